@@ -1,0 +1,123 @@
+/**
+ * The contract between the engine and whatever computes.
+ *
+ * The engine describes a model as a program: a list of small mathematical ops over numbered buffers, built
+ * once. A backend takes the weights, compiles the program (plans memory, picks kernels, fuses) and then runs
+ * steps that carry numbers only. No tensor is visible to the engine but the logits it asks for.
+ *
+ * Shapes: T tokens of a step, S of them selected for output, V vocabulary, D head size. Buffers are f32
+ * [T, cols] before `select` and [S, cols] after it.
+ */
+import type { TensorType } from '../kernels/quant-formats.ts';
+
+export type BufferId = number;
+export type WeightId = number;
+
+/** A matrix as the file holds it: `rows` rows of `cols` weights (a vector is one row). */
+export interface WeightDesc {
+  readonly name: string; // GGUF tensor name
+  readonly type: TensorType;
+  readonly rows: number; // N, outputs
+  readonly cols: number; // K, inputs
+}
+
+/** Where a weight's bytes are: a range of a file that any thread can open, or memory. */
+export type WeightSource =
+  | { readonly path: string; readonly offset: number }
+  | { readonly bytes: Uint8Array };
+
+/** Rotary embedding: pair i of a head turns by position * inverseFrequencies[i]. */
+export interface RopeSpec {
+  /** interleaved: pairs (2i, 2i+1); half: pairs (i, i + n) with n = inverseFrequencies.length. */
+  readonly layout: 'interleaved' | 'half';
+  readonly inverseFrequencies: readonly number[]; // radians a position, one for each rotated pair
+}
+
+export type Op =
+  | { op: 'embed'; table: WeightId; out: BufferId } // out[t] = table[token t]
+  | { op: 'rms-norm'; x: BufferId; weight: WeightId; eps: number; out: BufferId } // out = x / rms(x) * weight
+  | { op: 'matmul'; x: BufferId; weight: WeightId; bias?: WeightId; out: BufferId } // out = x W^T + bias
+  | { op: 'rope'; x: BufferId; heads: number; rope: RopeSpec; out: BufferId } // every head turned by its position
+  | AttentionOp
+  | { op: 'silu'; x: BufferId; out: BufferId } // x * sigmoid(x)
+  | { op: 'mul'; a: BufferId; b: BufferId; out: BufferId }
+  | { op: 'add'; a: BufferId; b: BufferId; out: BufferId }
+  | { op: 'select'; x: BufferId; out: BufferId }; // the rows of x the step wants output for
+
+/** Stores k and v of the step's tokens in the layer's KV cache, then attends causally over the sequence. */
+export interface AttentionOp {
+  op: 'attention';
+  q: BufferId; // [T, heads * headDim]
+  k: BufferId; // [T, kvHeads * headDim]
+  v: BufferId; // [T, kvHeads * headDim]
+  layer: number;
+  heads: number; // a multiple of kvHeads: query head h reads kv head floor(h * kvHeads / heads)
+  scale: number; // of the scores, before softmax
+  out: BufferId; // [T, heads * headDim]
+}
+
+export interface KvShape {
+  readonly layers: number;
+  readonly kvHeads: number;
+  readonly headDim: number;
+  readonly sequences: number;
+  readonly contextLength: number; // positions a sequence
+}
+
+export interface Program {
+  readonly name: string;
+  readonly buffers: readonly number[]; // columns of buffer i
+  readonly ops: readonly Op[]; // in order; an op may write the buffer it reads
+  readonly logits: BufferId; // [S, V]
+  readonly kv: KvShape;
+  readonly maxTokens: number; // most tokens in one step
+}
+
+/** Tokens of one sequence at positions pos, pos + 1, ...; positions below pos must have been computed. */
+export interface Slice {
+  readonly seq: number;
+  readonly pos: number;
+  readonly tokens: ArrayLike<number>;
+}
+
+/** One pass of the program. Several slices are a batch; each sequence occurs at most once. */
+export interface Step {
+  readonly slices: readonly Slice[];
+  readonly logits: 'none' | 'last' | 'all'; // rows wanted: none, the last of each slice, every token
+}
+
+export interface Ticket {
+  /** [S, V] rows in slice order; a view that the next submit overwrites. Empty for logits 'none'. */
+  logits(): Promise<Float32Array>;
+}
+
+export interface MemoryUse {
+  readonly weights: number; // bytes, repacked
+  readonly kv: number; // bytes reserved for the whole context
+  readonly arena: number; // bytes of activations and scratch
+}
+
+export interface Executable {
+  readonly memory: MemoryUse;
+  /** Starts a step. One at a time: throws while an earlier ticket has not settled. */
+  submit(step: Step): Ticket;
+  /** Makes positions 0..upto-1 of sequence `to` equal those of `from`. */
+  kvCopy(from: number, to: number, upto: number): void;
+  /** Forgets positions from `upto` on. */
+  kvTrim(seq: number, upto: number): void;
+  dispose(): void;
+}
+
+export interface Backend {
+  readonly name: string;
+  readonly threads: number;
+  /** What runs where, in words for `percept devices`: kernel class, SIMD width, ... */
+  readonly description: string;
+  /** True, or the reason why not, in words. */
+  supports(op: Op['op'], type?: TensorType): true | string;
+  /** Hands a weight over. The backend owns its layout; the bytes are read at the latest by `compile`. */
+  weight(desc: WeightDesc, source: WeightSource): WeightId;
+  /** Rejects with a UserError that names what is not supported or does not fit. */
+  compile(program: Program): Promise<Executable>;
+  dispose(): Promise<void>;
+}

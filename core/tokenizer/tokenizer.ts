@@ -1,0 +1,30 @@
+export interface EncodeOptions {
+  /** Parse special tokens such as <|im_start|> in the text; otherwise they are text like any other. */
+  readonly special?: boolean;
+  /** Add begin/end tokens where the model's metadata asks for them (add_bos_token, add_eos_token). */
+  readonly addSpecial?: boolean;
+}
+
+export interface DecodeOptions {
+  /** Render control tokens as their text instead of leaving them out. */
+  readonly special?: boolean;
+}
+
+/** Text to token ids and back, built from GGUF metadata. */
+export interface Tokenizer {
+  readonly model: 'bpe' | 'sentencepiece' | 'wordpiece';
+  readonly vocabularySize: number;
+  readonly bosId: number | undefined;
+  readonly eosId: number | undefined;
+  readonly addBos: boolean;
+  readonly addEos: boolean;
+  /** End-of-generation ids: eos, eot, and tokens known by name such as <|im_end|> or <|eot_id|>. */
+  readonly endIds: ReadonlySet<number>;
+  encode(text: string, options?: EncodeOptions): number[];
+  decode(ids: ArrayLike<number>, options?: DecodeOptions): string;
+  /** Bytes a token stands for in decoded text; empty for control tokens unless `special`. */
+  tokenBytes(id: number, options?: DecodeOptions): Uint8Array;
+  /** Piece as stored in the vocabulary; throws UserError for an id outside it. */
+  piece(id: number): string;
+  isControl(id: number): boolean;
+}
