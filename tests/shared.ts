@@ -1,0 +1,28 @@
+/**
+ * Goldens that do not ship with the project lie beside the checkout, in ../shared. Where they are absent the
+ * tests that need them are skipped and say so; PERCEPT_REQUIRE_SHARED=1 turns their absence into a failure.
+ */
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { describe, it } from 'vitest';
+
+const ROOT = resolve(import.meta.dirname, '../../shared');
+
+/** Absolute path of a golden, or undefined where the goldens are absent. */
+export function shared(path: string): string | undefined {
+  const full = resolve(ROOT, path);
+  return existsSync(full) ? full : undefined;
+}
+
+/** A describe block over the goldens; `path` resolves below ../shared. */
+export function describeShared(name: string, body: (path: (relative: string) => string) => void): void {
+  if (existsSync(ROOT)) {
+    describe(name, () => body((relative) => resolve(ROOT, relative)));
+  } else if (process.env.PERCEPT_REQUIRE_SHARED === '1') {
+    it(name, () => {
+      throw new Error(`Expected the goldens beside the checkout, at ${ROOT}, because PERCEPT_REQUIRE_SHARED=1.`);
+    });
+  } else {
+    describe.skip(`${name} (skipped: no goldens at ../shared)`, () => body((relative) => resolve(ROOT, relative)));
+  }
+}
