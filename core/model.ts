@@ -1,12 +1,20 @@
-import type { Backend, Executable } from '../backends/backend.ts';
-import type { ModelConfig } from './config.ts';
-import type { Gguf } from './gguf.ts';
+import { totalmem } from 'node:os';
+import { basename } from 'node:path';
+import type { Backend, Executable, MemoryUse } from '../backends/backend.ts';
+import { selectBackend } from '../backends/select.ts';
+import { UserError } from '../errors.ts';
+import { ARCHITECTURES } from './architectures/index.ts';
+import { configFromGguf, type ModelConfig } from './config.ts';
+import { type Gguf, readGguf } from './gguf.ts';
+import { optionalString } from './gguf-metadata.ts';
+import { tokenizerFromGguf } from './tokenizer/index.ts';
 import type { Tokenizer } from './tokenizer/tokenizer.ts';
+import { checkTensors, handOver } from './weights.ts';
 
 export interface LoadOptions {
   readonly backend?: string; // 'auto' (default), 'cpu', 'reference'
   readonly threads?: number; // default: cores this process may use
-  readonly contextLength?: number; // positions a sequence; default: the model's own, bounded by memory
+  readonly contextLength?: number; // positions a sequence; default: the model's own, at most 8192
   readonly sequences?: number; // default 1
   readonly maxTokens?: number; // most tokens in one step, default 512
 }
@@ -25,4 +33,112 @@ export interface Model {
   readonly maxTokens: number;
   readonly loadMs: number;
   dispose(): Promise<void>;
+}
+
+/** What a model is compiled for. */
+export interface SessionSizes {
+  readonly contextLength: number; // positions a sequence
+  readonly sequences: number;
+  readonly maxTokens: number; // most tokens in one step
+}
+
+/** Longest context reserved unasked: the KV cache of a 128k context would outweigh many models. */
+const DEFAULT_CONTEXT = 8192;
+const DEFAULT_MAX_TOKENS = 512;
+
+/**
+ * Loads a GGUF file onto a backend. Every size is checked before weights are read or memory is reserved.
+ *
+ * Throws UserError for a file that is damaged or not supported, a context beyond the trained one, a backend
+ * that cannot run here, and a model that does not fit in memory (kind memory).
+ */
+export async function loadModel(path: string, options: LoadOptions = {}): Promise<Model> {
+  const started = performance.now();
+  const gguf = await readGguf(path);
+  const config = configFromGguf(gguf);
+  const architecture = ARCHITECTURES[config.architecture];
+  const tensors = checkTensors(gguf, architecture.tensors(config));
+  const sizes = sessionSizes(config, options);
+  checkMemory(estimateMemory(gguf, config, sizes), availableMemory());
+  const name = optionalString(gguf.metadata, 'general.name') || basename(path, '.gguf');
+
+  const backend = await selectBackend(options.backend ?? 'auto', { threads: options.threads });
+  try {
+    const graph = architecture.build(config, handOver(backend, gguf, tensors));
+    const kv = { layers: config.nLayers, kvHeads: config.nKvHeads, headDim: config.headDim, ...sizes };
+    const compiling = backend.compile({ name, ...graph, kv, maxTokens: sizes.maxTokens });
+    // The backend reads weights while the vocabulary is built.
+    const [executable, tokenizer] = await Promise.all([compiling, buildTokenizer(gguf)]);
+    const dispose = async () => {
+      executable.dispose();
+      await backend.dispose();
+    };
+    const loadMs = performance.now() - started;
+    return { path, name, gguf, config, tokenizer, backend, executable, ...sizes, loadMs, dispose };
+  } catch (error) {
+    await backend.dispose();
+    throw error;
+  }
+}
+
+/** Bytes a model takes with a fast backend: weights as in the file, KV cache in float16, float32 activations. */
+export function estimateMemory(gguf: Gguf, config: ModelConfig, sizes: SessionSizes): MemoryUse {
+  const {
+    nLayers,
+    embeddingLength: C,
+    feedForwardLength: F,
+    nHeads,
+    nKvHeads,
+    headDim,
+    vocabularySize,
+  } = config;
+  const positions = sizes.sequences * sizes.contextLength;
+  const activations = 2 * C + 2 * F + 2 * (nHeads + nKvHeads) * headDim; // of a token
+  return {
+    weights: gguf.tensors.values().reduce((sum, { bytes }) => sum + bytes, 0),
+    kv: 2 * 2 * nLayers * positions * nKvHeads * headDim,
+    arena: 4 * (sizes.maxTokens * activations + sizes.sequences * vocabularySize),
+  };
+}
+
+/** Throws UserError of kind memory unless `use` fits in `available` bytes. */
+export function checkMemory({ weights, kv, arena }: MemoryUse, available: number): void {
+  const needed = weights + kv + arena;
+  if (needed <= available) return;
+  throw new UserError(
+    `Expected ${megabytes(needed)} of free memory (weights ${megabytes(weights)}, context ${megabytes(kv)}, ` +
+      `activations ${megabytes(arena)}), got ${megabytes(available)}.`,
+    'Ask for a shorter context, or use a smaller model or a smaller quantization of this one.',
+    { kind: 'memory' },
+  );
+}
+
+/** Bytes this process can still take. macOS counts only idle pages as available, so all of its memory stands in. */
+function availableMemory(): number {
+  return process.platform === 'darwin' ? totalmem() : process.availableMemory();
+}
+
+function megabytes(bytes: number): string {
+  return `${Math.ceil(bytes / 1e6)} MB`;
+}
+
+function sessionSizes(config: ModelConfig, options: LoadOptions): SessionSizes {
+  const trained = config.contextLength;
+  const { contextLength = Math.min(trained, DEFAULT_CONTEXT), sequences = 1 } = options;
+  const { maxTokens = Math.min(contextLength * sequences, DEFAULT_MAX_TOKENS) } = options;
+  checkCount(contextLength, `a context of 1 to ${trained} tokens, as trained`, trained);
+  checkCount(sequences, 'at least 1 sequence');
+  checkCount(maxTokens, 'at least 1 token in a step');
+  return { contextLength, sequences, maxTokens };
+}
+
+function checkCount(count: number, expected: string, most = Number.MAX_SAFE_INTEGER): void {
+  if (Number.isInteger(count) && count >= 1 && count <= most) return;
+  throw new UserError(`Expected ${expected}, got ${count}.`, 'Change the number or leave it out.', {
+    kind: 'usage',
+  });
+}
+
+async function buildTokenizer(gguf: Gguf): Promise<Tokenizer> {
+  return tokenizerFromGguf(gguf);
 }

@@ -4,8 +4,120 @@
  * `evaluate(ids)` makes the cache hold exactly `ids` and returns logits of the last one: the longest common
  * prefix with what it held is reused, the rest is computed in steps of at most model.maxTokens.
  */
+import { UserError } from '../errors.ts';
+import type { Model } from './model.ts';
+
+export type SessionModel = Pick<
+  Model,
+  'executable' | 'tokenizer' | 'contextLength' | 'sequences' | 'maxTokens'
+>;
+
 export interface Evaluated {
   readonly logits: Float32Array; // [V] of the last token; valid until the next step
   readonly cachedTokens: number; // length of the reused prefix
   readonly computedTokens: number;
+}
+
+export interface EvaluateOptions {
+  /** Stops between two steps, with the signal's reason; the cache then holds what was computed. */
+  readonly signal?: AbortSignal;
+  /** Called after every step with the tokens held so far, reused ones included, of all. */
+  readonly onProgress?: (done: number, total: number) => void;
+}
+
+export class Session {
+  readonly model: SessionModel;
+  readonly seq: number;
+  #tokens: number[] = [];
+
+  /** A session that starts empty. Throws RangeError for a sequence the model does not have. */
+  constructor(model: SessionModel, seq = 0) {
+    if (!(Number.isInteger(seq) && seq >= 0 && seq < model.sequences)) {
+      throw new RangeError(`Expected a sequence from 0 to ${model.sequences - 1}, got ${seq}.`);
+    }
+    this.model = model;
+    this.seq = seq;
+    model.executable.kvTrim(seq, 0);
+  }
+
+  /** The ids the cache holds. */
+  get tokens(): readonly number[] {
+    return this.#tokens;
+  }
+
+  /**
+   * Makes the cache hold `ids` and returns the logits of the last one, which is always computed.
+   * Throws UserError for no ids, and of kind 'context' for more than fit.
+   */
+  async evaluate(ids: readonly number[], options: EvaluateOptions = {}): Promise<Evaluated> {
+    const { contextLength, maxTokens } = this.model;
+    if (ids.length === 0) throw emptyPrompt();
+    if (ids.length > contextLength) throw contextError(ids.length, contextLength);
+    const cachedTokens = Math.min(commonPrefix(this.#tokens, ids), ids.length - 1);
+    this.trim(cachedTokens);
+    let logits: Float32Array = new Float32Array(0);
+    while (this.#tokens.length < ids.length) {
+      options.signal?.throwIfAborted();
+      const start = this.#tokens.length;
+      logits = await this.#step(ids.slice(start, start + maxTokens), start + maxTokens >= ids.length);
+      options.onProgress?.(this.#tokens.length, ids.length);
+    }
+    return { logits, cachedTokens, computedTokens: ids.length - cachedTokens };
+  }
+
+  /** Adds one token and returns its logits [V], valid until the next step. Throws like `evaluate`. */
+  async append(id: number): Promise<Float32Array> {
+    const { contextLength } = this.model;
+    if (this.#tokens.length >= contextLength) throw contextError(this.#tokens.length + 1, contextLength);
+    return this.#step([id], true);
+  }
+
+  /** Forgets the tokens from place `length` on. */
+  trim(length: number): void {
+    if (length < this.#tokens.length) this.#tokens.length = length;
+    // Also where nothing is forgotten: a step that failed may have left more in the cache.
+    this.model.executable.kvTrim(this.seq, this.#tokens.length);
+  }
+
+  /** A session on another sequence that holds the same tokens, copied instead of computed. */
+  fork(seq: number): Session {
+    if (seq === this.seq) throw new RangeError(`Expected another sequence than ${seq} to fork to.`);
+    const fork = new Session(this.model, seq);
+    this.model.executable.kvCopy(this.seq, seq, this.#tokens.length);
+    fork.#tokens = this.#tokens.slice();
+    return fork;
+  }
+
+  /** One step over the next tokens, which count as held once it is through. */
+  async #step(tokens: number[], wantsLogits: boolean): Promise<Float32Array> {
+    const ticket = this.model.executable.submit({
+      slices: [{ seq: this.seq, pos: this.#tokens.length, tokens }],
+      logits: wantsLogits ? 'last' : 'none',
+    });
+    const logits = await ticket.logits();
+    for (const token of tokens) this.#tokens.push(token);
+    return logits;
+  }
+}
+
+/** The error of a text that does not fit. `needed` is the number of tokens it takes. */
+export function contextError(needed: number, contextLength: number): UserError {
+  return new UserError(
+    `Expected at most ${contextLength} tokens, the context length, but ${needed} are needed.`,
+    `Give a larger context (--ctx ${needed}) or a shorter prompt.`,
+    { kind: 'context' },
+  );
+}
+
+function emptyPrompt(): UserError {
+  return new UserError('Expected a prompt of one token or more, got an empty one.', 'Give a prompt.', {
+    kind: 'usage',
+  });
+}
+
+function commonPrefix(a: readonly number[], b: readonly number[]): number {
+  const limit = Math.min(a.length, b.length);
+  let n = 0;
+  while (n < limit && a[n] === b[n]) n++;
+  return n;
 }

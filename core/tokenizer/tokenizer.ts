@@ -18,6 +18,8 @@ export interface Tokenizer {
   readonly eosId: number | undefined;
   readonly addBos: boolean;
   readonly addEos: boolean;
+  /** Encoding puts a space before the text, as SentencePiece does; decoding takes it away again. */
+  readonly addSpacePrefix: boolean;
   /** End-of-generation ids: eos, eot, and tokens known by name such as <|im_end|> or <|eot_id|>. */
   readonly endIds: ReadonlySet<number>;
   encode(text: string, options?: EncodeOptions): number[];

@@ -1,0 +1,109 @@
+/**
+ * The CPU backend: kernels in WebAssembly with relaxed SIMD, one worker thread a core, all on one shared memory.
+ * The main thread writes a step and awaits it; it never computes.
+ */
+import { availableParallelism } from 'node:os';
+import { UserError } from '../../errors.ts';
+import type { TensorType } from '../../kernels/quant-formats.ts';
+import * as layout from '../../kernels/wasm/layout.ts';
+import type { Backend, Executable, Op, Program, WeightDesc, WeightId, WeightSource } from '../backend.ts';
+import { CpuExecutable } from './executable.ts';
+import { fuse } from './fuse.ts';
+import { SharedHeap } from './memory.ts';
+import { PhaseTable } from './phase-table.ts';
+import { planMemory } from './plan.ts';
+import { Threads } from './threads.ts';
+import {
+  compileKernels,
+  DOT_CLASS_NAMES,
+  type DotClass,
+  instantiate,
+  probeDotClass,
+  writeConstants,
+} from './wasm-module.ts';
+import {
+  MATRIX_TYPES,
+  newWeight,
+  place,
+  placedBytes,
+  stagingBytes,
+  VECTOR_TYPES,
+  type Weight,
+} from './weights.ts';
+
+export interface CpuOptions {
+  readonly threads?: number; // default: cores this process may use
+  readonly dotClass?: DotClass; // default: what the CPU has; tests force the others
+}
+
+/** Starts the threads. Throws UserError where the engine lacks relaxed SIMD or threads. */
+export async function createCpuBackend({ threads, dotClass }: CpuOptions = {}): Promise<Backend> {
+  const module = await compileKernels();
+  const heap = new SharedHeap();
+  writeConstants(heap.memory);
+  const found = probeDotClass(instantiate(module, heap.memory));
+  const pool = new Threads(threads ?? availableParallelism(), { module, memory: heap.memory });
+  return new CpuBackend(heap, pool, dotClass ?? found);
+}
+
+class CpuBackend implements Backend {
+  readonly name = 'cpu';
+  readonly threads: number;
+  readonly description: string;
+  readonly #heap: SharedHeap;
+  readonly #pool: Threads;
+  readonly #dotClass: DotClass;
+  readonly #weights: Weight[] = [];
+
+  constructor(heap: SharedHeap, pool: Threads, dotClass: DotClass) {
+    this.#heap = heap;
+    this.#pool = pool;
+    this.#dotClass = dotClass;
+    this.threads = pool.count;
+    this.description = `WebAssembly relaxed SIMD, ${DOT_CLASS_NAMES[dotClass]}`;
+  }
+
+  supports(op: Op['op'], type?: TensorType): true | string {
+    if (type === undefined) return true;
+    const types = op === 'matmul' || op === 'embed' ? MATRIX_TYPES : VECTOR_TYPES;
+    if (types.includes(type)) return true;
+    return `${type} is not supported yet by the cpu backend for ${op}; supported: ${types.join(', ')}`;
+  }
+
+  weight(desc: WeightDesc, source: WeightSource): WeightId {
+    return this.#weights.push(newWeight(desc, source)) - 1;
+  }
+
+  async compile(program: Program): Promise<Executable> {
+    const unplaced = this.#weights.filter(({ address }) => address === 0);
+    const jobs = place(unplaced, this.#heap);
+    const mark = this.#heap.used;
+    const weight = (id: WeightId) => this.#weights[id]!;
+    const phases = fuse(program);
+    const plan = planMemory(program, phases, weight, this.#heap);
+    const scratchBytes = Math.max(plan.scratch.bytes, stagingBytes(jobs));
+    const scratch = Array.from({ length: this.threads }, () => this.#heap.allocate(scratchBytes));
+    const counter = this.#heap.allocate(4);
+    const loading = this.#pool.load(jobs, counter, scratch);
+    const table = new PhaseTable(program, plan, weight, this.threads, this.#heap).write(phases);
+    await loading;
+    this.#pool.serve(scratch, this.#dotClass);
+    const placed = this.#weights.reduce((sum, each) => sum + placedBytes(each), 0);
+    return new CpuExecutable({
+      program,
+      plan,
+      heap: this.#heap,
+      threads: this.#pool,
+      vocabulary: Math.min(
+        ...program.ops.flatMap((op) => (op.op === 'embed' ? [weight(op.table).desc.rows] : [])),
+      ),
+      phases: table,
+      memory: { weights: placed, kv: plan.kvBytes, arena: plan.arenaBytes + this.threads * scratchBytes },
+      onDispose: () => this.#heap.release(mark),
+    });
+  }
+
+  async dispose(): Promise<void> {
+    await this.#pool.end();
+  }
+}

@@ -1,0 +1,218 @@
+/** Writes the phases of a program as the table that the kernels walk (kernels/wasm/layout.ts). */
+import * as layout from '../../kernels/wasm/layout.ts';
+import type { BufferId, Program, RopeSpec } from '../backend.ts';
+import type { MatmulPhase, Phase } from './fuse.ts';
+import type { SharedHeap } from './memory.ts';
+import { formsOf, type Plan } from './plan.ts';
+import { groupsOf, type Weight } from './weights.ts';
+
+/** Tasks a thread gets of a phase that streams weights: enough that a thread which lost its core is made up for. */
+const TASKS_PER_THREAD = 8;
+
+/** Words of one phase; f32 parameters are stored as their bits. */
+type Words = Partial<Record<number, number>>;
+
+export class PhaseTable {
+  readonly #program: Program;
+  readonly #plan: Plan;
+  readonly #weight: (id: number) => Weight;
+  readonly #threads: number;
+  readonly #ropeTables = new Map<RopeSpec, number>();
+  readonly #heap: SharedHeap;
+  readonly #selected = new Set<BufferId>(); // buffers of S rows
+  readonly #records: Words[] = [];
+
+  constructor(
+    program: Program,
+    plan: Plan,
+    weight: (id: number) => Weight,
+    threads: number,
+    heap: SharedHeap,
+  ) {
+    this.#program = program;
+    this.#plan = plan;
+    this.#weight = weight;
+    this.#threads = threads;
+    this.#heap = heap;
+  }
+
+  /** Address of the finished table. */
+  write(phases: readonly Phase[]): number {
+    for (const phase of phases) this.#add(phase);
+    const words = layout.PHASE_BYTES / 4;
+    const address = this.#heap.allocate((this.#records.length + 1) * layout.PHASE_BYTES);
+    const table = this.#heap.i32(address, (this.#records.length + 1) * words);
+    this.#records.forEach((record, i) => {
+      for (const [index, value] of Object.entries(record)) table[i * words + Number(index)] = value!;
+    });
+    return address;
+  }
+
+  #add(phase: Phase): void {
+    switch (phase.kind) {
+      case 'embed': {
+        const table = this.#weight(phase.op.table);
+        const words = { [layout.WEIGHT]: table.address, [layout.WEIGHT_TYPE]: table.layout };
+        return this.#row(layout.EMBED, undefined, phase.op.out, words);
+      }
+      case 'select':
+        this.#selected.add(phase.op.out);
+        return this.#row(layout.SELECT, phase.op.x, phase.op.out);
+      case 'rms-norm':
+        return this.#row(layout.RMS_NORM, phase.op.x, phase.op.out, this.#norm(phase.op));
+      case 'rope': {
+        const headDim = this.#program.buffers[phase.op.x]! / phase.op.heads;
+        const words = {
+          [layout.HEADS]: phase.op.heads,
+          [layout.HEAD_DIM]: headDim,
+          ...this.#rope(phase.op.rope),
+        };
+        return this.#row(layout.ROPE, phase.op.x, phase.op.out, words);
+      }
+      case 'silu':
+      case 'mul':
+      case 'add':
+        return this.#elementwise(phase);
+      case 'attention':
+        return this.#attention(phase);
+      case 'matmul':
+        return this.#matmul(phase);
+    }
+  }
+
+  /** A phase over rows of x. */
+  #row(kind: number, x: BufferId | undefined, out: BufferId, words: Words = {}): void {
+    if (x !== undefined && this.#selected.has(x)) this.#selected.add(out);
+    this.#records.push({
+      [layout.KIND]: kind,
+      [layout.ROWS]: this.#selected.has(out) ? layout.ROWS_OUTPUTS : layout.ROWS_TOKENS,
+      [layout.COLS]: this.#program.buffers[out]!,
+      ...(x === undefined ? {} : this.#at(x, layout.X, layout.X_STRIDE)),
+      ...this.#at(out, layout.OUT, layout.OUT_STRIDE),
+      ...words,
+    });
+  }
+
+  #at(buffer: BufferId, addressWord: number, strideWord: number): Words {
+    const { address, stride } = this.#plan.buffers[buffer]!;
+    return { [addressWord]: address, [strideWord]: stride };
+  }
+
+  #elementwise({ kind, op }: Extract<Phase, { kind: 'silu' | 'mul' | 'add' }>): void {
+    const code = { silu: layout.SILU, mul: layout.MUL, add: layout.ADD }[kind];
+    if (op.op === 'silu') this.#row(code, op.x, op.out);
+    else this.#row(code, op.a, op.out, this.#at(op.b, layout.Y, layout.Y_STRIDE));
+  }
+
+  #norm({ weight, eps }: { weight: number; eps: number }): Words {
+    return { [layout.WEIGHT]: this.#weight(weight).address, [layout.EPS]: bits(eps) };
+  }
+
+  #rope(rope: RopeSpec | undefined): Words {
+    if (!rope) return { [layout.ROPE_KIND]: layout.NO_ROPE };
+    return {
+      [layout.ROPE_KIND]: rope.layout === 'half' ? layout.ROPE_HALF : layout.ROPE_INTERLEAVED,
+      [layout.ROPE_PAIRS]: rope.inverseFrequencies.length,
+      [layout.ROPE_TABLE]: this.#ropeTable(rope),
+    };
+  }
+
+  /** f32 [position][pairs]{cos, sin}, computed in float64. */
+  #ropeTable(rope: RopeSpec): number {
+    const known = this.#ropeTables.get(rope);
+    if (known !== undefined) return known;
+    const pairs = rope.inverseFrequencies.length;
+    const { contextLength } = this.#program.kv;
+    const address = this.#heap.allocate(contextLength * pairs * 8);
+    const table = this.#heap.f32(address, contextLength * pairs * 2);
+    for (let position = 0, i = 0; position < contextLength; position++) {
+      for (let pair = 0; pair < pairs; pair++) {
+        const angle = position * rope.inverseFrequencies[pair]!;
+        table[i++] = Math.cos(angle);
+        table[i++] = Math.sin(angle);
+      }
+    }
+    this.#ropeTables.set(rope, address);
+    return address;
+  }
+
+  #attention({ op, rope }: Extract<Phase, { kind: 'attention' }>): void {
+    const { kv, partials, finished, scratch } = this.#plan;
+    const { kvHeads, headDim } = this.#program.kv;
+    const words: Words = {
+      ...this.#rope(rope),
+      [layout.HEADS]: op.heads,
+      [layout.KV_HEADS]: kvHeads,
+      [layout.HEAD_DIM]: headDim,
+      ...this.#at(op.k, layout.K_ROWS, layout.K_STRIDE),
+      ...this.#at(op.v, layout.V_ROWS, layout.V_STRIDE),
+      [layout.K_CACHE]: kv.keys + op.layer * kv.keyBytes,
+      [layout.V_CACHE]: kv.values + op.layer * kv.valueBytes,
+      [layout.CONTEXT]: kv.positions,
+      [layout.SCALE]: bits(op.scale),
+      [layout.ATTENTION_SCRATCH]: scratch.attention,
+      [layout.PARTIALS]: partials,
+      [layout.FINISHED]: finished,
+    };
+    this.#row(layout.STORE_KV, op.q, op.out, words);
+    this.#row(layout.ATTENTION, op.q, op.out, words);
+  }
+
+  #matmul(phase: MatmulPhase): void {
+    const { x, norm, products, residual, gated } = phase;
+    const { sharedInt, sharedF32, scratch } = this.#plan;
+    const { int8, f32 } = formsOf(phase, this.#weight);
+    const overwritten = products.some(({ out }) => out === x);
+    const selected = this.#selected.has(x);
+    const words: Words = {
+      [layout.ROWS]: selected ? layout.ROWS_OUTPUTS : layout.ROWS_TOKENS,
+      [layout.COLS]: this.#program.buffers[x]!,
+      ...this.#at(x, layout.X, layout.X_STRIDE),
+      ...(norm ? this.#norm(norm) : {}),
+      [layout.FORMS]:
+        (int8 ? layout.PREPARE_INT8 : 0) |
+        (f32 ? layout.PREPARE_F32 : 0) |
+        (overwritten ? layout.PREPARE_BARRIER : 0),
+      [layout.SHARED_INT]: sharedInt,
+      [layout.SHARED_F32]: sharedF32,
+      [layout.SMALL_INT]: scratch.smallInt,
+      [layout.SMALL_F32]: scratch.smallF32,
+      [layout.ROW_SCRATCH]: scratch.row,
+    };
+    this.#records.push({ ...words, [layout.KIND]: layout.PREPARE });
+    const counted = gated ? products.slice(0, 1) : products;
+    const groups = counted.reduce((sum, { weight }) => sum + groupsOf(this.#weight(weight).desc), 0);
+    const record: Words = {
+      ...words,
+      [layout.KIND]: layout.MATMUL,
+      [layout.EPILOGUE]: gated ? layout.SWIGLU : residual === undefined ? layout.STORE : layout.ACCUMULATE,
+      [layout.TASK_GROUPS]: Math.ceil(groups / (this.#threads * TASKS_PER_THREAD)),
+      [layout.PANEL]: scratch.panel,
+      [layout.PANEL_BYTES]: scratch.panelBytes,
+      [layout.SEGMENTS]: products.length,
+    };
+    products.forEach(({ weight: id, bias, out }, i) => {
+      const weight = this.#weight(id);
+      const base = layout.SEGMENT_TABLE + i * layout.SEGMENT_WORDS;
+      record[base + layout.S_WEIGHT] = weight.address;
+      record[base + layout.S_TYPE] = weight.layout;
+      record[base + layout.S_GROUPS] = groupsOf(weight.desc);
+      record[base + layout.S_BIAS] = bias === undefined ? 0 : this.#weight(bias).address;
+      Object.assign(record, this.#at(out, base + layout.S_OUT, base + layout.S_OUT_STRIDE));
+      if (residual !== undefined) {
+        Object.assign(record, this.#at(residual, base + layout.S_RESIDUAL, base + layout.S_RESIDUAL_STRIDE));
+      }
+      if (selected) this.#selected.add(out);
+    });
+    this.#records.push(record);
+  }
+}
+
+const REAL = new Float32Array(1);
+const BITS = new Int32Array(REAL.buffer);
+
+/** Bits of a float32. */
+function bits(value: number): number {
+  REAL[0] = value;
+  return BITS[0]!;
+}

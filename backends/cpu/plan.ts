@@ -1,0 +1,173 @@
+/**
+ * Where everything of one program lies in shared memory: step arrays, activations, KV cache and the scratch of
+ * each thread. Addresses and strides are bytes; rows of buffers are padded to 16 floats.
+ */
+import * as layout from '../../kernels/wasm/layout.ts';
+import type { Program } from '../backend.ts';
+import type { MatmulPhase, Phase } from './fuse.ts';
+import type { SharedHeap } from './memory.ts';
+import { isInteger, type Weight } from './weights.ts';
+
+const { BLOCK, CHUNK, GROUP, QUERY_BLOCK, SCALE_BYTES, TILE } = layout;
+
+export interface KvPlan {
+  readonly keys: number; // address of layer 0, sequence 0
+  readonly values: number;
+  readonly positions: number; // context length, padded to whole chunks
+  readonly keyBytes: number; // of one layer of one sequence
+  readonly valueBytes: number;
+  readonly sequenceBytes: number; // from one sequence to the next
+}
+
+/** Offsets within a thread's scratch. */
+export interface ScratchPlan {
+  readonly row: number;
+  readonly smallInt: number;
+  readonly smallF32: number;
+  readonly panel: number;
+  readonly panelBytes: number; // of one segment
+  readonly attention: number;
+  readonly bytes: number;
+}
+
+export interface Plan {
+  readonly buffers: readonly { address: number; stride: number }[];
+  readonly tokenIds: number;
+  readonly positions: number;
+  readonly outputRows: number;
+  readonly sliceList: number;
+  readonly tokenKv: number;
+  readonly sharedInt: number; // activation tiles
+  readonly sharedF32: number;
+  readonly partials: number; // attention states of chunks
+  readonly finished: number;
+  readonly kv: KvPlan;
+  readonly scratch: ScratchPlan;
+  readonly arenaBytes: number;
+  readonly kvBytes: number;
+}
+
+type WeightOf = (id: number) => Weight;
+
+/** Reserves everything but weights and scratch. */
+export function planMemory(
+  program: Program,
+  phases: readonly Phase[],
+  weight: WeightOf,
+  heap: SharedHeap,
+): Plan {
+  const start = heap.used;
+  const T = program.maxTokens;
+  const words = (count: number) => heap.allocate(4 * count);
+  const sizes = matmulSizes(program, phases, weight);
+  const tiles = Math.ceil(T / TILE);
+  const attention = attentionSizes(program, phases);
+  const step = {
+    tokenIds: words(T),
+    positions: words(T),
+    outputRows: words(T),
+    tokenKv: words(T),
+    sliceList: words(4 * T),
+    sharedInt: heap.allocate(tiles * TILE * intBytes(sizes.intCols)),
+    sharedF32: heap.allocate(tiles * TILE * 4 * sizes.floatCols),
+    partials: heap.allocate(attention.partialBytes),
+    finished: words(program.kv.sequences * program.kv.kvHeads),
+    buffers: program.buffers.map((cols) => {
+      const stride = Math.ceil(cols / 16) * 64;
+      return { address: heap.allocate(T * stride), stride };
+    }),
+  };
+  heap.i32(step.finished, program.kv.sequences * program.kv.kvHeads).fill(0);
+  const beforeKv = heap.used;
+  const kv = planKv(program, heap);
+  const scratch = planScratch(sizes, attention.scratchBytes);
+  return { ...step, kv, scratch, arenaBytes: beforeKv - start, kvBytes: heap.used - beforeKv };
+}
+
+/** Bytes of one token in 8 bits with its scales. */
+function intBytes(cols: number): number {
+  return cols + (cols / BLOCK) * SCALE_BYTES;
+}
+
+function planKv({ kv }: Program, heap: SharedHeap): KvPlan {
+  const positions = Math.ceil(kv.contextLength / CHUNK) * CHUNK;
+  const keyBytes = kv.kvHeads * positions * kv.headDim * 4;
+  const valueBytes = kv.kvHeads * positions * Math.ceil(kv.headDim / 16) * 64;
+  const sequenceBytes = kv.layers * (keyBytes + valueBytes);
+  const keys = heap.allocate(kv.sequences * sequenceBytes);
+  return { keys, values: keys + kv.layers * keyBytes, positions, keyBytes, valueBytes, sequenceBytes };
+}
+
+interface MatmulSizes {
+  readonly cols: number; // longest row of activations
+  readonly intCols: number; // of those read in 8 bits
+  readonly floatCols: number;
+  readonly panelBytes: number;
+}
+
+function matmulSizes(program: Program, phases: readonly Phase[], weight: WeightOf): MatmulSizes {
+  const sizes = { cols: 0, intCols: 0, floatCols: 0, panelBytes: 0 };
+  for (const phase of phases) {
+    if (phase.kind !== 'matmul') continue;
+    const K = program.buffers[phase.x]!;
+    const { int8, f32 } = formsOf(phase, weight);
+    sizes.cols = Math.max(sizes.cols, K);
+    if (int8) {
+      sizes.intCols = Math.max(sizes.intCols, K);
+      // Two planes of codes where dot products saturate; a scale and a minimum of each row and block.
+      sizes.panelBytes = Math.max(sizes.panelBytes, 2 * GROUP * K + (K / BLOCK) * GROUP * 8);
+    }
+    if (f32) {
+      sizes.floatCols = Math.max(sizes.floatCols, K);
+      sizes.panelBytes = Math.max(sizes.panelBytes, 4 * GROUP * K);
+    }
+  }
+  return sizes;
+}
+
+/** The forms of x that the matrices of a phase read. */
+export function formsOf(phase: MatmulPhase, weight: WeightOf): { int8: boolean; f32: boolean } {
+  const integer = phase.products.map((product) => isInteger(weight(product.weight)));
+  return { int8: integer.includes(true), f32: integer.includes(false) };
+}
+
+/** Scratch of the widest attention, and the states of all chunks of steps of single tokens (attention.ts). */
+function attentionSizes(
+  { kv }: Program,
+  phases: readonly Phase[],
+): { scratchBytes: number; partialBytes: number } {
+  const groups = phases.map((phase) => (phase.kind === 'attention' ? phase.op.heads / kv.kvHeads : 0));
+  const group = Math.max(0, ...groups);
+  const stateBytes = 32 + Math.ceil(kv.headDim / 16) * 256;
+  const chunkScratch = 2 * CHUNK * 4 * 4;
+  const tiles = Math.ceil((QUERY_BLOCK * group) / 4);
+  const chunks = Math.ceil(kv.contextLength / CHUNK);
+  return {
+    scratchBytes: chunkScratch + stateBytes + tiles * (kv.headDim * 16 + stateBytes),
+    partialBytes: kv.sequences * kv.kvHeads * chunks * Math.ceil(group / 4) * stateBytes,
+  };
+}
+
+function planScratch(
+  { cols, intCols, floatCols, panelBytes }: MatmulSizes,
+  attentionBytes: number,
+): ScratchPlan {
+  let top = 0;
+  const take = (bytes: number) => {
+    const offset = top;
+    top += Math.ceil(bytes / 64) * 64;
+    return offset;
+  };
+  const few = TILE - 1; // tokens a thread prepares for itself
+  return {
+    row: take(Math.ceil(cols / 16) * 64),
+    smallInt: take(few * intBytes(intCols)),
+    smallF32: take(few * 4 * floatCols),
+    panel: take(512 + 2 * panelBytes), // results of a tile of two segments, then their panels
+    panelBytes,
+    attention: take(attentionBytes),
+    get bytes() {
+      return top;
+    },
+  };
+}

@@ -1,0 +1,149 @@
+/**
+ * The worker threads of the CPU backend and how they are addressed: by messages to load weights and to start
+ * serving, by the control block in shared memory (kernels/wasm/layout.ts) for everything within a step.
+ */
+import { Worker } from 'node:worker_threads';
+import { UserError } from '../../errors.ts';
+import * as layout from '../../kernels/wasm/layout.ts';
+import type { WeightSource } from '../backend.ts';
+import type { DotClass } from './wasm-module.ts';
+
+export interface ThreadData {
+  readonly module: WebAssembly.Module;
+  readonly memory: WebAssembly.Memory;
+}
+
+/** Rows of one weight: read to a staging area and repacked (`kind` = weight layout), or read in place ('copy'). */
+export interface LoadJob {
+  readonly name: string;
+  readonly source: WeightSource;
+  readonly bytes: number;
+  readonly kind: number | 'copy';
+  readonly rows: number;
+  readonly cols: number;
+  readonly to: number; // address
+}
+
+export type ToThread =
+  | { type: 'load'; jobs: readonly LoadJob[]; counter: number; staging: number }
+  | { type: 'serve'; seen: number; threads: number; scratch: number; dotClass: DotClass }
+  | { type: 'end' };
+
+/** The worker's file, seen from the sources and from the bundle. */
+const WORKER = import.meta.url.endsWith('.ts')
+  ? new URL('./worker.ts', import.meta.url)
+  : new URL('./cpu-worker.js', import.meta.url);
+
+export class Threads {
+  readonly count: number;
+  readonly #workers: readonly Worker[];
+  readonly #control: Int32Array;
+  #serving = false;
+  #failure: Error | undefined;
+
+  constructor(count: number, data: ThreadData) {
+    this.count = count;
+    this.#control = new Int32Array(data.memory.buffer, 0, layout.HEAP / 4);
+    this.#workers = Array.from(
+      { length: count },
+      () => new Worker(WORKER, { workerData: data, execArgv: [] }),
+    );
+    for (const worker of this.#workers) {
+      worker.unref(); // idle threads do not keep the process alive
+      worker.on('error', (error: Error) => this.#fail(error));
+    }
+  }
+
+  /** Runs the jobs on all threads. Rejects with UserError naming the tensor that could not be read. */
+  async load(jobs: readonly LoadJob[], counter: number, staging: readonly number[]): Promise<void> {
+    this.#leave();
+    this.#control[counter / 4] = 0;
+    const answers = this.#workers.map((worker, i) => {
+      worker.postMessage({ type: 'load', jobs, counter, staging: staging[i]! } satisfies ToThread);
+      return this.#answer(worker);
+    });
+    const failed = (await Promise.all(answers)).find((answer) => answer.failed)?.failed;
+    if (failed)
+      throw new UserError(`Could not read the weights: ${failed}.`, 'Check the file, or get it again.');
+  }
+
+  /** From here on `run` starts steps; scratch[i] is the memory of thread i. */
+  serve(scratch: readonly number[], dotClass: DotClass): void {
+    this.#leave();
+    const seen = this.#control[layout.GENERATION / 4]!;
+    this.#workers.forEach((worker, i) => {
+      const message: ToThread = { type: 'serve', seen, threads: this.count, scratch: scratch[i]!, dotClass };
+      worker.postMessage(message);
+    });
+    this.#serving = true;
+  }
+
+  /** Runs the step that stands in shared memory. Resolves when every thread is done with it. */
+  async run(): Promise<void> {
+    if (this.#failure) throw this.#failure;
+    const generation = this.#start(layout.RUN);
+    this.#workers[0]!.ref();
+    try {
+      for (let done = this.#done(); done !== generation; done = this.#done()) {
+        const wait = Atomics.waitAsync(this.#control, layout.DONE / 4, done);
+        if (wait.async) await wait.value;
+        if (this.#failure) throw this.#failure;
+      }
+    } finally {
+      this.#workers[0]!.unref();
+    }
+  }
+
+  /** Ends the threads; a running step is finished first. */
+  async end(): Promise<void> {
+    this.#leave();
+    const ends = this.#workers.map((worker) => {
+      const exited = new Promise((resolve) => worker.once('exit', resolve));
+      worker.ref();
+      worker.postMessage({ type: 'end' } satisfies ToThread);
+      return exited;
+    });
+    await Promise.all(ends);
+  }
+
+  #done(): number {
+    return Atomics.load(this.#control, layout.DONE / 4);
+  }
+
+  /** Brings serving threads back to JavaScript. */
+  #leave(): void {
+    if (this.#serving) this.#start(layout.LEAVE);
+    this.#serving = false;
+  }
+
+  #start(command: number): number {
+    Atomics.store(this.#control, layout.COMMAND / 4, command);
+    const generation = (Atomics.add(this.#control, layout.GENERATION / 4, 1) + 1) | 0;
+    Atomics.notify(this.#control, layout.GENERATION / 4);
+    return generation;
+  }
+
+  #answer(worker: Worker): Promise<{ failed?: string }> {
+    worker.ref();
+    return new Promise((resolve, reject) => {
+      worker.once('message', (answer) => {
+        worker.unref();
+        resolve(answer);
+      });
+      worker.once('error', reject);
+    });
+  }
+
+  /** A thread died: a step it took part in cannot finish. */
+  #fail(error: Error): void {
+    this.#failure = new UserError(
+      'A compute thread ended unexpectedly.',
+      'Start again; with --debug to see the cause.',
+      {
+        cause: error,
+      },
+    );
+    Atomics.add(this.#control, layout.DONE / 4, -1); // wakes run, which finds the failure
+    Atomics.notify(this.#control, layout.DONE / 4);
+  }
+}

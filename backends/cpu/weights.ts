@@ -1,0 +1,108 @@
+/** Weights in shared memory: where each lies, in which layout (kernels/wasm/repack.ts), and how it gets there. */
+import { QUANT_FORMATS, rowBytes, type TensorType } from '../../kernels/quant-formats.ts';
+import * as layout from '../../kernels/wasm/layout.ts';
+import type { WeightDesc, WeightSource } from '../backend.ts';
+import type { SharedHeap } from './memory.ts';
+import type { LoadJob } from './threads.ts';
+
+/** Layout of a matrix by its type in the file; types without one are not supported. */
+const LAYOUTS: Partial<Record<TensorType, number>> = {
+  F32: layout.W_F32,
+  F16: layout.W_F16,
+  BF16: layout.W_BF16,
+  Q4_0: layout.W_Q4_0,
+  Q4_1: layout.W_Q4_1,
+  Q8_0: layout.W_Q8_0,
+};
+
+export const MATRIX_TYPES = Object.keys(LAYOUTS) as readonly TensorType[];
+/** Vectors (norms, biases) lie as plain f32, padded to 16. */
+export const VECTOR_TYPES: readonly TensorType[] = ['F32'];
+
+/** File bytes a thread reads before it repacks them: small enough for the second cache level. */
+const JOB_BYTES = 512 * 1024;
+
+export interface Weight {
+  readonly desc: WeightDesc;
+  readonly source: WeightSource;
+  readonly layout: number;
+  address: number; // 0 until placed
+}
+
+export function isVector(desc: WeightDesc): boolean {
+  return desc.rows === 1;
+}
+
+export function newWeight(desc: WeightDesc, source: WeightSource): Weight {
+  return { desc, source, layout: LAYOUTS[desc.type] ?? -1, address: 0 };
+}
+
+/** Whether products with this matrix take 8-bit activations. */
+export function isInteger({ layout: kind }: Weight): boolean {
+  return kind >= layout.W_Q4_0;
+}
+
+export function groupsOf({ rows }: WeightDesc): number {
+  return Math.ceil(rows / layout.GROUP);
+}
+
+/** Bytes of a group of 16 rows. */
+function groupBytes(kind: number, cols: number): number {
+  const block = layout.BLOCK * layout.GROUP;
+  const bytes = {
+    [layout.W_F32]: block * 4,
+    [layout.W_F16]: block * 2,
+    [layout.W_BF16]: block * 2,
+    [layout.W_Q4_0]: 32 + block / 2,
+    [layout.W_Q4_1]: 64 + block / 2,
+    [layout.W_Q8_0]: 32 + block,
+  }[kind]!;
+  return (cols / layout.BLOCK) * bytes;
+}
+
+/** Bytes a weight takes in memory. */
+export function placedBytes({ desc, layout: kind }: Weight): number {
+  if (isVector(desc)) return Math.ceil(desc.cols / 16) * 64;
+  return groupsOf(desc) * groupBytes(kind, desc.cols);
+}
+
+/** Reserves memory for weights that have none yet; returns the jobs that fill it. */
+export function place(weights: readonly Weight[], heap: SharedHeap): LoadJob[] {
+  return weights.flatMap((weight) => {
+    weight.address = heap.allocate(placedBytes(weight));
+    return isVector(weight.desc) ? [vectorJob(weight)] : matrixJobs(weight);
+  });
+}
+
+/** Staging memory a thread needs for these jobs. */
+export function stagingBytes(jobs: readonly LoadJob[]): number {
+  return Math.max(0, ...jobs.map(({ kind, bytes }) => (kind === 'copy' ? 0 : bytes)));
+}
+
+function vectorJob({ desc: { name, cols }, source, address }: Weight): LoadJob {
+  return { name, source, bytes: cols * QUANT_FORMATS.F32.bytes, kind: 'copy', rows: 1, cols, to: address };
+}
+
+function matrixJobs({ desc: { name, type, rows, cols }, source, layout: kind, address }: Weight): LoadJob[] {
+  const bytesPerRow = rowBytes(type, cols);
+  const groups = Math.max(1, Math.floor(JOB_BYTES / (bytesPerRow * layout.GROUP)));
+  const jobs: LoadJob[] = [];
+  for (let row = 0; row < rows; row += groups * layout.GROUP) {
+    const height = Math.min(groups * layout.GROUP, rows - row);
+    jobs.push({
+      name,
+      source: from(source, row * bytesPerRow, height * bytesPerRow),
+      bytes: height * bytesPerRow,
+      kind,
+      rows: height,
+      cols,
+      to: address + (row / layout.GROUP) * groupBytes(kind, cols),
+    });
+  }
+  return jobs;
+}
+
+function from(source: WeightSource, offset: number, bytes: number): WeightSource {
+  if ('bytes' in source) return { bytes: source.bytes.subarray(offset, offset + bytes) };
+  return { path: source.path, offset: source.offset + offset };
+}

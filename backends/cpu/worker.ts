@@ -1,0 +1,62 @@
+/**
+ * One thread of the CPU backend. Between steps it waits inside wasm (serve), so that a step costs no message;
+ * it comes back to JavaScript to read weights or to end.
+ */
+import { closeSync, openSync, readSync } from 'node:fs';
+import { parentPort, workerData } from 'node:worker_threads';
+import type { LoadJob, ThreadData, ToThread } from './threads.ts';
+import { instantiate } from './wasm-module.ts';
+
+const { module, memory } = workerData as ThreadData;
+const kernels = instantiate(module, memory);
+const port = parentPort!;
+
+port.on('message', (message: ToThread) => {
+  if (message.type === 'serve') {
+    kernels.serve(message.seen, message.threads, message.scratch, message.dotClass);
+  } else if (message.type === 'load') {
+    port.postMessage(load(message.jobs, message.counter, message.staging));
+  } else port.close();
+});
+
+/** Takes jobs from the shared counter until none is left; returns what went wrong, if anything. */
+function load(jobs: readonly LoadJob[], counter: number, staging: number): { failed?: string } {
+  const next = new Int32Array(memory.buffer, counter, 1);
+  const files = new Map<string, number>();
+  try {
+    for (let i = Atomics.add(next, 0, 1); i < jobs.length; i = Atomics.add(next, 0, 1)) {
+      run(jobs[i]!, staging, files);
+    }
+    return {};
+  } catch (error) {
+    Atomics.store(next, 0, jobs.length); // the others need not go on
+    return { failed: error instanceof Error ? error.message : String(error) };
+  } finally {
+    for (const file of files.values()) closeSync(file);
+  }
+}
+
+function run(
+  { name, source, bytes, kind, rows, cols, to }: LoadJob,
+  staging: number,
+  files: Map<string, number>,
+) {
+  const into = new Uint8Array(memory.buffer, kind === 'copy' ? to : staging, bytes);
+  if ('bytes' in source) into.set(source.bytes);
+  else readFully(opened(source.path, files), name, into, source.offset);
+  if (kind !== 'copy') kernels.repack(kind, staging, to, rows, cols);
+}
+
+function opened(path: string, files: Map<string, number>): number {
+  const file = files.get(path) ?? openSync(path, 'r');
+  files.set(path, file);
+  return file;
+}
+
+function readFully(file: number, name: string, into: Uint8Array, offset: number): void {
+  for (let done = 0; done < into.length; ) {
+    const read = readSync(file, into, done, into.length - done, offset + done);
+    if (read === 0) throw new Error(`the file ended inside ${name}`);
+    done += read;
+  }
+}

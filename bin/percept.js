@@ -1,0 +1,65 @@
+#!/usr/bin/env node
+// Starts percept. Runs on Node 20 and later: where the Node that started it is older than the engine needs,
+// it hands over to the one that the npm package `node` brought along.
+import { existsSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const MINIMUM_MAJOR = 26;
+const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
+const BUNDLE = join(ROOT, 'dist', 'percept.js');
+const args = process.argv.slice(2);
+
+if (args.length === 1 && (args[0] === '--version' || args[0] === '-v')) {
+  console.log(JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')).version);
+} else if (!existsSync(BUNDLE)) {
+  fail(
+    `Expected the built program at ${BUNDLE}, but this checkout has not been built.`,
+    'npm install && npm run build',
+  );
+} else if (Number.parseInt(process.versions.node, 10) >= MINIMUM_MAJOR) {
+  await import(new URL('../dist/percept.js', import.meta.url).href);
+} else {
+  const node = bundledNode();
+  if (node) await handOver(node);
+  else {
+    fail(
+      `percept needs Node ${MINIMUM_MAJOR} or later: this is ${process.version}, and the npm package "node" is not installed completely.`,
+      `npm rebuild node   (in ${ROOT}; or start percept with a newer Node)`,
+    );
+  }
+}
+
+function fail(message, command) {
+  console.error(`error: ${message}\n  Run: ${command}`);
+  process.exitCode = 1;
+}
+
+/** The binary of the npm package `node`, wherever npm has put the package; undefined where it is of no use. */
+function bundledNode() {
+  try {
+    const manifest = createRequire(import.meta.url).resolve('node/package.json');
+    const { version } = JSON.parse(readFileSync(manifest, 'utf8'));
+    const binary = join(dirname(manifest), 'bin', process.platform === 'win32' ? 'node.exe' : 'node');
+    if (Number.parseInt(version, 10) >= MINIMUM_MAJOR && existsSync(binary)) return binary;
+  } catch {
+    // the package is not installed
+  }
+  return undefined;
+}
+
+/** Becomes `node` as far as a caller can tell: same streams, same signals, same end. */
+async function handOver(node) {
+  const { spawn } = await import('node:child_process');
+  const child = spawn(node, [fileURLToPath(import.meta.url), ...args], { stdio: 'inherit' });
+  // A terminal signals the whole group, a caller only this process: forward, and let the child tell them apart.
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'];
+  for (const signal of signals) process.on(signal, () => child.kill(signal));
+  child.on('error', (error) => fail(`Expected ${node} to start: ${error.message}`, 'npm rebuild node'));
+  child.on('exit', (code, signal) => {
+    if (!signal) process.exit(code ?? 1);
+    process.removeAllListeners(signal);
+    process.kill(process.pid, signal);
+  });
+}

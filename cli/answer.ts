@@ -1,0 +1,104 @@
+/** An answer on stdout as it comes: text, one JSON object, or JSON lines. */
+import type { GeneratedToken, GenerateResult } from '../core/generate.ts';
+import type { Model } from '../core/model.ts';
+import type { Output } from './output.ts';
+import { terminalText } from './terminal-text.ts';
+
+export interface AnswerWriter {
+  token(token: GeneratedToken): Promise<void>;
+  /** Called last, without a result where generation failed. */
+  end(result: GenerateResult | undefined): Promise<void>;
+}
+
+/** What is known before the first token. */
+export interface Beginning {
+  readonly reference: string; // of the model, as the user wrote it
+  readonly model: Model;
+  readonly promptIds: readonly number[];
+  readonly seed: number;
+}
+
+/** The text as it streams, ended by exactly one newline. */
+export function textAnswer(output: Output): AnswerWriter {
+  let held = ''; // newlines that may turn out to be the last ones
+  return {
+    async token({ text }) {
+      const whole = held + text;
+      const ready = whole.replace(/\n+$/, '');
+      held = whole.slice(ready.length);
+      if (ready !== '') await output.print(output.interactive ? terminalText(ready) : ready);
+    },
+    async end() {
+      await output.print('\n');
+    },
+  };
+}
+
+/** Everything in one object at the end. */
+export function jsonAnswer(output: Output, { reference, model, promptIds, seed }: Beginning): AnswerWriter {
+  const logprobs: object[] = [];
+  return {
+    async token({ id, logprob, top }) {
+      if (logprob !== undefined) logprobs.push({ ...scored(model, id, logprob), top: topOf(model, top) });
+    },
+    async end(result) {
+      if (!result) return;
+      const { ids, text } = result;
+      await output.json({
+        ...{ model: reference, ...engineOf(model), prompt_ids: promptIds, ids, text },
+        ...endingOf(result, model),
+        ...{ seed, logprobs: logprobs.length > 0 ? logprobs : undefined },
+      });
+    },
+  };
+}
+
+/** A line at the start, one for each token, one at the end. */
+export async function jsonLinesAnswer(output: Output, beginning: Beginning): Promise<AnswerWriter> {
+  const { reference, model, promptIds, seed } = beginning;
+  await output.json({ type: 'start', model: reference, ...engineOf(model), prompt_ids: promptIds, seed });
+  return {
+    async token({ id, text, logprob, top }) {
+      await output.json({ type: 'token', id, text, logprob, top: topOf(model, top) });
+    },
+    async end(result) {
+      if (result) await output.json({ type: 'end', ...endingOf(result, model) });
+    },
+  };
+}
+
+export function engineOf({ backend }: Model) {
+  return { backend: backend.name, threads: backend.threads };
+}
+
+function endingOf({ finishReason, usage, timings }: GenerateResult, { loadMs }: Model) {
+  return {
+    finish_reason: finishReason,
+    usage: {
+      prompt_tokens: usage.promptTokens,
+      completion_tokens: usage.completionTokens,
+      cached_tokens: usage.cachedTokens,
+    },
+    timings: {
+      load_ms: rounded(loadMs),
+      prefill_ms: rounded(timings.prefillMs),
+      prefill_tok_s: rounded(timings.prefillTokensPerSecond),
+      decode_ms: rounded(timings.decodeMs),
+      decode_tok_s: rounded(timings.decodeTokensPerSecond),
+      first_token_ms: rounded(timings.firstTokenMs),
+    },
+  };
+}
+
+function topOf(model: Model, top: GeneratedToken['top']) {
+  return top?.map(({ id, logprob }) => scored(model, id, logprob));
+}
+
+/** A token's own text may be part of a character: U+FFFD stands for what is not whole. */
+function scored({ tokenizer }: Model, id: number, logprob: number) {
+  return { id, text: new TextDecoder().decode(tokenizer.tokenBytes(id, { special: true })), logprob };
+}
+
+function rounded(value: number): number {
+  return Math.round(value * 1000) / 1000;
+}

@@ -1,0 +1,144 @@
+/** argv to one call of one command: yargs splits it, the tables check it. */
+import yargs from 'yargs';
+import { UserError } from '../errors.ts';
+import { COMMANDS, COMMON_OPTIONS, type CommandSpec } from './commands.ts';
+import { parseText } from './option-values.ts';
+import { OPTIONS, type OptionName, type OptionSpec } from './options.ts';
+import type { Setting, Settings } from './settings.ts';
+import { nearest } from './suggest.ts';
+
+export interface Invocation {
+  readonly command: CommandSpec;
+  /** No command was named: the operands are a prompt. */
+  readonly implied: boolean;
+  readonly operands: readonly string[];
+  readonly flags: Settings;
+  readonly help: boolean;
+}
+
+type Argv = Record<string, unknown> & { readonly _: readonly string[] };
+
+/** @throws UserError (usage) for anything that is not in the tables, with the nearest thing that is. */
+export async function parseArguments(args: readonly string[]): Promise<Invocation> {
+  let invocation: Invocation | undefined;
+  const parser = yargs()
+    .scriptName('percept')
+    .help(false)
+    .version(false)
+    .detectLocale(false)
+    .exitProcess(false);
+  parser.parserConfiguration({
+    ...{ 'boolean-negation': false, 'camel-case-expansion': false, 'dot-notation': false },
+    ...{ 'parse-numbers': false, 'parse-positional-numbers': false, 'greedy-arrays': false },
+  });
+  parser.option('help', { alias: 'h', boolean: true });
+  for (const command of COMMANDS) {
+    parser.command({
+      command: command.name === 'run' ? ['run', '$0'] : command.name,
+      describe: false,
+      builder: (builder) => builder.options(Object.fromEntries(optionsOf(command).map(yargsOption))),
+      handler: (argv) => {
+        invocation = check(command, argv as unknown as Argv);
+      },
+    });
+  }
+  parser.fail((message, error) => {
+    throw error ?? new UserError(`${message}.`, 'See percept --help.', { kind: 'usage' });
+  });
+  await parser.parseAsync(args);
+  return invocation!;
+}
+
+export function optionsOf(command: CommandSpec): readonly OptionName[] {
+  return [...command.options, ...COMMON_OPTIONS];
+}
+
+/** Text for all but flags: what a value may be is checked here, not by yargs. */
+function yargsOption(name: OptionName) {
+  const { type, alias }: OptionSpec = OPTIONS[name];
+  return [name, { alias, ...(type === 'boolean' ? { boolean: true } : { string: true, nargs: 1 }) }] as const;
+}
+
+function check(command: CommandSpec, argv: Argv): Invocation {
+  const implied = argv._[0] !== command.name;
+  const operands = implied ? argv._ : argv._.slice(1);
+  const help = argv.help === true;
+  const flags = flagsOf(command, argv);
+  if (!help) {
+    if (implied) refuseTypo(operands, flags.size === 0);
+    checkOperands(command, operands);
+  }
+  return { command, implied, operands, flags, help };
+}
+
+function flagsOf(command: CommandSpec, argv: Argv): Settings {
+  const names = optionsOf(command);
+  const aliases = names.map((name) => (OPTIONS[name] as OptionSpec).alias);
+  const flags = new Map<OptionName, Setting>();
+  for (const [key, given] of Object.entries(argv)) {
+    const name = names.find((candidate) => candidate === key);
+    if (name) flags.set(name, { value: flagValue(name, given), origin: 'flag', where: `--${name}` });
+    else if (!['_', '$0', 'help', 'h', ...aliases].includes(key)) throw unknownOption(command, key);
+  }
+  return flags;
+}
+
+/** Of an option given twice the last one counts, unless it may be repeated. */
+function flagValue(name: OptionName, given: unknown): Setting['value'] {
+  const all = [given].flat().map(String);
+  if (OPTIONS[name].type === 'strings') return all;
+  return parseText(OPTIONS[name], all.at(-1)!, `--${name}`);
+}
+
+function unknownOption(command: CommandSpec, key: string): UserError {
+  const dashed = key.length === 1 ? `-${key}` : `--${key}`;
+  const near = nearestOption(key, optionsOf(command));
+  const elsewhere = COMMANDS.find(({ options }) => (options as readonly string[]).includes(key));
+  const hint = near
+    ? `Did you mean --${near}?`
+    : elsewhere
+      ? `${dashed} is an option of percept ${elsewhere.name}.`
+      : `See percept ${command.name} --help. Text that begins with a dash goes behind --.`;
+  return new UserError(`percept ${command.name} has no option ${dashed}.`, hint, { kind: 'usage' });
+}
+
+/** A slip of the fingers, or a name broken off: --temp is --temperature. */
+function nearestOption(key: string, names: readonly OptionName[]): string | undefined {
+  return nearest(key, names) ?? (key.length > 2 ? names.find((name) => name.startsWith(key)) : undefined);
+}
+
+/** One word that is nearly a command is taken for a typo, not for a prompt: it would cost a download. */
+function refuseTypo(operands: readonly string[], bare: boolean): void {
+  const [word] = operands;
+  if (word === undefined || operands.length > 1) return;
+  const near = nearest(
+    word,
+    COMMANDS.map(({ name }) => name),
+  );
+  if (!near) return;
+  const rest = bare ? '' : ' ...';
+  throw new UserError(
+    `percept has no command "${word}".`,
+    `Did you mean percept ${near}? To use it as a prompt: percept run ${word}${rest}`,
+    { kind: 'usage' },
+  );
+}
+
+function checkOperands({ name, operand }: CommandSpec, operands: readonly string[]): void {
+  const usage = (message: string, hint: string) => new UserError(message, hint, { kind: 'usage' });
+  if (operand?.required && operands.length === 0) {
+    throw usage(`Expected ${describeOperand(operand)} after percept ${name}.`, `See percept ${name} --help.`);
+  }
+  const extra = operand?.many ? [] : operands.slice(operand ? 1 : 0);
+  if (extra.length > 0) {
+    const hint = `See percept ${name} --help; to use the words as a prompt: percept run ...`;
+    throw usage(`Expected nothing more after percept ${name}, got "${extra.join(' ')}".`, hint);
+  }
+  if (operand?.choices && !operand.choices.includes(operands[0]!)) {
+    throw usage(`Expected ${describeOperand(operand)}, got "${operands[0]}".`, `See percept ${name} --help.`);
+  }
+}
+
+function describeOperand(operand: NonNullable<CommandSpec['operand']>): string {
+  return operand.choices ? `one of ${operand.choices.join(', ')}` : operand.name;
+}

@@ -1,0 +1,168 @@
+/**
+ * Every command: the one table that dispatch, help and completion are made from. A command's own module is
+ * imported when it runs, so that none pays for another.
+ */
+import type { OptionName, Options } from './options.ts';
+import type { Output } from './output.ts';
+import type { Settings } from './settings.ts';
+
+/** What a command gets. */
+export interface Call {
+  readonly operands: readonly string[];
+  readonly options: Options;
+  /** The same options with where each came from. */
+  readonly settings: Settings;
+  readonly output: Output;
+  /** Aborted by Ctrl-C; the reason is an Interrupted. */
+  readonly signal: AbortSignal;
+}
+
+export interface CommandSpec {
+  readonly name: string;
+  readonly summary: string;
+  readonly operand?: {
+    readonly name: string; // REF is completed with the models on this machine, FILE with files
+    readonly required?: true;
+    readonly many?: true;
+    readonly choices?: readonly string[];
+  };
+  readonly options: readonly OptionName[];
+  readonly examples: readonly (readonly [command: string, meaning: string])[];
+  readonly load: () => Promise<(call: Call) => Promise<void>>;
+}
+
+export const SHELLS = ['bash', 'zsh', 'fish', 'powershell'] as const;
+
+/** Options that every command takes. */
+export const COMMON_OPTIONS: readonly OptionName[] = ['quiet', 'no-color', 'debug'];
+
+const SAMPLING: readonly OptionName[] = [
+  ...(['max-tokens', 'temperature', 'top-k', 'top-p', 'min-p', 'typical', 'repeat-penalty'] as const),
+  ...(['presence-penalty', 'frequency-penalty', 'dry', 'xtc', 'mirostat', 'logit-bias', 'samplers'] as const),
+  ...(['seed', 'stop', 'ignore-eos'] as const),
+];
+const ENGINE: readonly OptionName[] = ['ctx', 'backend', 'threads', 'no-pull'];
+
+export const COMMANDS: readonly CommandSpec[] = [
+  {
+    name: 'run',
+    summary: 'answer a prompt; the default command',
+    operand: { name: 'prompt', many: true },
+    options: [
+      ...(['model', 'system', 'messages', 'template', 'raw', 'prompt-ids'] as const),
+      ...SAMPLING,
+      ...ENGINE,
+      ...(['json', 'jsonl', 'logprobs', 'stats'] as const),
+    ],
+    examples: [
+      ['percept "Why is the sky blue?"', 'ask the default model'],
+      ['git diff | percept "write a commit message"', 'the argument instructs, stdin is the content'],
+      ['percept - < prompt.txt', 'stdin alone is the prompt'],
+      ['percept -m ./model.gguf -t 0 --json "2 + 2 ="', 'another model, greedy, as JSON'],
+    ],
+    load: async () => (await import('./run.ts')).run,
+  },
+  {
+    name: 'pull',
+    summary: 'fetch a model',
+    operand: { name: 'REF', required: true },
+    options: ['json'],
+    examples: [
+      ['percept pull smollm2', 'a model of the catalogue'],
+      ['percept pull hf:owner/repo/model.gguf', 'a file of a Hugging Face repository'],
+    ],
+    load: async () => (await import('./pull.ts')).pull,
+  },
+  {
+    name: 'list',
+    summary: 'models on this machine and in the catalogue',
+    options: ['json', 'names'],
+    examples: [['percept list --json', 'for a script']],
+    load: async () => (await import('./list.ts')).list,
+  },
+  {
+    name: 'show',
+    summary: 'what a model file holds and the memory it needs',
+    operand: { name: 'REF' },
+    options: ['ctx', 'json'],
+    examples: [
+      ['percept show', 'the default model'],
+      ['percept show ./model.gguf --ctx 8192', 'memory needed at this context'],
+    ],
+    load: async () => (await import('./show.ts')).show,
+  },
+  {
+    name: 'rm',
+    summary: 'delete a model that was pulled',
+    operand: { name: 'REF', required: true },
+    options: ['yes', 'json'],
+    examples: [['percept rm -y smollm2', 'without asking']],
+    load: async () => (await import('./rm.ts')).rm,
+  },
+  {
+    name: 'tokenize',
+    summary: 'text to token ids',
+    operand: { name: 'text', many: true },
+    options: ['model', 'special', 'jsonl', 'json', 'no-pull'],
+    examples: [
+      ['percept tokenize "Hello world"', ''],
+      ['percept tokenize --jsonl - < strings.jsonl', 'a JSON string a line in, an id array a line out'],
+    ],
+    load: async () => (await import('./tokenize.ts')).tokenize,
+  },
+  {
+    name: 'detokenize',
+    summary: 'token ids to text',
+    operand: { name: 'ids', many: true },
+    options: ['model', 'special', 'json', 'no-pull'],
+    examples: [
+      ['percept detokenize 19556,905', ''],
+      ['percept tokenize hello | percept detokenize -', 'there and back'],
+    ],
+    load: async () => (await import('./detokenize.ts')).detokenize,
+  },
+  {
+    name: 'template',
+    summary: 'the prompt that a chat template makes of messages',
+    options: ['messages', 'tools', 'template', 'bos', 'eos', 'now', 'model', 'json', 'no-pull'],
+    examples: [['percept template --messages chat.json', '']],
+    load: async () => (await import('./template.ts')).template,
+  },
+  {
+    name: 'score',
+    summary: 'perplexity of a text',
+    operand: { name: 'FILE', required: true },
+    options: ['model', ...ENGINE, 'chunks', 'json', 'jsonl'],
+    examples: [
+      ['percept score --ctx 512 --chunks 8 wiki.txt', ''],
+      ['percept score --jsonl - < text.txt', "every token's log probability"],
+    ],
+    load: async () => (await import('./score.ts')).score,
+  },
+  {
+    name: 'devices',
+    summary: 'what can compute here, what is chosen and why not the others',
+    options: ['backend', 'threads', 'json'],
+    examples: [['percept devices', '']],
+    load: async () => (await import('./devices.ts')).devices,
+  },
+  {
+    name: 'config',
+    summary: 'every setting, its value and where it came from',
+    options: ['model', 'system', ...SAMPLING, ...ENGINE, 'stats', 'json'],
+    examples: [['PERCEPT_TEMPERATURE=0 percept config', 'a variable at work']],
+    load: async () => (await import('./config.ts')).config,
+  },
+  {
+    name: 'completion',
+    summary: 'a completion script for a shell',
+    operand: { name: 'shell', required: true, choices: SHELLS },
+    options: [],
+    examples: [
+      ['source <(percept completion bash)', 'in ~/.bashrc; zsh in ~/.zshrc'],
+      ['percept completion fish > ~/.config/fish/completions/percept.fish', ''],
+      ['percept completion powershell | Out-String | Invoke-Expression', 'in $PROFILE'],
+    ],
+    load: async () => (await import('./completion.ts')).completion,
+  },
+];

@@ -1,0 +1,3 @@
+import { UserError } from '../errors.ts';
+import type { Call } from './commands.ts';
+import { bash } from './completion/bash.ts';

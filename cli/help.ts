@@ -1,0 +1,101 @@
+/** Help, made from the tables: examples first. */
+import { optionsOf } from './arguments.ts';
+import { COMMANDS, type CommandSpec } from './commands.ts';
+import { OPTIONS, type OptionName, type OptionSpec, variableOf } from './options.ts';
+import { EXIT_CODE_MEANINGS, type Output } from './output.ts';
+import { PROJECT_FILE } from './settings.ts';
+
+type Style = Output['style'];
+type Row = readonly [left: string, right: string];
+
+/** For `percept` alone: what it is and how to begin. */
+export function shortHelp(style: Style): string {
+  return [
+    'percept runs language models in the terminal.',
+    section(style, 'Usage', ['percept [prompt..]', 'percept COMMAND']),
+    section(style, 'Examples', rows(COMMANDS[0]!.examples)),
+    section(style, 'Commands', rows(COMMANDS.map((command) => [signature(command), command.summary]))),
+    'percept --help shows every option, percept COMMAND --help those of a command.\n',
+  ].join('\n');
+}
+
+/** For `percept --help`: all there is to know, the options of `run` included. */
+export function fullHelp(style: Style): string {
+  return [
+    'percept runs language models in the terminal.',
+    section(style, 'Usage', ['percept [prompt..]', 'percept COMMAND']),
+    section(style, 'Examples', rows(COMMANDS[0]!.examples)),
+    section(style, 'Commands', rows(COMMANDS.map((command) => [signature(command), command.summary]))),
+    ...optionSections(style, COMMANDS[0]!),
+    section(style, 'Exit codes', rows(EXIT_CODE_MEANINGS.map(([code, meaning]) => [`${code}`, meaning]))),
+    section(style, 'Environment', rows(environment())),
+  ].join('\n');
+}
+
+export function commandHelp(style: Style, command: CommandSpec): string {
+  const { summary, examples } = command;
+  return [
+    `${summary[0]!.toUpperCase()}${summary.slice(1)}.`,
+    section(style, 'Usage', [`percept ${signature(command)} [options]`]),
+    section(style, 'Examples', rows(examples)),
+    ...optionSections(style, command),
+  ].join('\n');
+}
+
+function signature({ name, operand }: CommandSpec): string {
+  if (!operand) return name;
+  const many = operand.many ? `${operand.name}..` : operand.name;
+  return operand.required ? `${name} ${many}` : `${name} [${many}]`;
+}
+
+function optionSections(style: Style, command: CommandSpec): string[] {
+  const taken = optionsOf(command);
+  const sections = Object.entries(OPTION_GROUPS).flatMap(([title, group]) => {
+    const names = taken.filter((name) => name in group);
+    return names.length > 0 ? [section(style, title, rows(names.map(optionRow)))] : [];
+  });
+  return [...sections, section(style, 'Help', rows([['-h, --help', 'show this'], ...versionRow(command)]))];
+}
+
+function versionRow(command: CommandSpec): Row[] {
+  return command.name === 'run' ? [['-v, --version', 'show the version']] : [];
+}
+
+function optionRow(name: OptionName): Row {
+  const { alias, value, choices, describe, default: fallback }: OptionSpec = OPTIONS[name];
+  const shown = choices ? choices.join('|') : value;
+  const left = `${alias ? `-${alias}, ` : '    '}--${name}${shown ? ` ${shown}` : ''}`;
+  return [left, fallback === undefined ? describe : `${describe} (default: ${fallback})`];
+}
+
+function environment(): Row[] {
+  return [
+    ['PERCEPT_HOME', 'folder for everything percept keeps, instead of the usual ones'],
+    [variableOf('max-tokens'), 'a variable like this for each setting; percept config lists them'],
+    ['NO_COLOR', 'no colours; FORCE_COLOR wins over it'],
+    ['', `flags win over variables, these over ${PROJECT_FILE}, that over the user's config.json`],
+  ];
+}
+
+function section(style: Style, title: string, lines: readonly string[]): string {
+  return `\n${style.heading(`${title}:`)}\n${lines.map((line) => `  ${line}\n`).join('')}`.trimEnd();
+}
+
+/** Two columns, the right one wrapped to the terminal. */
+function rows(entries: readonly Row[]): string[] {
+  const indent = Math.max(...entries.map(([left]) => left.length)) + 2;
+  const width = Math.max(30, Math.min(process.stdout.columns ?? 100, 110) - indent - 2);
+  return entries.flatMap(([left, right]) =>
+    wrap(right, width).map((line, i) => `${(i === 0 ? left : '').padEnd(indent)}${line}`.trimEnd()),
+  );
+}
+
+function wrap(text: string, width: number): string[] {
+  const lines = [''];
+  for (const word of text.split(' ')) {
+    const line = lines.at(-1)!;
+    if (line && line.length + 1 + word.length > width) lines.push(word);
+    else lines[lines.length - 1] = line ? `${line} ${word}` : word;
+  }
+  return lines;
+}

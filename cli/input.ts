@@ -1,0 +1,69 @@
+/** What comes in besides flags: stdin and files. `-` is stdin wherever a file can be named. */
+import { readFile } from 'node:fs/promises';
+import { UserError } from '../errors.ts';
+
+/** All of stdin as text. */
+export async function readStdin(): Promise<string> {
+  try {
+    const chunks: Buffer[] = [];
+    for await (const chunk of process.stdin) chunks.push(chunk);
+    return Buffer.concat(chunks).toString();
+  } catch (cause) {
+    throw unreadable('stdin', cause);
+  }
+}
+
+/** @throws UserError for a file that cannot be read */
+export async function readText(path: string): Promise<string> {
+  if (path === '-') return readStdin();
+  try {
+    return await readFile(path, 'utf8');
+  } catch (cause) {
+    throw unreadable(path, cause);
+  }
+}
+
+/**
+ * The JSON array in a file.
+ * @param items what the array should hold, in words
+ */
+export async function readJsonArray<T>(path: string, items: string): Promise<readonly T[]> {
+  const text = await readText(path);
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    throw wrongJson(path, items, (cause as Error).message, cause);
+  }
+  if (Array.isArray(value)) return value;
+  throw wrongJson(path, items, value === null ? 'null' : `a JSON ${typeof value}`);
+}
+
+/** Token ids separated by commas, spaces or lines; the brackets of a JSON array are allowed. */
+export function parseIds(text: string): number[] {
+  const words = text.replace(/^\s*\[|\]\s*$/g, '').split(/[\s,]+/);
+  return words.filter((word) => word !== '').map(parseId);
+}
+
+function parseId(word: string): number {
+  if (/^\d+$/.test(word) && Number.isSafeInteger(Number(word))) return Number(word);
+  throw new UserError(
+    `Expected token ids separated by commas or spaces, got "${word}".`,
+    'Token ids look like this: 1,2,3. percept tokenize TEXT prints them.',
+    { kind: 'usage' },
+  );
+}
+
+function unreadable(path: string, cause: unknown): UserError {
+  return new UserError(`Expected to read ${path}: ${(cause as Error).message}.`, 'Check the path.', {
+    kind: 'usage',
+    cause,
+  });
+}
+
+function wrongJson(path: string, items: string, got: string, cause?: unknown): UserError {
+  return new UserError(`Expected a JSON array of ${items} in ${path}, got ${got}.`, 'Check the file.', {
+    kind: 'usage',
+    cause,
+  });
+}

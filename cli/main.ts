@@ -1,0 +1,63 @@
+/** The way through the program: arguments, settings, one command, exit code. */
+import { join } from 'node:path';
+import { directories } from '../core/directories.ts';
+import { type Invocation, optionsOf, parseArguments } from './arguments.ts';
+import type { Call } from './commands.ts';
+import { commandHelp, fullHelp, shortHelp } from './help.ts';
+import { camelCase, type Options } from './options.ts';
+import { exitCodeOf, Output } from './output.ts';
+import { findProjectFile, resolveSettings, type Settings } from './settings.ts';
+import { abortOnSignals, type Interrupted } from './signals.ts';
+
+const args = process.argv.slice(2);
+const signal = abortOnSignals();
+endQuietlyWithoutReader();
+
+let output = new Output({ debug: args.includes('--debug'), noColor: args.includes('--no-color') });
+try {
+  await main();
+} catch (error) {
+  if (!signal.aborted) output.error(error);
+  process.exitCode = exitCodeOf(error);
+}
+if (signal.aborted) process.exitCode = (signal.reason as Interrupted).exitCode;
+await output.drained();
+process.exit();
+
+async function main(): Promise<void> {
+  const invocation = await parseArguments(args);
+  const { command, operands, help } = invocation;
+  if (help) return output.print(helpFor(invocation));
+  if (args.length === 0 && process.stdin.isTTY) return output.print(shortHelp(output.style));
+  const settings = settingsOf(invocation);
+  const options = Object.fromEntries(
+    [...settings].map(([name, { value }]) => [camelCase(name), value]),
+  ) as Options;
+  output = new Output(options);
+  const run = await command.load();
+  await run({ operands, options, settings, output, signal } satisfies Call);
+}
+
+/** What the command takes, from wherever it comes. */
+function settingsOf({ command, flags }: Invocation): Settings {
+  const known = new Set(optionsOf(command));
+  const all = resolveSettings({
+    flags,
+    env: process.env,
+    projectFile: findProjectFile(process.cwd()),
+    userFile: join(directories().config, 'config.json'),
+  });
+  return new Map([...all].filter(([name]) => known.has(name)));
+}
+
+function helpFor({ command, implied }: Invocation): string {
+  return implied ? fullHelp(output.style) : commandHelp(output.style, command);
+}
+
+/** `percept ... | head -1`: when nobody reads on, there is nothing left to do and nothing wrong. */
+function endQuietlyWithoutReader(): void {
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    process.exit(error.code === 'EPIPE' ? 0 : 1);
+  });
+  process.stderr.on('error', () => {}); // nobody reads the notes: the answer still counts
+}

@@ -1,0 +1,154 @@
+/**
+ * The two streams and the end of the process: data goes to stdout, everything else to stderr. Colour is
+ * decided here and nowhere else.
+ */
+import { once } from 'node:events';
+import type { WriteStream } from 'node:tty';
+import { Chalk, type ChalkInstance } from 'chalk';
+import { type ErrorKind, UserError } from '../errors.ts';
+
+export const EXIT_CODES = {
+  error: 1,
+  usage: 2,
+  'model-not-found': 3,
+  network: 4,
+  memory: 5,
+  context: 6,
+} as const satisfies Record<ErrorKind, number>;
+
+/** For the end of --help. */
+export const EXIT_CODE_MEANINGS: readonly (readonly [code: number, meaning: string])[] = [
+  [0, 'ok'],
+  [EXIT_CODES.error, 'error'],
+  [EXIT_CODES.usage, 'usage: a flag or an argument is wrong'],
+  [EXIT_CODES['model-not-found'], 'model not found'],
+  [EXIT_CODES.network, 'network'],
+  [EXIT_CODES.memory, 'model or context does not fit in memory'],
+  [EXIT_CODES.context, 'more tokens than the context holds'],
+  [130, 'Ctrl-C (143: SIGTERM)'],
+];
+
+type ColorLevel = 0 | 1 | 2 | 3;
+type Stream = Pick<WriteStream, 'write' | 'once' | 'isTTY' | 'getColorDepth'>;
+
+export interface OutputOptions {
+  readonly quiet?: boolean;
+  readonly debug?: boolean;
+  readonly noColor?: boolean;
+  readonly stdout?: Stream;
+  readonly stderr?: Stream;
+  readonly env?: NodeJS.ProcessEnv;
+}
+
+export class Output {
+  /** A person is reading: colours and animation are welcome. */
+  readonly interactive: boolean;
+  readonly progressBars: boolean;
+  readonly style: ReturnType<typeof styles>;
+  readonly #stdout: Stream;
+  readonly #stderr: Stream;
+  readonly #quiet: boolean;
+  readonly #debug: boolean;
+  readonly #errorStyle: ReturnType<typeof styles>;
+
+  constructor(options: OutputOptions = {}) {
+    const env = options.env ?? process.env;
+    this.#stdout = options.stdout ?? process.stdout;
+    this.#stderr = options.stderr ?? process.stderr;
+    this.#quiet = options.quiet ?? false;
+    this.#debug = options.debug ?? false;
+    this.interactive = this.#stdout.isTTY === true;
+    this.progressBars = this.#stderr.isTTY === true && env.TERM !== 'dumb' && !env.CI;
+    this.style = styles(colorLevel(this.#stdout, env, options.noColor));
+    this.#errorStyle = styles(colorLevel(this.#stderr, env, options.noColor));
+  }
+
+  /** Writes data to stdout and waits where the reader is slow. */
+  async print(text: string): Promise<void> {
+    if (!this.#stdout.write(text)) await once(this.#stdout as WriteStream, 'drain');
+  }
+
+  /** One JSON value on a line of its own. */
+  async json(value: unknown): Promise<void> {
+    await this.print(
+      `${JSON.stringify(value, (_, item) => (typeof item === 'bigint' ? Number(item) : item))}\n`,
+    );
+  }
+
+  /** Columns as wide as their longest cell; the last one runs on. */
+  async table(rows: readonly (readonly string[])[]): Promise<void> {
+    const columns = Math.max(0, ...rows.map((row) => row.length));
+    const widths = Array.from({ length: columns }, (_, i) =>
+      Math.max(...rows.map((row) => row[i]?.length ?? 0)),
+    );
+    for (const row of rows) {
+      await this.print(
+        `${row
+          .map((cell, i) => cell.padEnd(widths[i]!))
+          .join('  ')
+          .trimEnd()}\n`,
+      );
+    }
+  }
+
+  /** A line for the person at the terminal, on stderr; silenced by --quiet. */
+  note(line: string): void {
+    if (!this.#quiet) this.#stderr.write(`${line}\n`);
+  }
+
+  /** Replaces what stands on the current line of stderr; only for `progressBars`. */
+  status(line: string): void {
+    if (!this.#quiet) this.#stderr.write(`\r\x1b[K${line}`);
+  }
+
+  /** What went wrong and what to do next, a line each; the chain of causes under --debug. */
+  error(error: unknown): void {
+    const style = this.#errorStyle;
+    const known = error instanceof UserError;
+    const message = error instanceof Error ? error.message : String(error);
+    const hint = known
+      ? error.hint
+      : 'This is a bug in percept: please report it with the output of --debug.';
+    this.#stderr.write(`${style.error('error:')} ${message}\n`);
+    if (hint) this.#stderr.write(`${style.faint(`  ${hint}`)}\n`);
+    if (this.#debug) for (const line of causes(error)) this.#stderr.write(`${style.faint(line)}\n`);
+  }
+
+  /** Settles when everything written has reached the other side, so that exiting loses nothing. */
+  async drained(): Promise<void> {
+    const flush = (stream: Stream) => new Promise<void>((resolve) => stream.write('', () => resolve()));
+    await Promise.all([flush(this.#stdout), flush(this.#stderr)]);
+  }
+}
+
+/** Colours by meaning. */
+function styles(level: ColorLevel) {
+  const chalk: ChalkInstance = new Chalk({ level });
+  return { error: chalk.red.bold, heading: chalk.bold, faint: chalk.dim, name: chalk.cyan };
+}
+
+/** --no-color, then FORCE_COLOR, then NO_COLOR, then what the terminal can do. */
+export function colorLevel(
+  stream: Pick<Stream, 'isTTY' | 'getColorDepth'>,
+  env: NodeJS.ProcessEnv,
+  noColor = false,
+): ColorLevel {
+  if (noColor) return 0;
+  const forced = env.FORCE_COLOR;
+  if (forced === '0' || forced === 'false') return 0;
+  if (forced !== undefined) return forced === '2' ? 2 : forced === '3' ? 3 : 1;
+  if (env.NO_COLOR || !stream.isTTY || env.TERM === 'dumb') return 0;
+  const bits = stream.getColorDepth(env as Record<string, string>);
+  return bits >= 24 ? 3 : bits >= 8 ? 2 : bits >= 4 ? 1 : 0;
+}
+
+export function exitCodeOf(error: unknown): number {
+  return EXIT_CODES[error instanceof UserError ? error.kind : 'error'];
+}
+
+function* causes(error: unknown): Generator<string> {
+  if (error instanceof Error && error.stack) yield error.stack;
+  for (let cause = (error as Error)?.cause; cause !== undefined; cause = (cause as Error)?.cause) {
+    yield `caused by: ${cause instanceof Error ? (cause.stack ?? cause.message) : String(cause)}`;
+  }
+}

@@ -1,0 +1,93 @@
+import { type GeneratedToken, type GenerateResult, generate } from '../core/generate.ts';
+import { loadModel, type Model } from '../core/model.ts';
+import { SamplerChain } from '../core/sampler/chain.ts';
+import { samplingDefaults } from '../core/sampler/metadata.ts';
+import { samplerParameters } from '../core/sampler/parameters.ts';
+import { Session } from '../core/session.ts';
+import { UserError } from '../errors.ts';
+import { type AnswerWriter, type Beginning, jsonAnswer, jsonLinesAnswer, textAnswer } from './answer.ts';
+import type { Call } from './commands.ts';
+import { modelFile } from './model-file.ts';
+import type { Options } from './options.ts';
+import type { Output } from './output.ts';
+import { encodePrompt, type Prompt, readPrompt } from './prompt.ts';
+import { samplingOf } from './sampling.ts';
+
+/** One prompt in, one answer out. */
+export async function run(call: Call): Promise<void> {
+  const { options } = call;
+  checkLogprobs(options);
+  samplerParameters(samplingOf(options)); // wrong ones are found before a model is fetched
+  const prompt = await readPrompt(call);
+  const { path } = await modelFile(call);
+  const { backend, threads, ctx: contextLength } = options;
+  const model = await loadModel(path, { backend, threads, contextLength });
+  try {
+    await answer(call, model, prompt);
+  } finally {
+    await model.dispose();
+  }
+}
+
+async function answer(call: Call, model: Model, prompt: Prompt): Promise<void> {
+  const { options, output, signal } = call;
+  const promptIds = await encodePrompt(prompt, model, call);
+  const parameters = samplerParameters(samplingDefaults(model.gguf.metadata), samplingOf(options));
+  const sampler = new SamplerChain(parameters, model.tokenizer);
+  const { maxTokens, stop, ignoreEos, logprobs } = options;
+  const onProgress = prefillDisplay(output);
+  const generation = { sampler, maxTokens, stop, ignoreEos, logprobs, signal, onProgress };
+  const tokens = generate(new Session(model), promptIds, generation);
+  const reference = options.model ?? '';
+  const writer = await answerWriter(call, { reference, model, promptIds, seed: sampler.seed });
+  const result = await write(tokens, writer);
+  if (options.stats) for (const line of statistics(model, sampler, result)) output.note(line);
+}
+
+async function answerWriter({ options, output }: Call, beginning: Beginning): Promise<AnswerWriter> {
+  if (options.jsonl) return jsonLinesAnswer(output, beginning);
+  return options.json ? jsonAnswer(output, beginning) : textAnswer(output);
+}
+
+async function write(
+  tokens: AsyncGenerator<GeneratedToken, GenerateResult>,
+  writer: AnswerWriter,
+): Promise<GenerateResult> {
+  let result: GenerateResult | undefined;
+  try {
+    let next = await tokens.next();
+    for (; !next.done; next = await tokens.next()) await writer.token(next.value);
+    result = next.value;
+    return result;
+  } finally {
+    await writer.end(result);
+  }
+}
+
+/** How far a long prompt is read, on a terminal. */
+function prefillDisplay(output: Output): (done: number, total: number) => void {
+  let shown = false;
+  return (done, total) => {
+    if (!output.progressBars) return;
+    if (done < total) output.status(`reading the prompt: ${Math.floor((100 * done) / total)} %`);
+    else if (shown) output.status('');
+    shown = done < total;
+  };
+}
+
+function* statistics(model: Model, sampler: SamplerChain, { usage, timings, finishReason }: GenerateResult) {
+  const rate = (tokensPerSecond: number) => `${tokensPerSecond.toFixed(1)} tok/s`;
+  const cached = usage.cachedTokens > 0 ? `, ${usage.cachedTokens} of them cached` : '';
+  yield `prompt: ${usage.promptTokens} tokens${cached}, ${rate(timings.prefillTokensPerSecond)}`;
+  yield `answer: ${usage.completionTokens} tokens, ${rate(timings.decodeTokensPerSecond)}, ended by ${finishReason}`;
+  yield `first token: ${Math.round(timings.firstTokenMs)} ms after ${Math.round(model.loadMs)} ms of loading`;
+  yield `engine: ${model.backend.name}, ${model.backend.threads} threads, context of ${model.contextLength} tokens`;
+  yield `sampling: ${sampler.describe()}, seed ${sampler.seed}`;
+}
+
+function checkLogprobs({ logprobs, json, jsonl }: Options): void {
+  if (logprobs === undefined || json || jsonl) return;
+  throw new UserError('Expected --json or --jsonl with --logprobs.', 'Text has no place for them.', {
+    kind: 'usage',
+  });
+}

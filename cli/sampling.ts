@@ -1,0 +1,55 @@
+/** Sampling options as the engine's parameters. */
+import { parseSamplers, type SamplerParameters } from '../core/sampler/parameters.ts';
+import { UserError } from '../errors.ts';
+import type { Options } from './options.ts';
+
+/** Only what was asked for; the rest is the model's or the engine's default. Ranges are checked by the engine. */
+export function samplingOf(options: Options): Partial<SamplerParameters> {
+  const { samplers, dry, xtc, mirostat, logitBias } = options;
+  return {
+    seed: options.seed,
+    temperature: options.temperature,
+    topK: options.topK,
+    topP: options.topP,
+    minP: options.minP,
+    typicalP: options.typical,
+    repeatPenalty: options.repeatPenalty,
+    presencePenalty: options.presencePenalty,
+    frequencyPenalty: options.frequencyPenalty,
+    samplers: samplers === undefined ? undefined : parseSamplers(samplers),
+    logitBias: logitBias && new Map(logitBias.map(parseBias)),
+    ...named(['dryMultiplier', 'dryBase', 'dryAllowedLength'], dry, '--dry'),
+    ...named(['xtcProbability', 'xtcThreshold'], xtc, '--xtc'),
+    ...named(['mirostat', 'mirostatTau', 'mirostatEta'], mirostat, '--mirostat'),
+  };
+}
+
+/** "0.8,1.75" under the first names; the others keep their defaults. */
+function named<K extends string>(
+  names: readonly K[],
+  text: string | undefined,
+  flag: string,
+): { [N in K]?: number } {
+  if (text === undefined) return {};
+  const numbers = text.split(',').map(Number);
+  if (numbers.length > names.length || numbers.some(Number.isNaN) || /(^|,)\s*(,|$)/.test(text)) {
+    throw new UserError(
+      `Expected ${flag} to be 1 to ${names.length} numbers separated by commas, got "${text}".`,
+      'See percept --help.',
+      { kind: 'usage' },
+    );
+  }
+  return Object.fromEntries(numbers.map((number, i) => [names[i], number])) as { [N in K]?: number };
+}
+
+/** "1234:-5" or "1234:-inf". */
+function parseBias(text: string): [id: number, bias: number] {
+  const [, id, bias] = /^(\d+)[:=](-inf|[+-]?[\d.]+(?:e[+-]?\d+)?)$/i.exec(text) ?? [];
+  const value = bias?.toLowerCase() === '-inf' ? Number.NEGATIVE_INFINITY : Number(bias);
+  if (id !== undefined && !Number.isNaN(value)) return [Number(id), value];
+  throw new UserError(
+    `Expected --logit-bias to be ID:BIAS, got "${text}".`,
+    'Examples: 1234:-5, 1234:-inf. percept tokenize TEXT prints ids.',
+    { kind: 'usage' },
+  );
+}

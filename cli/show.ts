@@ -1,0 +1,123 @@
+import { chatTemplateOf } from '../core/chat-template.ts';
+import { configFromGguf } from '../core/config.ts';
+import { type Gguf, type GgufValue, readGguf } from '../core/gguf.ts';
+import { isStrings } from '../core/gguf-metadata.ts';
+import { estimateMemory } from '../core/model.ts';
+import { UserError } from '../errors.ts';
+import type { Call } from './commands.ts';
+import { modelFile } from './model-file.ts';
+import type { Output } from './output.ts';
+import { formatBytes } from './sizes.ts';
+import { terminalText } from './terminal-text.ts';
+
+const SHOWN_CHARACTERS = 80; // of a metadata value
+const MAX_TOKENS = 512; // in one step, as a session has unless told otherwise
+
+/** What a model file holds and the memory it needs; also for one that has only a vocabulary or cannot run. */
+export async function show(call: Call): Promise<void> {
+  const { operands, options, output } = call;
+  const model = operands[0] ?? options.model;
+  const { path } = await modelFile({ ...call, options: { ...options, model, noPull: true } });
+  const report = describe(await readGguf(path), options.ctx);
+  if (options.json) return output.json(report);
+  await printReport(output, report);
+}
+
+type Report = ReturnType<typeof describe>;
+
+function describe(gguf: Gguf, contextLength: number | undefined) {
+  return {
+    path: gguf.path,
+    file_bytes: gguf.fileBytes,
+    gguf_version: gguf.version,
+    metadata: Object.fromEntries(gguf.metadata.entries().map(([key, value]) => [key, summary(value)])),
+    tensors: tensorsByType(gguf),
+    memory: memoryOf(gguf, contextLength),
+    template: chatTemplateOf(gguf) ?? null,
+  };
+}
+
+/** Arrays are long: the type of their elements and their length stand for them. */
+function summary(value: GgufValue) {
+  if (typeof value !== 'object') return value;
+  return { array_of: isStrings(value) ? 'string' : typeof value[0], length: value.length };
+}
+
+function tensorsByType({ tensors }: Gguf) {
+  const byType = Map.groupBy(tensors.values(), ({ type }) => type);
+  return Array.from(byType, ([type, group]) => ({
+    type,
+    count: group.length,
+    parameters: group.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0),
+    bytes: group.reduce((sum, { bytes }) => sum + bytes, 0),
+  }));
+}
+
+/** Null and the reason where the engine cannot run the file. */
+function memoryOf(gguf: Gguf, wanted: number | undefined) {
+  try {
+    const config = configFromGguf(gguf);
+    const contextLength = wanted ?? config.contextLength;
+    const { weights, kv, arena } = estimateMemory(gguf, config, {
+      contextLength,
+      sequences: 1,
+      maxTokens: MAX_TOKENS,
+    });
+    return {
+      trained_context: config.contextLength,
+      context: contextLength,
+      weights_bytes: weights,
+      kv_bytes_per_token: kv / contextLength,
+      kv_bytes: kv,
+      activation_bytes: arena,
+      total_bytes: weights + kv + arena,
+    };
+  } catch (error) {
+    if (error instanceof UserError) return { unknown_because: error.message };
+    throw error;
+  }
+}
+
+async function printReport(output: Output, report: Report): Promise<void> {
+  const { heading } = output.style;
+  const section = (title: string) => output.print(`\n${heading(title)}\n`);
+  await output.print(
+    `${report.path}\nGGUF version ${report.gguf_version}, ${formatBytes(report.file_bytes)}\n`,
+  );
+  await section('Metadata');
+  await output.table(
+    Object.entries(report.metadata).map(([key, value]) => [terminalText(key), shown(value)]),
+  );
+  await section('Tensors');
+  await output.table(
+    report.tensors.map(({ type, count, parameters, bytes }) => [
+      ...[type, `${count} tensors`, `${(parameters / 1e6).toFixed(1)} M parameters`, formatBytes(bytes)],
+    ]),
+  );
+  await section('Memory');
+  await output.table(memoryRows(report.memory));
+  await section('Template');
+  await output.print(`${report.template === null ? 'none' : terminalText(report.template)}\n`);
+}
+
+function memoryRows(memory: Report['memory']): string[][] {
+  if ('unknown_because' in memory) return [['unknown', memory.unknown_because]];
+  return [
+    ['weights', formatBytes(memory.weights_bytes)],
+    [
+      'KV cache',
+      `${formatBytes(memory.kv_bytes)}: ${memory.context} tokens of ${formatBytes(memory.kv_bytes_per_token)}`,
+    ],
+    ['activations', formatBytes(memory.activation_bytes)],
+    ['in all', formatBytes(memory.total_bytes)],
+    ['trained context', `${memory.trained_context} tokens`],
+  ];
+}
+
+function shown(value: ReturnType<typeof summary>): string {
+  if (typeof value === 'object') return `${value.length} x ${value.array_of}`;
+  const text = terminalText(String(value)).replaceAll('\n', '\u240a');
+  return text.length > SHOWN_CHARACTERS
+    ? `${text.slice(0, SHOWN_CHARACTERS)}... (${text.length} characters)`
+    : text;
+}

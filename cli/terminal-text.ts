@@ -1,0 +1,16 @@
+/**
+ * Text that came from a model or a model file, made harmless for a terminal: control characters could move the
+ * cursor, write the clipboard or hide what is really there, and bidirectional controls reorder what one reads.
+ */
+
+// C0 but tab and newline, DEL and C1; marks, embeddings, overrides and isolates of bidirectional text.
+const UNSAFE = /[\0-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
+
+/** `text` with every unsafe character replaced by a visible one: ESC becomes U+241B, the picture of ESC. */
+export function terminalText(text: string): string {
+  return text.replace(UNSAFE, (character) => {
+    const code = character.charCodeAt(0);
+    if (code < 0x20) return String.fromCharCode(0x2400 + code);
+    return code === 0x7f ? '\u2421' : '\ufffd';
+  });
+}

@@ -1,0 +1,119 @@
+import { UserError } from '../errors.ts';
+import { strftime } from './chat-template/strftime.ts';
+import type { Gguf } from './gguf.ts';
+import { optionalString } from './gguf-metadata.ts';
+
+/** A turn of a conversation; templates may read further fields, such as tool_calls. */
+export interface Message {
+  readonly role: string;
+  readonly content: string | readonly { readonly type: string; readonly text?: string }[];
+  readonly [extra: string]: unknown;
+}
+
+export interface RenderOptions {
+  readonly messages: readonly Message[];
+  readonly addGenerationPrompt?: boolean; // default true
+  readonly tools?: readonly unknown[]; // function descriptions in JSON Schema
+  readonly bosToken?: string;
+  readonly eosToken?: string;
+  readonly now?: Date; // what strftime_now writes; default: the clock
+  readonly extra?: Readonly<Record<string, unknown>>; // variables of this template, such as enable_thinking
+}
+
+const OTHER_TEMPLATE =
+  'Give a template that works with --template FILE, or use --raw to send the text without one.';
+
+type Interpreter = typeof import('./chat-template/interpreter.ts');
+type Program = import('./chat-template/interpreter.ts').Program;
+
+/** A Jinja template that turns messages into the text of a prompt, with the meaning it has in transformers. */
+export class ChatTemplate {
+  readonly source: string;
+  readonly #interpreter: Interpreter;
+  readonly #program: Program;
+
+  private constructor(source: string, interpreter: Interpreter, program: Program) {
+    this.source = source;
+    this.#interpreter = interpreter;
+    this.#program = program;
+  }
+
+  /** Asynchronous because the interpreter is loaded on first use. Throws UserError for a syntax error. */
+  static async parse(source: string): Promise<ChatTemplate> {
+    const interpreter = await import('./chat-template/interpreter.ts');
+    try {
+      return new ChatTemplate(source, interpreter, interpreter.parseTemplate(source));
+    } catch (cause) {
+      throw new UserError(`Expected a chat template in Jinja, got: ${reason(cause)}.`, OTHER_TEMPLATE, {
+        cause,
+      });
+    }
+  }
+
+  /** The prompt. Throws UserError for malformed messages, and where the template refuses them or fails. */
+  render(options: RenderOptions): string {
+    const {
+      messages,
+      addGenerationPrompt = true,
+      tools,
+      bosToken,
+      eosToken,
+      now = new Date(),
+      extra,
+    } = options;
+    checkMessages(messages);
+    try {
+      return this.#interpreter.runTemplate(this.#program, {
+        ...extra,
+        messages,
+        tools: tools ?? null, // null rather than undefined, as in transformers
+        documents: extra?.documents ?? null,
+        add_generation_prompt: addGenerationPrompt,
+        bos_token: bosToken,
+        eos_token: eosToken,
+        strftime_now: (format: string) => strftime(now, format),
+      });
+    } catch (cause) {
+      const expected =
+        cause instanceof this.#interpreter.Raised
+          ? 'Expected messages that the chat template accepts, but it says'
+          : 'Expected a chat template that runs, got';
+      throw new UserError(`${expected}: ${reason(cause)}.`, OTHER_TEMPLATE, { cause });
+    }
+  }
+}
+
+/**
+ * The chat template a model file carries, if any: the one for conversations with tools where there is one and
+ * `withTools` asks for it. Throws UserError if it is no string.
+ */
+export function chatTemplateOf(gguf: Gguf, withTools = false): string | undefined {
+  const named = (name: string) => optionalString(gguf.metadata, `tokenizer.chat_template${name}`);
+  return (withTools ? named('.tool_use') : undefined) ?? named('') ?? named('.default');
+}
+
+function checkMessages(messages: unknown): void {
+  const hint = 'Messages look like this: [{"role": "user", "content": "Hi"}].';
+  if (!Array.isArray(messages))
+    throw new UserError(`Expected an array of messages, got ${inWords(messages)}.`, hint);
+  for (const [i, message] of messages.entries()) {
+    const where = `message ${i + 1} of ${messages.length}`;
+    if (inWords(message) !== 'an object') {
+      throw new UserError(`Expected an object as ${where}, got ${inWords(message)}.`, hint);
+    }
+    if (typeof message.role !== 'string') {
+      throw new UserError(`Expected a string as the role of ${where}, got ${inWords(message.role)}.`, hint);
+    }
+  }
+}
+
+function inWords(value: unknown): string {
+  if (value === null) return 'null';
+  if (value === undefined) return 'nothing';
+  if (Array.isArray(value)) return 'an array';
+  return typeof value === 'object' ? 'an object' : `the ${typeof value} ${JSON.stringify(value)}`;
+}
+
+function reason(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause);
+}

@@ -1,0 +1,53 @@
+const DAYS = ['Sunday', 'Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday'];
+const MONTHS = [
+  'January',
+  'February',
+  'March',
+  'April',
+  'May',
+  'June',
+  'July',
+  'August',
+  'September',
+  'October',
+  'November',
+  'December',
+];
+
+const padded = (value: number, digits = 2, filler = '0'): string => String(value).padStart(digits, filler);
+
+/** What each letter of a format stands for, as C's strftime has it in the C locale. */
+const CODES: Readonly<Record<string, (date: Date) => string>> = {
+  a: (date) => DAYS[date.getDay()]!.slice(0, 3),
+  A: (date) => DAYS[date.getDay()]!,
+  b: (date) => MONTHS[date.getMonth()]!.slice(0, 3),
+  B: (date) => MONTHS[date.getMonth()]!,
+  d: (date) => padded(date.getDate()),
+  e: (date) => padded(date.getDate(), 2, ' '),
+  H: (date) => padded(date.getHours()),
+  I: (date) => padded(date.getHours() % 12 || 12),
+  j: (date) => padded(dayOfYear(date), 3),
+  m: (date) => padded(date.getMonth() + 1),
+  M: (date) => padded(date.getMinutes()),
+  p: (date) => (date.getHours() < 12 ? 'AM' : 'PM'),
+  S: (date) => padded(date.getSeconds()),
+  y: (date) => padded(date.getFullYear() % 100),
+  Y: (date) => String(date.getFullYear()),
+  '%': () => '%',
+};
+
+/**
+ * The date in local time, formatted as Python's datetime.strftime does for the codes above; `%-d` leaves out
+ * padding. Other codes stay as they are.
+ */
+export function strftime(date: Date, format: string): string {
+  return format.replace(/%(-?)([a-zA-Z%])/g, (code, bare, letter) => {
+    const text = CODES[letter]?.(date) ?? code;
+    return bare ? text.replace(/^[0 ]+(?=.)/, '') : text;
+  });
+}
+
+function dayOfYear(date: Date): number {
+  const day = Date.UTC(date.getFullYear(), date.getMonth(), date.getDate());
+  return (day - Date.UTC(date.getFullYear(), 0, 0)) / 86_400_000;
+}

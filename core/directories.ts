@@ -1,0 +1,66 @@
+import { homedir } from 'node:os';
+import { posix, win32 } from 'node:path';
+import { UserError } from '../errors.ts';
+
+/** Where percept keeps things on this machine; absolute paths, none of them created yet. */
+export interface Directories {
+  readonly models: string;
+  readonly state: string; // history
+  readonly cache: string; // compiled or downloaded things that can be made again
+  readonly config: string; // the user's config file
+}
+
+export interface Surroundings {
+  readonly platform: NodeJS.Platform;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly home: string; // the user's home directory, absolute
+}
+
+/**
+ * The directories of this process, or of other `surroundings`: below PERCEPT_HOME where it is set, else native
+ * ones on macOS and Windows, else those of the XDG Base Directory Specification 0.8
+ * (https://specifications.freedesktop.org/basedir-spec/0.8/), which ignores empty and relative values.
+ *
+ * @throws UserError (usage) when PERCEPT_HOME is not an absolute path.
+ */
+export function directories(
+  { platform, env, home }: Surroundings = { platform: process.platform, env: process.env, home: homedir() },
+): Directories {
+  const { isAbsolute, join } = platform === 'win32' ? win32 : posix;
+  const from = (name: string, ...fallback: string[]) => {
+    const value = env[name];
+    return value && isAbsolute(value) ? value : join(home, ...fallback);
+  };
+  const override = env.PERCEPT_HOME;
+  if (override) {
+    if (isAbsolute(override)) return below(override);
+    throw new UserError(
+      `Expected PERCEPT_HOME to be an absolute path; got "${override}".`,
+      'Set PERCEPT_HOME to a full path, or unset it.',
+      { kind: 'usage' },
+    );
+  }
+  if (platform === 'win32') {
+    const local = join(from('LOCALAPPDATA', 'AppData', 'Local'), 'percept');
+    return { ...below(local), config: join(from('APPDATA', 'AppData', 'Roaming'), 'percept') };
+  }
+  if (platform === 'darwin') {
+    const support = join(home, 'Library', 'Application Support', 'percept');
+    return { ...below(support), cache: join(home, 'Library', 'Caches', 'percept') };
+  }
+  return {
+    models: join(from('XDG_DATA_HOME', '.local', 'share'), 'percept', 'models'),
+    state: join(from('XDG_STATE_HOME', '.local', 'state'), 'percept'),
+    cache: join(from('XDG_CACHE_HOME', '.cache'), 'percept'),
+    config: join(from('XDG_CONFIG_HOME', '.config'), 'percept'),
+  };
+
+  function below(root: string): Directories {
+    return {
+      models: join(root, 'models'),
+      state: join(root, 'state'),
+      cache: join(root, 'cache'),
+      config: join(root, 'config'),
+    };
+  }
+}

@@ -1,0 +1,139 @@
+import { readSync } from 'node:fs';
+import { UserError } from '../../errors.ts';
+
+const FIRST_WINDOW = 4 << 20;
+
+/** Far above any header in use (a vocabulary of 262k tokens takes 20 MB), and little enough to allocate. */
+const MAX_HEADER = 128 << 20;
+
+/** Most things of a header that become a JavaScript value each: keys, tensors, booleans. Real ones have thousands. */
+const MAX_ITEMS = 1 << 17;
+
+const MAX_NAME = 65535; // of a key, by the specification
+
+const DAMAGED = 'The file is damaged or incomplete: get it again.';
+
+/**
+ * The head of an open file, read forwards through a window from byte 0 that grows as needed.
+ *
+ * Nothing is allocated on the word of the file alone: a length or count must fit into what is left of the
+ * file, and the window stays below 128 MiB. Numbers are little-endian; the machine is assumed to be, too.
+ */
+export class Header {
+  readonly path: string;
+  readonly fileBytes: number;
+  /** What is being read, in words, for error messages. */
+  reading = 'the start of the header';
+  readonly #fd: number;
+  readonly #limit: number; // bytes the header may take
+  #window = Buffer.from(new ArrayBuffer(0)); // the whole of its ArrayBuffer
+  #view = new DataView(this.#window.buffer);
+  #position = 0;
+  #items = 0;
+
+  constructor(fd: number, path: string, fileBytes: number) {
+    this.#fd = fd;
+    this.path = path;
+    this.fileBytes = fileBytes;
+    this.#limit = Math.min(fileBytes, MAX_HEADER);
+  }
+
+  /** Bytes from the start of the file to the next one to be read. */
+  get position(): number {
+    return this.#position;
+  }
+
+  /** The file from byte 0 on, at least up to `position`. Reading on may replace it: ask again after each read. */
+  get bytes(): Buffer<ArrayBuffer> {
+    return this.#window;
+  }
+
+  /** The same bytes for reading numbers. */
+  get view(): DataView {
+    return this.#view;
+  }
+
+  /** Moves on by `bytes`, which are then in `bytes` and `view`; returns where they start. */
+  take(bytes: number): number {
+    const start = this.#position;
+    const end = start + bytes;
+    if (end > this.#window.length) this.#grow(end);
+    this.#position = end;
+    return start;
+  }
+
+  u32(): number {
+    const at = this.take(4);
+    return this.#view.getUint32(at, true);
+  }
+
+  /** An unsigned 64-bit number; beyond 2^53 it is rounded, which is still far above every limit. */
+  u64(): number {
+    const at = this.take(8);
+    return this.#view.getUint32(at, true) + this.#view.getUint32(at + 4, true) * 2 ** 32;
+  }
+
+  /** How many `things` follow, of at least `bytesEach`. Throws UserError if the file cannot hold them. */
+  count(things: string, bytesEach: number): number {
+    const count = this.u64();
+    const left = this.#limit - this.#position;
+    if (count * bytesEach > left)
+      this.fail(`${things} that fit into the ${left} bytes left`, `a count of ${count}`);
+    return count;
+  }
+
+  /** As `count`, for things that become a JavaScript value each. */
+  itemCount(things: string, bytesEach: number): number {
+    return this.items(things, this.count(things, bytesEach));
+  }
+
+  /** Returns `count`. Throws UserError if the header has too many things that take a JavaScript value each. */
+  items(things: string, count: number): number {
+    this.#items += count;
+    if (this.#items > MAX_ITEMS)
+      this.fail(`at most ${MAX_ITEMS} keys, tensors and ${things}`, `${this.#items}`);
+    return count;
+  }
+
+  string(): string {
+    const length = this.count('characters', 1);
+    const at = this.take(length);
+    return this.#window.toString('utf8', at, at + length);
+  }
+
+  /** The name of a key or tensor, which must not be empty, too long, or already in `known`. */
+  name(thing: string, known: ReadonlyMap<string, unknown>): string {
+    const name = this.string();
+    this.reading = `${thing} ${JSON.stringify(name.slice(0, 80))}`;
+    if (name === '' || name.length > MAX_NAME)
+      this.fail(`a name of 1 to ${MAX_NAME} characters`, `${name.length}`);
+    if (known.has(name)) this.fail('a name that occurs once', 'it a second time');
+    return name;
+  }
+
+  /** Throws a UserError that says where in the file the reader stands. */
+  fail(expected: string, got: string, hint = DAMAGED): never {
+    const place = `${this.reading}, byte ${this.#position} of ${this.path}`;
+    throw new UserError(`Expected ${expected}, got ${got} (${place}).`, hint);
+  }
+
+  #left(): string {
+    const border = this.#limit < this.fileBytes ? `the ${MAX_HEADER} a header may take` : 'the file';
+    return `the ${this.#limit - this.#position} bytes left of ${border}`;
+  }
+
+  #grow(end: number): void {
+    if (end > this.#limit) this.fail(`${end - this.#position} more bytes`, this.#left());
+    const have = this.#window.length;
+    const size = Math.min(this.#limit, Math.max(end, have * 2, FIRST_WINDOW));
+    const window = Buffer.from(new ArrayBuffer(size));
+    this.#window.copy(window);
+    for (let filled = have; filled < window.length; ) {
+      const read = readSync(this.#fd, window, filled, window.length - filled, filled);
+      if (read === 0) this.fail(`${this.fileBytes} bytes`, `the end of the file after ${filled}`);
+      filled += read;
+    }
+    this.#window = window;
+    this.#view = new DataView(window.buffer);
+  }
+}

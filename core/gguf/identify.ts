@@ -1,0 +1,44 @@
+import type { Header } from './header.ts';
+
+const CONVERT = "Convert the model with llama.cpp's convert_hf_to_gguf.py, or get its GGUF version.";
+const GET_FILE =
+  'Get the model file itself: from a web site use its download link, not the page that shows it.';
+
+/** What a file that is no GGUF looks like, by its first bytes as Latin-1, and what to do about it. */
+const LOOKALIKES: readonly (readonly [start: RegExp, name: string, hint: string])[] = [
+  [/^version https:\/\/git-lfs/, 'a git-lfs pointer', 'Fetch the file it stands for: git lfs pull.'],
+  [/^\s*<(!doctype|html|\?xml|head)/i, 'a web page', GET_FILE],
+  [/^PK\x03\x04/, 'a zip archive, as PyTorch writes', CONVERT],
+  [/^.{6}\0\0[{]/s, 'safetensors', CONVERT],
+  [/^(lmgg|fmgg|tjgg|algg)/, 'a llama.cpp model older than GGUF', CONVERT],
+  [/^\x1f\x8b/, 'a gzip archive', 'Unpack it first: gunzip FILE.'],
+  [/^\s*[{[]/, 'JSON', GET_FILE],
+  [/^\0+$/, 'zeros', 'The download was not finished: get the file again.'],
+];
+
+const MAGIC = 'GGUF';
+
+/** Reads magic and version; returns the version, 2 or 3. Throws a UserError that says what the file looks like. */
+export function readVersion(header: Header): number {
+  header.take(MAGIC.length);
+  if (header.bytes.toString('latin1', 0, MAGIC.length) !== MAGIC) notGguf(header);
+  const version = header.u32();
+  if (version === 2 || version === 3) return version;
+  const reconvert = 'Convert the model again, on a little-endian machine and with a current llama.cpp.';
+  // The version of a big-endian file read the wrong way round has its low bytes zero.
+  if (version !== 0 && (version & 0xffff) === 0)
+    header.fail('a little-endian GGUF', 'a big-endian one', reconvert);
+  if (version === 1) header.fail('GGUF version 2 or 3', 'version 1', reconvert);
+  return header.fail(
+    'GGUF version 2 or 3',
+    `version ${version}`,
+    'Update percept if the file is newer than it.',
+  );
+}
+
+function notGguf(header: Header): never {
+  const start = header.bytes.toString('latin1', 0, 256);
+  const [, name, hint] = LOOKALIKES.find(([pattern]) => pattern.test(start)) ?? [];
+  const got = name ? `what looks like ${name}` : `the bytes ${header.bytes.toString('hex', 0, 4)}`;
+  return header.fail('a GGUF file, which starts with "GGUF"', got, hint);
+}

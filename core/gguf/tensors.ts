@@ -1,0 +1,75 @@
+import { rowBytes, type TensorType, tensorTypeOf } from '../../kernels/quant-formats.ts';
+import type { GgufTensor } from '../gguf.ts';
+import type { Header } from './header.ts';
+
+const MAX_DIMENSIONS = 4; // GGML_MAX_DIMS
+const CONVERT = 'Convert or quantize the model again, to a type such as Q4_0, Q8_0 or F16.';
+
+/** Least bytes of a directory entry: name length, a dimension count with one dimension, type, offset. */
+export const ENTRY_BYTES = 8 + 4 + 8 + 4 + 8;
+
+/**
+ * Reads the tensor directory, `count` entries, and checks that every tensor lies within the file, aligned
+ * and apart from the others. Their data starts at the first multiple of `alignment` after the directory.
+ */
+export function readTensors(header: Header, count: number, alignment: number): Map<string, GgufTensor> {
+  const tensors = new Map<string, GgufTensor>();
+  for (let i = 0; i < count; i++) {
+    header.reading = `tensor ${i + 1} of ${count}`;
+    const name = header.name('tensor', tensors);
+    tensors.set(name, readTensor(header, name, alignment));
+  }
+  const dataStart = Math.ceil(header.position / alignment) * alignment;
+  for (const [name, tensor] of tensors) tensors.set(name, { ...tensor, offset: dataStart + tensor.offset });
+  checkRanges(header, [...tensors.values()]);
+  return tensors;
+}
+
+/** One entry; its offset still counts from the start of the tensor data. */
+function readTensor(header: Header, name: string, alignment: number): GgufTensor {
+  const shape = readShape(header);
+  const type = readType(header);
+  const bytes = rowBytes(type, shape[0]!) * shape.slice(1).reduce((rows, size) => rows * size, 1);
+  if (Number.isNaN(bytes)) {
+    header.fail(`rows of whole ${type} blocks`, `rows of ${shape[0]} weights`, CONVERT);
+  }
+  const offset = header.u64();
+  if (offset % alignment !== 0) header.fail(`an offset that is a multiple of ${alignment}`, `${offset}`);
+  return { name, type, shape, offset, bytes };
+}
+
+function readShape(header: Header): number[] {
+  const dimensions = header.u32();
+  if (dimensions < 1 || dimensions > MAX_DIMENSIONS) header.fail('1 to 4 dimensions', `${dimensions}`);
+  const shape = Array.from({ length: dimensions }, () => header.u64());
+  const weights = shape.reduce((product, size) => product * size, 1);
+  if (weights === 0 || weights > Number.MAX_SAFE_INTEGER) {
+    header.fail('dimensions from 1 up whose product is below 2^53', shape.join(' x '));
+  }
+  return shape;
+}
+
+function readType(header: Header): TensorType {
+  const id = header.u32();
+  return (
+    tensorTypeOf(id) ?? header.fail('a tensor type of ggml that percept knows', `type number ${id}`, CONVERT)
+  );
+}
+
+function checkRanges(header: Header, tensors: readonly GgufTensor[]): void {
+  let previous: GgufTensor | undefined;
+  for (const tensor of tensors.toSorted((a, b) => a.offset - b.offset)) {
+    header.reading = `tensor "${tensor.name}"`;
+    const end = tensor.offset + tensor.bytes;
+    if (end > header.fileBytes) {
+      header.fail(
+        `a file of ${end} bytes or more`,
+        `one of ${header.fileBytes} that ends inside the tensor's data`,
+      );
+    }
+    if (previous && tensor.offset < previous.offset + previous.bytes) {
+      header.fail('tensors that do not overlap', `data that starts inside that of "${previous.name}"`);
+    }
+    previous = tensor;
+  }
+}

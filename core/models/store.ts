@@ -1,0 +1,191 @@
+/**
+ * The models directory, made to be looked into:
+ *
+ *   smollm2/SmolLM2-135M-Instruct.Q4_1.gguf        one folder an alias
+ *   hf/owner/repo/revision/file.gguf               others as they are referred to
+ *   pip/package-version/folder/file.gguf
+ *   https/host/3f2a9c01/file.gguf                  the hex is of the whole address
+ *
+ * Beside a model lies FILE.json, its record. FILE.partial, FILE.partial.json, FILE.pip-XXXXXX/ and FILE.lock are
+ * those of a transfer under way or broken off. A file under its own name is complete: transfers end in a rename.
+ */
+import { createHash } from 'node:crypto';
+import { readdirSync, readFileSync, realpathSync, rmdirSync, rmSync, statSync } from 'node:fs';
+import { basename, dirname, isAbsolute, join, relative } from 'node:path';
+import { UserError } from '../../errors.ts';
+import type { Directories } from '../directories.ts';
+import { pullCommand, type Reference } from './reference.ts';
+
+/** A model on this machine. What is known beyond path and size comes from its record, if it was pulled. */
+export interface ModelFile extends Partial<ModelRecord> {
+  readonly path: string;
+  readonly bytes: number;
+}
+
+export interface ModelRecord {
+  readonly reference: string; // as the user wrote it
+  readonly source: string; // the reference that delivered it
+  readonly sha256: string; // hex
+  readonly licence?: string; // SPDX
+  readonly pulledAt: string; // ISO 8601
+}
+
+/** What a transfer that was broken off left behind. */
+export interface Leftover {
+  readonly path: string;
+  readonly bytes: number;
+}
+
+type Place = Pick<Directories, 'models'>;
+
+const LEFTOVER = /^(.+\.gguf)\.(?:partial|pip-\w+)$/i;
+
+/** Where a model lies or would lie: a function of the reference alone. */
+export function modelPath(reference: Reference, { models }: Place): string {
+  switch (reference.kind) {
+    case 'path':
+      return reference.path;
+    case 'alias':
+      return join(models, reference.entry.alias, reference.entry.fileName);
+    case 'hf':
+      return join(models, 'hf', reference.repository, reference.revision, reference.file);
+    case 'pip':
+      return join(models, 'pip', `${reference.package}-${reference.version}`, reference.member);
+    case 'url': {
+      const { href, hostname, pathname } = reference.url;
+      const name = basename(pathname).replace(/(\.gguf)?$/i, '.gguf');
+      const hash = createHash('sha256').update(href).digest('hex').slice(0, 8);
+      return join(models, 'https', portable(hostname), hash, portable(name));
+    }
+  }
+}
+
+/** The model if it is on this machine: the file itself for a path, never a copy. */
+export function findModel(reference: Reference, place: Place): ModelFile | undefined {
+  const path = modelPath(reference, place);
+  const stat = statSync(path, { throwIfNoEntry: false });
+  if (!stat?.isFile()) return undefined;
+  return { ...readRecord(path), path, bytes: stat.size };
+}
+
+/** Every model in the models directory, by path, and what broken transfers left there. */
+export function listModels(place: Place): { models: ModelFile[]; leftovers: Leftover[] } {
+  const models: ModelFile[] = [];
+  const leftovers: Leftover[] = [];
+  for (const path of walk(place.models)) {
+    if (LEFTOVER.test(path)) leftovers.push({ path, bytes: sizeOf(path) });
+    else if (/\.gguf$/i.test(path)) models.push({ ...readRecord(path), path, bytes: sizeOf(path) });
+  }
+  return { models, leftovers };
+}
+
+/**
+ * Deletes a model of the models directory with its record and leftovers, or a leftover by its path.
+ *
+ * @returns bytes freed.
+ * @throws UserError (usage) for a file outside the models directory, (model-not-found) when nothing is there,
+ *   and when another process is pulling this very model.
+ */
+export async function removeModel(reference: Reference, place: Place): Promise<number> {
+  const asked = modelPath(reference, place);
+  if (reference.kind === 'path' && !isInside(asked, place.models)) {
+    throw new UserError(
+      `Expected a model that percept pulled; ${asked} is a file of your own.`,
+      'Delete it yourself if it is no longer wanted; `percept list` shows the others.',
+      { kind: 'usage' },
+    );
+  }
+  const path = LEFTOVER.exec(asked)?.[1] ?? asked;
+  const { tryLock } = await import('./lock.ts');
+  const parts = /\.gguf$/i.test(path) ? partsOf(path) : [];
+  if (parts.length === 0) throw notFound(reference);
+  const release = tryLock(`${path}.lock`);
+  if (!release) {
+    throw new UserError(
+      `${reference.text} is being pulled by another process.`,
+      'Wait for it or end it first.',
+    );
+  }
+  const bytes = parts.reduce((sum, part) => sum + sizeOf(part), 0);
+  for (const part of parts) rmSync(part, { recursive: true, force: true });
+  release();
+  pruneEmpty(dirname(path), place.models);
+  return bytes;
+}
+
+/** The error for a model that is neither here nor may be fetched; its hint is the command to run. */
+export function notFound(reference: Reference): UserError {
+  const kind = 'model-not-found';
+  if (reference.kind !== 'path') {
+    const message = `${reference.text} is not on this machine.`;
+    return new UserError(message, `To fetch it, run: ${pullCommand(reference.text)}`, { kind });
+  }
+  const isFolder = statSync(reference.path, { throwIfNoEntry: false })?.isDirectory();
+  return new UserError(
+    `Expected a GGUF file at ${reference.path}; ${isFolder ? 'that is a folder' : 'there is none'}.`,
+    'Check the path; `percept list` shows the models on this machine.',
+    { kind },
+  );
+}
+
+/** Files and leftovers of the model at `path`, the lock excepted. */
+function partsOf(path: string): string[] {
+  const own = ['', '.json', '.partial', '.partial.json'].map((suffix) => basename(path) + suffix);
+  return entriesOf(dirname(path))
+    .filter(({ name }) => own.includes(name) || LEFTOVER.exec(name)?.[1] === basename(path))
+    .map(({ name }) => join(dirname(path), name));
+}
+
+function readRecord(path: string): ModelRecord | undefined {
+  try {
+    return JSON.parse(readFileSync(`${path}.json`, 'utf8'));
+  } catch {
+    return undefined; // put there by hand, or the record is damaged: the model is still one
+  }
+}
+
+/** Paths below a folder, sorted; folders that are leftovers are named, not entered. */
+function* walk(folder: string): Generator<string> {
+  for (const entry of entriesOf(folder)) {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory() && !LEFTOVER.test(path)) yield* walk(path);
+    else yield path;
+  }
+}
+
+function entriesOf(folder: string) {
+  try {
+    return readdirSync(folder, { withFileTypes: true }).sort((a, b) => (a.name < b.name ? -1 : 1));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw error;
+  }
+}
+
+/** Bytes of a file, or of all files below a folder. */
+function sizeOf(path: string): number {
+  const stat = statSync(path, { throwIfNoEntry: false });
+  if (!stat?.isDirectory()) return stat?.size ?? 0;
+  return entriesOf(path).reduce((sum, { name }) => sum + sizeOf(join(path, name)), 0);
+}
+
+function isInside(path: string, folder: string): boolean {
+  try {
+    const inner = relative(realpathSync(folder), join(realpathSync(dirname(path)), basename(path)));
+    return inner !== '' && !inner.startsWith('..') && !isAbsolute(inner);
+  } catch {
+    return false; // one of the two does not exist
+  }
+}
+
+/** Removes `folder` and those above it, below `root`, as far as they are empty. */
+export function pruneEmpty(folder: string, root: string): void {
+  while (folder !== root && isInside(folder, root) && entriesOf(folder).length === 0) {
+    rmdirSync(folder);
+    folder = dirname(folder);
+  }
+}
+
+function portable(part: string): string {
+  return part.replace(/[^\w.%+-]/g, '_');
+}

@@ -1,0 +1,214 @@
+import { UserError } from '../../errors.ts';
+
+/**
+ * The tokens still in the running for the next place.
+ *
+ * `logits` and `probabilities` are indexed by token id [V]; the first `length` entries of `ids` say who is still
+ * a candidate. At the start everybody is, and `ids` is not even written: the first cut usually leaves a few
+ * dozen of V. Editing the logit of somebody who is no candidate does no harm.
+ *
+ * Order: greater logit first, lower id first among equals, so that nothing depends on how a sort breaks ties.
+ */
+export class Candidates {
+  logits = new Float32Array(0); // [V] a copy: samplers may write here
+  probabilities = new Float64Array(0); // [V] of the candidates, as of the last softmax()
+  ids = new Int32Array(0); // [V], the first `length` count; call list() before reading
+  length = 0;
+  #everybody = true; // all ids are candidates and `ids` is not written
+  #sorted = false; // ids[0..length) is in order
+
+  /** Starts over with every token of `logits` [V] a candidate, except those at -Infinity. */
+  load(logits: Float32Array): void {
+    if (this.logits.length !== logits.length) {
+      this.logits = new Float32Array(logits.length);
+      this.probabilities = new Float64Array(logits.length);
+      this.ids = new Int32Array(logits.length);
+    }
+    this.logits.set(logits);
+    this.length = logits.length;
+    this.#everybody = true;
+    this.#sorted = false;
+  }
+
+  /** To be called after writing to `logits` in a way that may change the order. */
+  edited(): void {
+    this.#sorted = false;
+  }
+
+  /** Candidate ids; only the first `length` count. */
+  list(): Int32Array {
+    if (!this.#everybody) return this.ids;
+    let n = 0;
+    for (let id = 0; id < this.logits.length; id++) {
+      const logit = this.logits[id]!;
+      if (logit === -Infinity) continue;
+      if (!(logit < Infinity)) throw notFinite(id, logit);
+      this.ids[n++] = id;
+    }
+    this.length = n;
+    this.#everybody = false;
+    return this.ids;
+  }
+
+  /** Id of the greatest logit. Throws UserError where no token is left to choose. */
+  best(): number {
+    const { ids, logits, length } = this;
+    const everybody = this.#everybody;
+    let best = -1;
+    let greatest = -Infinity;
+    for (let i = 0; i < length; i++) {
+      const id = everybody ? i : ids[i]!;
+      const logit = logits[id]!;
+      if (logit <= greatest && !(logit === greatest && id < best)) continue;
+      if (!(logit < Infinity)) throw notFinite(id, logit);
+      greatest = logit;
+      best = id;
+    }
+    if (best < 0) throw nothingLeft();
+    return best;
+  }
+
+  /** Keeps the k greatest logits, in order. */
+  keepTop(k: number): void {
+    if (this.#everybody) this.#selectFromAll(Math.min(k, this.length));
+    else if (!this.#sorted) this.#select(Math.min(k, this.length), this.logits);
+    this.length = Math.min(k, this.length);
+    this.#sorted = true;
+  }
+
+  /** Keeps the candidates for which `keep` holds; their order stays. */
+  filter(keep: (id: number) => boolean): void {
+    const ids = this.list();
+    let n = 0;
+    for (let i = 0; i < this.length; i++) if (keep(ids[i]!)) ids[n++] = ids[i]!;
+    this.length = n;
+  }
+
+  /** Keeps the fewest candidates of greatest `keys` [V] whose probabilities sum to `mass` or more. */
+  keepMass(mass: number, keys: Float32Array | Float64Array): void {
+    this.softmax();
+    const { ids, probabilities } = this;
+    const byLogit = keys === this.logits;
+    let sum = 0;
+    let kept = 0;
+    // Sorting a few is nearly always enough; every round sorts eight times as many.
+    for (let ordered = 256; kept < this.length && (sum < mass || kept === 0); ordered *= 8) {
+      const k = Math.min(ordered, this.length);
+      if (!(byLogit && this.#sorted)) this.#select(k, keys);
+      while (kept < k && (sum < mass || kept === 0)) sum += probabilities[ids[kept++]!]!;
+    }
+    this.length = kept;
+    this.#sorted = byLogit;
+  }
+
+  /** Fills `probabilities` of the candidates, in float64. */
+  softmax(): void {
+    const ids = this.list();
+    const { logits, probabilities, length } = this;
+    const greatest = logits[this.best()]!;
+    let sum = 0;
+    for (let i = 0; i < length; i++) {
+      const id = ids[i]!;
+      sum += probabilities[id] = Math.exp(logits[id]! - greatest);
+    }
+    for (let i = 0; i < length; i++) probabilities[ids[i]!]! /= sum;
+  }
+
+  /** The candidate in whose share of [0, 1) the number u falls, as of the last softmax(). */
+  at(u: number): number {
+    const { ids, probabilities, length } = this;
+    let sum = 0;
+    let id = -1;
+    for (let i = 0; i < length; i++) {
+      if (probabilities[ids[i]!] === 0) continue;
+      id = ids[i]!;
+      sum += probabilities[id]!;
+      if (u < sum) break;
+    }
+    return id; // the last one, where rounding left the sum just below u
+  }
+
+  // ----- the k greatest: a heap of ids in ids[0..k), its root the least of them, sorted at the end -----
+
+  #selectFromAll(k: number): void {
+    const { ids, logits } = this;
+    let n = 0;
+    let bar = -Infinity; // what a logit must exceed to get in
+    for (let id = 0; id < logits.length; id++) {
+      const logit = logits[id]!;
+      if (logit <= bar) continue; // an equal one has a higher id than those inside
+      if (!(logit < Infinity)) throw notFinite(id, logit);
+      if (n < k) {
+        ids[n++] = id;
+        if (n === k) heapify(ids, k, logits);
+      } else {
+        ids[0] = id;
+        sink(ids, 0, k, logits);
+      }
+      if (n === k) bar = logits[ids[0]!]!;
+    }
+    if (n < k) heapify(ids, n, logits);
+    sortHeap(ids, n, logits);
+    this.length = n;
+    this.#everybody = false;
+  }
+
+  /** Brings the k candidates of greatest key to the front, in order; the others stay, after them. */
+  #select(k: number, keys: Float32Array | Float64Array): void {
+    const { ids, length } = this;
+    heapify(ids, k, keys);
+    for (let i = k; i < length; i++) {
+      if (!precedes(ids[i]!, ids[0]!, keys)) continue;
+      const id = ids[0]!;
+      ids[0] = ids[i]!;
+      ids[i] = id;
+      sink(ids, 0, k, keys);
+    }
+    sortHeap(ids, k, keys);
+  }
+}
+
+type Keys = Float32Array | Float64Array; // [V] by id
+
+function precedes(a: number, b: number, keys: Keys): boolean {
+  return keys[a]! > keys[b]! || (keys[a] === keys[b] && a < b);
+}
+
+function heapify(ids: Int32Array, n: number, keys: Keys): void {
+  for (let i = (n >> 1) - 1; i >= 0; i--) sink(ids, i, n, keys);
+}
+
+/** Moves ids[i] down until nobody below it comes later in order. */
+function sink(ids: Int32Array, i: number, n: number, keys: Keys): void {
+  const id = ids[i]!;
+  for (let child = 2 * i + 1; child < n; child = 2 * i + 1) {
+    if (child + 1 < n && precedes(ids[child]!, ids[child + 1]!, keys)) child++;
+    if (precedes(ids[child]!, id, keys)) break;
+    ids[i] = ids[child]!;
+    i = child;
+  }
+  ids[i] = id;
+}
+
+function sortHeap(ids: Int32Array, n: number, keys: Keys): void {
+  for (let end = n - 1; end > 0; end--) {
+    const last = ids[0]!;
+    ids[0] = ids[end]!;
+    ids[end] = last;
+    sink(ids, 0, end, keys);
+  }
+}
+
+function notFinite(id: number, logit: number): UserError {
+  return new UserError(
+    `Expected a finite logit for every token, but token ${id} has ${logit}.`,
+    'The model file may be damaged: fetch it again, or see whether --backend reference does better.',
+  );
+}
+
+function nothingLeft(): UserError {
+  return new UserError(
+    'Expected at least one token to choose from, but every logit is -Infinity.',
+    'Ban fewer tokens: look at the logit bias.',
+  );
+}

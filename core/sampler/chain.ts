@@ -1,0 +1,127 @@
+import { UserError } from '../../errors.ts';
+import type { Tokenizer } from '../tokenizer/tokenizer.ts';
+import { Candidates } from './candidates.ts';
+import { draw, greedy, mirostat } from './choices.ts';
+import { minP, topK, topP, typicalP, xtc } from './cuts.ts';
+import { dry } from './dry.ts';
+import { logitBias, penalties, temperature } from './edits.ts';
+import type { SamplerName, SamplerParameters } from './parameters.ts';
+import { Random } from './random.ts';
+import type { Choice, Sampler } from './sampler.ts';
+
+export type SamplerVocabulary = Pick<Tokenizer, 'vocabularySize' | 'tokenBytes'>;
+
+/**
+ * Chooses tokens: logit bias, then the samplers in their order, then the choice among what they leave.
+ *
+ * Temperature 0 is greedy whatever the order: the samplers that edit logits by what was said apply, those that cut
+ * do not. Mirostat likewise takes the place of the cuts. The same seed, text so far and logits give the same ids.
+ */
+export class SamplerChain {
+  readonly seed: number;
+  readonly #random: Random;
+  readonly #samplers: readonly Sampler[];
+  readonly #choice: Choice;
+  readonly #candidates = new Candidates();
+
+  /** Throws UserError where a logit bias names a token outside the vocabulary. */
+  constructor(parameters: SamplerParameters, vocabulary: SamplerVocabulary) {
+    checkBiases(parameters.logitBias, vocabulary.vocabularySize);
+    this.seed = parameters.seed;
+    this.#random = new Random(parameters.seed);
+    this.#samplers = activeSamplers(parameters, vocabulary, this.#random);
+    this.#choice = choiceOf(parameters, this.#random);
+  }
+
+  /**
+   * Id of the next token. `logits` [V] are read, not changed.
+   * @param banned ids not to be chosen this time
+   * Throws UserError where a logit is NaN or Infinity, or none is left above -Infinity.
+   */
+  sample(logits: Float32Array, banned?: Iterable<number>): number {
+    const candidates = this.#candidates;
+    candidates.load(logits);
+    if (banned) for (const id of banned) candidates.logits[id] = -Infinity;
+    for (const sampler of this.#samplers) sampler.apply(candidates);
+    return this.#choice.choose(candidates);
+  }
+
+  /** Takes note of a token of the text so far, prompt included: penalties look back on it. */
+  accept(id: number): void {
+    for (const sampler of this.#samplers) sampler.accept?.(id);
+  }
+
+  /** Forgets the text so far and starts the random numbers over. */
+  reset(): void {
+    this.#random.seed(this.seed);
+    for (const sampler of this.#samplers) sampler.reset?.();
+    this.#choice.reset?.();
+  }
+
+  /** The chain as it runs: "top-k 40 -> temperature 0.8 -> draw". */
+  describe(): string {
+    return [...this.#samplers, this.#choice].map(({ label }) => label).join(' -> ');
+  }
+}
+
+const CUTS: ReadonlySet<SamplerName> = new Set(['top_k', 'typ_p', 'top_p', 'min_p', 'xtc']);
+
+function activeSamplers(p: SamplerParameters, vocabulary: SamplerVocabulary, random: Random): Sampler[] {
+  const build: Record<SamplerName, () => Sampler | false> = {
+    penalties: () => penaltiesOf(p),
+    dry: () => p.dryMultiplier > 0 && p.dryLastN !== 0 && dryOf(p, vocabulary),
+    top_k: () => p.topK > 0 && topK(p.topK),
+    typ_p: () => p.typicalP < 1 && typicalP(p.typicalP),
+    top_p: () => p.topP < 1 && topP(p.topP),
+    min_p: () => p.minP > 0 && minP(p.minP),
+    xtc: () => p.xtcProbability > 0 && p.xtcThreshold <= 0.5 && xtc(p.xtcProbability, p.xtcThreshold, random),
+    temperature: () => !isGreedy(p) && p.temperature !== 1 && temperature(p.temperature),
+  };
+  const cuts = !isGreedy(p) && p.mirostat === 0;
+  const names = p.samplers.filter((name) => cuts || !CUTS.has(name));
+  const biases = p.logitBias.size > 0 && logitBias(p.logitBias);
+  return [biases, ...names.map((name) => build[name]())].filter((sampler) => sampler !== false);
+}
+
+/** Temperatures so near 0 that a logit divided by them might overflow count as 0. */
+function isGreedy(p: SamplerParameters): boolean {
+  return p.temperature < 1e-6;
+}
+
+function choiceOf(p: SamplerParameters, random: Random): Choice {
+  if (isGreedy(p)) return greedy();
+  return p.mirostat === 2 ? mirostat(p.mirostatTau, p.mirostatEta, random) : draw(random);
+}
+
+function penaltiesOf(p: SamplerParameters): Sampler | false {
+  const neutral = p.repeatPenalty === 1 && p.presencePenalty === 0 && p.frequencyPenalty === 0;
+  if (neutral || p.penaltyLastN === 0) return false;
+  return penalties({
+    repeat: p.repeatPenalty,
+    presence: p.presencePenalty,
+    frequency: p.frequencyPenalty,
+    lastN: p.penaltyLastN,
+  });
+}
+
+function dryOf(p: SamplerParameters, vocabulary: SamplerVocabulary): Sampler {
+  const options = {
+    multiplier: p.dryMultiplier,
+    base: p.dryBase,
+    allowedLength: p.dryAllowedLength,
+    lastN: p.dryLastN,
+    breakers: p.dryBreakers.filter((breaker) => breaker !== ''),
+  };
+  return dry(options, (id) => vocabulary.tokenBytes(id, { special: true }));
+}
+
+function checkBiases(biases: ReadonlyMap<number, number>, vocabularySize: number): void {
+  for (const id of biases.keys()) {
+    if (id < vocabularySize) continue;
+    throw new UserError(
+      `Expected a logit bias for a token below ${vocabularySize}, got one for ${id}.`,
+      'Find the id of a token with `percept tokenize TEXT`.',
+      { kind: 'usage' },
+    );
+  }
+}

@@ -1,0 +1,73 @@
+/** Samplers that cut: each leaves at least one candidate. */
+import type { Random } from './random.ts';
+import type { Sampler } from './sampler.ts';
+
+/** Keeps the k greatest logits (Fan et al. 2018). */
+export function topK(k: number): Sampler {
+  return { label: `top-k ${k}`, apply: (candidates) => candidates.keepTop(k) };
+}
+
+/** Keeps the fewest most probable tokens whose probabilities sum to p or more (Holtzman et al. 2020). */
+export function topP(p: number): Sampler {
+  return { label: `top-p ${p}`, apply: (candidates) => candidates.keepMass(p, candidates.logits) };
+}
+
+/** Keeps tokens at least p times as probable as the most probable one (Nguyen et al. 2024). */
+export function minP(p: number): Sampler {
+  return {
+    label: `min-p ${p}`,
+    apply(candidates) {
+      const { logits } = candidates;
+      const least = logits[candidates.best()]! + Math.log(p);
+      candidates.filter((id) => logits[id]! >= least);
+    },
+  };
+}
+
+/**
+ * Locally typical sampling (Meister et al. 2023): keeps the tokens whose surprise -ln p is nearest to the entropy
+ * of the distribution, the fewest whose probabilities sum to `mass` or more.
+ */
+export function typicalP(mass: number): Sampler {
+  let nearness = new Float64Array(0); // [V] by id
+  return {
+    label: `typical-p ${mass}`,
+    apply(candidates) {
+      candidates.softmax();
+      const { ids, length, probabilities } = candidates;
+      if (nearness.length !== probabilities.length) nearness = new Float64Array(probabilities.length);
+      let entropy = 0; // nats
+      for (let i = 0; i < length; i++) {
+        const p = probabilities[ids[i]!]!;
+        if (p > 0) entropy -= p * Math.log(p);
+      }
+      for (let i = 0; i < length; i++)
+        nearness[ids[i]!] = -Math.abs(-Math.log(probabilities[ids[i]!]!) - entropy);
+      candidates.keepMass(mass, nearness);
+    },
+  };
+}
+
+/**
+ * Exclude top choices: with the given probability, where two tokens or more reach the threshold, only the least
+ * probable of them stays (p-e-w 2024, text-generation-webui pull request 6335; llama.cpp llama_sample_xtc_apply).
+ */
+export function xtc(probability: number, threshold: number, random: Random): Sampler {
+  return {
+    label: `xtc (probability ${probability}, threshold ${threshold})`,
+    apply(candidates) {
+      if (random.uniform() >= probability) return;
+      candidates.softmax();
+      const { ids, length, logits, probabilities } = candidates;
+      let least = -1;
+      for (let i = 0; i < length; i++) {
+        const id = ids[i]!;
+        if (probabilities[id]! < threshold) continue;
+        // Among equals the higher id is the later choice.
+        if (least < 0 || logits[id]! < logits[least]! || (logits[id] === logits[least] && id > least))
+          least = id;
+      }
+      candidates.filter((id) => probabilities[id]! < threshold || id === least);
+    },
+  };
+}

@@ -1,0 +1,116 @@
+/**
+ * DRY, "don't repeat yourself": a penalty on tokens that would prolong a repetition.
+ *
+ * Where the text ends in a run of n tokens that occurred before, the token that followed it then is lowered by
+ * multiplier * base^(n - allowedLength), for n of at least allowedLength. A run never reaches back across a sequence
+ * breaker. Source: p-e-w 2024, text-generation-webui pull request 5677, as in llama.cpp src/llama-sampler.cpp,
+ * llama_sampler_dry_apply; breakers are found in the text here, not in tokenizations of it.
+ */
+import { RecentTokens } from './recent-tokens.ts';
+import type { Sampler } from './sampler.ts';
+
+export interface DryOptions {
+  readonly multiplier: number;
+  readonly base: number;
+  readonly allowedLength: number; // tokens that may repeat freely
+  readonly lastN: number; // tokens looked back on, -1 = all
+  readonly breakers: readonly string[];
+}
+
+const GREATEST_PENALTY = 3e38; // keeps a logit finite in float32
+
+/** @param tokenBytes what a token stands for in the text, control tokens written out */
+export function dry(options: DryOptions, tokenBytes: (id: number) => Uint8Array): Sampler {
+  const { multiplier, base, allowedLength, lastN } = options;
+  const recent = new RecentTokens(lastN);
+  const breakers = new SequenceBreakers(options.breakers);
+  let sinceBreaker = 0; // whole tokens after the latest breaker
+  return {
+    label: `dry (multiplier ${multiplier}, base ${base}, allowed ${allowedLength}, ${lastN < 0 ? 'all tokens' : `last ${lastN}`})`,
+    apply(candidates) {
+      if (sinceBreaker < allowedLength) return;
+      for (const [id, length] of continuations(recent, allowedLength, sinceBreaker)) {
+        if (breakers.within(tokenBytes(id))) continue;
+        const penalty = multiplier * base ** (length - allowedLength);
+        candidates.logits[id]! -= Math.min(penalty, GREATEST_PENALTY);
+      }
+      candidates.edited();
+    },
+    accept(id) {
+      recent.push(id);
+      sinceBreaker = breakers.push(tokenBytes(id)) ? 0 : sinceBreaker + 1;
+    },
+    reset() {
+      recent.clear();
+      breakers.reset();
+      sinceBreaker = 0;
+    },
+  };
+}
+
+/** For each token that would prolong a run of at least `least` tokens: the longest such run, at most `most`. */
+function continuations(recent: RecentTokens, least: number, most: number): Map<number, number> {
+  const runs = runLengths(recent);
+  const longest = new Map<number, number>();
+  for (let k = 1; k < runs.length; k++) {
+    const length = Math.min(runs[k]!, most);
+    const next = recent.back(k - 1);
+    if (length >= least && length > (longest.get(next) ?? 0)) longest.set(next, length);
+  }
+  return longest;
+}
+
+/**
+ * runs[k]: how many tokens up to k places before the end are the same as those up to the end: the Z function
+ * (Gusfield 1997) of the tokens read backwards, in linear time.
+ */
+function runLengths(recent: RecentTokens): Int32Array {
+  const runs = new Int32Array(recent.length);
+  let left = 0; // [left, right) is the match known that reaches furthest
+  let right = 0;
+  for (let k = 1; k < runs.length; k++) {
+    let length = k < right ? Math.min(right - k, runs[k - left]!) : 0;
+    while (k + length < runs.length && recent.back(length) === recent.back(k + length)) length++;
+    runs[k] = length;
+    if (k + length > right) {
+      left = k;
+      right = k + length;
+    }
+  }
+  return runs;
+}
+
+/** Finds breakers in a stream of token texts, also across their borders. Texts are strings of one char a byte. */
+class SequenceBreakers {
+  readonly #breakers: readonly string[];
+  readonly #longest: number;
+  #tail = ''; // the last longest - 1 bytes
+
+  constructor(breakers: readonly string[]) {
+    this.#breakers = breakers.map((breaker) => byteString(Buffer.from(breaker)));
+    this.#longest = Math.max(1, ...this.#breakers.map((breaker) => breaker.length));
+  }
+
+  within(bytes: Uint8Array): boolean {
+    const text = byteString(bytes);
+    return this.#breakers.some((breaker) => text.includes(breaker));
+  }
+
+  /** True where a breaker ends inside this piece. */
+  push(bytes: Uint8Array): boolean {
+    const text = this.#tail + byteString(bytes);
+    const start = this.#tail.length;
+    this.#tail = this.#longest > 1 ? text.slice(1 - this.#longest) : '';
+    return this.#breakers.some(
+      (breaker) => text.indexOf(breaker, Math.max(0, start - breaker.length + 1)) >= 0,
+    );
+  }
+
+  reset(): void {
+    this.#tail = '';
+  }
+}
+
+function byteString(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
+}

@@ -1,0 +1,129 @@
+/**
+ * Perplexity: how surprised a model is by a text, as exp of the mean negative log probability of its tokens.
+ *
+ * The text is cut into chunks of n tokens, each read from an empty cache; what is left at the end is not scored.
+ * Position i of a chunk predicts its token i + 1, for i = 0 .. n-2; the second half is i >= floor(n / 2), positions
+ * with at least half a chunk to look back on. Where the tokenizer adds a begin token, it replaces the first
+ * token of each chunk. Chunks, second half and begin token are those of llama.cpp tools/perplexity.
+ */
+import { UserError } from '../errors.ts';
+import type { Model } from './model.ts';
+import { logSumExp } from './sampler/log-sum-exp.ts';
+import { contextError } from './session.ts';
+
+export interface ScoreOptions {
+  readonly chunkTokens?: number; // default 512
+  readonly chunks?: number; // at most so many; default all
+  readonly signal?: AbortSignal;
+}
+
+export interface ScoredChunk {
+  readonly index: number;
+  readonly tokens: readonly number[]; // as evaluated
+  readonly logprobs: Float64Array; // [tokens - 1]: entry i is that of token i + 1, natural logarithm
+  readonly nllAll: number; // mean negative log probability, nats a token
+  readonly nllSecondHalf: number;
+}
+
+export interface ScoreSummary {
+  readonly chunks: number;
+  readonly tokens: number; // predicted ones
+  readonly perplexity: number; // exp of the mean nllAll
+  readonly perplexitySecondHalf: number;
+}
+
+type ScoreModel = Pick<Model, 'executable' | 'tokenizer' | 'contextLength' | 'maxTokens'>;
+
+/** Rows of logits asked for at once: V floats each, so that a large vocabulary does not take a gigabyte. */
+const ROWS_PER_STEP = 64;
+
+/**
+ * Scores `ids` chunk by chunk on sequence 0 of the model, whose cache it empties.
+ *
+ * Throws UserError for options out of range and for fewer ids than one chunk, of kind 'context' for chunks
+ * longer than the context; the signal's reason where it is aborted.
+ */
+export async function* score(
+  model: ScoreModel,
+  ids: readonly number[],
+  options: ScoreOptions = {},
+): AsyncGenerator<ScoredChunk, ScoreSummary> {
+  const { chunkTokens = 512, chunks: wanted = Number.POSITIVE_INFINITY, signal } = options;
+  checkOptions(model, ids.length, chunkTokens, wanted);
+  const chunks = Math.min(wanted, Math.floor(ids.length / chunkTokens));
+  let sumAll = 0;
+  let sumSecondHalf = 0;
+  for (let index = 0; index < chunks; index++) {
+    const tokens = ids.slice(index * chunkTokens, (index + 1) * chunkTokens);
+    const { addBos, bosId } = model.tokenizer;
+    if (addBos && bosId !== undefined) tokens[0] = bosId;
+    const logprobs = await tokenLogprobs(model, tokens, signal);
+    const nllAll = -mean(logprobs);
+    const nllSecondHalf = -mean(logprobs.subarray(chunkTokens >> 1));
+    sumAll += nllAll;
+    sumSecondHalf += nllSecondHalf;
+    yield { index, tokens, logprobs, nllAll, nllSecondHalf };
+  }
+  return {
+    chunks,
+    tokens: chunks * (chunkTokens - 1),
+    perplexity: Math.exp(sumAll / chunks),
+    perplexitySecondHalf: Math.exp(sumSecondHalf / chunks),
+  };
+}
+
+/** Log probability of each token but the first, given those before it. */
+async function tokenLogprobs(
+  model: ScoreModel,
+  tokens: readonly number[],
+  signal?: AbortSignal,
+): Promise<Float64Array> {
+  const { executable, maxTokens } = model;
+  const logprobs = new Float64Array(tokens.length - 1);
+  const rows = Math.min(maxTokens, ROWS_PER_STEP);
+  executable.kvTrim(0, 0);
+  for (let pos = 0; pos < logprobs.length; pos += rows) {
+    signal?.throwIfAborted();
+    const piece = tokens.slice(pos, Math.min(pos + rows, logprobs.length));
+    const logits = await executable
+      .submit({ slices: [{ seq: 0, pos, tokens: piece }], logits: 'all' })
+      .logits();
+    const V = logits.length / piece.length;
+    for (let row = 0; row < piece.length; row++) {
+      const logit = logits[row * V + tokens[pos + row + 1]!]!;
+      logprobs[pos + row] = logit - logSumExp(logits, row * V, (row + 1) * V);
+    }
+  }
+  return logprobs;
+}
+
+function mean(values: Float64Array): number {
+  let sum = 0;
+  for (const value of values) sum += value;
+  return sum / values.length;
+}
+
+function checkOptions(model: ScoreModel, tokens: number, chunkTokens: number, chunks: number): void {
+  if (!(Number.isInteger(chunkTokens) && chunkTokens >= 3)) {
+    throw new UserError(
+      `Expected chunks of a whole number of tokens from 3 up, got ${chunkTokens}.`,
+      'Give such a number (--ctx N).',
+      { kind: 'usage' },
+    );
+  }
+  if (!(chunks >= 1 && (Number.isInteger(chunks) || chunks === Number.POSITIVE_INFINITY))) {
+    throw new UserError(
+      `Expected a whole number of chunks from 1 up, got ${chunks}.`,
+      'Give such a number (--chunks N).',
+      { kind: 'usage' },
+    );
+  }
+  if (chunkTokens > model.contextLength) throw contextError(chunkTokens, model.contextLength);
+  if (tokens < chunkTokens) {
+    throw new UserError(
+      `Expected a text of at least one chunk, ${chunkTokens} tokens, got ${tokens}.`,
+      'Give a longer text or smaller chunks (--ctx N).',
+      { kind: 'usage' },
+    );
+  }
+}

@@ -1,0 +1,42 @@
+import { UserError } from '../../errors.ts';
+import type { Gguf } from '../gguf.ts';
+import { optionalString, requireString } from '../gguf-metadata.ts';
+import { ByteBpe } from './byte-bpe.ts';
+import { GgufTokenizer } from './gguf-tokenizer.ts';
+import { preTokenizerOf } from './pre-tokenizers.ts';
+import { SentencePiece } from './sentencepiece.ts';
+import type { Tokenizer } from './tokenizer.ts';
+import { readVocabulary } from './vocabulary.ts';
+import { WordPiece } from './wordpiece.ts';
+
+/**
+ * The tokenizer that a GGUF file describes. The tables for encoding are built when they are first needed.
+ * Throws UserError for a kind of tokenizer or a pre-tokenizer that is not supported, and for a vocabulary
+ * that is missing or contradicts itself.
+ */
+export function tokenizerFromGguf(gguf: Gguf): Tokenizer {
+  const { metadata } = gguf;
+  const model = requireString(metadata, 'tokenizer.ggml.model');
+  switch (model) {
+    case 'gpt2': {
+      const preTokenizer = preTokenizerOf(optionalString(metadata, 'tokenizer.ggml.pre'));
+      const vocabulary = readVocabulary(metadata, 'bpe', { addBos: preTokenizer.addBos, addEos: false });
+      return new GgufTokenizer('bpe', vocabulary, new ByteBpe(metadata, vocabulary, preTokenizer));
+    }
+    case 'llama': {
+      const defaults = { bosId: 1, eosId: 2, unknownId: 0, addBos: true, addEos: false };
+      const vocabulary = readVocabulary(metadata, 'sentencepiece', defaults);
+      return new GgufTokenizer('sentencepiece', vocabulary, new SentencePiece(metadata, vocabulary));
+    }
+    case 'bert': {
+      const defaults = { bosId: 101, eosId: 102, unknownId: 100, addBos: true, addEos: true };
+      const vocabulary = readVocabulary(metadata, 'wordpiece', defaults);
+      return new GgufTokenizer('wordpiece', vocabulary, new WordPiece(metadata, vocabulary));
+    }
+    default:
+      throw new UserError(
+        `Expected tokenizer.ggml.model to be gpt2, llama or bert, got "${model}".`,
+        'This kind of tokenizer is not supported yet: choose another model.',
+      );
+  }
+}

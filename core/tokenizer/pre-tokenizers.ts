@@ -1,0 +1,135 @@
+/**
+ * Pre-tokenizers: how byte-level BPE cuts text into words before it merges bytes. tokenizer.ggml.pre names
+ * one; the names are those of llama.cpp 0c1e57098 (src/llama-vocab.cpp), the patterns those of the models'
+ * own tokenizer.json as quoted there.
+ */
+import { UserError } from '../../errors.ts';
+
+export interface PreTokenizer {
+  /** Applied one after the other, each to the pieces the one before left: a match is a word, and so is a gap. */
+  readonly patterns: readonly RegExp[];
+  /** A word that is a token as a whole is taken as it is, without merging. */
+  readonly ignoreMerges: boolean;
+  /** Begin-of-text token where the metadata does not say. */
+  readonly addBos: boolean;
+}
+
+interface Row {
+  readonly names: string;
+  readonly patterns: readonly string[];
+  readonly ignoreMerges?: boolean;
+  readonly addBos?: boolean;
+}
+
+// \s stands for Unicode White_Space here; see compile.
+const { raw } = String;
+const SPACES = raw`\s+(?!\S)|\s+`; // all but the last one before a word: that one belongs to the word
+const CONTRACTION = raw`(?i:'(?:[sdmt]|ll|ve|re))`;
+const GPT2 = raw`'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|${SPACES}`;
+const DIGIT = raw`\p{N}`;
+const THREE_DIGITS = raw`\p{N}{1,3}`;
+const CJK = '[一-龥\u3040-ゟ゠-ヿ]+';
+
+/** The family of OpenAI's cl100k: any one character may lead a word, newlines follow punctuation. */
+const cl100k = (digits: string, newlines = raw`\s*[\r\n]+`): string =>
+  raw`${CONTRACTION}|[^\r\n\p{L}\p{N}]?\p{L}+|${digits}| ?[^\s\p{L}\p{N}]+[\r\n]*|${newlines}|${SPACES}`;
+
+/** The family of OpenAI's o200k: words end where capitals begin. */
+const o200k = (digits: string, suffix: string): string => {
+  const upper = raw`[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]`;
+  const lower = raw`[\p{Ll}\p{Lm}\p{Lo}\p{M}]`;
+  const lead = raw`[^\r\n\p{L}\p{N}]?`;
+  return raw`${lead}${upper}*${lower}+${suffix}|${lead}${upper}+${lower}*${suffix}|${digits}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|${SPACES}`;
+};
+
+const DEEPSEEK3 = [
+  THREE_DIGITS,
+  CJK,
+  raw`[!-\/:-@\[-\x60\{-~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|${SPACES}`,
+];
+const BLOOM = ' ?[^(\\s|.,!?…。，、।۔،)]+';
+
+const ROWS: readonly Row[] = [
+  {
+    names:
+      'gpt-2 phi-2 jina-es jina-de jina-v2-es jina-v2-de jina-v1-en jina-v2-code roberta-bpe gigachat a.x-4.0 mellum modern-bert exaone4 mpt olmo jais trillion granite-docling',
+    patterns: [GPT2],
+  },
+  {
+    names: 'smollm starcoder refact command-r codeshell exaone minerva-7b mellum2',
+    patterns: [DIGIT, GPT2],
+  },
+  {
+    names: 'llama-bpe llama3 llama-v3 falcon3 falcon-h1 pixtral midm-2.0 lfm2 jina-v5-nano',
+    patterns: [cl100k(THREE_DIGITS)],
+    ignoreMerges: true,
+    addBos: true,
+  },
+  { names: 'glm4 glm5', patterns: [cl100k(THREE_DIGITS)], ignoreMerges: true },
+  { names: 'dbrx smaug-bpe chatglm-bpe', patterns: [cl100k(THREE_DIGITS)] },
+  { names: 'minicpm5', patterns: [THREE_DIGITS, cl100k(raw`\p{N}+`)], ignoreMerges: true },
+  {
+    names: 'qwen2 deepseek-r1-qwen kormo f2llmv2 megrez stablelm2 hunyuan solar-open grok-2',
+    patterns: [cl100k(DIGIT)],
+  },
+  {
+    names: 'qwen35',
+    patterns: [
+      raw`${CONTRACTION}|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|\s*[\r\n]+|${SPACES}`,
+    ],
+  },
+  { names: 'bailingmoe bailingmoe2 llada-moe', patterns: [cl100k(DIGIT, raw`\s*[\r\n]`)] },
+  {
+    names: 'seed-coder',
+    patterns: [
+      raw`${CONTRACTION}|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}\r\n]+|\s*[\r\n]+|${SPACES}`,
+    ],
+  },
+  { names: 'gpt-4o llama4 kanana2 talkie minimax-m2', patterns: [o200k(THREE_DIGITS, `${CONTRACTION}?`)] },
+  { names: 'tekken', patterns: [o200k(DIGIT, '')], ignoreMerges: true, addBos: true },
+  { names: 'deepseek-v3 hunyuan-dense joyai-llm hy_v4', patterns: DEEPSEEK3 },
+  {
+    names: 'deepseek-coder',
+    patterns: [raw`[\r\n]`, raw`\s?\p{L}+`, raw`\s?\p{P}+`, '[一-龥ࠀ-一가-\ud7ff]+', DIGIT],
+  },
+  { names: 'falcon', patterns: [raw`[\p{P}$+<=>^~|\x60]+`, GPT2, '[0-9][0-9][0-9]'] },
+  { names: 'default', patterns: [raw`[\p{P}$+<=>^~|]+`, GPT2, raw`\p{N}+`, '[0-9][0-9][0-9]'] },
+  { names: 'bloom poro-chat gpt3-finnish', patterns: [BLOOM] },
+  { names: 'viking', patterns: [BLOOM, DIGIT] },
+];
+
+/** The pre-tokenizer of a name; without a name llama.cpp's default. Throws UserError for a name not known. */
+export function preTokenizerOf(name = 'default'): PreTokenizer {
+  const row = ROWS.find(({ names }) => names.split(' ').includes(name));
+  if (row === undefined) {
+    throw new UserError(
+      `Expected a known pre-tokenizer under tokenizer.ggml.pre, got "${name}".`,
+      `Supported are: ${ROWS.map(({ names }) => names)
+        .join(' ')
+        .split(' ')
+        .sort()
+        .join(', ')}.`,
+    );
+  }
+  return {
+    patterns: row.patterns.map(compile),
+    ignoreMerges: row.ignoreMerges === true,
+    addBos: row.addBos === true,
+  };
+}
+
+/** Words of a text, in order; joined they are the text. Linear in its length. */
+export function splitWords(text: string, { patterns }: PreTokenizer): string[] {
+  let words = [text];
+  for (const pattern of patterns) words = words.flatMap((word) => word.split(pattern));
+  return words.filter((word) => word !== '');
+}
+
+/**
+ * A pattern in a capturing group, so that split() keeps the matches. JavaScript's \s is not Unicode's: it has
+ * U+FEFF and lacks U+0085.
+ */
+function compile(source: string): RegExp {
+  const unicode = source.replaceAll(raw`\s`, raw`\p{White_Space}`).replaceAll(raw`\S`, raw`\P{White_Space}`);
+  return new RegExp(`(${unicode})`, 'u');
+}

@@ -1,0 +1,62 @@
+import { TokenType, type Vocabulary } from './vocabulary.ts';
+
+/** Special tokens of Phi-3 that leave the white space after them alone (its tokenizer.json, rstrip: false). */
+const KEEPS_SPACE = new Set(['<unk>', '<s>', '<|endoftext|>']);
+
+interface Matcher {
+  readonly pattern: RegExp; // global: any of the texts, the longest first
+  readonly ids: ReadonlyMap<string, number>;
+}
+
+/** Finds the special tokens of a vocabulary in text. */
+export class SpecialTokens {
+  readonly #vocabulary: Vocabulary;
+  /** For all special tokens, and for the user-defined ones; undefined where there are none. */
+  readonly #matchers = new Map<'all' | 'user-defined', Matcher | undefined>();
+
+  constructor(vocabulary: Vocabulary) {
+    this.#vocabulary = vocabulary;
+  }
+
+  /**
+   * Cuts text into plain texts and ids of special tokens; at each place the longest wins. User-defined
+   * tokens are found either way, control and unknown tokens only among `all`.
+   */
+  split(text: string, which: 'all' | 'user-defined'): (string | number)[] {
+    const matcher = this.#matcher(which);
+    if (matcher === undefined) return text === '' ? [] : [text];
+    const { pattern, ids } = matcher;
+    const parts: (string | number)[] = [];
+    let end = 0;
+    pattern.lastIndex = 0;
+    for (let match = pattern.exec(text); match !== null; match = pattern.exec(text)) {
+      if (match.index > end) parts.push(text.slice(end, match.index));
+      parts.push(ids.get(match[0])!);
+      if (this.#vocabulary.stripsAfterSpecial && !KEEPS_SPACE.has(match[0])) {
+        while (/\p{White_Space}/u.test(text.charAt(pattern.lastIndex))) pattern.lastIndex++;
+      }
+      end = pattern.lastIndex;
+    }
+    if (end < text.length) parts.push(text.slice(end));
+    return parts;
+  }
+
+  #matcher(which: 'all' | 'user-defined'): Matcher | undefined {
+    if (!this.#matchers.has(which)) {
+      const { specialTexts, types } = this.#vocabulary;
+      const texts = [...specialTexts].filter(
+        ([id, text]) => text !== '' && (which === 'all' || types[id] === TokenType.USER_DEFINED),
+      );
+      this.#matchers.set(which, texts.length === 0 ? undefined : matcherOf(texts));
+    }
+    return this.#matchers.get(which);
+  }
+}
+
+function matcherOf(texts: readonly (readonly [number, string])[]): Matcher {
+  const longestFirst = texts.map(([, text]) => text).sort((a, b) => b.length - a.length);
+  return {
+    pattern: new RegExp(longestFirst.map(RegExp.escape).join('|'), 'g'),
+    ids: new Map(texts.map(([id, text]) => [text, id])),
+  };
+}

@@ -1,0 +1,142 @@
+import { UserError } from '../../errors.ts';
+import type { Gguf, GgufStrings } from '../gguf.ts';
+import {
+  optionalBoolean,
+  optionalNumber,
+  optionalNumbers,
+  optionalString,
+  optionalStrings,
+} from '../gguf-metadata.ts';
+import { endIdsOf } from './end-tokens.ts';
+import type { Tokenizer } from './tokenizer.ts';
+
+/** Values of tokenizer.ggml.token_type (ggml, docs/gguf.md). */
+export const TokenType = { NORMAL: 1, UNKNOWN: 2, CONTROL: 3, USER_DEFINED: 4, UNUSED: 5, BYTE: 6 } as const;
+
+/** The part of the metadata that all kinds of tokenizer share, checked. */
+export interface Vocabulary {
+  readonly pieces: GgufStrings;
+  readonly types: Uint8Array; // TokenType of each id
+  /** Control, unknown and user-defined tokens, which no text is ever merged into: id to text. */
+  readonly specialTexts: ReadonlyMap<number, string>;
+  readonly bosId: number | undefined;
+  readonly eosId: number | undefined;
+  readonly unknownId: number | undefined;
+  readonly addBos: boolean;
+  readonly addEos: boolean;
+  readonly endIds: ReadonlySet<number>;
+  /** White space after a special token belongs to it. */
+  readonly stripsAfterSpecial: boolean;
+}
+
+/** What holds where the metadata says nothing (llama.cpp 0c1e57098, src/llama-vocab.cpp, load). */
+export interface VocabularyDefaults {
+  readonly bosId?: number;
+  readonly eosId?: number;
+  readonly unknownId?: number;
+  readonly addBos: boolean;
+  readonly addEos: boolean;
+}
+
+type Metadata = Gguf['metadata'];
+
+export const VOCABULARY_HINT =
+  'The file was converted wrongly or is damaged: get the model again, or convert it anew.';
+
+/** Reads and checks the vocabulary. Throws UserError where it is missing or contradicts itself. */
+export function readVocabulary(
+  metadata: Metadata,
+  model: Tokenizer['model'],
+  defaults: VocabularyDefaults,
+): Vocabulary {
+  const pieces = optionalStrings(metadata, 'tokenizer.ggml.tokens');
+  if (pieces === undefined || pieces.length === 0) {
+    throw new UserError(
+      'Expected a vocabulary under tokenizer.ggml.tokens, but there are no tokens.',
+      VOCABULARY_HINT,
+    );
+  }
+  const id = (name: string) => tokenId(metadata, name, pieces.length);
+  const inRange = (byDefault?: number) => (byDefault! < pieces.length ? byDefault : undefined);
+  // WordPiece has no begin and end of text: [CLS] and [SEP] stand there. (GGUF misspells the separator.)
+  const isWordPiece = model === 'wordpiece';
+  const bosId = (isWordPiece ? id('cls') : undefined) ?? id('bos') ?? inRange(defaults.bosId);
+  const eosId = (isWordPiece ? id('seperator') : undefined) ?? id('eos') ?? inRange(defaults.eosId);
+  const named = [eosId, id('eot'), id('eom')].filter((end) => end !== undefined);
+  return {
+    pieces,
+    ...classify(pieces, readTypes(metadata, pieces.length), named),
+    bosId,
+    eosId,
+    unknownId: id('unknown') ?? inRange(defaults.unknownId),
+    addBos: adds(metadata, 'bos', bosId, defaults.addBos),
+    addEos: adds(metadata, 'eos', eosId, defaults.addEos),
+    // Not in the metadata: Phi-3's tokenizer.json marks its special tokens with rstrip.
+    stripsAfterSpecial:
+      model === 'sentencepiece' && optionalString(metadata, 'general.architecture') === 'phi3',
+  };
+}
+
+/** Throws UserError unless an array that goes with the tokens has an element for each. */
+export function checkLength(name: string, values: ArrayLike<number>, tokens: number): void {
+  if (values.length === tokens) return;
+  throw new UserError(
+    `Expected tokenizer.ggml.${name} to have ${tokens} elements, one for each token, got ${values.length}.`,
+    VOCABULARY_HINT,
+  );
+}
+
+/** The byte that a byte piece such as <0x0A> stands for. */
+export function byteOf(piece: string): number | undefined {
+  const hex = /^<0x([0-9A-F]{2})>$/i.exec(piece)?.[1];
+  return hex === undefined ? undefined : Number.parseInt(hex, 16);
+}
+
+/** Finds the special tokens and the ends. An end is a control token whatever its type: never text. */
+function classify(
+  pieces: GgufStrings,
+  types: Uint8Array,
+  namedEnds: readonly number[],
+): Pick<Vocabulary, 'types' | 'specialTexts' | 'endIds'> {
+  const specialTexts = new Map<number, string>();
+  for (let id = 0; id < pieces.length; id++) {
+    const type = types[id];
+    if (type !== TokenType.CONTROL && type !== TokenType.UNKNOWN && type !== TokenType.USER_DEFINED) continue;
+    specialTexts.set(id, pieces.at(id));
+  }
+  const endIds = endIdsOf(specialTexts, namedEnds);
+  for (const id of endIds) {
+    types[id] = TokenType.CONTROL;
+    specialTexts.set(id, pieces.at(id));
+  }
+  return { types, specialTexts, endIds };
+}
+
+function readTypes(metadata: Metadata, tokens: number): Uint8Array {
+  const types = optionalNumbers(metadata, 'tokenizer.ggml.token_type');
+  if (types === undefined) return new Uint8Array(tokens).fill(TokenType.NORMAL);
+  checkLength('token_type', types, tokens);
+  return Uint8Array.from(types);
+}
+
+function tokenId(metadata: Metadata, name: string, tokens: number): number | undefined {
+  const key = `tokenizer.ggml.${name}_token_id`;
+  const id = optionalNumber(metadata, key);
+  if (id === undefined || (Number.isInteger(id) && id >= 0 && id < tokens)) return id;
+  throw new UserError(
+    `Expected ${key} to be below ${tokens}, the number of tokens, got ${id}.`,
+    VOCABULARY_HINT,
+  );
+}
+
+function adds(metadata: Metadata, name: 'bos' | 'eos', id: number | undefined, byDefault: boolean): boolean {
+  const key = `tokenizer.ggml.add_${name}_token`;
+  const asked = optionalBoolean(metadata, key);
+  if (asked && id === undefined) {
+    throw new UserError(
+      `Expected tokenizer.ggml.${name}_token_id, because ${key} is true, but the key is absent.`,
+      VOCABULARY_HINT,
+    );
+  }
+  return (asked ?? byDefault) && id !== undefined;
+}

@@ -1,0 +1,90 @@
+import type { Gguf } from '../gguf.ts';
+import { optionalBoolean } from '../gguf-metadata.ts';
+import { ESCAPED_SPACE, unescapeSpaces } from './escaped-space.ts';
+import { hashBytes, PieceIndex } from './piece-index.ts';
+import type { PieceModel } from './piece-model.ts';
+import { TokenType, type Vocabulary } from './vocabulary.ts';
+import { WordCache } from './word-cache.ts';
+
+const utf8 = new TextEncoder();
+
+/** Longer words are unknown as a whole (max_input_chars_per_word of BERT's tokenizer.json). */
+const MAX_WORD = 100; // code points
+
+// The classes of BERT's BasicTokenizer (google-research/bert, tokenization.py).
+const CONTROL = /[\0\ufffd]|(?![\t\n\r])[\p{Cc}\p{Cf}\p{Co}]/gu;
+const PUNCTUATION = String.raw`\p{P}!-\/:-@\[-\x60\{-~`;
+const CHINESE =
+  '\u4e00-\u9fff\u3400-\u4dbf\u{20000}-\u{2a6df}\u{2a700}-\u{2b73f}\u{2b740}-\u{2b81f}\u{2b820}-\u{2ceaf}\uf900-\ufaff\u{2f800}-\u{2fa1f}';
+const WORD = new RegExp(`[${PUNCTUATION}${CHINESE}]|[^\\p{White_Space}${PUNCTUATION}${CHINESE}]+`, 'gu');
+
+/** WordPiece, as of BERT: every word as the longest pieces from left to right, or as the unknown token. */
+export class WordPiece implements PieceModel {
+  readonly addsSpace = true; // before every word
+  readonly #vocabulary: Vocabulary;
+  readonly #lowercase: boolean;
+  readonly #stripAccents: boolean;
+  #words: WordCache | undefined;
+
+  constructor(metadata: Gguf['metadata'], vocabulary: Vocabulary) {
+    this.#vocabulary = vocabulary;
+    this.#lowercase = optionalBoolean(metadata, 'tokenizer.ggml.normalizer.lowercase') ?? true;
+    this.#stripAccents =
+      optionalBoolean(metadata, 'tokenizer.ggml.normalizer.strip_accents') ?? this.#lowercase;
+  }
+
+  encode(text: string, out: number[]): void {
+    this.#words ??= this.#index();
+    this.#words.encode(this.#normalize(text).match(WORD) ?? [], out);
+  }
+
+  decode(piece: Uint8Array): Uint8Array {
+    return unescapeSpaces(piece);
+  }
+
+  #normalize(text: string): string {
+    let normal = text.replace(CONTROL, '');
+    if (this.#stripAccents) normal = normal.normalize('NFD').replace(/\p{Mn}/gu, '');
+    // Character by character: a sigma at the end of a word is like any other.
+    return this.#lowercase ? normal.replaceAll('Σ', 'σ').toLowerCase() : normal;
+  }
+
+  /** The tables that encoding needs and decoding does not. */
+  #index(): WordCache {
+    const { pieces, types } = this.#vocabulary;
+    const index = new PieceIndex(pieces, (id) => types[id] !== TokenType.CONTROL);
+    const longest = pieces.lengths.reduce((a, b) => Math.max(a, b), 0);
+    return new WordCache((word) => this.#encodeWord(word, index, longest));
+  }
+
+  /** `longest`: bytes of the longest piece. */
+  #encodeWord(word: string, index: PieceIndex, longest: number): number[] {
+    const unknown = this.#vocabulary.unknownId === undefined ? [] : [this.#vocabulary.unknownId];
+    if (word.length > MAX_WORD && [...word].length > MAX_WORD) return unknown;
+    const bytes = utf8.encode(ESCAPED_SPACE + word); // only the first piece of a word has the space
+    const ids: number[] = [];
+    for (let start = 0; start < bytes.length; ) {
+      const match = longestPiece(index, bytes, start, Math.min(bytes.length, start + longest));
+      if (match === undefined) return unknown;
+      ids.push(match.id);
+      start = match.end;
+    }
+    return ids;
+  }
+}
+
+/** The longest piece that starts at `start` and ends at `limit` or before. */
+function longestPiece(
+  index: PieceIndex,
+  bytes: Uint8Array,
+  start: number,
+  limit: number,
+): { id: number; end: number } | undefined {
+  const hashes: number[] = []; // of bytes[start, start + 1 + i)
+  for (let end = start + 1; end <= limit; end++) hashes.push(hashBytes(bytes, end - 1, end, hashes.at(-1)));
+  for (let end = limit; end > start; end--) {
+    const id = index.find(bytes, start, end, hashes.pop());
+    if (id >= 0) return { id, end };
+  }
+  return undefined;
+}

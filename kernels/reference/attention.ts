@@ -1,0 +1,33 @@
+import { softmax } from './softmax.ts';
+
+/**
+ * Scaled dot-product attention of one token over the P positions it sees (Vaswani et al., eq. 1), grouped:
+ * query head h reads kv head floor(h * kvHeads / heads) (Ainslie et al., GQA).
+ *
+ * @param q [heads * D]
+ * @param keys P rows of [kvHeads * D]
+ * @param values P rows of [kvHeads * D]
+ * @param scale of the scores, before softmax
+ * @returns [heads * D]
+ */
+export function attention(
+  q: Float64Array,
+  keys: readonly Float64Array[],
+  values: readonly Float64Array[],
+  heads: number,
+  scale: number,
+): Float64Array {
+  const out = new Float64Array(q.length);
+  const D = q.length / heads;
+  const kvHeads = keys[0]!.length / D;
+  for (let h = 0; h < heads; h++) {
+    const query = q.subarray(h * D, (h + 1) * D);
+    const kv = Math.floor((h * kvHeads) / heads) * D;
+    const score = (key: Float64Array) =>
+      scale * query.reduce((sum, value, d) => sum + value * key[kv + d]!, 0);
+    softmax(Float64Array.from(keys, score)).forEach((p, position) => {
+      for (let d = 0; d < D; d++) out[h * D + d]! += p * values[position]![kv + d]!;
+    });
+  }
+  return out;
+}

@@ -1,0 +1,83 @@
+/**
+ * The module every thread of the CPU backend runs. The host writes a table of phases and a step into shared
+ * memory; each thread walks the whole table here, takes tasks from a counter and meets the others at a barrier.
+ * No JavaScript runs between ops.
+ */
+import { attention, storeKv } from './attention';
+import { barrier } from './barrier';
+import { elementwise } from './elementwise';
+import { embed } from './embed';
+import {
+  ALL_ONES,
+  ATTENTION,
+  COMMAND,
+  DONE,
+  EMBED,
+  END,
+  FORMS,
+  GENERATION,
+  KIND,
+  MATMUL,
+  PHASE_BYTES,
+  PHASES,
+  PREPARE,
+  PREPARE_BARRIER,
+  ROPE,
+  RUN,
+  SINGLE,
+  STORE_KV,
+  TILE,
+} from './layout';
+import { matmul } from './matmul';
+import { rowsOf, word } from './phase';
+import { prepare } from './prepare';
+import { rope } from './rope';
+
+export { repack } from './repack';
+
+/** One phase; true if the threads must meet before the next. */
+function runPhase(phase: usize, kind: i32, rows: i32, scratch: usize, dotClass: i32): bool {
+  if (kind == MATMUL) matmul(phase, rows, scratch, dotClass);
+  else if (kind == PREPARE) {
+    prepare(phase, rows, scratch);
+    return rows >= TILE || (word(phase, FORMS) & PREPARE_BARRIER) != 0;
+  } else if (kind == ATTENTION) attention(phase, scratch);
+  else if (kind == STORE_KV) {
+    if (load<i32>(SINGLE) != 0) return false;
+    storeKv(phase, rows);
+  } else if (kind == EMBED) embed(phase, rows);
+  else if (kind == ROPE) rope(phase, rows);
+  else elementwise(phase, kind, rows);
+  return true;
+}
+
+/**
+ * A thread's life: waits for a generation after `seen`, runs the step, and returns the generation at which it was
+ * told to leave. `scratch` is the thread's own memory.
+ */
+export function serve(seen: i32, threads: i32, scratch: usize, dotClass: i32): i32 {
+  while (true) {
+    while (atomic.load<i32>(GENERATION) == seen) atomic.wait<i32>(GENERATION, seen, -1);
+    seen = atomic.load<i32>(GENERATION);
+    if (atomic.load<i32>(COMMAND) != RUN) break;
+    for (let phase = load<usize>(PHASES); word(phase, KIND) != END; phase += PHASE_BYTES) {
+      const rows = rowsOf(phase);
+      if (rows > 0 && runPhase(phase, word(phase, KIND), rows, scratch, dotClass)) barrier(threads);
+    }
+    barrier(threads);
+    if (atomic.load<i32>(DONE) != seen) {
+      atomic.store<i32>(DONE, seen);
+      atomic.notify(DONE, 1);
+    }
+  }
+  return seen;
+}
+
+/**
+ * How this CPU reads the second operand of the relaxed dot product (layout.ts): 127 * 255 * 4 = 129540 where it is
+ * unsigned, 127 * -1 * 4 = -508 where it is signed, 2 * 32767 where pairs saturate.
+ */
+export function probeDot(): i32 {
+  const sums = v128.relaxed_dot_add<i32>(i8x16.splat(127), v128.load32_splat(ALL_ONES), i32x4.splat(0));
+  return i32x4.extract_lane(sums, 0);
+}

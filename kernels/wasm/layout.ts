@@ -1,0 +1,145 @@
+/**
+ * Numbers the wasm kernels and the host (backends/cpu) agree on. Plain constants: read by both compilers.
+ * Addresses are bytes in the shared memory, below HEAP; everything above is planned by the host.
+ */
+
+// --- control block -------------------------------------------------------------------------------------------
+export const GENERATION = 1024; // i32: the host adds one to start the threads on COMMAND
+export const COMMAND = 1028; // i32: LEAVE or RUN
+export const DONE = 1088; // i32: generation whose command is finished
+export const ARRIVED = 1152; // i32: threads at the barrier
+export const PASSED = 1216; // i32: barriers passed
+export const SLEEPERS = 1220; // i32: threads that wait at the barrier without spinning
+export const NEXT_TASK = 1280; // i32: next task of the running phase; zero after every barrier
+
+export const LEAVE = 0;
+export const RUN = 1;
+
+// --- the step, written by the host before RUN -------------------------------------------------------------------
+export const PHASES = 1344; // address of the phase table
+export const TOKENS = 1348; // T
+export const OUTPUTS = 1352; // S
+export const SLICES = 1356; // slices in the step
+export const SINGLE = 1360; // 1 if every slice is one token
+export const TOKEN_IDS = 1364; // address of i32 [T]
+export const POSITIONS = 1368; // address of i32 [T]
+export const OUTPUT_ROWS = 1372; // address of i32 [S]: row of the step's tokens
+export const SLICE_LIST = 1376; // address of [slices]{first row, tokens, first position, byte offset of its KV}
+export const TOKEN_KV = 1380; // address of u32 [T]: byte offset of the token's sequence in the KV cache
+
+// --- constants the kernels load: V8 would rebuild a literal vector from a register at each use ------------------
+export const LOW_NIBBLES = 1408; // 0x0f0f0f0f
+export const HIGH_NIBBLES = 1412; // 0xf0f0f0f0
+export const HALF_MASK = 1416; // 0x8fffe000: sign, exponent and mantissa of a widened f16
+export const HALF_SCALE = 1420; // f32 2^112: exponent bias of f32 less that of f16
+export const SIGN_BYTES = 1424; // 0x80808080
+export const ALL_ONES = 1428; // 0xffffffff
+
+export const HEAP = 4096;
+
+// --- how the CPU's relaxed dot product reads its second operand ---------------------------------------------------
+export const UNSIGNED = 0; // 0..255 exact (AVX-VNNI)
+export const SIGNED = 1; // -128..127 exact (ARM, AVX-VNNI-INT8)
+export const SATURATING = 2; // 0..127 exact, by 16-bit pairs (AVX2)
+
+// --- weight layouts (repack.ts) -----------------------------------------------------------------------------------
+export const W_F32 = 0;
+export const W_F16 = 1;
+export const W_BF16 = 2;
+export const W_Q4_0 = 3;
+export const W_Q4_1 = 4;
+export const W_Q8_0 = 5;
+
+export const GROUP = 16; // weight rows that lie interleaved
+export const BLOCK = 32; // weights that share a scale
+export const TILE = 4; // tokens of an activation tile
+export const SCALE_BYTES = 12; // activation block and token: {f32 scale, f32 scale * sum, i32 -sum}
+export const CHUNK = 128; // keys that attention takes at a time
+export const QUERY_BLOCK = 16; // tokens whose attention is one task
+
+// --- phases ---------------------------------------------------------------------------------------------------------
+// A phase is 64 words: [kind, rows mode, ...parameters]; the word numbers of each kind follow its name.
+export const PHASE_BYTES = 256;
+export const END = 0;
+export const EMBED = 1;
+export const PREPARE = 2;
+export const MATMUL = 3;
+export const STORE_KV = 4;
+export const ATTENTION = 5;
+export const RMS_NORM = 6;
+export const ROPE = 7;
+export const SILU = 8;
+export const MUL = 9;
+export const ADD = 10;
+export const SELECT = 11;
+
+export const KIND = 0;
+export const ROWS = 1; // ROWS_TOKENS or ROWS_OUTPUTS
+export const ROWS_TOKENS = 0; // the phase runs over the T tokens
+export const ROWS_OUTPUTS = 1; // over the S selected rows
+
+// Addresses are absolute, strides in bytes; "scratch" offsets count from the thread's own scratch.
+// EMBED, RMS_NORM, ROPE, SILU, MUL, ADD, SELECT
+export const OUT = 2;
+export const OUT_STRIDE = 3;
+export const COLS = 4;
+export const X = 5;
+export const X_STRIDE = 6;
+export const Y = 7; // second operand of MUL and ADD
+export const Y_STRIDE = 8;
+export const WEIGHT = 9; // RMS_NORM: f32 [cols]; EMBED: groups of 16 rows
+export const WEIGHT_TYPE = 10; // EMBED
+export const EPS = 11; // f32
+
+// PREPARE: an optional norm (WEIGHT not 0), then the forms that the next matmul reads
+export const FORMS = 12; // PREPARE_INT8 | PREPARE_F32
+export const PREPARE_INT8 = 1;
+export const PREPARE_F32 = 2;
+export const PREPARE_BARRIER = 4; // the matmul overwrites x: no thread may begin it while another still reads
+export const SHARED_INT = 13; // tiles of 4 tokens: codes [4 K], scales [K / 32][4]
+export const SHARED_F32 = 14; // tiles of 4 tokens: f32 [K][4]
+export const SMALL_INT = 15; // scratch: the same for single tokens, when fewer than TILE
+export const SMALL_F32 = 16; // scratch: f32 [K] a token
+export const ROW_SCRATCH = 17; // scratch: f32 [K], a normalized row
+
+// MATMUL, with COLS = K, SHARED_*, SMALL_* as above
+export const EPILOGUE = 18;
+export const STORE = 0; // out = y
+export const ACCUMULATE = 1; // out = residual + y
+export const SWIGLU = 2; // out = silu(y of segment 0) * (y of segment 1)
+export const TASK_GROUPS = 19; // groups in a task of a step of fewer than TILE rows
+export const PANEL = 20; // scratch: codes and scales or f32, of two segments
+export const PANEL_BYTES = 21; // of one segment
+export const SEGMENTS = 22; // matrices that read the same x
+export const SEGMENT_TABLE = 24; // SEGMENT_WORDS each:
+export const SEGMENT_WORDS = 8;
+export const S_WEIGHT = 0;
+export const S_TYPE = 1;
+export const S_GROUPS = 2;
+export const S_OUT = 3;
+export const S_OUT_STRIDE = 4;
+export const S_BIAS = 5; // f32 [rows] or 0
+export const S_RESIDUAL = 6; // ACCUMULATE
+export const S_RESIDUAL_STRIDE = 7;
+
+// ROPE, STORE_KV, ATTENTION
+export const ROPE_KIND = 12; // NO_ROPE, ROPE_INTERLEAVED, ROPE_HALF
+export const NO_ROPE = 0;
+export const ROPE_INTERLEAVED = 1;
+export const ROPE_HALF = 2;
+export const ROPE_PAIRS = 13; // rotated pairs of a head
+export const ROPE_TABLE = 14; // f32 [position][pairs]{cos, sin}
+export const HEADS = 15;
+export const KV_HEADS = 16;
+export const HEAD_DIM = 17;
+export const K_ROWS = 18; // address of k [T][KV_HEADS * HEAD_DIM]
+export const K_STRIDE = 19;
+export const V_ROWS = 20;
+export const V_STRIDE = 21;
+export const K_CACHE = 22; // of sequence 0 and the layer: f32 [KV_HEADS][positions / 16][HEAD_DIM][16]
+export const V_CACHE = 23; // f32 [KV_HEADS][ceil(HEAD_DIM / 16)][positions][16]
+export const CONTEXT = 24; // positions, a multiple of CHUNK
+export const SCALE = 25; // f32
+export const ATTENTION_SCRATCH = 26; // scratch
+export const PARTIALS = 27; // states of chunks [SLICES][KV_HEADS][row tiles][chunks], for steps of single tokens
+export const FINISHED = 28; // i32 [SLICES][KV_HEADS][row tiles]: chunks whose state is written

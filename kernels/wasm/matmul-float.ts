@@ -1,0 +1,95 @@
+/**
+ * Float products: 16 weight rows times 1 or 4 tokens, all of K in one chain of fused multiply-adds a result, so
+ * a token's bits do not depend on the tile. Weights [k][16 rows] in f32, f16 or bf16; activations f32 [k][M].
+ */
+import { HALF_MASK, HALF_SCALE, W_BF16, W_F16 } from './layout';
+import { madd } from './simd';
+
+/** out[4][16] = 4 tokens times a panel of f32; also the scores and the mixing of attention. */
+export function tileF32(w: usize, x: usize, out: usize, k: i32): void {
+  const zero = f32x4.splat(0);
+  let a0 = zero, a1 = zero, a2 = zero, a3 = zero;
+  let b0 = zero, b1 = zero, b2 = zero, b3 = zero;
+  let c0 = zero, c1 = zero, c2 = zero, c3 = zero;
+  let e0 = zero, e1 = zero, e2 = zero, e3 = zero;
+  for (; k > 0; k--) {
+    const w0 = v128.load(w), w1 = v128.load(w, 16), w2 = v128.load(w, 32), w3 = v128.load(w, 48);
+    let t = v128.load32_splat(x);
+    a0 = madd(w0, t, a0); a1 = madd(w1, t, a1); a2 = madd(w2, t, a2); a3 = madd(w3, t, a3);
+    t = v128.load32_splat(x, 4);
+    b0 = madd(w0, t, b0); b1 = madd(w1, t, b1); b2 = madd(w2, t, b2); b3 = madd(w3, t, b3);
+    t = v128.load32_splat(x, 8);
+    c0 = madd(w0, t, c0); c1 = madd(w1, t, c1); c2 = madd(w2, t, c2); c3 = madd(w3, t, c3);
+    t = v128.load32_splat(x, 12);
+    e0 = madd(w0, t, e0); e1 = madd(w1, t, e1); e2 = madd(w2, t, e2); e3 = madd(w3, t, e3);
+    w += 64;
+    x += 16;
+  }
+  store16(out, a0, a1, a2, a3);
+  store16(out + 64, b0, b1, b2, b3);
+  store16(out + 128, c0, c1, c2, c3);
+  store16(out + 192, e0, e1, e2, e3);
+}
+
+/** Two adjacent pairs of stores, the higher of each first: the order in which V8 pairs them into 256 bits. */
+// @ts-ignore: decorator
+@inline
+function store16(out: usize, y0: v128, y1: v128, y2: v128, y3: v128): void {
+  v128.store(out, y3, 48);
+  v128.store(out, y2, 32);
+  v128.store(out, y1, 16);
+  v128.store(out, y0);
+}
+
+/** out[16] = one token times a group of weight type `type`. */
+export function gemvFloat(type: i32, w: usize, x: usize, out: usize, k: i32): void {
+  if (type == W_F16) gemvF16(w, x, out, k);
+  else if (type == W_BF16) gemvBF16(w, x, out, k);
+  else gemvF32(w, x, out, k);
+}
+
+function gemvF32(w: usize, x: usize, out: usize, k: i32): void {
+  let y0 = f32x4.splat(0), y1 = y0, y2 = y0, y3 = y0;
+  for (; k > 0; k--) {
+    const t = v128.load32_splat(x);
+    y0 = madd(v128.load(w), t, y0);
+    y1 = madd(v128.load(w, 16), t, y1);
+    y2 = madd(v128.load(w, 32), t, y2);
+    y3 = madd(v128.load(w, 48), t, y3);
+    w += 64;
+    x += 4;
+  }
+  store16(out, y0, y1, y2, y3);
+}
+
+function gemvF16(w: usize, x: usize, out: usize, k: i32): void {
+  const mask = v128.load32_splat(HALF_MASK);
+  const unbias = v128.load32_splat(HALF_SCALE);
+  let y0 = f32x4.splat(0), y1 = y0, y2 = y0, y3 = y0;
+  for (; k > 0; k--) {
+    const t = v128.load32_splat(x);
+    const h0 = v128.load(w), h1 = v128.load(w, 16);
+    y0 = madd(f32x4.mul(v128.and(i32x4.shl(i32x4.extend_low_i16x8_s(h0), 13), mask), unbias), t, y0);
+    y1 = madd(f32x4.mul(v128.and(i32x4.shl(i32x4.extend_high_i16x8_s(h0), 13), mask), unbias), t, y1);
+    y2 = madd(f32x4.mul(v128.and(i32x4.shl(i32x4.extend_low_i16x8_s(h1), 13), mask), unbias), t, y2);
+    y3 = madd(f32x4.mul(v128.and(i32x4.shl(i32x4.extend_high_i16x8_s(h1), 13), mask), unbias), t, y3);
+    w += 32;
+    x += 4;
+  }
+  store16(out, y0, y1, y2, y3);
+}
+
+function gemvBF16(w: usize, x: usize, out: usize, k: i32): void {
+  let y0 = f32x4.splat(0), y1 = y0, y2 = y0, y3 = y0;
+  for (; k > 0; k--) {
+    const t = v128.load32_splat(x);
+    const h0 = v128.load(w), h1 = v128.load(w, 16);
+    y0 = madd(i32x4.shl(i32x4.extend_low_i16x8_u(h0), 16), t, y0);
+    y1 = madd(i32x4.shl(i32x4.extend_high_i16x8_u(h0), 16), t, y1);
+    y2 = madd(i32x4.shl(i32x4.extend_low_i16x8_u(h1), 16), t, y2);
+    y3 = madd(i32x4.shl(i32x4.extend_high_i16x8_u(h1), 16), t, y3);
+    w += 32;
+    x += 4;
+  }
+  store16(out, y0, y1, y2, y3);
+}

@@ -1,0 +1,151 @@
+/**
+ * y = x W^T for up to a few matrices that read the same x, with what follows folded in (EPILOGUE).
+ *
+ * Work is split by groups of 16 rows, never along K. Fewer than TILE rows of x: a group is streamed from memory
+ * for each of them. Otherwise it is unpacked once for TOKEN_TILES tiles of 4 tokens.
+ */
+import { takeTask } from './barrier';
+import {
+  ACCUMULATE, BLOCK, COLS, EPILOGUE, GROUP, PANEL, PANEL_BYTES, S_BIAS, S_GROUPS, S_OUT, S_OUT_STRIDE, S_RESIDUAL,
+  S_RESIDUAL_STRIDE, S_TYPE, S_WEIGHT, SATURATING, SEGMENT_TABLE, SEGMENT_WORDS, SEGMENTS, SHARED_F32, SHARED_INT,
+  SMALL_F32, SMALL_INT, SWIGLU, TASK_GROUPS, TILE, W_BF16, W_F32, W_Q4_0, W_Q4_1, W_Q8_0,
+} from './layout';
+import { gemvFloat, tileF32 } from './matmul-float';
+import { gemvQ4_0, gemvQ4_1, gemvQ8_0, tileQ4_0, tileQ4_1, tileQ8_0 } from './matmul-int';
+import { unpackHalf, unpackInt } from './panel';
+import { address, word } from './phase';
+import { intBytes } from './prepare';
+import { groupBytes } from './repack';
+import { silu4 } from './silu';
+
+/** Tiles of one task: x of 256 tokens stays in the second cache level while a panel passes over it. */
+const TOKEN_TILES = 64;
+/** Scratch in front of the panels: results of one tile of two segments. */
+const RESULT_BYTES = 512;
+
+// @ts-ignore: decorator
+@inline
+function segment(phase: usize, index: i32): usize {
+  return phase + <usize>((SEGMENT_TABLE + index * SEGMENT_WORDS) << 2);
+}
+
+export function matmul(phase: usize, rows: i32, scratch: usize, dotClass: i32): void {
+  const gated = word(phase, EPILOGUE) == SWIGLU;
+  let groups = word(segment(phase, 0), S_GROUPS);
+  if (!gated) {
+    for (let i = 1; i < word(phase, SEGMENTS); i++) groups += word(segment(phase, i), S_GROUPS);
+  }
+  if (rows < TILE) {
+    const step = word(phase, TASK_GROUPS);
+    for (let from = takeTask() * step; from < groups; from = takeTask() * step) {
+      for (let g = from; g < min(groups, from + step); g++) fewRows(phase, g, rows, scratch, dotClass, gated);
+    }
+    return;
+  }
+  const tiles = (rows + TILE - 1) / TILE;
+  const tasks = groups * ((tiles + TOKEN_TILES - 1) / TOKEN_TILES);
+  for (let task = takeTask(); task < tasks; task = takeTask()) {
+    const first = (task / groups) * TOKEN_TILES;
+    manyRows(phase, task % groups, first, min(tiles, first + TOKEN_TILES), rows, scratch, dotClass, gated);
+  }
+}
+
+/** Group `g` of the segments laid end to end, for each row of x. */
+function fewRows(phase: usize, g: i32, rows: i32, scratch: usize, dotClass: i32, gated: bool): void {
+  let s = segment(phase, 0);
+  while (g >= word(s, S_GROUPS)) {
+    g -= word(s, S_GROUPS);
+    s += SEGMENT_WORDS << 2;
+  }
+  const y = scratch + address(phase, PANEL);
+  for (let r = 0; r < rows; r++) {
+    gemv(phase, s, g, r, scratch, y, dotClass);
+    if (gated) gemv(phase, segment(phase, 1), g, r, scratch, y + 256, dotClass);
+    emit(phase, s, g, r, y, gated);
+  }
+}
+
+function gemv(phase: usize, s: usize, g: i32, r: i32, scratch: usize, y: usize, dotClass: i32): void {
+  const cols = word(phase, COLS);
+  const type = word(s, S_TYPE);
+  const w = address(s, S_WEIGHT) + <usize>g * groupBytes(type, cols);
+  if (type <= W_BF16) {
+    gemvFloat(type, w, scratch + address(phase, SMALL_F32) + <usize>((r * cols) << 2), y, cols);
+    return;
+  }
+  const x = scratch + address(phase, SMALL_INT) + intBytes(cols, r);
+  if (type == W_Q4_1) gemvQ4_1(w, x, x + cols, y, cols / BLOCK, dotClass);
+  else if (type == W_Q4_0) gemvQ4_0(w, x, x + cols, y, cols / BLOCK, dotClass);
+  else gemvQ8_0(w, x, x + cols, y, cols / BLOCK, dotClass);
+}
+
+/** Group `g` of the segments laid end to end, for tiles first..last-1 of x. */
+function manyRows(
+  phase: usize, g: i32, first: i32, last: i32, rows: i32, scratch: usize, dotClass: i32, gated: bool,
+): void {
+  let s = segment(phase, 0);
+  while (g >= word(s, S_GROUPS)) {
+    g -= word(s, S_GROUPS);
+    s += SEGMENT_WORDS << 2;
+  }
+  const y = scratch + address(phase, PANEL);
+  const panel = y + RESULT_BYTES;
+  const second = panel + address(phase, PANEL_BYTES);
+  const w = unpack(phase, s, g, panel, dotClass);
+  const w2 = gated ? unpack(phase, segment(phase, 1), g, second, dotClass) : 0;
+  for (let tile = first; tile < last; tile++) {
+    multiply(phase, s, w, panel, tile, y, dotClass);
+    if (gated) multiply(phase, segment(phase, 1), w2, second, tile, y + 256, dotClass);
+    const present = min(TILE, rows - tile * TILE);
+    for (let t = 0; t < present; t++) emit(phase, s, g, tile * TILE + t, y + <usize>(t << 6), gated);
+  }
+}
+
+/** Codes (or floats) of a group where the tile kernels read them; f32 weights are read in place. */
+function unpack(phase: usize, s: usize, g: i32, panel: usize, dotClass: i32): usize {
+  const cols = word(phase, COLS);
+  const type = word(s, S_TYPE);
+  const w = address(s, S_WEIGHT) + <usize>g * groupBytes(type, cols);
+  if (type == W_F32) return w;
+  if (type <= W_BF16) unpackHalf(type, w, panel, cols);
+  else unpackInt(type, w, panel, panel + codeBytes(type, cols, dotClass), cols / BLOCK, dotClass);
+  return panel;
+}
+
+// @ts-ignore: decorator
+@inline
+function codeBytes(type: i32, cols: i32, dotClass: i32): usize {
+  return <usize>(cols * GROUP) << (type == W_Q8_0 && dotClass == SATURATING ? 1 : 0);
+}
+
+function multiply(phase: usize, s: usize, w: usize, panel: usize, tile: i32, y: usize, dotClass: i32): void {
+  const cols = word(phase, COLS);
+  const type = word(s, S_TYPE);
+  if (type <= W_BF16) {
+    tileF32(w, address(phase, SHARED_F32) + <usize>((tile * TILE * cols) << 2), y, cols);
+    return;
+  }
+  memory.fill(y, 0, 256);
+  const d = panel + codeBytes(type, cols, dotClass);
+  const x = address(phase, SHARED_INT) + intBytes(cols, tile * TILE);
+  const scales = x + (cols * TILE);
+  if (type == W_Q4_1) tileQ4_1(w, d, x, scales, y, cols / BLOCK, dotClass);
+  else if (type == W_Q4_0) tileQ4_0(w, d, x, scales, y, cols / BLOCK, dotClass);
+  else tileQ8_0(w, d, x, scales, y, cols / BLOCK, dotClass);
+}
+
+/** 16 results of row `r` at `y` (and of the second segment at y + 256) to where they belong. */
+function emit(phase: usize, s: usize, g: i32, r: i32, y: usize, gated: bool): void {
+  const out = address(s, S_OUT) + <usize>r * address(s, S_OUT_STRIDE) + <usize>(g << 6);
+  const bias = address(s, S_BIAS);
+  const residual = word(phase, EPILOGUE) == ACCUMULATE
+    ? address(s, S_RESIDUAL) + <usize>r * address(s, S_RESIDUAL_STRIDE) + <usize>(g << 6)
+    : 0;
+  for (let i: usize = 0; i < 64; i += 16) {
+    let v = v128.load(y + i);
+    if (bias != 0) v = f32x4.add(v, v128.load(bias + <usize>(g << 6) + i));
+    if (gated) v = f32x4.mul(silu4(v), v128.load(y + i, 256));
+    else if (residual != 0) v = f32x4.add(v128.load(residual + i), v);
+    v128.store(out + i, v);
+  }
+}

@@ -1,0 +1,56 @@
+/** Activations to 8 bits, a scale for each block of 32: q = round(x * 127 / max|x|). */
+import { BLOCK, SCALE_BYTES } from './layout';
+import { maxLanes } from './simd';
+
+/** Four rounded f32 vectors to 16 bytes. */
+// @ts-ignore: decorator
+@inline
+function pack(p: usize, inverse: v128): v128 {
+  const a = i32x4.trunc_sat_f32x4_s(f32x4.nearest(f32x4.mul(v128.load(p), inverse)));
+  const b = i32x4.trunc_sat_f32x4_s(f32x4.nearest(f32x4.mul(v128.load(p, 16), inverse)));
+  const c = i32x4.trunc_sat_f32x4_s(f32x4.nearest(f32x4.mul(v128.load(p, 32), inverse)));
+  const d = i32x4.trunc_sat_f32x4_s(f32x4.nearest(f32x4.mul(v128.load(p, 48), inverse)));
+  return i8x16.narrow_i16x8_s(i16x8.narrow_i32x4_s(a, b), i16x8.narrow_i32x4_s(c, d));
+}
+
+// @ts-ignore: decorator
+@inline
+function max4(p: usize): v128 {
+  return f32x4.max(
+    f32x4.max(f32x4.abs(v128.load(p)), f32x4.abs(v128.load(p, 16))),
+    f32x4.max(f32x4.abs(v128.load(p, 32)), f32x4.abs(v128.load(p, 48))),
+  );
+}
+
+/**
+ * One token of a tile of `tokens`: x f32 [cols] to codes [block][8 steps][tokens][4 k] and scales [block][tokens]
+ * {f32 scale, f32 scale * sum, i32 -sum}; `codes` and `scales` point at the token's first entry.
+ */
+export function quantizeRow(x: usize, codes: usize, scales: usize, cols: i32, tokens: i32): void {
+  const stride = <usize>tokens << 2;
+  for (let b = 0; b < cols; b += BLOCK) {
+    const peak = maxLanes(f32x4.max(max4(x), max4(x + 64)));
+    const inverse = f32x4.splat(peak > 0 ? 127.0 / peak : 0);
+    const low = pack(x, inverse);
+    const high = pack(x + 64, inverse);
+    store<i32>(codes, i32x4.extract_lane(low, 0));
+    store<i32>(codes + stride, i32x4.extract_lane(low, 1));
+    store<i32>(codes + 2 * stride, i32x4.extract_lane(low, 2));
+    store<i32>(codes + 3 * stride, i32x4.extract_lane(low, 3));
+    store<i32>(codes + 4 * stride, i32x4.extract_lane(high, 0));
+    store<i32>(codes + 5 * stride, i32x4.extract_lane(high, 1));
+    store<i32>(codes + 6 * stride, i32x4.extract_lane(high, 2));
+    store<i32>(codes + 7 * stride, i32x4.extract_lane(high, 3));
+    const pairs = i16x8.add(i16x8.extadd_pairwise_i8x16_s(low), i16x8.extadd_pairwise_i8x16_s(high));
+    const quads = i32x4.extadd_pairwise_i16x8_s(pairs);
+    const sum =
+      i32x4.extract_lane(quads, 0) + i32x4.extract_lane(quads, 1) + i32x4.extract_lane(quads, 2) + i32x4.extract_lane(quads, 3);
+    const scale = peak / 127.0;
+    store<f32>(scales, scale);
+    store<f32>(scales, scale * <f32>sum, 4);
+    store<i32>(scales, -sum, 8);
+    x += BLOCK * 4;
+    codes += 8 * stride;
+    scales += tokens * SCALE_BYTES;
+  }
+}

@@ -1,0 +1,107 @@
+/**
+ * Builds dist/: kernels.wasm from AssemblyScript, and bundles of the program, the library and the CPU worker.
+ *
+ * It runs on `npm install`, `npm test` and the first `npx percept`, so a part whose inputs hash to what its
+ * stamp says is skipped; a part that fails leaves no stamp. esbuild is imported only when needed.
+ */
+import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { promisify } from 'node:util';
+import type { BuildOptions, Metafile } from 'esbuild';
+
+const ROOT = resolve(import.meta.dirname, '..');
+const DIST = join(ROOT, 'dist');
+
+/** What every part depends on besides its sources: versions of the tools and this script. */
+const TOOLCHAIN = ['package.json', 'package-lock.json', 'tsconfig.json', 'scripts/build.ts'];
+
+const PROGRAM = { percept: 'cli/main.ts', core: 'core/index.ts' };
+const WORKER = { 'cpu-worker': 'backends/cpu/worker.ts' };
+const KERNELS = 'kernels/wasm/index.ts';
+
+const BUNDLE: BuildOptions = {
+  absWorkingDir: ROOT,
+  outdir: DIST,
+  bundle: true,
+  format: 'esm',
+  platform: 'node',
+  target: 'node26',
+  charset: 'utf8',
+  logLevel: 'warning',
+  metafile: true,
+};
+
+await inParallel([
+  part('kernels', ['kernels/wasm/**'], compileKernels),
+  part('bundles', ['errors.ts', '{cli,core,backends,kernels,bench}/**/*.{ts,tsx,json}'], bundle),
+]);
+
+/** Runs `make` unless the files matched by `inputs` are those of the last successful run. */
+async function part(name: string, inputs: string[], make: () => Promise<void>): Promise<void> {
+  const stamp = join(DIST, `${name}.stamp`);
+  const hash = hashFiles([...TOOLCHAIN, ...inputs]);
+  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === hash) return;
+  mkdirSync(DIST, { recursive: true });
+  rmSync(stamp, { force: true });
+  await make();
+  writeFileSync(stamp, hash);
+}
+
+/** Waits for all parts, so that each reports its own failure, then fails with the first. */
+async function inParallel(parts: Promise<void>[]): Promise<void> {
+  const failed = (await Promise.allSettled(parts)).filter((result) => result.status === 'rejected');
+  for (const { reason } of failed)
+    console.error(`build: ${reason instanceof Error ? reason.message : reason}`);
+  if (failed.length > 0) process.exitCode = 1;
+}
+
+function hashFiles(patterns: string[]): string {
+  const hash = createHash('sha256').update(process.version);
+  const files = globSync(patterns, { cwd: ROOT, withFileTypes: true }).filter((entry) => entry.isFile());
+  for (const path of files.map((entry) => join(entry.parentPath, entry.name)).sort()) {
+    hash.update(`\0${path.slice(ROOT.length)}\0`).update(readFileSync(path));
+  }
+  return hash.digest('hex');
+}
+
+/** Memory is imported: the backend makes it shared and as large as the model needs. */
+async function compileKernels(): Promise<void> {
+  const compiler = join(ROOT, 'node_modules/assemblyscript/bin/asc.js');
+  const flags = '-O3 --noAssert --runtime stub --enable simd --enable relaxed-simd --enable threads';
+  const memory = '--importMemory --sharedMemory --initialMemory 1 --maximumMemory 65536 --noExportMemory';
+  const args = [KERNELS, '--outFile', 'dist/kernels.wasm', ...flags.split(' '), ...memory.split(' ')];
+  await promisify(execFile)(process.execPath, [compiler, ...args], { cwd: ROOT });
+}
+
+/** The program in chunks, so that a command loads only its own; the worker as one small file. */
+async function bundle(): Promise<void> {
+  const { build } = await import('esbuild');
+  for (const old of globSync('*.js', { cwd: DIST })) rmSync(join(DIST, old));
+  const [program] = await Promise.all([
+    build({ ...BUNDLE, metafile: true, entryPoints: PROGRAM, splitting: true, chunkNames: '[name]-[hash]' }),
+    build({ ...BUNDLE, entryPoints: WORKER }),
+  ]);
+  writeFileSync(join(DIST, 'THIRD-PARTY-LICENSES'), licences(program.metafile));
+}
+
+/** The licence texts of the packages that ended up in the bundles. */
+function licences(metafile: Metafile): string {
+  const packages = new Set<string>();
+  for (const input of Object.keys(metafile.inputs)) {
+    const folder = /^(.*node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(input)?.[1];
+    if (folder) packages.add(folder);
+  }
+  return [...packages]
+    .sort()
+    .map(licence)
+    .join(`\n${'-'.repeat(80)}\n`);
+}
+
+function licence(folder: string): string {
+  const { name, version, license } = JSON.parse(readFileSync(join(ROOT, folder, 'package.json'), 'utf8'));
+  const [file] = globSync('{LICENSE,LICENCE,license,COPYING}*', { cwd: join(ROOT, folder) });
+  const text = file ? readFileSync(join(ROOT, folder, file), 'utf8') : '';
+  return `${name} ${version} (${license})\n\n${text}`;
+}

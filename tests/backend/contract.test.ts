@@ -1,0 +1,164 @@
+/** What backends/backend.ts promises beyond the results of ops, on every backend. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { Backend, Executable, Program, Slice, Step, WeightId } from '../../backends/backend.ts';
+import { selectBackend } from '../../backends/select.ts';
+import { UserError } from '../../errors.ts';
+import { BACKENDS, titled } from './backends.ts';
+import { randomMatrix } from './random.ts';
+
+const VOCABULARY = 40;
+const table = randomMatrix('F32', VOCABULARY, 16, 4);
+
+/** Attention of an embedding over itself: 2 heads of 8, 3 sequences of 20 positions, 12 tokens a step. */
+function program(weight: WeightId): Program {
+  return {
+    name: 'attention',
+    buffers: [16, 16, 16],
+    ops: [
+      { op: 'embed', table: weight, out: 0 },
+      { op: 'attention', q: 0, k: 0, v: 0, layer: 0, heads: 2, scale: 0.1, out: 1 },
+      { op: 'select', x: 1, out: 2 },
+    ],
+    logits: 2,
+    kv: { layers: 1, kvHeads: 2, headDim: 8, sequences: 3, contextLength: 20 },
+    maxTokens: 12,
+  };
+}
+
+const slice = (seq: number, pos: number, ...tokens: number[]): Slice => ({ seq, pos, tokens });
+const all = (...slices: Slice[]): Step => ({ slices, logits: 'all' });
+
+for (const { name, absent } of BACKENDS) {
+  describe.skipIf(absent)(titled(name, absent), () => {
+    let backend: Backend;
+    let executable: Executable;
+
+    beforeEach(async () => {
+      backend = await selectBackend(name);
+      executable = await backend.compile(program(backend.weight(table.desc, { bytes: table.bytes })));
+    });
+
+    afterEach(async () => {
+      executable.dispose();
+      await backend.dispose();
+    });
+
+    const rows = async (step: Step) => [...(await executable.submit(step).logits())];
+
+    it('gives the rows asked for, in slice order', async () => {
+      const [a, b, c] = [await rows(all(slice(0, 0, 1, 2))), await rows(all(slice(1, 0, 3))), []];
+      expect([a.length, b.length]).toEqual([2 * 16, 16]);
+      const slices = [slice(1, 0, 3), slice(0, 0, 1, 2)];
+      expect(await rows({ slices, logits: 'all' })).toEqual([...b, ...a]);
+      expect(await rows({ slices, logits: 'last' })).toEqual([...b, ...a.slice(16)]);
+      expect(await rows({ slices, logits: 'none' })).toEqual(c);
+    });
+
+    it('gives the same bits token by token as in one step', async () => {
+      const ids = [5, 6, 7, 8, 9, 10, 11];
+      const together = await rows(all(slice(0, 0, ...ids)));
+      const apart: number[] = [];
+      for (const [pos, id] of ids.entries()) apart.push(...(await rows(all(slice(1, pos, id)))));
+      expect(apart).toEqual(together);
+    });
+
+    it('branches and rolls back by kvCopy and kvTrim', async () => {
+      const whole = await rows(all(slice(0, 0, 1, 2, 3, 4)));
+      executable.kvCopy(0, 2, 2);
+      executable.kvTrim(0, 1);
+      expect(await rows(all(slice(2, 2, 3, 4), slice(0, 1, 2, 3, 4)))).toEqual([
+        ...whole.slice(32),
+        ...whole.slice(16),
+      ]);
+    });
+
+    it('replaces what a sequence held from the slice on', async () => {
+      const fresh = await rows(all(slice(0, 0, 1, 2, 9)));
+      await rows(all(slice(1, 0, 1, 2, 3, 4, 5)));
+      expect(await rows(all(slice(1, 2, 9)))).toEqual(fresh.slice(32));
+      expect(() => executable.submit(all(slice(1, 4, 5)))).toThrow('got 4');
+    });
+
+    it('throws while an earlier step runs', async () => {
+      const ticket = executable.submit(all(slice(0, 0, 1)));
+      expect(() => executable.submit(all(slice(0, 1, 1)))).toThrow();
+      await ticket.logits();
+      expect(await rows(all(slice(0, 1, 1)))).toHaveLength(16);
+    });
+
+    it.each<[string, Step, string]>([
+      ['no tokens', all(), 'Expected tokens of a step to be 1 to 12, got 0.'],
+      ['too many tokens', all(slice(0, 0, ...new Array(13).fill(1))), 'to be 1 to 12, got 13.'],
+      [
+        'an empty slice',
+        all(slice(0, 0, 1), slice(1, 0)),
+        'Expected tokens of sequence 1 to be at least 1, got 0.',
+      ],
+      ['an unknown sequence', all(slice(3, 0, 1)), 'Expected sequence to be 0 to 2, got 3.'],
+      ['half a sequence', all(slice(0.5, 0, 1)), 'Expected sequence to be 0 to 2, got 0.5.'],
+      [
+        'a sequence twice',
+        all(slice(0, 0, 1), slice(0, 0, 2)),
+        'Expected sequences of a step to be 2 different ones, got 1.',
+      ],
+      ['a gap before the slice', all(slice(0, 1, 1)), 'Expected slice pos to be 0 to 0, got 1.'],
+      ['a negative position', all(slice(0, -1, 1)), 'got -1.'],
+    ])('rejects %s', async (_, step, message) => {
+      expect(() => executable.submit(step)).toThrow(message);
+      expect(await rows(all(slice(0, 0, 1)))).toHaveLength(16); // and nothing is changed
+    });
+
+    it('tells the user of token ids outside the vocabulary', () => {
+      for (const id of [40, -1, 1.5]) {
+        const submit = () => executable.submit(all(slice(0, 0, 1, id)));
+        expect(submit).toThrow(UserError);
+        expect(submit).toThrow(`Expected token ids from 0 to 39, got ${id}.`);
+      }
+    });
+
+    it('tells the user of more tokens than the context holds', async () => {
+      await rows(all(slice(0, 0, ...new Array(12).fill(1))));
+      const submit = () => executable.submit(all(slice(0, 12, ...new Array(9).fill(1))));
+      expect(submit).toThrow('Expected at most 20 tokens, the context length, got 21.');
+      expect(submit).toThrow(expect.objectContaining({ kind: 'context' }));
+    });
+
+    it('rejects cache calls that make no sense', async () => {
+      await rows(all(slice(0, 0, 1, 2)));
+      expect(() => executable.kvCopy(0, 1, 3)).toThrow('Expected kvCopy upto to be 0 to 2, got 3.');
+      expect(() => executable.kvCopy(0, 3, 1)).toThrow('Expected sequence to be 0 to 2, got 3.');
+      expect(() => executable.kvTrim(0, -1)).toThrow('Expected kvTrim upto to be a position, got -1.');
+    });
+
+    it('says what memory it takes', () => {
+      const { weights, kv, arena } = executable.memory;
+      expect(weights).toBeGreaterThanOrEqual(4 * VOCABULARY * 16);
+      expect(kv).toBeGreaterThanOrEqual(2 * 2 * 3 * 20 * 16);
+      expect(arena).toBeGreaterThan(0);
+    });
+
+    it('rejects tensor types it does not compute, by name', async () => {
+      const other = await selectBackend(name);
+      const weight = other.weight(
+        { ...table.desc, name: 'odd', type: 'IQ2_S', cols: 256 },
+        { bytes: new Uint8Array() },
+      );
+      await expect(other.compile(program(weight))).rejects.toThrow(/odd.*IQ2_S/);
+      await other.dispose();
+    });
+
+    it('rejects a file that ends before its weights do', async () => {
+      const folder = mkdtempSync(join(tmpdir(), 'percept-backend-'));
+      const path = join(folder, 'weights');
+      writeFileSync(path, table.bytes);
+      const other = await selectBackend(name);
+      const weight = other.weight(table.desc, { path, offset: 4 });
+      await expect(other.compile(program(weight))).rejects.toThrow(UserError);
+      await other.dispose();
+      rmSync(folder, { recursive: true });
+    });
+  });
+}

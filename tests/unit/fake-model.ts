@@ -1,0 +1,151 @@
+/**
+ * A small honest model for tests. Its logits are a function of the whole token history that its cache holds, so
+ * that a wrong reuse of the cache shows in them; its one logits buffer is spoilt by every submit, as a real
+ * backend's may be; it refuses what the contract forbids. Its tokenizer has a token for every byte.
+ */
+import { setImmediate } from 'node:timers/promises';
+import type { Executable, Slice, Step, Ticket } from '../../backends/backend.ts';
+import { Random } from '../../core/sampler/random.ts';
+import type { Tokenizer } from '../../core/tokenizer/tokenizer.ts';
+
+export const BOS = 256;
+export const END = 257;
+export const VOCABULARY_SIZE = 258;
+
+/** Logits [V] after `tokens`: noise from -4 to 4 seeded by all of them, and 20 for the favourite, if any. */
+export function fakeLogits(tokens: readonly number[], favourite?: number): Float32Array {
+  let hash = 0x811c9dc5; // FNV-1a over the ids
+  for (const token of tokens) hash = Math.imul(hash ^ (token + 1), 0x01000193);
+  const random = new Random(hash >>> 0);
+  const logits = Float32Array.from({ length: VOCABULARY_SIZE }, () => random.uniform() * 8 - 4);
+  if (favourite !== undefined) logits[favourite] = 20;
+  return logits;
+}
+
+/** The token that comes after the history, or undefined for one drawn from the noise. */
+export type Favourite = (tokens: readonly number[]) => number | undefined;
+
+export interface FakeOptions {
+  readonly contextLength?: number;
+  readonly sequences?: number;
+  readonly maxTokens?: number;
+  readonly favourite?: Favourite;
+  /** Runs before a step computes: to abort or to fail in the middle. */
+  readonly onStep?: (step: Step) => void;
+}
+
+type CompleteOptions = Required<Omit<FakeOptions, 'onStep'>> & Pick<FakeOptions, 'onStep'>;
+
+export class FakeExecutable implements Executable {
+  readonly memory = { weights: 0, kv: 0, arena: 0 };
+  readonly steps: Step[] = [];
+  readonly #options: CompleteOptions;
+  readonly #sequences: number[][];
+  readonly #buffer: Float32Array;
+  #busy = false;
+
+  constructor(options: CompleteOptions) {
+    this.#options = options;
+    this.#sequences = Array.from({ length: options.sequences }, () => []);
+    this.#buffer = new Float32Array(new SharedArrayBuffer(4 * VOCABULARY_SIZE * options.maxTokens));
+  }
+
+  /** What the cache holds. */
+  tokens(seq: number): readonly number[] {
+    return this.#sequences[seq]!;
+  }
+
+  submit(step: Step): Ticket {
+    if (this.#busy) throw new Error('Expected the earlier ticket to have settled.');
+    for (const slice of step.slices) this.#check(slice);
+    this.steps.push(step);
+    this.#buffer.fill(Number.NaN);
+    this.#busy = true;
+    const logits = this.#compute(step).finally(() => {
+      this.#busy = false;
+    });
+    logits.catch(() => undefined);
+    return { logits: () => logits };
+  }
+
+  kvCopy(from: number, to: number, upto: number): void {
+    if (upto > this.#sequences[from]!.length) throw new RangeError(`Expected ${upto} positions to copy.`);
+    this.#sequences[to] = this.#sequences[from]!.slice(0, upto);
+  }
+
+  kvTrim(seq: number, upto: number): void {
+    this.#sequences[seq]!.splice(upto);
+  }
+
+  dispose(): void {}
+
+  #check({ seq, pos, tokens }: Slice): void {
+    const { contextLength, maxTokens } = this.#options;
+    const held = this.#sequences[seq]!.length;
+    if (pos > held) throw new RangeError(`Expected a position up to ${held}, got ${pos}.`);
+    if (tokens.length < 1 || tokens.length > maxTokens) throw new RangeError(`Got ${tokens.length} tokens.`);
+    if (pos + tokens.length > contextLength) throw new RangeError(`Got a position past ${contextLength}.`);
+  }
+
+  async #compute({ slices, logits }: Step): Promise<Float32Array> {
+    await setImmediate();
+    this.#options.onStep?.(this.steps.at(-1)!);
+    let rows = 0;
+    for (const { seq, pos, tokens } of slices) {
+      const history = this.#sequences[seq]!;
+      history.splice(pos);
+      for (let i = 0; i < tokens.length; i++) {
+        history.push(tokens[i]!);
+        if (logits === 'none' || (logits === 'last' && i < tokens.length - 1)) continue;
+        this.#buffer.set(fakeLogits(history, this.#options.favourite(history)), VOCABULARY_SIZE * rows++);
+      }
+    }
+    return this.#buffer.subarray(0, VOCABULARY_SIZE * rows);
+  }
+}
+
+/** Ids 0 to 255 are bytes, then a begin and an end token. */
+export class ByteTokenizer implements Tokenizer {
+  readonly model = 'bpe';
+  readonly vocabularySize = VOCABULARY_SIZE;
+  readonly bosId = BOS;
+  readonly eosId = END;
+  readonly addBos: boolean = false;
+  readonly addEos = false;
+  readonly addSpacePrefix = false;
+  readonly endIds: ReadonlySet<number> = new Set([END]);
+
+  encode(text: string): number[] {
+    return [...Buffer.from(text)];
+  }
+
+  decode(ids: ArrayLike<number>): string {
+    return Buffer.from(Array.from(ids).filter((id) => id < 256)).toString();
+  }
+
+  tokenBytes(id: number, { special = false } = {}): Uint8Array {
+    if (id < 256) return Uint8Array.of(id);
+    return Buffer.from(special ? this.piece(id) : '');
+  }
+
+  piece(id: number): string {
+    return id < 256 ? String.fromCharCode(id) : id === BOS ? '<s>' : '</s>';
+  }
+
+  isControl(id: number): boolean {
+    return id >= 256;
+  }
+}
+
+export function fakeModel(options: FakeOptions = {}) {
+  const complete = { contextLength: 64, sequences: 2, maxTokens: 8, favourite: () => undefined, ...options };
+  const { contextLength, sequences, maxTokens } = complete;
+  const tokenizer: Tokenizer = new ByteTokenizer();
+  return { executable: new FakeExecutable(complete), tokenizer, contextLength, sequences, maxTokens };
+}
+
+/** A favourite that continues any history of `prompt` bytes with `answer`, then the end token. */
+export function saying(promptTokens: number, answer: string): Favourite {
+  const bytes = Buffer.from(answer);
+  return (tokens) => bytes[tokens.length - promptTokens] ?? END;
+}

@@ -1,0 +1,246 @@
+import { describe, expect, it } from 'vitest';
+import {
+  type GeneratedToken,
+  type GenerateOptions,
+  type GenerateResult,
+  generate,
+} from '../../core/generate.ts';
+import { SamplerChain } from '../../core/sampler/chain.ts';
+import { type SamplerParameters, samplerParameters } from '../../core/sampler/parameters.ts';
+import { Session } from '../../core/session.ts';
+import { END, fakeLogits, fakeModel, saying } from './fake-model.ts';
+
+const PROMPT = [...Buffer.from('Say it: ')];
+const GREEDY = { temperature: 0 };
+
+type Options = Partial<GenerateOptions> & { parameters?: Partial<SamplerParameters> };
+
+function start(
+  session: Session,
+  { parameters = GREEDY, ...options }: Options = {},
+  prompt: readonly number[] = PROMPT,
+) {
+  const sampler = new SamplerChain(samplerParameters({ seed: 7 }, parameters), session.model.tokenizer);
+  return generate(session, prompt, { sampler, ...options });
+}
+
+async function run(session: Session, options?: Options, prompt?: readonly number[]) {
+  const tokens: GeneratedToken[] = [];
+  const generation = start(session, options, prompt);
+  for (;;) {
+    const { done, value } = await generation.next();
+    if (done) return { tokens, result: value as GenerateResult };
+    tokens.push(value as GeneratedToken);
+  }
+}
+
+/** A session with a model that says `answer` after the prompt. */
+const speaking = (answer: string) => new Session(fakeModel({ favourite: saying(PROMPT.length, answer) }));
+
+describe('generate', () => {
+  it('streams an answer up to the end token, which counts among the ids and not in the text', async () => {
+    const session = speaking('Hi there');
+    const { tokens, result } = await run(session);
+    expect(result.ids).toEqual([...Buffer.from('Hi there'), END]);
+    expect(result.text).toBe('Hi there');
+    expect(result.finishReason).toBe('stop');
+    expect(result.stopString).toBeUndefined();
+    expect(result.usage).toEqual({ promptTokens: 8, completionTokens: 9, cachedTokens: 0 });
+    expect(tokens.map(({ id }) => id)).toEqual(result.ids);
+    expect(tokens.map(({ text }) => text).join('')).toBe(result.text);
+    expect(session.tokens).toEqual([...PROMPT, ...Buffer.from('Hi there')]);
+  });
+
+  it('equals evaluating the whole text anew for each token', async () => {
+    const { result } = await run(new Session(fakeModel()), { maxTokens: 30, ignoreEos: true });
+    const ids = [...PROMPT];
+    for (let i = 0; i < 30; i++) {
+      const logits = fakeLogits(ids);
+      logits[END] = -Infinity;
+      ids.push(logits.indexOf(Math.max(...logits)));
+    }
+    expect(result.ids).toEqual(ids.slice(PROMPT.length));
+    expect(result.finishReason).toBe('length');
+  });
+
+  it('never splits a character, and shows what remains of one at the end', async () => {
+    const { tokens, result } = await run(speaking('né🙂'));
+    expect(tokens.map(({ text }) => text)).toEqual(['n', '', 'é', '', '', '', '🙂', '']);
+    expect(result.text).toBe('né🙂');
+    expect((await run(speaking('né🙂'), { maxTokens: 5 })).result.text).toBe('né\ufffd');
+  });
+
+  it('ends at a stop string across tokens, which is not shown', async () => {
+    const { tokens, result } = await run(speaking('one two, three'), { stop: ['o,', 'xx'] });
+    expect(result).toMatchObject({ text: 'one tw', finishReason: 'stop', stopString: 'o,' });
+    expect(result.ids).toEqual([...Buffer.from('one two,')]);
+    expect(tokens.map(({ text }) => text)).toEqual(['', 'on', 'e', ' ', 't', 'w', '', '']);
+    const unmet = await run(speaking('one two'), { stop: ['o,'] });
+    expect(unmet.result).toMatchObject({ text: 'one two', finishReason: 'stop', stopString: undefined });
+  });
+
+  it('shows what was held back for a stop string when maxTokens end it', async () => {
+    const { result } = await run(speaking('one two'), { stop: ['two!'], maxTokens: 6 });
+    expect(result).toMatchObject({ text: 'one tw', finishReason: 'length' });
+  });
+
+  it('reuses the session for the next turn', async () => {
+    const session = speaking('Yes');
+    await run(session);
+    const next = [...PROMPT, ...Buffer.from('Yes'), END, ...Buffer.from('And?')];
+    const { result } = await run(session, { maxTokens: 3 }, next);
+    expect(result.usage.cachedTokens).toBe(PROMPT.length + 3);
+    const anew = await run(new Session(speaking('Yes').model), { maxTokens: 3 }, next);
+    expect(result.ids).toEqual(anew.result.ids);
+  });
+
+  it('gives the same ids for the same seed and others for another', async () => {
+    const drawn = async (seed: number) =>
+      (
+        await run(new Session(fakeModel()), {
+          parameters: { seed, temperature: 1.5 },
+          maxTokens: 20,
+          ignoreEos: true,
+        })
+      ).result.ids;
+    expect(await drawn(1)).toEqual(await drawn(1));
+    expect(await drawn(1)).not.toEqual(await drawn(2));
+  });
+
+  it('shows the sampler the prompt and what was generated', async () => {
+    const penalised = { temperature: 0, presencePenalty: 500, penaltyLastN: -1 };
+    const { result } = await run(new Session(fakeModel()), {
+      parameters: penalised,
+      maxTokens: 50,
+      ignoreEos: true,
+    });
+    expect(new Set([...PROMPT, ...result.ids]).size).toBe(new Set(PROMPT).size + 50);
+  });
+
+  it('gives log probabilities of the raw logits, the most probable first', async () => {
+    const { tokens } = await run(new Session(fakeModel()), {
+      logprobs: 3,
+      maxTokens: 4,
+      parameters: { temperature: 1 },
+      ignoreEos: true,
+    });
+    const ids = [...PROMPT];
+    for (const { id, logprob, top } of tokens) {
+      const logits = fakeLogits(ids);
+      const total = Math.log(logits.reduce((sum, logit) => sum + Math.exp(logit), 0));
+      const sorted = Array.from(logits, (logit, token) => ({ id: token, logprob: logit - total })).sort(
+        (a, b) => b.logprob - a.logprob,
+      );
+      expect(logprob).toBeCloseTo(logits[id]! - total, 10);
+      expect(top!.map((entry) => entry.id)).toEqual(sorted.slice(0, 3).map((entry) => entry.id));
+      expect(top![2]!.logprob).toBeCloseTo(sorted[2]!.logprob, 10);
+      ids.push(id);
+    }
+    expect((await run(speaking('a'), { logprobs: 0 })).tokens[0]!.top).toEqual([]);
+    expect((await run(speaking('a'))).tokens[0]).toEqual({ id: 97, text: 'a' });
+  });
+
+  it('measures times that fit together', async () => {
+    const { timings } = (await run(speaking('Hello'))).result;
+    expect(timings.firstTokenMs).toBeGreaterThanOrEqual(timings.prefillMs);
+    expect(timings.prefillTokensPerSecond).toBeCloseTo(8000 / timings.prefillMs, 6);
+    expect(timings.decodeTokensPerSecond).toBeCloseTo(5000 / timings.decodeMs, 6);
+  });
+});
+
+describe('generate, the context', () => {
+  const small = () => new Session(fakeModel({ contextLength: 16 }));
+
+  it('refuses at once a prompt, or a prompt and maxTokens, that do not fit', async () => {
+    const long = Array.from({ length: 16 }, (_, i) => i);
+    const session = small();
+    await expect(start(session, {}, long).next()).rejects.toMatchObject({
+      kind: 'context',
+      message: expect.stringMatching(/16 .*17 /),
+    });
+    await expect(start(session, { maxTokens: 9 }).next()).rejects.toMatchObject({
+      kind: 'context',
+      message: expect.stringMatching(/16 .*17 /),
+    });
+    expect(session.tokens).toEqual([]);
+    expect((await run(session, { maxTokens: 8, ignoreEos: true })).result.ids).toHaveLength(8);
+  });
+
+  it('without maxTokens fills the context, then says that the answer is not finished', async () => {
+    const generation = start(small(), { ignoreEos: true });
+    const ids: number[] = [];
+    const error = await (async () => {
+      for await (const { id } of generation) ids.push(id);
+    })().catch((error: unknown) => error);
+    expect(ids).toHaveLength(8);
+    expect(error).toMatchObject({ kind: 'context', message: expect.stringMatching(/16 tokens.*17 /) });
+  });
+
+  it('without maxTokens an answer that ends with the context is fine', async () => {
+    const model = fakeModel({ contextLength: 16, favourite: saying(PROMPT.length, 'seven c') });
+    expect((await run(new Session(model))).result).toMatchObject({ text: 'seven c', finishReason: 'stop' });
+  });
+});
+
+describe('generate, stopped by the caller', () => {
+  it('keeps what was generated when aborted', async () => {
+    const controller = new AbortController();
+    const session = new Session(fakeModel());
+    const generation = start(session, { signal: controller.signal, ignoreEos: true });
+    await generation.next();
+    const second = await generation.next();
+    controller.abort();
+    const { done, value } = await generation.next();
+    expect(done).toBe(true);
+    expect(value).toMatchObject({ finishReason: 'aborted', usage: { completionTokens: 2 } });
+    expect((value as GenerateResult).ids[1]).toBe((second.value as GeneratedToken).id);
+  });
+
+  it('ends without tokens when aborted in the prompt', async () => {
+    const controller = new AbortController();
+    const session = new Session(fakeModel({ maxTokens: 3 }));
+    const { result } = await run(session, {
+      signal: controller.signal,
+      onProgress: () => controller.abort(),
+    });
+    expect(result).toMatchObject({
+      ids: [],
+      text: '',
+      finishReason: 'aborted',
+      timings: { firstTokenMs: 0 },
+    });
+    expect(session.tokens).toEqual(PROMPT.slice(0, 3));
+  });
+
+  it('leaves a usable session when the caller breaks off', async () => {
+    const session = new Session(fakeModel());
+    const ids: number[] = [];
+    for await (const { id } of start(session, { ignoreEos: true })) if (ids.push(id) === 3) break;
+    expect(session.tokens).toEqual([...PROMPT, ...ids]);
+    expect(await session.append(5)).toEqual(fakeLogits([...PROMPT, ...ids, 5]));
+  });
+
+  it('passes a failure of the backend on, after the token that came before it', async () => {
+    const onStep = () => {
+      if (session.tokens.length === PROMPT.length + 1) throw new Error('device lost');
+    };
+    const session: Session = new Session(fakeModel({ onStep }));
+    const generation = start(session, { ignoreEos: true });
+    await generation.next();
+    expect((await generation.next()).done).toBe(false);
+    await new Promise((resolve) => setTimeout(resolve, 5)); // the step fails while the caller has the token
+    await expect(generation.next()).rejects.toThrow('device lost');
+  });
+
+  it.each([
+    ['max tokens', { maxTokens: 0 }],
+    ['max tokens', { maxTokens: 1.5 }],
+    ['logprobs', { logprobs: -1 }],
+    ['stop strings', { stop: [''] }],
+  ])('refuses %s out of range: %o', async (option, options) => {
+    await expect(start(speaking('a'), options).next()).rejects.toMatchObject({
+      kind: 'usage',
+      message: expect.stringContaining(option),
+    });
+  });
+});

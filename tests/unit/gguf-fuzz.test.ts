@@ -1,0 +1,126 @@
+/** Damages GGUF headers at random, seeded: each must parse or be refused with a UserError, in little memory. */
+import { closeSync, ftruncateSync, mkdtempSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, expect, it } from 'vitest';
+import { readGguf } from '../../core/gguf.ts';
+import { UserError } from '../../errors.ts';
+import { describeShared } from '../shared.ts';
+import { EVERY_TYPE, writeGguf } from './gguf-writer.ts';
+
+const MAX_GROWTH = 64 << 20; // bytes a single read may take
+
+const folder = mkdtempSync(join(tmpdir(), 'percept-gguf-fuzz-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+type Random = (below: number) => number;
+type Mutation = (header: Buffer, random: Random) => Uint8Array;
+
+/** Mulberry32 (Tommy Ettinger, public domain): integers from 0 up to `below`. */
+function seeded(seed: number): Random {
+  return (below) => {
+    seed = (seed + 0x6d2b79f5) | 0;
+    let t = Math.imul(seed ^ (seed >>> 15), seed | 1);
+    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
+    return ((t ^ (t >>> 14)) >>> 0) % below;
+  };
+}
+
+const EXTREMES = [
+  0n,
+  1n,
+  255n,
+  2n ** 16n,
+  2n ** 31n - 1n,
+  2n ** 31n,
+  2n ** 32n - 1n,
+  2n ** 32n,
+  2n ** 53n,
+  2n ** 63n,
+  2n ** 64n - 1n,
+];
+
+const MUTATIONS: Readonly<Record<string, Mutation>> = {
+  'bit flips': (header, random) => {
+    for (let i = random(8); i >= 0; i--) header[random(header.length)]! ^= 1 << random(8);
+    return header;
+  },
+  'byte writes': (header, random) => {
+    for (let i = random(8); i >= 0; i--) header[random(header.length)] = random(256);
+    return header;
+  },
+  truncation: (header, random) => header.subarray(0, random(header.length)),
+  insertion: (header, random) => {
+    const at = random(header.length);
+    const bytes = Array.from({ length: 1 + random(16) }, () => random(256));
+    return Buffer.concat([header.subarray(0, at), Buffer.from(bytes), header.subarray(at)]);
+  },
+  removal: (header, random) => {
+    const at = random(header.length);
+    return Buffer.concat([header.subarray(0, at), header.subarray(at + 1 + random(16))]);
+  },
+  'extreme 64-bit number': (header, random) => {
+    const places = lengthPlaces(header);
+    header.writeBigUInt64LE(EXTREMES[random(EXTREMES.length)]!, places[random(places.length)]!);
+    return header;
+  },
+  'extreme 32-bit number': (header, random) => {
+    header.writeUInt32LE(Number(EXTREMES[random(7)]!), random(header.length - 4));
+    return header;
+  },
+};
+
+/** Where a length or a count may stand: 64-bit numbers that are small. */
+function lengthPlaces(header: Buffer): number[] {
+  return Array.from({ length: header.length - 8 }, (_, at) => at).filter(
+    (at) => header.readBigUInt64LE(at) <= header.length,
+  );
+}
+
+/** Reads `count` damaged copies of a file whose first `headerBytes` are its header; returns how many were read. */
+async function damage(file: Buffer, headerBytes: number, count: number): Promise<number> {
+  const path = join(folder, 'damaged.gguf');
+  const random = seeded(20260115);
+  const kinds = Object.keys(MUTATIONS);
+  let parsed = 0;
+  for (let i = 0; i < count; i++) {
+    const kind = kinds[i % kinds.length]!;
+    const header = MUTATIONS[kind]!(Buffer.from(file.subarray(0, headerBytes)), random);
+    const cut = kind === 'truncation';
+    save(path, header, cut ? header.length : file.length);
+    const before = process.memoryUsage();
+    try {
+      await readGguf(path);
+      parsed++;
+    } catch (error) {
+      if (!(error instanceof UserError)) throw new Error(`mutation ${i}, ${kind}`, { cause: error });
+    }
+    const after = process.memoryUsage();
+    const growth = after.arrayBuffers + after.heapUsed - before.arrayBuffers - before.heapUsed;
+    expect(growth, `bytes taken by mutation ${i}, ${kind}`).toBeLessThan(MAX_GROWTH);
+  }
+  return parsed;
+}
+
+/** The header and zeros up to `size`, which take no disk. */
+function save(path: string, header: Uint8Array, size: number): void {
+  const fd = openSync(path, 'w');
+  writeSync(fd, header);
+  ftruncateSync(fd, size);
+  closeSync(fd);
+}
+
+it('survives 2,100 damaged files of every value type', async () => {
+  const file = writeGguf(EVERY_TYPE);
+  const parsed = await damage(file, file.length, 2100);
+  expect(parsed).toBeGreaterThan(100); // damage to names, values and data goes unnoticed
+  expect(parsed).toBeLessThan(1500);
+});
+
+describeShared('stories260K', (path) => {
+  it('survives 1,400 damaged headers', async () => {
+    const parsed = await damage(readFileSync(path('models/stories260K.gguf')), 14176, 1400);
+    expect(parsed).toBeGreaterThan(100);
+    expect(parsed).toBeLessThan(1000);
+  });
+});

@@ -1,0 +1,374 @@
+import { mkdtempSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { gguf as readWithOracle } from '@huggingface/gguf';
+import { afterAll, describe, expect, it } from 'vitest';
+import { type Gguf, type GgufStrings, type GgufValue, readGguf } from '../../core/gguf.ts';
+import {
+  isStrings,
+  optionalBoolean,
+  optionalNumber,
+  optionalNumbers,
+  optionalString,
+  optionalStrings,
+  requireNumber,
+  requireString,
+} from '../../core/gguf-metadata.ts';
+import { UserError } from '../../errors.ts';
+import { QUANT_FORMATS } from '../../kernels/quant-formats.ts';
+import { describeShared } from '../shared.ts';
+import { ByteWriter, EVERY_TYPE, type GgufSpec, writeGguf } from './gguf-writer.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'percept-gguf-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+function saved(bytes: Uint8Array): string {
+  const path = join(folder, 'test.gguf');
+  writeFileSync(path, bytes);
+  return path;
+}
+
+const read = (spec: GgufSpec): Promise<Gguf> => readGguf(saved(writeGguf(spec)));
+
+/** Values as plain numbers, strings and arrays, 64-bit ones below 2^53 as numbers, to compare two readers. */
+function plain(value: GgufValue): unknown {
+  if (typeof value === 'bigint') return Number.isSafeInteger(Number(value)) ? Number(value) : value;
+  if (typeof value !== 'object') return value;
+  if (isStrings(value)) return Array.from({ length: value.length }, (_, i) => value.at(i));
+  return Array.from(value as ArrayLike<GgufValue>, plain);
+}
+
+async function errorOf(path: string): Promise<UserError> {
+  const error = await readGguf(path).then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+  expect(error).toBeInstanceOf(UserError);
+  return error as UserError;
+}
+
+describe('values', () => {
+  it('reads every type of metadata', async () => {
+    const { metadata } = await read(EVERY_TYPE);
+    const values = Object.fromEntries([...metadata].map(([key, value]) => [key, plain(value)]));
+    expect(values).toEqual(
+      Object.fromEntries(EVERY_TYPE.metadata!.map(([key, , value]) => [key, plain(value)])),
+    );
+  });
+
+  it('packs numeric arrays and keeps strings undecoded', async () => {
+    const { metadata } = await read(EVERY_TYPE);
+    expect(metadata.get('array.i16')).toEqual(new Int16Array([-300, 300]));
+    expect(metadata.get('array.f32')).toEqual(new Float32Array([0.5, -2]));
+    expect(metadata.get('array.u64')).toEqual(new Float64Array([7, 8]));
+    expect(metadata.get('array.i64')).toEqual([-(2n ** 60n), 1n]);
+    const strings = metadata.get('array.string') as GgufStrings;
+    const start = strings.offsets[1]!;
+    expect(Buffer.from(strings.bytes.subarray(start, start + strings.lengths[1]!)).toString()).toBe(
+      'naïve 🐦',
+    );
+  });
+
+  it('keeps a byte order mark, which may be a token', async () => {
+    const { metadata } = await read({ metadata: [['bom', ['array', 'string'], ['\ufeff']]] });
+    expect((metadata.get('bom') as GgufStrings).at(0)).toBe('\ufeff');
+  });
+
+  it('reads a header larger than its first window', async () => {
+    const long = 'x'.repeat(5 << 20);
+    const { metadata } = await read({
+      metadata: [
+        ['before', ['array', 'string'], ['a', 'bc']],
+        ['long', 'string', long],
+        ['after', ['array', 'string'], ['def']],
+      ],
+    });
+    expect(metadata.get('long')).toBe(long);
+    expect((metadata.get('before') as GgufStrings).at(1)).toBe('bc');
+    expect((metadata.get('after') as GgufStrings).at(0)).toBe('def');
+  });
+
+  it('reads version 2', async () => {
+    expect((await read({ ...EVERY_TYPE, version: 2 })).version).toBe(2);
+  });
+});
+
+describe('tensors', () => {
+  it('have name, type, shape, place and size', async () => {
+    const bytes = writeGguf(EVERY_TYPE);
+    const { tensors, fileBytes } = await readGguf(saved(bytes));
+    expect(fileBytes).toBe(bytes.length);
+    const weight = tensors.get('weight')!;
+    expect(weight).toMatchObject({ type: 'Q4_0', shape: [64, 3, 2], bytes: 2 * 18 * 3 * 2 });
+    expect(weight.offset % 64).toBe(0);
+    expect(bytes.subarray(weight.offset, weight.offset + weight.bytes)).toEqual(
+      Buffer.alloc(weight.bytes, 0xab),
+    );
+  });
+
+  it('take any type there is a name for', async () => {
+    const types = Object.keys(QUANT_FORMATS) as (keyof typeof QUANT_FORMATS)[];
+    const { tensors } = await read({ tensors: types.map((type) => ({ name: type, type, shape: [256, 2] })) });
+    expect([...tensors.values()].map((tensor) => tensor.type)).toEqual(types);
+  });
+
+  it('need not be there', async () => {
+    const path = saved(writeGguf({ metadata: [['a', 'u8', 1]] }));
+    truncateSync(path, 24 + 8 + 1 + 4 + 1); // no padding to where the data would start
+    expect((await readGguf(path)).tensors.size).toBe(0);
+  });
+});
+
+describe('against @huggingface/gguf', () => {
+  it('agrees on every type', async () => {
+    await agree(saved(writeGguf(EVERY_TYPE)));
+  });
+  describeShared('stories260K', (path) => {
+    it('agrees', () => agree(path('models/stories260K.gguf')));
+  });
+
+  async function agree(path: string): Promise<void> {
+    const ours = await readGguf(path);
+    const oracle = await readWithOracle(path, { allowLocalFile: true });
+    const { version, tensor_count, kv_count, ...metadata } = oracle.metadata as unknown as Record<
+      string,
+      GgufValue
+    >;
+    expect([ours.version, ours.tensors.size, ours.metadata.size]).toEqual(
+      [version, tensor_count, kv_count].map(Number),
+    );
+    expect(Object.fromEntries([...ours.metadata].map(([key, value]) => [key, plain(value)]))).toEqual(
+      Object.fromEntries(Object.entries(metadata).map(([key, value]) => [key, plain(value)])),
+    );
+    const tensors = [...ours.tensors.values()].map(({ name, type, shape, offset }) => [
+      name,
+      QUANT_FORMATS[type].id,
+      shape,
+      offset,
+    ]);
+    const start = Number(oracle.tensorDataOffset);
+    expect(tensors).toEqual(
+      oracle.tensorInfos.map(({ name, dtype, shape, offset }) => [
+        name,
+        dtype,
+        shape.map(Number),
+        start + Number(offset),
+      ]),
+    );
+  }
+});
+
+describe('typed metadata', () => {
+  it('returns values of the expected type, and undefined for absent ones', async () => {
+    const { metadata } = await read(EVERY_TYPE);
+    expect(requireNumber(metadata, 'u16')).toBe(65535);
+    expect(requireString(metadata, 'string')).toBe('naïve 🐦');
+    expect(optionalNumber(metadata, 'absent')).toBeUndefined();
+    expect(optionalString(metadata, 'absent')).toBeUndefined();
+    expect(optionalBoolean(metadata, 'bool')).toBe(true);
+    expect(optionalStrings(metadata, 'array.string')?.at(0)).toBe('');
+    expect(optionalNumbers(metadata, 'array.u64')).toEqual(new Float64Array([7, 8]));
+  });
+
+  it('names key and types in errors', async () => {
+    const { metadata } = await read(EVERY_TYPE);
+    expect(() => requireNumber(metadata, 'absent')).toThrow('a number under the metadata key "absent"');
+    expect(() => requireString(metadata, 'u8')).toThrow(
+      'a string under the metadata key "u8", got the number 255',
+    );
+    expect(() => optionalNumber(metadata, 'u64.large')).toThrow('beyond 2^53');
+    expect(() => optionalBoolean(metadata, 'array.bool')).toThrow('got an array of 2 booleans');
+    expect(() => optionalNumbers(metadata, 'array.string')).toThrow('got an array of 3 strings');
+    expect(() => optionalStrings(metadata, 'array.f32')).toThrow('got an array of 2 numbers');
+    expect(() => optionalNumbers(metadata, 'array.array.u8')).toThrow('got an array of 2 arrays');
+    expect(() => optionalNumbers(metadata, 'array.i64')).toThrow('got an array of 2 bigints');
+    expect(() => optionalString(metadata, 'absent')).not.toThrow();
+  });
+});
+
+describe('files that are no model', () => {
+  it('absent', async () => {
+    const error = await errorOf(join(folder, 'absent.gguf'));
+    expect(error.kind).toBe('model-not-found');
+    expect(error.message).toContain('absent.gguf');
+  });
+  it('a folder', async () => {
+    expect((await errorOf(folder)).message).toContain('not a regular file');
+  });
+  it('below a file', async () => {
+    expect((await errorOf(join(saved(Buffer.from('x')), 'model.gguf'))).message).toContain('ENOTDIR');
+  });
+
+  const lookalikes: [looks: string, start: string | Uint8Array][] = [
+    ['an empty file', ''],
+    ['3 bytes left', 'GGU'],
+    ['bytes 61626364', 'abcdefgh'],
+    ['safetensors', Uint8Array.of(80, 0, 0, 0, 0, 0, 0, 0, ...Buffer.from('{"a":{}}'))],
+    ['zip archive', 'PK\x03\x04...........'],
+    ['web page', '<!doctype html><title>Sign in</title>'],
+    ['web page', '\n<html lang="en">'],
+    ['git-lfs pointer', 'version https://git-lfs.example/spec/v1\noid sha256:0\n'],
+    ['older than GGUF', 'tjgg............'],
+    ['gzip', Uint8Array.of(0x1f, 0x8b, 8, 0)],
+    ['JSON', '{"error":"Access denied"}'],
+    ['zeros', Buffer.alloc(1000)],
+  ];
+  it.each(lookalikes)('looks like %s', async (looks, start) => {
+    const error = await errorOf(saved(Buffer.from(start)));
+    expect(error.message).toContain(looks);
+    expect(error.hint).not.toBe('');
+  });
+});
+
+describe('damaged files', () => {
+  const tensor = (fields: object = {}) => ({ tensors: [{ name: 't', shape: [32], ...fields }] });
+  const key = (...field: NonNullable<GgufSpec['metadata']>[number]) => ({ metadata: [field] });
+  const head = (keys: number, type: number) =>
+    new ByteWriter()
+      .raw(Buffer.from('GGUF'))
+      .number('u32', 3)
+      .number('u64', 0)
+      .number('u64', keys)
+      .string('k')
+      .number('u32', type);
+  const nested = (depth: number) => {
+    const out = head(1, 9);
+    for (let i = 0; i < depth; i++) out.number('u32', 9).number('u64', 1);
+    return out.number('u32', 0).number('u64', 1).number('u8', 1).raw(Array(64).fill(0)).bytes();
+  };
+
+  const cases: [name: string, message: string, file: GgufSpec | Uint8Array][] = [
+    ['version 1', 'version 1', { version: 1 }],
+    ['version 0', 'version 0', { version: 0 }],
+    ['version 4', 'version 4', { version: 4 }],
+    ['big-endian', 'big-endian', { version: 0x03000000 }],
+    ['header cut', '8 more bytes, got the 4 bytes left', writeGguf({}).subarray(0, 12)],
+    ['tensor count', 'a count of 18446744073709552000', { tensorCount: 2n ** 64n - 1n }],
+    ['key count', 'a count of 1099511627776', { keyCount: 2n ** 40n }],
+    ['one key too many', 'metadata key ""', { keyCount: 2, ...key('a', 'u8', 1) }],
+    [
+      'key length',
+      'a count of 4294967295',
+      new ByteWriter()
+        .raw(head(1, 0).bytes().subarray(0, 24))
+        .number('u64', 2 ** 32 - 1)
+        .raw(Array(64).fill(0))
+        .bytes(),
+    ],
+    [
+      'string length',
+      'characters that fit',
+      head(1, 8)
+        .number('u64', 2n ** 63n)
+        .bytes(),
+    ],
+    [
+      'array count',
+      'array elements that fit',
+      head(1, 9)
+        .number('u32', 6)
+        .number('u64', 2n ** 31n)
+        .bytes(),
+    ],
+    [
+      'string array count',
+      'strings that fit',
+      head(1, 9)
+        .number('u32', 8)
+        .number('u64', 2n ** 61n)
+        .bytes(),
+    ],
+    [
+      'boolean array count',
+      'array elements that fit',
+      head(1, 9).number('u32', 7).number('u64', 1000).bytes(),
+    ],
+    ['value type', 'a value type from 0 to 12, got 13', head(1, 13).raw(Array(64).fill(0)).bytes()],
+    [
+      'element type',
+      'a value type from 0 to 12, got 99',
+      head(1, 9).number('u32', 99).number('u64', 1).raw([0, 0]).bytes(),
+    ],
+    ['boolean', 'a boolean, 0 or 1, got 2', head(1, 7).number('u8', 2).raw([0, 0]).bytes()],
+    ['nesting', 'arrays nested at most', nested(9)],
+    [
+      'duplicate key',
+      'key "a"',
+      {
+        metadata: [
+          ['a', 'u8', 1],
+          ['a', 'u8', 2],
+        ],
+      },
+    ],
+    ['key without a name', 'a name of 1 to 65535 characters, got 0', key('', 'u8', 1)],
+    ['key too long', 'a name of 1 to 65535 characters, got 70000', key('k'.repeat(70_000), 'u8', 1)],
+    ['too many booleans', 'at most 131072', key('a', ['array', 'bool'], Array(140_000).fill(true))],
+    ['alignment 0', 'a power of two', key('general.alignment', 'u32', 0)],
+    ['alignment 48', 'a power of two', key('general.alignment', 'u32', 48)],
+    ['alignment 2^31', 'a power of two', key('general.alignment', 'u32', 2 ** 31)],
+    [
+      'alignment text',
+      'a number under the metadata key "general.alignment"',
+      key('general.alignment', 'string', 'x'),
+    ],
+    ['split', 'not supported yet', key('split.count', 'u16', 3)],
+    [
+      'duplicate tensor',
+      'tensor "t"',
+      {
+        tensors: [
+          { name: 't', shape: [8] },
+          { name: 't', shape: [8] },
+        ],
+      },
+    ],
+    ['0 dimensions', '1 to 4 dimensions, got 0', tensor({ shape: [] })],
+    ['5 dimensions', '1 to 4 dimensions, got 5', tensor({ shape: [1, 1, 1, 1, 1] })],
+    ['dimension 0', '32 x 0', tensor({ shape: [32, 0] })],
+    ['dimensions overflow', 'below 2^53', tensor({ shape: [2n ** 32n, 2n ** 32n] })],
+    ['dimension overflows', 'below 2^53', tensor({ shape: [2n ** 63n] })],
+    ['unknown type', 'type number 1000 (tensor "t"', tensor({ type: 1000 })],
+    ['broken block', 'rows of whole Q4_0 blocks, got rows of 33', tensor({ type: 'Q4_0', shape: [33] })],
+    ['misaligned', 'a multiple of 32, got 16', tensor({ offset: 16 })],
+    ['out of range', 'a file of', tensor({ offset: 1 << 20 })],
+    ['far out of range', 'a file of', tensor({ offset: 2n ** 63n })],
+    ['huge tensor', 'a file of', tensor({ shape: [2 ** 40] })],
+    ['data cut', "ends inside the tensor's data", writeGguf(tensor()).subarray(0, -1)],
+    [
+      'overlap',
+      'starts inside that of "a"',
+      {
+        tensors: [
+          { name: 'a', shape: [64] },
+          { name: 'b', shape: [8], offset: 32 },
+        ],
+      },
+    ],
+  ];
+  it.each(cases)('%s', async (_name, message, file) => {
+    const path = saved(file instanceof Uint8Array ? file : writeGguf(file));
+    const error = await errorOf(path);
+    expect(error.message).toContain(message);
+    expect(error.hint.length).toBeGreaterThan(10);
+  });
+
+  it('says how to merge the parts of a split model', async () => {
+    expect((await errorOf(saved(writeGguf(key('split.count', 'u16', 2))))).hint).toContain(
+      'llama-gguf-split --merge',
+    );
+  });
+
+  it('does not believe a length because the file is large', async () => {
+    const path = saved(
+      head(1, 8)
+        .number('u64', 2 ** 31)
+        .bytes(),
+    );
+    truncateSync(path, 2 ** 32); // sparse
+    expect(statSync(path).size).toBe(2 ** 32);
+    const before = process.memoryUsage().arrayBuffers;
+    expect((await errorOf(path)).message).toContain('characters that fit');
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(16 << 20);
+  });
+});

@@ -1,0 +1,133 @@
+import { describe, expect, it } from 'vitest';
+import { Session } from '../../core/session.ts';
+import { UserError } from '../../errors.ts';
+import { fakeLogits, fakeModel } from './fake-model.ts';
+
+const count = (n: number, from = 0) => Array.from({ length: n }, (_, i) => from + i);
+
+describe('Session', () => {
+  it('computes a prompt in steps of at most maxTokens and asks for logits once', async () => {
+    const model = fakeModel({ maxTokens: 4 });
+    const session = new Session(model);
+    const progress: [number, number][] = [];
+    const ids = count(10);
+    const { logits, cachedTokens, computedTokens } = await session.evaluate(ids, {
+      onProgress: (done, total) => progress.push([done, total]),
+    });
+    expect(logits).toEqual(fakeLogits(ids));
+    expect([cachedTokens, computedTokens]).toEqual([0, 10]);
+    expect(model.executable.steps.map((step) => [step.slices[0]!.tokens.length, step.logits])).toEqual([
+      [4, 'none'],
+      [4, 'none'],
+      [2, 'last'],
+    ]);
+    expect(progress).toEqual([
+      [4, 10],
+      [8, 10],
+      [10, 10],
+    ]);
+    expect(session.tokens).toEqual(ids);
+  });
+
+  it.each([
+    ['a longer text', [1, 2, 3, 4, 5], [1, 2, 3, 4, 5, 6, 7], 5],
+    ['another ending', [1, 2, 3, 4, 5], [1, 2, 9, 4, 5], 2],
+    ['a shorter text', [1, 2, 3, 4, 5], [1, 2, 3], 2],
+    ['the same text', [1, 2, 3, 4, 5], [1, 2, 3, 4, 5], 4],
+    ['nothing in common', [1, 2, 3], [4, 5], 0],
+  ])('reuses the common prefix: %s', async (_, first, second, cached) => {
+    const model = fakeModel();
+    const session = new Session(model);
+    await session.evaluate(first);
+    const { logits, cachedTokens, computedTokens } = await session.evaluate(second);
+    expect(logits).toEqual(fakeLogits(second));
+    expect([cachedTokens, computedTokens]).toEqual([cached, second.length - cached]);
+    expect(model.executable.steps.at(-1)!.slices[0]!.tokens.length).toBe(computedTokens);
+    expect(model.executable.tokens(0)).toEqual(second);
+    expect(session.tokens).toEqual(second);
+  });
+
+  it('appends, trims and goes on', async () => {
+    const session = new Session(fakeModel());
+    await session.evaluate([1, 2, 3]);
+    expect(await session.append(4)).toEqual(fakeLogits([1, 2, 3, 4]));
+    session.trim(2);
+    expect(session.tokens).toEqual([1, 2]);
+    expect(await session.append(5)).toEqual(fakeLogits([1, 2, 5]));
+    session.trim(9);
+    expect(session.tokens).toEqual([1, 2, 5]);
+  });
+
+  it('forks: both hold the tokens and go their own ways', async () => {
+    const model = fakeModel();
+    const session = new Session(model);
+    await session.evaluate([1, 2, 3]);
+    const fork = session.fork(1);
+    expect(model.executable.steps).toHaveLength(1);
+    expect(await fork.append(7)).toEqual(fakeLogits([1, 2, 3, 7]));
+    expect(await session.append(8)).toEqual(fakeLogits([1, 2, 3, 8]));
+    expect([session.tokens, fork.tokens]).toEqual([
+      [1, 2, 3, 8],
+      [1, 2, 3, 7],
+    ]);
+    expect(() => session.fork(2)).toThrow(RangeError);
+    expect(() => session.fork(0)).toThrow(RangeError);
+  });
+
+  it('starts with an empty cache, whatever an earlier session left', async () => {
+    const model = fakeModel();
+    await new Session(model).evaluate([1, 2, 3]);
+    const { logits, cachedTokens } = await new Session(model).evaluate([1, 2, 3, 4]);
+    expect(cachedTokens).toBe(0);
+    expect(logits).toEqual(fakeLogits([1, 2, 3, 4]));
+  });
+
+  it('refuses what does not fit, with both numbers, before computing', async () => {
+    const model = fakeModel({ contextLength: 6 });
+    const session = new Session(model);
+    const error = await session.evaluate(count(7)).catch((error: unknown) => error);
+    expect(error).toBeInstanceOf(UserError);
+    expect(error).toMatchObject({
+      kind: 'context',
+      message: expect.stringMatching(/6 .*7 /),
+      hint: expect.stringContaining('--ctx 7'),
+    });
+    expect(model.executable.steps).toHaveLength(0);
+    await session.evaluate(count(6));
+    await expect(session.append(1)).rejects.toMatchObject({ kind: 'context' });
+    expect(session.tokens).toEqual(count(6));
+    await expect(session.evaluate([])).rejects.toBeInstanceOf(UserError);
+  });
+
+  it('stays consistent when aborted between steps', async () => {
+    const controller = new AbortController();
+    const model = fakeModel({ maxTokens: 3 });
+    const session = new Session(model);
+    const stopped = session.evaluate(count(9), {
+      signal: controller.signal,
+      onProgress: (done) => done === 6 && controller.abort(),
+    });
+    await expect(stopped).rejects.toMatchObject({ name: 'AbortError' });
+    expect(session.tokens).toEqual(count(6));
+    expect(model.executable.tokens(0)).toEqual(count(6));
+    const { logits, cachedTokens } = await session.evaluate(count(9));
+    expect(cachedTokens).toBe(6);
+    expect(logits).toEqual(fakeLogits(count(9)));
+  });
+
+  it('stays consistent when a step fails', async () => {
+    let failing = false;
+    const model = fakeModel({
+      maxTokens: 3,
+      onStep: (step) => {
+        if (failing && step.slices[0]!.pos === 3) throw new Error('device lost');
+      },
+    });
+    const session = new Session(model);
+    failing = true;
+    await expect(session.evaluate(count(9))).rejects.toThrow('device lost');
+    expect(session.tokens).toEqual(count(3));
+    failing = false;
+    expect((await session.evaluate(count(9))).logits).toEqual(fakeLogits(count(9)));
+  });
+});
