@@ -108,6 +108,12 @@ export interface Executable {
   dispose(): void;
 }
 
+/** What the hardware gives at best, all threads together: the ceilings that speeds are read against. */
+export interface Roofs {
+  readonly readBytesPerSecond: number; // memory, beyond the caches
+  readonly multiplyAddsPerSecond: number; // 8-bit integers
+}
+
 export interface Backend {
   readonly name: string;
   readonly threads: number;
@@ -119,5 +125,7 @@ export interface Backend {
   weight(desc: WeightDesc, source: WeightSource): WeightId;
   /** Rejects with a UserError that names what is not supported or does not fit. */
   compile(program: Program): Promise<Executable>;
+  /** Measures the machine; takes part of a second and memory of its own. */
+  roofs?(): Promise<Roofs>;
   dispose(): Promise<void>;
 }

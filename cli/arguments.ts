@@ -16,6 +16,8 @@ export interface Invocation {
   readonly help: boolean;
 }
 
+const DASH_HINT = 'Text that begins with a dash goes behind --.';
+
 type Argv = Record<string, unknown> & { readonly _: readonly string[] };
 
 /** @throws UserError (usage) for anything that is not in the tables, with the nearest thing that is. */
@@ -43,10 +45,29 @@ export async function parseArguments(args: readonly string[]): Promise<Invocatio
     });
   }
   parser.fail((message, error) => {
-    throw error ?? new UserError(`${message}.`, 'See percept --help.', { kind: 'usage' });
+    throw error instanceof UserError ? error : missingValue(message);
   });
-  await parser.parseAsync(args);
+  await parser.parseAsync(asOptions(args));
   return invocation!;
+}
+
+/** `percept help` and `percept help COMMAND` mean --help; more words are a prompt. */
+function asOptions(args: readonly string[]): readonly string[] {
+  const [first, second, ...more] = args;
+  const isHelp = first === 'help' && more.length === 0;
+  if (!isHelp) return args;
+  if (second === undefined) return ['--help'];
+  return COMMANDS.some(({ name }) => name === second) ? [second, '--help'] : args;
+}
+
+/** The one thing yargs finds wrong by itself: an option that takes a value is the last word. */
+function missingValue(message: string): UserError {
+  const name = /: (\S+)$/.exec(message)?.[1] ?? '';
+  return new UserError(`Expected a value after ${dashed(name)}.`, DASH_HINT, { kind: 'usage' });
+}
+
+function dashed(name: string): string {
+  return name.length === 1 ? `-${name}` : `--${name}`;
 }
 
 export function optionsOf(command: CommandSpec): readonly OptionName[] {
@@ -91,20 +112,19 @@ function flagValue(name: OptionName, given: unknown): Setting['value'] {
 }
 
 function unknownOption(command: CommandSpec, key: string): UserError {
-  const dashed = key.length === 1 ? `-${key}` : `--${key}`;
-  const near = nearestOption(key, optionsOf(command));
-  const elsewhere = COMMANDS.find(({ options }) => (options as readonly string[]).includes(key));
-  const hint = near
-    ? `Did you mean --${near}?`
-    : elsewhere
-      ? `${dashed} is an option of percept ${elsewhere.name}.`
-      : `See percept ${command.name} --help. Text that begins with a dash goes behind --.`;
-  return new UserError(`percept ${command.name} has no option ${dashed}.`, hint, { kind: 'usage' });
+  const near = nearOptions(key, optionsOf(command));
+  const hint =
+    near.length > 0
+      ? `Did you mean ${near.map(dashed).join(' or ')}?`
+      : `See percept ${command.name} --help. ${DASH_HINT}`;
+  return new UserError(`percept ${command.name} has no option ${dashed(key)}.`, hint, { kind: 'usage' });
 }
 
-/** A slip of the fingers, or a name broken off: --temp is --temperature. */
-function nearestOption(key: string, names: readonly OptionName[]): string | undefined {
-  return nearest(key, names) ?? (key.length > 2 ? names.find((name) => name.startsWith(key)) : undefined);
+/** What a slip of the fingers or a name broken off may have meant: --temp is --template or --temperature. */
+function nearOptions(key: string, names: readonly OptionName[]): readonly string[] {
+  const near = nearest(key, names);
+  if (near) return [near];
+  return key.length > 2 ? names.filter((name) => name.startsWith(key)) : [];
 }
 
 /** One word that is nearly a command is taken for a typo, not for a prompt: it would cost a download. */

@@ -84,7 +84,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     name: 'show',
     summary: 'what a model file holds and the memory it needs',
     operand: { name: 'REF' },
-    options: ['ctx', 'json'],
+    options: ['model', 'ctx', 'json'],
     examples: [
       ['percept show', 'the default model'],
       ['percept show ./model.gguf --ctx 8192', 'memory needed at this context'],

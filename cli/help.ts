@@ -1,7 +1,7 @@
 /** Help, made from the tables: examples first. */
 import { optionsOf } from './arguments.ts';
 import { COMMANDS, type CommandSpec } from './commands.ts';
-import { OPTIONS, type OptionName, type OptionSpec, variableOf } from './options.ts';
+import { OPTION_GROUPS, OPTIONS, type OptionName, type OptionSpec, variableOf } from './options.ts';
 import { EXIT_CODE_MEANINGS, type Output } from './output.ts';
 import { PROJECT_FILE } from './settings.ts';
 

@@ -49,9 +49,9 @@ export class TransferDisplay {
 
   #show(progress: PullProgress, seconds: number): void {
     const line = this.#line(progress, seconds);
-    if (!this.#output.progressBars) return this.#output.note(line);
-    this.#output.status(line);
-    this.#drawn = true;
+    this.#drawn = this.#output.progressBars;
+    if (this.#drawn) this.#output.status(line);
+    else this.#output.note(line);
   }
 
   #line({ phase, receivedBytes, totalBytes }: PullProgress, seconds: number): string {

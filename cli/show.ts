@@ -90,9 +90,9 @@ async function printReport(output: Output, report: Report): Promise<void> {
   );
   await section('Tensors');
   await output.table(
-    report.tensors.map(({ type, count, parameters, bytes }) => [
-      ...[type, `${count} tensors`, `${(parameters / 1e6).toFixed(1)} M parameters`, formatBytes(bytes)],
-    ]),
+    report.tensors.map(({ type, count, parameters, bytes }) => {
+      return [type, `${count} tensors`, `${(parameters / 1e6).toFixed(1)} M parameters`, formatBytes(bytes)];
+    }),
   );
   await section('Memory');
   await output.table(memoryRows(report.memory));
@@ -101,7 +101,7 @@ async function printReport(output: Output, report: Report): Promise<void> {
 }
 
 function memoryRows(memory: Report['memory']): string[][] {
-  if ('unknown_because' in memory) return [['unknown', memory.unknown_because]];
+  if (memory.unknown_because !== undefined) return [['unknown', memory.unknown_because]];
   return [
     ['weights', formatBytes(memory.weights_bytes)],
     [

@@ -17,7 +17,7 @@ const DIST = join(ROOT, 'dist');
 /** What every part depends on besides its sources: versions of the tools and this script. */
 const TOOLCHAIN = ['package.json', 'package-lock.json', 'tsconfig.json', 'scripts/build.ts'];
 
-const PROGRAM = { percept: 'cli/main.ts', core: 'core/index.ts' };
+const PROGRAM = Object.fromEntries(Object.entries({ percept: 'cli/main.ts', core: 'core/index.ts' }).filter(([,p])=>existsSync(join(ROOT,p))));
 const WORKER = { 'cpu-worker': 'backends/cpu/worker.ts' };
 const KERNELS = 'kernels/wasm/index.ts';
 
@@ -71,8 +71,9 @@ async function compileKernels(): Promise<void> {
   const compiler = join(ROOT, 'node_modules/assemblyscript/bin/asc.js');
   const flags = '-O3 --noAssert --runtime stub --enable simd --enable relaxed-simd --enable threads';
   const memory = '--importMemory --sharedMemory --initialMemory 1 --maximumMemory 65536 --noExportMemory';
+  const restarted = ['--enable-source-maps']; // without it asc starts a second process to have it
   const args = [KERNELS, '--outFile', 'dist/kernels.wasm', ...flags.split(' '), ...memory.split(' ')];
-  await promisify(execFile)(process.execPath, [compiler, ...args], { cwd: ROOT });
+  await promisify(execFile)(process.execPath, [...restarted, compiler, ...args], { cwd: ROOT });
 }
 
 /** The program in chunks, so that a command loads only its own; the worker as one small file. */

@@ -11,7 +11,7 @@
  */
 import type { AttentionOp, BufferId, Op, Program, RopeSpec, WeightId } from '../backend.ts';
 
-type OpOf<K extends Op['op']> = Extract<Op, { op: K }>;
+export type OpOf<K extends Op['op']> = Extract<Op, { op: K }>;
 export type RmsNormOp = OpOf<'rms-norm'>;
 
 export interface Product {
@@ -25,7 +25,9 @@ export type Phase =
   | { kind: 'select'; op: OpOf<'select'> }
   | { kind: 'rms-norm'; op: RmsNormOp }
   | { kind: 'rope'; op: OpOf<'rope'> }
-  | { kind: 'silu' | 'mul' | 'add'; op: OpOf<'silu'> | OpOf<'mul'> | OpOf<'add'> }
+  | { kind: 'silu'; op: OpOf<'silu'> }
+  | { kind: 'mul'; op: OpOf<'mul'> }
+  | { kind: 'add'; op: OpOf<'add'> }
   | { kind: 'attention'; op: AttentionOp; rope?: RopeSpec }
   | MatmulPhase;
 

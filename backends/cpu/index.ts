@@ -3,10 +3,17 @@
  * The main thread writes a step and awaits it; it never computes.
  */
 import { availableParallelism } from 'node:os';
-import { UserError } from '../../errors.ts';
 import type { TensorType } from '../../kernels/quant-formats.ts';
-import * as layout from '../../kernels/wasm/layout.ts';
-import type { Backend, Executable, Op, Program, WeightDesc, WeightId, WeightSource } from '../backend.ts';
+import type {
+  Backend,
+  Executable,
+  Op,
+  Program,
+  Roofs,
+  WeightDesc,
+  WeightId,
+  WeightSource,
+} from '../backend.ts';
 import { CpuExecutable } from './executable.ts';
 import { fuse } from './fuse.ts';
 import { SharedHeap } from './memory.ts';
@@ -101,6 +108,16 @@ class CpuBackend implements Backend {
       memory: { weights: placed, kv: plan.kvBytes, arena: plan.arenaBytes + this.threads * scratchBytes },
       onDispose: () => this.#heap.release(mark),
     });
+  }
+
+  async roofs(): Promise<Roofs> {
+    const bytes = 64 * 2 ** 20; // of each thread: together beyond the caches
+    const mark = this.#heap.used;
+    const regions = Array.from({ length: this.threads }, () => this.#heap.allocate(bytes));
+    for (const region of regions) this.#heap.bytes(region, bytes).fill(1); // pages exist only once written
+    const roofs = await this.#pool.measure(regions, bytes);
+    this.#heap.release(mark);
+    return roofs;
   }
 
   async dispose(): Promise<void> {

@@ -1,7 +1,7 @@
 /** Writes the phases of a program as the table that the kernels walk (kernels/wasm/layout.ts). */
 import * as layout from '../../kernels/wasm/layout.ts';
 import type { BufferId, Program, RopeSpec } from '../backend.ts';
-import type { MatmulPhase, Phase } from './fuse.ts';
+import type { MatmulPhase, OpOf, Phase, Product } from './fuse.ts';
 import type { SharedHeap } from './memory.ts';
 import { formsOf, type Plan } from './plan.ts';
 import { groupsOf, type Weight } from './weights.ts';
@@ -49,35 +49,39 @@ export class PhaseTable {
   }
 
   #add(phase: Phase): void {
-    switch (phase.kind) {
-      case 'embed': {
-        const table = this.#weight(phase.op.table);
-        const words = { [layout.WEIGHT]: table.address, [layout.WEIGHT_TYPE]: table.layout };
-        return this.#row(layout.EMBED, undefined, phase.op.out, words);
-      }
-      case 'select':
-        this.#selected.add(phase.op.out);
-        return this.#row(layout.SELECT, phase.op.x, phase.op.out);
-      case 'rms-norm':
-        return this.#row(layout.RMS_NORM, phase.op.x, phase.op.out, this.#norm(phase.op));
-      case 'rope': {
-        const headDim = this.#program.buffers[phase.op.x]! / phase.op.heads;
-        const words = {
-          [layout.HEADS]: phase.op.heads,
-          [layout.HEAD_DIM]: headDim,
-          ...this.#rope(phase.op.rope),
-        };
-        return this.#row(layout.ROPE, phase.op.x, phase.op.out, words);
-      }
-      case 'silu':
-      case 'mul':
-      case 'add':
-        return this.#elementwise(phase);
-      case 'attention':
-        return this.#attention(phase);
-      case 'matmul':
-        return this.#matmul(phase);
+    if (phase.kind === 'matmul') this.#matmul(phase);
+    else if (phase.kind === 'attention') this.#attention(phase);
+    else if (phase.kind === 'embed') this.#embed(phase.op);
+    else if (phase.kind === 'rope') this.#turn(phase.op);
+    else if (phase.kind === 'rms-norm')
+      this.#row(layout.RMS_NORM, phase.op.x, phase.op.out, this.#norm(phase.op));
+    else if (phase.kind === 'silu') this.#row(layout.SILU, phase.op.x, phase.op.out);
+    else if (phase.kind === 'select') {
+      this.#selected.add(phase.op.out);
+      this.#row(layout.SELECT, phase.op.x, phase.op.out);
+    } else {
+      const { a, b, out } = phase.op;
+      this.#row(
+        phase.kind === 'mul' ? layout.MUL : layout.ADD,
+        a,
+        out,
+        this.#at(b, layout.Y, layout.Y_STRIDE),
+      );
     }
+  }
+
+  #embed({ table, out }: OpOf<'embed'>): void {
+    const { address, layout: type } = this.#weight(table);
+    this.#row(layout.EMBED, undefined, out, { [layout.WEIGHT]: address, [layout.WEIGHT_TYPE]: type });
+  }
+
+  #turn({ x, heads, rope, out }: OpOf<'rope'>): void {
+    const headDim = this.#program.buffers[x]! / heads;
+    this.#row(layout.ROPE, x, out, {
+      [layout.HEADS]: heads,
+      [layout.HEAD_DIM]: headDim,
+      ...this.#rope(rope),
+    });
   }
 
   /** A phase over rows of x. */
@@ -96,12 +100,6 @@ export class PhaseTable {
   #at(buffer: BufferId, addressWord: number, strideWord: number): Words {
     const { address, stride } = this.#plan.buffers[buffer]!;
     return { [addressWord]: address, [strideWord]: stride };
-  }
-
-  #elementwise({ kind, op }: Extract<Phase, { kind: 'silu' | 'mul' | 'add' }>): void {
-    const code = { silu: layout.SILU, mul: layout.MUL, add: layout.ADD }[kind];
-    if (op.op === 'silu') this.#row(code, op.x, op.out);
-    else this.#row(code, op.a, op.out, this.#at(op.b, layout.Y, layout.Y_STRIDE));
   }
 
   #norm({ weight, eps }: { weight: number; eps: number }): Words {
@@ -158,14 +156,35 @@ export class PhaseTable {
     this.#row(layout.ATTENTION, op.q, op.out, words);
   }
 
+  /** The preparation of x, and the products. */
   #matmul(phase: MatmulPhase): void {
-    const { x, norm, products, residual, gated } = phase;
+    const { x, products, residual, gated } = phase;
+    const shared = this.#activations(phase);
+    this.#records.push({ ...shared, [layout.KIND]: layout.PREPARE });
+    const counted = gated ? products.slice(0, 1) : products;
+    const groups = counted.reduce((sum, { weight }) => sum + groupsOf(this.#weight(weight).desc), 0);
+    const { panel, panelBytes } = this.#plan.scratch;
+    this.#records.push({
+      ...shared,
+      [layout.KIND]: layout.MATMUL,
+      [layout.EPILOGUE]: gated ? layout.SWIGLU : residual === undefined ? layout.STORE : layout.ACCUMULATE,
+      [layout.TASK_GROUPS]: Math.ceil(groups / (this.#threads * TASKS_PER_THREAD)),
+      [layout.PANEL]: panel,
+      [layout.PANEL_BYTES]: panelBytes,
+      [layout.SEGMENTS]: products.length,
+      ...Object.assign({}, ...products.map((product, i) => this.#segment(product, i, residual))),
+    });
+    if (this.#selected.has(x)) for (const { out } of products) this.#selected.add(out);
+  }
+
+  /** What the preparation writes and the products read. */
+  #activations(phase: MatmulPhase): Words {
+    const { x, norm, products } = phase;
     const { sharedInt, sharedF32, scratch } = this.#plan;
     const { int8, f32 } = formsOf(phase, this.#weight);
     const overwritten = products.some(({ out }) => out === x);
-    const selected = this.#selected.has(x);
-    const words: Words = {
-      [layout.ROWS]: selected ? layout.ROWS_OUTPUTS : layout.ROWS_TOKENS,
+    return {
+      [layout.ROWS]: this.#selected.has(x) ? layout.ROWS_OUTPUTS : layout.ROWS_TOKENS,
       [layout.COLS]: this.#program.buffers[x]!,
       ...this.#at(x, layout.X, layout.X_STRIDE),
       ...(norm ? this.#norm(norm) : {}),
@@ -179,32 +198,21 @@ export class PhaseTable {
       [layout.SMALL_F32]: scratch.smallF32,
       [layout.ROW_SCRATCH]: scratch.row,
     };
-    this.#records.push({ ...words, [layout.KIND]: layout.PREPARE });
-    const counted = gated ? products.slice(0, 1) : products;
-    const groups = counted.reduce((sum, { weight }) => sum + groupsOf(this.#weight(weight).desc), 0);
-    const record: Words = {
-      ...words,
-      [layout.KIND]: layout.MATMUL,
-      [layout.EPILOGUE]: gated ? layout.SWIGLU : residual === undefined ? layout.STORE : layout.ACCUMULATE,
-      [layout.TASK_GROUPS]: Math.ceil(groups / (this.#threads * TASKS_PER_THREAD)),
-      [layout.PANEL]: scratch.panel,
-      [layout.PANEL_BYTES]: scratch.panelBytes,
-      [layout.SEGMENTS]: products.length,
+  }
+
+  #segment({ weight: id, bias, out }: Product, i: number, residual: BufferId | undefined): Words {
+    const weight = this.#weight(id);
+    const base = layout.SEGMENT_TABLE + i * layout.SEGMENT_WORDS;
+    return {
+      [base + layout.S_WEIGHT]: weight.address,
+      [base + layout.S_TYPE]: weight.layout,
+      [base + layout.S_GROUPS]: groupsOf(weight.desc),
+      [base + layout.S_BIAS]: bias === undefined ? 0 : this.#weight(bias).address,
+      ...this.#at(out, base + layout.S_OUT, base + layout.S_OUT_STRIDE),
+      ...(residual === undefined
+        ? {}
+        : this.#at(residual, base + layout.S_RESIDUAL, base + layout.S_RESIDUAL_STRIDE)),
     };
-    products.forEach(({ weight: id, bias, out }, i) => {
-      const weight = this.#weight(id);
-      const base = layout.SEGMENT_TABLE + i * layout.SEGMENT_WORDS;
-      record[base + layout.S_WEIGHT] = weight.address;
-      record[base + layout.S_TYPE] = weight.layout;
-      record[base + layout.S_GROUPS] = groupsOf(weight.desc);
-      record[base + layout.S_BIAS] = bias === undefined ? 0 : this.#weight(bias).address;
-      Object.assign(record, this.#at(out, base + layout.S_OUT, base + layout.S_OUT_STRIDE));
-      if (residual !== undefined) {
-        Object.assign(record, this.#at(residual, base + layout.S_RESIDUAL, base + layout.S_RESIDUAL_STRIDE));
-      }
-      if (selected) this.#selected.add(out);
-    });
-    this.#records.push(record);
   }
 }
 

@@ -5,7 +5,7 @@
 import { Worker } from 'node:worker_threads';
 import { UserError } from '../../errors.ts';
 import * as layout from '../../kernels/wasm/layout.ts';
-import type { WeightSource } from '../backend.ts';
+import type { Roofs, WeightSource } from '../backend.ts';
 import type { DotClass } from './wasm-module.ts';
 
 export interface ThreadData {
@@ -26,6 +26,7 @@ export interface LoadJob {
 
 export type ToThread =
   | { type: 'load'; jobs: readonly LoadJob[]; counter: number; staging: number }
+  | { type: 'measure'; from: number; bytes: number }
   | { type: 'serve'; seen: number; threads: number; scratch: number; dotClass: DotClass }
   | { type: 'end' };
 
@@ -60,11 +61,24 @@ export class Threads {
     this.#control[counter / 4] = 0;
     const answers = this.#workers.map((worker, i) => {
       worker.postMessage({ type: 'load', jobs, counter, staging: staging[i]! } satisfies ToThread);
-      return this.#answer(worker);
+      return this.#answer<{ failed?: string }>(worker);
     });
     const failed = (await Promise.all(answers)).find((answer) => answer.failed)?.failed;
     if (failed)
       throw new UserError(`Could not read the weights: ${failed}.`, 'Check the file, or get it again.');
+  }
+
+  /** Roofs of all threads at once; thread i reads `bytes` bytes at from[i]. */
+  async measure(from: readonly number[], bytes: number): Promise<Roofs> {
+    this.#leave();
+    const answers = this.#workers.map((worker, i) => {
+      worker.postMessage({ type: 'measure', from: from[i]!, bytes } satisfies ToThread);
+      return this.#answer<Roofs>(worker);
+    });
+    return (await Promise.all(answers)).reduce((sum, one) => ({
+      readBytesPerSecond: sum.readBytesPerSecond + one.readBytesPerSecond,
+      multiplyAddsPerSecond: sum.multiplyAddsPerSecond + one.multiplyAddsPerSecond,
+    }));
   }
 
   /** From here on `run` starts steps; scratch[i] is the memory of thread i. */
@@ -123,7 +137,7 @@ export class Threads {
     return generation;
   }
 
-  #answer(worker: Worker): Promise<{ failed?: string }> {
+  #answer<T>(worker: Worker): Promise<T> {
     worker.ref();
     return new Promise((resolve, reject) => {
       worker.once('message', (answer) => {

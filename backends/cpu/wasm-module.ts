@@ -26,6 +26,8 @@ export interface KernelExports {
   repack(type: number, src: number, dst: number, rows: number, cols: number): void;
   serve(seen: number, threads: number, scratch: number, dotClass: number): number;
   probeDot(): number;
+  readRoof(from: number, bytes: number): number;
+  multiplyRoof(at: number, turns: number): void;
 }
 
 export async function compileKernels(): Promise<WebAssembly.Module> {

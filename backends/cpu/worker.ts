@@ -4,6 +4,7 @@
  */
 import { closeSync, openSync, readSync } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
+import type { Roofs } from '../backend.ts';
 import type { LoadJob, ThreadData, ToThread } from './threads.ts';
 import { instantiate } from './wasm-module.ts';
 
@@ -16,8 +17,30 @@ port.on('message', (message: ToThread) => {
     kernels.serve(message.seen, message.threads, message.scratch, message.dotClass);
   } else if (message.type === 'load') {
     port.postMessage(load(message.jobs, message.counter, message.staging));
+  } else if (message.type === 'measure') {
+    port.postMessage(measure(message.from, message.bytes));
   } else port.close();
 });
+
+/** Medians of a few turns, so that neither a lucky nor an interrupted one counts. */
+function measure(from: number, bytes: number): Roofs {
+  const turns = 1_000_000;
+  const perTurn = 16 * 16; // products of 16 bytes (roofline.ts)
+  return {
+    readBytesPerSecond: bytes / median(() => kernels.readRoof(from, bytes)),
+    multiplyAddsPerSecond: (turns * perTurn) / median(() => kernels.multiplyRoof(from, turns)),
+  };
+}
+
+/** Seconds `run` takes, after one turn to warm up. */
+function median(run: () => void): number {
+  const times = Array.from({ length: 8 }, () => {
+    const start = performance.now();
+    run();
+    return (performance.now() - start) / 1e3;
+  });
+  return times.slice(1).toSorted((a, b) => a - b)[3]!;
+}
 
 /** Takes jobs from the shared counter until none is left; returns what went wrong, if anything. */
 function load(jobs: readonly LoadJob[], counter: number, staging: number): { failed?: string } {

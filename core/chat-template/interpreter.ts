@@ -82,7 +82,7 @@ class PythonInterpreter extends OpenInterpreter {
   #steps = 0;
 
   override evaluate(node: Node | undefined, scope: Scope): Value {
-    if (++this.#steps > MAX_STEPS) throw new Error(`it takes more than ${MAX_STEPS} steps`);
+    this.#step();
     if (node?.type === 'For') this.#loopBodies.add(node.body);
     const value = (node && this.#evaluateAsPython(node, scope)) ?? super.evaluate(node, scope);
     if (this.#size(value) > MAX_SIZE) throw new Error(`it makes a value larger than ${MAX_SIZE} characters`);
@@ -91,6 +91,7 @@ class PythonInterpreter extends OpenInterpreter {
 
   /** Prints what the statements evaluate to. */
   override evaluateBlock(body: readonly Node[], scope: Scope): Value {
+    this.#step();
     const isLoop = this.#loopBodies.has(body);
     if (isLoop && this.#left.has(scope)) return super.evaluate({ type: 'Break' } as Node, scope);
     const inner = isLoop ? new Environment(scope) : scope;
@@ -107,6 +108,10 @@ class PythonInterpreter extends OpenInterpreter {
       if (control.type === 'Break') this.#left.add(scope); // the next turn ends the loop
     }
     return toValue(text);
+  }
+
+  #step(): void {
+    if (++this.#steps > MAX_STEPS) throw new Error(`it takes more than ${MAX_STEPS} steps`);
   }
 
   /** Statements give null or text already printed; only expressions are written as str() does. */

@@ -53,18 +53,10 @@ export class Candidates {
   /** Id of the greatest logit. Throws UserError where no token is left to choose. */
   best(): number {
     const { ids, logits, length } = this;
-    const everybody = this.#everybody;
-    let best = -1;
-    let greatest = -Infinity;
-    for (let i = 0; i < length; i++) {
-      const id = everybody ? i : ids[i]!;
-      const logit = logits[id]!;
-      if (logit <= greatest && !(logit === greatest && id < best)) continue;
-      if (!(logit < Infinity)) throw notFinite(id, logit);
-      greatest = logit;
-      best = id;
-    }
-    if (best < 0) throw nothingLeft();
+    const best = this.#everybody ? indexOfGreatest(logits) : firstOf(ids, length, logits);
+    const logit = logits[best] ?? -Infinity;
+    if (logit === -Infinity) throw nothingLeft();
+    if (!(logit < Infinity)) throw notFinite(best, logit);
     return best;
   }
 
@@ -78,10 +70,15 @@ export class Candidates {
 
   /** Keeps the candidates for which `keep` holds; their order stays. */
   filter(keep: (id: number) => boolean): void {
-    const ids = this.list();
+    const { ids, length } = this;
+    const everybody = this.#everybody;
     let n = 0;
-    for (let i = 0; i < this.length; i++) if (keep(ids[i]!)) ids[n++] = ids[i]!;
+    for (let i = 0; i < length; i++) {
+      const id = everybody ? i : ids[i]!;
+      if (keep(id)) ids[n++] = id;
+    }
     this.length = n;
+    this.#everybody = false;
   }
 
   /** Keeps the fewest candidates of greatest `keys` [V] whose probabilities sum to `mass` or more. */
@@ -101,17 +98,18 @@ export class Candidates {
     this.#sorted = byLogit;
   }
 
-  /** Fills `probabilities` of the candidates, in float64. */
-  softmax(): void {
+  /** Fills `probabilities` of the candidates, in float64; returns log(sum(exp(logit))), so that ln p = logit - that. */
+  softmax(): number {
+    const greatest = this.logits[this.best()]!;
     const ids = this.list();
     const { logits, probabilities, length } = this;
-    const greatest = logits[this.best()]!;
     let sum = 0;
     for (let i = 0; i < length; i++) {
       const id = ids[i]!;
       sum += probabilities[id] = Math.exp(logits[id]! - greatest);
     }
     for (let i = 0; i < length; i++) probabilities[ids[i]!]! /= sum;
+    return greatest + Math.log(sum);
   }
 
   /** The candidate in whose share of [0, 1) the number u falls, as of the last softmax(). */
@@ -133,11 +131,9 @@ export class Candidates {
   #selectFromAll(k: number): void {
     const { ids, logits } = this;
     let n = 0;
-    let bar = -Infinity; // what a logit must exceed to get in
-    for (let id = 0; id < logits.length; id++) {
-      const logit = logits[id]!;
-      if (logit <= bar) continue; // an equal one has a higher id than those inside
-      if (!(logit < Infinity)) throw notFinite(id, logit);
+    let bar = -Infinity; // what a logit must exceed to get in; an equal one has a higher id than those inside
+    for (let id = nextAbove(bar, logits, 0); id < logits.length; id = nextAbove(bar, logits, id + 1)) {
+      if (!(logits[id]! < Infinity)) throw notFinite(id, logits[id]!);
       if (n < k) {
         ids[n++] = id;
         if (n === k) heapify(ids, k, logits);
@@ -170,6 +166,37 @@ export class Candidates {
 
 type Keys = Float32Array | Float64Array; // [V] by id
 
+/** The first id from `id` on whose logit exceeds `bar`, or is NaN; V where there is none. The one loop over all V. */
+function nextAbove(bar: number, logits: Float32Array, id: number): number {
+  const V = logits.length;
+  while (id < V && logits[id]! <= bar) id++;
+  return id;
+}
+
+/** Id of the greatest logit, or of the first that is not finite; -1 where all are -Infinity. */
+function indexOfGreatest(logits: Float32Array): number {
+  let best = -1;
+  let greatest = -Infinity;
+  for (
+    let id = nextAbove(greatest, logits, 0);
+    id < logits.length;
+    id = nextAbove(greatest, logits, id + 1)
+  ) {
+    best = id;
+    greatest = logits[id]!;
+    if (!(greatest < Infinity)) break;
+  }
+  return best;
+}
+
+/** The first in order of ids[0..n); -1 where n is 0. */
+function firstOf(ids: Int32Array, n: number, keys: Keys): number {
+  let first = n > 0 ? ids[0]! : -1;
+  for (let i = 1; i < n; i++) if (precedes(ids[i]!, first, keys)) first = ids[i]!;
+  return first;
+}
+
+/** True where candidate a comes before candidate b. */
 function precedes(a: number, b: number, keys: Keys): boolean {
   return keys[a]! > keys[b]! || (keys[a] === keys[b] && a < b);
 }

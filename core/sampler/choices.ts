@@ -33,7 +33,8 @@ export function mirostat(tau: number, eta: number, random: Random): Choice {
       candidates.softmax();
       const { probabilities } = candidates;
       const best = candidates.best();
-      candidates.filter((id) => id === best || -Math.log2(probabilities[id]!) <= mu);
+      const least = 2 ** -mu; // a surprise of at most mu is a probability of at least this
+      candidates.filter((id) => id === best || probabilities[id]! >= least);
       candidates.softmax();
       const id = candidates.at(random.uniform());
       mu -= eta * (-Math.log2(probabilities[id]!) - tau);

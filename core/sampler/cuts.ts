@@ -33,16 +33,15 @@ export function typicalP(mass: number): Sampler {
   return {
     label: `typical-p ${mass}`,
     apply(candidates) {
-      candidates.softmax();
-      const { ids, length, probabilities } = candidates;
-      if (nearness.length !== probabilities.length) nearness = new Float64Array(probabilities.length);
+      const logSum = candidates.softmax();
+      const { ids, length, logits, probabilities } = candidates;
+      if (nearness.length !== logits.length) nearness = new Float64Array(logits.length);
       let entropy = 0; // nats
       for (let i = 0; i < length; i++) {
         const p = probabilities[ids[i]!]!;
-        if (p > 0) entropy -= p * Math.log(p);
+        if (p > 0) entropy += p * (logSum - logits[ids[i]!]!);
       }
-      for (let i = 0; i < length; i++)
-        nearness[ids[i]!] = -Math.abs(-Math.log(probabilities[ids[i]!]!) - entropy);
+      for (let i = 0; i < length; i++) nearness[ids[i]!] = -Math.abs(logSum - logits[ids[i]!]! - entropy);
       candidates.keepMass(mass, nearness);
     },
   };

@@ -8,6 +8,9 @@ export type RankOf = (bytes: Uint8Array, start: number, middle: number, end: num
 
 export const NEVER = Number.POSITIVE_INFINITY;
 
+/** Scratch memory of longer words is given back: it is over 40 bytes a symbol. */
+const KEPT_SYMBOLS = 1 << 16;
+
 export class PairMerger {
   readonly #rankOf: RankOf;
   #queue = new PairQueue(0);
@@ -28,12 +31,15 @@ export class PairMerger {
     this.#split(bytes);
     for (let i = 0; i < this.#count; i++) this.#rate(bytes, i);
     for (let left = this.#take(); left >= 0; left = this.#take()) this.#join(bytes, left);
-    for (let i = 0; i < this.#count; i = this.#next[i]!)
-      emit(this.#starts[i]!, this.#starts[this.#next[i]!]!);
+    for (let i = 0, next = 0; i < this.#count; i = next) {
+      next = this.#next[i]!;
+      emit(this.#starts[i]!, this.#starts[next]!);
+    }
+    if (this.#starts.length > KEPT_SYMBOLS) this.#allocate(0);
   }
 
   #split(bytes: Uint8Array): void {
-    this.#reserve(bytes.length + 1);
+    if (bytes.length >= this.#starts.length) this.#allocate(bytes.length + 1);
     let count = 0;
     for (let i = 0; i < bytes.length; i++) {
       if ((bytes[i]! & 0xc0) === 0x80) continue; // continues the character
@@ -46,8 +52,7 @@ export class PairMerger {
     this.#count = count;
   }
 
-  #reserve(symbols: number): void {
-    if (symbols <= this.#starts.length) return;
+  #allocate(symbols: number): void {
     this.#starts = new Int32Array(symbols);
     this.#previous = new Int32Array(symbols);
     this.#next = new Int32Array(symbols);

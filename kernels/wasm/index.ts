@@ -34,6 +34,7 @@ import { prepare } from './prepare';
 import { rope } from './rope';
 
 export { repack } from './repack';
+export { multiplyRoof, readRoof } from './roofline';
 
 /** One phase; true if the threads must meet before the next. */
 function runPhase(phase: usize, kind: i32, rows: i32, scratch: usize, dotClass: i32): bool {

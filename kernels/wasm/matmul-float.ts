@@ -3,7 +3,7 @@
  * a token's bits do not depend on the tile. Weights [k][16 rows] in f32, f16 or bf16; activations f32 [k][M].
  */
 import { HALF_MASK, HALF_SCALE, W_BF16, W_F16 } from './layout';
-import { madd } from './simd';
+import { madd, store16 } from './simd';
 
 /** out[4][16] = 4 tokens times a panel of f32; also the scores and the mixing of attention. */
 export function tileF32(w: usize, x: usize, out: usize, k: i32): void {
@@ -29,16 +29,6 @@ export function tileF32(w: usize, x: usize, out: usize, k: i32): void {
   store16(out + 64, b0, b1, b2, b3);
   store16(out + 128, c0, c1, c2, c3);
   store16(out + 192, e0, e1, e2, e3);
-}
-
-/** Two adjacent pairs of stores, the higher of each first: the order in which V8 pairs them into 256 bits. */
-// @ts-ignore: decorator
-@inline
-function store16(out: usize, y0: v128, y1: v128, y2: v128, y3: v128): void {
-  v128.store(out, y3, 48);
-  v128.store(out, y2, 32);
-  v128.store(out, y1, 16);
-  v128.store(out, y0);
 }
 
 /** out[16] = one token times a group of weight type `type`. */

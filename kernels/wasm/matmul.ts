@@ -11,7 +11,8 @@ import {
   SMALL_F32, SMALL_INT, SWIGLU, TASK_GROUPS, TILE, W_BF16, W_F32, W_Q4_0, W_Q4_1, W_Q8_0,
 } from './layout';
 import { gemvFloat, tileF32 } from './matmul-float';
-import { gemvQ4_0, gemvQ4_1, gemvQ8_0, tileQ4_0, tileQ4_1, tileQ8_0 } from './matmul-int';
+import { gemvQ4_0, gemvQ4_1, gemvQ8_0 } from './matmul-int-gemv';
+import { tileQ4_0, tileQ4_1, tileQ8_0 } from './matmul-int-tile';
 import { unpackHalf, unpackInt } from './panel';
 import { address, word } from './phase';
 import { intBytes } from './prepare';

@@ -22,6 +22,16 @@ export function madd(a: v128, b: v128, c: v128): v128 {
   return f32x4.relaxed_madd(a, b, c);
 }
 
+/** Two adjacent pairs of stores, the higher of each first: the order in which V8 pairs them into 256 bits. */
+// @ts-ignore: decorator
+@inline
+export function store16(out: usize, y0: v128, y1: v128, y2: v128, y3: v128): void {
+  v128.store(out, y3, 48);
+  v128.store(out, y2, 32);
+  v128.store(out, y1, 16);
+  v128.store(out, y0);
+}
+
 /** One f16 at `p` as f32. */
 // @ts-ignore: decorator
 @inline

@@ -147,6 +147,7 @@ function send(
     });
     request.on('response', resolve);
     request.on('error', reject);
+    deadline.signal.addEventListener('abort', reject); // a request that waits for its proxy tells nobody
   });
 }
 

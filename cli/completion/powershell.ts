@@ -1,0 +1,43 @@
+import { allOptions, type CompletedCommand, MODEL_NAMES, type Values } from './grammar.ts';
+
+export function powershellScript(commands: readonly CompletedCommand[]): string {
+  const taking = allOptions(commands).filter(({ values }) => values !== 'none');
+  const valueRows = taking.flatMap(({ name, alias, values }) => {
+    const keys = alias ? [`-${alias}`, `--${name}`] : [`--${name}`];
+    return keys.map((key) => `    ${quoted(key)} = ${list(values)}`);
+  });
+  return `# PowerShell completion for percept
+Register-ArgumentCompleter -Native -CommandName percept -ScriptBlock {
+  param($wordToComplete, $commandAst, $cursorPosition)
+  $options = @{
+${commands.map(({ name, options }) => `    ${quoted(name)} = ${list(options.map((option) => `--${option.name}`))}`).join('\n')}
+  }
+  $operands = @{
+${commands.map(({ name, operand }) => `    ${quoted(name)} = ${list(operand)}`).join('\n')}
+  }
+  $values = [System.Collections.Hashtable]::new([System.StringComparer]::Ordinal)
+${valueRows.map((row) => row.replace(/^ {4}(\S+) = /, '  $values[$1] = ')).join('\n')}
+  $words = @($commandAst.CommandElements | Where-Object { $_.Extent.EndOffset -lt $cursorPosition } | ForEach-Object { "$_" })
+  $command = if ($words.Count -gt 1 -and $options.ContainsKey($words[1])) { $words[1] } else { ${quoted(commands[0]!.name)} }
+  $candidates = if ($words.Count -gt 0 -and $values.ContainsKey($words[-1])) { $values[$words[-1]] }
+    elseif ($wordToComplete -like '-*') { $options[$command] }
+    elseif ($words.Count -le 1) { $options.Keys }
+    else { $operands[$command] }
+  if ($candidates -eq 'models') { $candidates = ${MODEL_NAMES} 2>$null }
+  $candidates | Where-Object { $_ -like "$wordToComplete*" } | Sort-Object | ForEach-Object {
+    [System.Management.Automation.CompletionResult]::new($_, $_, 'ParameterValue', $_)
+  }
+}
+`;
+}
+
+/** Files are what PowerShell completes by itself when it is given nothing. */
+function list(values: Values): string {
+  if (values === 'models') return "'models'";
+  if (values === 'files' || values === 'any' || values === 'none') return '@()';
+  return `@(${values.map(quoted).join(', ')})`;
+}
+
+function quoted(text: string): string {
+  return `'${text.replaceAll("'", "''")}'`;
+}

@@ -1,0 +1,49 @@
+import { type CompletedCommand, type CompletedOption, MODEL_NAMES, type Values } from './grammar.ts';
+
+export function zshScript(commands: readonly CompletedCommand[]): string {
+  const [fallback, ...named] = commands;
+  return `#compdef percept
+_percept_models() {
+  local -a names=(\${(f)"$(${MODEL_NAMES} 2>/dev/null)"})
+  compadd -a names
+}
+_percept() {
+  local -a commands=(
+${commands.map(({ name, summary }) => `    ${quoted(`${name}:${summary}`)}`).join('\n')}
+  )
+  ((CURRENT == 2)) && _describe command commands
+  case $words[2] in
+${named.map((command) => `    ${command.name}) ((CURRENT > 2)) && ${inCommand(command)} ;;`).join('\n')}
+    ${fallback!.name}) ((CURRENT > 2)) && ${inCommand(fallback!)} ;;
+    *) _arguments -s ${specs(fallback!)} ;;
+  esac
+}
+compdef _percept percept
+`;
+}
+
+/** _arguments counts from the word before the first argument. */
+function inCommand(command: CompletedCommand): string {
+  return `{ shift words; ((CURRENT--)); _arguments -s ${specs(command)} }`;
+}
+
+function specs({ options, operand }: CompletedCommand): string {
+  const operands = operand === 'none' ? [] : [quoted(`*:operand:${action(operand)}`)];
+  return [...options.map(optionSpec), ...operands].join(' ');
+}
+
+function optionSpec({ name, alias, describe, values }: CompletedOption): string {
+  const text = `[${describe.replace(/[[\]:\\]/g, '\\\\$&')}]${values === 'none' ? '' : `:value:${action(values)}`}`;
+  if (!alias) return quoted(`*--${name}${text}`);
+  return `${quoted(`*-${alias}${text}`)} ${quoted(`*--${name}${text}`)}`;
+}
+
+function action(values: Values): string {
+  if (values === 'models') return '_percept_models';
+  if (values === 'files') return '_files';
+  return values === 'any' || values === 'none' ? ' ' : `(${values.join(' ')})`;
+}
+
+function quoted(text: string): string {
+  return `'${text.replaceAll("'", `'\\''`)}'`;
+}
