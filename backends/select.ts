@@ -3,7 +3,7 @@
  * one asked for cannot run, that is an error that says why.
  */
 import { UserError } from '../errors.ts';
-import type { Backend } from './backend.ts';
+import type { Backend, Roofs } from './backend.ts';
 
 export interface BackendOptions {
   readonly threads?: number; // default: cores this process may use
@@ -41,9 +41,10 @@ export interface BackendReport {
   readonly reason: string; // why it is chosen, or why not
   readonly threads?: number; // where present
   readonly description?: string; // where present: what runs where
+  readonly roofs?: Roofs; // where present and measured
 }
 
-/** Starts each backend once and reports on it; `wanted` as for `selectBackend`. */
+/** Starts each backend once, measures it and reports; `wanted` as for `selectBackend`. */
 export async function listBackends(wanted = 'auto', options: BackendOptions = {}): Promise<BackendReport[]> {
   const reports: BackendReport[] = [];
   for (const name of BACKEND_NAMES) reports.push(await report(name, wanted, options));
@@ -54,9 +55,10 @@ async function report(name: BackendName, wanted: string, options: BackendOptions
   const chosen = name === (wanted === 'auto' ? AUTO : wanted);
   try {
     const backend = await CREATE[name](options);
+    const roofs = await backend.roofs?.();
     await backend.dispose();
     const { threads, description } = backend;
-    return { name, present: true, chosen, reason: reasonFor(chosen, wanted), threads, description };
+    return { name, present: true, chosen, reason: reasonFor(chosen, wanted), threads, description, roofs };
   } catch (cause) {
     return { name, present: false, chosen: false, reason: cannotRun(name, cause).message };
   }

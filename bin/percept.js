@@ -11,7 +11,7 @@ const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 const BUNDLE = join(ROOT, 'dist', 'percept.js');
 const args = process.argv.slice(2);
 
-if (args.length === 1 && (args[0] === '--version' || args[0] === '-v')) {
+if (args[0] === '--version' || args[0] === '-v') {
   console.log(JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')).version);
 } else if (!existsSync(BUNDLE)) {
   fail(

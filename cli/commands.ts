@@ -13,8 +13,8 @@ export interface Call {
   /** The same options with where each came from. */
   readonly settings: Settings;
   readonly output: Output;
-  /** Aborted by Ctrl-C; the reason is an Interrupted. */
-  readonly signal: AbortSignal;
+  /** From the first call on, Ctrl-C aborts this signal instead of ending the process. */
+  readonly abortSignal: () => AbortSignal;
 }
 
 export interface CommandSpec {

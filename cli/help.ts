@@ -10,36 +10,45 @@ type Row = readonly [left: string, right: string];
 
 /** For `percept` alone: what it is and how to begin. */
 export function shortHelp(style: Style): string {
-  return [
-    'percept runs language models in the terminal.',
-    section(style, 'Usage', ['percept [prompt..]', 'percept COMMAND']),
-    section(style, 'Examples', rows(COMMANDS[0]!.examples)),
-    section(style, 'Commands', rows(COMMANDS.map((command) => [signature(command), command.summary]))),
-    'percept --help shows every option, percept COMMAND --help those of a command.\n',
-  ].join('\n');
+  const more = 'percept --help shows every option, percept COMMAND --help those of a command.';
+  return page(...introduction(style), more);
 }
 
 /** For `percept --help`: all there is to know, the options of `run` included. */
 export function fullHelp(style: Style): string {
+  const exitCodes = EXIT_CODE_MEANINGS.map(([code, meaning]) => [`${code}`, meaning] as const);
+  return page(
+    ...introduction(style),
+    ...optionSections(style, COMMANDS[0]!),
+    section(style, 'Exit codes', rows(exitCodes)),
+    section(style, 'Environment', rows(environment())),
+  );
+}
+
+export function commandHelp(style: Style, command: CommandSpec): string {
+  return page(
+    sentence(command.summary),
+    section(style, 'Usage', [`percept ${signature(command)} [options]`]),
+    section(style, 'Examples', rows(command.examples)),
+    ...optionSections(style, command),
+  );
+}
+
+function page(...sections: readonly string[]): string {
+  return `${sections.join('\n\n')}\n`;
+}
+
+function introduction(style: Style): string[] {
   return [
     'percept runs language models in the terminal.',
     section(style, 'Usage', ['percept [prompt..]', 'percept COMMAND']),
     section(style, 'Examples', rows(COMMANDS[0]!.examples)),
     section(style, 'Commands', rows(COMMANDS.map((command) => [signature(command), command.summary]))),
-    ...optionSections(style, COMMANDS[0]!),
-    section(style, 'Exit codes', rows(EXIT_CODE_MEANINGS.map(([code, meaning]) => [`${code}`, meaning]))),
-    section(style, 'Environment', rows(environment())),
-  ].join('\n');
+  ];
 }
 
-export function commandHelp(style: Style, command: CommandSpec): string {
-  const { summary, examples } = command;
-  return [
-    `${summary[0]!.toUpperCase()}${summary.slice(1)}.`,
-    section(style, 'Usage', [`percept ${signature(command)} [options]`]),
-    section(style, 'Examples', rows(examples)),
-    ...optionSections(style, command),
-  ].join('\n');
+function sentence(summary: string): string {
+  return `${summary[0]!.toUpperCase()}${summary.slice(1)}.`;
 }
 
 function signature({ name, operand }: CommandSpec): string {
@@ -78,7 +87,7 @@ function environment(): Row[] {
 }
 
 function section(style: Style, title: string, lines: readonly string[]): string {
-  return `\n${style.heading(`${title}:`)}\n${lines.map((line) => `  ${line}\n`).join('')}`.trimEnd();
+  return [style.heading(`${title}:`), ...lines.map((line) => `  ${line}`)].join('\n');
 }
 
 /** Two columns, the right one wrapped to the terminal. */

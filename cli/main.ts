@@ -7,22 +7,22 @@ import { commandHelp, fullHelp, shortHelp } from './help.ts';
 import { camelCase, type Options } from './options.ts';
 import { exitCodeOf, Output } from './output.ts';
 import { findProjectFile, resolveSettings, type Settings } from './settings.ts';
-import { abortOnSignals, type Interrupted } from './signals.ts';
+import { Interruption } from './signals.ts';
 
 const args = process.argv.slice(2);
-const signal = abortOnSignals();
+const interruption = new Interruption();
 endQuietlyWithoutReader();
 
 let output = new Output({ debug: args.includes('--debug'), noColor: args.includes('--no-color') });
+let exitCode = 0;
 try {
   await main();
 } catch (error) {
-  if (!signal.aborted) output.error(error);
-  process.exitCode = exitCodeOf(error);
+  if (interruption.exitCode === undefined) output.error(error);
+  exitCode = exitCodeOf(error);
 }
-if (signal.aborted) process.exitCode = (signal.reason as Interrupted).exitCode;
 await output.drained();
-process.exit();
+process.exit(interruption.exitCode ?? exitCode);
 
 async function main(): Promise<void> {
   const invocation = await parseArguments(args);
@@ -35,7 +35,7 @@ async function main(): Promise<void> {
   ) as Options;
   output = new Output(options);
   const run = await command.load();
-  await run({ operands, options, settings, output, signal } satisfies Call);
+  await run({ operands, options, settings, output, abortSignal: () => interruption.signal() } satisfies Call);
 }
 
 /** What the command takes, from wherever it comes. */

@@ -13,7 +13,7 @@ export async function modelFile(call: Call): Promise<ModelFile> {
 
 /** Runs a transfer with its progress on stderr. */
 export async function showingProgress<T>(
-  { output, signal }: Call,
+  { output, abortSignal }: Call,
   name: string,
   transfer: (options: PullOptions) => Promise<T>,
 ): Promise<T> {
@@ -21,7 +21,7 @@ export async function showingProgress<T>(
   try {
     return await transfer({
       directories: directories(),
-      signal,
+      signal: abortSignal(),
       onProgress: (progress) => display.update(progress),
       onMessage: (text) => display.message(text),
     });

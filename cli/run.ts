@@ -30,12 +30,13 @@ export async function run(call: Call): Promise<void> {
 }
 
 async function answer(call: Call, model: Model, prompt: Prompt): Promise<void> {
-  const { options, output, signal } = call;
+  const { options, output } = call;
   const promptIds = await encodePrompt(prompt, model, call);
   const parameters = samplerParameters(samplingDefaults(model.gguf.metadata), samplingOf(options));
   const sampler = new SamplerChain(parameters, model.tokenizer);
   const { maxTokens, stop, ignoreEos, logprobs } = options;
   const onProgress = prefillDisplay(output);
+  const signal = call.abortSignal();
   const generation = { sampler, maxTokens, stop, ignoreEos, logprobs, signal, onProgress };
   const tokens = generate(new Session(model), promptIds, generation);
   const reference = options.model ?? '';

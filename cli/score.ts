@@ -21,12 +21,16 @@ export async function score(call: Call): Promise<void> {
   }
 }
 
-async function scoreText({ options, output, signal }: Call, model: Model, text: string): Promise<void> {
+async function scoreText({ options, output, abortSignal }: Call, model: Model, text: string): Promise<void> {
   const { jsonl, json, chunks: wanted } = options;
   const engine = { model: options.model, ...engineOf(model), context: model.contextLength };
   if (jsonl) await output.json({ type: 'start', ...engine });
   const ids = model.tokenizer.encode(text);
-  const chunks = scoreIds(model, ids, { chunkTokens: model.contextLength, chunks: wanted, signal });
+  const chunks = scoreIds(model, ids, {
+    chunkTokens: model.contextLength,
+    chunks: wanted,
+    signal: abortSignal(),
+  });
   let next = await chunks.next();
   for (; !next.done; next = await chunks.next()) {
     if (jsonl) for (const token of tokensOf(next.value)) await output.json(token);

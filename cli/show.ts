@@ -89,6 +89,7 @@ async function printReport(output: Output, report: Report): Promise<void> {
     Object.entries(report.metadata).map(([key, value]) => [terminalText(key), shown(value)]),
   );
   await section('Tensors');
+  if (report.tensors.length === 0) await output.print('none\n');
   await output.table(
     report.tensors.map(({ type, count, parameters, bytes }) => {
       return [type, `${count} tensors`, `${(parameters / 1e6).toFixed(1)} M parameters`, formatBytes(bytes)];
@@ -116,6 +117,8 @@ function memoryRows(memory: Report['memory']): string[][] {
 
 function shown(value: ReturnType<typeof summary>): string {
   if (typeof value === 'object') return `${value.length} x ${value.array_of}`;
+  // Most numbers are stored as float32: seven digits are all there is.
+  if (typeof value === 'number') return String(Number(value.toPrecision(7)));
   const text = terminalText(String(value)).replaceAll('\n', '\u240a');
   return text.length > SHOWN_CHARACTERS
     ? `${text.slice(0, SHOWN_CHARACTERS)}... (${text.length} characters)`

@@ -1,5 +1,8 @@
-/** SIGINT, SIGTERM and SIGHUP as an AbortSignal: the first asks for an orderly end, the second ends at once. */
-
+/**
+ * SIGINT, SIGTERM and SIGHUP as an AbortSignal: the first asks for an orderly end, the second ends at once.
+ * Until a command asks for the signal, Ctrl-C ends the process by itself: work that never yields to the event
+ * loop could not be stopped otherwise.
+ */
 const EXIT_CODES = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
 
 /** npx and the launcher forward a Ctrl-C that the terminal has delivered already; people are slower than that. */
@@ -7,31 +10,36 @@ const ECHO_MS = 100;
 /** A command that does not notice the abort is ended after this long. */
 const GRACE_MS = 3000;
 
-/** The reason of the abort signal. */
-export class Interrupted extends Error {
-  override readonly name = 'Interrupted';
-  readonly exitCode: number;
+export class Interruption {
+  #controller: AbortController | undefined;
+  #exitCode: number | undefined;
+  #abortedAt = 0;
 
-  constructor(signal: keyof typeof EXIT_CODES) {
-    super(`stopped by ${signal}`);
-    this.exitCode = EXIT_CODES[signal];
+  /** 128 + the number of the signal that came, if one did. */
+  get exitCode(): number | undefined {
+    return this.#exitCode;
   }
-}
 
-export function abortOnSignals(): AbortSignal {
-  const controller = new AbortController();
-  let abortedAt = 0;
-  for (const name of Object.keys(EXIT_CODES) as (keyof typeof EXIT_CODES)[]) {
-    process.on(name, () => {
-      const exit = () => process.exit(EXIT_CODES[name]);
-      if (controller.signal.aborted) {
-        if (performance.now() - abortedAt > ECHO_MS) exit();
-        return;
+  /** From the first call on, signals of the terminal abort this one. */
+  signal(): AbortSignal {
+    if (!this.#controller) {
+      this.#controller = new AbortController();
+      for (const name of Object.keys(EXIT_CODES) as (keyof typeof EXIT_CODES)[]) {
+        process.on(name, () => this.#onSignal(EXIT_CODES[name]));
       }
-      abortedAt = performance.now();
-      controller.abort(new Interrupted(name));
-      setTimeout(exit, GRACE_MS).unref();
-    });
+    }
+    return this.#controller.signal;
   }
-  return controller.signal;
+
+  #onSignal(exitCode: number): void {
+    const now = performance.now();
+    if (this.#exitCode === undefined) {
+      this.#exitCode = exitCode;
+      this.#abortedAt = now;
+      setTimeout(() => process.exit(exitCode), GRACE_MS).unref();
+      this.#controller!.abort();
+    } else if (now - this.#abortedAt > ECHO_MS) {
+      process.exit(exitCode);
+    }
+  }
 }

@@ -77,7 +77,7 @@ export class ChatTemplate {
       const expected =
         cause instanceof this.#interpreter.Raised
           ? 'Expected messages that the chat template accepts, but it says'
-          : 'Expected a chat template that runs, got';
+          : 'Expected a chat template that percept can run, but it fails';
       throw new UserError(`${expected}: ${reason(cause)}.`, OTHER_TEMPLATE, { cause });
     }
   }
@@ -94,8 +94,9 @@ export function chatTemplateOf(gguf: Gguf, withTools = false): string | undefine
 
 function checkMessages(messages: unknown): void {
   const hint = 'Messages look like this: [{"role": "user", "content": "Hi"}].';
-  if (!Array.isArray(messages))
+  if (!Array.isArray(messages)) {
     throw new UserError(`Expected an array of messages, got ${inWords(messages)}.`, hint);
+  }
   for (const [i, message] of messages.entries()) {
     const where = `message ${i + 1} of ${messages.length}`;
     if (inWords(message) !== 'an object') {

@@ -10,7 +10,7 @@ export interface Directories {
   readonly config: string; // the user's config file
 }
 
-export interface Surroundings {
+interface Surroundings {
   readonly platform: NodeJS.Platform;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly home: string; // the user's home directory, absolute

@@ -11,6 +11,7 @@ import { logSumExp } from './sampler/log-sum-exp.ts';
 import { contextError, type Evaluated, type Session } from './session.ts';
 import { StopStrings } from './stop-strings.ts';
 import { StreamingDecoder } from './tokenizer/streaming-decoder.ts';
+import type { Tokenizer } from './tokenizer/tokenizer.ts';
 
 export interface GenerateOptions {
   readonly sampler: SamplerChain;
@@ -85,7 +86,7 @@ export async function* generate(
   const limit = maxTokens ?? contextLength - promptIds.length;
   const banned = options.ignoreEos ? tokenizer.endIds : undefined;
   const logprobs = options.logprobs === undefined ? undefined : new Logprobs(options.logprobs);
-  const output = new Output(session, options.stop ?? []);
+  const output = new Output(tokenizer, options.stop ?? [], promptIds);
   const clock = new Clock();
   const ids: number[] = [];
   let text = '';
@@ -145,9 +146,11 @@ class Output {
   readonly #decoder: StreamingDecoder;
   readonly #stops: StopStrings;
 
-  constructor({ model }: Session, stop: readonly string[]) {
-    this.#endIds = model.tokenizer.endIds;
-    this.#decoder = new StreamingDecoder(model.tokenizer, { continues: true });
+  constructor(tokenizer: Tokenizer, stop: readonly string[], promptIds: readonly number[]) {
+    this.#endIds = tokenizer.endIds;
+    this.#decoder = new StreamingDecoder(tokenizer, {
+      continues: promptIds.some((id) => !tokenizer.isControl(id)),
+    });
     this.#stops = new StopStrings(stop);
   }
 

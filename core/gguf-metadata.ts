@@ -3,7 +3,7 @@
  * of another type than expected is always an error that names the key and both types.
  */
 import { UserError } from '../errors.ts';
-import type { Gguf, GgufStrings, GgufValue } from './gguf.ts';
+import type { Gguf, GgufArray, GgufStrings, GgufValue } from './gguf.ts';
 
 type Metadata = Gguf['metadata'];
 
@@ -73,10 +73,15 @@ function mismatch(key: string, expected: string, value: GgufValue): never {
 }
 
 function typeInWords(value: GgufValue): string {
+  if (typeof value === 'string') return `the string ${JSON.stringify(value.slice(0, 40))}`;
   if (typeof value === 'bigint') return `the integer ${value}, which is beyond 2^53`;
-  if (typeof value !== 'object') return `the ${typeof value} ${JSON.stringify(value).slice(0, 40)}`;
-  if (isStrings(value)) return `an array of ${value.length} strings`;
-  if (isNumbers(value)) return `an array of ${value.length} numbers`;
-  const element = value[0];
-  return `an array of ${value.length} ${typeof element === 'object' ? 'arrays' : `${typeof element}s`}`;
+  if (typeof value !== 'object') return `the ${typeof value} ${value}`;
+  return `an array of ${value.length} ${elementsInWords(value)}`;
+}
+
+function elementsInWords(array: GgufArray): string {
+  if (isStrings(array)) return 'strings';
+  if (isNumbers(array)) return 'numbers';
+  if (typeof array[0] === 'bigint') return 'integers, some beyond 2^53';
+  return typeof array[0] === 'boolean' ? 'booleans' : 'arrays';
 }

@@ -52,8 +52,9 @@ export async function readGguf(path: string): Promise<Gguf> {
   const file = await openModel(path);
   try {
     const { size } = await file.stat();
-    if (size === 0)
+    if (size === 0) {
       throw new UserError(`Expected a GGUF file, got an empty file: ${path}.`, 'Get the model again.');
+    }
     return readHeader(new Header(file.fd, path, size));
   } finally {
     await file.close();
@@ -61,30 +62,25 @@ export async function readGguf(path: string): Promise<Gguf> {
 }
 
 async function openModel(path: string): Promise<FileHandle> {
-  try {
-    // Opening a pipe would wait for its other end.
-    if ((await stat(path)).isFile()) return await open(path);
-  } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code !== 'ENOENT') {
-      throw new UserError(
-        `Expected a model file that can be read, got: ${(cause as Error).message}.`,
-        'Check its path and permissions.',
-        { cause },
-      );
-    }
-    throw new UserError(
-      `Expected a model file, but there is none at ${path}.`,
-      'Check the path; percept list shows the models at hand.',
-      {
-        cause,
-        kind: 'model-not-found',
-      },
-    );
-  }
+  const fail = (cause: NodeJS.ErrnoException) => unreadable(path, cause);
+  // Opening a pipe would wait for its other end.
+  if ((await stat(path).catch(fail)).isFile()) return open(path).catch(fail);
   throw new UserError(
     `Expected a model file, got something that is not a regular file: ${path}.`,
     'Give the path of a .gguf file.',
   );
+}
+
+function unreadable(path: string, cause: NodeJS.ErrnoException): never {
+  if (cause.code === 'ENOENT') {
+    const hint = 'Check the path; percept list shows the models at hand.';
+    throw new UserError(`Expected a model file, but there is none at ${path}.`, hint, {
+      cause,
+      kind: 'model-not-found',
+    });
+  }
+  const hint = 'Check the path and its permissions.';
+  throw new UserError(`Expected a model file that can be read, got: ${cause.message}.`, hint, { cause });
 }
 
 function readHeader(header: Header): Gguf {

@@ -37,7 +37,6 @@ export class Session {
     }
     this.model = model;
     this.seq = seq;
-    model.executable.kvTrim(seq, 0);
   }
 
   /** The ids the cache holds. */

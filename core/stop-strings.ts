@@ -63,7 +63,7 @@ export class StopStrings {
     const longest = Math.min(text.length, (this.#strings[0]?.length ?? 0) - 1);
     for (let length = longest; length > 0; length--) {
       const end = text.slice(-length);
-      if (this.#strings.some((string) => string.length > length && string.startsWith(end))) return length;
+      if (this.#strings.some((string) => string.startsWith(end))) return length;
     }
     return 0;
   }

@@ -3,12 +3,17 @@
  * Layout as in PKWARE's APPNOTE 6.3.10, sections 4.3 and 4.5.3 (zip64); stored and deflated members.
  */
 import { type FileHandle, open } from 'node:fs/promises';
-import { Readable } from 'node:stream';
+import { pipeline, Readable } from 'node:stream';
 import { crc32, createInflateRaw } from 'node:zlib';
 
 /** The file is no zip file, is damaged, or holds something this reader does not take. */
 export class ZipError extends Error {
   override readonly name = 'ZipError';
+}
+
+interface ZipFile {
+  readonly handle: FileHandle;
+  readonly size: number; // bytes
 }
 
 interface Member {
@@ -38,8 +43,9 @@ export async function* readMember(
   member: string,
   onSize: (bytes: number) => void | Promise<void> = () => {},
 ): AsyncGenerator<Buffer> {
-  const file = await open(path);
+  const handle = await open(path);
   try {
+    const file: ZipFile = { handle, size: (await handle.stat()).size };
     const found = findMember(await readDirectory(file), member);
     if (!found) throw new ZipError(`there is no ${member} in it`);
     if (found.flags & 1) throw new ZipError(`${member} is encrypted`);
@@ -48,13 +54,13 @@ export async function* readMember(
     await onSize(found.bytes);
     yield* checked(unpacked(file, found, await dataOffset(file, found)), found, member);
   } finally {
-    await file.close();
+    await handle.close();
   }
 }
 
 /** Central directory, found through the end record or its zip64 counterpart. */
-async function readDirectory(file: FileHandle): Promise<Buffer> {
-  const { size } = await file.stat();
+async function readDirectory(file: ZipFile): Promise<Buffer> {
+  const { size } = file;
   const tailBytes = Math.min(size, END.bytes + END.maxComment);
   const tail = await readAt(file, size - tailBytes, tailBytes);
   let end = tail.length - END.bytes;
@@ -117,25 +123,25 @@ function zip64Field(extra: Buffer): Buffer {
   return extra.subarray(0, 0);
 }
 
-/** The local header repeats the name and may have an extra field of its own. */
-async function dataOffset(file: FileHandle, { offset }: Member): Promise<number> {
+/** Where the data begins: the local header repeats the name and may have an extra field of its own. */
+async function dataOffset(file: ZipFile, { offset, packed }: Member): Promise<number> {
   const header = await readAt(file, offset, LOCAL.bytes);
   expectSignature(header, LOCAL.signature, 'local header');
-  return offset + LOCAL.bytes + header.readUInt16LE(26) + header.readUInt16LE(28);
+  const start = offset + LOCAL.bytes + header.readUInt16LE(26) + header.readUInt16LE(28);
+  if (start + packed > file.size) throw new ZipError('it is cut off');
+  return start;
 }
 
-function unpacked(file: FileHandle, { method, packed }: Member, start: number): AsyncIterable<Buffer> {
+function unpacked({ handle }: ZipFile, { method, packed }: Member, start: number): AsyncIterable<Buffer> {
   if (packed === 0) return Readable.from([]);
-  const stored = file.createReadStream({
+  const stored = handle.createReadStream({
     start,
     end: start + packed - 1,
     autoClose: false,
     highWaterMark: 1 << 20,
   });
   if (method === 0) return stored;
-  const inflate = createInflateRaw({ chunkSize: 1 << 20 });
-  stored.on('error', (error) => inflate.destroy(error));
-  return stored.pipe(inflate);
+  return pipeline(stored, createInflateRaw({ chunkSize: 1 << 20 }), () => {}); // errors reach the reader as well
 }
 
 async function* checked(
@@ -158,9 +164,9 @@ async function* checked(
   if (received !== bytes || sum !== crc) throw new ZipError(`${name} is damaged: size or CRC-32 differ`);
 }
 
-async function readAt(file: FileHandle, position: number, bytes: number): Promise<Buffer> {
-  const { buffer, bytesRead } = await file.read(Buffer.alloc(bytes), 0, bytes, Math.max(position, 0));
-  if (bytesRead < bytes || position < 0) throw new ZipError('it is cut off');
+async function readAt({ handle, size }: ZipFile, position: number, bytes: number): Promise<Buffer> {
+  if (position < 0 || position + bytes > size) throw new ZipError('it is cut off');
+  const { buffer } = await handle.read(Buffer.alloc(bytes), 0, bytes, position);
   return buffer;
 }
 

@@ -17,7 +17,11 @@ const DIST = join(ROOT, 'dist');
 /** What every part depends on besides its sources: versions of the tools and this script. */
 const TOOLCHAIN = ['package.json', 'package-lock.json', 'tsconfig.json', 'scripts/build.ts'];
 
-const PROGRAM = Object.fromEntries(Object.entries({ percept: 'cli/main.ts', core: 'core/index.ts' }).filter(([,p])=>existsSync(join(ROOT,p))));
+const PROGRAM = Object.fromEntries(
+  Object.entries({ percept: 'cli/main.ts', core: 'core/index.ts' }).filter(([, p]) =>
+    existsSync(join(ROOT, p)),
+  ),
+);
 const WORKER = { 'cpu-worker': 'backends/cpu/worker.ts' };
 const KERNELS = 'kernels/wasm/index.ts';
 

@@ -6,7 +6,7 @@ const FIRST_WINDOW = 4 << 20;
 /** Far above any header in use (a vocabulary of 262k tokens takes 20 MB), and little enough to allocate. */
 const MAX_HEADER = 128 << 20;
 
-/** Most things of a header that become a JavaScript value each: keys, tensors, booleans. Real ones have thousands. */
+/** Most keys, tensors, booleans and others that become a JavaScript value each; real headers have thousands. */
 const MAX_ITEMS = 1 << 17;
 
 const MAX_NAME = 65535; // of a key, by the specification
@@ -76,23 +76,25 @@ export class Header {
   /** How many `things` follow, of at least `bytesEach`. Throws UserError if the file cannot hold them. */
   count(things: string, bytesEach: number): number {
     const count = this.u64();
-    const left = this.#limit - this.#position;
-    if (count * bytesEach > left)
-      this.fail(`${things} that fit into the ${left} bytes left`, `a count of ${count}`);
+    if (count * bytesEach > this.#limit - this.#position) {
+      this.fail(`${things} that fit into ${this.#left()}`, `a count of ${count}`);
+    }
     return count;
   }
 
   /** As `count`, for things that become a JavaScript value each. */
   itemCount(things: string, bytesEach: number): number {
-    return this.items(things, this.count(things, bytesEach));
+    const count = this.count(things, bytesEach);
+    this.addItems(count);
+    return count;
   }
 
-  /** Returns `count`. Throws UserError if the header has too many things that take a JavaScript value each. */
-  items(things: string, count: number): number {
+  /** Throws UserError if the header has too many things that become a JavaScript value each. */
+  addItems(count: number): void {
     this.#items += count;
-    if (this.#items > MAX_ITEMS)
-      this.fail(`at most ${MAX_ITEMS} keys, tensors and ${things}`, `${this.#items}`);
-    return count;
+    if (this.#items > MAX_ITEMS) {
+      this.fail(`at most ${MAX_ITEMS} keys, tensors and single array elements`, `${this.#items}`);
+    }
   }
 
   string(): string {
@@ -104,9 +106,10 @@ export class Header {
   /** The name of a key or tensor, which must not be empty, too long, or already in `known`. */
   name(thing: string, known: ReadonlyMap<string, unknown>): string {
     const name = this.string();
-    this.reading = `${thing} ${JSON.stringify(name.slice(0, 80))}`;
-    if (name === '' || name.length > MAX_NAME)
+    this.reading = `${thing} ${quoted(name)}`;
+    if (name === '' || name.length > MAX_NAME) {
       this.fail(`a name of 1 to ${MAX_NAME} characters`, `${name.length}`);
+    }
     if (known.has(name)) this.fail('a name that occurs once', 'it a second time');
     return name;
   }
@@ -136,4 +139,9 @@ export class Header {
     this.#window = window;
     this.#view = new DataView(window.buffer);
   }
+}
+
+/** A name from the file for an error message, without control characters and not too long. */
+export function quoted(name: string): string {
+  return JSON.stringify(name.slice(0, 80));
 }

@@ -9,7 +9,7 @@ const LOOKALIKES: readonly (readonly [start: RegExp, name: string, hint: string]
   [/^version https:\/\/git-lfs/, 'a git-lfs pointer', 'Fetch the file it stands for: git lfs pull.'],
   [/^\s*<(!doctype|html|\?xml|head)/i, 'a web page', GET_FILE],
   [/^PK\x03\x04/, 'a zip archive, as PyTorch writes', CONVERT],
-  [/^.{6}\0\0[{]/s, 'safetensors', CONVERT],
+  [/^.{6}\0\0\{/s, 'safetensors', CONVERT],
   [/^(lmgg|fmgg|tjgg|algg)/, 'a llama.cpp model older than GGUF', CONVERT],
   [/^\x1f\x8b/, 'a gzip archive', 'Unpack it first: gunzip FILE.'],
   [/^\s*[{[]/, 'JSON', GET_FILE],
@@ -24,16 +24,11 @@ export function readVersion(header: Header): number {
   if (header.bytes.toString('latin1', 0, MAGIC.length) !== MAGIC) notGguf(header);
   const version = header.u32();
   if (version === 2 || version === 3) return version;
-  const reconvert = 'Convert the model again, on a little-endian machine and with a current llama.cpp.';
-  // The version of a big-endian file read the wrong way round has its low bytes zero.
+  // The version of a big-endian file, read the wrong way round, has its low bytes zero.
   if (version !== 0 && (version & 0xffff) === 0)
-    header.fail('a little-endian GGUF', 'a big-endian one', reconvert);
-  if (version === 1) header.fail('GGUF version 2 or 3', 'version 1', reconvert);
-  return header.fail(
-    'GGUF version 2 or 3',
-    `version ${version}`,
-    'Update percept if the file is newer than it.',
-  );
+    header.fail('a little-endian GGUF', 'a big-endian one', CONVERT);
+  const hint = version === 1 ? CONVERT : 'Update percept if the file is newer than it.';
+  return header.fail('GGUF version 2 or 3', `version ${version}`, hint);
 }
 
 function notGguf(header: Header): never {

@@ -1,6 +1,6 @@
 import { rowBytes, type TensorType, tensorTypeOf } from '../../kernels/quant-formats.ts';
 import type { GgufTensor } from '../gguf.ts';
-import type { Header } from './header.ts';
+import { type Header, quoted } from './header.ts';
 
 const MAX_DIMENSIONS = 4; // GGML_MAX_DIMS
 const CONVERT = 'Convert or quantize the model again, to a type such as Q4_0, Q8_0 or F16.';
@@ -59,16 +59,16 @@ function readType(header: Header): TensorType {
 function checkRanges(header: Header, tensors: readonly GgufTensor[]): void {
   let previous: GgufTensor | undefined;
   for (const tensor of tensors.toSorted((a, b) => a.offset - b.offset)) {
-    header.reading = `tensor "${tensor.name}"`;
+    header.reading = `tensor ${quoted(tensor.name)}`;
     const end = tensor.offset + tensor.bytes;
     if (end > header.fileBytes) {
       header.fail(
         `a file of ${end} bytes or more`,
-        `one of ${header.fileBytes} that ends inside the tensor's data`,
+        `${header.fileBytes} bytes, too few for the tensor's data`,
       );
     }
     if (previous && tensor.offset < previous.offset + previous.bytes) {
-      header.fail('tensors that do not overlap', `data that starts inside that of "${previous.name}"`);
+      header.fail('tensors that do not overlap', `data that starts inside that of ${quoted(previous.name)}`);
     }
     previous = tensor;
   }

@@ -60,8 +60,9 @@ function readArray(header: Header, depth: number): GgufArray {
   }
   if (type === STRING) return readStrings(header);
   if (type === U64 || type === I64) return readIntegers(header, type, header.count('array elements', 8));
-  if (type === ARRAY && depth === MAX_DEPTH)
+  if (type === ARRAY && depth === MAX_DEPTH) {
     header.fail(`arrays nested at most ${MAX_DEPTH} deep`, 'one more level');
+  }
   const count = header.itemCount('array elements', type === ARRAY ? 12 : 1);
   return Array.from({ length: count }, () => readTyped(header, type, depth + 1));
 }
@@ -72,7 +73,7 @@ function readIntegers(header: Header, type: number, count: number): Float64Array
   const integers = type === U64 ? new BigUint64Array(buffer) : new BigInt64Array(buffer);
   const numbers = Float64Array.from(integers, Number);
   if (numbers.every(Number.isSafeInteger)) return numbers;
-  header.items('integers beyond 2^53', count);
+  header.addItems(count);
   return [...integers];
 }
 

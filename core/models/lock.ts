@@ -1,26 +1,28 @@
-import { rmSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as delay } from 'node:timers/promises';
 import { UserError } from '../../errors.ts';
 
 /** Gives the lock back; safe to call twice. */
-export type Release = () => void;
+type Release = () => void;
 
 const SQLITE_BUSY = 5; // https://sqlite.org/rescode.html#busy
 
 /**
- * Takes the lock at `path` for this process, or returns undefined while another holder has it.
+ * Takes the lock at `path`, or returns undefined while another holder has it. Makes the folder if need be.
  *
  * An exclusive transaction on an empty SQLite database is a file lock of the operating system on every platform:
  * it ends with the process, however that ends, so a lock is never stale.
  *
- * @throws UserError when the file system has no locks.
+ * @throws UserError when the folder cannot be written or its file system has no locks.
  */
 export function tryLock(path: string): Release | undefined {
   let database: DatabaseSync | undefined;
   try {
+    mkdirSync(dirname(path), { recursive: true });
     database = new DatabaseSync(path, { timeout: 0 });
-    database.exec('PRAGMA journal_mode = OFF; BEGIN EXCLUSIVE');
+    database.exec('PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE');
   } catch (error) {
     database?.close();
     if ((error as { errcode?: number }).errcode === SQLITE_BUSY) return undefined;

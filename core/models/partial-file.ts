@@ -6,7 +6,7 @@ import { UserError } from '../../errors.ts';
 import { SourceFailure } from './sources/failure.ts';
 
 /** What a partial file holds the beginning of. */
-export interface Origin {
+interface Origin {
   readonly source: string; // reference
   readonly validator?: string; // for If-Range: a strong ETag or a Last-Modified date
 }
@@ -114,8 +114,8 @@ export class PartialFile {
 
 /** @throws UserError with both numbers when the disk of `path` has less than `bytes` to spare. */
 export async function ensureSpace(path: string, bytes: number): Promise<void> {
-  const { bavail, bsize } = await statfs(dirname(path));
-  if (bavail * bsize >= bytes) return;
+  const { blocks, bavail, bsize } = await statfs(dirname(path));
+  if (blocks === 0 || bavail * bsize >= bytes) return; // some network file systems do not say
   throw new UserError(
     `Expected ${megabytes(bytes)} free in ${dirname(path)}; there are ${megabytes(bavail * bsize)}.`,
     'Make room, or set PERCEPT_HOME to a folder of a larger disk.',
@@ -131,7 +131,7 @@ export function storageError(error: unknown, path: string): unknown {
 }
 
 /** Rounded up, in decimal megabytes. */
-export function megabytes(bytes: number): string {
+function megabytes(bytes: number): string {
   return `${Math.ceil(bytes / 1e6).toLocaleString('en')} MB`;
 }
 

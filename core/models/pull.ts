@@ -1,9 +1,9 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { UserError } from '../../errors.ts';
 import type { Directories } from '../directories.ts';
 import { lock } from './lock.ts';
-import { ensureSpace, PartialFile, storageError } from './partial-file.ts';
+import { PartialFile, storageError } from './partial-file.ts';
 import { pullCommand, type Reference, sourcesOf } from './reference.ts';
 import { SourceFailure } from './sources/failure.ts';
 import { type Expected, PATIENCE, type Patience, type Phase, type Transfer } from './sources/source.ts';
@@ -41,11 +41,6 @@ export async function pull(reference: Reference, options: PullOptions): Promise<
   if (found) return found;
   if (reference.kind === 'path') throw notFound(reference);
   const path = modelPath(reference, directories);
-  try {
-    await mkdir(dirname(path), { recursive: true });
-  } catch (error) {
-    throw storageError(error, dirname(path));
-  }
   const onWait = () => {
     onMessage?.(`Another process is pulling ${reference.text}; waiting for it.`);
     onProgress?.({ phase: 'waiting', source: reference.text, receivedBytes: 0, totalBytes: undefined });
@@ -63,7 +58,6 @@ async function pullLocked(reference: Reference, path: string, options: PullOptio
   const entry = reference.kind === 'alias' ? reference.entry : undefined;
   const partial = await PartialFile.open(`${path}.partial`);
   try {
-    if (entry) await ensureSpace(path, entry.bytes - partial.size);
     const { source, sha256 } = await fetchFromFirst(reference, partial, entry ?? {}, options);
     const record: ModelRecord = {
       reference: reference.text,

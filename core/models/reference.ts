@@ -21,7 +21,7 @@ export interface AliasReference {
   readonly entry: CatalogueEntry;
 }
 
-export interface PathReference {
+interface PathReference {
   readonly kind: 'path';
   readonly text: string;
   readonly path: string; // absolute
@@ -35,7 +35,7 @@ export interface HuggingFaceReference {
   readonly file: string; // path inside the repository, '/' between its parts
 }
 
-export interface UrlReference {
+interface UrlReference {
   readonly kind: 'url';
   readonly text: string;
   readonly url: URL;
@@ -138,7 +138,7 @@ function malformed(text: string, expected: string): UserError {
 
 function unknown(text: string): UserError {
   const aliases = CATALOGUE.map(({ alias }) => alias);
-  const near = aliases.find((alias) => distance(alias, text.toLowerCase()) <= Math.max(2, alias.length / 4));
+  const near = aliases.find((alias) => isSlipOf(text.toLowerCase(), alias));
   const hint = near ? `Did you mean ${near}? ` : '';
   return new UserError(
     `Expected a model; there is no alias and no file "${text}".`,
@@ -147,16 +147,17 @@ function unknown(text: string): UserError {
   );
 }
 
-/** Edits (insert, delete, replace a letter) between two short words: Levenshtein's distance, row by row. */
-function distance(a: string, b: string): number {
-  if (Math.abs(a.length - b.length) > a.length) return Infinity;
-  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
-  for (let i = 0; i < a.length; i++) {
+/** Whether two or three edits (insert, delete, replace a letter) lead to `word`: Levenshtein's distance by rows. */
+function isSlipOf(text: string, word: string): boolean {
+  const most = Math.max(2, word.length / 4);
+  if (Math.abs(text.length - word.length) > most) return false;
+  let row = Array.from({ length: word.length + 1 }, (_, j) => j);
+  for (let i = 0; i < text.length; i++) {
     const next = [i + 1];
-    for (let j = 0; j < b.length; j++) {
-      next.push(Math.min(row[j]! + (a[i] === b[j] ? 0 : 1), row[j + 1]! + 1, next[j]! + 1));
+    for (let j = 0; j < word.length; j++) {
+      next.push(Math.min(row[j]! + (text[i] === word[j] ? 0 : 1), row[j + 1]! + 1, next[j]! + 1));
     }
     row = next;
   }
-  return row[b.length]!;
+  return row[word.length]! <= most;
 }

@@ -10,7 +10,7 @@
  * those of a transfer under way or broken off. A file under its own name is complete: transfers end in a rename.
  */
 import { createHash } from 'node:crypto';
-import { readdirSync, readFileSync, realpathSync, rmdirSync, rmSync, statSync } from 'node:fs';
+import { readdirSync, readFileSync, realpathSync, rmdirSync, rmSync, type Stats, statSync } from 'node:fs';
 import { basename, dirname, isAbsolute, join, relative } from 'node:path';
 import { UserError } from '../../errors.ts';
 import type { Directories } from '../directories.ts';
@@ -63,7 +63,7 @@ export function modelPath(reference: Reference, { models }: Place): string {
 /** The model if it is on this machine: the file itself for a path, never a copy. */
 export function findModel(reference: Reference, place: Place): ModelFile | undefined {
   const path = modelPath(reference, place);
-  const stat = statSync(path, { throwIfNoEntry: false });
+  const stat = statOf(path);
   if (!stat?.isFile()) return undefined;
   return { ...readRecord(path), path, bytes: stat.size };
 }
@@ -120,9 +120,9 @@ export function notFound(reference: Reference): UserError {
     const message = `${reference.text} is not on this machine.`;
     return new UserError(message, `To fetch it, run: ${pullCommand(reference.text)}`, { kind });
   }
-  const isFolder = statSync(reference.path, { throwIfNoEntry: false })?.isDirectory();
+  const came = statOf(reference.path)?.isDirectory() ? 'that is a folder' : 'there is none that can be read';
   return new UserError(
-    `Expected a GGUF file at ${reference.path}; ${isFolder ? 'that is a folder' : 'there is none'}.`,
+    `Expected a GGUF file at ${reference.path}; ${came}.`,
     'Check the path; `percept list` shows the models on this machine.',
     { kind },
   );
@@ -164,9 +164,17 @@ function entriesOf(folder: string) {
 
 /** Bytes of a file, or of all files below a folder. */
 function sizeOf(path: string): number {
-  const stat = statSync(path, { throwIfNoEntry: false });
+  const stat = statOf(path);
   if (!stat?.isDirectory()) return stat?.size ?? 0;
   return entriesOf(path).reduce((sum, { name }) => sum + sizeOf(join(path, name)), 0);
+}
+
+function statOf(path: string): Stats | undefined {
+  try {
+    return statSync(path);
+  } catch {
+    return undefined; // absent or out of reach
+  }
 }
 
 function isInside(path: string, folder: string): boolean {

@@ -1,5 +1,7 @@
 import { UserError } from '../../errors.ts';
 
+type Keys = Float32Array | Float64Array; // [V] by id
+
 /**
  * The tokens still in the running for the next place.
  *
@@ -10,7 +12,7 @@ import { UserError } from '../../errors.ts';
  * Order: greater logit first, lower id first among equals, so that nothing depends on how a sort breaks ties.
  */
 export class Candidates {
-  logits = new Float32Array(0); // [V] a copy: samplers may write here
+  logits = new Float32Array(0); // [V] a copy; to be changed by edit(), or all in a way that keeps the order
   probabilities = new Float64Array(0); // [V] of the candidates, as of the last softmax()
   ids = new Int32Array(0); // [V], the first `length` count; call list() before reading
   length = 0;
@@ -30,8 +32,9 @@ export class Candidates {
     this.#sorted = false;
   }
 
-  /** To be called after writing to `logits` in a way that may change the order. */
-  edited(): void {
+  /** Changes one logit. */
+  edit(id: number, logit: number): void {
+    this.logits[id] = logit;
     this.#sorted = false;
   }
 
@@ -82,7 +85,7 @@ export class Candidates {
   }
 
   /** Keeps the fewest candidates of greatest `keys` [V] whose probabilities sum to `mass` or more. */
-  keepMass(mass: number, keys: Float32Array | Float64Array): void {
+  keepMass(mass: number, keys: Keys): void {
     this.softmax();
     const { ids, probabilities } = this;
     const byLogit = keys === this.logits;
@@ -118,7 +121,6 @@ export class Candidates {
     let sum = 0;
     let id = -1;
     for (let i = 0; i < length; i++) {
-      if (probabilities[ids[i]!] === 0) continue;
       id = ids[i]!;
       sum += probabilities[id]!;
       if (u < sum) break;
@@ -150,7 +152,7 @@ export class Candidates {
   }
 
   /** Brings the k candidates of greatest key to the front, in order; the others stay, after them. */
-  #select(k: number, keys: Float32Array | Float64Array): void {
+  #select(k: number, keys: Keys): void {
     const { ids, length } = this;
     heapify(ids, k, keys);
     for (let i = k; i < length; i++) {
@@ -163,8 +165,6 @@ export class Candidates {
     sortHeap(ids, k, keys);
   }
 }
-
-type Keys = Float32Array | Float64Array; // [V] by id
 
 /** The first id from `id` on whose logit exceeds `bar`, or is NaN; V where there is none. The one loop over all V. */
 function nextAbove(bar: number, logits: Float32Array, id: number): number {
@@ -197,7 +197,7 @@ function firstOf(ids: Int32Array, n: number, keys: Keys): number {
 }
 
 /** True where candidate a comes before candidate b. */
-function precedes(a: number, b: number, keys: Keys): boolean {
+export function precedes(a: number, b: number, keys: Keys): boolean {
   return keys[a]! > keys[b]! || (keys[a] === keys[b] && a < b);
 }
 

@@ -41,7 +41,7 @@ export class SamplerChain {
   sample(logits: Float32Array, banned?: Iterable<number>): number {
     const candidates = this.#candidates;
     candidates.load(logits);
-    if (banned) for (const id of banned) candidates.logits[id] = -Infinity;
+    if (banned) for (const id of banned) candidates.edit(id, -Infinity);
     for (const sampler of this.#samplers) sampler.apply(candidates);
     return this.#choice.choose(candidates);
   }

@@ -1,4 +1,5 @@
 /** Samplers that cut: each leaves at least one candidate. */
+import { precedes } from './candidates.ts';
 import type { Random } from './random.ts';
 import type { Sampler } from './sampler.ts';
 
@@ -61,10 +62,7 @@ export function xtc(probability: number, threshold: number, random: Random): Sam
       let least = -1;
       for (let i = 0; i < length; i++) {
         const id = ids[i]!;
-        if (probabilities[id]! < threshold) continue;
-        // Among equals the higher id is the later choice.
-        if (least < 0 || logits[id]! < logits[least]! || (logits[id] === logits[least] && id > least))
-          least = id;
+        if (probabilities[id]! >= threshold && (least < 0 || precedes(least, id, logits))) least = id;
       }
       candidates.filter((id) => probabilities[id]! < threshold || id === least);
     },

@@ -31,10 +31,9 @@ export function dry(options: DryOptions, tokenBytes: (id: number) => Uint8Array)
       if (sinceBreaker < allowedLength) return;
       for (const [id, length] of continuations(recent, allowedLength, sinceBreaker)) {
         if (breakers.within(tokenBytes(id))) continue;
-        const penalty = multiplier * base ** (length - allowedLength);
-        candidates.logits[id]! -= Math.min(penalty, GREATEST_PENALTY);
+        const penalty = Math.min(multiplier * base ** (length - allowedLength), GREATEST_PENALTY);
+        candidates.edit(id, candidates.logits[id]! - penalty);
       }
-      candidates.edited();
     },
     accept(id) {
       recent.push(id);

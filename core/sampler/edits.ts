@@ -5,10 +5,9 @@ import type { Sampler } from './sampler.ts';
 /** logit += bias for each token named; -Infinity bans it. */
 export function logitBias(biases: ReadonlyMap<number, number>): Sampler {
   return {
-    label: `logit-bias (${biases.size === 1 ? '1 token' : `${biases.size} tokens`})`,
+    label: `logit-bias (tokens ${biases.size})`,
     apply(candidates) {
-      for (const [id, bias] of biases) candidates.logits[id]! += bias;
-      candidates.edited();
+      for (const [id, bias] of biases) candidates.edit(id, candidates.logits[id]! + bias);
     },
   };
 }
@@ -52,9 +51,8 @@ export function penalties({ repeat, presence, frequency, lastN }: Penalties): Sa
       const { logits } = candidates;
       for (const [id, count] of counts) {
         const logit = logits[id]! > 0 ? logits[id]! / repeat : logits[id]! * repeat;
-        logits[id] = logit - count * frequency - presence;
+        candidates.edit(id, logit - count * frequency - presence);
       }
-      candidates.edited();
     },
     accept(id) {
       counts.set(id, (counts.get(id) ?? 0) + 1);

@@ -1,5 +1,5 @@
 import { UserError } from '../../errors.ts';
-import type { Gguf, GgufStrings } from '../gguf.ts';
+import type { Gguf } from '../gguf.ts';
 import { optionalStrings } from '../gguf-metadata.ts';
 import { spellBytes, unspellBytes } from './byte-level.ts';
 import { NEVER, PairMerger } from './pair-merger.ts';
@@ -13,14 +13,14 @@ const utf8 = new TextEncoder();
 
 /**
  * Byte-level BPE, as of GPT-2: words from a pre-tokenizer, their UTF-8 bytes as symbols, neighbours merged in
- * the order of the vocabulary's merge list.
+ * the order of the vocabulary's merge list. Pieces and merges are spelt as in byte-level.ts.
  */
 export class ByteBpe implements PieceModel {
-  readonly addsSpace = false;
+  readonly addsSpace = false; // add_space_prefix is SentencePiece's: llama.cpp ignores it here too
   readonly #preTokenizer: PreTokenizer;
-  readonly #vocabulary: Vocabulary;
-  readonly #merges: GgufStrings; // "left right", both spelt as in byte-level.ts; the index is the rank
-  #words: WordCache | undefined;
+  readonly #tokens: PieceIndex;
+  readonly #merger: PairMerger;
+  readonly #words = new WordCache((word) => this.#encodeWord(word));
 
   /** Throws UserError where the metadata has no merges. */
   constructor(metadata: Gguf['metadata'], vocabulary: Vocabulary, preTokenizer: PreTokenizer) {
@@ -32,12 +32,15 @@ export class ByteBpe implements PieceModel {
       );
     }
     this.#preTokenizer = preTokenizer;
-    this.#vocabulary = vocabulary;
-    this.#merges = merges;
+    this.#tokens = new PieceIndex(vocabulary.pieces, (id) => vocabulary.types[id] !== TokenType.CONTROL);
+    const ranks = new PieceIndex(merges); // "left right": the earlier, the better
+    this.#merger = new PairMerger((bytes, start, middle, end) => {
+      const rank = ranks.findPair(bytes, start, middle, end);
+      return rank < 0 ? NEVER : rank;
+    });
   }
 
   encode(text: string, out: number[]): void {
-    this.#words ??= this.#index();
     this.#words.encode(splitWords(text, this.#preTokenizer), out);
   }
 
@@ -45,39 +48,27 @@ export class ByteBpe implements PieceModel {
     return unspellBytes(piece);
   }
 
-  /** The tables that encoding needs and decoding does not. */
-  #index(): WordCache {
-    const { pieces, types } = this.#vocabulary;
-    const tokens = new PieceIndex(pieces, (id) => types[id] !== TokenType.CONTROL);
-    const merges = new PieceIndex(this.#merges);
-    const merger = new PairMerger((bytes, start, middle, end) => {
-      const rank = merges.findPair(bytes, start, middle, end);
-      return rank < 0 ? NEVER : rank;
-    });
-    return new WordCache((word) => this.#encodeWord(word, tokens, merger));
-  }
-
-  #encodeWord(word: string, tokens: PieceIndex, merger: PairMerger): number[] {
+  #encodeWord(word: string): number[] {
     const bytes = spellBytes(utf8.encode(word));
     if (this.#preTokenizer.ignoreMerges) {
-      const id = tokens.find(bytes, 0, bytes.length);
+      const id = this.#tokens.find(bytes, 0, bytes.length);
       if (id >= 0) return [id];
     }
     const ids: number[] = [];
-    merger.merge(bytes, (start, end) => {
-      const id = tokens.find(bytes, start, end);
+    this.#merger.merge(bytes, (start, end) => {
+      const id = this.#tokens.find(bytes, start, end);
       if (id >= 0) ids.push(id);
-      else pushCharacters(bytes.subarray(start, end), tokens, ids);
+      else this.#pushBytes(bytes.subarray(start, end), ids);
     });
     return ids;
   }
-}
 
-/** The tokens of single bytes; a byte without a token is left out, as by llama.cpp. */
-function pushCharacters(spelt: Uint8Array, tokens: PieceIndex, ids: number[]): void {
-  for (let start = 0, end = 0; start < spelt.length; start = end) {
-    end = start + (spelt[start]! < 0x80 ? 1 : 2);
-    const id = tokens.find(spelt, start, end);
-    if (id >= 0) ids.push(id);
+  /** The tokens of single bytes; a byte without a token is left out, as by llama.cpp. */
+  #pushBytes(spelt: Uint8Array, ids: number[]): void {
+    for (let start = 0, end = 0; start < spelt.length; start = end) {
+      end = start + (spelt[start]! < 0x80 ? 1 : 2);
+      const id = this.#tokens.find(spelt, start, end);
+      if (id >= 0) ids.push(id);
+    }
   }
 }

@@ -46,19 +46,6 @@ export class GgufTokenizer implements Tokenizer {
     return ids;
   }
 
-  #encodePlain(text: string, ids: number[]): void {
-    try {
-      this.#pieceModel.encode(text, ids);
-    } catch (cause) {
-      if (!(cause instanceof RangeError)) throw cause; // a regular expression out of stack, a buffer too large
-      throw new UserError(
-        `Expected text that can be cut into words, got ${text.length} characters with a word of many million.`,
-        'Break the text into lines.',
-        { cause },
-      );
-    }
-  }
-
   decode(ids: ArrayLike<number>, options?: DecodeOptions): string {
     const decoder = new StreamingDecoder(this, options);
     let text = '';
@@ -92,6 +79,19 @@ export class GgufTokenizer implements Tokenizer {
 
   isControl(id: number): boolean {
     return this.#vocabulary.types[id] === TokenType.CONTROL;
+  }
+
+  #encodePlain(text: string, ids: number[]): void {
+    try {
+      this.#pieceModel.encode(text, ids);
+    } catch (cause) {
+      if (!(cause instanceof RangeError)) throw cause; // a regular expression out of stack, a buffer too large
+      throw new UserError(
+        `Expected words of a few million characters at most, got a longer one in ${text.length} characters.`,
+        'Break the text into lines.',
+        { cause },
+      );
+    }
   }
 
   /** The piece as stored; a view. */

@@ -1,6 +1,6 @@
 import type { GgufStrings } from '../gguf.ts';
 
-const FNV_OFFSET = 0x811c9dc5; // FNV-1a, 32 bit: http://www.isthe.com/chongo/tech/comp/fnv/
+const FNV_OFFSET = 0x811c9dc5 | 0; // FNV-1a, 32 bit: http://www.isthe.com/chongo/tech/comp/fnv/
 const FNV_PRIME = 0x01000193;
 const SPACE = 0x20;
 
@@ -12,26 +12,19 @@ export function hashBytes(bytes: Uint8Array, start: number, end: number, seed = 
 }
 
 /**
- * Which string of a vocabulary equals given bytes: an open-addressing hash table over the undecoded bytes.
- * A Map of JavaScript strings would cost ten times as long to build. Of equal strings the first one counts.
+ * Which string of a vocabulary equals given bytes: an open-addressing hash table over the undecoded bytes,
+ * built at the first look-up. Of equal strings the first one counts.
  */
 export class PieceIndex {
-  readonly #bytes: Uint8Array;
-  readonly #offsets: Uint32Array;
-  readonly #lengths: Uint32Array;
+  readonly #strings: GgufStrings;
+  readonly #include: (index: number) => boolean;
   /** Slot i: the hash at 2i, the index of the string + 1 at 2i + 1 (0: the slot is free). */
-  readonly #slots: Int32Array;
-  readonly #mask: number; // slots - 1
+  #slots: Int32Array | undefined;
 
   /** Indexes the strings for which `include` holds. */
   constructor(strings: GgufStrings, include: (index: number) => boolean = () => true) {
-    this.#bytes = strings.bytes;
-    this.#offsets = strings.offsets;
-    this.#lengths = strings.lengths;
-    const slots = 2 ** Math.ceil(Math.log2(1.5 * strings.length + 1)); // at most 2/3 full
-    this.#slots = new Int32Array(2 * slots);
-    this.#mask = slots - 1;
-    for (let index = 0; index < strings.length; index++) if (include(index)) this.#insert(index);
+    this.#strings = strings;
+    this.#include = include;
   }
 
   /** Index of the string equal to bytes[start, end), or -1. `hash` is theirs, where the caller has it. */
@@ -42,39 +35,55 @@ export class PieceIndex {
   /** Index of the string equal to bytes[start, middle), a space, bytes[middle, end), or -1. */
   findPair(bytes: Uint8Array, start: number, middle: number, end: number): number {
     const left = hashBytes(bytes, start, middle);
-    return this.#find(
-      hashBytes(bytes, middle, end, Math.imul(left ^ SPACE, FNV_PRIME)),
-      bytes,
-      start,
-      middle,
-      end,
-    );
-  }
-
-  #insert(index: number): void {
-    const start = this.#offsets[index]!;
-    const hash = hashBytes(this.#bytes, start, start + this.#lengths[index]!);
-    let slot = hash & this.#mask;
-    while (this.#slots[2 * slot + 1] !== 0) slot = (slot + 1) & this.#mask;
-    this.#slots[2 * slot] = hash;
-    this.#slots[2 * slot + 1] = index + 1;
+    const hash = hashBytes(bytes, middle, end, Math.imul(left ^ SPACE, FNV_PRIME));
+    return this.#find(hash, bytes, start, middle, end);
   }
 
   #find(hash: number, bytes: Uint8Array, start: number, middle: number, end: number): number {
-    const slots = this.#slots;
-    for (let slot = hash & this.#mask; ; slot = (slot + 1) & this.#mask) {
-      const index = slots[2 * slot + 1]! - 1;
-      if (index < 0) return -1;
-      if (slots[2 * slot] === hash && this.#equals(index, bytes, start, middle, end)) return index;
+    this.#slots ??= this.#build();
+    return this.#slots[2 * this.#slotOf(this.#slots, hash, bytes, start, middle, end) + 1]! - 1;
+  }
+
+  #build(): Int32Array {
+    const { bytes, offsets, lengths, length } = this.#strings;
+    const slots = new Int32Array(2 * 2 ** Math.ceil(Math.log2(1.5 * length + 1))); // at most 2/3 full
+    for (let index = 0; index < length; index++) {
+      if (!this.#include(index)) continue;
+      const start = offsets[index]!;
+      const end = start + lengths[index]!;
+      const hash = hashBytes(bytes, start, end);
+      const slot = this.#slotOf(slots, hash, bytes, start, end, end);
+      if (slots[2 * slot + 1] !== 0) continue; // an equal string came before
+      slots[2 * slot] = hash;
+      slots[2 * slot + 1] = index + 1;
     }
+    return slots;
+  }
+
+  /** The slot of the string that is bytes[start, end), cut as in #equals, or the free slot where it would be. */
+  #slotOf(
+    slots: Int32Array,
+    hash: number,
+    bytes: Uint8Array,
+    start: number,
+    middle: number,
+    end: number,
+  ): number {
+    const mask = slots.length / 2 - 1;
+    let slot = hash & mask;
+    for (let index = slots[2 * slot + 1]!; index > 0; index = slots[2 * slot + 1]!) {
+      if (slots[2 * slot] === hash && this.#equals(index - 1, bytes, start, middle, end)) break;
+      slot = (slot + 1) & mask;
+    }
+    return slot;
   }
 
   /** Whether a string is bytes[start, end), with a space between the two parts unless the right is empty. */
   #equals(index: number, bytes: Uint8Array, start: number, middle: number, end: number): boolean {
+    const { bytes: own, offsets, lengths } = this.#strings;
     const separator = middle < end ? 1 : 0;
-    if (this.#lengths[index] !== end - start + separator) return false;
-    const own = this.#bytes;
-    let at = this.#offsets[index]!;
+    if (lengths[index] !== end - start + separator) return false;
+    let at = offsets[index]!;
     for (let i = start; i < middle; i++) if (own[at++] !== bytes[i]) return false;
     if (separator === 1 && own[at++] !== SPACE) return false;
     for (let i = middle; i < end; i++) if (own[at++] !== bytes[i]) return false;

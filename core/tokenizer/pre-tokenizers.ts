@@ -24,30 +24,25 @@ interface Row {
 // \s stands for Unicode White_Space here; see compile.
 const { raw } = String;
 const SPACES = raw`\s+(?!\S)|\s+`; // all but the last one before a word: that one belongs to the word
-const CONTRACTION = raw`(?i:'(?:[sdmt]|ll|ve|re))`;
+const LINES_AND_SPACES = raw`\s*[\r\n]+|${SPACES}`;
 const GPT2 = raw`'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|${SPACES}`;
+const CONTRACTION = raw`(?i:'(?:[sdmt]|ll|ve|re))`;
+const LEAD = raw`[^\r\n\p{L}\p{N}]?`; // any one character may lead a word
 const DIGIT = raw`\p{N}`;
 const THREE_DIGITS = raw`\p{N}{1,3}`;
-const CJK = '[一-龥\u3040-ゟ゠-ヿ]+';
+const BLOOM = ' ?[^(\\s|.,!?…。，、।۔،)]+';
 
-/** The family of OpenAI's cl100k: any one character may lead a word, newlines follow punctuation. */
-const cl100k = (digits: string, newlines = raw`\s*[\r\n]+`): string =>
-  raw`${CONTRACTION}|[^\r\n\p{L}\p{N}]?\p{L}+|${digits}| ?[^\s\p{L}\p{N}]+[\r\n]*|${newlines}|${SPACES}`;
+/** The family of OpenAI's cl100k. */
+const cl100k = (digits: string): string =>
+  raw`${CONTRACTION}|${LEAD}\p{L}+|${digits}| ?[^\s\p{L}\p{N}]+[\r\n]*|${LINES_AND_SPACES}`;
 
-/** The family of OpenAI's o200k: words end where capitals begin. */
+/** The family of OpenAI's o200k: a word ends where capitals begin. */
 const o200k = (digits: string, suffix: string): string => {
   const upper = raw`[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]`;
   const lower = raw`[\p{Ll}\p{Lm}\p{Lo}\p{M}]`;
-  const lead = raw`[^\r\n\p{L}\p{N}]?`;
-  return raw`${lead}${upper}*${lower}+${suffix}|${lead}${upper}+${lower}*${suffix}|${digits}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|${SPACES}`;
+  const word = `${LEAD}${upper}*${lower}+${suffix}|${LEAD}${upper}+${lower}*${suffix}`;
+  return raw`${word}|${digits}| ?[^\s\p{L}\p{N}]+[\r\n/]*|${LINES_AND_SPACES}`;
 };
-
-const DEEPSEEK3 = [
-  THREE_DIGITS,
-  CJK,
-  raw`[!-\/:-@\[-\x60\{-~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|${SPACES}`,
-];
-const BLOOM = ' ?[^(\\s|.,!?…。，、।۔،)]+';
 
 const ROWS: readonly Row[] = [
   {
@@ -69,25 +64,30 @@ const ROWS: readonly Row[] = [
   { names: 'dbrx smaug-bpe chatglm-bpe', patterns: [cl100k(THREE_DIGITS)] },
   { names: 'minicpm5', patterns: [THREE_DIGITS, cl100k(raw`\p{N}+`)], ignoreMerges: true },
   {
-    names: 'qwen2 deepseek-r1-qwen kormo f2llmv2 megrez stablelm2 hunyuan solar-open grok-2',
+    names:
+      'qwen2 deepseek-r1-qwen kormo f2llmv2 megrez stablelm2 hunyuan solar-open grok-2 bailingmoe bailingmoe2 llada-moe',
     patterns: [cl100k(DIGIT)],
   },
   {
     names: 'qwen35',
     patterns: [
-      raw`${CONTRACTION}|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|\s*[\r\n]+|${SPACES}`,
+      raw`${CONTRACTION}|${LEAD}[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|${LINES_AND_SPACES}`,
     ],
   },
-  { names: 'bailingmoe bailingmoe2 llada-moe', patterns: [cl100k(DIGIT, raw`\s*[\r\n]`)] },
   {
     names: 'seed-coder',
-    patterns: [
-      raw`${CONTRACTION}|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}\r\n]+|\s*[\r\n]+|${SPACES}`,
-    ],
+    patterns: [raw`${CONTRACTION}|${LEAD}\p{L}+|\p{N}| ?[^\s\p{L}\p{N}\r\n]+|${LINES_AND_SPACES}`],
   },
   { names: 'gpt-4o llama4 kanana2 talkie minimax-m2', patterns: [o200k(THREE_DIGITS, `${CONTRACTION}?`)] },
   { names: 'tekken', patterns: [o200k(DIGIT, '')], ignoreMerges: true, addBos: true },
-  { names: 'deepseek-v3 hunyuan-dense joyai-llm hy_v4', patterns: DEEPSEEK3 },
+  {
+    names: 'deepseek-v3 hunyuan-dense joyai-llm hy_v4',
+    patterns: [
+      THREE_DIGITS,
+      '[一-龥\u3040-ゟ゠-ヿ]+',
+      raw`[!-\/:-@\[-\x60\{-~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*|${LINES_AND_SPACES}`,
+    ],
+  },
   {
     names: 'deepseek-coder',
     patterns: [raw`[\r\n]`, raw`\s?\p{L}+`, raw`\s?\p{P}+`, '[一-龥ࠀ-一가-\ud7ff]+', DIGIT],
@@ -102,13 +102,10 @@ const ROWS: readonly Row[] = [
 export function preTokenizerOf(name = 'default'): PreTokenizer {
   const row = ROWS.find(({ names }) => names.split(' ').includes(name));
   if (row === undefined) {
+    const known = ROWS.flatMap(({ names }) => names.split(' ')).sort();
     throw new UserError(
       `Expected a known pre-tokenizer under tokenizer.ggml.pre, got "${name}".`,
-      `Supported are: ${ROWS.map(({ names }) => names)
-        .join(' ')
-        .split(' ')
-        .sort()
-        .join(', ')}.`,
+      `Supported are: ${known.join(', ')}.`,
     );
   }
   return {

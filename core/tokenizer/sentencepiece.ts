@@ -1,5 +1,5 @@
 import { UserError } from '../../errors.ts';
-import type { Gguf } from '../gguf.ts';
+import type { Gguf, GgufStrings } from '../gguf.ts';
 import { optionalBoolean, optionalNumbers } from '../gguf-metadata.ts';
 import { ESCAPED_SPACE, isEscapedSpace, unescapeSpaces } from './escaped-space.ts';
 import { NEVER, PairMerger } from './pair-merger.ts';
@@ -17,28 +17,30 @@ const WORD = /[ \u2581]+[^ \u2581]*|[^ \u2581]+/g;
  */
 export class SentencePiece implements PieceModel {
   readonly addsSpace: boolean;
-  readonly #vocabulary: Vocabulary;
-  readonly #scores: ArrayLike<number>;
-  #words: WordCache | undefined;
-  #cutsAtSpaces = false;
+  readonly #unknownId: number | undefined;
+  readonly #byteIds: Int32Array; // id of the piece for each byte, -1 where there is none
+  readonly #cutsAtSpaces: boolean;
+  readonly #pieces: PieceIndex;
+  readonly #merger: PairMerger;
+  readonly #words = new WordCache((word) => this.#encodeWord(word));
 
   /** Throws UserError where the metadata has no scores, or not one for each token. */
   constructor(metadata: Gguf['metadata'], vocabulary: Vocabulary) {
-    const scores = optionalNumbers(metadata, 'tokenizer.ggml.scores');
-    if (scores === undefined) {
-      throw new UserError(
-        'Expected the scores of SentencePiece under tokenizer.ggml.scores, but the key is absent.',
-        VOCABULARY_HINT,
-      );
-    }
-    checkLength('scores', scores, vocabulary.pieces.length);
+    const { pieces, types } = vocabulary;
+    const scores = readScores(metadata, pieces.length);
     this.addsSpace = optionalBoolean(metadata, 'tokenizer.ggml.add_space_prefix') ?? true;
-    this.#vocabulary = vocabulary;
-    this.#scores = scores;
+    this.#unknownId = vocabulary.unknownId;
+    this.#byteIds = byteIdsOf(vocabulary);
+    this.#cutsAtSpaces = !hasPieceAcrossWords(pieces);
+    const notText: readonly (number | undefined)[] = [TokenType.CONTROL, TokenType.UNKNOWN, TokenType.BYTE];
+    this.#pieces = new PieceIndex(pieces, (id) => !notText.includes(types[id]));
+    this.#merger = new PairMerger((bytes, start, _middle, end) => {
+      const id = this.#pieces.find(bytes, start, end);
+      return id < 0 ? NEVER : -scores[id]!;
+    });
   }
 
   encode(text: string, out: number[]): void {
-    this.#words ??= this.#index();
     const spaced = this.addsSpace ? ` ${text}` : text;
     this.#words.encode(this.#cutsAtSpaces ? spaced.match(WORD)! : [spaced], out);
   }
@@ -47,57 +49,57 @@ export class SentencePiece implements PieceModel {
     return unescapeSpaces(piece);
   }
 
-  /** The tables that encoding needs and decoding does not. */
-  #index(): WordCache {
-    const isText = (id: number) => {
-      const type = this.#vocabulary.types[id];
-      return type !== TokenType.CONTROL && type !== TokenType.UNKNOWN && type !== TokenType.BYTE;
-    };
-    const index = new PieceIndex(this.#vocabulary.pieces, isText);
-    const merger = new PairMerger((bytes, start, _middle, end) => {
-      const id = index.find(bytes, start, end);
-      return id < 0 ? NEVER : -this.#scores[id]!;
-    });
-    const byteIds = this.#byteIds();
-    this.#cutsAtSpaces = !this.#hasPieceAcrossWords();
-    return new WordCache((word) => this.#encodeWord(word, index, merger, byteIds));
-  }
-
-  /** Id of the piece for each byte, -1 where there is none. */
-  #byteIds(): Int32Array {
-    const { pieces, types, unknownId } = this.#vocabulary;
-    const ids = new Int32Array(256).fill(unknownId ?? -1);
-    for (let id = 0; id < pieces.length; id++) {
-      const byte = types[id] === TokenType.BYTE ? byteOf(pieces.at(id)) : undefined;
-      if (byte !== undefined) ids[byte] = id;
-    }
-    return ids;
-  }
-
-  /**
-   * Whether a piece has a space after something else. Where none has, no merge crosses the start of a run of
-   * spaces, so that the words there can be encoded one by one, with the same result.
-   */
-  #hasPieceAcrossWords(): boolean {
-    const { bytes, offsets, lengths, length } = this.#vocabulary.pieces;
-    for (let id = 0; id < length; id++) {
-      const start = offsets[id]!;
-      const end = start + lengths[id]!;
-      let at = start;
-      while (at < end && isEscapedSpace(bytes, at)) at += 3;
-      for (; at < end; at++) if (isEscapedSpace(bytes, at)) return true;
-    }
-    return false;
-  }
-
-  #encodeWord(word: string, index: PieceIndex, merger: PairMerger, byteIds: Int32Array): number[] {
+  #encodeWord(word: string): number[] {
     const bytes = utf8.encode(word.replaceAll(' ', ESCAPED_SPACE));
     const ids: number[] = [];
-    merger.merge(bytes, (start, end) => {
-      const id = index.find(bytes, start, end);
+    this.#merger.merge(bytes, (start, end) => {
+      const id = this.#pieces.find(bytes, start, end);
       if (id >= 0) ids.push(id);
-      else for (let i = start; i < end; i++) if (byteIds[bytes[i]!]! >= 0) ids.push(byteIds[bytes[i]!]!);
+      else ids.push(...this.#byteFallback(bytes.subarray(start, end)));
     });
     return ids;
   }
+
+  /** A character without a piece: its bytes, or the unknown token where the vocabulary lacks one of them. */
+  #byteFallback(character: Uint8Array): number[] {
+    const ids = Array.from(character, (byte) => this.#byteIds[byte]!);
+    if (!ids.includes(-1)) return ids;
+    return this.#unknownId === undefined ? [] : [this.#unknownId];
+  }
+}
+
+function readScores(metadata: Gguf['metadata'], tokens: number): ArrayLike<number> {
+  const scores = optionalNumbers(metadata, 'tokenizer.ggml.scores');
+  if (scores === undefined) {
+    throw new UserError(
+      'Expected the scores of SentencePiece under tokenizer.ggml.scores, but the key is absent.',
+      VOCABULARY_HINT,
+    );
+  }
+  checkLength('scores', scores, tokens);
+  return scores;
+}
+
+function byteIdsOf({ pieces, types }: Vocabulary): Int32Array {
+  const ids = new Int32Array(256).fill(-1);
+  for (let id = 0; id < pieces.length; id++) {
+    const byte = types[id] === TokenType.BYTE ? byteOf(pieces.at(id)) : undefined;
+    if (byte !== undefined) ids[byte] = id;
+  }
+  return ids;
+}
+
+/**
+ * Whether a piece has a space after something else. Where none has, no merge crosses the start of a run of
+ * spaces, so that the words there can be encoded one by one, with the same result.
+ */
+function hasPieceAcrossWords({ bytes, offsets, lengths, length }: GgufStrings): boolean {
+  for (let id = 0; id < length; id++) {
+    const start = offsets[id]!;
+    const end = start + lengths[id]!;
+    let at = start;
+    while (at < end && isEscapedSpace(bytes, at)) at += 3;
+    for (; at < end; at++) if (isEscapedSpace(bytes, at)) return true;
+  }
+  return false;
 }

@@ -11,8 +11,7 @@ interface Matcher {
 /** Finds the special tokens of a vocabulary in text. */
 export class SpecialTokens {
   readonly #vocabulary: Vocabulary;
-  /** For all special tokens, and for the user-defined ones; undefined where there are none. */
-  readonly #matchers = new Map<'all' | 'user-defined', Matcher | undefined>();
+  readonly #matchers = new Map<'all' | 'user-defined', Matcher>();
 
   constructor(vocabulary: Vocabulary) {
     this.#vocabulary = vocabulary;
@@ -23,9 +22,7 @@ export class SpecialTokens {
    * tokens are found either way, control and unknown tokens only among `all`.
    */
   split(text: string, which: 'all' | 'user-defined'): (string | number)[] {
-    const matcher = this.#matcher(which);
-    if (matcher === undefined) return text === '' ? [] : [text];
-    const { pattern, ids } = matcher;
+    const { pattern, ids } = this.#matcher(which);
     const parts: (string | number)[] = [];
     let end = 0;
     pattern.lastIndex = 0;
@@ -41,22 +38,20 @@ export class SpecialTokens {
     return parts;
   }
 
-  #matcher(which: 'all' | 'user-defined'): Matcher | undefined {
-    if (!this.#matchers.has(which)) {
+  #matcher(which: 'all' | 'user-defined'): Matcher {
+    let matcher = this.#matchers.get(which);
+    if (matcher === undefined) {
       const { specialTexts, types } = this.#vocabulary;
-      const texts = [...specialTexts].filter(
-        ([id, text]) => text !== '' && (which === 'all' || types[id] === TokenType.USER_DEFINED),
-      );
-      this.#matchers.set(which, texts.length === 0 ? undefined : matcherOf(texts));
+      const isWanted = (id: number) => which === 'all' || types[id] === TokenType.USER_DEFINED;
+      matcher = matcherOf([...specialTexts].filter(([id, text]) => text !== '' && isWanted(id)));
+      this.#matchers.set(which, matcher);
     }
-    return this.#matchers.get(which);
+    return matcher;
   }
 }
 
 function matcherOf(texts: readonly (readonly [number, string])[]): Matcher {
   const longestFirst = texts.map(([, text]) => text).sort((a, b) => b.length - a.length);
-  return {
-    pattern: new RegExp(longestFirst.map(RegExp.escape).join('|'), 'g'),
-    ids: new Map(texts.map(([id, text]) => [text, id])),
-  };
+  const anyOfThem = longestFirst.map(RegExp.escape).join('|') || '(?!)'; // matches nothing
+  return { pattern: new RegExp(anyOfThem, 'g'), ids: new Map(texts.map(([id, text]) => [text, id])) };
 }

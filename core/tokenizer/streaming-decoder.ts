@@ -5,21 +5,20 @@ export interface StreamingOptions extends DecodeOptions {
   readonly continues?: boolean;
 }
 
+type PieceSource = Pick<Tokenizer, 'tokenBytes' | 'isControl' | 'addSpacePrefix'>;
+
 /**
  * Turns token ids into text as they come. A UTF-8 character cut by a token border is held back until it is
  * whole; however the ids are split into pushes, the text is that of decoding them at once, with U+FFFD for
  * bytes that are not UTF-8.
  */
 export class StreamingDecoder {
-  readonly #tokenizer: Pick<Tokenizer, 'tokenBytes' | 'isControl' | 'addSpacePrefix'>;
+  readonly #tokenizer: PieceSource;
   readonly #options: StreamingOptions;
   readonly #utf8 = new TextDecoder('utf-8', { ignoreBOM: true });
   #removesSpace: boolean; // the space that encoding put before the text is still to come
 
-  constructor(
-    tokenizer: Pick<Tokenizer, 'tokenBytes' | 'isControl' | 'addSpacePrefix'>,
-    options: StreamingOptions = {},
-  ) {
+  constructor(tokenizer: PieceSource, options: StreamingOptions = {}) {
     this.#tokenizer = tokenizer;
     this.#options = options;
     this.#removesSpace = tokenizer.addSpacePrefix && options.continues !== true;

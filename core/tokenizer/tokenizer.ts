@@ -22,7 +22,9 @@ export interface Tokenizer {
   readonly addSpacePrefix: boolean;
   /** End-of-generation ids: eos, eot, and tokens known by name such as <|im_end|> or <|eot_id|>. */
   readonly endIds: ReadonlySet<number>;
+  /** Token ids of a text; a lone surrogate counts as U+FFFD. Linear in the length of the text. */
   encode(text: string, options?: EncodeOptions): number[];
+  /** The text of token ids, with U+FFFD for bytes that are not UTF-8. Throws UserError for an unknown id. */
   decode(ids: ArrayLike<number>, options?: DecodeOptions): string;
   /** Bytes a token stands for in decoded text; empty for control tokens unless `special`. */
   tokenBytes(id: number, options?: DecodeOptions): Uint8Array;

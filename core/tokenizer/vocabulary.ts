@@ -17,7 +17,7 @@ export const TokenType = { NORMAL: 1, UNKNOWN: 2, CONTROL: 3, USER_DEFINED: 4, U
 export interface Vocabulary {
   readonly pieces: GgufStrings;
   readonly types: Uint8Array; // TokenType of each id
-  /** Control, unknown and user-defined tokens, which no text is ever merged into: id to text. */
+  /** Control, unknown and user-defined tokens: id to text. */
   readonly specialTexts: ReadonlyMap<number, string>;
   readonly bosId: number | undefined;
   readonly eosId: number | undefined;
@@ -57,7 +57,8 @@ export function readVocabulary(
     );
   }
   const id = (name: string) => tokenId(metadata, name, pieces.length);
-  const inRange = (byDefault?: number) => (byDefault! < pieces.length ? byDefault : undefined);
+  const inRange = (byDefault?: number) =>
+    byDefault !== undefined && byDefault < pieces.length ? byDefault : undefined;
   // WordPiece has no begin and end of text: [CLS] and [SEP] stand there. (GGUF misspells the separator.)
   const isWordPiece = model === 'wordpiece';
   const bosId = (isWordPiece ? id('cls') : undefined) ?? id('bos') ?? inRange(defaults.bosId);

@@ -21,20 +21,23 @@ const WORD = new RegExp(`[${PUNCTUATION}${CHINESE}]|[^\\p{White_Space}${PUNCTUAT
 /** WordPiece, as of BERT: every word as the longest pieces from left to right, or as the unknown token. */
 export class WordPiece implements PieceModel {
   readonly addsSpace = true; // before every word
-  readonly #vocabulary: Vocabulary;
   readonly #lowercase: boolean;
   readonly #stripAccents: boolean;
-  #words: WordCache | undefined;
+  readonly #unknown: readonly number[];
+  readonly #pieces: PieceIndex;
+  readonly #longest: number; // bytes of the longest piece
+  readonly #words = new WordCache((word) => this.#encodeWord(word));
 
-  constructor(metadata: Gguf['metadata'], vocabulary: Vocabulary) {
-    this.#vocabulary = vocabulary;
+  constructor(metadata: Gguf['metadata'], { pieces, types, unknownId }: Vocabulary) {
     this.#lowercase = optionalBoolean(metadata, 'tokenizer.ggml.normalizer.lowercase') ?? true;
     this.#stripAccents =
       optionalBoolean(metadata, 'tokenizer.ggml.normalizer.strip_accents') ?? this.#lowercase;
+    this.#unknown = unknownId === undefined ? [] : [unknownId];
+    this.#pieces = new PieceIndex(pieces, (id) => types[id] !== TokenType.CONTROL);
+    this.#longest = pieces.lengths.reduce((longest, length) => Math.max(longest, length), 0);
   }
 
   encode(text: string, out: number[]): void {
-    this.#words ??= this.#index();
     this.#words.encode(this.#normalize(text).match(WORD) ?? [], out);
   }
 
@@ -49,42 +52,27 @@ export class WordPiece implements PieceModel {
     return this.#lowercase ? normal.replaceAll('Σ', 'σ').toLowerCase() : normal;
   }
 
-  /** The tables that encoding needs and decoding does not. */
-  #index(): WordCache {
-    const { pieces, types } = this.#vocabulary;
-    const index = new PieceIndex(pieces, (id) => types[id] !== TokenType.CONTROL);
-    const longest = pieces.lengths.reduce((a, b) => Math.max(a, b), 0);
-    return new WordCache((word) => this.#encodeWord(word, index, longest));
-  }
-
-  /** `longest`: bytes of the longest piece. */
-  #encodeWord(word: string, index: PieceIndex, longest: number): number[] {
-    const unknown = this.#vocabulary.unknownId === undefined ? [] : [this.#vocabulary.unknownId];
-    if (word.length > MAX_WORD && [...word].length > MAX_WORD) return unknown;
+  #encodeWord(word: string): readonly number[] {
+    if (word.length > MAX_WORD && [...word].length > MAX_WORD) return this.#unknown;
     const bytes = utf8.encode(ESCAPED_SPACE + word); // only the first piece of a word has the space
     const ids: number[] = [];
     for (let start = 0; start < bytes.length; ) {
-      const match = longestPiece(index, bytes, start, Math.min(bytes.length, start + longest));
-      if (match === undefined) return unknown;
+      const match = this.#longestPiece(bytes, start);
+      if (match === undefined) return this.#unknown;
       ids.push(match.id);
       start = match.end;
     }
     return ids;
   }
-}
 
-/** The longest piece that starts at `start` and ends at `limit` or before. */
-function longestPiece(
-  index: PieceIndex,
-  bytes: Uint8Array,
-  start: number,
-  limit: number,
-): { id: number; end: number } | undefined {
-  const hashes: number[] = []; // of bytes[start, start + 1 + i)
-  for (let end = start + 1; end <= limit; end++) hashes.push(hashBytes(bytes, end - 1, end, hashes.at(-1)));
-  for (let end = limit; end > start; end--) {
-    const id = index.find(bytes, start, end, hashes.pop());
-    if (id >= 0) return { id, end };
+  #longestPiece(bytes: Uint8Array, start: number): { id: number; end: number } | undefined {
+    const limit = Math.min(bytes.length, start + this.#longest);
+    const hashes: number[] = []; // of bytes[start, start + 1 + i)
+    for (let end = start + 1; end <= limit; end++) hashes.push(hashBytes(bytes, end - 1, end, hashes.at(-1)));
+    for (let end = limit; end > start; end--) {
+      const id = this.#pieces.find(bytes, start, end, hashes.pop());
+      if (id >= 0) return { id, end };
+    }
+    return undefined;
   }
-  return undefined;
 }

@@ -1,6 +1,9 @@
-/** Activations to 8 bits, a scale for each block of 32: q = round(x * 127 / max|x|). */
+/**
+ * Activations to 8 bits, a scale for each block of 32: the value of largest magnitude becomes -128, whatever its
+ * sign (the scale takes it), so the steps are 1/128 of it; the same magnitude of the other sign saturates at 127.
+ */
 import { BLOCK, SCALE_BYTES } from './layout';
-import { maxLanes } from './simd';
+import { maxLanes, minLanes } from './simd';
 
 /** Four rounded f32 vectors to 16 bytes. */
 // @ts-ignore: decorator
@@ -16,10 +19,13 @@ function pack(p: usize, inverse: v128): v128 {
 // @ts-ignore: decorator
 @inline
 function max4(p: usize): v128 {
-  return f32x4.max(
-    f32x4.max(f32x4.abs(v128.load(p)), f32x4.abs(v128.load(p, 16))),
-    f32x4.max(f32x4.abs(v128.load(p, 32)), f32x4.abs(v128.load(p, 48))),
-  );
+  return f32x4.max(f32x4.max(v128.load(p), v128.load(p, 16)), f32x4.max(v128.load(p, 32), v128.load(p, 48)));
+}
+
+// @ts-ignore: decorator
+@inline
+function min4(p: usize): v128 {
+  return f32x4.min(f32x4.min(v128.load(p), v128.load(p, 16)), f32x4.min(v128.load(p, 32), v128.load(p, 48)));
 }
 
 /**
@@ -29,8 +35,10 @@ function max4(p: usize): v128 {
 export function quantizeRow(x: usize, codes: usize, scales: usize, cols: i32, tokens: i32): void {
   const stride = <usize>tokens << 2;
   for (let b = 0; b < cols; b += BLOCK) {
-    const peak = maxLanes(f32x4.max(max4(x), max4(x + 64)));
-    const inverse = f32x4.splat(peak > 0 ? 127.0 / peak : 0);
+    const highest = maxLanes(f32x4.max(max4(x), max4(x + 64)));
+    const lowest = minLanes(f32x4.min(min4(x), min4(x + 64)));
+    const peak = highest > -lowest ? highest : lowest;
+    const inverse = f32x4.splat(peak != 0 ? -128.0 / peak : 0);
     const low = pack(x, inverse);
     const high = pack(x + 64, inverse);
     store<i32>(codes, i32x4.extract_lane(low, 0));
@@ -45,7 +53,7 @@ export function quantizeRow(x: usize, codes: usize, scales: usize, cols: i32, to
     const quads = i32x4.extadd_pairwise_i16x8_s(pairs);
     const sum =
       i32x4.extract_lane(quads, 0) + i32x4.extract_lane(quads, 1) + i32x4.extract_lane(quads, 2) + i32x4.extract_lane(quads, 3);
-    const scale = peak / 127.0;
+    const scale = peak * -0.0078125;
     store<f32>(scales, scale);
     store<f32>(scales, scale * <f32>sum, 4);
     store<i32>(scales, -sum, 8);

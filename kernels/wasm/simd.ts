@@ -56,6 +56,16 @@ export function maxLanes(v: v128): f32 {
   );
 }
 
+/** Smallest of 4 lanes. */
+// @ts-ignore: decorator
+@inline
+export function minLanes(v: v128): f32 {
+  return min(
+    min(f32x4.extract_lane(v, 0), f32x4.extract_lane(v, 1)),
+    min(f32x4.extract_lane(v, 2), f32x4.extract_lane(v, 3)),
+  );
+}
+
 /**
  * exp of 4 lanes; exactly 0 below -87.3, infinity is not reached (arguments are cut at 88.3).
  * x = n ln2 + r, a polynomial in r, n added to the exponent; constants of ARM's optimized routines (v_expf), 2 ulp.

@@ -1,4 +1,7 @@
-/** Every op case on every backend. Run one backend: npx vitest run tests/backend -t cpu */
+/**
+ * Every op case on every backend, with the same bits for each number of threads.
+ * One backend alone: npx vitest run tests/backend -t cpu
+ */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Backend } from '../../backends/backend.ts';
 import { selectBackend } from '../../backends/select.ts';
@@ -8,36 +11,26 @@ import { CASES, type OpCase } from './cases.ts';
 /** The reference computes in float64 and rounds its output to float32, 6e-8 of a value. */
 const REFERENCE_NMSE = 1e-14;
 
-for (const { name, absent, skip } of BACKENDS) {
+for (const { name, absent, skip, threads } of BACKENDS) {
   describe.skipIf(absent)(titled(name, absent), () => {
-    const backend = started(name);
+    const backends = threads.map((count) => started(name, count));
     for (const op of CASES) {
       const gap = skip.find(({ cases }) => cases(op))?.reason;
       it.skipIf(gap)(titled(op.name, gap), async () => {
-        const got = await run(op, backend());
+        const [one, ...more] = backends;
+        const got = await run(op, one!());
         const expected = expectedRows(op);
         expect(got.length).toBe(expected.length);
         const limit = name === 'reference' ? REFERENCE_NMSE : op.tolerance.nmse;
         expect(nmse(got, expected), op.tolerance.reason).toBeLessThanOrEqual(limit);
+        for (const backend of more) expect(bits(await run(op, backend()))).toEqual(bits(got));
       });
     }
   });
 }
 
-const { absent } = BACKENDS.find(({ name }) => name === 'cpu')!;
-describe.skipIf(absent)(titled('cpu: the same bits for any number of threads', absent), () => {
-  const [one, two, three] = [started('cpu', 1), started('cpu', 2), started('cpu', 3)];
-  for (const op of CASES) {
-    it(op.name, async () => {
-      const expected = bits(await run(op, one()));
-      expect(bits(await run(op, two()))).toEqual(expected);
-      expect(bits(await run(op, three()))).toEqual(expected);
-    });
-  }
-});
-
-/** A backend for all tests of a describe block. */
-function started(name: string, threads?: number): () => Backend {
+/** A backend for all cases of a describe block. */
+function started(name: string, threads: number): () => Backend {
   let backend: Backend;
   beforeAll(async () => {
     backend = await selectBackend(name, { threads });

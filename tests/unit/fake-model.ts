@@ -82,7 +82,8 @@ export class FakeExecutable implements Executable {
   #check({ seq, pos, tokens }: Slice): void {
     const { contextLength, maxTokens } = this.#options;
     const held = this.#sequences[seq]!.length;
-    if (pos > held) throw new RangeError(`Expected a position up to ${held}, got ${pos}.`);
+    // Stricter than the contract: what a step replaces must have been trimmed, so that cache and caller agree.
+    if (pos !== held) throw new RangeError(`Expected position ${held}, got ${pos}.`);
     if (tokens.length < 1 || tokens.length > maxTokens) throw new RangeError(`Got ${tokens.length} tokens.`);
     if (pos + tokens.length > contextLength) throw new RangeError(`Got a position past ${contextLength}.`);
   }
@@ -91,9 +92,8 @@ export class FakeExecutable implements Executable {
     await setImmediate();
     this.#options.onStep?.(this.steps.at(-1)!);
     let rows = 0;
-    for (const { seq, pos, tokens } of slices) {
+    for (const { seq, tokens } of slices) {
       const history = this.#sequences[seq]!;
-      history.splice(pos);
       for (let i = 0; i < tokens.length; i++) {
         history.push(tokens[i]!);
         if (logits === 'none' || (logits === 'last' && i < tokens.length - 1)) continue;
@@ -112,7 +112,7 @@ export class ByteTokenizer implements Tokenizer {
   readonly eosId = END;
   readonly addBos: boolean = false;
   readonly addEos = false;
-  readonly addSpacePrefix = false;
+  readonly addSpacePrefix: boolean = false;
   readonly endIds: ReadonlySet<number> = new Set([END]);
 
   encode(text: string): number[] {

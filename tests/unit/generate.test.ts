@@ -8,7 +8,7 @@ import {
 import { SamplerChain } from '../../core/sampler/chain.ts';
 import { type SamplerParameters, samplerParameters } from '../../core/sampler/parameters.ts';
 import { Session } from '../../core/session.ts';
-import { END, fakeLogits, fakeModel, saying } from './fake-model.ts';
+import { BOS, ByteTokenizer, END, fakeLogits, fakeModel, saying } from './fake-model.ts';
 
 const PROMPT = [...Buffer.from('Say it: ')];
 const GREEDY = { temperature: 0 };
@@ -70,6 +70,15 @@ describe('generate', () => {
     expect((await run(speaking('né🙂'), { maxTokens: 5 })).result.text).toBe('né\ufffd');
   });
 
+  it('leaves out the space that the tokenizer puts before a text, where the answer begins it', async () => {
+    class Spacing extends ByteTokenizer {
+      override readonly addSpacePrefix = true;
+    }
+    const model = { ...fakeModel({ favourite: saying(1, ' Hi') }), tokenizer: new Spacing() };
+    expect((await run(new Session(model), {}, [BOS])).result.text).toBe('Hi');
+    expect((await run(new Session(model), {}, [65])).result.text).toBe(' Hi');
+  });
+
   it('ends at a stop string across tokens, which is not shown', async () => {
     const { tokens, result } = await run(speaking('one two, three'), { stop: ['o,', 'xx'] });
     expect(result).toMatchObject({ text: 'one tw', finishReason: 'stop', stopString: 'o,' });
@@ -109,12 +118,28 @@ describe('generate', () => {
 
   it('shows the sampler the prompt and what was generated', async () => {
     const penalised = { temperature: 0, presencePenalty: 500, penaltyLastN: -1 };
-    const { result } = await run(new Session(fakeModel()), {
+    const model = fakeModel({ favourite: (tokens) => tokens[tokens.length % 3] });
+    const { result } = await run(new Session(model), {
       parameters: penalised,
       maxTokens: 50,
       ignoreEos: true,
     });
     expect(new Set([...PROMPT, ...result.ids]).size).toBe(new Set(PROMPT).size + 50);
+  });
+
+  it('starts the sampler over, so that a second run is like the first', async () => {
+    const sampler = new SamplerChain(samplerParameters({ seed: 3, repeatPenalty: 2 }), fakeModel().tokenizer);
+    const again = async () =>
+      (await run(new Session(fakeModel()), { sampler, maxTokens: 20, ignoreEos: true })).result.ids;
+    expect(await again()).toEqual(await again());
+  });
+
+  it('goes on past end tokens when they are to be ignored', async () => {
+    const model = fakeModel({ favourite: () => END });
+    const { ids, finishReason } = (await run(new Session(model), { maxTokens: 9, ignoreEos: true })).result;
+    expect(ids).toHaveLength(9);
+    expect(ids).not.toContain(END);
+    expect(finishReason).toBe('length');
   });
 
   it('gives log probabilities of the raw logits, the most probable first', async () => {

@@ -14,7 +14,7 @@ const folder = mkdtempSync(join(tmpdir(), 'percept-gguf-fuzz-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
 type Random = (below: number) => number;
-type Mutation = (header: Buffer, random: Random) => Uint8Array;
+type Mutation = (header: Buffer, random: Random, lengths: readonly number[]) => Uint8Array;
 
 /** Mulberry32 (Tommy Ettinger, public domain): integers from 0 up to `below`. */
 function seeded(seed: number): Random {
@@ -59,9 +59,8 @@ const MUTATIONS: Readonly<Record<string, Mutation>> = {
     const at = random(header.length);
     return Buffer.concat([header.subarray(0, at), header.subarray(at + 1 + random(16))]);
   },
-  'extreme 64-bit number': (header, random) => {
-    const places = lengthPlaces(header);
-    header.writeBigUInt64LE(EXTREMES[random(EXTREMES.length)]!, places[random(places.length)]!);
+  'extreme length or count': (header, random, lengths) => {
+    header.writeBigUInt64LE(EXTREMES[random(EXTREMES.length)]!, lengths[random(lengths.length)]!);
     return header;
   },
   'extreme 32-bit number': (header, random) => {
@@ -70,8 +69,8 @@ const MUTATIONS: Readonly<Record<string, Mutation>> = {
   },
 };
 
-/** Where a length or a count may stand: 64-bit numbers that are small. */
-function lengthPlaces(header: Buffer): number[] {
+/** Where a length or a count may stand: offsets of 64-bit numbers that are small. */
+function lengthsIn(header: Buffer): number[] {
   return Array.from({ length: header.length - 8 }, (_, at) => at).filter(
     (at) => header.readBigUInt64LE(at) <= header.length,
   );
@@ -80,34 +79,35 @@ function lengthPlaces(header: Buffer): number[] {
 /** Reads `count` damaged copies of a file whose first `headerBytes` are its header; returns how many were read. */
 async function damage(file: Buffer, headerBytes: number, count: number): Promise<number> {
   const path = join(folder, 'damaged.gguf');
+  const fd = openSync(path, 'w'); // one file, written over: creating thousands takes long
+  const intact = file.subarray(0, headerBytes);
+  const lengths = lengthsIn(intact);
   const random = seeded(20260115);
   const kinds = Object.keys(MUTATIONS);
   let parsed = 0;
   for (let i = 0; i < count; i++) {
     const kind = kinds[i % kinds.length]!;
-    const header = MUTATIONS[kind]!(Buffer.from(file.subarray(0, headerBytes)), random);
-    const cut = kind === 'truncation';
-    save(path, header, cut ? header.length : file.length);
-    const before = process.memoryUsage();
-    try {
-      await readGguf(path);
-      parsed++;
-    } catch (error) {
-      if (!(error instanceof UserError)) throw new Error(`mutation ${i}, ${kind}`, { cause: error });
-    }
-    const after = process.memoryUsage();
-    const growth = after.arrayBuffers + after.heapUsed - before.arrayBuffers - before.heapUsed;
-    expect(growth, `bytes taken by mutation ${i}, ${kind}`).toBeLessThan(MAX_GROWTH);
+    const header = MUTATIONS[kind]!(Buffer.from(intact), random, lengths);
+    writeSync(fd, header, 0, header.length, 0);
+    ftruncateSync(fd, kind === 'truncation' ? header.length : file.length); // zeros, which take no disk
+    if (await survives(path, `mutation ${i}, ${kind}`)) parsed++;
   }
+  closeSync(fd);
   return parsed;
 }
 
-/** The header and zeros up to `size`, which take no disk. */
-function save(path: string, header: Uint8Array, size: number): void {
-  const fd = openSync(path, 'w');
-  writeSync(fd, header);
-  ftruncateSync(fd, size);
-  closeSync(fd);
+/** True if the file was read, false for a UserError; throws for anything else. */
+async function survives(path: string, mutation: string): Promise<boolean> {
+  const before = process.memoryUsage();
+  const error = await readGguf(path).then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+  const after = process.memoryUsage();
+  if (error && !(error instanceof UserError)) throw new Error(mutation, { cause: error });
+  const growth = after.arrayBuffers + after.heapUsed - before.arrayBuffers - before.heapUsed;
+  expect(growth, `bytes taken by ${mutation}`).toBeLessThan(MAX_GROWTH);
+  return error === undefined;
 }
 
 it('survives 2,100 damaged files of every value type', async () => {
@@ -118,9 +118,9 @@ it('survives 2,100 damaged files of every value type', async () => {
 });
 
 describeShared('stories260K', (path) => {
-  it('survives 1,400 damaged headers', async () => {
-    const parsed = await damage(readFileSync(path('models/stories260K.gguf')), 14176, 1400);
+  it('survives 700 damaged headers', async () => {
+    const parsed = await damage(readFileSync(path('models/stories260K.gguf')), 14176, 700);
     expect(parsed).toBeGreaterThan(100);
-    expect(parsed).toBeLessThan(1000);
+    expect(parsed).toBeLessThan(500);
   });
 });

@@ -38,7 +38,7 @@ export function sendFile(request: IncomingMessage, response: ServerResponse, ser
   const start = ranges && first && request.headers['if-range'] === etag ? Number(first) : 0;
   if (etag) response.setHeader('etag', etag);
   if (start >= body.length) {
-    response.writeHead(416, { 'content-range': `bytes */${body.length}` }).end();
+    response.writeHead(416, { 'content-range': `bytes */${body.length}` }).end('<p>There is no more.');
     return;
   }
   const part = body.subarray(start);
@@ -46,5 +46,9 @@ export function sendFile(request: IncomingMessage, response: ServerResponse, ser
   response.writeHead(start ? 206 : 200, { 'content-length': part.length, ...(start && range) });
   const limit = cutAfter ?? stallAfter;
   if (limit === undefined) response.end(part);
-  else response.write(part.subarray(0, limit), () => cutAfter !== undefined && setTimeout(() => response.destroy(), 20));
+  else
+    response.write(
+      part.subarray(0, limit),
+      () => cutAfter !== undefined && setTimeout(() => response.destroy(), 20),
+    );
 }

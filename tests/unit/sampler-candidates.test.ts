@@ -52,9 +52,9 @@ describe('Candidates', () => {
     logits.set([1, 2, 3]);
     const candidates = new Candidates();
     candidates.load(logits);
-    candidates.logits[2] = -1;
+    candidates.edit(2, -1);
+    expect(logits[2]).toBe(3);
     logits.fill(Number.NaN);
-    candidates.edited();
     expect(candidates.best()).toBe(1);
   });
 

@@ -36,7 +36,7 @@ describe('SamplerChain, as described', () => {
     [{ frequencyPenalty: 0.2, penaltyLastN: -1, ...BARE }, 'penalties (frequency 0.2, all tokens) -> draw'],
     [
       { ...BARE, logitBias: new Map([[3, 1]]), dryMultiplier: 0.8, typicalP: 0.9, xtcProbability: 0.5 },
-      'logit-bias (1 token) -> dry (multiplier 0.8, base 1.75, allowed 2, last 64) -> typical-p 0.9 -> xtc (probability 0.5, threshold 0.1) -> draw',
+      'logit-bias (tokens 1) -> dry (multiplier 0.8, base 1.75, allowed 2, last 64) -> typical-p 0.9 -> xtc (probability 0.5, threshold 0.1) -> draw',
     ],
   ])('%o', (partial, expected) => {
     expect(chain(partial).describe()).toBe(expected);
@@ -135,7 +135,6 @@ describe('SamplerChain', () => {
   });
 
   it('breaks DRY at breakers in the text, control tokens written out', () => {
-    const repeat = Array.from('ab</s>cab', (letter) => letter.charCodeAt(0));
     const penalises = (breakers: string[], history: number[]) => {
       const sampler = chain({ temperature: 0, dryMultiplier: 5, dryBreakers: breakers });
       for (const id of history) sampler.accept(id);
@@ -147,6 +146,6 @@ describe('SamplerChain', () => {
     expect(penalises([], ended)).toBe(true);
     expect(penalises(['</s>'], ended)).toBe(true);
     expect(penalises(['</s>'], [97, 98, 99, 97, 257, 98])).toBe(false);
-    expect(penalises([''], repeat.slice(0, 2).concat(99, 97, 98))).toBe(true);
+    expect(penalises([''], [97, 98, 99, 97, 98])).toBe(true);
   });
 });

@@ -80,6 +80,15 @@ describe('typical-p', () => {
     expect(left(typicalP(mass), probabilities)).toEqual(expected);
   });
 
+  it('leaves the candidates to be put in order again', () => {
+    const candidates = new Candidates();
+    candidates.load(Float32Array.from(P, Math.log));
+    topK(4).apply(candidates);
+    typicalP(0.55).apply(candidates); // 2, 1, 3 by typicality
+    topP(0.1).apply(candidates);
+    expect([...candidates.list().subarray(0, candidates.length)]).toEqual([3]);
+  });
+
   it('leaves banned tokens out of the entropy', () => {
     expect(left(typicalP(0.5), [0.4, 0.2, 0, 0.2, 0.2])).toEqual([1, 3, 4]);
   });

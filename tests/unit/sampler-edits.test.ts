@@ -180,6 +180,7 @@ describe('dry', () => {
     expect(penalised('qabcxqab', { breakers: ['qa'] })).toEqual({});
     expect(penalised('qabcxqabc', { breakers: ['qa'] })).toEqual({ x: 1 });
     expect(penalised('qabcxqab', { breakers: ['qax'] })).toEqual({ c: 1.5 });
+    expect(penalised('qabcxqabc', { breakers: ['q', 'mmmm'] })).toEqual({ x: 1.5 });
   });
 
   it('looks back on the last N tokens only', () => {

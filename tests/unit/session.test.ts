@@ -48,11 +48,13 @@ describe('Session', () => {
   });
 
   it('appends, trims and goes on', async () => {
-    const session = new Session(fakeModel());
+    const model = fakeModel();
+    const session = new Session(model);
     await session.evaluate([1, 2, 3]);
     expect(await session.append(4)).toEqual(fakeLogits([1, 2, 3, 4]));
     session.trim(2);
     expect(session.tokens).toEqual([1, 2]);
+    expect(model.executable.tokens(0)).toEqual([1, 2]);
     expect(await session.append(5)).toEqual(fakeLogits([1, 2, 5]));
     session.trim(9);
     expect(session.tokens).toEqual([1, 2, 5]);

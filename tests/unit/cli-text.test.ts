@@ -1,0 +1,170 @@
+import { describe, expect, it } from 'vitest';
+import { textAnswer } from '../../cli/answer.ts';
+import { colorLevel, Output } from '../../cli/output.ts';
+import { TransferDisplay } from '../../cli/progress.ts';
+import { formatBytes, formatDuration } from '../../cli/sizes.ts';
+import { editDistance, nearest } from '../../cli/suggest.ts';
+import { terminalText } from '../../cli/terminal-text.ts';
+
+/** A stream that remembers. */
+function fakeStream(isTTY: boolean) {
+  const written: string[] = [];
+  return {
+    isTTY,
+    written,
+    write: (text: string) => written.push(text) > 0,
+    once: () => undefined,
+    getColorDepth: () => 8,
+  };
+}
+
+function fakeOutput({ tty = false, quiet = false, env = {} } = {}) {
+  const stdout = fakeStream(tty);
+  const stderr = fakeStream(tty);
+  const output = new Output({ quiet, stdout: stdout as never, stderr: stderr as never, env });
+  return { output, out: stdout.written, err: stderr.written };
+}
+
+describe('terminalText', () => {
+  it.each([
+    ['plain text\n\twith é, 漢字 and 👩‍👩‍👧', 'plain text\n\twith é, 漢字 and 👩‍👩‍👧'],
+    ['\x1b[31mred\x1b]52;c;aGk=\x07', '␛[31mred␛]52;c;aGk=␇'],
+    ['over\rwritten\b', 'over␍written␈'],
+    ['\x9b2J\x7f', '\ufffd2J␡'],
+    ['a\u202ecba\u2066', 'a\ufffdcba\ufffd'],
+  ])('%j', (text, expected) => {
+    expect(terminalText(text)).toBe(expected);
+  });
+});
+
+describe('an answer in text', () => {
+  async function written(pieces: string[], tty = false): Promise<string> {
+    const { output, out } = fakeOutput({ tty });
+    const writer = textAnswer(output);
+    for (const text of pieces) await writer.token({ id: 0, text });
+    await writer.end(undefined);
+    return out.join('');
+  }
+
+  it('ends with exactly one newline and keeps those inside', async () => {
+    expect(await written(['a', '\n', '\n', 'b', '\n\n'])).toBe('a\n\nb\n');
+    expect(await written(['a'])).toBe('a\n');
+    expect(await written([])).toBe('\n');
+  });
+
+  it('is made harmless on a terminal and left alone in a pipe', async () => {
+    expect(await written(['\x1b', '[2J'], true)).toBe('␛[2J\n');
+    expect(await written(['\x1b', '[2J'])).toBe('\x1b[2J\n');
+  });
+});
+
+describe('suggestions', () => {
+  it.each([
+    ['', '', 0],
+    ['list', 'list', 0],
+    ['lsit', 'list', 1],
+    ['lst', 'list', 1],
+    ['temprature', 'temperature', 1],
+    ['kitten', 'sitting', 3],
+    ['ca', 'abc', 3],
+  ])('editDistance(%j, %j) is %i', (a, b, distance) => {
+    expect(editDistance(a, b)).toBe(distance);
+    expect(editDistance(b, a)).toBe(distance);
+  });
+
+  it('do not take short words for each other', () => {
+    const commands = ['run', 'rm', 'list', 'detokenize'];
+    expect(nearest('hi', commands)).toBeUndefined();
+    expect(nearest('rum', commands)).toBe('run');
+    expect(nearest('last', commands)).toBe('list');
+    expect(nearest('lost?', commands)).toBeUndefined();
+    expect(nearest('detoknise', commands)).toBe('detokenize');
+  });
+});
+
+describe('sizes', () => {
+  it.each([
+    [0, '0 B'],
+    [999, '999 B'],
+    [1500, '2 kB'],
+    [98_362_432, '98.4 MB'],
+    [1.2e9, '1.2 GB'],
+  ])('%i bytes are %s', (bytes, text) => {
+    expect(formatBytes(bytes)).toBe(text);
+  });
+
+  it.each([
+    [0.2, '1 s'],
+    [59.1, '1 min 0 s'],
+    [185, '3 min 5 s'],
+    [7800, '2 h 10 min'],
+  ])('%d seconds are %s', (seconds, text) => {
+    expect(formatDuration(seconds)).toBe(text);
+  });
+});
+
+describe('colours', () => {
+  const terminal = { isTTY: true, getColorDepth: () => 24 };
+  const pipe = { isTTY: false, getColorDepth: () => 24 };
+
+  it.each([
+    ['a terminal', terminal, {}, false, 3],
+    ['a pipe', pipe, {}, false, 0],
+    ['NO_COLOR', terminal, { NO_COLOR: '1' }, false, 0],
+    ['an empty NO_COLOR', terminal, { NO_COLOR: '' }, false, 3],
+    ['a dumb terminal', terminal, { TERM: 'dumb' }, false, 0],
+    ['FORCE_COLOR in a pipe', pipe, { FORCE_COLOR: '1' }, false, 1],
+    ['FORCE_COLOR against NO_COLOR', pipe, { FORCE_COLOR: '3', NO_COLOR: '1' }, false, 3],
+    ['FORCE_COLOR=0', terminal, { FORCE_COLOR: '0' }, false, 0],
+    ['--no-color against FORCE_COLOR', terminal, { FORCE_COLOR: '1' }, true, 0],
+  ])('%s', (_, stream, env, noColor, level) => {
+    expect(colorLevel(stream as never, env, noColor)).toBe(level);
+  });
+});
+
+describe('the display of a transfer', () => {
+  const at = (receivedBytes: number) =>
+    ({ phase: 'downloading', source: 'hf:a/b/c.gguf', receivedBytes, totalBytes: 100e6 }) as const;
+
+  it('is a bar on a terminal, redrawn at most ten times a second and taken away', () => {
+    const { output, err } = fakeOutput({ tty: true });
+    let now = 0;
+    const display = new TransferDisplay(output, 'tiny', () => now);
+    for (now = 0; now <= 1000; now += 10) display.update(at(now * 50e3));
+    expect(err).toHaveLength(11);
+    const bar = `[${'='.repeat(12)}${' '.repeat(12)}]`;
+    expect(err.at(-1)).toBe(`\r\x1b[Ktiny: downloading  ${bar}  50.0 MB of 100.0 MB  50.0 MB/s  1 s left`);
+    display.end();
+    expect(err.at(-1)).toBe('\r\x1b[K');
+  });
+
+  it('is a line every ten seconds elsewhere, and one for each phase', () => {
+    const { output, err } = fakeOutput();
+    let now = 0;
+    const display = new TransferDisplay(output, 'tiny', () => now);
+    display.update({ ...at(0), phase: 'connecting' });
+    for (now = 0; now <= 20_000; now += 100) display.update(at(now * 1000));
+    expect(err).toEqual([
+      'tiny: connecting\n',
+      'tiny: downloading  0 B of 100.0 MB\n',
+      'tiny: downloading  10.0 MB of 100.0 MB  1.0 MB/s  1 min 30 s left\n',
+      'tiny: downloading  20.0 MB of 100.0 MB  1.0 MB/s  1 min 20 s left\n',
+    ]);
+  });
+
+  it('counts speed from where a broken transfer goes on', () => {
+    const { output, err } = fakeOutput();
+    let now = 0;
+    const display = new TransferDisplay(output, 'tiny', () => now);
+    display.update(at(90e6));
+    now = 10_000;
+    display.update(at(95e6));
+    expect(err.at(-1)).toContain('500 kB/s  10 s left');
+  });
+
+  it('is silent with --quiet', () => {
+    const { output, err } = fakeOutput({ quiet: true });
+    new TransferDisplay(output, 'tiny').update(at(1));
+    expect(err).toEqual([]);
+  });
+});

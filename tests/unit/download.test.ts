@@ -1,0 +1,321 @@
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { type PullOptions, type PullProgress, pull } from '../../core/models/pull.ts';
+import { parseReference } from '../../core/models/reference.ts';
+import { listModels, modelPath } from '../../core/models/store.ts';
+import { type Handler, type ModelServer, sendFile, startServer } from './model-server.ts';
+
+const BODY = Buffer.concat([Buffer.from('GGUF'), Buffer.alloc(3_000_000, 'percept ')]);
+const SHA = createHash('sha256').update(BODY).digest('hex');
+const SOON = { retryMs: 1 };
+const HASTY = { patience: { ...SOON, connectMs: 300, stallMs: 300 } };
+
+let models: string;
+let server: ModelServer | undefined;
+let progress: PullProgress[];
+
+beforeEach(() => {
+  models = mkdtempSync(join(tmpdir(), 'percept-download-'));
+  progress = [];
+});
+
+afterEach(async () => {
+  await server?.close();
+  server = undefined;
+  rmSync(models, { recursive: true });
+});
+
+async function serve(handler: Handler): Promise<string> {
+  server = await startServer(handler);
+  return `${server.origin}/model.gguf`;
+}
+
+function fetchModel(text: string, options: Partial<PullOptions> = {}) {
+  const onProgress = (event: PullProgress) => void progress.push(event);
+  return pull(parseReference(text), { directories: { models }, patience: SOON, onProgress, ...options });
+}
+
+/** Leaves what a process leaves that was killed after `bytes`. */
+function leavePartial(url: string, bytes: Buffer, etag: string): string {
+  const path = `${modelPath(parseReference(url), { models })}.partial`;
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(path, bytes);
+  writeFileSync(`${path}.json`, JSON.stringify({ source: url, validator: etag }));
+  return path;
+}
+
+const rangesAsked = () => server?.requests.map(({ headers }) => headers.range);
+
+describe('a download', () => {
+  it('arrives whole, with its record and nothing else', async () => {
+    const url = await serve((request, response) => sendFile(request, response, { body: BODY, etag: '"1"' }));
+    const model = await fetchModel(url);
+    expect(readFileSync(model.path).equals(BODY)).toBe(true);
+    expect(model).toMatchObject({ bytes: BODY.length, sha256: SHA, reference: url, source: url });
+    expect(listModels({ models })).toEqual({ models: [model], leftovers: [] });
+    expect(existsSync(`${model.path}.lock`)).toBe(false);
+  });
+
+  it('reports bytes and total while it comes', async () => {
+    const url = await serve((request, response) => sendFile(request, response, { body: BODY }));
+    await fetchModel(url);
+    expect(progress[0]).toEqual({
+      phase: 'connecting',
+      source: url,
+      receivedBytes: 0,
+      totalBytes: undefined,
+    });
+    const received = progress.slice(1).map(({ receivedBytes }) => receivedBytes);
+    expect(received).toEqual(received.toSorted((a, b) => a - b));
+    expect(progress.at(-1)).toEqual({
+      phase: 'downloading',
+      source: url,
+      receivedBytes: BODY.length,
+      totalBytes: BODY.length,
+    });
+  });
+
+  it('is not repeated for a model that is there', async () => {
+    const url = await serve((request, response) => sendFile(request, response, { body: BODY }));
+    const first = await fetchModel(url);
+    expect(await fetchModel(url)).toEqual(first);
+    expect(server?.requests).toHaveLength(1);
+  });
+
+  it('needs no length', async () => {
+    const url = await serve((_, response) => response.end(BODY));
+    expect((await fetchModel(url)).sha256).toBe(SHA);
+  });
+});
+
+describe('a broken connection', () => {
+  it('goes on where it broke off', async () => {
+    const url = await serve((request, response, number) =>
+      sendFile(request, response, { body: BODY, etag: '"1"', cutAfter: number < 3 ? 1_000_000 : undefined }),
+    );
+    expect((await fetchModel(url)).sha256).toBe(SHA);
+    const ranges = rangesAsked()!;
+    expect(ranges).toHaveLength(3);
+    expect(ranges[0]).toBeUndefined();
+    expect(Number(/^bytes=(\d+)-$/.exec(ranges[2]!)?.[1])).toBeGreaterThan(1_000_000);
+  });
+
+  it('begins anew where the server knows no ranges', async () => {
+    const url = await serve((request, response, number) =>
+      sendFile(request, response, {
+        body: BODY,
+        etag: '"1"',
+        ranges: false,
+        cutAfter: number < 3 ? 9000 : undefined,
+      }),
+    );
+    expect((await fetchModel(url)).sha256).toBe(SHA);
+  });
+
+  it('begins anew where nothing vouches that the file is the same', async () => {
+    const url = await serve((request, response, number) =>
+      sendFile(request, response, { body: BODY, etag: 'W/"1"', cutAfter: number === 1 ? 9000 : undefined }),
+    );
+    await fetchModel(url);
+    expect(rangesAsked()).toEqual([undefined, undefined]);
+  });
+
+  it('is given up after a few attempts without headway', async () => {
+    const url = await serve((_, response) => response.destroy());
+    await expect(fetchModel(url)).rejects.toMatchObject({ kind: 'network', message: /connection reset/ });
+    expect(server?.requests).toHaveLength(4);
+  });
+
+  it('is taken up again when the server stalls', async () => {
+    const url = await serve((request, response, number) =>
+      sendFile(request, response, { body: BODY, etag: '"1"', stallAfter: number === 1 ? 50_000 : undefined }),
+    );
+    expect((await fetchModel(url, HASTY)).sha256).toBe(SHA);
+    expect(server?.requests).toHaveLength(2);
+  });
+
+  it('is reported with its reason when the server never answers', async () => {
+    const url = await serve(() => {});
+    await expect(fetchModel(url, HASTY)).rejects.toMatchObject({
+      kind: 'network',
+      message: /no answer for 0.3 s/,
+    });
+  });
+
+  it('is tried again when the server is busy', async () => {
+    const url = await serve((request, response, number) => {
+      if (number < 3) response.writeHead(number === 1 ? 503 : 429).end();
+      else sendFile(request, response, { body: BODY });
+    });
+    expect((await fetchModel(url)).sha256).toBe(SHA);
+  });
+});
+
+describe('what an earlier process left', () => {
+  const HALF = BODY.subarray(0, 1_500_000);
+
+  it('is gone on with', async () => {
+    const url = await serve((request, response) => sendFile(request, response, { body: BODY, etag: '"1"' }));
+    leavePartial(url, HALF, '"1"');
+    expect((await fetchModel(url)).sha256).toBe(SHA);
+    expect(rangesAsked()).toEqual(['bytes=1500000-']);
+    expect(progress[0]).toMatchObject({ phase: 'connecting', receivedBytes: 1_500_000 });
+  });
+
+  it('is dropped when the file has changed', async () => {
+    const url = await serve((request, response) => sendFile(request, response, { body: BODY, etag: '"2"' }));
+    leavePartial(url, Buffer.from('GGUF of yesterday'), '"1"');
+    expect((await fetchModel(url)).sha256).toBe(SHA);
+  });
+
+  it('is dropped when a server sends a range of a changed file all the same', async () => {
+    const url = await serve((request, response) => {
+      request.headers['if-range'] = '"2"'; // as if it had been asked without a condition
+      sendFile(request, response, { body: BODY, etag: '"2"' });
+    });
+    leavePartial(url, Buffer.from('GGUF of yesterday'), '"1"');
+    expect((await fetchModel(url)).sha256).toBe(SHA);
+  });
+
+  it('is enough when it was all', async () => {
+    const url = await serve((request, response) => sendFile(request, response, { body: BODY, etag: '"1"' }));
+    leavePartial(url, BODY, '"1"');
+    expect((await fetchModel(url)).sha256).toBe(SHA);
+    expect(rangesAsked()).toEqual([`bytes=${BODY.length}-`]);
+  });
+
+  it('is dropped when it is longer than the file', async () => {
+    const url = await serve((request, response) => sendFile(request, response, { body: BODY, etag: '"1"' }));
+    leavePartial(url, Buffer.concat([BODY, HALF]), '"1"');
+    expect((await fetchModel(url)).sha256).toBe(SHA);
+  });
+
+  it('is kept when the network fails, for the next attempt', async () => {
+    const url = await serve((_, response) => response.destroy());
+    const partial = leavePartial(url, HALF, '"1"');
+    await expect(fetchModel(url)).rejects.toMatchObject({ kind: 'network' });
+    expect(readFileSync(partial).equals(HALF)).toBe(true);
+    expect(existsSync(modelPath(parseReference(url), { models }))).toBe(false);
+  });
+});
+
+describe('what is not the model', () => {
+  it('is refused at the first bytes', async () => {
+    const url = await serve((_, response) => response.end('<!doctype html><p>Please log in.'));
+    await expect(fetchModel(url)).rejects.toThrow('expected a GGUF file; its first bytes are "<!do"');
+    expect(listModels({ models })).toEqual({ models: [], leftovers: [] });
+  });
+
+  it.each([404, 410])('is not asked for twice: HTTP %i', async (status) => {
+    const url = await serve((_, response) => response.writeHead(status).end('no'));
+    await expect(fetchModel(url)).rejects.toMatchObject({ kind: 'model-not-found', message: /HTTP 4/ });
+    expect(server?.requests).toHaveLength(1);
+  });
+
+  it('is refused before it fills the disk', async () => {
+    const url = await serve((_, response) =>
+      response.writeHead(200, { 'content-length': String(9e14) }).write('GGUF'),
+    );
+    await expect(fetchModel(url)).rejects.toMatchObject({
+      kind: 'error',
+      message: /^Expected 900,000,000 MB free in .*; there are [\d,]+ MB\.$/,
+    });
+  });
+
+  it('leaves no empty folders', async () => {
+    const url = await serve((_, response) => response.writeHead(404).end());
+    await fetchModel(url).catch(() => {});
+    expect(existsSync(join(models, 'https'))).toBe(false);
+  });
+});
+
+describe('redirects', () => {
+  it('are followed, five of them', async () => {
+    const url = await serve((request, response, number) => {
+      if (number <= 5) response.writeHead(302, { location: `/hop${number}` }).end('elsewhere');
+      else sendFile(request, response, { body: BODY });
+    });
+    expect((await fetchModel(url)).sha256).toBe(SHA);
+  });
+
+  it('end somewhere', async () => {
+    const url = await serve((_, response) => response.writeHead(302, { location: '/again' }).end());
+    await expect(fetchModel(url)).rejects.toThrow('more than 5 redirects');
+  });
+
+  it.each(['http://example.org/m.gguf', 'file:///etc/passwd', 'http://'])(
+    'never lead to %s',
+    async (location) => {
+      const url = await serve((_, response) => response.writeHead(302, { location }).end());
+      await expect(fetchModel(url)).rejects.toThrow(/redirected to .*, which is not https/);
+    },
+  );
+});
+
+describe('a server that cannot be reached', () => {
+  it('is named at once when it refuses', async () => {
+    const url = await serve(() => {});
+    await server!.close();
+    await expect(fetchModel(url)).rejects.toMatchObject({
+      kind: 'network',
+      message: `${url} could not be fetched. connection refused.`,
+      hint: `Check the network (HTTPS_PROXY is honoured), then run: percept pull ${url}`,
+    });
+  });
+
+  it('is given up when it takes the connection and does not speak', async () => {
+    const mute = createServer();
+    await new Promise<void>((resolve) => mute.listen(0, '127.0.0.1', resolve));
+    const { port } = mute.address() as { port: number };
+    await expect(fetchModel(`https://127.0.0.1:${port}/m.gguf`, HASTY)).rejects.toThrow(
+      /no connection to .* within 0.3 s/,
+    );
+    mute.close();
+  });
+
+  it('is given up when its proxy takes the connection and does not speak', async () => {
+    const proxy = createServer(() => {});
+    await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+    const env = { HTTPS_PROXY: `http://127.0.0.1:${(proxy.address() as { port: number }).port}` };
+    await expect(fetchModel('https://models.invalid/m.gguf', { ...HASTY, env })).rejects.toThrow(
+      'no connection to models.invalid within 0.3 s',
+    );
+    proxy.close();
+  });
+
+  it('is asked through HTTPS_PROXY, unless NO_PROXY has it', async () => {
+    const url = 'https://models.invalid/m.gguf';
+    const tunnels: string[] = [];
+    const proxy = createServer((socket) => {
+      socket.once('data', (text) => {
+        tunnels.push(String(text).split('\r\n')[0]!);
+        socket.end('HTTP/1.1 403 Forbidden\r\n\r\n');
+      });
+    });
+    await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+    const env = { HTTPS_PROXY: `http://127.0.0.1:${(proxy.address() as { port: number }).port}` };
+    await expect(fetchModel(url, { env })).rejects.toMatchObject({ kind: 'network' });
+    expect(tunnels).toEqual(['CONNECT models.invalid:443 HTTP/1.1']);
+    await expect(fetchModel(url, { env: { ...env, NO_PROXY: 'models.invalid' } })).rejects.toThrow();
+    expect(tunnels).toHaveLength(1);
+    proxy.close();
+  });
+});
+
+describe('giving up', () => {
+  it('rejects with the reason and keeps what has come', async () => {
+    const url = await serve((request, response) =>
+      sendFile(request, response, { body: BODY, etag: '"1"', stallAfter: 100_000 }),
+    );
+    const controller = new AbortController();
+    const onProgress = ({ receivedBytes }: PullProgress) =>
+      receivedBytes > 0 && controller.abort(new Error('enough'));
+    await expect(fetchModel(url, { signal: controller.signal, onProgress })).rejects.toThrow('enough');
+    expect(listModels({ models }).leftovers).toHaveLength(1);
+    expect(server?.requests).toHaveLength(1);
+  });
+});

