@@ -1,12 +1,13 @@
 import { defineConfig } from 'vitest/config';
 
+const report = process.env.PERCEPT_TEST_REPORT; // where .ci/run wants the counts as JSON
+
 export default defineConfig({
   test: {
     include: ['tests/**/*.test.ts'],
-    // Engines own one thread a core: test files run one after the other where they start one.
-    fileParallelism: true,
-    maxWorkers: 2,
+    maxWorkers: 2, // engines own a thread a core
     testTimeout: 60_000,
     hookTimeout: 60_000,
+    reporters: report ? ['default', ['json', { outputFile: report }]] : ['default'],
   },
 });

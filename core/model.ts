@@ -36,7 +36,7 @@ export interface Model {
 }
 
 /** What a model is compiled for. */
-export interface SessionSizes {
+export interface ModelSizes {
   readonly contextLength: number; // positions a sequence
   readonly sequences: number;
   readonly maxTokens: number; // most tokens in one step
@@ -58,15 +58,17 @@ export async function loadModel(path: string, options: LoadOptions = {}): Promis
   const config = configFromGguf(gguf);
   const architecture = ARCHITECTURES[config.architecture];
   const tensors = checkTensors(gguf, architecture.tensors(config));
-  const sizes = sessionSizes(config, options);
+  const sizes = sizesOf(config, options);
   checkMemory(estimateMemory(gguf, config, sizes), availableMemory());
   const name = optionalString(gguf.metadata, 'general.name') || basename(path, '.gguf');
 
   const backend = await selectBackend(options.backend ?? 'auto', { threads: options.threads });
   try {
     const graph = architecture.build(config, handOver(backend, gguf, tensors));
-    const kv = { layers: config.nLayers, kvHeads: config.nKvHeads, headDim: config.headDim, ...sizes };
-    const compiling = backend.compile({ name, ...graph, kv, maxTokens: sizes.maxTokens });
+    const { nLayers: layers, nKvHeads: kvHeads, headDim } = config;
+    const { contextLength, sequences, maxTokens } = sizes;
+    const kv = { layers, kvHeads, headDim, sequences, contextLength };
+    const compiling = backend.compile({ name, ...graph, kv, maxTokens });
     // The backend reads weights while the vocabulary is built.
     const [executable, tokenizer] = await Promise.all([compiling, buildTokenizer(gguf)]);
     const dispose = async () => {
@@ -81,23 +83,18 @@ export async function loadModel(path: string, options: LoadOptions = {}): Promis
   }
 }
 
-/** Bytes a model takes with a fast backend: weights as in the file, KV cache in float16, float32 activations. */
-export function estimateMemory(gguf: Gguf, config: ModelConfig, sizes: SessionSizes): MemoryUse {
-  const {
-    nLayers,
-    embeddingLength: C,
-    feedForwardLength: F,
-    nHeads,
-    nKvHeads,
-    headDim,
-    vocabularySize,
-  } = config;
+/**
+ * Bytes a model takes with a fast backend: weights as in the file, a KV cache and activations in float32. The
+ * reference backend takes about twice the activations and cache, and 4 bytes a weight.
+ */
+export function estimateMemory(gguf: Gguf, config: ModelConfig, sizes: ModelSizes): MemoryUse {
+  const { embeddingLength: C, feedForwardLength: F, nHeads: H, nKvHeads: G, headDim: D } = config;
   const positions = sizes.sequences * sizes.contextLength;
-  const activations = 2 * C + 2 * F + 2 * (nHeads + nKvHeads) * headDim; // of a token
+  const columns = 3 * C + 2 * F + 2 * (H + G) * D + config.vocabularySize; // of a token
   return {
     weights: gguf.tensors.values().reduce((sum, { bytes }) => sum + bytes, 0),
-    kv: 2 * 2 * nLayers * positions * nKvHeads * headDim,
-    arena: 4 * (sizes.maxTokens * activations + sizes.sequences * vocabularySize),
+    kv: 4 * 2 * config.nLayers * positions * G * D,
+    arena: 4 * sizes.maxTokens * columns,
   };
 }
 
@@ -122,7 +119,7 @@ function megabytes(bytes: number): string {
   return `${Math.ceil(bytes / 1e6)} MB`;
 }
 
-function sessionSizes(config: ModelConfig, options: LoadOptions): SessionSizes {
+function sizesOf(config: ModelConfig, options: LoadOptions): ModelSizes {
   const trained = config.contextLength;
   const { contextLength = Math.min(trained, DEFAULT_CONTEXT), sequences = 1 } = options;
   const { maxTokens = Math.min(contextLength * sequences, DEFAULT_MAX_TOKENS) } = options;

@@ -159,7 +159,7 @@ class Fuser {
     const [a, b] = this.#reads[i + 1]!;
     if ((a === i) === (b === i)) return false;
     const [residual, value] = a === i ? [add.b, b!] : [add.a, a!];
-    if (this.#holds.get(residual) !== value) return false;
+    if ((this.#holds.get(residual) ?? -1) !== value) return false;
     const products = [{ ...phase.products[0]!, out: add.out }];
     this.#emit({ ...phase, products, residual }, add.out, i + 1);
     return true;

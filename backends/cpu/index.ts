@@ -3,6 +3,7 @@
  * The main thread writes a step and awaits it; it never computes.
  */
 import { availableParallelism } from 'node:os';
+import { UserError } from '../../errors.ts';
 import type { TensorType } from '../../kernels/quant-formats.ts';
 import type {
   Backend,
@@ -82,6 +83,7 @@ class CpuBackend implements Backend {
   }
 
   async compile(program: Program): Promise<Executable> {
+    this.#checkTypes(program);
     const unplaced = this.#weights.filter(({ address }) => address === 0);
     const jobs = place(unplaced, this.#heap);
     const mark = this.#heap.used;
@@ -90,8 +92,7 @@ class CpuBackend implements Backend {
     const plan = planMemory(program, phases, weight, this.#heap);
     const scratchBytes = Math.max(plan.scratch.bytes, stagingBytes(jobs));
     const scratch = Array.from({ length: this.threads }, () => this.#heap.allocate(scratchBytes));
-    const counter = this.#heap.allocate(4);
-    const loading = this.#pool.load(jobs, counter, scratch);
+    const loading = this.#pool.load(jobs, scratch);
     const table = new PhaseTable(program, plan, weight, this.threads, this.#heap).write(phases);
     await loading;
     this.#pool.serve(scratch, this.#dotClass);
@@ -110,6 +111,18 @@ class CpuBackend implements Backend {
     });
   }
 
+  /** Throws UserError naming the first weight that an op cannot take. */
+  #checkTypes({ ops }: Program): void {
+    for (const op of ops) {
+      for (const [id, as] of weightsOf(op)) {
+        const { name, type } = this.#weights[id]!.desc;
+        const answer = this.supports(as, type);
+        if (answer !== true)
+          throw new UserError(`${name}: ${answer}.`, 'Use a file with tensors of a supported type.');
+      }
+    }
+  }
+
   async roofs(): Promise<Roofs> {
     const bytes = 64 * 2 ** 20; // of each thread: together beyond the caches
     const mark = this.#heap.used;
@@ -123,4 +136,17 @@ class CpuBackend implements Backend {
   async dispose(): Promise<void> {
     await this.#pool.end();
   }
+}
+
+/** The weights of an op, and the op that each is supported as: a bias counts as a vector. */
+function weightsOf(op: Op): [WeightId, Op['op']][] {
+  if (op.op === 'embed') return [[op.table, 'embed']];
+  if (op.op === 'rms-norm') return [[op.weight, 'rms-norm']];
+  if (op.op !== 'matmul') return [];
+  return op.bias === undefined
+    ? [[op.weight, 'matmul']]
+    : [
+        [op.weight, 'matmul'],
+        [op.bias, 'add'],
+      ];
 }

@@ -42,6 +42,7 @@ export class PhaseTable {
     const words = layout.PHASE_BYTES / 4;
     const address = this.#heap.allocate((this.#records.length + 1) * layout.PHASE_BYTES);
     const table = this.#heap.i32(address, (this.#records.length + 1) * words);
+    table.fill(0); // absent words are 0, and END is
     this.#records.forEach((record, i) => {
       for (const [index, value] of Object.entries(record)) table[i * words + Number(index)] = value!;
     });

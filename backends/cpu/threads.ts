@@ -25,7 +25,7 @@ export interface LoadJob {
 }
 
 export type ToThread =
-  | { type: 'load'; jobs: readonly LoadJob[]; counter: number; staging: number }
+  | { type: 'load'; jobs: readonly LoadJob[]; staging: number }
   | { type: 'measure'; from: number; bytes: number }
   | { type: 'serve'; seen: number; threads: number; scratch: number; dotClass: DotClass }
   | { type: 'end' };
@@ -41,6 +41,7 @@ export class Threads {
   readonly #control: Int32Array;
   #serving = false;
   #failure: Error | undefined;
+  readonly #waiting = new Set<(error: Error) => void>(); // rejects answers when a thread dies
 
   constructor(count: number, data: ThreadData) {
     this.count = count;
@@ -56,14 +57,14 @@ export class Threads {
   }
 
   /** Runs the jobs on all threads. Rejects with UserError naming the tensor that could not be read. */
-  async load(jobs: readonly LoadJob[], counter: number, staging: readonly number[]): Promise<void> {
+  async load(jobs: readonly LoadJob[], staging: readonly number[]): Promise<void> {
     this.#leave();
-    this.#control[counter / 4] = 0;
     const answers = this.#workers.map((worker, i) => {
-      worker.postMessage({ type: 'load', jobs, counter, staging: staging[i]! } satisfies ToThread);
+      worker.postMessage({ type: 'load', jobs, staging: staging[i]! } satisfies ToThread);
       return this.#answer<{ failed?: string }>(worker);
     });
     const failed = (await Promise.all(answers)).find((answer) => answer.failed)?.failed;
+    Atomics.store(this.#control, layout.NEXT_TASK / 4, 0);
     if (failed)
       throw new UserError(`Could not read the weights: ${failed}.`, 'Check the file, or get it again.');
   }
@@ -138,13 +139,15 @@ export class Threads {
   }
 
   #answer<T>(worker: Worker): Promise<T> {
+    if (this.#failure) return Promise.reject(this.#failure);
     worker.ref();
-    return new Promise((resolve, reject) => {
-      worker.once('message', (answer) => {
+    return new Promise<T>((resolve, reject) => {
+      this.#waiting.add(reject);
+      worker.once('message', (answer: T) => {
+        this.#waiting.delete(reject);
         worker.unref();
         resolve(answer);
       });
-      worker.once('error', reject);
     });
   }
 
@@ -157,6 +160,7 @@ export class Threads {
         cause: error,
       },
     );
+    for (const reject of this.#waiting) reject(this.#failure);
     Atomics.add(this.#control, layout.DONE / 4, -1); // wakes run, which finds the failure
     Atomics.notify(this.#control, layout.DONE / 4);
   }

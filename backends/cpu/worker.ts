@@ -4,6 +4,7 @@
  */
 import { closeSync, openSync, readSync } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
+import { NEXT_TASK } from '../../kernels/wasm/layout.ts';
 import type { Roofs } from '../backend.ts';
 import type { LoadJob, ThreadData, ToThread } from './threads.ts';
 import { instantiate } from './wasm-module.ts';
@@ -16,7 +17,7 @@ port.on('message', (message: ToThread) => {
   if (message.type === 'serve') {
     kernels.serve(message.seen, message.threads, message.scratch, message.dotClass);
   } else if (message.type === 'load') {
-    port.postMessage(load(message.jobs, message.counter, message.staging));
+    port.postMessage(load(message.jobs, message.staging));
   } else if (message.type === 'measure') {
     port.postMessage(measure(message.from, message.bytes));
   } else port.close();
@@ -42,9 +43,9 @@ function median(run: () => void): number {
   return times.slice(1).toSorted((a, b) => a - b)[3]!;
 }
 
-/** Takes jobs from the shared counter until none is left; returns what went wrong, if anything. */
-function load(jobs: readonly LoadJob[], counter: number, staging: number): { failed?: string } {
-  const next = new Int32Array(memory.buffer, counter, 1);
+/** Takes jobs from the counter of tasks until none is left; returns what went wrong, if anything. */
+function load(jobs: readonly LoadJob[], staging: number): { failed?: string } {
+  const next = new Int32Array(memory.buffer, NEXT_TASK, 1);
   const files = new Map<string, number>();
   try {
     for (let i = Atomics.add(next, 0, 1); i < jobs.length; i = Atomics.add(next, 0, 1)) {

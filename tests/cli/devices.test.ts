@@ -11,7 +11,7 @@ interface Report {
 describe('percept devices', () => {
   it('says of each backend whether it is here, and why it is chosen or not', async () => {
     const { machine, backends } = JSON.parse((await percept(['devices', '--json'])).stdout);
-    expect(machine.threads).toBeGreaterThan(0);
+    expect(machine.cores).toBeGreaterThan(0);
     expect(machine.memory_bytes).toBeGreaterThan(0);
     expect(backends.filter(({ chosen }: Report) => chosen)).toHaveLength(1);
     for (const { reason } of backends as Report[]) expect(reason).not.toBe('');

@@ -1,14 +1,132 @@
-/** A model of one layer that ships with the tests: loading, and its logits on every backend. */
+/** A model of one layer that ships with the tests: loading it, and its logits on every backend. */
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { loadModel } from '../../core/model.ts';
+import {
+  estimateMemory,
+  generate,
+  loadModel,
+  SamplerChain,
+  Session,
+  samplerParameters,
+} from '../../core/index.ts';
+import { checkMemory } from '../../core/model.ts';
 import { BACKENDS, titled } from '../backend/backends.ts';
+import { describeShared } from '../shared.ts';
 import { argmax, distance, logitsOf } from './logits.ts';
 
 const FIXTURES = resolve(import.meta.dirname, '../fixtures');
 const PATH = resolve(FIXTURES, 'tiny-llama.Q8_0.gguf');
-const golden: { input_ids: number[]; argmax: number[]; logits_last: number[] } = JSON.parse(
+const GOLDEN: { input_ids: number[]; argmax: number[]; logits_last: number[] } = JSON.parse(
   readFileSync(resolve(FIXTURES, 'tiny-llama.json'), 'utf8'),
 );
 
+/** Largest distance of a logit from the golden. Logits lie between -3 and 4. */
+const TOLERANCE = {
+  reference: 1e-5, // the golden has 6 decimals and its angles are float32
+  cpu: 0.15, // activations in int8; 0.083 seen
+};
+
+for (const { name, absent, threads } of BACKENDS) {
+  describe.skipIf(absent)(titled(`tiny-llama.Q8_0 on ${name}`, absent), () => {
+    it('gives PyTorch’s logits, and the same bits for any number of threads and any step', async () => {
+      const results: Float32Array[][] = [];
+      for (const count of threads) {
+        const model = await loadModel(PATH, { backend: name, threads: count, sequences: 2 });
+        results.push(await Array.fromAsync(logitsOf(model, GOLDEN.input_ids)));
+        results.push(await Array.fromAsync(logitsOf(model, GOLDEN.input_ids, { rows: 1 })));
+        results.push(await Array.fromAsync(logitsOf(model, GOLDEN.input_ids, { rows: 7, seq: 1 })));
+        await model.dispose();
+      }
+      const [first, ...others] = results;
+      expect(distance(first!.at(-1)!, GOLDEN.logits_last)).toBeLessThan(TOLERANCE[name]);
+      for (const [i, row] of first!.entries()) {
+        expect(row[GOLDEN.argmax[i]!]! + TOLERANCE[name], `position ${i}`).toBeGreaterThan(row[argmax(row)]!);
+      }
+      for (const other of others) expect(other).toEqual(first);
+    });
+
+    it('leaves the event loop its turns while it computes', async () => {
+      const model = await loadModel(PATH, { backend: name });
+      let turns = 0;
+      let running = true;
+      const turn = () => {
+        turns++;
+        if (running) setImmediate(turn);
+      };
+      turn();
+      const tokens = Array.from({ length: 200 }, (_, i) => i);
+      await model.executable.submit({ slices: [{ seq: 0, pos: 0, tokens }], logits: 'all' }).logits();
+      running = false;
+      await model.dispose();
+      expect(turns).toBeGreaterThan(2);
+    });
+  });
+}
+
+describe('the library', () => {
+  it('loads and generates, greedily the ids of the largest logits', async () => {
+    const model = await loadModel(PATH, { backend: 'reference' });
+    const sampler = new SamplerChain(samplerParameters({ temperature: 0 }), model.tokenizer);
+    const ids = [...GOLDEN.input_ids];
+    const options = { sampler, maxTokens: 8, ignoreEos: true };
+    for await (const { id } of generate(new Session(model), GOLDEN.input_ids, options)) ids.push(id);
+    const rows = await Array.fromAsync(logitsOf(model, ids));
+    const start = GOLDEN.input_ids.length;
+    expect(ids[start]).toBe(GOLDEN.argmax.at(-1));
+    expect(ids.slice(start)).toEqual(rows.slice(start - 1, -1).map(argmax));
+    await model.dispose();
+  });
+});
+
+describe('loadModel', () => {
+  it('says what it loaded', async () => {
+    const model = await loadModel(PATH, { backend: 'reference', contextLength: 64, sequences: 3 });
+    expect(model).toMatchObject({
+      path: PATH,
+      name: 'percept-golden-tiny',
+      contextLength: 64,
+      sequences: 3,
+      maxTokens: 192,
+    });
+    expect(model.tokenizer.vocabularySize).toBe(model.config.vocabularySize);
+    expect(model.loadMs).toBeGreaterThan(0);
+    await model.dispose();
+  });
+
+  it('takes the trained context and steps of at most 512 tokens unless told otherwise', async () => {
+    const model = await loadModel(PATH, { backend: 'reference' });
+    expect(model).toMatchObject({ contextLength: 512, sequences: 1, maxTokens: 512 });
+    await model.dispose();
+  });
+
+  it.each([
+    [{ contextLength: 513 }, 'usage', 'Expected a context of 1 to 512 tokens, as trained, got 513.'],
+    [{ contextLength: 0 }, 'usage', 'got 0.'],
+    [{ sequences: 1.5 }, 'usage', 'Expected at least 1 sequence, got 1.5.'],
+    [{ maxTokens: -1 }, 'usage', 'Expected at least 1 token in a step, got -1.'],
+    [{ backend: 'abacus' }, 'usage', 'Expected a backend among auto, cpu, reference, got "abacus".'],
+    [{ sequences: 1e9 }, 'memory', 'of free memory (weights 1 MB, context 524288000 MB'],
+  ])('refuses %o', async (options, kind, message) => {
+    const failure = await loadModel(PATH, options).catch((error) => error);
+    expect(failure).toMatchObject({ name: 'UserError', kind, message: expect.stringContaining(message) });
+  });
+
+  it('estimates memory from sizes alone', async () => {
+    const { gguf, config, executable, dispose, ...sizes } = await loadModel(PATH, { backend: 'reference' });
+    const { weights, kv, arena } = estimateMemory(gguf, config, sizes);
+    expect(weights).toBe(908_288);
+    expect(kv).toBe(executable.memory.kv / 2); // float32 for float64
+    expect(arena).toBe(executable.memory.arena / 2);
+    expect(() => checkMemory({ weights, kv, arena }, weights + kv + arena)).not.toThrow();
+    expect(() => checkMemory({ weights, kv, arena }, weights + kv + arena - 1)).toThrow('of free memory');
+    await dispose();
+  });
+});
+
+describeShared('loadModel of a vocabulary', (path) => {
+  it('says that there are no weights', async () => {
+    const load = loadModel(path('goldens/tokenizers/ggml-vocab-llama-bpe.gguf'), { backend: 'reference' });
+    await expect(load).rejects.toThrow('found only a vocabulary');
+  });
+});

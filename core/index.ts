@@ -1,0 +1,34 @@
+/**
+ * The engine as a library: what the command line program is made of, without its terminal.
+ *
+ *     const model = await loadModel('SmolLM2-135M-Instruct.Q4_1.gguf');
+ *     const template = await ChatTemplate.parse(chatTemplateOf(model.gguf)!);
+ *     const prompt = template.render({ messages: [{ role: 'user', content: 'Why is the sky blue?' }] });
+ *     const sampler = new SamplerChain(samplerParameters({ temperature: 0 }), model.tokenizer);
+ *     const ids = model.tokenizer.encode(prompt, { special: true });
+ *     for await (const { text } of generate(new Session(model), ids, { sampler })) process.stdout.write(text);
+ *     await model.dispose();
+ */
+export type { Backend, Executable, MemoryUse, Program, Step, Ticket } from '../backends/backend.ts';
+export { type BackendReport, listBackends, selectBackend } from '../backends/select.ts';
+export { type ErrorKind, UserError } from '../errors.ts';
+export { ChatTemplate, chatTemplateOf, type Message, type RenderOptions } from './chat-template.ts';
+export { configFromGguf, type ModelConfig } from './config.ts';
+export {
+  type FinishReason,
+  type GeneratedToken,
+  type GenerateOptions,
+  type GenerateResult,
+  generate,
+  type TokenLogprob,
+} from './generate.ts';
+export { type Gguf, type GgufTensor, readGguf } from './gguf.ts';
+export { estimateMemory, type LoadOptions, loadModel, type Model, type ModelSizes } from './model.ts';
+export { SamplerChain } from './sampler/chain.ts';
+export { samplingDefaults } from './sampler/metadata.ts';
+export { type SamplerName, type SamplerParameters, samplerParameters } from './sampler/parameters.ts';
+export { type ScoredChunk, type ScoreOptions, type ScoreSummary, score } from './score.ts';
+export { type Evaluated, Session } from './session.ts';
+export { tokenizerFromGguf } from './tokenizer/index.ts';
+export { StreamingDecoder } from './tokenizer/streaming-decoder.ts';
+export type { DecodeOptions, EncodeOptions, Tokenizer } from './tokenizer/tokenizer.ts';

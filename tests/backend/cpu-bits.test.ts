@@ -1,0 +1,105 @@
+/**
+ * The CPU backend's promise: logits do not depend on threads, on how a prompt is cut into steps, on what else is in
+ * the batch, or on the class of CPU. Everything here is compared bit for bit.
+ */
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
+import type { Executable, Slice } from '../../backends/backend.ts';
+import { createCpuBackend } from '../../backends/cpu/index.ts';
+import { ARCHITECTURES } from '../../core/architectures/index.ts';
+import { configFromGguf } from '../../core/config.ts';
+import { readGguf } from '../../core/gguf.ts';
+import { checkTensors, handOver } from '../../core/weights.ts';
+import { SATURATING } from '../../kernels/wasm/layout.ts';
+
+const MODEL = resolve(import.meta.dirname, '../fixtures/tiny-llama.Q8_0.gguf');
+const KERNELS = resolve(import.meta.dirname, '../../dist/kernels.wasm');
+/** Crosses two chunks of 128 keys and many blocks of 16. */
+const TOKENS = Array.from({ length: 300 }, (_, i) => (i * 7919) % 500);
+
+const disposals: (() => Promise<void>)[] = [];
+afterAll(async () => {
+  for (const dispose of disposals) await dispose();
+});
+
+async function load(threads: number, dotClass?: typeof SATURATING): Promise<Executable> {
+  const gguf = await readGguf(MODEL);
+  const config = configFromGguf(gguf);
+  const architecture = ARCHITECTURES[config.architecture];
+  const backend = await createCpuBackend({ threads, dotClass });
+  disposals.push(() => backend.dispose());
+  const graph = architecture.build(
+    config,
+    handOver(backend, gguf, checkTensors(gguf, architecture.tensors(config))),
+  );
+  const { nLayers: layers, nKvHeads: kvHeads, headDim } = config;
+  const kv = { layers, kvHeads, headDim, sequences: 3, contextLength: 400 };
+  return backend.compile({ name: 'bits', ...graph, kv, maxTokens: 400 });
+}
+
+async function last(executable: Executable, ...slices: Slice[]): Promise<Uint32Array> {
+  const logits = await executable.submit({ slices, logits: 'last' }).logits();
+  return new Uint32Array(logits.slice().buffer);
+}
+
+/** Logits of the last token, the prompt computed `step` tokens at a time. */
+async function inSteps(executable: Executable, step: number): Promise<Uint32Array> {
+  let bits = new Uint32Array();
+  for (let pos = 0; pos < TOKENS.length; pos += step) {
+    bits = await last(executable, { seq: 0, pos, tokens: TOKENS.slice(pos, pos + step) });
+  }
+  return bits;
+}
+
+describe('bits of the logits', async () => {
+  const executable = await load(2);
+  const expected = await inSteps(executable, 300);
+
+  it.each([1, 2, 3, 4, 5, 17, 129])(
+    'are those of one step when the prompt comes %i at a time',
+    async (step) => {
+      expect(await inSteps(executable, step)).toEqual(expected);
+    },
+  );
+
+  it.each([1, 3])('are those of two threads on %i', async (threads) => {
+    expect(await inSteps(await load(threads), 300)).toEqual(expected);
+    expect(await inSteps(await load(threads), 1)).toEqual(expected);
+  });
+
+  it('are the same where dot products saturate', async () => {
+    const saturating = await load(2, SATURATING);
+    expect(await inSteps(saturating, 300)).toEqual(expected);
+    expect(await inSteps(saturating, 3)).toEqual(expected);
+  });
+
+  it('do not depend on the rest of the batch, nor on a copied beginning', async () => {
+    await last(
+      executable,
+      { seq: 0, pos: 0, tokens: TOKENS.slice(0, 200) },
+      { seq: 1, pos: 0, tokens: TOKENS.slice(0, 150) },
+    );
+    executable.kvCopy(0, 2, 170);
+    const rest = { seq: 1, pos: 150, tokens: TOKENS.slice(150) };
+    const rows = await last(executable, rest, { seq: 0, pos: 200, tokens: [5] });
+    expect(rows.slice(0, expected.length)).toEqual(expected);
+    expect(await last(executable, { seq: 2, pos: 170, tokens: TOKENS.slice(170) })).toEqual(expected);
+  });
+});
+
+it('multiplies with relaxed dot products and fused multiply-adds', () => {
+  const module = readFileSync(KERNELS);
+  const count = (opcode: number) => {
+    let found = 0;
+    // 0xfd, then the opcode as LEB128 (WebAssembly relaxed SIMD, opcodes 0x100-0x12f).
+    for (let i = 0; i + 2 < module.length; i++) {
+      if (module[i] === 0xfd && module[i + 1] === ((opcode & 0x7f) | 0x80) && module[i + 2] === opcode >> 7)
+        found++;
+    }
+    return found;
+  };
+  expect(count(0x113)).toBeGreaterThan(100); // i32x4.relaxed_dot_i8x16_i7x16_add_s
+  expect(count(0x112)).toBeGreaterThan(50); // i16x8.relaxed_dot_i8x16_i7x16_s
+  expect(count(0x105)).toBeGreaterThan(50); // f32x4.relaxed_madd
+});

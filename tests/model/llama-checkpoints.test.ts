@@ -1,0 +1,128 @@
+/**
+ * Tiny llama checkpoints in Hugging Face layout against transformers in float64: rotation in halves, tied and
+ * untied heads, and the frequency factors of Llama 3.1, which GGUF files carry ready-made in rope_freqs.weight.
+ */
+import { readFileSync } from 'node:fs';
+import { expect, it } from 'vitest';
+import type { Backend } from '../../backends/backend.ts';
+import { selectBackend } from '../../backends/select.ts';
+import { buildLlama, llamaTensors } from '../../core/architectures/llama.ts';
+import type { ModelConfig } from '../../core/config.ts';
+import { BACKENDS, titled } from '../backend/backends.ts';
+import { describeShared } from '../shared.ts';
+import { argmax, distance, logitsOf } from './logits.ts';
+import { readSafetensors } from './safetensors.ts';
+
+interface Llama3Scaling {
+  readonly rope_type: 'default' | 'llama3';
+  readonly rope_theta: number;
+  readonly factor: number;
+  readonly low_freq_factor: number;
+  readonly high_freq_factor: number;
+  readonly original_max_position_embeddings: number;
+}
+
+interface Golden {
+  readonly input_ids: number[];
+  readonly greedy_ids: number[];
+  readonly greedy_margin: number[];
+}
+
+const TOLERANCE = 1e-5; // logits around 1; float32 sums, and float32 angles in the golden
+
+describeShared('llama checkpoints', (path) => {
+  for (const checkpoint of ['llama', 'llama3-rope']) {
+    for (const { name, absent } of BACKENDS) {
+      it.skipIf(absent)(titled(`${checkpoint} on ${name}`, absent), async () => {
+        const folder = path(`goldens/architectures/${checkpoint}`);
+        const golden: Golden = JSON.parse(readFileSync(`${folder}/golden.json`, 'utf8'));
+        const expected = readSafetensors(`${folder}/golden.safetensors`)('logits');
+        const backend = await selectBackend(name);
+        const executable = await compile(backend, folder);
+        const ids = [...golden.input_ids, ...golden.greedy_ids.slice(0, -1)];
+        const rows = await Array.fromAsync(logitsOf({ executable }, ids));
+        await backend.dispose();
+
+        const prompt = rows.slice(0, golden.input_ids.length);
+        expect(
+          distance(
+            prompt.flatMap((row) => [...row]),
+            expected,
+          ),
+        ).toBeLessThan(TOLERANCE);
+        for (const [step, row] of rows.slice(prompt.length - 1).entries()) {
+          expect(golden.greedy_margin[step]).toBeGreaterThan(2 * TOLERANCE);
+          expect(argmax(row), `greedy id ${step}`).toBe(golden.greedy_ids[step]);
+        }
+      });
+    }
+  }
+});
+
+/** The checkpoint as a program, with its tensors under their GGUF names. */
+function compile(backend: Backend, folder: string) {
+  const config = readConfig(folder);
+  const tensor = readSafetensors(`${folder}/model.safetensors`);
+  const ids = new Map<string, number>();
+  for (const { name, rows, cols, optional } of llamaTensors(config)) {
+    if (optional || ids.has(name)) continue;
+    const bytes = new Uint8Array(tensor(huggingFaceName(name)).buffer);
+    ids.set(name, backend.weight({ name, type: 'F32', rows, cols }, { bytes }));
+  }
+  const { nLayers: layers, nKvHeads: kvHeads, headDim } = config;
+  const kv = { layers, kvHeads, headDim, sequences: 1, contextLength: 64 };
+  return backend.compile({ name: folder, ...buildLlama(config, ids), kv, maxTokens: 32 });
+}
+
+const NAMES: Record<string, string> = {
+  token_embd: 'model.embed_tokens',
+  output_norm: 'model.norm',
+  output: 'lm_head',
+  attn_norm: 'input_layernorm',
+  attn_q: 'self_attn.q_proj',
+  attn_k: 'self_attn.k_proj',
+  attn_v: 'self_attn.v_proj',
+  attn_output: 'self_attn.o_proj',
+  ffn_norm: 'post_attention_layernorm',
+  ffn_gate: 'mlp.gate_proj',
+  ffn_up: 'mlp.up_proj',
+  ffn_down: 'mlp.down_proj',
+};
+
+function huggingFaceName(name: string): string {
+  const [, layer, tensor] = /^(?:blk\.(\d+)\.)?(\w+)\.weight$/.exec(name)!;
+  return `${layer ? `model.layers.${layer}.` : ''}${NAMES[tensor!]}.weight`;
+}
+
+function readConfig(folder: string): ModelConfig {
+  const json = JSON.parse(readFileSync(`${folder}/config.json`, 'utf8'));
+  return {
+    architecture: 'llama',
+    nLayers: json.num_hidden_layers,
+    embeddingLength: json.hidden_size,
+    feedForwardLength: json.intermediate_size,
+    nHeads: json.num_attention_heads,
+    nKvHeads: json.num_key_value_heads,
+    headDim: json.head_dim,
+    vocabularySize: json.vocab_size,
+    contextLength: json.max_position_embeddings,
+    rmsEps: json.rms_norm_eps,
+    rope: { layout: 'half', inverseFrequencies: inverseFrequencies(json.head_dim / 2, json.rope_parameters) },
+    tiedHead: json.tie_word_embeddings,
+  };
+}
+
+/**
+ * Llama 3.1 slows rotations longer than the original context by `factor`, leaves those shorter than
+ * original / high_freq_factor, and blends in between (transformers, `_compute_llama3_parameters`).
+ */
+function inverseFrequencies(pairs: number, scaling: Llama3Scaling): number[] {
+  const { factor, low_freq_factor: low, high_freq_factor: high, rope_theta: base } = scaling;
+  return Array.from({ length: pairs }, (_, i) => {
+    const frequency = base ** (-i / pairs);
+    if (scaling.rope_type === 'default') return frequency;
+    const turns = (scaling.original_max_position_embeddings * frequency) / (2 * Math.PI);
+    const kept = Math.min(1, Math.max(0, (turns - low) / (high - low)));
+    return (frequency * (1 - kept)) / factor + frequency * kept;
+  });
+}
