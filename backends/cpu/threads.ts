@@ -30,9 +30,9 @@ export type ToThread =
   | { type: 'serve'; seen: number; threads: number; scratch: number; dotClass: DotClass }
   | { type: 'end' };
 
-/** The worker's file, seen from the sources and from the bundle. */
+/** dist/cpu-worker.js, seen from the sources and from the bundle: always the bundle, which starts at once. */
 const WORKER = import.meta.url.endsWith('.ts')
-  ? new URL('./worker.ts', import.meta.url)
+  ? new URL('../../dist/cpu-worker.js', import.meta.url)
   : new URL('./cpu-worker.js', import.meta.url);
 
 export class Threads {

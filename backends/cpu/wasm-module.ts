@@ -9,10 +9,11 @@ import { UserError } from '../../errors.ts';
 import * as layout from '../../kernels/wasm/layout.ts';
 
 const FLAGS: readonly [flag: string, restored: string][] = [
+  // Inlining asks for call counts that only the baseline compiler collects: without them V8 14.6 aborts, also in
+  // another thread that compiles meanwhile. So this flag is the first to be set and the last to be restored.
+  ['--no-wasm-inlining', '--wasm-inlining'],
   ['--no-liftoff', '--liftoff'],
   ['--no-wasm-lazy-compilation', '--wasm-lazy-compilation'],
-  // Inlining asks for call counts that only the baseline compiler collects: V8 14.6 aborts without them.
-  ['--no-wasm-inlining', '--wasm-inlining'],
   ['--experimental-wasm-revectorize', '--no-experimental-wasm-revectorize'],
 ];
 
@@ -46,7 +47,7 @@ export async function compileKernels(): Promise<WebAssembly.Module> {
       { cause },
     );
   } finally {
-    for (const [, restored] of FLAGS) setFlagsFromString(restored);
+    for (const [, restored] of FLAGS.toReversed()) setFlagsFromString(restored);
   }
 }
 

@@ -82,6 +82,13 @@ for (const { name, absent } of BACKENDS) {
       expect(() => executable.submit(all(slice(1, 4, 5)))).toThrow('got 4');
     });
 
+    it('needs what kvTrim took away computed again', async () => {
+      await rows(all(slice(0, 0, 1, 2, 3, 4)));
+      executable.kvTrim(0, 2);
+      expect(() => executable.submit(all(slice(0, 3, 4)))).toThrow('Expected slice pos to be 0 to 2, got 3.');
+      expect(await rows(all(slice(0, 2, 3)))).toHaveLength(16);
+    });
+
     it('throws while an earlier step runs', async () => {
       const ticket = executable.submit(all(slice(0, 0, 1)));
       expect(() => executable.submit(all(slice(0, 1, 1)))).toThrow();

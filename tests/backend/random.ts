@@ -10,7 +10,7 @@ export interface Matrix {
 }
 
 /** Numbers from 0 to 1 (Steele et al., SplitMix; the 32-bit mixer mulberry32). */
-export function randomNumbers(seed: number): () => number {
+function randomNumbers(seed: number): () => number {
   return () => {
     seed = (seed + 0x6d2b79f5) | 0;
     let z = Math.imul(seed ^ (seed >>> 15), seed | 1);

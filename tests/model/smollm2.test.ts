@@ -48,6 +48,7 @@ const MAX_PERPLEXITY = 27.75;
 const MINUTES = 60_000;
 const weights = findModel(parseReference(process.env.PERCEPT_TEST_MODEL ?? 'smollm2'), directories())?.path;
 const missing = weights ? undefined : 'no weights; set PERCEPT_TEST_MODEL or run percept pull smollm2';
+if (missing) process.stderr.write(`tests/model/smollm2 is skipped: ${missing}\n`);
 
 describeShared(titled('SmolLM2-135M-Instruct Q4_1', missing), (path) => {
   const folder = (file: string) => path(`goldens/smollm2-135m-instruct-q4_1/${file}`);
