@@ -19,6 +19,7 @@ import { select } from '../kernels/reference/select.ts';
 import { silu } from '../kernels/reference/silu.ts';
 import type {
   Backend,
+  BufferId,
   Executable,
   MemoryUse,
   Op,
@@ -126,6 +127,7 @@ class ReferenceExecutable implements Executable {
   submit(step: Step): Ticket {
     if (this.#state !== 'idle') throw new Error(`Expected an idle executable, but it is ${this.#state}.`);
     const logits = this.#run(this.#sequences.take(step));
+    logits.catch(() => {}); // whoever awaits the ticket sees it; nobody has to
     return { logits: () => logits };
   }
 
@@ -162,46 +164,35 @@ class ReferenceExecutable implements Executable {
 
   /** The rows of `op.out`, computed as they are taken. */
   #evaluate(op: Op, step: StepRows): Iterable<Row> {
-    const rows = (buffer: number) => this.#buffers[buffer]!;
-    const values = (weight: WeightId) => this.#weights[weight]!.values;
+    const rows = (buffer: BufferId) => this.#buffers[buffer]!;
+    const weight = (id: WeightId) => this.#weights[id]!.values;
+    const each = (buffer: BufferId, row: (x: Row, t: number) => Row) => rows(buffer).values().map(row);
     switch (op.op) {
       case 'embed': {
-        const { cols } = this.#weights[op.table]!.desc;
-        return step.tokens.values().map((token) => embed(values(op.table), cols, token));
+        const { desc, values } = this.#weights[op.table]!;
+        return step.tokens.values().map((token) => embed(values, desc.cols, token));
       }
       case 'rms-norm':
-        return rows(op.x)
-          .values()
-          .map((x) => rmsNorm(x, values(op.weight), op.eps));
+        return each(op.x, (x) => rmsNorm(x, weight(op.weight), op.eps));
       case 'matmul': {
-        const bias = op.bias === undefined ? undefined : values(op.bias);
-        return rows(op.x)
-          .values()
-          .map((x) => matmul(x, values(op.weight), bias));
+        const bias = op.bias === undefined ? undefined : weight(op.bias);
+        return each(op.x, (x) => matmul(x, weight(op.weight), bias));
       }
       case 'rope':
-        return rows(op.x)
-          .values()
-          .map((x, t) => rope(x, op.heads, step.positions[t]!, op.rope));
+        return each(op.x, (x, t) => rope(x, op.heads, step.positions[t]!, op.rope));
       case 'attention':
-        return rows(op.q)
-          .values()
-          .map((q, t) => {
-            const { keys, values } = this.#caches[op.layer]![step.sequences[t]!]!;
-            keys.splice(step.positions[t]!, Infinity, rows(op.k)[t]!);
-            values.splice(step.positions[t]!, Infinity, rows(op.v)[t]!);
-            return attention(q, keys, values, op.heads, op.scale);
-          });
+        return each(op.q, (q, t) => {
+          const { keys, values } = this.#caches[op.layer]![step.sequences[t]!]!;
+          keys.splice(step.positions[t]!, Infinity, rows(op.k)[t]!);
+          values.splice(step.positions[t]!, Infinity, rows(op.v)[t]!);
+          return attention(q, keys, values, op.heads, op.scale);
+        });
       case 'silu':
-        return rows(op.x).values().map(silu);
+        return each(op.x, silu);
       case 'mul':
-        return rows(op.a)
-          .values()
-          .map((a, t) => mul(a, rows(op.b)[t]!));
+        return each(op.a, (a, t) => mul(a, rows(op.b)[t]!));
       case 'add':
-        return rows(op.a)
-          .values()
-          .map((a, t) => add(a, rows(op.b)[t]!));
+        return each(op.a, (a, t) => add(a, rows(op.b)[t]!));
       case 'select':
         return select(rows(op.x), step.outputs);
     }

@@ -47,6 +47,7 @@ function median(run: () => void): number {
 function load(jobs: readonly LoadJob[], staging: number): { failed?: string } {
   const next = new Int32Array(memory.buffer, NEXT_TASK, 1);
   const files = new Map<string, number>();
+  memory.grow(0); // brings this thread's view up to the size that the main thread has grown it to
   try {
     for (let i = Atomics.add(next, 0, 1); i < jobs.length; i = Atomics.add(next, 0, 1)) {
       run(jobs[i]!, staging, files);

@@ -1,5 +1,6 @@
 /** Seeded weights of every computed tensor type, for tests that need no trained ones. */
 import type { WeightDesc } from '../../backends/backend.ts';
+import { Random } from '../../core/sampler/random.ts';
 import { QUANT_FORMATS, rowBytes, type TensorType } from '../../kernels/quant-formats.ts';
 import { dequantize } from '../../kernels/reference/dequantize.ts';
 
@@ -7,16 +8,6 @@ export interface Matrix {
   readonly desc: WeightDesc;
   readonly bytes: Uint8Array;
   readonly values: Float32Array; // [rows, cols], dequantized
-}
-
-/** Numbers from 0 to 1 (Steele et al., SplitMix; the 32-bit mixer mulberry32). */
-function randomNumbers(seed: number): () => number {
-  return () => {
-    seed = (seed + 0x6d2b79f5) | 0;
-    let z = Math.imul(seed ^ (seed >>> 15), seed | 1);
-    z ^= z + Math.imul(z ^ (z >>> 7), z | 61);
-    return ((z ^ (z >>> 14)) >>> 0) / 2 ** 32;
-  };
 }
 
 /** Where the float16 numbers of a block stand, and how large they are; all other bytes are codes. */
@@ -29,24 +20,32 @@ const HALVES: Partial<Record<TensorType, readonly { at: number; size: number }[]
   Q8_0: [{ at: 0, size: 0.01 }],
 };
 
-/** A matrix of values around -1 to 1 times `size`. */
+/** A matrix of values around -1 to 1 times `size`, always the same one for its type and shape. */
 export function randomMatrix(type: TensorType, rows: number, cols: number, size = 1): Matrix {
   const desc = { name: `${type} [${rows}, ${cols}]`, type, rows, cols };
-  const random = randomNumbers(rows * 65_537 + cols);
+  const random = new Random(rows * 65_537 + cols);
   const bytes = new Uint8Array(rows * rowBytes(type, cols));
-  const view = new DataView(bytes.buffer);
-  const format = QUANT_FORMATS[type];
-  for (let at = 0; at < bytes.length; at += format.bytes) {
-    const value = size * (2 * random() - 1);
-    if (type === 'F32') view.setFloat32(at, value, true);
-    else if (type === 'F16') view.setFloat16(at, value, true);
-    else if (type === 'BF16')
-      view.setUint16(at, new Uint32Array(Float32Array.of(value).buffer)[0]! >>> 16, true);
-    else {
-      for (let i = 0; i < format.bytes; i++) bytes[at + i] = 256 * random();
-      for (const half of HALVES[type]!)
-        view.setFloat16(at + half.at, size * half.size * (0.5 + random()), true);
-    }
+  const block = QUANT_FORMATS[type].bytes;
+  for (let at = 0; at < bytes.length; at += block) {
+    writeBlock(type, new DataView(bytes.buffer, at, block), size, random);
   }
   return { desc, bytes, values: dequantize(type, bytes) };
+}
+
+function writeBlock(type: TensorType, block: DataView, size: number, random: Random): void {
+  const value = size * (2 * random.uniform() - 1);
+  if (type === 'F32') block.setFloat32(0, value, true);
+  else if (type === 'F16') block.setFloat16(0, value, true);
+  else if (type === 'BF16') block.setUint16(0, upperHalf(value), true);
+  else {
+    for (let i = 0; i < block.byteLength; i++) block.setUint8(i, random.bits32());
+    for (const half of HALVES[type]!) {
+      block.setFloat16(half.at, size * half.size * (0.5 + random.uniform()), true);
+    }
+  }
+}
+
+/** The upper 16 bits of a float32. */
+function upperHalf(value: number): number {
+  return new Uint32Array(Float32Array.of(value).buffer)[0]! >>> 16;
 }
