@@ -37,7 +37,9 @@ async function printBackend(output: Output, backend: BackendReport): Promise<voi
   if (threads !== undefined) lines.push(`threads: ${threads}`);
   if (roofs) {
     const multiplies = (roofs.multiplyAddsPerSecond / 1e9).toFixed(0);
-    lines.push(`roofs: memory ${formatBytes(roofs.readBytesPerSecond)}/s, ${multiplies} G multiply-adds/s of 8 bits`);
+    lines.push(
+      `roofs: memory ${formatBytes(roofs.readBytesPerSecond)}/s, ${multiplies} G multiply-adds/s of 8 bits`,
+    );
   }
   await output.print(`${chosen ? '* ' : '  '}${name}: ${present ? description : 'not here'}\n`);
   for (const line of lines) await output.print(`${output.style.faint(`    ${line}`)}\n`);

@@ -68,11 +68,10 @@ export class Output {
     if (!this.#stdout.write(text)) await once(this.#stdout as WriteStream, 'drain');
   }
 
-  /** One JSON value on a line of its own. */
+  /** One JSON value on a line of its own; integers beyond 2^53 as strings. */
   async json(value: unknown): Promise<void> {
-    await this.print(
-      `${JSON.stringify(value, (_, item) => (typeof item === 'bigint' ? Number(item) : item))}\n`,
-    );
+    const text = JSON.stringify(value, (_, item) => (typeof item === 'bigint' ? String(item) : item));
+    await this.print(`${text}\n`);
   }
 
   /** Columns as wide as their longest cell; the last one runs on. */

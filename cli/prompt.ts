@@ -21,6 +21,7 @@ const WAIT_MS = 2000;
 /** Reads everything the prompt is made of. @throws UserError (usage) for an empty one */
 export async function readPrompt(call: Call): Promise<Prompt> {
   const { options, operands } = call;
+  refuseConflicts(call);
   if (options.promptIds !== undefined) return { kind: 'ids', ids: parseIds(options.promptIds) };
   const given =
     options.messages === undefined ? [] : await readJsonArray<Message>(options.messages, 'messages');
@@ -29,6 +30,26 @@ export async function readPrompt(call: Call): Promise<Prompt> {
   if (options.raw) return { kind: 'raw', text };
   const asked: Message[] = text === '' ? [] : [{ role: 'user', content: text }];
   return { kind: 'chat', messages: withSystem([...given, ...asked], call) };
+}
+
+/** Nothing that was given is left out in silence. */
+function refuseConflicts({ operands, options, settings }: Call): void {
+  const { promptIds, messages, raw } = options;
+  const given = {
+    'a prompt': operands.length > 0,
+    '--messages': messages !== undefined,
+    '--system': settings.get('system')?.origin === 'flag',
+    '--raw': raw === true,
+  };
+  const refuse = (flag: string, others: readonly (keyof typeof given)[]) => {
+    const other = others.find((name) => given[name]);
+    if (!other) return;
+    throw new UserError(`Expected ${flag} or ${other}, got both.`, `${flag} has no place for it.`, {
+      kind: 'usage',
+    });
+  };
+  if (promptIds !== undefined) refuse('--prompt-ids', ['a prompt', '--messages', '--system', '--raw']);
+  if (raw) refuse('--raw', ['--messages', '--system']);
 }
 
 /** The operands as an instruction, and below it what is piped in; `-` alone is stdin alone. */

@@ -17,11 +17,7 @@ const DIST = join(ROOT, 'dist');
 /** What every part depends on besides its sources: versions of the tools and this script. */
 const TOOLCHAIN = ['package.json', 'package-lock.json', 'tsconfig.json', 'scripts/build.ts'];
 
-const PROGRAM = Object.fromEntries(
-  Object.entries({ percept: 'cli/main.ts', core: 'core/index.ts' }).filter(([, p]) =>
-    existsSync(join(ROOT, p)),
-  ),
-);
+const PROGRAM = { percept: 'cli/main.ts', core: 'core/index.ts' };
 const WORKER = { 'cpu-worker': 'backends/cpu/worker.ts' };
 const KERNELS = 'kernels/wasm/index.ts';
 
@@ -34,7 +30,6 @@ const BUNDLE: BuildOptions = {
   target: 'node26',
   charset: 'utf8',
   logLevel: 'warning',
-  metafile: true,
 };
 
 await inParallel([

@@ -8,19 +8,15 @@ import { describe, it } from 'vitest';
 
 const ROOT = resolve(import.meta.dirname, '../../shared');
 
-/** Absolute path of a golden, or undefined where the goldens are absent. */
-export function shared(path: string): string | undefined {
-  const full = resolve(ROOT, path);
-  return existsSync(full) ? full : undefined;
-}
-
 /** A describe block over the goldens; `path` resolves below ../shared. */
 export function describeShared(name: string, body: (path: (relative: string) => string) => void): void {
   if (existsSync(ROOT)) {
     describe(name, () => body((relative) => resolve(ROOT, relative)));
   } else if (process.env.PERCEPT_REQUIRE_SHARED === '1') {
     it(name, () => {
-      throw new Error(`Expected the goldens beside the checkout, at ${ROOT}, because PERCEPT_REQUIRE_SHARED=1.`);
+      throw new Error(
+        `Expected the goldens beside the checkout, at ${ROOT}, because PERCEPT_REQUIRE_SHARED=1.`,
+      );
     });
   } else {
     it.skip(`${name} (skipped: there are no goldens at ../shared)`);

@@ -95,7 +95,7 @@ class CpuBackend implements Backend {
     const loading = this.#pool.load(jobs, scratch);
     const table = new PhaseTable(program, plan, weight, this.threads, this.#heap).write(phases);
     await loading;
-    this.#pool.serve(scratch, this.#dotClass);
+    this.#pool.use(scratch, this.#dotClass);
     const placed = this.#weights.reduce((sum, each) => sum + placedBytes(each), 0);
     return new CpuExecutable({
       program,

@@ -39,7 +39,8 @@ export class Threads {
   readonly count: number;
   readonly #workers: readonly Worker[];
   readonly #control: Int32Array;
-  #serving = false;
+  #serving = false; // threads are, or soon will be, inside wasm
+  #use: { scratch: readonly number[]; dotClass: DotClass } = { scratch: [], dotClass: 0 };
   #failure: Error | undefined;
   readonly #waiting = new Set<(error: Error) => void>(); // rejects answers when a thread dies
 
@@ -82,20 +83,16 @@ export class Threads {
     }));
   }
 
-  /** From here on `run` starts steps; scratch[i] is the memory of thread i. */
-  serve(scratch: readonly number[], dotClass: DotClass): void {
+  /** What threads compute with from here on: scratch[i] is the memory of thread i. */
+  use(scratch: readonly number[], dotClass: DotClass): void {
     this.#leave();
-    const seen = this.#control[layout.GENERATION / 4]!;
-    this.#workers.forEach((worker, i) => {
-      const message: ToThread = { type: 'serve', seen, threads: this.count, scratch: scratch[i]!, dotClass };
-      worker.postMessage(message);
-    });
-    this.#serving = true;
+    this.#use = { scratch, dotClass };
   }
 
   /** Runs the step that stands in shared memory. Resolves when every thread is done with it. */
   async run(): Promise<void> {
     if (this.#failure) throw this.#failure;
+    if (!this.#serving) this.#serve();
     const generation = this.#start(layout.RUN);
     this.#workers[0]!.ref();
     try {
@@ -123,6 +120,17 @@ export class Threads {
 
   #done(): number {
     return Atomics.load(this.#control, layout.DONE / 4);
+  }
+
+  /** Sends the threads to wait for steps inside wasm. */
+  #serve(): void {
+    const seen = Atomics.load(this.#control, layout.GENERATION / 4);
+    const { scratch, dotClass } = this.#use;
+    this.#workers.forEach((worker, i) => {
+      const message: ToThread = { type: 'serve', seen, threads: this.count, scratch: scratch[i]!, dotClass };
+      worker.postMessage(message);
+    });
+    this.#serving = true;
   }
 
   /** Brings serving threads back to JavaScript. */

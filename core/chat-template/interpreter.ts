@@ -72,7 +72,10 @@ export function parseTemplate(source: string): Program {
   return parse(tokenize(lines, { trim_blocks: true, lstrip_blocks: true }));
 }
 
-/** Throws Raised where the template refuses its input, another Error where it fails. */
+/**
+ * Throws Raised where the template refuses its input, another Error where it fails.
+ * @public imported when first needed
+ */
 export function runTemplate(program: Program, variables: Readonly<Record<string, unknown>>): string {
   const globals = new Environment();
   const constants = { true: true, false: false, none: null, True: true, False: false, None: null };

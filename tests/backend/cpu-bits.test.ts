@@ -45,7 +45,7 @@ async function last(executable: Executable, ...slices: Slice[]): Promise<Uint32A
 
 /** Logits of the last token, the prompt computed `step` tokens at a time. */
 async function inSteps(executable: Executable, step: number): Promise<Uint32Array> {
-  let bits = new Uint32Array();
+  let bits: Uint32Array = new Uint32Array();
   for (let pos = 0; pos < TOKENS.length; pos += step) {
     bits = await last(executable, { seq: 0, pos, tokens: TOKENS.slice(pos, pos + step) });
   }

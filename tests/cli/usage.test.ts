@@ -63,6 +63,8 @@ describe('what is wrong is named, on two lines, with exit code 2', () => {
     [['--logprobs', '3', 'hi'], 'Expected --json or --jsonl with --logprobs.', 'Text'],
     [['--prompt-ids', '1,x'], 'Expected token ids separated by commas or spaces, got "x".', '1,2,3'],
     [['--messages', 'missing.json'], 'Expected to read missing.json', 'path'],
+    [['--prompt-ids', '1', 'hi'], 'Expected --prompt-ids or a prompt, got both.', 'no place'],
+    [['--raw', '-s', 'Be brief.', 'hi'], 'Expected --raw or --system, got both.', 'no place'],
     [['pull'], 'Expected REF after percept pull.', 'percept pull --help'],
     [['list', 'more'], 'Expected nothing more after percept list, got "more".', 'percept run ...'],
     [

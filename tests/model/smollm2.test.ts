@@ -62,7 +62,7 @@ describeShared(titled('SmolLM2-135M-Instruct Q4_1', missing), (path) => {
       beforeAll(async () => {
         model = await loadModel(weights!, { backend: name, contextLength: 512 });
       });
-      afterAll(() => model.dispose());
+      afterAll(() => model?.dispose());
 
       for (const [i, chat] of chats.slice(0, bounds.chats).entries()) {
         it(`answers “${chat.messages.at(-1)!.content.slice(0, 40)}”`, { timeout: 5 * MINUTES }, async () => {
