@@ -45,9 +45,14 @@ export function jsonAnswer(output: Output, { reference, model, promptIds, seed }
       if (!result) return;
       const { ids, text } = result;
       await output.json({
-        ...{ model: reference, ...engineOf(model), prompt_ids: promptIds, ids, text },
+        model: reference,
+        ...engineOf(model),
+        prompt_ids: promptIds,
+        ids,
+        text,
         ...endingOf(result, model),
-        ...{ seed, logprobs: logprobs.length > 0 ? logprobs : undefined },
+        seed,
+        logprobs: logprobs.length > 0 ? logprobs : undefined,
       });
     },
   };

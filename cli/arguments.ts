@@ -30,8 +30,11 @@ export async function parseArguments(args: readonly string[]): Promise<Invocatio
     .detectLocale(false)
     .exitProcess(false);
   parser.parserConfiguration({
-    ...{ 'boolean-negation': false, 'camel-case-expansion': false, 'dot-notation': false },
-    ...{ 'parse-numbers': false, 'parse-positional-numbers': false, 'greedy-arrays': false },
+    'boolean-negation': false,
+    'camel-case-expansion': false,
+    'dot-notation': false,
+    'parse-numbers': false,
+    'parse-positional-numbers': false,
   });
   parser.option('help', { alias: 'h', boolean: true });
   for (const command of COMMANDS) {
@@ -71,7 +74,7 @@ function dashed(name: string): string {
 }
 
 export function optionsOf(command: CommandSpec): readonly OptionName[] {
-  return [...command.options, ...COMMON_OPTIONS];
+  return [...new Set([...command.options, ...COMMON_OPTIONS])];
 }
 
 /** Text for all but flags: what a value may be is checked here, not by yargs. */
@@ -86,7 +89,7 @@ function check(command: CommandSpec, argv: Argv): Invocation {
   const help = argv.help === true;
   const flags = flagsOf(command, argv);
   if (!help) {
-    if (implied) refuseTypo(operands, flags.size === 0);
+    if (implied) refuseTypo(operands);
     checkOperands(command, operands);
   }
   return { command, implied, operands, flags, help };
@@ -128,20 +131,14 @@ function nearOptions(key: string, names: readonly OptionName[]): readonly string
 }
 
 /** One word that is nearly a command is taken for a typo, not for a prompt: it would cost a download. */
-function refuseTypo(operands: readonly string[], bare: boolean): void {
+function refuseTypo(operands: readonly string[]): void {
   const [word] = operands;
   if (word === undefined || operands.length > 1) return;
-  const near = nearest(
-    word,
-    COMMANDS.map(({ name }) => name),
-  );
+  const names = COMMANDS.map(({ name }) => name);
+  const near = nearest(word, names);
   if (!near) return;
-  const rest = bare ? '' : ' ...';
-  throw new UserError(
-    `percept has no command "${word}".`,
-    `Did you mean percept ${near}? To use it as a prompt: percept run ${word}${rest}`,
-    { kind: 'usage' },
-  );
+  const hint = `Did you mean percept ${near}? To use it as a prompt: percept run ${word}`;
+  throw new UserError(`percept has no command "${word}".`, hint, { kind: 'usage' });
 }
 
 function checkOperands({ name, operand }: CommandSpec, operands: readonly string[]): void {

@@ -2,7 +2,7 @@
  * Every command: the one table that dispatch, help and completion are made from. A command's own module is
  * imported when it runs, so that none pays for another.
  */
-import type { OptionName, Options } from './options.ts';
+import { type OptionName, type Options, SAMPLING_NAMES, SETTING_NAMES } from './options.ts';
 import type { Output } from './output.ts';
 import type { Settings } from './settings.ts';
 
@@ -13,8 +13,8 @@ export interface Call {
   /** The same options with where each came from. */
   readonly settings: Settings;
   readonly output: Output;
-  /** From the first call on, Ctrl-C aborts this signal instead of ending the process. */
-  readonly abortSignal: () => AbortSignal;
+  /** Runs work that Ctrl-C aborts by a signal, instead of ending the process. */
+  readonly abortable: <T>(work: (signal: AbortSignal) => Promise<T>) => Promise<T>;
 }
 
 export interface CommandSpec {
@@ -36,11 +36,7 @@ export const SHELLS = ['bash', 'zsh', 'fish', 'powershell'] as const;
 /** Options that every command takes. */
 export const COMMON_OPTIONS: readonly OptionName[] = ['quiet', 'no-color', 'debug'];
 
-const SAMPLING: readonly OptionName[] = [
-  ...(['max-tokens', 'temperature', 'top-k', 'top-p', 'min-p', 'typical', 'repeat-penalty'] as const),
-  ...(['presence-penalty', 'frequency-penalty', 'dry', 'xtc', 'mirostat', 'logit-bias', 'samplers'] as const),
-  ...(['seed', 'stop', 'ignore-eos'] as const),
-];
+const PROMPT: readonly OptionName[] = ['model', 'system', 'messages', 'template', 'raw', 'prompt-ids'];
 const ENGINE: readonly OptionName[] = ['ctx', 'backend', 'threads', 'no-pull'];
 
 export const COMMANDS: readonly CommandSpec[] = [
@@ -48,12 +44,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     name: 'run',
     summary: 'answer a prompt; the default command',
     operand: { name: 'prompt', many: true },
-    options: [
-      ...(['model', 'system', 'messages', 'template', 'raw', 'prompt-ids'] as const),
-      ...SAMPLING,
-      ...ENGINE,
-      ...(['json', 'jsonl', 'logprobs', 'stats'] as const),
-    ],
+    options: [...PROMPT, ...SAMPLING_NAMES, ...ENGINE, 'json', 'jsonl', 'logprobs', 'stats'],
     examples: [
       ['percept "Why is the sky blue?"', 'ask the default model'],
       ['git diff | percept "write a commit message"', 'the argument instructs, stdin is the content'],
@@ -149,7 +140,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   {
     name: 'config',
     summary: 'every setting, its value and where it came from',
-    options: ['model', 'system', ...SAMPLING, ...ENGINE, 'stats', 'json'],
+    options: [...SETTING_NAMES, 'json'],
     examples: [['PERCEPT_TEMPERATURE=0 percept config', 'a variable at work']],
     load: async () => (await import('./config.ts')).config,
   },

@@ -82,6 +82,7 @@ function environment(): Row[] {
     ['PERCEPT_HOME', 'folder for everything percept keeps, instead of the usual ones'],
     [variableOf('max-tokens'), 'a variable like this for each setting; percept config lists them'],
     ['NO_COLOR', 'no colours; FORCE_COLOR wins over it'],
+    ['HF_TOKEN, HTTPS_PROXY', 'honoured when a model is pulled'],
     ['', `flags win over variables, these over ${PROJECT_FILE}, that over the user's config.json`],
   ];
 }

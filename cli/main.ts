@@ -35,7 +35,13 @@ async function main(): Promise<void> {
   ) as Options;
   output = new Output(options);
   const run = await command.load();
-  await run({ operands, options, settings, output, abortSignal: () => interruption.signal() } satisfies Call);
+  await run({
+    operands,
+    options,
+    settings,
+    output,
+    abortable: (work) => interruption.during(work),
+  } satisfies Call);
 }
 
 /** What the command takes, from wherever it comes. */

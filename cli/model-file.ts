@@ -1,5 +1,5 @@
 import { directories } from '../core/directories.ts';
-import type { PullOptions } from '../core/models/pull.ts';
+import type { PullOptions, PullProgress } from '../core/models/pull.ts';
 import { resolveModel } from '../core/models/resolve.ts';
 import type { ModelFile } from '../core/models/store.ts';
 import type { Call } from './commands.ts';
@@ -13,18 +13,17 @@ export async function modelFile(call: Call): Promise<ModelFile> {
 
 /** Runs a transfer with its progress on stderr. */
 export async function showingProgress<T>(
-  { output, abortSignal }: Call,
+  { output, abortable }: Call,
   name: string,
   transfer: (options: PullOptions) => Promise<T>,
 ): Promise<T> {
   const display = new TransferDisplay(output, name);
   try {
-    return await transfer({
-      directories: directories(),
-      signal: abortSignal(),
-      onProgress: (progress) => display.update(progress),
-      onMessage: (text) => display.message(text),
-    });
+    const onProgress = (progress: PullProgress) => display.update(progress);
+    const onMessage = (text: string) => display.message(text);
+    return await abortable((signal) =>
+      transfer({ directories: directories(), signal, onProgress, onMessage }),
+    );
   } finally {
     display.end();
   }

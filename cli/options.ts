@@ -36,7 +36,9 @@ const FROM_ONE = [1, Number.POSITIVE_INFINITY] as const;
 
 const PROMPT = {
   model: text('REF', 'alias, path, hf:owner/repo/file.gguf, https://... or pip:package==version#file', {
-    ...{ alias: 'm', default: DEFAULT_MODEL, setting },
+    alias: 'm',
+    default: DEFAULT_MODEL,
+    setting,
   }),
   system: text('TEXT', 'system message, put first', { alias: 's', setting }),
   messages: text('FILE', 'JSON array of {"role", "content"}; - reads stdin'),
@@ -75,7 +77,9 @@ const ENGINE = {
   ctx: integer('N', 'context length in tokens', { range: FROM_ONE, setting }),
   chunks: integer('N', 'score the first N chunks only', { range: FROM_ONE }),
   backend: text('NAME', 'what computes; see percept devices', {
-    ...{ choices: ['auto', ...BACKEND_NAMES], default: 'auto', setting },
+    choices: ['auto', ...BACKEND_NAMES],
+    default: 'auto',
+    setting,
   }),
   threads: integer('N', 'worker threads (default: one a core)', { range: [1, 1024], setting }),
   'no-pull': flag('never download: a model that is not here is an error', { setting }),
@@ -96,6 +100,8 @@ const OUTPUT = {
 export const OPTIONS = { ...PROMPT, ...SAMPLING, ...ENGINE, ...OUTPUT };
 export type OptionName = keyof typeof OPTIONS;
 export const OPTION_NAMES = Object.keys(OPTIONS) as OptionName[];
+export const SAMPLING_NAMES = Object.keys(SAMPLING) as OptionName[];
+export const SETTING_NAMES = OPTION_NAMES.filter((name) => (OPTIONS[name] as OptionSpec).setting);
 
 /** For help: which options stand together under which title. */
 export const OPTION_GROUPS: Readonly<Record<string, object>> = {

@@ -41,8 +41,9 @@ export interface OutputOptions {
 }
 
 export class Output {
-  /** A person is reading: colours and animation are welcome. */
+  /** A terminal shows stdout: what comes from a model must not reach it raw. */
   readonly interactive: boolean;
+  /** A person watches stderr: a line may be drawn over and over. */
   readonly progressBars: boolean;
   readonly style: ReturnType<typeof styles>;
   readonly #stdout: Stream;
@@ -80,14 +81,8 @@ export class Output {
     const widths = Array.from({ length: columns }, (_, i) =>
       Math.max(...rows.map((row) => row[i]?.length ?? 0)),
     );
-    for (const row of rows) {
-      await this.print(
-        `${row
-          .map((cell, i) => cell.padEnd(widths[i]!))
-          .join('  ')
-          .trimEnd()}\n`,
-      );
-    }
+    const lines = rows.map((row) => row.map((cell, i) => cell.padEnd(widths[i]!)).join('  '));
+    await this.print(lines.map((line) => `${line.trimEnd()}\n`).join(''));
   }
 
   /** A line for the person at the terminal, on stderr; silenced by --quiet. */
@@ -123,7 +118,7 @@ export class Output {
 /** Colours by meaning. */
 function styles(level: ColorLevel) {
   const chalk: ChalkInstance = new Chalk({ level });
-  return { error: chalk.red.bold, heading: chalk.bold, faint: chalk.dim, name: chalk.cyan };
+  return { error: chalk.red.bold, heading: chalk.bold, faint: chalk.dim };
 }
 
 /** --no-color, then FORCE_COLOR, then NO_COLOR, then what the terminal can do. */

@@ -8,7 +8,7 @@ import { parseIds, readJsonArray, readStdin, readText } from './input.ts';
 export type Prompt =
   | { readonly kind: 'ids'; readonly ids: readonly number[] }
   | { readonly kind: 'raw'; readonly text: string }
-  | { readonly kind: 'chat'; readonly messages: readonly Message[] };
+  | { readonly kind: 'chat'; readonly messages: readonly Message[]; readonly template?: string };
 
 export interface TemplateSource {
   readonly source: string;
@@ -29,7 +29,8 @@ export async function readPrompt(call: Call): Promise<Prompt> {
   if (text === '' && given.length === 0) throw emptyPrompt();
   if (options.raw) return { kind: 'raw', text };
   const asked: Message[] = text === '' ? [] : [{ role: 'user', content: text }];
-  return { kind: 'chat', messages: withSystem([...given, ...asked], call) };
+  const template = options.template === undefined ? undefined : await readText(options.template);
+  return { kind: 'chat', messages: withSystem([...given, ...asked], call), template };
 }
 
 /** Nothing that was given is left out in silence. */
@@ -82,20 +83,14 @@ function withSystem(messages: readonly Message[], { options, settings }: Call): 
 }
 
 /** The ids the model is given. In a chat, the template places the special tokens. */
-export async function encodePrompt(
-  prompt: Prompt,
-  model: Model,
-  { options }: Call,
-): Promise<readonly number[]> {
+export async function encodePrompt(prompt: Prompt, model: Model): Promise<readonly number[]> {
   const { tokenizer } = model;
   if (prompt.kind === 'ids') return prompt.ids;
   if (prompt.kind === 'raw') return tokenizer.encode(prompt.text, { special: true, addSpecial: true });
-  const own = options.template === undefined ? undefined : await readText(options.template);
-  const { source, bosToken, eosToken } = templateOf(model, { own });
+  const { source, bosToken, eosToken } = templateOf(model, { own: prompt.template });
   const template = await ChatTemplate.parse(source);
-  return tokenizer.encode(template.render({ messages: prompt.messages, bosToken, eosToken }), {
-    special: true,
-  });
+  const text = template.render({ messages: prompt.messages, bosToken, eosToken });
+  return tokenizer.encode(text, { special: true });
 }
 
 /** The model's template, or `own` in its place, with the model's names of the first and last token. */

@@ -31,17 +31,17 @@ export async function run(call: Call): Promise<void> {
 
 async function answer(call: Call, model: Model, prompt: Prompt): Promise<void> {
   const { options, output } = call;
-  const promptIds = await encodePrompt(prompt, model, call);
+  const promptIds = await encodePrompt(prompt, model);
   const parameters = samplerParameters(samplingDefaults(model.gguf.metadata), samplingOf(options));
   const sampler = new SamplerChain(parameters, model.tokenizer);
   const { maxTokens, stop, ignoreEos, logprobs } = options;
   const onProgress = prefillDisplay(output);
-  const signal = call.abortSignal();
-  const generation = { sampler, maxTokens, stop, ignoreEos, logprobs, signal, onProgress };
-  const tokens = generate(new Session(model), promptIds, generation);
-  const reference = options.model ?? '';
-  const writer = await answerWriter(call, { reference, model, promptIds, seed: sampler.seed });
-  const result = await write(tokens, writer);
+  const generation = { sampler, maxTokens, stop, ignoreEos, logprobs, onProgress };
+  const beginning = { reference: options.model ?? '', model, promptIds, seed: sampler.seed };
+  const result = await call.abortable(async (signal) => {
+    const writer = await answerWriter(call, beginning);
+    return write(generate(new Session(model), promptIds, { ...generation, signal }), writer);
+  });
   if (options.stats) for (const line of statistics(model, sampler, result)) output.note(line);
 }
 

@@ -15,22 +15,23 @@ export async function score(call: Call): Promise<void> {
   const { backend, threads, ctx: contextLength = DEFAULT_CONTEXT } = options;
   const model = await loadModel(path, { backend, threads, contextLength });
   try {
-    await scoreText(call, model, text);
+    await call.abortable((signal) => scoreText(call, model, text, signal));
   } finally {
     await model.dispose();
   }
 }
 
-async function scoreText({ options, output, abortSignal }: Call, model: Model, text: string): Promise<void> {
+async function scoreText(
+  { options, output }: Call,
+  model: Model,
+  text: string,
+  signal: AbortSignal,
+): Promise<void> {
   const { jsonl, json, chunks: wanted } = options;
   const engine = { model: options.model, ...engineOf(model), context: model.contextLength };
   if (jsonl) await output.json({ type: 'start', ...engine });
   const ids = model.tokenizer.encode(text);
-  const chunks = scoreIds(model, ids, {
-    chunkTokens: model.contextLength,
-    chunks: wanted,
-    signal: abortSignal(),
-  });
+  const chunks = scoreIds(model, ids, { chunkTokens: model.contextLength, chunks: wanted, signal });
   let next = await chunks.next();
   for (; !next.done; next = await chunks.next()) {
     if (jsonl) for (const token of tokensOf(next.value)) await output.json(token);

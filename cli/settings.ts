@@ -10,9 +10,9 @@ import {
   OPTION_NAMES,
   OPTIONS,
   type OptionName,
-  type OptionSpec,
   type OptionValue,
   optionSpec,
+  SETTING_NAMES,
   variableOf,
 } from './options.ts';
 import { nearest } from './suggest.ts';
@@ -54,11 +54,10 @@ function* defaults(): Generator<[OptionName, Setting]> {
 }
 
 function* settingsFromEnvironment(env: NodeJS.ProcessEnv): Generator<[OptionName, Setting]> {
-  for (const name of OPTION_NAMES) {
+  for (const name of SETTING_NAMES) {
     const where = variableOf(name);
     const text = env[where];
-    if (!OPTIONS[name].setting || !text) continue;
-    yield [name, { value: parseText(OPTIONS[name], text, where), origin: 'env', where }];
+    if (text) yield [name, { value: parseText(OPTIONS[name], text, where), origin: 'env', where }];
   }
 }
 
@@ -99,9 +98,8 @@ function badFile(path: string, problem: string, cause?: unknown): UserError {
 }
 
 function unknownKey(path: string, key: string): UserError {
-  const known = OPTION_NAMES.filter((name) => (OPTIONS[name] as OptionSpec).setting);
-  const near = nearest(key, known);
-  const hint = near ? `Did you mean "${near}"?` : `Settings are: ${known.join(', ')}.`;
+  const near = nearest(key, SETTING_NAMES);
+  const hint = near ? `Did you mean "${near}"?` : `Settings are: ${SETTING_NAMES.join(', ')}.`;
   return new UserError(`Expected settings in ${path}, got the unknown key "${key}".`, hint, {
     kind: 'usage',
   });

@@ -17,7 +17,9 @@ export async function template(call: Call): Promise<void> {
   const { source, bosToken, eosToken } = await templateSource(call, tools !== undefined);
   const parsed = await ChatTemplate.parse(source);
   const prompt = parsed.render({
-    ...{ messages, tools, now },
+    messages,
+    tools,
+    now,
     bosToken: options.bos ?? bosToken,
     eosToken: options.eos ?? eosToken,
   });

@@ -30,6 +30,7 @@ import {
   writeConstants,
 } from './wasm-module.ts';
 import {
+  type GroupBytes,
   MATRIX_TYPES,
   newWeight,
   place,
@@ -49,9 +50,9 @@ export async function createCpuBackend({ threads, dotClass }: CpuOptions = {}): 
   const module = await compileKernels();
   const heap = new SharedHeap();
   writeConstants(heap.memory);
-  const found = probeDotClass(instantiate(module, heap.memory));
+  const kernels = instantiate(module, heap.memory);
   const pool = new Threads(threads ?? availableParallelism(), { module, memory: heap.memory });
-  return new CpuBackend(heap, pool, dotClass ?? found);
+  return new CpuBackend(heap, pool, dotClass ?? probeDotClass(kernels), kernels.groupBytes);
 }
 
 class CpuBackend implements Backend {
@@ -61,12 +62,14 @@ class CpuBackend implements Backend {
   readonly #heap: SharedHeap;
   readonly #pool: Threads;
   readonly #dotClass: DotClass;
+  readonly #groupBytes: GroupBytes;
   readonly #weights: Weight[] = [];
 
-  constructor(heap: SharedHeap, pool: Threads, dotClass: DotClass) {
+  constructor(heap: SharedHeap, pool: Threads, dotClass: DotClass, groupBytes: GroupBytes) {
     this.#heap = heap;
     this.#pool = pool;
     this.#dotClass = dotClass;
+    this.#groupBytes = groupBytes;
     this.threads = pool.count;
     this.description = `WebAssembly relaxed SIMD, ${DOT_CLASS_NAMES[dotClass]}`;
   }
@@ -85,7 +88,7 @@ class CpuBackend implements Backend {
   async compile(program: Program): Promise<Executable> {
     this.#checkTypes(program);
     const unplaced = this.#weights.filter(({ address }) => address === 0);
-    const jobs = place(unplaced, this.#heap);
+    const jobs = place(unplaced, this.#heap, this.#groupBytes);
     const mark = this.#heap.used;
     const weight = (id: WeightId) => this.#weights[id]!;
     const phases = fuse(program);
@@ -96,7 +99,7 @@ class CpuBackend implements Backend {
     const table = new PhaseTable(program, plan, weight, this.threads, this.#heap).write(phases);
     await loading;
     this.#pool.use(scratch, this.#dotClass);
-    const placed = this.#weights.reduce((sum, each) => sum + placedBytes(each), 0);
+    const placed = this.#weights.reduce((sum, each) => sum + placedBytes(each, this.#groupBytes), 0);
     return new CpuExecutable({
       program,
       plan,

@@ -73,7 +73,12 @@ export class PhaseTable {
 
   #embed({ table, out }: OpOf<'embed'>): void {
     const { address, layout: type } = this.#weight(table);
-    this.#row(layout.EMBED, undefined, out, { [layout.WEIGHT]: address, [layout.WEIGHT_TYPE]: type });
+    const words = {
+      [layout.WEIGHT]: address,
+      [layout.WEIGHT_TYPE]: type,
+      [layout.PANEL]: this.#plan.scratch.panel,
+    };
+    this.#row(layout.EMBED, undefined, out, words);
   }
 
   #turn({ x, heads, rope, out }: OpOf<'rope'>): void {

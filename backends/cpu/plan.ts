@@ -108,14 +108,16 @@ interface MatmulSizes {
 function matmulSizes(program: Program, phases: readonly Phase[], weight: WeightOf): MatmulSizes {
   const sizes = { cols: 0, intCols: 0, floatCols: 0, panelBytes: 0 };
   for (const phase of phases) {
+    if (phase.kind === 'embed') {
+      sizes.panelBytes = Math.max(sizes.panelBytes, intPanelBytes(program.buffers[phase.op.out]!));
+    }
     if (phase.kind !== 'matmul') continue;
     const K = program.buffers[phase.x]!;
     const { int8, f32 } = formsOf(phase, weight);
     sizes.cols = Math.max(sizes.cols, K);
     if (int8) {
       sizes.intCols = Math.max(sizes.intCols, K);
-      // Two planes of codes where dot products saturate; a scale and a minimum of each row and block.
-      sizes.panelBytes = Math.max(sizes.panelBytes, 2 * GROUP * K + (K / BLOCK) * GROUP * 8);
+      sizes.panelBytes = Math.max(sizes.panelBytes, intPanelBytes(K));
     }
     if (f32) {
       sizes.floatCols = Math.max(sizes.floatCols, K);
@@ -123,6 +125,11 @@ function matmulSizes(program: Program, phases: readonly Phase[], weight: WeightO
     }
   }
   return sizes;
+}
+
+/** Two planes of codes where dot products saturate; a scale and a minimum of each row for every 16 k. */
+function intPanelBytes(K: number): number {
+  return 2 * GROUP * K + Math.ceil(K / 16) * GROUP * 8;
 }
 
 /** The forms of x that the matrices of a phase read. */

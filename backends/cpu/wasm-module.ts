@@ -24,7 +24,8 @@ const KERNELS = import.meta.url.endsWith('.ts')
 
 /** Exports of kernels/wasm/index.ts. */
 export interface KernelExports {
-  repack(type: number, src: number, dst: number, rows: number, cols: number): void;
+  repack(type: number, src: number, dst: number, rows: number, cols: number, scratch: number): void;
+  groupBytes(type: number, cols: number): number;
   serve(seen: number, threads: number, scratch: number, dotClass: number): number;
   probeDot(): number;
   readRoof(from: number, bytes: number): number;

@@ -12,8 +12,26 @@ const LAYOUTS: Partial<Record<TensorType, number>> = {
   BF16: layout.W_BF16,
   Q4_0: layout.W_Q4_0,
   Q4_1: layout.W_Q4_1,
+  Q5_0: layout.W_Q5_0,
+  Q5_1: layout.W_Q5_1,
   Q8_0: layout.W_Q8_0,
+  Q2_K: layout.W_Q2_K,
+  Q3_K: layout.W_Q3_K,
+  Q4_K: layout.W_Q4_K,
+  Q5_K: layout.W_Q5_K,
+  Q6_K: layout.W_Q6_K,
+  IQ4_NL: layout.W_IQ4_NL,
+  IQ4_XS: layout.W_IQ4_XS,
+  TQ1_0: layout.W_TQ1_0,
+  TQ2_0: layout.W_TQ2_0,
+  MXFP4: layout.W_MXFP4,
 };
+
+/** Scratch a row needs while it is repacked (kernels/wasm/repack.ts). */
+export const ROW_SCRATCH = 1024;
+
+/** Bytes of a group of 16 rows in a layout (kernels/wasm/weight-layout.ts). */
+export type GroupBytes = (kind: number, cols: number) => number;
 
 export const MATRIX_TYPES = Object.keys(LAYOUTS) as readonly TensorType[];
 /** Vectors (norms, biases) lie as plain f32, padded to 16. */
@@ -46,44 +64,32 @@ export function groupsOf({ rows }: WeightDesc): number {
   return Math.ceil(rows / layout.GROUP);
 }
 
-/** Bytes of a group of 16 rows. */
-function groupBytes(kind: number, cols: number): number {
-  const block = layout.BLOCK * layout.GROUP;
-  const bytes = {
-    [layout.W_F32]: block * 4,
-    [layout.W_F16]: block * 2,
-    [layout.W_BF16]: block * 2,
-    [layout.W_Q4_0]: 32 + block / 2,
-    [layout.W_Q4_1]: 64 + block / 2,
-    [layout.W_Q8_0]: 32 + block,
-  }[kind]!;
-  return (cols / layout.BLOCK) * bytes;
-}
-
 /** Bytes a weight takes in memory. */
-export function placedBytes({ desc, layout: kind }: Weight): number {
+export function placedBytes({ desc, layout: kind }: Weight, groupBytes: GroupBytes): number {
   if (isVector(desc)) return Math.ceil(desc.cols / 16) * 64;
   return groupsOf(desc) * groupBytes(kind, desc.cols);
 }
 
 /** Reserves memory for weights that have none yet; returns the jobs that fill it. */
-export function place(weights: readonly Weight[], heap: SharedHeap): LoadJob[] {
+export function place(weights: readonly Weight[], heap: SharedHeap, groupBytes: GroupBytes): LoadJob[] {
   return weights.flatMap((weight) => {
-    weight.address = heap.allocate(placedBytes(weight));
-    return isVector(weight.desc) ? [vectorJob(weight)] : matrixJobs(weight);
+    weight.address = heap.allocate(placedBytes(weight, groupBytes));
+    return isVector(weight.desc) ? [vectorJob(weight)] : matrixJobs(weight, groupBytes);
   });
 }
 
-/** Staging memory a thread needs for these jobs. */
+/** Staging memory a thread needs for these jobs: scratch for a row, then the file's bytes. */
 export function stagingBytes(jobs: readonly LoadJob[]): number {
-  return Math.max(0, ...jobs.map(({ kind, bytes }) => (kind === 'copy' ? 0 : bytes)));
+  return ROW_SCRATCH + Math.max(0, ...jobs.map(({ kind, bytes }) => (kind === 'copy' ? 0 : bytes)));
 }
 
 function vectorJob({ desc: { name, cols }, source, address }: Weight): LoadJob {
   return { name, source, bytes: cols * QUANT_FORMATS.F32.bytes, kind: 'copy', rows: 1, cols, to: address };
 }
 
-function matrixJobs({ desc: { name, type, rows, cols }, source, layout: kind, address }: Weight): LoadJob[] {
+function matrixJobs(weight: Weight, groupBytes: GroupBytes): LoadJob[] {
+  const { source, layout: kind, address } = weight;
+  const { name, type, rows, cols } = weight.desc;
   const bytesPerRow = rowBytes(type, cols);
   const groups = Math.max(1, Math.floor(JOB_BYTES / (bytesPerRow * layout.GROUP)));
   const jobs: LoadJob[] = [];

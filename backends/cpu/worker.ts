@@ -8,6 +8,7 @@ import { NEXT_TASK } from '../../kernels/wasm/layout.ts';
 import type { Roofs } from '../backend.ts';
 import type { LoadJob, ThreadData, ToThread } from './threads.ts';
 import { instantiate } from './wasm-module.ts';
+import { ROW_SCRATCH } from './weights.ts';
 
 const { module, memory } = workerData as ThreadData;
 const kernels = instantiate(module, memory);
@@ -66,10 +67,10 @@ function run(
   staging: number,
   files: Map<string, number>,
 ) {
-  const into = new Uint8Array(memory.buffer, kind === 'copy' ? to : staging, bytes);
+  const into = new Uint8Array(memory.buffer, kind === 'copy' ? to : staging + ROW_SCRATCH, bytes);
   if ('bytes' in source) into.set(source.bytes);
   else readFully(opened(source.path, files), name, into, source.offset);
-  if (kind !== 'copy') kernels.repack(kind, staging, to, rows, cols);
+  if (kind !== 'copy') kernels.repack(kind, staging + ROW_SCRATCH, to, rows, cols, staging);
 }
 
 function opened(path: string, files: Map<string, number>): number {

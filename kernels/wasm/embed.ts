@@ -1,25 +1,15 @@
-/** out[t] = row of the table for token t, from groups of 16 rows (repack.ts); a token a task. */
+/** out[t] = row of the table for token t, from groups of 16 rows (weight-layout.ts); a token a task. */
 import { takeTask } from './barrier';
 import {
-  BLOCK,
-  COLS,
-  GROUP,
-  OUT,
-  OUT_STRIDE,
-  TOKEN_IDS,
-  W_BF16,
-  W_F16,
-  W_F32,
-  W_Q4_1,
-  W_Q8_0,
-  WEIGHT,
+  BLOCK, COLS, GROUP, OUT, OUT_STRIDE, PANEL, SIGNED, TOKEN_IDS, W_BF16, W_F16, W_F32, W_Q4_0, W_Q5_0, WEIGHT,
   WEIGHT_TYPE,
 } from './layout';
+import { isFine, isWide, panelCodeBytes, unpackInt } from './panel';
 import { address, word } from './phase';
-import { blockBytes, groupBytes } from './repack';
 import { loadHalf } from './simd';
+import { groupBytes } from './weight-layout';
 
-export function embed(phase: usize, rows: i32): void {
+export function embed(phase: usize, rows: i32, scratch: usize): void {
   const cols = word(phase, COLS);
   const type = word(phase, WEIGHT_TYPE);
   for (let t = takeTask(); t < rows; t = takeTask()) {
@@ -27,7 +17,7 @@ export function embed(phase: usize, rows: i32): void {
     const group = address(phase, WEIGHT) + <usize>(id / GROUP) * groupBytes(type, cols);
     const out = address(phase, OUT) + <usize>t * address(phase, OUT_STRIDE);
     if (type <= W_BF16) embedFloat(type, group, id % GROUP, out, cols);
-    else embedBlocks(type, group, id % GROUP, out, cols);
+    else embedInt(type, group, id % GROUP, out, cols, scratch + address(phase, PANEL));
   }
 }
 
@@ -40,23 +30,19 @@ function embedFloat(type: i32, group: usize, r: i32, out: usize, cols: i32): voi
   }
 }
 
-function embedBlocks(type: i32, group: usize, r: i32, out: usize, cols: i32): void {
-  for (let b = 0; b < cols / BLOCK; b++) {
-    const d = loadHalf(group + <usize>(type == W_Q4_1 ? r << 2 : ((r & 7) << 2) + ((r >> 3) << 1)));
-    const codes = group + (type == W_Q4_1 ? 64 : 32) + (r << 2);
-    if (type == W_Q8_0) {
-      for (let k = 0; k < BLOCK; k++) {
-        store<f32>(out + (k << 2), d * <f32>(<i32>load<u8>(codes + ((k >> 2) << 6) + (k & 3)) - 128));
-      }
-    } else {
-      const m = type == W_Q4_1 ? loadHalf(group + <usize>((r << 2) + 2)) : d * -8;
-      for (let k = 0; k < 16; k++) {
-        const q = <i32>load<u8>(codes + ((k >> 2) << 6) + (k & 3));
-        store<f32>(out + (k << 2), d * <f32>(q & 15) + m);
-        store<f32>(out + (k << 2), d * <f32>(q >> 4) + m, 64);
-      }
-    }
-    group += blockBytes(type);
-    out += BLOCK << 2;
+/** Unpacks the whole group, as for a matmul, and takes one row of it. */
+function embedInt(type: i32, group: usize, r: i32, out: usize, cols: i32, panel: usize): void {
+  let scales = panel + panelCodeBytes(type, cols, SIGNED);
+  unpackInt(type, group, panel, scales, cols, SIGNED);
+  const wide = isWide(type);
+  const shift: f32 = type == W_Q4_0 ? 8 : type == W_Q5_0 ? 16 : 0;
+  const run = isFine(type) ? BLOCK / 2 : BLOCK; // k of a scale
+  scales += <usize>(r << 2);
+  for (let k = 0; k < cols; k++) {
+    if (k > 0 && k % run == 0) scales += 128;
+    const at = panel + <usize>(((k >> 2) << 6) + (r << 2) + (k & 3));
+    const code = wide ? <f32>load<i8>(at) : <f32>load<u8>(at) - shift;
+    const minimum: f32 = wide || shift != 0 ? 0 : load<f32>(scales, 64);
+    store<f32>(out + (k << 2), load<f32>(scales) * code + minimum);
   }
 }

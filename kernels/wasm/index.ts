@@ -34,6 +34,7 @@ import { prepare } from './prepare';
 import { rope } from './rope';
 
 export { repack } from './repack';
+export { groupBytes } from './weight-layout';
 export { multiplyRoof, readRoof } from './roofline';
 
 /** One phase; true if the threads must meet before the next. */
@@ -46,7 +47,7 @@ function runPhase(phase: usize, kind: i32, rows: i32, scratch: usize, dotClass: 
   else if (kind == STORE_KV) {
     if (load<i32>(SINGLE) != 0) return false;
     storeKv(phase, rows);
-  } else if (kind == EMBED) embed(phase, rows);
+  } else if (kind == EMBED) embed(phase, rows, scratch);
   else if (kind == ROPE) rope(phase, rows);
   else elementwise(phase, kind, rows);
   return true;

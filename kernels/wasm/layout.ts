@@ -42,18 +42,30 @@ export const UNSIGNED = 0; // 0..255 exact (AVX-VNNI)
 export const SIGNED = 1; // -128..127 exact (ARM, AVX-VNNI-INT8)
 export const SATURATING = 2; // 0..127 exact, by 16-bit pairs (AVX2)
 
-// --- weight layouts (repack.ts) -----------------------------------------------------------------------------------
+// --- weight layouts (weight-layout.ts) ------------------------------------------------------------------------------
 export const W_F32 = 0;
 export const W_F16 = 1;
 export const W_BF16 = 2;
-export const W_Q4_0 = 3;
+export const W_Q4_0 = 3; // the first integer layout
 export const W_Q4_1 = 4;
-export const W_Q8_0 = 5;
+export const W_Q5_0 = 5;
+export const W_Q5_1 = 6;
+export const W_Q8_0 = 7;
+export const W_IQ4_NL = 8;
+export const W_MXFP4 = 9; // the last whose block is 32 weights; the others have 256
+export const W_Q2_K = 10;
+export const W_Q3_K = 11;
+export const W_Q4_K = 12;
+export const W_Q5_K = 13;
+export const W_Q6_K = 14;
+export const W_IQ4_XS = 15;
+export const W_TQ1_0 = 16;
+export const W_TQ2_0 = 17;
 
 export const GROUP = 16; // weight rows that lie interleaved
-export const BLOCK = 32; // weights that share a scale
+export const BLOCK = 32; // activations that share a scale; weights of a row that lie together
 export const TILE = 4; // tokens of an activation tile
-export const SCALE_BYTES = 12; // activation block and token: {f32 scale, f32 scale * sum, i32 -sum}
+export const SCALE_BYTES = 20; // activation block and token: {f32 scale, f32 scale * sum, i32 -sum, f32 scale * sum of each half}
 export const CHUNK = 128; // keys that attention takes at a time
 export const QUERY_BLOCK = 16; // tokens whose attention is one task
 

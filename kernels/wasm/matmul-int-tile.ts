@@ -1,43 +1,61 @@
 /**
  * Integer products of 4 tokens: 16 weight rows, unpacked to a panel (panel.ts), times a tile of 8-bit activations:
- * codes s8 [block][8 steps][4 tokens][4 k], scales [block][4 tokens]{f32 scale, f32 scale * sum, i32 -sum}.
+ * codes s8 [block][8 steps][4 tokens][4 k], scales [block][4 tokens]{...} (quantize.ts).
  * The order of the float operations is that of matmul-int-gemv.ts.
  */
 import { SATURATING, SCALE_BYTES, SIGNED, UNSIGNED } from './layout';
 import { dot, dot16, madd, store16 } from './simd';
 
 /**
- * 4 tokens, 16 rows of a panel, added to out[4][16]. SHIFT: the panel's codes are value + 2^SHIFT (-1: no offset).
- * The loop over steps stays a loop: unrolled, V8 orders it chain by chain and spills.
+ * Adds to out[4][16]. MIN: weights are d * code + m, for each 32 k or, if FINE, each 16; else d * (code - 2^SHIFT), or
+ * d * code where SHIFT is -1. The loops over steps stay loops: unrolled, V8 orders them chain by chain and spills.
  */
 // @ts-ignore: decorator
 @inline
-function tile(w: usize, d: usize, x: usize, s: usize, out: usize, blocks: i32, MIN: bool, SHIFT: i32, CLASS: i32): void {
+function tile(
+  w: usize, d: usize, x: usize, s: usize, out: usize, blocks: i32, MIN: bool, FINE: bool, SHIFT: i32, CLASS: i32,
+): void {
   const zero = i32x4.splat(0);
-  for (let b = 0; b < blocks; b++) {
+  let half: usize = 0; // FINE: 0 or 4, the distance of the second half's sum in the record
+  for (let b = FINE ? 2 * blocks : blocks; b > 0; b--) {
     let a0 = zero, a1 = zero, a2 = zero, a3 = zero;
     let b0 = zero, b1 = zero, b2 = zero, b3 = zero;
     let c0 = zero, c1 = zero, c2 = zero, c3 = zero;
     let e0 = zero, e1 = zero, e2 = zero, e3 = zero;
-    for (let k = 0; k < 8; k++) {
+    for (let k = FINE ? 4 : 8; k > 0; k--) {
       const w0 = v128.load(w), w1 = v128.load(w, 16), w2 = v128.load(w, 32), w3 = v128.load(w, 48);
       let t = v128.load32_splat(x);
-      a0 = step(t, w0, a0, CLASS); a1 = step(t, w1, a1, CLASS); a2 = step(t, w2, a2, CLASS); a3 = step(t, w3, a3, CLASS);
+      a0 = step(t, w0, a0, CLASS);
+      a1 = step(t, w1, a1, CLASS);
+      a2 = step(t, w2, a2, CLASS);
+      a3 = step(t, w3, a3, CLASS);
       t = v128.load32_splat(x, 4);
-      b0 = step(t, w0, b0, CLASS); b1 = step(t, w1, b1, CLASS); b2 = step(t, w2, b2, CLASS); b3 = step(t, w3, b3, CLASS);
+      b0 = step(t, w0, b0, CLASS);
+      b1 = step(t, w1, b1, CLASS);
+      b2 = step(t, w2, b2, CLASS);
+      b3 = step(t, w3, b3, CLASS);
       t = v128.load32_splat(x, 8);
-      c0 = step(t, w0, c0, CLASS); c1 = step(t, w1, c1, CLASS); c2 = step(t, w2, c2, CLASS); c3 = step(t, w3, c3, CLASS);
+      c0 = step(t, w0, c0, CLASS);
+      c1 = step(t, w1, c1, CLASS);
+      c2 = step(t, w2, c2, CLASS);
+      c3 = step(t, w3, c3, CLASS);
       t = v128.load32_splat(x, 12);
-      e0 = step(t, w0, e0, CLASS); e1 = step(t, w1, e1, CLASS); e2 = step(t, w2, e2, CLASS); e3 = step(t, w3, e3, CLASS);
+      e0 = step(t, w0, e0, CLASS);
+      e1 = step(t, w1, e1, CLASS);
+      e2 = step(t, w2, e2, CLASS);
+      e3 = step(t, w3, e3, CLASS);
       w += 64;
       x += 16;
     }
-    flush(out, d, s, a0, a1, a2, a3, MIN, SHIFT, CLASS);
-    flush(out + 64, d, s + SCALE_BYTES, b0, b1, b2, b3, MIN, SHIFT, CLASS);
-    flush(out + 128, d, s + 2 * SCALE_BYTES, c0, c1, c2, c3, MIN, SHIFT, CLASS);
-    flush(out + 192, d, s + 3 * SCALE_BYTES, e0, e1, e2, e3, MIN, SHIFT, CLASS);
+    flush(out, d, s, half, a0, a1, a2, a3, MIN, FINE, SHIFT, CLASS);
+    flush(out + 64, d, s + SCALE_BYTES, half, b0, b1, b2, b3, MIN, FINE, SHIFT, CLASS);
+    flush(out + 128, d, s + 2 * SCALE_BYTES, half, c0, c1, c2, c3, MIN, FINE, SHIFT, CLASS);
+    flush(out + 192, d, s + 3 * SCALE_BYTES, half, e0, e1, e2, e3, MIN, FINE, SHIFT, CLASS);
     d += 128;
-    s += 4 * SCALE_BYTES;
+    if (FINE) {
+      s += half * SCALE_BYTES; // 4 records after the second half
+      half ^= 4;
+    } else s += 4 * SCALE_BYTES;
   }
 }
 
@@ -47,11 +65,12 @@ function step(x: v128, w: v128, acc: v128, CLASS: i32): v128 {
   return CLASS == SATURATING ? dot16(x, w, acc) : dot(x, w, acc);
 }
 
-/** One token's sums of a block into its 16 results. */
+/** One token's sums of a block, or half of one, into its 16 results. */
 // @ts-ignore: decorator
 @inline
 function flush(
-  out: usize, d: usize, s: usize, a0: v128, a1: v128, a2: v128, a3: v128, MIN: bool, SHIFT: i32, CLASS: i32,
+  out: usize, d: usize, s: usize, half: usize, a0: v128, a1: v128, a2: v128, a3: v128, MIN: bool, FINE: bool,
+  SHIFT: i32, CLASS: i32,
 ): void {
   const f = v128.load32_splat(s);
   const o0 = v128.load(out), o1 = v128.load(out, 16), o2 = v128.load(out, 32), o3 = v128.load(out, 48);
@@ -61,7 +80,7 @@ function flush(
   let y2 = madd(f32x4.convert_i32x4_s(total(a2, s, SHIFT, CLASS)), f32x4.mul(d2, f), o2);
   let y3 = madd(f32x4.convert_i32x4_s(total(a3, s, SHIFT, CLASS)), f32x4.mul(d3, f), o3);
   if (MIN) {
-    const g = v128.load32_splat(s, 4);
+    const g = FINE ? v128.load32_splat(s + half, 12) : v128.load32_splat(s, 4);
     y0 = madd(v128.load(d, 64), g, y0);
     y1 = madd(v128.load(d, 80), g, y1);
     y2 = madd(v128.load(d, 96), g, y2);
@@ -77,10 +96,7 @@ function total(a: v128, s: usize, SHIFT: i32, CLASS: i32): v128 {
   return SHIFT < 0 ? sum : i32x4.add(sum, i32x4.shl(v128.load32_splat(s, 8), SHIFT));
 }
 
-/**
- * 2 tokens, 16 rows of a panel of Q8_0 in two planes of nibbles, for CPUs whose dot product saturates:
- * codes [block][8 steps][low 16 rows, high 16 rows][4 k]. Reads tokens 0 and 1 of a tile of 4.
- */
+/** Two tokens of a panel of two planes: tokens 0 and 1 of a tile of 4. */
 function planesPair(w: usize, d: usize, x: usize, s: usize, out: usize, blocks: i32): void {
   const zero = i32x4.splat(0);
   for (let b = 0; b < blocks; b++) {
@@ -89,69 +105,78 @@ function planesPair(w: usize, d: usize, x: usize, s: usize, out: usize, blocks: 
     for (let k = 0; k < 8; k++) {
       const t = v128.load32_splat(x), u = v128.load32_splat(x, 4);
       const w0 = v128.load(w), w1 = v128.load(w, 16), w2 = v128.load(w, 32), w3 = v128.load(w, 48);
-      a0 = dot16(t, w0, a0); a1 = dot16(t, w1, a1); a2 = dot16(t, w2, a2); a3 = dot16(t, w3, a3);
-      b0 = dot16(u, w0, b0); b1 = dot16(u, w1, b1); b2 = dot16(u, w2, b2); b3 = dot16(u, w3, b3);
+      a0 = dot16(t, w0, a0);
+      a1 = dot16(t, w1, a1);
+      a2 = dot16(t, w2, a2);
+      a3 = dot16(t, w3, a3);
+      b0 = dot16(u, w0, b0);
+      b1 = dot16(u, w1, b1);
+      b2 = dot16(u, w2, b2);
+      b3 = dot16(u, w3, b3);
       const v0 = v128.load(w, 64), v1 = v128.load(w, 80), v2 = v128.load(w, 96), v3 = v128.load(w, 112);
-      h0 = dot16(t, v0, h0); h1 = dot16(t, v1, h1); h2 = dot16(t, v2, h2); h3 = dot16(t, v3, h3);
-      g0 = dot16(u, v0, g0); g1 = dot16(u, v1, g1); g2 = dot16(u, v2, g2); g3 = dot16(u, v3, g3);
+      h0 = dot16(t, v0, h0);
+      h1 = dot16(t, v1, h1);
+      h2 = dot16(t, v2, h2);
+      h3 = dot16(t, v3, h3);
+      g0 = dot16(u, v0, g0);
+      g1 = dot16(u, v1, g1);
+      g2 = dot16(u, v2, g2);
+      g3 = dot16(u, v3, g3);
       w += 128;
       x += 16;
     }
     const s1 = s + SCALE_BYTES;
-    flush(out, d, s, planes(a0, h0), planes(a1, h1), planes(a2, h2), planes(a3, h3), false, 7, SIGNED);
-    flush(out + 64, d, s1, planes(b0, g0), planes(b1, g1), planes(b2, g2), planes(b3, g3), false, 7, SIGNED);
+    flush(out, d, s, 0, planes(a0, h0), planes(a1, h1), planes(a2, h2), planes(a3, h3), false, false, 7, SIGNED);
+    flush(out + 64, d, s1, 0, planes(b0, g0), planes(b1, g1), planes(b2, g2), planes(b3, g3), false, false, 7, SIGNED);
     d += 128;
     s += 4 * SCALE_BYTES;
   }
 }
 
+/** i32 sums of two planes of nibbles. */
 // @ts-ignore: decorator
 @inline
-function planes(low: v128, high: v128): v128 {
+export function planes(low: v128, high: v128): v128 {
   return i32x4.add(i32x4.extadd_pairwise_i16x8_s(low), i32x4.shl(i32x4.extadd_pairwise_i16x8_s(high), 4));
 }
 
-// --- one function for each weight type and class of CPU ---
+// --- one function for each kind of panel and class of CPU ----------------------------------------------------------
 
-export function tileQ4_0(w: usize, d: usize, x: usize, s: usize, out: usize, blocks: i32, dotClass: i32): void {
-  if (dotClass == SATURATING) tileQ4_0_saturating(w, d, x, s, out, blocks);
-  else tileQ4_0_i32(w, d, x, s, out, blocks);
+/** d * (code - 8), codes up to 15. */
+export function tileShift3(w: usize, d: usize, x: usize, s: usize, out: usize, blocks: i32): void {
+  tile(w, d, x, s, out, blocks, false, false, 3, UNSIGNED);
 }
-function tileQ4_0_i32(w: usize, d: usize, x: usize, s: usize, out: usize, blocks: i32): void {
-  tile(w, d, x, s, out, blocks, false, 3, UNSIGNED);
-}
-
-function tileQ4_0_saturating(w: usize, d: usize, x: usize, s: usize, out: usize, blocks: i32): void {
-  tile(w, d, x, s, out, blocks, false, 3, SATURATING);
+export function tileShift3Saturating(w: usize, d: usize, x: usize, s: usize, out: usize, blocks: i32): void {
+  tile(w, d, x, s, out, blocks, false, false, 3, SATURATING);
 }
 
-
-export function tileQ4_1(w: usize, d: usize, x: usize, s: usize, out: usize, blocks: i32, dotClass: i32): void {
-  if (dotClass == SATURATING) tileQ4_1_saturating(w, d, x, s, out, blocks);
-  else tileQ4_1_i32(w, d, x, s, out, blocks);
-}
-function tileQ4_1_i32(w: usize, d: usize, x: usize, s: usize, out: usize, blocks: i32): void {
-  tile(w, d, x, s, out, blocks, true, -1, UNSIGNED);
+/** d * (code - 16), codes up to 31: their sums fit no 16 bits, but 32-bit dot products take them on every CPU. */
+export function tileShift4(w: usize, d: usize, x: usize, s: usize, out: usize, blocks: i32): void {
+  tile(w, d, x, s, out, blocks, false, false, 4, UNSIGNED);
 }
 
-function tileQ4_1_saturating(w: usize, d: usize, x: usize, s: usize, out: usize, blocks: i32): void {
-  tile(w, d, x, s, out, blocks, true, -1, SATURATING);
+/** d * code + m, codes up to 127. */
+export function tileMin(w: usize, d: usize, x: usize, s: usize, out: usize, blocks: i32): void {
+  tile(w, d, x, s, out, blocks, true, false, -1, UNSIGNED);
+}
+/** d * code + m, codes up to 15. */
+export function tileMinSaturating(w: usize, d: usize, x: usize, s: usize, out: usize, blocks: i32): void {
+  tile(w, d, x, s, out, blocks, true, false, -1, SATURATING);
 }
 
-
-export function tileQ8_0(w: usize, d: usize, x: usize, s: usize, out: usize, blocks: i32, dotClass: i32): void {
-  if (dotClass == UNSIGNED) tileQ8_0_unsigned(w, d, x, s, out, blocks);
-  else if (dotClass == SIGNED) tileQ8_0_signed(w, d, x, s, out, blocks);
-  else {
-    planesPair(w, d, x, s, out, blocks);
-    planesPair(w, d, x + 8, s + 2 * SCALE_BYTES, out + 128, blocks);
-  }
-}
-function tileQ8_0_unsigned(w: usize, d: usize, x: usize, s: usize, out: usize, blocks: i32): void {
-  tile(w, d, x, s, out, blocks, false, 7, UNSIGNED);
+/** d * code + m for each 16 k, codes up to 127. */
+export function tileFine(w: usize, d: usize, x: usize, s: usize, out: usize, blocks: i32): void {
+  tile(w, d, x, s, out, blocks, true, true, -1, UNSIGNED);
 }
 
-function tileQ8_0_signed(w: usize, d: usize, x: usize, s: usize, out: usize, blocks: i32): void {
-  tile(w, d, x, s, out, blocks, false, -1, SIGNED);
+/** 8-bit weights, in the form that suits the CPU (panel.ts). */
+export function tileWide(w: usize, d: usize, x: usize, s: usize, out: usize, blocks: i32): void {
+  tile(w, d, x, s, out, blocks, false, false, 7, UNSIGNED);
 }
-
+export function tileWideSigned(w: usize, d: usize, x: usize, s: usize, out: usize, blocks: i32): void {
+  tile(w, d, x, s, out, blocks, false, false, -1, SIGNED);
+}
+export function tileWideSaturating(w: usize, d: usize, x: usize, s: usize, out: usize, blocks: i32): void {
+  planesPair(w, d, x, s, out, blocks);
+  planesPair(w, d, x + 8, s + 2 * SCALE_BYTES, out + 128, blocks);
+}

@@ -6,18 +6,17 @@
  */
 import { takeTask } from './barrier';
 import {
-  ACCUMULATE, BLOCK, COLS, EPILOGUE, GROUP, PANEL, PANEL_BYTES, S_BIAS, S_GROUPS, S_OUT, S_OUT_STRIDE, S_RESIDUAL,
-  S_RESIDUAL_STRIDE, S_TYPE, S_WEIGHT, SATURATING, SEGMENT_TABLE, SEGMENT_WORDS, SEGMENTS, SHARED_F32, SHARED_INT,
-  SMALL_F32, SMALL_INT, SWIGLU, TASK_GROUPS, TILE, W_BF16, W_F32, W_Q4_0, W_Q4_1, W_Q8_0,
+  ACCUMULATE, COLS, EPILOGUE, PANEL, PANEL_BYTES, S_BIAS, S_GROUPS, S_OUT, S_OUT_STRIDE, S_RESIDUAL, S_RESIDUAL_STRIDE,
+  S_TYPE, S_WEIGHT, SEGMENT_TABLE, SEGMENT_WORDS, SEGMENTS, SHARED_F32, SHARED_INT, SMALL_F32, SMALL_INT, SWIGLU,
+  TASK_GROUPS, TILE, W_BF16, W_F32,
 } from './layout';
 import { gemvFloat, tileF32 } from './matmul-float';
-import { gemvQ4_0, gemvQ4_1, gemvQ8_0 } from './matmul-int-gemv';
-import { tileQ4_0, tileQ4_1, tileQ8_0 } from './matmul-int-tile';
-import { unpackHalf, unpackInt } from './panel';
+import { gemvInt, tileInt } from './matmul-int';
+import { unpackHalf, unpackInt, panelCodeBytes } from './panel';
 import { address, word } from './phase';
 import { intBytes } from './prepare';
-import { groupBytes } from './repack';
 import { silu4 } from './silu';
+import { groupBytes } from './weight-layout';
 
 /** Tiles of one task: x of 256 tokens stays in the second cache level while a panel passes over it. */
 const TOKEN_TILES = 64;
@@ -70,14 +69,11 @@ function gemv(phase: usize, s: usize, g: i32, r: i32, scratch: usize, y: usize, 
   const cols = word(phase, COLS);
   const type = word(s, S_TYPE);
   const w = address(s, S_WEIGHT) + <usize>g * groupBytes(type, cols);
-  if (type <= W_BF16) {
-    gemvFloat(type, w, scratch + address(phase, SMALL_F32) + <usize>((r * cols) << 2), y, cols);
-    return;
+  if (type <= W_BF16) gemvFloat(type, w, scratch + address(phase, SMALL_F32) + <usize>((r * cols) << 2), y, cols);
+  else {
+    const panel = scratch + address(phase, PANEL) + RESULT_BYTES;
+    gemvInt(type, w, scratch + address(phase, SMALL_INT) + intBytes(cols, r), y, cols, panel, dotClass);
   }
-  const x = scratch + address(phase, SMALL_INT) + intBytes(cols, r);
-  if (type == W_Q4_1) gemvQ4_1(w, x, x + cols, y, cols / BLOCK, dotClass);
-  else if (type == W_Q4_0) gemvQ4_0(w, x, x + cols, y, cols / BLOCK, dotClass);
-  else gemvQ8_0(w, x, x + cols, y, cols / BLOCK, dotClass);
 }
 
 /** Group `g` of the segments laid end to end, for tiles first..last-1 of x. */
@@ -95,8 +91,8 @@ function manyRows(
   const w = unpack(phase, s, g, panel, dotClass);
   const w2 = gated ? unpack(phase, segment(phase, 1), g, second, dotClass) : 0;
   for (let tile = first; tile < last; tile++) {
-    multiply(phase, s, w, panel, tile, y, dotClass);
-    if (gated) multiply(phase, segment(phase, 1), w2, second, tile, y + 256, dotClass);
+    multiply(phase, s, w, tile, y, dotClass);
+    if (gated) multiply(phase, segment(phase, 1), w2, tile, y + 256, dotClass);
     const present = min(TILE, rows - tile * TILE);
     for (let t = 0; t < present; t++) emit(phase, s, g, tile * TILE + t, y + <usize>(t << 6), gated);
   }
@@ -109,17 +105,11 @@ function unpack(phase: usize, s: usize, g: i32, panel: usize, dotClass: i32): us
   const w = address(s, S_WEIGHT) + <usize>g * groupBytes(type, cols);
   if (type == W_F32) return w;
   if (type <= W_BF16) unpackHalf(type, w, panel, cols);
-  else unpackInt(type, w, panel, panel + codeBytes(type, cols, dotClass), cols / BLOCK, dotClass);
+  else unpackInt(type, w, panel, panel + panelCodeBytes(type, cols, dotClass), cols, dotClass);
   return panel;
 }
 
-// @ts-ignore: decorator
-@inline
-function codeBytes(type: i32, cols: i32, dotClass: i32): usize {
-  return <usize>(cols * GROUP) << (type == W_Q8_0 && dotClass == SATURATING ? 1 : 0);
-}
-
-function multiply(phase: usize, s: usize, w: usize, panel: usize, tile: i32, y: usize, dotClass: i32): void {
+function multiply(phase: usize, s: usize, w: usize, tile: i32, y: usize, dotClass: i32): void {
   const cols = word(phase, COLS);
   const type = word(s, S_TYPE);
   if (type <= W_BF16) {
@@ -127,12 +117,7 @@ function multiply(phase: usize, s: usize, w: usize, panel: usize, tile: i32, y: 
     return;
   }
   memory.fill(y, 0, 256);
-  const d = panel + codeBytes(type, cols, dotClass);
-  const x = address(phase, SHARED_INT) + intBytes(cols, tile * TILE);
-  const scales = x + (cols * TILE);
-  if (type == W_Q4_1) tileQ4_1(w, d, x, scales, y, cols / BLOCK, dotClass);
-  else if (type == W_Q4_0) tileQ4_0(w, d, x, scales, y, cols / BLOCK, dotClass);
-  else tileQ8_0(w, d, x, scales, y, cols / BLOCK, dotClass);
+  tileInt(type, w, address(phase, SHARED_INT) + intBytes(cols, tile * TILE), y, cols, dotClass);
 }
 
 /** 16 results of row `r` at `y` (and of the second segment at y + 256) to where they belong. */

@@ -1,75 +1,240 @@
 /**
- * Unpacks a group of 16 rows once for many tokens: integer types to one byte a code and f32 scales, half floats
- * to f32. A panel lives in a thread's own scratch, in the first or second cache level.
+ * Unpacks a group of 16 rows (weight-layout.ts) to what the tile kernels read, in a thread's own scratch.
  *
- * Integer panel: codes [block][8 steps][16 rows][4 k]; scales f32 [block][16 d][16 m]. For Q8_0 on a CPU whose
- * dot product saturates the codes are two planes of nibbles [block][8 steps][low 16, high 16 rows][4 k].
+ * Integer panel: codes u8 [block][8 steps][16 rows][4 k], and scales f32 [16 d][16 m] for each 32 k, or for each 16 k
+ * (isFine). A weight is d * code + m, or d * (code - 2^shiftOf) where there is a shift and m is unused.
+ * Codes of 8-bit types follow the class of CPU: value + 128 where dot products are unsigned, the value where they are
+ * signed, two planes of nibbles [low 16 rows, high 16 rows] of value + 128 a step where they saturate.
  * Float panel: f32 [k][16 rows].
  */
-import { HALF_MASK, HALF_SCALE, LOW_NIBBLES, SATURATING, SIGN_BYTES, SIGNED, W_BF16, W_Q4_1, W_Q8_0 } from './layout';
+import {
+  BLOCK, GROUP, HALF_MASK, HALF_SCALE, LOW_NIBBLES, SATURATING, SIGN_BYTES, SIGNED, W_BF16, W_IQ4_NL, W_IQ4_XS, W_MXFP4,
+  W_Q2_K, W_Q3_K, W_Q4_0, W_Q4_1, W_Q4_K, W_Q5_0, W_Q5_1, W_Q5_K, W_Q6_K, W_Q8_0, W_TQ1_0,
+} from './layout';
+import { codeBytes, headBytes, superblock } from './weight-layout';
 
-/** Scales of one block: words of two f16 to 16 f32 d (and 16 f32 m). */
+/** Scales are for 16 k, not for 32. */
 // @ts-ignore: decorator
 @inline
-function unpackScales(w: usize, scales: usize, MIN: bool): void {
-  const mask = v128.load32_splat(HALF_MASK);
-  const unbias = v128.load32_splat(HALF_SCALE);
-  const bytes: usize = MIN ? 64 : 32;
-  for (let i: usize = 0; i < bytes; i += 16) {
-    const words = v128.load(w + i);
-    const low = f32x4.mul(v128.and(i32x4.shr_s(i32x4.shl(words, 16), 3), mask), unbias);
-    const high = f32x4.mul(v128.and(i32x4.shr_s(words, 3), mask), unbias);
-    v128.store(scales + i, low);
-    if (MIN) v128.store(scales + i, high, 64);
-    else v128.store(scales + i, high, 32);
-  }
+export function isFine(type: i32): bool {
+  return type == W_Q6_K || type == W_Q3_K || type == W_Q2_K;
 }
 
-function unpackQ4(w: usize, codes: usize, scales: usize, blocks: i32, MIN: bool): void {
-  const low = v128.load32_splat(LOW_NIBBLES);
-  for (let b = 0; b < blocks; b++) {
-    unpackScales(w, scales, MIN);
-    w += MIN ? 64 : 32;
-    for (let i: usize = 0; i < 256; i += 16) {
-      const q = v128.load(w + i);
-      v128.store(codes + i, v128.and(q, low));
-      v128.store(codes + i, v128.and(i16x8.shr_u(q, 4), low), 256);
-    }
-    w += 256;
-    codes += 512;
-    scales += 128;
-  }
+/** Codes are 8 bits wide in the panel. */
+// @ts-ignore: decorator
+@inline
+export function isWide(type: i32): bool {
+  return type == W_Q8_0 || type == W_IQ4_NL || type == W_IQ4_XS || type == W_MXFP4;
 }
 
-function unpackQ8(w: usize, codes: usize, scales: usize, blocks: i32, dotClass: i32): void {
-  const low = v128.load32_splat(LOW_NIBBLES);
-  const flip = dotClass == SIGNED ? v128.load32_splat(SIGN_BYTES) : i32x4.splat(0);
-  for (let b = 0; b < blocks; b++) {
-    unpackScales(w, scales, false);
-    w += 32;
-    if (dotClass == SATURATING) {
-      for (let i: usize = 0; i < 512; i += 16) {
-        const q = v128.load(w + i);
-        const to = codes + ((i & ~63) << 1) + (i & 63);
-        v128.store(to, v128.and(q, low));
-        v128.store(to, v128.and(i16x8.shr_u(q, 4), low), 64);
-      }
-      codes += 1024;
-    } else {
-      for (let i: usize = 0; i < 512; i += 16) v128.store(codes + i, v128.xor(v128.load(w + i), flip));
-      codes += 512;
-    }
-    w += 512;
-    scales += 128;
-  }
+/** Bytes of the codes of a panel. */
+export function panelCodeBytes(type: i32, cols: i32, dotClass: i32): usize {
+  return <usize>(cols * GROUP) << (isWide(type) && dotClass == SATURATING ? 1 : 0);
 }
 
 /** Integer group at `w` to a panel. */
-export function unpackInt(type: i32, w: usize, codes: usize, scales: usize, blocks: i32, dotClass: i32): void {
-  if (type == W_Q8_0) unpackQ8(w, codes, scales, blocks, dotClass);
-  else if (type == W_Q4_1) unpackQ4(w, codes, scales, blocks, true);
-  else unpackQ4(w, codes, scales, blocks, false);
+export function unpackInt(type: i32, w: usize, codes: usize, scales: usize, cols: i32, dotClass: i32): void {
+  const k = superblock(type);
+  const step = <usize>(BLOCK * GROUP) << (isWide(type) && dotClass == SATURATING ? 1 : 0);
+  for (let done = 0; done < cols; done += k) {
+    unpackHead(type, w, scales);
+    scales += <usize>(k / BLOCK) << (isFine(type) ? 8 : 7);
+    w += headBytes(type);
+    for (let i = 0; i < k; i += BLOCK, w += codeBytes(type), codes += step) {
+      unpackCodes(type, w, codes);
+      if (isWide(type)) fitClass(codes, dotClass);
+    }
+  }
 }
+
+// --- codes -------------------------------------------------------------------------------------------------------------
+
+function unpackCodes(type: i32, w: usize, codes: usize): void {
+  const size = codeBytes(type);
+  if (size == 512) memory.copy(codes, w, 512);
+  else if (size >= 256) {
+    unpackNibbles(w, codes);
+    if (size == 256 + 64) addBits(w + 256, codes, 4);
+    else if (size == 256 + 128) addCrumbs(w + 256, codes, 4);
+    if (isWide(type)) lookUp(type, codes);
+  } else {
+    memory.fill(codes, 0, 512);
+    addCrumbs(w, codes, 0);
+    if (size == 128 + 64) addBits(w + 128, codes, 2);
+  }
+}
+
+function unpackNibbles(w: usize, codes: usize): void {
+  const low = v128.load32_splat(LOW_NIBBLES);
+  for (let i: usize = 0; i < 256; i += 16) {
+    const q = v128.load(w + i);
+    v128.store(codes + i, v128.and(q, low));
+    v128.store(codes + i, v128.and(i16x8.shr_u(q, 4), low), 256);
+  }
+}
+
+function addBits(plane: usize, codes: usize, shift: i32): void {
+  const one = i8x16.splat(1);
+  for (let s = 0; s < 8; s++) {
+    for (let i: usize = 0; i < 64; i += 16, codes += 16) {
+      const bits = v128.and(i16x8.shr_u(v128.load(plane + i), s), one);
+      v128.store(codes, v128.or(v128.load(codes), i16x8.shl(bits, shift)));
+    }
+  }
+}
+
+function addCrumbs(plane: usize, codes: usize, shift: i32): void {
+  const three = i8x16.splat(3);
+  for (let s = 0; s < 8; s++) {
+    const half = plane + <usize>((s & 1) << 6);
+    for (let i: usize = 0; i < 64; i += 16, codes += 16) {
+      const crumbs = v128.and(i16x8.shr_u(v128.load(half + i), s & ~1), three);
+      v128.store(codes, v128.or(v128.load(codes), i16x8.shl(crumbs, shift)));
+    }
+  }
+}
+
+/** Nibbles to the values they stand for, + 128: kvalues_iq4nl and kvalues_mxfp4 (doubled) of ggml-common.h. */
+function lookUp(type: i32, codes: usize): void {
+  const table = type == W_MXFP4
+    ? i8x16(0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12)
+    : i8x16(-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113);
+  const sign = v128.load32_splat(SIGN_BYTES);
+  for (let i: usize = 0; i < 512; i += 16) {
+    v128.store(codes + i, v128.xor(i8x16.swizzle(table, v128.load(codes + i)), sign));
+  }
+}
+
+/** 512 codes of value + 128 to the form the CPU multiplies exactly; two planes are written from the end. */
+function fitClass(codes: usize, dotClass: i32): void {
+  if (dotClass == SIGNED) {
+    const sign = v128.load32_splat(SIGN_BYTES);
+    for (let i: usize = 0; i < 512; i += 16) v128.store(codes + i, v128.xor(v128.load(codes + i), sign));
+  } else if (dotClass == SATURATING) {
+    const low = v128.load32_splat(LOW_NIBBLES);
+    for (let s: i32 = 7; s >= 0; s--) {
+      const from = codes + <usize>(s << 6), to = codes + <usize>(s << 7);
+      const q0 = v128.load(from), q1 = v128.load(from, 16), q2 = v128.load(from, 32), q3 = v128.load(from, 48);
+      v128.store(to, v128.and(q0, low));
+      v128.store(to, v128.and(q1, low), 16);
+      v128.store(to, v128.and(q2, low), 32);
+      v128.store(to, v128.and(q3, low), 48);
+      v128.store(to, v128.and(i16x8.shr_u(q0, 4), low), 64);
+      v128.store(to, v128.and(i16x8.shr_u(q1, 4), low), 80);
+      v128.store(to, v128.and(i16x8.shr_u(q2, 4), low), 96);
+      v128.store(to, v128.and(i16x8.shr_u(q3, 4), low), 112);
+    }
+  }
+}
+
+// --- scales ------------------------------------------------------------------------------------------------------------
+
+/** f16 in the low half of each word. */
+// @ts-ignore: decorator
+@inline
+function lowHalf(words: v128): v128 {
+  const bits = v128.and(i32x4.shr_s(i32x4.shl(words, 16), 3), v128.load32_splat(HALF_MASK));
+  return f32x4.mul(bits, v128.load32_splat(HALF_SCALE));
+}
+
+/** f16 in the high half of each word. */
+// @ts-ignore: decorator
+@inline
+function highHalf(words: v128): v128 {
+  const bits = v128.and(i32x4.shr_s(words, 3), v128.load32_splat(HALF_MASK));
+  return f32x4.mul(bits, v128.load32_splat(HALF_SCALE));
+}
+
+/** Scales of one superblock: [16 d][16 m] for each block of 32 or half block. */
+function unpackHead(type: i32, head: usize, scales: usize): void {
+  if (type == W_MXFP4) return unpackExponents(head, scales);
+  const both = type == W_Q4_1 || type == W_Q5_1 || type == W_Q4_K || type == W_Q5_K || type == W_Q2_K;
+  for (let i: usize = 0; i < 64; i += 16) {
+    const words = v128.load(head + (both ? i : i & 31));
+    v128.store(scales + i, both || i < 32 ? lowHalf(words) : highHalf(words));
+    if (both) v128.store(scales + i, highHalf(words), 64);
+  }
+  if (type == W_Q4_K || type == W_Q5_K) return subScales(head + 64, head + 64 + 8 * GROUP, scales);
+  if (type == W_Q2_K) return nibbleScales(head + 64, scales);
+  if (type == W_Q6_K) return signedScales(head + 32, scales, 16, -32);
+  if (type == W_Q3_K) return signedScales(head + 32, scales, 16, -4);
+  if (type == W_IQ4_XS) return signedScales(head + 32, scales, 8, 0);
+  if (type >= W_TQ1_0) ternaryScales(scales);
+}
+
+/** 2^(e - 128): values are stored doubled. */
+function unpackExponents(head: usize, scales: usize): void {
+  for (let r = 0; r < GROUP; r++) {
+    const e = <u32>load<u8>(head + r);
+    store<u32>(scales + (r << 2), e < 2 ? 0x200000 << e : (e - 1) << 23);
+  }
+}
+
+/** Four unsigned bytes at `p` as f32. */
+// @ts-ignore: decorator
+@inline
+function bytesToF32(p: usize): v128 {
+  return f32x4.convert_i32x4_u(i32x4.extend_low_i16x8_u(i16x8.extend_low_i8x16_u(v128.load32_zero(p))));
+}
+
+/** Four signed bytes at `p` as f32. */
+// @ts-ignore: decorator
+@inline
+function signedToF32(p: usize): v128 {
+  return f32x4.convert_i32x4_s(i32x4.extend_low_i16x8_s(i16x8.extend_low_i8x16_s(v128.load32_zero(p))));
+}
+
+/** d * scale and -dmin * minimum of 8 blocks; d and dmin stand in the first block's place. */
+function subScales(sub: usize, minima: usize, scales: usize): void {
+  for (let i: usize = 0; i < 64; i += 16) {
+    const d = v128.load(scales + i), dmin = f32x4.neg(v128.load(scales + i, 64));
+    for (let j: usize = 0; j < 8; j++) {
+      const at = (j << 4) + (i >> 2);
+      v128.store(scales + (j << 7) + i, f32x4.mul(d, bytesToF32(sub + at)));
+      v128.store(scales + (j << 7) + i, f32x4.mul(dmin, bytesToF32(minima + at)), 64);
+    }
+  }
+}
+
+/** The same for 16 half blocks, scale and minimum in the nibbles of a byte. */
+function nibbleScales(sub: usize, scales: usize): void {
+  const low = i8x16.splat(15);
+  for (let i: usize = 0; i < 64; i += 16) {
+    const d = v128.load(scales + i), dmin = f32x4.neg(v128.load(scales + i, 64));
+    for (let j: usize = 0; j < 16; j++) {
+      const bytes = v128.load32_zero(sub + (j << 4) + (i >> 2));
+      const s = i32x4.extend_low_i16x8_u(i16x8.extend_low_i8x16_u(v128.and(bytes, low)));
+      const m = i32x4.extend_low_i16x8_u(i16x8.extend_low_i8x16_u(v128.and(i16x8.shr_u(bytes, 4), low)));
+      v128.store(scales + (j << 7) + i, f32x4.mul(d, f32x4.convert_i32x4_u(s)));
+      v128.store(scales + (j << 7) + i, f32x4.mul(dmin, f32x4.convert_i32x4_u(m)), 64);
+    }
+  }
+}
+
+/** d * scale, and `offset` times that as the minimum. */
+function signedScales(sub: usize, scales: usize, count: usize, offset: f32): void {
+  for (let i: usize = 0; i < 64; i += 16) {
+    const d = v128.load(scales + i);
+    for (let j: usize = 0; j < count; j++) {
+      const scale = f32x4.mul(d, signedToF32(sub + (j << 4) + (i >> 2)));
+      v128.store(scales + (j << 7) + i, scale);
+      v128.store(scales + (j << 7) + i, f32x4.mul(scale, f32x4.splat(offset)), 64);
+    }
+  }
+}
+
+/** One d for 8 blocks of codes 0, 1, 2 that stand for -1, 0, 1. */
+function ternaryScales(scales: usize): void {
+  for (let i: usize = 0; i < 64; i += 16) {
+    const d = v128.load(scales + i);
+    for (let j: usize = 0; j < 8; j++) {
+      v128.store(scales + (j << 7) + i, d);
+      v128.store(scales + (j << 7) + i, f32x4.neg(d), 64);
+    }
+  }
+}
+
+// --- floats ------------------------------------------------------------------------------------------------------------
 
 /** Group of F16 or BF16 at `w` to f32 [cols][16]. */
 export function unpackHalf(type: i32, w: usize, panel: usize, cols: i32): void {

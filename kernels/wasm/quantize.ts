@@ -28,9 +28,18 @@ function min4(p: usize): v128 {
   return f32x4.min(f32x4.min(v128.load(p), v128.load(p, 16)), f32x4.min(v128.load(p, 32), v128.load(p, 48)));
 }
 
+/** Sum of 16 signed bytes. */
+// @ts-ignore: decorator
+@inline
+function sumBytes(v: v128): i32 {
+  const quads = i32x4.extadd_pairwise_i16x8_s(i16x8.extadd_pairwise_i8x16_s(v));
+  const low = i32x4.extract_lane(quads, 0) + i32x4.extract_lane(quads, 1);
+  return low + i32x4.extract_lane(quads, 2) + i32x4.extract_lane(quads, 3);
+}
+
 /**
  * One token of a tile of `tokens`: x f32 [cols] to codes [block][8 steps][tokens][4 k] and scales [block][tokens]
- * {f32 scale, f32 scale * sum, i32 -sum}; `codes` and `scales` point at the token's first entry.
+ * {f32 scale, f32 scale * sum, i32 -sum, f32 scale * sum of each half}; `codes` and `scales` point at the token's first entry.
  */
 export function quantizeRow(x: usize, codes: usize, scales: usize, cols: i32, tokens: i32): void {
   const stride = <usize>tokens << 2;
@@ -49,14 +58,15 @@ export function quantizeRow(x: usize, codes: usize, scales: usize, cols: i32, to
     store<i32>(codes + 5 * stride, i32x4.extract_lane(high, 1));
     store<i32>(codes + 6 * stride, i32x4.extract_lane(high, 2));
     store<i32>(codes + 7 * stride, i32x4.extract_lane(high, 3));
-    const pairs = i16x8.add(i16x8.extadd_pairwise_i8x16_s(low), i16x8.extadd_pairwise_i8x16_s(high));
-    const quads = i32x4.extadd_pairwise_i16x8_s(pairs);
-    const sum =
-      i32x4.extract_lane(quads, 0) + i32x4.extract_lane(quads, 1) + i32x4.extract_lane(quads, 2) + i32x4.extract_lane(quads, 3);
+    const sumLow = sumBytes(low);
+    const sumHigh = sumBytes(high);
+    const sum = sumLow + sumHigh;
     const scale = peak * -0.0078125;
     store<f32>(scales, scale);
     store<f32>(scales, scale * <f32>sum, 4);
     store<i32>(scales, -sum, 8);
+    store<f32>(scales, scale * <f32>sumLow, 12);
+    store<f32>(scales, scale * <f32>sumHigh, 16);
     x += BLOCK * 4;
     codes += 8 * stride;
     scales += tokens * SCALE_BYTES;

@@ -84,8 +84,13 @@ describe('values', () => {
 describe('sampling options', () => {
   it('that are lists of numbers are named in order', () => {
     expect(samplingOf({ dry: '0.8,1.75', xtc: '0.5,0.1', mirostat: '2,5,0.2' })).toMatchObject({
-      ...{ dryMultiplier: 0.8, dryBase: 1.75, xtcProbability: 0.5, xtcThreshold: 0.1 },
-      ...{ mirostat: 2, mirostatTau: 5, mirostatEta: 0.2 },
+      dryMultiplier: 0.8,
+      dryBase: 1.75,
+      xtcProbability: 0.5,
+      xtcThreshold: 0.1,
+      mirostat: 2,
+      mirostatTau: 5,
+      mirostatEta: 0.2,
     });
     expect(samplingOf({ dry: '0.8' }).dryBase).toBeUndefined();
   });

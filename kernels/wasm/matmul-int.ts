@@ -1,0 +1,46 @@
+/** Which integer kernel multiplies which weight type, on which class of CPU (layout.ts, UNSIGNED ...). */
+import {
+  BLOCK, SATURATING, SIGNED, W_Q4_0, W_Q4_1, W_Q4_K, W_Q5_0, W_Q8_0, W_TQ1_0,
+} from './layout';
+import { gemvQ4_0, gemvQ4_1, gemvQ8_0 } from './matmul-int-gemv';
+import { rowFine, rowMin, rowShift4, rowWide } from './matmul-int-row';
+import {
+  tileFine, tileMin, tileMinSaturating, tileShift3, tileShift3Saturating, tileShift4, tileWide, tileWideSaturating,
+  tileWideSigned,
+} from './matmul-int-tile';
+import { isFine, isWide, panelCodeBytes, unpackInt } from './panel';
+
+/** out[16] = one token times the group at `w`; `panel` is scratch for types that are unpacked first. */
+export function gemvInt(type: i32, w: usize, x: usize, out: usize, cols: i32, panel: usize, dotClass: i32): void {
+  const s = x + cols;
+  const blocks = cols / BLOCK;
+  if (type == W_Q4_1) return gemvQ4_1(w, x, s, out, blocks, dotClass);
+  if (type == W_Q4_0) return gemvQ4_0(w, x, s, out, blocks, dotClass);
+  if (type == W_Q8_0) return gemvQ8_0(w, x, s, out, blocks, dotClass);
+  const d = panel + panelCodeBytes(type, cols, dotClass);
+  unpackInt(type, w, panel, d, cols, dotClass);
+  if (isWide(type)) rowWide(panel, d, x, s, out, blocks, dotClass);
+  else if (isFine(type)) rowFine(panel, d, x, s, out, blocks);
+  else if (type == W_Q5_0) rowShift4(panel, d, x, s, out, blocks);
+  else rowMin(panel, d, x, s, out, blocks);
+}
+
+/** Adds 4 tokens times a panel to out[4][16]; x and s are a tile's codes and scales. */
+export function tileInt(type: i32, panel: usize, x: usize, out: usize, cols: i32, dotClass: i32): void {
+  const d = panel + panelCodeBytes(type, cols, dotClass);
+  const s = x + 4 * cols;
+  const blocks = cols / BLOCK;
+  const saturating = dotClass == SATURATING;
+  if (isWide(type)) {
+    if (saturating) tileWideSaturating(panel, d, x, s, out, blocks);
+    else if (dotClass == SIGNED) tileWideSigned(panel, d, x, s, out, blocks);
+    else tileWide(panel, d, x, s, out, blocks);
+  } else if (isFine(type)) tileFine(panel, d, x, s, out, blocks);
+  else if (type == W_Q5_0) tileShift4(panel, d, x, s, out, blocks);
+  else if (type == W_Q4_0) {
+    if (saturating) tileShift3Saturating(panel, d, x, s, out, blocks);
+    else tileShift3(panel, d, x, s, out, blocks);
+  } else if (saturating && (type == W_Q4_1 || type == W_Q4_K || type >= W_TQ1_0)) {
+    tileMinSaturating(panel, d, x, s, out, blocks);
+  } else tileMin(panel, d, x, s, out, blocks);
+}
