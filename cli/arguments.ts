@@ -1,11 +1,11 @@
 /** argv to one call of one command: yargs splits it, the tables check it. */
 import yargs from 'yargs';
+import { nearest } from '../core/near-miss.ts';
 import { UserError } from '../errors.ts';
 import { COMMANDS, COMMON_OPTIONS, type CommandSpec } from './commands.ts';
 import { parseText } from './option-values.ts';
 import { OPTIONS, type OptionName, type OptionSpec } from './options.ts';
 import type { Setting, Settings } from './settings.ts';
-import { nearest } from './suggest.ts';
 
 export interface Invocation {
   readonly command: CommandSpec;

@@ -4,6 +4,7 @@
  */
 import { readFileSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { nearest } from '../core/near-miss.ts';
 import { UserError } from '../errors.ts';
 import { checkValue, parseText } from './option-values.ts';
 import {
@@ -15,7 +16,6 @@ import {
   SETTING_NAMES,
   variableOf,
 } from './options.ts';
-import { nearest } from './suggest.ts';
 
 export interface Setting {
   readonly value: OptionValue;

@@ -10,6 +10,7 @@
 import { statSync } from 'node:fs';
 import { isAbsolute, resolve } from 'node:path';
 import { UserError } from '../../errors.ts';
+import { nearest } from '../near-miss.ts';
 import { CATALOGUE, type CatalogueEntry } from './catalogue.ts';
 
 export type Reference = AliasReference | PathReference | RemoteReference;
@@ -138,26 +139,11 @@ function malformed(text: string, expected: string): UserError {
 
 function unknown(text: string): UserError {
   const aliases = CATALOGUE.map(({ alias }) => alias);
-  const near = aliases.find((alias) => isSlipOf(text.toLowerCase(), alias));
+  const near = nearest(text.toLowerCase(), aliases);
   const hint = near ? `Did you mean ${near}? ` : '';
   return new UserError(
     `Expected a model; there is no alias and no file "${text}".`,
     `${hint}Known aliases: ${aliases.join(', ')}. ${FORMS}`,
     { kind: 'model-not-found' },
   );
-}
-
-/** Whether two or three edits (insert, delete, replace a letter) lead to `word`: Levenshtein's distance by rows. */
-function isSlipOf(text: string, word: string): boolean {
-  const most = Math.max(2, word.length / 4);
-  if (Math.abs(text.length - word.length) > most) return false;
-  let row = Array.from({ length: word.length + 1 }, (_, j) => j);
-  for (let i = 0; i < text.length; i++) {
-    const next = [i + 1];
-    for (let j = 0; j < word.length; j++) {
-      next.push(Math.min(row[j]! + (text[i] === word[j] ? 0 : 1), row[j + 1]! + 1, next[j]! + 1));
-    }
-    row = next;
-  }
-  return row[word.length]! <= most;
 }

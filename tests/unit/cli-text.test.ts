@@ -3,7 +3,7 @@ import { textAnswer } from '../../cli/answer.ts';
 import { colorLevel, Output } from '../../cli/output.ts';
 import { TransferDisplay } from '../../cli/progress.ts';
 import { formatBytes, formatDuration } from '../../cli/sizes.ts';
-import { editDistance, nearest } from '../../cli/suggest.ts';
+import { editDistance, nearest } from '../../core/near-miss.ts';
 import { terminalText } from '../../cli/terminal-text.ts';
 
 /** A stream that remembers. */
