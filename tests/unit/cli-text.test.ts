@@ -3,8 +3,8 @@ import { textAnswer } from '../../cli/answer.ts';
 import { colorLevel, Output } from '../../cli/output.ts';
 import { TransferDisplay } from '../../cli/progress.ts';
 import { formatBytes, formatDuration } from '../../cli/sizes.ts';
-import { editDistance, nearest } from '../../core/near-miss.ts';
 import { terminalText } from '../../cli/terminal-text.ts';
+import { editDistance, nearest } from '../../core/near-miss.ts';
 
 /** A stream that remembers. */
 function fakeStream(isTTY: boolean) {
