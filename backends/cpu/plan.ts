@@ -121,7 +121,7 @@ function matmulSizes(program: Program, phases: readonly Phase[], weight: WeightO
     }
     if (f32) {
       sizes.floatCols = Math.max(sizes.floatCols, K);
-      sizes.panelBytes = Math.max(sizes.panelBytes, 4 * GROUP * K);
+      sizes.panelBytes = Math.max(sizes.panelBytes, 4 * GROUP * (K + 1)); // half types come in pairs of k
     }
   }
   return sizes;

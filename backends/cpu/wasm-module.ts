@@ -56,6 +56,22 @@ export function instantiate(module: WebAssembly.Module, memory: WebAssembly.Memo
   return new WebAssembly.Instance(module, { env: { memory } }).exports as unknown as KernelExports;
 }
 
+/** Constants of exp4 (kernels/wasm/simd.ts). */
+const EXP = [
+  -87.3,
+  88.3,
+  1.5 * 2 ** 23,
+  1.4426950216293335,
+  -0.693145751953125,
+  -1.428606765330187e-6,
+  0.008247390389442444,
+  0.04189976677298546,
+  0.16668395698070526,
+  0.4999912679195404,
+  0.9999994039535522,
+  1,
+];
+
 /** Words the kernels load as vectors (layout.ts). */
 export function writeConstants(memory: WebAssembly.Memory): void {
   const words = new Uint32Array(memory.buffer);
@@ -63,8 +79,14 @@ export function writeConstants(memory: WebAssembly.Memory): void {
   words[layout.HIGH_NIBBLES / 4] = 0xf0f0f0f0;
   words[layout.HALF_MASK / 4] = 0x8fffe000;
   words[layout.SIGN_BYTES / 4] = 0x80808080;
+  words[layout.FIFTH_BITS / 4] = 0x10101010;
+  words[layout.UPPER_HALF / 4] = 0xffff0000;
   words[layout.ALL_ONES / 4] = 0xffffffff;
-  new Float32Array(memory.buffer)[layout.HALF_SCALE / 4] = 2 ** 112;
+  const floats = new Float32Array(memory.buffer);
+  floats[layout.HALF_SCALE / 4] = 2 ** 112;
+  floats[layout.HALF_IN / 4] = 2 ** 100;
+  floats[layout.HALF_OUT / 4] = 2 ** 12;
+  floats.set(EXP, layout.EXP / 4);
 }
 
 /** How a CPU reads weights in dot products (layout.ts), and what that is called. */

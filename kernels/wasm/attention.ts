@@ -86,8 +86,9 @@ function maskRow(scores: usize, r: i32, keys: i32, blocks: i32): void {
 function rowMaximum(scores: usize, r: i32, blocks: i32, scale: f32): f32 {
   let top = f32x4.splat(-Infinity);
   for (let p = scores + (r << 6), end = p + (blocks << 8); p < end; p += 256) {
-    const low = f32x4.max(v128.load(p), v128.load(p, 16));
-    top = f32x4.max(top, f32x4.max(low, f32x4.max(v128.load(p, 32), v128.load(p, 48))));
+    const low = f32x4.relaxed_max(v128.load(p), v128.load(p, 16));
+    const high = f32x4.relaxed_max(v128.load(p, 32), v128.load(p, 48));
+    top = f32x4.relaxed_max(top, f32x4.relaxed_max(low, high));
   }
   return max(maxLanes(top) * scale, LOWEST);
 }

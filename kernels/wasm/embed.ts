@@ -23,10 +23,10 @@ export function embed(phase: usize, rows: i32, scratch: usize): void {
 
 function embedFloat(type: i32, group: usize, r: i32, out: usize, cols: i32): void {
   for (let k = 0; k < cols; k++) {
-    const i = k * GROUP + r;
-    if (type == W_F32) store<f32>(out + (k << 2), load<f32>(group + (i << 2)));
-    else if (type == W_F16) store<f32>(out + (k << 2), loadHalf(group + (i << 1)));
-    else store<u32>(out + (k << 2), (<u32>load<u16>(group + (i << 1))) << 16);
+    const half = group + <usize>((((k >> 1) * GROUP + r) << 2) + ((k & 1) << 1));
+    if (type == W_F32) store<f32>(out + (k << 2), load<f32>(group + ((k * GROUP + r) << 2)));
+    else if (type == W_F16) store<f32>(out + (k << 2), loadHalf(half));
+    else store<u32>(out + (k << 2), <u32>load<u16>(half) << 16);
   }
 }
 

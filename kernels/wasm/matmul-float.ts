@@ -1,9 +1,10 @@
 /**
  * Float products: 16 weight rows times 1 or 4 tokens, all of K in one chain of fused multiply-adds a result, so
- * a token's bits do not depend on the tile. Weights [k][16 rows] in f32, f16 or bf16; activations f32 [k][M].
+ * a token's bits do not depend on the tile. Weights f32 [k][16 rows], or f16 and bf16 [k / 2][16 rows][2 k]; activations f32
+ * [k][M].
  */
-import { HALF_MASK, HALF_SCALE, W_BF16, W_F16 } from './layout';
-import { madd, store16 } from './simd';
+import { HALF_IN, HALF_MASK, HALF_OUT, UPPER_HALF, W_BF16, W_F16 } from './layout';
+import { highHalf, lowHalf, madd, store16 } from './simd';
 
 /** out[4][16] = 4 tokens times a panel of f32; also the scores and the mixing of attention. */
 export function tileF32(w: usize, x: usize, out: usize, k: i32): void {
@@ -54,32 +55,49 @@ function gemvF32(w: usize, x: usize, out: usize, k: i32): void {
 
 function gemvF16(w: usize, x: usize, out: usize, k: i32): void {
   const mask = v128.load32_splat(HALF_MASK);
-  const unbias = v128.load32_splat(HALF_SCALE);
+  const scale = v128.load32_splat(HALF_IN);
   let y0 = f32x4.splat(0), y1 = y0, y2 = y0, y3 = y0;
-  for (; k > 0; k--) {
-    const t = v128.load32_splat(x);
-    const h0 = v128.load(w), h1 = v128.load(w, 16);
-    y0 = madd(f32x4.mul(v128.and(i32x4.shl(i32x4.extend_low_i16x8_s(h0), 13), mask), unbias), t, y0);
-    y1 = madd(f32x4.mul(v128.and(i32x4.shl(i32x4.extend_high_i16x8_s(h0), 13), mask), unbias), t, y1);
-    y2 = madd(f32x4.mul(v128.and(i32x4.shl(i32x4.extend_low_i16x8_s(h1), 13), mask), unbias), t, y2);
-    y3 = madd(f32x4.mul(v128.and(i32x4.shl(i32x4.extend_high_i16x8_s(h1), 13), mask), unbias), t, y3);
-    w += 32;
-    x += 4;
+  for (; k > 1; k -= 2) {
+    const w0 = v128.load(w), w1 = v128.load(w, 16), w2 = v128.load(w, 32), w3 = v128.load(w, 48);
+    const even = f32x4.mul(v128.load32_splat(x), scale);
+    const odd = f32x4.mul(v128.load32_splat(x, 4), scale);
+    y0 = madd(highHalf(w0, mask), odd, madd(lowHalf(w0, mask), even, y0));
+    y1 = madd(highHalf(w1, mask), odd, madd(lowHalf(w1, mask), even, y1));
+    y2 = madd(highHalf(w2, mask), odd, madd(lowHalf(w2, mask), even, y2));
+    y3 = madd(highHalf(w3, mask), odd, madd(lowHalf(w3, mask), even, y3));
+    w += 64;
+    x += 8;
   }
-  store16(out, y0, y1, y2, y3);
+  if (k > 0) {
+    const even = f32x4.mul(v128.load32_splat(x), scale);
+    y0 = madd(lowHalf(v128.load(w), mask), even, y0);
+    y1 = madd(lowHalf(v128.load(w, 16), mask), even, y1);
+    y2 = madd(lowHalf(v128.load(w, 32), mask), even, y2);
+    y3 = madd(lowHalf(v128.load(w, 48), mask), even, y3);
+  }
+  const back = v128.load32_splat(HALF_OUT);
+  store16(out, f32x4.mul(y0, back), f32x4.mul(y1, back), f32x4.mul(y2, back), f32x4.mul(y3, back));
 }
 
 function gemvBF16(w: usize, x: usize, out: usize, k: i32): void {
+  const upper = v128.load32_splat(UPPER_HALF);
   let y0 = f32x4.splat(0), y1 = y0, y2 = y0, y3 = y0;
-  for (; k > 0; k--) {
-    const t = v128.load32_splat(x);
-    const h0 = v128.load(w), h1 = v128.load(w, 16);
-    y0 = madd(i32x4.shl(i32x4.extend_low_i16x8_u(h0), 16), t, y0);
-    y1 = madd(i32x4.shl(i32x4.extend_high_i16x8_u(h0), 16), t, y1);
-    y2 = madd(i32x4.shl(i32x4.extend_low_i16x8_u(h1), 16), t, y2);
-    y3 = madd(i32x4.shl(i32x4.extend_high_i16x8_u(h1), 16), t, y3);
-    w += 32;
-    x += 4;
+  for (; k > 1; k -= 2) {
+    const w0 = v128.load(w), w1 = v128.load(w, 16), w2 = v128.load(w, 32), w3 = v128.load(w, 48);
+    const even = v128.load32_splat(x), odd = v128.load32_splat(x, 4);
+    y0 = madd(v128.and(w0, upper), odd, madd(i32x4.shl(w0, 16), even, y0));
+    y1 = madd(v128.and(w1, upper), odd, madd(i32x4.shl(w1, 16), even, y1));
+    y2 = madd(v128.and(w2, upper), odd, madd(i32x4.shl(w2, 16), even, y2));
+    y3 = madd(v128.and(w3, upper), odd, madd(i32x4.shl(w3, 16), even, y3));
+    w += 64;
+    x += 8;
+  }
+  if (k > 0) {
+    const even = v128.load32_splat(x);
+    y0 = madd(i32x4.shl(v128.load(w), 16), even, y0);
+    y1 = madd(i32x4.shl(v128.load(w, 16), 16), even, y1);
+    y2 = madd(i32x4.shl(v128.load(w, 32), 16), even, y2);
+    y3 = madd(i32x4.shl(v128.load(w, 48), 16), even, y3);
   }
   store16(out, y0, y1, y2, y3);
 }

@@ -8,23 +8,9 @@
  * (layout.ts, UNSIGNED ...).
  */
 import {
-  HALF_MASK, HALF_SCALE, HIGH_NIBBLES, LOW_NIBBLES, SATURATING, SCALE_BYTES, SIGN_BYTES, SIGNED, UNSIGNED,
+  FIFTH_BITS, HALF_MASK, HALF_SCALE, HIGH_NIBBLES, LOW_NIBBLES, SATURATING, SCALE_BYTES, SIGN_BYTES, SIGNED, UNSIGNED,
 } from './layout';
-import { dot, dot16, madd, store16 } from './simd';
-
-/** f16 in the low half of each word, times 2^-112. */
-// @ts-ignore: decorator
-@inline
-function lowHalf(words: v128, mask: v128): v128 {
-  return v128.and(i32x4.shr_s(i32x4.shl(words, 16), 3), mask);
-}
-
-/** f16 in the high half of each word, times 2^-112. */
-// @ts-ignore: decorator
-@inline
-function highHalf(words: v128, mask: v128): v128 {
-  return v128.and(i32x4.shr_s(words, 3), mask);
-}
+import { dot, dot16, highHalf, lowHalf, madd, store16 } from './simd';
 
 /** One token, 16 rows of Q4_1 (`MIN`) or Q4_0: out[16]. */
 // @ts-ignore: decorator
@@ -110,6 +96,63 @@ function joinQ4(a: v128, h: v128, CLASS: i32): v128 {
   if (CLASS == UNSIGNED) return i32x4.add(a, i32x4.shr_s(h, 4));
   if (CLASS == SIGNED) return i32x4.add(a, h);
   return i32x4.extadd_pairwise_i16x8_s(a);
+}
+
+/** One token, 16 rows of Q5_1 (`MIN`) or Q5_0: out[16]. Codes up to 31 are exact on every class of CPU. */
+// @ts-ignore: decorator
+@inline
+function gemvQ5(w: usize, x: usize, s: usize, out: usize, blocks: i32, MIN: bool): void {
+  const low = v128.load32_splat(LOW_NIBBLES);
+  const fifth = v128.load32_splat(FIFTH_BITS);
+  const mask = v128.load32_splat(HALF_MASK);
+  const unbias = v128.load32_splat(HALF_SCALE);
+  const zero = i32x4.splat(0);
+  let y0 = zero, y1 = zero, y2 = zero, y3 = zero;
+  for (let b = 0; b < blocks; b++) {
+    let a0 = MIN ? zero : i32x4.shl(v128.load32_splat(s, 8), 4); // -16 * sum: codes are 0..31 for values -16..15
+    let a1 = a0, a2 = a0, a3 = a0;
+    let q = w + (MIN ? 64 : 32);
+    // Bits of steps j and j + 4 stand at 0 and 4, and move down a place a turn.
+    let h0 = v128.load(q, 256), h1 = v128.load(q, 272), h2 = v128.load(q, 288), h3 = v128.load(q, 304);
+    for (let k = 0; k < 4; k++) {
+      const xl = v128.load32_splat(x);
+      const xh = v128.load32_splat(x, 16);
+      const q0 = v128.load(q), q1 = v128.load(q, 16), q2 = v128.load(q, 32), q3 = v128.load(q, 48);
+      a0 = dot(xl, v128.or(v128.and(q0, low), v128.and(i16x8.shl(h0, 4), fifth)), a0);
+      a1 = dot(xl, v128.or(v128.and(q1, low), v128.and(i16x8.shl(h1, 4), fifth)), a1);
+      a2 = dot(xl, v128.or(v128.and(q2, low), v128.and(i16x8.shl(h2, 4), fifth)), a2);
+      a3 = dot(xl, v128.or(v128.and(q3, low), v128.and(i16x8.shl(h3, 4), fifth)), a3);
+      a0 = dot(xh, v128.or(v128.and(i16x8.shr_u(q0, 4), low), v128.and(h0, fifth)), a0);
+      a1 = dot(xh, v128.or(v128.and(i16x8.shr_u(q1, 4), low), v128.and(h1, fifth)), a1);
+      a2 = dot(xh, v128.or(v128.and(i16x8.shr_u(q2, 4), low), v128.and(h2, fifth)), a2);
+      a3 = dot(xh, v128.or(v128.and(i16x8.shr_u(q3, 4), low), v128.and(h3, fifth)), a3);
+      h0 = i16x8.shr_u(h0, 1);
+      h1 = i16x8.shr_u(h1, 1);
+      h2 = i16x8.shr_u(h2, 1);
+      h3 = i16x8.shr_u(h3, 1);
+      q += 64;
+      x += 4;
+    }
+    const f = f32x4.mul(v128.load32_splat(s), unbias);
+    const p0 = v128.load(w), p1 = v128.load(w, 16);
+    if (MIN) {
+      const g = f32x4.mul(v128.load32_splat(s, 4), unbias);
+      const p2 = v128.load(w, 32), p3 = v128.load(w, 48);
+      y0 = madd(highHalf(p0, mask), g, madd(f32x4.convert_i32x4_s(a0), f32x4.mul(lowHalf(p0, mask), f), y0));
+      y1 = madd(highHalf(p1, mask), g, madd(f32x4.convert_i32x4_s(a1), f32x4.mul(lowHalf(p1, mask), f), y1));
+      y2 = madd(highHalf(p2, mask), g, madd(f32x4.convert_i32x4_s(a2), f32x4.mul(lowHalf(p2, mask), f), y2));
+      y3 = madd(highHalf(p3, mask), g, madd(f32x4.convert_i32x4_s(a3), f32x4.mul(lowHalf(p3, mask), f), y3));
+    } else {
+      y0 = madd(f32x4.convert_i32x4_s(a0), f32x4.mul(lowHalf(p0, mask), f), y0);
+      y1 = madd(f32x4.convert_i32x4_s(a1), f32x4.mul(lowHalf(p1, mask), f), y1);
+      y2 = madd(f32x4.convert_i32x4_s(a2), f32x4.mul(highHalf(p0, mask), f), y2);
+      y3 = madd(f32x4.convert_i32x4_s(a3), f32x4.mul(highHalf(p1, mask), f), y3);
+    }
+    w = q + 64;
+    x += 16;
+    s += SCALE_BYTES;
+  }
+  store16(out, y0, y1, y2, y3);
 }
 
 /** One token, 16 rows of Q8_0: out[16]. */
@@ -212,6 +255,13 @@ function gemvQ4_1_saturating(w: usize, x: usize, s: usize, out: usize, blocks: i
   gemvQ4(w, x, s, out, blocks, true, SATURATING);
 }
 
+
+export function gemvQ5_0(w: usize, x: usize, s: usize, out: usize, blocks: i32): void {
+  gemvQ5(w, x, s, out, blocks, false);
+}
+export function gemvQ5_1(w: usize, x: usize, s: usize, out: usize, blocks: i32): void {
+  gemvQ5(w, x, s, out, blocks, true);
+}
 
 export function gemvQ8_0(w: usize, x: usize, s: usize, out: usize, blocks: i32, dotClass: i32): void {
   if (dotClass == UNSIGNED) gemvQ8_0_unsigned(w, x, s, out, blocks);

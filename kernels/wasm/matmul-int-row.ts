@@ -48,10 +48,6 @@ function row(
   store16(out, y0, y1, y2, y3);
 }
 
-export function rowShift4(w: usize, d: usize, x: usize, s: usize, out: usize, blocks: i32): void {
-  row(w, d, x, s, out, blocks, false, false, 4);
-}
-
 export function rowMin(w: usize, d: usize, x: usize, s: usize, out: usize, blocks: i32): void {
   row(w, d, x, s, out, blocks, true, false, -1);
 }

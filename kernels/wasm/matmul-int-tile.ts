@@ -18,10 +18,10 @@ function tile(
   const zero = i32x4.splat(0);
   let half: usize = 0; // FINE: 0 or 4, the distance of the second half's sum in the record
   for (let b = FINE ? 2 * blocks : blocks; b > 0; b--) {
-    let a0 = zero, a1 = zero, a2 = zero, a3 = zero;
-    let b0 = zero, b1 = zero, b2 = zero, b3 = zero;
-    let c0 = zero, c1 = zero, c2 = zero, c3 = zero;
-    let e0 = zero, e1 = zero, e2 = zero, e3 = zero;
+    let a0 = start(s, SHIFT, CLASS), a1 = a0, a2 = a0, a3 = a0;
+    let b0 = start(s + SCALE_BYTES, SHIFT, CLASS), b1 = b0, b2 = b0, b3 = b0;
+    let c0 = start(s + 2 * SCALE_BYTES, SHIFT, CLASS), c1 = c0, c2 = c0, c3 = c0;
+    let e0 = start(s + 3 * SCALE_BYTES, SHIFT, CLASS), e1 = e0, e2 = e0, e3 = e0;
     for (let k = FINE ? 4 : 8; k > 0; k--) {
       const w0 = v128.load(w), w1 = v128.load(w, 16), w2 = v128.load(w, 32), w3 = v128.load(w, 48);
       let t = v128.load32_splat(x);
@@ -59,6 +59,13 @@ function tile(
   }
 }
 
+/** Sums begin at -2^SHIFT * sum of the token's codes; where they have 16 bits, `total` adds it. */
+// @ts-ignore: decorator
+@inline
+function start(s: usize, SHIFT: i32, CLASS: i32): v128 {
+  return SHIFT < 0 || CLASS == SATURATING ? i32x4.splat(0) : i32x4.shl(v128.load32_splat(s, 8), SHIFT);
+}
+
 // @ts-ignore: decorator
 @inline
 function step(x: v128, w: v128, acc: v128, CLASS: i32): v128 {
@@ -92,7 +99,8 @@ function flush(
 // @ts-ignore: decorator
 @inline
 function total(a: v128, s: usize, SHIFT: i32, CLASS: i32): v128 {
-  const sum = CLASS == SATURATING ? i32x4.extadd_pairwise_i16x8_s(a) : a;
+  if (CLASS != SATURATING) return a;
+  const sum = i32x4.extadd_pairwise_i16x8_s(a);
   return SHIFT < 0 ? sum : i32x4.add(sum, i32x4.shl(v128.load32_splat(s, 8), SHIFT));
 }
 
@@ -126,8 +134,17 @@ function planesPair(w: usize, d: usize, x: usize, s: usize, out: usize, blocks: 
       x += 16;
     }
     const s1 = s + SCALE_BYTES;
-    flush(out, d, s, 0, planes(a0, h0), planes(a1, h1), planes(a2, h2), planes(a3, h3), false, false, 7, SIGNED);
-    flush(out + 64, d, s1, 0, planes(b0, g0), planes(b1, g1), planes(b2, g2), planes(b3, g3), false, false, 7, SIGNED);
+    const p = start(s, 7, SIGNED), q = start(s1, 7, SIGNED);
+    a0 = i32x4.add(planes(a0, h0), p);
+    a1 = i32x4.add(planes(a1, h1), p);
+    a2 = i32x4.add(planes(a2, h2), p);
+    a3 = i32x4.add(planes(a3, h3), p);
+    b0 = i32x4.add(planes(b0, g0), q);
+    b1 = i32x4.add(planes(b1, g1), q);
+    b2 = i32x4.add(planes(b2, g2), q);
+    b3 = i32x4.add(planes(b3, g3), q);
+    flush(out, d, s, 0, a0, a1, a2, a3, false, false, -1, SIGNED);
+    flush(out + 64, d, s1, 0, b0, b1, b2, b3, false, false, -1, SIGNED);
     d += 128;
     s += 4 * SCALE_BYTES;
   }

@@ -116,7 +116,7 @@ function multiply(phase: usize, s: usize, w: usize, tile: i32, y: usize, dotClas
     tileF32(w, address(phase, SHARED_F32) + <usize>((tile * TILE * cols) << 2), y, cols);
     return;
   }
-  memory.fill(y, 0, 256);
+  for (let i: usize = 0; i < 256; i += 16) v128.store(y + i, i32x4.splat(0));
   tileInt(type, w, address(phase, SHARED_INT) + intBytes(cols, tile * TILE), y, cols, dotClass);
 }
 

@@ -8,9 +8,10 @@
  * Float panel: f32 [k][16 rows].
  */
 import {
-  BLOCK, GROUP, HALF_MASK, HALF_SCALE, LOW_NIBBLES, SATURATING, SIGN_BYTES, SIGNED, W_BF16, W_IQ4_NL, W_IQ4_XS, W_MXFP4,
+  BLOCK, GROUP, HALF_MASK, HALF_SCALE, LOW_NIBBLES, SATURATING, SIGN_BYTES, SIGNED, UPPER_HALF, W_BF16, W_IQ4_NL, W_IQ4_XS, W_MXFP4,
   W_Q2_K, W_Q3_K, W_Q4_0, W_Q4_1, W_Q4_K, W_Q5_0, W_Q5_1, W_Q5_K, W_Q6_K, W_Q8_0, W_TQ1_0,
 } from './layout';
+import { highHalf, lowHalf } from './simd';
 import { codeBytes, headBytes, superblock } from './weight-layout';
 
 /** Scales are for 16 k, not for 32. */
@@ -129,20 +130,18 @@ function fitClass(codes: usize, dotClass: i32): void {
 
 // --- scales ------------------------------------------------------------------------------------------------------------
 
-/** f16 in the low half of each word. */
+/** The low f16 of each word as f32. */
 // @ts-ignore: decorator
 @inline
-function lowHalf(words: v128): v128 {
-  const bits = v128.and(i32x4.shr_s(i32x4.shl(words, 16), 3), v128.load32_splat(HALF_MASK));
-  return f32x4.mul(bits, v128.load32_splat(HALF_SCALE));
+function lowF32(words: v128): v128 {
+  return f32x4.mul(lowHalf(words, v128.load32_splat(HALF_MASK)), v128.load32_splat(HALF_SCALE));
 }
 
-/** f16 in the high half of each word. */
+/** The high f16 of each word as f32. */
 // @ts-ignore: decorator
 @inline
-function highHalf(words: v128): v128 {
-  const bits = v128.and(i32x4.shr_s(words, 3), v128.load32_splat(HALF_MASK));
-  return f32x4.mul(bits, v128.load32_splat(HALF_SCALE));
+function highF32(words: v128): v128 {
+  return f32x4.mul(highHalf(words, v128.load32_splat(HALF_MASK)), v128.load32_splat(HALF_SCALE));
 }
 
 /** Scales of one superblock: [16 d][16 m] for each block of 32 or half block. */
@@ -151,8 +150,8 @@ function unpackHead(type: i32, head: usize, scales: usize): void {
   const both = type == W_Q4_1 || type == W_Q5_1 || type == W_Q4_K || type == W_Q5_K || type == W_Q2_K;
   for (let i: usize = 0; i < 64; i += 16) {
     const words = v128.load(head + (both ? i : i & 31));
-    v128.store(scales + i, both || i < 32 ? lowHalf(words) : highHalf(words));
-    if (both) v128.store(scales + i, highHalf(words), 64);
+    v128.store(scales + i, both || i < 32 ? lowF32(words) : highF32(words));
+    if (both) v128.store(scales + i, highF32(words), 64);
   }
   if (type == W_Q4_K || type == W_Q5_K) return subScales(head + 64, head + 64 + 8 * GROUP, scales);
   if (type == W_Q2_K) return nibbleScales(head + 64, scales);
@@ -236,22 +235,15 @@ function ternaryScales(scales: usize): void {
 
 // --- floats ------------------------------------------------------------------------------------------------------------
 
-/** Group of F16 or BF16 at `w` to f32 [cols][16]. */
+/** Group of F16 or BF16 at `w` to f32 [cols, made even][16]. */
 export function unpackHalf(type: i32, w: usize, panel: usize, cols: i32): void {
-  const end = panel + (<usize>cols << 6);
-  if (type == W_BF16) {
-    for (; panel < end; panel += 32, w += 16) {
-      const h = v128.load(w);
-      v128.store(panel, i32x4.shl(i32x4.extend_low_i16x8_u(h), 16));
-      v128.store(panel, i32x4.shl(i32x4.extend_high_i16x8_u(h), 16), 16);
+  const end = panel + <usize>((cols + 1) / 2 << 7);
+  const upper = v128.load32_splat(UPPER_HALF);
+  for (; panel < end; panel += 128, w += 64) {
+    for (let i: usize = 0; i < 64; i += 16) {
+      const words = v128.load(w + i);
+      v128.store(panel + i, type == W_BF16 ? i32x4.shl(words, 16) : lowF32(words));
+      v128.store(panel + i, type == W_BF16 ? v128.and(words, upper) : highF32(words), 64);
     }
-    return;
-  }
-  const mask = v128.load32_splat(HALF_MASK);
-  const unbias = v128.load32_splat(HALF_SCALE);
-  for (; panel < end; panel += 32, w += 16) {
-    const h = v128.load(w);
-    v128.store(panel, f32x4.mul(v128.and(i32x4.shl(i32x4.extend_low_i16x8_s(h), 13), mask), unbias));
-    v128.store(panel, f32x4.mul(v128.and(i32x4.shl(i32x4.extend_high_i16x8_s(h), 13), mask), unbias), 16);
   }
 }

@@ -2,30 +2,42 @@
  * Activations to 8 bits, a scale for each block of 32: the value of largest magnitude becomes -128, whatever its
  * sign (the scale takes it), so the steps are 1/128 of it; the same magnitude of the other sign saturates at 127.
  */
-import { BLOCK, SCALE_BYTES } from './layout';
-import { maxLanes, minLanes } from './simd';
+import { BLOCK, EXP, SCALE_BYTES } from './layout';
+import { madd, maxLanes, minLanes } from './simd';
 
-/** Four rounded f32 vectors to 16 bytes. */
+/** Four f32 vectors times `inverse`, rounded to 16 bytes: adding 1.5 * 2^23 leaves the integer in the low bits. */
 // @ts-ignore: decorator
 @inline
 function pack(p: usize, inverse: v128): v128 {
-  const a = i32x4.trunc_sat_f32x4_s(f32x4.nearest(f32x4.mul(v128.load(p), inverse)));
-  const b = i32x4.trunc_sat_f32x4_s(f32x4.nearest(f32x4.mul(v128.load(p, 16), inverse)));
-  const c = i32x4.trunc_sat_f32x4_s(f32x4.nearest(f32x4.mul(v128.load(p, 32), inverse)));
-  const d = i32x4.trunc_sat_f32x4_s(f32x4.nearest(f32x4.mul(v128.load(p, 48), inverse)));
+  const shift = v128.load32_splat(EXP, 8);
+  const a = i32x4.sub(madd(v128.load(p), inverse, shift), shift);
+  const b = i32x4.sub(madd(v128.load(p, 16), inverse, shift), shift);
+  const c = i32x4.sub(madd(v128.load(p, 32), inverse, shift), shift);
+  const d = i32x4.sub(madd(v128.load(p, 48), inverse, shift), shift);
   return i8x16.narrow_i16x8_s(i16x8.narrow_i32x4_s(a, b), i16x8.narrow_i32x4_s(c, d));
 }
 
 // @ts-ignore: decorator
 @inline
-function max4(p: usize): v128 {
-  return f32x4.max(f32x4.max(v128.load(p), v128.load(p, 16)), f32x4.max(v128.load(p, 32), v128.load(p, 48)));
+function larger(a: v128, b: v128): v128 {
+  return f32x4.relaxed_max(a, b);
 }
 
 // @ts-ignore: decorator
 @inline
-function min4(p: usize): v128 {
-  return f32x4.min(f32x4.min(v128.load(p), v128.load(p, 16)), f32x4.min(v128.load(p, 32), v128.load(p, 48)));
+function smaller(a: v128, b: v128): v128 {
+  return f32x4.relaxed_min(a, b);
+}
+
+/** The value of largest magnitude among 32. */
+// @ts-ignore: decorator
+@inline
+function peakOf(p: usize): f32 {
+  const a = v128.load(p), b = v128.load(p, 16), c = v128.load(p, 32), d = v128.load(p, 48);
+  const e = v128.load(p, 64), f = v128.load(p, 80), g = v128.load(p, 96), h = v128.load(p, 112);
+  const highest = maxLanes(larger(larger(larger(a, b), larger(c, d)), larger(larger(e, f), larger(g, h))));
+  const lowest = minLanes(smaller(smaller(smaller(a, b), smaller(c, d)), smaller(smaller(e, f), smaller(g, h))));
+  return highest > -lowest ? highest : lowest;
 }
 
 /** Sum of 16 signed bytes. */
@@ -44,9 +56,7 @@ function sumBytes(v: v128): i32 {
 export function quantizeRow(x: usize, codes: usize, scales: usize, cols: i32, tokens: i32): void {
   const stride = <usize>tokens << 2;
   for (let b = 0; b < cols; b += BLOCK) {
-    const highest = maxLanes(f32x4.max(max4(x), max4(x + 64)));
-    const lowest = minLanes(f32x4.min(min4(x), min4(x + 64)));
-    const peak = highest > -lowest ? highest : lowest;
+    const peak = peakOf(x);
     const inverse = f32x4.splat(peak != 0 ? -128.0 / peak : 0);
     const low = pack(x, inverse);
     const high = pack(x + 64, inverse);

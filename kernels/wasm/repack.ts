@@ -31,7 +31,9 @@ function repackF32(src: usize, dst: usize, height: i32, cols: i32): usize {
 
 function repackF16(src: usize, dst: usize, height: i32, cols: i32): usize {
   for (let r = 0; r < height; r++) {
-    for (let k = 0; k < cols; k++, src += 2) store<u16>(dst + ((k * GROUP + r) << 1), load<u16>(src));
+    for (let k = 0; k < cols; k++, src += 2) {
+      store<u16>(dst + (((k >> 1) * GROUP + r) << 2) + ((k & 1) << 1), load<u16>(src));
+    }
   }
   return src;
 }

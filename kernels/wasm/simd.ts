@@ -1,5 +1,5 @@
 /** Small pieces that kernels share: dot products, half floats, exp, horizontal sums. */
-import { HALF_MASK, HALF_SCALE } from './layout';
+import { EXP, HALF_MASK, HALF_SCALE } from './layout';
 
 /** 4 lanes of i32: acc + the sum over 4 bytes of x (s8) * w; the CPU decides how w is read (layout.ts, UNSIGNED...). */
 // @ts-ignore: decorator
@@ -30,6 +30,20 @@ export function store16(out: usize, y0: v128, y1: v128, y2: v128, y3: v128): voi
   v128.store(out, y2, 32);
   v128.store(out, y1, 16);
   v128.store(out, y0);
+}
+
+/** f16 in the low half of each word, times 2^-112. */
+// @ts-ignore: decorator
+@inline
+export function lowHalf(words: v128, mask: v128): v128 {
+  return v128.and(i32x4.shr_s(i32x4.shl(words, 16), 3), mask);
+}
+
+/** f16 in the high half of each word, times 2^-112. */
+// @ts-ignore: decorator
+@inline
+export function highHalf(words: v128, mask: v128): v128 {
+  return v128.and(i32x4.shr_s(words, 3), mask);
 }
 
 /** One f16 at `p` as f32. */
@@ -67,22 +81,24 @@ export function minLanes(v: v128): f32 {
 }
 
 /**
- * exp of 4 lanes; exactly 0 below -87.3, infinity is not reached (arguments are cut at 88.3).
- * x = n ln2 + r, a polynomial in r, n added to the exponent; constants of ARM's optimized routines (v_expf), 2 ulp.
+ * exp of 4 lanes; exactly 0 below -87.3, cut at 88.3 so that infinity is not reached.
+ * x = n ln2 + r, a polynomial in r, n added to the exponent; constants of ARM's optimized routines (v_expf, 2 ulp),
+ * which the host writes to EXP: [0] -87.3, 88.3, 1.5 * 2^23, log2 e, -ln2 high, -ln2 low, [6] c0 to c4, 1.
  */
 // @ts-ignore: decorator
 @inline
 export function exp4(x: v128): v128 {
-  const inRange = f32x4.gt(x, f32x4.splat(-87.3));
-  const y = f32x4.max(f32x4.min(x, f32x4.splat(88.3)), f32x4.splat(-87.3));
-  const shift = f32x4.splat(12582912.0); // 1.5 * 2^23: adding it leaves the rounded integer in the low mantissa bits
-  const z = madd(y, f32x4.splat(1.4426950216293335), shift);
+  const lowest = v128.load32_splat(EXP);
+  const inRange = f32x4.gt(x, lowest);
+  const y = f32x4.relaxed_max(f32x4.relaxed_min(x, v128.load32_splat(EXP, 4)), lowest);
+  const shift = v128.load32_splat(EXP, 8); // adding it leaves the rounded integer in the low mantissa bits
+  const z = madd(y, v128.load32_splat(EXP, 12), shift);
   const n = f32x4.sub(z, shift);
-  const r = madd(n, f32x4.splat(-1.428606765330187e-6), madd(n, f32x4.splat(-0.693145751953125), y));
+  const r = madd(n, v128.load32_splat(EXP, 20), madd(n, v128.load32_splat(EXP, 16), y));
   const r2 = f32x4.mul(r, r);
-  const high = madd(f32x4.splat(0.008247390389442444), r, f32x4.splat(0.04189976677298546));
-  const low = madd(f32x4.splat(0.16668395698070526), r, f32x4.splat(0.4999912679195404));
-  const p = madd(madd(high, r2, low), r2, f32x4.mul(f32x4.splat(0.9999994039535522), r));
-  const scale = i32x4.add(i32x4.shl(z, 23), i32x4.splat(0x3f800000));
+  const high = madd(v128.load32_splat(EXP, 24), r, v128.load32_splat(EXP, 28));
+  const low = madd(v128.load32_splat(EXP, 32), r, v128.load32_splat(EXP, 36));
+  const p = madd(madd(high, r2, low), r2, f32x4.mul(v128.load32_splat(EXP, 40), r));
+  const scale = i32x4.add(i32x4.shl(z, 23), v128.load32_splat(EXP, 44));
   return v128.and(madd(p, scale, scale), inRange);
 }

@@ -48,9 +48,10 @@ export function codeBytes(type: i32): usize {
   return 256;
 }
 
-/** Bytes of a group of 16 rows of `cols` weights; float types are [k][16 rows]. */
+/** Bytes of a group of 16 rows of `cols` weights; f32 is [k][16 rows], half types [k / 2][16 rows][2 k]. */
 export function groupBytes(type: i32, cols: i32): usize {
-  if (type <= W_BF16) return <usize>cols * GROUP * (type == W_F32 ? 4 : 2);
+  if (type == W_F32) return <usize>(cols * GROUP) << 2;
+  if (type <= W_BF16) return <usize>((cols + 1) / 2 * GROUP) << 2;
   const k = superblock(type);
   return <usize>(cols / k) * (headBytes(type) + <usize>(k / BLOCK) * codeBytes(type));
 }
