@@ -2,16 +2,17 @@
  * Text from a prompt, token by token: evaluate, sample, show, append, until an end.
  *
  * The step over a token is submitted before the token is handed out, so that whoever shows it works while the
- * next one is computed.
+ * next one is computed. With speculation a step is over several tokens, and not every token needs one.
  */
 import { UserError } from '../errors.ts';
-import { Candidates } from './sampler/candidates.ts';
+import { Answer, type FinishReason } from './generate/answer.ts';
+import { Clock, type Timings } from './generate/clock.ts';
+import { Logprobs, type TokenLogprob } from './generate/logprobs.ts';
 import type { SamplerChain } from './sampler/chain.ts';
-import { logSumExp } from './sampler/log-sum-exp.ts';
 import { contextError, type Evaluated, type Session } from './session.ts';
-import { StopStrings } from './stop-strings.ts';
-import { StreamingDecoder } from './tokenizer/streaming-decoder.ts';
-import type { Tokenizer } from './tokenizer/tokenizer.ts';
+import { DraftModel } from './speculate/draft-model.ts';
+import { PromptLookup } from './speculate/prompt-lookup.ts';
+import { type SpeculationStats, SpeculativeDecoder } from './speculate/speculative-decoder.ts';
 
 export interface GenerateOptions {
   readonly sampler: SamplerChain;
@@ -23,13 +24,18 @@ export interface GenerateOptions {
   /** Log probabilities of the token and of the N most probable ones, before any sampler. */
   readonly logprobs?: number;
   readonly signal?: AbortSignal;
+  /**
+   * Draft tokens and check several in a step: 'on', 'off', or 'auto', as far as it is measured to pay. The answer
+   * stays the same (speculate/speculative-decoder.ts). Default: 'auto' with a draft model, 'off' without.
+   */
+  readonly speculate?: 'auto' | 'on' | 'off';
+  /**
+   * Session of a smaller model with the same vocabulary, which drafts; without one, drafts are looked up in the text
+   * so far. Given again for the next turn, it computes only what is new.
+   */
+  readonly draft?: Session;
   /** Called while the prompt is computed, with the tokens held so far of all. */
   readonly onProgress?: (done: number, total: number) => void;
-}
-
-export interface TokenLogprob {
-  readonly id: number;
-  readonly logprob: number;
 }
 
 export interface GeneratedToken {
@@ -49,10 +55,8 @@ export interface GenerateResult {
   readonly stopString?: string; // the one that ended it
   readonly usage: Usage;
   readonly timings: Timings;
+  readonly speculation?: SpeculationStats; // unless it was off
 }
-
-/** stop: an end token or a stop string; length: maxTokens were generated. */
-export type FinishReason = 'stop' | 'length' | 'aborted';
 
 export interface Usage {
   readonly promptTokens: number;
@@ -60,20 +64,13 @@ export interface Usage {
   readonly cachedTokens: number; // of the prompt, reused from the session
 }
 
-export interface Timings {
-  readonly prefillMs: number;
-  readonly prefillTokensPerSecond: number; // of the tokens computed
-  readonly decodeMs: number; // from the first token to the last
-  readonly decodeTokensPerSecond: number; // of the tokens after the first
-  readonly firstTokenMs: number; // from the call to the first token; 0 without one
-}
-
 /**
  * Generates from `promptIds`. Leaves the session with the prompt and all generated tokens but the last, also
  * when the caller stops early; resets the sampler and shows it the prompt.
  *
  * Throws UserError of kind 'context' at once where the prompt and maxTokens do not fit the context, or after
- * the last token where maxTokens is absent and the context is full; of kind 'usage' for options out of range.
+ * the last token where maxTokens is absent and the context is full; of kind 'usage' for options out of range
+ * and a draft model with another vocabulary.
  */
 export async function* generate(
   session: Session,
@@ -86,44 +83,56 @@ export async function* generate(
   const limit = maxTokens ?? contextLength - promptIds.length;
   const banned = options.ignoreEos ? tokenizer.endIds : undefined;
   const logprobs = options.logprobs === undefined ? undefined : new Logprobs(options.logprobs);
-  const output = new Output(tokenizer, options.stop ?? [], promptIds);
+  const answer = new Answer(tokenizer, promptIds, limit, options.stop);
+  const speculation = speculativeDecoder(session, promptIds, limit, options);
   const clock = new Clock();
-  const ids: number[] = [];
-  let text = '';
-  let finishReason: FinishReason = 'aborted';
 
   sampler.reset();
   for (const id of promptIds) sampler.accept(id);
   const prompt = await evaluateUnlessAborted(session, promptIds, options);
   clock.prefilled();
   let logits = prompt?.logits;
-  while (logits && !signal?.aborted) {
-    const id = sampler.sample(logits, banned);
-    sampler.accept(id);
-    ids.push(id);
-    clock.sampled();
-    const scores = logprobs?.of(logits, id);
-    const { piece, finish } = output.push(id, ids.length === limit);
-    text += piece;
-    const step = finish ? undefined : session.append(id);
-    const settled = Promise.allSettled([step]); // a failure is thrown below, not while the caller has the token
-    try {
-      yield { id, text: piece, ...scores };
-    } finally {
-      await settled;
+  try {
+    while (logits && !signal?.aborted) {
+      const id = sampler.sample(logits, banned);
+      sampler.accept(id);
+      clock.sampled();
+      const scores = logprobs?.of(logits, id);
+      const text = answer.push(id);
+      const step = answer.finish ? undefined : (speculation ?? session).append(id);
+      const settled = Promise.allSettled([step]); // a failure is thrown below, not while the caller has the token
+      try {
+        yield { id, text, ...scores };
+      } finally {
+        await settled;
+      }
+      logits = await step;
     }
-    if (finish) finishReason = finish;
-    logits = await step;
+  } finally {
+    speculation?.end();
   }
-  if (finishReason === 'length' && maxTokens === undefined) throw unfinished(promptIds.length, ids.length);
 
+  const { ids, text, finish = 'aborted', stopString } = answer;
+  if (finish === 'length' && maxTokens === undefined) throw unfinished(promptIds.length, ids.length);
   const usage = {
     promptTokens: promptIds.length,
     completionTokens: ids.length,
     cachedTokens: prompt?.cachedTokens ?? 0,
   };
   const timings = clock.timings(prompt?.computedTokens ?? 0, ids.length);
-  return { ids, text, finishReason, stopString: output.stopString, usage, timings };
+  return { ids, text, finishReason: finish, stopString, usage, timings, speculation: speculation?.stats };
+}
+
+function speculativeDecoder(
+  session: Session,
+  promptIds: readonly number[],
+  limit: number,
+  { draft, speculate = draft ? 'auto' : 'off' }: GenerateOptions,
+): SpeculativeDecoder | undefined {
+  if (speculate === 'off') return undefined;
+  const drafter = draft ? new DraftModel(draft, session.model.tokenizer) : new PromptLookup();
+  const mostTokens = promptIds.length + limit - 1; // the last token is not evaluated
+  return new SpeculativeDecoder(session, promptIds, drafter, { mostTokens, always: speculate === 'on' });
 }
 
 /** Undefined where the signal ended it. */
@@ -138,86 +147,6 @@ async function evaluateUnlessAborted(
     if (signal?.aborted && error === signal.reason) return undefined;
     throw error;
   }
-}
-
-/** Token ids to text: decodes, and watches for end tokens and stop strings. */
-class Output {
-  readonly #endIds: ReadonlySet<number>;
-  readonly #decoder: StreamingDecoder;
-  readonly #stops: StopStrings;
-
-  constructor(tokenizer: Tokenizer, stop: readonly string[], promptIds: readonly number[]) {
-    this.#endIds = tokenizer.endIds;
-    this.#decoder = new StreamingDecoder(tokenizer, {
-      continues: promptIds.some((id) => !tokenizer.isControl(id)),
-    });
-    this.#stops = new StopStrings(stop);
-  }
-
-  get stopString(): string | undefined {
-    return this.#stops.found;
-  }
-
-  /** What to show for a token, and whether it is the last: an end, or the last one allowed. */
-  push(id: number, isLast: boolean): { piece: string; finish: FinishReason | undefined } {
-    const isEnd = this.#endIds.has(id);
-    let piece = isEnd ? '' : this.#stops.push(this.#decoder.push(id));
-    if (isEnd || isLast) piece += this.#stops.push(this.#decoder.end()) + this.#stops.end();
-    const stopped = isEnd || this.#stops.found !== undefined;
-    return { piece, finish: stopped ? 'stop' : isLast ? 'length' : undefined };
-  }
-}
-
-/** Log probabilities under the model itself: log-softmax of the raw logits, in float64. */
-class Logprobs {
-  readonly #top: number;
-  readonly #candidates = new Candidates();
-
-  constructor(top: number) {
-    this.#top = top;
-  }
-
-  of(logits: Float32Array, id: number): { logprob: number; top: TokenLogprob[] } {
-    const total = logSumExp(logits);
-    const logprob = logits[id]! - total;
-    if (this.#top === 0) return { logprob, top: [] };
-    this.#candidates.load(logits);
-    this.#candidates.keepTop(this.#top);
-    const ids = this.#candidates.ids.subarray(0, this.#candidates.length);
-    return { logprob, top: Array.from(ids, (id) => ({ id, logprob: logits[id]! - total })) };
-  }
-}
-
-class Clock {
-  readonly #start = performance.now();
-  #prefillEnd = 0;
-  #first = 0; // time of the first token
-  #last = 0;
-
-  prefilled(): void {
-    this.#prefillEnd = performance.now();
-  }
-
-  sampled(): void {
-    this.#last = performance.now();
-    this.#first ||= this.#last;
-  }
-
-  timings(computedTokens: number, generatedTokens: number): Timings {
-    const prefillMs = this.#prefillEnd - this.#start;
-    const decodeMs = this.#last - this.#first;
-    return {
-      prefillMs,
-      prefillTokensPerSecond: perSecond(computedTokens, prefillMs),
-      decodeMs,
-      decodeTokensPerSecond: perSecond(generatedTokens - 1, decodeMs),
-      firstTokenMs: generatedTokens === 0 ? 0 : this.#first - this.#start,
-    };
-  }
-}
-
-function perSecond(count: number, ms: number): number {
-  return ms > 0 ? (1000 * count) / ms : 0;
 }
 
 function checkOptions(

@@ -14,14 +14,9 @@ export { type BackendReport, listBackends, selectBackend } from '../backends/sel
 export { type ErrorKind, UserError } from '../errors.ts';
 export { ChatTemplate, chatTemplateOf, type Message, type RenderOptions } from './chat-template.ts';
 export { configFromGguf, type ModelConfig } from './config.ts';
-export {
-  type FinishReason,
-  type GeneratedToken,
-  type GenerateOptions,
-  type GenerateResult,
-  generate,
-  type TokenLogprob,
-} from './generate.ts';
+export type { FinishReason } from './generate/answer.ts';
+export type { TokenLogprob } from './generate/logprobs.ts';
+export { type GeneratedToken, type GenerateOptions, type GenerateResult, generate } from './generate.ts';
 export { type Gguf, type GgufTensor, readGguf } from './gguf.ts';
 export { estimateMemory, type LoadOptions, loadModel, type Model, type ModelSizes } from './model.ts';
 export { SamplerChain } from './sampler/chain.ts';
@@ -29,6 +24,7 @@ export { samplingDefaults } from './sampler/metadata.ts';
 export { type SamplerName, type SamplerParameters, samplerParameters } from './sampler/parameters.ts';
 export { type ScoredChunk, type ScoreOptions, type ScoreSummary, score } from './score.ts';
 export { type Evaluated, Session } from './session.ts';
+export type { SpeculationStats } from './speculate/speculative-decoder.ts';
 export { tokenizerFromGguf } from './tokenizer/index.ts';
 export { StreamingDecoder } from './tokenizer/streaming-decoder.ts';
 export type { DecodeOptions, EncodeOptions, Tokenizer } from './tokenizer/tokenizer.ts';

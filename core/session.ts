@@ -4,6 +4,7 @@
  * `evaluate(ids)` makes the cache hold exactly `ids` and returns logits of the last one: the longest common
  * prefix with what it held is reused, the rest is computed in steps of at most model.maxTokens.
  */
+import type { Step } from '../backends/backend.ts';
 import { UserError } from '../errors.ts';
 import type { Model } from './model.ts';
 
@@ -58,17 +59,22 @@ export class Session {
     while (this.#tokens.length < ids.length) {
       options.signal?.throwIfAborted();
       const start = this.#tokens.length;
-      logits = await this.#step(ids.slice(start, start + maxTokens), start + maxTokens >= ids.length);
+      const isLast = start + maxTokens >= ids.length;
+      logits = await this.#step(ids.slice(start, start + maxTokens), isLast ? 'last' : 'none');
       options.onProgress?.(this.#tokens.length, ids.length);
     }
     return { logits, cachedTokens, computedTokens: ids.length - cachedTokens };
   }
 
-  /** Adds one token and returns its logits [V], valid until the next step. Throws like `evaluate`. */
-  async append(id: number): Promise<Float32Array> {
+  /**
+   * Adds from 1 to model.maxTokens tokens in one step and returns the logits of each, [tokens, V], valid until the
+   * next step. Throws like `evaluate`.
+   */
+  async append(...ids: readonly number[]): Promise<Float32Array> {
     const { contextLength } = this.model;
-    if (this.#tokens.length >= contextLength) throw contextError(this.#tokens.length + 1, contextLength);
-    return this.#step([id], true);
+    const needed = this.#tokens.length + ids.length;
+    if (needed > contextLength) throw contextError(needed, contextLength);
+    return this.#step(ids, 'all');
   }
 
   /** Forgets the tokens from place `length` on. */
@@ -88,14 +94,14 @@ export class Session {
   }
 
   /** One step over the next tokens, which count as held once it is through. */
-  async #step(tokens: number[], wantsLogits: boolean): Promise<Float32Array> {
+  async #step(tokens: readonly number[], logits: Step['logits']): Promise<Float32Array> {
     const ticket = this.model.executable.submit({
       slices: [{ seq: this.seq, pos: this.#tokens.length, tokens }],
-      logits: wantsLogits ? 'last' : 'none',
+      logits,
     });
-    const logits = await ticket.logits();
+    const rows = await ticket.logits();
     for (const token of tokens) this.#tokens.push(token);
-    return logits;
+    return rows;
   }
 }
 

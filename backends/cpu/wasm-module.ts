@@ -81,6 +81,7 @@ export function writeConstants(memory: WebAssembly.Memory): void {
   words[layout.SIGN_BYTES / 4] = 0x80808080;
   words[layout.FIFTH_BITS / 4] = 0x10101010;
   words[layout.UPPER_HALF / 4] = 0xffff0000;
+  words[layout.HIGH_CRUMBS / 4] = 0x30303030;
   words[layout.ALL_ONES / 4] = 0xffffffff;
   const floats = new Float32Array(memory.buffer);
   floats[layout.HALF_SCALE / 4] = 2 ** 112;

@@ -1,9 +1,9 @@
 /**
  * Weights as numbers, for each tensor type that is computed: one formula a type.
  *
- * Block layouts are ggml's (ggml-common.h, ggml-quants.c), as gguf-py 0.19 reads them in quants.py. d and m are
- * float16; scales and codes are integers. Results equal gguf-py's `dequantize`, which calculates in float32:
- * every product is exact in float32 and every sum in float64, so the one rounding is that of the stored weight.
+ * Block layouts are ggml's (ggml-common.h, ggml-quants.c), as gguf-py 0.19 reads them in quants.py. d and m
+ * are float16; scales and codes are integers. Results equal gguf-py's `dequantize`, which calculates in
+ * float32: every product is exact in float32 and every sum in float64, so only storing a weight rounds it.
  */
 import { QUANT_FORMATS, type TensorType } from '../quant-formats.ts';
 
@@ -15,7 +15,7 @@ const DECODERS: Partial<Record<TensorType, Decode>> = {
   F16: float16,
   BF16: bfloat16,
 
-  // ----- 32 weights: d, m if any, upper bits if any, codes
+  // ----- 32 weights: d (MXFP4: its exponent, a byte), m if any, fifth bits if any, codes
 
   Q4_0: (bytes, at, i) => float16(bytes, at) * (code(bytes, at + 2, i, 4, 16) - 8),
   Q4_1: (bytes, at, i) => float16(bytes, at) * code(bytes, at + 4, i, 4, 16) + float16(bytes, at + 2),
@@ -34,7 +34,7 @@ const DECODERS: Partial<Record<TensorType, Decode>> = {
     const m = float16(bytes, at + 82) * (part >> 4);
     return d * code(bytes, at + 16, i, 2, 32) - m;
   },
-  // 32 bytes of the codes' third bits, 64 of their lower two, 12 of scales (8 of lower halves, 4 of upper bits), d
+  // 32 bytes of the codes' third bits, 64 of their lower two; 8 of the scales' lower four, 4 of upper two; d
   Q3_K(bytes, at, i) {
     const part = i >> 4;
     const scale = code(bytes, at + 96, part, 4, 8) | (code(bytes, at + 104, part, 2, 4) << 4);
@@ -90,8 +90,8 @@ export function dequantize(type: TensorType, bytes: Uint8Array): Float32Array {
 // ----- integers
 
 /**
- * Code i of those packed from byte `at` on, `bits` of 1, 2 or 4 bits each, in runs of `width` bytes: byte j of
- * a run holds the run's codes j, j + width, j + 2 width, ... from its lowest bits up.
+ * Code i of those packed from byte `at` on, each of 1, 2 or 4 bits, in runs of `width` bytes: byte j of a run
+ * holds the run's codes j, j + width, j + 2 width, ... from its lowest bits up.
  */
 function code(bytes: DataView, at: number, i: number, bits: number, width: number): number {
   const perByte = 8 / bits;
@@ -113,9 +113,9 @@ function scaled(bytes: DataView, at: number, p: number, q: number): number {
 }
 
 /**
- * Scale (`side` 0) or min (`side` 4) of part p in 0..7, from 12 bytes. Parts 0 to 3 fill the lower six bits of
- * bytes 0 to 3 (scales) and 4 to 7 (mins); parts 4 to 7 have their upper two bits above those, and their lower
- * four in bytes 8 to 11: scales in the lower half, mins in the upper.
+ * Scale (`side` 0) or min (`side` 4) of part p in 0..7, from 12 bytes. Parts 0 to 3 fill the lower six bits
+ * of bytes 0 to 3 (scales) and 4 to 7 (mins); parts 4 to 7 have their upper two bits above those, and their
+ * lower four in bytes 8 to 11: scales in the lower half, mins in the upper.
  */
 function sixBits(bytes: DataView, at: number, p: number, side: 0 | 4): number {
   const byte = bytes.getUint8(at + side + (p & 3));
@@ -151,5 +151,5 @@ const BITS = new DataView(new ArrayBuffer(4));
 /** The levels of IQ4_NL and IQ4_XS (ggml's kvalues_iq4nl). */
 const IQ4_LEVELS = [-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113];
 
-/** FP4 of the OCP Microscaling specification 1.0: 2 bits of exponent, 1 of mantissa; code 8 is 0, not -0, in ggml. */
+/** FP4 of the OCP Microscaling specification 1.0, but code 8 is 0 as in ggml, not -0. */
 const E2M1 = [0, 0.5, 1, 1.5, 2, 3, 4, 6, 0, -0.5, -1, -1.5, -2, -3, -4, -6];

@@ -34,6 +34,7 @@ export const HALF_MASK = 1416; // 0x8fffe000: sign, exponent and mantissa of a w
 export const HALF_SCALE = 1420; // f32 2^112: exponent bias of f32 less that of f16
 export const SIGN_BYTES = 1424; // 0x80808080
 export const FIFTH_BITS = 1432; // 0x10101010
+export const HIGH_CRUMBS = 1448; // 0x30303030
 export const UPPER_HALF = 1436; // 0xffff0000
 export const HALF_IN = 1440; // f32 2^100: f16 weights, read 2^112 too small, times this ...
 export const HALF_OUT = 1444; // f32 2^12: ... and the sums times this, so that activations up to 2^28 do not overflow

@@ -1,8 +1,9 @@
 /** Which integer kernel multiplies which weight type, on which class of CPU (layout.ts, UNSIGNED ...). */
 import {
-  BLOCK, SATURATING, SIGNED, W_Q4_0, W_Q4_1, W_Q4_K, W_Q5_0, W_Q5_1, W_Q8_0, W_TQ1_0,
+  BLOCK, SATURATING, SIGNED, W_Q4_0, W_Q4_1, W_Q4_K, W_Q5_0, W_Q5_1, W_Q5_K, W_Q6_K, W_Q8_0, W_TQ1_0,
 } from './layout';
 import { gemvQ4_0, gemvQ4_1, gemvQ5_0, gemvQ5_1, gemvQ8_0 } from './matmul-int-gemv';
+import { gemvQ4_K, gemvQ5_K, gemvQ6_K } from './matmul-int-gemv-k';
 import { rowFine, rowMin, rowWide } from './matmul-int-row';
 import {
   tileFine, tileMin, tileMinSaturating, tileShift3, tileShift3Saturating, tileShift4, tileWide, tileWideSaturating,
@@ -19,6 +20,9 @@ export function gemvInt(type: i32, w: usize, x: usize, out: usize, cols: i32, pa
   if (type == W_Q8_0) return gemvQ8_0(w, x, s, out, blocks, dotClass);
   if (type == W_Q5_0) return gemvQ5_0(w, x, s, out, blocks);
   if (type == W_Q5_1) return gemvQ5_1(w, x, s, out, blocks);
+  if (type == W_Q4_K) return gemvQ4_K(w, x, s, out, cols / 256);
+  if (type == W_Q5_K) return gemvQ5_K(w, x, s, out, cols / 256);
+  if (type == W_Q6_K) return gemvQ6_K(w, x, s, out, cols / 256);
   const d = panel + panelCodeBytes(type, cols, dotClass);
   unpackInt(type, w, panel, d, cols, dotClass);
   if (isWide(type)) rowWide(panel, d, x, s, out, blocks, dotClass);

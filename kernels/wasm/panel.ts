@@ -12,6 +12,7 @@ import {
   W_Q2_K, W_Q3_K, W_Q4_0, W_Q4_1, W_Q4_K, W_Q5_0, W_Q5_1, W_Q5_K, W_Q6_K, W_Q8_0, W_TQ1_0,
 } from './layout';
 import { highHalf, lowHalf } from './simd';
+import { signedSub, subByte, unsignedSub } from './sub-scales';
 import { codeBytes, headBytes, superblock } from './weight-layout';
 
 /** Scales are for 16 k, not for 32. */
@@ -169,55 +170,41 @@ function unpackExponents(head: usize, scales: usize): void {
   }
 }
 
-/** Four unsigned bytes at `p` as f32. */
-// @ts-ignore: decorator
-@inline
-function bytesToF32(p: usize): v128 {
-  return f32x4.convert_i32x4_u(i32x4.extend_low_i16x8_u(i16x8.extend_low_i8x16_u(v128.load32_zero(p))));
-}
-
-/** Four signed bytes at `p` as f32. */
-// @ts-ignore: decorator
-@inline
-function signedToF32(p: usize): v128 {
-  return f32x4.convert_i32x4_s(i32x4.extend_low_i16x8_s(i16x8.extend_low_i8x16_s(v128.load32_zero(p))));
-}
-
 /** d * scale and -dmin * minimum of 8 blocks; d and dmin stand in the first block's place. */
 function subScales(sub: usize, minima: usize, scales: usize): void {
   for (let i: usize = 0; i < 64; i += 16) {
     const d = v128.load(scales + i), dmin = f32x4.neg(v128.load(scales + i, 64));
-    for (let j: usize = 0; j < 8; j++) {
-      const at = (j << 4) + (i >> 2);
-      v128.store(scales + (j << 7) + i, f32x4.mul(d, bytesToF32(sub + at)));
-      v128.store(scales + (j << 7) + i, f32x4.mul(dmin, bytesToF32(minima + at)), 64);
+    for (let j = 0; j < 8; j++) {
+      const to = scales + <usize>(j << 7) + i;
+      v128.store(to, f32x4.mul(d, unsignedSub(sub + i, j)));
+      v128.store(to, f32x4.mul(dmin, unsignedSub(minima + i, j)), 64);
     }
   }
 }
 
 /** The same for 16 half blocks, scale and minimum in the nibbles of a byte. */
 function nibbleScales(sub: usize, scales: usize): void {
-  const low = i8x16.splat(15);
+  const low = i32x4.splat(15);
   for (let i: usize = 0; i < 64; i += 16) {
     const d = v128.load(scales + i), dmin = f32x4.neg(v128.load(scales + i, 64));
-    for (let j: usize = 0; j < 16; j++) {
-      const bytes = v128.load32_zero(sub + (j << 4) + (i >> 2));
-      const s = i32x4.extend_low_i16x8_u(i16x8.extend_low_i8x16_u(v128.and(bytes, low)));
-      const m = i32x4.extend_low_i16x8_u(i16x8.extend_low_i8x16_u(v128.and(i16x8.shr_u(bytes, 4), low)));
-      v128.store(scales + (j << 7) + i, f32x4.mul(d, f32x4.convert_i32x4_u(s)));
-      v128.store(scales + (j << 7) + i, f32x4.mul(dmin, f32x4.convert_i32x4_u(m)), 64);
+    for (let j = 0; j < 16; j++) {
+      const to = scales + <usize>(j << 7) + i;
+      const byte = subByte(sub + i, j);
+      v128.store(to, f32x4.mul(d, f32x4.convert_i32x4_s(v128.and(byte, low))));
+      v128.store(to, f32x4.mul(dmin, f32x4.convert_i32x4_s(i32x4.shr_u(byte, 4))), 64);
     }
   }
 }
 
 /** d * scale, and `offset` times that as the minimum. */
-function signedScales(sub: usize, scales: usize, count: usize, offset: f32): void {
+function signedScales(sub: usize, scales: usize, count: i32, offset: f32): void {
   for (let i: usize = 0; i < 64; i += 16) {
     const d = v128.load(scales + i);
-    for (let j: usize = 0; j < count; j++) {
-      const scale = f32x4.mul(d, signedToF32(sub + (j << 4) + (i >> 2)));
-      v128.store(scales + (j << 7) + i, scale);
-      v128.store(scales + (j << 7) + i, f32x4.mul(scale, f32x4.splat(offset)), 64);
+    for (let j = 0; j < count; j++) {
+      const to = scales + <usize>(j << 7) + i;
+      const scale = f32x4.mul(d, signedSub(sub + i, j));
+      v128.store(to, scale);
+      v128.store(to, f32x4.mul(scale, f32x4.splat(offset)), 64);
     }
   }
 }

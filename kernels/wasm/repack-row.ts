@@ -46,6 +46,13 @@ function storePair(head: usize, r: i32, src: usize): void {
   store<u16>(head + ((r & 7) << 2) + ((r >> 3) << 1), load<u16>(src));
 }
 
+/** Place of scale `i` of row `r` among the subs of a head. */
+// @ts-ignore: decorator
+@inline
+function subAt(i: i32, r: i32): usize {
+  return <usize>(((i >> 2) << 6) + (r << 2) + (i & 3));
+}
+
 /** Blocks of 32: `scale` bytes (1 exponent, 2 d, 4 d and m), the fifth bits if any, 16 bytes of nibbles. */
 function decode32(src: usize, head: usize, r: i32, codes: usize, scale: i32, fifth: bool): usize {
   if (scale == 1) store<u8>(head + r, byte(src));
@@ -65,7 +72,7 @@ function decode32(src: usize, head: usize, r: i32, codes: usize, scale: i32, fif
 /** 16 bytes of 4-bit scale and minimum, 64 of codes, d, dmin. */
 function decodeQ2(src: usize, head: usize, r: i32, codes: usize): usize {
   store<u32>(head + (r << 2), load<u32>(src + 80));
-  for (let i = 0; i < 16; i++) store<u8>(head + 64 + (i << 4) + r, byte(src + i));
+  for (let i = 0; i < 16; i++) store<u8>(head + 64 + subAt(i, r), byte(src + i));
   decodeCrumbs(src + 16, codes);
   return src + 84;
 }
@@ -84,7 +91,7 @@ function decodeQ3(src: usize, head: usize, r: i32, codes: usize): usize {
   for (let i = 0; i < 16; i++) {
     const low = i < 8 ? byte(scales + i) & 15 : byte(scales + i - 8) >> 4;
     const high = (byte(scales + 8 + (i & 3)) >> ((i >> 2) * 2)) & 3;
-    store<i8>(head + 32 + (i << 4) + r, <i8>((low | (high << 4)) - 32));
+    store<i8>(head + 32 + subAt(i, r), <i8>((low | (high << 4)) - 32));
   }
   decodeCrumbs(src + 32, codes);
   for (let k = 0; k < 256; k++) {
@@ -108,8 +115,8 @@ function decodeQ45(src: usize, head: usize, r: i32, codes: usize, fifth: bool): 
       minimum = (both >> 4) | ((scale >> 6) << 4);
       scale = (both & 15) | ((byte(scales + i - 4) >> 6) << 4);
     }
-    store<u8>(head + 64 + (i << 4) + r, scale);
-    store<u8>(head + 64 + 8 * GROUP + (i << 4) + r, minimum);
+    store<u8>(head + 64 + subAt(i, r), scale);
+    store<u8>(head + 64 + 8 * GROUP + subAt(i, r), minimum);
   }
   const high = src + 16;
   const low = high + (fifth ? 32 : 0);
@@ -125,7 +132,7 @@ function decodeQ45(src: usize, head: usize, r: i32, codes: usize, fifth: bool): 
 /** 128 bytes of low nibbles, 64 of high crumbs, 16 signed scales, d. */
 function decodeQ6(src: usize, head: usize, r: i32, codes: usize): usize {
   storePair(head, r, src + 208);
-  for (let i = 0; i < 16; i++) store<u8>(head + 32 + (i << 4) + r, byte(src + 192 + i));
+  for (let i = 0; i < 16; i++) store<u8>(head + 32 + subAt(i, r), byte(src + 192 + i));
   for (let k = 0; k < 256; k++) {
     const half = k >> 7;
     const quarter = (k >> 5) & 3;
@@ -143,7 +150,7 @@ function decodeIq4Xs(src: usize, head: usize, r: i32, codes: usize): usize {
   const high = <u32>load<u16>(src + 2);
   for (let i = 0; i < 8; i++) {
     const low = (byte(src + 4 + (i >> 1)) >> ((i & 1) * 4)) & 15;
-    store<i8>(head + 32 + (i << 4) + r, <i8>((low | (((high >> (2 * i)) & 3) << 4)) - 32));
+    store<i8>(head + 32 + subAt(i, r), <i8>((low | (((high >> (2 * i)) & 3) << 4)) - 32));
   }
   for (let k = 0; k < 256; k++) {
     const pair = byte(src + 8 + ((k >> 5) << 4) + (k & 15));

@@ -12,7 +12,7 @@
  * Heads, for 16 rows:
  *   pairs   [8 words] f16 d of row r | d of row r + 8 << 16                 32
  *   both    [16 words] f16 d | minimum << 16                               64
- *   bytes   [scales][16 rows], one for each 16 or 32 k
+ *   subs    [scales / 4][16 rows][4 scales], a byte for each 16 or 32 k
  */
 import {
   BLOCK, GROUP, W_BF16, W_F32, W_IQ4_NL, W_IQ4_XS, W_MXFP4, W_Q2_K, W_Q3_K, W_Q4_0, W_Q4_1, W_Q4_K, W_Q5_0, W_Q5_1,
@@ -32,10 +32,10 @@ export function headBytes(type: i32): usize {
   if (type == W_Q4_1 || type == W_Q5_1) return 64;
   if (type == W_MXFP4) return 16; // exponents
   if (type == W_TQ1_0 || type == W_TQ2_0) return 32;
-  if (type == W_Q4_K || type == W_Q5_K) return 64 + 8 * GROUP + 8 * GROUP; // both, scales, minima of 32
-  if (type == W_Q2_K) return 64 + 16 * GROUP; // both, scale | minimum << 4 of 16
-  if (type == W_IQ4_XS) return 32 + 8 * GROUP; // pairs, signed scales of 32
-  return 32 + 16 * GROUP; // Q3_K, Q6_K: pairs, signed scales of 16
+  if (type == W_Q4_K || type == W_Q5_K) return 64 + 8 * GROUP + 8 * GROUP; // both, subs: scales and minima of 32
+  if (type == W_Q2_K) return 64 + 16 * GROUP; // both, subs: scale | minimum << 4 of 16
+  if (type == W_IQ4_XS) return 32 + 8 * GROUP; // pairs, subs: signed scales of 32
+  return 32 + 16 * GROUP; // Q3_K, Q6_K: pairs, subs: signed scales of 16
 }
 
 /** Bytes of the codes of a block of 32 k. */

@@ -1,6 +1,6 @@
 /**
- * One tiny llama in 20 files of other tensor types: PyTorch's logits, computed on the weights as gguf-py gives
- * them. A file with a type that the backend says it does not support is an error by name.
+ * One tiny llama in 20 files of other tensor types: PyTorch's logits, computed on the weights as gguf-py
+ * gives them. A file with a type that the backend says it does not support is an error by name.
  */
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
@@ -19,8 +19,8 @@ interface Golden {
 
 const FLOATS: readonly TensorType[] = ['F32', 'F16', 'BF16'];
 const FLOAT32 = 1e-5; // the goldens have 6 decimals and their angles are float32; 3e-6 seen
-/** Activations in int8; the reference with its own rounded so is off by 0.09 (blocks of 32) and 0.14 (of 256). */
-const INT8 = 0.2;
+/** Activations in blocks of 32 int8: 0.095 seen; the reference is off by 0.086 with its own rounded so. */
+const INT8 = 0.15;
 
 describeShared('quantization', (path) => {
   const text = readFileSync(path('goldens/quantization/golden.json'), 'utf8');

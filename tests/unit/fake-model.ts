@@ -107,7 +107,7 @@ export class FakeExecutable implements Executable {
 /** Ids 0 to 255 are bytes, then a begin and an end token. */
 export class ByteTokenizer implements Tokenizer {
   readonly model = 'bpe';
-  readonly vocabularySize = VOCABULARY_SIZE;
+  readonly vocabularySize: number = VOCABULARY_SIZE;
   readonly bosId = BOS;
   readonly eosId = END;
   readonly addBos: boolean = false;

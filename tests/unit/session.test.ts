@@ -60,6 +60,24 @@ describe('Session', () => {
     expect(session.tokens).toEqual([1, 2, 5]);
   });
 
+  it('appends several tokens in one step, with the logits after each', async () => {
+    const model = fakeModel({ contextLength: 6 });
+    const session = new Session(model);
+    await session.evaluate([1, 2]);
+    const rows = await session.append(3, 4, 5);
+    expect(model.executable.steps).toHaveLength(2);
+    const expected = [[3], [3, 4], [3, 4, 5]].map((more) => [...fakeLogits([1, 2, ...more])]);
+    expect([...rows]).toEqual(expected.flat());
+    expect(session.tokens).toEqual([1, 2, 3, 4, 5]);
+    session.trim(3);
+    expect(await session.append(9)).toEqual(fakeLogits([1, 2, 3, 9]));
+    await expect(session.append(5, 6, 7)).rejects.toMatchObject({
+      kind: 'context',
+      message: expect.stringMatching(/6 .*7 /),
+    });
+    expect(session.tokens).toEqual([1, 2, 3, 9]);
+  });
+
   it('forks: both hold the tokens and go their own ways', async () => {
     const model = fakeModel();
     const session = new Session(model);

@@ -1,0 +1,59 @@
+/** The answer as it grows: token ids to text, and when it ends. */
+import { StopStrings } from '../stop-strings.ts';
+import { StreamingDecoder } from '../tokenizer/streaming-decoder.ts';
+import type { Tokenizer } from '../tokenizer/tokenizer.ts';
+
+/** stop: an end token or a stop string; length: maxTokens were generated. */
+export type FinishReason = 'stop' | 'length' | 'aborted';
+
+export class Answer {
+  readonly ids: number[] = [];
+  readonly #endIds: ReadonlySet<number>;
+  readonly #limit: number;
+  readonly #decoder: StreamingDecoder;
+  readonly #stops: StopStrings;
+  #text = '';
+  #finish: FinishReason | undefined;
+
+  /** @param limit most tokens. Throws UserError for an empty stop string. */
+  constructor(
+    tokenizer: Tokenizer,
+    promptIds: readonly number[],
+    limit: number,
+    stop: readonly string[] = [],
+  ) {
+    this.#endIds = tokenizer.endIds;
+    this.#limit = limit;
+    this.#decoder = new StreamingDecoder(tokenizer, {
+      continues: promptIds.some((id) => !tokenizer.isControl(id)),
+    });
+    this.#stops = new StopStrings(stop);
+  }
+
+  /** What was shown: without end token, stop string and what follows it. */
+  get text(): string {
+    return this.#text;
+  }
+
+  /** Why the last token ended it; undefined while it goes on. */
+  get finish(): FinishReason | undefined {
+    return this.#finish;
+  }
+
+  get stopString(): string | undefined {
+    return this.#stops.found;
+  }
+
+  /** Adds a token and returns what to show for it. */
+  push(id: number): string {
+    this.ids.push(id);
+    const isEnd = this.#endIds.has(id);
+    const isLast = this.ids.length === this.#limit;
+    let piece = isEnd ? '' : this.#stops.push(this.#decoder.push(id));
+    if (isEnd || isLast) piece += this.#stops.push(this.#decoder.end()) + this.#stops.end();
+    if (isEnd || this.stopString !== undefined) this.#finish = 'stop';
+    else if (isLast) this.#finish = 'length';
+    this.#text += piece;
+    return piece;
+  }
+}

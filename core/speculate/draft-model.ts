@@ -1,0 +1,64 @@
+/** Drafts by a smaller model of the same vocabulary: its most probable tokens (Leviathan et al. 2023). */
+import { UserError } from '../../errors.ts';
+import type { Session } from '../session.ts';
+import type { Tokenizer } from '../tokenizer/tokenizer.ts';
+import type { Drafter } from './drafter.ts';
+
+export class DraftModel implements Drafter {
+  readonly #session: Session;
+  readonly #vocabularySize: number;
+
+  /**
+   * @param session of the smaller model; what it holds of the text is not computed again
+   * @param tokenizer of the model that checks
+   * Throws UserError of kind 'usage' where the vocabularies differ.
+   */
+  constructor(session: Session, tokenizer: Tokenizer) {
+    checkVocabularies(tokenizer, session.model.tokenizer);
+    this.#session = session;
+    this.#vocabularySize = tokenizer.vocabularySize;
+  }
+
+  kind(text: readonly number[]): number | undefined {
+    return text.length <= this.#session.model.contextLength ? 0 : undefined;
+  }
+
+  async propose(text: readonly number[], max: number): Promise<number[]> {
+    const room = this.#session.model.contextLength - text.length;
+    const length = Math.min(max, room + 1); // the last one is not evaluated
+    const draft: number[] = [];
+    let { logits } = await this.#session.evaluate(text);
+    for (;;) {
+      draft.push(argmax(logits.subarray(0, this.#vocabularySize))); // rows may be padded beyond the vocabulary
+      if (draft.length === length) return draft;
+      logits = await this.#session.append(draft.at(-1)!);
+    }
+  }
+}
+
+/** Compares the sizes, the end tokens, and the pieces of 64 ids spread over the vocabulary. */
+function checkVocabularies(expected: Tokenizer, got: Tokenizer): void {
+  const { vocabularySize } = expected;
+  if (got.vocabularySize !== vocabularySize) {
+    throw otherVocabulary(`${vocabularySize} tokens`, `${got.vocabularySize}`);
+  }
+  const probes = Array.from({ length: 64 }, (_, i) => Math.floor((i * (vocabularySize - 1)) / 63));
+  for (const id of [...probes, ...expected.endIds]) {
+    const [ours, theirs] = [expected.piece(id), got.piece(id)];
+    if (ours !== theirs) throw otherVocabulary(`token ${id} to be "${ours}"`, `"${theirs}"`);
+  }
+}
+
+function otherVocabulary(expected: string, got: string): UserError {
+  return new UserError(
+    `Expected a draft model with the vocabulary of the model, ${expected}, got ${got}.`,
+    'Take a smaller model of the same family, or leave the draft model out.',
+    { kind: 'usage' },
+  );
+}
+
+function argmax(logits: Float32Array): number {
+  let best = 0;
+  for (let id = 1; id < logits.length; id++) if (logits[id]! > logits[best]!) best = id;
+  return best;
+}

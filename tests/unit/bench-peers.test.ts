@@ -1,0 +1,118 @@
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, it, onTestFinished, vi } from 'vitest';
+import { parsePeer } from '../../bench/peers/index.ts';
+import type { SpeedTest } from '../../bench/speed-test.ts';
+
+const TARGET = { path: 'm.gguf', threads: 2, contextLength: 100, vocabulary: 50 };
+const READ: SpeedTest = { kind: 'pp', tokens: 16, depth: 4, batch: 1 };
+const WRITE: SpeedTest = { kind: 'tg', tokens: 8, depth: 0, batch: 3 };
+
+function emptyFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'percept-peer-'));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  return folder;
+}
+
+/** A program that prints what `body`, JavaScript, makes of its arguments. */
+function program(body: string): string {
+  const path = join(emptyFolder(), 'peer');
+  writeFileSync(path, `#!${process.execPath}\nconst args = process.argv.slice(2);\n${body}\n`);
+  chmodSync(path, 0o755);
+  return path;
+}
+
+const VALUES = 'const value = (flag) => Number(args[args.indexOf(flag) + 1]);';
+
+it('llama-bench runs one repetition of the same test', async () => {
+  const path = program(
+    `${VALUES} console.log(JSON.stringify([{ avg_ts: 1e6 * value("-p") + 1e4 * value("-n") + 100 * value("-d") + 10 * value("-t") + value("-r") }]));`,
+  );
+  const peer = await parsePeer(`llama-bench=${path}`)(TARGET);
+  expect(peer.name).toBe('llama-bench');
+  expect([peer.takes(READ), peer.takes(WRITE)]).toEqual([true, false]);
+  expect(await peer.run(READ)).toBe(16_000_000 + 400 + 20 + 1);
+});
+
+it('llama-batched-bench writes with several sequences', async () => {
+  const path = program(
+    `${VALUES} console.log("log"); console.log(JSON.stringify({ speed_tg: 1e4 * value("-c") + 100 * value("-npl") + 10 * value("-npp") + value("-ntg") }));`,
+  );
+  const peer = await parsePeer(`llama-batched-bench=${path}`)(TARGET);
+  expect([peer.takes(READ), peer.takes(WRITE)]).toEqual([false, true]);
+  expect(await peer.run(WRITE)).toBe(27 * 1e4 + 300 + 10 + 8);
+});
+
+it('a peer that fails is named, with what it said and how it was run', async () => {
+  const failing = program('console.error("no such model"); process.exit(1);');
+  const run = async (path: string) => (await parsePeer(`llama-bench=${path}`)(TARGET)).run(READ);
+  await expect(run(failing)).rejects.toMatchObject({
+    message: `Expected a speed from ${failing}, but no such model.`,
+    hint: expect.stringContaining('-m m.gguf -t 2'),
+  });
+  await expect(run('/no/such/program')).rejects.toThrow('there is no such program');
+  await expect(run(program('console.log("[]");'))).rejects.toThrow('Expected a speed from');
+});
+
+it('an abort ends the program and is no failure of it', async () => {
+  const peer = await parsePeer(`llama-bench=${program('setTimeout(() => {}, 60_000);')}`)(TARGET);
+  const controller = new AbortController();
+  const running = peer.run(READ, controller.signal);
+  controller.abort();
+  await expect(running).rejects.toMatchObject({ name: 'AbortError' });
+});
+
+/** A node-llama-cpp that counts: reading advances the clock by nothing, but what it is asked for is kept. */
+const FAKE_NODE_LLAMA_CPP = `
+const asked = (globalThis.askedOfPeer = []);
+const sequence = {
+  clearHistory: async () => asked.push('clear'),
+  evaluateWithoutGeneratingNewTokens: async (tokens) => asked.push(\`read \${tokens.length}\`),
+  async *evaluate(tokens) { for (;;) { asked.push('write'); yield 1; } },
+};
+export const getLlama = async ({ maxThreads }) => ({
+  loadModel: async ({ modelPath }) => ({
+    createContext: async ({ contextSize }) => {
+      asked.push(\`\${modelPath} \${maxThreads} \${contextSize}\`);
+      return { getSequence: () => sequence };
+    },
+  }),
+  dispose: async () => asked.push('dispose'),
+});
+`;
+
+it('node-llama-cpp of a project reads and writes as asked', async () => {
+  const folder = emptyFolder();
+  const home = join(folder, 'node_modules/node-llama-cpp');
+  mkdirSync(home, { recursive: true });
+  writeFileSync(
+    join(home, 'package.json'),
+    '{"type":"module","exports":{"import":"./index.js","default":"./index.js"}}',
+  );
+  writeFileSync(join(home, 'index.js'), FAKE_NODE_LLAMA_CPP);
+  const peer = await parsePeer(`node-llama-cpp=${folder}`)(TARGET);
+  expect([peer.takes(READ), peer.takes(WRITE)]).toEqual([true, false]);
+  expect(await peer.run(READ)).toBeGreaterThan(0);
+  await peer.run({ ...READ, kind: 'tg', tokens: 3, depth: 0 });
+  await peer.dispose();
+  expect((globalThis as { askedOfPeer?: string[] }).askedOfPeer).toEqual([
+    'm.gguf 2 101',
+    ...['clear', 'read 4', 'read 16'],
+    ...['clear', 'write', 'write', 'write'],
+    'dispose',
+  ]);
+});
+
+it('node-llama-cpp that is nowhere is named', async () => {
+  vi.stubEnv('PATH', ''); // no npm to ask for its global folder
+  onTestFinished(() => void vi.unstubAllEnvs());
+  const folder = emptyFolder();
+  await expect(parsePeer(`node-llama-cpp=${folder}`)(TARGET)).rejects.toMatchObject({
+    message: `Expected the package node-llama-cpp in ${folder} or among the global ones of npm, found none that loads.`,
+  });
+});
+
+it.each(['llama', 'llama-bench', 'llama-bench=', '=x'])('%s is no peer', (text) => {
+  expect(() => parsePeer(text)).toThrow(expect.objectContaining({ kind: 'usage' }));
+});

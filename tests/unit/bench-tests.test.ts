@@ -1,0 +1,102 @@
+import { describe, expect, it } from 'vitest';
+import { modelType } from '../../bench/model-type.ts';
+import { labelOf, type SpeedTest, speedTests, testName, timedSteps } from '../../bench/speed-test.ts';
+import { modelWork, roofShares, workPerToken } from '../../bench/work.ts';
+import { configFromGguf, readGguf } from '../../core/index.ts';
+
+const READ: SpeedTest = { kind: 'pp', tokens: 5, depth: 10, batch: 1 };
+const WRITE: SpeedTest = { kind: 'tg', tokens: 2, depth: 10, batch: 4 };
+
+describe('what is timed', () => {
+  it('every combination of lists, reading first, zeros left out', () => {
+    const tests = speedTests({ prompts: [512, 0], generations: [128], depths: [0, 64], batches: [1, 8] });
+    expect(tests.map((test) => labelOf(testName(test), test.depth))).toEqual([
+      'pp512',
+      'tg128',
+      'tg128x8',
+      'pp512 @ d64',
+      'tg128 @ d64',
+      'tg128x8 @ d64',
+    ]);
+    expect(speedTests({ prompts: [0], generations: [0], depths: [0], batches: [1] })).toEqual([]);
+  });
+
+  it('reading goes in large steps, with logits at the end only', () => {
+    expect([...timedSteps(READ, 2)]).toEqual([
+      { pos: 10, count: 2, logits: false },
+      { pos: 12, count: 2, logits: false },
+      { pos: 14, count: 1, logits: true },
+    ]);
+  });
+
+  it('writing goes token by token, each with logits', () => {
+    expect([...timedSteps(WRITE, 512)]).toEqual([
+      { pos: 10, count: 1, logits: true },
+      { pos: 11, count: 1, logits: true },
+    ]);
+  });
+});
+
+describe('work of a token', () => {
+  const MODEL = {
+    bodyBytes: 1000,
+    bodyMacs: 500,
+    headBytes: 100,
+    headMacs: 50,
+    kvBytes: 8,
+    attentionMacs: 3,
+  };
+
+  it('reading shares the weights among the tokens of a step', () => {
+    // Steps of 3 and 2 tokens; they see 11 + 12 + 13 and 14 + 15 positions and read 13 and 15 of them.
+    const work = workPerToken(MODEL, READ, 3);
+    expect(work.bytes * 5).toBeCloseTo(2 * 1000 + 100 + (13 + 15) * 8, 9);
+    expect(work.macs * 5).toBeCloseTo(5 * 500 + 50 + (11 + 12 + 13 + 14 + 15) * 3, 9);
+  });
+
+  it('writing shares them among sequences; each reads its own cache', () => {
+    const work = workPerToken(MODEL, WRITE, 512);
+    expect(work.bytes).toBe((2 * (1000 + 100) + 4 * (11 + 12) * 8) / 8);
+    expect(work.macs).toBe(500 + 50 + ((11 + 12) / 2) * 3);
+  });
+
+  it('counts the tensors of a file: the tied head as a head, its rows looked up not at all', async () => {
+    const gguf = await readGguf('tests/fixtures/tiny-llama.Q8_0.gguf');
+    const config = configFromGguf(gguf);
+    const memory = { weights: 0, kv: 2 * 100 * 40, arena: 0 };
+    const executable = { memory } as never;
+    const work = modelWork({ gguf, config, executable, sequences: 2, contextLength: 100 });
+    const head = gguf.tensors.get(config.tiedHead ? 'token_embd.weight' : 'output.weight')!;
+    expect(work.headBytes).toBe(head.bytes);
+    expect(work.headMacs).toBe(config.embeddingLength * config.vocabularySize);
+    const { embeddingLength: C, feedForwardLength: F, nHeads: H, nKvHeads: G, headDim: D } = config;
+    expect(work.bodyMacs).toBe(config.nLayers * (2 * C * H * D + 2 * C * G * D + 3 * C * F));
+    expect(work.attentionMacs).toBe(2 * config.nLayers * H * D);
+    expect(work.kvBytes).toBe(40);
+  });
+
+  it('shares of the roofs, or none', () => {
+    const roofs = { readBytesPerSecond: 1e9, multiplyAddsPerSecond: 1e11 };
+    expect(roofShares({ bytes: 1e6, macs: 1e8 }, 500, roofs)).toEqual({ memory: 0.5, multiply: 0.5 });
+    expect(roofShares({ bytes: 1e6, macs: 1e8 }, 500, undefined)).toEqual({ memory: null, multiply: null });
+  });
+});
+
+describe('the type of a model', () => {
+  const tensors = new Map(
+    [
+      ['a', 'Q5_0', 100],
+      ['b', 'Q6_K', 150],
+      ['c', 'Q5_0', 90],
+    ].map(([name, type, bytes]) => [name as string, { type, bytes } as never]),
+  );
+
+  it('is what the file says', () => {
+    expect(modelType({ metadata: new Map([['general.file_type', 15]]), tensors })).toBe('Q4_K_M');
+  });
+
+  it('is else the tensor type with the most bytes', () => {
+    expect(modelType({ metadata: new Map(), tensors })).toBe('Q5_0');
+    expect(modelType({ metadata: new Map([['general.file_type', 999]]), tensors })).toBe('Q5_0');
+  });
+});
