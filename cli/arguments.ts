@@ -2,9 +2,9 @@
 import yargs from 'yargs';
 import { nearest } from '../core/near-miss.ts';
 import { UserError } from '../errors.ts';
-import { COMMANDS, COMMON_OPTIONS, type CommandSpec } from './commands.ts';
+import { COMMANDS, COMMON_OPTIONS, type CommandSpec, specOf } from './commands.ts';
 import { parseText } from './option-values.ts';
-import { OPTIONS, type OptionName, type OptionSpec } from './options.ts';
+import type { OptionName, OptionSpec } from './options.ts';
 import type { Setting, Settings } from './settings.ts';
 
 export interface Invocation {
@@ -41,7 +41,8 @@ export async function parseArguments(args: readonly string[]): Promise<Invocatio
     parser.command({
       command: command.name === 'run' ? ['run', '$0'] : command.name,
       describe: false,
-      builder: (builder) => builder.options(Object.fromEntries(optionsOf(command).map(yargsOption))),
+      builder: (builder) =>
+        builder.options(Object.fromEntries(optionsOf(command).map((name) => yargsOption(command, name)))),
       handler: (argv) => {
         invocation = check(command, argv as unknown as Argv);
       },
@@ -78,8 +79,8 @@ export function optionsOf(command: CommandSpec): readonly OptionName[] {
 }
 
 /** Text for all but flags: what a value may be is checked here, not by yargs. */
-function yargsOption(name: OptionName) {
-  const { type, alias }: OptionSpec = OPTIONS[name];
+function yargsOption(command: CommandSpec, name: OptionName) {
+  const { type, alias } = specOf(command, name);
   return [name, { alias, ...(type === 'boolean' ? { boolean: true } : { string: true, nargs: 1 }) }] as const;
 }
 
@@ -97,21 +98,28 @@ function check(command: CommandSpec, argv: Argv): Invocation {
 
 function flagsOf(command: CommandSpec, argv: Argv): Settings {
   const names = optionsOf(command);
-  const aliases = names.map((name) => (OPTIONS[name] as OptionSpec).alias);
+  const aliases = names.map((name) => specOf(command, name).alias);
   const flags = new Map<OptionName, Setting>();
   for (const [key, given] of Object.entries(argv)) {
     const name = names.find((candidate) => candidate === key);
-    if (name) flags.set(name, { value: flagValue(name, given), origin: 'flag', where: `--${name}` });
+    if (name) flags.set(name, flagSetting(command, name, given));
     else if (!['_', '$0', 'help', 'h', ...aliases].includes(key)) throw unknownOption(command, key);
   }
   return flags;
 }
 
+function flagSetting(command: CommandSpec, name: OptionName, given: unknown): Setting {
+  const where = `--${name}`;
+  return { value: flagValue(specOf(command, name), given, where), origin: 'flag', where };
+}
+
 /** Of an option given twice the last one counts, unless it may be repeated. */
-function flagValue(name: OptionName, given: unknown): Setting['value'] {
+function flagValue(spec: OptionSpec, given: unknown, where: string): Setting['value'] {
   const all = [given].flat().map(String);
-  if (OPTIONS[name].type === 'strings') return all;
-  return parseText(OPTIONS[name], all.at(-1)!, `--${name}`);
+  if (spec.type === 'strings') return all;
+  if (!spec.list) return parseText(spec, all.at(-1)!, where);
+  const items = all.flatMap((text) => text.split(','));
+  return items.map((item) => parseText(spec, item, where)) as string[] | number[];
 }
 
 function unknownOption(command: CommandSpec, key: string): UserError {

@@ -2,7 +2,15 @@
  * Every command: the one table that dispatch, help and completion are made from. A command's own module is
  * imported when it runs, so that none pays for another.
  */
-import { type OptionName, type Options, SAMPLING_NAMES, SETTING_NAMES } from './options.ts';
+import {
+  BENCH_NAMES,
+  OPTIONS,
+  type OptionName,
+  type OptionSpec,
+  type Options,
+  SAMPLING_NAMES,
+  SETTING_NAMES,
+} from './options.ts';
 import type { Output } from './output.ts';
 import type { Settings } from './settings.ts';
 
@@ -27,6 +35,8 @@ export interface CommandSpec {
     readonly choices?: readonly string[];
   };
   readonly options: readonly OptionName[];
+  /** How this command takes an option differently from others. */
+  readonly variants?: Readonly<Partial<Record<OptionName, Partial<OptionSpec>>>>;
   readonly examples: readonly (readonly [command: string, meaning: string])[];
   readonly load: () => Promise<(call: Call) => Promise<void>>;
 }
@@ -138,6 +148,31 @@ export const COMMANDS: readonly CommandSpec[] = [
     load: async () => (await import('./devices.ts')).devices,
   },
   {
+    name: 'bench',
+    summary: 'speed of models or of kernels beside what the machine can give',
+    operand: { name: 'kernels', many: true },
+    options: ['model', ...BENCH_NAMES, 'backend', 'threads', 'no-pull', 'json', 'jsonl'],
+    variants: {
+      model: { list: true },
+      backend: { list: true },
+      threads: { list: true, alias: 't' },
+    },
+    examples: [
+      ['percept bench', 'the default model: reads 512 tokens, writes 128'],
+      ['percept bench -m a.gguf,b.gguf -d 0,4096 -t 1,2', 'every combination of what is listed'],
+      ['percept bench --peer llama-bench=./llama-bench', 'in turn with native llama.cpp'],
+      ['percept bench kernels q4_0', 'every kernel, or those whose name has these words'],
+    ],
+    load: async () => (await import('./bench.ts')).bench,
+  },
+  {
+    name: 'doctor',
+    summary: 'what slows this machine down, and what to do about it',
+    options: ['model', 'threads', 'json'],
+    examples: [['percept doctor', '']],
+    load: async () => (await import('./doctor.ts')).doctor,
+  },
+  {
     name: 'config',
     summary: 'every setting, its value and where it came from',
     options: [...SETTING_NAMES, 'json'],
@@ -157,3 +192,8 @@ export const COMMANDS: readonly CommandSpec[] = [
     load: async () => (await import('./completion.ts')).completion,
   },
 ];
+
+/** An option as a command takes it. */
+export function specOf({ variants }: CommandSpec, name: OptionName): OptionSpec {
+  return { ...OPTIONS[name], ...variants?.[name] };
+}

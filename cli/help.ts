@@ -1,7 +1,7 @@
 /** Help, made from the tables: examples first. */
 import { optionsOf } from './arguments.ts';
-import { COMMANDS, type CommandSpec } from './commands.ts';
-import { OPTION_GROUPS, OPTIONS, type OptionName, type OptionSpec, variableOf } from './options.ts';
+import { COMMANDS, type CommandSpec, specOf } from './commands.ts';
+import { OPTION_GROUPS, type OptionName, type OptionSpec, variableOf } from './options.ts';
 import { EXIT_CODE_MEANINGS, type Output } from './output.ts';
 import { PROJECT_FILE } from './settings.ts';
 
@@ -61,7 +61,9 @@ function optionSections(style: Style, command: CommandSpec): string[] {
   const taken = optionsOf(command);
   const sections = Object.entries(OPTION_GROUPS).flatMap(([title, group]) => {
     const names = taken.filter((name) => name in group);
-    return names.length > 0 ? [section(style, title, rows(names.map(optionRow)))] : [];
+    return names.length > 0
+      ? [section(style, title, rows(names.map((name) => optionRow(name, specOf(command, name)))))]
+      : [];
   });
   return [...sections, section(style, 'Help', rows([['-h, --help', 'show this'], ...versionRow(command)]))];
 }
@@ -70,9 +72,11 @@ function versionRow(command: CommandSpec): Row[] {
   return command.name === 'run' ? [['-v, --version', 'show the version']] : [];
 }
 
-function optionRow(name: OptionName): Row {
-  const { alias, value, choices, describe, default: fallback }: OptionSpec = OPTIONS[name];
-  const shown = choices ? choices.join('|') : value;
+function optionRow(
+  name: OptionName,
+  { alias, value, list, choices, describe, default: fallback }: OptionSpec,
+): Row {
+  const shown = `${choices ? choices.join('|') : value}${list ? ',..' : ''}`;
   const left = `${alias ? `-${alias}, ` : '    '}--${name}${shown ? ` ${shown}` : ''}`;
   return [left, fallback === undefined ? describe : `${describe} (default: ${fallback})`];
 }

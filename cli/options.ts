@@ -11,6 +11,8 @@ export interface OptionSpec {
   readonly value: string;
   readonly describe: string;
   readonly alias?: string;
+  /** Takes several values: a comma list, or the flag again. Commands get an array. */
+  readonly list?: true;
   readonly choices?: readonly string[];
   readonly range?: readonly [least: number, most: number];
   readonly default?: string;
@@ -18,7 +20,7 @@ export interface OptionSpec {
   readonly setting?: true;
 }
 
-type Extra = Pick<OptionSpec, 'alias' | 'choices' | 'range' | 'default' | 'setting'>;
+type Extra = Pick<OptionSpec, 'alias' | 'list' | 'choices' | 'range' | 'default' | 'setting'>;
 
 /** A constructor of specs of one type; the type stays literal, so that `Options` can be derived. */
 function typed<T extends OptionSpec['type']>(type: T) {
@@ -85,6 +87,42 @@ const ENGINE = {
   'no-pull': flag('never download: a model that is not here is an error', { setting }),
 };
 
+const FROM_ZERO = [0, Number.POSITIVE_INFINITY] as const;
+const list = true;
+const BENCH = {
+  'n-prompt': integer('N', 'tokens to read; 0 leaves reading out (default: 512)', {
+    alias: 'p',
+    list,
+    range: FROM_ZERO,
+  }),
+  'n-gen': integer('N', 'tokens to write; 0 leaves writing out (default: 128)', {
+    alias: 'n',
+    list,
+    range: FROM_ZERO,
+  }),
+  'n-depth': integer('N', 'tokens in the cache before that (default: 0)', {
+    alias: 'd',
+    list,
+    range: FROM_ZERO,
+  }),
+  batch: integer('N', 'sequences written together in one step (default: 1)', {
+    alias: 'b',
+    list,
+    range: [1, 512],
+  }),
+  repetitions: integer('N', 'runs that count, after one that does not (default: 5)', {
+    alias: 'r',
+    range: FROM_ONE,
+  }),
+  peer: texts('NAME[=PATH]', 'take turns with llama-bench=PATH, llama-batched-bench=PATH or node-llama-cpp'),
+  output: text('FORMAT', 'how to print', {
+    alias: 'o',
+    choices: ['md', 'json', 'jsonl', 'csv', 'sql'],
+    default: 'md',
+  }),
+  save: text('FILE', 'append the rows to FILE, with date, machine and command'),
+};
+
 const OUTPUT = {
   json: flag('one JSON object on stdout'),
   jsonl: flag('one JSON value a line, as they come'),
@@ -97,10 +135,11 @@ const OUTPUT = {
   debug: flag('show the causes of an error', { setting }),
 };
 
-export const OPTIONS = { ...PROMPT, ...SAMPLING, ...ENGINE, ...OUTPUT };
+export const OPTIONS = { ...PROMPT, ...SAMPLING, ...ENGINE, ...BENCH, ...OUTPUT };
 export type OptionName = keyof typeof OPTIONS;
 export const OPTION_NAMES = Object.keys(OPTIONS) as OptionName[];
 export const SAMPLING_NAMES = Object.keys(SAMPLING) as OptionName[];
+export const BENCH_NAMES = Object.keys(BENCH) as OptionName[];
 export const SETTING_NAMES = OPTION_NAMES.filter((name) => (OPTIONS[name] as OptionSpec).setting);
 
 /** For help: which options stand together under which title. */
@@ -108,6 +147,7 @@ export const OPTION_GROUPS: Readonly<Record<string, object>> = {
   Prompt: PROMPT,
   Sampling: SAMPLING,
   Engine: ENGINE,
+  Bench: BENCH,
   Output: OUTPUT,
 };
 
@@ -119,7 +159,7 @@ interface Values {
   integer: number;
   boolean: boolean;
 }
-export type OptionValue = Values[keyof Values];
+export type OptionValue = Values[keyof Values] | readonly number[];
 
 /** Options as commands read them: `max-tokens` is `maxTokens`; what nobody set is absent. */
 export type Options = { readonly [N in OptionName as Camel<N>]?: Values[(typeof OPTIONS)[N]['type']] };

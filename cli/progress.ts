@@ -68,7 +68,8 @@ export class TransferDisplay {
   }
 }
 
-function bar(share: number): string {
+/** How much of a thing is done, 0 to 1. */
+export function bar(share: number): string {
   const full = Math.round(Math.min(1, share) * BAR_CELLS);
   return `[${'='.repeat(full)}${' '.repeat(BAR_CELLS - full)}]`;
 }

@@ -1,7 +1,7 @@
 /** What can be completed where, from the tables of commands and options; each shell says it in its own words. */
 import { optionsOf } from '../arguments.ts';
-import { COMMANDS, type CommandSpec } from '../commands.ts';
-import { OPTIONS, type OptionSpec } from '../options.ts';
+import { COMMANDS, type CommandSpec, specOf } from '../commands.ts';
+import type { OptionSpec } from '../options.ts';
 
 /** none: takes no value; any: one that cannot be known. */
 export type Values = 'none' | 'any' | 'files' | 'models' | readonly string[];
@@ -30,7 +30,7 @@ export function completedCommands(): CompletedCommand[] {
   return COMMANDS.map((command) => ({
     name: command.name,
     summary: command.summary,
-    options: [...optionsOf(command).map((name) => completedOption(name, OPTIONS[name])), HELP],
+    options: [...optionsOf(command).map((name) => completedOption(name, specOf(command, name))), HELP],
     operand: operandValues(command),
   }));
 }

@@ -61,7 +61,7 @@ function fewRows(phase: usize, g: i32, rows: i32, scratch: usize, dotClass: i32,
   for (let r = 0; r < rows; r++) {
     gemv(phase, s, g, r, scratch, y, dotClass);
     if (gated) gemv(phase, segment(phase, 1), g, r, scratch, y + 256, dotClass);
-    emit(phase, s, g, r, y, gated);
+    emit(phase, s, g, r, 1, y, gated);
   }
 }
 
@@ -93,8 +93,7 @@ function manyRows(
   for (let tile = first; tile < last; tile++) {
     multiply(phase, s, w, tile, y, dotClass);
     if (gated) multiply(phase, segment(phase, 1), w2, tile, y + 256, dotClass);
-    const present = min(TILE, rows - tile * TILE);
-    for (let t = 0; t < present; t++) emit(phase, s, g, tile * TILE + t, y + <usize>(t << 6), gated);
+    emit(phase, s, g, tile * TILE, min(TILE, rows - tile * TILE), y, gated);
   }
 }
 
@@ -120,18 +119,41 @@ function multiply(phase: usize, s: usize, w: usize, tile: i32, y: usize, dotClas
   tileInt(type, w, address(phase, SHARED_INT) + intBytes(cols, tile * TILE), y, cols, dotClass);
 }
 
-/** 16 results of row `r` at `y` (and of the second segment at y + 256) to where they belong. */
-function emit(phase: usize, s: usize, g: i32, r: i32, y: usize, gated: bool): void {
-  const out = address(s, S_OUT) + <usize>r * address(s, S_OUT_STRIDE) + <usize>(g << 6);
-  const bias = address(s, S_BIAS);
-  const residual = word(phase, EPILOGUE) == ACCUMULATE
-    ? address(s, S_RESIDUAL) + <usize>r * address(s, S_RESIDUAL_STRIDE) + <usize>(g << 6)
-    : 0;
-  for (let i: usize = 0; i < 64; i += 16) {
-    let v = v128.load(y + i);
-    if (bias != 0) v = f32x4.add(v, v128.load(bias + <usize>(g << 6) + i));
-    if (gated) v = f32x4.mul(silu4(v), v128.load(y + i, 256));
-    else if (residual != 0) v = f32x4.add(v128.load(residual + i), v);
-    v128.store(out + i, v);
+/**
+ * Results of `rows` rows at y[rows][16] (of the second segment at y + 256) to where they belong, from row `first` on.
+ */
+function emit(phase: usize, s: usize, g: i32, first: i32, rows: i32, y: usize, gated: bool): void {
+  const column = <usize>(g << 6);
+  const stride = address(s, S_OUT_STRIDE);
+  let out = address(s, S_OUT) + <usize>first * stride + column;
+  if (address(s, S_BIAS) != 0) addBias(y, address(s, S_BIAS) + column, rows);
+  if (gated) {
+    for (; rows > 0; rows--, y += 64, out += stride) {
+      for (let i: usize = 0; i < 64; i += 16) {
+        v128.store(out + i, f32x4.mul(silu4(v128.load(y + i)), v128.load(y + i, 256)));
+      }
+    }
+  } else if (word(phase, EPILOGUE) == ACCUMULATE) {
+    const step = address(s, S_RESIDUAL_STRIDE);
+    let residual = address(s, S_RESIDUAL) + <usize>first * step + column;
+    for (; rows > 0; rows--, y += 64, out += stride, residual += step) {
+      v128.store(out, f32x4.add(v128.load(residual), v128.load(y)));
+      v128.store(out, f32x4.add(v128.load(residual, 16), v128.load(y, 16)), 16);
+      v128.store(out, f32x4.add(v128.load(residual, 32), v128.load(y, 32)), 32);
+      v128.store(out, f32x4.add(v128.load(residual, 48), v128.load(y, 48)), 48);
+    }
+  } else {
+    for (; rows > 0; rows--, y += 64, out += stride) {
+      v128.store(out, v128.load(y));
+      v128.store(out, v128.load(y, 16), 16);
+      v128.store(out, v128.load(y, 32), 32);
+      v128.store(out, v128.load(y, 48), 48);
+    }
+  }
+}
+
+function addBias(y: usize, bias: usize, rows: i32): void {
+  for (; rows > 0; rows--, y += 64) {
+    for (let i: usize = 0; i < 64; i += 16) v128.store(y + i, f32x4.add(v128.load(y + i), v128.load(bias + i)));
   }
 }

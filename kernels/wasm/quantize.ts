@@ -3,7 +3,7 @@
  * sign (the scale takes it), so the steps are 1/128 of it; the same magnitude of the other sign saturates at 127.
  */
 import { BLOCK, EXP, SCALE_BYTES } from './layout';
-import { madd, maxLanes, minLanes } from './simd';
+import { madd } from './simd';
 
 /** Four f32 vectors times `inverse`, rounded to 16 bytes: adding 1.5 * 2^23 leaves the integer in the low bits. */
 // @ts-ignore: decorator
@@ -35,18 +35,23 @@ function smaller(a: v128, b: v128): v128 {
 function peakOf(p: usize): f32 {
   const a = v128.load(p), b = v128.load(p, 16), c = v128.load(p, 32), d = v128.load(p, 48);
   const e = v128.load(p, 64), f = v128.load(p, 80), g = v128.load(p, 96), h = v128.load(p, 112);
-  const highest = maxLanes(larger(larger(larger(a, b), larger(c, d)), larger(larger(e, f), larger(g, h))));
-  const lowest = minLanes(smaller(smaller(smaller(a, b), smaller(c, d)), smaller(smaller(e, f), smaller(g, h))));
-  return highest > -lowest ? highest : lowest;
+  const high = larger(larger(larger(a, b), larger(c, d)), larger(larger(e, f), larger(g, h)));
+  const low = f32x4.neg(smaller(smaller(smaller(a, b), smaller(c, d)), smaller(smaller(e, f), smaller(g, h))));
+  const pairs = larger(v128.shuffle<i32>(high, low, 0, 1, 4, 5), v128.shuffle<i32>(high, low, 2, 3, 6, 7));
+  const both = larger(pairs, v128.shuffle<i32>(pairs, pairs, 1, 0, 3, 2)); // highest, highest, -lowest, -lowest
+  const highest = f32x4.extract_lane(both, 0);
+  const lowest = f32x4.extract_lane(both, 2);
+  return highest > lowest ? highest : -lowest;
 }
 
-/** Sum of 16 signed bytes. */
+/** Sums of 16 and 16 signed bytes, in lanes 0 and 2. */
 // @ts-ignore: decorator
 @inline
-function sumBytes(v: v128): i32 {
-  const quads = i32x4.extadd_pairwise_i16x8_s(i16x8.extadd_pairwise_i8x16_s(v));
-  const low = i32x4.extract_lane(quads, 0) + i32x4.extract_lane(quads, 1);
-  return low + i32x4.extract_lane(quads, 2) + i32x4.extract_lane(quads, 3);
+function sumBytes(low: v128, high: v128): v128 {
+  const a = i32x4.extadd_pairwise_i16x8_s(i16x8.extadd_pairwise_i8x16_s(low));
+  const b = i32x4.extadd_pairwise_i16x8_s(i16x8.extadd_pairwise_i8x16_s(high));
+  const pairs = i32x4.add(v128.shuffle<i32>(a, b, 0, 1, 4, 5), v128.shuffle<i32>(a, b, 2, 3, 6, 7));
+  return i32x4.add(pairs, v128.shuffle<i32>(pairs, pairs, 1, 0, 3, 2));
 }
 
 /**
@@ -68,8 +73,9 @@ export function quantizeRow(x: usize, codes: usize, scales: usize, cols: i32, to
     store<i32>(codes + 5 * stride, i32x4.extract_lane(high, 1));
     store<i32>(codes + 6 * stride, i32x4.extract_lane(high, 2));
     store<i32>(codes + 7 * stride, i32x4.extract_lane(high, 3));
-    const sumLow = sumBytes(low);
-    const sumHigh = sumBytes(high);
+    const sums = sumBytes(low, high);
+    const sumLow = i32x4.extract_lane(sums, 0);
+    const sumHigh = i32x4.extract_lane(sums, 2);
     const sum = sumLow + sumHigh;
     const scale = peak * -0.0078125;
     store<f32>(scales, scale);

@@ -64,20 +64,8 @@ export function sumLanes(v: v128): f32 {
 // @ts-ignore: decorator
 @inline
 export function maxLanes(v: v128): f32 {
-  return max(
-    max(f32x4.extract_lane(v, 0), f32x4.extract_lane(v, 1)),
-    max(f32x4.extract_lane(v, 2), f32x4.extract_lane(v, 3)),
-  );
-}
-
-/** Smallest of 4 lanes. */
-// @ts-ignore: decorator
-@inline
-export function minLanes(v: v128): f32 {
-  return min(
-    min(f32x4.extract_lane(v, 0), f32x4.extract_lane(v, 1)),
-    min(f32x4.extract_lane(v, 2), f32x4.extract_lane(v, 3)),
-  );
+  const pairs = f32x4.relaxed_max(v, v128.shuffle<i32>(v, v, 2, 3, 0, 1));
+  return f32x4.extract_lane(f32x4.relaxed_max(pairs, v128.shuffle<i32>(pairs, pairs, 1, 0, 3, 2)), 0);
 }
 
 /**

@@ -1,0 +1,239 @@
+/** From facts to plain words: what is well, what slows this machine down, and what to do about it. */
+import { digits } from '../formats.ts';
+import { median } from '../statistics.ts';
+import type { Cores, Engine, EngineSpeed, Facts, Memory, ModelRead, Power } from './facts.ts';
+
+export interface Finding {
+  readonly level: 'ok' | 'warn' | 'bad';
+  readonly what: string; // was seen
+  readonly why: string; // it matters; empty where all is well
+  readonly todo: string; // empty where all is well
+}
+
+export function findings(facts: Facts): Finding[] {
+  const { node, emulation, engine, cores, load, memory, model, power } = facts;
+  return [
+    judgeNode(node),
+    judgeFlags(node),
+    judgeEmulation(emulation),
+    judgeEngine(engine),
+    judgeCores(cores),
+    judgeLoad(load, cores),
+    ...('speed' in engine ? judgeSpeed(engine.speed) : []),
+    judgeMemory(memory),
+    judgeSwap(memory),
+    judgeDisk(model),
+    judgePower(power),
+  ].filter((finding) => finding !== undefined);
+}
+
+type Judgement = Finding | undefined; // undefined: nothing is known
+
+const ok = (what: string): Finding => ({ level: 'ok', what, why: '', todo: '' });
+const warn = (what: string, why: string, todo: string): Finding => ({ level: 'warn', what, why, todo });
+const bad = (what: string, why: string, todo: string): Finding => ({ level: 'bad', what, why, todo });
+
+// ----- program
+
+const LEAST_NODE = 26;
+
+function judgeNode({ version }: Facts['node']): Judgement {
+  const what = `Node ${version}`;
+  if (Number.parseInt(version, 10) >= LEAST_NODE) return ok(what);
+  return bad(
+    what,
+    'The kernels need WebAssembly relaxed SIMD as later versions compile it.',
+    `Use Node ${LEAST_NODE} or later; npm install brings one along.`,
+  );
+}
+
+/** Flags that keep V8 from compiling at full strength, or watch it while it computes. */
+const SLOW_FLAGS =
+  /^--(jitless|no-?opt|max-?lazy|liftoff-only|no-wasm-tier-up|no-wasm-opt|wasm-interpret|cpu-prof|prof$|inspect|experimental-test-coverage)/;
+
+function judgeFlags({ flags }: Facts['node']): Judgement {
+  const slow = flags.filter((flag) => SLOW_FLAGS.test(flag));
+  if (slow.length === 0) return undefined;
+  return warn(
+    `Node runs with ${slow.join(' ')}`,
+    'These keep the engine from running compiled code at full speed.',
+    'Leave them out, of NODE_OPTIONS too.',
+  );
+}
+
+function judgeEmulation(emulation: string | undefined): Judgement {
+  if (emulation === undefined) return undefined;
+  return bad(
+    `Node runs under ${emulation}`,
+    'Every vector instruction is translated to another processor: several times slower.',
+    "Install Node for this machine's own processor.",
+  );
+}
+
+function judgeEngine(engine: Engine): Judgement {
+  if ('failure' in engine)
+    return bad(
+      'the fast engine does not start',
+      `${engine.failure} Only the reference remains, a hundred times slower.`,
+      'Use a processor with SIMD and a current Node; percept devices shows more.',
+    );
+  if (!engine.description.includes('16-bit pairs')) return ok(`vectors: ${engine.description}`);
+  return warn(
+    `vectors: ${engine.description}`,
+    'This processor lacks dot products of bytes that V8 uses (AVX-VNNI): prompts are read more slowly.',
+    'Nothing to set; newer processors have them (Alder Lake, Sapphire Rapids, Zen 5, ARM with dot products).',
+  );
+}
+
+// ----- cores
+
+function judgeCores({ present, usable, quota }: Cores): Judgement {
+  if (quota !== undefined && quota < usable)
+    return bad(
+      `the container allows ${digits(quota)} cores' worth of time, ${usable} cores are in sight`,
+      'Threads beyond that are stopped in the middle of a step, and the others wait for them.',
+      `Raise the limit, or use --threads ${Math.max(1, Math.floor(quota))}.`,
+    );
+  if (usable < present)
+    return warn(
+      `${usable} of ${present} cores may be used`,
+      'Reading a prompt is as fast as there are cores.',
+      'Start it with a wider affinity (taskset, cpuset), or give the container more cores.',
+    );
+  return ok(`cores: ${usable}, all may be used`);
+}
+
+function judgeLoad(load: number | undefined, { usable }: Cores): Judgement {
+  if (load === undefined) return undefined;
+  const what = `load of the last minute: ${load.toFixed(1)} on ${usable} cores`;
+  if (load < usable / 2) return ok(what);
+  const why = 'Other programs take cores away while a step runs.';
+  const todo = 'Stop them while you measure, or leave them cores: --threads N.';
+  return load < 1.5 * usable ? warn(what, why, todo) : bad(what, why, todo);
+}
+
+// ----- what was measured
+
+function judgeSpeed(speed: EngineSpeed): Judgement[] {
+  return [
+    judgeScaling(speed),
+    judgeSpread(speed),
+    judgeStolen(speed),
+    judgeThrottled(speed),
+    judgeReading(speed),
+  ];
+}
+
+/** All threads together against as many times one thread. */
+function judgeScaling({ threads, multiplyOne, multiplyAll }: EngineSpeed): Judgement {
+  if (threads === 1) return undefined;
+  const times = median(multiplyAll) / median(multiplyOne);
+  const what = `${threads} threads compute ${times.toFixed(1)} times as fast as one`;
+  const share = times / threads;
+  if (share >= 0.85) return ok(what);
+  const why = 'Cores share something: two threads of one core, another program, or a limit on heat or power.';
+  const todo = `Try fewer threads (percept bench -t 1,${threads} shows which is best), and stop other programs.`;
+  return share >= 0.6 ? warn(what, why, todo) : bad(what, why, todo);
+}
+
+function judgeSpread({ multiplyAll }: EngineSpeed): Judgement {
+  const spread = (Math.max(...multiplyAll) - Math.min(...multiplyAll)) / median(multiplyAll);
+  const what = `the same work varied by ${(100 * spread).toFixed(0)} % within a second`;
+  if (spread < 0.25) return ok(what);
+  return warn(
+    what,
+    'Somebody else computes on these cores, or their clock changes.',
+    'Trust ratios taken in turns only: percept bench --peer, many repetitions.',
+  );
+}
+
+function judgeStolen({ stolenShare }: EngineSpeed): Judgement {
+  if (stolenShare === undefined) return undefined;
+  const what = `${(100 * stolenShare).toFixed(0)} % of the processors' time was stolen by the host`;
+  if (stolenShare < 0.02) return undefined;
+  const why = 'This is a virtual machine on a host that has promised more cores than it has.';
+  const todo = 'Use a machine with cores of its own.';
+  return stolenShare < 0.15 ? warn(what, why, todo) : bad(what, why, todo);
+}
+
+function judgeThrottled({ throttledMs }: EngineSpeed): Judgement {
+  if (!throttledMs) return undefined;
+  return bad(
+    `the container was held back for ${digits(throttledMs)} ms while the probes ran`,
+    'It used up its quota of processor time.',
+    'Raise the limit, or use fewer threads.',
+  );
+}
+
+const SLOW_MEMORY = 10e9; // bytes a second; two channels of DDR4 give 40e9
+const VERY_SLOW_MEMORY = 4e9;
+
+function judgeReading({ readAll }: EngineSpeed): Judgement {
+  const speed = median(readAll);
+  const what = `memory is read at ${digits(speed / 1e9)} GB/s`;
+  if (speed >= SLOW_MEMORY) return ok(what);
+  const why = 'Every weight is read for every token: this bounds the speed of answers.';
+  const todo = 'Use a smaller quantization (Q4_0), use all memory channels, stop other programs.';
+  return speed >= VERY_SLOW_MEMORY ? warn(what, why, todo) : bad(what, why, todo);
+}
+
+// ----- memory, disk, power
+
+function judgeMemory({ availableBytes, neededBytes }: Memory): Judgement {
+  const free = `${gigabytes(availableBytes)} of memory are free`;
+  if (neededBytes === undefined) return ok(free);
+  const what = `${free}, the model takes ${gigabytes(neededBytes)}`;
+  if (availableBytes >= 1.25 * neededBytes) return ok(what);
+  const todo = 'Close other programs, ask for a shorter context (--ctx), or use a smaller quantization.';
+  if (availableBytes < neededBytes) return bad(what, 'It does not fit: loading it is refused.', todo);
+  return warn(what, 'Little is left for other programs: the system will swap.', todo);
+}
+
+const MUCH_SWAP = 1e9; // bytes
+
+function judgeSwap({ swapUsedBytes, swappedBytes }: Memory): Judgement {
+  if (swapUsedBytes === undefined) return undefined;
+  const todo = 'Close other programs, or use a smaller model.';
+  if (swappedBytes)
+    return bad(
+      `${gigabytes(swappedBytes)} of this very process are swapped out`,
+      'Weights that lie on disk are read thousands of times slower.',
+      todo,
+    );
+  const what = `swap in use: ${gigabytes(swapUsedBytes)}`;
+  if (swapUsedBytes < MUCH_SWAP) return ok(what);
+  return warn(what, 'Memory was short, and may be again once a model is loaded.', todo);
+}
+
+const SLOW_DISK = 200e6; // bytes a second
+
+function judgeDisk(model: ModelRead | undefined): Judgement {
+  if (!model) return undefined;
+  const size = `${digits(model.bytes / 1e6)} MB`;
+  const what = `the model file is read at ${gigabytes(model.bytesPerSecond)}/s (${size}, cached or not)`;
+  if (model.bytesPerSecond >= SLOW_DISK) return ok(what);
+  return warn(what, 'Loading waits for the disk.', `Move ${model.path} to a faster disk.`);
+}
+
+/** Drivers whose "powersave" only follows the load. */
+const SELF_GOVERNING = /^(intel_pstate|amd-pstate-epp|amd_pstate_epp)$/;
+
+function judgePower({ governor, driver, onBattery }: Power): Judgement {
+  if (governor === 'powersave' && !SELF_GOVERNING.test(driver ?? ''))
+    return warn(
+      'the frequency governor is powersave',
+      'Cores stay at their lowest clock.',
+      'sudo cpupower frequency-set -g performance',
+    );
+  if (onBattery)
+    return warn(
+      'the machine runs on battery',
+      'Most lower the clock of their cores then.',
+      'Plug it in while you measure.',
+    );
+  return governor === undefined ? undefined : ok(`frequency governor: ${governor}`);
+}
+
+function gigabytes(bytes: number): string {
+  return `${digits(bytes / 1e9)} GB`;
+}

@@ -1,0 +1,100 @@
+/** Learns the facts: a second of measuring, the rest is asked from the system. */
+import { closeSync, openSync, readSync } from 'node:fs';
+import { availableParallelism, cpus, loadavg, totalmem } from 'node:os';
+import type { Roofs } from '../../backends/backend.ts';
+import { selectBackend } from '../../backends/select.ts';
+import { configFromGguf, estimateMemory, readGguf } from '../../core/index.ts';
+import { cpuQuota, throttledMs } from './cgroup.ts';
+import type { Engine, EngineSpeed, Facts, ModelRead } from './facts.ts';
+import { emulation, power, processorTicks, swap } from './platform.ts';
+
+export interface DoctorOptions {
+  readonly threads?: number; // default: cores this process may use
+  readonly modelPath?: string; // of a model on this machine
+}
+
+/** Throws UserError for a model file that cannot be read. */
+export async function gatherFacts({ threads, modelPath }: DoctorOptions): Promise<Facts> {
+  const [lastMinute] = loadavg(); // before the probes add to it
+  const model = modelPath === undefined ? undefined : readModel(modelPath);
+  const neededBytes = modelPath === undefined ? undefined : await memoryNeeded(modelPath);
+  return {
+    node: { version: process.versions.node, flags: nodeFlags() },
+    emulation: emulation(),
+    engine: await probeEngine(threads ?? availableParallelism()),
+    cores: { present: cpus().length, usable: availableParallelism(), quota: cpuQuota() },
+    load: process.platform === 'win32' ? undefined : lastMinute,
+    memory: { availableBytes: availableMemory(), neededBytes, ...swap() },
+    model,
+    power: power(),
+  };
+}
+
+function nodeFlags(): string[] {
+  return [...process.execArgv, ...(process.env.NODE_OPTIONS?.split(/\s+/).filter(Boolean) ?? [])];
+}
+
+/** macOS counts only idle pages as available, so all of its memory stands in. */
+function availableMemory(): number {
+  return process.platform === 'darwin' ? totalmem() : process.availableMemory();
+}
+
+const ROUNDS = 5;
+
+async function probeEngine(threads: number): Promise<Engine> {
+  try {
+    const one = await selectBackend('cpu', { threads: 1 });
+    const all = await selectBackend('cpu', { threads });
+    const [ticks, throttled] = [processorTicks(), throttledMs()];
+    const rounds: { one: Roofs; all: Roofs }[] = [];
+    for (let i = 0; i < ROUNDS; i++) rounds.push({ one: await one.roofs!(), all: await all.roofs!() });
+    const speed: EngineSpeed = {
+      threads,
+      multiplyOne: rounds.map(({ one }) => one.multiplyAddsPerSecond),
+      multiplyAll: rounds.map(({ all }) => all.multiplyAddsPerSecond),
+      readAll: rounds.map(({ all }) => all.readBytesPerSecond),
+      stolenShare: stolenSince(ticks),
+      throttledMs: throttled === undefined ? undefined : (throttledMs() ?? throttled) - throttled,
+    };
+    await one.dispose();
+    await all.dispose();
+    return { description: all.description, speed };
+  } catch (error) {
+    return { failure: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+function stolenSince(before: ReturnType<typeof processorTicks>): number | undefined {
+  const after = processorTicks();
+  if (!before || !after || after.all === before.all) return undefined;
+  return (after.stolen - before.stolen) / (after.all - before.all);
+}
+
+const MOST_READ = 256e6; // bytes
+
+/** Speed of the file as a load would see it now: from the system's cache where it lies there. */
+function readModel(path: string): ModelRead {
+  const buffer = Buffer.alloc(1 << 20);
+  const file = openSync(path, 'r');
+  try {
+    const start = performance.now();
+    let bytes = 0;
+    for (let read = -1; read !== 0 && bytes < MOST_READ; bytes += read) read = readSync(file, buffer);
+    return { path, bytes, bytesPerSecond: bytes / ((performance.now() - start) / 1e3) };
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** With the context that a model gets unasked, at most 8192. */
+async function memoryNeeded(path: string): Promise<number> {
+  const gguf = await readGguf(path);
+  const config = configFromGguf(gguf);
+  const contextLength = Math.min(config.contextLength, 8192);
+  const { weights, kv, arena } = estimateMemory(gguf, config, {
+    contextLength,
+    sequences: 1,
+    maxTokens: Math.min(512, contextLength),
+  });
+  return weights + kv + arena;
+}

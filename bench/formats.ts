@@ -1,0 +1,75 @@
+/** Rows as csv, SQL and Markdown. */
+
+/** A row as databases and spreadsheets take it. */
+export type FlatRow = Readonly<Record<string, string | number | null>>;
+
+/** A header and a line a row; text in quotes, nothing for null. Columns are those of the first row. */
+export function toCsv(rows: readonly FlatRow[]): string {
+  const names = columnsOf(rows);
+  const quoted = (value: FlatRow[string]) =>
+    typeof value === 'string' ? `"${value.replaceAll('"', '""')}"` : `${value ?? ''}`;
+  return lines([names.join(','), ...rows.map((row) => names.map((name) => quoted(row[name]!)).join(','))]);
+}
+
+/** A table, made where there is none, and an INSERT a row. */
+export function toSql(table: string, rows: readonly FlatRow[]): string {
+  const names = columnsOf(rows);
+  const literal = (value: FlatRow[string]) =>
+    typeof value === 'string' ? `'${value.replaceAll("'", "''")}'` : `${value ?? 'NULL'}`;
+  const type = (name: string) => (rows.some((row) => typeof row[name] === 'string') ? 'TEXT' : 'REAL');
+  const columns = names.map((name) => `  ${name} ${type(name)}`).join(',\n');
+  const inserts = rows.map((row) => {
+    const values = names.map((name) => literal(row[name]!)).join(', ');
+    return `INSERT INTO ${table} (${names.join(', ')}) VALUES (${values});`;
+  });
+  return lines([`CREATE TABLE IF NOT EXISTS ${table} (\n${columns}\n);`, ...inserts]);
+}
+
+/** A column of a Markdown table; numbers stand to the right. */
+export interface Column<Row> {
+  readonly title: string;
+  readonly cell: (row: Row) => string;
+  readonly right?: true;
+}
+
+/**
+ * A table, padded so that it reads well unrendered too. A column that says the same in all of several rows stands
+ * above it instead, one that says nothing is left out.
+ */
+export function toMarkdown<Row>(columns: readonly Column<Row>[], rows: readonly Row[]): string {
+  const filled = columns
+    .map((column) => ({ ...column, cells: rows.map(column.cell) }))
+    .filter(({ cells }) => cells.some((cell) => cell !== ''));
+  const isCommon = ({ cells, right }: (typeof filled)[number]) => !right && new Set(cells).size === 1;
+  const common = filled.filter(isCommon).map(({ cells }) => cells[0]!);
+  const table = filled.filter((column) => !isCommon(column)).map(columnLines);
+  const tableLines = (table[0] ?? []).map((_, i) => `| ${table.map((column) => column[i]).join(' | ')} |`);
+  return lines(common.length > 0 ? [common.join(', '), '', ...tableLines] : tableLines);
+}
+
+/** Title, rule and cells, as wide as the widest. */
+function columnLines({ title, cells, right }: { title: string; cells: string[]; right?: true }): string[] {
+  const width = Math.max(3, title.length, ...cells.map((cell) => cell.length));
+  const pad = (text: string) => (right ? text.padStart(width) : text.padEnd(width));
+  const rule = right ? `${'-'.repeat(width - 1)}:` : '-'.repeat(width);
+  return [pad(title), rule, ...cells.map(pad)];
+}
+
+function columnsOf(rows: readonly FlatRow[]): string[] {
+  return Object.keys(rows[0] ?? {});
+}
+
+function lines(all: readonly string[]): string {
+  return all.map((line) => `${line}\n`).join('');
+}
+
+/** 34 %, or nothing. */
+export function percent(share: number | null): string {
+  return share === null ? '' : `${(100 * share).toFixed(0)} %`;
+}
+
+/** Three digits or more: 1234, 56.7, 0.0123. */
+export function digits(value: number): string {
+  if (value === 0 || Math.abs(value) >= 100) return value.toFixed(0);
+  return value.toFixed(Math.max(0, 2 - Math.floor(Math.log10(Math.abs(value)))));
+}

@@ -1,0 +1,121 @@
+/** Speed of every kernel against the roofs of the same backend. */
+import type { Backend, Executable, Roofs } from '../backends/backend.ts';
+import { selectBackend } from '../backends/select.ts';
+import { type Column, digits, percent, toMarkdown } from './formats.ts';
+import type { KernelCase } from './kernel-cases.ts';
+import { median } from './statistics.ts';
+import { roofShares } from './work.ts';
+
+export interface KernelRow {
+  readonly backend: string;
+  readonly threads: number;
+  readonly op: string;
+  readonly type: string | null;
+  readonly shape: string;
+  readonly tokens: number;
+  readonly ms: number; // of one op, median
+  readonly gmac_s: number;
+  readonly gb_s: number; // weights, cache and activations that have to be read or written
+  readonly memory_roof_share: number | null; // above 1 where they stay in a cache
+  readonly multiply_roof_share: number | null;
+}
+
+export interface KernelTarget {
+  readonly backend: string;
+  readonly threads?: number; // default: cores this process may use
+}
+
+/** Times one case on a backend of its own, whose memory goes with it, and the roofs right after. */
+export async function measureKernel(
+  { backend: name, threads }: KernelTarget,
+  kernel: KernelCase,
+): Promise<KernelRow> {
+  const backend = await selectBackend(name, { threads });
+  try {
+    const executable = await backend.compile(kernel.program(backend));
+    await fill(executable, kernel.held);
+    const opSeconds = (await timeSteps(executable, kernel)) / kernel.repeats;
+    const cacheBytes = kernel.op === 'attention' ? executable.memory.kv / kernel.repeats : 0; // a layer's
+    const work = { ...kernel.work, bytes: kernel.work.bytes + cacheBytes };
+    return rowOf({ ...kernel, work }, backend, opSeconds, await backend.roofs?.());
+  } finally {
+    await backend.dispose();
+  }
+}
+
+async function fill(executable: Executable, held: number): Promise<void> {
+  for (let pos = 0; pos < held; pos += 512) await submit(executable, pos, Math.min(512, held - pos));
+}
+
+const LEAST_RUNS = 3;
+const MOST_RUNS = 100;
+const ENOUGH_SECONDS = 0.3;
+const ONE_IS_ENOUGH_SECONDS = 2;
+
+/** Median seconds of a step, after one to warm up; a step that takes seconds is timed only once. */
+async function timeSteps(executable: Executable, { held, tokens }: KernelCase): Promise<number> {
+  const first = await seconds(() => submit(executable, held, tokens));
+  if (first > ONE_IS_ENOUGH_SECONDS) return first;
+  const times: number[] = [];
+  for (let total = 0; times.length < LEAST_RUNS || total < ENOUGH_SECONDS; total += times.at(-1)!) {
+    if (times.length === MOST_RUNS) break;
+    times.push(await seconds(() => submit(executable, held, tokens)));
+  }
+  return median(times);
+}
+
+async function seconds(work: () => Promise<unknown>): Promise<number> {
+  const start = performance.now();
+  await work();
+  return (performance.now() - start) / 1e3;
+}
+
+async function submit(executable: Executable, pos: number, count: number): Promise<void> {
+  const slices = [{ seq: 0, pos, tokens: new Uint32Array(count) }];
+  await executable.submit({ slices, logits: 'none' }).logits();
+}
+
+function rowOf(
+  { op, type, shape, tokens, work }: KernelCase,
+  { name: backend, threads }: Backend,
+  opSeconds: number,
+  roofs: Roofs | undefined,
+): KernelRow {
+  const shares = roofShares(work, 1 / opSeconds, roofs);
+  return {
+    backend,
+    threads,
+    op,
+    type,
+    shape,
+    tokens,
+    ms: opSeconds * 1e3,
+    gmac_s: work.macs / opSeconds / 1e9,
+    gb_s: work.bytes / opSeconds / 1e9,
+    memory_roof_share: shares.memory,
+    multiply_roof_share: shares.multiply,
+  };
+}
+
+const COLUMNS: readonly Column<KernelRow>[] = [
+  { title: 'backend', cell: ({ backend }) => backend },
+  { title: 'threads', cell: ({ threads }) => `${threads} ${threads === 1 ? 'thread' : 'threads'}` },
+  { title: 'op', cell: ({ op }) => op },
+  { title: 'type', cell: ({ type }) => type ?? '' },
+  { title: 'shape', cell: ({ shape }) => shape },
+  { title: 'tokens', cell: ({ tokens }) => `${tokens}`, right: true },
+  { title: 'ms', cell: ({ ms }) => digits(ms), right: true },
+  { title: 'GMAC/s', cell: ({ gmac_s }) => (gmac_s > 0 ? digits(gmac_s) : ''), right: true },
+  { title: 'GB/s', cell: ({ gb_s }) => digits(gb_s), right: true },
+  { title: 'memory', cell: ({ memory_roof_share }) => percent(memory_roof_share), right: true },
+  {
+    title: 'multiply',
+    cell: (row) => (row.gmac_s > 0 ? percent(row.multiply_roof_share) : ''),
+    right: true,
+  },
+];
+
+/** A table; memory and multiply are shares of the roofs. */
+export function kernelMarkdown(rows: readonly KernelRow[]): string {
+  return toMarkdown(COLUMNS, rows);
+}

@@ -1,0 +1,62 @@
+/** Speeds of models for people, spreadsheets and databases. */
+import { type Column, digits, type FlatRow, percent, toMarkdown } from './formats.ts';
+import type { SpeedRow, TargetSpeed } from './model-speed.ts';
+import { labelOf } from './speed-test.ts';
+
+const COLUMNS: readonly Column<SpeedRow>[] = [
+  { title: 'model', cell: ({ model }) => model },
+  { title: 'type', cell: ({ type }) => type },
+  { title: 'backend', cell: ({ backend }) => backend },
+  { title: 'threads', cell: ({ threads }) => `${threads} ${threads === 1 ? 'thread' : 'threads'}` },
+  { title: 'test', cell: ({ test, depth }) => labelOf(test, depth) },
+  { title: 'tok/s', cell: ({ tok_s, sd }) => `${digits(tok_s)} ± ${digits(sd)}`, right: true },
+  { title: 'median', cell: ({ median }) => digits(median), right: true },
+  { title: 'MB/token', cell: ({ bytes_per_token }) => digits(bytes_per_token / 1e6), right: true },
+  { title: 'memory', cell: ({ memory_roof_share }) => percent(memory_roof_share), right: true },
+  { title: 'multiply', cell: ({ multiply_roof_share }) => percent(multiply_roof_share), right: true },
+  { title: 'peer', cell: ({ peer }) => (peer ? `beside ${peer.name}` : '') },
+  { title: 'its tok/s', cell: ({ peer }) => (peer ? digits(peer.median) : ''), right: true },
+  { title: 'ratio', cell: ratioCell, right: true },
+];
+
+/** A table; memory and multiply are shares of the roofs, the peer's speed is its median. */
+export function speedMarkdown(rows: readonly SpeedRow[]): string {
+  return toMarkdown(COLUMNS, rows);
+}
+
+export function flatSpeedRow({ samples, peer, ratio, ratio_spread, ...row }: SpeedRow): FlatRow {
+  return {
+    ...row,
+    samples: samples.join(' '),
+    peer: peer?.name ?? null,
+    peer_tok_s: peer?.tok_s ?? null,
+    peer_median: peer?.median ?? null,
+    ratio: ratio ?? null,
+    ratio_least: ratio_spread?.[0] ?? null,
+    ratio_most: ratio_spread?.[1] ?? null,
+  };
+}
+
+/** What came before the counted runs, and the roofs that shares refer to. */
+export function targetNotes({ rows, start, roofs }: TargetSpeed): string[] {
+  const [row] = rows;
+  if (!row) return [];
+  const who = `${row.model} ${row.type}, ${row.backend}, threads: ${row.threads}`;
+  const first = `first token of a ${start.prompt_tokens}-token prompt after ${digits(start.first_token_ms)} ms`;
+  const notes = [
+    `${who}: loaded in ${digits(start.load_ms)} ms, ${first}, warm-up ${digits(start.warm_up_ms)} ms`,
+  ];
+  if (roofs) {
+    const { readBytesPerSecond, multiplyAddsPerSecond } = roofs;
+    notes.push(
+      `  roofs: memory ${digits(readBytesPerSecond / 1e9)} GB/s, multiply ${digits(multiplyAddsPerSecond / 1e9)} GMAC/s (8 bits)`,
+    );
+  }
+  return notes;
+}
+
+function ratioCell({ ratio, ratio_spread }: SpeedRow): string {
+  if (ratio === undefined || !ratio_spread) return '';
+  const [least, most] = ratio_spread;
+  return `${ratio.toFixed(2)} (${least.toFixed(2)} to ${most.toFixed(2)})`;
+}

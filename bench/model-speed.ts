@@ -1,0 +1,198 @@
+/** Speed of a model: percept and its peers take turns, and each figure stands beside what the machine can give. */
+import type { Roofs } from '../backends/backend.ts';
+import { loadModel, type Model } from '../core/index.ts';
+import { Engine } from './engine.ts';
+import { modelType } from './model-type.ts';
+import type { Peer } from './peers/index.ts';
+import type { Runner } from './runner.ts';
+import { labelOf, type SpeedTest, testName } from './speed-test.ts';
+import { mean, median, pairedRatio, standardDeviation } from './statistics.ts';
+import { modelWork, roofShares, workPerToken } from './work.ts';
+
+/** One model on one backend. */
+export interface SpeedTarget {
+  readonly path: string;
+  readonly backend: string;
+  readonly threads?: number; // default: cores this process may use
+}
+
+export interface SpeedOptions {
+  readonly tests: readonly SpeedTest[];
+  readonly repetitions: number; // counted ones
+  readonly peers: readonly Peer[];
+  readonly signal?: AbortSignal;
+  /** Called before each run with what it is: "warm-up", "pp512", "tg128 @ d4096". */
+  readonly onRun?: (label: string) => void;
+}
+
+/** Figures of several runs, in tokens a second. */
+export interface Speed {
+  readonly tok_s: number; // mean
+  readonly sd: number;
+  readonly median: number;
+  readonly samples: readonly number[];
+}
+
+export interface SpeedRow extends Speed {
+  readonly model: string;
+  readonly type: string; // Q4_K_M
+  readonly backend: string;
+  readonly threads: number;
+  readonly test: string; // pp512, tg128, tg128x8
+  readonly depth: number;
+  readonly bytes_per_token: number; // weights and cache that have to be read
+  readonly memory_roof_share: number | null; // of the median; null where the backend has no roofs
+  readonly multiply_roof_share: number | null;
+  readonly peer?: { readonly name: string } & Speed;
+  readonly ratio?: number; // median of the ratios of pairs of runs
+  readonly ratio_spread?: readonly [least: number, most: number];
+}
+
+/** What happened before the counted runs. */
+export interface Start {
+  readonly load_ms: number;
+  readonly first_token_ms: number; // of the first prompt after loading, until its logits are there
+  readonly prompt_tokens: number; // of that prompt
+  readonly warm_up_ms: number; // one run of every test
+}
+
+export interface TargetSpeed {
+  readonly rows: readonly SpeedRow[];
+  readonly start: Start;
+  readonly roofs?: Roofs; // the highest that were seen
+}
+
+/** Runs that one target takes for its tests, for progress. */
+export function runsOf({ tests, repetitions }: Pick<SpeedOptions, 'tests' | 'repetitions'>): number {
+  return tests.length * (1 + repetitions);
+}
+
+/**
+ * Loads the model once and runs all tests: a row a test, or a row a test and peer.
+ *
+ * Throws UserError as loadModel and the peers do.
+ */
+export async function measureTarget(target: SpeedTarget, options: SpeedOptions): Promise<TargetSpeed> {
+  const { tests } = options;
+  const contextLength = Math.max(1, ...tests.map(({ depth, tokens }) => depth + tokens));
+  const sequences = Math.max(1, ...tests.map(({ batch }) => batch));
+  const { path, backend, threads } = target;
+  const model = await loadModel(path, { backend, threads, contextLength, sequences });
+  const engine = new Engine(model);
+  const runners: Runner[] = [engine];
+  try {
+    const firstToken = await timeFirstToken(engine, options);
+    const vocabulary = model.config.vocabularySize;
+    for (const start of options.peers)
+      runners.push(await start({ path, threads: model.backend.threads, contextLength, vocabulary }));
+    const warmUpMs = await warmUp(runners, options);
+    const start = { load_ms: model.loadMs, ...firstToken, warm_up_ms: warmUpMs };
+    return { start, ...(await measureTests(model, runners, options)) };
+  } finally {
+    for (const runner of runners) await runner.dispose();
+  }
+}
+
+async function timeFirstToken(engine: Engine, { tests, signal }: SpeedOptions) {
+  const prompt = tests.find(({ kind, depth }) => kind === 'pp' && depth === 0)?.tokens ?? 1;
+  const speed = await engine.run({ kind: 'pp', tokens: prompt, depth: 0, batch: 1 }, signal);
+  return { first_token_ms: (1e3 * prompt) / speed, prompt_tokens: prompt };
+}
+
+/** Milliseconds that percept's own first run of every test takes; peers run once too, uncounted. */
+async function warmUp(runners: readonly Runner[], { tests, signal, onRun }: SpeedOptions): Promise<number> {
+  const [own, ...peers] = runners;
+  let ms = 0;
+  for (const test of tests) {
+    onRun?.('warm-up');
+    const start = performance.now();
+    await own!.run(test, signal);
+    ms += performance.now() - start;
+    for (const peer of peers) if (peer.takes(test)) await peer.run(test, signal);
+  }
+  return ms;
+}
+
+/**
+ * Roofs are measured before and after each test, and the higher ones count: what slows a probe down is never the
+ * machine's limit.
+ */
+async function measureTests(
+  model: Model,
+  runners: readonly Runner[],
+  options: SpeedOptions,
+): Promise<Pick<TargetSpeed, 'rows' | 'roofs'>> {
+  const rows: SpeedRow[] = [];
+  let before = await model.backend.roofs?.();
+  let highest = before;
+  for (const test of options.tests) {
+    const samples = await takeTurns(runners, test, options);
+    const after = await model.backend.roofs?.();
+    rows.push(...rowsOf(model, samples, higher(before, after)));
+    highest = higher(highest, after);
+    before = after;
+  }
+  return { rows, roofs: highest };
+}
+
+interface Samples {
+  readonly test: SpeedTest;
+  readonly byRunner: ReadonlyMap<string, number[]>; // tokens a second, by the runner's name
+}
+
+/** percept, peer, percept, peer, ...: sample i of one is the neighbour of sample i of the other. */
+async function takeTurns(
+  runners: readonly Runner[],
+  test: SpeedTest,
+  { repetitions, signal, onRun }: SpeedOptions,
+): Promise<Samples> {
+  const able = runners.filter((runner) => runner.takes(test));
+  const byRunner = new Map(able.map(({ name }) => [name, [] as number[]]));
+  for (let i = 0; i < repetitions; i++) {
+    onRun?.(labelOf(testName(test), test.depth));
+    for (const runner of able) byRunner.get(runner.name)!.push(await runner.run(test, signal));
+  }
+  return { test, byRunner };
+}
+
+function rowsOf(model: Model, { test, byRunner }: Samples, roofs: Roofs | undefined): SpeedRow[] {
+  const [own, ...others] = byRunner;
+  const work = workPerToken(modelWork(model), test, model.maxTokens);
+  const speed = speedOf(own![1]);
+  const shares = roofShares(work, speed.median, roofs);
+  const row: SpeedRow = {
+    model: model.name,
+    type: modelType(model.gguf),
+    backend: model.backend.name,
+    threads: model.backend.threads,
+    test: testName(test),
+    depth: test.depth,
+    ...speed,
+    bytes_per_token: work.bytes,
+    memory_roof_share: shares.memory,
+    multiply_roof_share: shares.multiply,
+  };
+  if (others.length === 0) return [row];
+  return others.map(([name, samples]) => ({ ...row, ...besides(speed, name, samples) }));
+}
+
+function besides(own: Speed, name: string, samples: readonly number[]): Partial<SpeedRow> {
+  const ratio = pairedRatio(own.samples, samples);
+  return {
+    peer: { name, ...speedOf(samples) },
+    ratio: ratio.median,
+    ratio_spread: [ratio.least, ratio.most],
+  };
+}
+
+function speedOf(samples: readonly number[]): Speed {
+  return { tok_s: mean(samples), sd: standardDeviation(samples), median: median(samples), samples };
+}
+
+function higher(a: Roofs | undefined, b: Roofs | undefined): Roofs | undefined {
+  if (!a || !b) return undefined;
+  return {
+    readBytesPerSecond: Math.max(a.readBytesPerSecond, b.readBytesPerSecond),
+    multiplyAddsPerSecond: Math.max(a.multiplyAddsPerSecond, b.multiplyAddsPerSecond),
+  };
+}

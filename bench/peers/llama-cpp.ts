@@ -1,0 +1,72 @@
+/**
+ * llama.cpp's own benchmarks as peers: one process a run, so that both sides can take turns. Their flags and JSON
+ * are those of llama.cpp 0c1e570.
+ */
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import { UserError } from '../../errors.ts';
+import type { Runner, RunnerTarget } from '../runner.ts';
+import type { SpeedTest } from '../speed-test.ts';
+
+/** Reads and writes with one sequence. */
+export function llamaBench(program: string, { path, threads }: RunnerTarget): Runner {
+  const flags = ['-m', path, '-t', threads, '-ngl', 0, '-r', 1, '-o', 'json'];
+  return {
+    name: 'llama-bench',
+    takes: ({ batch }) => batch === 1,
+    run: ({ kind, tokens, depth }, signal) => {
+      const [read, written] = kind === 'pp' ? [tokens, 0] : [0, tokens];
+      const args = [...flags, '-p', read, '-n', written, '-d', depth];
+      return speedFrom({ program, args, signal }, (stdout) => JSON.parse(stdout)[0].avg_ts);
+    },
+    dispose: async () => {},
+  };
+}
+
+/** Writes with several sequences in one step. Its depth is at least 1. */
+export function llamaBatchedBench(program: string, { path, threads }: RunnerTarget): Runner {
+  const flags = ['-m', path, '-t', threads, '-ngl', 0, '--output-format', 'jsonl'];
+  return {
+    name: 'llama-batched-bench',
+    takes: ({ kind }) => kind === 'tg',
+    run: ({ tokens, depth, batch }: SpeedTest, signal) => {
+      const read = Math.max(1, depth);
+      const args = [...flags, '-c', batch * (read + tokens), '-npp', read, '-ntg', tokens, '-npl', batch];
+      return speedFrom({ program, args, signal }, (stdout) => JSON.parse(lastLine(stdout)).speed_tg);
+    },
+    dispose: async () => {},
+  };
+}
+
+interface Run {
+  readonly program: string;
+  readonly args: readonly (string | number)[];
+  readonly signal?: AbortSignal;
+}
+
+/** Throws UserError where the program cannot be run or prints something else than a speed. */
+async function speedFrom({ program, args, signal }: Run, read: (stdout: string) => number): Promise<number> {
+  try {
+    const { stdout } = await promisify(execFile)(program, args.map(String), { signal });
+    const speed = read(stdout);
+    if (!(speed > 0)) throw new Error(`it printed ${stdout.slice(0, 200)}`);
+    return speed;
+  } catch (cause) {
+    signal?.throwIfAborted();
+    throw new UserError(
+      `Expected a speed from ${program}, but ${reason(cause)}.`,
+      `Give the path of the program: --peer NAME=PATH. It was run as: ${program} ${args.join(' ')}`,
+      { cause },
+    );
+  }
+}
+
+function reason(cause: unknown): string {
+  const { stderr, message, code } = cause as Error & { stderr?: string; code?: string | number };
+  if (code === 'ENOENT') return 'there is no such program';
+  return (stderr && lastLine(stderr)) || message;
+}
+
+function lastLine(text: string): string {
+  return text.trimEnd().split('\n').at(-1)!;
+}

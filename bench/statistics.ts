@@ -1,0 +1,40 @@
+/** What a few noisy samples say. */
+
+/** Throws RangeError for no values, as all below do. */
+export function mean(values: readonly number[]): number {
+  return some(values).reduce((sum, value) => sum + value, 0) / values.length;
+}
+
+/** Standard deviation of the population the samples come from (n - 1); 0 for one sample. */
+export function standardDeviation(values: readonly number[]): number {
+  const center = mean(values);
+  const squares = values.reduce((sum, value) => sum + (value - center) ** 2, 0);
+  return values.length === 1 ? 0 : Math.sqrt(squares / (values.length - 1));
+}
+
+export function median(values: readonly number[]): number {
+  const sorted = some(values).toSorted((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+}
+
+export interface Ratio {
+  readonly median: number;
+  readonly least: number;
+  readonly most: number;
+}
+
+/**
+ * How many times faster a is than b, both in units a second. Sample i of one was taken beside sample i of the
+ * other, so that the ratio of a pair is steadier than either: its median counts.
+ */
+export function pairedRatio(a: readonly number[], b: readonly number[]): Ratio {
+  if (a.length !== b.length) throw new RangeError(`Expected pairs, got ${a.length} and ${b.length} samples.`);
+  const ratios = a.map((value, i) => value / b[i]!);
+  return { median: median(ratios), least: Math.min(...ratios), most: Math.max(...ratios) };
+}
+
+function some(values: readonly number[]): readonly number[] {
+  if (values.length === 0) throw new RangeError('Expected one sample or more.');
+  return values;
+}

@@ -1,0 +1,43 @@
+import { type Finding, findings } from '../bench/doctor/findings.ts';
+import { gatherFacts } from '../bench/doctor/gather.ts';
+import { describeMachine } from '../bench/machine.ts';
+import { UserError } from '../errors.ts';
+import type { Call } from './commands.ts';
+import { modelFile } from './model-file.ts';
+import type { Output } from './output.ts';
+
+/** What slows this machine down, in plain words. */
+export async function doctor(call: Call): Promise<void> {
+  const { options, output } = call;
+  const modelPath = await pathIfHere(call);
+  const found = findings(await gatherFacts({ threads: options.threads, modelPath }));
+  const machine = await describeMachine();
+  if (options.json) return output.json({ machine, findings: found });
+  const { cpu, cores, platform, percept } = machine;
+  await output.print(
+    `${output.style.heading('Machine')}\n${cpu}, ${cores} cores, ${platform}, percept ${percept}\n\n`,
+  );
+  for (const finding of found) await printFinding(output, finding);
+  const slow = found.filter(({ level }) => level !== 'ok').length;
+  await output.print(
+    `\n${slow === 0 ? 'Nothing slows this machine down.' : `Look at: ${slow} of ${found.length}.`}\n`,
+  );
+  if (modelPath === undefined)
+    output.note('No model on this machine to look at: percept pull fetches the default one.');
+}
+
+/** Undefined where the model is not on this machine: nothing is fetched for a check-up. */
+async function pathIfHere(call: Call): Promise<string | undefined> {
+  try {
+    return (await modelFile({ ...call, options: { ...call.options, noPull: true } })).path;
+  } catch (error) {
+    if (error instanceof UserError && error.kind === 'model-not-found') return undefined;
+    throw error;
+  }
+}
+
+async function printFinding(output: Output, { level, what, why, todo }: Finding): Promise<void> {
+  const mark = level.padEnd(4);
+  await output.print(`${level === 'ok' ? mark : output.style.heading(mark)}  ${what}\n`);
+  for (const line of [why, todo]) if (line) await output.print(`${output.style.faint(`      ${line}`)}\n`);
+}
