@@ -1,6 +1,7 @@
 /** An answer on stdout as it comes: text, one JSON object, or JSON lines. */
 import type { GeneratedToken, GenerateResult } from '../core/generate.ts';
 import type { Model } from '../core/model.ts';
+import type { SpeculationStats } from '../core/speculate/speculative-decoder.ts';
 import type { Output } from './output.ts';
 import { terminalText } from './terminal-text.ts';
 
@@ -76,7 +77,7 @@ export function engineOf({ backend }: Model) {
   return { backend: backend.name, threads: backend.threads };
 }
 
-function endingOf({ finishReason, usage, timings }: GenerateResult, { loadMs }: Model) {
+function endingOf({ finishReason, usage, timings, speculation }: GenerateResult, { loadMs }: Model) {
   return {
     finish_reason: finishReason,
     usage: {
@@ -92,6 +93,18 @@ function endingOf({ finishReason, usage, timings }: GenerateResult, { loadMs }: 
       decode_tok_s: rounded(timings.decodeTokensPerSecond),
       first_token_ms: rounded(timings.firstTokenMs),
     },
+    speculation: speculation?.drafted ? speculationOf(speculation) : undefined,
+  };
+}
+
+function speculationOf({ steps, drafts, drafted, accepted, meanAccepted, gain }: SpeculationStats) {
+  return {
+    steps,
+    drafts,
+    drafted,
+    accepted,
+    mean_accepted: rounded(meanAccepted),
+    gain: rounded(gain!), // known: steps are timed before the first draft
   };
 }
 

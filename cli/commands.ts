@@ -54,7 +54,17 @@ export const COMMANDS: readonly CommandSpec[] = [
     name: 'run',
     summary: 'answer a prompt; the default command',
     operand: { name: 'prompt', many: true },
-    options: [...PROMPT, ...SAMPLING_NAMES, ...ENGINE, 'json', 'jsonl', 'logprobs', 'stats'],
+    options: [
+      ...PROMPT,
+      ...SAMPLING_NAMES,
+      ...ENGINE,
+      'speculate',
+      'draft',
+      'json',
+      'jsonl',
+      'logprobs',
+      'stats',
+    ],
     examples: [
       ['percept "Why is the sky blue?"', 'ask the default model'],
       ['git diff | percept "write a commit message"', 'the argument instructs, stdin is the content'],

@@ -84,6 +84,14 @@ const ENGINE = {
     setting,
   }),
   threads: integer('N', 'worker threads (default: one a core)', { range: [1, 1024], setting }),
+  speculate: text('WHEN', 'check several drafted tokens in a step, same answer; auto: on when it pays', {
+    choices: ['auto', 'on', 'off'],
+    default: 'auto',
+    setting,
+  }),
+  draft: text('REF', 'smaller model of the same vocabulary that drafts (default: the text so far does)', {
+    setting,
+  }),
   'no-pull': flag('never download: a model that is not here is an error', { setting }),
 };
 

@@ -1,4 +1,11 @@
-import { type GeneratedToken, type GenerateResult, generate } from '../core/generate.ts';
+import { configFromGguf } from '../core/config.ts';
+import {
+  type GeneratedToken,
+  type GenerateOptions,
+  type GenerateResult,
+  generate,
+} from '../core/generate.ts';
+import { readGguf } from '../core/gguf.ts';
 import { loadModel, type Model } from '../core/model.ts';
 import { SamplerChain } from '../core/sampler/chain.ts';
 import { samplingDefaults } from '../core/sampler/metadata.ts';
@@ -20,23 +27,44 @@ export async function run(call: Call): Promise<void> {
   samplerParameters(samplingOf(options)); // wrong ones are found before a model is fetched
   const prompt = await readPrompt(call);
   const { path } = await modelFile(call);
+  const draftPath = await draftFile(call);
   const { backend, threads, ctx: contextLength } = options;
   const model = await loadModel(path, { backend, threads, contextLength });
+  let draft: Model | undefined;
   try {
-    await answer(call, model, prompt);
+    draft = draftPath === undefined ? undefined : await loadDraft(draftPath, model, options);
+    await answer(call, model, prompt, draft);
   } finally {
+    await draft?.dispose();
     await model.dispose();
   }
 }
 
-async function answer(call: Call, model: Model, prompt: Prompt): Promise<void> {
+/** The file of the model that --draft names; none where nothing is to be drafted. */
+async function draftFile(call: Call): Promise<string | undefined> {
+  const { draft, speculate } = call.options;
+  if (draft === undefined || speculate === 'off') return undefined;
+  const { path } = await modelFile({ ...call, options: { ...call.options, model: draft } });
+  return path;
+}
+
+/** With the context of `model`, as far as it is trained for that. */
+async function loadDraft(path: string, model: Model, { backend, threads }: Options): Promise<Model> {
+  const { contextLength: trained } = configFromGguf(await readGguf(path));
+  const contextLength = Math.min(model.contextLength, trained);
+  return loadModel(path, { backend, threads, contextLength });
+}
+
+async function answer(call: Call, model: Model, prompt: Prompt, draftModel?: Model): Promise<void> {
   const { options, output } = call;
   const promptIds = await encodePrompt(prompt, model);
   const parameters = samplerParameters(samplingDefaults(model.gguf.metadata), samplingOf(options));
   const sampler = new SamplerChain(parameters, model.tokenizer);
   const { maxTokens, stop, ignoreEos, logprobs } = options;
+  const speculate = options.speculate as GenerateOptions['speculate']; // one of its choices
+  const draft = draftModel && new Session(draftModel);
   const onProgress = prefillDisplay(output);
-  const generation = { sampler, maxTokens, stop, ignoreEos, logprobs, onProgress };
+  const generation = { sampler, maxTokens, stop, ignoreEos, logprobs, speculate, draft, onProgress };
   const beginning = { reference: options.model ?? '', model, promptIds, seed: sampler.seed };
   const result = await call.abortable(async (signal) => {
     const writer = await answerWriter(call, beginning);
@@ -76,11 +104,16 @@ function prefillDisplay(output: Output): (done: number, total: number) => void {
   };
 }
 
-function* statistics(model: Model, sampler: SamplerChain, { usage, timings, finishReason }: GenerateResult) {
+function* statistics(model: Model, sampler: SamplerChain, result: GenerateResult) {
+  const { usage, timings, finishReason, speculation } = result;
   const rate = (tokensPerSecond: number) => `${tokensPerSecond.toFixed(1)} tok/s`;
   const cached = usage.cachedTokens > 0 ? `, ${usage.cachedTokens} of them cached` : '';
   yield `prompt: ${usage.promptTokens} tokens${cached}, ${rate(timings.prefillTokensPerSecond)}`;
   yield `answer: ${usage.completionTokens} tokens, ${rate(timings.decodeTokensPerSecond)}, ended by ${finishReason}`;
+  if (speculation?.drafted) {
+    const { drafted, accepted, gain } = speculation; // the gain is known: steps are timed before the first draft
+    yield `speculation: ${drafted} tokens drafted, ${accepted} accepted, estimated speedup ${gain!.toFixed(2)}`;
+  }
   yield `first token: ${Math.round(timings.firstTokenMs)} ms after ${Math.round(model.loadMs)} ms of loading`;
   yield `engine: ${model.backend.name}, ${model.backend.threads} threads, context of ${model.contextLength} tokens`;
   yield `sampling: ${sampler.describe()}, seed ${sampler.seed}`;

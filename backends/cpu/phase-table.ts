@@ -6,8 +6,11 @@ import type { SharedHeap } from './memory.ts';
 import { formsOf, type Plan } from './plan.ts';
 import { groupsOf, type Weight } from './weights.ts';
 
-/** Tasks a thread gets of a phase that streams weights: enough that a thread which lost its core is made up for. */
-const TASKS_PER_THREAD = 8;
+/**
+ * Tasks a thread gets of a phase that streams weights. Each costs over half a microsecond, because taking it waits for
+ * all reads under way (LOG.md); two let a fast core do more than a slow one.
+ */
+const TASKS_PER_THREAD = 2;
 
 /** Words of one phase; f32 parameters are stored as their bits. */
 type Words = Partial<Record<number, number>>;
