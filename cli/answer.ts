@@ -19,18 +19,20 @@ export interface Beginning {
   readonly seed: number;
 }
 
-/** The text as it streams, ended by exactly one newline. */
+/** The text as it streams, ended by exactly one newline; nothing where generation failed before it began. */
 export function textAnswer(output: Output): AnswerWriter {
   let held = ''; // newlines that may turn out to be the last ones
+  let begun = false;
   return {
     async token({ text }) {
+      begun = true;
       const whole = held + text;
       const ready = whole.replace(/\n+$/, '');
       held = whole.slice(ready.length);
       if (ready !== '') await output.print(output.interactive ? terminalText(ready) : ready);
     },
-    async end() {
-      await output.print('\n');
+    async end(result) {
+      if (begun || result) await output.print('\n');
     },
   };
 }
