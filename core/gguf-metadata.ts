@@ -3,7 +3,7 @@
  * of another type than expected is always an error that names the key and both types.
  */
 import { UserError } from '../errors.ts';
-import type { Gguf, GgufArray, GgufStrings, GgufValue } from './gguf.ts';
+import type { Gguf, GgufArray, GgufStrings, GgufValue } from './gguf/types.ts';
 
 type Metadata = Gguf['metadata'];
 

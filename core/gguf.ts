@@ -1,46 +1,17 @@
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import { UserError } from '../errors.ts';
-import type { TensorType } from '../kernels/quant-formats.ts';
 import { Header } from './gguf/header.ts';
 import { readVersion } from './gguf/identify.ts';
 import { ENTRY_BYTES, readTensors } from './gguf/tensors.ts';
+import type { Gguf, GgufTensor, GgufValue } from './gguf/types.ts';
 import { readValue } from './gguf/values.ts';
 import { optionalNumber } from './gguf-metadata.ts';
+
+export type { Gguf, GgufArray, GgufScalar, GgufStrings, GgufTensor, GgufValue } from './gguf/types.ts';
 
 const DEFAULT_ALIGNMENT = 32; // bytes, where general.alignment does not say otherwise
 const MAX_ALIGNMENT = 1 << 20;
 const KEY_BYTES = 8 + 4 + 1; // least of a metadata entry: key length, value type, one-byte value
-
-export type GgufScalar = number | bigint | boolean | string;
-/** Numeric arrays as typed arrays; strings stay undecoded bytes until asked for (vocabularies are large). */
-export type GgufArray = GgufStrings | ArrayLike<number> | readonly bigint[] | readonly GgufValue[];
-export type GgufValue = GgufScalar | GgufArray;
-
-/** An array of strings kept as UTF-8 bytes: string i is bytes[offsets[i] .. offsets[i] + lengths[i]). */
-export interface GgufStrings {
-  readonly length: number;
-  readonly bytes: Uint8Array;
-  readonly offsets: Uint32Array;
-  readonly lengths: Uint32Array;
-  at(i: number): string;
-}
-
-export interface GgufTensor {
-  readonly name: string;
-  readonly type: TensorType;
-  readonly shape: readonly number[]; // ggml order: shape[0] = columns (contiguous), shape[1] = rows, ...
-  readonly offset: number; // bytes from the start of the file
-  readonly bytes: number;
-}
-
-export interface Gguf {
-  readonly path: string;
-  readonly version: number;
-  readonly fileBytes: number;
-  readonly alignment: number;
-  readonly metadata: ReadonlyMap<string, GgufValue>;
-  readonly tensors: ReadonlyMap<string, GgufTensor>;
-}
 
 /**
  * Reads the metadata and the tensor directory of a GGUF file, version 2 or 3, little-endian. The tensors'

@@ -1,6 +1,6 @@
 import { rowBytes, type TensorType, tensorTypeOf } from '../../kernels/quant-formats.ts';
-import type { GgufTensor } from '../gguf.ts';
 import { type Header, quoted } from './header.ts';
+import type { GgufTensor } from './types.ts';
 
 const MAX_DIMENSIONS = 4; // GGML_MAX_DIMS
 const CONVERT = 'Convert or quantize the model again, to a type such as Q4_0, Q8_0 or F16.';

@@ -1,5 +1,5 @@
-import type { GgufArray, GgufStrings, GgufValue } from '../gguf.ts';
 import type { Header } from './header.ts';
+import type { GgufArray, GgufStrings, GgufValue } from './types.ts';
 
 /** Arrays of arrays are allowed by the format and rare; this bounds the recursion. */
 const MAX_DEPTH = 4;

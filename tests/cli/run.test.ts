@@ -199,7 +199,7 @@ describe('what goes wrong has an exit code of its own', () => {
       '--ctx',
       '64',
     ]);
-    expect({ stdout, code }).toEqual({ stdout: '\n', code: 6 });
+    expect({ stdout, code }).toEqual({ stdout: '', code: 6 });
     expect(stderr).toMatch(/64 tokens.*103 are needed/);
   });
 

@@ -1,0 +1,33 @@
+/** What a GGUF file holds, as read from its header; tensor bytes stay in the file. */
+import type { TensorType } from '../../kernels/quant-formats.ts';
+
+export type GgufScalar = number | bigint | boolean | string;
+/** Numeric arrays as typed arrays; strings stay undecoded bytes until asked for (vocabularies are large). */
+export type GgufArray = GgufStrings | ArrayLike<number> | readonly bigint[] | readonly GgufValue[];
+export type GgufValue = GgufScalar | GgufArray;
+
+/** An array of strings kept as UTF-8 bytes: string i is bytes[offsets[i] .. offsets[i] + lengths[i]). */
+export interface GgufStrings {
+  readonly length: number;
+  readonly bytes: Uint8Array;
+  readonly offsets: Uint32Array;
+  readonly lengths: Uint32Array;
+  at(i: number): string;
+}
+
+export interface GgufTensor {
+  readonly name: string;
+  readonly type: TensorType;
+  readonly shape: readonly number[]; // ggml order: shape[0] = columns (contiguous), shape[1] = rows, ...
+  readonly offset: number; // bytes from the start of the file
+  readonly bytes: number;
+}
+
+export interface Gguf {
+  readonly path: string;
+  readonly version: number;
+  readonly fileBytes: number;
+  readonly alignment: number;
+  readonly metadata: ReadonlyMap<string, GgufValue>;
+  readonly tensors: ReadonlyMap<string, GgufTensor>;
+}
