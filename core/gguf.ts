@@ -3,11 +3,11 @@ import { UserError } from '../errors.ts';
 import { Header } from './gguf/header.ts';
 import { readVersion } from './gguf/identify.ts';
 import { ENTRY_BYTES, readTensors } from './gguf/tensors.ts';
-import type { Gguf, GgufTensor, GgufValue } from './gguf/types.ts';
+import type { Gguf, GgufValue } from './gguf/types.ts';
 import { readValue } from './gguf/values.ts';
 import { optionalNumber } from './gguf-metadata.ts';
 
-export type { Gguf, GgufArray, GgufScalar, GgufStrings, GgufTensor, GgufValue } from './gguf/types.ts';
+export type { Gguf, GgufStrings, GgufTensor, GgufValue } from './gguf/types.ts';
 
 const DEFAULT_ALIGNMENT = 32; // bytes, where general.alignment does not say otherwise
 const MAX_ALIGNMENT = 1 << 20;

@@ -2,21 +2,9 @@
  * Integer products of one token with the superblock types of 256 k, streamed: Q4_K, Q5_K and Q6_K.
  * The order of the float operations is that of matmul-int-gemv.ts; a block's scale is d times its sub-scale, exactly.
  */
-import { FIFTH_BITS, GROUP, HALF_MASK, HALF_SCALE, HIGH_CRUMBS, LOW_NIBBLES, SCALE_BYTES } from './layout';
-import { dot, highHalf, lowHalf, madd, store16 } from './simd';
+import { FIFTH_BITS, GROUP, HIGH_CRUMBS, LOW_NIBBLES, SCALE_BYTES } from './layout';
+import { dot, highF32, lowF32, madd, store16 } from './simd';
 import { signedSub, unsignedSub } from './sub-scales';
-
-// @ts-ignore: decorator
-@inline
-function lowF32(words: v128): v128 {
-  return f32x4.mul(lowHalf(words, v128.load32_splat(HALF_MASK)), v128.load32_splat(HALF_SCALE));
-}
-
-// @ts-ignore: decorator
-@inline
-function highF32(words: v128): v128 {
-  return f32x4.mul(highHalf(words, v128.load32_splat(HALF_MASK)), v128.load32_splat(HALF_SCALE));
-}
 
 /** 16 rows of Q5_K (`FIFTH`) or Q4_K: out[16]. */
 // @ts-ignore: decorator

@@ -8,10 +8,10 @@
  * Float panel: f32 [k][16 rows].
  */
 import {
-  BLOCK, GROUP, HALF_MASK, HALF_SCALE, LOW_NIBBLES, SATURATING, SIGN_BYTES, SIGNED, UPPER_HALF, W_BF16, W_IQ4_NL, W_IQ4_XS, W_MXFP4,
+  BLOCK, GROUP, LOW_NIBBLES, SATURATING, SIGN_BYTES, SIGNED, UPPER_HALF, W_BF16, W_IQ4_NL, W_IQ4_XS, W_MXFP4,
   W_Q2_K, W_Q3_K, W_Q4_0, W_Q4_1, W_Q4_K, W_Q5_0, W_Q5_1, W_Q5_K, W_Q6_K, W_Q8_0, W_TQ1_0,
 } from './layout';
-import { highHalf, lowHalf } from './simd';
+import { highF32, lowF32 } from './simd';
 import { signedSub, subByte, unsignedSub } from './sub-scales';
 import { codeBytes, headBytes, superblock } from './weight-layout';
 
@@ -130,20 +130,6 @@ function fitClass(codes: usize, dotClass: i32): void {
 }
 
 // --- scales ------------------------------------------------------------------------------------------------------------
-
-/** The low f16 of each word as f32. */
-// @ts-ignore: decorator
-@inline
-function lowF32(words: v128): v128 {
-  return f32x4.mul(lowHalf(words, v128.load32_splat(HALF_MASK)), v128.load32_splat(HALF_SCALE));
-}
-
-/** The high f16 of each word as f32. */
-// @ts-ignore: decorator
-@inline
-function highF32(words: v128): v128 {
-  return f32x4.mul(highHalf(words, v128.load32_splat(HALF_MASK)), v128.load32_splat(HALF_SCALE));
-}
 
 /** Scales of one superblock: [16 d][16 m] for each block of 32 or half block. */
 function unpackHead(type: i32, head: usize, scales: usize): void {

@@ -46,6 +46,20 @@ export function highHalf(words: v128, mask: v128): v128 {
   return v128.and(i32x4.shr_s(words, 3), mask);
 }
 
+/** The low f16 of each word as f32. */
+// @ts-ignore: decorator
+@inline
+export function lowF32(words: v128): v128 {
+  return f32x4.mul(lowHalf(words, v128.load32_splat(HALF_MASK)), v128.load32_splat(HALF_SCALE));
+}
+
+/** The high f16 of each word as f32. */
+// @ts-ignore: decorator
+@inline
+export function highF32(words: v128): v128 {
+  return f32x4.mul(highHalf(words, v128.load32_splat(HALF_MASK)), v128.load32_splat(HALF_SCALE));
+}
+
 /** One f16 at `p` as f32. */
 // @ts-ignore: decorator
 @inline

@@ -70,11 +70,14 @@ const LONG: readonly Action[] = [
   step(slice(2, 200, 3, 1), slice(0, 250, 9, 1), slice(1, 6, 1)),
 ];
 const FLOATS = ['F32', 'F16', 'BF16'] as const;
-const QUANTIZED = ['Q4_0', 'Q4_1', 'Q8_0'] as const;
+/** Types in blocks of 32, and in superblocks of 256. */
+const QUANTIZED = ['Q4_0', 'Q4_1', 'Q5_0', 'Q5_1', 'Q8_0', 'IQ4_NL', 'MXFP4'] as const;
+const SUPERBLOCKS = ['Q2_K', 'Q3_K', 'Q4_K', 'Q5_K', 'Q6_K', 'IQ4_XS', 'TQ1_0', 'TQ2_0'] as const;
 
 export const CASES: readonly OpCase[] = [
   ...FLOATS.flatMap((type) => [embedCase(type, 7), embedCase(type, 64)]),
   ...QUANTIZED.map((type) => embedCase(type, 96)),
+  ...SUPERBLOCKS.map((type) => embedCase(type, 512)),
 
   ...FLOATS.flatMap((type) => [
     matmulCase(type, { T: 5, N: 7, K: 11 }),
@@ -88,6 +91,11 @@ export const CASES: readonly OpCase[] = [
     matmulCase(type, { T: 1, N: 48, K: 576 }),
     matmulCase(type, { T: 33, N: 31, K: 96 }),
     matmulCase(type, { T: 4, N: 16, K: 1536 }),
+  ]),
+  ...SUPERBLOCKS.flatMap((type) => [
+    matmulCase(type, { T: 1, N: 48, K: 256 }),
+    matmulCase(type, { T: 3, N: 1025, K: 256 }),
+    matmulCase(type, { T: 33, N: 31, K: 512 }),
   ]),
   biasCase('F32', { T: 5, N: 7, K: 11 }),
   biasCase('Q4_1', { T: 5, N: 48, K: 64 }),

@@ -12,6 +12,8 @@ import { configFromGguf } from '../../core/config.ts';
 import { readGguf } from '../../core/gguf.ts';
 import { checkTensors, handOver } from '../../core/weights.ts';
 import { SATURATING } from '../../kernels/wasm/layout.ts';
+import { CASES } from './cases.ts';
+import { runCase } from './run-case.ts';
 
 const MODEL = resolve(import.meta.dirname, '../fixtures/tiny-llama.Q8_0.gguf');
 const KERNELS = resolve(import.meta.dirname, '../../dist/kernels.wasm');
@@ -85,6 +87,20 @@ describe('bits of the logits', async () => {
     const rows = await last(executable, rest, { seq: 0, pos: 200, tokens: [5] });
     expect(rows.slice(0, expected.length)).toEqual(expected);
     expect(await last(executable, { seq: 2, pos: 170, tokens: TOKENS.slice(170) })).toEqual(expected);
+  });
+});
+
+describe('products where dot products saturate', async () => {
+  const [usual, saturating] = await Promise.all([
+    createCpuBackend({ threads: 2 }),
+    createCpuBackend({ threads: 2, dotClass: SATURATING }),
+  ]);
+  disposals.push(
+    () => usual.dispose(),
+    () => saturating.dispose(),
+  );
+  it.each(CASES.filter(({ op }) => op === 'matmul'))('$name', async (op) => {
+    expect(await runCase(op, saturating)).toEqual(await runCase(op, usual));
   });
 });
 

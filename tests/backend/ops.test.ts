@@ -7,6 +7,7 @@ import type { Backend } from '../../backends/backend.ts';
 import { selectBackend } from '../../backends/select.ts';
 import { BACKENDS, titled } from './backends.ts';
 import { CASES, type OpCase } from './cases.ts';
+import { runCase } from './run-case.ts';
 
 /** The reference computes in float64 and rounds its output to float32, 6e-8 of a value. */
 const REFERENCE_NMSE = 1e-14;
@@ -18,12 +19,12 @@ for (const { name, absent, skip, threads } of BACKENDS) {
       const gap = skip.find(({ cases }) => cases(op))?.reason;
       it.skipIf(gap)(titled(op.name, gap), async () => {
         const [one, ...more] = backends;
-        const got = await run(op, one!());
+        const got = await runCase(op, one!());
         const expected = expectedRows(op);
         expect(got.length).toBe(expected.length);
         const limit = name === 'reference' ? REFERENCE_NMSE : op.tolerance.nmse;
         expect(nmse(got, expected), op.tolerance.reason).toBeLessThanOrEqual(limit);
-        for (const backend of more) expect(bits(await run(op, backend()))).toEqual(bits(got));
+        for (const backend of more) expect(bits(await runCase(op, backend()))).toEqual(bits(got));
       });
     }
   });
@@ -37,20 +38,6 @@ function started(name: string, threads: number): () => Backend {
   });
   afterAll(() => backend.dispose());
   return () => backend;
-}
-
-/** All output rows of a case's actions, one after the other. */
-async function run(op: OpCase, backend: Backend): Promise<Float32Array> {
-  const ids = op.weights.map(({ desc, bytes }) => backend.weight(desc, { bytes }));
-  const executable = await backend.compile(op.program(ids));
-  const out: Float32Array[] = [];
-  for (const action of op.actions) {
-    if ('copy' in action) executable.kvCopy(action.copy.from, action.copy.to, action.copy.upto);
-    else if ('trim' in action) executable.kvTrim(action.trim.seq, action.trim.upto);
-    else out.push((await executable.submit(action).logits()).slice());
-  }
-  executable.dispose();
-  return Float32Array.from(out.flatMap((rows) => [...rows]));
 }
 
 /** The same rows by definition, from the tokens that each sequence holds. */

@@ -17,7 +17,31 @@ const HALVES: Partial<Record<TensorType, readonly { at: number; size: number }[]
     { at: 0, size: 0.1 },
     { at: 2, size: -0.8 },
   ],
+  Q5_0: [{ at: 0, size: 0.06 }],
+  Q5_1: [
+    { at: 0, size: 0.06 },
+    { at: 2, size: -0.9 },
+  ],
   Q8_0: [{ at: 0, size: 0.01 }],
+  IQ4_NL: [{ at: 0, size: 0.01 }],
+  Q2_K: [
+    { at: 80, size: 0.04 },
+    { at: 82, size: 0.06 },
+  ],
+  Q3_K: [{ at: 108, size: 0.01 }],
+  Q4_K: [
+    { at: 0, size: 0.002 },
+    { at: 2, size: 0.015 },
+  ],
+  Q5_K: [
+    { at: 0, size: 0.001 },
+    { at: 2, size: 0.015 },
+  ],
+  Q6_K: [{ at: 208, size: 0.0005 }],
+  IQ4_XS: [{ at: 0, size: 0.0005 }],
+  TQ1_0: [{ at: 52, size: 1 }],
+  TQ2_0: [{ at: 64, size: 1 }],
+  MXFP4: [], // an exponent in its place
 };
 
 /** A matrix of values around -1 to 1 times `size`, always the same one for its type and shape. */
@@ -42,6 +66,7 @@ function writeBlock(type: TensorType, block: DataView, size: number, random: Ran
     for (const half of HALVES[type]!) {
       block.setFloat16(half.at, size * half.size * (0.5 + random.uniform()), true);
     }
+    if (type === 'MXFP4') block.setUint8(0, 122 + (random.bits32() & 3)); // 2^-5 to 2^-2, times up to 6
   }
 }
 
