@@ -62,7 +62,10 @@ export interface KvShape {
   readonly headDim: number;
   readonly sequences: number;
   readonly contextLength: number; // positions a sequence
+  readonly type?: KvType; // what keys and values are kept as; default f32
 }
+
+export type KvType = 'f32' | 'f16';
 
 export interface Program {
   readonly name: string;

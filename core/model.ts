@@ -1,8 +1,9 @@
 import { totalmem } from 'node:os';
 import { basename } from 'node:path';
-import type { Backend, Executable, MemoryUse } from '../backends/backend.ts';
+import type { Backend, Executable, KvType, MemoryUse } from '../backends/backend.ts';
 import { selectBackend } from '../backends/select.ts';
 import { UserError } from '../errors.ts';
+import { QUANT_FORMATS } from '../kernels/quant-formats.ts';
 import { ARCHITECTURES } from './architectures/index.ts';
 import { configFromGguf, type ModelConfig } from './config.ts';
 import { type Gguf, readGguf } from './gguf.ts';
@@ -16,6 +17,7 @@ export interface LoadOptions {
   readonly threads?: number; // default: cores this process may use
   readonly contextLength?: number; // positions a sequence; default: the model's own, at most 8192
   readonly sequences?: number; // default 1
+  readonly kvType?: KvType | 'auto'; // of the KV cache; auto: f16 for quantized weights, else f32
   readonly maxTokens?: number; // most tokens in one step, default 512
 }
 
@@ -40,6 +42,7 @@ export interface ModelSizes {
   readonly contextLength: number; // positions a sequence
   readonly sequences: number;
   readonly maxTokens: number; // most tokens in one step
+  readonly kvType?: KvType; // default: as for loadModel
 }
 
 /** Longest context reserved unasked: the KV cache of a 128k context would outweigh many models. */
@@ -58,7 +61,7 @@ export async function loadModel(path: string, options: LoadOptions = {}): Promis
   const config = configFromGguf(gguf);
   const architecture = ARCHITECTURES[config.architecture];
   const tensors = checkTensors(gguf, architecture.tensors(config));
-  const sizes = sizesOf(config, options);
+  const sizes = { ...sizesOf(config, options), kvType: kvTypeOf(gguf, options.kvType) };
   checkMemory(estimateMemory(gguf, config, sizes), availableMemory());
   const name = optionalString(gguf.metadata, 'general.name') || basename(path, '.gguf');
 
@@ -67,7 +70,7 @@ export async function loadModel(path: string, options: LoadOptions = {}): Promis
     const graph = architecture.build(config, handOver(backend, gguf, tensors));
     const { nLayers: layers, nKvHeads: kvHeads, headDim } = config;
     const { contextLength, sequences, maxTokens } = sizes;
-    const kv = { layers, kvHeads, headDim, sequences, contextLength };
+    const kv = { layers, kvHeads, headDim, sequences, contextLength, type: sizes.kvType };
     const compiling = backend.compile({ name, ...graph, kv, maxTokens });
     // The backend reads weights while the vocabulary is built.
     const [executable, tokenizer] = await Promise.all([compiling, buildTokenizer(gguf)]);
@@ -84,7 +87,7 @@ export async function loadModel(path: string, options: LoadOptions = {}): Promis
 }
 
 /**
- * Bytes a model takes with a fast backend: weights as in the file, a KV cache and activations in float32. The
+ * Bytes a model takes with a fast backend: weights as in the file, activations in float32. The
  * reference backend takes about twice the activations and cache, and 4 bytes a weight.
  */
 export function estimateMemory(gguf: Gguf, config: ModelConfig, sizes: ModelSizes): MemoryUse {
@@ -93,7 +96,7 @@ export function estimateMemory(gguf: Gguf, config: ModelConfig, sizes: ModelSize
   const columns = 3 * C + 2 * F + 2 * (H + G) * D + config.vocabularySize; // of a token
   return {
     weights: gguf.tensors.values().reduce((sum, { bytes }) => sum + bytes, 0),
-    kv: 4 * 2 * config.nLayers * positions * G * D,
+    kv: (kvTypeOf(gguf, sizes.kvType) === 'f32' ? 4 : 2) * 2 * config.nLayers * positions * G * D,
     arena: 4 * sizes.maxTokens * columns,
   };
 }
@@ -134,6 +137,12 @@ function checkCount(count: number, expected: string, most = Number.MAX_SAFE_INTE
   throw new UserError(`Expected ${expected}, got ${count}.`, 'Change the number or leave it out.', {
     kind: 'usage',
   });
+}
+
+/** A cache as precise as the weights: beside float weights, rounding to float16 would be the largest error. */
+export function kvTypeOf({ tensors }: Gguf, wanted: KvType | 'auto' = 'auto'): KvType {
+  if (wanted !== 'auto') return wanted;
+  return tensors.values().every(({ type }) => QUANT_FORMATS[type].elements === 1) ? 'f32' : 'f16';
 }
 
 async function buildTokenizer(gguf: Gguf): Promise<Tokenizer> {

@@ -109,19 +109,22 @@ export class CpuExecutable implements Executable {
 
   /** Whole blocks of 16 keys, and the values of `upto` positions (layouts: kernels/wasm/layout.ts). */
   #copyCache(from: number, to: number, upto: number): void {
-    const { keys, values, positions, keyBytes, valueBytes, sequenceBytes } = this.#plan.kv;
+    const { keys, values, positions, half, rowBytes, keyBytes, valueBytes, sequenceBytes } = this.#plan.kv;
     const { layers, kvHeads, headDim } = this.#program.kv;
     const valueRuns = kvHeads * Math.ceil(headDim / 16);
     const copy = (address: number, bytes: number) => {
       const target = this.#heap.bytes(address + to * sequenceBytes, bytes);
       target.set(this.#heap.bytes(address + from * sequenceBytes, bytes));
     };
+    const blocks = Math.ceil(upto / 16);
+    const rows = half ? 2 * Math.ceil(upto / 2) : upto; // halves come in pairs
     for (let layer = 0; layer < layers; layer++) {
       for (let h = 0; h < kvHeads; h++) {
-        copy(keys + layer * keyBytes + h * positions * headDim * 4, Math.ceil(upto / 16) * headDim * 64);
+        const head = (h * positions * headDim * rowBytes) / 16;
+        copy(keys + layer * keyBytes + head, blocks * headDim * rowBytes);
       }
       for (let run = 0; run < valueRuns; run++) {
-        copy(values + layer * valueBytes + run * positions * 64, upto * 64);
+        copy(values + layer * valueBytes + run * positions * rowBytes, rows * rowBytes);
       }
     }
   }

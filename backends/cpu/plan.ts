@@ -14,6 +14,8 @@ export interface KvPlan {
   readonly keys: number; // address of layer 0, sequence 0
   readonly values: number;
   readonly positions: number; // context length, padded to whole chunks
+  readonly half: boolean; // f16 elements instead of f32
+  readonly rowBytes: number; // of 16 elements
   readonly keyBytes: number; // of one layer of one sequence
   readonly valueBytes: number;
   readonly sequenceBytes: number; // from one sequence to the next
@@ -91,11 +93,14 @@ function intBytes(cols: number): number {
 
 function planKv({ kv }: Program, heap: SharedHeap): KvPlan {
   const positions = Math.ceil(kv.contextLength / CHUNK) * CHUNK;
-  const keyBytes = kv.kvHeads * positions * kv.headDim * 4;
-  const valueBytes = kv.kvHeads * positions * Math.ceil(kv.headDim / 16) * 64;
+  const half = kv.type === 'f16' && kv.headDim % 2 === 0; // halves lie in pairs of dimensions
+  const rowBytes = half ? 32 : 64;
+  const keyBytes = kv.kvHeads * (positions / 16) * kv.headDim * rowBytes;
+  const valueBytes = kv.kvHeads * positions * Math.ceil(kv.headDim / 16) * rowBytes;
   const sequenceBytes = kv.layers * (keyBytes + valueBytes);
   const keys = heap.allocate(kv.sequences * sequenceBytes);
-  return { keys, values: keys + kv.layers * keyBytes, positions, keyBytes, valueBytes, sequenceBytes };
+  const values = keys + kv.layers * keyBytes;
+  return { keys, values, positions, half, rowBytes, keyBytes, valueBytes, sequenceBytes };
 }
 
 interface MatmulSizes {

@@ -11,13 +11,13 @@
  */
 import { takeTask } from './barrier';
 import {
-  ATTENTION_SCRATCH, CHUNK, CONTEXT, FINISHED, HEAD_DIM, HEADS, K_CACHE, K_ROWS, K_STRIDE, KV_HEADS, OUT, OUT_STRIDE,
+  ATTENTION_SCRATCH, CHUNK, CONTEXT, FINISHED, HEAD_DIM, HEADS, K_CACHE, K_ROWS, K_STRIDE, KV_HALF, KV_HEADS, KV_IN, KV_OUT, OUT, OUT_STRIDE,
   PARTIALS, POSITIONS, QUERY_BLOCK, SCALE, SINGLE, SLICE_LIST, SLICES, TOKEN_KV, V_CACHE, V_ROWS, V_STRIDE, X, X_STRIDE,
 } from './layout';
-import { tileF32 } from './matmul-float';
+import { tileF16, tileF32 } from './matmul-float';
 import { address, real, word } from './phase';
 import { ropeHead } from './rope';
-import { exp4, madd, maxLanes, sumLanes } from './simd';
+import { exp4, madd, maxLanes, sumLanes, toHalf } from './simd';
 
 const TILE_ROWS = 4;
 /** Scratch: scores [8 blocks of 16 keys][4][16], weights [CHUNK][4]. */
@@ -37,26 +37,66 @@ function stateBytes(phase: usize): usize {
   return 32 + <usize>(valueBlocks(phase) << 8);
 }
 
+/** Bytes of 16 elements of the cache, as a shift. */
+// @ts-ignore: decorator
+@inline
+function rowShift(phase: usize): i32 {
+  return word(phase, KV_HALF) != 0 ? 5 : 6;
+}
+
+/** Start of key head `h` in the sequence at `kv`, from position `from` (a multiple of 16) on. */
+// @ts-ignore: decorator
+@inline
+function keysAt(phase: usize, h: i32, kv: usize, from: i32): usize {
+  const blocks = (h * word(phase, CONTEXT) + from) >> 4;
+  return address(phase, K_CACHE) + kv + (<usize>(blocks * word(phase, HEAD_DIM)) << rowShift(phase));
+}
+
+/** Start of the 16 dimensions from 16 `d` of value head `h`, from position `from` on (even). */
+// @ts-ignore: decorator
+@inline
+function valuesAt(phase: usize, h: i32, d: i32, kv: usize, from: i32): usize {
+  const positions = (h * valueBlocks(phase) + d) * word(phase, CONTEXT) + from;
+  return address(phase, V_CACHE) + kv + (<usize>positions << rowShift(phase));
+}
+
 /** Key head `h` at `position` and value head likewise, from the token's row `t` of k and v into the cache. */
-function storeHead(phase: usize, t: i32, h: i32, kv: usize, position: i32): void {
+function storeHead(phase: usize, t: i32, h: i32, kv: usize, position: i32, scratch: usize): void {
   const headDim = word(phase, HEAD_DIM);
-  const context = word(phase, CONTEXT);
   const k = address(phase, K_ROWS) + <usize>t * address(phase, K_STRIDE) + <usize>(h * headDim << 2);
   const v = address(phase, V_ROWS) + <usize>t * address(phase, V_STRIDE) + <usize>(h * headDim << 2);
-  const keys = address(phase, K_CACHE) + kv + (<usize>(h * context) * headDim << 2);
-  ropeHead(phase, k, keys + <usize>((position >> 4) * headDim << 6) + <usize>((position & 15) << 2), 64, position);
-  const values = address(phase, V_CACHE) + kv + (<usize>(h * valueBlocks(phase)) * context << 6) + <usize>(position << 6);
+  const keys = keysAt(phase, h, kv, position & ~15);
+  const lane = <usize>((position & 15) << 2);
+  if (word(phase, KV_HALF) == 0) {
+    ropeHead(phase, k, keys + lane, 64, position);
+    for (let d = 0; d < headDim; d++) {
+      store<u32>(valuesAt(phase, h, d >> 4, kv, position) + <usize>((d & 15) << 2), load<u32>(v + (d << 2)));
+    }
+    return;
+  }
+  ropeHead(phase, k, scratch, 4, position);
   for (let d = 0; d < headDim; d++) {
-    store<u32>(values + (<usize>(d >> 4) * context << 6) + <usize>((d & 15) << 2), load<u32>(v + (d << 2)));
+    const pair = keys + <usize>((d >> 1) << 6) + lane;
+    store<u16>(pair + <usize>((d & 1) << 1), <u16>toHalf(load<f32>(scratch + (d << 2))));
+    const row = valuesAt(phase, h, d >> 4, kv, position & ~1) + <usize>((d & 15) << 2);
+    store<u16>(row + <usize>((position & 1) << 1), <u16>toHalf(load<f32>(v + (d << 2))));
   }
 }
 
+// @ts-ignore: decorator
+@inline
+function tile(phase: usize, w: usize, x: usize, out: usize, k: i32): void {
+  if (word(phase, KV_HALF) != 0) tileF16(w, x, out, k);
+  else tileF32(w, x, out, k);
+}
+
 /** Keys and values of the step into the cache, a token a task. Steps of single tokens store while they attend. */
-export function storeKv(phase: usize, rows: i32): void {
+export function storeKv(phase: usize, rows: i32, scratch: usize): void {
   for (let t = takeTask(); t < rows; t = takeTask()) {
     const kv = load<usize>(load<usize>(TOKEN_KV) + (t << 2));
     const position = load<i32>(load<usize>(POSITIONS) + (t << 2));
-    for (let h = 0; h < word(phase, KV_HEADS); h++) storeHead(phase, t, h, kv, position);
+    const work = scratch + address(phase, ATTENTION_SCRATCH);
+    for (let h = 0; h < word(phase, KV_HEADS); h++) storeHead(phase, t, h, kv, position, work);
   }
 }
 
@@ -70,6 +110,8 @@ function gather(phase: usize, token: i32, h: i32, first: i32, rows: i32, q: usiz
     const x = address(phase, X) + <usize>t * address(phase, X_STRIDE) + <usize>(h * group + (row % group)) * headBytes;
     ropeHead(phase, x, q + (r << 2), 16, load<i32>(load<usize>(POSITIONS) + (t << 2)));
   }
+  const scale = f32x4.splat(real(phase, KV_IN));
+  for (let p = q, end = q + (headBytes << 2); p < end; p += 16) v128.store(p, f32x4.mul(v128.load(p), scale));
 }
 
 /** Scores outside a row's keys become minus infinity, so that their weights are exactly zero. */
@@ -94,12 +136,13 @@ function rowMaximum(scores: usize, r: i32, blocks: i32, scale: f32): f32 {
 }
 
 /** Softmax weights of a tile over one chunk as [keys][4]; maxima and sums into the state. */
-function softmax(scores: usize, weights: usize, state: usize, blocks: i32, scale: f32): void {
+function softmax(scores: usize, weights: usize, state: usize, blocks: i32, scale: f32, weightScale: f32): void {
   const m0 = rowMaximum(scores, 0, blocks, scale);
   const m1 = rowMaximum(scores, 1, blocks, scale);
   const m2 = rowMaximum(scores, 2, blocks, scale);
   const m3 = rowMaximum(scores, 3, blocks, scale);
   const factor = f32x4.splat(scale);
+  const grown = f32x4.splat(weightScale);
   let s0 = f32x4.splat(0), s1 = s0, s2 = s0, s3 = s0;
   for (let b = 0; b < blocks; b++) {
     for (let i: usize = 0; i < 64; i += 16) {
@@ -113,10 +156,10 @@ function softmax(scores: usize, weights: usize, state: usize, blocks: i32, scale
       s3 = f32x4.add(s3, e3);
       const a = v128.shuffle<i32>(e0, e1, 0, 4, 1, 5), b2 = v128.shuffle<i32>(e2, e3, 0, 4, 1, 5);
       const c = v128.shuffle<i32>(e0, e1, 2, 6, 3, 7), d = v128.shuffle<i32>(e2, e3, 2, 6, 3, 7);
-      v128.store(weights, v128.shuffle<i64>(a, b2, 0, 2));
-      v128.store(weights, v128.shuffle<i64>(a, b2, 1, 3), 16);
-      v128.store(weights, v128.shuffle<i64>(c, d, 0, 2), 32);
-      v128.store(weights, v128.shuffle<i64>(c, d, 1, 3), 48);
+      v128.store(weights, f32x4.mul(v128.shuffle<i64>(a, b2, 0, 2), grown));
+      v128.store(weights, f32x4.mul(v128.shuffle<i64>(a, b2, 1, 3), grown), 16);
+      v128.store(weights, f32x4.mul(v128.shuffle<i64>(c, d, 0, 2), grown), 32);
+      v128.store(weights, f32x4.mul(v128.shuffle<i64>(c, d, 1, 3), grown), 48);
       weights += 64;
     }
     scores += 256;
@@ -131,20 +174,20 @@ function softmax(scores: usize, weights: usize, state: usize, blocks: i32, scale
  */
 function attendChunk(phase: usize, h: i32, kv: usize, from: i32, start: i32, first: i32, rows: i32, q: usize, scores: usize, state: usize): void {
   const headDim = word(phase, HEAD_DIM);
-  const context = word(phase, CONTEXT);
   const group = word(phase, HEADS) / word(phase, KV_HEADS);
   const keys = min(CHUNK, start + min(first + TILE_ROWS - 1, rows - 1) / group + 1 - from);
   const blocks = (keys + 15) >> 4;
-  const k = address(phase, K_CACHE) + kv + (<usize>(h * context + from) * headDim << 2);
-  for (let b = 0; b < blocks; b++) tileF32(k + <usize>(b * headDim << 6), q, scores + (b << 8), headDim);
+  const k = keysAt(phase, h, kv, from);
+  for (let b = 0; b < blocks; b++) {
+    tile(phase, k + (<usize>(b * headDim) << rowShift(phase)), q, scores + (b << 8), headDim);
+  }
   for (let r = 0; r < TILE_ROWS; r++) {
     maskRow(scores, r, start + min(first + r, rows - 1) / group + 1 - from, blocks);
   }
   const weights = scores + SCORE_BYTES;
-  softmax(scores, weights, state, blocks, real(phase, SCALE));
-  const v = address(phase, V_CACHE) + kv + (<usize>(h * valueBlocks(phase)) * context << 6) + <usize>(from << 6);
+  softmax(scores, weights, state, blocks, real(phase, SCALE) * real(phase, KV_OUT), real(phase, KV_IN));
   for (let d = 0; d < valueBlocks(phase); d++) {
-    tileF32(v + (<usize>d * context << 6), weights, state + 32 + (d << 8), keys);
+    tile(phase, valuesAt(phase, h, d, kv, from), weights, state + 32 + (d << 8), keys);
   }
 }
 
@@ -179,7 +222,7 @@ function emit(phase: usize, token: i32, h: i32, first: i32, rows: i32, state: us
     const head = h * group + ((first + r) % group);
     const out = address(phase, OUT) + <usize>t * address(phase, OUT_STRIDE) + <usize>(head * headDim << 2);
     const values = state + 32 + (r << 6);
-    const sum = load<f32>(state + (r << 2), 16);
+    const sum = load<f32>(state + (r << 2), 16) / real(phase, KV_OUT);
     let d = 0;
     for (; d + 4 <= headDim; d += 4) {
       const v = v128.load(values + <usize>(((d >> 4) << 8) + ((d & 15) << 2)));
@@ -226,7 +269,7 @@ function attendSingle(phase: usize, slice: i32, token: i32, position: i32, h: i3
   const size = stateBytes(phase);
   const slot = slice * word(phase, KV_HEADS) + h;
   const partials = address(phase, PARTIALS) + <usize>(slot * (word(phase, CONTEXT) / CHUNK) * tiles) * size;
-  if (chunk == chunks - 1) storeHead(phase, token, h, kv, position);
+  if (chunk == chunks - 1) storeHead(phase, token, h, kv, position, scratch);
   const queries = scratch + 2 * SCORE_BYTES;
   for (let tile = 0; tile < tiles; tile++) {
     gather(phase, token, h, tile * TILE_ROWS, group, queries);

@@ -46,7 +46,7 @@ function runPhase(phase: usize, kind: i32, rows: i32, scratch: usize, dotClass: 
   } else if (kind == ATTENTION) attention(phase, scratch);
   else if (kind == STORE_KV) {
     if (load<i32>(SINGLE) != 0) return false;
-    storeKv(phase, rows);
+    storeKv(phase, rows, scratch);
   } else if (kind == EMBED) embed(phase, rows, scratch);
   else if (kind == ROPE) rope(phase, rows);
   else elementwise(phase, kind, rows);

@@ -7,6 +7,7 @@
 import type {
   BufferId,
   KvShape,
+  KvType,
   Op,
   Program,
   RopeSpec,
@@ -114,6 +115,9 @@ export const CASES: readonly OpCase[] = [
   attentionCase({ heads: 8, kvHeads: 4, D: 8 }),
   attentionCase({ heads: 9, kvHeads: 3, D: 64 }),
   attentionCase({ heads: 4, kvHeads: 1, D: 64 }),
+  attentionCase({ heads: 8, kvHeads: 4, D: 8 }, 'f16'),
+  attentionCase({ heads: 9, kvHeads: 3, D: 64 }, 'f16'),
+  attentionCase({ heads: 3, kvHeads: 1, D: 18 }, 'f16'),
 
   ...[7, 172].flatMap((cols) => [
     siluCase(cols),
@@ -212,10 +216,11 @@ interface AttentionShape {
   readonly D: number;
 }
 
-function attentionCase({ heads, kvHeads, D }: AttentionShape): OpCase {
+/** Keys and values are such as float16 holds exactly, so that the cache may be of either type. */
+function attentionCase({ heads, kvHeads, D }: AttentionShape, type: KvType = 'f32'): OpCase {
   const scale = 1 / Math.sqrt(D);
   return opCase({
-    name: `attention of ${heads} heads of ${D} on ${kvHeads}`,
+    name: `attention of ${heads} heads of ${D} on ${kvHeads}, cache in ${type}`,
     op: 'attention',
     inputs: [
       randomMatrix('F32', VOCABULARY, heads * D, 4),
@@ -223,7 +228,7 @@ function attentionCase({ heads, kvHeads, D }: AttentionShape): OpCase {
       randomMatrix('BF16', VOCABULARY, kvHeads * D, 4),
     ],
     cols: heads * D,
-    kv: { layers: 2, kvHeads, headDim: D },
+    kv: { layers: 2, kvHeads, headDim: D, type },
     apply: ([q, k, v], _, out) => ({ op: 'attention', q: q!, k: k!, v: v!, layer: 1, heads, scale, out }),
     actions: LONG,
     expected: ([q], _, history) => {
@@ -278,7 +283,7 @@ interface CaseParts {
   readonly inputs: readonly Matrix[]; // embedded, one buffer each
   readonly weights?: readonly Matrix[];
   readonly cols: number; // of the result
-  readonly kv?: Pick<KvShape, 'layers' | 'kvHeads' | 'headDim'>;
+  readonly kv?: Pick<KvShape, 'layers' | 'kvHeads' | 'headDim' | 'type'>;
   /** The op under test; without it the first input is the result. */
   readonly apply?: (inputs: readonly BufferId[], weights: readonly WeightId[], out: BufferId) => Op;
   readonly actions?: readonly Action[];

@@ -5,7 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import type { Executable, Slice } from '../../backends/backend.ts';
+import type { Executable, KvType, Slice } from '../../backends/backend.ts';
 import { createCpuBackend } from '../../backends/cpu/index.ts';
 import { ARCHITECTURES } from '../../core/architectures/index.ts';
 import { configFromGguf } from '../../core/config.ts';
@@ -25,7 +25,7 @@ afterAll(async () => {
   for (const dispose of disposals) await dispose();
 });
 
-async function load(threads: number, dotClass?: typeof SATURATING): Promise<Executable> {
+async function load(type: KvType, threads: number, dotClass?: typeof SATURATING): Promise<Executable> {
   const gguf = await readGguf(MODEL);
   const config = configFromGguf(gguf);
   const architecture = ARCHITECTURES[config.architecture];
@@ -36,7 +36,7 @@ async function load(threads: number, dotClass?: typeof SATURATING): Promise<Exec
     handOver(backend, gguf, checkTensors(gguf, architecture.tensors(config))),
   );
   const { nLayers: layers, nKvHeads: kvHeads, headDim } = config;
-  const kv = { layers, kvHeads, headDim, sequences: 3, contextLength: 400 };
+  const kv = { layers, kvHeads, headDim, sequences: 3, contextLength: 400, type };
   return backend.compile({ name: 'bits', ...graph, kv, maxTokens: 400 });
 }
 
@@ -54,8 +54,8 @@ async function inSteps(executable: Executable, step: number): Promise<Uint32Arra
   return bits;
 }
 
-describe('bits of the logits', async () => {
-  const executable = await load(2);
+describe.each<KvType>(['f32', 'f16'])('bits of the logits, cache in %s', async (type) => {
+  const executable = await load(type, 2);
   const expected = await inSteps(executable, 300);
 
   it.each([1, 2, 3, 4, 5, 17, 129])(
@@ -66,12 +66,12 @@ describe('bits of the logits', async () => {
   );
 
   it.each([1, 3])('are those of two threads on %i', async (threads) => {
-    expect(await inSteps(await load(threads), 300)).toEqual(expected);
-    expect(await inSteps(await load(threads), 1)).toEqual(expected);
+    expect(await inSteps(await load(type, threads), 300)).toEqual(expected);
+    expect(await inSteps(await load(type, threads), 1)).toEqual(expected);
   });
 
   it('are the same where dot products saturate', async () => {
-    const saturating = await load(2, SATURATING);
+    const saturating = await load(type, 2, SATURATING);
     expect(await inSteps(saturating, 300)).toEqual(expected);
     expect(await inSteps(saturating, 3)).toEqual(expected);
   });

@@ -106,7 +106,7 @@ describe('loadModel', () => {
     [{ sequences: 1.5 }, 'usage', 'Expected at least 1 sequence, got 1.5.'],
     [{ maxTokens: -1 }, 'usage', 'Expected at least 1 token in a step, got -1.'],
     [{ backend: 'abacus' }, 'usage', 'Expected a backend among auto, cpu, reference, got "abacus".'],
-    [{ sequences: 1e9 }, 'memory', 'of free memory (weights 1 MB, context 524288000 MB'],
+    [{ sequences: 1e9 }, 'memory', 'of free memory (weights 1 MB, context 262144000 MB'],
   ])('refuses %o', async (options, kind, message) => {
     const failure = await loadModel(PATH, options).catch((error) => error);
     expect(failure).toMatchObject({ name: 'UserError', kind, message: expect.stringContaining(message) });
@@ -116,7 +116,7 @@ describe('loadModel', () => {
     const { gguf, config, executable, dispose, ...sizes } = await loadModel(PATH, { backend: 'reference' });
     const { weights, kv, arena } = estimateMemory(gguf, config, sizes);
     expect(weights).toBe(908_288);
-    expect(kv).toBe(executable.memory.kv / 2); // float32 for float64
+    expect(kv).toBe(executable.memory.kv / 4); // float16 for float64
     expect(arena).toBe(executable.memory.arena / 2);
     expect(() => checkMemory({ weights, kv, arena }, weights + kv + arena)).not.toThrow();
     expect(() => checkMemory({ weights, kv, arena }, weights + kv + arena - 1)).toThrow('of free memory');
