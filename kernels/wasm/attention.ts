@@ -11,8 +11,9 @@
  */
 import { takeTask } from './barrier';
 import {
-  ATTENTION_SCRATCH, CHUNK, CONTEXT, FINISHED, HEAD_DIM, HEADS, K_CACHE, K_ROWS, K_STRIDE, KV_HALF, KV_HEADS, KV_IN, KV_OUT, OUT, OUT_STRIDE,
-  PARTIALS, POSITIONS, QUERY_BLOCK, SCALE, SINGLE, SLICE_LIST, SLICES, TOKEN_KV, V_CACHE, V_ROWS, V_STRIDE, X, X_STRIDE,
+  ATTENTION_SCRATCH, CHUNK, CONTEXT, FINISHED, HEAD_DIM, HEADS, K_CACHE, K_ROWS, K_STRIDE, KV_HALF, KV_HEADS,
+  KV_IN, KV_OUT, OUT, OUT_STRIDE, PARTIALS, POSITIONS, QUERY_BLOCK, SCALE, SINGLE, SLICE_LIST, SLICES, TOKEN_KV, V_CACHE, V_ROWS,
+  V_STRIDE, X, X_STRIDE,
 } from './layout';
 import { tileF16, tileF32 } from './matmul-float';
 import { address, real, word } from './phase';
@@ -172,7 +173,9 @@ function softmax(scores: usize, weights: usize, state: usize, blocks: i32, scale
  * State of one tile over one chunk of keys that begins at position `from`. Row r of the tile is row first + r of
  * `rows`; its token stands at position start + row / group.
  */
-function attendChunk(phase: usize, h: i32, kv: usize, from: i32, start: i32, first: i32, rows: i32, q: usize, scores: usize, state: usize): void {
+function attendChunk(
+  phase: usize, h: i32, kv: usize, from: i32, start: i32, first: i32, rows: i32, q: usize, scores: usize, state: usize,
+): void {
   const headDim = word(phase, HEAD_DIM);
   const group = word(phase, HEADS) / word(phase, KV_HEADS);
   const keys = min(CHUNK, start + min(first + TILE_ROWS - 1, rows - 1) / group + 1 - from);
@@ -262,7 +265,9 @@ function attendBlock(phase: usize, token: i32, tokens: i32, start: i32, h: i32, 
 }
 
 /** One chunk of keys of one kv head for a single token; whoever finishes the last chunk merges them in order. */
-function attendSingle(phase: usize, slice: i32, token: i32, position: i32, h: i32, chunk: i32, kv: usize, scratch: usize): void {
+function attendSingle(
+  phase: usize, slice: i32, token: i32, position: i32, h: i32, chunk: i32, kv: usize, scratch: usize,
+): void {
   const group = word(phase, HEADS) / word(phase, KV_HEADS);
   const tiles = (group + TILE_ROWS - 1) / TILE_ROWS;
   const chunks = position / CHUNK + 1;

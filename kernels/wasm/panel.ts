@@ -9,7 +9,7 @@
  */
 import {
   BLOCK, GROUP, LOW_NIBBLES, SATURATING, SIGN_BYTES, SIGNED, UPPER_HALF, W_BF16, W_IQ4_NL, W_IQ4_XS, W_MXFP4,
-  W_Q2_K, W_Q3_K, W_Q4_0, W_Q4_1, W_Q4_K, W_Q5_0, W_Q5_1, W_Q5_K, W_Q6_K, W_Q8_0, W_TQ1_0,
+  W_Q2_K, W_Q3_K, W_Q4_1, W_Q4_K, W_Q5_1, W_Q5_K, W_Q6_K, W_Q8_0, W_TQ1_0,
 } from './layout';
 import { highF32, lowF32 } from './simd';
 import { signedSub, subByte, unsignedSub } from './sub-scales';
