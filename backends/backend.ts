@@ -65,7 +65,7 @@ export interface KvShape {
   readonly type?: KvType; // what keys and values are kept as; default f32
 }
 
-export type KvType = 'f32' | 'f16';
+export type KvType = 'f32' | 'f16' | 'q8';
 
 export interface Program {
   readonly name: string;

@@ -2,7 +2,7 @@
  * The definition of correct: every op in float64, one row at a time, as its formula is written.
  *
  * A buffer is a list of rows, and rows are never changed once made; so the KV cache holds rows as they came,
- * and copying a sequence copies references.
+ * exactly, whatever type was asked for, and copying a sequence copies references.
  */
 import { open } from 'node:fs/promises';
 import { setImmediate } from 'node:timers/promises';

@@ -5,6 +5,8 @@
 import { UserError } from '../errors.ts';
 import type { Backend, Roofs } from './backend.ts';
 
+export { usableCores } from './cpu/cores.ts';
+
 export interface BackendOptions {
   readonly threads?: number; // default: cores this process may use
 }

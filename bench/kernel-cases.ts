@@ -2,7 +2,7 @@
  * Programs of one op each, to time it through the contract that models use. An op is repeated until its weights
  * (for attention: its cache) are beyond the processor's caches, as in a model, whose layers push each other out.
  */
-import type { Backend, BufferId, Op, Program } from '../backends/backend.ts';
+import type { Backend, BufferId, KvType, Op, Program } from '../backends/backend.ts';
 import { QUANT_FORMATS, rowBytes, type TensorType } from '../kernels/quant-formats.ts';
 import type { Work } from './work.ts';
 
@@ -33,8 +33,9 @@ const MATRICES = [
 
 /** Heads of SmolLM2 135M. */
 const ATTENTION = { heads: 9, kvHeads: 3, headDim: 64, layers: 24, held: 2048 } as const;
+const KV_TYPES: readonly KvType[] = ['f32', 'f16', 'q8'];
 
-/** Cases of all ops and tensor types that the backend computes. */
+/** Cases of all ops and tensor types that the backend computes; attention over each type of cache. */
 export function kernelCases(backend: Backend): KernelCase[] {
   const types = (Object.keys(QUANT_FORMATS) as TensorType[]).filter(
     (type) => backend.supports('matmul', type) === true,
@@ -44,7 +45,7 @@ export function kernelCases(backend: Backend): KernelCase[] {
   );
   return [
     ...matmuls.filter(({ work }) => !Number.isNaN(work.bytes)), // rows of whole blocks
-    ...TOKENS.map(attention),
+    ...KV_TYPES.flatMap((type) => TOKENS.map((T) => attention(type, T))),
     ...ELEMENTWISE.flatMap((spec) => TOKENS.map((T) => elementwise(spec, T))),
   ];
 }
@@ -96,7 +97,7 @@ function matmulProgram(backend: Backend, { type, K, N, T }: MatmulSize, repeats:
   return program({ inputs: [x], columns: [K, K, N], ops: ops.flat(), out: y, T }, backend);
 }
 
-function attention(T: number): KernelCase {
+function attention(type: KvType, T: number): KernelCase {
   const { heads, kvHeads, headDim, layers } = ATTENTION;
   const held = T < 512 ? ATTENTION.held : 0;
   const attended = T * held + (T * (T + 1)) / 2;
@@ -107,11 +108,11 @@ function attention(T: number): KernelCase {
     { length: layers },
     (_, layer): Op => ({ op: 'attention', q, k, v, layer, heads, scale, out }),
   );
-  const kv = { layers, kvHeads, headDim, sequences: 1, contextLength: held + T };
+  const kv = { layers, kvHeads, headDim, sequences: 1, contextLength: held + T, type };
   return {
     op: 'attention',
     type: null,
-    shape: `${heads}/${kvHeads} heads of ${headDim}, ${held} held`,
+    shape: `${heads}/${kvHeads} heads of ${headDim}, ${held} held as ${type}`,
     tokens: T,
     held,
     repeats: layers,

@@ -1,8 +1,9 @@
 import { execFile } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
-import { availableParallelism, cpus, totalmem } from 'node:os';
+import { cpus, totalmem } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { usableCores } from '../backends/select.ts';
 
 /** What figures depend on besides the model. */
 export interface Machine {
@@ -21,7 +22,7 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url));
 export async function describeMachine(): Promise<Machine> {
   return {
     cpu: cpus()[0]?.model.trim() ?? process.arch,
-    cores: availableParallelism(),
+    cores: usableCores(),
     memory_bytes: totalmem(),
     platform: `${process.platform}-${process.arch}`,
     node: process.versions.node,

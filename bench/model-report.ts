@@ -8,6 +8,7 @@ const COLUMNS: readonly Column<SpeedRow>[] = [
   { title: 'type', cell: ({ type }) => type },
   { title: 'backend', cell: ({ backend }) => backend },
   { title: 'threads', cell: ({ threads }) => `${threads} ${threads === 1 ? 'thread' : 'threads'}` },
+  { title: 'kv_type', cell: ({ kv_type }) => `${kv_type} cache` },
   { title: 'test', cell: ({ test, depth }) => labelOf(test, depth) },
   { title: 'tok/s', cell: ({ tok_s, sd }) => `${digits(tok_s)} ± ${digits(sd)}`, right: true },
   { title: 'median', cell: ({ median }) => digits(median), right: true },
@@ -41,7 +42,7 @@ export function flatSpeedRow({ samples, peer, ratio, ratio_spread, ...row }: Spe
 export function targetNotes({ rows, start, roofs }: TargetSpeed): string[] {
   const [row] = rows;
   if (!row) return [];
-  const who = `${row.model} ${row.type}, ${row.backend}, threads: ${row.threads}`;
+  const who = `${row.model} ${row.type}, ${row.backend}, threads: ${row.threads}, ${row.kv_type} cache`;
   const first = `first token of a ${start.prompt_tokens}-token prompt after ${digits(start.first_token_ms)} ms`;
   const notes = [
     `${who}: loaded in ${digits(start.load_ms)} ms, ${first}, warm-up ${digits(start.warm_up_ms)} ms`,

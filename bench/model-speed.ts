@@ -1,6 +1,6 @@
 /** Speed of a model: percept and its peers take turns, and each figure stands beside what the machine can give. */
-import type { Roofs } from '../backends/backend.ts';
-import { loadModel, type Model } from '../core/index.ts';
+import type { KvType, Roofs } from '../backends/backend.ts';
+import { type LoadOptions, loadModel, type Model } from '../core/index.ts';
 import { Engine } from './engine.ts';
 import { modelType } from './model-type.ts';
 import type { Peer } from './peers/index.ts';
@@ -14,6 +14,7 @@ export interface SpeedTarget {
   readonly path: string;
   readonly backend: string;
   readonly threads?: number; // default: cores this process may use
+  readonly kvType?: LoadOptions['kvType'];
 }
 
 export interface SpeedOptions {
@@ -38,6 +39,7 @@ export interface SpeedRow extends Speed {
   readonly type: string; // Q4_K_M
   readonly backend: string;
   readonly threads: number;
+  readonly kv_type: KvType;
   readonly test: string; // pp512, tg128, tg128x8
   readonly depth: number;
   readonly bytes_per_token: number; // weights and cache that have to be read
@@ -76,8 +78,8 @@ export async function measureTarget(target: SpeedTarget, options: SpeedOptions):
   const { tests } = options;
   const contextLength = Math.max(1, ...tests.map(({ depth, tokens }) => depth + tokens));
   const sequences = Math.max(1, ...tests.map(({ batch }) => batch));
-  const { path, backend, threads } = target;
-  const model = await loadModel(path, { backend, threads, contextLength, sequences });
+  const { path, backend, threads, kvType } = target;
+  const model = await loadModel(path, { backend, threads, kvType, contextLength, sequences });
   const engine = new Engine(model);
   const runners: Runner[] = [engine];
   try {
@@ -165,6 +167,7 @@ function rowsOf(model: Model, { test, byRunner }: Samples, roofs: Roofs | undefi
     type: modelType(model.gguf),
     backend: model.backend.name,
     threads: model.backend.threads,
+    kv_type: model.kvType,
     test: testName(test),
     depth: test.depth,
     ...speed,

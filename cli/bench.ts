@@ -61,17 +61,20 @@ async function benchModels(call: Call): Promise<void> {
   for (const note of notes) output.note(note);
 }
 
-/** Every combination of models, backends and threads. */
+/** Every combination of models, backends, threads and types of the cache. */
 async function targetsOf(call: Call): Promise<SpeedTarget[]> {
-  const { model, backend, threads } = call.options;
+  const { model, backend, threads, kvType } = call.options;
   const paths: string[] = [];
   for (const reference of listed(model) ?? []) {
     const file = await modelFile({ ...call, options: { ...call.options, model: reference } });
     paths.push(file.path);
   }
+  const kvTypes = listed(kvType as SpeedTarget['kvType']) ?? [undefined];
   return paths.flatMap((path) =>
     (listed(backend) ?? ['auto']).flatMap((backend) =>
-      (listed(threads) ?? [undefined]).map((threads) => ({ path, backend, threads })),
+      (listed(threads) ?? [undefined]).flatMap((threads) =>
+        kvTypes.map((kvType) => ({ path, backend, threads, kvType })),
+      ),
     ),
   );
 }

@@ -47,7 +47,7 @@ export const SHELLS = ['bash', 'zsh', 'fish', 'powershell'] as const;
 export const COMMON_OPTIONS: readonly OptionName[] = ['quiet', 'no-color', 'debug'];
 
 const PROMPT: readonly OptionName[] = ['model', 'system', 'messages', 'template', 'raw', 'prompt-ids'];
-const ENGINE: readonly OptionName[] = ['ctx', 'backend', 'threads', 'no-pull'];
+const ENGINE: readonly OptionName[] = ['ctx', 'kv-type', 'backend', 'threads', 'no-pull'];
 
 export const COMMANDS: readonly CommandSpec[] = [
   {
@@ -95,10 +95,10 @@ export const COMMANDS: readonly CommandSpec[] = [
     name: 'show',
     summary: 'what a model file holds and the memory it needs',
     operand: { name: 'REF' },
-    options: ['model', 'ctx', 'json'],
+    options: ['model', 'ctx', 'kv-type', 'json'],
     examples: [
       ['percept show', 'the default model'],
-      ['percept show ./model.gguf --ctx 8192', 'memory needed at this context'],
+      ['percept show ./model.gguf --ctx 8192 --kv-type q8', 'memory needed with this context'],
     ],
     load: async () => (await import('./show.ts')).show,
   },
@@ -161,15 +161,16 @@ export const COMMANDS: readonly CommandSpec[] = [
     name: 'bench',
     summary: 'speed of models or of kernels beside what the machine can give',
     operand: { name: 'kernels', many: true },
-    options: ['model', ...BENCH_NAMES, 'backend', 'threads', 'no-pull', 'json', 'jsonl'],
+    options: ['model', ...BENCH_NAMES, 'backend', 'threads', 'kv-type', 'no-pull', 'json', 'jsonl'],
     variants: {
       model: { list: true },
       backend: { list: true },
       threads: { list: true, alias: 't' },
+      'kv-type': { list: true },
     },
     examples: [
       ['percept bench', 'the default model: reads 512 tokens, writes 128'],
-      ['percept bench -m a.gguf,b.gguf -d 0,4096 -t 1,2', 'every combination of what is listed'],
+      ['percept bench -m a.gguf,b.gguf -d 0,4096 --kv-type f16,q8', 'every combination of what is listed'],
       ['percept bench --peer llama-bench=./llama-bench', 'in turn with native llama.cpp'],
       ['percept bench kernels q4_0', 'every kernel, or those whose name has these words'],
     ],

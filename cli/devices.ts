@@ -1,5 +1,5 @@
-import { availableParallelism, cpus, totalmem } from 'node:os';
-import { type BackendReport, listBackends } from '../backends/select.ts';
+import { cpus, totalmem } from 'node:os';
+import { type BackendReport, listBackends, usableCores } from '../backends/select.ts';
 import type { Call } from './commands.ts';
 import type { Output } from './output.ts';
 import { formatBytes } from './sizes.ts';
@@ -10,7 +10,7 @@ export async function devices({ options, output }: Call): Promise<void> {
   const backends = await listBackends(wanted, { threads });
   const machine = {
     cpu: cpus()[0]?.model.trim() ?? process.arch,
-    cores: availableParallelism(), // that this process may use
+    cores: usableCores(), // that this process may use
     memory_bytes: totalmem(),
     available_bytes: process.availableMemory(),
   };

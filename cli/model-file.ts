@@ -1,14 +1,21 @@
 import { directories } from '../core/directories.ts';
+import type { LoadOptions } from '../core/model.ts';
 import type { PullOptions, PullProgress } from '../core/models/pull.ts';
 import { resolveModel } from '../core/models/resolve.ts';
 import type { ModelFile } from '../core/models/store.ts';
 import type { Call } from './commands.ts';
+import type { Options } from './options.ts';
 import { TransferDisplay } from './progress.ts';
 
 /** The file of the model that --model or a setting names; fetched first, with progress, unless --no-pull. */
 export async function modelFile(call: Call): Promise<ModelFile> {
   const { model = '', noPull = false } = call.options;
   return showingProgress(call, model, (options) => resolveModel(model, { ...options, pull: !noPull }));
+}
+
+/** What a command's options say about loading its model. */
+export function loadOptionsOf({ backend, threads, ctx, kvType }: Options): LoadOptions {
+  return { backend, threads, contextLength: ctx, kvType: kvType as LoadOptions['kvType'] }; // one of its choices
 }
 
 /** Runs a transfer with its progress on stderr. */

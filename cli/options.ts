@@ -3,6 +3,7 @@
  * The key is the long flag and also the key in settings files; `variableOf` names its environment variable.
  */
 import { BACKEND_NAMES } from '../backends/select.ts';
+import type { LoadOptions } from '../core/model.ts';
 import { DEFAULT_MODEL } from '../core/models/catalogue.ts';
 
 export interface OptionSpec {
@@ -75,15 +76,29 @@ const SAMPLING = {
   'ignore-eos': flag('go on past end-of-generation tokens'),
 };
 
+const KV_TYPES = ['auto', 'f32', 'f16', 'q8'] as const satisfies readonly LoadOptions['kvType'][];
+
 const ENGINE = {
   ctx: integer('N', 'context length in tokens', { range: FROM_ONE, setting }),
+  'kv-type': text(
+    'TYPE',
+    'what keys and values are kept as; auto: f16, or f32 where all weights are floats',
+    {
+      choices: KV_TYPES,
+      default: 'auto',
+      setting,
+    },
+  ),
   chunks: integer('N', 'score the first N chunks only', { range: FROM_ONE }),
   backend: text('NAME', 'what computes; see percept devices', {
     choices: ['auto', ...BACKEND_NAMES],
     default: 'auto',
     setting,
   }),
-  threads: integer('N', 'worker threads (default: one a core)', { range: [1, 1024], setting }),
+  threads: integer('N', 'worker threads (default: one a core, within affinity and quotas)', {
+    range: [1, 1024],
+    setting,
+  }),
   speculate: text('WHEN', 'check several drafted tokens in a step, same answer; auto: on when it pays', {
     choices: ['auto', 'on', 'off'],
     default: 'auto',

@@ -4,6 +4,7 @@ import {
   type GenerateOptions,
   type GenerateResult,
   generate,
+  UnfinishedAnswer,
 } from '../core/generate.ts';
 import { readGguf } from '../core/gguf.ts';
 import { loadModel, type Model } from '../core/model.ts';
@@ -14,7 +15,7 @@ import { Session } from '../core/session.ts';
 import { UserError } from '../errors.ts';
 import { type AnswerWriter, type Beginning, jsonAnswer, jsonLinesAnswer, textAnswer } from './answer.ts';
 import type { Call } from './commands.ts';
-import { modelFile } from './model-file.ts';
+import { loadOptionsOf, modelFile } from './model-file.ts';
 import type { Options } from './options.ts';
 import type { Output } from './output.ts';
 import { encodePrompt, type Prompt, readPrompt } from './prompt.ts';
@@ -28,8 +29,7 @@ export async function run(call: Call): Promise<void> {
   const prompt = await readPrompt(call);
   const { path } = await modelFile(call);
   const draftPath = await draftFile(call);
-  const { backend, threads, ctx: contextLength } = options;
-  const model = await loadModel(path, { backend, threads, contextLength });
+  const model = await loadModel(path, loadOptionsOf(options));
   let draft: Model | undefined;
   try {
     draft = draftPath === undefined ? undefined : await loadDraft(draftPath, model, options);
@@ -49,10 +49,9 @@ async function draftFile(call: Call): Promise<string | undefined> {
 }
 
 /** With the context of `model`, as far as it is trained for that. */
-async function loadDraft(path: string, model: Model, { backend, threads }: Options): Promise<Model> {
+async function loadDraft(path: string, model: Model, options: Options): Promise<Model> {
   const { contextLength: trained } = configFromGguf(await readGguf(path));
-  const contextLength = Math.min(model.contextLength, trained);
-  return loadModel(path, { backend, threads, contextLength });
+  return loadModel(path, loadOptionsOf({ ...options, ctx: Math.min(model.contextLength, trained) }));
 }
 
 async function answer(call: Call, model: Model, prompt: Prompt, draftModel?: Model): Promise<void> {
@@ -88,6 +87,9 @@ async function write(
     for (; !next.done; next = await tokens.next()) await writer.token(next.value);
     result = next.value;
     return result;
+  } catch (error) {
+    if (error instanceof UnfinishedAnswer) result = error.result;
+    throw error;
   } finally {
     await writer.end(result);
   }

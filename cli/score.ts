@@ -3,7 +3,7 @@ import { type ScoredChunk, type ScoreSummary, score as scoreIds } from '../core/
 import { engineOf } from './answer.ts';
 import type { Call } from './commands.ts';
 import { readText } from './input.ts';
-import { modelFile } from './model-file.ts';
+import { loadOptionsOf, modelFile } from './model-file.ts';
 
 const DEFAULT_CONTEXT = 512;
 
@@ -12,8 +12,7 @@ export async function score(call: Call): Promise<void> {
   const { operands, options } = call;
   const text = await readText(operands[0]!);
   const { path } = await modelFile(call);
-  const { backend, threads, ctx: contextLength = DEFAULT_CONTEXT } = options;
-  const model = await loadModel(path, { backend, threads, contextLength });
+  const model = await loadModel(path, loadOptionsOf({ ...options, ctx: options.ctx ?? DEFAULT_CONTEXT }));
   try {
     await call.abortable((signal) => scoreText(call, model, text, signal));
   } finally {

@@ -2,37 +2,36 @@ import { chatTemplateOf } from '../core/chat-template.ts';
 import { configFromGguf } from '../core/config.ts';
 import { type Gguf, type GgufValue, readGguf } from '../core/gguf.ts';
 import { isStrings } from '../core/gguf-metadata.ts';
-import { estimateMemory } from '../core/model.ts';
+import { estimateMemory, type LoadOptions, modelSizes } from '../core/model.ts';
 import { UserError } from '../errors.ts';
 import type { Call } from './commands.ts';
-import { modelFile } from './model-file.ts';
+import { loadOptionsOf, modelFile } from './model-file.ts';
 import type { Output } from './output.ts';
 import { formatBytes } from './sizes.ts';
 import { terminalText } from './terminal-text.ts';
 
 const SHOWN_CHARACTERS = 80; // of a metadata value
-const MAX_TOKENS = 512; // in one step, as a session has unless told otherwise
 
 /** What a model file holds and the memory it needs; also for one that has only a vocabulary or cannot run. */
 export async function show(call: Call): Promise<void> {
   const { operands, options, output } = call;
   const model = operands[0] ?? options.model;
   const { path } = await modelFile({ ...call, options: { ...options, model, noPull: true } });
-  const report = describe(await readGguf(path), options.ctx);
+  const report = describe(await readGguf(path), loadOptionsOf(options));
   if (options.json) return output.json(report);
   await printReport(output, report);
 }
 
 type Report = ReturnType<typeof describe>;
 
-function describe(gguf: Gguf, contextLength: number | undefined) {
+function describe(gguf: Gguf, options: LoadOptions) {
   return {
     path: gguf.path,
     file_bytes: gguf.fileBytes,
     gguf_version: gguf.version,
     metadata: Object.fromEntries(gguf.metadata.entries().map(([key, value]) => [key, summary(value)])),
     tensors: tensorsByType(gguf),
-    memory: memoryOf(gguf, contextLength),
+    memory: memoryOf(gguf, options),
     template: chatTemplateOf(gguf) ?? null,
   };
 }
@@ -53,19 +52,17 @@ function tensorsByType({ tensors }: Gguf) {
   }));
 }
 
-/** Null and the reason where the engine cannot run the file. */
-function memoryOf(gguf: Gguf, wanted: number | undefined) {
+/** With the trained context unless another is wanted; only the reason where the engine refuses it. */
+function memoryOf(gguf: Gguf, options: LoadOptions) {
   try {
     const config = configFromGguf(gguf);
-    const contextLength = wanted ?? config.contextLength;
-    const { weights, kv, arena } = estimateMemory(gguf, config, {
-      contextLength,
-      sequences: 1,
-      maxTokens: MAX_TOKENS,
-    });
+    const contextLength = options.contextLength ?? config.contextLength;
+    const sizes = modelSizes(gguf, config, { ...options, contextLength });
+    const { weights, kv, arena } = estimateMemory(gguf, config, sizes);
     return {
       trained_context: config.contextLength,
       context: contextLength,
+      kv_type: sizes.kvType,
       weights_bytes: weights,
       kv_bytes_per_token: kv / contextLength,
       kv_bytes: kv,
@@ -107,7 +104,7 @@ function memoryRows(memory: Report['memory']): string[][] {
     ['weights', formatBytes(memory.weights_bytes)],
     [
       'KV cache',
-      `${formatBytes(memory.kv_bytes)}: ${memory.context} tokens of ${formatBytes(memory.kv_bytes_per_token)}`,
+      `${formatBytes(memory.kv_bytes)}: ${memory.context} tokens of ${formatBytes(memory.kv_bytes_per_token)} as ${memory.kv_type}`,
     ],
     ['activations', formatBytes(memory.activation_bytes)],
     ['in all', formatBytes(memory.total_bytes)],

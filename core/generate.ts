@@ -13,10 +13,11 @@ import { contextError, type Evaluated, type Session } from './session.ts';
 import { DraftModel } from './speculate/draft-model.ts';
 import { PromptLookup } from './speculate/prompt-lookup.ts';
 import { type SpeculationStats, SpeculativeDecoder } from './speculate/speculative-decoder.ts';
+import { stepCostsOf } from './speculate/step-costs.ts';
 
 export interface GenerateOptions {
   readonly sampler: SamplerChain;
-  /** Most tokens to generate. Where it is absent, an answer that fills the context ends in a UserError. */
+  /** Most tokens to generate. Where it is absent, an answer that fills the context ends in an UnfinishedAnswer. */
   readonly maxTokens?: number;
   readonly stop?: readonly string[];
   /** Never choose an end-of-generation token. */
@@ -58,6 +59,22 @@ export interface GenerateResult {
   readonly speculation?: SpeculationStats; // unless it was off
 }
 
+/** Of kind 'context': the context was full before the answer ended. `result` is what there is of it. */
+export class UnfinishedAnswer extends UserError {
+  readonly result: GenerateResult;
+
+  constructor(result: GenerateResult) {
+    const { promptTokens, completionTokens } = result.usage;
+    const contextLength = promptTokens + completionTokens;
+    super(
+      `Expected the answer to end within the context of ${contextLength} tokens, but ${promptTokens} of prompt and ${completionTokens} of answer fill it; at least ${contextLength + 1} are needed.`,
+      `Give a larger context (--ctx ${2 * contextLength}), a shorter prompt, or a limit for the answer (--max-tokens).`,
+      { kind: 'context' },
+    );
+    this.result = result;
+  }
+}
+
 export interface Usage {
   readonly promptTokens: number;
   readonly completionTokens: number; // ids.length
@@ -68,9 +85,9 @@ export interface Usage {
  * Generates from `promptIds`. Leaves the session with the prompt and all generated tokens but the last, also
  * when the caller stops early; resets the sampler and shows it the prompt.
  *
- * Throws UserError of kind 'context' at once where the prompt and maxTokens do not fit the context, or after
- * the last token where maxTokens is absent and the context is full; of kind 'usage' for options out of range
- * and a draft model with another vocabulary.
+ * Throws UserError of kind 'context' at once where the prompt and maxTokens do not fit the context, and its
+ * subclass UnfinishedAnswer after the last token where maxTokens is absent and the context is full; UserError of
+ * kind 'usage' for options out of range and a draft model with another vocabulary.
  */
 export async function* generate(
   session: Session,
@@ -113,14 +130,23 @@ export async function* generate(
   }
 
   const { ids, text, finish = 'aborted', stopString } = answer;
-  if (finish === 'length' && maxTokens === undefined) throw unfinished(promptIds.length, ids.length);
   const usage = {
     promptTokens: promptIds.length,
     completionTokens: ids.length,
     cachedTokens: prompt?.cachedTokens ?? 0,
   };
   const timings = clock.timings(prompt?.computedTokens ?? 0, ids.length);
-  return { ids, text, finishReason: finish, stopString, usage, timings, speculation: speculation?.stats };
+  const result = {
+    ids,
+    text,
+    finishReason: finish,
+    stopString,
+    usage,
+    timings,
+    speculation: speculation?.stats,
+  };
+  if (finish === 'length' && maxTokens === undefined) throw new UnfinishedAnswer(result);
+  return result;
 }
 
 function speculativeDecoder(
@@ -132,7 +158,12 @@ function speculativeDecoder(
   if (speculate === 'off') return undefined;
   const drafter = draft ? new DraftModel(draft, session.model.tokenizer) : new PromptLookup();
   const mostTokens = promptIds.length + limit - 1; // the last token is not evaluated
-  return new SpeculativeDecoder(session, promptIds, drafter, { mostTokens, always: speculate === 'on' });
+  const costs = stepCostsOf(session.model, draft?.model ?? session.model);
+  return new SpeculativeDecoder(session, promptIds, drafter, {
+    mostTokens,
+    always: speculate === 'on',
+    costs,
+  });
 }
 
 /** Undefined where the signal ended it. */
@@ -166,14 +197,5 @@ function checkWhole(option: string, value: number | undefined, least: number): v
     `Expected ${option} to be a whole number from ${least} up, got ${value}.`,
     `Give ${option} such a number, or leave it out.`,
     { kind: 'usage' },
-  );
-}
-
-function unfinished(promptTokens: number, generatedTokens: number): UserError {
-  const contextLength = promptTokens + generatedTokens;
-  return new UserError(
-    `Expected the answer to end within the context of ${contextLength} tokens, but ${promptTokens} of prompt and ${generatedTokens} of answer fill it; at least ${contextLength + 1} are needed.`,
-    `Give a larger context (--ctx ${2 * contextLength}), a shorter prompt, or a limit for the answer (--max-tokens).`,
-    { kind: 'context' },
   );
 }

@@ -16,9 +16,22 @@ export { ChatTemplate, chatTemplateOf, type Message, type RenderOptions } from '
 export { configFromGguf, type ModelConfig } from './config.ts';
 export type { FinishReason } from './generate/answer.ts';
 export type { TokenLogprob } from './generate/logprobs.ts';
-export { type GeneratedToken, type GenerateOptions, type GenerateResult, generate } from './generate.ts';
+export {
+  type GeneratedToken,
+  type GenerateOptions,
+  type GenerateResult,
+  generate,
+  UnfinishedAnswer,
+} from './generate.ts';
 export { type Gguf, type GgufTensor, readGguf } from './gguf.ts';
-export { estimateMemory, type LoadOptions, loadModel, type Model, type ModelSizes } from './model.ts';
+export {
+  estimateMemory,
+  type LoadOptions,
+  loadModel,
+  type Model,
+  type ModelSizes,
+  modelSizes,
+} from './model.ts';
 export { SamplerChain } from './sampler/chain.ts';
 export { samplingDefaults } from './sampler/metadata.ts';
 export { type SamplerName, type SamplerParameters, samplerParameters } from './sampler/parameters.ts';

@@ -18,7 +18,7 @@ export interface LoadOptions {
   readonly contextLength?: number; // positions a sequence; default: the model's own, at most 8192
   readonly sequences?: number; // default 1
   readonly kvType?: KvType | 'auto'; // of the KV cache; auto: f16 for quantized weights, else f32
-  readonly maxTokens?: number; // most tokens in one step, default 512
+  readonly maxTokens?: number; // most tokens in one step; default: the context, at most 512
 }
 
 /** A model ready to run: weights with the backend, program compiled. */
@@ -33,6 +33,7 @@ export interface Model {
   readonly contextLength: number;
   readonly sequences: number;
   readonly maxTokens: number;
+  readonly kvType: KvType; // of the KV cache, as asked for: the reference keeps it exact
   readonly loadMs: number;
   dispose(): Promise<void>;
 }
@@ -42,7 +43,7 @@ export interface ModelSizes {
   readonly contextLength: number; // positions a sequence
   readonly sequences: number;
   readonly maxTokens: number; // most tokens in one step
-  readonly kvType?: KvType; // default: as for loadModel
+  readonly kvType: KvType;
 }
 
 /** Longest context reserved unasked: the KV cache of a 128k context would outweigh many models. */
@@ -61,7 +62,7 @@ export async function loadModel(path: string, options: LoadOptions = {}): Promis
   const config = configFromGguf(gguf);
   const architecture = ARCHITECTURES[config.architecture];
   const tensors = checkTensors(gguf, architecture.tensors(config));
-  const sizes = { ...sizesOf(config, options), kvType: kvTypeOf(gguf, options.kvType) };
+  const sizes = modelSizes(gguf, config, options);
   checkMemory(estimateMemory(gguf, config, sizes), availableMemory());
   const name = optionalString(gguf.metadata, 'general.name') || basename(path, '.gguf');
 
@@ -69,8 +70,8 @@ export async function loadModel(path: string, options: LoadOptions = {}): Promis
   try {
     const graph = architecture.build(config, handOver(backend, gguf, tensors));
     const { nLayers: layers, nKvHeads: kvHeads, headDim } = config;
-    const { contextLength, sequences, maxTokens } = sizes;
-    const kv = { layers, kvHeads, headDim, sequences, contextLength, type: sizes.kvType };
+    const { contextLength, sequences, maxTokens, kvType: type } = sizes;
+    const kv = { layers, kvHeads, headDim, sequences, contextLength, type };
     const compiling = backend.compile({ name, ...graph, kv, maxTokens });
     // The backend reads weights while the vocabulary is built.
     const [executable, tokenizer] = await Promise.all([compiling, buildTokenizer(gguf)]);
@@ -87,6 +88,27 @@ export async function loadModel(path: string, options: LoadOptions = {}): Promis
 }
 
 /**
+ * The sizes that loadModel takes: what the options leave open is filled in. Throws UserError of kind usage for a
+ * context beyond the trained one, and for counts that are none.
+ */
+export function modelSizes(gguf: Gguf, config: ModelConfig, options: LoadOptions = {}): ModelSizes {
+  const trained = config.contextLength;
+  const { contextLength = Math.min(trained, DEFAULT_CONTEXT), sequences = 1 } = options;
+  const { maxTokens = Math.min(contextLength * sequences, DEFAULT_MAX_TOKENS) } = options;
+  checkCount(contextLength, `a context of 1 to ${trained} tokens, as trained`, trained);
+  checkCount(sequences, 'at least 1 sequence');
+  checkCount(maxTokens, 'at least 1 token in a step');
+  return { contextLength, sequences, maxTokens, kvType: kvTypeOf(gguf, options.kvType) };
+}
+
+/** Bytes of the keys and values of one head at one position, whose size is D. */
+const KV_BYTES: Readonly<Record<KvType, (D: number) => number>> = {
+  f32: (D) => 2 * 4 * D,
+  f16: (D) => 2 * 2 * D,
+  q8: (D) => 2 * D + 4 * Math.ceil(D / 32) + 4, // float32 scales: of 32 of a key, of all of a value
+};
+
+/**
  * Bytes a model takes with a fast backend: weights as in the file, activations in float32. The
  * reference backend takes about twice the activations and cache, and 4 bytes a weight.
  */
@@ -96,7 +118,7 @@ export function estimateMemory(gguf: Gguf, config: ModelConfig, sizes: ModelSize
   const columns = 3 * C + 2 * F + 2 * (H + G) * D + config.vocabularySize; // of a token
   return {
     weights: gguf.tensors.values().reduce((sum, { bytes }) => sum + bytes, 0),
-    kv: (kvTypeOf(gguf, sizes.kvType) === 'f32' ? 4 : 2) * 2 * config.nLayers * positions * G * D,
+    kv: config.nLayers * positions * G * KV_BYTES[sizes.kvType](D),
     arena: 4 * sizes.maxTokens * columns,
   };
 }
@@ -122,16 +144,6 @@ function megabytes(bytes: number): string {
   return `${Math.ceil(bytes / 1e6)} MB`;
 }
 
-function sizesOf(config: ModelConfig, options: LoadOptions): ModelSizes {
-  const trained = config.contextLength;
-  const { contextLength = Math.min(trained, DEFAULT_CONTEXT), sequences = 1 } = options;
-  const { maxTokens = Math.min(contextLength * sequences, DEFAULT_MAX_TOKENS) } = options;
-  checkCount(contextLength, `a context of 1 to ${trained} tokens, as trained`, trained);
-  checkCount(sequences, 'at least 1 sequence');
-  checkCount(maxTokens, 'at least 1 token in a step');
-  return { contextLength, sequences, maxTokens };
-}
-
 function checkCount(count: number, expected: string, most = Number.MAX_SAFE_INTEGER): void {
   if (Number.isInteger(count) && count >= 1 && count <= most) return;
   throw new UserError(`Expected ${expected}, got ${count}.`, 'Change the number or leave it out.', {
@@ -140,7 +152,7 @@ function checkCount(count: number, expected: string, most = Number.MAX_SAFE_INTE
 }
 
 /** A cache as precise as the weights: beside float weights, rounding to float16 would be the largest error. */
-export function kvTypeOf({ tensors }: Gguf, wanted: KvType | 'auto' = 'auto'): KvType {
+function kvTypeOf({ tensors }: Gguf, wanted: KvType | 'auto' = 'auto'): KvType {
   if (wanted !== 'auto') return wanted;
   return tensors.values().every(({ type }) => QUANT_FORMATS[type].elements === 1) ? 'f32' : 'f16';
 }

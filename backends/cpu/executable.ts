@@ -4,46 +4,56 @@ import type { Executable, MemoryUse, Program, Step, Ticket } from '../backend.ts
 import { Sequences, type StepRows } from '../step.ts';
 import type { SharedHeap } from './memory.ts';
 import type { Plan } from './plan.ts';
-import type { Threads } from './threads.ts';
+import type { Threads, Work } from './threads.ts';
+
+/** What runs in one memory. */
+export interface Part {
+  readonly program: Program; // of the cache, only the layers kept there
+  readonly plan: Plan;
+  readonly heap: SharedHeap;
+}
 
 export class CpuExecutable implements Executable {
   readonly memory: MemoryUse;
-  readonly #program: Program;
-  readonly #plan: Plan;
-  readonly #heap: SharedHeap;
+  /** The memory of each stage; a program that fits in one memory has one stage. */
+  readonly stages: readonly number[];
+  readonly #parts: readonly Part[];
+  readonly #output: Part; // where the logits are
   readonly #threads: Threads;
+  readonly #work: Work;
   readonly #sequences: Sequences;
-  readonly #phases: number;
   readonly #onDispose: () => void;
   #running = false;
 
   constructor(parts: {
     program: Program;
-    plan: Plan;
-    heap: SharedHeap;
+    parts: readonly Part[];
+    output: Part;
     threads: Threads;
+    work: Work;
     vocabulary: number;
-    phases: number;
     memory: MemoryUse;
     onDispose: () => void;
   }) {
-    this.#program = parts.program;
-    this.#plan = parts.plan;
-    this.#heap = parts.heap;
+    this.#parts = parts.parts;
+    this.#output = parts.output;
     this.#threads = parts.threads;
+    this.#work = parts.work;
     this.#sequences = new Sequences(parts.program, parts.vocabulary);
-    this.#phases = parts.phases;
     this.#onDispose = parts.onDispose;
     this.memory = parts.memory;
+    this.stages = parts.work.stages.map(({ memory }) => memory);
   }
 
   submit(step: Step): Ticket {
     if (this.#running)
       throw new RangeError('Expected the earlier step to have settled before the next submit.');
     const rows = this.#sequences.take(step);
-    this.#write(step, rows);
     this.#running = true;
-    const done = this.#threads.run().finally(() => {
+    const write = () => {
+      for (const part of this.#parts) this.#write(part, step, rows);
+    };
+    const done = this.#threads.run(this.#work, write).finally(() => {
       this.#running = false;
     });
     const logits = done.then(() => this.#logits(rows.outputs.length));
@@ -53,7 +63,8 @@ export class CpuExecutable implements Executable {
 
   kvCopy(from: number, to: number, upto: number): void {
     this.#sequences.copy(from, to, upto);
-    if (from !== to) this.#copyCache(from, to, upto);
+    if (from === to) return;
+    for (const part of this.#parts) this.#copyCache(part, from, to, upto);
   }
 
   kvTrim(seq: number, upto: number): void {
@@ -64,43 +75,32 @@ export class CpuExecutable implements Executable {
     this.#onDispose();
   }
 
-  #write(step: Step, { tokens, positions, sequences, outputs }: StepRows): void {
-    const { sequenceBytes } = this.#plan.kv;
-    const control = this.#heap.i32(0, layout.HEAP / 4);
-    control[layout.PHASES / 4] = this.#phases;
+  #write({ plan, heap }: Part, step: Step, { tokens, positions, sequences, outputs }: StepRows): void {
+    const { sequenceBytes } = plan.kv;
+    const control = heap.i32(0, layout.HEAP / 4);
     control[layout.TOKENS / 4] = tokens.length;
     control[layout.OUTPUTS / 4] = outputs.length;
     control[layout.SLICES / 4] = step.slices.length;
     control[layout.SINGLE / 4] = step.slices.length === tokens.length ? 1 : 0;
     const arrays: [word: number, address: number, values: Int32Array][] = [
-      [layout.TOKEN_IDS, this.#plan.tokenIds, tokens],
-      [layout.POSITIONS, this.#plan.positions, positions],
-      [layout.OUTPUT_ROWS, this.#plan.outputRows, outputs],
-      [layout.TOKEN_KV, this.#plan.tokenKv, sequences.map((seq) => seq * sequenceBytes)],
-      [layout.SLICE_LIST, this.#plan.sliceList, this.#sliceList(step)],
+      [layout.TOKEN_IDS, plan.tokenIds, tokens],
+      [layout.POSITIONS, plan.positions, positions],
+      [layout.OUTPUT_ROWS, plan.outputRows, outputs],
+      [layout.TOKEN_KV, plan.tokenKv, sequences.map((seq) => seq * sequenceBytes)],
+      [layout.SLICE_LIST, plan.sliceList, sliceList(step, sequenceBytes)],
     ];
     for (const [word, address, values] of arrays) {
       control[word / 4] = address;
-      this.#heap.i32(address, values.length).set(values);
+      heap.i32(address, values.length).set(values);
     }
   }
 
-  /** i32 [slices]{first row, tokens, first position, byte offset of the sequence in the KV cache}. */
-  #sliceList({ slices }: Step): Int32Array {
-    let row = 0;
-    return Int32Array.from(
-      slices.flatMap(({ seq, pos, tokens }) => {
-        row += tokens.length;
-        return [row - tokens.length, tokens.length, pos, seq * this.#plan.kv.sequenceBytes];
-      }),
-    );
-  }
-
   #logits(rows: number): Float32Array {
-    const { address, stride } = this.#plan.buffers[this.#program.logits]!;
-    const V = this.#program.buffers[this.#program.logits]!;
+    const { program, plan, heap } = this.#output;
+    const { address, stride } = plan.buffers[program.logits]!;
+    const V = program.buffers[program.logits]!;
     const padded = stride / 4;
-    const all = this.#heap.f32(address, rows * padded);
+    const all = heap.f32(address, rows * padded);
     if (padded === V) return all;
     const compact = new Float32Array(rows * V);
     for (let row = 0; row < rows; row++) compact.set(all.subarray(row * padded, row * padded + V), row * V);
@@ -108,13 +108,13 @@ export class CpuExecutable implements Executable {
   }
 
   /** Whole blocks of 16 keys, and the values of `upto` positions (layouts: kernels/wasm/layout.ts). */
-  #copyCache(from: number, to: number, upto: number): void {
-    const { keys, values, positions, half, rowBytes, keyBytes, valueBytes, sequenceBytes } = this.#plan.kv;
-    const { layers, kvHeads, headDim } = this.#program.kv;
+  #copyCache({ program, plan, heap }: Part, from: number, to: number, upto: number): void {
+    const { keys, values, positions, half, rowBytes, keyBytes, valueBytes, sequenceBytes } = plan.kv;
+    const { layers, kvHeads, headDim } = program.kv;
     const valueRuns = kvHeads * Math.ceil(headDim / 16);
     const copy = (address: number, bytes: number) => {
-      const target = this.#heap.bytes(address + to * sequenceBytes, bytes);
-      target.set(this.#heap.bytes(address + from * sequenceBytes, bytes));
+      const target = heap.bytes(address + to * sequenceBytes, bytes);
+      target.set(heap.bytes(address + from * sequenceBytes, bytes));
     };
     const blocks = Math.ceil(upto / 16);
     const rows = half ? 2 * Math.ceil(upto / 2) : upto; // halves come in pairs
@@ -128,4 +128,15 @@ export class CpuExecutable implements Executable {
       }
     }
   }
+}
+
+/** i32 [slices]{first row, tokens, first position, byte offset of the sequence in the KV cache}. */
+function sliceList({ slices }: Step, sequenceBytes: number): Int32Array {
+  let row = 0;
+  return Int32Array.from(
+    slices.flatMap(({ seq, pos, tokens }) => {
+      row += tokens.length;
+      return [row - tokens.length, tokens.length, pos, seq * sequenceBytes];
+    }),
+  );
 }

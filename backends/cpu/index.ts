@@ -1,8 +1,7 @@
 /**
- * The CPU backend: kernels in WebAssembly with relaxed SIMD, one worker thread a core, all on one shared memory.
- * The main thread writes a step and awaits it; it never computes.
+ * The CPU backend: kernels in WebAssembly with relaxed SIMD, one worker thread a core, all on shared memory, as many
+ * memories as the model needs. The main thread writes a step and awaits it; it never computes.
  */
-import { availableParallelism } from 'node:os';
 import { UserError } from '../../errors.ts';
 import type { TensorType } from '../../kernels/quant-formats.ts';
 import type {
@@ -15,12 +14,12 @@ import type {
   WeightId,
   WeightSource,
 } from '../backend.ts';
+import { usableCores } from './cores.ts';
 import { CpuExecutable } from './executable.ts';
-import { fuse } from './fuse.ts';
-import { SharedHeap } from './memory.ts';
+import { REACH, SharedHeap } from './memory.ts';
 import { PhaseTable } from './phase-table.ts';
-import { planMemory } from './plan.ts';
-import { Threads } from './threads.ts';
+import { type ProgramPlan, planProgram, type Share } from './shares.ts';
+import { Threads, type Work } from './threads.ts';
 import {
   compileKernels,
   DOT_CLASS_NAMES,
@@ -29,47 +28,43 @@ import {
   probeDotClass,
   writeConstants,
 } from './wasm-module.ts';
-import {
-  type GroupBytes,
-  MATRIX_TYPES,
-  newWeight,
-  place,
-  placedBytes,
-  stagingBytes,
-  VECTOR_TYPES,
-  type Weight,
-} from './weights.ts';
+import { type GroupBytes, loadJobs, MATRIX_TYPES, newWeight, VECTOR_TYPES, type Weight } from './weights.ts';
 
 export interface CpuOptions {
   readonly threads?: number; // default: cores this process may use
   readonly dotClass?: DotClass; // default: what the CPU has; tests force the others
+  readonly memoryLimit?: number; // bytes of one memory; default: what 32-bit addresses reach; tests force less
 }
 
 /** Starts the threads. Throws UserError where the engine lacks relaxed SIMD or threads. */
-export async function createCpuBackend({ threads, dotClass }: CpuOptions = {}): Promise<Backend> {
+export async function createCpuBackend(options: CpuOptions = {}): Promise<Backend> {
+  const { threads = usableCores(), memoryLimit = REACH } = options;
   const module = await compileKernels();
-  const heap = new SharedHeap();
+  const heap = new SharedHeap(memoryLimit);
   writeConstants(heap.memory);
   const kernels = instantiate(module, heap.memory);
-  const pool = new Threads(threads ?? availableParallelism(), { module, memory: heap.memory });
-  return new CpuBackend(heap, pool, dotClass ?? probeDotClass(kernels), kernels.groupBytes);
+  const pool = new Threads(threads, { module, memory: heap.memory });
+  const dotClass = options.dotClass ?? probeDotClass(kernels);
+  return new CpuBackend(heap, pool, dotClass, kernels.groupBytes, memoryLimit);
 }
 
 class CpuBackend implements Backend {
   readonly name = 'cpu';
   readonly threads: number;
   readonly description: string;
-  readonly #heap: SharedHeap;
+  readonly #heaps: SharedHeap[];
   readonly #pool: Threads;
   readonly #dotClass: DotClass;
   readonly #groupBytes: GroupBytes;
+  readonly #limit: number; // bytes of one memory
   readonly #weights: Weight[] = [];
 
-  constructor(heap: SharedHeap, pool: Threads, dotClass: DotClass, groupBytes: GroupBytes) {
-    this.#heap = heap;
+  constructor(heap: SharedHeap, pool: Threads, dotClass: DotClass, groupBytes: GroupBytes, limit: number) {
+    this.#heaps = [heap];
     this.#pool = pool;
     this.#dotClass = dotClass;
     this.#groupBytes = groupBytes;
+    this.#limit = limit;
     this.threads = pool.count;
     this.description = `WebAssembly relaxed SIMD, ${DOT_CLASS_NAMES[dotClass]}`;
   }
@@ -87,30 +82,112 @@ class CpuBackend implements Backend {
 
   async compile(program: Program): Promise<Executable> {
     this.#checkTypes(program);
-    const unplaced = this.#weights.filter(({ address }) => address === 0);
-    const jobs = place(unplaced, this.#heap, this.#groupBytes);
-    const mark = this.#heap.used;
-    const weight = (id: WeightId) => this.#weights[id]!;
-    const phases = fuse(program);
-    const plan = planMemory(program, phases, weight, this.#heap);
-    const scratchBytes = Math.max(plan.scratch.bytes, stagingBytes(jobs));
-    const scratch = Array.from({ length: this.threads }, () => this.#heap.allocate(scratchBytes));
-    const loading = this.#pool.load(jobs, scratch);
-    const table = new PhaseTable(program, plan, weight, this.threads, this.#heap).write(phases);
-    await loading;
-    this.#pool.use(scratch, this.#dotClass);
-    const placed = this.#weights.reduce((sum, each) => sum + placedBytes(each, this.#groupBytes), 0);
+    const plan = planProgram(program, {
+      weights: this.#weights,
+      threads: this.threads,
+      groupBytes: this.#groupBytes,
+      used: this.#heaps.map(({ used }) => used),
+      limit: this.#limit,
+    });
+    const weights: (() => void)[] = []; // give back what was reserved
+    const rest: (() => void)[] = [];
+    const dispose = () => {
+      for (const giveBack of rest) giveBack();
+    };
+    try {
+      for (const { memory, weightsEnd, end } of plan.shares) {
+        const heap = this.#heap(memory);
+        weights.push(heap.reserve(weightsEnd));
+        rest.push(heap.reserve(end));
+      }
+      const loading = this.#load(plan.shares);
+      const work = this.#write(plan);
+      await loading;
+      return this.#executable(program, plan, work, dispose);
+    } catch (error) {
+      for (const giveBack of [...rest, ...weights]) giveBack();
+      throw error;
+    }
+  }
+
+  /** The memory of that number, which is at most the next one. */
+  #heap(memory: number): SharedHeap {
+    const known = this.#heaps[memory];
+    if (known) return known;
+    const heap = new SharedHeap(this.#limit);
+    writeConstants(heap.memory);
+    this.#pool.share(heap.memory);
+    this.#heaps.push(heap);
+    return heap;
+  }
+
+  /** Brings the weights that are missing to their places. */
+  async #load(shares: readonly Share[]): Promise<void> {
+    const missing = shares.flatMap(({ memory, weights, missing }) =>
+      missing.map((id) => ({ weight: this.#weights[id]!, place: { memory, address: weights.get(id)! } })),
+    );
+    const jobs = missing.flatMap(({ weight, place }) => loadJobs(weight, place, this.#groupBytes));
+    const staging = Array.from({ length: this.threads }, (_, thread) => {
+      const scratch = new Map(shares.map((share) => [share.memory, share.scratch[thread]!]));
+      return this.#heaps.map((_, memory) => scratch.get(memory) ?? 0);
+    });
+    await this.#pool.load(jobs, staging);
+    for (const { weight, place } of missing) weight.places.set(place.memory, place.address);
+  }
+
+  /** Writes the tables that the threads walk, stage after stage. */
+  #write({ stages, shares }: ProgramPlan): Work {
+    const selected = new Set<number>(); // buffers of S rows, up to the stage being written
+    const tables = new Map(
+      shares.map((share) => {
+        const { program, plan } = share;
+        const weight = (id: WeightId) => ({ ...this.#weights[id]!, address: share.weights.get(id)! });
+        const heap = this.#heaps[share.memory]!;
+        heap.i32(plan.finished, program.kv.sequences * program.kv.kvHeads).fill(0);
+        const table = new PhaseTable({ program, plan, weight, threads: this.threads, heap, selected });
+        return [share.memory, { table, ...share }];
+      }),
+    );
+    return {
+      dotClass: this.#dotClass,
+      stages: stages.map(({ memory, phases, carried }) => {
+        const { table, scratch, plan } = tables.get(memory)!;
+        return {
+          memory,
+          scratch,
+          carried: carried.map(({ buffer, from }) => ({
+            from,
+            source: tables.get(from)!.plan.buffers[buffer]!.address,
+            target: plan.buffers[buffer]!.address,
+            stride: plan.buffers[buffer]!.stride,
+            selected: selected.has(buffer),
+          })),
+          table: table.write(phases),
+        };
+      }),
+    };
+  }
+
+  #executable(program: Program, plan: ProgramPlan, work: Work, onDispose: () => void): CpuExecutable {
+    const part = ({ program, plan, memory }: Share) => ({ program, plan, heap: this.#heaps[memory]! });
+    const tables = program.ops.flatMap((op) =>
+      op.op === 'embed' ? [this.#weights[op.table]!.desc.rows] : [],
+    );
     return new CpuExecutable({
       program,
-      plan,
-      heap: this.#heap,
+      parts: plan.shares.map(part),
+      output: part(plan.output),
       threads: this.#pool,
-      vocabulary: Math.min(
-        ...program.ops.flatMap((op) => (op.op === 'embed' ? [weight(op.table).desc.rows] : [])),
-      ),
-      phases: table,
-      memory: { weights: placed, kv: plan.kvBytes, arena: plan.arenaBytes + this.threads * scratchBytes },
-      onDispose: () => this.#heap.release(mark),
+      work,
+      vocabulary: Math.min(...tables),
+      memory: plan.shares
+        .map(({ use }) => use)
+        .reduce((sum, use) => ({
+          weights: sum.weights + use.weights,
+          kv: sum.kv + use.kv,
+          arena: sum.arena + use.arena,
+        })),
+      onDispose,
     });
   }
 
@@ -128,12 +205,18 @@ class CpuBackend implements Backend {
 
   async roofs(): Promise<Roofs> {
     const bytes = 64 * 2 ** 20; // of each thread: together beyond the caches
-    const mark = this.#heap.used;
-    const regions = Array.from({ length: this.threads }, () => this.#heap.allocate(bytes));
-    for (const region of regions) this.#heap.bytes(region, bytes).fill(1); // pages exist only once written
-    const roofs = await this.#pool.measure(regions, bytes);
-    this.#heap.release(mark);
-    return roofs;
+    const all = this.threads * bytes;
+    const roomy = this.#heaps.findIndex(({ used }) => used + all <= this.#limit);
+    const memory = roomy < 0 ? this.#heaps.length : roomy;
+    const heap = this.#heap(memory);
+    const from = Array.from({ length: this.threads }, (_, thread) => heap.used + thread * bytes);
+    const giveBack = heap.reserve(heap.used + all);
+    heap.bytes(from[0]!, all).fill(1); // pages exist only once written
+    try {
+      return await this.#pool.measure(memory, from, bytes);
+    } finally {
+      giveBack();
+    }
   }
 
   async dispose(): Promise<void> {

@@ -1,48 +1,71 @@
 /**
- * The memory that all threads share: one WebAssembly.Memory, handed out from the bottom and never moved.
- * Reserved address space costs nothing until it is touched.
+ * Memories that all threads share. Addresses have 32 bits, so a larger model lies in several; each is handed out from
+ * the bottom and never moved. Reserved address space costs nothing until it is touched.
  */
 import { UserError } from '../../errors.ts';
 import { HEAP } from '../../kernels/wasm/layout.ts';
 
 const PAGE = 65_536;
-const MAX_PAGES = 65_536; // 4 GiB, all that 32-bit addresses reach
 const ALIGNMENT = 64; // a cache line
 
-export class SharedHeap {
-  readonly memory = new WebAssembly.Memory({ initial: 1, maximum: MAX_PAGES, shared: true });
-  #top = HEAP;
+/** Bytes of one memory at most: a page less than 4 GiB, so that the end of a range is an address too. */
+export const REACH = 2 ** 32 - PAGE;
+
+/** Hands out the addresses of one memory. Plans are made with it, before anything is reserved. */
+export class AddressSpace {
+  #top: number;
+
+  constructor(top: number) {
+    this.#top = top;
+  }
 
   /** Bytes handed out so far, the control block included. */
   get used(): number {
     return this.#top;
   }
 
-  /** Address of `bytes` bytes on cache lines of their own; zero unless released before. Throws UserError of kind memory. */
+  /** Address of `bytes` bytes on cache lines of their own. */
   allocate(bytes: number): number {
     const address = this.#top;
-    const top = address + Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
-    const missing = Math.ceil(top / PAGE) - this.memory.buffer.byteLength / PAGE;
-    if (missing > 0) this.#grow(missing, top);
-    this.#top = top;
+    this.#top += Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
     return address;
   }
+}
 
-  /** Gives back everything from `address` on, as it is. */
-  release(address: number): void {
-    this.#top = address;
+export class SharedHeap {
+  readonly memory: WebAssembly.Memory;
+  #top = HEAP;
+  readonly #regions: { readonly start: number; held: boolean }[] = []; // from the bottom
+
+  /** Throws UserError of kind memory. */
+  constructor(limit: number) {
+    const maximum = Math.floor(limit / PAGE);
+    this.memory = reserved(
+      maximum * PAGE,
+      () => new WebAssembly.Memory({ initial: 1, maximum, shared: true }),
+    );
   }
 
-  #grow(pages: number, top: number): void {
-    try {
-      this.memory.grow(pages);
-    } catch (cause) {
-      throw new UserError(
-        `Expected the model and its context to fit in 4 GiB, the reach of the CPU backend, got ${(top / 2 ** 30).toFixed(1)} GiB.`,
-        'Use a smaller model or quantization, or a shorter context (--ctx N).',
-        { cause, kind: 'memory' },
-      );
-    }
+  /** Where the next region starts. */
+  get used(): number {
+    return this.#top;
+  }
+
+  /**
+   * Reserves the addresses up to `top`, zero unless used before, and returns how to give them back: they are free
+   * again when everything above them is given back too. Throws UserError of kind memory.
+   */
+  reserve(top: number): () => void {
+    const missing = Math.ceil(top / PAGE) - this.memory.buffer.byteLength / PAGE;
+    if (missing > 0) reserved(missing * PAGE, () => this.memory.grow(missing));
+    if (top === this.#top) return () => {};
+    const region = { start: this.#top, held: true };
+    this.#regions.push(region);
+    this.#top = top;
+    return () => {
+      region.held = false;
+      while (this.#regions.at(-1)?.held === false) this.#top = this.#regions.pop()!.start;
+    };
   }
 
   i32(address: number, length: number): Int32Array {
@@ -56,4 +79,21 @@ export class SharedHeap {
   bytes(address: number, length: number): Uint8Array {
     return new Uint8Array(this.memory.buffer, address, length);
   }
+}
+
+/** What `reserve` gives, or a UserError with the bytes it wanted. */
+function reserved<T>(bytes: number, reserve: () => T): T {
+  try {
+    return reserve();
+  } catch (cause) {
+    throw new UserError(
+      `Expected another ${megabytes(bytes)} of address space for the CPU backend, but the system gives none.`,
+      'Close other programs, raise the limit on virtual memory (ulimit -v), or use a smaller model.',
+      { cause, kind: 'memory' },
+    );
+  }
+}
+
+export function megabytes(bytes: number): string {
+  return `${Math.ceil(bytes / 1e6)} MB`;
 }

@@ -1,10 +1,10 @@
-/** Writes the phases of a program as the table that the kernels walk (kernels/wasm/layout.ts). */
+/** Writes the phases of one memory as the tables that the kernels walk (kernels/wasm/layout.ts). */
 import * as layout from '../../kernels/wasm/layout.ts';
 import type { BufferId, Program, RopeSpec } from '../backend.ts';
 import type { MatmulPhase, OpOf, Phase, Product } from './fuse.ts';
 import type { SharedHeap } from './memory.ts';
 import { formsOf, type Plan } from './plan.ts';
-import { groupsOf, type Weight } from './weights.ts';
+import { groupsOf, type PlacedWeight } from './weights.ts';
 
 /**
  * Tasks a thread gets of a phase that streams weights. Each costs over half a microsecond, because taking it waits for
@@ -18,37 +18,44 @@ type Words = Partial<Record<number, number>>;
 export class PhaseTable {
   readonly #program: Program;
   readonly #plan: Plan;
-  readonly #weight: (id: number) => Weight;
+  readonly #weight: (id: number) => PlacedWeight;
   readonly #threads: number;
-  readonly #ropeTables = new Map<RopeSpec, number>();
   readonly #heap: SharedHeap;
-  readonly #selected = new Set<BufferId>(); // buffers of S rows
-  readonly #records: Words[] = [];
+  readonly #selected: Set<BufferId>;
+  #next: number; // address of the next table
+  #records: Words[] = [];
 
-  constructor(
-    program: Program,
-    plan: Plan,
-    weight: (id: number) => Weight,
-    threads: number,
-    heap: SharedHeap,
-  ) {
-    this.#program = program;
-    this.#plan = plan;
-    this.#weight = weight;
-    this.#threads = threads;
-    this.#heap = heap;
+  /** @param selected buffers of S rows so far; those that `write` comes upon are added */
+  constructor(parts: {
+    program: Program;
+    plan: Plan;
+    weight: (id: number) => PlacedWeight;
+    threads: number;
+    heap: SharedHeap;
+    selected: Set<BufferId>;
+  }) {
+    this.#program = parts.program;
+    this.#plan = parts.plan;
+    this.#weight = parts.weight;
+    this.#threads = parts.threads;
+    this.#heap = parts.heap;
+    this.#selected = parts.selected;
+    this.#next = parts.plan.table;
+    for (const [rope, address] of parts.plan.ropes) this.#writeRope(rope, address);
   }
 
-  /** Address of the finished table. */
+  /** Address of the finished table; a later one stands behind it. */
   write(phases: readonly Phase[]): number {
+    this.#records = [];
     for (const phase of phases) this.#add(phase);
     const words = layout.PHASE_BYTES / 4;
-    const address = this.#heap.allocate((this.#records.length + 1) * layout.PHASE_BYTES);
+    const address = this.#next;
     const table = this.#heap.i32(address, (this.#records.length + 1) * words);
     table.fill(0); // absent words are 0, and END is
     this.#records.forEach((record, i) => {
       for (const [index, value] of Object.entries(record)) table[i * words + Number(index)] = value!;
     });
+    this.#next += table.byteLength;
     return address;
   }
 
@@ -120,17 +127,14 @@ export class PhaseTable {
     return {
       [layout.ROPE_KIND]: rope.layout === 'half' ? layout.ROPE_HALF : layout.ROPE_INTERLEAVED,
       [layout.ROPE_PAIRS]: rope.inverseFrequencies.length,
-      [layout.ROPE_TABLE]: this.#ropeTable(rope),
+      [layout.ROPE_TABLE]: this.#plan.ropes.get(rope)!,
     };
   }
 
   /** f32 [position][pairs]{cos, sin}, computed in float64. */
-  #ropeTable(rope: RopeSpec): number {
-    const known = this.#ropeTables.get(rope);
-    if (known !== undefined) return known;
+  #writeRope(rope: RopeSpec, address: number): void {
     const pairs = rope.inverseFrequencies.length;
     const { contextLength } = this.#program.kv;
-    const address = this.#heap.allocate(contextLength * pairs * 8);
     const table = this.#heap.f32(address, contextLength * pairs * 2);
     for (let position = 0, i = 0; position < contextLength; position++) {
       for (let pair = 0; pair < pairs; pair++) {
@@ -139,8 +143,6 @@ export class PhaseTable {
         table[i++] = Math.sin(angle);
       }
     }
-    this.#ropeTables.set(rope, address);
-    return address;
   }
 
   #attention({ op, rope }: Extract<Phase, { kind: 'attention' }>): void {

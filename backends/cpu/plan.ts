@@ -1,11 +1,12 @@
 /**
- * Where everything of one program lies in shared memory: step arrays, activations, KV cache and the scratch of
- * each thread. Addresses and strides are bytes; rows of buffers are padded to 16 floats.
+ * Where everything of one program but its weights lies in one memory: step arrays, activations, tables, KV cache and
+ * the scratch of each thread. Addresses and strides are bytes; rows of buffers are padded to 16 floats.
  */
 import * as layout from '../../kernels/wasm/layout.ts';
-import type { Program } from '../backend.ts';
+import type { Program, RopeSpec } from '../backend.ts';
 import type { MatmulPhase, Phase } from './fuse.ts';
-import type { SharedHeap } from './memory.ts';
+import type { AddressSpace } from './memory.ts';
+import { usesOf } from './phase-uses.ts';
 import { isInteger, type Weight } from './weights.ts';
 
 const { BLOCK, CHUNK, GROUP, QUERY_BLOCK, SCALE_BYTES, TILE } = layout;
@@ -33,7 +34,7 @@ export interface ScratchPlan {
 }
 
 export interface Plan {
-  readonly buffers: readonly { address: number; stride: number }[];
+  readonly buffers: readonly { address: number; stride: number }[]; // those in use; address 0 for the others
   readonly tokenIds: number;
   readonly positions: number;
   readonly outputRows: number;
@@ -43,6 +44,8 @@ export interface Plan {
   readonly sharedF32: number;
   readonly partials: number; // attention states of chunks
   readonly finished: number;
+  readonly ropes: ReadonlyMap<RopeSpec, number>; // f32 [position][pairs]{cos, sin}
+  readonly table: number; // of phases
   readonly kv: KvPlan;
   readonly scratch: ScratchPlan;
   readonly arenaBytes: number;
@@ -51,16 +54,21 @@ export interface Plan {
 
 type WeightOf = (id: number) => Weight;
 
-/** Reserves everything but weights and scratch. */
+/** Records of a phase in the table at most: two, and an end where another memory goes on. */
+const RECORDS = 3;
+
+/** Plans everything but weights and scratch, for the phases that run in this memory. */
 export function planMemory(
   program: Program,
   phases: readonly Phase[],
   weight: WeightOf,
-  heap: SharedHeap,
+  space: AddressSpace,
 ): Plan {
-  const start = heap.used;
+  const start = space.used;
   const T = program.maxTokens;
-  const words = (count: number) => heap.allocate(4 * count);
+  const words = (count: number) => space.allocate(4 * count);
+  const uses = phases.map(usesOf);
+  const used = new Set(uses.flatMap(({ reads, writes }) => [...reads, ...writes]));
   const sizes = matmulSizes(program, phases, weight);
   const tiles = Math.ceil(T / TILE);
   const attention = attentionSizes(program, phases);
@@ -70,20 +78,21 @@ export function planMemory(
     outputRows: words(T),
     tokenKv: words(T),
     sliceList: words(4 * T),
-    sharedInt: heap.allocate(tiles * TILE * intBytes(sizes.intCols)),
-    sharedF32: heap.allocate(tiles * TILE * 4 * sizes.floatCols),
-    partials: heap.allocate(attention.partialBytes),
+    sharedInt: space.allocate(tiles * TILE * intBytes(sizes.intCols)),
+    sharedF32: space.allocate(tiles * TILE * 4 * sizes.floatCols),
+    partials: space.allocate(attention.partialBytes),
     finished: words(program.kv.sequences * program.kv.kvHeads),
-    buffers: program.buffers.map((cols) => {
+    buffers: program.buffers.map((cols, buffer) => {
       const stride = Math.ceil(cols / 16) * 64;
-      return { address: heap.allocate(T * stride), stride };
+      return { address: used.has(buffer) ? space.allocate(T * stride) : 0, stride };
     }),
+    ropes: planRopes(program, new Set(uses.flatMap(({ rope }) => rope ?? [])), space),
+    table: space.allocate(RECORDS * phases.length * layout.PHASE_BYTES),
   };
-  heap.i32(step.finished, program.kv.sequences * program.kv.kvHeads).fill(0);
-  const beforeKv = heap.used;
-  const kv = planKv(program, heap);
+  const beforeKv = space.used;
+  const kv = planKv(program, space);
   const scratch = planScratch(sizes, attention.scratchBytes);
-  return { ...step, kv, scratch, arenaBytes: beforeKv - start, kvBytes: heap.used - beforeKv };
+  return { ...step, kv, scratch, arenaBytes: beforeKv - start, kvBytes: space.used - beforeKv };
 }
 
 /** Bytes of one token in 8 bits with its scales. */
@@ -91,7 +100,16 @@ function intBytes(cols: number): number {
   return cols + (cols / BLOCK) * SCALE_BYTES;
 }
 
-function planKv({ kv }: Program, heap: SharedHeap): KvPlan {
+function planRopes(
+  { kv }: Program,
+  ropes: ReadonlySet<RopeSpec>,
+  space: AddressSpace,
+): ReadonlyMap<RopeSpec, number> {
+  const bytes = ({ inverseFrequencies }: RopeSpec) => kv.contextLength * inverseFrequencies.length * 8;
+  return new Map(ropes.values().map((rope) => [rope, space.allocate(bytes(rope))]));
+}
+
+function planKv({ kv }: Program, heap: AddressSpace): KvPlan {
   const positions = Math.ceil(kv.contextLength / CHUNK) * CHUNK;
   const half = kv.type === 'f16' && kv.headDim % 2 === 0; // halves lie in pairs of dimensions
   const rowBytes = half ? 32 : 64;
@@ -170,7 +188,7 @@ function planScratch(
     top += Math.ceil(bytes / 64) * 64;
     return offset;
   };
-  const few = TILE - 1; // tokens a thread prepares for itself
+  const few = layout.TILED_ROWS - 1; // tokens a thread prepares for itself
   return {
     row: take(Math.ceil(cols / 16) * 64),
     smallInt: take(few * intBytes(intCols)),

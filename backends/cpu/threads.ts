@@ -10,7 +10,8 @@ import type { DotClass } from './wasm-module.ts';
 
 export interface ThreadData {
   readonly module: WebAssembly.Module;
-  readonly memory: WebAssembly.Memory;
+  readonly memory: WebAssembly.Memory; // the first
+  readonly thread: number; // 0 to count - 1
 }
 
 /** Rows of one weight: read to a staging area and repacked (`kind` = weight layout), or read in place ('copy'). */
@@ -21,13 +22,35 @@ export interface LoadJob {
   readonly kind: number | 'copy';
   readonly rows: number;
   readonly cols: number;
+  readonly memory: number;
   readonly to: number; // address
 }
 
+/** What threads do in a step: the stages one after the other. Memories have numbers in the order they were shared. */
+export interface Work {
+  readonly stages: readonly {
+    readonly memory: number;
+    readonly table: number; // address of the phases
+    readonly carried: readonly Carried[];
+    readonly scratch: readonly number[]; // of each thread
+  }[];
+  readonly dotClass: DotClass;
+}
+
+/** A buffer whose rows are copied from another memory before the stage. */
+export interface Carried {
+  readonly from: number; // memory
+  readonly source: number; // address there
+  readonly target: number; // address in the stage's memory
+  readonly stride: number;
+  readonly selected: boolean; // S rows, otherwise T
+}
+
 export type ToThread =
-  | { type: 'load'; jobs: readonly LoadJob[]; staging: number }
-  | { type: 'measure'; from: number; bytes: number }
-  | { type: 'serve'; seen: number; threads: number; scratch: number; dotClass: DotClass }
+  | { type: 'share'; memory: WebAssembly.Memory }
+  | { type: 'load'; jobs: readonly LoadJob[]; staging: readonly number[] } // address in each memory
+  | { type: 'measure'; memory: number; from: number; bytes: number }
+  | { type: 'serve'; seen: number; threads: number; work: Work }
   | { type: 'end' };
 
 /** dist/cpu-worker.js, seen from the sources and from the bundle: always the bundle, which starts at once. */
@@ -38,18 +61,19 @@ const WORKER = import.meta.url.endsWith('.ts')
 export class Threads {
   readonly count: number;
   readonly #workers: readonly Worker[];
-  readonly #control: Int32Array;
-  #serving = false; // threads are, or soon will be, inside wasm
-  #use: { scratch: readonly number[]; dotClass: DotClass } = { scratch: [], dotClass: 0 };
+  readonly #control: Int32Array; // of the first memory
+  #serving: Work | undefined; // what threads are, or soon will be, waiting for in `serve`
+  #last: Promise<unknown> = Promise.resolve(); // settles when the threads are free
   #failure: Error | undefined;
   readonly #waiting = new Set<(error: Error) => void>(); // rejects answers when a thread dies
 
-  constructor(count: number, data: ThreadData) {
+  constructor(count: number, data: Omit<ThreadData, 'thread'>) {
     this.count = count;
     this.#control = new Int32Array(data.memory.buffer, 0, layout.HEAP / 4);
     this.#workers = Array.from(
       { length: count },
-      () => new Worker(WORKER, { workerData: data, execArgv: [] }),
+      (_, thread) =>
+        new Worker(WORKER, { workerData: { ...data, thread } satisfies ThreadData, execArgv: [] }),
     );
     for (const worker of this.#workers) {
       worker.unref(); // idle threads do not keep the process alive
@@ -57,86 +81,107 @@ export class Threads {
     }
   }
 
-  /** Runs the jobs on all threads. Rejects with UserError naming the tensor that could not be read. */
-  async load(jobs: readonly LoadJob[], staging: readonly number[]): Promise<void> {
-    this.#leave();
-    const answers = this.#workers.map((worker, i) => {
-      worker.postMessage({ type: 'load', jobs, staging: staging[i]! } satisfies ToThread);
-      return this.#answer<{ failed?: string }>(worker);
+  /** Lets the threads use a further memory; it has the next number. */
+  share(memory: WebAssembly.Memory): void {
+    for (const worker of this.#workers) worker.postMessage({ type: 'share', memory } satisfies ToThread);
+  }
+
+  /**
+   * Runs the jobs on all threads; staging[i] are the addresses of thread i's staging area in each memory. Rejects with
+   * UserError naming the tensor that could not be read.
+   */
+  load(jobs: readonly LoadJob[], staging: readonly (readonly number[])[]): Promise<void> {
+    return this.#next(async () => {
+      await this.#leave();
+      const answers = await this.#ask<{ failed?: string }>((i) => ({
+        type: 'load',
+        jobs,
+        staging: staging[i]!,
+      }));
+      Atomics.store(this.#control, layout.NEXT_TASK / 4, 0);
+      const failed = answers.find((answer) => answer.failed)?.failed;
+      if (failed)
+        throw new UserError(`Could not read the weights: ${failed}.`, 'Check the file, or get it again.');
     });
-    const failed = (await Promise.all(answers)).find((answer) => answer.failed)?.failed;
-    Atomics.store(this.#control, layout.NEXT_TASK / 4, 0);
-    if (failed)
-      throw new UserError(`Could not read the weights: ${failed}.`, 'Check the file, or get it again.');
   }
 
-  /** Roofs of all threads at once; thread i reads `bytes` bytes at from[i]. */
-  async measure(from: readonly number[], bytes: number): Promise<Roofs> {
-    this.#leave();
-    const answers = this.#workers.map((worker, i) => {
-      worker.postMessage({ type: 'measure', from: from[i]!, bytes } satisfies ToThread);
-      return this.#answer<Roofs>(worker);
+  /** Roofs of all threads at once; thread i reads `bytes` bytes at from[i] of a memory. */
+  measure(memory: number, from: readonly number[], bytes: number): Promise<Roofs> {
+    return this.#next(async () => {
+      await this.#leave();
+      const roofs = await this.#ask<Roofs>((i) => ({ type: 'measure', memory, from: from[i]!, bytes }));
+      return roofs.reduce((sum, one) => ({
+        readBytesPerSecond: sum.readBytesPerSecond + one.readBytesPerSecond,
+        multiplyAddsPerSecond: sum.multiplyAddsPerSecond + one.multiplyAddsPerSecond,
+      }));
     });
-    return (await Promise.all(answers)).reduce((sum, one) => ({
-      readBytesPerSecond: sum.readBytesPerSecond + one.readBytesPerSecond,
-      multiplyAddsPerSecond: sum.multiplyAddsPerSecond + one.multiplyAddsPerSecond,
-    }));
   }
 
-  /** What threads compute with from here on: scratch[i] is the memory of thread i. */
-  use(scratch: readonly number[], dotClass: DotClass): void {
-    this.#leave();
-    this.#use = { scratch, dotClass };
-  }
-
-  /** Runs the step that stands in shared memory. Resolves when every thread is done with it. */
-  async run(): Promise<void> {
-    if (this.#failure) throw this.#failure;
-    if (!this.#serving) this.#serve();
-    const generation = this.#start(layout.RUN);
-    this.#workers[0]!.ref();
-    try {
-      for (let done = this.#done(); done !== generation; done = this.#done()) {
-        const wait = Atomics.waitAsync(this.#control, layout.DONE / 4, done);
-        if (wait.async) await wait.value;
-        if (this.#failure) throw this.#failure;
+  /** Runs a step, which `write` puts into shared memory. Resolves when every thread is done with it. */
+  run(work: Work, write: () => void): Promise<void> {
+    return this.#next(async () => {
+      if (this.#failure) throw this.#failure;
+      if (this.#serving !== work) await this.#serve(work);
+      write();
+      const generation = this.#start(layout.RUN);
+      this.#workers[0]!.ref();
+      try {
+        for (let done = this.#done(); done !== generation; done = this.#done()) {
+          const wait = Atomics.waitAsync(this.#control, layout.DONE / 4, done);
+          if (wait.async) await wait.value;
+          if (this.#failure) throw this.#failure;
+        }
+      } finally {
+        this.#workers[0]!.unref();
       }
-    } finally {
-      this.#workers[0]!.unref();
-    }
+    });
   }
 
   /** Ends the threads; a running step is finished first. */
-  async end(): Promise<void> {
-    this.#leave();
-    const ends = this.#workers.map((worker) => {
-      const exited = new Promise((resolve) => worker.once('exit', resolve));
-      worker.ref();
-      worker.postMessage({ type: 'end' } satisfies ToThread);
-      return exited;
+  end(): Promise<void> {
+    return this.#next(async () => {
+      if (this.#failure) {
+        await Promise.all(this.#workers.map((worker) => worker.terminate()));
+        return;
+      }
+      await this.#leave();
+      const ends = this.#workers.map((worker) => {
+        const exited = new Promise((resolve) => worker.once('exit', resolve));
+        worker.ref();
+        worker.postMessage({ type: 'end' } satisfies ToThread);
+        return exited;
+      });
+      await Promise.all(ends);
     });
-    await Promise.all(ends);
+  }
+
+  /** What threads do is done one after the other, whoever asks for it. */
+  #next<T>(turn: () => Promise<T>): Promise<T> {
+    const done = this.#last.then(turn);
+    this.#last = done.catch(() => {});
+    return done;
   }
 
   #done(): number {
     return Atomics.load(this.#control, layout.DONE / 4);
   }
 
-  /** Sends the threads to wait for steps inside wasm. */
-  #serve(): void {
+  /** Sends the threads to wait for steps of this work. */
+  async #serve(work: Work): Promise<void> {
+    await this.#leave();
     const seen = Atomics.load(this.#control, layout.GENERATION / 4);
-    const { scratch, dotClass } = this.#use;
-    this.#workers.forEach((worker, i) => {
-      const message: ToThread = { type: 'serve', seen, threads: this.count, scratch: scratch[i]!, dotClass };
-      worker.postMessage(message);
-    });
-    this.#serving = true;
+    const message: ToThread = { type: 'serve', seen, threads: this.count, work };
+    for (const worker of this.#workers) worker.postMessage(message);
+    this.#serving = work;
   }
 
-  /** Brings serving threads back to JavaScript. */
-  #leave(): void {
-    if (this.#serving) this.#start(layout.LEAVE);
-    this.#serving = false;
+  /** Brings serving threads back to their messages. */
+  async #leave(): Promise<void> {
+    if (!this.#serving) return;
+    const left = this.#answers();
+    this.#start(layout.LEAVE);
+    this.#serving = undefined;
+    await left;
   }
 
   #start(command: number): number {
@@ -144,6 +189,20 @@ export class Threads {
     const generation = (Atomics.add(this.#control, layout.GENERATION / 4, 1) + 1) | 0;
     Atomics.notify(this.#control, layout.GENERATION / 4);
     return generation;
+  }
+
+  /** Sends thread i message(i), and returns what each answers. */
+  #ask<T>(message: (thread: number) => ToThread): Promise<T[]> {
+    const answers = this.#answers<T>();
+    this.#workers.forEach((worker, i) => {
+      worker.postMessage(message(i));
+    });
+    return answers;
+  }
+
+  /** The next message of each thread. */
+  #answers<T>(): Promise<T[]> {
+    return Promise.all(this.#workers.map((worker) => this.#answer<T>(worker)));
   }
 
   #answer<T>(worker: Worker): Promise<T> {

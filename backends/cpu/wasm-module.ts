@@ -26,7 +26,8 @@ const KERNELS = import.meta.url.endsWith('.ts')
 export interface KernelExports {
   repack(type: number, src: number, dst: number, rows: number, cols: number, scratch: number): void;
   groupBytes(type: number, cols: number): number;
-  serve(seen: number, threads: number, scratch: number, dotClass: number): number;
+  walk(table: number, threads: number, scratch: number, dotClass: number): void;
+  meet(threads: number): void;
   probeDot(): number;
   readRoof(from: number, bytes: number): number;
   multiplyRoof(at: number, turns: number): void;

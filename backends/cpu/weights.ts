@@ -2,7 +2,6 @@
 import { QUANT_FORMATS, rowBytes, type TensorType } from '../../kernels/quant-formats.ts';
 import * as layout from '../../kernels/wasm/layout.ts';
 import type { WeightDesc, WeightSource } from '../backend.ts';
-import type { SharedHeap } from './memory.ts';
 import type { LoadJob } from './threads.ts';
 
 /** Layout of a matrix by its type in the file; types without one are not supported. */
@@ -44,15 +43,23 @@ export interface Weight {
   readonly desc: WeightDesc;
   readonly source: WeightSource;
   readonly layout: number;
-  address: number; // 0 until placed
+  readonly places: Map<number, number>; // address in each memory that holds it
 }
+
+export interface Place {
+  readonly memory: number;
+  readonly address: number;
+}
+
+/** A weight as one memory holds it. */
+export type PlacedWeight = Weight & Pick<Place, 'address'>;
 
 export function isVector(desc: WeightDesc): boolean {
   return desc.rows === 1;
 }
 
 export function newWeight(desc: WeightDesc, source: WeightSource): Weight {
-  return { desc, source, layout: LAYOUTS[desc.type] ?? -1, address: 0 };
+  return { desc, source, layout: LAYOUTS[desc.type] ?? -1, places: new Map() };
 }
 
 /** Whether products with this matrix take 8-bit activations. */
@@ -70,31 +77,35 @@ export function placedBytes({ desc, layout: kind }: Weight, groupBytes: GroupByt
   return groupsOf(desc) * groupBytes(kind, desc.cols);
 }
 
-/** Reserves memory for weights that have none yet; returns the jobs that fill it. */
-export function place(weights: readonly Weight[], heap: SharedHeap, groupBytes: GroupBytes): LoadJob[] {
-  return weights.flatMap((weight) => {
-    weight.address = heap.allocate(placedBytes(weight, groupBytes));
-    return isVector(weight.desc) ? [vectorJob(weight)] : matrixJobs(weight, groupBytes);
-  });
+/** The jobs that bring a weight to its place. */
+export function loadJobs(weight: Weight, place: Place, groupBytes: GroupBytes): LoadJob[] {
+  return isVector(weight.desc) ? [vectorJob(weight, place)] : matrixJobs(weight, place, groupBytes);
 }
 
-/** Staging memory a thread needs for these jobs: scratch for a row, then the file's bytes. */
-export function stagingBytes(jobs: readonly LoadJob[]): number {
-  return ROW_SCRATCH + Math.max(0, ...jobs.map(({ kind, bytes }) => (kind === 'copy' ? 0 : bytes)));
+/** Staging memory a thread needs for these weights: scratch for a row, then the file's bytes of a job. */
+export function stagingBytes(weights: readonly Weight[]): number {
+  const matrices = weights.map(({ desc }) => desc).filter((desc) => !isVector(desc));
+  const jobs = matrices.map((desc) => Math.min(desc.rows, jobRows(desc)) * rowBytes(desc.type, desc.cols));
+  return ROW_SCRATCH + Math.max(0, ...jobs);
 }
 
-function vectorJob({ desc: { name, cols }, source, address }: Weight): LoadJob {
-  return { name, source, bytes: cols * QUANT_FORMATS.F32.bytes, kind: 'copy', rows: 1, cols, to: address };
+/** Rows of a matrix that one job brings. */
+function jobRows({ type, cols }: WeightDesc): number {
+  return layout.GROUP * Math.max(1, Math.floor(JOB_BYTES / (rowBytes(type, cols) * layout.GROUP)));
 }
 
-function matrixJobs(weight: Weight, groupBytes: GroupBytes): LoadJob[] {
-  const { source, layout: kind, address } = weight;
-  const { name, type, rows, cols } = weight.desc;
+function vectorJob({ desc: { name, cols }, source }: Weight, { memory, address: to }: Place): LoadJob {
+  return { name, source, bytes: cols * QUANT_FORMATS.F32.bytes, kind: 'copy', rows: 1, cols, memory, to };
+}
+
+function matrixJobs(weight: Weight, { memory, address }: Place, groupBytes: GroupBytes): LoadJob[] {
+  const { desc, source, layout: kind } = weight;
+  const { name, type, rows, cols } = desc;
   const bytesPerRow = rowBytes(type, cols);
-  const groups = Math.max(1, Math.floor(JOB_BYTES / (bytesPerRow * layout.GROUP)));
+  const step = jobRows(desc);
   const jobs: LoadJob[] = [];
-  for (let row = 0; row < rows; row += groups * layout.GROUP) {
-    const height = Math.min(groups * layout.GROUP, rows - row);
+  for (let row = 0; row < rows; row += step) {
+    const height = Math.min(step, rows - row);
     jobs.push({
       name,
       source: from(source, row * bytesPerRow, height * bytesPerRow),
@@ -102,6 +113,7 @@ function matrixJobs(weight: Weight, groupBytes: GroupBytes): LoadJob[] {
       kind,
       rows: height,
       cols,
+      memory,
       to: address + (row / layout.GROUP) * groupBytes(kind, cols),
     });
   }

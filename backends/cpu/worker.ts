@@ -1,31 +1,91 @@
 /**
- * One thread of the CPU backend. Between steps it waits inside wasm (serve), so that a step costs no message;
- * it comes back to JavaScript to read weights or to end.
+ * One thread of the CPU backend. Between steps it waits for the next one on shared memory (serve), so that a step costs
+ * no message; messages bring it further memories, weights to read, and the work to serve or the end of it.
  */
 import { closeSync, openSync, readSync } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
-import { NEXT_TASK } from '../../kernels/wasm/layout.ts';
+import {
+  COMMAND,
+  DONE,
+  GENERATION,
+  HEAP,
+  NEXT_TASK,
+  OUTPUTS,
+  RUN,
+  TOKENS,
+} from '../../kernels/wasm/layout.ts';
 import type { Roofs } from '../backend.ts';
-import type { LoadJob, ThreadData, ToThread } from './threads.ts';
-import { instantiate } from './wasm-module.ts';
+import type { Carried, LoadJob, ThreadData, ToThread, Work } from './threads.ts';
+import { instantiate, type KernelExports } from './wasm-module.ts';
 import { ROW_SCRATCH } from './weights.ts';
 
-const { module, memory } = workerData as ThreadData;
-const kernels = instantiate(module, memory);
+/** The module on one memory. */
+interface Shared {
+  readonly memory: WebAssembly.Memory;
+  readonly kernels: KernelExports;
+  readonly control: Int32Array;
+}
+
+const { module, memory: first, thread } = workerData as ThreadData;
+const memories = [share(first)];
+const { control } = memories[0]!; // where steps are announced and loading shares its jobs
 const port = parentPort!;
 
 port.on('message', (message: ToThread) => {
-  if (message.type === 'serve') {
-    kernels.serve(message.seen, message.threads, message.scratch, message.dotClass);
+  // Brings this thread's views up to the sizes that the main thread has grown the memories to.
+  for (const { memory } of memories) memory.grow(0);
+  if (message.type === 'share') {
+    memories.push(share(message.memory));
+  } else if (message.type === 'serve') {
+    serve(message.seen, message.threads, message.work);
+    port.postMessage(undefined);
   } else if (message.type === 'load') {
     port.postMessage(load(message.jobs, message.staging));
   } else if (message.type === 'measure') {
-    port.postMessage(measure(message.from, message.bytes));
+    port.postMessage(measure(memories[message.memory]!.kernels, message.from, message.bytes));
   } else port.close();
 });
 
+function share(memory: WebAssembly.Memory): Shared {
+  const control = new Int32Array(memory.buffer, 0, HEAP / 4);
+  return { memory, kernels: instantiate(module, memory), control };
+}
+
+/** Runs every step announced after generation `seen`, until told to leave. */
+function serve(seen: number, threads: number, { stages, dotClass }: Work): void {
+  while (true) {
+    while (Atomics.load(control, GENERATION / 4) === seen) Atomics.wait(control, GENERATION / 4, seen);
+    seen = Atomics.load(control, GENERATION / 4);
+    if (Atomics.load(control, COMMAND / 4) !== RUN) return;
+    for (const { memory, table, carried, scratch } of stages) {
+      const shared = memories[memory]!;
+      if (carried.length > 0) {
+        for (let i = takeTask(shared); i < carried.length; i = takeTask(shared)) carry(carried[i]!, shared);
+        shared.kernels.meet(threads);
+      }
+      shared.kernels.walk(table, threads, scratch[thread]!, dotClass);
+    }
+    if (Atomics.load(control, DONE / 4) !== seen) {
+      Atomics.store(control, DONE / 4, seen);
+      Atomics.notify(control, DONE / 4);
+    }
+  }
+}
+
+/** As in kernels/wasm/barrier.ts; zero again when the threads have met. */
+function takeTask({ control }: Shared): number {
+  return Atomics.add(control, NEXT_TASK / 4, 1);
+}
+
+/** Copies the rows of a buffer to where the next stage reads them; all threads are done with the stage before. */
+function carry({ from, source, target, stride, selected }: Carried, to: Shared): void {
+  const bytes = stride * to.control[(selected ? OUTPUTS : TOKENS) / 4]!;
+  const rows = new Uint8Array(memories[from]!.memory.buffer, source, bytes);
+  new Uint8Array(to.memory.buffer, target, bytes).set(rows);
+}
+
 /** Medians of a few turns, so that neither a lucky nor an interrupted one counts. */
-function measure(from: number, bytes: number): Roofs {
+function measure(kernels: KernelExports, from: number, bytes: number): Roofs {
   const turns = 1_000_000;
   const perTurn = 16 * 16; // products of 16 bytes (roofline.ts)
   return {
@@ -45,28 +105,24 @@ function median(run: () => void): number {
 }
 
 /** Takes jobs from the counter of tasks until none is left; returns what went wrong, if anything. */
-function load(jobs: readonly LoadJob[], staging: number): { failed?: string } {
-  const next = new Int32Array(memory.buffer, NEXT_TASK, 1);
+function load(jobs: readonly LoadJob[], staging: readonly number[]): { failed?: string } {
   const files = new Map<string, number>();
-  memory.grow(0); // brings this thread's view up to the size that the main thread has grown it to
   try {
-    for (let i = Atomics.add(next, 0, 1); i < jobs.length; i = Atomics.add(next, 0, 1)) {
-      run(jobs[i]!, staging, files);
+    for (let i = takeTask(memories[0]!); i < jobs.length; i = takeTask(memories[0]!)) {
+      run(jobs[i]!, staging[jobs[i]!.memory]!, files);
     }
     return {};
   } catch (error) {
-    Atomics.store(next, 0, jobs.length); // the others need not go on
+    Atomics.store(control, NEXT_TASK / 4, jobs.length); // the others need not go on
     return { failed: error instanceof Error ? error.message : String(error) };
   } finally {
     for (const file of files.values()) closeSync(file);
   }
 }
 
-function run(
-  { name, source, bytes, kind, rows, cols, to }: LoadJob,
-  staging: number,
-  files: Map<string, number>,
-) {
+function run(job: LoadJob, staging: number, files: Map<string, number>): void {
+  const { name, source, bytes, kind, rows, cols, to } = job;
+  const { memory, kernels } = memories[job.memory]!;
   const into = new Uint8Array(memory.buffer, kind === 'copy' ? to : staging + ROW_SCRATCH, bytes);
   if ('bytes' in source) into.set(source.bytes);
   else readFully(opened(source.path, files), name, into, source.offset);

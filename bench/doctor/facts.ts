@@ -27,7 +27,7 @@ export interface EngineSpeed {
 
 export interface Cores {
   readonly present: number;
-  readonly usable: number; // by affinity
+  readonly usable: number; // by affinity; Node counts in some of the quotas, too
   readonly quota?: number; // cores' worth of time that a container allows
 }
 

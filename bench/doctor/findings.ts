@@ -87,13 +87,17 @@ function judgeEngine(engine: Engine): Judgement {
 
 // ----- cores
 
-function judgeCores({ present, usable, quota }: Cores): Judgement {
-  if (quota !== undefined && quota < usable)
-    return bad(
-      `the container allows ${digits(quota)} cores' worth of time, ${usable} cores are in sight`,
-      'Threads beyond that are stopped in the middle of a step, and the others wait for them.',
-      `Raise the limit, or use --threads ${Math.max(1, Math.floor(quota))}.`,
+function judgeCores({ present, usable, quota = Infinity }: Cores): Judgement {
+  if (quota < usable) {
+    const what = `the container allows ${digits(quota)} cores' worth of time, of the ${usable} in sight`;
+    const todo = "Raise the container's limit.";
+    if (quota < 1) return bad(what, 'Even a single thread is stopped in the middle of a step.', todo);
+    return warn(
+      what,
+      `Threads beyond that are stopped in the middle of a step: percept starts ${Math.floor(quota)}.`,
+      todo,
     );
+  }
   if (usable < present)
     return warn(
       `${usable} of ${present} cores may be used`,

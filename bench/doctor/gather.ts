@@ -2,9 +2,9 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import { availableParallelism, cpus, loadavg, totalmem } from 'node:os';
 import type { Roofs } from '../../backends/backend.ts';
-import { selectBackend } from '../../backends/select.ts';
-import { configFromGguf, estimateMemory, readGguf } from '../../core/index.ts';
-import { cpuQuota, throttledMs } from './cgroup.ts';
+import { cpuQuota, throttledMs } from '../../backends/cpu/cores.ts';
+import { selectBackend, usableCores } from '../../backends/select.ts';
+import { configFromGguf, estimateMemory, modelSizes, readGguf } from '../../core/index.ts';
 import type { Engine, EngineSpeed, Facts, ModelRead } from './facts.ts';
 import { emulation, power, processorTicks, swap } from './platform.ts';
 
@@ -21,7 +21,7 @@ export async function gatherFacts({ threads, modelPath }: DoctorOptions): Promis
   return {
     node: { version: process.versions.node, flags: nodeFlags() },
     emulation: emulation(),
-    engine: await probeEngine(threads ?? availableParallelism()),
+    engine: await probeEngine(threads ?? usableCores()),
     cores: { present: cpus().length, usable: availableParallelism(), quota: cpuQuota() },
     load: process.platform === 'win32' ? undefined : lastMinute,
     memory: { availableBytes: availableMemory(), neededBytes, ...swap() },
@@ -86,15 +86,10 @@ function readModel(path: string): ModelRead {
   }
 }
 
-/** With the context that a model gets unasked, at most 8192. */
+/** With the sizes that a model gets unasked. */
 async function memoryNeeded(path: string): Promise<number> {
   const gguf = await readGguf(path);
   const config = configFromGguf(gguf);
-  const contextLength = Math.min(config.contextLength, 8192);
-  const { weights, kv, arena } = estimateMemory(gguf, config, {
-    contextLength,
-    sequences: 1,
-    maxTokens: Math.min(512, contextLength),
-  });
+  const { weights, kv, arena } = estimateMemory(gguf, config, modelSizes(gguf, config));
   return weights + kv + arena;
 }

@@ -5,11 +5,10 @@
  * before it, in the time of n + 1 tokens. The n of most tokens a second is chosen, 0 being plain decoding. Where
  * nothing seems to pay, one token is drafted now and then to find out whether that is still so.
  */
+import { StepCosts } from './step-costs.ts';
 
-/** Plain steps to time before the first draft. */
-const PLAIN_STEPS = 3;
-/** Steps with a draft after which one is plain, lest the comparison grow old. */
-const PLAIN_AFTER = 32;
+/** Steps with a draft after which one is plain, lest the comparison grow old: few at first, then twice as many. */
+const PLAIN_AFTER = { first: 2, most: 32 };
 /** Least gain that counts: below it the errors of the estimates decide. */
 const MARGIN = 1.05;
 /** Share of the time that may be lost by finding out. */
@@ -21,26 +20,34 @@ export interface Outcome {
   readonly drafted: number; // tokens, 0 for a plain step
   readonly accepted: number; // of them
   readonly ms: number; // drafting included
+  /** The drafter had more to do than it will have again, such as reading the prompt: not typical of its steps. */
+  readonly isFirst?: boolean;
 }
 
 export class DraftLength {
   readonly #always: boolean;
-  readonly #costs = new StepCosts();
+  readonly #costs: StepCosts;
   readonly #rates = new Map<number, HoldRate>(); // by kind
-  #sincePlain = 0; // steps
+  #sincePlain = Infinity; // steps with a draft; the first step is plain
+  #plainAfter = PLAIN_AFTER.first / 2;
   #debt = 0; // ms lost by drafts and not made good since, by gains or the allowance
-  #total = 0; // ms of all steps
-  #saved = 0; // ms that plain decoding would have taken longer
+  #ms = 0; // of all steps
+  #plainMs = 0; // of those without a draft
+  #tokens = 0; // that steps with a draft gave
 
-  /** @param always draft as much as allowed, once plain steps are timed, whether or not that pays */
-  constructor(always = false) {
+  /**
+   * @param costs learned before, if any, and learned on
+   * @param always draft as much as allowed, once plain steps are timed, whether or not that pays
+   */
+  constructor(costs = new StepCosts(), always = false) {
+    this.#costs = costs;
     this.#always = always;
   }
 
   /** Tokens to draft, 0 to `max`, where a draft of this kind (Drafter.kind) can be had. */
   choose(kind: number, max: number): number {
     const plain = this.#costs.of(1);
-    if (plain === undefined || max < 1 || this.#sincePlain >= PLAIN_AFTER) return 0;
+    if (plain === undefined || max < 1 || this.#sincePlain >= this.#plainAfter) return 0;
     if (this.#always) return max;
     const rate = this.#rates.get(kind)?.value ?? UNKNOWN_RATE;
     let [best, bestSpeed] = [0, MARGIN / plain]; // speed in tokens/ms
@@ -54,57 +61,35 @@ export class DraftLength {
     return best > 0 || this.#debt > 0 ? best : 1;
   }
 
-  observe({ kind = 0, drafted, accepted, ms }: Outcome): void {
+  observe({ kind = 0, drafted, accepted, ms, isFirst = false }: Outcome): void {
     const plain = this.#costs.of(1);
-    this.#costs.add(1 + drafted, ms);
-    this.#sincePlain = drafted > 0 ? this.#sincePlain + 1 : 0;
-    this.#total += ms;
-    this.#debt -= ALLOWANCE * ms;
-    if (drafted > 0 && plain !== undefined) {
-      const saved = (1 + accepted) * plain - ms;
-      this.#saved += saved;
-      this.#debt -= saved;
+    this.#ms += ms;
+    if (drafted === 0) this.#takePlain(ms);
+    else {
+      this.#sincePlain++;
+      this.#tokens += 1 + accepted;
       const rate = this.#rates.get(kind) ?? new HoldRate();
       this.#rates.set(kind, rate);
       rate.observe(accepted, drafted);
     }
-    this.#debt = Math.max(0, this.#debt);
+    if (isFirst) return;
+    this.#costs.add(1 + drafted, ms);
+    const saved = drafted > 0 && plain !== undefined ? (1 + accepted) * plain - ms : 0;
+    this.#debt = Math.max(0, this.#debt - saved - ALLOWANCE * ms);
   }
 
-  /** Estimated time of plain decoding over the time taken; undefined before any step. */
+  /** Estimated time of plain decoding over the time taken; undefined before plain steps are timed. */
   get gain(): number | undefined {
-    return this.#total > 0 ? (this.#total + this.#saved) / this.#total : undefined;
-  }
-}
-
-/** Time of a step by its number of tokens: medians of the latest ones. */
-class StepCosts {
-  readonly #latest: number[][] = []; // [tokens][up to 5] ms
-  readonly #medians: (number | undefined)[] = []; // [tokens] ms
-
-  add(tokens: number, ms: number): void {
-    const latest = [...(this.#latest[tokens] ?? []), ms].slice(-5);
-    this.#latest[tokens] = latest;
-    if (tokens > 1 || latest.length >= PLAIN_STEPS) this.#medians[tokens] = median(latest);
+    const plain = this.#costs.of(1);
+    return plain && this.#ms > 0 ? (this.#plainMs + this.#tokens * plain) / this.#ms : undefined;
   }
 
-  /**
-   * Measured, or on the line between the neighbours measured, or on that from one token through the largest
-   * measured; with one token alone known, as dear as so many plain steps. Undefined while that is not known.
-   */
-  of(tokens: number): number | undefined {
-    const known = this.#medians[tokens];
-    const plain = this.#medians[1];
-    if (known !== undefined || plain === undefined) return known;
-    const below = this.#medians.findLastIndex((ms, T) => ms !== undefined && T < tokens);
-    const above = this.#medians.findIndex((ms, T) => ms !== undefined && T > tokens);
-    if (above > 0) return this.#line(below, above, tokens);
-    return below > 1 ? this.#line(1, below, tokens) : plain * tokens;
-  }
-
-  #line(from: number, to: number, tokens: number): number {
-    const [start, end] = [this.#medians[from]!, this.#medians[to]!];
-    return start + ((end - start) * (tokens - from)) / (to - from);
+  #takePlain(ms: number): void {
+    this.#plainMs += ms;
+    if (this.#sincePlain >= this.#plainAfter) {
+      this.#plainAfter = Math.min(PLAIN_AFTER.most, 2 * this.#plainAfter);
+    }
+    this.#sincePlain = 0;
   }
 }
 
@@ -127,7 +112,3 @@ class HoldRate {
 }
 
 const UNKNOWN_RATE = new HoldRate().value;
-
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[values.length >> 1]!;
-}

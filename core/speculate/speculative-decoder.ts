@@ -10,6 +10,7 @@
 import type { Session } from '../session.ts';
 import { DraftLength } from './draft-length.ts';
 import type { Drafter } from './drafter.ts';
+import type { StepCosts } from './step-costs.ts';
 
 /** Most tokens drafted for a step, which then has 8: what kernels for small batches are made for. */
 const LONGEST_DRAFT = 7;
@@ -19,6 +20,8 @@ export interface SpeculationOptions {
   readonly mostTokens: number;
   /** Drafts as much as it can, whether or not that pays. */
   readonly always: boolean;
+  /** What is known of the times of steps, and learned on. */
+  readonly costs: StepCosts;
 }
 
 export interface SpeculationStats {
@@ -55,7 +58,7 @@ export class SpeculativeDecoder {
     this.#text = promptIds.slice();
     this.#drafter = drafter;
     this.#mostTokens = options.mostTokens;
-    this.#length = new DraftLength(options.always);
+    this.#length = new DraftLength(options.costs, options.always);
   }
 
   /** Like Session.append: adds one token and returns its logits [V], valid until the next call. */
@@ -81,8 +84,8 @@ export class SpeculativeDecoder {
     this.#round = undefined;
     this.#session.trim(this.#text.length);
     const drafted = round.draft.length;
-    // The first draft is not timed: a draft model reads the whole prompt for it.
-    if (drafted === 0 || this.#totals.drafts > 0) this.#length.observe({ ...round, drafted });
+    const isFirst = drafted > 0 && this.#totals.drafts === 0; // a draft model reads the prompt for it
+    this.#length.observe({ ...round, drafted, isFirst });
     this.#totals.steps++;
     this.#totals.drafts += Math.sign(drafted);
     this.#totals.drafted += drafted;

@@ -1,7 +1,7 @@
 /**
- * The module every thread of the CPU backend runs. The host writes a table of phases and a step into shared
- * memory; each thread walks the whole table here, takes tasks from a counter and meets the others at a barrier.
- * No JavaScript runs between ops.
+ * The module every thread of the CPU backend runs, once for each memory. The host writes a table of phases and a step
+ * into shared memory; each thread walks the whole table here, takes tasks from a counter and meets the others at a
+ * barrier. No JavaScript runs between ops.
  */
 import { attention, storeKv } from './attention';
 import { barrier } from './barrier';
@@ -10,29 +10,25 @@ import { embed } from './embed';
 import {
   ALL_ONES,
   ATTENTION,
-  COMMAND,
-  DONE,
   EMBED,
   END,
   FORMS,
-  GENERATION,
   KIND,
   MATMUL,
   PHASE_BYTES,
-  PHASES,
   PREPARE,
   PREPARE_BARRIER,
   ROPE,
-  RUN,
   SINGLE,
   STORE_KV,
-  TILE,
+  TILED_ROWS,
 } from './layout';
 import { matmul } from './matmul';
 import { rowsOf, word } from './phase';
 import { prepare } from './prepare';
 import { rope } from './rope';
 
+export { barrier as meet } from './barrier';
 export { repack } from './repack';
 export { groupBytes } from './weight-layout';
 export { multiplyRoof, readRoof } from './roofline';
@@ -42,7 +38,7 @@ function runPhase(phase: usize, kind: i32, rows: i32, scratch: usize, dotClass: 
   if (kind == MATMUL) matmul(phase, rows, scratch, dotClass);
   else if (kind == PREPARE) {
     prepare(phase, rows, scratch);
-    return rows >= TILE || (word(phase, FORMS) & PREPARE_BARRIER) != 0;
+    return rows >= TILED_ROWS || (word(phase, FORMS) & PREPARE_BARRIER) != 0;
   } else if (kind == ATTENTION) attention(phase, scratch);
   else if (kind == STORE_KV) {
     if (load<i32>(SINGLE) != 0) return false;
@@ -53,26 +49,13 @@ function runPhase(phase: usize, kind: i32, rows: i32, scratch: usize, dotClass: 
   return true;
 }
 
-/**
- * A thread's life: waits for a generation after `seen`, runs the step, and returns the generation at which it was
- * told to leave. `scratch` is the thread's own memory.
- */
-export function serve(seen: i32, threads: i32, scratch: usize, dotClass: i32): i32 {
-  while (true) {
-    while (atomic.load<i32>(GENERATION) == seen) atomic.wait<i32>(GENERATION, seen, -1);
-    seen = atomic.load<i32>(GENERATION);
-    if (atomic.load<i32>(COMMAND) != RUN) break;
-    for (let phase = load<usize>(PHASES); word(phase, KIND) != END; phase += PHASE_BYTES) {
-      const rows = rowsOf(phase);
-      if (rows > 0 && runPhase(phase, word(phase, KIND), rows, scratch, dotClass)) barrier(threads);
-    }
-    barrier(threads);
-    if (atomic.load<i32>(DONE) != seen) {
-      atomic.store<i32>(DONE, seen);
-      atomic.notify(DONE, 1);
-    }
+/** Runs the phases of the step from `table` on, to the END. `scratch` is the thread's own memory. */
+export function walk(table: usize, threads: i32, scratch: usize, dotClass: i32): void {
+  for (let phase = table; word(phase, KIND) != END; phase += PHASE_BYTES) {
+    const rows = rowsOf(phase);
+    if (rows > 0 && runPhase(phase, word(phase, KIND), rows, scratch, dotClass)) barrier(threads);
   }
-  return seen;
+  barrier(threads);
 }
 
 /**

@@ -4,9 +4,11 @@
  */
 
 // --- control block -------------------------------------------------------------------------------------------
+// These three count in the first memory only.
 export const GENERATION = 1024; // i32: the host adds one to start the threads on COMMAND
 export const COMMAND = 1028; // i32: LEAVE or RUN
-export const DONE = 1088; // i32: generation whose command is finished
+export const DONE = 1088; // i32: generation whose step is finished
+// The others in each.
 export const ARRIVED = 1152; // i32: threads at the barrier
 export const PASSED = 1216; // i32: barriers passed
 export const SLEEPERS = 1220; // i32: threads that wait at the barrier without spinning
@@ -16,7 +18,6 @@ export const LEAVE = 0;
 export const RUN = 1;
 
 // --- the step, written by the host before RUN -------------------------------------------------------------------
-export const PHASES = 1344; // address of the phase table
 export const TOKENS = 1348; // T
 export const OUTPUTS = 1352; // S
 export const SLICES = 1356; // slices in the step
@@ -72,6 +73,7 @@ export const W_TQ2_0 = 17;
 export const GROUP = 16; // weight rows that lie interleaved
 export const BLOCK = 32; // activations that share a scale; weights of a row that lie together
 export const TILE = 4; // tokens of an activation tile
+export const TILED_ROWS = 3; // rows of a step from which on they go in tiles; fewer go one by one
 export const SCALE_BYTES = 20; // activation block and token: {f32 scale, f32 scale * sum, i32 -sum, f32 scale * sum of each half}
 export const CHUNK = 128; // keys that attention takes at a time
 export const QUERY_BLOCK = 16; // tokens whose attention is one task
@@ -117,7 +119,7 @@ export const PREPARE_F32 = 2;
 export const PREPARE_BARRIER = 4; // the matmul overwrites x: no thread may begin it while another still reads
 export const SHARED_INT = 13; // tiles of 4 tokens: codes [4 K], scales [K / 32][4]
 export const SHARED_F32 = 14; // tiles of 4 tokens: f32 [K][4]
-export const SMALL_INT = 15; // scratch: the same for single tokens, when fewer than TILE
+export const SMALL_INT = 15; // scratch: the same for single tokens, when fewer than TILED_ROWS
 export const SMALL_F32 = 16; // scratch: f32 [K] a token
 export const ROW_SCRATCH = 17; // scratch: f32 [K], a normalized row
 
@@ -126,7 +128,7 @@ export const EPILOGUE = 18;
 export const STORE = 0; // out = y
 export const ACCUMULATE = 1; // out = residual + y
 export const SWIGLU = 2; // out = silu(y of segment 0) * (y of segment 1)
-export const TASK_GROUPS = 19; // groups in a task of a step of fewer than TILE rows
+export const TASK_GROUPS = 19; // groups in a task of a step of few tiles
 export const PANEL = 20; // scratch: codes and scales or f32, of two segments
 export const PANEL_BYTES = 21; // of one segment
 export const SEGMENTS = 22; // matrices that read the same x

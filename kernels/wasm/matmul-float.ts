@@ -3,7 +3,7 @@
  * a token's bits do not depend on the tile. Weights f32 [k][16 rows], or f16 and bf16 [k / 2][16 rows][2 k]; activations f32
  * [k][M].
  */
-import { HALF_IN, HALF_MASK, HALF_OUT, UPPER_HALF, W_BF16, W_F16 } from './layout';
+import { HALF_IN, HALF_MASK, HALF_OUT, HALF_SCALE, UPPER_HALF, W_BF16, W_F16 } from './layout';
 import { highHalf, lowHalf, madd, store16 } from './simd';
 
 /** out[4][16] = 4 tokens times a panel of f32; also the scores and the mixing of attention. */
@@ -34,7 +34,21 @@ export function tileF32(w: usize, x: usize, out: usize, k: i32): void {
 
 /** The same with f16 [k / 2][16][2 k]: the caller's x is 2^100 too large, and out comes 2^-12 too small. */
 export function tileF16(w: usize, x: usize, out: usize, k: i32): void {
-  const mask = v128.load32_splat(HALF_MASK);
+  tileHalf(W_F16, false, w, x, out, k);
+}
+
+/** The same with a group of f16 or bf16 as it lies in memory. */
+export function streamHalf(type: i32, w: usize, x: usize, out: usize, k: i32): void {
+  if (type == W_F16) tileHalf(W_F16, true, w, x, out, k);
+  else tileHalf(W_BF16, false, w, x, out, k);
+}
+
+/** `SCALED`: f16 weights are brought to their size here, not by the caller. */
+// @ts-ignore: decorator
+@inline
+function tileHalf(TYPE: i32, SCALED: bool, w: usize, x: usize, out: usize, k: i32): void {
+  const mask = v128.load32_splat(TYPE == W_F16 ? HALF_MASK : UPPER_HALF);
+  const scale = v128.load32_splat(HALF_SCALE);
   const zero = f32x4.splat(0);
   let a0 = zero, a1 = zero, a2 = zero, a3 = zero;
   let b0 = zero, b1 = zero, b2 = zero, b3 = zero;
@@ -44,10 +58,10 @@ export function tileF16(w: usize, x: usize, out: usize, k: i32): void {
     // Even k reads the low halves of the words, odd k the high halves of the same.
     let w0 = v128.load(w), w1 = v128.load(w, 16), w2 = v128.load(w, 32), w3 = v128.load(w, 48);
     const up = (i & 1) == 0 ? 16 : 0;
-    w0 = v128.and(i32x4.shr_s(i32x4.shl(w0, up), 3), mask);
-    w1 = v128.and(i32x4.shr_s(i32x4.shl(w1, up), 3), mask);
-    w2 = v128.and(i32x4.shr_s(i32x4.shl(w2, up), 3), mask);
-    w3 = v128.and(i32x4.shr_s(i32x4.shl(w3, up), 3), mask);
+    w0 = half(TYPE, SCALED, w0, up, mask, scale);
+    w1 = half(TYPE, SCALED, w1, up, mask, scale);
+    w2 = half(TYPE, SCALED, w2, up, mask, scale);
+    w3 = half(TYPE, SCALED, w3, up, mask, scale);
     let t = v128.load32_splat(x);
     a0 = madd(w0, t, a0); a1 = madd(w1, t, a1); a2 = madd(w2, t, a2); a3 = madd(w3, t, a3);
     t = v128.load32_splat(x, 4);
@@ -63,6 +77,14 @@ export function tileF16(w: usize, x: usize, out: usize, k: i32): void {
   store16(out + 64, b0, b1, b2, b3);
   store16(out + 128, c0, c1, c2, c3);
   store16(out + 192, e0, e1, e2, e3);
+}
+
+// @ts-ignore: decorator
+@inline
+function half(TYPE: i32, SCALED: bool, words: v128, up: i32, mask: v128, scale: v128): v128 {
+  const top = i32x4.shl(words, up);
+  const value = v128.and(TYPE == W_F16 ? i32x4.shr_s(top, 3) : top, mask);
+  return SCALED ? f32x4.mul(value, scale) : value;
 }
 
 /** out[16] = one token times a group of weight type `type`. */

@@ -2,7 +2,7 @@
  * Integer products of one token: 16 weight rows, streamed from memory as groups (weight-layout.ts), times 8-bit
  * activations: codes s8 [block][8 steps][4 k], scales [block]{...} (quantize.ts).
  *
- * Every integer form, here, in matmul-int-row.ts and in matmul-int-tile.ts, adds the same floats in the same order, block after block:
+ * Every integer form, here and in the other matmul-int-*.ts, adds the same floats in the same order, block by block:
  * y = fma(float(dot), d * scale, y), then y = fma(m, scale * sum, y) for types with a minimum. So a token's result
  * has the same bits whatever the tile, the batch and the thread; the integers are exact on every class of CPU
  * (layout.ts, UNSIGNED ...).

@@ -3,7 +3,7 @@
  * codes s8 [block][8 steps][4 tokens][4 k], scales [block][4 tokens]{...} (quantize.ts).
  * The order of the float operations is that of matmul-int-gemv.ts.
  */
-import { SATURATING, SCALE_BYTES, SIGNED, UNSIGNED } from './layout';
+import { LOW_NIBBLES, SATURATING, SCALE_BYTES, SIGNED, UNSIGNED } from './layout';
 import { dot, dot16, madd, store16 } from './simd';
 
 /**
@@ -62,20 +62,20 @@ function tile(
 /** Sums begin at -2^SHIFT * sum of the token's codes; where they have 16 bits, `total` adds it. */
 // @ts-ignore: decorator
 @inline
-function start(s: usize, SHIFT: i32, CLASS: i32): v128 {
+export function start(s: usize, SHIFT: i32, CLASS: i32): v128 {
   return SHIFT < 0 || CLASS == SATURATING ? i32x4.splat(0) : i32x4.shl(v128.load32_splat(s, 8), SHIFT);
 }
 
 // @ts-ignore: decorator
 @inline
-function step(x: v128, w: v128, acc: v128, CLASS: i32): v128 {
+export function step(x: v128, w: v128, acc: v128, CLASS: i32): v128 {
   return CLASS == SATURATING ? dot16(x, w, acc) : dot(x, w, acc);
 }
 
 /** One token's sums of a block, or half of one, into its 16 results. */
 // @ts-ignore: decorator
 @inline
-function flush(
+export function flush(
   out: usize, d: usize, s: usize, half: usize, a0: v128, a1: v128, a2: v128, a3: v128, MIN: bool, FINE: bool,
   SHIFT: i32, CLASS: i32,
 ): void {
@@ -104,50 +104,67 @@ function total(a: v128, s: usize, SHIFT: i32, CLASS: i32): v128 {
   return SHIFT < 0 ? sum : i32x4.add(sum, i32x4.shl(v128.load32_splat(s, 8), SHIFT));
 }
 
-/** Two tokens of a panel of two planes: tokens 0 and 1 of a tile of 4. */
-function planesPair(w: usize, d: usize, x: usize, s: usize, out: usize, blocks: i32): void {
+/**
+ * A block of 8-bit weights as two planes of nibbles, times tokens 0 and 1 of a tile of 4. The planes lie apart, or are
+ * the halves of bytes (`BYTES`).
+ */
+// @ts-ignore: decorator
+@inline
+export function planesPair(w: usize, d: usize, x: usize, s: usize, out: usize, BYTES: bool): void {
+  const low = v128.load32_splat(LOW_NIBBLES);
   const zero = i32x4.splat(0);
-  for (let b = 0; b < blocks; b++) {
-    let a0 = zero, a1 = zero, a2 = zero, a3 = zero, h0 = zero, h1 = zero, h2 = zero, h3 = zero;
-    let b0 = zero, b1 = zero, b2 = zero, b3 = zero, g0 = zero, g1 = zero, g2 = zero, g3 = zero;
-    for (let k = 0; k < 8; k++) {
-      const t = v128.load32_splat(x), u = v128.load32_splat(x, 4);
-      const w0 = v128.load(w), w1 = v128.load(w, 16), w2 = v128.load(w, 32), w3 = v128.load(w, 48);
-      a0 = dot16(t, w0, a0);
-      a1 = dot16(t, w1, a1);
-      a2 = dot16(t, w2, a2);
-      a3 = dot16(t, w3, a3);
-      b0 = dot16(u, w0, b0);
-      b1 = dot16(u, w1, b1);
-      b2 = dot16(u, w2, b2);
-      b3 = dot16(u, w3, b3);
-      const v0 = v128.load(w, 64), v1 = v128.load(w, 80), v2 = v128.load(w, 96), v3 = v128.load(w, 112);
-      h0 = dot16(t, v0, h0);
-      h1 = dot16(t, v1, h1);
-      h2 = dot16(t, v2, h2);
-      h3 = dot16(t, v3, h3);
-      g0 = dot16(u, v0, g0);
-      g1 = dot16(u, v1, g1);
-      g2 = dot16(u, v2, g2);
-      g3 = dot16(u, v3, g3);
-      w += 128;
-      x += 16;
+  let a0 = zero, a1 = zero, a2 = zero, a3 = zero, h0 = zero, h1 = zero, h2 = zero, h3 = zero;
+  let b0 = zero, b1 = zero, b2 = zero, b3 = zero, g0 = zero, g1 = zero, g2 = zero, g3 = zero;
+  for (let k = 0; k < 8; k++) {
+    const t = v128.load32_splat(x), u = v128.load32_splat(x, 4);
+    let w0 = v128.load(w), w1 = v128.load(w, 16), w2 = v128.load(w, 32), w3 = v128.load(w, 48);
+    let v0: v128, v1: v128, v2: v128, v3: v128;
+    if (BYTES) {
+      v0 = v128.and(i16x8.shr_u(w0, 4), low);
+      v1 = v128.and(i16x8.shr_u(w1, 4), low);
+      v2 = v128.and(i16x8.shr_u(w2, 4), low);
+      v3 = v128.and(i16x8.shr_u(w3, 4), low);
+      w0 = v128.and(w0, low);
+      w1 = v128.and(w1, low);
+      w2 = v128.and(w2, low);
+      w3 = v128.and(w3, low);
+    } else {
+      v0 = v128.load(w, 64);
+      v1 = v128.load(w, 80);
+      v2 = v128.load(w, 96);
+      v3 = v128.load(w, 112);
     }
-    const s1 = s + SCALE_BYTES;
-    const p = start(s, 7, SIGNED), q = start(s1, 7, SIGNED);
-    a0 = i32x4.add(planes(a0, h0), p);
-    a1 = i32x4.add(planes(a1, h1), p);
-    a2 = i32x4.add(planes(a2, h2), p);
-    a3 = i32x4.add(planes(a3, h3), p);
-    b0 = i32x4.add(planes(b0, g0), q);
-    b1 = i32x4.add(planes(b1, g1), q);
-    b2 = i32x4.add(planes(b2, g2), q);
-    b3 = i32x4.add(planes(b3, g3), q);
-    flush(out, d, s, 0, a0, a1, a2, a3, false, false, -1, SIGNED);
-    flush(out + 64, d, s1, 0, b0, b1, b2, b3, false, false, -1, SIGNED);
-    d += 128;
-    s += 4 * SCALE_BYTES;
+    a0 = dot16(t, w0, a0);
+    a1 = dot16(t, w1, a1);
+    a2 = dot16(t, w2, a2);
+    a3 = dot16(t, w3, a3);
+    b0 = dot16(u, w0, b0);
+    b1 = dot16(u, w1, b1);
+    b2 = dot16(u, w2, b2);
+    b3 = dot16(u, w3, b3);
+    h0 = dot16(t, v0, h0);
+    h1 = dot16(t, v1, h1);
+    h2 = dot16(t, v2, h2);
+    h3 = dot16(t, v3, h3);
+    g0 = dot16(u, v0, g0);
+    g1 = dot16(u, v1, g1);
+    g2 = dot16(u, v2, g2);
+    g3 = dot16(u, v3, g3);
+    w += BYTES ? 64 : 128;
+    x += 16;
   }
+  const s1 = s + SCALE_BYTES;
+  const p = start(s, 7, SIGNED), q = start(s1, 7, SIGNED);
+  a0 = i32x4.add(planes(a0, h0), p);
+  a1 = i32x4.add(planes(a1, h1), p);
+  a2 = i32x4.add(planes(a2, h2), p);
+  a3 = i32x4.add(planes(a3, h3), p);
+  b0 = i32x4.add(planes(b0, g0), q);
+  b1 = i32x4.add(planes(b1, g1), q);
+  b2 = i32x4.add(planes(b2, g2), q);
+  b3 = i32x4.add(planes(b3, g3), q);
+  flush(out, d, s, 0, a0, a1, a2, a3, false, false, -1, SIGNED);
+  flush(out + 64, d, s1, 0, b0, b1, b2, b3, false, false, -1, SIGNED);
 }
 
 /** i32 sums of two planes of nibbles. */
@@ -194,6 +211,10 @@ export function tileWideSigned(w: usize, d: usize, x: usize, s: usize, out: usiz
   tile(w, d, x, s, out, blocks, false, false, -1, SIGNED);
 }
 export function tileWideSaturating(w: usize, d: usize, x: usize, s: usize, out: usize, blocks: i32): void {
-  planesPair(w, d, x, s, out, blocks);
-  planesPair(w, d, x + 8, s + 2 * SCALE_BYTES, out + 128, blocks);
+  for (let pair: usize = 0; pair < 2; pair++) {
+    let codes = w, scales = d, t = x + (pair << 3), r = s + pair * 2 * SCALE_BYTES;
+    for (let b = blocks; b > 0; b--, codes += 1024, scales += 128, t += 128, r += 4 * SCALE_BYTES) {
+      planesPair(codes, scales, t, r, out + (pair << 7), false);
+    }
+  }
 }

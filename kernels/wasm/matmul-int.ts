@@ -9,6 +9,10 @@ import {
   tileFine, tileMin, tileMinSaturating, tileShift3, tileShift3Saturating, tileShift4, tileWide, tileWideSaturating,
   tileWideSigned,
 } from './matmul-int-tile';
+import {
+  streamQ4_0, streamQ4_0Saturating, streamQ4_1, streamQ4_1Saturating, streamQ4_K, streamQ4_KSaturating, streamQ5_0,
+  streamQ5_1, streamQ5_K, streamQ6_K, streamQ8_0, streamQ8_0Saturating, streamQ8_0Signed,
+} from './matmul-int-stream';
 import { isFine, isWide, panelCodeBytes, unpackInt } from './panel';
 
 /** out[16] = one token times the group at `w`; `panel` is scratch for types that are unpacked first. */
@@ -48,4 +52,29 @@ export function tileInt(type: i32, panel: usize, x: usize, out: usize, cols: i32
   } else if (saturating && (type == W_Q4_1 || type == W_Q4_K || type >= W_TQ1_0)) {
     tileMinSaturating(panel, d, x, s, out, blocks);
   } else tileMin(panel, d, x, s, out, blocks);
+}
+
+/** Whether streamInt has a kernel for the type. */
+export function isStreamed(type: i32): bool {
+  return (type >= W_Q4_0 && type <= W_Q8_0) || (type >= W_Q4_K && type <= W_Q6_K);
+}
+
+/** As tileInt, with the group at `w` as it lies in memory; `panel` is scratch. */
+export function streamInt(type: i32, w: usize, x: usize, out: usize, cols: i32, panel: usize, dotClass: i32): void {
+  const s = x + 4 * cols;
+  if (dotClass == SATURATING) {
+    if (type == W_Q4_0) return streamQ4_0Saturating(w, x, s, out, cols, panel);
+    if (type == W_Q4_1) return streamQ4_1Saturating(w, x, s, out, cols, panel);
+    if (type == W_Q4_K) return streamQ4_KSaturating(w, x, s, out, cols, panel);
+    if (type == W_Q8_0) return streamQ8_0Saturating(w, x, s, out, cols, panel);
+  }
+  if (type == W_Q4_0) streamQ4_0(w, x, s, out, cols, panel);
+  else if (type == W_Q4_1) streamQ4_1(w, x, s, out, cols, panel);
+  else if (type == W_Q4_K) streamQ4_K(w, x, s, out, cols, panel);
+  else if (type == W_Q5_0) streamQ5_0(w, x, s, out, cols, panel);
+  else if (type == W_Q5_1) streamQ5_1(w, x, s, out, cols, panel);
+  else if (type == W_Q5_K) streamQ5_K(w, x, s, out, cols, panel);
+  else if (type == W_Q6_K) streamQ6_K(w, x, s, out, cols, panel);
+  else if (dotClass == SIGNED) streamQ8_0Signed(w, x, s, out, cols, panel);
+  else streamQ8_0(w, x, s, out, cols, panel);
 }

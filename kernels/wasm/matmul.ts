@@ -1,17 +1,18 @@
 /**
  * y = x W^T for up to a few matrices that read the same x, with what follows folded in (EPILOGUE).
  *
- * Work is split by groups of 16 rows, never along K. Fewer than TILE rows of x: a group is streamed from memory
- * for each of them. Otherwise it is unpacked once for TOKEN_TILES tiles of 4 tokens.
+ * Work is split by groups of 16 rows, never along K. Fewer than TILED_ROWS rows of x: a group is streamed from memory
+ * for each of them. Otherwise they go in tiles of 4 tokens: few of them multiply a group where it lies, for many it is
+ * unpacked first, once for TOKEN_TILES.
  */
 import { takeTask } from './barrier';
 import {
   ACCUMULATE, COLS, EPILOGUE, PANEL, PANEL_BYTES, S_BIAS, S_GROUPS, S_OUT, S_OUT_STRIDE, S_RESIDUAL, S_RESIDUAL_STRIDE,
   S_TYPE, S_WEIGHT, SEGMENT_TABLE, SEGMENT_WORDS, SEGMENTS, SHARED_F32, SHARED_INT, SMALL_F32, SMALL_INT, SWIGLU,
-  TASK_GROUPS, TILE, W_BF16, W_F32,
+  TASK_GROUPS, TILE, TILED_ROWS, W_BF16, W_F32,
 } from './layout';
-import { gemvFloat, tileF32 } from './matmul-float';
-import { gemvInt, tileInt } from './matmul-int';
+import { gemvFloat, streamHalf, tileF32 } from './matmul-float';
+import { gemvInt, isStreamed, streamInt, tileInt } from './matmul-int';
 import { unpackHalf, unpackInt, panelCodeBytes } from './panel';
 import { address, word } from './phase';
 import { intBytes } from './prepare';
@@ -20,6 +21,8 @@ import { groupBytes } from './weight-layout';
 
 /** Tiles of one task: x of 256 tokens stays in the second cache level while a panel passes over it. */
 const TOKEN_TILES = 64;
+/** Up to so many tiles what counts is to read weights at full speed: in long tasks, and where they lie. */
+const FEW_TILES = 8;
 /** Scratch in front of the panels: results of one tile of two segments. */
 const RESULT_BYTES = 512;
 
@@ -35,18 +38,17 @@ export function matmul(phase: usize, rows: i32, scratch: usize, dotClass: i32): 
   if (!gated) {
     for (let i = 1; i < word(phase, SEGMENTS); i++) groups += word(segment(phase, i), S_GROUPS);
   }
-  if (rows < TILE) {
-    const step = word(phase, TASK_GROUPS);
-    for (let from = takeTask() * step; from < groups; from = takeTask() * step) {
-      for (let g = from; g < min(groups, from + step); g++) fewRows(phase, g, rows, scratch, dotClass, gated);
-    }
-    return;
-  }
   const tiles = (rows + TILE - 1) / TILE;
-  const tasks = groups * ((tiles + TOKEN_TILES - 1) / TOKEN_TILES);
+  const step = tiles <= FEW_TILES ? word(phase, TASK_GROUPS) : 1;
+  const spans = (groups + step - 1) / step;
+  const tasks = spans * ((tiles + TOKEN_TILES - 1) / TOKEN_TILES);
   for (let task = takeTask(); task < tasks; task = takeTask()) {
-    const first = (task / groups) * TOKEN_TILES;
-    manyRows(phase, task % groups, first, min(tiles, first + TOKEN_TILES), rows, scratch, dotClass, gated);
+    const first = (task / spans) * TOKEN_TILES;
+    const from = (task % spans) * step;
+    for (let g = from; g < min(groups, from + step); g++) {
+      if (rows < TILED_ROWS) fewRows(phase, g, rows, scratch, dotClass, gated);
+      else manyRows(phase, g, first, min(tiles, first + TOKEN_TILES), rows, scratch, dotClass, gated);
+    }
   }
 }
 
@@ -88,35 +90,47 @@ function manyRows(
   const y = scratch + address(phase, PANEL);
   const panel = y + RESULT_BYTES;
   const second = panel + address(phase, PANEL_BYTES);
-  const w = unpack(phase, s, g, panel, dotClass);
-  const w2 = gated ? unpack(phase, segment(phase, 1), g, second, dotClass) : 0;
+  const w = unpack(phase, s, g, last - first, panel, dotClass);
+  const w2 = gated ? unpack(phase, segment(phase, 1), g, last - first, second, dotClass) : 0;
   for (let tile = first; tile < last; tile++) {
-    multiply(phase, s, w, tile, y, dotClass);
-    if (gated) multiply(phase, segment(phase, 1), w2, tile, y + 256, dotClass);
+    multiply(phase, s, w, tile, y, panel, dotClass);
+    if (gated) multiply(phase, segment(phase, 1), w2, tile, y + 256, second, dotClass);
     emit(phase, s, g, tile * TILE, min(TILE, rows - tile * TILE), y, gated);
   }
 }
 
-/** Codes (or floats) of a group where the tile kernels read them; f32 weights are read in place. */
-function unpack(phase: usize, s: usize, g: i32, panel: usize, dotClass: i32): usize {
+/** Where the weights of a group are to be read for `tiles` tiles: in the panel, unpacked, or where they lie. */
+function unpack(phase: usize, s: usize, g: i32, tiles: i32, panel: usize, dotClass: i32): usize {
   const cols = word(phase, COLS);
   const type = word(s, S_TYPE);
   const w = address(s, S_WEIGHT) + <usize>g * groupBytes(type, cols);
-  if (type == W_F32) return w;
+  if (tiles <= streamedTiles(type)) return w;
   if (type <= W_BF16) unpackHalf(type, w, panel, cols);
   else unpackInt(type, w, panel, panel + panelCodeBytes(type, cols, dotClass), cols, dotClass);
   return panel;
 }
 
-function multiply(phase: usize, s: usize, w: usize, tile: i32, y: usize, dotClass: i32): void {
+/** Up to how many tiles it is faster to read a group where it lies than to unpack it first. */
+function streamedTiles(type: i32): i32 {
+  if (type == W_F32) return TOKEN_TILES;
+  if (type <= W_BF16) return FEW_TILES / 2;
+  return isStreamed(type) ? FEW_TILES : 0;
+}
+
+/** y[4][16] = a tile of x times the group at `w`; where that is not the panel, the panel is scratch. */
+function multiply(phase: usize, s: usize, w: usize, tile: i32, y: usize, panel: usize, dotClass: i32): void {
   const cols = word(phase, COLS);
   const type = word(s, S_TYPE);
   if (type <= W_BF16) {
-    tileF32(w, address(phase, SHARED_F32) + <usize>((tile * TILE * cols) << 2), y, cols);
+    const x = address(phase, SHARED_F32) + <usize>((tile * TILE * cols) << 2);
+    if (w == panel || type == W_F32) tileF32(w, x, y, cols);
+    else streamHalf(type, w, x, y, cols);
     return;
   }
+  const x = address(phase, SHARED_INT) + intBytes(cols, tile * TILE);
   for (let i: usize = 0; i < 256; i += 16) v128.store(y + i, i32x4.splat(0));
-  tileInt(type, w, address(phase, SHARED_INT) + intBytes(cols, tile * TILE), y, cols, dotClass);
+  if (w == panel) tileInt(type, panel, x, y, cols, dotClass);
+  else streamInt(type, w, x, y, cols, panel, dotClass);
 }
 
 /**

@@ -11,7 +11,7 @@ import {
   BLOCK, GROUP, LOW_NIBBLES, SATURATING, SIGN_BYTES, SIGNED, UPPER_HALF, W_BF16, W_IQ4_NL, W_IQ4_XS, W_MXFP4,
   W_Q2_K, W_Q3_K, W_Q4_1, W_Q4_K, W_Q5_1, W_Q5_K, W_Q6_K, W_Q8_0, W_TQ1_0,
 } from './layout';
-import { highF32, lowF32 } from './simd';
+import { highF32, lowF32, store16 } from './simd';
 import { signedSub, subByte, unsignedSub } from './sub-scales';
 import { codeBytes, headBytes, superblock } from './weight-layout';
 
@@ -132,14 +132,16 @@ function fitClass(codes: usize, dotClass: i32): void {
 // --- scales ------------------------------------------------------------------------------------------------------------
 
 /** Scales of one superblock: [16 d][16 m] for each block of 32 or half block. */
-function unpackHead(type: i32, head: usize, scales: usize): void {
+// @ts-ignore: decorator
+@inline
+export function unpackHead(type: i32, head: usize, scales: usize): void {
   if (type == W_MXFP4) return unpackExponents(head, scales);
-  const both = type == W_Q4_1 || type == W_Q5_1 || type == W_Q4_K || type == W_Q5_K || type == W_Q2_K;
-  for (let i: usize = 0; i < 64; i += 16) {
-    const words = v128.load(head + (both ? i : i & 31));
-    v128.store(scales + i, both || i < 32 ? lowF32(words) : highF32(words));
-    if (both) v128.store(scales + i, highF32(words), 64);
-  }
+  const p0 = v128.load(head), p1 = v128.load(head, 16);
+  if (type == W_Q4_1 || type == W_Q5_1 || type == W_Q4_K || type == W_Q5_K || type == W_Q2_K) {
+    const p2 = v128.load(head, 32), p3 = v128.load(head, 48);
+    store16(scales, lowF32(p0), lowF32(p1), lowF32(p2), lowF32(p3));
+    store16(scales + 64, highF32(p0), highF32(p1), highF32(p2), highF32(p3));
+  } else store16(scales, lowF32(p0), lowF32(p1), highF32(p0), highF32(p1));
   if (type == W_Q4_K || type == W_Q5_K) return subScales(head + 64, head + 64 + 8 * GROUP, scales);
   if (type == W_Q2_K) return nibbleScales(head + 64, scales);
   if (type == W_Q6_K) return signedScales(head + 32, scales, 16, -32);
@@ -158,13 +160,18 @@ function unpackExponents(head: usize, scales: usize): void {
 
 /** d * scale and -dmin * minimum of 8 blocks; d and dmin stand in the first block's place. */
 function subScales(sub: usize, minima: usize, scales: usize): void {
-  for (let i: usize = 0; i < 64; i += 16) {
-    const d = v128.load(scales + i), dmin = f32x4.neg(v128.load(scales + i, 64));
-    for (let j = 0; j < 8; j++) {
-      const to = scales + <usize>(j << 7) + i;
-      v128.store(to, f32x4.mul(d, unsignedSub(sub + i, j)));
-      v128.store(to, f32x4.mul(dmin, unsignedSub(minima + i, j)), 64);
-    }
+  const d0 = v128.load(scales), d1 = v128.load(scales, 16), d2 = v128.load(scales, 32), d3 = v128.load(scales, 48);
+  const m0 = f32x4.neg(v128.load(scales, 64)), m1 = f32x4.neg(v128.load(scales, 80));
+  const m2 = f32x4.neg(v128.load(scales, 96)), m3 = f32x4.neg(v128.load(scales, 112));
+  for (let j = 0; j < 8; j++, scales += 128) {
+    store16(
+      scales, f32x4.mul(d0, unsignedSub(sub, j)), f32x4.mul(d1, unsignedSub(sub + 16, j)),
+      f32x4.mul(d2, unsignedSub(sub + 32, j)), f32x4.mul(d3, unsignedSub(sub + 48, j)),
+    );
+    store16(
+      scales + 64, f32x4.mul(m0, unsignedSub(minima, j)), f32x4.mul(m1, unsignedSub(minima + 16, j)),
+      f32x4.mul(m2, unsignedSub(minima + 32, j)), f32x4.mul(m3, unsignedSub(minima + 48, j)),
+    );
   }
 }
 
@@ -184,14 +191,13 @@ function nibbleScales(sub: usize, scales: usize): void {
 
 /** d * scale, and `offset` times that as the minimum. */
 function signedScales(sub: usize, scales: usize, count: i32, offset: f32): void {
-  for (let i: usize = 0; i < 64; i += 16) {
-    const d = v128.load(scales + i);
-    for (let j = 0; j < count; j++) {
-      const to = scales + <usize>(j << 7) + i;
-      const scale = f32x4.mul(d, signedSub(sub + i, j));
-      v128.store(to, scale);
-      v128.store(to, f32x4.mul(scale, f32x4.splat(offset)), 64);
-    }
+  const d0 = v128.load(scales), d1 = v128.load(scales, 16), d2 = v128.load(scales, 32), d3 = v128.load(scales, 48);
+  const times = f32x4.splat(offset);
+  for (let j = 0; j < count; j++, scales += 128) {
+    const y0 = f32x4.mul(d0, signedSub(sub, j)), y1 = f32x4.mul(d1, signedSub(sub + 16, j));
+    const y2 = f32x4.mul(d2, signedSub(sub + 32, j)), y3 = f32x4.mul(d3, signedSub(sub + 48, j));
+    store16(scales, y0, y1, y2, y3);
+    store16(scales + 64, f32x4.mul(y0, times), f32x4.mul(y1, times), f32x4.mul(y2, times), f32x4.mul(y3, times));
   }
 }
 
@@ -213,10 +219,13 @@ export function unpackHalf(type: i32, w: usize, panel: usize, cols: i32): void {
   const end = panel + <usize>((cols + 1) / 2 << 7);
   const upper = v128.load32_splat(UPPER_HALF);
   for (; panel < end; panel += 128, w += 64) {
-    for (let i: usize = 0; i < 64; i += 16) {
-      const words = v128.load(w + i);
-      v128.store(panel + i, type == W_BF16 ? i32x4.shl(words, 16) : lowF32(words));
-      v128.store(panel + i, type == W_BF16 ? v128.and(words, upper) : highF32(words), 64);
+    const w0 = v128.load(w), w1 = v128.load(w, 16), w2 = v128.load(w, 32), w3 = v128.load(w, 48);
+    if (type == W_BF16) {
+      store16(panel, i32x4.shl(w0, 16), i32x4.shl(w1, 16), i32x4.shl(w2, 16), i32x4.shl(w3, 16));
+      store16(panel + 64, v128.and(w0, upper), v128.and(w1, upper), v128.and(w2, upper), v128.and(w3, upper));
+    } else {
+      store16(panel, lowF32(w0), lowF32(w1), lowF32(w2), lowF32(w3));
+      store16(panel + 64, highF32(w0), highF32(w1), highF32(w2), highF32(w3));
     }
   }
 }

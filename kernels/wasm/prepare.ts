@@ -1,13 +1,13 @@
 /**
  * Activations for the matmuls that follow: normalized (where a norm is fused in) and in the forms they read.
  *
- * Fewer than TILE rows: every thread prepares all of them in its own scratch, which is cheaper than a barrier.
+ * Fewer than TILED_ROWS rows: every thread prepares all of them in its own scratch, which is cheaper than a barrier.
  * Otherwise the tiles are tasks, in shared memory; rows missing from the last tile are zero.
  */
 import { takeTask } from './barrier';
 import {
   BLOCK, COLS, EPS, FORMS, PREPARE_F32, PREPARE_INT8, ROW_SCRATCH, SCALE_BYTES, SHARED_F32, SHARED_INT,
-  SMALL_F32, SMALL_INT, TILE, WEIGHT, X, X_STRIDE,
+  SMALL_F32, SMALL_INT, TILE, TILED_ROWS, WEIGHT, X, X_STRIDE,
 } from './layout';
 import { address, real, word } from './phase';
 import { quantizeRow } from './quantize';
@@ -23,7 +23,7 @@ export function intBytes(cols: i32, tokens: i32): usize {
 export function prepare(phase: usize, rows: i32, scratch: usize): void {
   const cols = word(phase, COLS);
   const forms = word(phase, FORMS);
-  if (rows < TILE) {
+  if (rows < TILED_ROWS) {
     const int8 = scratch + address(phase, SMALL_INT);
     const f32s = scratch + address(phase, SMALL_F32);
     for (let r = 0; r < rows; r++) {

@@ -104,6 +104,34 @@ describe('products where dot products saturate', async () => {
   });
 });
 
+/** One product of each type of weight. */
+const PRODUCTS = new Map(CASES.filter(({ op }) => op === 'matmul').map((product) => [product.type, product]));
+/** Tokens of a step: one, a tile, part of one, and so many that weights are unpacked for them. */
+const SIZES = [2, 3, 4, 5, 6, 7, 8, 9, 17, 33, 40];
+
+describe.each<typeof SATURATING | undefined>([undefined, SATURATING])(
+  'a row of a product, class of CPU %s',
+  async (dotClass) => {
+    const backend = await createCpuBackend({ threads: 2, dotClass });
+    disposals.push(() => backend.dispose());
+
+    it.each([...PRODUCTS])('has the same bits in every step, %s', async (_, product) => {
+      const ids = product.weights.map(({ desc, bytes }) => backend.weight(desc, { bytes }));
+      const executable = await backend.compile(product.program(ids));
+      const tokens = Array.from({ length: 40 }, (_, id) => id);
+      const alone: number[] = [];
+      for (const id of tokens) alone.push(...(await last(executable, { seq: 0, pos: 0, tokens: [id] })));
+      for (const size of SIZES) {
+        const slices = [{ seq: 0, pos: 0, tokens: tokens.slice(0, size) }];
+        const logits = await executable.submit({ slices, logits: 'all' }).logits();
+        const bits = [...new Uint32Array(logits.slice().buffer)];
+        expect(bits, `${size} tokens`).toEqual(alone.slice(0, (alone.length / tokens.length) * size));
+      }
+      executable.dispose();
+    });
+  },
+);
+
 it('multiplies with relaxed dot products and fused multiply-adds', () => {
   const module = readFileSync(KERNELS);
   const count = (opcode: number) => {

@@ -5,8 +5,8 @@ import { emptyFolder, percept, TINY_MODEL } from './percept.ts';
 
 const QUICK = ['bench', '-m', TINY_MODEL, '-p', '8', '-n', '4', '-r', '2', '-t', '1'];
 const ROW_KEYS = [
-  ...['model', 'type', 'backend', 'threads', 'test', 'depth', 'tok_s', 'sd', 'median', 'samples'],
-  ...['bytes_per_token', 'memory_roof_share', 'multiply_roof_share'],
+  ...['model', 'type', 'backend', 'threads', 'kv_type', 'test', 'depth', 'tok_s', 'sd', 'median'],
+  ...['samples', 'bytes_per_token', 'memory_roof_share', 'multiply_roof_share'],
 ];
 
 interface Row {
@@ -29,7 +29,7 @@ describe('percept bench', () => {
     expect(rows.map(({ test }: Row) => test)).toEqual(['pp8', 'tg4']);
     for (const row of rows) {
       expect(Object.keys(row)).toEqual(ROW_KEYS);
-      expect(row).toMatchObject({ type: 'Q8_0', backend: 'cpu', threads: 1, depth: 0 });
+      expect(row).toMatchObject({ type: 'Q8_0', backend: 'cpu', threads: 1, kv_type: 'f16', depth: 0 });
       expect(row.samples).toHaveLength(2);
       expect(row.tok_s).toBeCloseTo((row.samples[0] + row.samples[1]) / 2, 6);
       expect(row.memory_roof_share).toBeGreaterThan(0);
@@ -50,6 +50,22 @@ describe('percept bench', () => {
       ),
     );
     expect(rows.at(-1)!.memory_roof_share).toBeNull(); // the reference has no roofs
+  });
+
+  it('a row for each type of cache, in every format', async () => {
+    const args = ['bench', '-m', TINY_MODEL, '-p', '0', '-n', '4', '-r', '1', '--kv-type', 'f32,f16', '-o'];
+    const [jsonl, csv, sql, md] = await Promise.all(
+      ['jsonl', 'csv', 'sql', 'md'].map(async (format) => (await percept([...args, format])).stdout),
+    );
+    const rows = jsonl!
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    expect(rows.map(({ kv_type }) => kv_type)).toEqual(['f32', 'f16']);
+    expect(rows[0].bytes_per_token).toBeGreaterThan(rows[1].bytes_per_token);
+    expect(csv).toMatch(/^model,type,backend,threads,kv_type,.*\n.*,"f32",.*\n.*,"f16",.*\n$/);
+    expect(sql).toMatch(/^ {2}kv_type TEXT,$/m);
+    expect(md).toMatch(/^\| kv_type .*\n.*\n\| f32 cache \|.*\n\| f16 cache \|/m);
   });
 
   it('takes turns with a peer', async () => {
@@ -115,6 +131,7 @@ describe('percept bench', () => {
     [['bench', 'kernels', 'convolution'], 'got "convolution"'],
     [['bench', '-p', '8,x'], 'Expected --n-prompt to be a whole number'],
     [['bench', '--backend', 'cpu,abacus'], 'Expected --backend to be one of'],
+    [['bench', '--kv-type', 'f16,f8'], 'Expected --kv-type to be one of auto, f32, f16, q8, got "f8"'],
     [['bench', '--peer', 'llama-bench'], 'Expected a peer: llama-bench=PATH'],
     [['bench', '-m', TINY_MODEL, '-p', '0', '-n', '0'], 'Expected something to read or to write'],
     [['bench', '-m', TINY_MODEL, '-d', '1000000'], 'Expected a context of 1 to'],

@@ -46,6 +46,7 @@ describe.skipIf(!hasBash)(`completion in bash${hasBash ? '' : ' (skipped: there 
     ['percept show --c', ['--ctx']],
     ['percept list --', ['--json', '--names', '--quiet', '--no-color', '--debug', '--help']],
     ['percept --backend ', ['auto', 'cpu', 'reference']],
+    ['percept score --kv-type ', ['auto', 'f32', 'f16', 'q8']],
     ['percept completion f', ['fish']],
     ['percept -m sm', ['smollm2']],
     ['percept -m hf:ow', ['owner/repo/tiny.gguf']], // bash itself keeps what stands before the colon

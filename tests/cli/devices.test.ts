@@ -1,5 +1,7 @@
+import { execFileSync, spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { percept } from './percept.ts';
+import { emptyFolder, PROGRAM, percept } from './percept.ts';
 
 interface Report {
   readonly name: string;
@@ -21,5 +23,21 @@ describe('percept devices', () => {
     const { stdout } = await percept(['devices', '--backend', 'reference']);
     expect(stdout).toMatch(/^\* reference: /m);
     expect(stdout).toMatch(/^ {4}not chosen: reference was asked for$/m);
+  });
+});
+
+const TASKSET = 'taskset'; // of util-linux
+const hasTaskset = spawnSync(TASKSET, ['--version']).status === 0;
+
+describe.skipIf(!hasTaskset)(`affinity${hasTaskset ? '' : ' (skipped: there is no taskset)'}`, () => {
+  it('bounds the threads', () => {
+    const [, core] = /^Cpus_allowed_list:\s*(\d+)/m.exec(readFileSync('/proc/self/status', 'utf8'))!;
+    const command = [process.execPath, PROGRAM, 'devices', '--json'];
+    const env = { ...process.env, PERCEPT_HOME: emptyFolder(), PERCEPT_THREADS: '' };
+    const { machine, backends } = JSON.parse(
+      execFileSync(TASKSET, ['--cpu-list', core!, ...command], { env, encoding: 'utf8' }),
+    );
+    expect(machine.cores).toBe(1);
+    expect(backends.find(({ name }: Report) => name === 'cpu').threads).toBe(1);
   });
 });

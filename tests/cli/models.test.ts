@@ -80,11 +80,28 @@ describe('percept show', () => {
   it('in JSON gives the KV cache of a token and of a context', async () => {
     const { stdout } = await percept(['show', '-m', TINY_MODEL, '--ctx', '100', '--json']);
     const { memory, metadata, tensors, template } = JSON.parse(stdout);
-    expect(memory).toMatchObject({ context: 100, trained_context: 512 });
+    expect(memory).toMatchObject({ context: 100, trained_context: 512, kv_type: 'f16' });
     expect(memory.kv_bytes).toBe(100 * memory.kv_bytes_per_token);
     expect(memory.total_bytes).toBe(memory.weights_bytes + memory.kv_bytes + memory.activation_bytes);
     expect(metadata['tokenizer.ggml.tokens']).toEqual({ array_of: 'string', length: 512 });
     expect(tensors.map(({ type }: { type: string }) => type).sort()).toEqual(['F32', 'Q8_0']);
     expect(template).toBeNull();
+  });
+
+  it('counts the cache as it is to be kept', async () => {
+    const bytesPerToken = async (type: string) => {
+      const { stdout } = await percept(['show', TINY_MODEL, '--kv-type', type, '--json']);
+      return JSON.parse(stdout).memory.kv_bytes_per_token;
+    };
+    const f16 = await bytesPerToken('f16');
+    expect(await bytesPerToken('f32')).toBe(2 * f16);
+    expect(await bytesPerToken('q8')).toBeLessThan(f16);
+    expect((await percept(['show', TINY_MODEL])).stdout).toMatch(/^KV cache .* tokens of .* as f16$/m);
+  });
+
+  it('says where the engine would refuse the context', async () => {
+    const { stdout, code } = await percept(['show', TINY_MODEL, '--ctx', '513', '--json']);
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout).memory.unknown_because).toContain('1 to 512 tokens, as trained, got 513');
   });
 });

@@ -136,6 +136,23 @@ describe('the answer', () => {
     expect((await sampled('2', '1')).stdout).not.toBe(first.stdout);
   });
 
+  it('may be that of another type of cache, asked for in any way', async () => {
+    const ids = async (flags: string[], env?: Record<string, string>) => {
+      const { stdout, stderr } = await percept(
+        [...GREEDY, ...ask, '-n', '4', '--json', '--logprobs', '0', ...flags],
+        {
+          env,
+        },
+      );
+      return JSON.parse(stdout || stderr).logprobs.map(({ logprob }: { logprob: number }) => logprob);
+    };
+    const auto = await ids([]);
+    const f32 = await ids(['--kv-type', 'f32']);
+    expect(await ids(['--kv-type', 'f16'])).toEqual(auto); // beside quantized weights
+    expect(f32).not.toEqual(auto);
+    expect(await ids([], { PERCEPT_KV_TYPE: 'f32' })).toEqual(f32);
+  });
+
   it('is reported on by --stats, silenced by -q', async () => {
     const args = [
       '-m',
@@ -203,18 +220,35 @@ describe('what goes wrong has an exit code of its own', () => {
     expect(stderr).toMatch(/64 tokens.*103 are needed/);
   });
 
-  it('6: an answer that fills the context, after what there was of it', async () => {
-    const { stdout, stderr, code } = await percept([
-      ...GREEDY,
-      '--prompt-ids',
-      '1,2,3',
-      '--ignore-eos',
-      '--ctx',
-      '16',
-    ]);
-    expect(code).toBe(6);
-    expect(stdout.trimEnd()).not.toBe('');
-    expect(stderr).toContain('context of 16 tokens');
+  describe('6: an answer that fills the context, after what there was of it', () => {
+    const full = async (...flags: string[]) => {
+      const args = [...GREEDY, '--prompt-ids', '1,2,3', '--ignore-eos', '--ctx', '16', ...flags];
+      const { stdout, stderr, code } = await percept(args);
+      expect(code).toBe(6);
+      expect(stderr).toMatch(/^error: .* context of 16 tokens, .*\n {2}Give a larger context.*\n$/);
+      return stdout;
+    };
+    const usage = { prompt_tokens: 3, completion_tokens: 13, cached_tokens: 0 };
+
+    it('as text', async () => {
+      expect((await full()).trimEnd()).not.toBe('');
+    });
+
+    it('as a JSON object', async () => {
+      const answer = JSON.parse(await full('--json'));
+      expect(answer).toMatchObject({ finish_reason: 'length', usage });
+      expect(answer.ids).toHaveLength(13);
+      expect(`${answer.text.replace(/\n+$/, '')}\n`).toBe(await full());
+    });
+
+    it('as JSON lines', async () => {
+      const lines = (await full('--jsonl'))
+        .trimEnd()
+        .split('\n')
+        .map((line) => JSON.parse(line));
+      expect(lines).toHaveLength(1 + 13 + 1);
+      expect(lines.at(-1)).toMatchObject({ type: 'end', finish_reason: 'length', usage });
+    });
   });
 
   it('1: a file that is no model', async () => {

@@ -57,6 +57,7 @@ describe('what is wrong is named, on two lines, with exit code 2', () => {
       'Expected --backend to be one of auto, cpu, reference, got "gpu".',
       'percept devices',
     ],
+    [['--kv-type', 'q4', 'hi'], 'Expected --kv-type to be one of auto, f32, f16, q8, got "q4".', 'keys and'],
     [['--dry', '1,,2', 'hi'], 'Expected --dry to be 1 to 3 numbers', '--help'],
     [['--logit-bias', 'x', 'hi'], 'Expected --logit-bias to be ID:BIAS, got "x".', '1234:-inf'],
     [['--samplers', 'top_k,magic', 'hi'], 'got "magic"', 'Samplers are'],

@@ -3,9 +3,12 @@ import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import {
+  configFromGguf,
   estimateMemory,
   generate,
   loadModel,
+  modelSizes,
+  readGguf,
   SamplerChain,
   Session,
   samplerParameters,
@@ -110,6 +113,33 @@ describe('loadModel', () => {
   ])('refuses %o', async (options, kind, message) => {
     const failure = await loadModel(PATH, options).catch((error) => error);
     expect(failure).toMatchObject({ name: 'UserError', kind, message: expect.stringContaining(message) });
+  });
+
+  it.each([
+    ['f32', 64, 8 * 64],
+    ['f16', 64, 4 * 64],
+    ['q8', 64, 2 * 64 + 4 * (2 + 1)], // two scales for a key, one for a value
+    ['q8', 80, 2 * 80 + 4 * (3 + 1)],
+  ] as const)('estimates the cache by its type: %s, heads of %i', async (kvType, headDim, bytes) => {
+    const gguf = await readGguf(PATH);
+    const config = { ...configFromGguf(gguf), headDim };
+    const sizes = modelSizes(gguf, config, { kvType, contextLength: 100, sequences: 3 });
+    const { nLayers, nKvHeads } = config;
+    expect(estimateMemory(gguf, config, sizes).kv).toBe(300 * nLayers * nKvHeads * bytes);
+  });
+
+  it('fills in the sizes that nobody asked for', async () => {
+    const gguf = await readGguf(PATH);
+    const config = configFromGguf(gguf);
+    expect(modelSizes(gguf, config)).toEqual({
+      contextLength: 512,
+      sequences: 1,
+      maxTokens: 512,
+      kvType: 'f16',
+    });
+    const long = { ...config, contextLength: 131_072 };
+    expect(modelSizes(gguf, long)).toMatchObject({ contextLength: 8192, maxTokens: 512 });
+    expect(modelSizes(gguf, long, { contextLength: 100, sequences: 2 }).maxTokens).toBe(200);
   });
 
   it('estimates memory from sizes alone', async () => {

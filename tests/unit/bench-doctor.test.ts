@@ -1,5 +1,4 @@
 import { describe, expect, it } from 'vitest';
-import { cpuQuota, parseGroups, parseQuota } from '../../bench/doctor/cgroup.ts';
 import type { EngineSpeed, Facts } from '../../bench/doctor/facts.ts';
 import { findings } from '../../bench/doctor/findings.ts';
 import { parseKilobytes, parseProcessorTicks } from '../../bench/doctor/platform.ts';
@@ -74,7 +73,10 @@ describe('what the doctor finds', () => {
   it('cores that are not there for this process', () => {
     expect(troubles({ cores: { present: 8, usable: 4 } })).toEqual(['warn: 4 of 8 cores may be used']);
     expect(troubles({ cores: { present: 4, usable: 4, quota: 1.5 } })).toEqual([
-      "bad: the container allows 1.50 cores' worth of time, 4 cores are in sight",
+      "warn: the container allows 1.50 cores' worth of time, of the 4 in sight",
+    ]);
+    expect(troubles({ cores: { present: 4, usable: 1, quota: 0.5 } })).toEqual([
+      "bad: the container allows 0.500 cores' worth of time, of the 1 in sight",
     ]);
     expect(troubles({ cores: { present: 4, usable: 4, quota: 4 } })).toEqual([]);
   });
@@ -133,24 +135,6 @@ describe('what the doctor finds', () => {
 });
 
 describe('what Linux tells', () => {
-  it('quotas of control groups', () => {
-    expect(parseQuota('150000 100000\n')).toBe(1.5);
-    expect(parseQuota('max 100000')).toBeUndefined();
-    expect(parseQuota('-1 100000')).toBeUndefined();
-    expect(parseQuota('')).toBeUndefined();
-    expect(cpuQuota() ?? 1).toBeGreaterThan(0);
-  });
-
-  it('the groups of a process', () => {
-    const groups = parseGroups('4:memory:/a\n2:cpu,cpuacct:/b/c\n0::/user.slice\n');
-    expect([...groups]).toEqual([
-      ['memory', '/a'],
-      ['cpu', '/b/c'],
-      ['cpuacct', '/b/c'],
-      ['', '/user.slice'],
-    ]);
-  });
-
   it('the ticks of processors', () => {
     const text = 'cpu  480 0 20 700 3 0 1 50 7 0\ncpu0 1 2 3 4 5 6 7 8 9 10\n';
     expect(parseProcessorTicks(text)).toEqual({ all: 1254, stolen: 50 });

@@ -11,6 +11,7 @@ const ROW: SpeedRow = {
   type: 'Q4_1',
   backend: 'cpu',
   threads: 2,
+  kv_type: 'f16',
   test: 'pp512',
   depth: 0,
   tok_s: 812.5,
@@ -49,7 +50,7 @@ describe('tables', () => {
   it('Markdown says once what is common to all, and leaves out what nobody has', () => {
     expect(speedMarkdown([{ ...ROW, ...BESIDES }, WRITING])).toBe(
       [
-        'SmolLM2 135M, Q4_1, cpu, 2 threads, beside llama-bench',
+        'SmolLM2 135M, Q4_1, cpu, 2 threads, f16 cache, beside llama-bench',
         '',
         '| test            |      tok/s | median | MB/token | memory | its tok/s |               ratio |',
         '| --------------- | ---------: | -----: | -------: | -----: | --------: | ------------------: |',
@@ -88,6 +89,19 @@ describe('tables', () => {
     );
   });
 
+  it('Markdown has a column for what differs, such as the type of the cache', () => {
+    expect(speedMarkdown([ROW, { ...ROW, kv_type: 'q8' }])).toContain(
+      [
+        'SmolLM2 135M, Q4_1, cpu, 2 threads, pp512',
+        '',
+        '| kv_type   |      tok/s | median | MB/token | memory |',
+        '| --------- | ---------: | -----: | -------: | -----: |',
+        '| f16 cache | 813 ± 12.3 |    810 |    0.250 |    3 % |',
+        '| q8 cache  |',
+      ].join('\n'),
+    );
+  });
+
   it('a table of nothing is empty', () => {
     expect(toMarkdown([{ title: 'a', cell: String }], [])).toBe('');
   });
@@ -116,6 +130,7 @@ describe('tables', () => {
       ratio_most: 2.5,
     });
     expect(Object.keys(flatSpeedRow(ROW))).toEqual(Object.keys(flat));
+    expect(flat.kv_type).toBe('f16');
   });
 });
 
@@ -123,7 +138,7 @@ it('the start and the roofs stand apart from the rows', () => {
   const start = { load_ms: 181.4, first_token_ms: 623, prompt_tokens: 512, warm_up_ms: 1843 };
   const roofs = { readBytesPerSecond: 30.1e9, multiplyAddsPerSecond: 410e9 };
   expect(targetNotes({ rows: [ROW], start, roofs })).toEqual([
-    'SmolLM2 135M Q4_1, cpu, threads: 2: loaded in 181 ms, first token of a 512-token prompt after 623 ms, warm-up 1843 ms',
+    'SmolLM2 135M Q4_1, cpu, threads: 2, f16 cache: loaded in 181 ms, first token of a 512-token prompt after 623 ms, warm-up 1843 ms',
     '  roofs: memory 30.1 GB/s, multiply 410 GMAC/s (8 bits)',
   ]);
   expect(targetNotes({ rows: [ROW], start })).toHaveLength(1);

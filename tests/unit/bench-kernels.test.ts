@@ -31,6 +31,7 @@ describe('kernels that are timed', () => {
       'matmul Q4_0 512',
     ]);
     expect(casesNamed(cases, ['q4_0', 'rope'])).toEqual([]);
+    expect(casesNamed(cases, ['attention', 'q8']).map(({ tokens }) => tokens)).toEqual([1, 4, 512]);
   });
 
   it('count their work', () => {

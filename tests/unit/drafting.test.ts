@@ -4,6 +4,7 @@ import { Session } from '../../core/session.ts';
 import { DraftLength } from '../../core/speculate/draft-length.ts';
 import { DraftModel } from '../../core/speculate/draft-model.ts';
 import { PromptLookup } from '../../core/speculate/prompt-lookup.ts';
+import { StepCosts, stepCostsOf } from '../../core/speculate/step-costs.ts';
 import { UserError } from '../../errors.ts';
 import { ByteTokenizer, END, fakeLogits, fakeModel } from './fake-model.ts';
 
@@ -196,15 +197,59 @@ describe('draft length', () => {
   });
 
   it('drafts all it may when told to, once three plain steps are timed', () => {
-    const length = new DraftLength(true);
+    const length = new DraftLength(new StepCosts(), true);
     for (let i = 0; i < 3; i++) {
       expect(length.choose(1, 7)).toBe(0);
       length.observe({ drafted: 0, accepted: 0, ms: 1 });
     }
-    for (let i = 0; i < 10; i++) length.observe({ kind: 1, drafted: 7, accepted: 0, ms: 8 });
     expect(length.choose(1, 7)).toBe(7);
     expect(length.choose(1, 2)).toBe(2);
     expect(length.choose(1, 0)).toBe(0);
+    for (let i = 0; i < 10; i++) length.observe({ kind: 1, drafted: 7, accepted: 0, ms: 8 });
     expect(length.gain).toBeCloseTo(13 / 83, 10);
+  });
+
+  /** Lengths chosen where all that is drafted holds; a plain step takes `plain(step)`, one with a draft half of it a token. */
+  function chosenWith(costs: StepCosts, steps: number, plain: (step: number) => number = () => 1) {
+    const length = new DraftLength(costs, true);
+    const chosen = Array.from({ length: steps }, (_, step) => {
+      const drafted = length.choose(1, 7);
+      length.observe({ kind: 1, drafted, accepted: drafted, ms: drafted > 0 ? 4 : plain(step) });
+      return drafted;
+    });
+    return { chosen, gain: length.gain };
+  }
+
+  it('times a plain step again, ever more rarely', () => {
+    const { chosen } = chosenWith(new StepCosts(), 140);
+    const plain = chosen.flatMap((drafted, step) => (drafted === 0 ? [step] : []));
+    expect(plain).toEqual([0, 1, 2, 5, 10, 19, 36, 69, 102, 135]);
+  });
+
+  it('estimates the gain by plain steps as they are, not as they were at the cold start', () => {
+    const { gain } = chosenWith(new StepCosts(), 20, (step) => (step < 3 ? 5 : 1));
+    expect(gain).toBeCloseTo((3 * 5 + 3 + 14 * 8) / (3 * 5 + 3 + 14 * 4), 10);
+  });
+
+  it('goes on with the costs learned before, after one plain step', () => {
+    const costs = new StepCosts();
+    chosenWith(costs, 30);
+    expect(chosenWith(costs, 6).chosen).toEqual([0, 7, 7, 0, 7, 7]);
+  });
+
+  it('counts a first draft for the gain, not for the costs', () => {
+    const length = new DraftLength();
+    for (let i = 0; i < 3; i++) length.observe({ drafted: 0, accepted: 0, ms: 1 });
+    length.observe({ kind: 1, drafted: 1, accepted: 1, ms: 95, isFirst: true });
+    expect(length.gain).toBeCloseTo(5 / 98, 10);
+    expect(length.choose(1, 1)).toBe(1);
+  });
+
+  it('keeps costs by model and drafter', () => {
+    const [model, other, drafter] = [{}, {}, {}];
+    const costs = stepCostsOf(model, drafter);
+    expect(stepCostsOf(model, drafter)).toBe(costs);
+    expect(stepCostsOf(model, model)).not.toBe(costs);
+    expect(stepCostsOf(other, drafter)).not.toBe(costs);
   });
 });

@@ -4,6 +4,7 @@ import {
   type GenerateOptions,
   type GenerateResult,
   generate,
+  UnfinishedAnswer,
 } from '../../core/generate.ts';
 import { SamplerChain } from '../../core/sampler/chain.ts';
 import { type SamplerParameters, samplerParameters } from '../../core/sampler/parameters.ts';
@@ -199,6 +200,13 @@ describe('generate, the context', () => {
     })().catch((error: unknown) => error);
     expect(ids).toHaveLength(8);
     expect(error).toMatchObject({ kind: 'context', message: expect.stringMatching(/16 tokens.*17 /) });
+    const { result } = error as UnfinishedAnswer;
+    expect(error).toBeInstanceOf(UnfinishedAnswer);
+    expect(result).toMatchObject({ ids, finishReason: 'length', usage: { completionTokens: 8 } });
+    expect(result).toEqual({
+      ...(await run(small(), { ignoreEos: true, maxTokens: 8 })).result,
+      timings: result.timings,
+    });
   });
 
   it('without maxTokens an answer that ends with the context is fine', async () => {

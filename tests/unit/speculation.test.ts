@@ -1,6 +1,11 @@
 import { resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { type GeneratedToken, type GenerateOptions, generate } from '../../core/generate.ts';
+import {
+  type GeneratedToken,
+  type GenerateOptions,
+  generate,
+  UnfinishedAnswer,
+} from '../../core/generate.ts';
 import { loadModel } from '../../core/index.ts';
 import { SamplerChain } from '../../core/sampler/chain.ts';
 import { type SamplerParameters, samplerParameters } from '../../core/sampler/parameters.ts';
@@ -47,9 +52,12 @@ async function observed({ model, options = {}, prompt = PROMPT, after, then }: R
   const { executable } = session.model as ReturnType<typeof fakeModel>;
   const cache = executable.tokens(0).slice();
   const seen = { tokens, held: session.tokens, cache, steps: executable.steps };
-  if (!ending || ending instanceof Error) return { ...seen, ending, speculation: undefined };
-  const { timings: _, speculation, ...result } = ending;
-  return { ...seen, ending: result, speculation };
+  const unfinished = ending instanceof UnfinishedAnswer ? ending : undefined;
+  const whole = unfinished?.result ?? ending;
+  if (!whole || whole instanceof Error) return { ...seen, ending: whole, speculation: undefined };
+  const { timings: _, speculation, ...result } = whole;
+  const { kind, message } = unfinished ?? {};
+  return { ...seen, ending: { ...result, kind, message }, speculation };
 }
 
 /** Checks that speculation changes nothing, and returns how it went. */
@@ -204,6 +212,20 @@ describe('speculation', () => {
     const next = [...PROMPT, ...first.ids, ...bytes('And?')];
     expect((await turn(next)).usage.cachedTokens).toBe(PROMPT.length + 19);
     expect(draft!.tokens.slice(0, next.length)).toEqual(next);
+  });
+
+  it('remembers the times of steps as long as the model lives', async () => {
+    const model = fakeModel({ contextLength: 256, favourite: (tokens) => tokens[tokens.length - 9] });
+    const sampler = new SamplerChain(samplerParameters({ temperature: 0 }), model.tokenizer);
+    const plainAtFirst = async () => {
+      model.executable.steps.length = 0;
+      const options = { sampler, speculate: 'on', maxTokens: 40, ignoreEos: true } as const;
+      for await (const _ of generate(new Session(model), PROMPT, options));
+      const sizes = model.executable.steps.map(({ slices }) => slices[0]!.tokens.length).slice(3); // of the prompt
+      return sizes.findIndex((tokens) => tokens > 1);
+    };
+    expect(await plainAtFirst()).toBe(3);
+    expect(await plainAtFirst()).toBe(1);
   });
 
   describe('with a draft model', () => {

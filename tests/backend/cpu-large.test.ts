@@ -1,0 +1,186 @@
+/**
+ * A model of 6 GB, more than 32-bit addresses reach: loading it from one file, and one token. Layer i holds the weights
+ * of layer i - 5 again, so that a program over the first five layers' weights, which fit in one memory, must give the
+ * same bits as the whole file in several.
+ *
+ * It writes 6 GB and takes 8 GB of memory and most of a minute, so it runs only where PERCEPT_TEST_LARGE=1.
+ */
+import { closeSync, ftruncateSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import type { Executable, KvShape, WeightId } from '../../backends/backend.ts';
+import type { CpuExecutable } from '../../backends/cpu/executable.ts';
+import { createCpuBackend } from '../../backends/cpu/index.ts';
+import { buildLlama, llamaTensors } from '../../core/architectures/llama.ts';
+import { configFromGguf, type ModelConfig } from '../../core/config.ts';
+import { type Gguf, readGguf } from '../../core/gguf.ts';
+import { estimateMemory, loadModel } from '../../core/model.ts';
+import { checkTensors, handOver, type TensorSpec } from '../../core/weights.ts';
+import { rowBytes, type TensorType } from '../../kernels/quant-formats.ts';
+import { type TensorSpec as FileTensor, writeGguf } from '../unit/gguf-writer.ts';
+import { titled } from './backends.ts';
+import { randomMatrix } from './random.ts';
+
+const LAYERS = 22;
+const PERIOD = 5; // layers until the weights repeat
+const VOCABULARY = 320;
+const SIZES = { contextLength: 256, sequences: 2, maxTokens: 64, kvType: 'f16' } as const;
+const CONFIG = {
+  architecture: 'llama',
+  nLayers: LAYERS,
+  embeddingLength: 4096,
+  feedForwardLength: 14_336,
+  nHeads: 32,
+  nKvHeads: 8,
+  headDim: 128,
+  vocabularySize: VOCABULARY,
+  tiedHead: true,
+} as ModelConfig;
+
+const skipped =
+  process.env.PERCEPT_TEST_LARGE === '1' ? undefined : 'it writes 6 GB; PERCEPT_TEST_LARGE=1 runs it';
+
+it.skipIf(skipped)(
+  titled('a model of 6 GB loads, and one token has the bits that its first layers give', skipped),
+  { timeout: 600_000 },
+  async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'percept-large-'));
+    try {
+      const path = join(folder, 'large.gguf');
+      writeModel(path);
+      const gguf = await readGguf(path);
+      expect(gguf.fileBytes).toBeGreaterThan(6e9);
+      const logits = await whole(path);
+      expect(logits).toHaveLength(VOCABULARY);
+      expect(await firstLayers(gguf)).toEqual(logits);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  },
+);
+
+/** Logits of the file's model, a prompt and one token in a second sequence. */
+async function whole(path: string): Promise<number[]> {
+  const start = performance.now();
+  const model = await loadModel(path, { backend: 'cpu', ...SIZES });
+  const { gguf, config, executable } = model;
+  const loaded = performance.now();
+  const logits = await oneToken(executable);
+  const done = performance.now();
+  const { stages, memory } = executable as CpuExecutable;
+  const estimate = estimateMemory(gguf, config, SIZES);
+  const seconds = { load: (loaded - start) / 1e3, tokens: (done - loaded) / 1e3 };
+  const peakBytes = 1024 * process.resourceUsage().maxRSS;
+  process.stdout.write(`${JSON.stringify({ seconds, stages, memory, estimate, peakBytes })}\n`);
+  expect(new Set(stages).size).toBeGreaterThan(1);
+  expect(memory.weights).toBeGreaterThan(6e9);
+  expect(total(estimate)).toBeGreaterThan(0.98 * total(memory));
+  await model.dispose();
+  return logits;
+}
+
+/** The same logits from the first layers, taken again and again. */
+async function firstLayers(gguf: Gguf): Promise<number[]> {
+  const config = configFromGguf(gguf);
+  const specs = checkTensors(gguf, llamaTensors(config));
+  const backend = await createCpuBackend();
+  const ids = handOver(
+    backend,
+    gguf,
+    specs.filter(({ name }) => name === repeated(name)),
+  );
+  const all = new Map(specs.map(({ name }): [string, WeightId] => [name, ids.get(repeated(name))!]));
+  const { nLayers: layers, nKvHeads: kvHeads, headDim } = config;
+  const kv: KvShape = { layers, kvHeads, headDim, ...SIZES, type: SIZES.kvType };
+  const graph = buildLlama(config, all);
+  const executable = await backend.compile({
+    name: 'first layers',
+    ...graph,
+    kv,
+    maxTokens: SIZES.maxTokens,
+  });
+  expect((executable as CpuExecutable).stages).toEqual([0]);
+  const logits = await oneToken(executable);
+  await backend.dispose();
+  return logits;
+}
+
+async function oneToken(executable: Executable): Promise<number[]> {
+  await executable
+    .submit({ slices: [{ seq: 0, pos: 0, tokens: [1, 7, 300, 42, 5] }], logits: 'none' })
+    .logits();
+  executable.kvCopy(0, 1, 4);
+  const slices = [{ seq: 1, pos: 4, tokens: [17] }];
+  return [...(await executable.submit({ slices, logits: 'last' }).logits())];
+}
+
+function total({ weights, kv, arena }: { weights: number; kv: number; arena: number }): number {
+  return weights + kv + arena;
+}
+
+/** The tensor among the first layers that holds the same weights. */
+function repeated(name: string): string {
+  return name.replace(/^blk\.(\d+)/, (_, layer) => `blk.${layer % PERIOD}`);
+}
+
+/** Every fifth layer in F16, the others in Q8_0. */
+function typeOf({ name, rows }: TensorSpec): TensorType {
+  if (rows === 1) return 'F32';
+  return /^blk\.0\./.test(repeated(name)) ? 'F16' : 'Q8_0';
+}
+
+/** Writes the header, then every tensor from a pool of random blocks, begun at a place of the tensor's own. */
+function writeModel(path: string): void {
+  const specs = [...llamaTensors(CONFIG)].filter(
+    ({ name, optional }, i) => !optional && (i === 0 || name !== 'token_embd.weight'),
+  );
+  const tensors: FileTensor[] = [];
+  let end = 0;
+  for (const spec of specs) {
+    const shape = spec.rows === 1 ? [spec.cols] : [spec.cols, spec.rows];
+    tensors.push({ name: spec.name, type: typeOf(spec), shape, offset: end, data: new Uint8Array() });
+    end += spec.rows * rowBytes(typeOf(spec), spec.cols);
+  }
+  const header = writeGguf({ metadata: metadata(), tensors });
+  const pools = { F32: pool('F32', 1), F16: pool('F16', 0.03), Q8_0: pool('Q8_0', 0.03) };
+  const file = openSync(path, 'w');
+  ftruncateSync(file, header.length + end);
+  writeSync(file, header, 0, header.length, 0);
+  for (const [i, { type, offset, name }] of tensors.entries()) {
+    const bytes = Number(tensors[i + 1]?.offset ?? end) - Number(offset);
+    const from = pools[type as keyof typeof pools];
+    const start = specs.findIndex((spec) => spec.name === repeated(name)) * 34 * 1024; // whole blocks of each type
+    for (let done = 0; done < bytes; ) {
+      const at = (start + done) % from.length;
+      const length = Math.min(bytes - done, from.length - at);
+      done += writeSync(file, from, at, length, header.length + Number(offset) + done);
+    }
+  }
+  closeSync(file);
+}
+
+/** About 20 MB of random blocks; rows of 4096 and 14336 weights begin at other places of it each time. */
+function pool(type: TensorType, size: number): Uint8Array {
+  return randomMatrix(type, 4999, 4064, size).bytes;
+}
+
+function metadata(): NonNullable<Parameters<typeof writeGguf>[0]['metadata']> {
+  const pieces = ['<unk>', '<s>', '</s>', ...Array.from({ length: VOCABULARY - 3 }, (_, i) => `▁w${i}`)];
+  return [
+    ['general.architecture', 'string', 'llama'],
+    ['llama.block_count', 'u32', LAYERS],
+    ['llama.context_length', 'u32', 4096],
+    ['llama.embedding_length', 'u32', CONFIG.embeddingLength],
+    ['llama.feed_forward_length', 'u32', CONFIG.feedForwardLength],
+    ['llama.attention.head_count', 'u32', CONFIG.nHeads],
+    ['llama.attention.head_count_kv', 'u32', CONFIG.nKvHeads],
+    ['llama.attention.layer_norm_rms_epsilon', 'f32', 1e-5],
+    ['tokenizer.ggml.model', 'string', 'llama'],
+    ['tokenizer.ggml.tokens', ['array', 'string'], pieces],
+    ['tokenizer.ggml.scores', ['array', 'f32'], pieces.map((_, i) => -i)],
+    ['tokenizer.ggml.token_type', ['array', 'i32'], pieces.map((_, i) => (i < 3 ? 3 : 1))],
+    ['tokenizer.ggml.bos_token_id', 'u32', 1],
+    ['tokenizer.ggml.eos_token_id', 'u32', 2],
+  ];
+}
