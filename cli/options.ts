@@ -80,15 +80,11 @@ const KV_TYPES = ['auto', 'f32', 'f16', 'q8'] as const satisfies readonly LoadOp
 
 const ENGINE = {
   ctx: integer('N', 'context length in tokens', { range: FROM_ONE, setting }),
-  'kv-type': text(
-    'TYPE',
-    'what keys and values are kept as; auto: f16, or f32 where all weights are floats',
-    {
-      choices: KV_TYPES,
-      default: 'auto',
-      setting,
-    },
-  ),
+  'kv-type': text('TYPE', 'what keys and values are kept as; auto: q8, or f32 where all weights are floats', {
+    choices: KV_TYPES,
+    default: 'auto',
+    setting,
+  }),
   chunks: integer('N', 'score the first N chunks only', { range: FROM_ONE }),
   backend: text('NAME', 'what computes; see percept devices', {
     choices: ['auto', ...BACKEND_NAMES],

@@ -17,7 +17,7 @@ export interface LoadOptions {
   readonly threads?: number; // default: cores this process may use
   readonly contextLength?: number; // positions a sequence; default: the model's own, at most 8192
   readonly sequences?: number; // default 1
-  readonly kvType?: KvType | 'auto'; // of the KV cache; auto: f16 for quantized weights, else f32
+  readonly kvType?: KvType | 'auto'; // of the KV cache; auto: q8 beside quantized weights, else f32
   readonly maxTokens?: number; // most tokens in one step; default: the context, at most 512
 }
 
@@ -105,7 +105,7 @@ export function modelSizes(gguf: Gguf, config: ModelConfig, options: LoadOptions
 const KV_BYTES: Readonly<Record<KvType, (D: number) => number>> = {
   f32: (D) => 2 * 4 * D,
   f16: (D) => 2 * 2 * D,
-  q8: (D) => 2 * D + 4 * Math.ceil(D / 32) + 4, // float32 scales: of 32 of a key, of all of a value
+  q8: (D) => 36 * Math.ceil(D / 32) + 16 * Math.ceil(D / 16) + 4, // whole blocks, float32 scales: a block's, a value's
 };
 
 /**
@@ -151,10 +151,10 @@ function checkCount(count: number, expected: string, most = Number.MAX_SAFE_INTE
   });
 }
 
-/** A cache as precise as the weights: beside float weights, rounding to float16 would be the largest error. */
+/** A cache about as precise as the weights: beside float weights any rounding of it would be the largest error. */
 function kvTypeOf({ tensors }: Gguf, wanted: KvType | 'auto' = 'auto'): KvType {
   if (wanted !== 'auto') return wanted;
-  return tensors.values().every(({ type }) => QUANT_FORMATS[type].elements === 1) ? 'f32' : 'f16';
+  return tensors.values().every(({ type }) => QUANT_FORMATS[type].elements === 1) ? 'f32' : 'q8';
 }
 
 async function buildTokenizer(gguf: Gguf): Promise<Tokenizer> {

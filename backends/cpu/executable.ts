@@ -13,6 +13,9 @@ export interface Part {
   readonly heap: SharedHeap;
 }
 
+/** Tasks of attention for each thread in a step of single tokens. */
+const ATTENTION_TASKS = 4;
+
 export class CpuExecutable implements Executable {
   readonly memory: MemoryUse;
   /** The memory of each stage; a program that fits in one memory has one stage. */
@@ -81,7 +84,7 @@ export class CpuExecutable implements Executable {
     control[layout.TOKENS / 4] = tokens.length;
     control[layout.OUTPUTS / 4] = outputs.length;
     control[layout.SLICES / 4] = step.slices.length;
-    control[layout.SINGLE / 4] = step.slices.length === tokens.length ? 1 : 0;
+    control[layout.SINGLE / 4] = step.slices.length === tokens.length ? this.#chunksPerTask(positions) : 0;
     const arrays: [word: number, address: number, values: Int32Array][] = [
       [layout.TOKEN_IDS, plan.tokenIds, tokens],
       [layout.POSITIONS, plan.positions, positions],
@@ -107,24 +110,22 @@ export class CpuExecutable implements Executable {
     return compact;
   }
 
-  /** Whole blocks of 16 keys, and the values of `upto` positions (layouts: kernels/wasm/layout.ts). */
+  /** Chunks of keys in a task of attention, when every slice is one token: each task has a price (LOG.md). */
+  #chunksPerTask(positions: Int32Array): number {
+    const chunks = positions.reduce((sum, position) => sum + Math.ceil((position + 1) / layout.CHUNK), 0);
+    return Math.ceil((chunks * this.#output.program.kv.kvHeads) / (this.#threads.count * ATTENTION_TASKS));
+  }
+
+  /** Whole chunks of every layer and head (layouts: kernels/wasm/kv-cache.ts). */
   #copyCache({ program, plan, heap }: Part, from: number, to: number, upto: number): void {
-    const { keys, values, positions, half, rowBytes, keyBytes, valueBytes, sequenceBytes } = plan.kv;
-    const { layers, kvHeads, headDim } = program.kv;
-    const valueRuns = kvHeads * Math.ceil(headDim / 16);
-    const copy = (address: number, bytes: number) => {
-      const target = heap.bytes(address + to * sequenceBytes, bytes);
-      target.set(heap.bytes(address + from * sequenceBytes, bytes));
-    };
-    const blocks = Math.ceil(upto / 16);
-    const rows = half ? 2 * Math.ceil(upto / 2) : upto; // halves come in pairs
-    for (let layer = 0; layer < layers; layer++) {
-      for (let h = 0; h < kvHeads; h++) {
-        const head = (h * positions * headDim * rowBytes) / 16;
-        copy(keys + layer * keyBytes + head, blocks * headDim * rowBytes);
-      }
-      for (let run = 0; run < valueRuns; run++) {
-        copy(values + layer * valueBytes + run * positions * rowBytes, rows * rowBytes);
+    const { keys, values, valueScales, positions, sequenceBytes } = plan.kv;
+    const { layers, kvHeads } = program.kv;
+    const chunks = Math.ceil(upto / layout.CHUNK);
+    for (const { address, chunkBytes } of [keys, values, valueScales]) {
+      for (let head = 0; head < layers * kvHeads; head++) {
+        const start = address + head * (positions / layout.CHUNK) * chunkBytes;
+        const target = heap.bytes(start + to * sequenceBytes, chunks * chunkBytes);
+        target.set(heap.bytes(start + from * sequenceBytes, chunks * chunkBytes));
       }
     }
   }

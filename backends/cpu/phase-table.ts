@@ -146,7 +146,8 @@ export class PhaseTable {
   }
 
   #attention({ op, rope }: Extract<Phase, { kind: 'attention' }>): void {
-    const { kv, partials, finished, scratch } = this.#plan;
+    const { kv, partials, finished, queryBytes, scratch } = this.#plan;
+    const half = kv.type === layout.KV_F16;
     const { kvHeads, headDim } = this.#program.kv;
     const words: Words = {
       ...this.#rope(rope),
@@ -155,13 +156,17 @@ export class PhaseTable {
       [layout.HEAD_DIM]: headDim,
       ...this.#at(op.k, layout.K_ROWS, layout.K_STRIDE),
       ...this.#at(op.v, layout.V_ROWS, layout.V_STRIDE),
-      [layout.K_CACHE]: kv.keys + op.layer * kv.keyBytes,
-      [layout.V_CACHE]: kv.values + op.layer * kv.valueBytes,
+      [layout.KEYS]: kv.keys.address + op.layer * kv.keys.layerBytes,
+      [layout.KEY_CHUNK]: kv.keys.chunkBytes,
+      [layout.VALUES]: kv.values.address + op.layer * kv.values.layerBytes,
+      [layout.VALUE_CHUNK]: kv.values.chunkBytes,
+      [layout.VALUE_SCALES]: kv.valueScales.address + op.layer * kv.valueScales.layerBytes,
+      [layout.QUERY_BYTES]: queryBytes,
       [layout.CONTEXT]: kv.positions,
       [layout.SCALE]: bits(op.scale),
-      [layout.KV_HALF]: kv.half ? 1 : 0,
-      [layout.KV_IN]: bits(kv.half ? 2 ** 100 : 1),
-      [layout.KV_OUT]: bits(kv.half ? 2 ** 12 : 1),
+      [layout.KV_TYPE]: kv.type,
+      [layout.KV_IN]: bits(half ? 2 ** 100 : 1),
+      [layout.KV_OUT]: bits(half ? 2 ** 12 : 1),
       [layout.ATTENTION_SCRATCH]: scratch.attention,
       [layout.PARTIALS]: partials,
       [layout.FINISHED]: finished,

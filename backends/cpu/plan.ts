@@ -3,7 +3,7 @@
  * the scratch of each thread. Addresses and strides are bytes; rows of buffers are padded to 16 floats.
  */
 import * as layout from '../../kernels/wasm/layout.ts';
-import type { Program, RopeSpec } from '../backend.ts';
+import type { KvShape, Program, RopeSpec } from '../backend.ts';
 import type { MatmulPhase, Phase } from './fuse.ts';
 import type { AddressSpace } from './memory.ts';
 import { usesOf } from './phase-uses.ts';
@@ -12,14 +12,19 @@ import { isInteger, type Weight } from './weights.ts';
 const { BLOCK, CHUNK, GROUP, QUERY_BLOCK, SCALE_BYTES, TILE } = layout;
 
 export interface KvPlan {
-  readonly keys: number; // address of layer 0, sequence 0
-  readonly values: number;
+  readonly type: number; // KV_F32, KV_F16 or KV_Q8
   readonly positions: number; // context length, padded to whole chunks
-  readonly half: boolean; // f16 elements instead of f32
-  readonly rowBytes: number; // of 16 elements
-  readonly keyBytes: number; // of one layer of one sequence
-  readonly valueBytes: number;
+  readonly keys: CacheRun;
+  readonly values: CacheRun;
+  readonly valueScales: CacheRun; // of q8
   readonly sequenceBytes: number; // from one sequence to the next
+}
+
+/** Keys or values of layer 0, sequence 0; the other layers follow. */
+export interface CacheRun {
+  readonly address: number;
+  readonly chunkBytes: number;
+  readonly layerBytes: number;
 }
 
 /** Offsets within a thread's scratch. */
@@ -44,6 +49,7 @@ export interface Plan {
   readonly sharedF32: number;
   readonly partials: number; // attention states of chunks
   readonly finished: number;
+  readonly queryBytes: number; // of a tile of 4 rows of attention
   readonly ropes: ReadonlyMap<RopeSpec, number>; // f32 [position][pairs]{cos, sin}
   readonly table: number; // of phases
   readonly kv: KvPlan;
@@ -92,7 +98,8 @@ export function planMemory(
   const beforeKv = space.used;
   const kv = planKv(program, space);
   const scratch = planScratch(sizes, attention.scratchBytes);
-  return { ...step, kv, scratch, arenaBytes: beforeKv - start, kvBytes: space.used - beforeKv };
+  const { queryBytes } = attention;
+  return { ...step, queryBytes, kv, scratch, arenaBytes: beforeKv - start, kvBytes: space.used - beforeKv };
 }
 
 /** Bytes of one token in 8 bits with its scales. */
@@ -109,16 +116,40 @@ function planRopes(
   return new Map(ropes.values().map((rope) => [rope, space.allocate(bytes(rope))]));
 }
 
-function planKv({ kv }: Program, heap: AddressSpace): KvPlan {
-  const positions = Math.ceil(kv.contextLength / CHUNK) * CHUNK;
-  const half = kv.type === 'f16' && kv.headDim % 2 === 0; // halves lie in pairs of dimensions
-  const rowBytes = half ? 32 : 64;
-  const keyBytes = kv.kvHeads * (positions / 16) * kv.headDim * rowBytes;
-  const valueBytes = kv.kvHeads * positions * Math.ceil(kv.headDim / 16) * rowBytes;
-  const sequenceBytes = kv.layers * (keyBytes + valueBytes);
-  const keys = heap.allocate(kv.sequences * sequenceBytes);
-  const values = keys + kv.layers * keyBytes;
-  return { keys, values, positions, half, rowBytes, keyBytes, valueBytes, sequenceBytes };
+/** Layout: kernels/wasm/kv-cache.ts. */
+function planKv({ kv }: Program, space: AddressSpace): KvPlan {
+  const chunks = Math.ceil(kv.contextLength / CHUNK);
+  const type = kvType(kv);
+  const bytes = chunkBytes(type, kv.headDim);
+  const total = bytes.keys + bytes.values + bytes.valueScales;
+  const sequenceBytes = kv.layers * kv.kvHeads * chunks * total;
+  const address = space.allocate(kv.sequences * sequenceBytes);
+  const run = (address: number, chunkBytes: number): CacheRun => {
+    return { address, chunkBytes, layerBytes: kv.kvHeads * chunks * chunkBytes };
+  };
+  const keys = run(address, bytes.keys);
+  const values = run(address + kv.layers * keys.layerBytes, bytes.values);
+  const valueScales = run(values.address + kv.layers * values.layerBytes, bytes.valueScales);
+  return { type, positions: chunks * CHUNK, keys, values, valueScales, sequenceBytes };
+}
+
+function kvType({ type = 'f32', headDim }: KvShape): number {
+  if (type === 'q8') return layout.KV_Q8;
+  return type === 'f16' && headDim % 2 === 0 ? layout.KV_F16 : layout.KV_F32; // halves lie in pairs of dimensions
+}
+
+/** Bytes of the keys, the values and their scales of CHUNK positions of a head. */
+function chunkBytes(type: number, headDim: number): Record<'keys' | 'values' | 'valueScales', number> {
+  const keyBlocks = Math.ceil(headDim / BLOCK);
+  const valueBlocks = Math.ceil(headDim / 16);
+  if (type === layout.KV_Q8)
+    return {
+      keys: CHUNK * keyBlocks * (BLOCK + 4),
+      values: CHUNK * 16 * valueBlocks,
+      valueScales: CHUNK * 4,
+    };
+  const bytes = type === layout.KV_F16 ? 2 : 4;
+  return { keys: CHUNK * headDim * bytes, values: CHUNK * 16 * valueBlocks * bytes, valueScales: 0 };
 }
 
 interface MatmulSizes {
@@ -161,20 +192,25 @@ export function formsOf(phase: MatmulPhase, weight: WeightOf): { int8: boolean; 
   return { int8: integer.includes(true), f32: integer.includes(false) };
 }
 
+interface AttentionSizes {
+  readonly queryBytes: number; // of a tile of 4 rows
+  readonly scratchBytes: number;
+  readonly partialBytes: number;
+}
+
 /** Scratch of the widest attention, and the states of all chunks of steps of single tokens (attention.ts). */
-function attentionSizes(
-  { kv }: Program,
-  phases: readonly Phase[],
-): { scratchBytes: number; partialBytes: number } {
+function attentionSizes({ kv }: Program, phases: readonly Phase[]): AttentionSizes {
   const groups = phases.map((phase) => (phase.kind === 'attention' ? phase.op.heads / kv.kvHeads : 0));
   const group = Math.max(0, ...groups);
   const stateBytes = 32 + Math.ceil(kv.headDim / 16) * 256;
-  const chunkScratch = 2 * CHUNK * 4 * 4;
-  const tiles = Math.ceil((QUERY_BLOCK * group) / 4);
+  const coded = intBytes(Math.ceil(kv.headDim / BLOCK) * BLOCK);
+  const queryBytes = kv.type === 'q8' ? TILE * coded : TILE * 4 * kv.headDim;
+  const tiles = Math.ceil((QUERY_BLOCK * group) / TILE);
   const chunks = Math.ceil(kv.contextLength / CHUNK);
   return {
-    scratchBytes: chunkScratch + stateBytes + tiles * (kv.headDim * 16 + stateBytes),
-    partialBytes: kv.sequences * kv.kvHeads * chunks * Math.ceil(group / 4) * stateBytes,
+    queryBytes,
+    scratchBytes: layout.CHUNK_SCRATCH + stateBytes + tiles * (queryBytes + stateBytes),
+    partialBytes: kv.sequences * kv.kvHeads * chunks * Math.ceil(group / TILE) * stateBytes,
   };
 }
 

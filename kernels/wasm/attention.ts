@@ -1,36 +1,24 @@
 /**
  * Causal attention over the KV cache, grouped-query: the query heads of a kv head share its keys and values.
  *
- * A row is one query head of one token; four rows of a kv head make a tile, so that scores (tile x 16 keys) and
- * mixing (tile x 16 dimensions) are the float tile product of matmul-float.ts. Keys are taken CHUNK at a time at
- * fixed positions: each chunk gives a state (maximum, sum, weighted values) of a row, and the states are merged in
- * the order of the chunks. Steps of single tokens spread chunks over threads, longer ones spread blocks of
- * queries; both add the same floats in the same order, so a row's bits depend on its keys alone.
+ * A row is one query head of one token; four rows of a kv head make a tile. Keys are taken CHUNK at a time at fixed
+ * positions: each chunk gives a state (maximum, sum, weighted values) of a row (attention-float.ts, attention-int.ts),
+ * and the states are merged in the order of the chunks. Steps of single tokens spread chunks over threads, longer ones
+ * spread blocks of queries; both add the same floats in the same order, so a row's bits depend on its keys alone.
  *
  * State of a tile: {maximum [4], sum [4], values [ceil(D / 16)][4][16]}.
  */
+import { floatQuery, mixFloats, scoreFloats, weighFloats } from './attention-float';
+import { codedQuery, mixCodes, scoreCodes, weighCodes } from './attention-int';
 import { takeTask } from './barrier';
+import { keysAt, storeHead, valueBlocks, valueScalesAt, valuesAt } from './kv-cache';
 import {
-  ATTENTION_SCRATCH, CHUNK, CONTEXT, FINISHED, HEAD_DIM, HEADS, K_CACHE, K_ROWS, K_STRIDE, KV_HALF, KV_HEADS,
-  KV_IN, KV_OUT, OUT, OUT_STRIDE, PARTIALS, POSITIONS, QUERY_BLOCK, SCALE, SINGLE, SLICE_LIST, SLICES, TOKEN_KV, V_CACHE, V_ROWS,
-  V_STRIDE, X, X_STRIDE,
+  ATTENTION_SCRATCH, CHUNK, CHUNK_SCRATCH, CONTEXT, FINISHED, HEAD_DIM, HEADS, KV_HEADS, KV_OUT, KV_Q8, KV_TYPE,
+  OUT, OUT_STRIDE, PARTIALS, POSITIONS, QUERY_BLOCK, QUERY_BYTES, SINGLE, SLICE_LIST, SLICES, X, X_STRIDE,
 } from './layout';
-import { tileF16, tileF32 } from './matmul-float';
 import { address, real, word } from './phase';
-import { ropeHead } from './rope';
-import { exp4, madd, maxLanes, sumLanes, toHalf } from './simd';
-
-const TILE_ROWS = 4;
-/** Scratch: scores [8 blocks of 16 keys][4][16], weights [CHUNK][4]. */
-const SCORE_BYTES: usize = CHUNK * TILE_ROWS * 4;
-/** Stands for minus infinity where differences are taken. */
-const LOWEST: f32 = -1e30;
-
-// @ts-ignore: decorator
-@inline
-function valueBlocks(phase: usize): i32 {
-  return (word(phase, HEAD_DIM) + 15) >> 4;
-}
+import { exp4, madd } from './simd';
+import { seenBy, TILE_ROWS } from './softmax';
 
 // @ts-ignore: decorator
 @inline
@@ -38,163 +26,45 @@ function stateBytes(phase: usize): usize {
   return 32 + <usize>(valueBlocks(phase) << 8);
 }
 
-/** Bytes of 16 elements of the cache, as a shift. */
-// @ts-ignore: decorator
-@inline
-function rowShift(phase: usize): i32 {
-  return word(phase, KV_HALF) != 0 ? 5 : 6;
-}
-
-/** Start of key head `h` in the sequence at `kv`, from position `from` (a multiple of 16) on. */
-// @ts-ignore: decorator
-@inline
-function keysAt(phase: usize, h: i32, kv: usize, from: i32): usize {
-  const blocks = (h * word(phase, CONTEXT) + from) >> 4;
-  return address(phase, K_CACHE) + kv + (<usize>(blocks * word(phase, HEAD_DIM)) << rowShift(phase));
-}
-
-/** Start of the 16 dimensions from 16 `d` of value head `h`, from position `from` on (even). */
-// @ts-ignore: decorator
-@inline
-function valuesAt(phase: usize, h: i32, d: i32, kv: usize, from: i32): usize {
-  const positions = (h * valueBlocks(phase) + d) * word(phase, CONTEXT) + from;
-  return address(phase, V_CACHE) + kv + (<usize>positions << rowShift(phase));
-}
-
-/** Key head `h` at `position` and value head likewise, from the token's row `t` of k and v into the cache. */
-function storeHead(phase: usize, t: i32, h: i32, kv: usize, position: i32, scratch: usize): void {
-  const headDim = word(phase, HEAD_DIM);
-  const k = address(phase, K_ROWS) + <usize>t * address(phase, K_STRIDE) + <usize>(h * headDim << 2);
-  const v = address(phase, V_ROWS) + <usize>t * address(phase, V_STRIDE) + <usize>(h * headDim << 2);
-  const keys = keysAt(phase, h, kv, position & ~15);
-  const lane = <usize>((position & 15) << 2);
-  if (word(phase, KV_HALF) == 0) {
-    ropeHead(phase, k, keys + lane, 64, position);
-    for (let d = 0; d < headDim; d++) {
-      store<u32>(valuesAt(phase, h, d >> 4, kv, position) + <usize>((d & 15) << 2), load<u32>(v + (d << 2)));
-    }
-    return;
-  }
-  ropeHead(phase, k, scratch, 4, position);
-  for (let d = 0; d < headDim; d++) {
-    const pair = keys + <usize>((d >> 1) << 6) + lane;
-    store<u16>(pair + <usize>((d & 1) << 1), <u16>toHalf(load<f32>(scratch + (d << 2))));
-    const row = valuesAt(phase, h, d >> 4, kv, position & ~1) + <usize>((d & 15) << 2);
-    store<u16>(row + <usize>((position & 1) << 1), <u16>toHalf(load<f32>(v + (d << 2))));
-  }
-}
-
-// @ts-ignore: decorator
-@inline
-function tile(phase: usize, w: usize, x: usize, out: usize, k: i32): void {
-  if (word(phase, KV_HALF) != 0) tileF16(w, x, out, k);
-  else tileF32(w, x, out, k);
-}
-
-/** Keys and values of the step into the cache, a token a task. Steps of single tokens store while they attend. */
-export function storeKv(phase: usize, rows: i32, scratch: usize): void {
-  for (let t = takeTask(); t < rows; t = takeTask()) {
-    const kv = load<usize>(load<usize>(TOKEN_KV) + (t << 2));
-    const position = load<i32>(load<usize>(POSITIONS) + (t << 2));
-    const work = scratch + address(phase, ATTENTION_SCRATCH);
-    for (let h = 0; h < word(phase, KV_HEADS); h++) storeHead(phase, t, h, kv, position, work);
-  }
-}
-
-/** Queries of rows first.. of a tile, turned to their positions, as [D][4]; missing rows repeat the last. */
-function gather(phase: usize, token: i32, h: i32, first: i32, rows: i32, q: usize): void {
+/** Queries of rows first.. of a tile, turned to their positions. */
+function gather(phase: usize, token: i32, h: i32, first: i32, rows: i32, q: usize, row: usize): void {
   const group = word(phase, HEADS) / word(phase, KV_HEADS);
   const headBytes = <usize>word(phase, HEAD_DIM) << 2;
-  for (let r = 0; r < TILE_ROWS; r++) {
-    const row = min(first + r, rows - 1);
-    const t = token + row / group;
-    const x = address(phase, X) + <usize>t * address(phase, X_STRIDE) + <usize>(h * group + (row % group)) * headBytes;
-    ropeHead(phase, x, q + (r << 2), 16, load<i32>(load<usize>(POSITIONS) + (t << 2)));
+  for (let r = 0; r < min(TILE_ROWS, rows - first); r++) {
+    const t = token + (first + r) / group;
+    const head = h * group + (first + r) % group;
+    const x = address(phase, X) + <usize>t * address(phase, X_STRIDE) + <usize>head * headBytes;
+    const position = load<i32>(load<usize>(POSITIONS) + (t << 2));
+    if (word(phase, KV_TYPE) == KV_Q8) codedQuery(phase, x, r, q, position, row);
+    else floatQuery(phase, x, r, q, position);
   }
-  const scale = f32x4.splat(real(phase, KV_IN));
-  for (let p = q, end = q + (headBytes << 2); p < end; p += 16) v128.store(p, f32x4.mul(v128.load(p), scale));
-}
-
-/** Scores outside a row's keys become minus infinity, so that their weights are exactly zero. */
-// @ts-ignore: decorator
-@inline
-function maskRow(scores: usize, r: i32, keys: i32, blocks: i32): void {
-  for (let j = max(keys, 0); j < blocks << 4; j++) {
-    store<f32>(scores + <usize>(((j >> 4) << 8) + (r << 6) + ((j & 15) << 2)), -Infinity);
-  }
-}
-
-// @ts-ignore: decorator
-@inline
-function rowMaximum(scores: usize, r: i32, blocks: i32, scale: f32): f32 {
-  let top = f32x4.splat(-Infinity);
-  for (let p = scores + (r << 6), end = p + (blocks << 8); p < end; p += 256) {
-    const low = f32x4.relaxed_max(v128.load(p), v128.load(p, 16));
-    const high = f32x4.relaxed_max(v128.load(p, 32), v128.load(p, 48));
-    top = f32x4.relaxed_max(top, f32x4.relaxed_max(low, high));
-  }
-  return max(maxLanes(top) * scale, LOWEST);
-}
-
-/** Softmax weights of a tile over one chunk as [keys][4]; maxima and sums into the state. */
-function softmax(scores: usize, weights: usize, state: usize, blocks: i32, scale: f32, weightScale: f32): void {
-  const m0 = rowMaximum(scores, 0, blocks, scale);
-  const m1 = rowMaximum(scores, 1, blocks, scale);
-  const m2 = rowMaximum(scores, 2, blocks, scale);
-  const m3 = rowMaximum(scores, 3, blocks, scale);
-  const factor = f32x4.splat(scale);
-  const grown = f32x4.splat(weightScale);
-  let s0 = f32x4.splat(0), s1 = s0, s2 = s0, s3 = s0;
-  for (let b = 0; b < blocks; b++) {
-    for (let i: usize = 0; i < 64; i += 16) {
-      const e0 = exp4(f32x4.sub(f32x4.mul(v128.load(scores + i), factor), f32x4.splat(m0)));
-      const e1 = exp4(f32x4.sub(f32x4.mul(v128.load(scores + i, 64), factor), f32x4.splat(m1)));
-      const e2 = exp4(f32x4.sub(f32x4.mul(v128.load(scores + i, 128), factor), f32x4.splat(m2)));
-      const e3 = exp4(f32x4.sub(f32x4.mul(v128.load(scores + i, 192), factor), f32x4.splat(m3)));
-      s0 = f32x4.add(s0, e0);
-      s1 = f32x4.add(s1, e1);
-      s2 = f32x4.add(s2, e2);
-      s3 = f32x4.add(s3, e3);
-      const a = v128.shuffle<i32>(e0, e1, 0, 4, 1, 5), b2 = v128.shuffle<i32>(e2, e3, 0, 4, 1, 5);
-      const c = v128.shuffle<i32>(e0, e1, 2, 6, 3, 7), d = v128.shuffle<i32>(e2, e3, 2, 6, 3, 7);
-      v128.store(weights, f32x4.mul(v128.shuffle<i64>(a, b2, 0, 2), grown));
-      v128.store(weights, f32x4.mul(v128.shuffle<i64>(a, b2, 1, 3), grown), 16);
-      v128.store(weights, f32x4.mul(v128.shuffle<i64>(c, d, 0, 2), grown), 32);
-      v128.store(weights, f32x4.mul(v128.shuffle<i64>(c, d, 1, 3), grown), 48);
-      weights += 64;
-    }
-    scores += 256;
-  }
-  v128.store(state, f32x4(m0, m1, m2, m3));
-  v128.store(state, f32x4(sumLanes(s0), sumLanes(s1), sumLanes(s2), sumLanes(s3)), 16);
 }
 
 /**
- * State of one tile over one chunk of keys that begins at position `from`. Row r of the tile is row first + r of
- * `rows`; its token stands at position start + row / group.
+ * State of one tile over the chunk of position `from`. Row r of the tile is row first + r of `rows`, whose tokens stand
+ * at start + row / group.
  */
 function attendChunk(
-  phase: usize, h: i32, kv: usize, from: i32, start: i32, first: i32, rows: i32, q: usize, scores: usize, state: usize,
+  phase: usize, h: i32, kv: usize, from: i32, start: i32, first: i32, rows: i32, q: usize, work: usize, state: usize,
+  dotClass: i32,
 ): void {
-  const headDim = word(phase, HEAD_DIM);
-  const group = word(phase, HEADS) / word(phase, KV_HEADS);
-  const keys = min(CHUNK, start + min(first + TILE_ROWS - 1, rows - 1) / group + 1 - from);
-  const blocks = (keys + 15) >> 4;
+  const lead = start - from;
+  const keys = min(CHUNK, seenBy(phase, TILE_ROWS - 1, first, rows, lead));
   const k = keysAt(phase, h, kv, from);
-  for (let b = 0; b < blocks; b++) {
-    tile(phase, k + (<usize>(b * headDim) << rowShift(phase)), q, scores + (b << 8), headDim);
-  }
-  for (let r = 0; r < TILE_ROWS; r++) {
-    maskRow(scores, r, start + min(first + r, rows - 1) / group + 1 - from, blocks);
-  }
-  const weights = scores + SCORE_BYTES;
-  softmax(scores, weights, state, blocks, real(phase, SCALE) * real(phase, KV_OUT), real(phase, KV_IN));
-  for (let d = 0; d < valueBlocks(phase); d++) {
-    tile(phase, valuesAt(phase, h, d, kv, from), weights, state + 32 + (d << 8), keys);
+  const v = valuesAt(phase, h, kv, from);
+  if (word(phase, KV_TYPE) == KV_Q8) {
+    const present = min(TILE_ROWS, rows - first);
+    scoreCodes(phase, k, keys, q, work, present, dotClass);
+    weighCodes(phase, valueScalesAt(phase, h, kv, from), keys, first, rows, lead, work, state);
+    mixCodes(phase, v, keys, work, state, present);
+  } else {
+    scoreFloats(phase, k, keys, q, work);
+    weighFloats(phase, keys, first, rows, lead, work, state);
+    mixFloats(phase, v, keys, work, state);
   }
 }
 
-/** Merges the state of a later chunk into `into`: both are brought to the larger maximum and added. */
+/** Merges the state of later keys into `into`: both are brought to the larger maximum and added. */
 function merge(phase: usize, into: usize, state: usize): void {
   const m = v128.load(into), n = v128.load(state);
   const top = f32x4.max(m, n);
@@ -238,24 +108,25 @@ function emit(phase: usize, token: i32, h: i32, first: i32, rows: i32, state: us
 }
 
 /** A block of queries of one kv head against all their keys, a chunk after the other. */
-function attendBlock(phase: usize, token: i32, tokens: i32, start: i32, h: i32, kv: usize, scratch: usize): void {
+function attendBlock(
+  phase: usize, token: i32, tokens: i32, start: i32, h: i32, kv: usize, work: usize, dotClass: i32,
+): void {
   const rows = tokens * (word(phase, HEADS) / word(phase, KV_HEADS));
   const tiles = (rows + TILE_ROWS - 1) / TILE_ROWS;
-  const queryBytes = <usize>word(phase, HEAD_DIM) << 4;
-  const chunkState = scratch + 2 * SCORE_BYTES;
+  const queryBytes = address(phase, QUERY_BYTES);
+  const chunkState = work + CHUNK_SCRATCH;
   const queries = chunkState + stateBytes(phase);
   const states = queries + <usize>tiles * queryBytes;
-  const group = rows / tokens;
   for (let tile = 0; tile < tiles; tile++) {
-    gather(phase, token, h, tile * TILE_ROWS, rows, queries + <usize>tile * queryBytes);
+    gather(phase, token, h, tile * TILE_ROWS, rows, queries + <usize>tile * queryBytes, work);
   }
   for (let from = 0; from < start + tokens; from += CHUNK) {
     for (let tile = 0; tile < tiles; tile++) {
       const first = tile * TILE_ROWS;
-      if (start + min(first + TILE_ROWS - 1, rows - 1) / group < from) continue;
+      if (seenBy(phase, TILE_ROWS - 1, first, rows, start) <= from) continue;
       const state = states + <usize>tile * stateBytes(phase);
       const q = queries + <usize>tile * queryBytes;
-      attendChunk(phase, h, kv, from, start, first, rows, q, scratch, from == 0 ? state : chunkState);
+      attendChunk(phase, h, kv, from, start, first, rows, q, work, from == 0 ? state : chunkState, dotClass);
       if (from > 0) merge(phase, state, chunkState);
     }
   }
@@ -264,46 +135,58 @@ function attendBlock(phase: usize, token: i32, tokens: i32, start: i32, h: i32, 
   }
 }
 
-/** One chunk of keys of one kv head for a single token; whoever finishes the last chunk merges them in order. */
+/** Some chunks of one kv head for a single token; whoever finishes the last merges all of them in order. */
 function attendSingle(
-  phase: usize, slice: i32, token: i32, position: i32, h: i32, chunk: i32, kv: usize, scratch: usize,
+  phase: usize, slice: i32, token: i32, position: i32, h: i32, part: i32, kv: usize, work: usize, dotClass: i32,
 ): void {
   const group = word(phase, HEADS) / word(phase, KV_HEADS);
   const tiles = (group + TILE_ROWS - 1) / TILE_ROWS;
+  const step = load<i32>(SINGLE);
   const chunks = position / CHUNK + 1;
+  const parts = (chunks + step - 1) / step;
   const size = stateBytes(phase);
   const slot = slice * word(phase, KV_HEADS) + h;
-  const partials = address(phase, PARTIALS) + <usize>(slot * (word(phase, CONTEXT) / CHUNK) * tiles) * size;
-  if (chunk == chunks - 1) storeHead(phase, token, h, kv, position, scratch);
-  const queries = scratch + 2 * SCORE_BYTES;
+  const states = address(phase, PARTIALS) + <usize>(slot * (word(phase, CONTEXT) / CHUNK) * tiles) * size;
+  if (part == parts - 1) storeHead(phase, token, h, kv, position, work, dotClass);
+  const q = work + CHUNK_SCRATCH + size;
   for (let tile = 0; tile < tiles; tile++) {
-    gather(phase, token, h, tile * TILE_ROWS, group, queries);
-    const state = partials + <usize>(chunk * tiles + tile) * size;
-    attendChunk(phase, h, kv, chunk * CHUNK, position, tile * TILE_ROWS, group, queries, scratch, state);
+    const first = tile * TILE_ROWS;
+    gather(phase, token, h, first, group, q, work);
+    for (let i = part * step; i < min(chunks, part * step + step); i++) {
+      const state = states + <usize>(i * tiles + tile) * size;
+      attendChunk(phase, h, kv, i * CHUNK, position, first, group, q, work, state, dotClass);
+    }
   }
   const finished = address(phase, FINISHED) + (slot << 2);
-  if (atomic.add<i32>(finished, 1) != chunks - 1) return;
+  if (atomic.add<i32>(finished, 1) != parts - 1) return;
   atomic.store<i32>(finished, 0);
   for (let tile = 0; tile < tiles; tile++) {
-    const first = partials + <usize>tile * size;
-    for (let c = 1; c < chunks; c++) merge(phase, first, partials + <usize>(c * tiles + tile) * size);
+    const first = states + <usize>tile * size;
+    for (let i = 1; i < chunks; i++) merge(phase, first, states + <usize>(i * tiles + tile) * size);
     emit(phase, token, h, tile * TILE_ROWS, group, first);
   }
 }
 
-/** Tasks are numbered through the slices of the step: kv heads times chunks, or kv heads times blocks of queries. */
-export function attention(phase: usize, scratch: usize): void {
+/** Parts of each kv head of a slice: `step` chunks each for a single token, else blocks of queries. */
+// @ts-ignore: decorator
+@inline
+function partsOf(tokens: i32, position: i32, step: i32): i32 {
+  return step > 0 ? (position / CHUNK + step) / step : (tokens + QUERY_BLOCK - 1) / QUERY_BLOCK;
+}
+
+/** Tasks are numbered through the slices of the step: the parts of each, for all kv heads. */
+export function attention(phase: usize, scratch: usize, dotClass: i32): void {
   const kvHeads = word(phase, KV_HEADS);
-  const single = load<i32>(SINGLE) != 0;
+  const step = load<i32>(SINGLE);
   const slices = load<i32>(SLICES);
   let slice = 0;
   let before = 0; // tasks of the slices before this one
   const work = scratch + address(phase, ATTENTION_SCRATCH);
   for (let task = takeTask(); ; task = takeTask()) {
     let entry = load<usize>(SLICE_LIST) + (slice << 4);
-    let parts = 0; // of each kv head
+    let parts = 0;
     for (; slice < slices; slice++, entry += 16) {
-      parts = single ? load<i32>(entry, 8) / CHUNK + 1 : (load<i32>(entry, 4) + QUERY_BLOCK - 1) / QUERY_BLOCK;
+      parts = partsOf(load<i32>(entry, 4), load<i32>(entry, 8), step);
       if (task - before < parts * kvHeads) break;
       before += parts * kvHeads;
     }
@@ -313,11 +196,11 @@ export function attention(phase: usize, scratch: usize): void {
     const token = load<i32>(entry);
     const start = load<i32>(entry, 8);
     const kv = load<usize>(entry, 12);
-    if (single) attendSingle(phase, slice, token, start, h, part, kv, work);
+    if (step > 0) attendSingle(phase, slice, token, start, h, part, kv, work, dotClass);
     else {
       const offset = part * QUERY_BLOCK;
       const tokens = min(QUERY_BLOCK, load<i32>(entry, 4) - offset);
-      attendBlock(phase, token + offset, tokens, start + offset, h, kv, work);
+      attendBlock(phase, token + offset, tokens, start + offset, h, kv, work, dotClass);
     }
   }
 }

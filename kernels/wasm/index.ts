@@ -3,7 +3,7 @@
  * into shared memory; each thread walks the whole table here, takes tasks from a counter and meets the others at a
  * barrier. No JavaScript runs between ops.
  */
-import { attention, storeKv } from './attention';
+import { attention } from './attention';
 import { barrier } from './barrier';
 import { elementwise } from './elementwise';
 import { embed } from './embed';
@@ -23,6 +23,7 @@ import {
   STORE_KV,
   TILED_ROWS,
 } from './layout';
+import { storeKv } from './kv-cache';
 import { matmul } from './matmul';
 import { rowsOf, word } from './phase';
 import { prepare } from './prepare';
@@ -39,10 +40,10 @@ function runPhase(phase: usize, kind: i32, rows: i32, scratch: usize, dotClass: 
   else if (kind == PREPARE) {
     prepare(phase, rows, scratch);
     return rows >= TILED_ROWS || (word(phase, FORMS) & PREPARE_BARRIER) != 0;
-  } else if (kind == ATTENTION) attention(phase, scratch);
+  } else if (kind == ATTENTION) attention(phase, scratch, dotClass);
   else if (kind == STORE_KV) {
     if (load<i32>(SINGLE) != 0) return false;
-    storeKv(phase, rows, scratch);
+    storeKv(phase, rows, scratch, dotClass);
   } else if (kind == EMBED) embed(phase, rows, scratch);
   else if (kind == ROPE) rope(phase, rows);
   else elementwise(phase, kind, rows);

@@ -21,7 +21,7 @@ export const RUN = 1;
 export const TOKENS = 1348; // T
 export const OUTPUTS = 1352; // S
 export const SLICES = 1356; // slices in the step
-export const SINGLE = 1360; // 1 if every slice is one token
+export const SINGLE = 1360; // if every slice is one token: chunks of keys that are one task of attention; else 0
 export const TOKEN_IDS = 1364; // address of i32 [T]
 export const POSITIONS = 1368; // address of i32 [T]
 export const OUTPUT_ROWS = 1372; // address of i32 [S]: row of the step's tokens
@@ -42,6 +42,7 @@ export const HALF_OUT = 1444; // f32 2^12: ... and the sums times this, so that 
 export const ALL_ONES = 1428; // 0xffffffff
 
 export const EXP = 1472; // f32: what exp4 needs (simd.ts), in the order of its use
+export const POWER = 1536; // f32: what power needs (attention-int.ts): -125, then the coefficients from r^3 on
 
 export const HEAP = 4096;
 
@@ -77,6 +78,7 @@ export const TILED_ROWS = 3; // rows of a step from which on they go in tiles; f
 export const SCALE_BYTES = 20; // activation block and token: {f32 scale, f32 scale * sum, i32 -sum, f32 scale * sum of each half}
 export const CHUNK = 128; // keys that attention takes at a time
 export const QUERY_BLOCK = 16; // tokens whose attention is one task
+export const CHUNK_SCRATCH = 4096; // bytes of scores and weights of a tile and a chunk
 
 // --- phases ---------------------------------------------------------------------------------------------------------
 // A phase is 64 words: [kind, rows mode, ...parameters]; the word numbers of each kind follow its name.
@@ -157,13 +159,20 @@ export const K_ROWS = 18; // address of k [T][KV_HEADS * HEAD_DIM]
 export const K_STRIDE = 19;
 export const V_ROWS = 20;
 export const V_STRIDE = 21;
-export const K_CACHE = 22; // of sequence 0 and the layer: [KV_HEADS][positions / 16][HEAD_DIM][16]
-export const V_CACHE = 23; // [KV_HEADS][ceil(HEAD_DIM / 16)][positions][16]
+export const KEYS = 22; // of sequence 0 and the layer: [KV_HEADS][chunks] of KEY_CHUNK bytes each (kv-cache.ts)
+export const VALUES = 23; // the same of VALUE_CHUNK bytes
 export const CONTEXT = 24; // positions, a multiple of CHUNK
 export const SCALE = 25; // f32
 export const ATTENTION_SCRATCH = 26; // scratch
-export const PARTIALS = 27; // states of chunks [SLICES][KV_HEADS][row tiles][chunks], for steps of single tokens
-export const KV_HALF = 29; // 1: the cache is f16, two neighbouring dimensions (keys) or positions (values) to a word
+export const PARTIALS = 27; // states [SLICES][KV_HEADS][chunks][row tiles], for steps of single tokens
+export const FINISHED = 28; // i32 [SLICES][KV_HEADS]: tasks whose states are written
+export const KV_TYPE = 29;
+export const KV_F32 = 0;
+export const KV_F16 = 1;
+export const KV_Q8 = 2;
 export const KV_IN = 30; // f32: queries and weights are multiplied by this before they meet the cache ...
 export const KV_OUT = 31; // f32: ... and what comes out by this (1 and 1, or HALF_IN and HALF_OUT)
-export const FINISHED = 28; // i32 [SLICES][KV_HEADS][row tiles]: chunks whose state is written
+export const KEY_CHUNK = 32;
+export const VALUE_CHUNK = 33;
+export const VALUE_SCALES = 34; // f32 [KV_HEADS][positions], of sequence 0 and the layer
+export const QUERY_BYTES = 35; // of a tile of queries

@@ -3,17 +3,19 @@
  * codes s8 [block][8 steps][4 tokens][4 k], scales [block][4 tokens]{...} (quantize.ts).
  * The order of the float operations is that of matmul-int-gemv.ts.
  */
-import { LOW_NIBBLES, SATURATING, SCALE_BYTES, SIGNED, UNSIGNED } from './layout';
+import { LOW_NIBBLES, SATURATING, SCALE_BYTES, SIGNED, TILE, UNSIGNED } from './layout';
 import { dot, dot16, madd, store16 } from './simd';
 
 /**
- * Adds to out[4][16]. MIN: weights are d * code + m, for each 32 k or, if FINE, each 16; else d * (code - 2^SHIFT), or
- * d * code where SHIFT is -1. The loops over steps stay loops: unrolled, V8 orders them chain by chain and spills.
+ * Adds to out[TOKENS][16]. MIN: weights are d * code + m, for each 32 k or, if FINE, each 16; else d * (code - 2^SHIFT), or
+ * d * code where SHIFT is -1. BESIDE: a block's 16 d follow its codes. The loops over steps stay loops: unrolled, V8
+ * orders them chain by chain and spills.
  */
 // @ts-ignore: decorator
 @inline
 function tile(
-  w: usize, d: usize, x: usize, s: usize, out: usize, blocks: i32, MIN: bool, FINE: bool, SHIFT: i32, CLASS: i32,
+  w: usize, d: usize, x: usize, s: usize, out: usize, blocks: i32, BESIDE: bool, MIN: bool, FINE: bool, SHIFT: i32,
+  CLASS: i32, TOKENS: i32,
 ): void {
   const zero = i32x4.splat(0);
   let half: usize = 0; // FINE: 0 or 4, the distance of the second half's sum in the record
@@ -39,19 +41,23 @@ function tile(
       c1 = step(t, w1, c1, CLASS);
       c2 = step(t, w2, c2, CLASS);
       c3 = step(t, w3, c3, CLASS);
-      t = v128.load32_splat(x, 12);
-      e0 = step(t, w0, e0, CLASS);
-      e1 = step(t, w1, e1, CLASS);
-      e2 = step(t, w2, e2, CLASS);
-      e3 = step(t, w3, e3, CLASS);
+      if (TOKENS > 3) {
+        t = v128.load32_splat(x, 12);
+        e0 = step(t, w0, e0, CLASS);
+        e1 = step(t, w1, e1, CLASS);
+        e2 = step(t, w2, e2, CLASS);
+        e3 = step(t, w3, e3, CLASS);
+      }
       w += 64;
       x += 16;
     }
+    if (BESIDE) d = w;
     flush(out, d, s, half, a0, a1, a2, a3, MIN, FINE, SHIFT, CLASS);
     flush(out + 64, d, s + SCALE_BYTES, half, b0, b1, b2, b3, MIN, FINE, SHIFT, CLASS);
     flush(out + 128, d, s + 2 * SCALE_BYTES, half, c0, c1, c2, c3, MIN, FINE, SHIFT, CLASS);
-    flush(out + 192, d, s + 3 * SCALE_BYTES, half, e0, e1, e2, e3, MIN, FINE, SHIFT, CLASS);
+    if (TOKENS > 3) flush(out + 192, d, s + 3 * SCALE_BYTES, half, e0, e1, e2, e3, MIN, FINE, SHIFT, CLASS);
     d += 128;
+    if (BESIDE) w += 64;
     if (FINE) {
       s += half * SCALE_BYTES; // 4 records after the second half
       half ^= 4;
@@ -178,37 +184,37 @@ export function planes(low: v128, high: v128): v128 {
 
 /** d * (code - 8), codes up to 15. */
 export function tileShift3(w: usize, d: usize, x: usize, s: usize, out: usize, blocks: i32): void {
-  tile(w, d, x, s, out, blocks, false, false, 3, UNSIGNED);
+  tile(w, d, x, s, out, blocks, false, false, false, 3, UNSIGNED, TILE);
 }
 export function tileShift3Saturating(w: usize, d: usize, x: usize, s: usize, out: usize, blocks: i32): void {
-  tile(w, d, x, s, out, blocks, false, false, 3, SATURATING);
+  tile(w, d, x, s, out, blocks, false, false, false, 3, SATURATING, TILE);
 }
 
 /** d * (code - 16), codes up to 31: their sums fit no 16 bits, but 32-bit dot products take them on every CPU. */
 export function tileShift4(w: usize, d: usize, x: usize, s: usize, out: usize, blocks: i32): void {
-  tile(w, d, x, s, out, blocks, false, false, 4, UNSIGNED);
+  tile(w, d, x, s, out, blocks, false, false, false, 4, UNSIGNED, TILE);
 }
 
 /** d * code + m, codes up to 127. */
 export function tileMin(w: usize, d: usize, x: usize, s: usize, out: usize, blocks: i32): void {
-  tile(w, d, x, s, out, blocks, true, false, -1, UNSIGNED);
+  tile(w, d, x, s, out, blocks, false, true, false, -1, UNSIGNED, TILE);
 }
 /** d * code + m, codes up to 15. */
 export function tileMinSaturating(w: usize, d: usize, x: usize, s: usize, out: usize, blocks: i32): void {
-  tile(w, d, x, s, out, blocks, true, false, -1, SATURATING);
+  tile(w, d, x, s, out, blocks, false, true, false, -1, SATURATING, TILE);
 }
 
 /** d * code + m for each 16 k, codes up to 127. */
 export function tileFine(w: usize, d: usize, x: usize, s: usize, out: usize, blocks: i32): void {
-  tile(w, d, x, s, out, blocks, true, true, -1, UNSIGNED);
+  tile(w, d, x, s, out, blocks, false, true, true, -1, UNSIGNED, TILE);
 }
 
 /** 8-bit weights, in the form that suits the CPU (panel.ts). */
 export function tileWide(w: usize, d: usize, x: usize, s: usize, out: usize, blocks: i32): void {
-  tile(w, d, x, s, out, blocks, false, false, 7, UNSIGNED);
+  tile(w, d, x, s, out, blocks, false, false, false, 7, UNSIGNED, TILE);
 }
 export function tileWideSigned(w: usize, d: usize, x: usize, s: usize, out: usize, blocks: i32): void {
-  tile(w, d, x, s, out, blocks, false, false, -1, SIGNED);
+  tile(w, d, x, s, out, blocks, false, false, false, -1, SIGNED, TILE);
 }
 export function tileWideSaturating(w: usize, d: usize, x: usize, s: usize, out: usize, blocks: i32): void {
   for (let pair: usize = 0; pair < 2; pair++) {
@@ -216,5 +222,22 @@ export function tileWideSaturating(w: usize, d: usize, x: usize, s: usize, out: 
     for (let b = blocks; b > 0; b--, codes += 1024, scales += 128, t += 128, r += 4 * SCALE_BYTES) {
       planesPair(codes, scales, t, r, out + (pair << 7), false);
     }
+  }
+}
+
+/** 8-bit keys {codes, scales} a block (kv-cache.ts), times 4 or the first 3 queries. */
+export function tileKeys(w: usize, x: usize, s: usize, out: usize, blocks: i32): void {
+  tile(w, 0, x, s, out, blocks, true, false, false, 7, UNSIGNED, TILE);
+}
+export function tileKeys3(w: usize, x: usize, s: usize, out: usize, blocks: i32): void {
+  tile(w, 0, x, s, out, blocks, true, false, false, 7, UNSIGNED, 3);
+}
+export function tileKeysSigned(w: usize, x: usize, s: usize, out: usize, blocks: i32): void {
+  tile(w, 0, x, s, out, blocks, true, false, false, -1, SIGNED, TILE);
+}
+export function tileKeysSaturating(w: usize, x: usize, s: usize, out: usize, blocks: i32): void {
+  for (; blocks > 0; blocks--, w += 576, x += 128, s += 4 * SCALE_BYTES) {
+    planesPair(w, w + 512, x, s, out, true);
+    planesPair(w, w + 512, x + 8, s + 2 * SCALE_BYTES, out + 128, true);
   }
 }

@@ -8,7 +8,7 @@ import { madd } from './simd';
 /** Four f32 vectors times `inverse`, rounded to 16 bytes: adding 1.5 * 2^23 leaves the integer in the low bits. */
 // @ts-ignore: decorator
 @inline
-function pack(p: usize, inverse: v128): v128 {
+export function pack(p: usize, inverse: v128): v128 {
   const shift = v128.load32_splat(EXP, 8);
   const a = i32x4.sub(madd(v128.load(p), inverse, shift), shift);
   const b = i32x4.sub(madd(v128.load(p, 16), inverse, shift), shift);
@@ -32,7 +32,7 @@ function smaller(a: v128, b: v128): v128 {
 /** The value of largest magnitude among 32. */
 // @ts-ignore: decorator
 @inline
-function peakOf(p: usize): f32 {
+export function peakOf(p: usize): f32 {
   const a = v128.load(p), b = v128.load(p, 16), c = v128.load(p, 32), d = v128.load(p, 48);
   const e = v128.load(p, 64), f = v128.load(p, 80), g = v128.load(p, 96), h = v128.load(p, 112);
   const high = larger(larger(larger(a, b), larger(c, d)), larger(larger(e, f), larger(g, h)));

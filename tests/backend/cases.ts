@@ -23,7 +23,7 @@ import { matmul } from '../../kernels/reference/matmul.ts';
 import { rmsNorm } from '../../kernels/reference/rms-norm.ts';
 import { rope } from '../../kernels/reference/rope.ts';
 import { silu } from '../../kernels/reference/silu.ts';
-import { type Matrix, randomMatrix } from './random.ts';
+import { codedMatrix, type Matrix, randomMatrix } from './random.ts';
 
 type Row = Float64Array;
 
@@ -53,6 +53,12 @@ export interface Tolerance {
 
 const FLOAT32: Tolerance = { nmse: 1e-12, reason: 'float32 sums of up to 1000 terms: 1e-6 of the result' };
 const INT8: Tolerance = { nmse: 5e-5, reason: 'activations in blocks of 32 int8: 1.6e-5 if evenly spread' };
+
+const INT7: Tolerance = {
+  nmse: 2e-4,
+  reason:
+    'softmax weights in steps of 1/127 of the largest of 128 keys: 5e-6 if alike, more where one stands out',
+};
 
 const VOCABULARY = 40;
 const MAX_TOKENS = 250;
@@ -118,6 +124,10 @@ export const CASES: readonly OpCase[] = [
   attentionCase({ heads: 8, kvHeads: 4, D: 8 }, 'f16'),
   attentionCase({ heads: 9, kvHeads: 3, D: 64 }, 'f16'),
   attentionCase({ heads: 3, kvHeads: 1, D: 18 }, 'f16'),
+  attentionCase({ heads: 8, kvHeads: 4, D: 8 }, 'q8'),
+  attentionCase({ heads: 9, kvHeads: 3, D: 64 }, 'q8'),
+  attentionCase({ heads: 7, kvHeads: 1, D: 64 }, 'q8'),
+  attentionCase({ heads: 2, kvHeads: 2, D: 50 }, 'q8'),
 
   ...[7, 172].flatMap((cols) => [
     siluCase(cols),
@@ -216,17 +226,25 @@ interface AttentionShape {
   readonly D: number;
 }
 
-/** Keys and values are such as float16 holds exactly, so that the cache may be of either type. */
+/** Keys and values, for q8 queries too, are such as the cache holds exactly. */
 function attentionCase({ heads, kvHeads, D }: AttentionShape, type: KvType = 'f32'): OpCase {
   const scale = 1 / Math.sqrt(D);
+  const coded = { D, block: 32, peak: -128 };
   return opCase({
     name: `attention of ${heads} heads of ${D} on ${kvHeads}, cache in ${type}`,
     op: 'attention',
-    inputs: [
-      randomMatrix('F32', VOCABULARY, heads * D, 4),
-      randomMatrix('F16', VOCABULARY, kvHeads * D, 4),
-      randomMatrix('BF16', VOCABULARY, kvHeads * D, 4),
-    ],
+    inputs:
+      type === 'q8'
+        ? [
+            codedMatrix(VOCABULARY, heads * D, { ...coded, size: 1 / 64 }),
+            codedMatrix(VOCABULARY, kvHeads * D, { ...coded, size: 1 / 64 }),
+            codedMatrix(VOCABULARY, kvHeads * D, { D, block: D, peak: 127, size: 1 / 128 }),
+          ]
+        : [
+            randomMatrix('F32', VOCABULARY, heads * D, 4),
+            randomMatrix('F16', VOCABULARY, kvHeads * D, 4),
+            randomMatrix('BF16', VOCABULARY, kvHeads * D, 4),
+          ],
     cols: heads * D,
     kv: { layers: 2, kvHeads, headDim: D, type },
     apply: ([q, k, v], _, out) => ({ op: 'attention', q: q!, k: k!, v: v!, layer: 1, heads, scale, out }),
@@ -236,7 +254,7 @@ function attentionCase({ heads, kvHeads, D }: AttentionShape, type: KvType = 'f3
       const values = history.map(([, , v]) => v!);
       return attention(q!, keys, values, heads, scale);
     },
-    tolerance: FLOAT32,
+    tolerance: type === 'q8' ? INT7 : FLOAT32,
   });
 }
 

@@ -54,7 +54,7 @@ async function inSteps(executable: Executable, step: number): Promise<Uint32Arra
   return bits;
 }
 
-describe.each<KvType>(['f32', 'f16'])('bits of the logits, cache in %s', async (type) => {
+describe.each<KvType>(['f32', 'f16', 'q8'])('bits of the logits, cache in %s', async (type) => {
   const executable = await load(type, 2);
   const expected = await inSteps(executable, 300);
 

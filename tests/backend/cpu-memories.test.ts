@@ -105,12 +105,13 @@ describe.each<{ name: string } & Run>([
   { name: 'a tied head', config: CONFIG },
   { name: 'a head of its own', config: UNTIED },
   { name: 'a cache in f16', kv: { type: 'f16' satisfies KvType } },
+  { name: 'a cache in q8', kv: { type: 'q8' satisfies KvType } },
 ])('the bits in several memories with $name', async (run) => {
   const one = await load(run);
   const expected = await everything(one);
 
   it.each([1, 2, 3])('are those in one, on %i threads', async (threads) => {
-    const memoryLimit = run.kv?.type === 'f16' ? MEBIBYTE / 2 + MEBIBYTE / 8 : MEBIBYTE;
+    const memoryLimit = run.kv ? MEBIBYTE / 2 + MEBIBYTE / 8 : MEBIBYTE;
     const several = await load({ ...run, options: { threads, memoryLimit } });
     expect(one.stages).toEqual([0]);
     expect(new Set(several.stages).size).toBeGreaterThan(2);

@@ -56,6 +56,24 @@ export function randomMatrix(type: TensorType, rows: number, cols: number, size 
   return { desc, bytes, values: dequantize(type, bytes) };
 }
 
+/**
+ * An F32 matrix of whole numbers times `size` that 8 bits hold exactly: the first of every `block` columns of a head of
+ * D is `peak`, the largest magnitude that a rounding to 8 bits would map to a code of that value.
+ */
+export function codedMatrix(
+  rows: number,
+  cols: number,
+  { D, block, peak, size }: { D: number; block: number; peak: number; size: number },
+): Matrix {
+  const desc = { name: `coded [${rows}, ${cols}]`, type: 'F32', rows, cols } as const;
+  const random = new Random(rows * 65_537 + cols);
+  const values = Float32Array.from({ length: rows * cols }, (_, i) => {
+    const code = Math.round(250 * random.uniform() - 125);
+    return size * (((i % cols) % D) % block === 0 ? peak : code);
+  });
+  return { desc, bytes: new Uint8Array(values.buffer), values };
+}
+
 function writeBlock(type: TensorType, block: DataView, size: number, random: Random): void {
   const value = size * (2 * random.uniform() - 1);
   if (type === 'F32') block.setFloat32(0, value, true);

@@ -29,7 +29,7 @@ describe('percept bench', () => {
     expect(rows.map(({ test }: Row) => test)).toEqual(['pp8', 'tg4']);
     for (const row of rows) {
       expect(Object.keys(row)).toEqual(ROW_KEYS);
-      expect(row).toMatchObject({ type: 'Q8_0', backend: 'cpu', threads: 1, kv_type: 'f16', depth: 0 });
+      expect(row).toMatchObject({ type: 'Q8_0', backend: 'cpu', threads: 1, kv_type: 'q8', depth: 0 });
       expect(row.samples).toHaveLength(2);
       expect(row.tok_s).toBeCloseTo((row.samples[0] + row.samples[1]) / 2, 6);
       expect(row.memory_roof_share).toBeGreaterThan(0);

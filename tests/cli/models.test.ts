@@ -80,7 +80,7 @@ describe('percept show', () => {
   it('in JSON gives the KV cache of a token and of a context', async () => {
     const { stdout } = await percept(['show', '-m', TINY_MODEL, '--ctx', '100', '--json']);
     const { memory, metadata, tensors, template } = JSON.parse(stdout);
-    expect(memory).toMatchObject({ context: 100, trained_context: 512, kv_type: 'f16' });
+    expect(memory).toMatchObject({ context: 100, trained_context: 512, kv_type: 'q8' });
     expect(memory.kv_bytes).toBe(100 * memory.kv_bytes_per_token);
     expect(memory.total_bytes).toBe(memory.weights_bytes + memory.kv_bytes + memory.activation_bytes);
     expect(metadata['tokenizer.ggml.tokens']).toEqual({ array_of: 'string', length: 512 });
@@ -96,7 +96,7 @@ describe('percept show', () => {
     const f16 = await bytesPerToken('f16');
     expect(await bytesPerToken('f32')).toBe(2 * f16);
     expect(await bytesPerToken('q8')).toBeLessThan(f16);
-    expect((await percept(['show', TINY_MODEL])).stdout).toMatch(/^KV cache .* tokens of .* as f16$/m);
+    expect((await percept(['show', TINY_MODEL])).stdout).toMatch(/^KV cache .* tokens of .* as q8$/m);
   });
 
   it('says where the engine would refuse the context', async () => {

@@ -148,7 +148,7 @@ describe('the answer', () => {
     };
     const auto = await ids([]);
     const f32 = await ids(['--kv-type', 'f32']);
-    expect(await ids(['--kv-type', 'f16'])).toEqual(auto); // beside quantized weights
+    expect(await ids(['--kv-type', 'q8'])).toEqual(auto); // beside quantized weights
     expect(f32).not.toEqual(auto);
     expect(await ids([], { PERCEPT_KV_TYPE: 'f32' })).toEqual(f32);
   });

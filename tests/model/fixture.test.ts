@@ -109,7 +109,7 @@ describe('loadModel', () => {
     [{ sequences: 1.5 }, 'usage', 'Expected at least 1 sequence, got 1.5.'],
     [{ maxTokens: -1 }, 'usage', 'Expected at least 1 token in a step, got -1.'],
     [{ backend: 'abacus' }, 'usage', 'Expected a backend among auto, cpu, reference, got "abacus".'],
-    [{ sequences: 1e9 }, 'memory', 'of free memory (weights 1 MB, context 262144000 MB'],
+    [{ sequences: 1e9 }, 'memory', 'of free memory (weights 1 MB, context 143360000 MB'],
   ])('refuses %o', async (options, kind, message) => {
     const failure = await loadModel(PATH, options).catch((error) => error);
     expect(failure).toMatchObject({ name: 'UserError', kind, message: expect.stringContaining(message) });
@@ -119,7 +119,7 @@ describe('loadModel', () => {
     ['f32', 64, 8 * 64],
     ['f16', 64, 4 * 64],
     ['q8', 64, 2 * 64 + 4 * (2 + 1)], // two scales for a key, one for a value
-    ['q8', 80, 2 * 80 + 4 * (3 + 1)],
+    ['q8', 80, 96 + 80 + 4 * (3 + 1)], // keys in whole blocks of 32
   ] as const)('estimates the cache by its type: %s, heads of %i', async (kvType, headDim, bytes) => {
     const gguf = await readGguf(PATH);
     const config = { ...configFromGguf(gguf), headDim };
@@ -135,7 +135,7 @@ describe('loadModel', () => {
       contextLength: 512,
       sequences: 1,
       maxTokens: 512,
-      kvType: 'f16',
+      kvType: 'q8',
     });
     const long = { ...config, contextLength: 131_072 };
     expect(modelSizes(gguf, long)).toMatchObject({ contextLength: 8192, maxTokens: 512 });
@@ -146,7 +146,7 @@ describe('loadModel', () => {
     const { gguf, config, executable, dispose, ...sizes } = await loadModel(PATH, { backend: 'reference' });
     const { weights, kv, arena } = estimateMemory(gguf, config, sizes);
     expect(weights).toBe(908_288);
-    expect(kv).toBe(executable.memory.kv / 4); // float16 for float64
+    expect(kv).toBe((executable.memory.kv * (2 * 64 + 4 * 3)) / (2 * 64 * 8)); // 8 bits and scales for float64
     expect(arena).toBe(executable.memory.arena / 2);
     expect(() => checkMemory({ weights, kv, arena }, weights + kv + arena)).not.toThrow();
     expect(() => checkMemory({ weights, kv, arena }, weights + kv + arena - 1)).toThrow('of free memory');

@@ -38,8 +38,8 @@ interface Bounds {
 const BOUNDS: Record<'reference' | 'cpu', Bounds> = {
   // Float64 against float32: 30 layers of float32 sums. Slow, so only the beginning.
   reference: { chats: 1, ids: 6, margin: 0.01, logit: 1e-3, nll: 1e-3 },
-  // Activations in int8, in 30 layers: 0.84 and 0.59 seen.
-  cpu: { chats: 5, ids: 96, margin: 0.3, logit: 1.2, nll: 0.9 },
+  // Activations and cache in 8 bits, in 30 layers: 1.24 and 0.59 seen, 1.15 with a float32 cache.
+  cpu: { chats: 5, ids: 96, margin: 0.3, logit: 1.6, nll: 0.9 },
 };
 
 /** Perplexity over all positions: 27.61 in float32; int8 activations cost half a percent. */
