@@ -1,5 +1,5 @@
 /** Speed of a model: percept and its peers take turns, and each figure stands beside what the machine can give. */
-import type { KvType, Roofs } from '../backends/backend.ts';
+import type { Backend, KvType, Roofs } from '../backends/backend.ts';
 import { type LoadOptions, loadModel, type Model } from '../core/index.ts';
 import { Engine } from './engine.ts';
 import { modelType } from './model-type.ts';
@@ -61,7 +61,7 @@ export interface Start {
 export interface TargetSpeed {
   readonly rows: readonly SpeedRow[];
   readonly start: Start;
-  readonly roofs?: Roofs; // the highest that were seen
+  readonly roofs?: Roofs; // medians of the probes beside the runs
 }
 
 /** Runs that one target takes for its tests, for progress. */
@@ -115,46 +115,55 @@ async function warmUp(runners: readonly Runner[], { tests, signal, onRun }: Spee
   return ms;
 }
 
-/**
- * Roofs are measured before and after each test, and the higher ones count: what slows a probe down is never the
- * machine's limit.
- */
 async function measureTests(
   model: Model,
   runners: readonly Runner[],
   options: SpeedOptions,
 ): Promise<Pick<TargetSpeed, 'rows' | 'roofs'>> {
   const rows: SpeedRow[] = [];
-  let before = await model.backend.roofs?.();
-  let highest = before;
+  const seen: Roofs[] = [];
   for (const test of options.tests) {
-    const samples = await takeTurns(runners, test, options);
-    const after = await model.backend.roofs?.();
-    rows.push(...rowsOf(model, samples, higher(before, after)));
-    highest = higher(highest, after);
-    before = after;
+    const samples = await takeTurns(model.backend, runners, test, options);
+    rows.push(...rowsOf(model, samples, medianRoofs(samples.roofs)));
+    seen.push(...samples.roofs);
   }
-  return { rows, roofs: highest };
+  return { rows, roofs: medianRoofs(seen) };
 }
 
 interface Samples {
   readonly test: SpeedTest;
   readonly byRunner: ReadonlyMap<string, number[]>; // tokens a second, by the runner's name
+  readonly roofs: readonly Roofs[];
 }
 
-/** percept, peer, percept, peer, ...: sample i of one is the neighbour of sample i of the other. */
+/**
+ * percept, peer, percept, peer, ...: sample i of one is the neighbour of sample i of the other, and the roofs, which
+ * vary with what else the machine does, are probed beside each.
+ */
 async function takeTurns(
+  backend: Backend,
   runners: readonly Runner[],
   test: SpeedTest,
   { repetitions, signal, onRun }: SpeedOptions,
 ): Promise<Samples> {
   const able = runners.filter((runner) => runner.takes(test));
   const byRunner = new Map(able.map(({ name }) => [name, [] as number[]]));
+  const roofs: Roofs[] = [];
   for (let i = 0; i < repetitions; i++) {
     onRun?.(labelOf(testName(test), test.depth));
     for (const runner of able) byRunner.get(runner.name)!.push(await runner.run(test, signal));
+    const probed = await backend.roofs?.();
+    if (probed) roofs.push(probed);
   }
-  return { test, byRunner };
+  return { test, byRunner, roofs };
+}
+
+function medianRoofs(roofs: readonly Roofs[]): Roofs | undefined {
+  if (roofs.length === 0) return undefined;
+  return {
+    readBytesPerSecond: median(roofs.map((each) => each.readBytesPerSecond)),
+    multiplyAddsPerSecond: median(roofs.map((each) => each.multiplyAddsPerSecond)),
+  };
 }
 
 function rowsOf(model: Model, { test, byRunner }: Samples, roofs: Roofs | undefined): SpeedRow[] {
@@ -190,12 +199,4 @@ function besides(own: Speed, name: string, samples: readonly number[]): Partial<
 
 function speedOf(samples: readonly number[]): Speed {
   return { tok_s: mean(samples), sd: standardDeviation(samples), median: median(samples), samples };
-}
-
-function higher(a: Roofs | undefined, b: Roofs | undefined): Roofs | undefined {
-  if (!a || !b) return undefined;
-  return {
-    readBytesPerSecond: Math.max(a.readBytesPerSecond, b.readBytesPerSecond),
-    multiplyAddsPerSecond: Math.max(a.multiplyAddsPerSecond, b.multiplyAddsPerSecond),
-  };
 }

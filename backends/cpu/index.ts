@@ -204,7 +204,7 @@ class CpuBackend implements Backend {
   }
 
   async roofs(): Promise<Roofs> {
-    const bytes = 64 * 2 ** 20; // of each thread: together beyond the caches
+    const bytes = Math.ceil(2 ** 21 / this.threads) * 128; // of each thread: 256 MiB together, beyond the caches
     const all = this.threads * bytes;
     const roomy = this.#heaps.findIndex(({ used }) => used + all <= this.#limit);
     const memory = roomy < 0 ? this.#heaps.length : roomy;
