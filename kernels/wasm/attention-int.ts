@@ -2,7 +2,8 @@
  * A tile of 4 rows against one chunk of an 8-bit cache (kv-cache.ts). Queries are quantized in blocks of 32 dimensions
  * and multiplied as by matmul-int-tile.ts. Softmax weights, times the scales of the values, become 7-bit codes with one
  * scale for the chunk: dot products take them as their unsigned operand, exact on every CPU.
- * Rows that a tile lacks are neither written nor read. Scratch: scores [8 blocks of 16 keys][4][16], weights {codes [4][CHUNK], f32 scales [4]}.
+ * Rows that a tile lacks are neither written nor read.
+ * Scratch: scores [8 blocks of 16 keys][4][16], weights {codes [4][CHUNK], f32 scales [4]}.
  */
 import { BLOCK, CHUNK, EXP, POWER, SATURATING, SCALE, SCALE_BYTES, SIGNED } from './layout';
 import { codeBlocks, codedKeysBytes, padHead, valueBlocks } from './kv-cache';

@@ -75,7 +75,8 @@ export const GROUP = 16; // weight rows that lie interleaved
 export const BLOCK = 32; // activations that share a scale; weights of a row that lie together
 export const TILE = 4; // tokens of an activation tile
 export const TILED_ROWS = 3; // rows of a step from which on they go in tiles; fewer go one by one
-export const SCALE_BYTES = 20; // activation block and token: {f32 scale, f32 scale * sum, i32 -sum, f32 scale * sum of each half}
+/** Of an activation block and token: {f32 scale, f32 scale * sum, i32 -sum, f32 scale * sum of each half}. */
+export const SCALE_BYTES = 20;
 export const CHUNK = 128; // keys that attention takes at a time
 export const QUERY_BLOCK = 16; // tokens whose attention is one task
 export const CHUNK_SCRATCH = 4096; // bytes of scores and weights of a tile and a chunk

@@ -1,7 +1,7 @@
 /**
  * Float products: 16 weight rows times 1 or 4 tokens, all of K in one chain of fused multiply-adds a result, so
- * a token's bits do not depend on the tile. Weights f32 [k][16 rows], or f16 and bf16 [k / 2][16 rows][2 k]; activations f32
- * [k][M].
+ * a token's bits do not depend on the tile. Weights f32 [k][16 rows], or f16 and bf16 [k / 2][16 rows][2 k];
+ * activations f32 [k][M].
  */
 import { HALF_IN, HALF_MASK, HALF_OUT, HALF_SCALE, UPPER_HALF, W_BF16, W_F16 } from './layout';
 import { highHalf, lowHalf, madd, store16 } from './simd';

@@ -7,9 +7,9 @@ import { LOW_NIBBLES, SATURATING, SCALE_BYTES, SIGNED, TILE, UNSIGNED } from './
 import { dot, dot16, madd, store16 } from './simd';
 
 /**
- * Adds to out[TOKENS][16]. MIN: weights are d * code + m, for each 32 k or, if FINE, each 16; else d * (code - 2^SHIFT), or
- * d * code where SHIFT is -1. BESIDE: a block's 16 d follow its codes. The loops over steps stay loops: unrolled, V8
- * orders them chain by chain and spills.
+ * Adds to out[TOKENS][16]. MIN: weights are d * code + m, for each 32 k or, if FINE, each 16; else
+ * d * (code - 2^SHIFT), or d * code where SHIFT is -1. BESIDE: a block's 16 d follow its codes. The loops over steps
+ * stay loops: unrolled, V8 orders them chain by chain and spills.
  */
 // @ts-ignore: decorator
 @inline

@@ -49,7 +49,7 @@ export function unpackInt(type: i32, w: usize, codes: usize, scales: usize, cols
   }
 }
 
-// --- codes -------------------------------------------------------------------------------------------------------------
+// --- codes ----------------------------------------------------------------------------------------------------------
 
 function unpackCodes(type: i32, w: usize, codes: usize): void {
   const size = codeBytes(type);
@@ -129,7 +129,7 @@ function fitClass(codes: usize, dotClass: i32): void {
   }
 }
 
-// --- scales ------------------------------------------------------------------------------------------------------------
+// --- scales ---------------------------------------------------------------------------------------------------------
 
 /** Scales of one superblock: [16 d][16 m] for each block of 32 or half block. */
 // @ts-ignore: decorator
@@ -212,7 +212,7 @@ function ternaryScales(scales: usize): void {
   }
 }
 
-// --- floats ------------------------------------------------------------------------------------------------------------
+// --- floats ---------------------------------------------------------------------------------------------------------
 
 /** Group of F16 or BF16 at `w` to f32 [cols, made even][16]. */
 export function unpackHalf(type: i32, w: usize, panel: usize, cols: i32): void {

@@ -56,7 +56,8 @@ function sumBytes(low: v128, high: v128): v128 {
 
 /**
  * One token of a tile of `tokens`: x f32 [cols] to codes [block][8 steps][tokens][4 k] and scales [block][tokens]
- * {f32 scale, f32 scale * sum, i32 -sum, f32 scale * sum of each half}; `codes` and `scales` point at the token's first entry.
+ * {f32 scale, f32 scale * sum, i32 -sum, f32 scale * sum of each half}; `codes` and `scales` point at the
+ * token's first entry.
  */
 export function quantizeRow(x: usize, codes: usize, scales: usize, cols: i32, tokens: i32): void {
   const stride = <usize>tokens << 2;

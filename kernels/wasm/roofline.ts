@@ -33,6 +33,8 @@ export function multiplyRoof(at: usize, turns: i32): void {
     g0 = dot(x, w0, g0); g1 = dot(x, w1, g1);
     h0 = dot(x, w0, h0); h1 = dot(x, w1, h1);
   }
-  v128.store(at, i32x4.add(i32x4.add(i32x4.add(a1, b1), i32x4.add(c1, d1)), i32x4.add(i32x4.add(e1, f1), i32x4.add(g1, h1))), 80);
-  v128.store(at, i32x4.add(i32x4.add(i32x4.add(a0, b0), i32x4.add(c0, d0)), i32x4.add(i32x4.add(e0, f0), i32x4.add(g0, h0))), 64);
+  const high = i32x4.add(i32x4.add(a1, b1), i32x4.add(c1, d1));
+  const low = i32x4.add(i32x4.add(a0, b0), i32x4.add(c0, d0));
+  v128.store(at, i32x4.add(high, i32x4.add(i32x4.add(e1, f1), i32x4.add(g1, h1))), 80);
+  v128.store(at, i32x4.add(low, i32x4.add(i32x4.add(e0, f0), i32x4.add(g0, h0))), 64);
 }
