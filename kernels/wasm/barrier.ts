@@ -1,8 +1,8 @@
 /** Threads of a step share phases: they take tasks from one counter and meet at one barrier. */
 import { ARRIVED, NEXT_TASK, PASSED, SLEEPERS } from './layout';
 
-/** Loads before a thread stops spinning and sleeps: about 20 us, longer than any wait for a thread that runs. */
-const SPIN = 20000;
+/** Loads before a thread sleeps: some 6 us. More is faster alone, but keeps the core from who is waited for (LOG.md). */
+const SPIN = 6000;
 
 /** Next task of the running phase; the caller stops at the phase's task count. */
 // @ts-ignore: decorator
