@@ -48,10 +48,11 @@ export function planProgram(program: Program, site: Site): ProgramPlan {
     fits: (memory, part) => planShare(program, part, memory, site).end <= site.limit,
     tooLarge: (part) => tooLarge(planShare(program, part, site.used.length, site), site),
   });
-  const partOf = (memory: number) => phases.filter((_, i) => memoryOf[i] === memory);
-  const memories = [...new Set(memoryOf)];
-  const shares = memories.map((memory) => planShare(program, partOf(memory), memory, site));
-  const numbered = phases.map((phase, i) => withLocalLayer(phase, partOf(memoryOf[i]!)));
+  const parts = Map.groupBy(phases, (_, i) => memoryOf[i]!);
+  const layers = new Map(parts.entries().map(([memory, part]) => [memory, layersOf(part)]));
+  const memories = [...parts.keys()];
+  const shares = memories.map((memory) => planShare(program, parts.get(memory)!, memory, site));
+  const numbered = phases.map((phase, i) => withLocalLayer(phase, layers.get(memoryOf[i]!)!));
   const { stages, lastAt } = cutStages(numbered, memoryOf);
   const output = shares[memories.indexOf(lastAt.get(program.logits)!)]!;
   return { stages, shares, output };
@@ -93,10 +94,10 @@ function layersOf(phases: readonly Phase[]): number[] {
   return [...new Set(phases.flatMap((phase) => usesOf(phase).layer ?? []))];
 }
 
-/** The phase with its layer as the place among those of its memory. */
-function withLocalLayer(phase: Phase, part: readonly Phase[]): Phase {
+/** The phase with its layer as the place among `layers`, those of its memory. */
+function withLocalLayer(phase: Phase, layers: readonly number[]): Phase {
   if (phase.kind !== 'attention') return phase;
-  return { ...phase, op: { ...phase.op, layer: layersOf(part).indexOf(phase.op.layer) } };
+  return { ...phase, op: { ...phase.op, layer: layers.indexOf(phase.op.layer) } };
 }
 
 function tooLarge({ weights, end, use }: Share, site: Site): UserError {

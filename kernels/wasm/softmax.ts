@@ -8,7 +8,7 @@ export const SCORE_BYTES: usize = CHUNK * TILE_ROWS * 4;
 /** Stands for minus infinity where differences are taken. */
 const LOWEST: f32 = -1e30;
 
-/** Scores of a row outside the `keys` it sees become minus infinity, so that their weights are exactly zero. */
+/** Scores of a row outside the `keys` it sees become minus infinity: weights of zero, in 8 bits after rounding. */
 // @ts-ignore: decorator
 @inline
 export function maskRow(scores: usize, keys: i32, blocks: i32): void {
