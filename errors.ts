@@ -5,7 +5,8 @@ export type ErrorKind =
   | 'model-not-found'
   | 'network'
   | 'memory' // the model or its context does not fit
-  | 'context'; // more tokens than the context holds
+  | 'context' // more tokens than the context holds
+  | 'device'; // it was lost, or failed, while it computed
 
 /**
  * A failure the user can act on. `message` says what was expected and what came, `hint` what to do next;

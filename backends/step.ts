@@ -32,9 +32,10 @@ export class Sequences {
    * and RangeError for what only a caller can get wrong.
    */
   take(step: Step): StepRows {
-    this.#checkSlices(step.slices);
+    const chosen = step.choose?.kind === 'greedy' ? step.choose.count - 1 : 0; // tokens that the device adds itself
+    this.#checkSlices(step.slices, chosen);
     for (const { tokens } of step.slices) this.#checkTokens(tokens);
-    for (const { seq, pos, tokens } of step.slices) this.#lengths[seq] = pos + tokens.length;
+    for (const { seq, pos, tokens } of step.slices) this.#lengths[seq] = pos + tokens.length + chosen;
     return layOut(step);
   }
 
@@ -53,7 +54,7 @@ export class Sequences {
     this.#lengths[seq] = Math.min(this.#lengths[seq]!, upto);
   }
 
-  #checkSlices(slices: readonly Slice[]): void {
+  #checkSlices(slices: readonly Slice[], chosen: number): void {
     const T = slices.reduce((sum, { tokens }) => sum + tokens.length, 0);
     const { maxTokens } = this.#program;
     check(T >= 1 && T <= maxTokens, 'tokens of a step', `1 to ${maxTokens}`, T);
@@ -61,7 +62,7 @@ export class Sequences {
       this.#checkSequence(seq);
       check(tokens.length > 0, `tokens of sequence ${seq}`, 'at least 1', tokens.length);
       check(isCount(pos) && pos <= this.#lengths[seq]!, 'slice pos', `0 to ${this.#lengths[seq]}`, pos);
-      this.#checkContext(pos + tokens.length);
+      this.#checkContext(pos + tokens.length + chosen);
     }
     const distinct = new Set(slices.map(({ seq }) => seq)).size;
     check(distinct === slices.length, 'sequences of a step', `${slices.length} different ones`, distinct);

@@ -14,6 +14,7 @@ export const EXIT_CODES = {
   network: 4,
   memory: 5,
   context: 6,
+  device: 7,
 } as const satisfies Record<ErrorKind, number>;
 
 /** For the end of --help. */
@@ -25,6 +26,7 @@ export const EXIT_CODE_MEANINGS: readonly (readonly [code: number, meaning: stri
   [EXIT_CODES.network, 'network'],
   [EXIT_CODES.memory, 'model or context does not fit in memory'],
   [EXIT_CODES.context, 'more tokens than the context holds'],
+  [EXIT_CODES.device, 'the device was lost or failed'],
   [130, 'Ctrl-C (143: SIGTERM)'],
 ];
 
@@ -88,6 +90,11 @@ export class Output {
   /** A line for the person at the terminal, on stderr; silenced by --quiet. */
   note(line: string): void {
     if (!this.#quiet) this.#stderr.write(`${line}\n`);
+  }
+
+  /** The same for who looks for it: only with --debug. */
+  detail(line: string): void {
+    if (this.#debug) this.note(this.#errorStyle.faint(line));
   }
 
   /** Replaces what stands on the current line of stderr; only for `progressBars`. */

@@ -1,5 +1,5 @@
 /** What a phase touches: the buffers it reads and writes, its weights, and the layer whose cache it keeps. */
-import type { BufferId, RopeSpec, WeightId } from '../backend.ts';
+import type { BufferId, RopeSpec, WeightId } from './backend.ts';
 import type { Phase } from './fuse.ts';
 
 export interface PhaseUses {

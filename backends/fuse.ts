@@ -1,5 +1,5 @@
 /**
- * From a program's small ops to the phases the kernels run.
+ * From a program's small ops to the phases that backends run (the reference runs the ops themselves).
  *
  * Every op makes a value; a buffer holds the value last written to it. A fusion leaves out an op whose value has
  * no reader but the phase that takes it in, and only while the buffer still holds what that phase reads instead.
@@ -9,7 +9,7 @@
  *   matmul, matmul -> silu -> mul   the gate is closed in registers
  *   rope, rope -> attention         heads are turned while they are read
  */
-import type { AttentionOp, BufferId, Op, Program, RopeSpec, WeightId } from '../backend.ts';
+import type { AttentionOp, BufferId, Op, Program, RopeSpec, WeightId } from './backend.ts';
 
 export type OpOf<K extends Op['op']> = Extract<Op, { op: K }>;
 export type RmsNormOp = OpOf<'rms-norm'>;
@@ -25,6 +25,7 @@ export type Phase =
   | { kind: 'select'; op: OpOf<'select'> }
   | { kind: 'rms-norm'; op: RmsNormOp }
   | { kind: 'rope'; op: OpOf<'rope'> }
+  | { kind: 'softmax'; op: OpOf<'softmax'> }
   | { kind: 'silu'; op: OpOf<'silu'> }
   | { kind: 'mul'; op: OpOf<'mul'> }
   | { kind: 'add'; op: OpOf<'add'> }

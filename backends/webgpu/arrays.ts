@@ -1,0 +1,94 @@
+/** Storage on the device: buffers with a name, and in tests guards on both sides that show writes beyond the ends. */
+import { UserError } from '../../errors.ts';
+import type { GpuDevice } from './device.ts';
+
+export interface GpuArray {
+  readonly label: string;
+  readonly buffer: GPUBuffer;
+  readonly offset: number; // bytes, where the array begins in its buffer
+  readonly bytes: number;
+}
+
+const GUARD_BYTES = 256; // what offsets of bindings are aligned to
+const GUARD_WORD = 0xdeadbeef;
+
+/** Makes arrays, and destroys them all together. */
+export class Arrays {
+  readonly #device: GpuDevice;
+  readonly #guarded: boolean;
+  readonly #arrays: GpuArray[] = [];
+  bytes = 0; // of all arrays, guards left out
+
+  constructor(device: GpuDevice, guarded: boolean) {
+    this.#device = device;
+    this.#guarded = guarded;
+  }
+
+  /** Zeros. Throws UserError of kind memory for more than one binding or buffer holds. */
+  make(label: string, bytes: number): GpuArray {
+    const size = Math.max(16, 4 * Math.ceil(bytes / 4));
+    const { device, bindingLimit } = this.#device;
+    const most = Math.min(bindingLimit, device.limits.maxBufferSize!);
+    if (size > most) throw tooLarge(label, size, most);
+    const guard = this.#guarded ? GUARD_BYTES : 0;
+    const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
+    const buffer = device.createBuffer({ label, size: size + 2 * guard, usage });
+    const array = { label, buffer, offset: guard, bytes: size };
+    if (guard > 0) {
+      const words = new Uint32Array(guard / 4).fill(GUARD_WORD);
+      device.queue.writeBuffer(buffer, 0, words);
+      device.queue.writeBuffer(buffer, guard + size, words);
+    }
+    this.#arrays.push(array);
+    this.bytes += size;
+    return array;
+  }
+
+  /** The label of the first array beside which something was written. */
+  async damage(): Promise<string | undefined> {
+    if (!this.#guarded) return undefined;
+    for (const { label, buffer, offset, bytes } of this.#arrays) {
+      for (const start of [0, offset + bytes]) {
+        const words = new Uint32Array(await readBack(this.#device, buffer, start, GUARD_BYTES));
+        const at = words.findIndex((word) => word !== GUARD_WORD);
+        if (at >= 0)
+          return `${label}, ${4 * at} bytes into the guard ${start === 0 ? 'before' : 'behind'} it`;
+      }
+    }
+    return undefined;
+  }
+
+  destroy(): void {
+    for (const { buffer } of this.#arrays) buffer.destroy();
+    this.#arrays.length = 0;
+  }
+}
+
+async function readBack(
+  gpu: GpuDevice,
+  buffer: GPUBuffer,
+  offset: number,
+  bytes: number,
+): Promise<ArrayBuffer> {
+  const { device } = gpu;
+  const staging = device.createBuffer({
+    size: bytes,
+    usage: GPUBufferUsage.COPY_DST | GPUBufferUsage.MAP_READ,
+  });
+  const encoder = device.createCommandEncoder();
+  encoder.copyBufferToBuffer(buffer, offset, staging, 0, bytes);
+  device.queue.submit([encoder.finish()]);
+  await gpu.settled(staging.mapAsync(GPUMapMode.READ));
+  const copy = staging.getMappedRange().slice(0);
+  staging.destroy();
+  return copy;
+}
+
+function tooLarge(label: string, bytes: number, most: number): UserError {
+  const megabytes = (count: number) => `${Math.ceil(count / 1e6)} MB`;
+  return new UserError(
+    `Expected ${label} to fit in one buffer of the device, ${megabytes(most)}, got ${megabytes(bytes)}.`,
+    'Ask for a shorter context (--ctx N), or choose --backend cpu.',
+    { kind: 'memory' },
+  );
+}

@@ -1,0 +1,77 @@
+/** What the device makes of logits by itself: the best ids, fed back; or the largest logits of a row. */
+import type { Choice, Program, TopLogits } from '../backend.ts';
+import type { Arrays, GpuArray } from './arrays.ts';
+import type { KernelCall, StepSizes } from './kernel-call.ts';
+import type { Dispatch, Pipelines } from './pipelines.ts';
+import type { Plan } from './plan.ts';
+import { stepConstants } from './step-layout.ts';
+import type { Tuning } from './tuning.ts';
+
+export const CHOICE_MOST: Readonly<Record<Choice['kind'], number>> = { greedy: 16, top: 64 };
+
+export interface Choices {
+  readonly greedy: Dispatch;
+  readonly top: Dispatch;
+  readonly result: GpuArray;
+  readonly resultBytes: number;
+  readonly greedyRowBytes: number;
+  readonly topRowBytes: number;
+  readGreedy(mapped: ArrayBuffer, slices: number, count: number, ids: Int32Array): void;
+  /** Sorts `rows` rows into `top`, from its row `first` on. */
+  readTop(mapped: ArrayBuffer, rows: number, count: number, top: TopLogits, first: number): void;
+}
+
+export async function makeChoices(
+  program: Program,
+  plan: Plan,
+  { arrays, pipelines, tuning }: { arrays: Arrays; pipelines: Pipelines; tuning: Tuning },
+): Promise<Choices> {
+  const greedyRowBytes = 4 * CHOICE_MOST.greedy;
+  const topRowBytes = 4 * (2 + 2 * CHOICE_MOST.top);
+  const resultBytes = Math.max(program.kv.sequences * greedyRowBytes, plan.outputRows * topRowBytes);
+  const result = arrays.make('what was chosen', resultBytes);
+  const call = (kernel: string, most: number, grid: KernelCall['grid']): KernelCall => ({
+    kernel,
+    definitions: { STEP_WRITTEN: kernel === 'argmax', SUBGROUPS: tuning.subgroupSize > 0 },
+    constants: {
+      ...stepConstants(program),
+      WG: Math.max(64, tuning.workgroup),
+      COLS: program.buffers[program.logits]!,
+      STRIDE: plan.logits.stride,
+      OFFSET: plan.logits.offset,
+      MOST: most,
+    },
+    bindings: { 0: plan.step, 1: plan.logits.array, 2: result },
+    grid,
+    work: ({ outputs }: StepSizes) => ({ bytes: 4 * outputs * plan.logits.stride, macs: 0 }),
+  });
+  const [greedy, top] = await Promise.all([
+    pipelines.dispatch(call('argmax', CHOICE_MOST.greedy, ({ slices }) => [slices.length, 1, 1])),
+    pipelines.dispatch(call('top-k', CHOICE_MOST.top, ({ outputs }) => [outputs, 1, 1])),
+  ]);
+  return { greedy, top, result, resultBytes, greedyRowBytes, topRowBytes, readGreedy, readTop };
+}
+
+function readGreedy(mapped: ArrayBuffer, slices: number, count: number, ids: Int32Array): void {
+  const all = new Int32Array(mapped);
+  for (let slice = 0; slice < slices; slice++) {
+    const from = slice * CHOICE_MOST.greedy;
+    ids.set(all.subarray(from, from + count), slice * count);
+  }
+}
+
+function readTop(mapped: ArrayBuffer, rows: number, count: number, top: TopLogits, first: number): void {
+  const words = new Int32Array(mapped);
+  const floats = new Float32Array(mapped);
+  const most = CHOICE_MOST.top;
+  for (let row = 0; row < rows; row++) {
+    const from = row * (2 + 2 * most);
+    const places = Array.from({ length: count }, (_, i) => from + 2 + i);
+    places.sort((a, b) => floats[b + most]! - floats[a + most]! || words[a]! - words[b]!);
+    places.forEach((place, i) => {
+      top.ids[(first + row) * count + i] = words[place]!;
+      top.logits[(first + row) * count + i] = floats[place + most]!;
+    });
+    top.logSumExp[first + row] = floats[from]! + Math.log(floats[from + 1]!);
+  }
+}

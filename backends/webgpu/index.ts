@@ -1,0 +1,256 @@
+/**
+ * The WebGPU backend, on Dawn: weights uploaded once in a layout of the device's own, every program one list of
+ * dispatches with static bind groups, a step one submit.
+ */
+import { UserError } from '../../errors.ts';
+import type { TensorType } from '../../kernels/quant-formats.ts';
+import type {
+  Backend,
+  DeviceInfo,
+  Executable,
+  Op,
+  Program,
+  RopeSpec,
+  WeightDesc,
+  WeightId,
+  WeightSource,
+} from '../backend.ts';
+import { fuse, type Phase, type Product } from '../fuse.ts';
+import { Arrays, type GpuArray } from './arrays.ts';
+import { makeChoices } from './choices.ts';
+import { type DeviceOptions, GpuDevice } from './device.ts';
+import { WebgpuExecutable } from './executable.ts';
+import { MATRIX_TYPES } from './form.ts';
+import type { KernelCall } from './kernel-call.ts';
+import type { Stack } from './matmul-calls.ts';
+import { Pipelines } from './pipelines.ts';
+import { Planner, ropesOf, stacksOf } from './plan.ts';
+import { type Tuning, tune } from './tuning.ts';
+import { stackLayout, uploadStack, uploadVector, type Weight } from './weights.ts';
+
+export interface WebgpuOptions extends DeviceOptions {
+  /** Forms of the kernels, instead of what suits the device; tests and comparisons. */
+  readonly tuning?: Partial<Tuning>;
+  /** Times every kernel by the device's clock, where it has one: `WebgpuExecutable.profiler`. */
+  readonly profile?: boolean;
+  /** Guards around every array (`Executable.damage`); tests only. */
+  readonly sentinels?: boolean;
+}
+
+/** Throws UserError where there is no adapter. */
+export async function createWebgpuBackend(options: WebgpuOptions = {}): Promise<Backend> {
+  return new WebgpuBackend(await GpuDevice.open(options), options);
+}
+
+export class WebgpuBackend implements Backend {
+  readonly name = 'webgpu';
+  readonly threads = 0;
+  readonly description: string;
+  readonly device: DeviceInfo;
+  /** The device itself: whoever destroys it sees what an answer does then. */
+  readonly gpu: GpuDevice;
+  readonly #tuning: Tuning;
+  readonly #options: WebgpuOptions;
+  readonly #pipelines: Pipelines;
+  readonly #arrays: Arrays; // of weights
+  readonly #weights: Weight[] = [];
+  readonly #stacks = new Map<string, Stack>();
+  readonly #vectors = new Map<string, GpuArray>();
+
+  constructor(gpu: GpuDevice, options: WebgpuOptions) {
+    this.gpu = gpu;
+    this.#options = options;
+    this.#tuning = tune(gpu, options.tuning);
+    this.#pipelines = new Pipelines(gpu);
+    this.#arrays = new Arrays(gpu, options.sentinels ?? false);
+    this.device = gpu.info;
+    this.description = describe(gpu.info, this.#tuning);
+  }
+
+  supports(op: Op['op'], type?: TensorType): true | string {
+    if (type === undefined) return true;
+    const types: readonly TensorType[] = op === 'matmul' || op === 'embed' ? MATRIX_TYPES : ['F32'];
+    if (types.includes(type)) return true;
+    return `${type} is not supported yet by the webgpu backend for ${op}; supported: ${types.join(', ')}`;
+  }
+
+  weight(desc: WeightDesc, source: WeightSource): WeightId {
+    return this.#weights.push({ desc, source }) - 1;
+  }
+
+  async compile(program: Program): Promise<Executable> {
+    const phases = fuse(program);
+    this.#checkTypes(program);
+    checkCache(program);
+    const arrays = new Arrays(this.gpu, this.#options.sentinels ?? false);
+    try {
+      return await this.gpu.guarded(() => this.#compile(program, phases, arrays));
+    } catch (error) {
+      arrays.destroy();
+      throw error;
+    }
+  }
+
+  async dispose(): Promise<void> {
+    this.gpu.dispose();
+  }
+
+  async #compile(program: Program, phases: readonly Phase[], arrays: Arrays): Promise<Executable> {
+    await this.#upload(phases);
+    const angles = new Map<RopeSpec, GpuArray>();
+    for (const rope of ropesOf(phases))
+      angles.set(rope, this.#angles(rope, program.kv.contextLength, arrays));
+    const planner = new Planner({
+      program,
+      phases,
+      weights: this.#weights,
+      placed: {
+        stack: (ids, inTurn) => this.#stacks.get(stackKey(ids, inTurn))!,
+        vector: (id) => this.#vectors.get(vectorKey([id]))!,
+        biases: (products) => this.#vectors.get(biasKey(products))!,
+      },
+      angles,
+      arrays,
+      tuning: this.#tuning,
+    });
+    const plan = planner.plan();
+    const parts = { arrays, pipelines: this.#pipelines, tuning: this.#tuning };
+    const all = (calls: readonly KernelCall[]) =>
+      Promise.all(calls.map((call) => this.#pipelines.dispatch(call)));
+    const [single, batch, many, tailSingle, tailMany, choices] = await Promise.all([
+      all(plan.trunk.single),
+      all(plan.trunk.batch),
+      all(plan.trunk.many),
+      all(plan.tail.single),
+      all(plan.tail.many),
+      makeChoices(program, plan, parts),
+    ]);
+    return new WebgpuExecutable({
+      gpu: this.gpu,
+      program,
+      vocabulary: this.#vocabulary(program),
+      plan,
+      dispatches: { trunk: { single, batch, many }, tail: { single: tailSingle, many: tailMany }, choices },
+      arrays,
+      tuning: this.#tuning,
+      weightBytes: this.#arrays.bytes,
+      profile: (this.#options.profile ?? false) && this.gpu.has('timestamp-query'),
+      onDispose: () => arrays.destroy(),
+    });
+  }
+
+  /** Brings the weights that are not on the device yet. */
+  async #upload(phases: readonly Phase[]): Promise<void> {
+    for (const phase of phases) {
+      if (phase.kind === 'embed') await this.#uploadStack([phase.op.table], false);
+      if (phase.kind === 'rms-norm') await this.#uploadVector(phase.op.weight);
+      if (phase.kind !== 'matmul') continue;
+      if (phase.norm) await this.#uploadVector(phase.norm.weight);
+      for (const { products, inTurn } of stacksOf(phase, this.#weights)) {
+        await this.#uploadStack(
+          products.map(({ weight }) => weight),
+          inTurn,
+        );
+        await this.#uploadBiases(products);
+      }
+    }
+  }
+
+  async #uploadStack(ids: readonly WeightId[], inTurn: boolean): Promise<void> {
+    const key = stackKey(ids, inTurn);
+    if (this.#stacks.has(key)) return;
+    const weights = ids.map((id) => this.#weights[id]!);
+    const layout = stackLayout(
+      weights.map(({ desc }) => desc),
+      inTurn,
+      { packedDot: this.#tuning.packedDot, bindingLimit: this.gpu.bindingLimit },
+    );
+    const parts = await uploadStack(this.gpu, this.#arrays, weights, layout);
+    this.#stacks.set(key, { layout, parts });
+  }
+
+  async #uploadVector(id: WeightId): Promise<void> {
+    const key = vectorKey([id]);
+    if (this.#vectors.has(key)) return;
+    this.#vectors.set(key, await uploadVector(this.gpu, this.#arrays, [this.#weights[id]!]));
+  }
+
+  async #uploadBiases(products: readonly Product[]): Promise<void> {
+    const key = biasKey(products);
+    if (products.every(({ bias }) => bias === undefined) || this.#vectors.has(key)) return;
+    const vectors = products.map(({ weight, bias }) =>
+      bias === undefined ? this.#weights[weight]!.desc.rows : this.#weights[bias]!,
+    );
+    this.#vectors.set(key, await uploadVector(this.gpu, this.#arrays, vectors));
+  }
+
+  /** [position][pair] (cos, sin), computed in float64. */
+  #angles({ inverseFrequencies }: RopeSpec, positions: number, arrays: Arrays): GpuArray {
+    const pairs = inverseFrequencies.length;
+    const values = new Float32Array(positions * pairs * 2);
+    for (let position = 0; position < positions; position++) {
+      inverseFrequencies.forEach((frequency, pair) => {
+        const at = 2 * (position * pairs + pair);
+        values[at] = Math.cos(position * frequency);
+        values[at + 1] = Math.sin(position * frequency);
+      });
+    }
+    const array = arrays.make('angles of turns', values.byteLength);
+    this.gpu.device.queue.writeBuffer(array.buffer, array.offset, values);
+    return array;
+  }
+
+  #vocabulary({ ops }: Program): number {
+    return Math.min(...ops.flatMap((op) => (op.op === 'embed' ? [this.#weights[op.table]!.desc.rows] : [])));
+  }
+
+  /** Throws UserError naming the first weight that an op cannot take. */
+  #checkTypes({ ops }: Program): void {
+    const check = (id: WeightId, as: Op['op']) => {
+      const { name, type } = this.#weights[id]!.desc;
+      const answer = this.supports(as, type);
+      if (answer !== true)
+        throw new UserError(`${name}: ${answer}.`, 'Use a file with tensors of a supported type.');
+    };
+    for (const op of ops) {
+      if (op.op === 'embed') check(op.table, 'embed');
+      if (op.op === 'rms-norm') check(op.weight, 'rms-norm');
+      if (op.op !== 'matmul') continue;
+      check(op.weight, 'matmul');
+      if (op.bias !== undefined) check(op.bias, 'add');
+    }
+  }
+}
+
+/** Head sizes up to what one workgroup sums at once. */
+function checkCache({ kv, ops }: Program): void {
+  const attends = ops.some(({ op }) => op === 'attention');
+  if (!attends || kv.headDim <= 4 * 256) return;
+  throw new UserError(
+    `Expected heads of at most 1024 dimensions, got ${kv.headDim}.`,
+    'Choose another backend: --backend cpu',
+  );
+}
+
+function stackKey(ids: readonly WeightId[], inTurn: boolean): string {
+  return `${ids.join(',')}${inTurn ? ' in turn' : ''}`;
+}
+
+function vectorKey(ids: readonly WeightId[]): string {
+  return ids.join(',');
+}
+
+/** Zeros stand for a bias that is not there, as many as its matrix has rows. */
+function biasKey(products: readonly Product[]): string {
+  return products.map(({ weight, bias }) => (bias === undefined ? `zeros of ${weight}` : bias)).join(',');
+}
+
+function describe({ name, driver, software }: DeviceInfo, tuning: Tuning): string {
+  const uses = [
+    tuning.packedDot ? 'packed dot products' : 'pairs of rows',
+    ...(tuning.subgroupSize > 0 ? ['subgroups'] : []),
+    ...(tuning.f16 ? ['float16'] : []),
+  ];
+  const what = software ? 'software adapter' : 'GPU';
+  return `${name}${driver && driver !== name ? ` (${driver})` : ''}, ${what}; ${uses.join(', ')}`;
+}

@@ -1,0 +1,189 @@
+/** Calls of the kernels that work row by row: embedding, norms, rounding, turning, single numbers. */
+import type { Program, RopeSpec } from '../backend.ts';
+import type { GpuArray } from './arrays.ts';
+import { paddedCols } from './form.ts';
+import type { KernelCall, StepSizes, Work } from './kernel-call.ts';
+import { countOf, type Stack } from './matmul-calls.ts';
+import type { Tuning } from './tuning.ts';
+import { padded, type Rounded, type RowKind, type View } from './values.ts';
+
+/** Where a call stands. */
+export interface Context {
+  readonly program: Pick<Program, 'buffers'>;
+  readonly tuning: Tuning;
+  readonly step: GpuArray;
+  readonly stepConstants: Readonly<Record<string, number>>;
+  readonly kind: RowKind; // of the rows it works on
+}
+
+/** One call a part of the table; each fills in the tokens whose rows it holds. */
+export function embedCalls({ layout, parts }: Stack, out: View, context: Context): KernelCall[] {
+  const { form, cols } = layout;
+  const K = paddedCols(form, cols);
+  const { step, stepConstants, tuning } = context;
+  return parts.map((part) => ({
+    kernel: 'embed',
+    definitions:
+      form.kernel === 'float'
+        ? { FORM: 'float', WEIGHTS: form.weights }
+        : { FORM: form.kernel, PLANES: form.planes, SCALES: form.scales },
+    constants: {
+      ...stepConstants,
+      WG: tuning.workgroup,
+      K,
+      FIRST_ROW: part.firstRow,
+      PART_ROWS: part.rows,
+      OUT_STRIDE: out.stride / 4,
+      OUT_OFFSET: out.offset / 4,
+    },
+    bindings: { 0: step, 1: part.codes, ...(part.scales && { 2: part.scales }), 3: out.array },
+    grid: ({ tokens }) => [Math.ceil(K / 4 / tuning.workgroup), tokens, 1],
+    work: ({ tokens }) => ({ bytes: 8 * tokens * cols, macs: 0 }),
+  }));
+}
+
+export function selectCall(x: View, out: View, cols: number, context: Context): KernelCall {
+  const { step, stepConstants, tuning } = context;
+  const width = padded(cols) / 4;
+  return {
+    kernel: 'select',
+    definitions: {},
+    constants: { ...stepConstants, WG: tuning.workgroup, WIDTH: width, ...strides({ X: x, OUT: out }) },
+    bindings: { 0: step, 1: x.array, 3: out.array },
+    grid: ({ outputs }) => [Math.ceil(width / tuning.workgroup), outputs, 1],
+    work: ({ outputs }) => ({ bytes: 8 * outputs * cols, macs: 0 }),
+  };
+}
+
+interface Norm {
+  readonly x: View;
+  readonly weight: GpuArray;
+  readonly out: View;
+  readonly cols: number;
+  readonly eps: number;
+}
+
+export function normCall({ x, weight, out, cols, eps }: Norm, context: Context): KernelCall {
+  return {
+    kernel: 'rms-norm',
+    definitions: { SUBGROUPS: context.tuning.subgroupSize > 0 },
+    constants: { WG: context.tuning.workgroup, COLS: cols, EPS: eps, ...strides({ X: x, OUT: out }) },
+    bindings: { 1: x.array, 2: weight, 3: out.array },
+    ...rowByRow(context, cols, 2),
+  };
+}
+
+export function softmaxCall(x: View, out: View, cols: number, context: Context): KernelCall {
+  return {
+    kernel: 'softmax',
+    definitions: { SUBGROUPS: context.tuning.subgroupSize > 0 },
+    constants: { WG: context.tuning.workgroup, COLS: cols, ...strides({ X: x, OUT: out }) },
+    bindings: { 1: x.array, 3: out.array },
+    ...rowByRow(context, cols, 2),
+  };
+}
+
+interface Preparation {
+  readonly x: View;
+  readonly weight?: GpuArray; // of the norm, if any
+  readonly eps?: number;
+  readonly out: Rounded;
+  readonly cols: number;
+}
+
+export function prepareCall({ x, weight, eps, out, cols }: Preparation, context: Context): KernelCall {
+  const { tuning } = context;
+  return {
+    kernel: 'prepare',
+    definitions: {
+      NORM: weight !== undefined,
+      SUBGROUPS: weight !== undefined && tuning.subgroupSize > 0,
+      PACKED_DOT: tuning.packedDot,
+    },
+    constants: {
+      WG: tuning.workgroup,
+      COLS: cols,
+      X_STRIDE: x.stride / 4,
+      X_OFFSET: x.offset / 4,
+      ...(weight && { EPS: eps! }),
+    },
+    bindings: { 1: x.array, ...(weight && { 2: weight }), 3: out.codes, 4: out.scales },
+    ...rowByRow(context, cols, 1.25),
+  };
+}
+
+interface Turn {
+  readonly x: View;
+  readonly out: View;
+  readonly heads: number;
+  readonly cols: number;
+  readonly spec: RopeSpec;
+  readonly angles: GpuArray;
+}
+
+export function ropeCall({ x, out, heads, cols, spec, angles }: Turn, context: Context): KernelCall {
+  const { step, stepConstants, tuning, kind } = context;
+  return {
+    kernel: 'rope',
+    definitions: { ROPE: spec.layout },
+    constants: {
+      ...stepConstants,
+      WG: tuning.workgroup,
+      HEADS: heads,
+      D: cols / heads,
+      PAIRS: spec.inverseFrequencies.length,
+      X_STRIDE: x.stride,
+      X_OFFSET: x.offset,
+      OUT_STRIDE: out.stride,
+      OUT_OFFSET: out.offset,
+    },
+    bindings: { 0: step, 1: x.array, 2: angles, 3: out.array },
+    grid: (sizes) => [Math.ceil(cols / tuning.workgroup), countOf(sizes, kind), 1],
+    work: workOf(kind, cols, 2),
+  };
+}
+
+export type Elementwise = 'silu' | 'mul' | 'add' | 'gate';
+
+interface Operands {
+  readonly a: View;
+  readonly b?: View;
+  readonly out: View;
+}
+
+export function elementwiseCall(
+  op: Elementwise,
+  { a, b, out }: Operands,
+  cols: number,
+  context: Context,
+): KernelCall {
+  const { tuning, kind } = context;
+  const width = padded(cols) / 4;
+  return {
+    kernel: 'elementwise',
+    definitions: { OP: op, UNARY: b === undefined },
+    constants: { WG: tuning.workgroup, WIDTH: width, ...strides({ A: a, ...(b && { B: b }), OUT: out }) },
+    bindings: { 1: a.array, ...(b && { 2: b.array }), 3: out.array },
+    grid: (sizes) => [Math.ceil(width / tuning.workgroup), countOf(sizes, kind), 1],
+    work: workOf(kind, cols, b ? 3 : 2),
+  };
+}
+
+/** A workgroup a row. `passes`: rows of float32 that are read and written. */
+function rowByRow({ kind }: Context, cols: number, passes: number): Pick<KernelCall, 'grid' | 'work'> {
+  return { grid: (sizes) => [countOf(sizes, kind), 1, 1], work: workOf(kind, cols, passes) };
+}
+
+function workOf(kind: RowKind, cols: number, passes: number): (sizes: StepSizes) => Work {
+  return (sizes) => ({ bytes: 4 * passes * countOf(sizes, kind) * cols, macs: 0 });
+}
+
+/** NAME_STRIDE and NAME_OFFSET in vec4s. */
+function strides(views: Readonly<Record<string, View>>): Record<string, number> {
+  return Object.fromEntries(
+    Object.entries(views).flatMap(([name, { stride, offset }]) => [
+      [`${name}_STRIDE`, stride / 4],
+      [`${name}_OFFSET`, offset / 4],
+    ]),
+  );
+}

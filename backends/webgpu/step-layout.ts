@@ -1,0 +1,43 @@
+/** The words of a step as the kernels read them (kernels/webgpu/step.wgsl). */
+import type { Program, Step } from '../backend.ts';
+import type { StepRows } from '../step.ts';
+
+const HEADER = 4; // slices, keys a workgroup of attention takes, count of a choice, nothing
+
+type Sizes = Pick<Program, 'kv' | 'maxTokens'>;
+
+export function stepConstants({ kv, maxTokens }: Sizes): Record<string, number> {
+  return { MAX_TOKENS: maxTokens, MAX_SLICES: kv.sequences };
+}
+
+export function stepBytes({ kv, maxTokens }: Sizes): number {
+  return 4 * (HEADER + 4 * maxTokens + 5 * kv.sequences);
+}
+
+/** Writes a step into `words`, which hold `stepBytes`. */
+export function writeStep(
+  words: Uint32Array,
+  { kv, maxTokens }: Sizes,
+  step: Step,
+  rows: StepRows,
+  splitKeys: number,
+): void {
+  words[0] = step.slices.length;
+  words[1] = splitKeys;
+  words[2] = step.choose?.count ?? 0;
+  words.set(rows.tokens, HEADER);
+  words.set(rows.positions, HEADER + maxTokens);
+  words.set(rows.sequences, HEADER + 2 * maxTokens);
+  words.set(rows.outputs, HEADER + 3 * maxTokens);
+  let first = 0;
+  step.slices.forEach(({ seq, pos, tokens }, i) => {
+    words.set([first, tokens.length, seq, pos], HEADER + 4 * maxTokens + 4 * i);
+    first += tokens.length;
+  });
+  words.fill(0, HEADER + 4 * maxTokens + 4 * kv.sequences); // ids chosen so far
+}
+
+/** Where the rows wanted stand, in bytes. */
+export function outputsAt({ maxTokens }: Sizes): number {
+  return 4 * (HEADER + 3 * maxTokens);
+}

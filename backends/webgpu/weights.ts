@@ -1,0 +1,199 @@
+/**
+ * Weights on the device. Matrices that are computed together lie together: a stack is the rows of one or more of them,
+ * one after the other or in turn, cut into parts that a binding holds.
+ */
+import { type FileHandle, open } from 'node:fs/promises';
+import { UserError } from '../../errors.ts';
+import { rowBytes } from '../../kernels/quant-formats.ts';
+import type { WeightDesc, WeightSource } from '../backend.ts';
+import type { Arrays, GpuArray } from './arrays.ts';
+import type { GpuDevice } from './device.ts';
+import { type Form, formOf, groupBytes, groupRows } from './form.ts';
+import { Packer, type RowBytes } from './pack.ts';
+
+export interface Weight {
+  readonly desc: WeightDesc;
+  readonly source: WeightSource;
+}
+
+/** How the matrices of a stack lie. */
+export interface StackLayout {
+  readonly form: Form;
+  readonly cols: number;
+  readonly rows: number; // with padding
+  readonly firstRows: readonly number[]; // of each matrix; in turn: all 0
+  readonly inTurn: boolean; // row 0 of the first, row 0 of the second, row 1 of the first, ...
+  readonly partRows: number; // of every part but the last
+}
+
+export interface StackPart {
+  readonly firstRow: number;
+  readonly rows: number;
+  readonly codes: GpuArray; // or float weights
+  readonly scales?: GpuArray;
+}
+
+/** Rows of each matrix are filled up to this, so that columns of results begin at whole words of four codes. */
+const ROW_UNIT = 32;
+/** Bytes that are read and written at once. */
+const WINDOW_BYTES = 4 * 1024 * 1024;
+
+/** Matrices of one stack have one type and one number of columns. */
+export function stackLayout(
+  descs: readonly WeightDesc[],
+  inTurn: boolean,
+  { packedDot, bindingLimit }: { packedDot: boolean; bindingLimit: number },
+): StackLayout {
+  const { type, cols } = descs[0]!;
+  const form = formOf(type, packedDot);
+  const padded = descs.map(({ rows }) => ROW_UNIT * Math.ceil(rows / ROW_UNIT));
+  const rows = padded.reduce((sum, count) => sum + count, 0);
+  const firstRows = padded.map((_, i) => (inTurn ? 0 : padded.slice(0, i).reduce((a, b) => a + b, 0)));
+  const perGroup = groupBytes(form, cols);
+  const unit = 64; // rows of a part are a multiple: results in turn are rounded in blocks of 32
+  const unitBytes = (unit / groupRows(form)) * Math.max(perGroup.codes, perGroup.scales);
+  const partRows = Math.max(1, Math.floor(bindingLimit / unitBytes)) * unit;
+  return { form, cols, rows, firstRows, inTurn, partRows: Math.min(rows, partRows) };
+}
+
+/** Reads the rows of a stack from their sources, packs them and hands them to the device. */
+export async function uploadStack(
+  gpu: GpuDevice,
+  arrays: Arrays,
+  weights: readonly Weight[],
+  layout: StackLayout,
+): Promise<StackPart[]> {
+  const { form, cols, rows, partRows } = layout;
+  const label = weights.map(({ desc }) => desc.name).join(' | ');
+  const height = groupRows(form);
+  const bytes = groupBytes(form, cols);
+  await using readers = new Readers(weights);
+  const packer = new Packer(weights[0]!.desc.type, form, cols);
+  const parts: StackPart[] = [];
+  for (let firstRow = 0; firstRow < rows; firstRow += partRows) {
+    const count = Math.min(partRows, rows - firstRow);
+    const groups = count / height;
+    const codes = arrays.make(label, groups * bytes.codes);
+    const scales = bytes.scales > 0 ? arrays.make(`scales of ${label}`, groups * bytes.scales) : undefined;
+    const window = Math.max(1, Math.floor(WINDOW_BYTES / (bytes.codes + bytes.scales)));
+    for (let group = 0; group < groups; group += window) {
+      const size = Math.min(window, groups - group);
+      const packed = {
+        codes: new Uint32Array((size * bytes.codes) / 4),
+        scales: new Uint32Array((size * bytes.scales) / 4),
+      };
+      for (let i = 0; i < size; i++) {
+        const from = firstRow + (group + i) * height;
+        const rowsOfGroup: RowBytes[] = [];
+        for (let row = from; row < from + height; row++) rowsOfGroup.push(await readers.row(layout, row));
+        packer.pack(rowsOfGroup, {
+          codes: packed.codes.subarray((i * bytes.codes) / 4, ((i + 1) * bytes.codes) / 4),
+          scales: packed.scales.subarray((i * bytes.scales) / 4, ((i + 1) * bytes.scales) / 4),
+        });
+      }
+      gpu.device.queue.writeBuffer(codes.buffer, codes.offset + group * bytes.codes, packed.codes);
+      if (scales)
+        gpu.device.queue.writeBuffer(scales.buffer, scales.offset + group * bytes.scales, packed.scales);
+      await gpu.settled(gpu.device.queue.onSubmittedWorkDone()); // copies wait in memory until they are through
+    }
+    parts.push({ firstRow, rows: count, codes, scales });
+  }
+  return parts;
+}
+
+/** The numbers of vectors, one after the other as float32, each filled up to `ROW_UNIT`. */
+export async function uploadVector(
+  gpu: GpuDevice,
+  arrays: Arrays,
+  weights: readonly (Weight | number)[], // a number: so many zeros
+): Promise<GpuArray> {
+  const lengths = weights.map((each) => (typeof each === 'number' ? each : each.desc.cols));
+  const padded = lengths.map((length) => ROW_UNIT * Math.ceil(length / ROW_UNIT));
+  const values = new Uint8Array(4 * padded.reduce((sum, length) => sum + length, 0));
+  const named = weights.filter((each) => typeof each !== 'number');
+  await using readers = new Readers(named);
+  let at = 0;
+  for (const [i, weight] of weights.entries()) {
+    if (typeof weight !== 'number') values.set(await readers.of(weight).row(0), at);
+    at += 4 * padded[i]!;
+  }
+  const array = arrays.make(named.map(({ desc }) => desc.name).join(' | '), values.byteLength);
+  gpu.device.queue.writeBuffer(array.buffer, array.offset, values);
+  return array;
+}
+
+/** Reads rows of several weights, each in windows, as rows are asked for in ascending order. */
+class Readers implements AsyncDisposable {
+  readonly #readers: readonly RowReader[];
+  readonly #weights: readonly Weight[];
+
+  constructor(weights: readonly Weight[]) {
+    this.#weights = weights;
+    this.#readers = weights.map((weight) => new RowReader(weight));
+  }
+
+  of(weight: Weight): RowReader {
+    return this.#readers[this.#weights.indexOf(weight)]!;
+  }
+
+  /** The bytes of row `row` of a stack; undefined for padding. */
+  async row({ firstRows, inTurn }: StackLayout, row: number): Promise<RowBytes> {
+    const count = this.#weights.length;
+    const matrix = inTurn ? row % count : firstRows.findLastIndex((first) => first <= row);
+    const own = inTurn ? Math.floor(row / count) : row - firstRows[matrix]!;
+    const reader = this.#readers[matrix]!;
+    if (own >= this.#weights[matrix]!.desc.rows) return undefined;
+    return reader.holds(own) ?? (await reader.row(own));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const reader of this.#readers) await reader.close();
+  }
+}
+
+class RowReader {
+  readonly #weight: Weight;
+  readonly #rowBytes: number;
+  #file: FileHandle | undefined;
+  #window = new Uint8Array(0);
+  #first = 0; // row the window begins with
+
+  constructor(weight: Weight) {
+    this.#weight = weight;
+    this.#rowBytes = rowBytes(weight.desc.type, weight.desc.cols);
+  }
+
+  /** The row, where it is in the window. */
+  holds(row: number): Uint8Array | undefined {
+    const at = (row - this.#first) * this.#rowBytes;
+    if (at < 0 || at >= this.#window.length) return undefined;
+    return this.#window.subarray(at, at + this.#rowBytes);
+  }
+
+  async row(row: number): Promise<Uint8Array> {
+    const { source, desc } = this.#weight;
+    if ('bytes' in source) {
+      const at = row * this.#rowBytes;
+      return source.bytes.subarray(at, at + this.#rowBytes);
+    }
+    const rows = Math.min(desc.rows - row, Math.max(1, Math.floor(WINDOW_BYTES / this.#rowBytes)));
+    this.#file ??= await open(source.path);
+    const bytes = new Uint8Array(rows * this.#rowBytes);
+    const offset = source.offset + row * this.#rowBytes;
+    const { bytesRead } = await this.#file.read(bytes, 0, bytes.length, offset);
+    if (bytesRead < bytes.length) throw cutOff(this.#weight, source.path, offset, bytes.length, bytesRead);
+    [this.#window, this.#first] = [bytes, row];
+    return this.holds(row)!;
+  }
+
+  async close(): Promise<void> {
+    await this.#file?.close();
+  }
+}
+
+function cutOff({ desc }: Weight, path: string, offset: number, expected: number, got: number): UserError {
+  return new UserError(
+    `Expected ${expected} bytes of ${desc.name} at byte ${offset} of ${path}, got ${got}: the file ended inside ${desc.name}.`,
+    'The file is cut off or changed while it was read: get the model again.',
+  );
+}

@@ -1,0 +1,92 @@
+/**
+ * WGSL with what the language lacks for kernels that exist in several forms: choices and repeated lines. A directive
+ * stands on a line of its own:
+ *
+ *   #include NAME           the text of NAME.wgsl
+ *   #if A | #if !A | #if A == VALUE ... #else ... #end
+ *   #for i COUNT ... #end   the lines COUNT times, $i standing for 0, 1, ...; COUNT is a number or a definition
+ *
+ * Shapes are no matter for this: they are `override` constants, set when a pipeline is made.
+ */
+import { readFileSync } from 'node:fs';
+
+export type Definitions = Readonly<Record<string, string | number | boolean | undefined>>;
+
+/** kernels/webgpu/, seen from the sources and from the bundle. */
+const FOLDER = import.meta.url.endsWith('.ts')
+  ? new URL('../../kernels/webgpu/', import.meta.url)
+  : new URL('../kernels/webgpu/', import.meta.url);
+
+/** The text of a kernel for these definitions. */
+export function kernelSource(name: string, definitions: Definitions): string {
+  return expand(readKernel(name), definitions, readKernel);
+}
+
+function readKernel(name: string): string {
+  return readFileSync(new URL(`${name}.wgsl`, FOLDER), 'utf8');
+}
+
+/** Follows the directives. Throws SyntaxError for one that is not closed or not known. */
+export function expand(source: string, definitions: Definitions, include: (name: string) => string): string {
+  const lines = source.split('\n');
+  const out: string[] = [];
+  for (let i = 0; i < lines.length; i++) {
+    const directive = /^\s*#(\w+)\s*(.*?)\s*$/.exec(lines[i]!);
+    if (!directive) {
+      out.push(lines[i]!);
+      continue;
+    }
+    const [, keyword, rest] = directive;
+    if (keyword === 'include') {
+      out.push(expand(include(rest!), definitions, include));
+      continue;
+    }
+    if (keyword !== 'if' && keyword !== 'for') throw new SyntaxError(`line ${i + 1}: unexpected #${keyword}`);
+    const { body, otherwise, end } = blockFrom(lines, i);
+    const text = (part: readonly string[]) => expand(part.join('\n'), definitions, include);
+    if (keyword === 'if') out.push(text(holds(rest!, definitions) ? body : otherwise));
+    else out.push(...repeated(rest!, body, definitions).map((part) => text([part])));
+    i = end;
+  }
+  return out.join('\n');
+}
+
+interface Block {
+  readonly body: readonly string[];
+  readonly otherwise: readonly string[]; // after #else
+  readonly end: number; // line of the #end
+}
+
+/** The lines of the directive on line `start`, up to its #end. */
+function blockFrom(lines: readonly string[], start: number): Block {
+  let depth = 0;
+  let middle: number | undefined;
+  for (let i = start; i < lines.length; i++) {
+    const keyword = /^\s*#(\w+)/.exec(lines[i]!)?.[1];
+    if (keyword === 'if' || keyword === 'for') depth++;
+    if (keyword === 'else' && depth === 1) middle = i;
+    if (keyword !== 'end' || --depth > 0) continue;
+    return {
+      body: lines.slice(start + 1, middle ?? i),
+      otherwise: middle === undefined ? [] : lines.slice(middle + 1, i),
+      end: i,
+    };
+  }
+  throw new SyntaxError(`line ${start + 1}: "${lines[start]!.trim()}" has no #end`);
+}
+
+function holds(condition: string, definitions: Definitions): boolean {
+  const equal = /^(\w+)\s*==\s*(\w+)$/.exec(condition);
+  if (equal) return String(definitions[equal[1]!]) === equal[2];
+  const [, not, name] = /^(!?)(\w+)$/.exec(condition) ?? [];
+  if (name === undefined) throw new SyntaxError(`cannot read the condition "${condition}"`);
+  return Boolean(definitions[name]) !== (not === '!');
+}
+
+function repeated(rest: string, body: readonly string[], definitions: Definitions): string[] {
+  const [, name, limit] = /^(\w+)\s+(\w+)$/.exec(rest) ?? [];
+  const count = Number(definitions[limit ?? ''] ?? limit);
+  if (name === undefined || !Number.isInteger(count)) throw new SyntaxError(`cannot read "#for ${rest}"`);
+  const text = body.join('\n');
+  return Array.from({ length: count }, (_, i) => text.replaceAll(`$${name}`, String(i)));
+}

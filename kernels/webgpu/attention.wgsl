@@ -1,0 +1,175 @@
+// Causal attention of queries over the cache with online softmax (Milakov and Gimelshein), split by keys.
+//
+// Rows are (token, query head) of one kv head and one slice, 4 of them a tile: the lanes of a vec4. A workgroup takes
+// a tile over at most step[STEP_SPLIT] keys, in chunks of 4 * WG, and leaves a state for attention-merge:
+// states [T][HEADS][SPLITS][1 + D4] vec4<f32>: (maximum, sum of exp, 0, 0), then the unscaled sum of values
+// q      [T][Q_STRIDE] f32, from column Q_OFFSET on, not yet turned
+//
+// STORES (steps of one token a slice): the workgroup whose keys end with the new one keeps it in the cache first.
+
+#include step
+#include kv-cache
+
+override WG: u32; // a power of two, at least D4
+override HEADS: u32;
+override SPLITS: u32;
+override SCALE: f32;
+override Q_STRIDE: u32; // numbers
+override Q_OFFSET: u32;
+
+@group(0) @binding(1) var<storage, read> q: array<f32>;
+@group(0) @binding(7) var<storage, read_write> states: array<vec4<f32>>;
+
+#include workgroup-reduce
+
+const LOWEST = -1e30; // stands for minus infinity where differences are taken
+var<workgroup> queries: array<vec4<f32>, 4 * D4>; // by dimension
+var<workgroup> weights: array<vec4<f32>, 4 * WG>; // by key of the chunk
+
+// Dimension d of a row's query.
+fn query(token: u32, position: u32, head: u32, d: u32) -> f32 {
+  let start = token * Q_STRIDE + Q_OFFSET + head * D;
+  return turned(q[start + d], q[start + partner(d)], d, position);
+}
+
+@compute @workgroup_size(WG)
+fn main(
+  @builtin(workgroup_id) workgroup: vec3<u32>,
+  @builtin(local_invocation_index) local: u32,
+  #if SUBGROUPS
+  @builtin(subgroup_size) lanes: u32,
+  #end
+) {
+  #if !SUBGROUPS
+  let lanes = 1u;
+  #end
+  let group = HEADS / KV_HEADS;
+  let kv_head = workgroup.z;
+
+  // ----- which rows
+  var tile = workgroup.y;
+  var number = 0u;
+  var slice = slice_of(0u);
+  loop {
+    let tiles = (slice.count * group + 3u) / 4u;
+    if (tile < tiles) {
+      break;
+    }
+    tile -= tiles;
+    number += 1u;
+    if (number == step[STEP_SLICES]) {
+      return;
+    }
+    slice = slice_of(number);
+  }
+  let rows = slice.count * group;
+  let row = min(vec4(4u * tile) + vec4(0u, 1u, 2u, 3u), vec4(rows - 1u));
+  let token = slice.first + row / group;
+  let position = slice.position + row / group;
+  let head = kv_head * group + row % group;
+
+  // ----- which keys
+  let split = step[STEP_SPLIT];
+  let begin = workgroup.x * split;
+  let to = min(begin + split, position.w + 1u);
+  if (begin >= to) {
+    return;
+  }
+  #if STORES
+  if (to == position.w + 1u) {
+    for (var d4 = local; d4 < D4; d4 += WG) {
+      store(slice.first, slice.sequence, position.w, kv_head, d4);
+    }
+    storageBarrier();
+  }
+  #end
+  for (var d = local; d < 4u * D4; d += WG) {
+    if (d < D) {
+      queries[d] = SCALE * vec4(
+        query(token.x, position.x, head.x, d),
+        query(token.y, position.y, head.y, d),
+        query(token.z, position.z, head.z, d),
+        query(token.w, position.w, head.w, d),
+      );
+    } else {
+      queries[d] = vec4<f32>();
+    }
+  }
+  workgroupBarrier();
+
+  let parts = WG / D4; // of the keys, while values are summed
+  let part = local / D4;
+  let my_d4 = local % D4;
+  var highest = vec4<f32>(LOWEST);
+  var sums = vec4<f32>();
+  #for r 4
+  var out_$r = vec4<f32>(); // 4 dimensions of row $r
+  #end
+  for (var chunk = begin; chunk < to; chunk += 4u * WG) {
+    // ----- scores of 4 keys a thread
+    #for j 4
+    var scores_$j = vec4<f32>(LOWEST);
+    let key_$j = chunk + $ju * WG + local;
+    if (chunk + $ju * WG < to) {
+      var sum = vec4<f32>();
+      let base = key_at(slice.sequence, kv_head, min(key_$j, POSITIONS - 1u), 0u);
+      for (var d4 = 0u; d4 < D4; d4++) {
+        let key = from_cache(keys[base + d4 * POSITIONS]);
+        sum += queries[4u * d4] * key.x + queries[4u * d4 + 1u] * key.y +
+          queries[4u * d4 + 2u] * key.z + queries[4u * d4 + 3u] * key.w;
+      }
+      scores_$j = select(vec4(LOWEST), sum, (vec4(key_$j) <= position) & vec4(key_$j < to));
+    }
+    #end
+    let chunk_highest = workgroup_max(local, lanes, max(max(scores_0, scores_1), max(scores_2, scores_3)));
+    let now = max(highest, chunk_highest);
+    let fade = exp(highest - now);
+    highest = now;
+    sums *= fade;
+    #for j 4
+    let weight_$j = select(exp(scores_$j - now), vec4(0f), scores_$j <= vec4(LOWEST));
+    weights[$ju * WG + local] = weight_$j;
+    sums += weight_$j;
+    #end
+    workgroupBarrier();
+
+    // ----- values
+    #for r 4
+    out_$r *= fade[$r];
+    #end
+    let count = min(4u * WG, to - chunk);
+    if (part < parts) {
+      for (var i = part; i < count; i += parts) {
+        let value = from_cache(values[value_at(slice.sequence, kv_head, chunk + i, my_d4)]);
+        let weight = weights[i];
+        out_0 += weight.x * value;
+        out_1 += weight.y * value;
+        out_2 += weight.z * value;
+        out_3 += weight.w * value;
+      }
+    }
+    workgroupBarrier();
+  }
+
+  // ----- the state
+  let total = workgroup_sum(local, lanes, sums);
+  #for r 4
+  weights[$ru * WG + local] = out_$r;
+  #end
+  workgroupBarrier();
+  if (local < D4) {
+    #for r 4
+    if (4u * tile + $ru < rows) {
+      var all = vec4<f32>();
+      for (var i = 0u; i < parts; i++) {
+        all += weights[$ru * WG + i * D4 + local];
+      }
+      let state = ((token[$r] * HEADS + head[$r]) * SPLITS + workgroup.x) * (1u + D4);
+      states[state + 1u + local] = all;
+      if (local == 0u) {
+        states[state] = vec4(highest[$r], total[$r], 0f, 0f);
+      }
+    }
+    #end
+  }
+}

@@ -1,0 +1,44 @@
+// out = OP(a, b), each number by itself; a thread 4 of them.
+//
+// a, b, out [T][STRIDE] vec4<f32>, from their offsets on; WIDTH vec4s a row
+
+override WG: u32;
+override WIDTH: u32;
+override A_STRIDE: u32; // vec4s
+override A_OFFSET: u32;
+override B_STRIDE: u32;
+override B_OFFSET: u32;
+override OUT_STRIDE: u32;
+override OUT_OFFSET: u32;
+
+@group(0) @binding(1) var<storage, read> a: array<vec4<f32>>;
+#if !UNARY
+@group(0) @binding(2) var<storage, read> b: array<vec4<f32>>;
+#end
+@group(0) @binding(3) var<storage, read_write> out: array<vec4<f32>>;
+
+@compute @workgroup_size(WG)
+fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+  let row = workgroup.y;
+  let i = workgroup.x * WG + local;
+  if (i >= WIDTH) {
+    return;
+  }
+  let left = a[row * A_STRIDE + A_OFFSET + i];
+  #if !UNARY
+  let right = b[row * B_STRIDE + B_OFFSET + i];
+  #end
+  #if OP == silu
+  let result = left / (1f + exp(-left));
+  #end
+  #if OP == mul
+  let result = left * right;
+  #end
+  #if OP == gate
+  let result = left / (1f + exp(-left)) * right;
+  #end
+  #if OP == add
+  let result = left + right;
+  #end
+  out[row * OUT_STRIDE + OUT_OFFSET + i] = result;
+}

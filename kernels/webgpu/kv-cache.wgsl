@@ -1,0 +1,76 @@
+// The cache of a layer, 4 dimensions an element, in float32 or float16.
+//
+// keys   [sequence][KV_HEADS][D4][POSITIONS]: neighbours hold the same dimensions of neighbouring positions
+// values [sequence][KV_HEADS][POSITIONS][D4]
+// k, v   [T][STRIDE] f32, from their offsets on: those of the step, keys not yet turned
+
+override KV_HEADS: u32;
+override D: u32;
+override D4: u32; // ceil(D / 4)
+override POSITIONS: u32;
+override PAIRS: u32;
+override K_STRIDE: u32; // numbers
+override K_OFFSET: u32;
+override V_STRIDE: u32;
+override V_OFFSET: u32;
+
+@group(0) @binding(2) var<storage, read> k: array<f32>;
+@group(0) @binding(3) var<storage, read> v: array<f32>;
+#if STORES
+@group(0) @binding(4) var<storage, read_write> keys: array<CacheElement>;
+@group(0) @binding(5) var<storage, read_write> values: array<CacheElement>;
+#else
+@group(0) @binding(4) var<storage, read> keys: array<CacheElement>;
+@group(0) @binding(5) var<storage, read> values: array<CacheElement>;
+#end
+#if ROPE == none
+#else
+@group(0) @binding(6) var<storage, read> angles: array<vec2<f32>>;
+#end
+
+#include turn
+
+#if CACHE == f16
+alias CacheElement = vec2<u32>;
+fn from_cache(element: CacheElement) -> vec4<f32> {
+  return vec4(unpack2x16float(element.x), unpack2x16float(element.y));
+}
+fn to_cache(value: vec4<f32>) -> CacheElement {
+  return vec2(pack2x16float(value.xy), pack2x16float(value.zw));
+}
+#else
+alias CacheElement = vec4<f32>;
+fn from_cache(element: CacheElement) -> vec4<f32> {
+  return element;
+}
+fn to_cache(value: vec4<f32>) -> CacheElement {
+  return value;
+}
+#end
+
+fn key_at(sequence: u32, head: u32, position: u32, d4: u32) -> u32 {
+  return ((sequence * KV_HEADS + head) * D4 + d4) * POSITIONS + position;
+}
+
+fn value_at(sequence: u32, head: u32, position: u32, d4: u32) -> u32 {
+  return ((sequence * KV_HEADS + head) * POSITIONS + position) * D4 + d4;
+}
+
+#if STORES
+// Keeps 4 dimensions of a token's key and value.
+fn store(token: u32, sequence: u32, position: u32, head: u32, d4: u32) {
+  var key = vec4<f32>();
+  var value = vec4<f32>();
+  let from_k = token * K_STRIDE + K_OFFSET + head * D;
+  let from_v = token * V_STRIDE + V_OFFSET + head * D;
+  for (var i = 0u; i < 4u; i++) {
+    let d = 4u * d4 + i;
+    if (d < D) {
+      key[i] = turned(k[from_k + d], k[from_k + partner(d)], d, position);
+      value[i] = v[from_v + d];
+    }
+  }
+  keys[key_at(sequence, head, position, d4)] = to_cache(key);
+  values[value_at(sequence, head, position, d4)] = to_cache(value);
+}
+#end

@@ -1,0 +1,15 @@
+// Turns the step's keys and keeps them and the values in the cache; a thread 4 dimensions of a head of a token.
+
+#include step
+#include kv-cache
+
+override WG: u32;
+
+@compute @workgroup_size(WG)
+fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+  let i = workgroup.x * WG + local;
+  if (i < KV_HEADS * D4) {
+    let token = workgroup.y;
+    store(token, sequence_of(token), position_of(token), i / D4, i % D4);
+  }
+}

@@ -1,0 +1,48 @@
+// out[i] = exp(x[i] - max) / sum over j of exp(x[j] - max); a workgroup a row.
+//
+// x, out [T][STRIDE] vec4<f32>, from their offsets on
+
+override WG: u32;
+override COLS: u32;
+override X_STRIDE: u32; // vec4s
+override X_OFFSET: u32;
+override OUT_STRIDE: u32;
+override OUT_OFFSET: u32;
+
+@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read_write> out: array<vec4<f32>>;
+
+#include workgroup-reduce
+#include row-ends
+
+const LOWEST = -3.4e38;
+
+@compute @workgroup_size(WG)
+fn main(
+  @builtin(workgroup_id) workgroup: vec3<u32>,
+  @builtin(local_invocation_index) local: u32,
+  #if SUBGROUPS
+  @builtin(subgroup_size) lanes: u32,
+  #end
+) {
+  #if !SUBGROUPS
+  let lanes = 1u;
+  #end
+  let start = workgroup.x * X_STRIDE + X_OFFSET;
+  let to = workgroup.x * OUT_STRIDE + OUT_OFFSET;
+  let length = (COLS + 3u) / 4u;
+  var highest = vec4<f32>(LOWEST);
+  for (var i = local; i < length; i += WG) {
+    highest = max(highest, select(vec4(LOWEST), x[start + i], within_row(i)));
+  }
+  let all = workgroup_max(local, lanes, highest);
+  let most = max(max(all.x, all.y), max(all.z, all.w));
+  var sums = vec4<f32>();
+  for (var i = local; i < length; i += WG) {
+    sums += select(vec4(0f), exp(x[start + i] - most), within_row(i));
+  }
+  let total = dot(workgroup_sum(local, lanes, sums), vec4(1f));
+  for (var i = local; i < length; i += WG) {
+    out[to + i] = select(vec4(0f), exp(x[start + i] - most) / total, within_row(i));
+  }
+}

@@ -1,0 +1,128 @@
+// The step[STEP_COUNT] largest logits of each row, in no order, of equal ones those of the lowest ids; and what
+// logSumExp needs. The smallest of them is found digit by digit: 4 histograms of 8 bits (radix selection).
+// A workgroup a row.
+//
+// logits [S][STRIDE] f32, from column OFFSET on
+// out    [S][2 + 2 * MOST]: maximum, sum of exp(logit - maximum), then ids, then logits (floats as their bits)
+
+#include step
+
+override WG: u32; // a power of two
+override COLS: u32;
+override STRIDE: u32; // numbers
+override OFFSET: u32;
+override MOST: u32;
+
+@group(0) @binding(1) var<storage, read> logits: array<f32>;
+@group(0) @binding(2) var<storage, read_write> out: array<u32>;
+
+#include workgroup-reduce
+
+var<workgroup> histogram: array<atomic<u32>, 256>;
+var<workgroup> digit: u32;
+var<workgroup> missing: u32; // of the largest, below the digits that are settled
+var<workgroup> taken: atomic<u32>;
+var<workgroup> equals: array<u32, WG>; // numbers equal to the smallest, by thread
+
+// Whole numbers in the order of the floats.
+fn key_of(value: f32) -> u32 {
+  let bits = bitcast<u32>(value);
+  return select(bits | 0x80000000u, ~bits, (bits >> 31u) == 1u);
+}
+
+@compute @workgroup_size(WG)
+fn main(
+  @builtin(workgroup_id) workgroup: vec3<u32>,
+  @builtin(local_invocation_index) local: u32,
+  #if SUBGROUPS
+  @builtin(subgroup_size) lanes: u32,
+  #end
+) {
+  #if !SUBGROUPS
+  let lanes = 1u;
+  #end
+  let row = workgroup.x * STRIDE + OFFSET;
+  let to = workgroup.x * (2u + 2u * MOST);
+  let count = step[STEP_COUNT];
+
+  // ----- the smallest of the largest, from its highest digit down
+  if (local == 0u) {
+    missing = count;
+    atomicStore(&taken, 0u);
+  }
+  var smallest = 0u;
+  for (var round = 0u; round < 4u; round++) {
+    let shift = 24u - 8u * round;
+    for (var i = local; i < 256u; i += WG) {
+      atomicStore(&histogram[i], 0u);
+    }
+    workgroupBarrier();
+    for (var i = local; i < COLS; i += WG) {
+      let key = key_of(logits[row + i]);
+      // Above the digit, all that is settled; in the first round nothing is, and a shift by 32 would not do.
+      if (round == 0u || (key >> (shift + 8u)) == (smallest >> (shift + 8u))) {
+        atomicAdd(&histogram[(key >> shift) & 255u], 1u);
+      }
+    }
+    workgroupBarrier();
+    if (local == 0u) {
+      var left = missing;
+      var d = 255u;
+      loop {
+        let here = atomicLoad(&histogram[d]);
+        if (here >= left || d == 0u) {
+          break;
+        }
+        left -= here;
+        d -= 1u;
+      }
+      digit = d;
+      missing = left;
+    }
+    smallest |= workgroupUniformLoad(&digit) << shift;
+  }
+
+  // ----- all above it, and the first of those equal to it: each thread owns a run of ids
+  let run = (COLS + WG - 1u) / WG;
+  let first = local * run;
+  let end = min(first + run, COLS);
+  var equal = 0u;
+  for (var i = first; i < end; i++) {
+    let key = key_of(logits[row + i]);
+    if (key > smallest) {
+      let place = atomicAdd(&taken, 1u);
+      out[to + 2u + place] = i;
+      out[to + 2u + MOST + place] = bitcast<u32>(logits[row + i]);
+    }
+    equal += u32(key == smallest);
+  }
+  equals[local] = equal;
+  workgroupBarrier();
+  var place = 0u;
+  for (var i = 0u; i < local; i++) {
+    place += equals[i];
+  }
+  for (var i = first; i < end && place < missing; i++) {
+    if (key_of(logits[row + i]) == smallest) {
+      out[to + 2u + count - missing + place] = i;
+      out[to + 2u + MOST + count - missing + place] = bitcast<u32>(logits[row + i]);
+      place += 1u;
+    }
+  }
+
+  // ----- maximum and sum of exponentials
+  var highest = vec4(-3.4e38f);
+  for (var i = local; i < COLS; i += WG) {
+    highest = max(highest, vec4(logits[row + i]));
+  }
+  let most = workgroup_max(local, lanes, highest).x;
+  var sum = vec4<f32>();
+  for (var i = local; i < COLS; i += WG) {
+    sum.x += exp(logits[row + i] - most);
+  }
+  let total = workgroup_sum(local, lanes, sum).x;
+  if (local == 0u) {
+    out[to] = bitcast<u32>(most);
+    out[to + 1u] = bitcast<u32>(total);
+  }
+}
