@@ -8,6 +8,7 @@ import { UserError } from '../errors.ts';
 import { Answer, type FinishReason } from './generate/answer.ts';
 import { Clock, type Timings } from './generate/clock.ts';
 import { Logprobs, type TokenLogprob } from './generate/logprobs.ts';
+import { type TokenSource, tokenSource } from './generate/token-source.ts';
 import type { SamplerChain } from './sampler/chain.ts';
 import { contextError, type Evaluated, type Session } from './session.ts';
 import { DraftModel } from './speculate/draft-model.ts';
@@ -102,31 +103,32 @@ export async function* generate(
   const logprobs = options.logprobs === undefined ? undefined : new Logprobs(options.logprobs);
   const answer = new Answer(tokenizer, promptIds, limit, options.stop);
   const speculation = speculativeDecoder(session, promptIds, limit, options);
+  const scored = logprobs !== undefined;
+  const source = tokenSource(session, { sampler, banned, speculation, scored, limit });
   const clock = new Clock();
 
   sampler.reset();
   for (const id of promptIds) sampler.accept(id);
-  const prompt = await evaluateUnlessAborted(session, promptIds, options);
+  const prompt = await startUnlessAborted(source, promptIds, options);
   clock.prefilled();
-  let logits = prompt?.logits;
   try {
-    while (logits && !signal?.aborted) {
-      const id = sampler.sample(logits, banned);
+    while (prompt && !answer.finish && !signal?.aborted) {
+      const { id, logits } = source.take();
       sampler.accept(id);
       clock.sampled();
-      const scores = logprobs?.of(logits, id);
+      const scores = logits && logprobs?.of(logits, id);
       const text = answer.push(id);
-      const step = answer.finish ? undefined : (speculation ?? session).append(id);
+      const step = answer.finish ? undefined : source.advance(id);
       const settled = Promise.allSettled([step]); // a failure is thrown below, not while the caller has the token
       try {
         yield { id, text, ...scores };
       } finally {
         await settled;
       }
-      logits = await step;
+      await step;
     }
   } finally {
-    speculation?.end();
+    source.end(promptIds.length + Math.max(0, answer.ids.length - 1));
   }
 
   const { ids, text, finish = 'aborted', stopString } = answer;
@@ -167,13 +169,13 @@ function speculativeDecoder(
 }
 
 /** Undefined where the signal ended it. */
-async function evaluateUnlessAborted(
-  session: Session,
+async function startUnlessAborted(
+  source: TokenSource,
   promptIds: readonly number[],
   { signal, onProgress }: GenerateOptions,
 ): Promise<Evaluated | undefined> {
   try {
-    return await session.evaluate(promptIds, { signal, onProgress });
+    return await source.start(promptIds, { signal, onProgress });
   } catch (error) {
     if (signal?.aborted && error === signal.reason) return undefined;
     throw error;

@@ -4,7 +4,7 @@
  * `evaluate(ids)` makes the cache hold exactly `ids` and returns logits of the last one: the longest common
  * prefix with what it held is reused, the rest is computed in steps of at most model.maxTokens.
  */
-import type { Step } from '../backends/backend.ts';
+import type { Choice, Step, Ticket, TopLogits } from '../backends/backend.ts';
 import { UserError } from '../errors.ts';
 import type { Model } from './model.ts';
 
@@ -13,8 +13,14 @@ export type SessionModel = Pick<
   'executable' | 'tokenizer' | 'contextLength' | 'sequences' | 'maxTokens'
 >;
 
-export interface Evaluated {
-  readonly logits: Float32Array; // [V] of the last token; valid until the next step
+/** What came of a step: logits, or what it was to make of them. */
+export interface Outcome {
+  readonly logits: Float32Array; // [rows, V], valid until the next step; empty where the device chose
+  readonly top?: TopLogits;
+  readonly ids?: Int32Array; // greedy ones
+}
+
+export interface Evaluated extends Outcome {
   readonly cachedTokens: number; // length of the reused prefix
   readonly computedTokens: number;
 }
@@ -24,6 +30,8 @@ export interface EvaluateOptions {
   readonly signal?: AbortSignal;
   /** Called after every step with the tokens held so far, reused ones included, of all. */
   readonly onProgress?: (done: number, total: number) => void;
+  /** What the device is to make of the last token's logits, as far as `Executable.chooses` allows. */
+  readonly choose?: Choice;
 }
 
 export class Session {
@@ -46,7 +54,8 @@ export class Session {
   }
 
   /**
-   * Makes the cache hold `ids` and returns the logits of the last one, which is always computed.
+   * Makes the cache hold `ids`, and greedy ids but the last where these are chosen; returns the logits of the last of
+   * `ids`, which is always computed, or what is chosen by them.
    * Throws UserError for no ids, and of kind 'context' for more than fit.
    */
   async evaluate(ids: readonly number[], options: EvaluateOptions = {}): Promise<Evaluated> {
@@ -55,15 +64,16 @@ export class Session {
     if (ids.length > contextLength) throw contextError(ids.length, contextLength);
     const cachedTokens = Math.min(commonPrefix(this.#tokens, ids), ids.length - 1);
     this.trim(cachedTokens);
-    let logits: Float32Array = new Float32Array(0);
+    let outcome: Outcome = { logits: new Float32Array(0) };
     while (this.#tokens.length < ids.length) {
       options.signal?.throwIfAborted();
       const start = this.#tokens.length;
       const isLast = start + maxTokens >= ids.length;
-      logits = await this.#step(ids.slice(start, start + maxTokens), isLast ? 'last' : 'none');
-      options.onProgress?.(this.#tokens.length, ids.length);
+      const part = ids.slice(start, start + maxTokens);
+      outcome = isLast ? await this.#step(part, 'last', options.choose) : await this.#step(part, 'none');
+      options.onProgress?.(Math.min(this.#tokens.length, ids.length), ids.length);
     }
-    return { logits, cachedTokens, computedTokens: ids.length - cachedTokens };
+    return { ...outcome, cachedTokens, computedTokens: ids.length - cachedTokens };
   }
 
   /**
@@ -74,7 +84,15 @@ export class Session {
     const { contextLength } = this.model;
     const needed = this.#tokens.length + ids.length;
     if (needed > contextLength) throw contextError(needed, contextLength);
-    return this.#step(ids, 'all');
+    return (await this.#step(ids, 'all')).logits;
+  }
+
+  /** Adds a token and has the device choose by its logits; greedy ids but the last are added too. */
+  async choose(choice: Choice, id: number): Promise<Outcome> {
+    const { contextLength } = this.model;
+    const needed = this.#tokens.length + (choice.kind === 'greedy' ? choice.count : 1);
+    if (needed > contextLength) throw contextError(needed, contextLength);
+    return this.#step([id], 'last', choice);
   }
 
   /** Forgets the tokens from place `length` on. */
@@ -94,15 +112,24 @@ export class Session {
   }
 
   /** One step over the next tokens, which count as held once it is through. */
-  async #step(tokens: readonly number[], logits: Step['logits']): Promise<Float32Array> {
+  async #step(tokens: readonly number[], logits: Step['logits'], choose?: Choice): Promise<Outcome> {
     const ticket = this.model.executable.submit({
       slices: [{ seq: this.seq, pos: this.#tokens.length, tokens }],
       logits,
+      choose,
     });
-    const rows = await ticket.logits();
+    const outcome = await outcomeOf(ticket, choose);
     for (const token of tokens) this.#tokens.push(token);
-    return rows;
+    for (const id of outcome.ids?.subarray(0, -1) ?? []) this.#tokens.push(id);
+    return outcome;
   }
+}
+
+async function outcomeOf(ticket: Ticket, choice: Choice | undefined): Promise<Outcome> {
+  const logits = new Float32Array(0);
+  if (choice?.kind === 'greedy') return { logits, ids: await ticket.ids!() };
+  if (choice?.kind === 'top') return { logits, top: await ticket.top!() };
+  return { logits: await ticket.logits() };
 }
 
 /** The error of a text that does not fit. `needed` is the number of tokens it takes. */

@@ -26,6 +26,11 @@ export interface Attention {
   readonly step: GpuArray;
 }
 
+/** Steps of one token a slice keep it in the cache while they attend; runs of keys fill the device. */
+function onePerSlice(mode: Mode): boolean {
+  return mode === 'single' || mode === 'batch';
+}
+
 /** Bytes of one layer's keys, and of its values. */
 export function cacheBytes({ kvHeads, headDim, sequences, contextLength, type }: KvShape): number {
   return sequences * kvHeads * contextLength * Math.ceil(headDim / 4) * (cacheType(type) === 'f32' ? 16 : 8);
@@ -49,7 +54,7 @@ export function splitKeys(
   { headDim, contextLength }: KvShape,
   tuning: Tuning,
 ): { keys: number; splits: number } {
-  if (mode === 'many') return { keys: contextLength, splits: 1 };
+  if (!onePerSlice(mode)) return { keys: contextLength, splits: 1 };
   const chunk = 4 * attentionThreads(headDim, tuning);
   const keys = chunk * Math.ceil(length / (chunk * MOST_SPLITS));
   return { keys, splits: Math.ceil(length / keys) };
@@ -57,7 +62,7 @@ export function splitKeys(
 
 export function attentionCalls(attention: Attention, mode: Mode, tuning: Tuning): KernelCall[] {
   const calls = [attend(attention, mode, tuning), merge(attention, mode, tuning)];
-  return mode === 'many' ? [storeCall(attention, tuning), ...calls] : calls;
+  return onePerSlice(mode) ? calls : [storeCall(attention, tuning), ...calls];
 }
 
 function attentionThreads(headDim: number, tuning: Tuning): number {
@@ -107,12 +112,12 @@ function attend(attention: Attention, mode: Mode, tuning: Tuning): KernelCall {
     slices.reduce((sum, { count }) => sum + Math.ceil((count * group) / 4), 0);
   return {
     kernel: 'attention',
-    definitions: { ...cacheDefinitions(attention, mode !== 'many'), SUBGROUPS: tuning.subgroupSize > 0 },
+    definitions: { ...cacheDefinitions(attention, onePerSlice(mode)), SUBGROUPS: tuning.subgroupSize > 0 },
     constants: {
       ...cacheConstants(attention),
       WG: attentionThreads(kv.headDim, tuning),
       HEADS: op.heads,
-      SPLITS: mode === 'many' ? 1 : MOST_SPLITS,
+      SPLITS: onePerSlice(mode) ? MOST_SPLITS : 1,
       SCALE: op.scale,
       Q_STRIDE: q.stride,
       Q_OFFSET: q.offset,
@@ -138,7 +143,7 @@ function merge({ op, kv, states, out, step }: Attention, mode: Mode, tuning: Tun
       HEADS: op.heads,
       D: kv.headDim,
       D4,
-      SPLITS: mode === 'many' ? 1 : MOST_SPLITS,
+      SPLITS: onePerSlice(mode) ? MOST_SPLITS : 1,
       OUT_STRIDE: rounded ? width : out.stride,
       OUT_OFFSET: rounded ? 0 : out.offset,
     },

@@ -13,7 +13,6 @@ export interface Choices {
   readonly greedy: Dispatch;
   readonly top: Dispatch;
   readonly result: GpuArray;
-  readonly resultBytes: number;
   readonly greedyRowBytes: number;
   readonly topRowBytes: number;
   readGreedy(mapped: ArrayBuffer, slices: number, count: number, ids: Int32Array): void;
@@ -21,15 +20,20 @@ export interface Choices {
   readTop(mapped: ArrayBuffer, rows: number, count: number, top: TopLogits, first: number): void;
 }
 
+const GREEDY_ROW_BYTES = 4 * CHOICE_MOST.greedy;
+const TOP_ROW_BYTES = 4 * (2 + 2 * CHOICE_MOST.top);
+
+/** Bytes of what is chosen in a step. */
+export function choiceBytes({ kv }: Program, { outputRows }: Plan): number {
+  return Math.max(kv.sequences * GREEDY_ROW_BYTES, outputRows * TOP_ROW_BYTES);
+}
+
 export async function makeChoices(
   program: Program,
   plan: Plan,
   { arrays, pipelines, tuning }: { arrays: Arrays; pipelines: Pipelines; tuning: Tuning },
 ): Promise<Choices> {
-  const greedyRowBytes = 4 * CHOICE_MOST.greedy;
-  const topRowBytes = 4 * (2 + 2 * CHOICE_MOST.top);
-  const resultBytes = Math.max(program.kv.sequences * greedyRowBytes, plan.outputRows * topRowBytes);
-  const result = arrays.make('what was chosen', resultBytes);
+  const result = arrays.make('what was chosen', choiceBytes(program, plan));
   const call = (kernel: string, most: number, grid: KernelCall['grid']): KernelCall => ({
     kernel,
     definitions: { STEP_WRITTEN: kernel === 'argmax', SUBGROUPS: tuning.subgroupSize > 0 },
@@ -49,7 +53,15 @@ export async function makeChoices(
     pipelines.dispatch(call('argmax', CHOICE_MOST.greedy, ({ slices }) => [slices.length, 1, 1])),
     pipelines.dispatch(call('top-k', CHOICE_MOST.top, ({ outputs }) => [outputs, 1, 1])),
   ]);
-  return { greedy, top, result, resultBytes, greedyRowBytes, topRowBytes, readGreedy, readTop };
+  return {
+    greedy,
+    top,
+    result,
+    greedyRowBytes: GREEDY_ROW_BYTES,
+    topRowBytes: TOP_ROW_BYTES,
+    readGreedy,
+    readTop,
+  };
 }
 
 function readGreedy(mapped: ArrayBuffer, slices: number, count: number, ids: Int32Array): void {

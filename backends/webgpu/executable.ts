@@ -4,21 +4,15 @@ import type { Choice, Executable, MemoryUse, Program, Step, Ticket, TopLogits } 
 import { Sequences, type StepRows } from '../step.ts';
 import type { Arrays } from './arrays.ts';
 import { splitKeys } from './attention-calls.ts';
-import { CHOICE_MOST, type Choices } from './choices.ts';
+import { CHOICE_MOST, choiceBytes } from './choices.ts';
 import type { GpuDevice } from './device.ts';
+import type { Dispatches } from './dispatches.ts';
 import type { Mode, StepSizes } from './kernel-call.ts';
 import type { Dispatch } from './pipelines.ts';
 import type { Plan } from './plan.ts';
 import { Profiler } from './profiler.ts';
 import { outputsAt, stepBytes, writeStep } from './step-layout.ts';
 import type { Tuning } from './tuning.ts';
-
-/** The dispatches of a plan. */
-export interface Dispatches {
-  readonly trunk: Readonly<Record<Mode, readonly Dispatch[]>>;
-  readonly tail: Readonly<Record<'single' | 'many', readonly Dispatch[]>>;
-  readonly choices: Choices;
-}
 
 export interface ExecutableParts {
   readonly gpu: GpuDevice;
@@ -51,7 +45,7 @@ export class WebgpuExecutable implements Executable {
     this.#words = new Uint32Array(stepBytes(program) / 4);
     const { device } = gpu;
     const rows = plan.outputRows * 4 * plan.logits.stride;
-    const size = Math.max(rows, parts.dispatches.choices.resultBytes);
+    const size = Math.max(rows, choiceBytes(program, plan));
     this.#staging = device.createBuffer({ size, usage: GPUBufferUsage.COPY_DST | GPUBufferUsage.MAP_READ });
     const cache = (plan.caches[0]?.keys.bytes ?? 0) / program.kv.sequences;
     this.#between = device.createBuffer({
@@ -145,7 +139,7 @@ export class WebgpuExecutable implements Executable {
   }
 
   async #top(step: Step, rows: StepRows, count: number): Promise<TopLogits> {
-    const { choices } = this.#parts.dispatches;
+    const choices = await this.#parts.dispatches.choices();
     const outputs = rows.outputs.length;
     const top: TopLogits = {
       ids: new Int32Array(outputs * count),
@@ -164,16 +158,17 @@ export class WebgpuExecutable implements Executable {
 
   async #greedy(step: Step, rows: StepRows, count: number): Promise<Int32Array> {
     const { gpu, dispatches } = this.#parts;
-    const { choices } = dispatches;
+    const choices = await this.#parts.dispatches.choices();
     const slices = step.slices.length;
     const mode = modeOf(step, rows);
     this.#write(step, rows, mode, count - 1);
     const encoder = gpu.device.createCommandEncoder();
+    const tail = await dispatches.tail(slices);
+    const first = await dispatches.trunk(mode);
+    const further = count > 1 ? await dispatches.trunk(slices === 1 ? 'single' : 'batch') : [];
     for (let round = 0; round < count; round++) {
-      const turn: Mode = round === 0 ? mode : slices === 1 ? 'single' : 'batch';
       const sizes = { ...this.#sizes(step, rows, round), outputs: slices };
-      this.#encode(encoder, dispatches.trunk[turn], sizes);
-      const tail = dispatches.tail[slices === 1 ? 'single' : 'many'];
+      this.#encode(encoder, round === 0 ? first : further, sizes);
       this.#encode(encoder, [...tail, choices.greedy], sizes);
     }
     const bytes = slices * choices.greedyRowBytes;
@@ -187,7 +182,7 @@ export class WebgpuExecutable implements Executable {
   // ----- encoding
 
   get #selects(): boolean {
-    return this.#parts.dispatches.tail.single.length > 0;
+    return this.#parts.plan.tail.single.length > 0;
   }
 
   /**
@@ -207,18 +202,19 @@ export class WebgpuExecutable implements Executable {
     const { gpu, program, plan, dispatches } = this.#parts;
     const { queue } = gpu.device;
     const mode = modeOf(step, rows);
+    const trunk = await dispatches.trunk(mode);
     this.#write(step, rows, mode, 0);
     const total = this.#selects ? rows.outputs.length : rows.tokens.length;
     for (let first = 0; first === 0 || first < total; first += plan.outputRows) {
       const outputs = Math.min(plan.outputRows, total - first);
       const sizes = { ...this.#sizes(step, rows, 0), outputs };
       const encoder = gpu.device.createCommandEncoder();
-      if (first === 0) this.#encode(encoder, dispatches.trunk[mode], sizes);
+      if (first === 0) this.#encode(encoder, trunk, sizes);
       else {
         const wanted = rows.outputs.slice(first, first + outputs);
         queue.writeBuffer(plan.step.buffer, plan.step.offset + outputsAt(program), wanted);
       }
-      if (outputs > 0) this.#encode(encoder, dispatches.tail[outputs === 1 ? 'single' : 'many'], sizes);
+      if (outputs > 0) this.#encode(encoder, await dispatches.tail(outputs), sizes);
       const read = await finish(encoder, first, outputs, sizes);
       this.profiler?.resolve(encoder);
       queue.submit([encoder.finish()]);
@@ -248,7 +244,10 @@ export class WebgpuExecutable implements Executable {
   }
 
   #encode(encoder: GPUCommandEncoder, dispatches: readonly Dispatch[], sizes: StepSizes): void {
-    if (this.profiler) return this.profiler.encode(encoder, dispatches, sizes);
+    if (this.profiler) {
+      this.profiler.encode(encoder, dispatches, sizes);
+      return;
+    }
     const pass = encoder.beginComputePass();
     for (const { pipeline, bindGroup, grid } of dispatches) {
       const [x, y, z] = grid(sizes);
@@ -266,9 +265,13 @@ export class WebgpuExecutable implements Executable {
   }
 }
 
+/** From here on tiles are filled well enough. */
+const LONG = 32;
+
 function modeOf({ slices }: Step, { tokens }: StepRows): Mode {
   if (tokens.length === 1) return 'single';
-  return tokens.length === slices.length ? 'batch' : 'many';
+  if (tokens.length === slices.length) return 'batch';
+  return tokens.length < LONG ? 'many' : 'long';
 }
 
 /** Positions that the longest sequence of a step has after it. */

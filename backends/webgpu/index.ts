@@ -17,11 +17,10 @@ import type {
 } from '../backend.ts';
 import { fuse, type Phase, type Product } from '../fuse.ts';
 import { Arrays, type GpuArray } from './arrays.ts';
-import { makeChoices } from './choices.ts';
 import { type DeviceOptions, GpuDevice } from './device.ts';
+import { Dispatches } from './dispatches.ts';
 import { WebgpuExecutable } from './executable.ts';
 import { MATRIX_TYPES } from './form.ts';
-import type { KernelCall } from './kernel-call.ts';
 import type { Stack } from './matmul-calls.ts';
 import { Pipelines } from './pipelines.ts';
 import { Planner, ropesOf, stacksOf } from './plan.ts';
@@ -114,23 +113,21 @@ export class WebgpuBackend implements Backend {
       tuning: this.#tuning,
     });
     const plan = planner.plan();
-    const parts = { arrays, pipelines: this.#pipelines, tuning: this.#tuning };
-    const all = (calls: readonly KernelCall[]) =>
-      Promise.all(calls.map((call) => this.#pipelines.dispatch(call)));
-    const [single, batch, many, tailSingle, tailMany, choices] = await Promise.all([
-      all(plan.trunk.single),
-      all(plan.trunk.batch),
-      all(plan.trunk.many),
-      all(plan.tail.single),
-      all(plan.tail.many),
-      makeChoices(program, plan, parts),
-    ]);
+    const dispatches = new Dispatches({
+      gpu: this.gpu,
+      program,
+      plan,
+      pipelines: this.#pipelines,
+      arrays,
+      tuning: this.#tuning,
+    });
+    if (!this.device.software) await dispatches.all();
     return new WebgpuExecutable({
       gpu: this.gpu,
       program,
       vocabulary: this.#vocabulary(program),
       plan,
-      dispatches: { trunk: { single, batch, many }, tail: { single: tailSingle, many: tailMany }, choices },
+      dispatches,
       arrays,
       tuning: this.#tuning,
       weightBytes: this.#arrays.bytes,

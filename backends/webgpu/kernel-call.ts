@@ -6,7 +6,8 @@ import type { Definitions } from './wgsl.ts';
 export type Mode =
   | 'single' // one token
   | 'batch' // several slices of one token
-  | 'many'; // anything
+  | 'many' // anything
+  | 'long'; // enough tokens to fill tiles
 
 /** The numbers of a step that grids depend on. */
 export interface StepSizes {

@@ -20,6 +20,7 @@ export interface Product {
   readonly residual?: View;
   readonly gated: boolean;
   readonly rows: 'tokens' | 'outputs';
+  readonly paddedRows: number; // that x and out have
 }
 
 /** One call a part of the stack. */
@@ -27,11 +28,22 @@ export function productCalls(product: Product, mode: Mode, tuning: Tuning): Kern
   return product.stack.parts.map((part) => partCall(product, part, mode, tuning));
 }
 
+/** Whether products of a mode go through tiles, which leave float32 rows only. */
+export function tiled(mode: Mode, { layout }: Stack, tuning: Tuning): boolean {
+  return mode === 'long' && tuning.tiles && layout.form.kernel !== 'pairs';
+}
+
+/** Rows and tokens of a tile, and its threads. */
+const TILE = { rows: 64, tokens: 64, threads: 256 };
+
 function partCall(product: Product, part: StackPart, mode: Mode, tuning: Tuning): KernelCall {
   const { stack, bias, residual, gated, rows } = product;
   const { form, cols } = stack.layout;
   const rounded = 'codes' in product.out;
-  const geometry = geometryOf(stack.layout, rounded, tuning);
+  const inTiles = tiled(mode, stack, tuning);
+  const geometry: Geometry = inTiles
+    ? { workgroup: TILE.threads, lanes: 1, meet: 'none' }
+    : geometryOf(stack.layout, rounded, tuning);
   const tokens = mode === 'single' ? 1 : tuning.tokens;
   const groups = part.rows / groupRows(form);
   const columns = gated ? part.firstRow / 2 : part.firstRow; // of results, before this part's
@@ -39,7 +51,7 @@ function partCall(product: Product, part: StackPart, mode: Mode, tuning: Tuning)
   const bytes = groupBytes(form, cols);
   const each = geometry.workgroup / geometry.lanes; // groups of a workgroup
   return {
-    kernel: `matmul-${form.kernel}`,
+    kernel: `matmul-${inTiles ? 'tile-' : ''}${form.kernel}`,
     definitions: {
       ...(form.kernel === 'float' ? { WEIGHTS: form.weights, F16: tuning.f16 } : codedDefinitions(form)),
       TOKENS: tokens,
@@ -56,6 +68,7 @@ function partCall(product: Product, part: StackPart, mode: Mode, tuning: Tuning)
       LANES: geometry.lanes,
       K: paddedCols(form, cols),
       GROUPS: groups,
+      TOKENS_PADDED: product.paddedRows,
       QUADS: part.rows / 4,
       ...outConstants(product.out, stack.layout, columns),
       ...('codes' in product.x ? {} : { X_STRIDE: product.x.stride / 4, X_OFFSET: product.x.offset / 4 }),
@@ -74,7 +87,10 @@ function partCall(product: Product, part: StackPart, mode: Mode, tuning: Tuning)
       ...(residual && { 6: residual.array }),
       ...(bias && { 7: from === 0 ? bias : ({ array: bias, from } satisfies Binding) }),
     },
-    grid: (sizes) => [Math.ceil(groups / each), Math.ceil(countOf(sizes, rows) / tokens), 1],
+    grid: (sizes) =>
+      inTiles
+        ? [Math.ceil(part.rows / TILE.rows), Math.ceil(countOf(sizes, rows) / TILE.tokens), 1]
+        : [Math.ceil(groups / each), Math.ceil(countOf(sizes, rows) / tokens), 1],
     work: (sizes) => ({
       bytes: groups * (bytes.codes + bytes.scales) + countOf(sizes, rows) * (cols + 4 * part.rows),
       macs: countOf(sizes, rows) * part.rows * cols,

@@ -31,7 +31,10 @@ export class Packer {
   }
 
   pack(rows: readonly RowBytes[], out: PackedGroup): void {
-    if (this.#form.kernel === 'float') return packFloats(this.#type, this.#form, rows, this.#cols, out.codes);
+    if (this.#form.kernel === 'float') {
+      packFloats(this.#type, this.#form, rows, this.#cols, out.codes);
+      return;
+    }
     rows.forEach((bytes, i) => {
       if (bytes) takeApart(this.#type, bytes, this.#rows[i]!);
       else for (const values of Object.values(this.#rows[i]!)) values.fill(0);
@@ -45,18 +48,33 @@ export class Packer {
   }
 
   #packScales({ kernel, scales }: CodedForm, rows: readonly RowBytes[], out: Uint32Array): void {
-    if (scales === 'g16') return packParts(this.#rows, kernel, out);
     const views = rows.map((row) => row && new DataView(row.buffer, row.byteOffset, row.byteLength));
-    const { bytes: blockBytes } = QUANT_FORMATS[this.#type];
-    if (scales === 'k') return packSuperBlocks(views, blockBytes, this.#cols / 256, out);
-    const halves = new Uint16Array(out.buffer, out.byteOffset, out.length * 2);
-    const blocks = this.#cols / 32;
-    const numbers = scales === 'dm' ? 2 : 1;
-    let to = 0;
-    for (let block = 0; block < blocks; block++) {
-      for (let number = 0; number < numbers; number++) {
-        for (const view of views) halves[to++] = view?.getUint16(block * blockBytes + 2 * number, true) ?? 0;
-      }
+    const { bytes, elements } = QUANT_FORMATS[this.#type];
+    const blocks = { count: this.#cols / elements, bytes };
+    if (scales === 'g16') packParts(this.#rows, kernel, out);
+    else if (scales === 'k') packSuperBlocks(views, blocks, out);
+    else packHalves(views, blocks, scales === 'dm' ? 2 : 1, out);
+  }
+}
+
+/** Blocks of a row as the file has them. */
+interface Blocks {
+  readonly count: number;
+  readonly bytes: number; // of one
+}
+
+/** [K / 32][numbers][rows] float16, as each block begins with them. */
+function packHalves(
+  rows: readonly (DataView | undefined)[],
+  { count, bytes }: Blocks,
+  numbers: number,
+  out: Uint32Array,
+): void {
+  const halves = new Uint16Array(out.buffer, out.byteOffset, out.length * 2);
+  let to = 0;
+  for (let block = 0; block < count; block++) {
+    for (let number = 0; number < numbers; number++) {
+      for (const row of rows) halves[to++] = row?.getUint16(block * bytes + 2 * number, true) ?? 0;
     }
   }
 }
@@ -130,17 +148,16 @@ function packParts(rows: readonly Codes[], kernel: CodedForm['kernel'], out: Uin
  */
 function packSuperBlocks(
   rows: readonly (DataView | undefined)[],
-  blockBytes: number,
-  superBlocks: number,
+  { count, bytes: size }: Blocks,
   out: Uint32Array,
 ): void {
   const halves = new Uint16Array(out.buffer, out.byteOffset, out.length * 2);
   const bytes = new Uint8Array(out.buffer, out.byteOffset, out.byteLength);
   const words = rows.length * 5; // of a superblock
   const pairs = rows.length === 8;
-  for (let block = 0; block < superBlocks; block++) {
+  for (let block = 0; block < count; block++) {
     rows.forEach((view, row) => {
-      const from = block * blockBytes;
+      const from = block * size;
       halves[block * words * 2 + row] = view?.getUint16(from, true) ?? 0;
       halves[block * words * 2 + rows.length + row] = view?.getUint16(from + 2, true) ?? 0;
       const start = block * words * 4 + rows.length * 4;

@@ -8,8 +8,9 @@ import { usesOf } from '../phase-uses.ts';
 import type { Arrays, GpuArray } from './arrays.ts';
 import { attentionCalls, type Cache, cacheBytes, stateBytes } from './attention-calls.ts';
 import type { KernelCall, Mode } from './kernel-call.ts';
-import { type Product, productCalls, type Stack } from './matmul-calls.ts';
+import { type Product, productCalls, type Stack, tiled } from './matmul-calls.ts';
 import {
+  type Context,
   elementwiseCall,
   embedCalls,
   normCall,
@@ -128,7 +129,12 @@ export class Planner {
     const kv = this.#caches.reduce((sum, { keys, values }) => sum + keys.bytes + values.bytes, 0);
     return {
       step: this.#step,
-      trunk: { single: all(0, cut, 'single'), batch: all(0, cut, 'batch'), many: all(0, cut, 'many') },
+      trunk: {
+        single: all(0, cut, 'single'),
+        batch: all(0, cut, 'batch'),
+        many: all(0, cut, 'many'),
+        long: all(0, cut, 'long'),
+      },
       tail: { single: all(cut, calls.length, 'single'), many: all(cut, calls.length, 'many') },
       outputRows: select < 0 ? this.#program.maxTokens : this.#outputRows,
       logits: this.#view(this.#program.logits),
@@ -191,7 +197,7 @@ export class Planner {
     }
   }
 
-  get #context() {
+  get #context(): Context {
     const { kv, maxTokens } = this.#program;
     return {
       program: this.#program,
@@ -239,13 +245,27 @@ export class Planner {
         residual,
         gated: stacks[n]!.inTurn,
         rows: kind,
+        paddedRows: this.#values.rowsOf(kind),
       };
     });
     const context = this.#context;
     return (mode) => [
       ...prepare,
-      ...products.flatMap((product) => productCalls(product, mode, this.#tuning)),
+      ...products.flatMap((product) => this.#productCalls(product, outs.between, mode, context)),
       ...(outs.gate ? [elementwiseCall('gate', outs.gate, outs.gate.cols, context)] : []),
+    ];
+  }
+
+  /** Tiles do not round what they give: it goes through rows between. */
+  #productCalls(product: Product, between: View | undefined, mode: Mode, context: Context): KernelCall[] {
+    const { out, stack } = product;
+    if (!between || !('codes' in out) || !tiled(mode, stack, this.#tuning)) {
+      return productCalls(product, mode, this.#tuning);
+    }
+    const cols = stack.layout.rows / 2;
+    return [
+      ...productCalls({ ...product, out: between }, mode, this.#tuning),
+      prepareCall({ x: between, out, cols }, context),
     ];
   }
 
@@ -292,7 +312,10 @@ export class Planner {
     const cols = this.#program.buffers[out]!;
     if (stacks.length === 1) {
       if (this.#onlyRounded(i, out)) {
-        return { places: [this.#values.writeRounded(i, out, cols, this.#kind)], temporary: [] };
+        const places = [this.#values.writeRounded(i, out, cols, this.#kind)];
+        if (!this.#tuning.tiles) return { places, temporary: [] };
+        const between = this.#values.temporaryView(cols, this.#kind);
+        return { places, temporary: [between.array], between };
       }
       const { rows } = placed[0]!.layout;
       return {

@@ -52,6 +52,11 @@ export class Values {
     this.#arrays = arrays;
   }
 
+  /** Rows of arrays of a kind, those included that fill up the last threads' share. */
+  rowsOf(kind: RowKind): number {
+    return this.#rows[kind];
+  }
+
   /** The float32 columns of a buffer; zeros where nothing has been written yet. */
   view(buffer: BufferId, cols: number, kind: RowKind): View {
     const held = this.#held.get(buffer);

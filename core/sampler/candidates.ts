@@ -32,6 +32,26 @@ export class Candidates {
     this.#sorted = false;
   }
 
+  /** Starts over with the largest logits of V, in order: ids and logits of equal length. */
+  loadTop(ids: Int32Array, logits: Float32Array, V: number): void {
+    if (this.logits.length !== V) {
+      this.logits = new Float32Array(V);
+      this.probabilities = new Float64Array(V);
+      this.ids = new Int32Array(V);
+    }
+    let n = 0;
+    ids.forEach((id, i) => {
+      const logit = logits[i]!;
+      if (logit === -Infinity) return;
+      if (!(logit < Infinity)) throw notFinite(id, logit);
+      this.ids[n++] = id;
+      this.logits[id] = logit;
+    });
+    this.length = n;
+    this.#everybody = false;
+    this.#sorted = true;
+  }
+
   /** Changes one logit. */
   edit(id: number, logit: number): void {
     this.logits[id] = logit;

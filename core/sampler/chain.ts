@@ -1,3 +1,4 @@
+import type { TopLogits } from '../../backends/backend.ts';
 import { UserError } from '../../errors.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { Candidates } from './candidates.ts';
@@ -23,6 +24,8 @@ export class SamplerChain {
   readonly #samplers: readonly Sampler[];
   readonly #choice: Choice;
   readonly #candidates = new Candidates();
+  /** How much of the logits it looks at, where that is not all: the best id, or the `count` largest. */
+  readonly sees: { readonly kind: 'greedy' } | { readonly kind: 'top'; readonly count: number } | undefined;
 
   /** Throws UserError where a logit bias names a token outside the vocabulary. */
   constructor(parameters: SamplerParameters, vocabulary: SamplerVocabulary) {
@@ -31,6 +34,7 @@ export class SamplerChain {
     this.#random = new Random(parameters.seed);
     this.#samplers = activeSamplers(parameters, vocabulary, this.#random);
     this.#choice = choiceOf(parameters, this.#random);
+    this.sees = seenBy(this.#samplers, parameters);
   }
 
   /**
@@ -44,6 +48,17 @@ export class SamplerChain {
     if (banned) for (const id of banned) candidates.edit(id, -Infinity);
     for (const sampler of this.#samplers) sampler.apply(candidates);
     return this.#choice.choose(candidates);
+  }
+
+  /**
+   * The same from the largest logits alone, of a chain that `sees` no more.
+   * @param top at least `count` of [V], the first row of it
+   */
+  sampleTop({ ids, logits }: Pick<TopLogits, 'ids' | 'logits'>, vocabularySize: number): number {
+    const count = this.sees?.kind === 'top' ? this.sees.count : 1;
+    this.#candidates.loadTop(ids.subarray(0, count), logits.subarray(0, count), vocabularySize);
+    for (const sampler of this.#samplers) sampler.apply(this.#candidates);
+    return this.#choice.choose(this.#candidates);
   }
 
   /** Takes note of a token of the text so far, prompt included: penalties look back on it. */
@@ -81,6 +96,13 @@ function activeSamplers(p: SamplerParameters, vocabulary: SamplerVocabulary, ran
   const names = p.samplers.filter((name) => cuts || !CUTS.has(name));
   const biases = p.logitBias.size > 0 && logitBias(p.logitBias);
   return [biases, ...names.map((name) => build[name]())].filter((sampler) => sampler !== false);
+}
+
+/** A chain that begins by cutting to the top k needs no others; a bias or a penalty before that may lift any. */
+function seenBy(samplers: readonly Sampler[], p: SamplerParameters): SamplerChain['sees'] {
+  if (samplers.length === 0) return isGreedy(p) ? { kind: 'greedy' } : undefined;
+  const cutsFirst = samplers[0]!.label === topK(p.topK).label;
+  return cutsFirst ? { kind: 'top', count: p.topK } : undefined;
 }
 
 /** Temperatures so near 0 that a logit divided by them might overflow count as 0. */

@@ -1,0 +1,153 @@
+/**
+ * Where the next token comes from: the logits of a step through the sampler, or, where the sampler looks at no more,
+ * what the device made of them by itself. `take` gives a token, `advance` starts the step that the one after needs.
+ */
+import type { Choice, TopLogits } from '../../backends/backend.ts';
+import type { SamplerChain } from '../sampler/chain.ts';
+import type { Evaluated, EvaluateOptions, Outcome, Session } from '../session.ts';
+import type { SpeculativeDecoder } from '../speculate/speculative-decoder.ts';
+
+export interface TokenSource {
+  /** Computes the prompt. */
+  start(promptIds: readonly number[], options: EvaluateOptions): Promise<Evaluated>;
+  /** The next id, and the logits it was chosen by where they are at hand. */
+  take(): { readonly id: number; readonly logits?: Float32Array };
+  /** Computes on with `id`, the one taken last. */
+  advance(id: number): Promise<void>;
+  /** Leaves the session with `length` tokens. */
+  end(length: number): void;
+}
+
+export interface SourceOptions {
+  readonly sampler: SamplerChain;
+  readonly banned?: ReadonlySet<number>;
+  readonly speculation?: SpeculativeDecoder;
+  /** Somebody wants to see the logits. */
+  readonly scored: boolean;
+  /** Most tokens that are taken. */
+  readonly limit: number;
+}
+
+export function tokenSource(session: Session, options: SourceOptions): TokenSource {
+  const { sampler, banned, speculation, scored, limit } = options;
+  const { chooses } = session.model.executable;
+  const all = scored || speculation !== undefined || (banned !== undefined && banned.size > 0);
+  if (all || !sampler.sees || !chooses) return new FromLogits(session, options);
+  if (sampler.sees.kind === 'greedy') {
+    return chooses.greedy > 0 ? new Greedy(session, chooses.greedy, limit) : new FromLogits(session, options);
+  }
+  const { count } = sampler.sees;
+  return count <= chooses.top ? new FromTop(session, sampler, count) : new FromLogits(session, options);
+}
+
+class FromLogits implements TokenSource {
+  readonly #session: Session;
+  readonly #options: SourceOptions;
+  #logits = new Float32Array(0);
+
+  constructor(session: Session, options: SourceOptions) {
+    this.#session = session;
+    this.#options = options;
+  }
+
+  async start(promptIds: readonly number[], options: EvaluateOptions): Promise<Evaluated> {
+    const evaluated = await this.#session.evaluate(promptIds, options);
+    this.#logits = evaluated.logits as Float32Array<ArrayBuffer>;
+    return evaluated;
+  }
+
+  take() {
+    const { sampler, banned } = this.#options;
+    return { id: sampler.sample(this.#logits, banned), logits: this.#logits };
+  }
+
+  async advance(id: number): Promise<void> {
+    const logits = await (this.#options.speculation ?? this.#session).append(id);
+    this.#logits = logits as Float32Array<ArrayBuffer>;
+  }
+
+  end(): void {
+    this.#options.speculation?.end();
+  }
+}
+
+/** The device hands over the largest logits, and the sampler draws among them. */
+class FromTop implements TokenSource {
+  readonly #session: Session;
+  readonly #sampler: SamplerChain;
+  readonly #choice: Choice;
+  #top: TopLogits | undefined;
+
+  constructor(session: Session, sampler: SamplerChain, count: number) {
+    this.#session = session;
+    this.#sampler = sampler;
+    this.#choice = { kind: 'top', count: Math.min(count, session.model.tokenizer.vocabularySize) };
+  }
+
+  async start(promptIds: readonly number[], options: EvaluateOptions): Promise<Evaluated> {
+    const evaluated = await this.#session.evaluate(promptIds, { ...options, choose: this.#choice });
+    this.#top = evaluated.top;
+    return evaluated;
+  }
+
+  take() {
+    return { id: this.#sampler.sampleTop(this.#top!, this.#session.model.tokenizer.vocabularySize) };
+  }
+
+  async advance(id: number): Promise<void> {
+    this.#top = (await this.#session.choose(this.#choice, id)).top;
+  }
+
+  end(): void {}
+}
+
+/** A step that takes this long shows its tokens in time; a shorter one may bring several. */
+const STEP_MS = 30;
+
+/** The device chooses and feeds itself: several tokens come of a step, as many as keep it short. */
+class Greedy implements TokenSource {
+  readonly #session: Session;
+  readonly #most: number;
+  #left: number; // tokens that may still be wanted
+  #count = 1; // tokens of the next step
+  #ids: number[] = []; // chosen, not taken yet
+
+  constructor(session: Session, most: number, limit: number) {
+    this.#session = session;
+    this.#most = most;
+    this.#left = limit;
+  }
+
+  async start(promptIds: readonly number[], options: EvaluateOptions): Promise<Evaluated> {
+    const evaluated = await this.#session.evaluate(promptIds, {
+      ...options,
+      choose: { kind: 'greedy', count: 1 },
+    });
+    this.#receive(evaluated);
+    return evaluated;
+  }
+
+  take() {
+    return { id: this.#ids.shift()! };
+  }
+
+  async advance(id: number): Promise<void> {
+    if (this.#ids.length > 0) return;
+    const start = performance.now();
+    const room = this.#session.model.contextLength - this.#session.tokens.length;
+    const count = Math.max(1, Math.min(this.#count, this.#left, room));
+    this.#receive(await this.#session.choose({ kind: 'greedy', count }, id));
+    const each = (performance.now() - start) / count;
+    this.#count = Math.max(1, Math.min(this.#most, Math.floor(STEP_MS / each)));
+  }
+
+  /** Of a step that brought more than the answer took, the rest is forgotten. */
+  end(length: number): void {
+    if (length < this.#session.tokens.length) this.#session.trim(length);
+  }
+
+  #receive({ ids }: Outcome): void {
+    this.#ids.push(...ids!);
+    this.#left -= ids!.length;
+  }
+}
