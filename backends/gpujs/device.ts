@@ -1,0 +1,85 @@
+/**
+ * Where kernels run, one interface for the three modes of gpu.js: on the host (modes cpu and webasm,
+ * host-device.ts), where a matrix is a list of rows and a step is taken token by token, or on a GPU
+ * (webgpu-device.ts), where it is a handle and a call takes many tokens.
+ */
+import { UserError } from '../../errors.ts';
+import type { KernelSource } from '../../kernels/gpujs/kernel-source.ts';
+import type { IntegerLiteral } from '../../kernels/gpujs/matmul.ts';
+import type { DeviceInfo, KvShape } from '../backend.ts';
+import type { BufferHandle, Input, KernelFunction, Mode } from './gpu-js.ts';
+import type { KvCache } from './kv-cache.ts';
+
+export type Size = readonly [columns: number, rows: number];
+
+export type HostRows = readonly Float32Array[];
+
+/** A matrix that a kernel computed. */
+export type Tensor = HostRows | BufferHandle;
+
+export type Argument = Tensor | Float32Array | Input | number;
+
+export interface KernelOptions {
+  readonly constants?: Readonly<Record<string, Input>>;
+  /** Its size when every call has the same: more is known where it is compiled. */
+  readonly size?: Size;
+}
+
+export interface Device {
+  readonly mode: Mode;
+  readonly threads: number;
+  readonly integer: IntegerLiteral;
+  readonly description: string;
+  readonly info?: DeviceInfo;
+  /** Largest constant or result, bytes. */
+  readonly maxBytes: number;
+  /** Most tokens of a call. */
+  readonly maxTokens: number;
+  /** All tokens of a call belong to one sequence. */
+  readonly oneSequence: boolean;
+  kernel(source: KernelSource, options?: KernelOptions): Kernel;
+  /** The numbers of a matrix one after the other, as an argument. */
+  flat(tensor: Tensor): Argument;
+  read(tensor: Tensor): Promise<Float32Array>;
+  newCache(kv: KvShape): KvCache;
+  input(values: Float32Array, size: readonly number[]): Input;
+  /** What `work` promises, or a UserError of kind memory where it does not fit. */
+  fitting<Result>(work: () => Promise<Result>): Promise<Result>;
+  /** Rejects with a UserError of kind device once that failed. */
+  settled(): Promise<void>;
+  dispose(): Promise<void>;
+}
+
+export interface Kernel {
+  /**
+   * Computes a result of `size`, which is seen as one of size `as`. On a GPU the kernel's next call
+   * overwrites it.
+   */
+  run(args: readonly Argument[], size: Size, as?: Size): Tensor | Promise<Tensor>;
+  dispose(): void;
+}
+
+/**
+ * gpu.js exchanges a kernel that its mode cannot run for one in mode cpu, with no more than a line on the
+ * console. So every kernel is asked, once it has run, what it runs in.
+ */
+export function checkMode({ name }: KernelSource, { kernel }: KernelFunction, wanted: Mode): void {
+  const { mode } = kernel.constructor;
+  if (mode === wanted) return;
+  throw new UserError(
+    `Expected gpu.js to run its kernel ${name} in mode ${wanted}, but it runs in mode ${mode}: ` +
+      `${kernel.fallbackReason ?? 'it does not say why'}.`,
+    'Choose another mode of gpu.js, or another backend.',
+  );
+}
+
+export function doesNotFit(cause: unknown): UserError {
+  return new UserError(
+    'Expected the model, its context and its activations to fit into memory; they do not.',
+    'Use a shorter context (--ctx N), a smaller model or quantization, or another backend.',
+    { kind: 'memory', cause },
+  );
+}
+
+/** Loops end where the text says, not after gpu.js's 1000 turns. */
+export const MAX_TURNS = 2 ** 30;

@@ -1,0 +1,87 @@
+/** The part of gpu.js that is used here, in types: its own leave out what its WebGPU mode exports. */
+import { UserError } from '../../errors.ts';
+
+export type Mode = 'webgpu' | 'webasm' | 'cpu';
+
+export interface GpuJs {
+  readonly GPU: new (settings: { mode: Mode }) => GpuInstance;
+  readonly input: (value: Float32Array, size: readonly number[]) => Input;
+  readonly WebGPUContext: {
+    /** One device for the process, until it is lost or destroyed. */
+    acquire(): Promise<GpuContext>;
+    destroy(): Promise<void>;
+  };
+  readonly WebGPUBufferResult: new (settings: HandleParts) => BufferHandle;
+}
+
+export interface GpuInstance {
+  createKernel(text: string, settings: KernelSettings): KernelFunction;
+  destroy(): Promise<void>;
+}
+
+export interface KernelSettings {
+  readonly output: readonly number[];
+  readonly constants: Readonly<Record<string, Input>>;
+  readonly argumentTypes: readonly string[];
+  readonly strictIntegers: true; // whole numbers among constants and arguments are integers
+  readonly loopMaxIterations: number; // loops end there without a word, by default after 1000
+  readonly dynamicOutput: boolean;
+  readonly dynamicArguments: boolean;
+  readonly pipeline: boolean; // results stay on the GPU
+  readonly asyncMode: boolean; // threads, in mode webasm, for 4096 cells and more
+  readonly poolSize?: number;
+}
+
+/** A kernel: called, it computes; `kernel` is what computes in truth, which gpu.js may have exchanged. */
+export interface KernelFunction {
+  (...args: readonly unknown[]): unknown;
+  setOutput(output: readonly number[]): void;
+  destroy(): void;
+  readonly kernel: {
+    readonly constructor: { readonly mode: string };
+    readonly fallbackReason: string | null;
+  };
+}
+
+/** Numbers with a shape. It refers to them: in mode cpu they are read where they are. */
+export interface Input {
+  value: Float32Array;
+  readonly size: readonly number[];
+}
+
+export interface GpuContext {
+  readonly device: GPUDevice;
+  readonly isLost: boolean;
+}
+
+interface HandleParts {
+  readonly buffer: GPUBuffer;
+  readonly output: readonly number[];
+  readonly componentCount: 1;
+  readonly context: GpuContext;
+  readonly kernel?: unknown;
+}
+
+/** A buffer of the GPU as a matrix: rows of output[0] numbers. */
+export interface BufferHandle {
+  readonly buffer: GPUBuffer;
+  output: readonly number[];
+  toArray(): Promise<Float32Array | Float32Array[]>;
+  delete(): void;
+}
+
+/** Throws UserError where the package is absent. */
+export async function importGpuJs(): Promise<GpuJs> {
+  try {
+    const { default: gpuJs } = await import('gpu.js');
+    return gpuJs as unknown as GpuJs;
+  } catch (cause) {
+    throw new UserError(
+      'Expected the npm package gpu.js.',
+      'npm install gpu.js   (or choose another backend)',
+      {
+        cause,
+      },
+    );
+  }
+}

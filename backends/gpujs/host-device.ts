@@ -1,0 +1,160 @@
+/**
+ * gpu.js on the processor: mode cpu, which is JavaScript, and mode webasm, WebAssembly with SIMD. Both return
+ * a copy of each result. webasm copies arguments in, too, at every call, so what is large is a constant:
+ * those it copies once.
+ */
+import type { KernelSource } from '../../kernels/gpujs/kernel-source.ts';
+import type { KvShape } from '../backend.ts';
+import {
+  type Argument,
+  checkMode,
+  type Device,
+  doesNotFit,
+  type HostRows,
+  type Kernel,
+  type KernelOptions,
+  MAX_TURNS,
+  type Size,
+  type Tensor,
+} from './device.ts';
+import type { GpuInstance, GpuJs, Input, KernelFunction, KernelSettings } from './gpu-js.ts';
+import { HostCache } from './host-cache.ts';
+import type { KvCache } from './kv-cache.ts';
+import { optimized } from './v8-flags.ts';
+
+/** Results with fewer numbers are computed on one thread by gpu.js; each further thread takes as many. */
+const CELLS_OF_THREAD = 4096;
+
+/** wasm32 reaches 4 GiB, of which a kernel's arguments and result need some. */
+const MAX_BYTES = 3 * 2 ** 30;
+
+export class HostDevice implements Device {
+  readonly mode: 'webasm' | 'cpu';
+  readonly threads: number;
+  readonly integer = 'this.output.x';
+  readonly description: string;
+  readonly maxBytes = MAX_BYTES;
+  readonly maxTokens = 1; // rows of a weight are read again for every token, so that more would bring nothing
+  readonly oneSequence = true;
+  readonly #gpuJs: GpuJs;
+  readonly #gpu: GpuInstance;
+
+  constructor(gpuJs: GpuJs, mode: 'webasm' | 'cpu', threads: number) {
+    this.mode = mode;
+    this.threads = mode === 'cpu' ? 1 : threads;
+    this.description =
+      mode === 'cpu'
+        ? 'gpu.js in mode cpu: JavaScript, one thread'
+        : 'gpu.js in mode webasm: WebAssembly with SIMD, ' +
+          `${threads} threads for results of more than ${CELLS_OF_THREAD} numbers`;
+    this.#gpuJs = gpuJs;
+    this.#gpu = new gpuJs.GPU({ mode });
+  }
+
+  kernel(source: KernelSource, { constants = {}, size }: KernelOptions = {}): Kernel {
+    const [columns, rows] = size ?? [0, 0];
+    // Threads take rows that are no multiple of four columns without SIMD.
+    const threads = this.threads > 1 && columns % 4 === 0 && columns * rows > CELLS_OF_THREAD;
+    const settings: KernelSettings = {
+      output: size ?? [1, 1],
+      constants,
+      argumentTypes: source.args,
+      strictIntegers: true,
+      loopMaxIterations: MAX_TURNS,
+      dynamicOutput: size === undefined,
+      dynamicArguments: this.mode === 'webasm', // in mode cpu it breaks the index of an Input
+      pipeline: false,
+      asyncMode: threads,
+      poolSize: this.threads,
+    };
+    return new HostKernel(source, this.#gpu.createKernel(source.text, settings), this.mode);
+  }
+
+  flat(tensor: Tensor): Argument {
+    return flatten(tensor as HostRows);
+  }
+
+  async read(tensor: Tensor): Promise<Float32Array> {
+    return flatten(tensor as HostRows);
+  }
+
+  newCache(kv: KvShape): KvCache {
+    return new HostCache(this, kv, this.mode === 'webasm');
+  }
+
+  input(values: Float32Array, size: readonly number[]): Input {
+    return this.#gpuJs.input(values, size);
+  }
+
+  /** Arrays and memories of WebAssembly that cannot be made are RangeErrors. */
+  async fitting<Result>(work: () => Promise<Result>): Promise<Result> {
+    try {
+      return await work();
+    } catch (error) {
+      throw error instanceof RangeError ? doesNotFit(error) : error;
+    }
+  }
+
+  async settled(): Promise<void> {}
+
+  dispose(): Promise<void> {
+    return this.#gpu.destroy();
+  }
+}
+
+class HostKernel implements Kernel {
+  readonly #source: KernelSource;
+  readonly #kernel: KernelFunction;
+  readonly #mode: 'webasm' | 'cpu';
+  #numbers = 0; // that the last call read and wrote; another count means another module in mode webasm
+
+  constructor(source: KernelSource, kernel: KernelFunction, mode: 'webasm' | 'cpu') {
+    this.#source = source;
+    this.#kernel = kernel;
+    this.#mode = mode;
+  }
+
+  run(args: readonly Argument[], size: Size, as: Size = size): Tensor | Promise<Tensor> {
+    const numbers = args.reduce<number>((sum, arg) => sum + countOf(arg), size[0] * size[1]);
+    if (numbers === this.#numbers) return seenAs(this.#kernel(...args), size, as);
+    const compute = () => {
+      this.#kernel.setOutput(size);
+      return this.#kernel(...args);
+    };
+    const result = this.#mode === 'webasm' ? optimized(compute) : compute();
+    if (this.#numbers === 0) checkMode(this.#source, this.#kernel, this.#mode);
+    this.#numbers = numbers;
+    return seenAs(result, size, as);
+  }
+
+  dispose(): void {
+    this.#kernel.destroy();
+  }
+}
+
+function countOf(arg: Argument): number {
+  if (typeof arg === 'number') return 0;
+  if (arg instanceof Float32Array) return arg.length;
+  if ('value' in arg) return arg.value.length;
+  const rows = arg as HostRows;
+  return rows.length * rows[0]!.length;
+}
+
+/** Rows as gpu.js returns them, at once or, of a kernel with threads, later. */
+function seenAs(result: unknown, size: Size, as: Size): Tensor | Promise<Tensor> {
+  if (result instanceof Promise) return result.then((rows) => seenAs(rows, size, as));
+  const rows = result as HostRows;
+  if (size[0] === as[0]) return rows;
+  const all = flatten(rows);
+  return Array.from({ length: as[1] }, (_, row) => all.subarray(row * as[0], (row + 1) * as[0]));
+}
+
+function flatten(rows: HostRows): Float32Array {
+  if (rows.length === 1) return rows[0]!;
+  const columns = rows[0]!.length;
+  const all = new Float32Array(rows.length * columns);
+  rows.forEach((row, i) => {
+    all.set(row, i * columns);
+  });
+  return all;
+}

@@ -1,0 +1,133 @@
+/** The backend on gpu.js: one program of kernels written in JavaScript, for a GPU, WebAssembly or V8. */
+import { UserError } from '../../errors.ts';
+import type { TensorType } from '../../kernels/quant-formats.ts';
+import type {
+  Backend,
+  DeviceInfo,
+  Executable,
+  Op,
+  Program,
+  WeightDesc,
+  WeightId,
+  WeightSource,
+} from '../backend.ts';
+import { usableCores } from '../cpu/cores.ts';
+import type { Device } from './device.ts';
+import { GpujsExecutable } from './executable.ts';
+import { type GpuJs, importGpuJs, type Mode } from './gpu-js.ts';
+import { HostDevice } from './host-device.ts';
+import { PACKED_BLOCKS } from './pack.ts';
+import type { Table } from './pass.ts';
+import { planProgram } from './plan.ts';
+import { WebgpuDevice } from './webgpu-device.ts';
+import { Weight } from './weight.ts';
+
+export interface GpujsOptions {
+  /** Default auto: webgpu where a GPU answers, else webasm. */
+  readonly mode?: 'auto' | Mode | 'gl';
+  /** Of mode webasm; default: cores this process may use. */
+  readonly threads?: number;
+}
+
+/** Throws UserError where gpu.js or the mode cannot run here. */
+export async function createGpujsBackend(options: GpujsOptions = {}): Promise<Backend> {
+  const { mode = 'auto', threads = usableCores() } = options;
+  if (mode === 'gl') throw noGl();
+  const gpuJs = await importGpuJs();
+  if (mode === 'auto') return new GpujsBackend(await fastest(gpuJs, threads));
+  if (mode === 'webgpu') return new GpujsBackend(await WebgpuDevice.open(gpuJs));
+  return new GpujsBackend(new HostDevice(gpuJs, mode, threads));
+}
+
+/**
+ * A GPU; but WebAssembly before an adapter that computes on the processor, and before mode cpu, half as fast.
+ */
+async function fastest(gpuJs: GpuJs, threads: number): Promise<Device> {
+  const gpu = await WebgpuDevice.open(gpuJs).catch(() => undefined);
+  if (gpu && !gpu.info.software) return gpu;
+  await gpu?.dispose();
+  return new HostDevice(gpuJs, 'webasm', threads);
+}
+
+class GpujsBackend implements Backend {
+  readonly name = 'gpujs';
+  readonly threads: number;
+  readonly description: string;
+  readonly device?: DeviceInfo;
+  readonly #device: Device;
+  readonly #weights: Weight[] = [];
+  readonly #executables = new Set<Executable>();
+
+  constructor(device: Device) {
+    this.threads = device.threads;
+    this.device = device.info;
+    this.description =
+      `${device.description}; weights as codes of 4, 6 or 8 bits, 24 bits to a float32; ` +
+      'activations and cache in float32';
+    this.#device = device;
+  }
+
+  supports(_op: Op['op'], type?: TensorType): true | string {
+    if (type === undefined || PACKED_BLOCKS[type]) return true;
+    const types = Object.keys(PACKED_BLOCKS).join(', ');
+    return `${type} is not supported yet; the gpu.js backend computes ${types}`;
+  }
+
+  weight(desc: WeightDesc, source: WeightSource): WeightId {
+    return this.#weights.push(new Weight(desc, source)) - 1;
+  }
+
+  async compile(program: Program): Promise<Executable> {
+    for (const { desc } of this.#weights) {
+      const answer = this.supports('matmul', desc.type);
+      if (answer !== true) throw new UserError(`${desc.name}: ${answer}.`, 'Use a file of a supported type.');
+    }
+    let executable: GpujsExecutable | undefined;
+    try {
+      return await this.#device.fitting(async () => {
+        executable = await this.#executable(program, [...this.#weights]);
+        await executable.warmUp();
+        return executable;
+      });
+    } catch (error) {
+      executable?.dispose();
+      throw error;
+    }
+  }
+
+  async #executable(program: Program, weights: readonly Weight[]): Promise<GpujsExecutable> {
+    const executable: GpujsExecutable = new GpujsExecutable({
+      program,
+      device: this.#device,
+      plan: planProgram(program, weights, this.#device),
+      tables: await readTables(program, weights),
+      cache: this.#device.newCache(program.kv),
+      disposed: () => this.#executables.delete(executable),
+    });
+    this.#executables.add(executable);
+    return executable;
+  }
+
+  async dispose(): Promise<void> {
+    for (const executable of this.#executables) executable.dispose();
+    this.#weights.length = 0;
+    await this.#device.dispose();
+  }
+}
+
+async function readTables(program: Program, weights: readonly Weight[]): Promise<Map<WeightId, Table>> {
+  const tables = new Map<WeightId, Table>();
+  for (const op of program.ops) {
+    if (op.op !== 'embed' || tables.has(op.table)) continue;
+    const weight = weights[op.table]!;
+    tables.set(op.table, { weight, bytes: await weight.read() });
+  }
+  return tables;
+}
+
+function noGl(): UserError {
+  return new UserError(
+    'Mode gl of gpu.js is not supported: it needs the native part of the package gl, which is not installed.',
+    'Choose mode webgpu, webasm or cpu.',
+  );
+}

@@ -1,0 +1,131 @@
+/**
+ * The GPU device that gpu.js computes on. gpu.js looks for WebGPU in `navigator` and keeps one device for the
+ * process: it is given Dawn there for as long as some backend uses that device, and a device with the
+ * adapter's limits, because it asks for few of them.
+ */
+import { UserError } from '../../errors.ts';
+import type { DeviceInfo } from '../backend.ts';
+import { type Dawn, openDawn } from '../webgpu/dawn.ts';
+import type { GpuContext, GpuJs } from './gpu-js.ts';
+
+/** One device, of all backends that use it at a time. */
+export class OpenGpu {
+  readonly context: GpuContext;
+  readonly info: DeviceInfo;
+  readonly #gpuJs: GpuJs;
+  readonly #dawn: Dawn;
+  readonly #adapter: GPUAdapter; // kept: collected while the device works, it takes the process along
+  #failure: string | undefined;
+
+  constructor(gpuJs: GpuJs, dawn: Dawn, adapter: GPUAdapter, context: GpuContext) {
+    this.context = context;
+    this.info = describe(adapter);
+    this.#gpuJs = gpuJs;
+    this.#dawn = dawn;
+    this.#adapter = adapter;
+    context.device.onuncapturederror = ({ error }) => {
+      this.#failure ??= error.message.trim().split('\n', 1)[0]!;
+    };
+  }
+
+  /** What the device complained about first. */
+  get failure(): string | undefined {
+    return this.#failure ?? (this.context.isLost ? 'it was lost' : undefined);
+  }
+
+  async close(): Promise<void> {
+    Reflect.deleteProperty(globalThis.navigator, 'gpu');
+    if (!this.context.isLost) await this.#gpuJs.WebGPUContext.destroy();
+    this.#dawn.release();
+    void this.#adapter;
+  }
+}
+
+/**
+ * Kernels read within their arguments: to check every index costs a third of the time on a software adapter.
+ */
+const TOGGLES = ['disable_robustness', 'disable_workgroup_init', 'disable_polyfills_on_integer_div_and_mod'];
+
+interface Shared {
+  readonly opened: Promise<OpenGpu>;
+  users: number;
+}
+
+let current: Shared | undefined;
+
+/** A use of the device, which the caller ends. Throws UserError where there is no adapter. */
+export async function openGpu(gpuJs: GpuJs): Promise<{ gpu: OpenGpu; end(): Promise<void> }> {
+  current ??= { opened: open(gpuJs), users: 0 };
+  const shared = current;
+  shared.users++;
+  const end = async () => {
+    shared.users--;
+    if (shared.users > 0) return;
+    if (current === shared) current = undefined;
+    await (await shared.opened.catch(() => undefined))?.close();
+  };
+  try {
+    const gpu = await shared.opened;
+    gpu.context.device.lost.then(() => {
+      if (current === shared) current = undefined;
+    });
+    return { gpu, end };
+  } catch (error) {
+    await end();
+    throw error;
+  }
+}
+
+async function open(gpuJs: GpuJs): Promise<OpenGpu> {
+  const dawn = await openDawn({ toggles: TOGGLES });
+  try {
+    const adapter = await dawn.gpu.requestAdapter({ powerPreference: 'high-performance' });
+    if (!adapter) throw noAdapter();
+    const gpu = { requestAdapter: async () => withLimits(adapter) };
+    Object.defineProperty(globalThis.navigator, 'gpu', { value: gpu, configurable: true });
+    return new OpenGpu(gpuJs, dawn, adapter, await gpuJs.WebGPUContext.acquire());
+  } catch (error) {
+    Reflect.deleteProperty(globalThis.navigator, 'gpu');
+    dawn.release();
+    throw error;
+  }
+}
+
+const WANTED_LIMITS = [
+  'maxStorageBufferBindingSize',
+  'maxBufferSize',
+  'maxStorageBuffersPerShaderStage',
+  'maxComputeInvocationsPerWorkgroup',
+  'maxComputeWorkgroupStorageSize',
+] as const;
+
+/** What gpu.js needs of an adapter. */
+function withLimits(adapter: GPUAdapter): Pick<GPUAdapter, 'limits' | 'requestDevice'> {
+  const requiredLimits = Object.fromEntries(WANTED_LIMITS.map((limit) => [limit, adapter.limits[limit]!]));
+  return { limits: adapter.limits, requestDevice: () => adapter.requestDevice({ requiredLimits }) };
+}
+
+/** Adapters whose drivers compute on the processor. */
+const SOFTWARE = /swiftshader|llvmpipe|lavapipe|softpipe|software|microsoft basic render/i;
+
+function describe({ info, features, limits }: GPUAdapter): DeviceInfo {
+  const names = [info.vendor, info.architecture, info.device, info.description].join(' ');
+  const numbers: Record<string, number> = {};
+  for (const name in limits) numbers[name] = limits[name as keyof GPUSupportedLimits] as number;
+  return {
+    name: info.device || info.description || info.architecture || info.vendor || 'unnamed adapter',
+    vendor: info.vendor,
+    architecture: info.architecture,
+    driver: info.description,
+    software: info.isFallbackAdapter || SOFTWARE.test(names),
+    features: [...features].sort(),
+    limits: numbers,
+  };
+}
+
+function noAdapter(): UserError {
+  return new UserError(
+    'Expected a GPU with a Vulkan, Metal or Direct3D 12 driver, found no adapter.',
+    'Install a driver for your GPU, or choose mode webasm of gpu.js, or another backend.',
+  );
+}

@@ -1,0 +1,52 @@
+/**
+ * Scaled dot-product attention over the cache: scores, softmax (softmax.ts), mix. Rows are (token, query
+ * head) pairs, r = t * heads + h; query head h reads kv head floor(h * kvHeads / heads). Keys and values are
+ * [rows of the cache] [kvHeads * D]; token t's sequence begins at row bases[t] and is seen up to
+ * positions[t].
+ */
+import type { KernelSource } from './kernel-source.ts';
+
+export interface AttentionShape {
+  readonly heads: number;
+  readonly kvHeads: number;
+  readonly headDim: number; // D
+  readonly scale: number;
+}
+
+/**
+ * scores[r][p] = scale * q[r] . keys[base + p]; 0 for positions that the token does not see. q: [rows * D]
+ */
+export function scores({ heads, kvHeads, headDim, scale }: AttentionShape): KernelSource {
+  const text = `function (q, keys, positions, bases) {
+    const t = Math.floor((this.thread.y + 0.5) / ${heads});
+    if (this.thread.x > positions[t]) return 0;
+    const h = this.thread.y - t * ${heads};
+    const column = Math.floor((h + 0.5) / ${heads / kvHeads}) * ${headDim};
+    const row = bases[t] + this.thread.x;
+    const at = this.thread.y * ${headDim};
+    let sum = 0;
+    for (let d = 0; d < ${headDim}; d++) sum += q[at + d] * keys[row][column + d];
+    return sum * ${scale};
+  }`;
+  return { name: 'scores', text, args: ['Array', 'Input', 'Array', 'Array'] };
+}
+
+/** mixed[r][d] = sum over p of weights[r][p] * values[base + p][d], over the sum of the row's weights */
+export function mix({ heads, kvHeads, headDim }: AttentionShape): KernelSource {
+  const text = `function (weights, values, positions, bases) {
+    const t = Math.floor((this.thread.y + 0.5) / ${heads});
+    const h = this.thread.y - t * ${heads};
+    const column = Math.floor((h + 0.5) / ${heads / kvHeads}) * ${headDim} + this.thread.x;
+    const base = bases[t];
+    const last = positions[t];
+    let total = 0;
+    let sum = 0;
+    for (let p = 0; p <= last; p++) {
+      const weight = weights[this.thread.y][p];
+      total += weight;
+      sum += weight * values[base + p][column];
+    }
+    return sum / total;
+  }`;
+  return { name: 'mix', text, args: ['Array', 'Input', 'Array', 'Array'] };
+}

@@ -1,0 +1,45 @@
+/**
+ * Turns pairs of dimensions of every head. Cosines and sines are the host's, in float64: the device's own are
+ * only good to 2^-11 in WGSL. Each dimension has a partner, and both layouts, as well as dimensions that pass
+ * through, are out = x * cosine + x of the partner * sine with the right signs.
+ */
+import type { KernelSource } from './kernel-source.ts';
+
+interface RopeLayout {
+  readonly layout: 'interleaved' | 'half';
+  readonly inverseFrequencies: readonly number[];
+}
+
+/** cosines, sines: [T][D] of `turns` */
+export function rope(headDim: number, { layout, inverseFrequencies }: RopeLayout): KernelSource {
+  const pairs = inverseFrequencies.length;
+  const partner =
+    layout === 'interleaved'
+      ? `if (d < ${2 * pairs}) { partner = 1; if (Math.floor(d / 2) * 2 < d) { partner = -1; } }`
+      : `if (d < ${2 * pairs}) { partner = ${-pairs}; if (d < ${pairs}) { partner = ${pairs}; } }`;
+  const text = `function (x, cosines, sines) {
+    const d = this.thread.x - Math.floor((this.thread.x + 0.5) / ${headDim}) * ${headDim};
+    let partner = 0;
+    ${partner}
+    return x[this.thread.y][this.thread.x] * cosines[this.thread.y][d]
+      + x[this.thread.y][this.thread.x + partner] * sines[this.thread.y][d];
+  }`;
+  return { name: 'rope', text, args: ['Array', 'Array', 'Array'] };
+}
+
+/** The factors of a head's dimensions at a position, float32. */
+export function turns(
+  position: number,
+  headDim: number,
+  { layout, inverseFrequencies }: RopeLayout,
+): { cosines: Float32Array; sines: Float32Array } {
+  const [cosines, sines] = [new Float32Array(headDim).fill(1), new Float32Array(headDim)];
+  const [step, apart] = layout === 'interleaved' ? [2, 1] : [1, inverseFrequencies.length];
+  for (const [i, frequency] of inverseFrequencies.entries()) {
+    const [a, b] = [i * step, i * step + apart];
+    cosines[a] = cosines[b] = Math.cos(position * frequency);
+    sines[b] = Math.sin(position * frequency);
+    sines[a] = -sines[b];
+  }
+  return { cosines, sines };
+}

@@ -1,0 +1,244 @@
+/**
+ * What the gpu.js backend promises beyond the contract: the mode it gets, one device for many, an end of its
+ * own.
+ */
+import { execFile } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, afterEach, describe, expect, inject, it, vi } from 'vitest';
+import type { Backend, Executable, Program, WeightId } from '../../backends/backend.ts';
+import { checkMode } from '../../backends/gpujs/device.ts';
+import { importGpuJs, type KernelFunction } from '../../backends/gpujs/gpu-js.ts';
+import { HostDevice } from '../../backends/gpujs/host-device.ts';
+import { createGpujsBackend } from '../../backends/gpujs/index.ts';
+import { randomMatrix } from '../../bench/conformance/matrices.ts';
+import { UserError } from '../../errors.ts';
+import { silu } from '../../kernels/reference/silu.ts';
+import { titled } from './backends.ts';
+
+const adapter = inject('adapters')[0]!;
+const noGpu = adapter.absent;
+const started: Backend[] = [];
+
+async function start(mode: 'webgpu' | 'webasm' | 'cpu'): Promise<Backend> {
+  const backend = await createGpujsBackend({ mode });
+  started.push(backend);
+  return backend;
+}
+
+afterEach(async () => {
+  for (const backend of started.splice(0)) await backend.dispose();
+});
+
+const table = randomMatrix('F32', 40, 16, 4);
+
+/** silu of an embedding */
+function compile(backend: Backend, kv: Partial<Program['kv']> = {}): Promise<Executable> {
+  const id = backend.weight(table.desc, { bytes: table.bytes });
+  return backend.compile({
+    name: 'silu',
+    buffers: [16, 16, 16],
+    ops: [
+      { op: 'embed', table: id, out: 0 },
+      { op: 'silu', x: 0, out: 1 },
+      { op: 'select', x: 1, out: 2 },
+    ],
+    logits: 2,
+    kv: { layers: 1, kvHeads: 1, headDim: 16, sequences: 1, contextLength: 200, ...kv },
+    maxTokens: 200,
+  });
+}
+
+const table32 = randomMatrix('F32', 40, 32, 4);
+
+/** a matrix of N rows times an embedding */
+function wide(table: WeightId, weight: WeightId, N: number): Program {
+  return {
+    name: 'wide',
+    buffers: [32, N, N],
+    ops: [
+      { op: 'embed', table, out: 0 },
+      { op: 'matmul', x: 0, weight, out: 1 },
+      { op: 'select', x: 1, out: 2 },
+    ],
+    logits: 2,
+    kv: { layers: 1, kvHeads: 1, headDim: 32, sequences: 1, contextLength: 8 },
+    maxTokens: 8,
+  };
+}
+
+const run = (executable: Executable, ...tokens: number[]) =>
+  executable.submit({ slices: [{ seq: 0, pos: 0, tokens }], logits: 'all' }).logits();
+
+async function expectSilu(executable: Executable): Promise<void> {
+  const got = await run(executable, 3, 4);
+  const expected = silu(Float64Array.from(table.values.subarray(3 * 16, 5 * 16)));
+  expect(got.every((value, i) => Math.abs(value - expected[i]!) < 1e-5)).toBe(true);
+}
+
+describe('the mode', () => {
+  it.each(['webasm', 'cpu'] as const)('%s is told', async (mode) => {
+    const backend = await start(mode);
+    expect(backend).toMatchObject({
+      name: 'gpujs',
+      description: expect.stringContaining(`in mode ${mode}:`),
+    });
+    expect(backend.device).toBeUndefined();
+    expect(backend.threads).toBeGreaterThan(0);
+  });
+
+  it.skipIf(noGpu)(titled('webgpu is told, with its device', noGpu), async () => {
+    const backend = await start('webgpu');
+    expect(backend).toMatchObject({ threads: 0, description: expect.stringContaining('in mode webgpu:') });
+    expect(backend.device!.name).not.toBe('');
+    expect(backend.device!.limits.maxBufferSize).toBeGreaterThan(2 ** 20);
+    expect(backend.description.includes('(software)')).toBe(backend.device!.software);
+  });
+
+  it('auto is webasm but for a GPU in hardware', async () => {
+    const backend = await createGpujsBackend();
+    started.push(backend);
+    expect(backend.description).toContain(`in mode ${backend.device ? 'webgpu' : 'webasm'}:`);
+    expect(backend.device?.software ?? false).toBe(false);
+  });
+
+  it('gl is refused, and why', async () => {
+    const gl = createGpujsBackend({ mode: 'gl' });
+    await expect(gl).rejects.toThrow(UserError);
+    await expect(gl).rejects.toThrow(/Mode gl of gpu.js is not supported: .*package gl/);
+  });
+
+  it('is asked of every kernel: one that gpu.js exchanges is refused, with its reason', async () => {
+    vi.spyOn(console, 'warn').mockImplementation(() => {}); // gpu.js tells the console
+    const device = new HostDevice(await importGpuJs(), 'webasm', 1);
+    const source = { name: 'odd', text: 'function (x) { return x[0]; }', args: ['Array(2)'] };
+    const kernel = device.kernel(source as never, { size: [4, 1] });
+    const call = () => kernel.run([new Float32Array(2)], [4, 1]);
+    expect(call).toThrow(UserError);
+    expect(call).toThrow(
+      /kernel odd in mode webasm, but it runs in mode cpu: .*type Array\(2\) is not supported/,
+    );
+    await device.dispose();
+    vi.restoreAllMocks();
+  });
+
+  it('is told as it is, where it is another', () => {
+    const kernel = { constructor: { mode: 'cpu' }, fallbackReason: 'no pictures' };
+    const check = () =>
+      checkMode({ name: 'odd', text: '', args: [] }, { kernel } as KernelFunction, 'webgpu');
+    expect(check).toThrow(
+      'Expected gpu.js to run its kernel odd in mode webgpu, but it runs in mode cpu: no pictures.',
+    );
+  });
+});
+
+it.each(['webasm', 'cpu'] as const)('a context that does not fit is told, in mode %s', async (mode) => {
+  const huge = compile(await start(mode), { contextLength: 2 ** 40 });
+  await expect(huge).rejects.toThrow(UserError);
+  await expect(huge).rejects.toMatchObject({ kind: 'memory' });
+});
+
+it.each(['webasm', 'cpu'] as const)('the event loop gets turns during a step in mode %s', async (mode) => {
+  const executable = await compile(await start(mode));
+  let turns = 0;
+  const timer = setInterval(() => turns++, 1);
+  const until = performance.now() + 200;
+  while (performance.now() < until) await run(executable, ...new Array(200).fill(5));
+  clearInterval(timer);
+  expect(turns).toBeGreaterThan(2);
+});
+
+it('ends a step that it is disposed of in', async () => {
+  const backend = await start('webasm');
+  const executable = await compile(backend);
+  const step = run(executable, ...new Array(200).fill(5));
+  executable.dispose();
+  await expect(step).rejects.toThrow('disposed');
+  expect(() => run(executable, 1)).toThrow('disposed');
+  await expectSilu(await compile(backend));
+});
+
+describe.skipIf(noGpu)(titled('the GPU', noGpu), () => {
+  it('is shared by backends, and opened again after the last', async () => {
+    const [one, two] = [await createGpujsBackend({ mode: 'webgpu' }), await start('webgpu')];
+    const [first, second] = [await compile(one), await compile(two)];
+    await expectSilu(first);
+    await one.dispose();
+    await expectSilu(second);
+    await two.dispose();
+    started.length = 0;
+    expect('gpu' in globalThis.navigator).toBe(false);
+    await expectSilu(await compile(await start('webgpu')));
+  });
+
+  it('that is lost is told, and another one opened', async () => {
+    const backend = await start('webgpu');
+    const executable = await compile(backend);
+    const { device } = await (await importGpuJs()).WebGPUContext.acquire();
+    const step = run(executable, 1, 2);
+    device.destroy();
+    await expect(step).rejects.toThrow(UserError);
+    await expect(run(executable, 1, 2)).rejects.toMatchObject({ kind: 'device' });
+    await expectSilu(await compile(await start('webgpu')));
+  });
+
+  it('has a limit of a buffer, which a context must keep to', async () => {
+    const long = compile(await start('webgpu'), { contextLength: 2 ** 30 });
+    await expect(long).rejects.toThrow(
+      /keys of a layer to fit into one buffer of \d+ bytes, but the context takes/,
+    );
+    await expect(long).rejects.toMatchObject({ kind: 'memory' });
+  });
+});
+
+it('gives the same bits with threads and without', async () => {
+  const weight = randomMatrix('Q4_1', 10_004, 32); // no multiple of the rows that a thread takes
+  const bits: Uint32Array[] = [];
+  for (const threads of [1, 2, 3]) {
+    const backend = await createGpujsBackend({ mode: 'webasm', threads });
+    started.push(backend);
+    const ids = [table32, weight].map(({ desc, bytes }) => backend.weight(desc, { bytes }));
+    const executable = await backend.compile(wide(ids[0]!, ids[1]!, weight.desc.rows));
+    bits.push(new Uint32Array((await run(executable, 1, 2)).slice().buffer));
+  }
+  expect(bits[1]).toEqual(bits[0]);
+  expect(bits[2]).toEqual(bits[0]);
+});
+
+/** Uses threads where there are any, disposes, and does not call process.exit. */
+const SCRIPT = `
+  import { createGpujsBackend } from '${resolve(import.meta.dirname, '../../backends/gpujs/index.ts')}';
+  const backend = await createGpujsBackend({ mode: process.argv[2], threads: 2 });
+  const zeros = (rows) =>
+    backend.weight({ name: 'zeros', type: 'F32', rows, cols: 16 }, { bytes: new Uint8Array(64 * rows) });
+  const [table, weight] = [zeros(2), zeros(10000)];
+  const executable = await backend.compile({
+    name: 'wide', buffers: [16, 16, 10000], logits: 2, maxTokens: 1,
+    ops: [
+      { op: 'embed', table, out: 0 },
+      { op: 'select', x: 0, out: 1 },
+      { op: 'matmul', x: 1, weight, out: 2 },
+    ],
+    kv: { layers: 1, kvHeads: 1, headDim: 16, sequences: 1, contextLength: 8 },
+  });
+  const step = { slices: [{ seq: 0, pos: 0, tokens: [1] }], logits: 'all' };
+  console.log((await executable.submit(step).logits()).length);
+  await backend.dispose();
+`;
+
+describe('a process ends by itself', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'percept-gpujs-'));
+  const script = join(folder, 'script.mjs');
+  writeFileSync(script, SCRIPT);
+  afterAll(() => rmSync(folder, { recursive: true }));
+
+  it.each(['webasm', 'cpu', ...(noGpu ? [] : ['webgpu'])])(
+    'after the backend in mode %s is disposed of',
+    async (mode) => {
+      const { stdout } = await promisify(execFile)(process.execPath, [script, mode], { timeout: 50_000 });
+      expect(stdout).toBe('10000\n');
+    },
+  );
+});
