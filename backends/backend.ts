@@ -39,6 +39,7 @@ export type Op =
   | { op: 'matmul'; x: BufferId; weight: WeightId; bias?: WeightId; out: BufferId } // out = x W^T + bias
   | { op: 'rope'; x: BufferId; heads: number; rope: RopeSpec; out: BufferId } // every head turned by its position
   | AttentionOp
+  | { op: 'softmax'; x: BufferId; out: BufferId } // of every row
   | { op: 'silu'; x: BufferId; out: BufferId } // x * sigmoid(x)
   | { op: 'mul'; a: BufferId; b: BufferId; out: BufferId }
   | { op: 'add'; a: BufferId; b: BufferId; out: BufferId }
@@ -87,11 +88,34 @@ export interface Slice {
 export interface Step {
   readonly slices: readonly Slice[];
   readonly logits: 'none' | 'last' | 'all'; // rows wanted: none, the last of each slice, every token
+  /** What the device makes of the wanted rows, instead of handing them over; only as `Executable.chooses` allows. */
+  readonly choose?: Choice;
 }
 
+/**
+ * top: the `count` largest logits of each row.
+ * greedy: for each slice `count` tokens, each the id of the largest logit (of equal ones the lowest id), fed back as the
+ * next token of its sequence. The last of them is not computed on, so count - 1 positions are added to the slice's.
+ */
+export type Choice =
+  | { readonly kind: 'top'; readonly count: number }
+  | { readonly kind: 'greedy'; readonly count: number };
+
+/** The largest logits of S rows, descending, of equal ones the lowest id first. */
+export interface TopLogits {
+  readonly ids: Int32Array; // [S, count]
+  readonly logits: Float32Array; // [S, count]
+  readonly logSumExp: Float32Array; // [S], over the whole row
+}
+
+/** What comes of a step: of the three, the one that the step asked for. All reject where the device fails. */
 export interface Ticket {
   /** [S, V] rows in slice order; a view that the next submit overwrites. Empty for logits 'none'. */
   logits(): Promise<Float32Array>;
+  /** Of a step that chooses 'top'. */
+  top?(): Promise<TopLogits>;
+  /** Of a step that chooses 'greedy': ids [slices, count]. */
+  ids?(): Promise<Int32Array>;
 }
 
 export interface MemoryUse {
@@ -102,12 +126,16 @@ export interface MemoryUse {
 
 export interface Executable {
   readonly memory: MemoryUse;
+  /** The largest count of each kind of choice; absent where the device only hands over logits. */
+  readonly chooses?: Readonly<Record<Choice['kind'], number>>;
   /** Starts a step. One at a time: throws while an earlier ticket has not settled. */
   submit(step: Step): Ticket;
   /** Makes positions 0..upto-1 of sequence `to` equal those of `from`. */
   kvCopy(from: number, to: number, upto: number): void;
   /** Forgets positions from `upto` on. */
   kvTrim(seq: number, upto: number): void;
+  /** Names the first buffer beside which something was written; only of backends started with sentinels. */
+  damage?(): Promise<string | undefined>;
   dispose(): void;
 }
 
@@ -117,9 +145,22 @@ export interface Roofs {
   readonly multiplyAddsPerSecond: number; // 8-bit integers
 }
 
+/** The device behind a backend, where there is one besides the processor. */
+export interface DeviceInfo {
+  readonly name: string; // as its driver calls it
+  readonly vendor: string;
+  readonly architecture: string;
+  readonly driver: string; // name and version; empty where it is not told
+  readonly software: boolean; // computed by the processor: correct, but never the fastest way
+  readonly features: readonly string[];
+  readonly limits: Readonly<Record<string, number>>;
+  readonly memory?: number; // bytes, where it is told
+}
+
 export interface Backend {
   readonly name: string;
-  readonly threads: number;
+  readonly threads: number; // of this process that compute; 0 where the device does
+  readonly device?: DeviceInfo;
   /** What runs where, in words for `percept devices`: kernel class, SIMD width, ... */
   readonly description: string;
   /** True, or the reason why not, in words. */

@@ -17,6 +17,7 @@ import { rmsNorm } from '../kernels/reference/rms-norm.ts';
 import { rope } from '../kernels/reference/rope.ts';
 import { select } from '../kernels/reference/select.ts';
 import { silu } from '../kernels/reference/silu.ts';
+import { softmax } from '../kernels/reference/softmax.ts';
 import type {
   Backend,
   BufferId,
@@ -187,6 +188,8 @@ class ReferenceExecutable implements Executable {
           values.splice(step.positions[t]!, Infinity, rows(op.v)[t]!);
           return attention(q, keys, values, op.heads, op.scale);
         });
+      case 'softmax':
+        return each(op.x, softmax);
       case 'silu':
         return each(op.x, silu);
       case 'mul':

@@ -1,81 +1,117 @@
 /**
- * Which backend computes. Each is imported only when it is asked for; none stands in for another: where the
- * one asked for cannot run, that is an error that says why.
+ * The backends there are. Each is imported only when it is asked for; none stands in for another: where the one asked for
+ * cannot run, that is an error that says why. What `auto` takes is decided with a model at hand (core/engine.ts), among
+ * those that `candidates` leaves.
  */
 import { UserError } from '../errors.ts';
-import type { Backend, Roofs } from './backend.ts';
+import { findAdapters } from './adapters.ts';
+import type { Backend, DeviceInfo, Roofs } from './backend.ts';
 
+export { type Adapters, findAdapters } from './adapters.ts';
 export { usableCores } from './cpu/cores.ts';
 
 export interface BackendOptions {
   readonly threads?: number; // default: cores this process may use
+  readonly sentinels?: boolean; // for tests: executables tell of writes outside their buffers
+  /** Where what is found out about this machine is kept; default: nowhere. */
+  readonly cacheDirectory?: string;
 }
 
-export type BackendName = 'cpu' | 'reference';
+export type BackendName = 'cpu' | 'webgpu' | 'gpujs' | 'reference';
 
 const CREATE: Readonly<Record<BackendName, (options: BackendOptions) => Promise<Backend>>> = {
   cpu: async (options) => (await import('./cpu/index.ts')).createCpuBackend(options),
+  webgpu: async (options) => (await import('./webgpu/index.ts')).createWebgpuBackend(options),
+  gpujs: async (options) =>
+    (await import('./gpujs/index.ts')).createGpujsBackend({ ...options, mode: await gpujsMode(options) }),
   reference: async () => new (await import('./reference.ts')).ReferenceBackend(),
 };
 
-/** What 'auto' means. */
-const AUTO: BackendName = 'cpu';
-
-/** Names `selectBackend` takes besides 'auto'. */
+/** Names `selectBackend` takes. */
 export const BACKEND_NAMES = Object.keys(CREATE) as readonly BackendName[];
 
-/** Starts the backend of that name, or the fastest for 'auto'. Throws UserError where it cannot run here. */
+/** Starts the backend of that name. Throws UserError where it cannot run here. */
 export async function selectBackend(name: string, options: BackendOptions = {}): Promise<Backend> {
-  const chosen = name === 'auto' ? AUTO : BACKEND_NAMES.find((known) => known === name);
+  const chosen = BACKEND_NAMES.find((known) => known === name);
   if (!chosen) throw unknownBackend(name);
+  const missing = await whyMissing(chosen, options);
+  if (missing !== undefined) throw cannotRun(chosen, missing);
   try {
     return await CREATE[chosen](options);
   } catch (cause) {
     if (cause instanceof UserError) throw cause;
-    throw cannotRun(chosen, cause);
+    throw cannotRun(chosen, cause instanceof Error ? cause.message : String(cause), cause);
   }
+}
+
+/** Known without starting it: Dawn would print a warning of its own on stderr. */
+async function whyMissing(name: BackendName, { cacheDirectory }: BackendOptions): Promise<string | undefined> {
+  return name === 'webgpu' ? (await findAdapters(cacheDirectory)).none : undefined;
+}
+
+/** Without a GPU it need not look for one. */
+async function gpujsMode({ cacheDirectory }: BackendOptions): Promise<'auto' | 'webasm'> {
+  const [adapter] = (await findAdapters(cacheDirectory)).adapters;
+  return adapter && !adapter.software ? 'auto' : 'webasm';
+}
+
+export interface Candidate {
+  readonly name: BackendName;
+  readonly device?: DeviceInfo; // that it would run on, besides the processor
+  /** Why `auto` does not even consider it. */
+  readonly out?: string;
+}
+
+/** What `auto` chooses from, and what it leaves out by rule. */
+export async function candidates({ cacheDirectory }: BackendOptions = {}): Promise<Candidate[]> {
+  const { adapters, none } = await findAdapters(cacheDirectory);
+  const [device] = adapters;
+  const software = device?.software
+    ? `${device.name} computes in software, on the same processor as cpu, which is faster`
+    : undefined;
+  return [
+    { name: 'cpu' },
+    { name: 'webgpu', device, out: none ?? software },
+    { name: 'gpujs', out: 'its kernels are compiled for any device: webgpu is faster on the same one, and cpu without' },
+    { name: 'reference', out: 'the definition of correct, and the slowest' },
+  ];
 }
 
 export interface BackendReport {
   readonly name: BackendName;
   readonly present: boolean; // it starts on this machine
-  readonly chosen: boolean; // it is what `wanted` selects
-  readonly reason: string; // why it is chosen, or why not
+  readonly missing?: string; // why it does not
   readonly threads?: number; // where present
   readonly description?: string; // where present: what runs where
+  readonly device?: DeviceInfo; // where present and there is one
   readonly roofs?: Roofs; // where present and measured
 }
 
-/** Starts each backend once, measures it and reports; `wanted` as for `selectBackend`. */
-export async function listBackends(wanted = 'auto', options: BackendOptions = {}): Promise<BackendReport[]> {
+/** Starts each backend once, measures it and reports. */
+export async function reportBackends(options: BackendOptions = {}): Promise<BackendReport[]> {
   const reports: BackendReport[] = [];
-  for (const name of BACKEND_NAMES) reports.push(await report(name, wanted, options));
+  for (const name of BACKEND_NAMES) reports.push(await report(name, options));
   return reports;
 }
 
-async function report(name: BackendName, wanted: string, options: BackendOptions): Promise<BackendReport> {
-  const chosen = name === (wanted === 'auto' ? AUTO : wanted);
+async function report(name: BackendName, options: BackendOptions): Promise<BackendReport> {
+  const missing = await whyMissing(name, options);
+  if (missing !== undefined) return { name, present: false, missing };
   try {
-    const backend = await CREATE[name](options);
+    const backend = await selectBackend(name, options);
     const roofs = await backend.roofs?.();
     await backend.dispose();
-    const { threads, description } = backend;
-    return { name, present: true, chosen, reason: reasonFor(chosen, wanted), threads, description, roofs };
+    const { threads, description, device } = backend;
+    return { name, present: true, threads, description, device, roofs };
   } catch (cause) {
-    return { name, present: false, chosen: false, reason: cannotRun(name, cause).message };
+    return { name, present: false, missing: cause instanceof Error ? cause.message : String(cause) };
   }
 }
 
-function reasonFor(chosen: boolean, wanted: string): string {
-  if (wanted !== 'auto') return chosen ? 'asked for' : `${wanted} was asked for`;
-  return chosen ? 'the fastest here' : `${AUTO} is faster`;
-}
-
-function cannotRun(name: BackendName, cause: unknown): UserError {
-  const reason = cause instanceof Error ? cause.message : String(cause);
+function cannotRun(name: BackendName, reason: string, cause?: unknown): UserError {
   const others = BACKEND_NAMES.filter((other) => other !== name);
   return new UserError(
-    `The ${name} backend cannot run here: ${reason}`,
+    `The ${name} backend cannot run here: ${reason}.`.replace(/\.\.$/, '.'),
     `Choose another backend: ${others.join(', ')}.`,
     { cause },
   );

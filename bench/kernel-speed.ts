@@ -1,8 +1,9 @@
 /** Speed of every kernel against the roofs of the same backend. */
 import type { Backend, Executable, Roofs } from '../backends/backend.ts';
 import { selectBackend } from '../backends/select.ts';
+import { directories } from '../core/directories.ts';
+import type { TimedCase } from './conformance/cases.ts';
 import { type Column, digits, percent, toMarkdown } from './formats.ts';
-import type { KernelCase } from './kernel-cases.ts';
 import { median } from './statistics.ts';
 import { roofShares } from './work.ts';
 
@@ -28,14 +29,15 @@ export interface KernelTarget {
 /** Times one case on a backend of its own, whose memory goes with it, and the roofs right after. */
 export async function measureKernel(
   { backend: name, threads }: KernelTarget,
-  kernel: KernelCase,
+  kernel: TimedCase,
 ): Promise<KernelRow> {
-  const backend = await selectBackend(name, { threads });
+  const backend = await selectBackend(name, { threads, cacheDirectory: directories().cache });
   try {
-    const executable = await backend.compile(kernel.program(backend));
-    await fill(executable, kernel.held);
-    const opSeconds = (await timeSteps(executable, kernel)) / kernel.repeats;
-    const cacheBytes = kernel.op === 'attention' ? executable.memory.kv / kernel.repeats : 0; // a layer's
+    const { program, held, repeats } = kernel.timing;
+    const executable = await backend.compile(program(backend));
+    await fill(executable, held);
+    const opSeconds = (await timeSteps(executable, held, kernel.tokens)) / repeats;
+    const cacheBytes = kernel.op === 'attention' ? executable.memory.kv / repeats : 0; // a layer's
     const work = { ...kernel.work, bytes: kernel.work.bytes + cacheBytes };
     return rowOf({ ...kernel, work }, backend, opSeconds, await backend.roofs?.());
   } finally {
@@ -53,7 +55,7 @@ const ENOUGH_SECONDS = 0.3;
 const ONE_IS_ENOUGH_SECONDS = 2;
 
 /** Median seconds of a step, after one to warm up; a step that takes seconds is timed only once. */
-async function timeSteps(executable: Executable, { held, tokens }: KernelCase): Promise<number> {
+async function timeSteps(executable: Executable, held: number, tokens: number): Promise<number> {
   const first = await seconds(() => submit(executable, held, tokens));
   if (first > ONE_IS_ENOUGH_SECONDS) return first;
   const times: number[] = [];
@@ -76,7 +78,7 @@ async function submit(executable: Executable, pos: number, count: number): Promi
 }
 
 function rowOf(
-  { op, type, shape, tokens, work }: KernelCase,
+  { op, type, shape, tokens, work }: TimedCase,
   { name: backend, threads }: Backend,
   opSeconds: number,
   roofs: Roofs | undefined,
@@ -86,7 +88,7 @@ function rowOf(
     backend,
     threads,
     op,
-    type,
+    type: type ?? null,
     shape,
     tokens,
     ms: opSeconds * 1e3,

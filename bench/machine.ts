@@ -1,9 +1,10 @@
 import { execFile } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { usableCores } from '../backends/select.ts';
+import { perceptVersion } from '../core/version.ts';
 
 /** What figures depend on besides the model. */
 export interface Machine {
@@ -26,7 +27,7 @@ export async function describeMachine(): Promise<Machine> {
     memory_bytes: totalmem(),
     platform: `${process.platform}-${process.arch}`,
     node: process.versions.node,
-    percept: JSON.parse(readFileSync(`${ROOT}package.json`, 'utf8')).version,
+    percept: perceptVersion(),
     commit: await checkedOutCommit(),
   };
 }

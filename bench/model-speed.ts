@@ -1,5 +1,6 @@
 /** Speed of a model: percept and its peers take turns, and each figure stands beside what the machine can give. */
 import type { Backend, KvType, Roofs } from '../backends/backend.ts';
+import { usableCores } from '../backends/select.ts';
 import { type LoadOptions, loadModel, type Model } from '../core/index.ts';
 import { Engine } from './engine.ts';
 import { modelType } from './model-type.ts';
@@ -24,6 +25,7 @@ export interface SpeedOptions {
   readonly signal?: AbortSignal;
   /** Called before each run with what it is: "warm-up", "pp512", "tg128 @ d4096". */
   readonly onRun?: (label: string) => void;
+  readonly onNote?: LoadOptions['onNote'];
 }
 
 /** Figures of several runs, in tokens a second. */
@@ -79,14 +81,15 @@ export async function measureTarget(target: SpeedTarget, options: SpeedOptions):
   const contextLength = Math.max(1, ...tests.map(({ depth, tokens }) => depth + tokens));
   const sequences = Math.max(1, ...tests.map(({ batch }) => batch));
   const { path, backend, threads, kvType } = target;
-  const model = await loadModel(path, { backend, threads, kvType, contextLength, sequences });
+  const { onNote } = options;
+  const model = await loadModel(path, { backend, threads, kvType, contextLength, sequences, onNote });
   const engine = new Engine(model);
   const runners: Runner[] = [engine];
   try {
     const firstToken = await timeFirstToken(engine, options);
     const vocabulary = model.config.vocabularySize;
     for (const start of options.peers)
-      runners.push(await start({ path, threads: model.backend.threads, contextLength, vocabulary }));
+      runners.push(await start({ path, threads: threads ?? usableCores(), contextLength, vocabulary }));
     const warmUpMs = await warmUp(runners, options);
     const start = { load_ms: model.loadMs, ...firstToken, warm_up_ms: warmUpMs };
     return { start, ...(await measureTests(model, runners, options)) };

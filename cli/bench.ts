@@ -1,6 +1,7 @@
 import { selectBackend } from '../backends/select.ts';
+import { casesNamed, type TimedCase, timedCases } from '../bench/conformance/cases.ts';
+import { nameOf } from '../bench/conformance/op-case.ts';
 import { type FlatRow, toCsv, toSql } from '../bench/formats.ts';
-import { casesNamed, kernelCases } from '../bench/kernel-cases.ts';
 import { type KernelRow, kernelMarkdown, measureKernel } from '../bench/kernel-speed.ts';
 import { describeMachine, type Machine } from '../bench/machine.ts';
 import { flatSpeedRow, speedMarkdown, targetNotes } from '../bench/model-report.ts';
@@ -8,11 +9,12 @@ import { measureTarget, runsOf, type SpeedRow, type SpeedTarget } from '../bench
 import { parsePeer } from '../bench/peers/index.ts';
 import { keptCommand, saveRows } from '../bench/results.ts';
 import { speedTests } from '../bench/speed-test.ts';
+import { chosenBackend } from '../core/devices.ts';
+import { directories } from '../core/directories.ts';
 import { UserError } from '../errors.ts';
 import type { Call } from './commands.ts';
-import { modelFile } from './model-file.ts';
-import type { Output } from './output.ts';
-import { bar } from './progress.ts';
+import { CountedProgress } from './counted-progress.ts';
+import { loadOptionsOf, modelFile } from './model-file.ts';
 
 /** Speed of models, or of kernels where the first operand says so. */
 export async function bench(call: Call): Promise<void> {
@@ -45,13 +47,14 @@ async function benchModels(call: Call): Promise<void> {
     flat: flatSpeedRow,
     markdown: speedMarkdown,
   });
-  const progress = new Progress(output, targets.length * runsOf({ tests, repetitions }));
+  const progress = new CountedProgress(output, targets.length * runsOf({ tests, repetitions }));
   const notes: string[] = [];
+  const { onNote } = loadOptionsOf(call);
   await progress.during(async () => {
     for (const target of targets) {
       const onRun = (label: string) => progress.next(label);
       const speed = await call.abortable((signal) =>
-        measureTarget(target, { tests, repetitions, peers, signal, onRun }),
+        measureTarget(target, { tests, repetitions, peers, signal, onRun, onNote }),
       );
       await report.add(speed.rows);
       notes.push(...targetNotes(speed));
@@ -87,15 +90,16 @@ async function benchKernels(call: Call, words: readonly string[]): Promise<void>
     flat: (row) => ({ ...row }),
     markdown: kernelMarkdown,
   });
-  for (const backend of listed(backends) ?? ['auto']) {
+  for (const name of listed(backends) ?? ['auto']) {
+    const backend = name === 'auto' ? await chosenBackend() : name;
     const cases = casesNamed(await casesOf(backend), words);
     if (cases.length === 0) throw noSuchKernel(words);
     const counts = listed(threads) ?? [undefined];
-    const progress = new Progress(call.output, cases.length * counts.length);
+    const progress = new CountedProgress(call.output, cases.length * counts.length);
     await progress.during(async () => {
       for (const threads of counts) {
         for (const kernel of cases) {
-          progress.next(`${kernel.op} ${kernel.type ?? ''} ${kernel.shape}, ${kernel.tokens} tokens`);
+          progress.next(nameOf(kernel));
           await report.add([await measureKernel({ backend, threads }, kernel)]);
         }
       }
@@ -104,9 +108,9 @@ async function benchKernels(call: Call, words: readonly string[]): Promise<void>
   await report.end();
 }
 
-async function casesOf(name: string) {
-  const backend = await selectBackend(name);
-  const cases = kernelCases(backend);
+async function casesOf(name: string): Promise<TimedCase[]> {
+  const backend = await selectBackend(name, { cacheDirectory: directories().cache });
+  const cases = timedCases(backend);
   await backend.dispose();
   return cases;
 }
@@ -159,39 +163,6 @@ class Report<Row extends object> {
     const version = commit ? `${percept} (${commit})` : percept;
     await output.print(`${cpu}, ${cores} cores, ${platform}, Node ${node}, percept ${version}\n\n`);
     await output.print(markdown(this.#rows));
-  }
-}
-
-/** Which run of how many: a bar where a person watches, else a line when another test begins. */
-class Progress {
-  readonly #output: Output;
-  readonly #total: number;
-  #done = 0;
-  #label = '';
-
-  constructor(output: Output, total: number) {
-    this.#output = output;
-    this.#total = total;
-  }
-
-  /** Takes the bar away when the work has ended, one way or the other. */
-  async during(work: () => Promise<void>): Promise<void> {
-    try {
-      await work();
-    } finally {
-      if (this.#output.progressBars) this.#output.status('');
-    }
-  }
-
-  next(label: string): void {
-    const count = `${this.#done + 1} of ${this.#total}`;
-    if (this.#output.progressBars) {
-      this.#output.status(`${bar(this.#done / this.#total)}  ${count}  ${label}`);
-    } else if (label !== this.#label) {
-      this.#output.note(`${count}: ${label}`);
-    }
-    this.#label = label;
-    this.#done++;
   }
 }
 

@@ -177,6 +177,20 @@ export const COMMANDS: readonly CommandSpec[] = [
     load: async () => (await import('./bench.ts')).bench,
   },
   {
+    name: 'verify',
+    summary: 'whether the backends here compute what the reference computes',
+    options: ['model', 'backend', 'threads', 'kv-type', 'max-tokens', 'ops', 'no-pull', 'json'],
+    variants: {
+      backend: { list: true, describe: 'those to verify (default: all that are here)', default: undefined },
+      'max-tokens': { describe: 'tokens of each of three answers (default: 16)' },
+    },
+    examples: [
+      ['percept verify', 'before trusting a new driver: ops, then the default model; about a minute'],
+      ['percept verify --backend webgpu --ops', 'the ops of one backend alone'],
+    ],
+    load: async () => (await import('./verify.ts')).verify,
+  },
+  {
     name: 'doctor',
     summary: 'what slows this machine down, and what to do about it',
     options: ['model', 'threads', 'json'],

@@ -4,7 +4,6 @@ import type { PullOptions, PullProgress } from '../core/models/pull.ts';
 import { resolveModel } from '../core/models/resolve.ts';
 import type { ModelFile } from '../core/models/store.ts';
 import type { Call } from './commands.ts';
-import type { Options } from './options.ts';
 import { TransferDisplay } from './progress.ts';
 
 /** The file of the model that --model or a setting names; fetched first, with progress, unless --no-pull. */
@@ -13,9 +12,14 @@ export async function modelFile(call: Call): Promise<ModelFile> {
   return showingProgress(call, model, (options) => resolveModel(model, { ...options, pull: !noPull }));
 }
 
-/** What a command's options say about loading its model. */
-export function loadOptionsOf({ backend, threads, ctx, kvType }: Options): LoadOptions {
-  return { backend, threads, contextLength: ctx, kvType: kvType as LoadOptions['kvType'] }; // one of its choices
+/** What a command's options say about loading its model; what there is to tell meanwhile goes to stderr. */
+export function loadOptionsOf({ options, output }: Pick<Call, 'options' | 'output'>): LoadOptions {
+  const { backend, threads, ctx, kvType } = options;
+  return {
+    ...{ backend, threads, contextLength: ctx },
+    kvType: kvType as LoadOptions['kvType'], // one of its choices
+    onNote: ({ text, detail }) => (detail ? output.detail(text) : output.note(text)),
+  };
 }
 
 /** Runs a transfer with its progress on stderr. */

@@ -103,6 +103,7 @@ const ENGINE = {
   draft: text('REF', 'smaller model of the same vocabulary that drafts (default: the text so far does)', {
     setting,
   }),
+  ops: flag('only the ops, without a model'),
   'no-pull': flag('never download: a model that is not here is an error', { setting }),
 };
 

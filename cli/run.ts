@@ -29,10 +29,10 @@ export async function run(call: Call): Promise<void> {
   const prompt = await readPrompt(call);
   const { path } = await modelFile(call);
   const draftPath = await draftFile(call);
-  const model = await loadModel(path, loadOptionsOf(options));
+  const model = await loadModel(path, loadOptionsOf(call));
   let draft: Model | undefined;
   try {
-    draft = draftPath === undefined ? undefined : await loadDraft(draftPath, model, options);
+    draft = draftPath === undefined ? undefined : await loadDraft(draftPath, model, call);
     await answer(call, model, prompt, draft);
   } finally {
     await draft?.dispose();
@@ -49,9 +49,10 @@ async function draftFile(call: Call): Promise<string | undefined> {
 }
 
 /** With the context of `model`, as far as it is trained for that. */
-async function loadDraft(path: string, model: Model, options: Options): Promise<Model> {
+async function loadDraft(path: string, model: Model, { options, output }: Call): Promise<Model> {
   const { contextLength: trained } = configFromGguf(await readGguf(path));
-  return loadModel(path, loadOptionsOf({ ...options, ctx: Math.min(model.contextLength, trained) }));
+  const ctx = Math.min(model.contextLength, trained);
+  return loadModel(path, loadOptionsOf({ options: { ...options, ctx }, output }));
 }
 
 async function answer(call: Call, model: Model, prompt: Prompt, draftModel?: Model): Promise<void> {

@@ -12,7 +12,8 @@ export async function score(call: Call): Promise<void> {
   const { operands, options } = call;
   const text = await readText(operands[0]!);
   const { path } = await modelFile(call);
-  const model = await loadModel(path, loadOptionsOf({ ...options, ctx: options.ctx ?? DEFAULT_CONTEXT }));
+  const ctx = options.ctx ?? DEFAULT_CONTEXT;
+  const model = await loadModel(path, loadOptionsOf({ options: { ...options, ctx }, output: call.output }));
   try {
     await call.abortable((signal) => scoreText(call, model, text, signal));
   } finally {

@@ -17,7 +17,7 @@ export async function show(call: Call): Promise<void> {
   const { operands, options, output } = call;
   const model = operands[0] ?? options.model;
   const { path } = await modelFile({ ...call, options: { ...options, model, noPull: true } });
-  const report = describe(await readGguf(path), loadOptionsOf(options));
+  const report = describe(await readGguf(path), loadOptionsOf(call));
   if (options.json) return output.json(report);
   await printReport(output, report);
 }

@@ -10,10 +10,12 @@
  *     await model.dispose();
  */
 export type { Backend, Executable, MemoryUse, Program, Step, Ticket } from '../backends/backend.ts';
-export { type BackendReport, listBackends, selectBackend } from '../backends/select.ts';
+export { selectBackend } from '../backends/select.ts';
 export { type ErrorKind, UserError } from '../errors.ts';
 export { ChatTemplate, chatTemplateOf, type Message, type RenderOptions } from './chat-template.ts';
 export { configFromGguf, type ModelConfig } from './config.ts';
+export { type ListedBackend, listBackends } from './devices.ts';
+export type { Note } from './engine.ts';
 export type { FinishReason } from './generate/answer.ts';
 export type { TokenLogprob } from './generate/logprobs.ts';
 export {

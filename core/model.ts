@@ -1,11 +1,13 @@
 import { totalmem } from 'node:os';
 import { basename } from 'node:path';
 import type { Backend, Executable, KvType, MemoryUse } from '../backends/backend.ts';
-import { selectBackend } from '../backends/select.ts';
+import type { BackendOptions } from '../backends/select.ts';
 import { UserError } from '../errors.ts';
 import { QUANT_FORMATS } from '../kernels/quant-formats.ts';
 import { ARCHITECTURES } from './architectures/index.ts';
 import { configFromGguf, type ModelConfig } from './config.ts';
+import { directories } from './directories.ts';
+import { type Engine, type Note, startEngine } from './engine.ts';
 import { type Gguf, readGguf } from './gguf.ts';
 import { optionalString } from './gguf-metadata.ts';
 import { tokenizerFromGguf } from './tokenizer/index.ts';
@@ -13,12 +15,17 @@ import type { Tokenizer } from './tokenizer/tokenizer.ts';
 import { checkTensors, handOver } from './weights.ts';
 
 export interface LoadOptions {
-  readonly backend?: string; // 'auto' (default), 'cpu', 'reference'
+  /** 'auto' (default: the fastest here, and cpu when its device fails), a name, or what starts one of your own. */
+  readonly backend?: string | ((options: BackendOptions) => Promise<Backend>);
   readonly threads?: number; // default: cores this process may use
   readonly contextLength?: number; // positions a sequence; default: the model's own, at most 8192
   readonly sequences?: number; // default 1
   readonly kvType?: KvType | 'auto'; // of the KV cache; auto: q8 beside quantized weights, else f32
   readonly maxTokens?: number; // most tokens in one step; default: the context, at most 512
+  /** Where what is found out about the machine is kept; default: percept's own. */
+  readonly cacheDirectory?: string;
+  /** Told what a user may want to know: what `auto` measures, and that another backend goes on. */
+  readonly onNote?: (note: Note) => void;
 }
 
 /** A model ready to run: weights with the backend, program compiled. */
@@ -66,25 +73,43 @@ export async function loadModel(path: string, options: LoadOptions = {}): Promis
   checkMemory(estimateMemory(gguf, config, sizes), availableMemory());
   const name = optionalString(gguf.metadata, 'general.name') || basename(path, '.gguf');
 
-  const backend = await selectBackend(options.backend ?? 'auto', { threads: options.threads });
-  try {
+  const { nLayers: layers, nKvHeads: kvHeads, headDim } = config;
+  const { contextLength, sequences, maxTokens, kvType: type } = sizes;
+  const kv = { layers, kvHeads, headDim, sequences, contextLength, type };
+  const compile = async (backend: Backend) => {
     const graph = architecture.build(config, handOver(backend, gguf, tensors));
-    const { nLayers: layers, nKvHeads: kvHeads, headDim } = config;
-    const { contextLength, sequences, maxTokens, kvType: type } = sizes;
-    const kv = { layers, kvHeads, headDim, sequences, contextLength, type };
-    const compiling = backend.compile({ name, ...graph, kv, maxTokens });
-    // The backend reads weights while the vocabulary is built.
-    const [executable, tokenizer] = await Promise.all([compiling, buildTokenizer(gguf)]);
-    const dispose = async () => {
-      executable.dispose();
-      await backend.dispose();
-    };
-    const loadMs = performance.now() - started;
-    return { path, name, gguf, config, tokenizer, backend, executable, ...sizes, loadMs, dispose };
+    return backend.compile({ name, ...graph, kv, maxTokens });
+  };
+  const { backend = 'auto', threads, cacheDirectory = directories().cache, onNote = () => {} } = options;
+  const starting = startEngine(
+    { name, weightBytes: weightBytes(gguf), sequences, contextLength, maxTokens, compile },
+    { backend, threads, cacheDirectory, onNote },
+  );
+  // The backend reads weights while the vocabulary is built.
+  const [engine, tokenizer] = await bothOrNeither(starting, buildTokenizer(gguf));
+  const { executable } = engine;
+  const loadMs = performance.now() - started;
+  return {
+    ...{ path, name, gguf, config, tokenizer, executable, ...sizes, loadMs },
+    get backend() {
+      return engine.backend;
+    },
+    dispose: () => engine.dispose(),
+  };
+}
+
+/** Where one fails, an engine that starts nevertheless is disposed of. */
+async function bothOrNeither<T>(starting: Promise<Engine>, other: Promise<T>): Promise<[Engine, T]> {
+  try {
+    return await Promise.all([starting, other]);
   } catch (error) {
-    await backend.dispose();
+    await starting.then((engine) => engine.dispose()).catch(() => {});
     throw error;
   }
+}
+
+function weightBytes({ tensors }: Gguf): number {
+  return tensors.values().reduce((sum, { bytes }) => sum + bytes, 0);
 }
 
 /**
@@ -117,7 +142,7 @@ export function estimateMemory(gguf: Gguf, config: ModelConfig, sizes: ModelSize
   const positions = sizes.sequences * sizes.contextLength;
   const columns = 3 * C + 2 * F + 2 * (H + G) * D + config.vocabularySize; // of a token
   return {
-    weights: gguf.tensors.values().reduce((sum, { bytes }) => sum + bytes, 0),
+    weights: weightBytes(gguf),
     kv: config.nLayers * positions * G * KV_BYTES[sizes.kvType](D),
     arena: 4 * sizes.maxTokens * columns,
   };

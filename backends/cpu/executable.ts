@@ -20,6 +20,7 @@ export class CpuExecutable implements Executable {
   readonly memory: MemoryUse;
   /** The memory of each stage; a program that fits in one memory has one stage. */
   readonly stages: readonly number[];
+  readonly damage?: () => Promise<string | undefined>;
   readonly #parts: readonly Part[];
   readonly #output: Part; // where the logits are
   readonly #threads: Threads;
@@ -36,8 +37,11 @@ export class CpuExecutable implements Executable {
     work: Work;
     vocabulary: number;
     memory: MemoryUse;
+    damage?: () => string | undefined;
     onDispose: () => void;
   }) {
+    const { damage } = parts;
+    if (damage) this.damage = async () => damage();
     this.#parts = parts.parts;
     this.#output = parts.output;
     this.#threads = parts.threads;

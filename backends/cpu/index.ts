@@ -18,6 +18,8 @@ import { usableCores } from './cores.ts';
 import { CpuExecutable } from './executable.ts';
 import { REACH, SharedHeap } from './memory.ts';
 import { PhaseTable } from './phase-table.ts';
+import type { Plan } from './plan.ts';
+import { damaged, plant, poison, type Sentinel } from './sentinels.ts';
 import { type ProgramPlan, planProgram, type Share } from './shares.ts';
 import { Threads, type Work } from './threads.ts';
 import {
@@ -34,6 +36,7 @@ export interface CpuOptions {
   readonly threads?: number; // default: cores this process may use
   readonly dotClass?: DotClass; // default: what the CPU has; tests force the others
   readonly memoryLimit?: number; // bytes of one memory; default: what 32-bit addresses reach; tests force less
+  readonly sentinels?: boolean; // for tests: executables tell of writes outside their buffers
 }
 
 /** Starts the threads. Throws UserError where the engine lacks relaxed SIMD or threads. */
@@ -45,7 +48,8 @@ export async function createCpuBackend(options: CpuOptions = {}): Promise<Backen
   const kernels = instantiate(module, heap.memory);
   const pool = new Threads(threads, { module, memory: heap.memory });
   const dotClass = options.dotClass ?? probeDotClass(kernels);
-  return new CpuBackend(heap, pool, dotClass, kernels.groupBytes, memoryLimit);
+  const { groupBytes } = kernels;
+  return new CpuBackend(heap, pool, { dotClass, groupBytes, memoryLimit, sentinels: options.sentinels ?? false });
 }
 
 class CpuBackend implements Backend {
@@ -57,14 +61,22 @@ class CpuBackend implements Backend {
   readonly #dotClass: DotClass;
   readonly #groupBytes: GroupBytes;
   readonly #limit: number; // bytes of one memory
+  readonly #sentinels: boolean;
   readonly #weights: Weight[] = [];
+  readonly #planted: [memory: number, sentinels: readonly Sentinel[]][] = []; // behind weights in place
 
-  constructor(heap: SharedHeap, pool: Threads, dotClass: DotClass, groupBytes: GroupBytes, limit: number) {
+  constructor(
+    heap: SharedHeap,
+    pool: Threads,
+    facts: { dotClass: DotClass; groupBytes: GroupBytes; memoryLimit: number; sentinels: boolean },
+  ) {
+    const { dotClass, groupBytes, memoryLimit, sentinels } = facts;
     this.#heaps = [heap];
     this.#pool = pool;
     this.#dotClass = dotClass;
     this.#groupBytes = groupBytes;
-    this.#limit = limit;
+    this.#limit = memoryLimit;
+    this.#sentinels = sentinels;
     this.threads = pool.count;
     this.description = `WebAssembly relaxed SIMD, ${DOT_CLASS_NAMES[dotClass]}`;
   }
@@ -88,6 +100,7 @@ class CpuBackend implements Backend {
       groupBytes: this.#groupBytes,
       used: this.#heaps.map(({ used }) => used),
       limit: this.#limit,
+      sentinels: this.#sentinels,
     });
     const weights: (() => void)[] = []; // give back what was reserved
     const rest: (() => void)[] = [];
@@ -100,9 +113,15 @@ class CpuBackend implements Backend {
         weights.push(heap.reserve(weightsEnd));
         rest.push(heap.reserve(end));
       }
+      if (this.#sentinels) {
+        for (const { memory, weightsEnd, end } of plan.shares) poison(this.#heaps[memory]!, weightsEnd, end);
+      }
+      this.#plant(plan.shares, ['weights', 'plan']);
       const loading = this.#load(plan.shares);
       const work = this.#write(plan);
       await loading;
+      this.#plant(plan.shares, ['scratch']);
+      for (const { memory, sentinels } of plan.shares) this.#planted.push([memory, sentinels.weights]);
       return this.#executable(program, plan, work, dispose);
     } catch (error) {
       for (const giveBack of [...rest, ...weights]) giveBack();
@@ -119,6 +138,24 @@ class CpuBackend implements Backend {
     this.#pool.share(heap.memory);
     this.#heaps.push(heap);
     return heap;
+  }
+
+  #plant(shares: readonly Share[], kinds: readonly (keyof Share['sentinels'])[]): void {
+    for (const { memory, sentinels } of shares) {
+      for (const kind of kinds) plant(this.#heaps[memory]!, sentinels[kind]);
+    }
+  }
+
+  #damage(shares: readonly Share[]): string | undefined {
+    const planted = [
+      ...this.#planted,
+      ...shares.map(({ memory, sentinels: { plan, scratch } }) => [memory, [...plan, ...scratch]] as const),
+    ];
+    for (const [memory, sentinels] of planted) {
+      const name = damaged(this.#heaps[memory]!, sentinels);
+      if (name !== undefined) return name;
+    }
+    return undefined;
   }
 
   /** Brings the weights that are missing to their places. */
@@ -143,7 +180,7 @@ class CpuBackend implements Backend {
         const { program, plan } = share;
         const weight = (id: WeightId) => ({ ...this.#weights[id]!, address: share.weights.get(id)! });
         const heap = this.#heaps[share.memory]!;
-        heap.i32(plan.finished, program.kv.sequences * program.kv.kvHeads).fill(0);
+        clearForAttention(heap, program, plan);
         const table = new PhaseTable({ program, plan, weight, threads: this.threads, heap, selected });
         return [share.memory, { table, ...share }];
       }),
@@ -187,6 +224,7 @@ class CpuBackend implements Backend {
           kv: sum.kv + use.kv,
           arena: sum.arena + use.arena,
         })),
+      damage: this.#sentinels ? () => this.#damage(plan.shares) : undefined,
       onDispose,
     });
   }
@@ -221,6 +259,18 @@ class CpuBackend implements Backend {
 
   async dispose(): Promise<void> {
     await this.#pool.end();
+  }
+}
+
+/**
+ * Counters begin at zero; and the scales of values, which kernels read up to whole blocks of positions: those that hold
+ * nothing yet have no weight, but a huge number would outweigh that.
+ */
+function clearForAttention(heap: SharedHeap, { kv }: Program, { finished, kv: cache }: Plan): void {
+  heap.i32(finished, kv.sequences * kv.kvHeads).fill(0);
+  const { address, layerBytes } = cache.valueScales;
+  for (let seq = 0; seq < kv.sequences; seq++) {
+    heap.clear(address + seq * cache.sequenceBytes, kv.layers * layerBytes);
   }
 }
 

@@ -4,6 +4,7 @@
  */
 import { UserError } from '../../errors.ts';
 import { HEAP } from '../../kernels/wasm/layout.ts';
+import { SENTINEL_BYTES, type Sentinel } from './sentinels.ts';
 
 const PAGE = 65_536;
 const ALIGNMENT = 64; // a cache line
@@ -13,10 +14,15 @@ export const REACH = 2 ** 32 - PAGE;
 
 /** Hands out the addresses of one memory. Plans are made with it, before anything is reserved. */
 export class AddressSpace {
+  /** Bytes left free behind each buffer; 0 without sentinels. */
+  readonly gap: number;
+  /** What stands in the gaps, in the order of allocation. */
+  readonly sentinels: Sentinel[] = [];
   #top: number;
 
-  constructor(top: number) {
+  constructor(top: number, withSentinels = false) {
     this.#top = top;
+    this.gap = withSentinels ? SENTINEL_BYTES : 0;
   }
 
   /** Bytes handed out so far, the control block included. */
@@ -24,10 +30,12 @@ export class AddressSpace {
     return this.#top;
   }
 
-  /** Address of `bytes` bytes on cache lines of their own. */
-  allocate(bytes: number): number {
+  /** Address of `bytes` bytes on cache lines of their own; `name` is for reports of damage. */
+  allocate(bytes: number, name: string): number {
     const address = this.#top;
-    this.#top += Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
+    this.#top += Math.ceil(bytes / ALIGNMENT) * ALIGNMENT + this.gap;
+    const end = address + bytes;
+    if (this.gap > 0) this.sentinels.push({ name, address: end, bytes: this.#top - end });
     return address;
   }
 }
@@ -35,6 +43,7 @@ export class AddressSpace {
 export class SharedHeap {
   readonly memory: WebAssembly.Memory;
   #top = HEAP;
+  #dirty = HEAP; // above it nothing was ever written
   readonly #regions: { readonly start: number; held: boolean }[] = []; // from the bottom
 
   /** Throws UserError of kind memory. */
@@ -64,8 +73,21 @@ export class SharedHeap {
     this.#top = top;
     return () => {
       region.held = false;
+      this.#dirty = Math.max(this.#dirty, top);
       while (this.#regions.at(-1)?.held === false) this.#top = this.#regions.pop()!.start;
     };
+  }
+
+  /** Zeros reserved bytes. Those that nobody has used yet are zero, and take no memory, until they are written. */
+  clear(address: number, bytes: number): void {
+    const used = Math.min(address + bytes, this.#dirty) - address;
+    if (used > 0) this.bytes(address, used).fill(0);
+  }
+
+  /** Fills reserved bytes as if somebody had used them before. */
+  soil(address: number, bytes: number, value: number): void {
+    this.bytes(address, bytes).fill(value);
+    this.#dirty = Math.max(this.#dirty, address + bytes);
   }
 
   i32(address: number, length: number): Int32Array {

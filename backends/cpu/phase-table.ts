@@ -1,7 +1,7 @@
 /** Writes the phases of one memory as the tables that the kernels walk (kernels/wasm/layout.ts). */
 import * as layout from '../../kernels/wasm/layout.ts';
 import type { BufferId, Program, RopeSpec } from '../backend.ts';
-import type { MatmulPhase, OpOf, Phase, Product } from './fuse.ts';
+import type { MatmulPhase, OpOf, Phase, Product } from '../fuse.ts';
 import type { SharedHeap } from './memory.ts';
 import { formsOf, type Plan } from './plan.ts';
 import { groupsOf, type PlacedWeight } from './weights.ts';
@@ -67,6 +67,7 @@ export class PhaseTable {
     else if (phase.kind === 'rms-norm')
       this.#row(layout.RMS_NORM, phase.op.x, phase.op.out, this.#norm(phase.op));
     else if (phase.kind === 'silu') this.#row(layout.SILU, phase.op.x, phase.op.out);
+    else if (phase.kind === 'softmax') this.#row(layout.SOFTMAX, phase.op.x, phase.op.out);
     else if (phase.kind === 'select') {
       this.#selected.add(phase.op.out);
       this.#row(layout.SELECT, phase.op.x, phase.op.out);

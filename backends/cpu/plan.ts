@@ -4,9 +4,10 @@
  */
 import * as layout from '../../kernels/wasm/layout.ts';
 import type { KvShape, Program, RopeSpec } from '../backend.ts';
-import type { MatmulPhase, Phase } from './fuse.ts';
-import type { AddressSpace } from './memory.ts';
-import { usesOf } from './phase-uses.ts';
+import type { MatmulPhase, Phase } from '../fuse.ts';
+import { AddressSpace } from './memory.ts';
+import { usesOf } from '../phase-uses.ts';
+import { type Sentinel, shifted } from './sentinels.ts';
 import { isInteger, type Weight } from './weights.ts';
 
 const { BLOCK, CHUNK, GROUP, QUERY_BLOCK, SCALE_BYTES, TILE } = layout;
@@ -36,6 +37,7 @@ export interface ScratchPlan {
   readonly panelBytes: number; // of one segment
   readonly attention: number;
   readonly bytes: number;
+  readonly sentinels: readonly Sentinel[];
 }
 
 export interface Plan {
@@ -72,32 +74,32 @@ export function planMemory(
 ): Plan {
   const start = space.used;
   const T = program.maxTokens;
-  const words = (count: number) => space.allocate(4 * count);
+  const words = (count: number, name: string) => space.allocate(4 * count, name);
   const uses = phases.map(usesOf);
   const used = new Set(uses.flatMap(({ reads, writes }) => [...reads, ...writes]));
   const sizes = matmulSizes(program, phases, weight);
   const tiles = Math.ceil(T / TILE);
   const attention = attentionSizes(program, phases);
   const step = {
-    tokenIds: words(T),
-    positions: words(T),
-    outputRows: words(T),
-    tokenKv: words(T),
-    sliceList: words(4 * T),
-    sharedInt: space.allocate(tiles * TILE * intBytes(sizes.intCols)),
-    sharedF32: space.allocate(tiles * TILE * 4 * sizes.floatCols),
-    partials: space.allocate(attention.partialBytes),
-    finished: words(program.kv.sequences * program.kv.kvHeads),
+    tokenIds: words(T, 'token ids'),
+    positions: words(T, 'positions'),
+    outputRows: words(T, 'output rows'),
+    tokenKv: words(T, 'cache offsets'),
+    sliceList: words(4 * T, 'slices'),
+    sharedInt: space.allocate(tiles * TILE * intBytes(sizes.intCols), 'int8 activation tiles'),
+    sharedF32: space.allocate(tiles * TILE * 4 * sizes.floatCols, 'float activation tiles'),
+    partials: space.allocate(attention.partialBytes, 'attention states'),
+    finished: words(program.kv.sequences * program.kv.kvHeads, 'finished tasks of attention'),
     buffers: program.buffers.map((cols, buffer) => {
       const stride = Math.ceil(cols / 16) * 64;
-      return { address: used.has(buffer) ? space.allocate(T * stride) : 0, stride };
+      return { address: used.has(buffer) ? space.allocate(T * stride, `buffer ${buffer}`) : 0, stride };
     }),
     ropes: planRopes(program, new Set(uses.flatMap(({ rope }) => rope ?? [])), space),
-    table: space.allocate(RECORDS * phases.length * layout.PHASE_BYTES),
+    table: space.allocate(RECORDS * phases.length * layout.PHASE_BYTES, 'phases'),
   };
   const beforeKv = space.used;
   const kv = planKv(program, space);
-  const scratch = planScratch(sizes, attention.scratchBytes);
+  const scratch = planScratch(sizes, attention.scratchBytes, space.gap > 0);
   const { queryBytes } = attention;
   return { ...step, queryBytes, kv, scratch, arenaBytes: beforeKv - start, kvBytes: space.used - beforeKv };
 }
@@ -113,7 +115,7 @@ function planRopes(
   space: AddressSpace,
 ): ReadonlyMap<RopeSpec, number> {
   const bytes = ({ inverseFrequencies }: RopeSpec) => kv.contextLength * inverseFrequencies.length * 8;
-  return new Map(ropes.values().map((rope) => [rope, space.allocate(bytes(rope))]));
+  return new Map(ropes.values().map((rope) => [rope, space.allocate(bytes(rope), 'angles')]));
 }
 
 /** Layout: kernels/wasm/kv-cache.ts. */
@@ -121,16 +123,27 @@ function planKv({ kv }: Program, space: AddressSpace): KvPlan {
   const chunks = Math.ceil(kv.contextLength / CHUNK);
   const type = kvType(kv);
   const bytes = chunkBytes(type, kv.headDim);
-  const total = bytes.keys + bytes.values + bytes.valueScales;
-  const sequenceBytes = kv.layers * kv.kvHeads * chunks * total;
-  const address = space.allocate(kv.sequences * sequenceBytes);
-  const run = (address: number, chunkBytes: number): CacheRun => {
-    return { address, chunkBytes, layerBytes: kv.kvHeads * chunks * chunkBytes };
+  const runBytes = (chunkBytes: number) => kv.layers * kv.kvHeads * chunks * chunkBytes;
+  const sequence = new AddressSpace(0, space.gap > 0);
+  const run = (name: 'keys' | 'values' | 'valueScales'): CacheRun => {
+    const address = sequence.allocate(runBytes(bytes[name]), name);
+    return { address, chunkBytes: bytes[name], layerBytes: kv.kvHeads * chunks * bytes[name] };
   };
-  const keys = run(address, bytes.keys);
-  const values = run(address + kv.layers * keys.layerBytes, bytes.values);
-  const valueScales = run(values.address + kv.layers * values.layerBytes, bytes.valueScales);
-  return { type, positions: chunks * CHUNK, keys, values, valueScales, sequenceBytes };
+  const [keys, values, valueScales] = [run('keys'), run('values'), run('valueScales')];
+  const address = space.allocate(kv.sequences * sequence.used, 'cache');
+  for (let seq = 0; seq < kv.sequences; seq++) {
+    const prefix = `cache of sequence ${seq}: `;
+    space.sentinels.push(...shifted(sequence.sentinels, address + seq * sequence.used, prefix));
+  }
+  const placed = (run: CacheRun) => ({ ...run, address: address + run.address });
+  return {
+    type,
+    positions: chunks * CHUNK,
+    keys: placed(keys),
+    values: placed(values),
+    valueScales: placed(valueScales),
+    sequenceBytes: sequence.used,
+  };
 }
 
 function kvType({ type = 'f32', headDim }: KvShape): number {
@@ -217,23 +230,16 @@ function attentionSizes({ kv }: Program, phases: readonly Phase[]): AttentionSiz
 function planScratch(
   { cols, intCols, floatCols, panelBytes }: MatmulSizes,
   attentionBytes: number,
+  withSentinels: boolean,
 ): ScratchPlan {
-  let top = 0;
-  const take = (bytes: number) => {
-    const offset = top;
-    top += Math.ceil(bytes / 64) * 64;
-    return offset;
-  };
+  const space = new AddressSpace(0, withSentinels);
   const few = layout.TILED_ROWS - 1; // tokens a thread prepares for itself
-  return {
-    row: take(Math.ceil(cols / 16) * 64),
-    smallInt: take(few * intBytes(intCols)),
-    smallF32: take(few * 4 * floatCols),
-    panel: take(512 + 2 * panelBytes), // results of a tile of two segments, then their panels
-    panelBytes,
-    attention: take(attentionBytes),
-    get bytes() {
-      return top;
-    },
+  const offsets = {
+    row: space.allocate(Math.ceil(cols / 16) * 64, 'row'),
+    smallInt: space.allocate(few * intBytes(intCols), 'int8 activations'),
+    smallF32: space.allocate(few * 4 * floatCols, 'float activations'),
+    panel: space.allocate(512 + 2 * panelBytes, 'panels'), // results of a tile of two segments, then their panels
+    attention: space.allocate(attentionBytes, 'attention'),
   };
+  return { ...offsets, panelBytes, bytes: space.used, sentinels: space.sentinels };
 }

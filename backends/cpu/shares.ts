@@ -5,10 +5,11 @@
 import { UserError } from '../../errors.ts';
 import { HEAP } from '../../kernels/wasm/layout.ts';
 import type { MemoryUse, Program, WeightId } from '../backend.ts';
-import { fuse, type Phase } from './fuse.ts';
+import { fuse, type Phase } from '../fuse.ts';
 import { AddressSpace, megabytes } from './memory.ts';
-import { usesOf } from './phase-uses.ts';
+import { usesOf } from '../phase-uses.ts';
 import { type Plan, planMemory } from './plan.ts';
+import { type Sentinel, shifted } from './sentinels.ts';
 import { assignMemories, cutStages, type Stage } from './stages.ts';
 import { type GroupBytes, placedBytes, stagingBytes, type Weight } from './weights.ts';
 
@@ -22,6 +23,11 @@ export interface Share {
   readonly scratch: readonly number[]; // of each thread
   readonly end: number;
   readonly use: MemoryUse;
+  readonly sentinels: {
+    readonly weights: readonly Sentinel[]; // behind those that were missing
+    readonly plan: readonly Sentinel[]; // behind everything else
+    readonly scratch: readonly Sentinel[]; // within the scratch of threads, where weights are staged before
+  };
 }
 
 export interface ProgramPlan {
@@ -37,6 +43,7 @@ export interface Site {
   readonly groupBytes: GroupBytes;
   readonly used: readonly number[]; // where each memory is free from
   readonly limit: number; // bytes of one memory
+  readonly sentinels: boolean;
 }
 
 /** Throws UserError of kind memory for a weight or a layer that no memory holds. */
@@ -61,17 +68,22 @@ export function planProgram(program: Program, site: Site): ProgramPlan {
 /** The share of `phases` in a memory. */
 function planShare(program: Program, phases: readonly Phase[], memory: number, site: Site): Share {
   const { weights, threads, groupBytes, used } = site;
-  const space = new AddressSpace(used[memory] ?? HEAP);
+  const space = new AddressSpace(used[memory] ?? HEAP, site.sentinels);
+  if (site.sentinels) space.allocate(0, 'what lies below');
   const ids = [...new Set(phases.flatMap((phase) => usesOf(phase).weights))];
   const bytesOf = (id: WeightId) => placedBytes(weights[id]!, groupBytes);
-  const placed = ids.map((id) => weights[id]!.places.get(memory) ?? space.allocate(bytesOf(id)));
+  const place = (id: WeightId) => space.allocate(bytesOf(id), weights[id]!.desc.name);
+  const placed = ids.map((id) => weights[id]!.places.get(memory) ?? place(id));
   const missing = ids.filter((id) => !weights[id]!.places.has(memory));
   const weightsEnd = space.used;
+  const weightSentinels = space.sentinels.splice(0);
 
   const local = { ...program, kv: { ...program.kv, layers: layersOf(phases).length } };
   const plan = planMemory(local, phases, (id) => weights[id]!, space);
   const scratchBytes = Math.max(plan.scratch.bytes, stagingBytes(missing.map((id) => weights[id]!)));
-  const scratch = Array.from({ length: threads }, () => space.allocate(scratchBytes));
+  const scratch = Array.from({ length: threads }, (_, i) => {
+    return space.allocate(scratchBytes, `scratch of thread ${i}`);
+  });
   return {
     memory,
     program: local,
@@ -85,6 +97,13 @@ function planShare(program: Program, phases: readonly Phase[], memory: number, s
       weights: ids.reduce((sum, id) => sum + bytesOf(id), 0),
       kv: plan.kvBytes,
       arena: plan.arenaBytes + threads * scratchBytes,
+    },
+    sentinels: {
+      weights: weightSentinels,
+      plan: space.sentinels,
+      scratch: scratch.flatMap((address, i) =>
+        shifted(plan.scratch.sentinels, address, `scratch of thread ${i}: `),
+      ),
     },
   };
 }

@@ -5,8 +5,8 @@
  * written, usually the residual stream alone. A program that fits in one memory is one stage.
  */
 import type { BufferId, WeightId } from '../backend.ts';
-import type { Phase } from './fuse.ts';
-import { usesOf } from './phase-uses.ts';
+import type { Phase } from '../fuse.ts';
+import { usesOf } from '../phase-uses.ts';
 
 export interface Stage {
   readonly memory: number;

@@ -8,6 +8,7 @@ import { CHOICE_MOST, choiceBytes } from './choices.ts';
 import type { GpuDevice } from './device.ts';
 import type { Dispatches } from './dispatches.ts';
 import type { Mode, StepSizes } from './kernel-call.ts';
+import { Patience } from './patience.ts';
 import type { Dispatch } from './pipelines.ts';
 import type { Plan } from './plan.ts';
 import { Profiler } from './profiler.ts';
@@ -36,6 +37,7 @@ export class WebgpuExecutable implements Executable {
   readonly #words: Uint32Array<ArrayBuffer>; // the step as it is written
   readonly #staging: GPUBuffer;
   readonly #between: GPUBuffer; // for copies within one buffer
+  readonly #patience = new Patience();
   #state: 'idle' | 'busy' | 'disposed' = 'idle';
 
   constructor(parts: ExecutableParts) {
@@ -122,7 +124,7 @@ export class WebgpuExecutable implements Executable {
     const { stride, offset, array } = plan.logits;
     const count = this.#selects ? rows.outputs.length : rows.tokens.length;
     const all = new Float32Array(count * V);
-    await this.#turns(step, rows, async (encoder, first, outputs) => {
+    await this.#turns(step, rows, (encoder, first, outputs) => {
       if (outputs === 0) return;
       const bytes = outputs * stride * 4;
       encoder.copyBufferToBuffer(array.buffer, array.offset, this.#staging, 0, bytes);
@@ -146,7 +148,7 @@ export class WebgpuExecutable implements Executable {
       logits: new Float32Array(outputs * count),
       logSumExp: new Float32Array(outputs),
     };
-    await this.#turns(step, rows, async (encoder, first, rowsHere, sizes) => {
+    await this.#turns(step, rows, (encoder, first, rowsHere, sizes) => {
       if (rowsHere === 0) return;
       this.#encode(encoder, [choices.top], sizes);
       const bytes = rowsHere * choices.topRowBytes;
@@ -175,7 +177,8 @@ export class WebgpuExecutable implements Executable {
     encoder.copyBufferToBuffer(choices.result.buffer, choices.result.offset, this.#staging, 0, bytes);
     gpu.device.queue.submit([encoder.finish()]);
     const ids = new Int32Array(slices * count);
-    await this.#read(bytes, (mapped) => choices.readGreedy(mapped, slices, count, ids));
+    const read = () => this.#read(bytes, (mapped) => choices.readGreedy(mapped, slices, count, ids));
+    await this.#patience.wait(`${mode} ${count}`, rows.tokens.length, read);
     return ids;
   }
 
@@ -197,7 +200,7 @@ export class WebgpuExecutable implements Executable {
       first: number,
       outputs: number,
       sizes: StepSizes,
-    ) => Promise<(() => Promise<void>) | undefined>,
+    ) => (() => Promise<void>) | undefined,
   ): Promise<void> {
     const { gpu, program, plan, dispatches } = this.#parts;
     const { queue } = gpu.device;
@@ -215,11 +218,15 @@ export class WebgpuExecutable implements Executable {
         queue.writeBuffer(plan.step.buffer, plan.step.offset + outputsAt(program), wanted);
       }
       if (outputs > 0) this.#encode(encoder, await dispatches.tail(outputs), sizes);
-      const read = await finish(encoder, first, outputs, sizes);
+      const read = finish(encoder, first, outputs, sizes);
       this.profiler?.resolve(encoder);
       queue.submit([encoder.finish()]);
-      if (read) await read();
-      else await queue.onSubmittedWorkDone();
+      const kind = first === 0 ? mode : 'tail';
+      await this.#patience.wait(
+        kind,
+        first === 0 ? sizes.tokens : outputs,
+        read ?? (() => queue.onSubmittedWorkDone()),
+      );
       await this.profiler?.read();
     }
   }

@@ -10,6 +10,7 @@ import type {
   Executable,
   Op,
   Program,
+  Roofs,
   RopeSpec,
   WeightDesc,
   WeightId,
@@ -24,6 +25,7 @@ import { MATRIX_TYPES } from './form.ts';
 import type { Stack } from './matmul-calls.ts';
 import { Pipelines } from './pipelines.ts';
 import { Planner, ropesOf, stacksOf } from './plan.ts';
+import { measureRoofs } from './roofs.ts';
 import { type Tuning, tune } from './tuning.ts';
 import { stackLayout, uploadStack, uploadVector, type Weight } from './weights.ts';
 
@@ -88,6 +90,10 @@ export class WebgpuBackend implements Backend {
       arrays.destroy();
       throw error;
     }
+  }
+
+  roofs(): Promise<Roofs> {
+    return this.gpu.guarded(() => measureRoofs(this.gpu, this.#pipelines, this.#tuning));
   }
 
   async dispose(): Promise<void> {

@@ -28,7 +28,15 @@ function readKernel(name: string): string {
 
 /** Follows the directives. Throws SyntaxError for one that is not closed or not known. */
 export function expand(source: string, definitions: Definitions, include: (name: string) => string): string {
-  const lines = source.split('\n');
+  return expandLines(source.split('\n'), definitions, include).join('\n');
+}
+
+function expandLines(
+  lines: readonly string[],
+  definitions: Definitions,
+  include: (name: string) => string,
+): string[] {
+  const inner = (part: readonly string[]) => expandLines(part, definitions, include);
   const out: string[] = [];
   for (let i = 0; i < lines.length; i++) {
     const directive = /^\s*#(\w+)\s*(.*?)\s*$/.exec(lines[i]!);
@@ -38,17 +46,16 @@ export function expand(source: string, definitions: Definitions, include: (name:
     }
     const [, keyword, rest] = directive;
     if (keyword === 'include') {
-      out.push(expand(include(rest!), definitions, include));
+      out.push(...inner(include(rest!).split('\n')));
       continue;
     }
     if (keyword !== 'if' && keyword !== 'for') throw new SyntaxError(`line ${i + 1}: unexpected #${keyword}`);
     const { body, otherwise, end } = blockFrom(lines, i);
-    const text = (part: readonly string[]) => expand(part.join('\n'), definitions, include);
-    if (keyword === 'if') out.push(text(holds(rest!, definitions) ? body : otherwise));
-    else out.push(...repeated(rest!, body, definitions).map((part) => text([part])));
+    if (keyword === 'if') out.push(...inner(holds(rest!, definitions) ? body : otherwise));
+    else out.push(...repeated(rest!, body, definitions).flatMap(inner));
     i = end;
   }
-  return out.join('\n');
+  return out;
 }
 
 interface Block {
@@ -83,10 +90,9 @@ function holds(condition: string, definitions: Definitions): boolean {
   return Boolean(definitions[name]) !== (not === '!');
 }
 
-function repeated(rest: string, body: readonly string[], definitions: Definitions): string[] {
+function repeated(rest: string, body: readonly string[], definitions: Definitions): string[][] {
   const [, name, limit] = /^(\w+)\s+(\w+)$/.exec(rest) ?? [];
   const count = Number(definitions[limit ?? ''] ?? limit);
   if (name === undefined || !Number.isInteger(count)) throw new SyntaxError(`cannot read "#for ${rest}"`);
-  const text = body.join('\n');
-  return Array.from({ length: count }, (_, i) => text.replaceAll(`$${name}`, String(i)));
+  return Array.from({ length: count }, (_, i) => body.map((line) => line.replaceAll(`$${name}`, String(i))));
 }

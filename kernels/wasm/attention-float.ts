@@ -9,7 +9,7 @@ import { tileF16, tileF32 } from './matmul-float';
 import { real, word } from './phase';
 import { ropeHead } from './rope';
 import { exp4, sumLanes } from './simd';
-import { maskRow, rowMaximum, SCORE_BYTES, seenBy, TILE_ROWS } from './softmax';
+import { maskRow, rowMaximum, SCORE_BYTES, seenBy, TILE_ROWS } from './attention-scores';
 
 /** Query head `x` as row `r` of a tile [D][4]. */
 export function floatQuery(phase: usize, x: usize, r: i32, tile: usize, position: i32): void {

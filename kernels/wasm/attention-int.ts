@@ -12,7 +12,7 @@ import { real } from './phase';
 import { pack, quantizeRow } from './quantize';
 import { ropeHead } from './rope';
 import { dot, madd, maxLanes, store16, sumLanes } from './simd';
-import { maskRow, rowMaximum, SCORE_BYTES, seenBy, TILE_ROWS } from './softmax';
+import { maskRow, rowMaximum, SCORE_BYTES, seenBy, TILE_ROWS } from './attention-scores';
 
 const LOG2_E: f32 = 1.4426950408889634;
 

@@ -18,7 +18,7 @@ import {
 } from './layout';
 import { address, real, word } from './phase';
 import { exp4, madd } from './simd';
-import { seenBy, TILE_ROWS } from './softmax';
+import { seenBy, TILE_ROWS } from './attention-scores';
 
 // @ts-ignore: decorator
 @inline

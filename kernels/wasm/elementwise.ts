@@ -1,4 +1,4 @@
-/** Ops on whole rows of f32, a row a task: silu, mul, add, rms-norm, select. Rows are padded to 16 floats. */
+/** Ops on whole rows of f32, a row a task: silu, mul, add, rms-norm, softmax, select. Rows are padded to 16 floats. */
 import { takeTask } from './barrier';
 import {
   ADD,
@@ -11,6 +11,7 @@ import {
   RMS_NORM,
   SELECT,
   SILU,
+  SOFTMAX,
   WEIGHT,
   X,
   X_STRIDE,
@@ -20,6 +21,7 @@ import {
 import { address, real, word } from './phase';
 import { rmsNormRow } from './rms-norm';
 import { silu4 } from './silu';
+import { softmaxRow } from './softmax';
 
 export function elementwise(phase: usize, kind: i32, rows: i32): void {
   const cols = word(phase, COLS);
@@ -29,6 +31,7 @@ export function elementwise(phase: usize, kind: i32, rows: i32): void {
     const y = address(phase, Y) + <usize>r * address(phase, Y_STRIDE);
     const out = address(phase, OUT) + <usize>r * address(phase, OUT_STRIDE);
     if (kind == RMS_NORM) rmsNormRow(x, address(phase, WEIGHT), out, cols, real(phase, EPS));
+    else if (kind == SOFTMAX) softmaxRow(x, out, cols);
     else if (kind == SELECT) memory.copy(out, x, cols << 2);
     else {
       for (let i: usize = 0; i < (<usize>cols) << 2; i += 16) {

@@ -96,6 +96,7 @@ export const SILU = 8;
 export const MUL = 9;
 export const ADD = 10;
 export const SELECT = 11;
+export const SOFTMAX = 12;
 
 export const KIND = 0;
 export const ROWS = 1; // ROWS_TOKENS or ROWS_OUTPUTS
@@ -103,7 +104,7 @@ export const ROWS_TOKENS = 0; // the phase runs over the T tokens
 export const ROWS_OUTPUTS = 1; // over the S selected rows
 
 // Addresses are absolute, strides in bytes; "scratch" offsets count from the thread's own scratch.
-// EMBED, RMS_NORM, ROPE, SILU, MUL, ADD, SELECT
+// EMBED, RMS_NORM, ROPE, SILU, MUL, ADD, SELECT, SOFTMAX
 export const OUT = 2;
 export const OUT_STRIDE = 3;
 export const COLS = 4;

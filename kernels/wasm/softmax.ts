@@ -1,38 +1,29 @@
-/** What attention over float and over 8-bit caches share: scores [8 blocks of 16 keys][4 rows][16] of one chunk. */
-import { CHUNK, HEADS, KV_HEADS } from './layout';
-import { word } from './phase';
-import { maxLanes } from './simd';
+/**
+ * out[i] = exp(x[i] - max x) / sum over j of exp(x[j] - max x), for rows of f32 whose allocation is padded to 16 floats.
+ * What stands in the padding counts neither for the maximum nor for the sum: it may be anything, NaN too.
+ */
+import { exp4, maxLanes, sumLanes } from './simd';
 
-export const TILE_ROWS = 4;
-export const SCORE_BYTES: usize = CHUNK * TILE_ROWS * 4;
-/** Stands for minus infinity where differences are taken. */
-const LOWEST: f32 = -1e30;
-
-/** Scores of a row outside the `keys` it sees become minus infinity: weights of zero, in 8 bits after rounding. */
+/** Lanes of the vector at column i: x as far as the row goes, then minus infinity, whose exp is 0. */
 // @ts-ignore: decorator
 @inline
-export function maskRow(scores: usize, keys: i32, blocks: i32): void {
-  for (let j = max(keys, 0); j < blocks << 4; j++) {
-    store<f32>(scores + <usize>(((j >> 4) << 8) + ((j & 15) << 2)), -Infinity);
-  }
+function lanes(x: usize, i: i32, cols: i32): v128 {
+  const inside = i32x4.lt_s(i32x4.add(i32x4.splat(i), i32x4(0, 1, 2, 3)), i32x4.splat(cols));
+  return v128.bitselect(v128.load(x + (i << 2)), f32x4.splat(-Infinity), inside);
 }
 
-/** Largest score of a row, times `scale`. */
-// @ts-ignore: decorator
-@inline
-export function rowMaximum(scores: usize, blocks: i32, scale: f32): f32 {
+/** One row, in place too; writes whole vectors, so up to 3 floats of padding. */
+export function softmaxRow(x: usize, out: usize, cols: i32): void {
   let top = f32x4.splat(-Infinity);
-  for (let p = scores, end = p + (blocks << 8); p < end; p += 256) {
-    const low = f32x4.relaxed_max(v128.load(p), v128.load(p, 16));
-    const high = f32x4.relaxed_max(v128.load(p, 32), v128.load(p, 48));
-    top = f32x4.relaxed_max(top, f32x4.relaxed_max(low, high));
-  }
-  return max(maxLanes(top) * scale, LOWEST);
-}
+  for (let i = 0; i < cols; i += 4) top = f32x4.max(top, lanes(x, i, cols));
+  const max = f32x4.splat(maxLanes(top));
 
-/** Keys of a chunk that row `r` of a tile sees, whose first row is `first` of `rows`; a token of lead 0 sees one. */
-// @ts-ignore: decorator
-@inline
-export function seenBy(phase: usize, r: i32, first: i32, rows: i32, lead: i32): i32 {
-  return lead + min(first + r, rows - 1) / (word(phase, HEADS) / word(phase, KV_HEADS)) + 1;
+  let sums = f32x4.splat(0);
+  for (let i = 0; i < cols; i += 4) {
+    const e = exp4(f32x4.sub(lanes(x, i, cols), max));
+    v128.store(out + (i << 2), e);
+    sums = f32x4.add(sums, e);
+  }
+  const scale = f32x4.splat(<f32>1.0 / sumLanes(sums));
+  for (let i = 0; i < cols; i += 4) v128.store(out + (i << 2), f32x4.mul(v128.load(out + (i << 2)), scale));
 }

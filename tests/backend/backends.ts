@@ -1,20 +1,112 @@
 /** The backends that every tier tests, each with what it is known not to do. */
-import type { BackendName } from '../../backends/select.ts';
-import type { OpCase } from './cases.ts';
+import { inject } from 'vitest';
+import type { Backend } from '../../backends/backend.ts';
+import { createCpuBackend } from '../../backends/cpu/index.ts';
+import { createGpujsBackend, type GpujsOptions } from '../../backends/gpujs/index.ts';
+import { ReferenceBackend } from '../../backends/reference.ts';
+import { createWebgpuBackend, type WebgpuOptions } from '../../backends/webgpu/index.ts';
+import type { CheckedCase } from '../../bench/conformance/cases.ts';
+import type { SoftwareAdapter } from '../software-adapter.ts';
 
-export interface BackendUnderTest {
-  readonly name: BackendName;
-  readonly threads: readonly number[]; // counts that must give the same bits
-  /** Why it cannot be tested on this machine. */
-  readonly absent?: string;
-  /** Cases it does not do, and why; every other case must pass. */
-  readonly skip: readonly { readonly reason: string; readonly cases: (op: OpCase) => boolean }[];
+export interface StartOptions {
+  readonly threads?: number;
+  readonly sentinels?: boolean;
 }
 
+export interface BackendUnderTest {
+  readonly name: string;
+  /** Goldens are as far from a backend as its arithmetic is. */
+  readonly kind: 'reference' | 'cpu' | 'webgpu' | 'gpujs';
+  readonly threads: readonly number[]; // counts that must give the same bits
+  /** A row's bits do not depend on the step it is computed in. */
+  readonly sameBits: boolean;
+  /** Whole models are tested on it; else its kernels alone, because models take too long or tell nothing more. */
+  readonly models: boolean;
+  /** One case of so many is run: a software adapter takes seconds to compile for some. PERCEPT_TEST_ALL=1 runs all. */
+  readonly share: number;
+  /** Why it cannot be tested on this machine. */
+  readonly absent?: string;
+  /** Cases it does not do, and why; every other case must pass, and these must not. */
+  readonly skip: readonly Skip[];
+  start(options?: StartOptions): Promise<Backend>;
+}
+
+export interface Skip {
+  readonly reason: string;
+  readonly cases: (op: CheckedCase) => boolean;
+  readonly harmful?: true; // it crashes or hangs, so that it is not tried
+}
+
+const EXACT = { sameBits: true, models: true, share: 1, skip: [] };
+const ROUNDED = { threads: [1], sameBits: false, models: true, share: 1, skip: [] };
+
+/** The forms of WebGPU's kernels that suit hardware: a software adapter gets others by itself. */
+const FOR_HARDWARE = { packedDot: true, lanes: 16, workgroup: 64, tiles: true };
+const PLAIN = { subgroupSize: 0, f16: false, packedDot: false };
+
 export const BACKENDS: readonly BackendUnderTest[] = [
-  { name: 'reference', threads: [1], skip: [] },
-  { name: 'cpu', threads: [1, 2, 3], skip: [] },
+  { ...EXACT, name: 'reference', kind: 'reference', threads: [1], start: async () => new ReferenceBackend() },
+  { ...EXACT, name: 'cpu', kind: 'cpu', threads: [1, 2, 3], start: createCpuBackend },
+  ...inject('adapters').flatMap((adapter) => [
+    { ...webgpu(adapter, ''), share: 4 },
+    { ...webgpu(adapter, ', forms for hardware', FOR_HARDWARE), models: false, share: 2 },
+    {
+      ...webgpu(adapter, ', forms for hardware without optional features', { ...FOR_HARDWARE, ...PLAIN }),
+      models: false,
+      share: 3,
+    },
+    { ...gpujs('webgpu', adapter), share: 3 },
+  ]),
+  gpujs('webasm'),
+  { ...gpujs('cpu'), share: 2, models: false },
 ];
+
+function webgpu(
+  adapter: SoftwareAdapter,
+  form: string,
+  tuning?: WebgpuOptions['tuning'],
+): BackendUnderTest {
+  return {
+    ...ROUNDED,
+    name: `webgpu on ${adapter.name}${form}`,
+    kind: 'webgpu',
+    absent: adapter.absent,
+    async start({ sentinels } = {}) {
+      Object.assign(process.env, adapter.environment); // which driver the Vulkan loader takes
+      return createWebgpuBackend({ sentinels, validation: true, tuning });
+    },
+  };
+}
+
+function gpujs(mode: GpujsOptions['mode'], adapter?: SoftwareAdapter): BackendUnderTest {
+  return {
+    ...ROUNDED,
+    name: `gpujs ${mode}${adapter ? ` on ${adapter.name}` : ''}`,
+    kind: 'gpujs',
+    absent: adapter?.absent,
+    async start({ threads } = {}) {
+      Object.assign(process.env, adapter?.environment);
+      return createGpujsBackend({ mode, threads });
+    },
+  };
+}
+
+/** Its share of what has such names; which of several is chosen by a hash, so that it is no pattern of a table. */
+export function shareOf<T>(
+  { share, name }: BackendUnderTest,
+  items: readonly T[],
+  nameOf: (item: T) => string,
+): readonly T[] {
+  if (share === 1 || process.env.PERCEPT_TEST_ALL === '1') return items;
+  return items.filter((item) => hash(`${name} ${nameOf(item)}`) % share === 0);
+}
+
+/** FNV-1a. */
+function hash(text: string): number {
+  let value = 0x811c9dc5;
+  for (const char of text) value = Math.imul(value ^ char.codePointAt(0)!, 0x01000193);
+  return (value ^ (value >>> 15)) >>> 0;
+}
 
 /** A test's title that says why it is skipped, where it is. */
 export function titled(name: string, skipped?: string): string {

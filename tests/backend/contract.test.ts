@@ -2,12 +2,15 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Backend, Executable, Program, Slice, Step, WeightId } from '../../backends/backend.ts';
-import { selectBackend } from '../../backends/select.ts';
 import { UserError } from '../../errors.ts';
+import { argmax, distance } from '../model/logits.ts';
 import { BACKENDS, titled } from './backends.ts';
-import { randomMatrix } from './random.ts';
+import { randomMatrix } from '../../bench/conformance/matrices.ts';
+
+/** How far a row may be from itself computed in another step, where bits may differ; its values are up to 4. */
+const OTHER_STEPS = 1e-5;
 
 const VOCABULARY = 40;
 const table = randomMatrix('F32', VOCABULARY, 16, 4);
@@ -31,54 +34,62 @@ function program(weight: WeightId): Program {
 const slice = (seq: number, pos: number, ...tokens: number[]): Slice => ({ seq, pos, tokens });
 const all = (...slices: Slice[]): Step => ({ slices, logits: 'all' });
 
-for (const { name, absent } of BACKENDS) {
+for (const { name, absent, sameBits, start } of BACKENDS) {
   describe.skipIf(absent)(titled(name, absent), () => {
     let backend: Backend;
     let executable: Executable;
 
-    beforeEach(async () => {
-      backend = await selectBackend(name);
+    beforeAll(async () => {
+      backend = await start();
       executable = await backend.compile(program(backend.weight(table.desc, { bytes: table.bytes })));
     });
 
-    afterEach(async () => {
-      executable.dispose();
-      await backend.dispose();
+    beforeEach(() => {
+      for (const seq of [0, 1, 2]) executable.kvTrim(seq, 0);
+    });
+
+    afterAll(async () => {
+      executable?.dispose();
+      await backend?.dispose();
     });
 
     const rows = async (step: Step) => [...(await executable.submit(step).logits())];
+
+    /** Of the same rows, computed in different steps. */
+    const expectSame = (got: readonly number[], expected: readonly number[]) => {
+      if (sameBits) expect(got).toEqual(expected);
+      else expect(distance(got, expected)).toBeLessThan(OTHER_STEPS);
+    };
 
     it('gives the rows asked for, in slice order', async () => {
       const [a, b, c] = [await rows(all(slice(0, 0, 1, 2))), await rows(all(slice(1, 0, 3))), []];
       expect([a.length, b.length]).toEqual([2 * 16, 16]);
       const slices = [slice(1, 0, 3), slice(0, 0, 1, 2)];
-      expect(await rows({ slices, logits: 'all' })).toEqual([...b, ...a]);
-      expect(await rows({ slices, logits: 'last' })).toEqual([...b, ...a.slice(16)]);
+      expectSame(await rows({ slices, logits: 'all' }), [...b, ...a]);
+      expectSame(await rows({ slices, logits: 'last' }), [...b, ...a.slice(16)]);
       expect(await rows({ slices, logits: 'none' })).toEqual(c);
     });
 
-    it('gives the same bits token by token as in one step', async () => {
+    it(`gives the same ${sameBits ? 'bits' : 'rows'} token by token as in one step`, async () => {
       const ids = [5, 6, 7, 8, 9, 10, 11];
       const together = await rows(all(slice(0, 0, ...ids)));
       const apart: number[] = [];
       for (const [pos, id] of ids.entries()) apart.push(...(await rows(all(slice(1, pos, id)))));
-      expect(apart).toEqual(together);
+      expectSame(apart, together);
     });
 
     it('branches and rolls back by kvCopy and kvTrim', async () => {
       const whole = await rows(all(slice(0, 0, 1, 2, 3, 4)));
       executable.kvCopy(0, 2, 2);
       executable.kvTrim(0, 1);
-      expect(await rows(all(slice(2, 2, 3, 4), slice(0, 1, 2, 3, 4)))).toEqual([
-        ...whole.slice(32),
-        ...whole.slice(16),
-      ]);
+      const again = await rows(all(slice(2, 2, 3, 4), slice(0, 1, 2, 3, 4)));
+      expectSame(again, [...whole.slice(32), ...whole.slice(16)]);
     });
 
     it('replaces what a sequence held from the slice on', async () => {
       const fresh = await rows(all(slice(0, 0, 1, 2, 9)));
       await rows(all(slice(1, 0, 1, 2, 3, 4, 5)));
-      expect(await rows(all(slice(1, 2, 9)))).toEqual(fresh.slice(32));
+      expectSame(await rows(all(slice(1, 2, 9))), fresh.slice(32));
       expect(() => executable.submit(all(slice(1, 4, 5)))).toThrow('got 4');
     });
 
@@ -140,6 +151,45 @@ for (const { name, absent } of BACKENDS) {
       expect(() => executable.kvTrim(0, -1)).toThrow('Expected kvTrim upto to be a position, got -1.');
     });
 
+    it('chooses the largest logits of a row, where it chooses', async () => {
+      const count = Math.min(5, executable.chooses?.top ?? 0);
+      if (count === 0) return;
+      const slices = [slice(0, 0, 1, 2, 3), slice(1, 0, 4)];
+      const expected = await rows(all(...slices));
+      const { ids, logits, logSumExp } = await executable
+        .submit({ ...all(...slices), choose: { kind: 'top', count } })
+        .top!();
+      expect([ids.length, logits.length, logSumExp.length]).toEqual([4 * count, 4 * count, 4]);
+      for (let row = 0; row < 4; row++) {
+        const values = expected.slice(row * 16, row * 16 + 16);
+        const best = [...values.keys()].sort((a, b) => values[b]! - values[a]! || a - b).slice(0, count);
+        expect([...ids.subarray(row * count, (row + 1) * count)]).toEqual(best);
+        expectSame(
+          [...logits.subarray(row * count, (row + 1) * count)],
+          best.map((id) => values[id]!),
+        );
+        expect(logSumExp[row]).toBeCloseTo(Math.log(values.reduce((sum, x) => sum + Math.exp(x), 0)), 4);
+      }
+    });
+
+    it('goes on greedily by itself, where it chooses', async () => {
+      const count = Math.min(4, executable.chooses?.greedy ?? 0);
+      if (count === 0) return;
+      const starts = [slice(0, 0, 1, 2, 3), slice(1, 0, 4)];
+      const step: Step = { slices: starts, logits: 'last', choose: { kind: 'greedy', count } };
+      const ids = [...(await executable.submit(step).ids!())];
+      for (const [i, { tokens }] of starts.entries()) {
+        const [first, ...rest] = ids.slice(i * count, (i + 1) * count);
+        const fed = rest.map((_, j) => ids[i * count + j]!);
+        const logits = await rows(all(slice(2, 0, ...Array.from(tokens), ...fed)));
+        const bests = Array.from({ length: count }, (_, j) => argmax(logits.slice(logits.length - 16 * (count - j)).slice(0, 16)));
+        expect([first, ...rest]).toEqual(bests);
+      }
+      // The last ids are not computed on: what follows them begins at their position.
+      expect(await rows(all(slice(0, 3 + count - 1, ids[count - 1]!)))).toHaveLength(16);
+      expect(() => executable.submit(all(slice(1, 1 + count, 1)))).toThrow('Expected slice pos');
+    });
+
     it('says what memory it takes', () => {
       const { weights, kv, arena } = executable.memory;
       expect(weights).toBeGreaterThanOrEqual(4 * VOCABULARY * 16);
@@ -148,7 +198,7 @@ for (const { name, absent } of BACKENDS) {
     });
 
     it('rejects tensor types it does not compute, by name', async () => {
-      const other = await selectBackend(name);
+      const other = await start();
       const weight = other.weight(
         { ...table.desc, name: 'odd', type: 'IQ2_S', cols: 256 },
         { bytes: new Uint8Array() },
@@ -161,7 +211,7 @@ for (const { name, absent } of BACKENDS) {
       const folder = mkdtempSync(join(tmpdir(), 'percept-backend-'));
       const path = join(folder, 'weights');
       writeFileSync(path, table.bytes);
-      const other = await selectBackend(name);
+      const other = await start();
       const weight = other.weight(table.desc, { path, offset: 4 });
       await expect(other.compile(program(weight))).rejects.toThrow(UserError);
       await other.dispose();

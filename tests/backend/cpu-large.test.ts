@@ -20,7 +20,7 @@ import { checkTensors, handOver, type TensorSpec } from '../../core/weights.ts';
 import { rowBytes, type TensorType } from '../../kernels/quant-formats.ts';
 import { type TensorSpec as FileTensor, writeGguf } from '../unit/gguf-writer.ts';
 import { titled } from './backends.ts';
-import { randomMatrix } from './random.ts';
+import { randomMatrix } from '../../bench/conformance/matrices.ts';
 
 const LAYERS = 22;
 const PERIOD = 5; // layers until the weights repeat

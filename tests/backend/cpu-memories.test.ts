@@ -12,7 +12,7 @@ import { type CpuOptions, createCpuBackend } from '../../backends/cpu/index.ts';
 import { buildLlama, llamaTensors } from '../../core/architectures/llama.ts';
 import type { ModelConfig } from '../../core/config.ts';
 import type { WeightIds } from '../../core/weights.ts';
-import { type Matrix, randomMatrix } from './random.ts';
+import { type Matrix, randomMatrix } from '../../bench/conformance/matrices.ts';
 
 const MEBIBYTE = 2 ** 20;
 const CONFIG: ModelConfig = {

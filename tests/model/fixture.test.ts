@@ -14,7 +14,7 @@ import {
   samplerParameters,
 } from '../../core/index.ts';
 import { checkMemory } from '../../core/model.ts';
-import { BACKENDS, titled } from '../backend/backends.ts';
+import { BACKENDS, type BackendUnderTest, titled } from '../backend/backends.ts';
 import { describeShared } from '../shared.ts';
 import { argmax, distance, logitsOf } from './logits.ts';
 
@@ -25,28 +25,40 @@ const GOLDEN: { input_ids: number[]; argmax: number[]; logits_last: number[] } =
 );
 
 /** Largest distance of a logit from the golden. Logits lie between -3 and 4. */
-const TOLERANCE = {
+const TOLERANCE: Readonly<Record<BackendUnderTest['kind'], number>> = {
   reference: 1e-5, // the golden has 6 decimals and its angles are float32
   cpu: 0.15, // activations in int8; 0.083 seen
+  webgpu: 0.15, // likewise
+  gpujs: 0.15, // the cache in 8 bits
+};
+/** How far a row may be from itself computed in another step, where bits may differ. */
+const OTHER_STEPS: Readonly<Record<BackendUnderTest['kind'], number>> = {
+  reference: 0,
+  cpu: 0,
+  webgpu: 0.05, // float32 sums in another order turn roundings of activations and keys
+  gpujs: 0.05,
 };
 
-for (const { name, absent, threads } of BACKENDS) {
+for (const { name, kind, absent, threads, start } of BACKENDS.filter(({ models }) => models)) {
+  const [tolerance, otherSteps] = [TOLERANCE[kind], OTHER_STEPS[kind]];
   describe.skipIf(absent)(titled(`tiny-llama.Q8_0 on ${name}`, absent), () => {
-    it('gives PyTorch’s logits, and the same bits for any number of threads and any step', async () => {
+    it('gives PyTorch’s logits, and the same ones for any number of threads and any step', async () => {
       const results: Float32Array[][] = [];
       for (const count of threads) {
-        const model = await loadModel(PATH, { backend: name, threads: count, sequences: 2 });
+        const model = await loadModel(PATH, { backend: start, threads: count, sequences: 2 });
         results.push(await Array.fromAsync(logitsOf(model, GOLDEN.input_ids)));
         results.push(await Array.fromAsync(logitsOf(model, GOLDEN.input_ids, { rows: 1 })));
         results.push(await Array.fromAsync(logitsOf(model, GOLDEN.input_ids, { rows: 7, seq: 1 })));
         await model.dispose();
       }
       const [first, ...others] = results;
-      expect(distance(first!.at(-1)!, GOLDEN.logits_last)).toBeLessThan(TOLERANCE[name]);
+      expect(distance(first!.at(-1)!, GOLDEN.logits_last)).toBeLessThan(tolerance);
       for (const [i, row] of first!.entries()) {
-        expect(row[GOLDEN.argmax[i]!]! + TOLERANCE[name], `position ${i}`).toBeGreaterThan(row[argmax(row)]!);
+        expect(row[GOLDEN.argmax[i]!]! + tolerance, `position ${i}`).toBeGreaterThan(row[argmax(row)]!);
       }
-      for (const other of others) expect(other).toEqual(first);
+      for (const other of others) {
+        for (const [i, row] of other.entries()) expect(distance(row, first![i]!)).toBeLessThanOrEqual(otherSteps);
+      }
     });
   });
 }
@@ -108,7 +120,7 @@ describe('loadModel', () => {
     [{ contextLength: 0 }, 'usage', 'got 0.'],
     [{ sequences: 1.5 }, 'usage', 'Expected at least 1 sequence, got 1.5.'],
     [{ maxTokens: -1 }, 'usage', 'Expected at least 1 token in a step, got -1.'],
-    [{ backend: 'abacus' }, 'usage', 'Expected a backend among auto, cpu, reference, got "abacus".'],
+    [{ backend: 'abacus' }, 'usage', 'Expected a backend among auto, cpu, '],
     [{ sequences: 1e9 }, 'memory', 'of free memory (weights 1 MB, context 143360000 MB'],
   ])('refuses %o', async (options, kind, message) => {
     const failure = await loadModel(PATH, options).catch((error) => error);

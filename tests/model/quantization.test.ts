@@ -4,10 +4,9 @@
  */
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { type BackendName, selectBackend } from '../../backends/select.ts';
 import { loadModel } from '../../core/model.ts';
 import type { TensorType } from '../../kernels/quant-formats.ts';
-import { BACKENDS, titled } from '../backend/backends.ts';
+import { BACKENDS, type BackendUnderTest, shareOf, titled } from '../backend/backends.ts';
 import { describeShared } from '../shared.ts';
 import { argmax, distance, logitsOf } from './logits.ts';
 
@@ -29,14 +28,15 @@ describeShared('quantization', (path) => {
     return { file, expected, types: new Set(Object.values(expected.tensors).map(({ type }) => type)) };
   });
 
-  for (const { name, absent } of BACKENDS) {
+  for (const under of BACKENDS.filter(({ models }) => models)) {
+    const { name, kind, absent, start } = under;
     describe.skipIf(absent)(titled(name, absent), async () => {
-      const supports = absent ? () => true : await supportedBy(name);
-      for (const { file, expected, types } of files) {
-        const load = () => loadModel(path(`goldens/quantization/${file}.gguf`), { backend: name });
+      const supports = absent ? () => true : await supportedBy(start);
+      for (const { file, expected, types } of shareOf(under, files, ({ file }) => file)) {
+        const load = () => loadModel(path(`goldens/quantization/${file}.gguf`), { backend: start });
         const missing = [...types.values().filter((type) => !supports(type))];
-        if (missing.length === 0 || name === 'reference') {
-          const exact = name === 'reference' || types.values().every((type) => FLOATS.includes(type));
+        if (missing.length === 0 || kind === 'reference') {
+          const exact = kind === 'reference' || types.values().every((type) => FLOATS.includes(type));
           it(`computes ${file}`, async () => {
             const model = await load();
             const rows = await Array.fromAsync(logitsOf(model, golden.input_ids));
@@ -58,8 +58,8 @@ describeShared('quantization', (path) => {
 });
 
 /** Which types a backend multiplies by. */
-async function supportedBy(name: BackendName): Promise<(type: TensorType) => boolean> {
-  const backend = await selectBackend(name, { threads: 1 });
+async function supportedBy(start: BackendUnderTest['start']): Promise<(type: TensorType) => boolean> {
+  const backend = await start({ threads: 1 });
   await backend.dispose();
   return (type) => backend.supports('matmul', type) === true;
 }

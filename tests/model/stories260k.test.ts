@@ -13,8 +13,13 @@ interface Golden {
   readonly first32_logits_last: number[]; // after the first 32 tokens, 5 decimals
 }
 
+/** How far a row may be from itself computed in another step, where bits may differ. */
+const OTHER_STEPS = 1e-4;
+/** Tokens that are then read one by one: each takes a software adapter a tenth of a second. */
+const FEW = 48;
 /** Float sums in another order change a logit by less than this; logits lie between -10 and 20. */
 const MARGIN = 0.001;
+const MINUTES = 60_000;
 const TOLERANCE = 5e-5; // the golden is rounded to 5e-6; float32 sums in 5 layers add 6e-6
 
 describeShared('stories260K', (path) => {
@@ -23,15 +28,17 @@ describeShared('stories260K', (path) => {
   const binding = golden.greedy_margin.map((margin) => margin > MARGIN);
   const chosen = golden.greedy_ids.map((id, i) => (binding[i] ? id : undefined));
 
-  for (const { name, absent, threads } of BACKENDS) {
+  for (const { name, absent, threads, sameBits, start } of BACKENDS.filter(({ models }) => models)) {
     describe.skipIf(absent)(titled(name, absent), () => {
       for (const count of threads) {
-        it(`tells the story with ${count} threads, read at once and token by token`, async () => {
-          const model = await loadModel(path('models/stories260K.gguf'), { backend: name, threads: count });
+        it(`tells the story with ${count} threads, read at once and token by token`, { timeout: 5 * MINUTES }, async () => {
+          const model = await loadModel(path('models/stories260K.gguf'), { backend: start, threads: count });
           const rows = await Array.fromAsync(logitsOf(model, ids));
           expect(rows.map((row, i) => (binding[i] ? argmax(row) : undefined))).toEqual(chosen);
           expect(distance(rows[31]!, golden.first32_logits_last)).toBeLessThan(TOLERANCE);
-          expect(await Array.fromAsync(logitsOf(model, ids, { rows: 1 }))).toEqual(rows);
+          const apart = await Array.fromAsync(logitsOf(model, sameBits ? ids : ids.slice(0, FEW), { rows: 1 }));
+          if (sameBits) expect(apart).toEqual(rows);
+          else for (const [i, row] of apart.entries()) expect(distance(row, rows[i]!)).toBeLessThan(OTHER_STEPS);
           await model.dispose();
         });
       }

@@ -1,16 +1,16 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Backend } from '../../backends/backend.ts';
 import { selectBackend } from '../../backends/select.ts';
-import { casesNamed, type KernelCase, kernelCases } from '../../bench/kernel-cases.ts';
+import { casesNamed, type TimedCase, timedCases } from '../../bench/conformance/cases.ts';
 import { measureKernel } from '../../bench/kernel-speed.ts';
 import type { TensorType } from '../../kernels/quant-formats.ts';
 
 describe('kernels that are timed', () => {
   let backend: Backend;
-  let cases: KernelCase[];
+  let cases: TimedCase[];
   beforeAll(async () => {
     backend = await selectBackend('cpu', { threads: 1 });
-    cases = kernelCases(backend);
+    cases = timedCases(backend);
   });
   afterAll(() => backend.dispose());
 
@@ -19,7 +19,7 @@ describe('kernels that are timed', () => {
     for (const type of ['F32', 'F16', 'Q4_0', 'Q8_0'] as TensorType[]) expect(types).toContain(type);
     for (const type of types) expect(backend.supports('matmul', type)).toBe(true);
     const ops = new Set(cases.map(({ op }) => op));
-    expect([...ops]).toEqual(['matmul', 'attention', 'rms-norm', 'rope', 'silu', 'mul', 'add']);
+    expect([...ops]).toEqual(['matmul', 'attention', 'rms-norm', 'rope', 'softmax', 'silu', 'mul', 'add']);
   });
 
   it('are chosen by words', () => {
@@ -47,7 +47,7 @@ describe('kernels that are timed', () => {
       ({ op, tokens }) => tokens === 4 && (op === 'matmul' || op === words[0]),
     )!;
     const row = await measureKernel({ backend: 'cpu', threads: 1 }, kernel);
-    expect(row).toMatchObject({ backend: 'cpu', threads: 1, op: kernel.op, type: kernel.type, tokens: 4 });
+    expect(row).toMatchObject({ backend: 'cpu', threads: 1, op: kernel.op, type: kernel.type ?? null, tokens: 4 });
     expect(row.gb_s * row.ms).toBeCloseTo(kernel.work.bytes / 1e6, 6);
     expect(row.gmac_s * row.ms).toBeCloseTo(kernel.work.macs / 1e6, 6);
     expect(row.memory_roof_share).toBeGreaterThan(0);

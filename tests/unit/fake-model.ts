@@ -32,13 +32,17 @@ export interface FakeOptions {
   readonly favourite?: Favourite;
   /** Runs before a step computes: to abort or to fail in the middle. */
   readonly onStep?: (step: Step) => void;
+  /** Makes choices by itself, as a device may. */
+  readonly chooses?: Executable['chooses'];
 }
 
-type CompleteOptions = Required<Omit<FakeOptions, 'onStep'>> & Pick<FakeOptions, 'onStep'>;
+type CompleteOptions = Required<Omit<FakeOptions, 'onStep' | 'chooses'>> &
+  Pick<FakeOptions, 'onStep' | 'chooses'>;
 
 export class FakeExecutable implements Executable {
   readonly memory = { weights: 0, kv: 0, arena: 0 };
   readonly steps: Step[] = [];
+  readonly chooses: Executable['chooses'];
   readonly #options: CompleteOptions;
   readonly #sequences: number[][];
   readonly #buffer: Float32Array;
@@ -46,6 +50,7 @@ export class FakeExecutable implements Executable {
 
   constructor(options: CompleteOptions) {
     this.#options = options;
+    this.chooses = options.chooses;
     this.#sequences = Array.from({ length: options.sequences }, () => []);
     this.#buffer = new Float32Array(new SharedArrayBuffer(4 * VOCABULARY_SIZE * options.maxTokens));
   }
@@ -65,7 +70,35 @@ export class FakeExecutable implements Executable {
       this.#busy = false;
     });
     logits.catch(() => undefined);
+    if (step.choose) return this.#choose(step, logits);
     return { logits: () => logits };
+  }
+
+  /** Of the one row of a step, by its definition. */
+  #choose({ choose, slices }: Step, logits: Promise<Float32Array>): Ticket {
+    const { kind, count } = choose!;
+    if (count < 1 || count > (this.chooses?.[kind] ?? 0)) throw new RangeError(`Got a choice of ${count}.`);
+    const sorted = (row: Float32Array) => [...row.keys()].sort((a, b) => row[b]! - row[a]! || a - b);
+    const top = async () => {
+      const row = await logits;
+      const ids = sorted(row).slice(0, count);
+      const logSumExp = Math.log(row.reduce((sum, logit) => sum + Math.exp(logit), 0));
+      return {
+        ids: Int32Array.from(ids),
+        logits: Float32Array.from(ids, (id) => row[id]!),
+        logSumExp: Float32Array.of(logSumExp),
+      };
+    };
+    const ids = async () => {
+      const history = this.#sequences[slices[0]!.seq]!;
+      const chosen = [sorted(await logits)[0]!];
+      while (chosen.length < count) {
+        history.push(chosen.at(-1)!);
+        chosen.push(sorted(fakeLogits(history, this.#options.favourite(history)))[0]!);
+      }
+      return Int32Array.from(chosen);
+    };
+    return { logits: () => Promise.reject(new Error('It chose by itself.')), top, ids };
   }
 
   kvCopy(from: number, to: number, upto: number): void {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Op } from '../../backends/backend.ts';
-import { fuse } from '../../backends/cpu/fuse.ts';
+import { fuse } from '../../backends/fuse.ts';
 
 const ROPE = { layout: 'half', inverseFrequencies: [1] } as const;
 const norm = (x: number, out: number): Op => ({ op: 'rms-norm', x, weight: 9, eps: 1e-5, out });

@@ -1,9 +1,9 @@
 /** Which memory each phase runs in, and what is carried between memories. */
 import { describe, expect, it } from 'vitest';
 import type { Op } from '../../backends/backend.ts';
-import { fuse, type Phase } from '../../backends/cpu/fuse.ts';
-import { usesOf } from '../../backends/cpu/phase-uses.ts';
 import { assignMemories, cutStages } from '../../backends/cpu/stages.ts';
+import { fuse, type Phase } from '../../backends/fuse.ts';
+import { usesOf } from '../../backends/phase-uses.ts';
 
 /** Table 0; for each layer a norm and a matrix added to buffer 0; the head, of weight `head`. */
 function phases(layers: number, head: number): Phase[] {

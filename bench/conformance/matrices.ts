@@ -1,13 +1,36 @@
-/** Seeded weights of every computed tensor type, for tests that need no trained ones. */
+/** Seeded weights of every computed tensor type, for checks that need no trained ones. */
 import type { WeightDesc } from '../../backends/backend.ts';
 import { Random } from '../../core/sampler/random.ts';
 import { QUANT_FORMATS, rowBytes, type TensorType } from '../../kernels/quant-formats.ts';
 import { dequantize } from '../../kernels/reference/dequantize.ts';
 
+/** Made when they are first read, so that a table of many costs nothing. */
 export interface Matrix {
   readonly desc: WeightDesc;
   readonly bytes: Uint8Array;
   readonly values: Float32Array; // [rows, cols], dequantized
+}
+
+class LazyMatrix implements Matrix {
+  readonly desc: WeightDesc;
+  readonly #make: () => Uint8Array;
+  #bytes: Uint8Array | undefined;
+  #values: Float32Array | undefined;
+
+  constructor(desc: WeightDesc, make: () => Uint8Array) {
+    this.desc = desc;
+    this.#make = make;
+  }
+
+  get bytes(): Uint8Array {
+    this.#bytes ??= this.#make();
+    return this.#bytes;
+  }
+
+  get values(): Float32Array {
+    this.#values ??= dequantize(this.desc.type, this.bytes);
+    return this.#values;
+  }
 }
 
 /** Where the float16 numbers of a block stand, and how large they are; all other bytes are codes. */
@@ -46,14 +69,21 @@ const HALVES: Partial<Record<TensorType, readonly { at: number; size: number }[]
 
 /** A matrix of values around -1 to 1 times `size`, always the same one for its type and shape. */
 export function randomMatrix(type: TensorType, rows: number, cols: number, size = 1): Matrix {
-  const desc = { name: `${type} [${rows}, ${cols}]`, type, rows, cols };
-  const random = new Random(rows * 65_537 + cols);
-  const bytes = new Uint8Array(rows * rowBytes(type, cols));
-  const block = QUANT_FORMATS[type].bytes;
-  for (let at = 0; at < bytes.length; at += block) {
-    writeBlock(type, new DataView(bytes.buffer, at, block), size, random);
-  }
-  return { desc, bytes, values: dequantize(type, bytes) };
+  return new LazyMatrix({ name: `${type} [${rows}, ${cols}]`, type, rows, cols }, () => {
+    const random = seeded(`${type} ${rows} ${cols} ${size}`);
+    const bytes = new Uint8Array(rows * rowBytes(type, cols));
+    const block = QUANT_FORMATS[type].bytes;
+    for (let at = 0; at < bytes.length; at += block) {
+      writeBlock(type, new DataView(bytes.buffer, at, block), size, random);
+    }
+    return bytes;
+  });
+}
+
+/** The same values in F32: such as a cache of that type holds exactly, from a table that every backend reads. */
+export function inFloats(matrix: Matrix): Matrix {
+  const desc = { ...matrix.desc, name: `${matrix.desc.name} in F32`, type: 'F32' } as const;
+  return new LazyMatrix(desc, () => new Uint8Array(matrix.values.buffer));
 }
 
 /**
@@ -65,13 +95,21 @@ export function codedMatrix(
   cols: number,
   { D, block, peak, size }: { D: number; block: number; peak: number; size: number },
 ): Matrix {
-  const desc = { name: `coded [${rows}, ${cols}]`, type: 'F32', rows, cols } as const;
-  const random = new Random(rows * 65_537 + cols);
-  const values = Float32Array.from({ length: rows * cols }, (_, i) => {
-    const code = Math.round(250 * random.uniform() - 125);
-    return size * (((i % cols) % D) % block === 0 ? peak : code);
+  return new LazyMatrix({ name: `coded [${rows}, ${cols}]`, type: 'F32', rows, cols }, () => {
+    const random = seeded(`${rows} ${cols} ${block} ${peak}`);
+    const values = Float32Array.from({ length: rows * cols }, (_, i) => {
+      const code = Math.round(250 * random.uniform() - 125);
+      return size * (((i % cols) % D) % block === 0 ? peak : code);
+    });
+    return new Uint8Array(values.buffer);
   });
-  return { desc, bytes: new Uint8Array(values.buffer), values };
+}
+
+/** Other numbers for every name. */
+function seeded(name: string): Random {
+  let seed = 0x811c9dc5; // FNV-1a
+  for (const char of name) seed = Math.imul(seed ^ char.codePointAt(0)!, 0x01000193);
+  return new Random(seed >>> 0);
 }
 
 function writeBlock(type: TensorType, block: DataView, size: number, random: Random): void {
@@ -90,5 +128,8 @@ function writeBlock(type: TensorType, block: DataView, size: number, random: Ran
 
 /** The upper 16 bits of a float32. */
 function upperHalf(value: number): number {
-  return new Uint32Array(Float32Array.of(value).buffer)[0]! >>> 16;
+  BITS.setFloat32(0, value);
+  return BITS.getUint16(0);
 }
+
+const BITS = new DataView(new ArrayBuffer(4));

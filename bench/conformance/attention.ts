@@ -1,0 +1,76 @@
+/** Cases of attention, over each type of cache. */
+import type { KvType } from '../../backends/backend.ts';
+import { attention } from '../../kernels/reference/attention.ts';
+import { codedMatrix, inFloats, randomMatrix } from './matrices.ts';
+import { check, FLOAT32, LONG, type OpCase, type Tolerance, VOCABULARY } from './op-case.ts';
+import { FLOAT, repeatedAttention } from './timed-program.ts';
+
+const INT7: Tolerance = {
+  nmse: 2e-4,
+  reason:
+    'softmax weights in steps of 1/127 of the largest of 128 keys: 5e-6 if alike, more where one stands out',
+};
+
+export interface AttentionShape {
+  readonly heads: number;
+  readonly kvHeads: number;
+  readonly D: number; // head size
+}
+
+/** Keys and values, for q8 queries too, are such as the cache holds exactly. */
+export function attentionCase({ heads, kvHeads, D }: AttentionShape, type: KvType = 'f32'): OpCase {
+  const scale = 1 / Math.sqrt(D);
+  const tokens = 238; // of the longest step of LONG, of which each attends to 17 and those before it
+  return {
+    ...described({ heads, kvHeads, D }, tokens, 17),
+    shape: `${heads}/${kvHeads} heads of ${D}, held as ${type}`,
+    check: check({
+      inputs: inputsOf({ heads, kvHeads, D }, type),
+      cols: heads * D,
+      kv: { layers: 2, kvHeads, headDim: D, type },
+      apply: ([q, k, v], _, out) => ({ op: 'attention', q: q!, k: k!, v: v!, layer: 1, heads, scale, out }),
+      actions: LONG,
+      expected: ([q], _, history) => {
+        const keys = history.map(([, k]) => k!);
+        const values = history.map(([, , v]) => v!);
+        return attention(q!, keys, values, heads, scale);
+      },
+      tolerance: type === 'q8' ? INT7 : FLOAT32,
+    }),
+  };
+}
+
+function inputsOf({ heads, kvHeads, D }: AttentionShape, type: KvType) {
+  if (type !== 'q8')
+    return [
+      randomMatrix('F32', VOCABULARY, heads * D, 4),
+      inFloats(randomMatrix('F16', VOCABULARY, kvHeads * D, 4)),
+      inFloats(randomMatrix('BF16', VOCABULARY, kvHeads * D, 4)),
+    ];
+  const coded = { D, block: 32, peak: -128, size: 1 / 64 };
+  return [
+    codedMatrix(VOCABULARY, heads * D, coded),
+    codedMatrix(VOCABULARY, kvHeads * D, coded),
+    codedMatrix(VOCABULARY, kvHeads * D, { D, block: D, peak: 127, size: 1 / 128 }),
+  ];
+}
+
+/** A step of T tokens behind `held` positions, in `layers` layers one after the other: timed. */
+export function modelAttentionCase(
+  shape: AttentionShape & { readonly layers: number },
+  { type, T, held }: { type: KvType; T: number; held: number },
+): OpCase {
+  const { heads, kvHeads, D } = shape;
+  return {
+    ...described(shape, T, held),
+    shape: `${heads}/${kvHeads} heads of ${D}, ${held} held as ${type}`,
+    speedOnly: 'the float64 reference takes seconds to fill such a cache; shorter ones are checked',
+    timing: repeatedAttention(shape, { type, T, held }),
+  };
+}
+
+function described({ heads, D }: AttentionShape, T: number, held: number) {
+  const attended = T * held + (T * (T + 1)) / 2; // token i of the step sees held + i + 1 positions
+  const work = { bytes: FLOAT * 2 * T * heads * D, macs: 2 * attended * heads * D };
+  return { op: 'attention', tokens: T, work } as const;
+}

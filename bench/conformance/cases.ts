@@ -1,0 +1,158 @@
+/**
+ * The table of cases: every op in awkward shapes, and in those that models have. It is what backends are tested against
+ * (tests/backend/ops.test.ts), what `percept verify` checks on a user's machine, and what `percept bench kernels` times.
+ *
+ * Awkward for kernels are: rows that are no multiple of 4, 8, 16 or 64; a K of one block; heads of every size, in groups
+ * of one to eight; steps of one token, of a few, and one more than a tile of them.
+ */
+import type { Backend, KvType } from '../../backends/backend.ts';
+import type { TensorType } from '../../kernels/quant-formats.ts';
+import { type AttentionShape, attentionCase, modelAttentionCase } from './attention.ts';
+import { biasCase, embedCase, type MatmulShape, matmulCase, modelMatmulCase } from './matmul.ts';
+import { type Check, nameOf, type OpCase, type Timing } from './op-case.ts';
+import { modelRowCase, pairwiseOf, rmsNormOf, rowCase, ropeOf, selectCase, siluOf, softmaxOf } from './rows.ts';
+
+const FLOATS: readonly TensorType[] = ['F32', 'F16', 'BF16'];
+/** Types in blocks of 32, and in superblocks of 256. */
+const BLOCKS: readonly TensorType[] = ['Q4_0', 'Q4_1', 'Q5_0', 'Q5_1', 'Q8_0', 'IQ4_NL', 'MXFP4'];
+const SUPERBLOCKS: readonly TensorType[] = [
+  ...(['Q2_K', 'Q3_K', 'Q4_K', 'Q5_K', 'Q6_K'] as const),
+  ...(['IQ4_XS', 'TQ1_0', 'TQ2_0'] as const),
+];
+
+const FLOAT_SHAPES: readonly MatmulShape[] = [
+  { T: 5, N: 7, K: 11 },
+  { T: 1, N: 1025, K: 13 },
+  { T: 2, N: 130, K: 100 },
+  { T: 3, N: 64, K: 172 },
+  { T: 8, N: 63, K: 68 },
+  { T: 17, N: 172, K: 64 },
+  { T: 130, N: 66, K: 36 },
+];
+const BLOCK_SHAPES: readonly MatmulShape[] = [
+  { T: 1, N: 70, K: 32 },
+  { T: 2, N: 130, K: 96 },
+  { T: 3, N: 1025, K: 64 },
+  { T: 4, N: 16, K: 1536 },
+  { T: 5, N: 7, K: 32 },
+  { T: 8, N: 63, K: 160 },
+  { T: 33, N: 31, K: 96 },
+  { T: 130, N: 66, K: 64 },
+];
+const SUPERBLOCK_SHAPES: readonly MatmulShape[] = [
+  { T: 1, N: 48, K: 256 },
+  { T: 2, N: 70, K: 256 },
+  { T: 3, N: 1025, K: 256 },
+  { T: 5, N: 7, K: 512 },
+  { T: 8, N: 63, K: 512 },
+  { T: 33, N: 31, K: 512 },
+  { T: 130, N: 66, K: 256 },
+];
+
+/** SmolLM2 135M's feed-forward, there and back, and a square of 7B models. */
+const UP = { N: 1536, K: 576 };
+const DOWN = { N: 576, K: 1536 };
+const SQUARE = { N: 4096, K: 4096 };
+const LARGE = 'the float64 reference takes minutes for it; the same kernels are checked in smaller shapes';
+const WIDE = 'checked with fewer tokens and with fewer columns';
+const ALIKE = 'as large as 576 -> 1536, which is checked';
+
+/** Steps that are timed: decode, a few drafted tokens, prefill. */
+const TIMED_TOKENS = [1, 4, 512] as const;
+
+const ATTENTION: readonly (readonly [KvType, AttentionShape])[] = [
+  ['f32', { heads: 1, kvHeads: 1, D: 8 }],
+  ['f32', { heads: 8, kvHeads: 4, D: 8 }],
+  ['f32', { heads: 9, kvHeads: 3, D: 64 }],
+  ['f32', { heads: 4, kvHeads: 1, D: 64 }],
+  ['f32', { heads: 8, kvHeads: 1, D: 18 }],
+  ['f32', { heads: 3, kvHeads: 1, D: 50 }],
+  ['f32', { heads: 2, kvHeads: 2, D: 80 }],
+  ['f32', { heads: 4, kvHeads: 2, D: 128 }],
+  ['f16', { heads: 8, kvHeads: 4, D: 8 }],
+  ['f16', { heads: 9, kvHeads: 3, D: 64 }],
+  ['f16', { heads: 3, kvHeads: 1, D: 18 }],
+  ['f16', { heads: 2, kvHeads: 1, D: 80 }],
+  ['f16', { heads: 2, kvHeads: 2, D: 128 }],
+  ['q8', { heads: 8, kvHeads: 4, D: 8 }],
+  ['q8', { heads: 9, kvHeads: 3, D: 64 }],
+  ['q8', { heads: 7, kvHeads: 1, D: 64 }],
+  ['q8', { heads: 2, kvHeads: 2, D: 50 }],
+  ['q8', { heads: 4, kvHeads: 2, D: 80 }],
+  ['q8', { heads: 3, kvHeads: 1, D: 128 }],
+];
+/** SmolLM2 135M's, over 24 layers. */
+const MODEL_ATTENTION = { heads: 9, kvHeads: 3, D: 64, layers: 24 };
+const KV_TYPES: readonly KvType[] = ['f32', 'f16', 'q8'];
+
+export const CASES: readonly OpCase[] = [
+  ...FLOATS.flatMap((type) => [embedCase(type, 7), embedCase(type, 64)]),
+  ...BLOCKS.map((type) => embedCase(type, 96)),
+  ...SUPERBLOCKS.map((type) => embedCase(type, 512)),
+
+  ...FLOATS.flatMap((type) => FLOAT_SHAPES.map((shape) => matmulCase(type, shape))),
+  ...BLOCKS.flatMap((type) => BLOCK_SHAPES.map((shape) => matmulCase(type, shape))),
+  ...SUPERBLOCKS.flatMap((type) => SUPERBLOCK_SHAPES.map((shape) => matmulCase(type, shape))),
+  biasCase('F32', { T: 5, N: 7, K: 11 }),
+  biasCase('Q4_1', { T: 5, N: 48, K: 64 }),
+  biasCase('Q4_1', { T: 1, N: 70, K: 32 }),
+  ...[...FLOATS, ...BLOCKS].flatMap((type) =>
+    TIMED_TOKENS.flatMap((T) => [
+      modelMatmulCase(type, { T, ...UP }, T > 4 ? LARGE : undefined),
+      modelMatmulCase(type, { T, ...DOWN }, T > 4 ? LARGE : ALIKE),
+    ]),
+  ),
+  ...SUPERBLOCKS.flatMap((type) =>
+    TIMED_TOKENS.map((T) => modelMatmulCase(type, { T, ...DOWN }, T > 4 ? LARGE : undefined)),
+  ),
+  ...[...FLOATS, ...BLOCKS, ...SUPERBLOCKS].flatMap((type) =>
+    TIMED_TOKENS.map((T) => modelMatmulCase(type, { T, ...SQUARE }, LARGE)),
+  ),
+
+  ...ATTENTION.map(([type, shape]) => attentionCase(shape, type)),
+  ...KV_TYPES.flatMap((type) =>
+    TIMED_TOKENS.map((T) => modelAttentionCase(MODEL_ATTENTION, { type, T, held: T < 512 ? 2048 : 0 })),
+  ),
+
+  ...[rmsNormOf(7), rmsNormOf(172), rmsNormOf(1025), rmsNormOf(576, 100)].map(rowCase),
+  rowCase(rmsNormOf(64, 1e-3)), // eps 1e-5 outweighs the mean square
+  rowCase(ropeOf('interleaved', { heads: 3, D: 8, pairs: 4 })),
+  rowCase(ropeOf('interleaved', { heads: 9, D: 64, pairs: 32 })),
+  rowCase(ropeOf('half', { heads: 1, D: 64, pairs: 32 })),
+  rowCase(ropeOf('half', { heads: 5, D: 80, pairs: 40 })),
+  rowCase(ropeOf('half', { heads: 2, D: 16, pairs: 3 })), // ten dimensions pass through
+  ...[1, 7, 172, 1025].map((cols) => rowCase(softmaxOf(cols))),
+  ...[7, 172, 1025].flatMap((cols) =>
+    [siluOf(cols), pairwiseOf('mul', cols), pairwiseOf('add', cols)].map(rowCase),
+  ),
+  ...[
+    rmsNormOf(4096),
+    ropeOf('half', { heads: 32, D: 128, pairs: 64 }),
+    softmaxOf(4096),
+    siluOf(4096),
+    pairwiseOf('mul', 4096),
+    pairwiseOf('add', 4096),
+  ].flatMap((row) => TIMED_TOKENS.map((T) => modelRowCase(row, T, T > 4 ? WIDE : undefined))),
+
+  selectCase('last'),
+  selectCase('all'),
+  selectCase('none'),
+];
+
+export type CheckedCase = OpCase & { readonly check: Check };
+export type TimedCase = OpCase & { readonly timing: Timing };
+
+export const CHECKED_CASES: readonly CheckedCase[] = CASES.filter((each) => each.check) as CheckedCase[];
+
+/** The cases that are timed, of the ops and tensor types that the backend computes. */
+export function timedCases(backend: Backend): TimedCase[] {
+  return (CASES.filter(({ timing }) => timing) as TimedCase[]).filter(
+    ({ op, type }) => backend.supports(op, type) === true,
+  );
+}
+
+/** The cases whose op, type or shape each of the words is part of, in any letter case. */
+export function casesNamed<Case extends OpCase>(cases: readonly Case[], words: readonly string[]): Case[] {
+  const holds = (name: string) => words.every((word) => name.includes(word.toLowerCase()));
+  return cases.filter((each) => holds(nameOf(each).toLowerCase()));
+}

@@ -1,0 +1,145 @@
+/** Cases of the ops that take a row by itself: norms, rope, softmax, what works on each number, select. */
+import type { Op, RopeSpec, Step } from '../../backends/backend.ts';
+import { add, mul } from '../../kernels/reference/elementwise.ts';
+import { rmsNorm } from '../../kernels/reference/rms-norm.ts';
+import { rope } from '../../kernels/reference/rope.ts';
+import { silu } from '../../kernels/reference/silu.ts';
+import { softmax } from '../../kernels/reference/softmax.ts';
+import { type Matrix, randomMatrix } from './matrices.ts';
+import {
+  type CheckParts,
+  check,
+  FLOAT32,
+  LONG,
+  type OpCase,
+  SHORT,
+  slice,
+  step,
+  type Tolerance,
+  VOCABULARY,
+} from './op-case.ts';
+import { FLOAT, repeatedInPlace } from './timed-program.ts';
+
+const EXP: Tolerance = { nmse: 1e-11, reason: 'exp in float32: WGSL allows it 3 + 2 |x| ulp, 1e-6 of the largest' };
+
+/** An op on rows of `cols` numbers: what it reads, how it is written and what it gives. */
+export interface RowOp {
+  readonly op: Op['op'];
+  readonly shape: string;
+  readonly cols: number;
+  readonly inputs: readonly Matrix[];
+  readonly weight?: Matrix; // a vector
+  readonly apply: NonNullable<CheckParts['apply']>;
+  readonly expected: CheckParts['expected'];
+  readonly tolerance?: Tolerance; // default: FLOAT32
+}
+
+export function rmsNormOf(cols: number, size = 1): RowOp {
+  const weight = randomMatrix('F32', 1, cols);
+  const eps = 1e-5;
+  return {
+    op: 'rms-norm',
+    shape: size === 1 ? `${cols}` : `${cols} around ${size}`,
+    cols,
+    inputs: [randomMatrix('F32', VOCABULARY, cols, size)],
+    weight,
+    apply: ([x], [w], out) => ({ op: 'rms-norm', x: x!, weight: w!, eps, out }),
+    expected: ([x]) => rmsNorm(x!, weight.values, eps),
+  };
+}
+
+interface RopeShape {
+  readonly heads: number;
+  readonly D: number;
+  readonly pairs: number;
+}
+
+export function ropeOf(layout: RopeSpec['layout'], { heads, D, pairs }: RopeShape): RowOp {
+  const spec = {
+    layout,
+    inverseFrequencies: Array.from({ length: pairs }, (_, i) => 10_000 ** (-i / pairs)),
+  };
+  return {
+    op: 'rope',
+    shape: `${layout}, ${pairs} pairs of ${heads} heads of ${D}`,
+    cols: heads * D,
+    inputs: [randomMatrix('F32', VOCABULARY, heads * D)],
+    apply: ([x], _, out) => ({ op: 'rope', x: x!, heads, rope: spec, out }),
+    expected: ([x], position) => rope(x!, heads, position, spec),
+  };
+}
+
+/** Numbers around 10, as for silu: where they are large, exp is wrong first. */
+export function softmaxOf(cols: number): RowOp {
+  return {
+    op: 'softmax',
+    shape: `${cols}`,
+    cols,
+    inputs: [randomMatrix('F32', VOCABULARY, cols, 10)],
+    apply: ([x], _, out) => ({ op: 'softmax', x: x!, out }),
+    expected: ([x]) => softmax(x!),
+    tolerance: EXP,
+  };
+}
+
+export function siluOf(cols: number): RowOp {
+  return {
+    op: 'silu',
+    shape: `${cols}`,
+    cols,
+    inputs: [randomMatrix('F32', VOCABULARY, cols, 10)],
+    apply: ([x], _, out) => ({ op: 'silu', x: x!, out }),
+    expected: ([x]) => silu(x!),
+  };
+}
+
+export function pairwiseOf(op: 'mul' | 'add', cols: number): RowOp {
+  const compute = { mul, add }[op];
+  return {
+    op,
+    shape: `${cols}`,
+    cols,
+    inputs: [randomMatrix('F32', VOCABULARY, cols), randomMatrix('F32', VOCABULARY, cols, 3)],
+    apply: ([a, b], _, out) => ({ op, a: a!, b: b!, out }),
+    expected: ([a, b]) => compute(a!, b!),
+  };
+}
+
+/** Of few rows, one and many, checked. */
+export function rowCase(row: RowOp): OpCase {
+  return { ...described(row, 130), check: checked(row, row.op === 'rope' ? LONG : SHORT) };
+}
+
+/** Of a shape that models have: timed in steps of T tokens, and checked unless there is a reason not to. */
+export function modelRowCase(row: RowOp, T: number, speedOnly?: string): OpCase {
+  const verdict = speedOnly === undefined ? { check: checked(row, [step(slice(0, 0, T))]) } : { speedOnly };
+  return { ...described(row, T), ...verdict, timing: repeatedInPlace(row, T) };
+}
+
+function described({ op, shape, cols, inputs, weight }: RowOp, T: number) {
+  const bytes = FLOAT * (T * cols * (inputs.length + 1) + (weight ? cols : 0));
+  return { op, shape, type: weight?.desc.type, tokens: T, work: { bytes, macs: 0 } };
+}
+
+function checked(row: RowOp, actions: CheckParts['actions']) {
+  const { inputs, weight, cols, apply, expected, tolerance = FLOAT32 } = row;
+  const weights = weight ? [weight] : [];
+  return check({ inputs, weights, cols, apply, actions, expected, tolerance });
+}
+
+export function selectCase(logits: Step['logits']): OpCase {
+  const slices = [slice(1, 0, 3), slice(0, 0, 1), slice(2, 0, 5)];
+  return {
+    op: 'select',
+    shape: `${logits} of 7 columns`,
+    tokens: 9,
+    work: { bytes: 2 * FLOAT * 9 * 7, macs: 0 },
+    check: check({
+      inputs: [randomMatrix('F32', VOCABULARY, 7)],
+      cols: 7,
+      actions: [{ slices, logits }],
+      expected: ([x]) => x!,
+      tolerance: FLOAT32,
+    }),
+  };
+}

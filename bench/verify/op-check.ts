@@ -1,0 +1,58 @@
+/** Every case of the conformance table on one backend, against the reference kernels. */
+import type { Backend, Op } from '../../backends/backend.ts';
+import { UserError } from '../../errors.ts';
+import { CHECKED_CASES, type CheckedCase } from '../conformance/cases.ts';
+import { limitOf, runCase } from '../conformance/judge.ts';
+import { nameOf } from '../conformance/op-case.ts';
+
+export interface OpVerdict {
+  readonly op: Op['op'];
+  readonly cases: number; // that were run
+  readonly unsupported: number; // that the backend says it does not do
+  /** Largest error over what the case allows; above 1 it is wrong. Null where it failed without a result. */
+  readonly worst: number | null;
+  readonly worst_case: string | null;
+  readonly failure?: string;
+}
+
+export interface OpCheckOptions {
+  readonly signal?: AbortSignal;
+  readonly onCase?: (name: string, op: Op['op']) => void;
+  /** Those to run; default: all that the table holds. */
+  readonly cases?: readonly CheckedCase[];
+}
+
+/** A verdict an op. A device that fails ends the check, with the op at hand. */
+export async function checkOps(
+  backend: Backend,
+  { signal, onCase, cases = CHECKED_CASES }: OpCheckOptions = {},
+): Promise<OpVerdict[]> {
+  const verdicts: OpVerdict[] = [];
+  for (const [op, ofOp] of Map.groupBy(cases, ({ op }) => op)) {
+    const supported = ofOp.filter(({ op, type }) => backend.supports(op, type) === true);
+    const unsupported = ofOp.length - supported.length;
+    const verdict = { op, cases: supported.length, unsupported, worst: 0, worst_case: null as string | null };
+    for (const each of supported) {
+      signal?.throwIfAborted();
+      const name = nameOf(each);
+      onCase?.(name, op);
+      try {
+        const share = (await runCase(each, backend)).nmse / limitOf(each, backend);
+        if (share <= verdict.worst || Number.isNaN(verdict.worst)) continue;
+        verdict.worst = share;
+        verdict.worst_case = name;
+      } catch (error) {
+        const failure = error instanceof Error ? error.message : String(error);
+        verdicts.push({ ...verdict, worst: null, worst_case: name, failure });
+        if (error instanceof UserError && error.kind === 'device') return verdicts;
+        break;
+      }
+    }
+    if (verdicts.at(-1)?.op !== op) verdicts.push(verdict);
+  }
+  return verdicts;
+}
+
+export function isWrong({ worst }: OpVerdict): boolean {
+  return worst === null || !(worst <= 1);
+}

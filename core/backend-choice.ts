@@ -1,0 +1,107 @@
+/**
+ * What `auto` has found to be the fastest on this machine. It is measured once for each size of model, with the model at
+ * hand, and kept in the user's cache until the processor, the device, its driver or percept changes.
+ */
+import { readFileSync } from 'node:fs';
+import { cpus } from 'node:os';
+import { join } from 'node:path';
+import type { DeviceInfo } from '../backends/backend.ts';
+import { type BackendName, type Candidate, usableCores } from '../backends/select.ts';
+import { writeWhole } from '../backends/whole-file.ts';
+import { perceptVersion } from './version.ts';
+
+/** Of one backend: tokens a second of decode, or why it gave none. */
+export type Measured = { readonly tokensPerSecond: number } | { readonly failure: string };
+
+export interface Choice {
+  readonly chosen: BackendName;
+  readonly measured: Readonly<Partial<Record<BackendName, Measured>>>;
+  readonly model: string; // that it was measured with
+  readonly weightBytes: number;
+  /** Measurements that did not come to an end, the program with them: a driver may have taken it along. */
+  readonly unfinished?: number;
+}
+
+/** What a choice holds for. */
+export interface Subject {
+  readonly threads: number | undefined; // as asked for
+  readonly devices: readonly DeviceInfo[];
+  readonly weightBytes: number;
+}
+
+const FILE = 'backend-choices.json';
+/** Models up to so many times as large share a choice. */
+const SIZE_CLASS = 4;
+
+export class BackendChoices {
+  readonly #path: string;
+
+  constructor(cacheDirectory: string) {
+    this.#path = join(cacheDirectory, FILE);
+  }
+
+  find(subject: Subject): Choice | undefined {
+    return this.#read()[keyOf(subject)];
+  }
+
+  /** Without a choice, forgets the one there is. */
+  keep(subject: Subject, choice: Choice | undefined): void {
+    writeWhole(this.#path, JSON.stringify({ ...this.#read(), [keyOf(subject)]: choice }, undefined, 1));
+  }
+
+  /** Those that hold for this machine with such devices, whatever the model. */
+  forMachine(subject: Omit<Subject, 'weightBytes'>): Choice[] {
+    const machine = machineOf(subject);
+    const choices = Object.entries(this.#read()).filter(([key]) => key.startsWith(`${machine}, `));
+    return choices.map(([, choice]) => choice).sort((a, b) => a.weightBytes - b.weightBytes);
+  }
+
+  #read(): Record<string, Choice> {
+    try {
+      return JSON.parse(readFileSync(this.#path, 'utf8'));
+    } catch {
+      return {}; // nothing measured yet
+    }
+  }
+}
+
+function keyOf(subject: Subject): string {
+  const size = Math.floor(Math.log(subject.weightBytes) / Math.log(SIZE_CLASS));
+  return `${machineOf(subject)}, weights from ${SIZE_CLASS ** size} bytes`;
+}
+
+function machineOf({ threads, devices }: Omit<Subject, 'weightBytes'>): string {
+  const cpu = cpus()[0]?.model.trim() ?? process.arch;
+  const gpus = devices.map(({ vendor, name, driver }) => `${vendor} ${name} ${driver}`);
+  const cores = `${threads ?? usableCores()} threads`;
+  return [`percept ${perceptVersion()}`, cpu, cores, ...gpus].join(', ');
+}
+
+/** The fastest of what was measured; of those that failed none. */
+export function fastest(measured: Choice['measured']): BackendName | undefined {
+  const speedOf = (name: BackendName) => {
+    const result = measured[name];
+    return result && 'tokensPerSecond' in result ? result.tokensPerSecond : 0;
+  };
+  const names = (Object.keys(measured) as BackendName[]).filter((name) => speedOf(name) > 0);
+  return names.sort((a, b) => speedOf(b) - speedOf(a))[0];
+}
+
+/** cpu 412 tok/s, webgpu 903 tok/s */
+export function explain({ measured, unfinished }: Choice): string {
+  if (unfinished) return `the program ended ${unfinished} times while others were tried`;
+  return Object.entries(measured)
+    .map(([name, result]) =>
+      'failure' in result ? `${name} failed: ${result.failure}` : `${name} ${result.tokensPerSecond.toFixed(0)} tok/s`,
+    )
+    .join(', ');
+}
+
+/** Candidates that are not left out by rule. */
+export function eligible(candidates: readonly Candidate[]): Candidate[] {
+  return candidates.filter(({ out }) => out === undefined);
+}
+
+export function devicesOf(candidates: readonly Candidate[]): DeviceInfo[] {
+  return eligible(candidates).flatMap(({ device }) => device ?? []);
+}

@@ -1,0 +1,115 @@
+/**
+ * node scripts/support-table.ts
+ *
+ * Writes the table of kernels/README.md: which backend computes which op on which type of weight, as each answers itself,
+ * and what the conformance suite asks of it. A backend that is not here keeps the column it has; WebGPU is started on the
+ * software adapter of the tests.
+ */
+import { spawnSync } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Backend, Op } from '../backends/backend.ts';
+import { BACKEND_NAMES, selectBackend } from '../backends/select.ts';
+import { CHECKED_CASES } from '../bench/conformance/cases.ts';
+import { toMarkdown } from '../bench/formats.ts';
+import { QUANT_FORMATS, type TensorType } from '../kernels/quant-formats.ts';
+import { softwareAdapters } from '../tests/software-adapter.ts';
+
+export const TABLE_FILE = resolve(import.meta.dirname, '../kernels/README.md');
+const BEGIN = '<!-- support:begin -->';
+const END = '<!-- support:end -->';
+
+interface Line {
+  readonly op: Op['op'];
+  readonly type?: TensorType;
+}
+
+/** Ops in the order of the table of cases; those on matrices once for each type of weight. */
+function lines(): Line[] {
+  const types = Object.keys(QUANT_FORMATS) as TensorType[];
+  return [...new Set(CHECKED_CASES.map(({ op }) => op))].flatMap((op): Line[] => {
+    const known = types.filter((type) => CHECKED_CASES.some((each) => each.op === op && each.type === type));
+    return known.length > 0 ? known.map((type) => ({ op, type })) : [{ op }];
+  });
+}
+
+/** A column: the cell of each line. */
+export type Column = readonly string[];
+
+export function columnOf(backend: Pick<Backend, 'supports'>): Column {
+  return lines().map(({ op, type }) => (backend.supports(op, type) === true ? 'yes' : ''));
+}
+
+/** The Markdown between the marks. */
+export function supportTable(columns: ReadonlyMap<string, Column>): string {
+  const rows = lines().map((line, i) => ({ ...line, i }));
+  const casesOf = ({ op, type }: Line) => CHECKED_CASES.filter((each) => each.op === op && each.type === type);
+  const backends = [...columns].map(([title, column]) => {
+    const cell = ({ i }: { i: number }) => column[i] ?? '';
+    return { title, cell, right: true as const }; // a column of equal cells would stand above the table otherwise
+  });
+  return toMarkdown<(typeof rows)[number]>(
+    [
+      { title: 'op', cell: ({ op }) => op },
+      { title: 'weights', cell: ({ type }) => type ?? '' },
+      ...backends,
+      { title: 'cases', cell: (line) => `${casesOf(line).length}`, right: true },
+      { title: 'NMSE at most', cell: (line) => errorsOf(casesOf(line)), right: true },
+    ],
+    rows,
+  );
+}
+
+function errorsOf(cases: typeof CHECKED_CASES): string {
+  const errors = new Set(cases.map(({ check }) => check.tolerance.nmse));
+  return [...errors]
+    .sort((a, b) => a - b)
+    .map((nmse) => nmse.toExponential())
+    .join(', ');
+}
+
+/** The columns that the table in `markdown` has now. */
+export function columnsIn(markdown: string): ReadonlyMap<string, Column> {
+  const table = markdown.slice(markdown.indexOf(BEGIN), markdown.indexOf(END)).split('\n');
+  const [header, , ...rows] = table
+    .filter((line) => line.startsWith('|'))
+    .map((line) => line.split('|').slice(1, -1).map((cell) => cell.trim()));
+  const names = BACKEND_NAMES.filter((name) => header?.includes(name));
+  return new Map(names.map((name) => [name, rows.map((row) => row[header!.indexOf(name)]!)]));
+}
+
+export function withTable(markdown: string, table: string): string {
+  const [begin, end] = [markdown.indexOf(BEGIN), markdown.indexOf(END)];
+  return `${markdown.slice(0, begin + BEGIN.length)}\n${table}${markdown.slice(end)}`;
+}
+
+async function main(): Promise<void> {
+  const markdown = readFileSync(TABLE_FILE, 'utf8');
+  const known = columnsIn(markdown);
+  const columns = new Map<string, Column>();
+  for (const name of BACKEND_NAMES) {
+    try {
+      const backend = await selectBackend(name, { threads: 1 });
+      columns.set(name, columnOf(backend));
+      await backend.dispose();
+    } catch (error) {
+      console.error(`${name} keeps its column: ${error instanceof Error ? error.message : error}`);
+      columns.set(name, known.get(name) ?? []);
+    }
+  }
+  writeFileSync(TABLE_FILE, withTable(markdown, supportTable(columns)));
+}
+
+/** The linker looks for an adapter's driver along the environment of a process's start. */
+function withSoftwareAdapter(): void {
+  const [adapter] = softwareAdapters();
+  const env = { ...process.env, ...adapter!.environment, PERCEPT_SUPPORT_TABLE: 'here' };
+  const { status } = spawnSync(process.execPath, [fileURLToPath(import.meta.url)], { env, stdio: 'inherit' });
+  process.exitCode = status ?? 1;
+}
+
+if (import.meta.main) {
+  if (process.env.PERCEPT_SUPPORT_TABLE) await main();
+  else withSoftwareAdapter();
+}

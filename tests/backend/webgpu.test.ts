@@ -1,0 +1,239 @@
+/** What the WebGPU backend promises beyond the contract: few dispatches, nothing created in a step, clear failures. */
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import type { Backend, Executable, Program, Step } from '../../backends/backend.ts';
+import type { WebgpuExecutable } from '../../backends/webgpu/executable.ts';
+import { createWebgpuBackend, type WebgpuBackend, type WebgpuOptions } from '../../backends/webgpu/index.ts';
+import { randomMatrix } from '../../bench/conformance/matrices.ts';
+import { buildLlama, llamaTensors } from '../../core/architectures/llama.ts';
+import type { ModelConfig } from '../../core/config.ts';
+import type { TensorType } from '../../kernels/quant-formats.ts';
+import { titled } from './backends.ts';
+
+const adapter = inject('adapters').find(({ absent }) => !absent);
+const absent = adapter ? undefined : 'there is no adapter';
+
+/** SmolLM2's proportions, two layers of it. */
+const CONFIG: ModelConfig = {
+  architecture: 'llama',
+  contextLength: 96,
+  embeddingLength: 128,
+  feedForwardLength: 192,
+  nLayers: 2,
+  nHeads: 6,
+  nKvHeads: 2,
+  headDim: 32,
+  vocabularySize: 300,
+  rmsEps: 1e-5,
+  rope: { layout: 'interleaved', inverseFrequencies: Array.from({ length: 16 }, (_, i) => 100 ** (-i / 16)) },
+  tiedHead: true,
+} as ModelConfig;
+
+async function load(backend: Backend, type: TensorType = 'Q4_1', sequences = 2): Promise<WebgpuExecutable> {
+  const ids = new Map<string, number>();
+  let seed = 0;
+  for (const { name, rows, cols, optional } of llamaTensors(CONFIG)) {
+    if (optional || ids.has(name)) continue;
+    const matrix = randomMatrix(rows === 1 ? 'F32' : type, rows, cols, rows === 1 ? 1 : 0.3);
+    const bytes = matrix.bytes.slice();
+    if (rows === 1) new Float32Array(bytes.buffer).fill(1 + (seed++ % 3) / 10);
+    ids.set(name, backend.weight({ ...matrix.desc, name }, { bytes }));
+  }
+  const { nLayers: layers, nKvHeads: kvHeads, headDim, contextLength } = CONFIG;
+  const program: Program = {
+    name: 'small llama',
+    ...buildLlama(CONFIG, ids),
+    kv: { layers, kvHeads, headDim, sequences, contextLength, type: 'f16' },
+    maxTokens: 48,
+  };
+  return (await backend.compile(program)) as WebgpuExecutable;
+}
+
+const tokens = (count: number, from = 0) =>
+  Array.from({ length: count }, (_, i) => (7 * (i + from) + 3) % 300);
+const step = (seq: number, pos: number, ids: number[], more: Partial<Step> = {}): Step => ({
+  slices: [{ seq, pos, tokens: ids }],
+  logits: 'last',
+  ...more,
+});
+const best = (logits: Float32Array) => logits.indexOf(Math.max(...logits));
+
+describe.skipIf(absent)(titled('the WebGPU backend', absent), () => {
+  const backends: Backend[] = [];
+  async function start(options: WebgpuOptions = {}): Promise<WebgpuBackend> {
+    const backend = (await createWebgpuBackend(options)) as WebgpuBackend;
+    backends.push(backend);
+    return backend;
+  }
+  afterAll(async () => {
+    for (const backend of backends) await backend.dispose();
+  });
+
+  describe('a step', () => {
+    let backend: WebgpuBackend;
+    let executable: WebgpuExecutable;
+    beforeAll(async () => {
+      backend = await start({ profile: true });
+      executable = await load(backend);
+    });
+
+    it('of one token takes at most 8 dispatches a layer', async () => {
+      await executable.submit(step(0, 0, [1])).logits();
+      const first = executable.profiler!.times.reduce((sum, { dispatches }) => sum + dispatches, 0);
+      await executable.submit(step(0, 1, [2])).logits();
+      const both = executable.profiler!.times.reduce((sum, { dispatches }) => sum + dispatches, 0);
+      const beside = 4; // embed, select, norm and head
+      expect((both - first - beside) / CONFIG.nLayers).toBeLessThanOrEqual(8);
+    });
+
+    it('creates nothing but its command encoder', async () => {
+      const { device } = backend.gpu;
+      const created: string[] = [];
+      for (const name of Object.getOwnPropertyNames(Object.getPrototypeOf(device))) {
+        if (!/^create/.test(name) || name === 'createCommandEncoder') continue;
+        const original = (device as unknown as Record<string, (...args: unknown[]) => unknown>)[name]!;
+        Object.defineProperty(device, name, {
+          configurable: true,
+          value: (...args: unknown[]) => {
+            created.push(name);
+            return original.apply(device, args);
+          },
+        });
+      }
+      device.createBuffer({ size: 16, usage: GPUBufferUsage.STORAGE }).destroy();
+      expect(created).toEqual(['createBuffer']); // the count counts
+      created.length = 0;
+      for (let pos = 2; pos < 8; pos++) await executable.submit(step(0, pos, [pos])).logits();
+      expect(created).toEqual([]);
+    });
+
+    it('is timed kernel by kernel', () => {
+      const { times } = executable.profiler!;
+      const products = times.find(({ kernel }) => kernel === 'matmul-pairs')!;
+      expect(products.seconds).toBeGreaterThan(0);
+      expect(products.bytes).toBeGreaterThan(0);
+      expect(products.macs).toBeGreaterThan(0);
+    });
+  });
+
+  describe('choices of the device', () => {
+    let executable: Executable;
+    beforeAll(async () => {
+      executable = await load(await start({ validation: true }));
+    });
+
+    it('greedy: the ids that the logits give, fed back, and the cache that goes with them', async () => {
+      const prompt = tokens(20);
+      const expected: number[] = [];
+      let logits = await executable.submit(step(0, 0, prompt)).logits();
+      for (let pos = prompt.length; expected.length < 6; pos++) {
+        expected.push(best(logits));
+        logits = await executable.submit(step(0, pos, [expected.at(-1)!])).logits();
+      }
+      const after = logits.slice();
+      executable.kvTrim(0, 0);
+      const choose = { kind: 'greedy', count: 6 } as const;
+      const ids = await executable.submit(step(0, 0, prompt, { choose })).ids!();
+      expect([...ids]).toEqual(expected);
+      const again = await executable.submit(step(0, prompt.length + 5, [expected.at(-1)!])).logits();
+      expect(again).toEqual(after);
+    });
+
+    it('greedy for several sequences at once', async () => {
+      const prompts = [tokens(3), tokens(4, 50)];
+      const expected: number[] = [];
+      for (const [seq, prompt] of prompts.entries()) {
+        executable.kvTrim(seq, 0);
+        let logits = await executable.submit(step(seq, 0, prompt)).logits();
+        for (let i = 0; i < 3; i++) {
+          expected.push(best(logits));
+          logits = await executable.submit(step(seq, prompt.length + i, [expected.at(-1)!])).logits();
+        }
+        executable.kvTrim(seq, 0);
+      }
+      const slices = prompts.map((ids, seq) => ({ seq, pos: 0, tokens: ids }));
+      const choose = { kind: 'greedy', count: 3 } as const;
+      const ids = await executable.submit({ slices, logits: 'last', choose }).ids!();
+      expect([...ids]).toEqual(expected);
+    });
+
+    it.each([1, 5, 64])('the %i largest logits, and the sum over all', async (count) => {
+      executable.kvTrim(0, 0);
+      const all = (await executable.submit(step(0, 0, tokens(9), { logits: 'all' })).logits()).slice();
+      executable.kvTrim(0, 0);
+      const choose = { kind: 'top', count } as const;
+      const top = await executable.submit(step(0, 0, tokens(9), { logits: 'all', choose })).top!();
+      for (let row = 0; row < 9; row++) {
+        const logits = all.subarray(row * 300, (row + 1) * 300);
+        const order = [...logits.keys()].sort((a, b) => logits[b]! - logits[a]! || a - b).slice(0, count);
+        expect([...top.ids.subarray(row * count, (row + 1) * count)]).toEqual(order);
+        expect([...top.logits.subarray(row * count, (row + 1) * count)]).toEqual(
+          order.map((id) => logits[id]),
+        );
+        const sum = logits.reduce((total, logit) => total + Math.exp(logit), 0);
+        expect(top.logSumExp[row]).toBeCloseTo(Math.log(sum), 4);
+      }
+    });
+
+    it('reject more greedy tokens than the context holds', async () => {
+      executable.kvTrim(0, 0);
+      await executable.submit(step(0, 0, tokens(48))).logits();
+      const greedy = (count: number) => step(0, 48, tokens(48), { choose: { kind: 'greedy', count } });
+      expect(() => executable.submit(greedy(2))).toThrow(
+        /^Expected at most 96 tokens, the context length, got 97\.$/,
+      );
+      expect(await executable.submit(greedy(1)).ids!()).toHaveLength(1);
+    });
+  });
+
+  it.each([
+    ['packed dot products, lanes that meet in subgroups', { packedDot: true, lanes: 4 }],
+    [
+      'packed dot products, lanes that meet in memory, tiles',
+      { packedDot: true, lanes: 8, subgroupSize: 0, tiles: true },
+    ],
+    ['pairs of rows, lanes that meet in memory', { lanes: 8, subgroupSize: 0, workgroup: 64 }],
+    ['nothing optional', { packedDot: false, subgroupSize: 0, f16: false }],
+  ])('gives the same logits with %s', async (_, tuning) => {
+    const prompt = tokens(40);
+    const expected = await (await load(await start())).submit(step(0, 0, prompt, { logits: 'all' })).logits();
+    const other = await load(await start({ tuning, validation: true }));
+    const logits = await other.submit(step(0, 0, prompt, { logits: 'all' })).logits();
+    let [errors, squares] = [0, 0];
+    logits.forEach((logit, i) => {
+      errors += (logit - expected[i]!) ** 2;
+      squares += expected[i]! ** 2;
+    });
+    // Other orders of float32 sums, and here and there a rounding to 8 bits that falls the other way.
+    expect(errors / squares).toBeLessThan(5e-5);
+  });
+
+  it('splits weights that are larger than one binding', async () => {
+    const whole = await (await load(await start(), 'Q8_0')).submit(step(0, 0, tokens(40))).logits();
+    const backend = await start({ bindingLimit: 20_000, validation: true });
+    await expect(load(backend, 'Q8_0')).rejects.toMatchObject({ kind: 'memory' }); // activations are not split
+    const split = await start({ bindingLimit: 70_000, validation: true });
+    expect(await (await load(split, 'Q8_0')).submit(step(0, 0, tokens(40))).logits()).toEqual(whole);
+  });
+
+  it('tells what does not fit in one buffer, before it computes', async () => {
+    const backend = await start();
+    await expect(load(backend, 'Q4_0', 100_000)).rejects.toMatchObject({
+      kind: 'memory',
+      message: expect.stringMatching(
+        /^Expected keys of layer 0 to fit in one buffer of the device, \d+ MB, got \d+ MB\.$/,
+      ),
+    });
+    const executable = await load(backend, 'Q4_0');
+    expect(await executable.submit(step(0, 0, [1])).logits()).toHaveLength(300);
+  });
+
+  it('ends a step in a clear error when its device is destroyed under it', async () => {
+    const backend = await start();
+    const executable = await load(backend);
+    await executable.submit(step(0, 0, tokens(10))).logits();
+    const running = executable.submit(step(0, 10, [1])).logits();
+    backend.gpu.device.destroy();
+    await expect(running).rejects.toMatchObject({ name: 'UserError', kind: 'device' });
+    expect(() => executable.submit(step(0, 11, [1]))).toThrow(/was lost while it computed/);
+  });
+});

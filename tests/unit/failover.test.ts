@@ -1,0 +1,191 @@
+/** When the device fails, whenever that is, what comes out is what would have come out without that. */
+import { describe, expect, it } from 'vitest';
+import type { Choice, Executable, Slice, Step, Ticket } from '../../backends/backend.ts';
+import { greedyIds, topLogits } from '../../backends/choices.ts';
+import { FailoverExecutable } from '../../backends/failover.ts';
+import { Random } from '../../core/sampler/random.ts';
+import { UserError } from '../../errors.ts';
+import { FakeExecutable, VOCABULARY_SIZE } from './fake-model.ts';
+
+const SIZES = { contextLength: 48, sequences: 3, maxTokens: 8, favourite: () => undefined };
+const CHOOSES = { top: 10, greedy: 4 };
+const LOST = new UserError('The device was lost.', 'Try again.', { kind: 'device' });
+
+const WAYS = ['at submit', 'before it computes', 'after it has computed'] as const;
+
+/** The fake wants what a step replaces trimmed away; the contract does not. */
+class Lenient extends FakeExecutable {
+  override submit(step: Step): Ticket {
+    for (const { seq, pos } of step.slices) this.kvTrim(seq, pos);
+    return super.submit(step);
+  }
+}
+
+/** A device that chooses, and that is gone from one step on. */
+class FragileExecutable implements Executable {
+  readonly memory = { weights: 1, kv: 2, arena: 3 };
+  readonly chooses = CHOOSES;
+  readonly inner = new Lenient(SIZES);
+  readonly #failsAt: number;
+  readonly #way: (typeof WAYS)[number];
+  #steps = 0;
+  disposed = false;
+
+  constructor(failsAt = Number.POSITIVE_INFINITY, way: (typeof WAYS)[number] = 'at submit') {
+    this.#failsAt = failsAt;
+    this.#way = way;
+  }
+
+  submit(step: Step): Ticket {
+    const lost = this.#steps++ >= this.#failsAt;
+    if (lost && this.#way === 'at submit') throw LOST;
+    if (lost && this.#way === 'before it computes') return ticketOf(Promise.reject(LOST));
+    const { choose, ...plain } = step;
+    const result =
+      choose?.kind === 'greedy'
+        ? greedyIds(this.inner, step.slices, choose.count)
+        : choose
+          ? topLogits(this.inner, plain, choose.count)
+          : this.inner.submit(plain).logits();
+    return ticketOf(lost ? result.then(() => Promise.reject(LOST)) : result);
+  }
+
+  kvCopy(from: number, to: number, upto: number): void {
+    if (this.#steps > this.#failsAt) throw LOST;
+    this.inner.kvCopy(from, to, upto);
+  }
+
+  kvTrim(seq: number, upto: number): void {
+    if (this.#steps > this.#failsAt) throw LOST;
+    this.inner.kvTrim(seq, upto);
+  }
+
+  dispose(): void {
+    this.disposed = true;
+  }
+}
+
+function ticketOf(result: Promise<unknown>): Ticket {
+  result.catch(() => {});
+  const any = () => result as never;
+  return { logits: any, top: any, ids: any };
+}
+
+type Action = Step | { copy: [from: number, to: number, upto: number] } | { trim: [seq: number, upto: number] };
+
+/** A run that a program may do, with the lengths of sequences as they are then. */
+function randomRun(random: Random, steps: number): Action[] {
+  const below = (limit: number) => Math.floor(random.uniform() * limit);
+  const lengths = [0, 0, 0];
+  const actions: Action[] = [];
+  for (let taken = 0; taken < steps; ) {
+    const kind = below(6);
+    const seq = below(3);
+    if (kind === 0) {
+      const upto = below(lengths[seq]! + 1);
+      const to = below(3);
+      actions.push({ copy: [seq, to, upto] });
+      lengths[to] = upto;
+    } else if (kind === 1) {
+      const upto = below(lengths[seq]! + 3);
+      actions.push({ trim: [seq, upto] });
+      lengths[seq] = Math.min(lengths[seq]!, upto);
+    } else {
+      const step = randomStep(below, lengths);
+      actions.push(step);
+      const more = step.choose?.kind === 'greedy' ? step.choose.count - 1 : 0;
+      for (const { seq, pos, tokens } of step.slices) lengths[seq] = pos + tokens.length + more;
+      taken++;
+    }
+  }
+  return actions;
+}
+
+function randomStep(below: (limit: number) => number, lengths: readonly number[]): Step {
+  const slices: Slice[] = [0, 1, 2]
+    .filter((seq) => seq === 0 || below(3) === 0)
+    .map((seq) => {
+      const pos = Math.max(0, Math.min(lengths[seq]!, 30) - below(3));
+      return { seq, pos, tokens: Array.from({ length: 1 + below(2) }, () => below(VOCABULARY_SIZE)) };
+    });
+  const choices: (Choice | undefined)[] = [
+    undefined,
+    { kind: 'top', count: 1 + below(CHOOSES.top) },
+    { kind: 'greedy', count: 1 + below(CHOOSES.greedy) },
+  ];
+  const choose = choices[below(3)];
+  const logits = choose?.kind === 'greedy' ? 'last' : (['none', 'last', 'all'] as const)[below(3)]!;
+  return choose && logits !== 'none' ? { slices, logits, choose } : { slices, logits };
+}
+
+async function results(executable: Executable, actions: readonly Action[]): Promise<unknown[]> {
+  const all: unknown[] = [];
+  for (const action of actions) {
+    if ('copy' in action) executable.kvCopy(...action.copy);
+    else if ('trim' in action) executable.kvTrim(...action.trim);
+    else {
+      const ticket = executable.submit(action);
+      if (action.choose?.kind === 'top') all.push(await ticket.top!());
+      else if (action.choose) all.push([...(await ticket.ids!())]);
+      else all.push((await ticket.logits()).slice());
+    }
+  }
+  return all;
+}
+
+describe('failover', () => {
+  it.each(WAYS)('gives what the device would have given, when it fails %s of any step', async (way) => {
+    for (let seed = 0; seed < 150; seed++) {
+      const random = new Random(seed);
+      const actions = randomRun(random, 12);
+      const whole = new FragileExecutable();
+      const expected = await results(whole, actions);
+      const first = new FragileExecutable(seed % 12, way);
+      const failures: Error[] = [];
+      const second = new Lenient(SIZES);
+      const executable = new FailoverExecutable({
+        first,
+        ...SIZES,
+        replace: async (failure) => {
+          failures.push(failure);
+          return second;
+        },
+      });
+      expect(await results(executable, actions), `seed ${seed}`).toEqual(expected);
+      expect(failures).toEqual([LOST]);
+      expect(first.disposed).toBe(true);
+      for (let seq = 0; seq < 3; seq++) expect(second.tokens(seq)).toEqual(whole.inner.tokens(seq));
+    }
+  });
+
+  const step: Step = { slices: [{ seq: 0, pos: 0, tokens: [1] }], logits: 'last' };
+
+  it('does nothing as long as the device works, and passes other errors on', async () => {
+    const replace = () => Promise.reject(new Error('not needed'));
+    const executable = new FailoverExecutable({ first: new FragileExecutable(), ...SIZES, replace });
+    expect(executable.chooses).toEqual(CHOOSES);
+    expect(executable.memory).toEqual({ weights: 1, kv: 2, arena: 3 });
+    expect(await executable.submit(step).logits()).toHaveLength(VOCABULARY_SIZE);
+    const gap: Step = { slices: [{ seq: 0, pos: 5, tokens: [1] }], logits: 'last' };
+    expect(() => executable.submit(gap)).toThrow();
+  });
+
+  it('throws while an earlier step runs, also while it is done again', async () => {
+    const { promise, resolve } = Promise.withResolvers<Executable>();
+    const first = new FragileExecutable(0, 'before it computes');
+    const executable = new FailoverExecutable({ first, ...SIZES, replace: () => promise });
+    const ticket = executable.submit(step);
+    await new Promise(setImmediate);
+    expect(() => executable.submit(step)).toThrow('settled');
+    resolve(new Lenient(SIZES));
+    expect(await ticket.logits()).toHaveLength(VOCABULARY_SIZE);
+  });
+
+  it('rejects where there is no replacement, and where that fails too', async () => {
+    const parts = { first: new FragileExecutable(0, 'before it computes'), ...SIZES };
+    const none = new FailoverExecutable({ ...parts, replace: () => Promise.reject(new Error('no memory')) });
+    await expect(none.submit(step).logits()).rejects.toThrow('no memory');
+    const fails = new FailoverExecutable({ ...parts, replace: async () => new FragileExecutable(0) });
+    await expect(fails.submit(step).logits()).rejects.toThrow('The device was lost.');
+  });
+});

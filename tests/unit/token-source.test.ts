@@ -1,0 +1,103 @@
+/** Choices of the device: the same answer as from the logits, and the same tokens left in the session. */
+import { describe, expect, it } from 'vitest';
+import { type GenerateOptions, type GenerateResult, generate } from '../../core/generate.ts';
+import { SamplerChain } from '../../core/sampler/chain.ts';
+import { type SamplerParameters, samplerParameters } from '../../core/sampler/parameters.ts';
+import { Session } from '../../core/session.ts';
+import { type FakeOptions, fakeModel, saying } from './fake-model.ts';
+
+const CHOOSES = { greedy: 4, top: 40 };
+const PROMPT = [...Buffer.from('Hello')];
+
+interface Run {
+  readonly result: GenerateResult;
+  readonly held: readonly number[];
+  readonly kinds: readonly (string | undefined)[]; // of choices, step by step
+}
+
+async function run(
+  fake: FakeOptions,
+  parameters: Partial<SamplerParameters>,
+  options: Partial<GenerateOptions> = {},
+): Promise<Run> {
+  const model = fakeModel({ contextLength: 64, ...fake });
+  const session = new Session(model);
+  const sampler = new SamplerChain(samplerParameters({ seed: 5, ...parameters }), model.tokenizer);
+  const tokens = generate(session, PROMPT, { sampler, maxTokens: 30, ...options });
+  let next = await tokens.next();
+  while (!next.done) next = await tokens.next();
+  const kinds = model.executable.steps.map(({ choose }) => choose?.kind);
+  expect(session.tokens).toEqual(model.executable.tokens(0));
+  return { result: next.value, held: [...session.tokens], kinds };
+}
+
+/** With the device's choices and without. */
+async function both(...[fake, parameters, options]: Parameters<typeof run>) {
+  const plain = await run(fake, parameters, options);
+  const chosen = await run({ ...fake, chooses: CHOOSES }, parameters, options);
+  expect(plain.kinds.every((kind) => kind === undefined)).toBe(true);
+  const { timings: _, speculation: __, ...expected } = plain.result; // what the clock had a part in
+  expect(chosen.result).toMatchObject(expected);
+  expect(chosen.held).toEqual(plain.held);
+  return chosen;
+}
+
+describe('greedy', () => {
+  it('takes several tokens a step, with the same text', async () => {
+    const { kinds, result } = await both({}, { temperature: 0 });
+    expect(new Set(kinds)).toEqual(new Set(['greedy']));
+    expect(kinds.length).toBeLessThan(result.ids.length); // steps of a fake model are short: several tokens each
+  });
+
+  it('forgets what was chosen beyond the end', async () => {
+    const { result } = await both({ favourite: saying(5, 'Fine day!') }, { temperature: 0 });
+    expect(result).toMatchObject({ text: 'Fine day!', finishReason: 'stop' });
+    await both({ favourite: saying(5, 'one two three') }, { temperature: 0 }, { stop: ['two'] });
+  });
+
+  it('fills the context to the last place', async () => {
+    await both({ contextLength: 20 }, { temperature: 0 }, { maxTokens: 15 });
+    for (let maxTokens = 1; maxTokens < 10; maxTokens++) await both({}, { temperature: 0 }, { maxTokens });
+  });
+
+  it('ends where it is aborted', async () => {
+    const model = fakeModel({ chooses: CHOOSES });
+    const session = new Session(model);
+    const sampler = new SamplerChain(samplerParameters({ temperature: 0 }), model.tokenizer);
+    const { signal, abort } = withAbort();
+    let count = 0;
+    for await (const _ of generate(session, PROMPT, { sampler, maxTokens: 30, signal }))
+      if (++count === 3) abort();
+    expect(count).toBe(3);
+    expect(session.tokens).toHaveLength(PROMPT.length + 2);
+  });
+});
+
+describe('top', () => {
+  it('draws the same tokens from the largest logits', async () => {
+    for (let seed = 0; seed < 20; seed++) {
+      const { kinds } = await both({}, { temperature: 0.9, topK: 40, topP: 0.95, minP: 0.01, seed });
+      expect(new Set(kinds)).toEqual(new Set(['top']));
+    }
+  });
+});
+
+describe('the logits themselves', () => {
+  it.each<[string, Partial<SamplerParameters>, Partial<GenerateOptions>]>([
+    ['a penalty', { temperature: 0, repeatPenalty: 1.2 }, {}],
+    ['a bias', { temperature: 0, logitBias: new Map([[65, 3]]) }, {}],
+    ['a wider cut than the device makes', { temperature: 1, topK: 41 }, {}],
+    ['no cut by rank', { temperature: 1, topK: 0 }, {}],
+    ['log probabilities', { temperature: 0 }, { logprobs: 2 }],
+    ['forbidden end tokens', { temperature: 0 }, { ignoreEos: true }],
+    ['speculation', { temperature: 0 }, { speculate: 'on' }],
+  ])('are asked for with %s', async (_, parameters, options) => {
+    const { kinds } = await both({}, parameters, options);
+    expect(new Set(kinds)).toEqual(new Set([undefined]));
+  });
+});
+
+function withAbort() {
+  const controller = new AbortController();
+  return { signal: controller.signal, abort: () => controller.abort() };
+}
