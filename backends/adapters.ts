@@ -60,7 +60,9 @@ export async function findAdapters(cacheDirectory?: string): Promise<Adapters> {
   if (module === undefined) return { adapters: [], none: 'the npm package webgpu is not installed' };
   const { signature, none } = driverFiles();
   if (none !== undefined) return { adapters: [], none };
-  const key = createHash('sha256').update(`${signature}\n${stampOf(module)}`).digest('hex');
+  const key = createHash('sha256')
+    .update(`${signature}\n${stampOf(module)}`)
+    .digest('hex');
   const finding = known.get(key) ?? cachedOrProbed(key, module, cacheDirectory);
   known.set(key, finding);
   return finding;

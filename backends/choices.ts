@@ -18,7 +18,10 @@ function topOf(logits: Float32Array, rows: number, count: number): TopLogits {
     const values = logits.subarray(row * V, (row + 1) * V);
     const ids = largest(values, count);
     top.ids.set(ids, row * count);
-    top.logits.set(Float32Array.from(ids, (id) => values[id]!), row * count);
+    top.logits.set(
+      Float32Array.from(ids, (id) => values[id]!),
+      row * count,
+    );
     top.logSumExp[row] = logSumExp(values, values[ids[0]!]!);
   }
   return top;

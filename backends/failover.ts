@@ -43,7 +43,8 @@ export class FailoverExecutable implements Executable {
   }
 
   submit(step: Step): Ticket {
-    if (this.#running) throw new RangeError('Expected the earlier step to have settled before the next submit.');
+    if (this.#running)
+      throw new RangeError('Expected the earlier step to have settled before the next submit.');
     const result = this.#start(step);
     this.#running = true;
     const done = this.#finish(step, result).finally(() => {

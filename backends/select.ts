@@ -45,7 +45,10 @@ export async function selectBackend(name: string, options: BackendOptions = {}):
 }
 
 /** Known without starting it: Dawn would print a warning of its own on stderr. */
-async function whyMissing(name: BackendName, { cacheDirectory }: BackendOptions): Promise<string | undefined> {
+async function whyMissing(
+  name: BackendName,
+  { cacheDirectory }: BackendOptions,
+): Promise<string | undefined> {
   return name === 'webgpu' ? (await findAdapters(cacheDirectory)).none : undefined;
 }
 
@@ -72,7 +75,10 @@ export async function candidates({ cacheDirectory }: BackendOptions = {}): Promi
   return [
     { name: 'cpu' },
     { name: 'webgpu', device, out: none ?? software },
-    { name: 'gpujs', out: 'its kernels are compiled for any device: webgpu is faster on the same one, and cpu without' },
+    {
+      name: 'gpujs',
+      out: 'its kernels are compiled for any device: webgpu is faster on the same one, and cpu without',
+    },
     { name: 'reference', out: 'the definition of correct, and the slowest' },
   ];
 }

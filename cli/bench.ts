@@ -172,10 +172,10 @@ function nothingToDo(): UserError {
   });
 }
 
-function noSuchKernel(words: readonly string[]): UserError {
+export function noSuchKernel(words: readonly string[]): UserError {
   return new UserError(
     `Expected words that are part of a kernel's op, type or shape, got "${words.join(' ')}".`,
-    'percept bench kernels matmul q4_0 times one type, percept bench kernels attention one op.',
+    'The words matmul q4_0 choose one type of weight, attention one op, attention q8 one type of cache.',
     { kind: 'usage' },
   );
 }

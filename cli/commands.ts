@@ -179,14 +179,16 @@ export const COMMANDS: readonly CommandSpec[] = [
   {
     name: 'verify',
     summary: 'whether the backends here compute what the reference computes',
+    operand: { name: 'words', many: true },
     options: ['model', 'backend', 'threads', 'kv-type', 'max-tokens', 'ops', 'no-pull', 'json'],
     variants: {
       backend: { list: true, describe: 'those to verify (default: all that are here)', default: undefined },
       'max-tokens': { describe: 'tokens of each of three answers (default: 16)' },
+      threads: { alias: 't' },
     },
     examples: [
       ['percept verify', 'before trusting a new driver: ops, then the default model; about a minute'],
-      ['percept verify --backend webgpu --ops', 'the ops of one backend alone'],
+      ['percept verify --backend webgpu --ops attention q8', 'ops alone, those whose name has these words'],
     ],
     load: async () => (await import('./verify.ts')).verify,
   },

@@ -65,7 +65,9 @@ function adapterInJson({ memory, ...adapter }: Adapter) {
 async function printAdapter(output: Output, adapter: Adapter): Promise<void> {
   const { name, vendor, architecture, driver, software, features, limits, memory } = adapter;
   const about = [vendor, architecture, driver].filter((part) => part !== '' && part !== name);
-  const useful = ['shader-f16', 'subgroups', 'timestamp-query'].filter((feature) => features.includes(feature));
+  const useful = ['shader-f16', 'subgroups', 'timestamp-query'].filter((feature) =>
+    features.includes(feature),
+  );
   const lines = [
     about.join(', '),
     `features: ${useful.join(', ') || 'none that help'}; ${features.length} in all`,

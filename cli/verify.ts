@@ -1,9 +1,16 @@
+import { CHECKED_CASES, casesNamed } from '../bench/conformance/cases.ts';
 import { describeMachine } from '../bench/machine.ts';
 import { MARGIN_BOUND, type ModelVerdict } from '../bench/verify/model-check.ts';
 import type { OpVerdict } from '../bench/verify/op-check.ts';
-import { type BackendVerdict, type Verification, verify as verifyBackends, workOf } from '../bench/verify/verify.ts';
+import {
+  type BackendVerdict,
+  type Verification,
+  verify as verifyBackends,
+  workOf,
+} from '../bench/verify/verify.ts';
 import { listBackends } from '../core/devices.ts';
 import { UserError } from '../errors.ts';
+import { noSuchKernel } from './bench.ts';
 import type { Call } from './commands.ts';
 import { CountedProgress } from './counted-progress.ts';
 import { loadOptionsOf, modelFile } from './model-file.ts';
@@ -14,15 +21,19 @@ const DEFAULT_TOKENS = 16; // of each answer: the reference takes a fifth of a s
 
 /** Whether this machine's backends compute what the reference computes. */
 export async function verify(call: Call): Promise<void> {
-  const { options, output } = call;
+  const { operands, options, output } = call;
+  const cases = casesNamed(CHECKED_CASES, operands);
+  if (cases.length === 0) throw noSuchKernel(operands);
   const { threads, kvType, onNote } = loadOptionsOf(call);
   const backends = await backendsOf(call);
   const path = options.ops ? undefined : (await modelFile(call)).path;
   const model = path === undefined ? undefined : { path, tokens: options.maxTokens ?? DEFAULT_TOKENS };
-  const progress = new CountedProgress(output, workOf({ backends, model }));
+  const progress = new CountedProgress(output, workOf({ backends, model, cases }));
   const onWork = (label: string, kind: string) => progress.next(label, kind);
   const found = await call.abortable((signal) =>
-    progress.during(() => verifyBackends({ backends, threads, kvType, model, signal, onWork, onNote })),
+    progress.during(() =>
+      verifyBackends({ backends, threads, kvType, model, cases, signal, onWork, onNote }),
+    ),
   );
   if (options.json) await output.json({ machine: await describeMachine(), model: options.model, ...found });
   else await printVerification(output, found);

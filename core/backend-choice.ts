@@ -92,7 +92,9 @@ export function explain({ measured, unfinished }: Choice): string {
   if (unfinished) return `the program ended ${unfinished} times while others were tried`;
   return Object.entries(measured)
     .map(([name, result]) =>
-      'failure' in result ? `${name} failed: ${result.failure}` : `${name} ${result.tokensPerSecond.toFixed(0)} tok/s`,
+      'failure' in result
+        ? `${name} failed: ${result.failure}`
+        : `${name} ${result.tokensPerSecond.toFixed(0)} tok/s`,
     )
     .join(', ');
 }

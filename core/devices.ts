@@ -1,5 +1,11 @@
 /** The backends of this machine: which is there, which is chosen, and why not the others. */
-import { type BackendName, type BackendReport, type Candidate, candidates, reportBackends } from '../backends/select.ts';
+import {
+  type BackendName,
+  type BackendReport,
+  type Candidate,
+  candidates,
+  reportBackends,
+} from '../backends/select.ts';
 import { BackendChoices, type Choice, devicesOf, eligible, explain } from './backend-choice.ts';
 import { directories } from './directories.ts';
 
@@ -40,7 +46,9 @@ async function currentChoice(options: Required<Pick<ListOptions, 'cacheDirectory
   const { threads, cacheDirectory } = options;
   const all = await candidates({ cacheDirectory });
   const several = eligible(all).length > 1;
-  const choices = several ? new BackendChoices(cacheDirectory).forMachine({ threads, devices: devicesOf(all) }) : [];
+  const choices = several
+    ? new BackendChoices(cacheDirectory).forMachine({ threads, devices: devicesOf(all) })
+    : [];
   const chosen = choices[0]?.chosen ?? 'cpu'; // of several sizes of models that of the smallest
   const reasons = new Map(all.map((each) => [each.name, reasonFor(each, { chosen, choices, several })]));
   return { chosen, reasons } satisfies CurrentChoice;
@@ -52,7 +60,8 @@ function reasonFor(
 ): string {
   if (out !== undefined) return out;
   if (!several) return 'the fastest here';
-  if (choices.length === 0) return 'auto has measured nothing yet: the first answer finds out which is faster';
+  if (choices.length === 0)
+    return 'auto has measured nothing yet: the first answer finds out which is faster';
   const figures = choices.map((choice) => `${explain(choice)} with ${choice.model}`).join('; ');
   return name === chosen ? `the fastest: ${figures}` : `${chosen} is faster: ${figures}`;
 }

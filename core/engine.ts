@@ -1,8 +1,8 @@
 /** What computes a model: chosen where nobody asked for it by name, started, and replaced where its device fails. */
 import type { Backend, Executable } from '../backends/backend.ts';
 import { FailoverExecutable } from '../backends/failover.ts';
-import * as present from '../backends/select.ts';
 import type { BackendName, BackendOptions } from '../backends/select.ts';
+import * as present from '../backends/select.ts';
 import {
   BackendChoices,
   type Choice,
@@ -57,7 +57,9 @@ export async function startEngine(task: Task, options: EngineOptions): Promise<E
     try {
       return new FailoverEngine(await start(task, chosen, options), task, options);
     } catch (error) {
-      options.onNote(note(`${chosen} is the fastest here, but it does not start: ${messageOf(error)} Now on cpu.`));
+      options.onNote(
+        note(`${chosen} is the fastest here, but it does not start: ${messageOf(error)} Now on cpu.`),
+      );
     }
   }
   return new PlainEngine(await start(task, 'cpu', options));
@@ -72,7 +74,9 @@ async function start(task: Task, wanted: EngineOptions['backend'], options: Engi
   const { threads, sentinels, cacheDirectory, backends = present } = options;
   const backendOptions = { threads, sentinels, cacheDirectory };
   const backend =
-    typeof wanted === 'string' ? await backends.selectBackend(wanted, backendOptions) : await wanted(backendOptions);
+    typeof wanted === 'string'
+      ? await backends.selectBackend(wanted, backendOptions)
+      : await wanted(backendOptions);
   try {
     return { backend, executable: await task.compile(backend) };
   } catch (error) {
@@ -153,7 +157,9 @@ async function choose(task: Task, options: EngineOptions): Promise<BackendName> 
     onNote({ text: `auto takes ${known.chosen}: ${explain(known)}`, detail: true });
     return known.chosen;
   }
-  onNote(note(`Finding out once which is faster for models of this size: ${[only, ...more].join(' or ')} ...`));
+  onNote(
+    note(`Finding out once which is faster for models of this size: ${[only, ...more].join(' or ')} ...`),
+  );
   const choice = await measure(task, [only!, ...more], options, choices, subject);
   onNote(note(`It is ${choice.chosen} (${explain(choice)}). percept devices tells it again.`));
   return choice.chosen;

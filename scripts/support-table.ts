@@ -44,7 +44,8 @@ export function columnOf(backend: Pick<Backend, 'supports'>): Column {
 /** The Markdown between the marks. */
 export function supportTable(columns: ReadonlyMap<string, Column>): string {
   const rows = lines().map((line, i) => ({ ...line, i }));
-  const casesOf = ({ op, type }: Line) => CHECKED_CASES.filter((each) => each.op === op && each.type === type);
+  const casesOf = ({ op, type }: Line) =>
+    CHECKED_CASES.filter((each) => each.op === op && each.type === type);
   const backends = [...columns].map(([title, column]) => {
     const cell = ({ i }: { i: number }) => column[i] ?? '';
     return { title, cell, right: true as const }; // a column of equal cells would stand above the table otherwise
@@ -74,7 +75,12 @@ export function columnsIn(markdown: string): ReadonlyMap<string, Column> {
   const table = markdown.slice(markdown.indexOf(BEGIN), markdown.indexOf(END)).split('\n');
   const [header, , ...rows] = table
     .filter((line) => line.startsWith('|'))
-    .map((line) => line.split('|').slice(1, -1).map((cell) => cell.trim()));
+    .map((line) =>
+      line
+        .split('|')
+        .slice(1, -1)
+        .map((cell) => cell.trim()),
+    );
   const names = BACKEND_NAMES.filter((name) => header?.includes(name));
   return new Map(names.map((name) => [name, rows.map((row) => row[header!.indexOf(name)]!)]));
 }

@@ -47,7 +47,11 @@ export function softwareAdapters(): SoftwareAdapter[] {
 function findSwiftShader(): SoftwareAdapter {
   const name = 'SwiftShader';
   if (process.platform !== 'linux' || process.arch !== 'x64')
-    return { name, absent: `it is packed for linux-x64, this is ${process.platform}-${process.arch}`, environment: {} };
+    return {
+      name,
+      absent: `it is packed for linux-x64, this is ${process.platform}-${process.arch}`,
+      environment: {},
+    };
   if (!existsSync(PACKAGE)) return { name, absent: '@sparticuz/chromium is not installed', environment: {} };
   const folder = unpacked();
   return {
@@ -81,7 +85,8 @@ function unpacked(): string {
 
 /** Files of a POSIX ustar archive: blocks of 512 bytes, a header with name and octal size before each file. */
 function* filesOfTar(archive: Buffer): Generator<[name: string, bytes: Buffer]> {
-  const text = (from: number, length: number) => archive.toString('latin1', from, from + length).split('\0')[0]!;
+  const text = (from: number, length: number) =>
+    archive.toString('latin1', from, from + length).split('\0')[0]!;
   for (let at = 0; at < archive.length && archive[at] !== 0; ) {
     const size = Number.parseInt(text(at + 124, 12), 8);
     const start = at + 512;
@@ -98,7 +103,11 @@ function findLavapipe({ environment: { LD_LIBRARY_PATH = '' } }: SoftwareAdapter
   const environment = { LD_LIBRARY_PATH, VK_ICD_FILENAMES: driver };
   const version = mesaVersion(environment);
   if (version !== undefined && version >= OLDEST_MESA) return { name, environment };
-  return { name, absent: `expected Mesa ${OLDEST_MESA} or later, got ${version ?? 'no adapter'}`, environment };
+  return {
+    name,
+    absent: `expected Mesa ${OLDEST_MESA} or later, got ${version ?? 'no adapter'}`,
+    environment,
+  };
 }
 
 /** Major version as the adapter's description tells it: "Mesa 25.0.7 (LLVM 19.1.7)". */

@@ -49,7 +49,12 @@ export async function createCpuBackend(options: CpuOptions = {}): Promise<Backen
   const pool = new Threads(threads, { module, memory: heap.memory });
   const dotClass = options.dotClass ?? probeDotClass(kernels);
   const { groupBytes } = kernels;
-  return new CpuBackend(heap, pool, { dotClass, groupBytes, memoryLimit, sentinels: options.sentinels ?? false });
+  return new CpuBackend(heap, pool, {
+    dotClass,
+    groupBytes,
+    memoryLimit,
+    sentinels: options.sentinels ?? false,
+  });
 }
 
 class CpuBackend implements Backend {

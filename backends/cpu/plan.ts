@@ -5,8 +5,8 @@
 import * as layout from '../../kernels/wasm/layout.ts';
 import type { KvShape, Program, RopeSpec } from '../backend.ts';
 import type { MatmulPhase, Phase } from '../fuse.ts';
-import { AddressSpace } from './memory.ts';
 import { usesOf } from '../phase-uses.ts';
+import { AddressSpace } from './memory.ts';
 import { type Sentinel, shifted } from './sentinels.ts';
 import { isInteger, type Weight } from './weights.ts';
 

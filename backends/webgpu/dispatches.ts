@@ -1,7 +1,4 @@
-/**
- * The dispatches of a program, by mode. On hardware all are compiled at load, in parallel; a software adapter takes
- * tenths of a second for each, so there a list is compiled when the first step needs it.
- */
+/** The dispatches of a program, by mode: compiled in parallel at load, or one list after the other as steps need them. */
 import type { Program } from '../backend.ts';
 import type { Arrays } from './arrays.ts';
 import { type Choices, makeChoices } from './choices.ts';
@@ -29,11 +26,14 @@ export class Dispatches {
     this.#parts = parts;
   }
 
-  /** Compiles everything. */
+  /** Compiles everything that steps of this program can need. */
   async all(): Promise<void> {
-    const { trunk, tail } = this.#parts.plan;
-    const calls = [...Object.values(trunk), ...Object.values(tail)];
-    await Promise.all([...calls.map((list) => this.#list(list)), this.choices()]);
+    const { plan, program } = this.#parts;
+    const { single, batch, many, long } = plan.trunk;
+    const lists = [single, plan.tail.single, plan.tail.many];
+    if (program.kv.sequences > 1) lists.push(batch);
+    if (program.maxTokens > 1) lists.push(many, long);
+    await Promise.all([...lists.map((list) => this.#list(list)), this.choices()]);
   }
 
   trunk(mode: Mode): Promise<readonly Dispatch[]> {

@@ -34,6 +34,8 @@ export interface WebgpuOptions extends DeviceOptions {
   readonly tuning?: Partial<Tuning>;
   /** Times every kernel by the device's clock, where it has one: `WebgpuExecutable.profiler`. */
   readonly profile?: boolean;
+  /** Compiles kernels when a step needs them, not at load: quicker for tests, whose programs run few steps. */
+  readonly lazy?: boolean;
   /** Guards around every array (`Executable.damage`); tests only. */
   readonly sentinels?: boolean;
 }
@@ -127,7 +129,7 @@ export class WebgpuBackend implements Backend {
       arrays,
       tuning: this.#tuning,
     });
-    if (!this.device.software) await dispatches.all();
+    if (!this.#options.lazy) await dispatches.all();
     return new WebgpuExecutable({
       gpu: this.gpu,
       program,

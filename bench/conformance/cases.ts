@@ -10,7 +10,16 @@ import type { TensorType } from '../../kernels/quant-formats.ts';
 import { type AttentionShape, attentionCase, modelAttentionCase } from './attention.ts';
 import { biasCase, embedCase, type MatmulShape, matmulCase, modelMatmulCase } from './matmul.ts';
 import { type Check, nameOf, type OpCase, type Timing } from './op-case.ts';
-import { modelRowCase, pairwiseOf, rmsNormOf, rowCase, ropeOf, selectCase, siluOf, softmaxOf } from './rows.ts';
+import {
+  modelRowCase,
+  pairwiseOf,
+  rmsNormOf,
+  ropeOf,
+  rowCase,
+  selectCase,
+  siluOf,
+  softmaxOf,
+} from './rows.ts';
 
 const FLOATS: readonly TensorType[] = ['F32', 'F16', 'BF16'];
 /** Types in blocks of 32, and in superblocks of 256. */

@@ -2,7 +2,16 @@
  * A case of the conformance suite: one op in one shape. It may be checked (against the reference kernels, as a function
  * of a sequence's tokens, so that no cache is involved in what is expected), timed, or both.
  */
-import type { Backend, BufferId, KvShape, Op, Program, Slice, Step, WeightId } from '../../backends/backend.ts';
+import type {
+  Backend,
+  BufferId,
+  KvShape,
+  Op,
+  Program,
+  Slice,
+  Step,
+  WeightId,
+} from '../../backends/backend.ts';
 import type { TensorType } from '../../kernels/quant-formats.ts';
 import { embed } from '../../kernels/reference/embed.ts';
 import type { Work } from '../work.ts';
@@ -121,7 +130,9 @@ function sizesOf(actions: readonly Action[]) {
   const steps = actions.filter((action) => 'slices' in action);
   const slices = steps.flatMap((step) => step.slices);
   return {
-    maxTokens: Math.max(...steps.map((step) => step.slices.reduce((sum, { tokens }) => sum + tokens.length, 0))),
+    maxTokens: Math.max(
+      ...steps.map((step) => step.slices.reduce((sum, { tokens }) => sum + tokens.length, 0)),
+    ),
     kv: { sequences: 3, contextLength: Math.max(...slices.map(({ pos, tokens }) => pos + tokens.length)) },
   };
 }

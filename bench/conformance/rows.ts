@@ -20,7 +20,10 @@ import {
 } from './op-case.ts';
 import { FLOAT, repeatedInPlace } from './timed-program.ts';
 
-const EXP: Tolerance = { nmse: 1e-11, reason: 'exp in float32: WGSL allows it 3 + 2 |x| ulp, 1e-6 of the largest' };
+const EXP: Tolerance = {
+  nmse: 1e-11,
+  reason: 'exp in float32: WGSL allows it 3 + 2 |x| ulp, 1e-6 of the largest',
+};
 
 /** An op on rows of `cols` numbers: what it reads, how it is written and what it gives. */
 export interface RowOp {

@@ -1,7 +1,7 @@
-/** Every case of the conformance table on one backend, against the reference kernels. */
+/** Cases of the conformance table on one backend, against the reference kernels. */
 import type { Backend, Op } from '../../backends/backend.ts';
 import { UserError } from '../../errors.ts';
-import { CHECKED_CASES, type CheckedCase } from '../conformance/cases.ts';
+import type { CheckedCase } from '../conformance/cases.ts';
 import { limitOf, runCase } from '../conformance/judge.ts';
 import { nameOf } from '../conformance/op-case.ts';
 
@@ -18,14 +18,13 @@ export interface OpVerdict {
 export interface OpCheckOptions {
   readonly signal?: AbortSignal;
   readonly onCase?: (name: string, op: Op['op']) => void;
-  /** Those to run; default: all that the table holds. */
-  readonly cases?: readonly CheckedCase[];
 }
 
 /** A verdict an op. A device that fails ends the check, with the op at hand. */
 export async function checkOps(
   backend: Backend,
-  { signal, onCase, cases = CHECKED_CASES }: OpCheckOptions = {},
+  cases: readonly CheckedCase[],
+  { signal, onCase }: OpCheckOptions = {},
 ): Promise<OpVerdict[]> {
   const verdicts: OpVerdict[] = [];
   for (const [op, ofOp] of Map.groupBy(cases, ({ op }) => op)) {

@@ -3,7 +3,7 @@ import type { KvType } from '../../backends/backend.ts';
 import { selectBackend } from '../../backends/select.ts';
 import { directories } from '../../core/directories.ts';
 import { configFromGguf, type LoadOptions, loadModel, readGguf } from '../../core/index.ts';
-import { CHECKED_CASES } from '../conformance/cases.ts';
+import type { CheckedCase } from '../conformance/cases.ts';
 import {
   type Answer,
   answer,
@@ -20,6 +20,7 @@ export interface VerifyOptions {
   readonly backends: readonly string[];
   readonly threads?: number;
   readonly kvType?: KvType | 'auto';
+  readonly cases: readonly CheckedCase[]; // of ops
   readonly model?: { readonly path: string; readonly tokens: number }; // of the answer to each prompt
   readonly signal?: AbortSignal;
   /** Before each piece of work, of `workOf` in all; `kind` is the same for many. */
@@ -46,9 +47,13 @@ const PROMPTS = 3;
 const CONTEXT = 256; // tokens: prompts and answers are short
 
 /** Calls of `onWork` at most. */
-export function workOf({ backends, model }: Pick<VerifyOptions, 'backends' | 'model'>): number {
+export function workOf({
+  backends,
+  model,
+  cases,
+}: Pick<VerifyOptions, 'backends' | 'model' | 'cases'>): number {
   const steps = model ? PROMPTS * model.tokens : 0;
-  return backends.length * (CHECKED_CASES.length + steps) + steps;
+  return backends.length * (cases.length + steps) + steps;
 }
 
 /** Throws UserError for a backend that cannot run here, and for a model that the reference does not take. */
@@ -69,12 +74,12 @@ export async function verify(options: VerifyOptions): Promise<Verification> {
 
 async function opsOf(
   name: string,
-  { threads, signal, onWork }: VerifyOptions,
+  { threads, cases, signal, onWork }: VerifyOptions,
 ): Promise<Pick<BackendVerdict, 'device' | 'ops'>> {
   const backend = await selectBackend(name, { threads, cacheDirectory: directories().cache });
   try {
     const onCase = (label: string, op: string) => onWork?.(`${name}: ${label}`, `${name}: ${op}`);
-    const ops = await checkOps(backend, { signal, onCase });
+    const ops = await checkOps(backend, cases, { signal, onCase });
     return { device: backend.device?.name ?? null, ops };
   } finally {
     await backend.dispose();

@@ -20,8 +20,8 @@ export interface BackendUnderTest {
   readonly threads: readonly number[]; // counts that must give the same bits
   /** A row's bits do not depend on the step it is computed in. */
   readonly sameBits: boolean;
-  /** Whole models are tested on it; else its kernels alone, because models take too long or tell nothing more. */
-  readonly models: boolean;
+  /** Models it is tested with: none where they tell nothing more than its ops, small ones where others take minutes. */
+  readonly models: 'all' | 'small' | 'none';
   /** One case of so many is run: a software adapter takes seconds to compile for some. PERCEPT_TEST_ALL=1 runs all. */
   readonly share: number;
   /** Why it cannot be tested on this machine. */
@@ -37,43 +37,38 @@ export interface Skip {
   readonly harmful?: true; // it crashes or hangs, so that it is not tried
 }
 
-const EXACT = { sameBits: true, models: true, share: 1, skip: [] };
-const ROUNDED = { threads: [1], sameBits: false, models: true, share: 1, skip: [] };
+const EXACT = { sameBits: true, models: 'all', share: 1, skip: [] } as const;
+const ROUNDED = { threads: [1], sameBits: false, models: 'all', share: 1, skip: [] } as const;
 
 /** The forms of WebGPU's kernels that suit hardware: a software adapter gets others by itself. */
 const FOR_HARDWARE = { packedDot: true, lanes: 16, workgroup: 64, tiles: true };
-const PLAIN = { subgroupSize: 0, f16: false, packedDot: false };
+/** Those of hardware that has no feature beyond the least. */
+const PLAIN = { ...FOR_HARDWARE, subgroupSize: 0, f16: false, packedDot: false };
 
 export const BACKENDS: readonly BackendUnderTest[] = [
   { ...EXACT, name: 'reference', kind: 'reference', threads: [1], start: async () => new ReferenceBackend() },
   { ...EXACT, name: 'cpu', kind: 'cpu', threads: [1, 2, 3], start: createCpuBackend },
-  ...inject('adapters').flatMap((adapter) => [
-    { ...webgpu(adapter, ''), share: 4 },
-    { ...webgpu(adapter, ', forms for hardware', FOR_HARDWARE), models: false, share: 2 },
-    {
-      ...webgpu(adapter, ', forms for hardware without optional features', { ...FOR_HARDWARE, ...PLAIN }),
-      models: false,
-      share: 3,
-    },
-    { ...gpujs('webgpu', adapter), share: 3 },
+  ...inject('adapters').flatMap((adapter): BackendUnderTest[] => [
+    { ...webgpu(adapter, '', {}), share: 8 },
+    { ...webgpu(adapter, ', validated', { validation: true }), share: 16, models: 'none' },
+    { ...webgpu(adapter, ', forms for hardware', { tuning: FOR_HARDWARE }), share: 4, models: 'none' },
+    { ...webgpu(adapter, ', plain forms for hardware', { tuning: PLAIN }), share: 8, models: 'none' },
+    { ...gpujs('webgpu', adapter), share: 4, models: 'small' },
   ]),
-  gpujs('webasm'),
-  { ...gpujs('cpu'), share: 2, models: false },
+  { ...gpujs('webasm'), share: 2 },
+  { ...gpujs('cpu'), share: 4, models: 'none' },
 ];
 
-function webgpu(
-  adapter: SoftwareAdapter,
-  form: string,
-  tuning?: WebgpuOptions['tuning'],
-): BackendUnderTest {
+/** Not validated, as users have it: Dawn's own checks would keep a kernel within its buffers. */
+function webgpu(adapter: SoftwareAdapter, kind: string, options: WebgpuOptions): BackendUnderTest {
   return {
     ...ROUNDED,
-    name: `webgpu on ${adapter.name}${form}`,
+    name: `webgpu on ${adapter.name}${kind}`,
     kind: 'webgpu',
     absent: adapter.absent,
     async start({ sentinels } = {}) {
       Object.assign(process.env, adapter.environment); // which driver the Vulkan loader takes
-      return createWebgpuBackend({ sentinels, validation: true, tuning });
+      return createWebgpuBackend({ sentinels, lazy: true, ...options });
     },
   };
 }
@@ -99,6 +94,12 @@ export function shareOf<T>(
 ): readonly T[] {
   if (share === 1 || process.env.PERCEPT_TEST_ALL === '1') return items;
   return items.filter((item) => hash(`${name} ${nameOf(item)}`) % share === 0);
+}
+
+/** Those that models are tested on, or only those that do not take minutes for a large one. */
+export function withModels(large = false): readonly BackendUnderTest[] {
+  const wanted = large && process.env.PERCEPT_TEST_ALL !== '1' ? ['all'] : ['all', 'small'];
+  return BACKENDS.filter(({ models }) => wanted.includes(models));
 }
 
 /** FNV-1a. */

@@ -4,10 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Backend, Executable, Program, Slice, Step, WeightId } from '../../backends/backend.ts';
+import { randomMatrix } from '../../bench/conformance/matrices.ts';
 import { UserError } from '../../errors.ts';
 import { argmax, distance } from '../model/logits.ts';
 import { BACKENDS, titled } from './backends.ts';
-import { randomMatrix } from '../../bench/conformance/matrices.ts';
 
 /** How far a row may be from itself computed in another step, where bits may differ; its values are up to 4. */
 const OTHER_STEPS = 1e-5;
@@ -156,9 +156,10 @@ for (const { name, absent, sameBits, start } of BACKENDS) {
       if (count === 0) return;
       const slices = [slice(0, 0, 1, 2, 3), slice(1, 0, 4)];
       const expected = await rows(all(...slices));
-      const { ids, logits, logSumExp } = await executable
-        .submit({ ...all(...slices), choose: { kind: 'top', count } })
-        .top!();
+      const { ids, logits, logSumExp } = await executable.submit({
+        ...all(...slices),
+        choose: { kind: 'top', count },
+      }).top!();
       expect([ids.length, logits.length, logSumExp.length]).toEqual([4 * count, 4 * count, 4]);
       for (let row = 0; row < 4; row++) {
         const values = expected.slice(row * 16, row * 16 + 16);
@@ -182,7 +183,9 @@ for (const { name, absent, sameBits, start } of BACKENDS) {
         const [first, ...rest] = ids.slice(i * count, (i + 1) * count);
         const fed = rest.map((_, j) => ids[i * count + j]!);
         const logits = await rows(all(slice(2, 0, ...Array.from(tokens), ...fed)));
-        const bests = Array.from({ length: count }, (_, j) => argmax(logits.slice(logits.length - 16 * (count - j)).slice(0, 16)));
+        const bests = Array.from({ length: count }, (_, j) =>
+          argmax(logits.slice(logits.length - 16 * (count - j)).slice(0, 16)),
+        );
         expect([first, ...rest]).toEqual(bests);
       }
       // The last ids are not computed on: what follows them begins at their position.

@@ -12,6 +12,7 @@ import { expect, it } from 'vitest';
 import type { Executable, KvShape, WeightId } from '../../backends/backend.ts';
 import type { CpuExecutable } from '../../backends/cpu/executable.ts';
 import { createCpuBackend } from '../../backends/cpu/index.ts';
+import { randomMatrix } from '../../bench/conformance/matrices.ts';
 import { buildLlama, llamaTensors } from '../../core/architectures/llama.ts';
 import { configFromGguf, type ModelConfig } from '../../core/config.ts';
 import { type Gguf, readGguf } from '../../core/gguf.ts';
@@ -20,7 +21,6 @@ import { checkTensors, handOver, type TensorSpec } from '../../core/weights.ts';
 import { rowBytes, type TensorType } from '../../kernels/quant-formats.ts';
 import { type TensorSpec as FileTensor, writeGguf } from '../unit/gguf-writer.ts';
 import { titled } from './backends.ts';
-import { randomMatrix } from '../../bench/conformance/matrices.ts';
 
 const LAYERS = 22;
 const PERIOD = 5; // layers until the weights repeat

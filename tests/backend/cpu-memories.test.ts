@@ -9,10 +9,10 @@ import { afterAll, describe, expect, it } from 'vitest';
 import type { Backend, KvType, Program, Slice, WeightId } from '../../backends/backend.ts';
 import type { CpuExecutable } from '../../backends/cpu/executable.ts';
 import { type CpuOptions, createCpuBackend } from '../../backends/cpu/index.ts';
+import { type Matrix, randomMatrix } from '../../bench/conformance/matrices.ts';
 import { buildLlama, llamaTensors } from '../../core/architectures/llama.ts';
 import type { ModelConfig } from '../../core/config.ts';
 import type { WeightIds } from '../../core/weights.ts';
-import { type Matrix, randomMatrix } from '../../bench/conformance/matrices.ts';
 
 const MEBIBYTE = 2 ** 20;
 const CONFIG: ModelConfig = {

@@ -16,7 +16,13 @@ for (const under of BACKENDS) {
       const gap = under.skip.find(({ cases }) => cases(op));
       if (gap?.harmful) it.skip(titled(nameOf(op), gap.reason));
       else if (gap) it(`${nameOf(op)} is not done: ${gap.reason}`, () => expectGap(op, backends[0]!()));
-      else it(nameOf(op), () => expectCase(op, backends.map((backend) => backend())));
+      else
+        it(nameOf(op), () =>
+          expectCase(
+            op,
+            backends.map((backend) => backend()),
+          ),
+        );
     }
   });
 }

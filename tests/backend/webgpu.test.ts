@@ -60,7 +60,7 @@ const best = (logits: Float32Array) => logits.indexOf(Math.max(...logits));
 describe.skipIf(absent)(titled('the WebGPU backend', absent), () => {
   const backends: Backend[] = [];
   async function start(options: WebgpuOptions = {}): Promise<WebgpuBackend> {
-    const backend = (await createWebgpuBackend(options)) as WebgpuBackend;
+    const backend = (await createWebgpuBackend({ lazy: true, ...options })) as WebgpuBackend;
     backends.push(backend);
     return backend;
   }

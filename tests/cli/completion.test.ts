@@ -45,7 +45,7 @@ describe.skipIf(!hasBash)(`completion in bash${hasBash ? '' : ' (skipped: there 
     ['percept --max', ['--max-tokens']],
     ['percept show --c', ['--ctx']],
     ['percept list --', ['--json', '--names', '--quiet', '--no-color', '--debug', '--help']],
-    ['percept --backend ', ['auto', 'cpu', 'reference']],
+    ['percept --backend ', ['auto', 'cpu', 'webgpu', 'gpujs', 'reference']],
     ['percept score --kv-type ', ['auto', 'f32', 'f16', 'q8']],
     ['percept completion f', ['fish']],
     ['percept -m sm', ['smollm2']],

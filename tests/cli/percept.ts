@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { onTestFinished } from 'vitest';
+import { inject, onTestFinished } from 'vitest';
 
 export const PROGRAM = resolve(import.meta.dirname, '../../bin/percept.js');
 export const TINY_MODEL = resolve(import.meta.dirname, '../fixtures/tiny-llama.Q8_0.gguf');
@@ -52,9 +52,12 @@ export function emptyFolder(): string {
   return folder;
 }
 
-/** The environment without settings of whoever runs the tests, and with a new home. */
+/** The environment without settings of whoever runs the tests, without a software adapter, and with a new home. */
 function clean(): NodeJS.ProcessEnv {
   const foreign = /^(PERCEPT_|NO_COLOR$|FORCE_COLOR$|NODE_)/;
-  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !foreign.test(name)));
-  return { ...env, PERCEPT_HOME: emptyFolder() };
+  const adapters = new Set(inject('adapters').flatMap(({ environment }) => Object.values(environment)));
+  const own = Object.entries(process.env).filter(
+    ([name, value]) => !foreign.test(name) && !adapters.has(value!),
+  );
+  return { ...Object.fromEntries(own), PERCEPT_HOME: emptyFolder() };
 }

@@ -45,7 +45,7 @@ describe('settings that are wrong name the file and the key', () => {
     [{ json: true }, 'got the unknown key "json"', 'Settings are: model, '],
     [{ temperature: '1' }, 'Expected "temperature" in', 'a number, got "1"'],
     [{ threads: 0 }, 'Expected "threads" in', 'from 1 to 1024, got 0'],
-    [{ backend: 'gpu' }, 'Expected "backend" in', 'one of auto, cpu, reference, got "gpu"'],
+    [{ backend: 'gpu' }, 'Expected "backend" in', 'one of auto, cpu, webgpu, gpujs, reference, got "gpu"'],
     [{ stats: 'yes' }, 'Expected "stats" in', 'true or false, got "yes"'],
     [[], 'Expected settings in', 'it holds no JSON object'],
   ])('%j', async (project, ...expected) => {

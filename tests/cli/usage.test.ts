@@ -54,7 +54,7 @@ describe('what is wrong is named, on two lines, with exit code 2', () => {
     [['--top-p', '2', 'hi'], 'Expected top-p to be a number from 0 to 1, got 2.', 'range'],
     [
       ['--backend', 'gpu', 'hi'],
-      'Expected --backend to be one of auto, cpu, reference, got "gpu".',
+      'Expected --backend to be one of auto, cpu, webgpu, gpujs, reference, got "gpu".',
       'percept devices',
     ],
     [['--kv-type', 'q4', 'hi'], 'Expected --kv-type to be one of auto, f32, f16, q8, got "q4".', 'keys and'],

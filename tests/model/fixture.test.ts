@@ -14,7 +14,7 @@ import {
   samplerParameters,
 } from '../../core/index.ts';
 import { checkMemory } from '../../core/model.ts';
-import { BACKENDS, type BackendUnderTest, titled } from '../backend/backends.ts';
+import { type BackendUnderTest, titled, withModels } from '../backend/backends.ts';
 import { describeShared } from '../shared.ts';
 import { argmax, distance, logitsOf } from './logits.ts';
 
@@ -39,7 +39,7 @@ const OTHER_STEPS: Readonly<Record<BackendUnderTest['kind'], number>> = {
   gpujs: 0.05,
 };
 
-for (const { name, kind, absent, threads, start } of BACKENDS.filter(({ models }) => models)) {
+for (const { name, kind, absent, threads, start } of withModels()) {
   const [tolerance, otherSteps] = [TOLERANCE[kind], OTHER_STEPS[kind]];
   describe.skipIf(absent)(titled(`tiny-llama.Q8_0 on ${name}`, absent), () => {
     it('gives PyTorch’s logits, and the same ones for any number of threads and any step', async () => {
@@ -57,7 +57,8 @@ for (const { name, kind, absent, threads, start } of BACKENDS.filter(({ models }
         expect(row[GOLDEN.argmax[i]!]! + tolerance, `position ${i}`).toBeGreaterThan(row[argmax(row)]!);
       }
       for (const other of others) {
-        for (const [i, row] of other.entries()) expect(distance(row, first![i]!)).toBeLessThanOrEqual(otherSteps);
+        for (const [i, row] of other.entries())
+          expect(distance(row, first![i]!)).toBeLessThanOrEqual(otherSteps);
       }
     });
   });

@@ -7,7 +7,7 @@ import { expect, it } from 'vitest';
 import type { Backend } from '../../backends/backend.ts';
 import { buildLlama, llamaTensors } from '../../core/architectures/llama.ts';
 import type { ModelConfig } from '../../core/config.ts';
-import { BACKENDS, titled } from '../backend/backends.ts';
+import { titled, withModels } from '../backend/backends.ts';
 import { describeShared } from '../shared.ts';
 import { argmax, distance, logitsOf } from './logits.ts';
 import { readSafetensors } from './safetensors.ts';
@@ -31,7 +31,7 @@ const TOLERANCE = 1e-5; // logits around 1; float32 sums, and float32 angles in 
 
 describeShared('llama checkpoints', (path) => {
   for (const checkpoint of ['llama', 'llama3-rope']) {
-    for (const { name, absent, start } of BACKENDS.filter(({ models }) => models)) {
+    for (const { name, absent, start } of withModels()) {
       it.skipIf(absent)(titled(`${checkpoint} on ${name}`, absent), async () => {
         const folder = path(`goldens/architectures/${checkpoint}`);
         const golden: Golden = JSON.parse(readFileSync(`${folder}/golden.json`, 'utf8'));

@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { loadModel } from '../../core/model.ts';
 import type { TensorType } from '../../kernels/quant-formats.ts';
-import { BACKENDS, type BackendUnderTest, shareOf, titled } from '../backend/backends.ts';
+import { type BackendUnderTest, shareOf, titled, withModels } from '../backend/backends.ts';
 import { describeShared } from '../shared.ts';
 import { argmax, distance, logitsOf } from './logits.ts';
 
@@ -28,7 +28,7 @@ describeShared('quantization', (path) => {
     return { file, expected, types: new Set(Object.values(expected.tensors).map(({ type }) => type)) };
   });
 
-  for (const under of BACKENDS.filter(({ models }) => models)) {
+  for (const under of withModels()) {
     const { name, kind, absent, start } = under;
     describe.skipIf(absent)(titled(name, absent), async () => {
       const supports = absent ? () => true : await supportedBy(start);

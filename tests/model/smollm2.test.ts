@@ -9,7 +9,7 @@ import { loadModel, type Model } from '../../core/model.ts';
 import { parseReference } from '../../core/models/reference.ts';
 import { findModel } from '../../core/models/store.ts';
 import { score } from '../../core/score.ts';
-import { BACKENDS, type BackendUnderTest, titled } from '../backend/backends.ts';
+import { type BackendUnderTest, titled, withModels } from '../backend/backends.ts';
 import { describeShared } from '../shared.ts';
 import { argmax, distance, logitsOf, surprise } from './logits.ts';
 import { readSafetensors } from './safetensors.ts';
@@ -58,7 +58,7 @@ describeShared(titled('SmolLM2-135M-Instruct Q4_1', missing), (path) => {
   const chats: Chat[] = JSON.parse(readFileSync(folder('chat.json'), 'utf8'));
   const golden = readSafetensors(folder('logits.safetensors'));
 
-  for (const { name, kind, absent, start } of BACKENDS.filter(({ models }) => models)) {
+  for (const { name, kind, absent, start } of withModels(true)) {
     describe.skipIf(absent ?? missing)(titled(name, absent), () => {
       const bounds = BOUNDS[kind];
       let model: Model;

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { loadModel } from '../../core/model.ts';
-import { BACKENDS, titled } from '../backend/backends.ts';
+import { titled, withModels } from '../backend/backends.ts';
 import { describeShared } from '../shared.ts';
 import { argmax, distance, logitsOf } from './logits.ts';
 
@@ -28,17 +28,22 @@ describeShared('stories260K', (path) => {
   const binding = golden.greedy_margin.map((margin) => margin > MARGIN);
   const chosen = golden.greedy_ids.map((id, i) => (binding[i] ? id : undefined));
 
-  for (const { name, absent, threads, sameBits, start } of BACKENDS.filter(({ models }) => models)) {
+  for (const { name, absent, threads, sameBits, start } of withModels()) {
     describe.skipIf(absent)(titled(name, absent), () => {
       for (const count of threads) {
-        it(`tells the story with ${count} threads, read at once and token by token`, { timeout: 5 * MINUTES }, async () => {
+        it(`tells the story with ${count} threads, read at once and token by token`, {
+          timeout: 5 * MINUTES,
+        }, async () => {
           const model = await loadModel(path('models/stories260K.gguf'), { backend: start, threads: count });
           const rows = await Array.fromAsync(logitsOf(model, ids));
           expect(rows.map((row, i) => (binding[i] ? argmax(row) : undefined))).toEqual(chosen);
           expect(distance(rows[31]!, golden.first32_logits_last)).toBeLessThan(TOLERANCE);
-          const apart = await Array.fromAsync(logitsOf(model, sameBits ? ids : ids.slice(0, FEW), { rows: 1 }));
+          const apart = await Array.fromAsync(
+            logitsOf(model, sameBits ? ids : ids.slice(0, FEW), { rows: 1 }),
+          );
           if (sameBits) expect(apart).toEqual(rows);
-          else for (const [i, row] of apart.entries()) expect(distance(row, rows[i]!)).toBeLessThan(OTHER_STEPS);
+          else
+            for (const [i, row] of apart.entries()) expect(distance(row, rows[i]!)).toBeLessThan(OTHER_STEPS);
           await model.dispose();
         });
       }

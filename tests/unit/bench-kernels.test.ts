@@ -47,7 +47,13 @@ describe('kernels that are timed', () => {
       ({ op, tokens }) => tokens === 4 && (op === 'matmul' || op === words[0]),
     )!;
     const row = await measureKernel({ backend: 'cpu', threads: 1 }, kernel);
-    expect(row).toMatchObject({ backend: 'cpu', threads: 1, op: kernel.op, type: kernel.type ?? null, tokens: 4 });
+    expect(row).toMatchObject({
+      backend: 'cpu',
+      threads: 1,
+      op: kernel.op,
+      type: kernel.type ?? null,
+      tokens: 4,
+    });
     expect(row.gb_s * row.ms).toBeCloseTo(kernel.work.bytes / 1e6, 6);
     expect(row.gmac_s * row.ms).toBeCloseTo(kernel.work.macs / 1e6, 6);
     expect(row.memory_roof_share).toBeGreaterThan(0);

@@ -16,7 +16,12 @@ const DEVICE: DeviceInfo = {
   ...{ features: [], limits: {} },
 };
 const SIZES = { contextLength: 64, sequences: 1, maxTokens: 16, favourite: () => undefined };
-const TASK = { name: 'a model', weightBytes: 1e8, ...SIZES, compile: (backend: Backend) => backend.compile(NONE) };
+const TASK = {
+  name: 'a model',
+  weightBytes: 1e8,
+  ...SIZES,
+  compile: (backend: Backend) => backend.compile(NONE),
+};
 const NONE = undefined as never; // what a fake compiles does not matter
 const LOST = new UserError('The device Fastgraph 9 was lost.', 'Try again.', { kind: 'device' });
 const STEP: Step = { slices: [{ seq: 0, pos: 0, tokens: [1] }], logits: 'last' };
@@ -162,7 +167,9 @@ describe('auto', () => {
     const broken = engineOptions({ cpu: {}, webgpu: { fails: new UserError('It does not fit.', '') } });
     const engine = await startEngine(TASK, broken);
     expect(engine.backend.name).toBe('cpu');
-    expect(told().at(-1)).toBe('webgpu is the fastest here, but it does not start: It does not fit. Now on cpu.');
+    expect(told().at(-1)).toBe(
+      'webgpu is the fastest here, but it does not start: It does not fit. Now on cpu.',
+    );
   });
 });
 

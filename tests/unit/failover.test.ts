@@ -71,7 +71,10 @@ function ticketOf(result: Promise<unknown>): Ticket {
   return { logits: any, top: any, ids: any };
 }
 
-type Action = Step | { copy: [from: number, to: number, upto: number] } | { trim: [seq: number, upto: number] };
+type Action =
+  | Step
+  | { copy: [from: number, to: number, upto: number] }
+  | { trim: [seq: number, upto: number] };
 
 /** A run that a program may do, with the lengths of sequences as they are then. */
 function randomRun(random: Random, steps: number): Action[] {

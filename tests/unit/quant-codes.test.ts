@@ -15,7 +15,9 @@ describe('quantized weights taken apart', () => {
 
   it('of every type but the float ones', () => {
     const floats = ['F32', 'F16', 'BF16'];
-    expect([...CODED_TYPES].sort()).toEqual(DEQUANTIZED_TYPES.filter((type) => !floats.includes(type)).sort());
+    expect([...CODED_TYPES].sort()).toEqual(
+      DEQUANTIZED_TYPES.filter((type) => !floats.includes(type)).sort(),
+    );
     expect(() => takeApart('F32', new Uint8Array(4), newCodes(16))).toThrow(RangeError);
   });
 });
