@@ -5,6 +5,7 @@
 import { UserError } from '../../errors.ts';
 import type { DeviceInfo } from '../backend.ts';
 import { type Dawn, openDawn } from './dawn.ts';
+import { patiently } from './patience.ts';
 
 export interface DeviceOptions {
   /** Checks of Dawn on every call, and of every index in a kernel; tests and debugging. Default: off. */
@@ -102,10 +103,10 @@ export class GpuDevice {
     return result as T;
   }
 
-  /** What `work` promises, unless the device fails first. */
+  /** What `work` of the device promises, unless the device fails first. */
   async settled<T>(work: Promise<T>): Promise<T> {
     try {
-      const result = await work;
+      const result = await (this.info.software ? patiently(work) : work);
       this.check();
       return result;
     } catch (error) {

@@ -8,7 +8,6 @@ import { CHOICE_MOST, choiceBytes } from './choices.ts';
 import type { GpuDevice } from './device.ts';
 import type { Dispatches } from './dispatches.ts';
 import type { Mode, StepSizes } from './kernel-call.ts';
-import { Patience } from './patience.ts';
 import type { Dispatch } from './pipelines.ts';
 import type { Plan } from './plan.ts';
 import { Profiler } from './profiler.ts';
@@ -37,7 +36,6 @@ export class WebgpuExecutable implements Executable {
   readonly #words: Uint32Array<ArrayBuffer>; // the step as it is written
   readonly #staging: GPUBuffer;
   readonly #between: GPUBuffer; // for copies within one buffer
-  readonly #patience = new Patience();
   #state: 'idle' | 'busy' | 'disposed' = 'idle';
 
   constructor(parts: ExecutableParts) {
@@ -175,10 +173,11 @@ export class WebgpuExecutable implements Executable {
     }
     const bytes = slices * choices.greedyRowBytes;
     encoder.copyBufferToBuffer(choices.result.buffer, choices.result.offset, this.#staging, 0, bytes);
+    this.profiler?.resolve(encoder);
     gpu.device.queue.submit([encoder.finish()]);
     const ids = new Int32Array(slices * count);
-    const read = () => this.#read(bytes, (mapped) => choices.readGreedy(mapped, slices, count, ids));
-    await this.#patience.wait(`${mode} ${count}`, rows.tokens.length, read);
+    await this.#read(bytes, (mapped) => choices.readGreedy(mapped, slices, count, ids));
+    await this.profiler?.read();
     return ids;
   }
 
@@ -221,12 +220,8 @@ export class WebgpuExecutable implements Executable {
       const read = finish(encoder, first, outputs, sizes);
       this.profiler?.resolve(encoder);
       queue.submit([encoder.finish()]);
-      const kind = first === 0 ? mode : 'tail';
-      await this.#patience.wait(
-        kind,
-        first === 0 ? sizes.tokens : outputs,
-        read ?? (() => queue.onSubmittedWorkDone()),
-      );
+      if (read) await read();
+      else await gpu.settled(queue.onSubmittedWorkDone());
       await this.profiler?.read();
     }
   }
@@ -266,7 +261,7 @@ export class WebgpuExecutable implements Executable {
   }
 
   async #read(bytes: number, use: (mapped: ArrayBuffer) => void): Promise<void> {
-    await this.#staging.mapAsync(GPUMapMode.READ, 0, bytes);
+    await this.#parts.gpu.settled(this.#staging.mapAsync(GPUMapMode.READ, 0, bytes));
     use(this.#staging.getMappedRange(0, bytes));
     this.#staging.unmap();
   }

@@ -1,27 +1,26 @@
 /**
- * Waits for the device without asking it all the time. While something is awaited from Dawn it is asked in every turn of
- * the event loop, which takes a whole core: nothing to a GPU, but a third of the machine where the adapter computes on
- * the same processor. So most of the time that earlier steps took is slept through.
+ * Waits for a software adapter without taking its processor away. While something is awaited from Dawn it is asked in
+ * every turn of the event loop, and the loop turns without a rest: a core of the few that the adapter computes on. So the
+ * loop rests a millisecond a turn meanwhile; timers, keys and sockets get their turn as before.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
+const cell = new Int32Array(new SharedArrayBuffer(4)); // stays 0: nobody wakes who waits on it
 
-/** Of the shortest of the last steps. */
-const SHARE = 0.9;
-const REMEMBERED = 4;
-/** Timers are too coarse for less. */
-const LEAST_MS = 4;
+const REST_MS = 1;
 
-export class Patience {
-  readonly #times = new Map<string, number[]>(); // ms a unit of work, by kind of step
+let waiting = 0; // how many wait; one rest a turn is enough for all
 
-  /** Waits for a submit of so many units, then for `done`, and remembers how long both took. */
-  async wait<T>(kind: string, units: number, done: () => Promise<T>): Promise<T> {
-    const start = performance.now();
-    const times = this.#times.get(kind) ?? [];
-    const expected = times.length > 0 ? Math.min(...times) * units * SHARE : 0;
-    if (expected > LEAST_MS) await sleep(expected);
-    const result = await done();
-    this.#times.set(kind, [...times.slice(1 - REMEMBERED), (performance.now() - start) / units]);
-    return result;
+/** What `work` promises. */
+export async function patiently<T>(work: Promise<T>): Promise<T> {
+  if (waiting++ === 0) setImmediate(rest);
+  try {
+    return await work;
+  } finally {
+    waiting--;
   }
+}
+
+function rest(): void {
+  if (waiting === 0) return;
+  Atomics.wait(cell, 0, 0, REST_MS);
+  setImmediate(rest);
 }

@@ -86,14 +86,21 @@ function gpujs(mode: GpujsOptions['mode'], adapter?: SoftwareAdapter): BackendUn
   };
 }
 
-/** Its share of what has such names; which of several is chosen by a hash, so that it is no pattern of a table. */
+/**
+ * Its share of things that have names, at least one of each kind. Which of several is chosen by a hash, so that it is no
+ * pattern of a table.
+ */
 export function shareOf<T>(
   { share, name }: BackendUnderTest,
   items: readonly T[],
   nameOf: (item: T) => string,
+  kindOf: (item: T) => string = () => '',
 ): readonly T[] {
   if (share === 1 || process.env.PERCEPT_TEST_ALL === '1') return items;
-  return items.filter((item) => hash(`${name} ${nameOf(item)}`) % share === 0);
+  const rank = (item: T) => hash(`${name} ${nameOf(item)}`);
+  return [...Map.groupBy(items, kindOf).values()].flatMap((alike) =>
+    alike.toSorted((a, b) => rank(a) - rank(b)).slice(0, Math.ceil(alike.length / share)),
+  );
 }
 
 /** Those that models are tested on, or only those that do not take minutes for a large one. */

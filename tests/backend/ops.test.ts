@@ -12,7 +12,7 @@ import { BACKENDS, type BackendUnderTest, shareOf, titled } from './backends.ts'
 for (const under of BACKENDS) {
   describe.skipIf(under.absent)(titled(under.name, under.absent), () => {
     const backends = under.threads.map((threads, i) => started(under, threads, i === 0));
-    for (const op of shareOf(under, CHECKED_CASES, nameOf)) {
+    for (const op of shareOf(under, CHECKED_CASES, nameOf, ({ op }) => op)) {
       const gap = under.skip.find(({ cases }) => cases(op));
       if (gap?.harmful) it.skip(titled(nameOf(op), gap.reason));
       else if (gap) it(`${nameOf(op)} is not done: ${gap.reason}`, () => expectGap(op, backends[0]!()));

@@ -6,6 +6,7 @@ import { setTimeout } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Backend, DeviceInfo, Executable, Step, Ticket } from '../../backends/backend.ts';
 import type { BackendName, Candidate } from '../../backends/select.ts';
+import { exitCodeOf } from '../../cli/output.ts';
 import { BackendChoices } from '../../core/backend-choice.ts';
 import { type EngineOptions, type Note, startEngine } from '../../core/engine.ts';
 import { UserError } from '../../errors.ts';
@@ -189,6 +190,7 @@ describe('a device that is lost', () => {
     const options = engineOptions({ webgpu: { losesDevice: true } });
     const engine = await startEngine(TASK, { ...options, backend: 'webgpu' });
     expect(() => engine.executable.submit(STEP)).toThrow(LOST);
+    expect(exitCodeOf(LOST)).toBe(7);
     await engine.dispose();
   });
 });

@@ -3,9 +3,13 @@ import { describe, expect, it } from 'vitest';
 import type { Choice, Executable, Slice, Step, Ticket } from '../../backends/backend.ts';
 import { greedyIds, topLogits } from '../../backends/choices.ts';
 import { FailoverExecutable } from '../../backends/failover.ts';
+import { generate } from '../../core/generate.ts';
+import { SamplerChain } from '../../core/sampler/chain.ts';
+import { samplerParameters } from '../../core/sampler/parameters.ts';
 import { Random } from '../../core/sampler/random.ts';
+import { Session } from '../../core/session.ts';
 import { UserError } from '../../errors.ts';
-import { FakeExecutable, VOCABULARY_SIZE } from './fake-model.ts';
+import { FakeExecutable, fakeModel, VOCABULARY_SIZE } from './fake-model.ts';
 
 const SIZES = { contextLength: 48, sequences: 3, maxTokens: 8, favourite: () => undefined };
 const CHOOSES = { top: 10, greedy: 4 };
@@ -158,6 +162,25 @@ describe('failover', () => {
       expect(failures).toEqual([LOST]);
       expect(first.disposed).toBe(true);
       for (let seq = 0; seq < 3; seq++) expect(second.tokens(seq)).toEqual(whole.inner.tokens(seq));
+    }
+  });
+
+  it.each([0, 1])('leaves an answer as it was, temperature %i', async (temperature) => {
+    const { tokenizer } = fakeModel();
+    const prompt = [...Buffer.from('a question')];
+    const answerOf = async (executable: Executable) => {
+      const model = { ...SIZES, executable, tokenizer };
+      const sampler = new SamplerChain(samplerParameters({ temperature, seed: 3, topK: 5 }), tokenizer);
+      const ids: number[] = [];
+      const options = { sampler, maxTokens: 20, ignoreEos: true };
+      for await (const { id } of generate(new Session(model), prompt, options)) ids.push(id);
+      return ids;
+    };
+    const expected = await answerOf(new FragileExecutable());
+    for (let step = 0; step < 12; step++) {
+      const first = new FragileExecutable(step, WAYS[step % 3]);
+      const replace = async () => new Lenient(SIZES);
+      expect(await answerOf(new FailoverExecutable({ first, ...SIZES, replace }))).toEqual(expected);
     }
   });
 

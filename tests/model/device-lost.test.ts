@@ -1,0 +1,97 @@
+/** A real device that is lost in the middle of an answer: with `auto` the answer goes on, by name it is an error. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, inject, it } from 'vitest';
+import type { Backend } from '../../backends/backend.ts';
+import { createCpuBackend } from '../../backends/cpu/index.ts';
+import { createWebgpuBackend, type WebgpuBackend } from '../../backends/webgpu/index.ts';
+import { ARCHITECTURES } from '../../core/architectures/index.ts';
+import { configFromGguf } from '../../core/config.ts';
+import { startEngine } from '../../core/engine.ts';
+import { generate } from '../../core/generate.ts';
+import { readGguf } from '../../core/gguf.ts';
+import { SamplerChain } from '../../core/sampler/chain.ts';
+import { samplerParameters } from '../../core/sampler/parameters.ts';
+import { Session } from '../../core/session.ts';
+import { tokenizerFromGguf } from '../../core/tokenizer/index.ts';
+import { checkTensors, handOver } from '../../core/weights.ts';
+import { titled } from '../backend/backends.ts';
+import { TINY_MODEL } from '../cli/percept.ts';
+
+const [adapter] = inject('adapters');
+const SIZES = { contextLength: 128, sequences: 1, maxTokens: 32 };
+const PROMPT = [3, 1, 4, 1, 5, 9, 2, 6];
+const TOKENS = 12;
+
+describe.skipIf(adapter!.absent)(titled('a device that is lost', adapter!.absent), async () => {
+  const gguf = await readGguf(TINY_MODEL);
+  const config = configFromGguf(gguf);
+  const tokenizer = tokenizerFromGguf(gguf);
+  const cacheDirectory = mkdtempSync(join(tmpdir(), 'percept-lost-'));
+  afterAll(() => rmSync(cacheDirectory, { recursive: true }));
+
+  const compile = async (backend: Backend) => {
+    const architecture = ARCHITECTURES[config.architecture];
+    const tensors = checkTensors(gguf, architecture.tensors(config));
+    const { nLayers: layers, nKvHeads: kvHeads, headDim } = config;
+    const kv = { layers, kvHeads, headDim, ...SIZES };
+    const graph = architecture.build(config, handOver(backend, gguf, tensors));
+    return backend.compile({ name: 'lost', ...graph, kv, maxTokens: SIZES.maxTokens });
+  };
+
+  /** An engine on webgpu, and how its device is lost. */
+  async function started(wanted: string, notes: string[]) {
+    let webgpu: WebgpuBackend | undefined;
+    const selectBackend = async (name: string): Promise<Backend> => {
+      if (name === 'cpu') return createCpuBackend({ threads: 1 });
+      Object.assign(process.env, adapter!.environment);
+      webgpu = (await createWebgpuBackend({ lazy: true })) as WebgpuBackend;
+      return webgpu;
+    };
+    const engine = await startEngine(
+      { name: 'tiny', weightBytes: 1e6, ...SIZES, compile },
+      {
+        ...{ backend: wanted, cacheDirectory, onNote: ({ text }) => notes.push(text) },
+        backends: { selectBackend, candidates: async () => [{ name: 'webgpu' }] },
+      },
+    );
+    return { engine, lose: () => webgpu!.gpu.device.destroy() };
+  }
+
+  /** Greedy ids, `onToken` called after each. */
+  async function answer(engine: Awaited<ReturnType<typeof startEngine>>, onToken: (count: number) => void) {
+    const model = { executable: engine.executable, tokenizer, ...SIZES };
+    const sampler = new SamplerChain(samplerParameters({ temperature: 0 }), tokenizer);
+    const ids: number[] = [];
+    const options = { sampler, maxTokens: TOKENS, ignoreEos: true };
+    for await (const { id } of generate(new Session(model), PROMPT, options)) onToken(ids.push(id));
+    return ids;
+  }
+
+  it('leaves the answer to cpu', async () => {
+    const notes: string[] = [];
+    const whole = await started('auto', notes);
+    const expected = await answer(whole.engine, () => {});
+    expect(whole.engine.backend.name).toBe('webgpu');
+    await whole.engine.dispose();
+
+    const { engine, lose } = await started('auto', notes);
+    const ids = await answer(engine, (count) => count === 5 && lose());
+    expect(engine.backend.name).toBe('cpu');
+    expect(ids).toEqual(expected);
+    expect(notes).toEqual([expect.stringMatching(/ Going on with cpu\.$/)]);
+    await engine.dispose();
+  });
+
+  it('is an error of kind device where it was asked for by name', async () => {
+    const { engine, lose } = await started('webgpu', []);
+    const failure = await answer(engine, (count) => count === 3 && lose()).catch((error) => error);
+    expect(failure).toMatchObject({
+      name: 'UserError',
+      kind: 'device',
+      message: expect.stringContaining('lost'),
+    });
+    await engine.dispose();
+  });
+});
