@@ -11,6 +11,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { DeviceInfo } from './backend.ts';
 import { driverFiles } from './driver-files.ts';
+import { type AdapterFacts, describeAdapter } from './webgpu/adapter-info.ts';
 import { writeWhole } from './whole-file.ts';
 
 export interface Adapters {
@@ -22,18 +23,7 @@ export interface Adapters {
 const CACHE_FILE = 'adapters.json';
 const PROBE_MS = 20_000; // a driver that takes longer hangs
 
-/** As GPUAdapterInfo tells it. */
-interface Told {
-  readonly vendor: string;
-  readonly architecture: string;
-  readonly device: string;
-  readonly description: string;
-  readonly fallback: boolean;
-  readonly features: readonly string[];
-  readonly limits: Readonly<Record<string, number>>;
-}
-
-/** What runs in the other process, with the place of the package webgpu as its argument; prints Told[] as JSON. */
+/** What runs in the other process, with the place of the package webgpu as its argument; prints AdapterFacts[] as JSON. */
 const PROBE = `
   const { create, globals } = await import(process.argv[1]);
   Object.assign(globalThis, globals);
@@ -43,10 +33,11 @@ const PROBE = `
   for (const wish of [...wishes, { forceFallbackAdapter: true }]) {
     const adapter = await gpu.requestAdapter(wish);
     if (!adapter) continue;
-    const { vendor, architecture, device, description, isFallbackAdapter: fallback = false } = adapter.info;
+    const { vendor, architecture, device, description, isFallbackAdapter = false } = adapter.info;
     const limits = {};
     for (const name in adapter.limits) limits[name] = adapter.limits[name];
-    const told = { vendor, architecture, device, description, fallback, features: [...adapter.features], limits };
+    const info = { vendor, architecture, device, description, isFallbackAdapter };
+    const told = { info, features: [...adapter.features], limits };
     found.set([vendor, device, description].join(), told);
   }
   process.stdout.write(JSON.stringify([...found.values()]), () => process.exit());
@@ -97,26 +88,9 @@ function probe(module: string): Promise<{ found: Adapters; lasting: boolean }> {
   });
 }
 
-function reportOf(told: readonly Told[]): Adapters {
+function reportOf(told: readonly AdapterFacts[]): Adapters {
   if (told.length === 0) return { adapters: [], none: 'the graphics drivers here offer no adapter' };
-  return { adapters: told.map(describe) };
-}
-
-/** Adapters whose drivers compute on the processor. */
-const SOFTWARE = /swiftshader|llvmpipe|lavapipe|softpipe|software|microsoft basic render/i;
-
-function describe(told: Told): DeviceInfo {
-  const { vendor, architecture, device, description, fallback, features, limits } = told;
-  const names = [vendor, architecture, device, description].join(' ');
-  return {
-    name: device || description || architecture || vendor || 'unnamed adapter',
-    vendor,
-    architecture,
-    driver: description,
-    software: fallback || SOFTWARE.test(names),
-    features: features.toSorted(),
-    limits,
-  };
+  return { adapters: told.map(describeAdapter) };
 }
 
 function whyFailed(error: Error & { killed?: boolean; signal?: NodeJS.Signals }): string {

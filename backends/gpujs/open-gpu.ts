@@ -5,6 +5,7 @@
  */
 import { UserError } from '../../errors.ts';
 import type { DeviceInfo } from '../backend.ts';
+import { describeAdapter } from '../webgpu/adapter-info.ts';
 import { type Dawn, openDawn } from '../webgpu/dawn.ts';
 import type { GpuContext, GpuJs } from './gpu-js.ts';
 
@@ -19,7 +20,7 @@ export class OpenGpu {
 
   constructor(gpuJs: GpuJs, dawn: Dawn, adapter: GPUAdapter, context: GpuContext) {
     this.context = context;
-    this.info = describe(adapter);
+    this.info = describeAdapter(adapter);
     this.#gpuJs = gpuJs;
     this.#dawn = dawn;
     this.#adapter = adapter;
@@ -103,24 +104,6 @@ const WANTED_LIMITS = [
 function withLimits(adapter: GPUAdapter): Pick<GPUAdapter, 'limits' | 'requestDevice'> {
   const requiredLimits = Object.fromEntries(WANTED_LIMITS.map((limit) => [limit, adapter.limits[limit]!]));
   return { limits: adapter.limits, requestDevice: () => adapter.requestDevice({ requiredLimits }) };
-}
-
-/** Adapters whose drivers compute on the processor. */
-const SOFTWARE = /swiftshader|llvmpipe|lavapipe|softpipe|software|microsoft basic render/i;
-
-function describe({ info, features, limits }: GPUAdapter): DeviceInfo {
-  const names = [info.vendor, info.architecture, info.device, info.description].join(' ');
-  const numbers: Record<string, number> = {};
-  for (const name in limits) numbers[name] = limits[name as keyof GPUSupportedLimits] as number;
-  return {
-    name: info.device || info.description || info.architecture || info.vendor || 'unnamed adapter',
-    vendor: info.vendor,
-    architecture: info.architecture,
-    driver: info.description,
-    software: info.isFallbackAdapter || SOFTWARE.test(names),
-    features: [...features].sort(),
-    limits: numbers,
-  };
 }
 
 function noAdapter(): UserError {

@@ -5,6 +5,7 @@
 import { UserError } from '../../errors.ts';
 import type { KernelSource } from '../../kernels/gpujs/kernel-source.ts';
 import type { DeviceInfo, KvShape } from '../backend.ts';
+import { patiently } from '../webgpu/patience.ts';
 import {
   type Argument,
   checkMode,
@@ -73,7 +74,8 @@ export class WebgpuDevice implements Device {
   }
 
   async read(tensor: Tensor): Promise<Float32Array> {
-    const rows = (await (tensor as BufferHandle).toArray()) as Float32Array[];
+    const reading = (tensor as BufferHandle).toArray();
+    const rows = (await (this.info.software ? patiently(reading) : reading)) as Float32Array[];
     const columns = rows[0]!.length;
     const all = new Float32Array(rows.length * columns);
     rows.forEach((row, i) => {
@@ -103,7 +105,8 @@ export class WebgpuDevice implements Device {
   }
 
   async settled(): Promise<void> {
-    await this.#opened.context.device.queue.onSubmittedWorkDone().catch(() => {});
+    const done = this.#opened.context.device.queue.onSubmittedWorkDone();
+    await (this.info.software ? patiently(done) : done).catch(() => {});
     const { failure } = this.#opened;
     if (failure === undefined) return;
     throw new UserError(

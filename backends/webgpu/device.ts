@@ -4,6 +4,7 @@
  */
 import { UserError } from '../../errors.ts';
 import type { DeviceInfo } from '../backend.ts';
+import { describeAdapter } from './adapter-info.ts';
 import { type Dawn, openDawn } from './dawn.ts';
 import { patiently } from './patience.ts';
 
@@ -48,7 +49,7 @@ export class GpuDevice {
     this.#dawn = dawn;
     this.#adapter = adapter;
     this.device = device;
-    this.info = describe(adapter);
+    this.info = describeAdapter(adapter);
     this.subgroupSize = device.features.has('subgroups') ? (adapter.info.subgroupMinSize ?? 4) : 0;
     this.packedDot = dawn.gpu.wgslLanguageFeatures.has('packed_4x8_integer_dot_product');
     this.bindingLimit = Math.min(bindingLimit ?? Infinity, device.limits.maxStorageBufferBindingSize!);
@@ -135,24 +136,6 @@ export class GpuDevice {
   #fail(failure: UserError): void {
     this.#failure ??= failure;
   }
-}
-
-/** Adapters whose drivers compute on the processor. */
-const SOFTWARE = /swiftshader|llvmpipe|lavapipe|softpipe|software|microsoft basic render/i;
-
-function describe({ info, features, limits }: GPUAdapter): DeviceInfo {
-  const names = [info.vendor, info.architecture, info.device, info.description].join(' ');
-  const numbers: Record<string, number> = {};
-  for (const name in limits) numbers[name] = limits[name as keyof GPUSupportedLimits] as number;
-  return {
-    name: info.device || info.description || info.architecture || info.vendor || 'unnamed adapter',
-    vendor: info.vendor,
-    architecture: info.architecture,
-    driver: info.description,
-    software: info.isFallbackAdapter || SOFTWARE.test(names),
-    features: [...features].sort(),
-    limits: numbers,
-  };
 }
 
 function noAdapter(): UserError {
