@@ -63,6 +63,12 @@ function lines(all: readonly string[]): string {
   return all.map((line) => `${line}\n`).join('');
 }
 
+/** Nothing where a device computes. */
+export function threadsInWords(threads: number): string {
+  if (threads === 0) return '';
+  return threads === 1 ? '1 thread' : `${threads} threads`;
+}
+
 /** 34 %, or nothing. */
 export function percent(share: number | null): string {
   return share === null ? '' : `${(100 * share).toFixed(0)} %`;

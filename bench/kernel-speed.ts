@@ -3,7 +3,7 @@ import type { Backend, Executable, Roofs } from '../backends/backend.ts';
 import { selectBackend } from '../backends/select.ts';
 import { directories } from '../core/directories.ts';
 import type { TimedCase } from './conformance/cases.ts';
-import { type Column, digits, percent, toMarkdown } from './formats.ts';
+import { type Column, digits, percent, threadsInWords, toMarkdown } from './formats.ts';
 import { median } from './statistics.ts';
 import { roofShares } from './work.ts';
 
@@ -101,7 +101,7 @@ function rowOf(
 
 const COLUMNS: readonly Column<KernelRow>[] = [
   { title: 'backend', cell: ({ backend }) => backend },
-  { title: 'threads', cell: ({ threads }) => `${threads} ${threads === 1 ? 'thread' : 'threads'}` },
+  { title: 'threads', cell: ({ threads }) => threadsInWords(threads) },
   { title: 'op', cell: ({ op }) => op },
   { title: 'type', cell: ({ type }) => type ?? '' },
   { title: 'shape', cell: ({ shape }) => shape },

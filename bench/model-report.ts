@@ -1,5 +1,5 @@
 /** Speeds of models for people, spreadsheets and databases. */
-import { type Column, digits, type FlatRow, percent, toMarkdown } from './formats.ts';
+import { type Column, digits, type FlatRow, percent, threadsInWords, toMarkdown } from './formats.ts';
 import type { SpeedRow, TargetSpeed } from './model-speed.ts';
 import { labelOf } from './speed-test.ts';
 
@@ -7,7 +7,7 @@ const COLUMNS: readonly Column<SpeedRow>[] = [
   { title: 'model', cell: ({ model }) => model },
   { title: 'type', cell: ({ type }) => type },
   { title: 'backend', cell: ({ backend }) => backend },
-  { title: 'threads', cell: ({ threads }) => `${threads} ${threads === 1 ? 'thread' : 'threads'}` },
+  { title: 'threads', cell: ({ threads }) => threadsInWords(threads) },
   { title: 'kv_type', cell: ({ kv_type }) => `${kv_type} cache` },
   { title: 'test', cell: ({ test, depth }) => labelOf(test, depth) },
   { title: 'tok/s', cell: ({ tok_s, sd }) => `${digits(tok_s)} ± ${digits(sd)}`, right: true },

@@ -118,7 +118,9 @@ function* statistics(model: Model, sampler: SamplerChain, result: GenerateResult
     yield `speculation: ${drafted} tokens drafted, ${accepted} accepted, estimated speedup ${gain!.toFixed(2)}`;
   }
   yield `first token: ${Math.round(timings.firstTokenMs)} ms after ${Math.round(model.loadMs)} ms of loading`;
-  yield `engine: ${model.backend.name}, ${model.backend.threads} threads, context of ${model.contextLength} tokens`;
+  const { name, threads, device } = model.backend;
+  const where = device?.name ?? `${threads} threads`;
+  yield `engine: ${name}, ${where}, context of ${model.contextLength} tokens`;
   yield `sampling: ${sampler.describe()}, seed ${sampler.seed}`;
 }
 

@@ -30,6 +30,7 @@ const BUNDLE: BuildOptions = {
   target: 'node26',
   charset: 'utf8',
   logLevel: 'warning',
+  external: ['webgpu', 'gpu.js'], // native parts beside their own files; loaded only when such a backend is asked for
 };
 
 await inParallel([

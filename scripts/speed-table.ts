@@ -6,7 +6,7 @@
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { type Column, digits, percent, toMarkdown } from '../bench/formats.ts';
+import { type Column, digits, percent, threadsInWords, toMarkdown } from '../bench/formats.ts';
 import type { SpeedRow } from '../bench/model-speed.ts';
 import type { Circumstances } from '../bench/results.ts';
 import { labelOf } from '../bench/speed-test.ts';
@@ -21,7 +21,7 @@ const COLUMNS: readonly Column<SavedRow>[] = [
   { title: 'model', cell: ({ model }) => model },
   { title: 'processor', cell: ({ machine }) => machine.cpu },
   { title: 'backend', cell: ({ backend }) => backend },
-  { title: 'threads', cell: ({ threads }) => `${threads} ${threads === 1 ? 'thread' : 'threads'}` },
+  { title: 'threads', cell: ({ threads }) => threadsInWords(threads) },
   { title: 'date', cell: ({ date }) => date.slice(0, 10) },
   { title: 'type', cell: ({ type }) => type },
   { title: 'test', cell: ({ test, depth }) => labelOf(test, depth) },

@@ -51,8 +51,8 @@ export const BACKENDS: readonly BackendUnderTest[] = [
   ...inject('adapters').flatMap((adapter): BackendUnderTest[] => [
     { ...webgpu(adapter, '', {}), share: 8 },
     { ...webgpu(adapter, ', validated', { validation: true }), share: 16, models: 'none' },
-    { ...webgpu(adapter, ', forms for hardware', { tuning: FOR_HARDWARE }), share: 4, models: 'none' },
-    { ...webgpu(adapter, ', plain forms for hardware', { tuning: PLAIN }), share: 8, models: 'none' },
+    { ...webgpu(adapter, ', forms for hardware', { tuning: FOR_HARDWARE }), share: 6, models: 'none' },
+    { ...webgpu(adapter, ', plain forms for hardware', { tuning: PLAIN }), share: 12, models: 'none' },
     { ...gpujs('webgpu', adapter), share: 4, models: 'small' },
   ]),
   { ...gpujs('webasm'), share: 2 },
