@@ -42,7 +42,8 @@ export function flatSpeedRow({ samples, peer, ratio, ratio_spread, ...row }: Spe
 export function targetNotes({ rows, start, roofs }: TargetSpeed): string[] {
   const [row] = rows;
   if (!row) return [];
-  const who = `${row.model} ${row.type}, ${row.backend}, threads: ${row.threads}, ${row.kv_type} cache`;
+  const on = [row.backend, threadsInWords(row.threads)].filter(Boolean).join(', ');
+  const who = `${row.model} ${row.type}, ${on}, ${row.kv_type} cache`;
   const first = `first token of a ${start.prompt_tokens}-token prompt after ${digits(start.first_token_ms)} ms`;
   const notes = [
     `${who}: loaded in ${digits(start.load_ms)} ms, ${first}, warm-up ${digits(start.warm_up_ms)} ms`,

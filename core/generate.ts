@@ -8,7 +8,7 @@ import { UserError } from '../errors.ts';
 import { Answer, type FinishReason } from './generate/answer.ts';
 import { Clock, type Timings } from './generate/clock.ts';
 import { Logprobs, type TokenLogprob } from './generate/logprobs.ts';
-import { type TokenSource, tokenSource } from './generate/token-source.ts';
+import { deviceChooses, type TokenSource, tokenSource } from './generate/token-source.ts';
 import type { SamplerChain } from './sampler/chain.ts';
 import { contextError, type Evaluated, type Session } from './session.ts';
 import { DraftModel } from './speculate/draft-model.ts';
@@ -28,7 +28,8 @@ export interface GenerateOptions {
   readonly signal?: AbortSignal;
   /**
    * Draft tokens and check several in a step: 'on', 'off', or 'auto', as far as it is measured to pay. The answer
-   * stays the same (speculate/speculative-decoder.ts). Default: 'auto' with a draft model, 'off' without.
+   * stays the same (speculate/speculative-decoder.ts). Default: 'auto' with a draft model, 'off' without. Without one,
+   * 'auto' leaves it to a device that chooses tokens by itself.
    */
   readonly speculate?: 'auto' | 'on' | 'off';
   /**
@@ -102,9 +103,11 @@ export async function* generate(
   const banned = options.ignoreEos ? tokenizer.endIds : undefined;
   const logprobs = options.logprobs === undefined ? undefined : new Logprobs(options.logprobs);
   const answer = new Answer(tokenizer, promptIds, limit, options.stop);
-  const speculation = speculativeDecoder(session, promptIds, limit, options);
-  const scored = logprobs !== undefined;
-  const source = tokenSource(session, { sampler, banned, speculation, scored, limit });
+  const seen = { sampler, banned, scored: logprobs !== undefined };
+  // A device that chooses by itself reads no logits back; drafts would need those of every token.
+  const drafts = options.draft || options.speculate !== 'auto' || !deviceChooses(session, seen);
+  const speculation = drafts ? speculativeDecoder(session, promptIds, limit, options) : undefined;
+  const source = tokenSource(session, { ...seen, speculation, limit });
   const clock = new Clock();
 
   sampler.reset();

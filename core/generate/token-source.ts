@@ -28,16 +28,24 @@ export interface SourceOptions {
   readonly limit: number;
 }
 
+/** Without speculation, which needs the logits of every token: the device chooses where it can. */
 export function tokenSource(session: Session, options: SourceOptions): TokenSource {
-  const { sampler, banned, speculation, scored, limit } = options;
-  const { chooses } = session.model.executable;
-  const all = scored || speculation !== undefined || (banned !== undefined && banned.size > 0);
-  if (all || !sampler.sees || !chooses) return new FromLogits(session, options);
-  if (sampler.sees.kind === 'greedy') {
-    return chooses.greedy > 0 ? new Greedy(session, chooses.greedy, limit) : new FromLogits(session, options);
+  const { sampler, speculation, limit } = options;
+  if (speculation || !deviceChooses(session, options)) return new FromLogits(session, options);
+  if (sampler.sees!.kind === 'greedy') {
+    return new Greedy(session, session.model.executable.chooses!.greedy, limit);
   }
-  const { count } = sampler.sees;
-  return count <= chooses.top ? new FromTop(session, sampler, count) : new FromLogits(session, options);
+  return new FromTop(session, sampler, sampler.sees!.count);
+}
+
+/** Whether the device can choose all that the sampler looks at, and nobody else wants to see more. */
+export function deviceChooses(
+  { model }: Session,
+  { sampler, banned, scored }: Pick<SourceOptions, 'sampler' | 'banned' | 'scored'>,
+): boolean {
+  const { chooses } = model.executable;
+  if (!chooses || !sampler.sees || scored || (banned && banned.size > 0)) return false;
+  return sampler.sees.kind === 'greedy' ? chooses.greedy > 0 : sampler.sees.count <= chooses.top;
 }
 
 class FromLogits implements TokenSource {

@@ -55,6 +55,12 @@ describe('greedy', () => {
     await both({ favourite: saying(5, 'one two three') }, { temperature: 0 }, { stop: ['two'] });
   });
 
+  it('needs no drafts where these are left to be weighed', async () => {
+    const { kinds, result } = await run({ chooses: CHOOSES }, { temperature: 0 }, { speculate: 'auto' });
+    expect(new Set(kinds)).toEqual(new Set(['greedy']));
+    expect(result.speculation).toBeUndefined();
+  });
+
   it('fills the context to the last place', async () => {
     await both({ contextLength: 20 }, { temperature: 0 }, { maxTokens: 15 });
     for (let maxTokens = 1; maxTokens < 10; maxTokens++) await both({}, { temperature: 0 }, { maxTokens });
