@@ -138,7 +138,7 @@ it('the start and the roofs stand apart from the rows', () => {
   const start = { load_ms: 181.4, first_token_ms: 623, prompt_tokens: 512, warm_up_ms: 1843 };
   const roofs = { readBytesPerSecond: 30.1e9, multiplyAddsPerSecond: 410e9 };
   expect(targetNotes({ rows: [ROW], start, roofs })).toEqual([
-    'SmolLM2 135M Q4_1, cpu, threads: 2, f16 cache: loaded in 181 ms, first token of a 512-token prompt after 623 ms, warm-up 1843 ms',
+    'SmolLM2 135M Q4_1, cpu, 2 threads, f16 cache: loaded in 181 ms, first token of a 512-token prompt after 623 ms, warm-up 1843 ms',
     '  roofs: memory 30.1 GB/s, multiply 410 GMAC/s (8 bits)',
   ]);
   expect(targetNotes({ rows: [ROW], start })).toHaveLength(1);
