@@ -124,6 +124,15 @@ export interface MemoryUse {
   readonly arena: number; // bytes of activations and scratch
 }
 
+/** What one kernel has done so far, by the device's own clock. */
+export interface KernelTime {
+  readonly kernel: string;
+  readonly dispatches: number;
+  readonly seconds: number;
+  readonly bytes: number; // that had to be read and written
+  readonly macs: number; // multiply-adds
+}
+
 export interface Executable {
   readonly memory: MemoryUse;
   /** The largest count of each kind of choice; absent where the device only hands over logits. */
@@ -136,6 +145,8 @@ export interface Executable {
   kvTrim(seq: number, upto: number): void;
   /** Names the first buffer beside which something was written; only of backends started with sentinels. */
   damage?(): Promise<string | undefined>;
+  /** By kernel, the slowest first; only of backends started to profile, whose device has a clock. */
+  kernelTimes?(): KernelTime[];
   dispose(): void;
 }
 

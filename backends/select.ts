@@ -13,6 +13,8 @@ export { usableCores } from './cpu/cores.ts';
 export interface BackendOptions {
   readonly threads?: number; // default: cores this process may use
   readonly sentinels?: boolean; // for tests: executables tell of writes outside their buffers
+  /** Times every kernel where the device has a clock: Executable.kernelTimes. */
+  readonly profile?: boolean;
   /** Where what is found out about this machine is kept; default: nowhere. */
   readonly cacheDirectory?: string;
 }

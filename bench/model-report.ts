@@ -1,4 +1,5 @@
 /** Speeds of models for people, spreadsheets and databases. */
+import type { KernelTime } from '../backends/backend.ts';
 import { type Column, digits, type FlatRow, percent, threadsInWords, toMarkdown } from './formats.ts';
 import type { SpeedRow, TargetSpeed } from './model-speed.ts';
 import { labelOf } from './speed-test.ts';
@@ -61,4 +62,22 @@ function ratioCell({ ratio, ratio_spread }: SpeedRow): string {
   if (ratio === undefined || !ratio_spread) return '';
   const [least, most] = ratio_spread;
   return `${ratio.toFixed(2)} (${least.toFixed(2)} to ${most.toFixed(2)})`;
+}
+
+const KERNEL_COLUMNS: readonly Column<KernelTime>[] = [
+  { title: 'kernel', cell: ({ kernel }) => kernel },
+  { title: 'dispatches', cell: ({ dispatches }) => `${dispatches}`, right: true },
+  { title: 'ms', cell: ({ seconds }) => digits(1e3 * seconds), right: true },
+  { title: 'GB/s', cell: ({ bytes, seconds }) => digits(bytes / seconds / 1e9), right: true },
+  {
+    title: 'GFLOP/s',
+    cell: ({ macs, seconds }) => (macs > 0 ? digits((2 * macs) / seconds / 1e9) : ''),
+    right: true,
+  },
+];
+
+/** The kernels of a profiled target by their time, all runs together; read against the roofs of `targetNotes`. */
+export function kernelNotes({ kernels = [], rows }: TargetSpeed): string[] {
+  if (kernels.length === 0) return [`${rows[0]!.backend} has no clock for its kernels.`];
+  return toMarkdown(KERNEL_COLUMNS, kernels).trimEnd().split('\n');
 }

@@ -1,6 +1,6 @@
 /** Speed of a model: percept and its peers take turns, and each figure stands beside what the machine can give. */
-import type { Backend, KvType, Roofs } from '../backends/backend.ts';
-import { usableCores } from '../backends/select.ts';
+import type { Backend, KernelTime, KvType, Roofs } from '../backends/backend.ts';
+import { selectBackend, usableCores } from '../backends/select.ts';
 import { type LoadOptions, loadModel, type Model } from '../core/index.ts';
 import { Engine } from './engine.ts';
 import { modelType } from './model-type.ts';
@@ -22,6 +22,8 @@ export interface SpeedOptions {
   readonly tests: readonly SpeedTest[];
   readonly repetitions: number; // counted ones
   readonly peers: readonly Peer[];
+  /** Times every kernel as well, which slows the runs. */
+  readonly profile?: boolean;
   readonly signal?: AbortSignal;
   /** Called before each run with what it is: "warm-up", "pp512", "tg128 @ d4096". */
   readonly onRun?: (label: string) => void;
@@ -61,6 +63,7 @@ export interface Start {
 }
 
 export interface TargetSpeed {
+  readonly kernels?: readonly KernelTime[]; // of a profiled run
   readonly rows: readonly SpeedRow[];
   readonly start: Start;
   readonly roofs?: Roofs; // medians of the probes beside the runs
@@ -82,7 +85,14 @@ export async function measureTarget(target: SpeedTarget, options: SpeedOptions):
   const sequences = Math.max(1, ...tests.map(({ batch }) => batch));
   const { path, backend, threads, kvType } = target;
   const { onNote } = options;
-  const model = await loadModel(path, { backend, threads, kvType, contextLength, sequences, onNote });
+  const model = await loadModel(path, {
+    backend: profiled(backend, options),
+    threads,
+    kvType,
+    contextLength,
+    sequences,
+    onNote,
+  });
   const engine = new Engine(model);
   const runners: Runner[] = [engine];
   try {
@@ -92,10 +102,17 @@ export async function measureTarget(target: SpeedTarget, options: SpeedOptions):
       runners.push(await start({ path, threads: threads ?? usableCores(), contextLength, vocabulary }));
     const warmUpMs = await warmUp(runners, options);
     const start = { load_ms: model.loadMs, ...firstToken, warm_up_ms: warmUpMs };
-    return { start, ...(await measureTests(model, runners, options)) };
+    const measured = await measureTests(model, runners, options);
+    return { start, ...measured, kernels: options.profile ? model.executable.kernelTimes?.() : undefined };
   } finally {
     for (const runner of runners) await runner.dispose();
   }
+}
+
+/** The backend of that name, started to profile where that is asked for. */
+function profiled(name: string, { profile }: SpeedOptions): LoadOptions['backend'] {
+  if (!profile) return name;
+  return (options) => selectBackend(name, { ...options, profile });
 }
 
 async function timeFirstToken(engine: Engine, { tests, signal }: SpeedOptions) {

@@ -4,7 +4,7 @@ import { nameOf } from '../bench/conformance/op-case.ts';
 import { type FlatRow, toCsv, toSql } from '../bench/formats.ts';
 import { type KernelRow, kernelMarkdown, measureKernel } from '../bench/kernel-speed.ts';
 import { describeMachine, type Machine } from '../bench/machine.ts';
-import { flatSpeedRow, speedMarkdown, targetNotes } from '../bench/model-report.ts';
+import { flatSpeedRow, kernelNotes, speedMarkdown, targetNotes } from '../bench/model-report.ts';
 import { measureTarget, runsOf, type SpeedRow, type SpeedTarget } from '../bench/model-speed.ts';
 import { parsePeer } from '../bench/peers/index.ts';
 import { keptCommand, saveRows } from '../bench/results.ts';
@@ -40,7 +40,7 @@ async function benchModels(call: Call): Promise<void> {
     batches: listed(options.batch) ?? [1],
   });
   if (tests.length === 0) throw nothingToDo();
-  const repetitions = options.repetitions ?? 5;
+  const { repetitions = 5, profile } = options;
   const targets = await targetsOf(call);
   const report = new Report<SpeedRow>(call, {
     table: 'percept_bench',
@@ -54,10 +54,11 @@ async function benchModels(call: Call): Promise<void> {
     for (const target of targets) {
       const onRun = (label: string) => progress.next(label);
       const speed = await call.abortable((signal) =>
-        measureTarget(target, { tests, repetitions, peers, signal, onRun, onNote }),
+        measureTarget(target, { tests, repetitions, peers, profile, signal, onRun, onNote }),
       );
       await report.add(speed.rows);
       notes.push(...targetNotes(speed));
+      if (profile) notes.push(...kernelNotes(speed));
     }
   });
   await report.end();

@@ -140,6 +140,7 @@ const BENCH = {
     choices: ['md', 'json', 'jsonl', 'csv', 'sql'],
     default: 'md',
   }),
+  profile: flag('time every kernel of a GPU by its own clock too; slows the runs; with --backend NAME'),
   save: text('FILE', 'append the rows to FILE, with date, machine and command'),
 };
 

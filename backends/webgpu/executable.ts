@@ -1,6 +1,15 @@
 /** A compiled program on the device: a step is one write, one list of dispatches, one submit, one buffer mapped. */
 import { UserError } from '../../errors.ts';
-import type { Choice, Executable, MemoryUse, Program, Step, Ticket, TopLogits } from '../backend.ts';
+import type {
+  Choice,
+  Executable,
+  KernelTime,
+  MemoryUse,
+  Program,
+  Step,
+  Ticket,
+  TopLogits,
+} from '../backend.ts';
 import { Sequences, type StepRows } from '../step.ts';
 import type { Arrays } from './arrays.ts';
 import { splitKeys } from './attention-calls.ts';
@@ -30,7 +39,7 @@ export interface ExecutableParts {
 export class WebgpuExecutable implements Executable {
   readonly memory: MemoryUse;
   readonly chooses: Readonly<Record<Choice['kind'], number>>;
-  readonly profiler: Profiler | undefined;
+  readonly #profiler: Profiler | undefined;
   readonly #parts: ExecutableParts;
   readonly #sequences: Sequences;
   readonly #words: Uint32Array<ArrayBuffer>; // the step as it is written
@@ -54,7 +63,7 @@ export class WebgpuExecutable implements Executable {
     });
     this.memory = { weights: weightBytes, ...plan.bytes };
     this.chooses = CHOICE_MOST;
-    this.profiler = parts.profile ? new Profiler(gpu) : undefined;
+    this.#profiler = parts.profile ? new Profiler(gpu) : undefined;
   }
 
   submit(step: Step): Ticket {
@@ -102,6 +111,10 @@ export class WebgpuExecutable implements Executable {
     this.#sequences.trim(seq, upto);
   }
 
+  kernelTimes(): KernelTime[] {
+    return this.#profiler?.times ?? [];
+  }
+
   damage(): Promise<string | undefined> {
     return this.#parts.arrays.damage();
   }
@@ -111,6 +124,7 @@ export class WebgpuExecutable implements Executable {
     this.#state = 'disposed';
     this.#staging.destroy();
     this.#between.destroy();
+    this.#profiler?.dispose();
     this.#parts.onDispose();
   }
 
@@ -173,11 +187,11 @@ export class WebgpuExecutable implements Executable {
     }
     const bytes = slices * choices.greedyRowBytes;
     encoder.copyBufferToBuffer(choices.result.buffer, choices.result.offset, this.#staging, 0, bytes);
-    this.profiler?.resolve(encoder);
+    this.#profiler?.resolve(encoder);
     gpu.device.queue.submit([encoder.finish()]);
     const ids = new Int32Array(slices * count);
     await this.#read(bytes, (mapped) => choices.readGreedy(mapped, slices, count, ids));
-    await this.profiler?.read();
+    await this.#profiler?.read();
     return ids;
   }
 
@@ -218,11 +232,11 @@ export class WebgpuExecutable implements Executable {
       }
       if (outputs > 0) this.#encode(encoder, await dispatches.tail(outputs), sizes);
       const read = finish(encoder, first, outputs, sizes);
-      this.profiler?.resolve(encoder);
+      this.#profiler?.resolve(encoder);
       queue.submit([encoder.finish()]);
       if (read) await read();
       else await gpu.settled(queue.onSubmittedWorkDone());
-      await this.profiler?.read();
+      await this.#profiler?.read();
     }
   }
 
@@ -246,8 +260,8 @@ export class WebgpuExecutable implements Executable {
   }
 
   #encode(encoder: GPUCommandEncoder, dispatches: readonly Dispatch[], sizes: StepSizes): void {
-    if (this.profiler) {
-      this.profiler.encode(encoder, dispatches, sizes);
+    if (this.#profiler) {
+      this.#profiler.encode(encoder, dispatches, sizes);
       return;
     }
     const pass = encoder.beginComputePass();

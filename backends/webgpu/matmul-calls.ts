@@ -1,7 +1,7 @@
 /** Calls of the products: which kernel, how many threads share a row, what happens to the sums. */
 import type { GpuArray } from './arrays.ts';
 import { type CodedForm, groupBytes, groupRows, paddedCols } from './form.ts';
-import type { Binding, KernelCall, Mode, StepSizes } from './kernel-call.ts';
+import type { KernelCall, Mode, StepSizes } from './kernel-call.ts';
 import type { Tuning } from './tuning.ts';
 import type { Rounded, View } from './values.ts';
 import type { StackLayout, StackPart } from './weights.ts';
@@ -35,33 +35,25 @@ export function tiled(mode: Mode, { layout }: Stack, tuning: Tuning): boolean {
 
 /** Rows and tokens of a tile, and its threads. */
 const TILE = { rows: 64, tokens: 64, threads: 256 };
+const TILE_GEOMETRY: Geometry = { workgroup: TILE.threads, lanes: 1, meet: 'none' };
 
 function partCall(product: Product, part: StackPart, mode: Mode, tuning: Tuning): KernelCall {
-  const { stack, bias, residual, gated, rows } = product;
+  const { stack, rows } = product;
   const { form, cols } = stack.layout;
-  const rounded = 'codes' in product.out;
   const inTiles = tiled(mode, stack, tuning);
-  const geometry: Geometry = inTiles
-    ? { workgroup: TILE.threads, lanes: 1, meet: 'none' }
-    : geometryOf(stack.layout, rounded, tuning);
+  const geometry = inTiles ? TILE_GEOMETRY : geometryOf(stack.layout, 'codes' in product.out, tuning);
   const tokens = mode === 'single' ? 1 : tuning.tokens;
-  const groups = part.rows / groupRows(form);
-  const columns = gated ? part.firstRow / 2 : part.firstRow; // of results, before this part's
-  const from = 4 * part.firstRow;
   const bytes = groupBytes(form, cols);
+  const groups = part.rows / groupRows(form);
   const each = geometry.workgroup / geometry.lanes; // groups of a workgroup
   return {
     kernel: `matmul-${inTiles ? 'tile-' : ''}${form.kernel}`,
     definitions: {
       ...(form.kernel === 'float' ? { WEIGHTS: form.weights, F16: tuning.f16 } : codedDefinitions(form)),
+      ...outputDefinitions(product),
       TOKENS: tokens,
       ROWS_EACH: groupRows(form),
       LANES_MEET: geometry.meet,
-      GATED: gated,
-      ROUNDED: rounded,
-      RESIDUAL: residual !== undefined,
-      BIAS: bias !== undefined,
-      PACKED_DOT: form.kernel === 'dot',
     },
     constants: {
       WG: geometry.workgroup,
@@ -69,24 +61,10 @@ function partCall(product: Product, part: StackPart, mode: Mode, tuning: Tuning)
       K: paddedCols(form, cols),
       GROUPS: groups,
       TOKENS_PADDED: product.paddedRows,
-      QUADS: part.rows / 4,
-      ...outConstants(product.out, stack.layout, columns),
-      ...('codes' in product.x ? {} : { X_STRIDE: product.x.stride / 4, X_OFFSET: product.x.offset / 4 }),
-      ...(residual && {
-        RESIDUAL_STRIDE: residual.stride / 4,
-        RESIDUAL_OFFSET: (residual.offset + part.firstRow) / 4,
-      }),
+      ...inputConstants(product.x),
+      ...outputConstants(product, part),
     },
-    bindings: {
-      1: part.codes,
-      ...(part.scales && { 2: part.scales }),
-      ...('codes' in product.x ? { 3: product.x.codes, 4: product.x.scales } : { 3: product.x.array }),
-      ...('codes' in product.out
-        ? { 5: product.out.codes, 6: product.out.scales }
-        : { 5: product.out.array }),
-      ...(residual && { 6: residual.array }),
-      ...(bias && { 7: from === 0 ? bias : ({ array: bias, from } satisfies Binding) }),
-    },
+    bindings: bindingsOf(product, part),
     grid: (sizes) =>
       inTiles
         ? [Math.ceil(part.rows / TILE.rows), Math.ceil(countOf(sizes, rows) / TILE.tokens), 1]
@@ -98,17 +76,53 @@ function partCall(product: Product, part: StackPart, mode: Mode, tuning: Tuning)
   };
 }
 
+function outputDefinitions({ stack, out, gated, residual, bias }: Product): Definitions {
+  return {
+    GATED: gated,
+    ROUNDED: 'codes' in out,
+    RESIDUAL: residual !== undefined,
+    BIAS: bias !== undefined,
+    PACKED_DOT: stack.layout.form.kernel === 'dot',
+  };
+}
+
+function inputConstants(x: View | Rounded): Record<string, number> {
+  return 'codes' in x ? {} : { X_STRIDE: x.stride / 4, X_OFFSET: x.offset / 4 };
+}
+
+/** In vec4s, or, of rounded results, in numbers. */
+function outputConstants({ stack, out, gated, residual }: Product, part: StackPart): Record<string, number> {
+  const columns = gated ? part.firstRow / 2 : part.firstRow; // of results, before this part's
+  const place =
+    'codes' in out
+      ? { OUT_STRIDE: stack.layout.rows / 2, OUT_OFFSET: columns }
+      : { OUT_STRIDE: out.stride / 4, OUT_OFFSET: (out.offset + columns) / 4 };
+  if (!residual) return { QUADS: part.rows / 4, ...place };
+  const added = {
+    RESIDUAL_STRIDE: residual.stride / 4,
+    RESIDUAL_OFFSET: (residual.offset + part.firstRow) / 4,
+  };
+  return { QUADS: part.rows / 4, ...place, ...added };
+}
+
+function bindingsOf({ x, out, residual, bias }: Product, part: StackPart): KernelCall['bindings'] {
+  const from = 4 * part.firstRow; // bytes of biases before this part's
+  return {
+    1: part.codes,
+    2: part.scales,
+    ...('codes' in x ? { 3: x.codes, 4: x.scales } : { 3: x.array }),
+    ...('codes' in out ? { 5: out.codes, 6: out.scales } : { 5: out.array }),
+    ...(residual && { 6: residual.array }),
+    ...(bias && { 7: { array: bias, from } }),
+  };
+}
+
 export function countOf({ tokens, outputs }: StepSizes, rows: 'tokens' | 'outputs'): number {
   return rows === 'tokens' ? tokens : outputs;
 }
 
 function codedDefinitions({ planes, scales }: CodedForm): Definitions {
   return { PLANES: planes, SCALES: scales, HALVES: scales === 'g16' ? 2 : 1 };
-}
-
-function outConstants(out: View | Rounded, { rows }: StackLayout, columns: number): Record<string, number> {
-  if ('codes' in out) return { OUT_STRIDE: rows / 2, OUT_OFFSET: columns };
-  return { OUT_STRIDE: out.stride / 4, OUT_OFFSET: (out.offset + columns) / 4 };
 }
 
 interface Geometry {

@@ -2,18 +2,10 @@
  * Time of every dispatch by the device's own clock: each in a pass of its own, so a profiled step is slower than
  * another, but its parts are not.
  */
+import type { KernelTime } from '../backend.ts';
 import type { GpuDevice } from './device.ts';
 import type { StepSizes, Work } from './kernel-call.ts';
 import type { Dispatch } from './pipelines.ts';
-
-/** What one kernel did since the start. */
-export interface KernelTime {
-  readonly kernel: string;
-  readonly dispatches: number;
-  readonly seconds: number;
-  readonly bytes: number; // that had to be read and written
-  readonly macs: number;
-}
 
 /** Most queries of a set, as WebGPU allows. */
 const MOST_QUERIES = 4096;
