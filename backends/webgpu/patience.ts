@@ -6,12 +6,18 @@
 const cell = new Int32Array(new SharedArrayBuffer(4)); // stays 0: nobody wakes who waits on it
 
 const REST_MS = 1;
+/** What takes less is asked for without a rest, which would be most of its time. */
+const SHORT_MS = 5;
 
-let waiting = 0; // how many wait; one rest a turn is enough for all
+let waiting = 0; // how many wait
+let since = 0; // performance.now() when the first of them began
+let resting = false; // the loop of rests goes on: one is enough for all who wait
 
 /** What `work` promises. */
 export async function patiently<T>(work: Promise<T>): Promise<T> {
-  if (waiting++ === 0) setImmediate(rest);
+  if (waiting++ === 0) since = performance.now();
+  if (!resting) setImmediate(rest);
+  resting = true;
   try {
     return await work;
   } finally {
@@ -20,7 +26,8 @@ export async function patiently<T>(work: Promise<T>): Promise<T> {
 }
 
 function rest(): void {
-  if (waiting === 0) return;
-  Atomics.wait(cell, 0, 0, REST_MS);
+  resting = waiting > 0;
+  if (!resting) return;
+  if (performance.now() - since > SHORT_MS) Atomics.wait(cell, 0, 0, REST_MS);
   setImmediate(rest);
 }
