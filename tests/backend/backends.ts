@@ -49,14 +49,14 @@ export const BACKENDS: readonly BackendUnderTest[] = [
   { ...EXACT, name: 'reference', kind: 'reference', threads: [1], start: async () => new ReferenceBackend() },
   { ...EXACT, name: 'cpu', kind: 'cpu', threads: [1, 2, 3], start: createCpuBackend },
   ...inject('adapters').flatMap((adapter): BackendUnderTest[] => [
-    { ...webgpu(adapter, '', {}), share: 8 },
+    webgpu(adapter, '', {}),
     { ...webgpu(adapter, ', validated', { validation: true }), share: 16, models: 'none' },
     { ...webgpu(adapter, ', forms for hardware', { tuning: FOR_HARDWARE }), share: 6, models: 'none' },
     { ...webgpu(adapter, ', plain forms for hardware', { tuning: PLAIN }), share: 12, models: 'none' },
-    { ...gpujs('webgpu', adapter), share: 4, models: 'small' },
+    { ...gpujs('webgpu', adapter), models: 'small' },
   ]),
-  { ...gpujs('webasm'), share: 2 },
-  { ...gpujs('cpu'), share: 4, models: 'none' },
+  gpujs('webasm'),
+  { ...gpujs('cpu'), models: 'small' },
 ];
 
 /** Not validated, as users have it: Dawn's own checks would keep a kernel within its buffers. */
