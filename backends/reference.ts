@@ -4,10 +4,8 @@
  * A buffer is a list of rows, and rows are never changed once made; so the KV cache holds rows as they came,
  * exactly, whatever type was asked for, and copying a sequence copies references.
  */
-import { open } from 'node:fs/promises';
 import { setImmediate } from 'node:timers/promises';
-import { UserError } from '../errors.ts';
-import { rowBytes, type TensorType } from '../kernels/quant-formats.ts';
+import type { TensorType } from '../kernels/quant-formats.ts';
 import { attention } from '../kernels/reference/attention.ts';
 import { DEQUANTIZED_TYPES, dequantize } from '../kernels/reference/dequantize.ts';
 import { add, mul } from '../kernels/reference/elementwise.ts';
@@ -31,6 +29,7 @@ import type {
   WeightId,
   WeightSource,
 } from './backend.ts';
+import { checkTypes, readWeight, vocabularyOf } from './program-weights.ts';
 import { Sequences, type StepRows } from './step.ts';
 
 type Row = Float64Array;
@@ -58,10 +57,7 @@ export class ReferenceBackend implements Backend {
   }
 
   async compile(program: Program): Promise<Executable> {
-    for (const { desc } of this.#weights) {
-      const answer = this.supports('matmul', desc.type);
-      if (answer !== true) throw new UserError(`${desc.name}: ${answer}.`, 'Use a file of a supported type.');
-    }
+    checkTypes(program, (id) => this.#weights[id]!.desc, this);
     for (const weight of this.#weights) await weight.load();
     return new ReferenceExecutable(program, this.#weights);
   }
@@ -83,20 +79,7 @@ class Weight {
 
   async load(): Promise<void> {
     if (this.values.length > 0) return;
-    this.values = dequantize(this.desc.type, await this.#read());
-  }
-
-  async #read(): Promise<Uint8Array> {
-    if ('bytes' in this.#source) return this.#source.bytes;
-    const { path, offset } = this.#source;
-    const length = this.desc.rows * rowBytes(this.desc.type, this.desc.cols);
-    await using file = await open(path);
-    const { buffer, bytesRead } = await file.read(new Uint8Array(length), 0, length, offset);
-    if (bytesRead === length) return buffer;
-    throw new UserError(
-      `Expected ${length} bytes of ${this.desc.name} at byte ${offset} of ${path}, got ${bytesRead}.`,
-      'The file is cut off or changed while it was read: get the model again.',
-    );
+    this.values = dequantize(this.desc.type, await readWeight(this.desc, this.#source));
   }
 }
 
@@ -114,7 +97,10 @@ class ReferenceExecutable implements Executable {
     const { layers, sequences, contextLength, kvHeads, headDim } = program.kv;
     this.#program = program;
     this.#weights = weights;
-    this.#sequences = new Sequences(program, vocabularyOf(program, weights));
+    this.#sequences = new Sequences(
+      program,
+      vocabularyOf(program, (id) => weights[id]!.desc),
+    );
     this.#caches = Array.from({ length: layers }, () =>
       Array.from({ length: sequences }, () => ({ keys: [], values: [] })),
     );
@@ -207,12 +193,6 @@ class ReferenceExecutable implements Executable {
     await setImmediate();
     this.#turnEnd = performance.now() + TURN_MS;
   }
-}
-
-/** Rows of the smallest embedding table: a token id must be in each of them. */
-function vocabularyOf(program: Program, weights: readonly Weight[]): number {
-  const tables = program.ops.flatMap((op) => (op.op === 'embed' ? [weights[op.table]!.desc.rows] : []));
-  return Math.min(...tables);
 }
 
 function flatten(rows: readonly Row[]): Float32Array {

@@ -2,7 +2,6 @@
  * The CPU backend: kernels in WebAssembly with relaxed SIMD, one worker thread a core, all on shared memory, as many
  * memories as the model needs. The main thread writes a step and awaits it; it never computes.
  */
-import { UserError } from '../../errors.ts';
 import type { TensorType } from '../../kernels/quant-formats.ts';
 import type {
   Backend,
@@ -14,6 +13,7 @@ import type {
   WeightId,
   WeightSource,
 } from '../backend.ts';
+import { checkTypes, vocabularyOf } from '../program-weights.ts';
 import { usableCores } from './cores.ts';
 import { CpuExecutable } from './executable.ts';
 import { REACH, SharedHeap } from './memory.ts';
@@ -68,6 +68,7 @@ class CpuBackend implements Backend {
   readonly #limit: number; // bytes of one memory
   readonly #sentinels: boolean;
   readonly #weights: Weight[] = [];
+  readonly #desc = (id: WeightId) => this.#weights[id]!.desc;
   readonly #planted: [memory: number, sentinels: readonly Sentinel[]][] = []; // behind weights in place
 
   constructor(
@@ -98,7 +99,7 @@ class CpuBackend implements Backend {
   }
 
   async compile(program: Program): Promise<Executable> {
-    this.#checkTypes(program);
+    checkTypes(program, this.#desc, this);
     const plan = planProgram(program, {
       weights: this.#weights,
       threads: this.threads,
@@ -212,16 +213,13 @@ class CpuBackend implements Backend {
 
   #executable(program: Program, plan: ProgramPlan, work: Work, onDispose: () => void): CpuExecutable {
     const part = ({ program, plan, memory }: Share) => ({ program, plan, heap: this.#heaps[memory]! });
-    const tables = program.ops.flatMap((op) =>
-      op.op === 'embed' ? [this.#weights[op.table]!.desc.rows] : [],
-    );
     return new CpuExecutable({
       program,
       parts: plan.shares.map(part),
       output: part(plan.output),
       threads: this.#pool,
       work,
-      vocabulary: Math.min(...tables),
+      vocabulary: vocabularyOf(program, this.#desc),
       memory: plan.shares
         .map(({ use }) => use)
         .reduce((sum, use) => ({
@@ -232,18 +230,6 @@ class CpuBackend implements Backend {
       damage: this.#sentinels ? () => this.#damage(plan.shares) : undefined,
       onDispose,
     });
-  }
-
-  /** Throws UserError naming the first weight that an op cannot take. */
-  #checkTypes({ ops }: Program): void {
-    for (const op of ops) {
-      for (const [id, as] of weightsOf(op)) {
-        const { name, type } = this.#weights[id]!.desc;
-        const answer = this.supports(as, type);
-        if (answer !== true)
-          throw new UserError(`${name}: ${answer}.`, 'Use a file with tensors of a supported type.');
-      }
-    }
   }
 
   async roofs(): Promise<Roofs> {
@@ -277,17 +263,4 @@ function clearForAttention(heap: SharedHeap, { kv }: Program, { finished, kv: ca
   for (let seq = 0; seq < kv.sequences; seq++) {
     heap.clear(address + seq * cache.sequenceBytes, kv.layers * layerBytes);
   }
-}
-
-/** The weights of an op, and the op that each is supported as: a bias counts as a vector. */
-function weightsOf(op: Op): [WeightId, Op['op']][] {
-  if (op.op === 'embed') return [[op.table, 'embed']];
-  if (op.op === 'rms-norm') return [[op.weight, 'rms-norm']];
-  if (op.op !== 'matmul') return [];
-  return op.bias === undefined
-    ? [[op.weight, 'matmul']]
-    : [
-        [op.weight, 'matmul'],
-        [op.bias, 'add'],
-      ];
 }

@@ -12,6 +12,7 @@ import type {
   WeightSource,
 } from '../backend.ts';
 import { usableCores } from '../cpu/cores.ts';
+import { checkTypes } from '../program-weights.ts';
 import type { Device } from './device.ts';
 import { GpujsExecutable } from './executable.ts';
 import { type GpuJs, importGpuJs, type Mode } from './gpu-js.ts';
@@ -78,10 +79,7 @@ class GpujsBackend implements Backend {
   }
 
   async compile(program: Program): Promise<Executable> {
-    for (const { desc } of this.#weights) {
-      const answer = this.supports('matmul', desc.type);
-      if (answer !== true) throw new UserError(`${desc.name}: ${answer}.`, 'Use a file of a supported type.');
-    }
+    checkTypes(program, (id) => this.#weights[id]!.desc, this);
     let executable: GpujsExecutable | undefined;
     try {
       return await this.#device.fitting(async () => {

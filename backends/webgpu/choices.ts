@@ -12,16 +12,11 @@ export const CHOICE_MOST: Readonly<Record<Choice['kind'], number>> = { greedy: 1
 export interface Choices {
   readonly greedy: Dispatch;
   readonly top: Dispatch;
-  readonly result: GpuArray;
-  readonly greedyRowBytes: number;
-  readonly topRowBytes: number;
-  readGreedy(mapped: ArrayBuffer, slices: number, count: number, ids: Int32Array): void;
-  /** Sorts `rows` rows into `top`, from its row `first` on. */
-  readTop(mapped: ArrayBuffer, rows: number, count: number, top: TopLogits, first: number): void;
+  readonly result: GpuArray; // rows as read below
 }
 
-const GREEDY_ROW_BYTES = 4 * CHOICE_MOST.greedy;
-const TOP_ROW_BYTES = 4 * (2 + 2 * CHOICE_MOST.top);
+export const GREEDY_ROW_BYTES = 4 * CHOICE_MOST.greedy;
+export const TOP_ROW_BYTES = 4 * (2 + 2 * CHOICE_MOST.top);
 
 /** Bytes of what is chosen in a step. */
 export function choiceBytes({ kv }: Program, { outputRows }: Plan): number {
@@ -53,26 +48,28 @@ export async function makeChoices(
     pipelines.dispatch(call('argmax', CHOICE_MOST.greedy, ({ slices }) => [slices.length, 1, 1])),
     pipelines.dispatch(call('top-k', CHOICE_MOST.top, ({ outputs }) => [outputs, 1, 1])),
   ]);
-  return {
-    greedy,
-    top,
-    result,
-    greedyRowBytes: GREEDY_ROW_BYTES,
-    topRowBytes: TOP_ROW_BYTES,
-    readGreedy,
-    readTop,
-  };
+  return { greedy, top, result };
 }
 
-function readGreedy(mapped: ArrayBuffer, slices: number, count: number, ids: Int32Array): void {
+/** Ids [slices, count] of the rows in `mapped`. */
+export function readGreedy(mapped: ArrayBuffer, slices: number, count: number): Int32Array {
+  const ids = new Int32Array(slices * count);
   const all = new Int32Array(mapped);
   for (let slice = 0; slice < slices; slice++) {
     const from = slice * CHOICE_MOST.greedy;
     ids.set(all.subarray(from, from + count), slice * count);
   }
+  return ids;
 }
 
-function readTop(mapped: ArrayBuffer, rows: number, count: number, top: TopLogits, first: number): void {
+/** Sorts `rows` rows of `mapped` into `top`, from its row `first` on. */
+export function readTop(
+  mapped: ArrayBuffer,
+  rows: number,
+  count: number,
+  top: TopLogits,
+  first: number,
+): void {
   const words = new Int32Array(mapped);
   const floats = new Float32Array(mapped);
   const most = CHOICE_MOST.top;

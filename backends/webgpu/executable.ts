@@ -13,7 +13,7 @@ import type {
 import { Sequences, type StepRows } from '../step.ts';
 import type { Arrays } from './arrays.ts';
 import { splitKeys } from './attention-calls.ts';
-import { CHOICE_MOST, choiceBytes } from './choices.ts';
+import { CHOICE_MOST, choiceBytes, GREEDY_ROW_BYTES, readGreedy, readTop, TOP_ROW_BYTES } from './choices.ts';
 import type { GpuDevice } from './device.ts';
 import type { Dispatches } from './dispatches.ts';
 import type { Mode, StepSizes } from './kernel-call.ts';
@@ -163,9 +163,9 @@ export class WebgpuExecutable implements Executable {
     await this.#turns(step, rows, (encoder, first, rowsHere, sizes) => {
       if (rowsHere === 0) return;
       this.#encode(encoder, [choices.top], sizes);
-      const bytes = rowsHere * choices.topRowBytes;
+      const bytes = rowsHere * TOP_ROW_BYTES;
       encoder.copyBufferToBuffer(choices.result.buffer, choices.result.offset, this.#staging, 0, bytes);
-      return () => this.#read(bytes, (mapped) => choices.readTop(mapped, rowsHere, count, top, first));
+      return () => this.#read(bytes, (mapped) => readTop(mapped, rowsHere, count, top, first));
     });
     return top;
   }
@@ -185,12 +185,11 @@ export class WebgpuExecutable implements Executable {
       this.#encode(encoder, round === 0 ? first : further, sizes);
       this.#encode(encoder, [...tail, choices.greedy], sizes);
     }
-    const bytes = slices * choices.greedyRowBytes;
+    const bytes = slices * GREEDY_ROW_BYTES;
     encoder.copyBufferToBuffer(choices.result.buffer, choices.result.offset, this.#staging, 0, bytes);
     this.#profiler?.resolve(encoder);
     gpu.device.queue.submit([encoder.finish()]);
-    const ids = new Int32Array(slices * count);
-    await this.#read(bytes, (mapped) => choices.readGreedy(mapped, slices, count, ids));
+    const ids = await this.#read(bytes, (mapped) => readGreedy(mapped, slices, count));
     await this.#profiler?.read();
     return ids;
   }
@@ -274,10 +273,11 @@ export class WebgpuExecutable implements Executable {
     pass.end();
   }
 
-  async #read(bytes: number, use: (mapped: ArrayBuffer) => void): Promise<void> {
+  async #read<T>(bytes: number, take: (mapped: ArrayBuffer) => T): Promise<T> {
     await this.#parts.gpu.settled(this.#staging.mapAsync(GPUMapMode.READ, 0, bytes));
-    use(this.#staging.getMappedRange(0, bytes));
+    const taken = take(this.#staging.getMappedRange(0, bytes));
     this.#staging.unmap();
+    return taken;
   }
 }
 

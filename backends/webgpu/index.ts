@@ -17,6 +17,7 @@ import type {
   WeightSource,
 } from '../backend.ts';
 import { fuse, type Phase, type Product } from '../fuse.ts';
+import { checkTypes, vocabularyOf } from '../program-weights.ts';
 import { Arrays, type GpuArray } from './arrays.ts';
 import { type DeviceOptions, GpuDevice } from './device.ts';
 import { Dispatches } from './dispatches.ts';
@@ -32,7 +33,7 @@ import { stackLayout, uploadStack, uploadVector, type Weight } from './weights.t
 export interface WebgpuOptions extends DeviceOptions {
   /** Forms of the kernels, instead of what suits the device; tests and comparisons. */
   readonly tuning?: Partial<Tuning>;
-  /** Times every kernel by the device's clock, where it has one: `WebgpuExecutable.profiler`. */
+  /** Times every kernel by the device's clock, where it has one: `Executable.kernelTimes`. */
   readonly profile?: boolean;
   /** Compiles kernels when a step needs them, not at load: quicker for tests, whose programs run few steps. */
   readonly lazy?: boolean;
@@ -59,6 +60,7 @@ export class WebgpuBackend implements Backend {
   readonly #weights: Weight[] = [];
   readonly #stacks = new Map<string, Stack>();
   readonly #vectors = new Map<string, GpuArray>();
+  readonly #desc = (id: WeightId) => this.#weights[id]!.desc;
 
   constructor(gpu: GpuDevice, options: WebgpuOptions) {
     this.gpu = gpu;
@@ -83,7 +85,7 @@ export class WebgpuBackend implements Backend {
 
   async compile(program: Program): Promise<Executable> {
     const phases = fuse(program);
-    this.#checkTypes(program);
+    checkTypes(program, this.#desc, this);
     checkCache(program);
     const arrays = new Arrays(this.gpu, this.#options.sentinels ?? false);
     try {
@@ -113,7 +115,7 @@ export class WebgpuBackend implements Backend {
       weights: this.#weights,
       placed: {
         stack: (ids, inTurn) => this.#stacks.get(stackKey(ids, inTurn))!,
-        vector: (id) => this.#vectors.get(vectorKey([id]))!,
+        vector: (id) => this.#vectors.get(String(id))!,
         biases: (products) => this.#vectors.get(biasKey(products))!,
       },
       angles,
@@ -133,7 +135,7 @@ export class WebgpuBackend implements Backend {
     return new WebgpuExecutable({
       gpu: this.gpu,
       program,
-      vocabulary: this.#vocabulary(program),
+      vocabulary: vocabularyOf(program, this.#desc),
       plan,
       dispatches,
       arrays,
@@ -175,7 +177,7 @@ export class WebgpuBackend implements Backend {
   }
 
   async #uploadVector(id: WeightId): Promise<void> {
-    const key = vectorKey([id]);
+    const key = String(id);
     if (this.#vectors.has(key)) return;
     this.#vectors.set(key, await uploadVector(this.gpu, this.#arrays, [this.#weights[id]!]));
   }
@@ -204,27 +206,6 @@ export class WebgpuBackend implements Backend {
     this.gpu.device.queue.writeBuffer(array.buffer, array.offset, values);
     return array;
   }
-
-  #vocabulary({ ops }: Program): number {
-    return Math.min(...ops.flatMap((op) => (op.op === 'embed' ? [this.#weights[op.table]!.desc.rows] : [])));
-  }
-
-  /** Throws UserError naming the first weight that an op cannot take. */
-  #checkTypes({ ops }: Program): void {
-    const check = (id: WeightId, as: Op['op']) => {
-      const { name, type } = this.#weights[id]!.desc;
-      const answer = this.supports(as, type);
-      if (answer !== true)
-        throw new UserError(`${name}: ${answer}.`, 'Use a file with tensors of a supported type.');
-    };
-    for (const op of ops) {
-      if (op.op === 'embed') check(op.table, 'embed');
-      if (op.op === 'rms-norm') check(op.weight, 'rms-norm');
-      if (op.op !== 'matmul') continue;
-      check(op.weight, 'matmul');
-      if (op.bias !== undefined) check(op.bias, 'add');
-    }
-  }
 }
 
 /** Head sizes up to what one workgroup sums at once. */
@@ -239,10 +220,6 @@ function checkCache({ kv, ops }: Program): void {
 
 function stackKey(ids: readonly WeightId[], inTurn: boolean): string {
   return `${ids.join(',')}${inTurn ? ' in turn' : ''}`;
-}
-
-function vectorKey(ids: readonly WeightId[]): string {
-  return ids.join(',');
 }
 
 /** Zeros stand for a bias that is not there, as many as its matrix has rows. */

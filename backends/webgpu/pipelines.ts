@@ -1,5 +1,6 @@
 /** Pipelines and bind groups: compiled in parallel at load, each form of a kernel once; a step creates nothing. */
 
+import { UserError } from '../../errors.ts';
 import type { GpuDevice } from './device.ts';
 import type { Binding, KernelCall, StepSizes, Work } from './kernel-call.ts';
 import { kernelSource } from './wgsl.ts';
@@ -22,7 +23,7 @@ interface Compiled {
 export class Pipelines {
   readonly #gpu: GpuDevice;
   readonly #compiled = new Map<string, Promise<Compiled>>();
-  readonly #modules = new Map<string, GPUShaderModule>();
+  readonly #modules = new Map<string, Promise<GPUShaderModule>>();
 
   constructor(gpu: GpuDevice) {
     this.#gpu = gpu;
@@ -51,8 +52,7 @@ export class Pipelines {
   async #compile({ kernel, definitions, constants }: KernelCall): Promise<Compiled> {
     const { device } = this.#gpu;
     const code = moduleText(kernel, definitions);
-    const module = this.#modules.get(code) ?? device.createShaderModule({ label: kernel, code });
-    this.#modules.set(code, module);
+    const module = await this.#module(kernel, code);
     const entries = bindingsIn(code);
     const layout = device.createBindGroupLayout({ label: kernel, entries });
     const pipeline = await device.createComputePipelineAsync({
@@ -62,6 +62,28 @@ export class Pipelines {
     });
     return { pipeline, layout, bindings: entries.map(({ binding }) => binding) };
   }
+
+  /** Rejects where the device does not take the text: used unseen, it would end the process without validation. */
+  #module(kernel: string, code: string): Promise<GPUShaderModule> {
+    const known = this.#modules.get(code);
+    if (known) return known;
+    const making = checkedModule(this.#gpu.device, kernel, code);
+    this.#modules.set(code, making);
+    return making;
+  }
+}
+
+async function checkedModule(device: GPUDevice, kernel: string, code: string): Promise<GPUShaderModule> {
+  const module = device.createShaderModule({ label: kernel, code });
+  const { messages } = await module.getCompilationInfo();
+  const error = messages.find(({ type }) => type === 'error');
+  if (!error) return module;
+  const line = code.split('\n')[error.lineNum - 1]?.trim();
+  throw new UserError(
+    `The device does not take the kernel ${kernel}: ${error.message} (${line}).`,
+    'Use --backend cpu, and please report this with what percept devices --json says.',
+    { kind: 'device' },
+  );
 }
 
 /** The whole text: extensions in use, definitions that are numbers, the kernel. */

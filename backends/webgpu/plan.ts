@@ -7,6 +7,7 @@ import type { MatmulPhase, Phase, Product as ProductOp } from '../fuse.ts';
 import { usesOf } from '../phase-uses.ts';
 import type { Arrays, GpuArray } from './arrays.ts';
 import { attentionCalls, type Cache, cacheBytes, stateBytes } from './attention-calls.ts';
+import { formOf } from './form.ts';
 import type { KernelCall, Mode } from './kernel-call.ts';
 import { type Product, productCalls, type Stack, tiled } from './matmul-calls.ts';
 import {
@@ -343,14 +344,13 @@ export class Planner {
           phase.kind === 'matmul' &&
           phase.norm === undefined &&
           phase.residual !== buffer &&
-          usesOf(phase).reads.includes(buffer) &&
           phase.products.every(({ weight }) => this.#isCoded(weight)),
       )
     );
   }
 
   #isCoded(weight: WeightId): boolean {
-    return !['F32', 'F16', 'BF16'].includes(this.#weights[weight]!.desc.type);
+    return formOf(this.#weights[weight]!.desc.type, this.#tuning.packedDot).kernel !== 'float';
   }
 
   // ----- attention

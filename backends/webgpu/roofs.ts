@@ -1,4 +1,4 @@
-/** What the device gives at best, timed over a queue that is never empty meanwhile. */
+/** What the device gives at best: reading beyond its caches, and multiply-adds of 8-bit numbers in registers. */
 import type { Roofs } from '../backend.ts';
 import { Arrays } from './arrays.ts';
 import type { GpuDevice } from './device.ts';

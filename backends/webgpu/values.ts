@@ -61,6 +61,7 @@ export class Values {
   view(buffer: BufferId, cols: number, kind: RowKind): View {
     const held = this.#held.get(buffer);
     if (held?.view) return held.view;
+    if (held) throw new Error(`Buffer ${buffer} is there in 8 bits only, and its reader wants float32.`);
     const stride = padded(cols);
     const view = { array: this.#take(`buffer ${buffer}`, kind, 4 * stride), stride, offset: 0 };
     this.#held.set(buffer, { view, lastRead: Infinity, arrays: [] });

@@ -3,9 +3,9 @@
  * one after the other or in turn, cut into parts that a binding holds.
  */
 import { type FileHandle, open } from 'node:fs/promises';
-import { UserError } from '../../errors.ts';
 import { rowBytes } from '../../kernels/quant-formats.ts';
 import type { WeightDesc, WeightSource } from '../backend.ts';
+import { cutOff } from '../program-weights.ts';
 import type { Arrays, GpuArray } from './arrays.ts';
 import type { GpuDevice } from './device.ts';
 import { type Form, formOf, groupBytes, groupRows } from './form.ts';
@@ -181,7 +181,8 @@ class RowReader {
     const bytes = new Uint8Array(rows * this.#rowBytes);
     const offset = source.offset + row * this.#rowBytes;
     const { bytesRead } = await this.#file.read(bytes, 0, bytes.length, offset);
-    if (bytesRead < bytes.length) throw cutOff(this.#weight, source.path, offset, bytes.length, bytesRead);
+    if (bytesRead < bytes.length)
+      throw cutOff(desc.name, { path: source.path, offset, expected: bytes.length, got: bytesRead });
     [this.#window, this.#first] = [bytes, row];
     return this.holds(row)!;
   }
@@ -189,11 +190,4 @@ class RowReader {
   async close(): Promise<void> {
     await this.#file?.close();
   }
-}
-
-function cutOff({ desc }: Weight, path: string, offset: number, expected: number, got: number): UserError {
-  return new UserError(
-    `Expected ${expected} bytes of ${desc.name} at byte ${offset} of ${path}, got ${got}: the file ended inside ${desc.name}.`,
-    'The file is cut off or changed while it was read: get the model again.',
-  );
 }

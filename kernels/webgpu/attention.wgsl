@@ -20,6 +20,7 @@ override Q_OFFSET: u32;
 @group(0) @binding(1) var<storage, read> q: array<f32>;
 @group(0) @binding(7) var<storage, read_write> states: array<vec4<f32>>;
 
+#include thread
 #include workgroup-reduce
 
 const LOWEST = -1e30; // stands for minus infinity where differences are taken
@@ -33,16 +34,7 @@ fn query(token: u32, position: u32, head: u32, d: u32) -> f32 {
 }
 
 @compute @workgroup_size(WG)
-fn main(
-  @builtin(workgroup_id) workgroup: vec3<u32>,
-  @builtin(local_invocation_index) local: u32,
-  #if SUBGROUPS
-  @builtin(subgroup_size) lanes: u32,
-  #end
-) {
-  #if !SUBGROUPS
-  let lanes = 1u;
-  #end
+fn main(@builtin(workgroup_id) workgroup: vec3<u32>, thread: Thread) {
   let group = HEADS / KV_HEADS;
   let kv_head = workgroup.z;
 
@@ -77,13 +69,13 @@ fn main(
   }
   #if STORES
   if (to == position.w + 1u) {
-    for (var d4 = local; d4 < D4; d4 += WG) {
+    for (var d4 = thread.local; d4 < D4; d4 += WG) {
       store(slice.first, slice.sequence, position.w, kv_head, d4);
     }
     storageBarrier();
   }
   #end
-  for (var d = local; d < 4u * D4; d += WG) {
+  for (var d = thread.local; d < 4u * D4; d += WG) {
     if (d < D) {
       queries[d] = SCALE * vec4(
         query(token.x, position.x, head.x, d),
@@ -98,8 +90,8 @@ fn main(
   workgroupBarrier();
 
   let parts = WG / D4; // of the keys, while values are summed
-  let part = local / D4;
-  let my_d4 = local % D4;
+  let part = thread.local / D4;
+  let my_d4 = thread.local % D4;
   var highest = vec4<f32>(LOWEST);
   var sums = vec4<f32>();
   #for r 4
@@ -109,7 +101,7 @@ fn main(
     // ----- scores of 4 keys a thread
     #for j 4
     var scores_$j = vec4<f32>(LOWEST);
-    let key_$j = chunk + $ju * WG + local;
+    let key_$j = chunk + $ju * WG + thread.local;
     if (chunk + $ju * WG < to) {
       var sum = vec4<f32>();
       let base = key_at(slice.sequence, kv_head, min(key_$j, POSITIONS - 1u), 0u);
@@ -121,14 +113,14 @@ fn main(
       scores_$j = select(vec4(LOWEST), sum, (vec4(key_$j) <= position) & vec4(key_$j < to));
     }
     #end
-    let chunk_highest = workgroup_max(local, lanes, max(max(scores_0, scores_1), max(scores_2, scores_3)));
+    let chunk_highest = workgroup_max(thread, max(max(scores_0, scores_1), max(scores_2, scores_3)));
     let now = max(highest, chunk_highest);
     let fade = exp(highest - now);
     highest = now;
     sums *= fade;
     #for j 4
     let weight_$j = select(exp(scores_$j - now), vec4(0f), scores_$j <= vec4(LOWEST));
-    weights[$ju * WG + local] = weight_$j;
+    weights[$ju * WG + thread.local] = weight_$j;
     sums += weight_$j;
     #end
     workgroupBarrier();
@@ -152,21 +144,21 @@ fn main(
   }
 
   // ----- the state
-  let total = workgroup_sum(local, lanes, sums);
+  let total = workgroup_sum(thread, sums);
   #for r 4
-  weights[$ru * WG + local] = out_$r;
+  weights[$ru * WG + thread.local] = out_$r;
   #end
   workgroupBarrier();
-  if (local < D4) {
+  if (thread.local < D4) {
     #for r 4
     if (4u * tile + $ru < rows) {
       var all = vec4<f32>();
       for (var i = 0u; i < parts; i++) {
-        all += weights[$ru * WG + i * D4 + local];
+        all += weights[$ru * WG + i * D4 + thread.local];
       }
       let state = ((token[$r] * HEADS + head[$r]) * SPLITS + workgroup.x) * (1u + D4);
-      states[state + 1u + local] = all;
-      if (local == 0u) {
+      states[state + 1u + thread.local] = all;
+      if (thread.local == 0u) {
         states[state] = vec4(highest[$r], total[$r], 0f, 0f);
       }
     }

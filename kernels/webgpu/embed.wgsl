@@ -32,6 +32,8 @@ fn weights_at(row: u32, k: u32) -> vec4<f32> {
 }
 #else
 @group(0) @binding(1) var<storage, read> codes: array<u32>;
+
+#if FORM == pairs
 @group(0) @binding(2) var<storage, read> scales: array<u32>;
 
 fn half_at(at: u32, upper: bool) -> f32 {
@@ -42,7 +44,6 @@ fn byte_of(word: u32, i: u32) -> f32 {
   return f32((word >> (8u * i)) & 255u);
 }
 
-#if FORM == pairs
 // Where the 8 rows of a group lie: words of 4 pairs.
 fn weights_at(row: u32, k: u32) -> vec4<f32> {
   let pair = (row % 8u) / 2u;
@@ -81,39 +82,18 @@ fn weights_at(row: u32, k: u32) -> vec4<f32> {
 }
 #else
 // Rows one after the other; scales of 4 rows together.
+#include dot-scales
 fn weights_at(row: u32, k: u32) -> vec4<f32> {
-  let blocks = K / 32u;
   #if PLANES == 2
   let word = codes[(row * K + k) / 4u];
   let code = vec4<f32>(bitcast<vec4<i32>>(vec4(word) << vec4(24u, 16u, 8u, 0u)) >> vec4(24u));
   #else
-  let word = codes[(row * blocks + k / 32u) * 4u + (k % 16u) / 4u];
-  let nibbles = select(word & 0x0f0f0f0fu, (word >> 4u) & 0x0f0f0f0fu, k % 32u >= 16u);
-  let code = vec4(byte_of(nibbles, 0u), byte_of(nibbles, 1u), byte_of(nibbles, 2u), byte_of(nibbles, 3u));
+  let word = codes[(row * (K / 32u) + k / 32u) * 4u + (k % 16u) / 4u];
+  let shift = select(0u, 4u, k % 32u >= 16u);
+  let code = vec4<f32>((vec4(word >> shift) >> vec4(0u, 8u, 16u, 24u)) & vec4(15u));
   #end
-  let at = (row / 4u) * blocks + k / 32u;
-  let r = row % 4u;
-  #if SCALES == d
-  let d = half_at(2u * at + r / 2u, r % 2u == 1u);
-  #if PLANES == 2
-  return d * code;
-  #else
-  return d * (code - 8f);
-  #end
-  #end
-  #if SCALES == dm
-  return half_at(4u * at + r / 2u, r % 2u == 1u) * code + half_at(4u * at + 2u + r / 2u, r % 2u == 1u);
-  #end
-  #if SCALES == k
-  let super_block = (at / 8u) * 20u;
-  let parts = super_block + 4u + (at % 8u) * 2u;
-  let d = half_at(super_block + r / 2u, r % 2u == 1u) * byte_of(scales[parts], r);
-  return d * code - half_at(super_block + 2u + r / 2u, r % 2u == 1u) * byte_of(scales[parts + 1u], r);
-  #end
-  #if SCALES == g16
-  let part = at * 16u + r * 4u + (k % 32u) / 16u;
-  return bitcast<f32>(scales[part]) * code + bitcast<f32>(scales[part + 2u]);
-  #end
+  let part = row_scale(row, k / 32u, (k % 32u) / 16u);
+  return part.x * code + part.y;
 }
 #end
 #end

@@ -6,7 +6,7 @@
 #include matmul-output
 
 @group(0) @binding(1) var<storage, read> codes: array<vec4<u32>>;
-@group(0) @binding(2) var<storage, read> scales: array<u32>;
+#include dot-scales
 @group(0) @binding(3) var<storage, read> x: array<vec4<u32>>;
 @group(0) @binding(4) var<storage, read> x_scales: array<vec2<f32>>;
 
@@ -19,43 +19,6 @@ var<workgroup> w_tile: array<array<u32, 64>, 8>; // [4 k][row]
 var<workgroup> x_tile: array<array<u32, 64>, 8>; // [4 k][token]
 var<workgroup> w_scales: array<array<vec2<f32>, 64>, HALVES>; // scale and minimum of a row
 var<workgroup> x_tile_scales: array<vec2<f32>, 64>;
-
-fn half_at(at: u32, r: u32) -> f32 {
-  return unpack2x16float(scales[at + r / 2u])[r % 2u];
-}
-
-fn byte_at(word: u32, i: u32) -> f32 {
-  return f32((word >> (8u * i)) & 255u);
-}
-
-// Scale and minimum of a row's block.
-fn row_scale(row: u32, block: u32, half: u32) -> vec2<f32> {
-  let at = (row / 4u) * (K / 32u) + block;
-  let r = row % 4u;
-  #if SCALES == d
-  let d = half_at(2u * at, r);
-  #if PLANES == 2
-  return vec2(d, 0f);
-  #else
-  return vec2(d, -8f * d);
-  #end
-  #end
-  #if SCALES == dm
-  return vec2(half_at(4u * at, r), half_at(4u * at + 2u, r));
-  #end
-  #if SCALES == k
-  let super_block = (at / 8u) * 20u;
-  let parts = super_block + 4u + (at % 8u) * 2u;
-  return vec2(
-    half_at(super_block, r) * byte_at(scales[parts], r),
-    -half_at(super_block + 2u, r) * byte_at(scales[parts + 1u], r),
-  );
-  #end
-  #if SCALES == g16
-  let part = at * 16u + r * 4u + half;
-  return vec2(bitcast<f32>(scales[part]), bitcast<f32>(scales[part + 2u]));
-  #end
-}
 
 // Brings a row's 32 codes, or a token's, as 8 words; each thread of the first 128 one row.
 fn bring(local: u32, first_row: u32, first_token: u32, block: u32) {

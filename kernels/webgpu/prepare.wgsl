@@ -11,6 +11,7 @@ override X_STRIDE: u32; // vec4s
 override X_OFFSET: u32;
 
 #include round-block
+#include thread
 
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read_write> out: array<u32>;
@@ -22,28 +23,19 @@ override EPS: f32;
 #end
 
 @compute @workgroup_size(WG)
-fn main(
-  @builtin(workgroup_id) workgroup: vec3<u32>,
-  @builtin(local_invocation_index) local: u32,
-  #if SUBGROUPS
-  @builtin(subgroup_size) lanes: u32,
-  #end
-) {
-  #if !SUBGROUPS
-  let lanes = 1u;
-  #end
+fn main(@builtin(workgroup_id) workgroup: vec3<u32>, thread: Thread) {
   let row = workgroup.x;
   let start = row * X_STRIDE + X_OFFSET;
   #if NORM
   var squares = vec4<f32>();
-  for (var i = local; i < COLS / 4u; i += WG) {
+  for (var i = thread.local; i < COLS / 4u; i += WG) {
     let value = x[start + i];
     squares += value * value;
   }
-  let sum = dot(workgroup_sum(local, lanes, squares), vec4(1f));
+  let sum = dot(workgroup_sum(thread, squares), vec4(1f));
   let factor = 1f / sqrt(sum / f32(COLS) + EPS);
   #end
-  for (var block = local; block < COLS / 32u; block += WG) {
+  for (var block = thread.local; block < COLS / 32u; block += WG) {
     #for i 8
     #if NORM
     let v_$i = x[start + block * 8u + $iu] * factor * weight[block * 8u + $iu];

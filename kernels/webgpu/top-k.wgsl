@@ -16,6 +16,7 @@ override MOST: u32;
 @group(0) @binding(1) var<storage, read> logits: array<f32>;
 @group(0) @binding(2) var<storage, read_write> out: array<u32>;
 
+#include thread
 #include workgroup-reduce
 
 var<workgroup> histogram: array<atomic<u32>, 256>;
@@ -31,33 +32,24 @@ fn key_of(value: f32) -> u32 {
 }
 
 @compute @workgroup_size(WG)
-fn main(
-  @builtin(workgroup_id) workgroup: vec3<u32>,
-  @builtin(local_invocation_index) local: u32,
-  #if SUBGROUPS
-  @builtin(subgroup_size) lanes: u32,
-  #end
-) {
-  #if !SUBGROUPS
-  let lanes = 1u;
-  #end
+fn main(@builtin(workgroup_id) workgroup: vec3<u32>, thread: Thread) {
   let row = workgroup.x * STRIDE + OFFSET;
   let to = workgroup.x * (2u + 2u * MOST);
   let count = step[STEP_COUNT];
 
   // ----- the smallest of the largest, from its highest digit down
-  if (local == 0u) {
+  if (thread.local == 0u) {
     missing = count;
     atomicStore(&taken, 0u);
   }
   var smallest = 0u;
   for (var round = 0u; round < 4u; round++) {
     let shift = 24u - 8u * round;
-    for (var i = local; i < 256u; i += WG) {
+    for (var i = thread.local; i < 256u; i += WG) {
       atomicStore(&histogram[i], 0u);
     }
     workgroupBarrier();
-    for (var i = local; i < COLS; i += WG) {
+    for (var i = thread.local; i < COLS; i += WG) {
       let key = key_of(logits[row + i]);
       // Above the digit, all that is settled; in the first round nothing is, and a shift by 32 would not do.
       if (round == 0u || (key >> (shift + 8u)) == (smallest >> (shift + 8u))) {
@@ -65,7 +57,7 @@ fn main(
       }
     }
     workgroupBarrier();
-    if (local == 0u) {
+    if (thread.local == 0u) {
       var left = missing;
       var d = 255u;
       loop {
@@ -84,7 +76,7 @@ fn main(
 
   // ----- all above it, and the first of those equal to it: each thread owns a run of ids
   let run = (COLS + WG - 1u) / WG;
-  let first = local * run;
+  let first = thread.local * run;
   let end = min(first + run, COLS);
   var equal = 0u;
   for (var i = first; i < end; i++) {
@@ -96,10 +88,10 @@ fn main(
     }
     equal += u32(key == smallest);
   }
-  equals[local] = equal;
+  equals[thread.local] = equal;
   workgroupBarrier();
   var place = 0u;
-  for (var i = 0u; i < local; i++) {
+  for (var i = 0u; i < thread.local; i++) {
     place += equals[i];
   }
   for (var i = first; i < end && place < missing; i++) {
@@ -112,16 +104,16 @@ fn main(
 
   // ----- maximum and sum of exponentials
   var highest = vec4(-3.4e38f);
-  for (var i = local; i < COLS; i += WG) {
+  for (var i = thread.local; i < COLS; i += WG) {
     highest = max(highest, vec4(logits[row + i]));
   }
-  let most = workgroup_max(local, lanes, highest).x;
+  let most = workgroup_max(thread, highest).x;
   var sum = vec4<f32>();
-  for (var i = local; i < COLS; i += WG) {
+  for (var i = thread.local; i < COLS; i += WG) {
     sum.x += exp(logits[row + i] - most);
   }
-  let total = workgroup_sum(local, lanes, sum).x;
-  if (local == 0u) {
+  let total = workgroup_sum(thread, sum).x;
+  if (thread.local == 0u) {
     out[to] = bitcast<u32>(most);
     out[to + 1u] = bitcast<u32>(total);
   }

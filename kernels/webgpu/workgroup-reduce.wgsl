@@ -1,43 +1,43 @@
 // Reductions over the threads of a workgroup (a power of two of them); all threads come here together and all get the
-// result. `lanes` is the size of a subgroup, whose threads are neighbours.
+// result. Needs thread.wgsl and WG.
 
 var<workgroup> slots: array<vec4<f32>, WG>;
 
 #if SUBGROUPS
-fn workgroup_sum(local: u32, lanes: u32, value: vec4<f32>) -> vec4<f32> {
+fn workgroup_sum(thread: Thread, value: vec4<f32>) -> vec4<f32> {
   let part = subgroupAdd(value);
-  if (local % lanes == 0u) {
-    slots[local / lanes] = part;
+  if (thread.local % thread.lanes == 0u) {
+    slots[thread.local / thread.lanes] = part;
   }
   workgroupBarrier();
   var all = slots[0];
-  for (var i = 1u; i < WG / lanes; i++) {
+  for (var i = 1u; i < WG / thread.lanes; i++) {
     all += slots[i];
   }
   workgroupBarrier();
   return all;
 }
 
-fn workgroup_max(local: u32, lanes: u32, value: vec4<f32>) -> vec4<f32> {
+fn workgroup_max(thread: Thread, value: vec4<f32>) -> vec4<f32> {
   let part = subgroupMax(value);
-  if (local % lanes == 0u) {
-    slots[local / lanes] = part;
+  if (thread.local % thread.lanes == 0u) {
+    slots[thread.local / thread.lanes] = part;
   }
   workgroupBarrier();
   var all = slots[0];
-  for (var i = 1u; i < WG / lanes; i++) {
+  for (var i = 1u; i < WG / thread.lanes; i++) {
     all = max(all, slots[i]);
   }
   workgroupBarrier();
   return all;
 }
 #else
-fn workgroup_sum(local: u32, lanes: u32, value: vec4<f32>) -> vec4<f32> {
-  slots[local] = value;
+fn workgroup_sum(thread: Thread, value: vec4<f32>) -> vec4<f32> {
+  slots[thread.local] = value;
   workgroupBarrier();
   for (var apart = WG / 2u; apart > 0u; apart /= 2u) {
-    if (local < apart) {
-      slots[local] += slots[local + apart];
+    if (thread.local < apart) {
+      slots[thread.local] += slots[thread.local + apart];
     }
     workgroupBarrier();
   }
@@ -46,12 +46,12 @@ fn workgroup_sum(local: u32, lanes: u32, value: vec4<f32>) -> vec4<f32> {
   return all;
 }
 
-fn workgroup_max(local: u32, lanes: u32, value: vec4<f32>) -> vec4<f32> {
-  slots[local] = value;
+fn workgroup_max(thread: Thread, value: vec4<f32>) -> vec4<f32> {
+  slots[thread.local] = value;
   workgroupBarrier();
   for (var apart = WG / 2u; apart > 0u; apart /= 2u) {
-    if (local < apart) {
-      slots[local] = max(slots[local], slots[local + apart]);
+    if (thread.local < apart) {
+      slots[thread.local] = max(slots[thread.local], slots[thread.local + apart]);
     }
     workgroupBarrier();
   }

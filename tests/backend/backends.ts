@@ -34,7 +34,6 @@ export interface BackendUnderTest {
 export interface Skip {
   readonly reason: string;
   readonly cases: (op: CheckedCase) => boolean;
-  readonly harmful?: true; // it crashes or hangs, so that it is not tried
 }
 
 const EXACT = { sameBits: true, models: 'all', share: 1, skip: [] } as const;

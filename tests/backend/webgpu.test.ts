@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import type { Backend, Executable, Program, Step } from '../../backends/backend.ts';
 import type { WebgpuExecutable } from '../../backends/webgpu/executable.ts';
 import { createWebgpuBackend, type WebgpuBackend, type WebgpuOptions } from '../../backends/webgpu/index.ts';
+import { Pipelines } from '../../backends/webgpu/pipelines.ts';
 import { randomMatrix } from '../../bench/conformance/matrices.ts';
 import { buildLlama, llamaTensors } from '../../core/architectures/llama.ts';
 import type { ModelConfig } from '../../core/config.ts';
@@ -224,6 +225,25 @@ describe.skipIf(absent)(titled('the WebGPU backend', absent), () => {
     });
     const executable = await load(backend, 'Q4_0');
     expect(await executable.submit(step(0, 0, [1])).logits()).toHaveLength(300);
+  });
+
+  it('tells of a kernel that the device does not take, validated or not', async () => {
+    for (const validation of [true, false]) {
+      const { gpu } = await start({ validation });
+      if (gpu.has('shader-f16')) continue;
+      const call = {
+        kernel: 'matmul-float',
+        definitions: { WEIGHTS: 'f16', F16: true, TOKENS: 1, ROWS_EACH: 4, LANES_MEET: 'none' },
+        ...{
+          constants: {},
+          bindings: {},
+          grid: () => [1, 1, 1] as const,
+          work: () => ({ bytes: 0, macs: 0 }),
+        },
+      };
+      const compiling = gpu.guarded(() => new Pipelines(gpu).dispatch(call));
+      await expect(compiling).rejects.toMatchObject({ name: 'UserError', kind: 'device' });
+    }
   });
 
   it('ends a step in a clear error when its device is destroyed under it', async () => {
