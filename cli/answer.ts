@@ -17,6 +17,7 @@ export interface Beginning {
   readonly model: Model;
   readonly promptIds: readonly number[];
   readonly seed: number;
+  readonly session?: string; // the conversation that keeps it
 }
 
 /** The text as it streams, ended by exactly one newline; nothing where generation failed before it began. */
@@ -38,7 +39,8 @@ export function textAnswer(output: Output): AnswerWriter {
 }
 
 /** Everything in one object at the end. */
-export function jsonAnswer(output: Output, { reference, model, promptIds, seed }: Beginning): AnswerWriter {
+export function jsonAnswer(output: Output, beginning: Beginning): AnswerWriter {
+  const { reference, model, promptIds, seed, session } = beginning;
   const logprobs: object[] = [];
   return {
     async token({ id, logprob, top }) {
@@ -55,6 +57,7 @@ export function jsonAnswer(output: Output, { reference, model, promptIds, seed }
         text,
         ...endingOf(result, model),
         seed,
+        session,
         logprobs: logprobs.length > 0 ? logprobs : undefined,
       });
     },
@@ -63,8 +66,9 @@ export function jsonAnswer(output: Output, { reference, model, promptIds, seed }
 
 /** A line at the start, one for each token, one at the end. */
 export async function jsonLinesAnswer(output: Output, beginning: Beginning): Promise<AnswerWriter> {
-  const { reference, model, promptIds, seed } = beginning;
-  await output.json({ type: 'start', model: reference, ...engineOf(model), prompt_ids: promptIds, seed });
+  const { reference, model, promptIds, seed, session } = beginning;
+  const engine = engineOf(model);
+  await output.json({ type: 'start', model: reference, ...engine, prompt_ids: promptIds, seed, session });
   return {
     async token({ id, text, logprob, top }) {
       await output.json({ type: 'token', id, text, logprob, top: topOf(model, top) });

@@ -29,10 +29,13 @@ export interface CommandSpec {
   readonly name: string;
   readonly summary: string;
   readonly operand?: {
-    readonly name: string; // REF is completed with the models on this machine, FILE with files
+    readonly name: string; // completed where it is REF (models), ID (sessions) or FILE
     readonly required?: true;
     readonly many?: true;
     readonly choices?: readonly string[];
+    /** For completion: what the first may be, and what those after it are called. */
+    readonly first?: readonly string[];
+    readonly rest?: string;
   };
   readonly options: readonly OptionName[];
   /** How this command takes an option differently from others. */
@@ -42,9 +45,10 @@ export interface CommandSpec {
 }
 
 export const SHELLS = ['bash', 'zsh', 'fish', 'powershell'] as const;
+export const SESSION_ACTIONS = ['list', 'show', 'search', 'rename', 'export', 'rm'] as const;
 
 /** Options that every command takes. */
-export const COMMON_OPTIONS: readonly OptionName[] = ['quiet', 'no-color', 'debug'];
+export const COMMON_OPTIONS: readonly OptionName[] = ['quiet', 'no-color', 'ascii', 'debug'];
 
 const PROMPT: readonly OptionName[] = ['model', 'system', 'messages', 'template', 'raw', 'prompt-ids'];
 const ENGINE: readonly OptionName[] = ['ctx', 'kv-type', 'backend', 'threads', 'no-pull'];
@@ -60,6 +64,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       ...ENGINE,
       'speculate',
       'draft',
+      'continue',
       'json',
       'jsonl',
       'logprobs',
@@ -68,10 +73,46 @@ export const COMMANDS: readonly CommandSpec[] = [
     examples: [
       ['percept "Why is the sky blue?"', 'ask the default model'],
       ['git diff | percept "write a commit message"', 'the argument instructs, stdin is the content'],
+      ['percept -c "and at night?"', 'go on with the last conversation; the answer is kept there'],
       ['percept - < prompt.txt', 'stdin alone is the prompt'],
       ['percept -m ./model.gguf -t 0 --json "2 + 2 ="', 'another model, greedy, as JSON'],
     ],
     load: async () => (await import('./run.ts')).run,
+  },
+  {
+    name: 'chat',
+    summary: 'talk with a model; percept alone on a terminal does it too',
+    operand: { name: 'message', many: true },
+    options: [
+      ...(['model', 'system', 'template'] as const),
+      ...SAMPLING_NAMES,
+      ...ENGINE,
+      ...(['speculate', 'continue', 'resume', 'no-save'] as const),
+      ...(['json', 'jsonl', 'stats', 'screen-reader'] as const),
+    ],
+    examples: [
+      ['percept chat', 'Ctrl-D leaves; the conversation is kept'],
+      ['percept chat -c', 'go on where you left off'],
+      ['percept chat --backend webgpu "Hello"', 'another backend, and a first message'],
+      ['git diff | percept chat "review this"', 'without a terminal it answers once, as percept run does'],
+    ],
+    load: async () => (await import('./chat.ts')).chat,
+  },
+  {
+    name: 'sessions',
+    summary: 'conversations that are kept: list, show, search, rename, export, rm',
+    operand: { name: 'action', many: true, first: SESSION_ACTIONS, rest: 'ID' },
+    options: ['limit', 'names', 'yes', 'json'],
+    variants: { names: { describe: 'ids only, one a line' } },
+    examples: [
+      ['percept sessions', 'the latest in front; the beginning of an id is enough below'],
+      ['percept sessions show k3f9', 'the branch that is read'],
+      ['percept sessions search sky blue', 'words, beginnings of words, and "words in a row"'],
+      ['percept sessions rename k3f9 About the sky', 'a title'],
+      ['percept sessions export k3f9 > sky.md', 'as Markdown; with --json every branch'],
+      ['percept sessions rm k3f9 m2x0', 'deletes them'],
+    ],
+    load: async () => (await import('./sessions.ts')).sessions,
   },
   {
     name: 'pull',

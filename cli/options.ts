@@ -142,6 +142,17 @@ const BENCH = {
   }),
   profile: flag('time every kernel of a GPU by its own clock too; slows the runs; with --backend NAME'),
   save: text('FILE', 'append the rows to FILE, with date, machine and command'),
+  report: text(
+    'FILE',
+    'a picture of the figures, FILE.svg, or a page with picture, table and rows, FILE.html',
+  ),
+};
+
+const SESSIONS = {
+  continue: flag('go on with the last conversation that was kept', { alias: 'c' }),
+  resume: text('ID', 'go on with that conversation; the beginning of its id is enough', { alias: 'r' }),
+  'no-save': flag('keep nothing of this conversation', { setting }),
+  limit: integer('N', 'show N at most', { range: FROM_ONE }),
 };
 
 const OUTPUT = {
@@ -152,11 +163,13 @@ const OUTPUT = {
   stats: flag('counts, speeds, sampler chain and seed on stderr', { setting }),
   yes: flag('do not ask', { alias: 'y' }),
   quiet: flag('nothing on stderr but errors', { alias: 'q', setting }),
+  ascii: flag('no glyph outside ASCII', { setting }),
+  'screen-reader': flag('plain lines, nothing that moves; INK_SCREEN_READER=true does it too', { setting }),
   'no-color': flag('no colours; NO_COLOR and FORCE_COLOR are honoured too', { setting }),
   debug: flag('show the causes of an error', { setting }),
 };
 
-export const OPTIONS = { ...PROMPT, ...SAMPLING, ...ENGINE, ...BENCH, ...OUTPUT };
+export const OPTIONS = { ...PROMPT, ...SAMPLING, ...ENGINE, ...SESSIONS, ...BENCH, ...OUTPUT };
 export type OptionName = keyof typeof OPTIONS;
 export const OPTION_NAMES = Object.keys(OPTIONS) as OptionName[];
 export const SAMPLING_NAMES = Object.keys(SAMPLING) as OptionName[];
@@ -168,6 +181,7 @@ export const OPTION_GROUPS: Readonly<Record<string, object>> = {
   Prompt: PROMPT,
   Sampling: SAMPLING,
   Engine: ENGINE,
+  Conversations: SESSIONS,
   Bench: BENCH,
   Output: OUTPUT,
 };

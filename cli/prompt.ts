@@ -38,6 +38,8 @@ function refuseConflicts({ operands, options, settings }: Call): void {
   const { promptIds, messages, raw } = options;
   const given = {
     'a prompt': operands.length > 0,
+    '--continue': options.continue === true,
+    '--resume': options.resume !== undefined,
     '--messages': messages !== undefined,
     '--system': settings.get('system')?.origin === 'flag',
     '--raw': raw === true,
@@ -49,8 +51,11 @@ function refuseConflicts({ operands, options, settings }: Call): void {
       kind: 'usage',
     });
   };
-  if (promptIds !== undefined) refuse('--prompt-ids', ['a prompt', '--messages', '--system', '--raw']);
-  if (raw) refuse('--raw', ['--messages', '--system']);
+  const kept = ['--continue', '--resume'] as const;
+  if (promptIds !== undefined)
+    refuse('--prompt-ids', ['a prompt', '--messages', '--system', '--raw', ...kept]);
+  if (raw) refuse('--raw', ['--messages', '--system', ...kept]);
+  if (messages !== undefined) refuse('--messages', kept);
 }
 
 /** The operands as an instruction, and below it what is piped in; `-` alone is stdin alone. */

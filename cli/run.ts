@@ -7,7 +7,7 @@ import {
   UnfinishedAnswer,
 } from '../core/generate.ts';
 import { readGguf } from '../core/gguf.ts';
-import { loadModel, type Model } from '../core/model.ts';
+import type { Model } from '../core/model.ts';
 import { SamplerChain } from '../core/sampler/chain.ts';
 import { samplingDefaults } from '../core/sampler/metadata.ts';
 import { samplerParameters } from '../core/sampler/parameters.ts';
@@ -15,11 +15,13 @@ import { Session } from '../core/session.ts';
 import { UserError } from '../errors.ts';
 import { type AnswerWriter, type Beginning, jsonAnswer, jsonLinesAnswer, textAnswer } from './answer.ts';
 import type { Call } from './commands.ts';
-import { loadOptionsOf, modelFile } from './model-file.ts';
+import { load } from './load.ts';
+import { modelFile } from './model-file.ts';
 import type { Options } from './options.ts';
-import type { Output } from './output.ts';
+import { ProgressDisplay } from './progress.ts';
 import { encodePrompt, type Prompt, readPrompt } from './prompt.ts';
 import { samplingOf } from './sampling.ts';
+import type { Continuation } from './sessions/continue.ts';
 
 /** One prompt in, one answer out. */
 export async function run(call: Call): Promise<void> {
@@ -27,13 +29,26 @@ export async function run(call: Call): Promise<void> {
   checkLogprobs(options);
   samplerParameters(samplingOf(options)); // wrong ones are found before a model is fetched
   const prompt = await readPrompt(call);
+  const goesOn = options.continue || options.resume !== undefined;
+  if (!goesOn || prompt.kind !== 'chat') return answerOnce(call, prompt);
+  const { continueSession } = await import('./sessions/continue.ts');
+  const continuation = await continueSession(call, prompt.messages);
+  try {
+    const { model, messages } = continuation;
+    await answerOnce({ ...call, options: { ...options, model } }, { ...prompt, messages }, continuation);
+  } finally {
+    continuation.close();
+  }
+}
+
+async function answerOnce(call: Call, prompt: Prompt, continuation?: Continuation): Promise<void> {
   const { path } = await modelFile(call);
   const draftPath = await draftFile(call);
-  const model = await loadModel(path, loadOptionsOf(call));
+  const model = await load(call, path);
   let draft: Model | undefined;
   try {
     draft = draftPath === undefined ? undefined : await loadDraft(draftPath, model, call);
-    await answer(call, model, prompt, draft);
+    await answer(call, prompt, { model, draft, continuation });
   } finally {
     await draft?.dispose();
     await model.dispose();
@@ -52,24 +67,40 @@ async function draftFile(call: Call): Promise<string | undefined> {
 async function loadDraft(path: string, model: Model, { options, output }: Call): Promise<Model> {
   const { contextLength: trained } = configFromGguf(await readGguf(path));
   const ctx = Math.min(model.contextLength, trained);
-  return loadModel(path, loadOptionsOf({ options: { ...options, ctx }, output }));
+  return load({ options: { ...options, ctx }, output }, path);
 }
 
-async function answer(call: Call, model: Model, prompt: Prompt, draftModel?: Model): Promise<void> {
+interface Answering {
+  readonly model: Model;
+  readonly draft?: Model;
+  readonly continuation?: Continuation;
+}
+
+async function answer(call: Call, prompt: Prompt, answering: Answering): Promise<void> {
   const { options, output } = call;
+  const { model, continuation } = answering;
   const promptIds = await encodePrompt(prompt, model);
   const parameters = samplerParameters(samplingDefaults(model.gguf.metadata), samplingOf(options));
   const sampler = new SamplerChain(parameters, model.tokenizer);
   const { maxTokens, stop, ignoreEos, logprobs } = options;
   const speculate = options.speculate as GenerateOptions['speculate']; // one of its choices
-  const draft = draftModel && new Session(draftModel);
-  const onProgress = prefillDisplay(output);
+  const draft = answering.draft && new Session(answering.draft);
+  const reading = new ProgressDisplay(call, { onlyIfSlow: true });
+  const onProgress = (done: number, total: number) => {
+    if (done < total) reading.show({ activity: 'reading the prompt', unit: 'tokens', done, total });
+    else reading.end();
+  };
   const generation = { sampler, maxTokens, stop, ignoreEos, logprobs, speculate, draft, onProgress };
-  const beginning = { reference: options.model ?? '', model, promptIds, seed: sampler.seed };
-  const result = await call.abortable(async (signal) => {
+  const { seed } = sampler;
+  const session = continuation?.session;
+  const beginning = { reference: options.model ?? '', model, promptIds, seed, session };
+  const known = { backend: model.backend.name, seed, promptTokens: promptIds.length };
+  const answered = call.abortable(async (signal) => {
     const writer = await answerWriter(call, beginning);
-    return write(generate(new Session(model), promptIds, { ...generation, signal }), writer);
+    const keeper = continuation?.keeping(writer, known) ?? writer;
+    return write(generate(new Session(model), promptIds, { ...generation, signal }), keeper);
   });
+  const result = await answered.finally(() => reading.end());
   if (options.stats) for (const line of statistics(model, sampler, result)) output.note(line);
 }
 
@@ -94,17 +125,6 @@ async function write(
   } finally {
     await writer.end(result);
   }
-}
-
-/** How far a long prompt is read, on a terminal. */
-function prefillDisplay(output: Output): (done: number, total: number) => void {
-  let shown = false;
-  return (done, total) => {
-    if (!output.progressBars) return;
-    if (done < total) output.status(`reading the prompt: ${Math.floor((100 * done) / total)} %`);
-    else if (shown) output.status('');
-    shown = done < total;
-  };
 }
 
 function* statistics(model: Model, sampler: SamplerChain, result: GenerateResult) {

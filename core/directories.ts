@@ -2,9 +2,10 @@ import { homedir } from 'node:os';
 import { posix, win32 } from 'node:path';
 import { UserError } from '../errors.ts';
 
-/** Where percept keeps things on this machine; absolute paths, none of them created yet. */
+/** Where percept keeps things on this machine; absolute paths, none of them created yet; folders but one file. */
 export interface Directories {
   readonly models: string;
+  readonly sessions: string; // the file of conversations
   readonly state: string; // history
   readonly cache: string; // compiled or downloaded things that can be made again
   readonly config: string; // the user's config file
@@ -48,8 +49,10 @@ export function directories(
     const support = join(home, 'Library', 'Application Support', 'percept');
     return { ...below(support), cache: join(home, 'Library', 'Caches', 'percept') };
   }
+  const data = join(from('XDG_DATA_HOME', '.local', 'share'), 'percept');
   return {
-    models: join(from('XDG_DATA_HOME', '.local', 'share'), 'percept', 'models'),
+    models: join(data, 'models'),
+    sessions: join(data, 'sessions.db'),
     state: join(from('XDG_STATE_HOME', '.local', 'state'), 'percept'),
     cache: join(from('XDG_CACHE_HOME', '.cache'), 'percept'),
     config: join(from('XDG_CONFIG_HOME', '.config'), 'percept'),
@@ -58,6 +61,7 @@ export function directories(
   function below(root: string): Directories {
     return {
       models: join(root, 'models'),
+      sessions: join(root, 'sessions.db'),
       state: join(root, 'state'),
       cache: join(root, 'cache'),
       config: join(root, 'config'),

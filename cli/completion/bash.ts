@@ -3,6 +3,7 @@ import {
   type CompletedCommand,
   type CompletedOption,
   MODEL_NAMES,
+  SESSION_IDS,
   type Values,
 } from './grammar.ts';
 
@@ -10,9 +11,9 @@ import {
 export function bashScript(commands: readonly CompletedCommand[]): string {
   const names = commands.map(({ name }) => name);
   return `# bash completion for percept
-_percept_models() {
+_percept_offer() {
   local IFS=$'\\n' head=\${1%"\${1##*[:=]}"}
-  COMPREPLY=($(compgen -W "$(${MODEL_NAMES} 2>/dev/null)" -- "$1"))
+  COMPREPLY=($(compgen -W "$2" -- "$1"))
   COMPREPLY=("\${COMPREPLY[@]#"$head"}")
 }
 _percept() {
@@ -40,7 +41,7 @@ ${commands.map(({ name, options }) => `    ${name}) options='${options.flatMap(f
     return
   fi
   case $command in
-${commands.map(({ name, operand }) => `    ${name}) ${action(operand)} ;;`).join('\n')}
+${commands.map((command) => `    ${command.name}) ${operandAction(command)} ;;`).join('\n')}
   esac
 }
 complete -F _percept percept
@@ -54,11 +55,21 @@ function optionCases(options: readonly CompletedOption[]): string {
     .join('\n');
 }
 
+function operandAction({ first, operand }: CompletedCommand): string {
+  if (!first) return action(operand);
+  return `if ((\${#words[@]} == 3)); then ${action(first)}; else ${action(operand)}; fi`;
+}
+
 function action(values: Values): string {
-  if (values === 'models') return '_percept_models "$cur"';
+  if (values === 'models') return offer(MODEL_NAMES);
+  if (values === 'sessions') return offer(SESSION_IDS);
   if (values === 'files') return 'compopt -o default';
   if (values === 'none' || values === 'any') return ':';
   return `COMPREPLY=($(compgen -W '${values.join(' ')}' -- "$cur"))`;
+}
+
+function offer(command: string): string {
+  return `_percept_offer "$cur" "$(${command} 2>/dev/null)"`;
 }
 
 function flags({ name, alias }: CompletedOption): string[] {

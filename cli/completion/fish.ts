@@ -1,4 +1,10 @@
-import { type CompletedCommand, type CompletedOption, MODEL_NAMES, type Values } from './grammar.ts';
+import {
+  type CompletedCommand,
+  type CompletedOption,
+  MODEL_NAMES,
+  SESSION_IDS,
+  type Values,
+} from './grammar.ts';
 
 export function fishScript(commands: readonly CompletedCommand[]): string {
   const names = commands.map(({ name }) => name);
@@ -21,12 +27,13 @@ function commandLine(name: string, summary: string): string {
   return `complete -c percept -n 'test (count (commandline -opc)) -eq 1' -a ${name} -d ${quoted(summary)}`;
 }
 
-function commandLines({ name, options, operand }: CompletedCommand): string[] {
+function commandLines({ name, options, operand, first }: CompletedCommand): string[] {
   const here = `complete -c percept -n 'test (__percept_command) = ${name}'`;
   const lines = options.map((option) => `${here} ${optionArguments(option)}`);
-  const first = 'test (count (commandline -opc)) -gt 1; and ';
-  const after = here.replace("-n '", `-n '${first}`);
-  return operand === 'none' || operand === 'any' ? lines : [...lines, `${after} ${values(operand)}`];
+  const after = (words: string) => here.replace("-n '", `-n 'test (count (commandline -opc)) ${words}; and `);
+  if (operand === 'none' || operand === 'any') return lines;
+  if (!first) return [...lines, `${after('-gt 1')} ${values(operand)}`];
+  return [...lines, `${after('-eq 2')} ${values(first)}`, `${after('-gt 2')} ${values(operand)}`];
 }
 
 function optionArguments(option: CompletedOption): string {
@@ -38,6 +45,7 @@ function optionArguments(option: CompletedOption): string {
 
 function values(kind: Values): string {
   if (kind === 'models') return `-a '(${MODEL_NAMES} 2>/dev/null)'`;
+  if (kind === 'sessions') return `-a '(${SESSION_IDS} 2>/dev/null)'`;
   if (kind === 'files') return '-F';
   return kind === 'any' || kind === 'none' ? '' : `-a ${quoted(kind.join(' '))}`;
 }

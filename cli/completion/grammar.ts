@@ -4,7 +4,7 @@ import { COMMANDS, type CommandSpec, specOf } from '../commands.ts';
 import type { OptionSpec } from '../options.ts';
 
 /** none: takes no value; any: one that cannot be known. */
-export type Values = 'none' | 'any' | 'files' | 'models' | readonly string[];
+export type Values = 'none' | 'any' | 'files' | 'models' | 'sessions' | readonly string[];
 
 export interface CompletedOption {
   readonly name: string;
@@ -18,10 +18,14 @@ export interface CompletedCommand {
   readonly summary: string;
   readonly options: readonly CompletedOption[];
   readonly operand: Values;
+  /** Of the first operand, where it takes others. */
+  readonly first?: readonly string[];
 }
 
 /** Prints the names of models, one a line; scripts call it when they need them. */
 export const MODEL_NAMES = 'percept list --names --quiet';
+/** Prints the ids of sessions in the same way. */
+export const SESSION_IDS = 'percept sessions --names --quiet';
 
 export const HELP: CompletedOption = { name: 'help', alias: 'h', describe: 'show help', values: 'none' };
 
@@ -32,6 +36,7 @@ export function completedCommands(): CompletedCommand[] {
     summary: command.summary,
     options: [...optionsOf(command).map((name) => completedOption(name, specOf(command, name))), HELP],
     operand: operandValues(command),
+    first: command.operand?.first,
   }));
 }
 
@@ -45,11 +50,12 @@ function completedOption(
 
 function operandValues({ operand }: CommandSpec): Values {
   if (!operand) return 'none';
-  return operand.choices ?? valuesCalled(operand.name);
+  return operand.choices ?? valuesCalled(operand.rest ?? operand.name);
 }
 
 function valuesCalled(name: string): Values {
   if (name === 'REF') return 'models';
+  if (name === 'ID') return 'sessions';
   return name === 'FILE' ? 'files' : 'any';
 }
 

@@ -1,4 +1,4 @@
-import { allOptions, type CompletedCommand, MODEL_NAMES, type Values } from './grammar.ts';
+import { allOptions, type CompletedCommand, MODEL_NAMES, SESSION_IDS, type Values } from './grammar.ts';
 
 export function powershellScript(commands: readonly CompletedCommand[]): string {
   const taking = allOptions(commands).filter(({ values }) => values !== 'none');
@@ -15,6 +15,9 @@ ${commands.map(({ name, options }) => `    ${quoted(name)} = ${list(options.map(
   $operands = @{
 ${commands.map(({ name, operand }) => `    ${quoted(name)} = ${list(operand)}`).join('\n')}
   }
+  $firsts = @{
+${firsts(commands).join('\n')}
+  }
   $values = [System.Collections.Hashtable]::new([System.StringComparer]::Ordinal)
 ${valueRows.map((row) => row.replace(/^ {4}(\S+) = /, '  $values[$1] = ')).join('\n')}
   $words = @($commandAst.CommandElements | Where-Object { $_.Extent.EndOffset -lt $cursorPosition } | ForEach-Object { "$_" })
@@ -22,8 +25,10 @@ ${valueRows.map((row) => row.replace(/^ {4}(\S+) = /, '  $values[$1] = ')).join(
   $candidates = if ($words.Count -gt 0 -and $values.ContainsKey($words[-1])) { $values[$words[-1]] }
     elseif ($wordToComplete -like '-*') { $options[$command] }
     elseif ($words.Count -le 1) { $options.Keys }
+    elseif ($words.Count -eq 2 -and $firsts.ContainsKey($command)) { $firsts[$command] }
     else { $operands[$command] }
   if ($candidates -eq 'models') { $candidates = ${MODEL_NAMES} 2>$null }
+  if ($candidates -eq '<sessions>') { $candidates = ${SESSION_IDS} 2>$null }
   $candidates | Where-Object { $_ -like "$wordToComplete*" } | Sort-Object | ForEach-Object {
     [System.Management.Automation.CompletionResult]::new($_, $_, 'ParameterValue', $_)
   }
@@ -31,9 +36,14 @@ ${valueRows.map((row) => row.replace(/^ {4}(\S+) = /, '  $values[$1] = ')).join(
 `;
 }
 
+function firsts(commands: readonly CompletedCommand[]): string[] {
+  return commands.flatMap(({ name, first }) => (first ? [`    ${quoted(name)} = ${list(first)}`] : []));
+}
+
 /** Files are what PowerShell completes by itself when it is given nothing. */
 function list(values: Values): string {
   if (values === 'models') return "'models'";
+  if (values === 'sessions') return "'<sessions>'"; // sessions is a command
   if (values === 'files' || values === 'any' || values === 'none') return '@()';
   return `@(${values.map(quoted).join(', ')})`;
 }

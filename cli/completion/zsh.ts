@@ -1,4 +1,10 @@
-import { type CompletedCommand, type CompletedOption, MODEL_NAMES, type Values } from './grammar.ts';
+import {
+  type CompletedCommand,
+  type CompletedOption,
+  MODEL_NAMES,
+  SESSION_IDS,
+  type Values,
+} from './grammar.ts';
 
 export function zshScript(commands: readonly CompletedCommand[]): string {
   const [fallback, ...named] = commands;
@@ -6,6 +12,10 @@ export function zshScript(commands: readonly CompletedCommand[]): string {
 _percept_models() {
   local -a names=(\${(f)"$(${MODEL_NAMES} 2>/dev/null)"})
   compadd -a names
+}
+_percept_sessions() {
+  local -a ids=(\${(f)"$(${SESSION_IDS} 2>/dev/null)"})
+  compadd -a ids
 }
 _percept() {
   local -a commands=(
@@ -27,9 +37,10 @@ function inCommand(command: CompletedCommand): string {
   return `{ shift words; ((CURRENT--)); _arguments -s ${specs(command)} }`;
 }
 
-function specs({ options, operand }: CompletedCommand): string {
+function specs({ options, operand, first }: CompletedCommand): string {
+  const firsts = first ? [quoted(`1:operand:${action(first)}`)] : [];
   const operands = operand === 'none' ? [] : [quoted(`*:operand:${action(operand)}`)];
-  return [...options.map(optionSpec), ...operands].join(' ');
+  return [...options.map(optionSpec), ...firsts, ...operands].join(' ');
 }
 
 function optionSpec({ name, alias, describe, values }: CompletedOption): string {
@@ -40,6 +51,7 @@ function optionSpec({ name, alias, describe, values }: CompletedOption): string 
 
 function action(values: Values): string {
   if (values === 'models') return '_percept_models';
+  if (values === 'sessions') return '_percept_sessions';
   if (values === 'files') return '_files';
   return values === 'any' || values === 'none' ? ' ' : `(${values.join(' ')})`;
 }

@@ -18,12 +18,19 @@ describe.each(['bash', 'zsh', 'fish', 'powershell'])('percept completion %s', (s
 
 const hasBash = spawnSync('bash', ['--version']).status === 0;
 
-/** What bash offers after `line`, with a percept that knows two models. */
+const PERCEPT = `#!/bin/sh
+case $1 in
+  sessions) echo 7fg1r4sp; echo m2x0v9aa ;;
+  *) echo smollm2; echo hf:owner/repo/tiny.gguf ;;
+esac
+`;
+
+/** What bash offers after `line`, with a percept that knows two models and two sessions. */
 async function offered(line: string): Promise<string[]> {
   const folder = emptyFolder();
   const bin = join(folder, 'bin');
   mkdirSync(bin);
-  writeFileSync(join(bin, 'percept'), '#!/bin/sh\necho smollm2\necho hf:owner/repo/tiny.gguf\n');
+  writeFileSync(join(bin, 'percept'), PERCEPT);
   chmodSync(join(bin, 'percept'), 0o755);
   const { stdout: script } = await percept(['completion', 'bash']);
   const ask = `COMP_LINE=$1; COMP_POINT=\${#1}; _percept; printf '%s\\n' "\${COMPREPLY[@]}"`;
@@ -51,6 +58,9 @@ describe.skipIf(!hasBash)(`completion in bash${hasBash ? '' : ' (skipped: there 
     ['percept -m sm', ['smollm2']],
     ['percept -m hf:ow', ['owner/repo/tiny.gguf']], // bash itself keeps what stands before the colon
     ['percept rm ', ['smollm2', 'hf:owner/repo/tiny.gguf']],
+    ['percept sessions s', ['show', 'search']],
+    ['percept sessions show 7f', ['7fg1r4sp']],
+    ['percept chat --resume ', ['7fg1r4sp', 'm2x0v9aa']],
     ['percept score ', ['files']],
     ['percept run --messages ', ['files']],
     ['percept "some text" -n ', []],

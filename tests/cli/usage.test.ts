@@ -7,7 +7,7 @@ describe('help', () => {
     expect({ stderr, code }).toEqual({ stderr: '', code: 0 });
     const titles = [...stdout.matchAll(/^([A-Z][a-z ]+):$/gm)].map(([, title]) => title);
     expect(titles).toEqual([
-      ...['Usage', 'Examples', 'Commands', 'Prompt', 'Sampling', 'Engine', 'Output', 'Help'],
+      ...['Usage', 'Examples', 'Commands', 'Prompt', 'Sampling', 'Engine', 'Conversations', 'Output', 'Help'],
       ...['Exit codes', 'Environment'],
     ]);
     for (const option of ['-m, --model REF', '-n, --max-tokens N', '--prompt-ids IDS', '-q, --quiet']) {

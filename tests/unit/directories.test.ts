@@ -8,6 +8,7 @@ describe('directories', () => {
   it('are those of the XDG specification', () => {
     expect(linux()).toEqual({
       models: '/home/ada/.local/share/percept/models',
+      sessions: '/home/ada/.local/share/percept/sessions.db',
       state: '/home/ada/.local/state/percept',
       cache: '/home/ada/.cache/percept',
       config: '/home/ada/.config/percept',
@@ -18,6 +19,7 @@ describe('directories', () => {
     const env = { XDG_DATA_HOME: '/d', XDG_STATE_HOME: '', XDG_CACHE_HOME: 'c', XDG_CONFIG_HOME: '/etc/ada' };
     expect(linux(env)).toEqual({
       models: '/d/percept/models',
+      sessions: '/d/percept/sessions.db',
       state: '/home/ada/.local/state/percept',
       cache: '/home/ada/.cache/percept',
       config: '/etc/ada/percept',
@@ -28,6 +30,7 @@ describe('directories', () => {
     const env = { XDG_CACHE_HOME: '/c' };
     expect(directories({ platform: 'darwin', env, home: '/Users/ada' })).toEqual({
       models: '/Users/ada/Library/Application Support/percept/models',
+      sessions: '/Users/ada/Library/Application Support/percept/sessions.db',
       state: '/Users/ada/Library/Application Support/percept/state',
       cache: '/Users/ada/Library/Caches/percept',
       config: '/Users/ada/Library/Application Support/percept/config',
@@ -40,6 +43,7 @@ describe('directories', () => {
   ])('are native on Windows, %s', (_, env, local, roaming) => {
     expect(directories({ platform: 'win32', env, home: 'C:\\Users\\ada' })).toEqual({
       models: `${local}\\percept\\models`,
+      sessions: `${local}\\percept\\sessions.db`,
       state: `${local}\\percept\\state`,
       cache: `${local}\\percept\\cache`,
       config: `${roaming}\\percept`,
@@ -50,6 +54,7 @@ describe('directories', () => {
     const env = { PERCEPT_HOME: '/p', XDG_DATA_HOME: '/d' };
     expect(directories({ platform, env, home: '/home/ada' })).toEqual({
       models: '/p/models',
+      sessions: '/p/sessions.db',
       state: '/p/state',
       cache: '/p/cache',
       config: '/p/config',

@@ -1,0 +1,132 @@
+/** A conversation that is kept, gone on with from a shell: a question more, and its answer. */
+import type { Message } from '../../core/chat-template.ts';
+import {
+  type AnswerOrigin,
+  EMPTY_CONVERSATION,
+  nextId,
+  pathTo,
+  type TreeMessage,
+} from '../../core/conversation.ts';
+import { directories } from '../../core/directories.ts';
+import type { GenerateResult } from '../../core/generate.ts';
+import { parseReference } from '../../core/models/reference.ts';
+import { openSessions, type SessionStore, type StoredSession } from '../../core/sessions/store.ts';
+import type { AnswerWriter } from '../answer.ts';
+import { messagesOf, systemOf } from '../chat/messages.ts';
+import type { Call } from '../commands.ts';
+
+/** What is known of an answer before its first token. */
+export type Known = Pick<AnswerOrigin, 'backend' | 'seed' | 'promptTokens'>;
+
+export interface Continuation {
+  readonly session: string; // its id
+  /** Reference of the model that answers. */
+  readonly model: string;
+  /** What it is given: the branch that is read, and what is asked now. */
+  readonly messages: readonly Message[];
+  /** `writer`, with what it gets going to the session too. Nothing is kept where nothing comes. */
+  keeping(writer: AnswerWriter, known: Known): AnswerWriter;
+  close(): void;
+}
+
+/**
+ * The session that the options name, or a new one where there is none yet.
+ * @param asked a question, behind a system message where one is set
+ */
+export async function continueSession(call: Call, asked: readonly Message[]): Promise<Continuation> {
+  const { options, output } = call;
+  const store = await openSessions(directories().sessions);
+  try {
+    const stored = options.resume === undefined ? store.last() : store.read(options.resume);
+    if (!stored) output.note('No conversation is kept yet: this one is the first.');
+    const model = modelFor(call, stored);
+    const session = stored?.id ?? store.create({ model });
+    const path = pathTo(stored?.conversation ?? EMPTY_CONVERSATION);
+    const added = addedTo(path, asked, call, nextId(stored?.conversation ?? EMPTY_CONVERSATION));
+    return {
+      ...{ session, model },
+      messages: messagesOf([...path, ...added]),
+      keeping: (writer, known) => keeping(writer, { store, session, added, known: { ...known, model } }),
+      close: () => store.close(),
+    };
+  } catch (error) {
+    store.close();
+    throw error;
+  }
+}
+
+/** The one that answered last, unless a flag names another; a file by its whole path, wherever one goes on. */
+function modelFor({ options, settings }: Call, stored: StoredSession | undefined): string {
+  const wanted = options.model ?? '';
+  if (stored && settings.get('model')?.origin !== 'flag') {
+    const answer = pathTo(stored.conversation).findLast(({ origin }) => origin !== undefined);
+    return answer?.origin?.model ?? stored.model;
+  }
+  const reference = parseReference(wanted);
+  return reference.kind === 'path' ? reference.path : wanted;
+}
+
+/** What is asked as messages of the tree. A system message is one more only where a flag changes it. */
+function addedTo(
+  path: readonly TreeMessage[],
+  asked: readonly Message[],
+  { settings }: Call,
+  firstId: number,
+): readonly TreeMessage[] {
+  const changes = path.length === 0 || settings.get('system')?.origin === 'flag';
+  const wanted = asked.filter(
+    ({ role, content }) => role !== 'system' || (changes && content !== systemOf(path)),
+  );
+  const createdAt = new Date().toISOString();
+  return wanted.map(({ role, content }, i) => ({
+    id: firstId + i,
+    parent: i === 0 ? path.at(-1)?.id : firstId + i - 1,
+    role: role as TreeMessage['role'],
+    content: content as string, // the prompt of a command is text
+    createdAt,
+  }));
+}
+
+interface Kept {
+  readonly store: SessionStore;
+  readonly session: string;
+  readonly added: readonly TreeMessage[];
+  readonly known: Known & Pick<AnswerOrigin, 'model'>;
+}
+
+function keeping(writer: AnswerWriter, { store, session, added, known }: Kept): AnswerWriter {
+  let tokens = 0;
+  const begin = () => {
+    for (const message of added) store.append(session, message);
+    const parent = added.at(-1)!.id;
+    const createdAt = new Date().toISOString();
+    return store.begin(session, { id: parent + 1, parent, role: 'assistant', createdAt }, known);
+  };
+  let answer: ReturnType<typeof begin> | undefined;
+  return {
+    async token(token) {
+      answer ??= begin();
+      answer.text(token.text);
+      tokens++;
+      await writer.token(token);
+    },
+    async end(result) {
+      await writer.end(result);
+      answer?.end({ ...known, ...endOf(result, tokens) });
+    },
+  };
+}
+
+/** Without a result it failed on the way. */
+function endOf(result: GenerateResult | undefined, tokens: number): Omit<AnswerOrigin, keyof Kept['known']> {
+  if (!result)
+    return { finish: 'error', completionTokens: tokens, cachedTokens: 0, prefillMs: 0, decodeMs: 0 };
+  const { finishReason, usage, timings } = result;
+  return {
+    finish: finishReason,
+    completionTokens: usage.completionTokens,
+    cachedTokens: usage.cachedTokens,
+    prefillMs: timings.prefillMs,
+    decodeMs: timings.decodeMs,
+  };
+}

@@ -1,0 +1,63 @@
+import { basename } from 'node:path';
+import type { SearchHit, SessionSummary } from '../../core/sessions/store.ts';
+import type { Output } from '../output.ts';
+import { terminalText } from '../terminal-text.ts';
+import { columnsOf, padded } from '../tui/text/width.ts';
+import { truncate } from '../tui/text/wrap.ts';
+import { counted, localTime, ROLE_NAMES } from './message-words.ts';
+
+/** Lines of a list that a terminal shows unless more are asked for. */
+const LINES = 20;
+
+/** A line for each: id, time, size, model and title, which a terminal shows as far as it fits. */
+export async function printList(
+  sessions: readonly SessionSummary[],
+  output: Output,
+  limit = output.interactive ? LINES : sessions.length,
+): Promise<void> {
+  const rows = sessions.slice(0, limit).map(({ id, updatedAt, messages, model, title }) => {
+    const facts = [id, localTime(updatedAt), counted(messages, 'message'), nameOf(model), title];
+    return facts.map(oneLine);
+  });
+  const widths = [0, 1, 2, 3].map((i) => Math.max(0, ...rows.map((row) => columnsOf(row[i]!))));
+  const columns = output.interactive ? (process.stdout.columns ?? 80) - 1 : Number.POSITIVE_INFINITY;
+  const lines = rows.map((row) => {
+    const line = row.map((cell, i) => padded(cell, widths[i] ?? 0)).join('  ');
+    return `${truncate(line, columns, '…')}\n`;
+  });
+  await output.print(lines.join(''));
+  const older = sessions.length - rows.length;
+  if (older > 0) output.note(`${older} older: percept sessions --limit ${sessions.length}`);
+}
+
+/** What was found, under the session that it was said in. */
+export async function printHits(hits: readonly SearchHit[], output: Output): Promise<void> {
+  const { heading, faint } = output.style;
+  for (const [session, found] of Map.groupBy(hits, (hit) => hit.session)) {
+    await output.print(`${heading(session)}  ${oneLine(found[0]!.title)}\n`);
+    for (const { message, snippet } of found) {
+      if (!message) continue;
+      const role = ROLE_NAMES[message.role].toLowerCase();
+      await output.print(`  ${faint(`${role}:`)} ${marked(snippet, heading)}\n`);
+    }
+  }
+}
+
+function marked({ text, matches }: SearchHit['snippet'], mark: (text: string) => string): string {
+  let shown = '';
+  let end = 0;
+  for (const [start, length] of matches) {
+    shown += oneLine(text.slice(end, start)) + mark(oneLine(text.slice(start, start + length)));
+    end = start + length;
+  }
+  return shown + oneLine(text.slice(end));
+}
+
+/** Of a file its name alone. */
+function nameOf(model: string): string {
+  return /[\\/]/.test(model) && !/^\w+:/.test(model) ? basename(model) : model;
+}
+
+function oneLine(text: string): string {
+  return terminalText(text.replace(/[\n\t]/g, ' '));
+}

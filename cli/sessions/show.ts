@@ -1,0 +1,41 @@
+import { leavesOf, pathTo, siblingsOf, versionOf } from '../../core/conversation.ts';
+import type { StoredSession } from '../../core/sessions/store.ts';
+import type { Output } from '../output.ts';
+import { terminalText } from '../terminal-text.ts';
+import { counted, localTime, ROLE_NAMES, unfinished } from './message-words.ts';
+import { messageJson, sessionJson } from './session-json.ts';
+
+/** The branch that is read, as text. */
+export async function showSession(session: StoredSession, output: Output): Promise<void> {
+  const { title, conversation } = session;
+  const { heading, faint } = output.style;
+  const clean = (text: string) => (output.interactive ? terminalText(text) : text);
+  await output.print(`${heading(clean(title))}\n${faint(clean(factsOf(session)))}\n`);
+  for (const message of pathTo(conversation)) {
+    const { id, role, origin, content } = message;
+    const version = versionOf(conversation, id);
+    const notes = [
+      version && `‹ ${version.number}/${version.of} ›`,
+      origin && origin.model !== session.model ? origin.model : undefined,
+      unfinished(message),
+    ].filter((note) => note !== undefined);
+    const remark = notes.length > 0 ? ` ${faint(clean(notes.join(' · ')))}` : '';
+    await output.print(`\n${heading(ROLE_NAMES[role])}${remark}\n${clean(content.trimEnd())}\n`);
+  }
+}
+
+function factsOf({ id, model, createdAt, messages, conversation }: StoredSession): string {
+  const branches = leavesOf(conversation).length;
+  const facts = [id, model, localTime(createdAt), counted(messages, 'message')];
+  return (branches > 1 ? [...facts, `${branches} branches`] : facts).join(' · ');
+}
+
+/** The same in JSON: of each message also the ids of all that follow the same one. */
+export function shownJson(session: StoredSession) {
+  const { conversation } = session;
+  const messages = pathTo(conversation).map((message) => ({
+    ...messageJson(message),
+    siblings: siblingsOf(conversation, message.id).map(({ id }) => id),
+  }));
+  return { ...sessionJson(session), messages };
+}

@@ -1,0 +1,63 @@
+/**
+ * Which process writes an answer, and whether it still lives.
+ *
+ * A process holds the lock of a file of its own for as long as it may write. The operating system lets go of it
+ * however the process ends, so that neither a reused pid nor another host or container misleads.
+ */
+import { existsSync, globSync, rmSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { tryLock } from '../models/lock.ts';
+import { newSessionId } from './session-id.ts';
+import { IN_MEMORY } from './store-errors.ts';
+
+export class Owner {
+  readonly #path: string; // of the file of sessions
+  #own: { readonly name: string; readonly release: () => void } | undefined;
+
+  constructor(path: string) {
+    this.#path = path;
+  }
+
+  /** The name of this process, whose lock is held from the first call on. */
+  get name(): string {
+    this.#own ??= this.#path === IN_MEMORY ? { name: '', release: () => {} } : this.#claim();
+    return this.#own.name;
+  }
+
+  isAlive(name: string): boolean {
+    if (name === this.#own?.name) return true;
+    const lock = this.#lockOf(name);
+    if (!existsSync(lock)) return false;
+    const release = tryLock(lock);
+    release?.();
+    return release === undefined;
+  }
+
+  release(): void {
+    if (!this.#own) return;
+    this.#own.release();
+    if (this.#path !== IN_MEMORY) rmSync(this.#lockOf(this.#own.name), { force: true }); // where open files stay
+    this.#own = undefined;
+  }
+
+  #claim() {
+    this.#sweep();
+    for (;;) {
+      const name = newSessionId();
+      const release = tryLock(this.#lockOf(name));
+      // Another process may have swept the file away before it was locked.
+      if (release && existsSync(this.#lockOf(name))) return { name, release };
+      release?.();
+    }
+  }
+
+  /** Files of processes that were killed. */
+  #sweep(): void {
+    const names = globSync(`${basename(this.#path)}-*.lock`, { cwd: dirname(this.#path) });
+    for (const name of names) tryLock(join(dirname(this.#path), name))?.();
+  }
+
+  #lockOf(name: string): string {
+    return `${this.#path}-${name}.lock`;
+  }
+}

@@ -1,0 +1,169 @@
+/** What the tables of schema.ts say of sessions, their conversations and the words in them. */
+import type { SQLTagStore } from 'node:sqlite';
+import type { AnswerOrigin, Conversation, MessageId, Role, TreeMessage } from '../conversation.ts';
+import type { Owner } from './owner.ts';
+import type { SearchQuery, Snippet } from './search-query.ts';
+import { titleOf } from './title.ts';
+
+export interface SessionSummary {
+  readonly id: string;
+  readonly title: string; // the one it was given, else the beginning of the first question
+  readonly model: string; // reference of the one it began with
+  readonly createdAt: string; // ISO 8601
+  readonly updatedAt: string; // when its last message was begun
+  readonly messages: number; // on all branches
+}
+
+export interface StoredSession extends SessionSummary {
+  readonly conversation: Conversation;
+}
+
+/** A message that was found; a title that was, where there is no `message`. */
+export interface SearchHit {
+  readonly session: string;
+  readonly title: string;
+  readonly message?: { readonly id: MessageId; readonly role: Role; readonly createdAt: string };
+  readonly snippet: Snippet;
+}
+
+interface SummaryRow extends Omit<SessionSummary, 'title'> {
+  readonly title: string | null; // empty: none any more
+  readonly question: string | null; // its beginning
+}
+
+interface MessageRow extends Omit<TreeMessage, 'parent' | 'origin'> {
+  readonly parent: MessageId | null;
+  readonly owner: string | null; // of an answer that was begun
+  readonly known: string | null; // JSON
+  readonly origin: string | null; // JSON, once it has ended
+}
+
+/** An answer that its process left without an end. */
+export interface BrokenAnswer {
+  readonly key: number;
+  readonly origin: AnswerOrigin;
+}
+
+export class SessionReader {
+  readonly #sql: SQLTagStore;
+  readonly #owner: Owner;
+
+  constructor(sql: SQLTagStore, owner: Owner) {
+    this.#sql = sql;
+    this.#owner = owner;
+  }
+
+  /** Of sessions whose ids begin with `prefix`, those written to last in front. */
+  summaries(prefix: string, limit: number): SessionSummary[] {
+    const rows = this.#sql.all`
+      WITH recent AS (
+        SELECT session, max(key) AS last, count(*) AS messages FROM messages
+        WHERE session >= ${prefix} AND session < ${`${prefix}~`}
+        GROUP BY session ORDER BY last DESC LIMIT ${limit}
+      )
+      SELECT sessions.id, model, sessions.created_at AS createdAt, last.created_at AS updatedAt, messages,
+        (SELECT title FROM titles WHERE titles.session = sessions.id ORDER BY key DESC LIMIT 1) AS title,
+        (
+          SELECT substr(text, 1, 400) FROM messages AS asked JOIN pieces ON message = asked.key
+          WHERE asked.session = sessions.id AND role = 'user' ORDER BY asked.id, seq LIMIT 1
+        ) AS question
+      FROM recent JOIN sessions ON sessions.id = recent.session JOIN messages AS last ON last.key = recent.last
+      ORDER BY recent.last DESC`;
+    return (rows as unknown as SummaryRow[]).map(({ title, question, ...row }) => ({
+      ...row,
+      title: title || titleOf(question ?? ''),
+    }));
+  }
+
+  conversation({ id, model }: SessionSummary): Conversation {
+    const dead = this.deadOwners(); // looked for first: who is dead by then can add nothing more
+    const head = this.#sql.get`SELECT message FROM heads WHERE session = ${id} ORDER BY key DESC LIMIT 1`;
+    const rows = this.#sql.all`
+      SELECT id, parent, role, created_at AS createdAt, owner, begun.origin AS known, ends.origin,
+        (SELECT group_concat(text, '' ORDER BY seq) FROM pieces WHERE message = key) AS content
+      FROM messages LEFT JOIN begun ON begun.message = key LEFT JOIN ends ON ends.message = key
+      WHERE session = ${id} ORDER BY key`;
+    const messages = (rows as unknown as MessageRow[]).map(({ parent, owner, known, origin, ...row }) => ({
+      ...row,
+      content: row.content ?? '',
+      ...(parent === null ? {} : { parent }),
+      ...(origin === null ? brokenIf(dead.has(owner ?? ''), known, model) : { origin: JSON.parse(origin) }),
+    }));
+    return {
+      messages: new Map(messages.map((message) => [message.id, message])),
+      head: head?.message as MessageId | undefined,
+    };
+  }
+
+  /** Answers without an end that are of those processes. */
+  brokenAnswers(dead: ReadonlySet<string>): BrokenAnswer[] {
+    const rows = this.#sql.all`
+      SELECT key, owner, origin, model
+      FROM begun JOIN messages ON key = message JOIN sessions ON sessions.id = session
+      WHERE NOT EXISTS (SELECT 1 FROM ends WHERE ends.message = begun.message)`;
+    return rows
+      .filter(({ owner }) => dead.has(owner as string))
+      .map(({ key, origin, model }) => ({
+        key: key as number,
+        origin: brokenOrigin(origin as string, model as string),
+      }));
+  }
+
+  /** The text of a message by its key. */
+  content(key: number): string {
+    const row = this.#sql
+      .get`SELECT group_concat(text, '' ORDER BY seq) AS text FROM pieces WHERE message = ${key}`;
+    return (row?.text ?? '') as string;
+  }
+
+  /** Titles that were given, then messages, the best first. */
+  hits(query: SearchQuery, limit: number): SearchHit[] {
+    const titles = new Map(this.summaries('', Number.MAX_SAFE_INTEGER).map(({ id, title }) => [id, title]));
+    const hits: SearchHit[] = [];
+    const given = this.#sql.all`
+      SELECT session, title FROM titles AS given
+      WHERE title <> '' AND key = (SELECT max(key) FROM titles WHERE session = given.session)`;
+    for (const { session, title } of given as unknown as { session: string; title: string }[]) {
+      if (titles.has(session) && query.matches(title))
+        hits.push({ session, title, snippet: query.snippet(title) });
+    }
+    for (const key of this.#candidates(query)) {
+      if (hits.length >= limit) break;
+      const text = this.content(key);
+      if (!query.accepts(text)) continue;
+      const { session, ...message } = this.#sql.get`
+        SELECT session, id, role, created_at AS createdAt FROM messages WHERE key = ${key}` as unknown as Found;
+      hits.push({ session, title: titles.get(session)!, message, snippet: query.snippet(text) });
+    }
+    return hits.slice(0, limit);
+  }
+
+  /** Keys of messages that may be meant, the best first; of all, the newest first, where the index is of no help. */
+  *#candidates({ match }: SearchQuery): Generator<number> {
+    const rows =
+      match === undefined
+        ? this.#sql.iterate`SELECT key FROM messages WHERE role <> 'system' ORDER BY key DESC`
+        : this.#sql
+            .iterate`SELECT rowid AS key FROM words WHERE words MATCH ${match} ORDER BY rank, rowid DESC`;
+    for (const { key } of rows) yield key as number;
+  }
+
+  /** Processes that will not end the answers they have begun. */
+  deadOwners(): ReadonlySet<string> {
+    const rows = this.#sql.all`
+      SELECT DISTINCT owner FROM begun WHERE NOT EXISTS (SELECT 1 FROM ends WHERE ends.message = begun.message)`;
+    return new Set(rows.map(({ owner }) => owner as string).filter((owner) => !this.#owner.isAlive(owner)));
+  }
+}
+
+type Found = Pick<SearchHit, 'session'> & NonNullable<SearchHit['message']>;
+
+function brokenIf(isBroken: boolean, known: string | null, model: string): { origin?: AnswerOrigin } {
+  return isBroken && known !== null ? { origin: brokenOrigin(known, model) } : {};
+}
+
+/** What there is to say of an answer without an end. */
+function brokenOrigin(known: string, model: string): AnswerOrigin {
+  const nothing = { backend: '', seed: 0, promptTokens: 0, completionTokens: 0, cachedTokens: 0 };
+  return { model, ...nothing, prefillMs: 0, decodeMs: 0, ...JSON.parse(known), finish: 'broken-off' };
+}

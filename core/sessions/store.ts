@@ -1,0 +1,297 @@
+/**
+ * Sessions on disk: conversations as they grow, safe from a process that dies in the middle of an answer and from
+ * several that write at once. The tables are in schema.ts.
+ */
+import type { DatabaseSync, SQLTagStore } from 'node:sqlite';
+import { UserError } from '../../errors.ts';
+import type { AnswerOrigin, MessageId, TreeMessage } from '../conversation.ts';
+import { type AnswerWriter, BufferedAnswer } from './answer-writer.ts';
+import type { Owner } from './owner.ts';
+import { inTransaction } from './schema.ts';
+import { SearchQuery } from './search-query.ts';
+import { canonicalId, newSessionId } from './session-id.ts';
+import { type SearchHit, SessionReader, type SessionSummary, type StoredSession } from './session-reader.ts';
+import { storeError } from './store-errors.ts';
+
+export type { AnswerWriter } from './answer-writer.ts';
+export type { SearchHit, SessionSummary, StoredSession } from './session-reader.ts';
+export { IN_MEMORY } from './store-errors.ts';
+
+/** Candidates named where the beginning of an id is that of several. */
+const MOST_CANDIDATES = 5;
+
+/** Opens the sessions at `path`, or new ones there. Throws UserError where that file cannot be used. */
+export async function openSessions(path: string): Promise<SessionStore> {
+  const [{ openDatabase }, { Owner }] = await Promise.all([import('./database.ts'), import('./owner.ts')]);
+  try {
+    return new SessionStore(path, await openDatabase(path), new Owner(path));
+  } catch (error) {
+    throw storeError(path, error);
+  }
+}
+
+/**
+ * Every method throws UserError where the file cannot be read or written. Ids of messages are those of the caller's
+ * conversation: where another process has taken the same one meanwhile, the file has a free one in its place.
+ */
+export class SessionStore {
+  readonly #path: string;
+  readonly #database: DatabaseSync;
+  /** Writes by `all` too: `run` fails once FTS5 has left a last rowid beyond 2^53 behind. */
+  readonly #sql: SQLTagStore;
+  readonly #owner: Owner;
+  readonly #reader: SessionReader;
+  /** Sessions without a message so far, which are not in the file. */
+  readonly #created = new Map<string, { readonly model: string; readonly createdAt: string }>();
+  /** By session: ids in the file where they differ from the caller's. */
+  readonly #renumbered = new Map<string, Map<MessageId, MessageId>>();
+  readonly #writers = new Set<BufferedAnswer>();
+
+  constructor(path: string, database: DatabaseSync, owner: Owner) {
+    this.#path = path;
+    this.#database = database;
+    this.#sql = database.createTagStore();
+    this.#owner = owner;
+    this.#reader = new SessionReader(this.#sql, owner);
+  }
+
+  /** The id of a new session, which is kept from its first message on. */
+  create({ model }: { readonly model: string }): string {
+    const id = newSessionId();
+    this.#created.set(id, { model, createdAt: now() });
+    return id;
+  }
+
+  /** Adds a message that is complete, and reads on from there. Throws RangeError for a parent that is not there. */
+  append(session: string, message: TreeMessage): void {
+    this.#write(() => {
+      const key = this.#insert(session, message);
+      this.#addPiece(key, 0, message.content);
+      if (message.origin) this.#addEnd(key, message.origin);
+      this.#index(key, message.role);
+    });
+    this.#created.delete(session);
+  }
+
+  /**
+   * Adds an answer that is to come, and reads on from there. Its text is kept as it comes; should this process die
+   * before the end, `known` is what there is to say of it. Throws like `append`.
+   */
+  begin(
+    session: string,
+    message: Omit<TreeMessage, 'content' | 'origin'>,
+    known: Partial<AnswerOrigin> = {},
+  ): AnswerWriter {
+    const owner = this.#reach(() => this.#owner.name);
+    const key = this.#write(() => {
+      const key = this.#insert(session, message);
+      this.#sql.all`INSERT INTO begun VALUES (${key}, ${owner}, ${JSON.stringify(known)})`;
+      return key;
+    });
+    this.#created.delete(session);
+    let pieces = 0;
+    const writer = new BufferedAnswer({
+      save: (text) => {
+        this.#write(() => this.#addPiece(key, pieces, text));
+        pieces++;
+      },
+      end: (text, origin) => {
+        this.#write(() => {
+          this.#addPiece(key, pieces, text);
+          this.#addEnd(key, origin);
+          this.#index(key, message.role);
+        });
+        this.#writers.delete(writer);
+      },
+    });
+    this.#writers.add(writer);
+    return writer;
+  }
+
+  /** Reads on from a message of the session. Throws RangeError for one that it lacks. */
+  setHead(session: string, message: MessageId): void {
+    const id = this.#storedId(session, message);
+    this.#write(() => {
+      this.#addHead(session, id);
+      if (!this.#has(session, id)) throw new RangeError(`There is no message ${message} to read on from.`);
+    });
+  }
+
+  /** Gives a session a title; an empty one gives it back its first question. */
+  rename(session: string, title: string): void {
+    const line = title.trim().replace(/\s+/g, ' ');
+    this.#write(() => {
+      this.#insertSession(session);
+      this.#sql.all`INSERT INTO titles (session, title, at) VALUES (${session}, ${line}, ${now()})`;
+    });
+    this.#created.delete(session);
+  }
+
+  /** Removes sessions, and their words from every page of the file. */
+  remove(...sessions: readonly string[]): void {
+    this.#write(() => {
+      for (const session of sessions) {
+        this.#sql.all`DELETE FROM words WHERE rowid IN (SELECT key FROM messages WHERE session = ${session})`;
+        this.#sql.all`DELETE FROM sessions WHERE id = ${session}`;
+      }
+      this.#sql.all`INSERT INTO words (words) VALUES ('optimize')`;
+    });
+    this.#reach(() => this.#sql.get`PRAGMA wal_checkpoint(TRUNCATE)`);
+  }
+
+  /** Those written to last in front. */
+  list({ limit = Number.MAX_SAFE_INTEGER }: { readonly limit?: number } = {}): SessionSummary[] {
+    return this.#reach(() => this.#reader.summaries('', limit));
+  }
+
+  /** The one session whose id begins like this. Throws UserError (usage) for none and for several. */
+  find(id: string): SessionSummary {
+    const prefix = canonicalId(id.trim());
+    const found = prefix === '' ? [] : this.#reach(() => this.#reader.summaries(prefix, MOST_CANDIDATES + 1));
+    if (found.length === 1) return found[0]!;
+    throw found.length === 0 ? noSession(id) : severalSessions(id, found);
+  }
+
+  /** A session with its conversation, by its id or the beginning of it. Throws like `find`. */
+  read(id: string): StoredSession {
+    const summary = this.find(id);
+    const conversation = this.#reach(() => this.#reader.conversation(summary));
+    this.#renumbered.delete(summary.id); // the caller has the ids of the file now
+    return { ...summary, conversation };
+  }
+
+  /** The session that was written to last. */
+  last(): StoredSession | undefined {
+    const row = this.#reach(() => this.#sql.get`SELECT session FROM messages ORDER BY key DESC LIMIT 1`);
+    return row && this.read(row.session as string);
+  }
+
+  /** Titles that were given, then messages, the best first. Throws UserError (usage) for an empty query. */
+  search(text: string, { limit = 20 }: { readonly limit?: number } = {}): SearchHit[] {
+    const query = new SearchQuery(text);
+    this.#settle();
+    return this.#reach(() => this.#reader.hits(query, limit));
+  }
+
+  /** Writes what answers have collected. */
+  flush(): void {
+    for (const writer of this.#writers) writer.flush();
+  }
+
+  /** Answers without an end are broken off from here on. */
+  close(): void {
+    if (!this.#database.isOpen) return;
+    this.flush();
+    this.#database.close();
+    this.#owner.release();
+  }
+
+  /** Ends what dead processes have left, so that it can be found; another time where the file cannot be written. */
+  #settle(): void {
+    const dead = this.#reach(() => this.#reader.deadOwners());
+    if (dead.size === 0) return;
+    try {
+      this.#write(() => {
+        for (const { key, origin } of this.#reader.brokenAnswers(dead)) {
+          this.#addEnd(key, origin);
+          this.#index(key, 'assistant');
+        }
+      });
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error;
+    }
+  }
+
+  /** The key of a new row. */
+  #insert(session: string, { id, parent, role, createdAt }: Omit<TreeMessage, 'content'>): number {
+    this.#insertSession(session);
+    const from = parent === undefined ? null : this.#storedId(session, parent);
+    if (from !== null && !this.#has(session, from)) {
+      throw new RangeError(`Message ${id} follows message ${parent}, which is not there.`);
+    }
+    const free = this.#freeId(session, id);
+    const row = this.#sql.get`
+      INSERT INTO messages (session, id, parent, role, created_at)
+      VALUES (${session}, ${free}, ${from}, ${role}, ${createdAt}) RETURNING key`;
+    this.#addHead(session, free);
+    return row!.key as number;
+  }
+
+  #insertSession(id: string): void {
+    const created = this.#created.get(id);
+    if (!created) return;
+    const { createdAt, model } = created;
+    this.#sql.all`INSERT OR IGNORE INTO sessions VALUES (${id}, ${createdAt}, ${model})`;
+  }
+
+  #addHead(session: string, message: MessageId): void {
+    this.#sql.all`INSERT INTO heads (session, message, at) VALUES (${session}, ${message}, ${now()})`;
+  }
+
+  #addPiece(key: number, seq: number, text: string): void {
+    if (text !== '') this.#sql.all`INSERT INTO pieces VALUES (${key}, ${seq}, ${text})`;
+  }
+
+  #addEnd(key: number, origin: AnswerOrigin): void {
+    this.#sql.all`INSERT INTO ends VALUES (${key}, ${now()}, ${JSON.stringify(origin)})`;
+  }
+
+  /** System messages say the same in many sessions: nobody looks for them. */
+  #index(key: number, role: TreeMessage['role']): void {
+    if (role === 'system') return;
+    this.#sql.all`INSERT INTO words (rowid, text) VALUES (${key}, ${this.#reader.content(key)})`;
+  }
+
+  #has(session: string, id: MessageId): boolean {
+    return this.#sql.get`SELECT 1 FROM messages WHERE session = ${session} AND id = ${id}` !== undefined;
+  }
+
+  #freeId(session: string, id: MessageId): MessageId {
+    const own = this.#renumbered.get(session) ?? new Map<MessageId, MessageId>();
+    own.delete(id);
+    if (!this.#has(session, id)) return id;
+    const row = this.#sql.get`SELECT max(id) + 1 AS free FROM messages WHERE session = ${session}`;
+    this.#renumbered.set(session, own.set(id, row!.free as MessageId));
+    return row!.free as MessageId;
+  }
+
+  #storedId(session: string, id: MessageId): MessageId {
+    return this.#renumbered.get(session)?.get(id) ?? id;
+  }
+
+  #write<T>(work: () => T): T {
+    return this.#reach(() => inTransaction(this.#database, work));
+  }
+
+  #reach<T>(work: () => T): T {
+    try {
+      return work();
+    } catch (error) {
+      throw storeError(this.#path, error);
+    }
+  }
+}
+
+function now(): string {
+  return new Date().toISOString();
+}
+
+function noSession(id: string): UserError {
+  return new UserError(
+    `Expected the id of a session, or its beginning, got "${id}".`,
+    'percept sessions lists the ids; percept sessions search WORDS finds one by what was said.',
+    { kind: 'usage' },
+  );
+}
+
+function severalSessions(id: string, found: readonly SessionSummary[]): UserError {
+  const shown = found
+    .slice(0, MOST_CANDIDATES)
+    .map(({ id, updatedAt }) => `${id} (${updatedAt.slice(0, 10)})`);
+  const more = found.length > MOST_CANDIDATES ? ' and others' : '';
+  return new UserError(
+    `Expected the id of one session, but "${id}" begins several: ${shown.join(', ')}${more}.`,
+    'Give more of the id.',
+    { kind: 'usage' },
+  );
+}

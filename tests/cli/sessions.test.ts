@@ -1,0 +1,298 @@
+import { existsSync, readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import type { AnswerOrigin } from '../../core/conversation.ts';
+import { openSessions, type SessionStore } from '../../core/sessions/store.ts';
+import { emptyFolder, finished, percept, start, TINY_MODEL } from './percept.ts';
+
+const createdAt = '2026-01-02T03:04:05.000Z';
+const ORIGIN: AnswerOrigin = {
+  model: 'smollm2',
+  backend: 'cpu',
+  finish: 'stop',
+  seed: 7,
+  promptTokens: 12,
+  completionTokens: 3,
+  cachedTokens: 4,
+  prefillMs: 10.5,
+  decodeMs: 20.25,
+};
+
+interface Home {
+  readonly env: Readonly<Record<string, string>>;
+  readonly store: SessionStore;
+}
+
+/** A home whose sessions the test holds open, as a chat would. */
+async function homeWithSessions(): Promise<Home> {
+  const home = emptyFolder();
+  const store = await openSessions(join(home, 'sessions.db'));
+  onTestFinished(() => store.close());
+  return { env: { PERCEPT_HOME: home }, store };
+}
+
+/** A question and two answers, the second of which is read. */
+function ask(store: SessionStore, question: string, answers = ['An answer.', 'Another answer.']): string {
+  const session = store.create({ model: 'smollm2' });
+  store.append(session, { id: 1, role: 'user', content: question, createdAt });
+  for (const [i, content] of answers.entries()) {
+    store.append(session, { id: 2 + i, parent: 1, role: 'assistant', content, createdAt, origin: ORIGIN });
+  }
+  return session;
+}
+
+const json = async (args: readonly string[], env: Home['env']) => {
+  const { stdout, stderr, code } = await percept([...args, '--json'], { env });
+  expect({ stderr, code }).toEqual({ stderr: '', code: 0 });
+  return JSON.parse(stdout);
+};
+
+describe('percept sessions', () => {
+  it('says so where nothing is kept, and makes no file', async () => {
+    const home = emptyFolder();
+    const { stdout, stderr, code } = await percept(['sessions'], { env: { PERCEPT_HOME: home } });
+    expect({ stdout, code }).toEqual({ stdout: '', code: 0 });
+    expect(stderr).toContain('percept chat');
+    expect(existsSync(join(home, 'sessions.db'))).toBe(false);
+  });
+
+  it('lists them in aligned columns, the latest in front', async () => {
+    const { env, store } = await homeWithSessions();
+    const [first, second] = [ask(store, 'Why is the sky blue?'), ask(store, '你好\u001b[2J世界')];
+    store.rename(first, '天空');
+    const { stdout } = await percept(['sessions', 'list'], { env });
+    const [one, two, ...rest] = stdout.split('\n');
+    expect(one).toMatch(
+      new RegExp(`^${second}  2026-01-0\\d \\d\\d:\\d\\d  3 messages  smollm2  你好␛\\[2J世界$`),
+    );
+    expect(two).toMatch(new RegExp(`^${first}  .*  smollm2  天空$`));
+    expect(rest).toEqual(['']);
+    expect((await percept(['sessions', '--names', '--limit', '1'], { env })).stdout).toBe(`${second}\n`);
+    expect(await json(['sessions', '--limit', '1'], env)).toEqual({
+      sessions: [
+        {
+          ...{ id: second, title: '你好\u001b[2J世界', model: 'smollm2', message_count: 3 },
+          ...{ created_at: expect.any(String), updated_at: createdAt },
+        },
+      ],
+    });
+  });
+
+  it('show prints the branch that is read', async () => {
+    const { env, store } = await homeWithSessions();
+    const id = ask(store, 'Why?');
+    store.append(id, { id: 4, parent: 3, role: 'user', content: 'And?', createdAt });
+    const writer = store.begin(id, { id: 5, parent: 4, role: 'assistant', createdAt }, { backend: 'cpu' });
+    writer.text('half');
+    store.flush();
+    const { stdout } = await percept(['sessions', 'show', id.slice(0, 6)], { env });
+    expect(stdout.split('\n').slice(2)).toEqual([
+      ...['', 'User', 'Why?', '', 'Assistant ‹ 2/2 ›', 'Another answer.'],
+      ...['', 'User', 'And?', '', 'Assistant being written', 'half', ''],
+    ]);
+    const report = await json(['sessions', 'show', id], env);
+    expect(report).toMatchObject({ id, title: 'Why?', model: 'smollm2', head: 5 });
+    expect(report.messages.map(({ id }: { id: number }) => id)).toEqual([1, 3, 4, 5]);
+    expect(report.messages[1]).toEqual({
+      ...{ id: 3, parent: 1, role: 'assistant', content: 'Another answer.', created_at: createdAt },
+      siblings: [2, 3],
+      origin: {
+        ...{ model: 'smollm2', backend: 'cpu', finish: 'stop', seed: 7, prompt_tokens: 12 },
+        ...{ completion_tokens: 3, cached_tokens: 4, prefill_ms: 10.5, decode_ms: 20.25 },
+      },
+    });
+  });
+
+  it('export writes Markdown, or the whole tree as JSON', async () => {
+    const { env, store } = await homeWithSessions();
+    const id = ask(store, 'Why?');
+    store.setHead(id, 2);
+    const { stdout } = await percept(['sessions', 'export', id], { env });
+    expect(stdout).toBe(
+      ['# Why?', '## User', 'Why?', '## Assistant', '*smollm2, version 1 of 2*', 'An answer.\n'].join('\n\n'),
+    );
+    const tree = await json(['sessions', 'export', id], env);
+    expect(tree.head).toBe(2);
+    expect(tree.messages.map(({ content }: { content: string }) => content)).toEqual([
+      ...['Why?', 'An answer.', 'Another answer.'],
+    ]);
+  });
+
+  it('search finds what was said, under its session', async () => {
+    const { env, store } = await homeWithSessions();
+    const id = ask(store, 'Why is\nthe sky blue?', ['Rayleigh scattering.']);
+    const { stdout } = await percept(['sessions', 'search', 'scatt', 'ray'], { env });
+    expect(stdout).toBe(`${id}  Why is the sky blue?\n  assistant: Rayleigh scattering.\n`);
+    expect(await json(['sessions', 'search', 'sky'], env)).toEqual({
+      query: 'sky',
+      hits: [
+        {
+          ...{ session: id, title: 'Why is the sky blue?', message: 1, role: 'user', created_at: createdAt },
+          ...{ snippet: 'Why is the sky blue?', matches: [[11, 3]] },
+        },
+      ],
+    });
+    const none = await percept(['sessions', 'search', '"'], { env });
+    expect(none.code).toBe(2);
+    expect((await percept(['sessions', 'search', 'nowhere'], { env })).stdout).toBe('');
+  });
+
+  it('rename gives a title', async () => {
+    const { env, store } = await homeWithSessions();
+    const id = ask(store, 'Why?');
+    expect(await json(['sessions', 'rename', id, 'About', 'the sky'], env)).toEqual({
+      id,
+      title: 'About the sky',
+    });
+    expect(store.find(id).title).toBe('About the sky');
+    const { stderr } = await percept(['sessions', 'rename', id, ''], { env });
+    expect(stderr).toBe(`Renamed ${id}: Why?\n`);
+  });
+
+  it('rm asks, deletes several, and nothing where one is unknown', async () => {
+    const { env, store } = await homeWithSessions();
+    const [first, second, third] = ['one', 'two', 'three'].map((text) => ask(store, text));
+    const refused = await percept(['sessions', 'rm', first!], { env });
+    expect(refused.code).toBe(2);
+    expect(refused.stderr).toContain(`percept sessions rm -y ${first}`);
+    expect((await percept(['sessions', 'rm', '-y', first!, 'zzzzzzzzz'], { env })).code).toBe(2);
+    expect(store.list()).toHaveLength(3);
+    expect(await json(['sessions', 'rm', '-y', first!, second!, first!], env)).toEqual({
+      removed: [first, second],
+    });
+    expect(store.list().map(({ id }) => id)).toEqual([third]);
+  });
+
+  it.each([
+    ['an action that is none', ['shwo'], 'Did you mean percept sessions show?'],
+    ['an id too few', ['show'], 'got nothing'],
+    ['an id too many', ['export', 'a', 'b'], 'got "a b"'],
+    ['no title', ['rename', 'a'], 'Expected ID TITLE..'],
+    ['an unknown id', ['show', 'zzz'], 'Expected the id of a session'],
+  ])('refuses %s', async (_, args, expected) => {
+    const { stderr, code } = await percept(['sessions', ...args]);
+    expect(code).toBe(2);
+    expect(stderr).toContain(expected);
+  });
+
+  it('names a file that is damaged, and how to go on', async () => {
+    const home = emptyFolder();
+    writeFileSync(join(home, 'sessions.db'), 'This is no database. '.repeat(100));
+    const { stderr, code } = await percept(['sessions'], { env: { PERCEPT_HOME: home } });
+    expect(code).toBe(1);
+    expect(stderr).toContain(join(home, 'sessions.db'));
+    expect(stderr).toContain('--no-save');
+  });
+});
+
+describe('percept run --continue', () => {
+  const TEMPLATE = '{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}{{ bos_token }}';
+
+  /** Goes on in `home` with a template that shows all of the prompt. */
+  async function goOn(home: string, args: readonly string[], input?: string) {
+    writeFileSync(join(home, 'show.jinja'), TEMPLATE);
+    const flags = ['-c', '-t', '0', '--template', 'show.jinja'];
+    return percept([...flags, ...args], { cwd: home, env: { PERCEPT_HOME: home }, input });
+  }
+
+  async function idsOf(input: string): Promise<number[]> {
+    const { stdout } = await percept(['tokenize', '-m', TINY_MODEL, '--special', '-'], { input });
+    return stdout.trim().split(' ').map(Number);
+  }
+
+  async function kept(home: string) {
+    const store = await openSessions(join(home, 'sessions.db'));
+    const all = store.list().map(({ id }) => store.read(id));
+    store.close();
+    return all.map(({ conversation }) => [...conversation.messages.values()]);
+  }
+
+  it('begins a session, then goes on with it, its model and its system message', async () => {
+    const home = emptyFolder();
+    const args = ['-m', TINY_MODEL, '-n', '4', '-s', 'Be brief.', 'Hello'];
+    const first = await goOn(home, args);
+    expect(first.code).toBe(0);
+    expect(first.stderr).toContain('this one is the first');
+    const answer = first.stdout.replace(/\n$/, '');
+
+    const second = await goOn(home, ['-n', '3', '--json', 'Explain'], 'diff\n');
+    expect(second.stderr).toBe('');
+    const report = JSON.parse(second.stdout);
+    const sessionsNow = await kept(home);
+    expect(sessionsNow).toHaveLength(1);
+    const [, , spoken, ...added] = sessionsNow[0]!;
+    expect(spoken).toMatchObject({ role: 'assistant', origin: { model: TINY_MODEL, finish: 'length' } });
+    expect(spoken!.content.trimEnd()).toBe(answer.trimEnd());
+    expect(added).toMatchObject([
+      { parent: 3, role: 'user', content: 'Explain\n\ndiff' },
+      { parent: 4, role: 'assistant', content: report.text, origin: { completionTokens: 3 } },
+    ]);
+    const prompt = `system: Be brief.\nuser: Hello\nassistant: ${spoken!.content}\nuser: Explain\n\ndiff\n<s>`;
+    expect(report.prompt_ids).toEqual(await idsOf(prompt));
+    const { sessions } = await json(['sessions'], { PERCEPT_HOME: home });
+    expect(sessions).toMatchObject([
+      { id: report.session, title: 'Hello', model: TINY_MODEL, message_count: 5 },
+    ]);
+  });
+
+  it('takes a new system message in place of the old one', async () => {
+    const home = emptyFolder();
+    await goOn(home, ['-m', TINY_MODEL, '-n', '1', '-s', 'old', 'a']);
+    const { stdout } = await goOn(home, ['-n', '1', '-s', 'new', '--jsonl', 'b']);
+    const [start] = stdout.split('\n').map((line) => line && JSON.parse(line));
+    const [messages] = await kept(home);
+    const [, , answer] = messages!;
+    const prompt = `system: new\nuser: a\nassistant: ${answer!.content}\nuser: b\n<s>`;
+    expect(start).toMatchObject({
+      type: 'start',
+      session: expect.any(String),
+      prompt_ids: await idsOf(prompt),
+    });
+    await goOn(home, ['-n', '1', '-s', 'new', 'c']);
+    const roles = (await kept(home))[0]!.map(({ role }) => role[0]);
+    expect(roles.join('')).toBe('suasuaua'); // the third time nothing was new
+  });
+
+  it('keeps what came before Ctrl-C', async () => {
+    const home = emptyFolder();
+    writeFileSync(join(home, 'show.jinja'), TEMPLATE);
+    const args = ['-c', '-m', TINY_MODEL, '--ignore-eos', '--template', 'show.jinja', 'go', '--jsonl'];
+    const child = start(args, { cwd: home, env: { PERCEPT_HOME: home } });
+    let lines = 0;
+    child.stdout!.on('data', (text) => {
+      lines += String(text).split('\n').length - 1;
+      if (lines > 20) child.kill('SIGINT');
+    });
+    const { stdout, code } = await finished(child);
+    expect(code).toBe(130);
+    const texts = stdout.split('\n').map((line) => (line ? (JSON.parse(line).text ?? '') : ''));
+    const [messages] = await kept(home);
+    expect(messages).toHaveLength(2);
+    expect(messages![1]).toMatchObject({ content: texts.join(''), origin: { finish: 'aborted' } });
+    expect(readdirSync(home).filter((name) => name.startsWith('sessions'))).toEqual(['sessions.db']);
+  });
+
+  it('keeps nothing of an answer that cannot begin', async () => {
+    const home = emptyFolder();
+    const { code } = await goOn(home, ['-m', TINY_MODEL, '--ctx', '16', 'a '.repeat(100)]);
+    expect(code).toBe(6);
+    expect(await kept(home)).toEqual([]);
+  });
+
+  it('is needed for anything to be kept', async () => {
+    const home = emptyFolder();
+    const args = ['-m', TINY_MODEL, '--prompt-ids', '1,5,9', '-n', '2'];
+    expect((await percept(args, { env: { PERCEPT_HOME: home } })).code).toBe(0);
+    expect(readdirSync(home)).toEqual([]);
+  });
+
+  it.each([
+    ['--raw', ['--raw', 'x']],
+    ['--prompt-ids', ['--prompt-ids', '1,2']],
+    ['--messages', ['--messages', '-']],
+  ])('does not go with %s', async (flag, args) => {
+    const { stderr, code } = await percept(['-c', ...args]);
+    expect(code).toBe(2);
+    expect(stderr).toContain(`Expected ${flag} or --continue, got both.`);
+  });
+});
