@@ -4,7 +4,7 @@ import type { PullOptions, PullProgress } from '../core/models/pull.ts';
 import { resolveModel } from '../core/models/resolve.ts';
 import type { ModelFile } from '../core/models/store.ts';
 import type { Call } from './commands.ts';
-import { TransferDisplay } from './progress.ts';
+import { type Progress, ProgressDisplay } from './progress.ts';
 
 /** The file of the model that --model or a setting names; fetched first, with progress, unless --no-pull. */
 export async function modelFile(call: Call): Promise<ModelFile> {
@@ -24,18 +24,21 @@ export function loadOptionsOf({ options, output }: Pick<Call, 'options' | 'outpu
 
 /** Runs a transfer with its progress on stderr. */
 export async function showingProgress<T>(
-  { output, abortable }: Call,
+  call: Call,
   name: string,
   transfer: (options: PullOptions) => Promise<T>,
 ): Promise<T> {
-  const display = new TransferDisplay(output, name);
-  try {
-    const onProgress = (progress: PullProgress) => display.update(progress);
-    const onMessage = (text: string) => display.message(text);
-    return await abortable((signal) =>
-      transfer({ directories: directories(), signal, onProgress, onMessage }),
-    );
-  } finally {
-    display.end();
-  }
+  const display = new ProgressDisplay(call);
+  const onProgress = (progress: PullProgress) => display.show(transferOf(name, progress));
+  const onMessage = (text: string) => display.aside(() => call.output.note(text));
+  return display.during(() =>
+    call.abortable((signal) => transfer({ directories: directories(), signal, onProgress, onMessage })),
+  );
+}
+
+/** Until bytes come there is nothing to count. */
+function transferOf(subject: string, { phase, receivedBytes, totalBytes }: PullProgress): Progress {
+  const begun = phase === 'downloading' || phase === 'extracting';
+  const counted = begun ? { done: receivedBytes, total: totalBytes } : {};
+  return { subject, activity: phase, unit: 'bytes', ...counted };
 }

@@ -1,9 +1,11 @@
-import { loadModel, type Model } from '../core/model.ts';
+import type { Model } from '../core/model.ts';
 import { type ScoredChunk, type ScoreSummary, score as scoreIds } from '../core/score.ts';
 import { engineOf } from './answer.ts';
 import type { Call } from './commands.ts';
 import { readText } from './input.ts';
-import { loadOptionsOf, modelFile } from './model-file.ts';
+import { load } from './load.ts';
+import { modelFile } from './model-file.ts';
+import { ProgressDisplay } from './progress.ts';
 
 const DEFAULT_CONTEXT = 512;
 
@@ -13,7 +15,7 @@ export async function score(call: Call): Promise<void> {
   const text = await readText(operands[0]!);
   const { path } = await modelFile(call);
   const ctx = options.ctx ?? DEFAULT_CONTEXT;
-  const model = await loadModel(path, loadOptionsOf({ options: { ...options, ctx }, output: call.output }));
+  const model = await load({ options: { ...options, ctx }, output: call.output }, path);
   try {
     await call.abortable((signal) => scoreText(call, model, text, signal));
   } finally {
@@ -21,28 +23,43 @@ export async function score(call: Call): Promise<void> {
   }
 }
 
-async function scoreText(
-  { options, output }: Call,
-  model: Model,
-  text: string,
-  signal: AbortSignal,
-): Promise<void> {
-  const { jsonl, json, chunks: wanted } = options;
+async function scoreText(call: Call, model: Model, text: string, signal: AbortSignal): Promise<void> {
+  const { options, output } = call;
+  const { jsonl, json } = options;
   const engine = { model: options.model, ...engineOf(model), context: model.contextLength };
   if (jsonl) await output.json({ type: 'start', ...engine });
-  const ids = model.tokenizer.encode(text);
-  const chunks = scoreIds(model, ids, { chunkTokens: model.contextLength, chunks: wanted, signal });
-  let next = await chunks.next();
-  for (; !next.done; next = await chunks.next()) {
-    if (jsonl) for (const token of tokensOf(next.value)) await output.json(token);
-    else output.note(`chunk ${next.value.index + 1}: perplexity ${Math.exp(next.value.nllAll).toFixed(4)}`);
-  }
-  const summary = summaryOf(next.value);
+  const display = new ProgressDisplay(call);
+  const summary = summaryOf(await display.during(() => scoreChunks(call, model, text, signal, display)));
   if (jsonl) return output.json({ type: 'end', ...summary });
   if (json) return output.json({ ...engine, ...summary });
   await output.print(`perplexity ${summary.perplexity.toFixed(4)}\n`);
   await output.print(`second half ${summary.perplexity_second_half.toFixed(4)}\n`);
   output.note(`${summary.chunks} chunks of ${model.contextLength} tokens`);
+}
+
+/** What comes of each chunk is told as it comes. */
+async function scoreChunks(
+  { options: { jsonl, chunks: wanted }, output }: Call,
+  model: Model,
+  text: string,
+  signal: AbortSignal,
+  display: ProgressDisplay,
+): Promise<ScoreSummary> {
+  const onProgress = (done: number, total: number) =>
+    display.show({ activity: 'scoring', unit: 'tokens', done, total });
+  const isShown = !(jsonl && output.interactive); // else the tokens themselves run over the screen
+  const ids = model.tokenizer.encode(text);
+  const chunks = scoreIds(model, ids, {
+    ...{ chunkTokens: model.contextLength, chunks: wanted, signal },
+    onProgress: isShown ? onProgress : undefined,
+  });
+  let next = await chunks.next();
+  for (; !next.done; next = await chunks.next()) {
+    const { index, nllAll } = next.value;
+    if (jsonl) for (const token of tokensOf(next.value)) await output.json(token);
+    else display.aside(() => output.note(`chunk ${index + 1}: perplexity ${Math.exp(nllAll).toFixed(4)}`));
+  }
+  return next.value;
 }
 
 function* tokensOf({ index: chunk, tokens, logprobs }: ScoredChunk) {

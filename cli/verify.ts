@@ -12,9 +12,9 @@ import { listBackends } from '../core/devices.ts';
 import { UserError } from '../errors.ts';
 import { noSuchKernel } from './bench.ts';
 import type { Call } from './commands.ts';
-import { CountedProgress } from './counted-progress.ts';
 import { loadOptionsOf, modelFile } from './model-file.ts';
 import type { Output } from './output.ts';
+import { CountedProgress } from './progress.ts';
 import { wrapped } from './wrapped.ts';
 
 const DEFAULT_TOKENS = 16; // of each answer: the reference takes a fifth of a second for one of the default model
@@ -24,12 +24,13 @@ export async function verify(call: Call): Promise<void> {
   const { operands, options, output } = call;
   const cases = casesNamed(CHECKED_CASES, operands);
   if (cases.length === 0) throw noSuchKernel(operands);
-  const { threads, kvType, onNote } = loadOptionsOf(call);
+  const { threads, kvType, onNote: note } = loadOptionsOf(call);
   const backends = await backendsOf(call);
   const path = options.ops ? undefined : (await modelFile(call)).path;
   const model = path === undefined ? undefined : { path, tokens: options.maxTokens ?? DEFAULT_TOKENS };
-  const progress = new CountedProgress(output, workOf({ backends, model, cases }));
-  const onWork = (label: string, kind: string) => progress.next(label, kind);
+  const progress = new CountedProgress(call, 'verifying', workOf({ backends, model, cases }));
+  const onWork = (label: string) => progress.next(label);
+  const onNote: typeof note = (each) => progress.aside(() => note?.(each));
   const found = await call.abortable((signal) =>
     progress.during(() =>
       verifyBackends({ backends, threads, kvType, model, cases, signal, onWork, onNote }),

@@ -26,6 +26,7 @@ export {
   UnfinishedAnswer,
 } from './generate.ts';
 export { type Gguf, type GgufTensor, readGguf } from './gguf.ts';
+export type { LoadProgress } from './load-progress.ts';
 export {
   estimateMemory,
   type LoadOptions,

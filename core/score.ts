@@ -15,6 +15,8 @@ export interface ScoreOptions {
   readonly chunkTokens?: number; // default 512
   readonly chunks?: number; // at most so many; default all
   readonly signal?: AbortSignal;
+  /** Told at the beginning and after every step how many of the tokens to be predicted are. */
+  readonly onProgress?: (done: number, total: number) => void;
 }
 
 export interface ScoredChunk {
@@ -48,16 +50,19 @@ export async function* score(
   ids: readonly number[],
   options: ScoreOptions = {},
 ): AsyncGenerator<ScoredChunk, ScoreSummary> {
-  const { chunkTokens = 512, chunks: wanted = Number.POSITIVE_INFINITY, signal } = options;
+  const { chunkTokens = 512, chunks: wanted = Number.POSITIVE_INFINITY, signal, onProgress } = options;
   checkOptions(model, ids.length, chunkTokens, wanted);
   const chunks = Math.min(wanted, Math.floor(ids.length / chunkTokens));
+  const perChunk = chunkTokens - 1;
+  onProgress?.(0, chunks * perChunk);
   let sumAll = 0;
   let sumSecondHalf = 0;
   for (let index = 0; index < chunks; index++) {
     const tokens = ids.slice(index * chunkTokens, (index + 1) * chunkTokens);
     const { addBos, bosId } = model.tokenizer;
     if (addBos && bosId !== undefined) tokens[0] = bosId;
-    const logprobs = await tokenLogprobs(model, tokens, signal);
+    const onStep = (done: number) => onProgress?.(index * perChunk + done, chunks * perChunk);
+    const logprobs = await tokenLogprobs(model, tokens, { signal, onStep });
     const nllAll = -mean(logprobs);
     const nllSecondHalf = -mean(logprobs.subarray(chunkTokens >> 1));
     sumAll += nllAll;
@@ -66,7 +71,7 @@ export async function* score(
   }
   return {
     chunks,
-    tokens: chunks * (chunkTokens - 1),
+    tokens: chunks * perChunk,
     perplexity: Math.exp(sumAll / chunks),
     perplexitySecondHalf: Math.exp(sumSecondHalf / chunks),
   };
@@ -76,7 +81,7 @@ export async function* score(
 async function tokenLogprobs(
   model: ScoreModel,
   tokens: readonly number[],
-  signal?: AbortSignal,
+  { signal, onStep }: { signal?: AbortSignal; onStep: (done: number) => void },
 ): Promise<Float64Array> {
   const { executable, maxTokens } = model;
   const logprobs = new Float64Array(tokens.length - 1);
@@ -93,6 +98,7 @@ async function tokenLogprobs(
       const logit = logits[row * V + tokens[pos + row + 1]!]!;
       logprobs[pos + row] = logit - logSumExp(logits, row * V, (row + 1) * V);
     }
+    onStep(pos + piece.length);
   }
   return logprobs;
 }

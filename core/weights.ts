@@ -60,6 +60,12 @@ export function handOver(backend: Backend, gguf: Gguf, specs: readonly TensorSpe
   return ids;
 }
 
+/** Bytes in the file of the tensors of `specs`, as checked; one that occurs again counts once. */
+export function bytesOf({ tensors }: Gguf, specs: readonly TensorSpec[]): number {
+  const names = new Set(specs.map(({ name }) => name));
+  return names.values().reduce((sum, name) => sum + tensors.get(name)!.bytes, 0);
+}
+
 /** Dimensions of 1 at the end of a shape say nothing. */
 function hasShape({ shape }: GgufTensor, { rows, cols }: TensorSpec): boolean {
   const [found = 1, ...rest] = shape;

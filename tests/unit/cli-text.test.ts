@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { textAnswer } from '../../cli/answer.ts';
 import { colorLevel, Output } from '../../cli/output.ts';
-import { TransferDisplay } from '../../cli/progress.ts';
 import { formatBytes, formatDuration } from '../../cli/sizes.ts';
+import { asciiOnly, lookOf } from '../../cli/terminal-look.ts';
 import { terminalText } from '../../cli/terminal-text.ts';
 import { editDistance, nearest } from '../../core/near-miss.ts';
 
@@ -122,49 +122,39 @@ describe('colours', () => {
   });
 });
 
-describe('the display of a transfer', () => {
-  const at = (receivedBytes: number) =>
-    ({ phase: 'downloading', source: 'hf:a/b/c.gguf', receivedBytes, totalBytes: 100e6 }) as const;
+describe('the look of a terminal', () => {
+  const terminal = { isTTY: true, getColorDepth: () => 8 } as never;
 
-  it('is a bar on a terminal, redrawn at most ten times a second and taken away', () => {
-    const { output, err } = fakeOutput({ tty: true });
-    let now = 0;
-    const display = new TransferDisplay(output, 'tiny', () => now);
-    for (now = 0; now <= 1000; now += 10) display.update(at(now * 50e3));
-    expect(err).toHaveLength(11);
-    const bar = `[${'='.repeat(12)}${' '.repeat(12)}]`;
-    expect(err.at(-1)).toBe(`\r\x1b[Ktiny: downloading  ${bar}  50.0 MB of 100.0 MB  50.0 MB/s  1 s left`);
-    display.end();
-    expect(err.at(-1)).toBe('\r\x1b[K');
+  it('has the colours that are there, unless they are not wanted', () => {
+    expect(lookOf(terminal, { env: {} }).color).toBe(2);
+    expect(lookOf(terminal, { env: {}, noColor: true }).color).toBe(0);
   });
 
-  it('is a line every ten seconds elsewhere, and one for each phase', () => {
-    const { output, err } = fakeOutput();
-    let now = 0;
-    const display = new TransferDisplay(output, 'tiny', () => now);
-    display.update({ ...at(0), phase: 'connecting' });
-    for (now = 0; now <= 20_000; now += 100) display.update(at(now * 1000));
-    expect(err).toEqual([
-      'tiny: connecting\n',
-      'tiny: downloading  0 B of 100.0 MB\n',
-      'tiny: downloading  10.0 MB of 100.0 MB  1.0 MB/s  1 min 30 s left\n',
-      'tiny: downloading  20.0 MB of 100.0 MB  1.0 MB/s  1 min 20 s left\n',
-    ]);
+  it.each([
+    [undefined, 'dark'],
+    ['15;0', 'dark'],
+    ['0;15', 'light'],
+    ['0;default;7', 'light'],
+    ['7;8', 'dark'],
+    ['default', 'dark'],
+  ])('COLORFGBG=%s is %s', (COLORFGBG, background) => {
+    expect(lookOf(terminal, { env: { COLORFGBG } }).background).toBe(background);
   });
 
-  it('counts speed from where a broken transfer goes on', () => {
-    const { output, err } = fakeOutput();
-    let now = 0;
-    const display = new TransferDisplay(output, 'tiny', () => now);
-    display.update(at(90e6));
-    now = 10_000;
-    display.update(at(95e6));
-    expect(err.at(-1)).toContain('500 kB/s  10 s left');
+  it.each<[NodeJS.ProcessEnv, NodeJS.Platform, boolean]>([
+    [{}, 'linux', false],
+    [{ LANG: 'en_GB.UTF-8' }, 'linux', false],
+    [{ LANG: 'C' }, 'linux', true],
+    [{ LANG: 'en_GB.UTF-8', LC_ALL: 'POSIX' }, 'linux', true],
+    [{ LANG: 'de_DE.ISO-8859-1', LC_CTYPE: 'de_DE.utf8' }, 'linux', false],
+    [{ LANG: 'en_GB.UTF-8', TERM: 'linux' }, 'linux', true],
+    [{ LANG: 'C' }, 'win32', true],
+    [{ WT_SESSION: '1' }, 'win32', false],
+  ])('%j on %s: ASCII alone is %s', (env, platform, ascii) => {
+    expect(asciiOnly(env, platform)).toBe(ascii);
   });
 
-  it('is silent with --quiet', () => {
-    const { output, err } = fakeOutput({ quiet: true });
-    new TransferDisplay(output, 'tiny').update(at(1));
-    expect(err).toEqual([]);
+  it('is ASCII where that is asked for', () => {
+    expect(lookOf(terminal, { env: {}, ascii: true }).ascii).toBe(true);
   });
 });

@@ -1,0 +1,39 @@
+/** What a terminal can show: how many colours, on a dark or a light background, and whether more than ASCII. */
+import type { WriteStream } from 'node:tty';
+import { colorLevel } from './output.ts';
+import type { Look } from './tui/theme.ts';
+
+export interface LookOptions {
+  readonly noColor?: boolean;
+  readonly ascii?: boolean; // no glyph outside ASCII, whatever the terminal can show
+  readonly env?: NodeJS.ProcessEnv;
+}
+
+/** The look of what is written to `stream`. */
+export function lookOf(
+  stream: Pick<WriteStream, 'isTTY' | 'getColorDepth'>,
+  { noColor, ascii, env = process.env }: LookOptions = {},
+): Look {
+  return {
+    color: colorLevel(stream, env, noColor),
+    background: backgroundOf(env),
+    ascii: ascii || asciiOnly(env),
+  };
+}
+
+/**
+ * Whether glyphs outside ASCII cannot be counted on: the Linux console, whose font lacks most of them, a locale that is
+ * not UTF-8, and the old console of Windows. Where no locale is set, as in many containers, UTF-8 is taken.
+ */
+export function asciiOnly(env: NodeJS.ProcessEnv, platform = process.platform): boolean {
+  if (env.TERM === 'linux') return true;
+  if (platform === 'win32') return !(env.WT_SESSION || env.TERM_PROGRAM || env.TERM);
+  const locale = env.LC_ALL || env.LC_CTYPE || env.LANG;
+  return locale ? !/utf-?8/i.test(locale) : false;
+}
+
+/** As some terminals tell in COLORFGBG, "foreground;background": 7 and 9 to 15 are light. Else dark. */
+function backgroundOf({ COLORFGBG }: NodeJS.ProcessEnv): Look['background'] {
+  const color = Number(/;(\d+)$/.exec(COLORFGBG ?? '')?.[1]);
+  return color === 7 || (color >= 9 && color <= 15) ? 'light' : 'dark';
+}
