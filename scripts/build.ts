@@ -31,6 +31,11 @@ const BUNDLE: BuildOptions = {
   charset: 'utf8',
   logLevel: 'warning',
   external: ['webgpu', 'gpu.js'], // native parts beside their own files; loaded only when such a backend is asked for
+  define: { 'process.env.NODE_ENV': '"production"' }, // React's fast half
+  jsx: 'automatic',
+  // Packages in CommonJS call require for what is built into Node, which a module does not have.
+  banner: { js: "import{createRequire as __requireFrom}from'node:module';const require=__requireFrom(import.meta.url);" },
+  alias: { 'react-devtools-core': join(ROOT, 'scripts/no-devtools.ts') }, // optional in Ink; never wanted in the bundle
 };
 
 await inParallel([

@@ -1,0 +1,153 @@
+/**
+ * Files that a message names as `@path` or `@"a path"`: they are read when it is sent and put after its text, each in
+ * a fence with its name above.
+ */
+import type { Stats } from 'node:fs';
+import { readFile, stat } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { extname, join, resolve } from 'node:path';
+import { UserError } from '../../errors.ts';
+import { formatBytes } from '../sizes.ts';
+
+export interface Attachment {
+  readonly path: string; // as the message names it
+  readonly bytes: number;
+  readonly lines: number;
+}
+
+interface AttachOptions {
+  readonly cwd: string;
+  readonly limitBytes?: number; // of all files of a message together
+}
+
+/** Some 64 thousand tokens: more than most contexts hold. */
+const LIMIT_BYTES = 256_000;
+
+/** At the start of a word only: neither a@b.c nor `x=@y` names a file. */
+const MENTIONS = /(?<=^|[\s([{])@(?:"([^"\n]+)"|([^\s"]+))/g;
+
+/** Ends a sentence rather than a path, where no file is called so. */
+const CLOSING = /[.,;:!?)\]}']+$/;
+
+/**
+ * `text` with the files that it names behind it. A word that names no file stays text.
+ *
+ * @throws UserError when one cannot be read, is no text, or all of them are larger than the limit.
+ */
+export async function attachFiles(
+  text: string,
+  { cwd, limitBytes = LIMIT_BYTES }: AttachOptions,
+): Promise<{ content: string; attachments: Attachment[] }> {
+  const attachments: Attachment[] = [];
+  const parts = [text];
+  const seen = new Set<string>();
+  let total = 0;
+  for (const [, quoted, word] of text.matchAll(MENTIONS)) {
+    const named = await existing(quoted === undefined ? spellings(word!) : [quoted], cwd);
+    if (!named || seen.has(named.location)) continue;
+    seen.add(named.location);
+    total += named.stats.size;
+    requireFile(named);
+    requireRoom(named.path, total, limitBytes);
+    const bytes = await contentOf(named);
+    total += bytes.length - named.stats.size;
+    requireRoom(named.path, total, limitBytes);
+    const content = decoded(bytes, named.path);
+    const lines = content.split('\n').length - (content === '' || content.endsWith('\n') ? 1 : 0);
+    attachments.push({ path: named.path, bytes: bytes.length, lines });
+    parts.push(fenced(named.path, content));
+  }
+  return { content: parts.join('\n\n'), attachments };
+}
+
+/** `path` as a message names it, quoted where it has to be; undefined where that cannot be done. */
+export function mentionOf(path: string): string | undefined {
+  if (/["\p{Cc}]/u.test(path)) return undefined;
+  return /\s/.test(path) || CLOSING.test(path) ? `@"${path}"` : `@${path}`;
+}
+
+/** The absolute path of what a message names. */
+export function locationOf(path: string, cwd: string): string {
+  return path.startsWith('~/') ? join(homedir(), path.slice(2)) : resolve(cwd, path);
+}
+
+interface Named {
+  readonly path: string;
+  readonly location: string;
+  readonly stats: Stats;
+}
+
+/** The word itself first, then without the marks that may end a sentence. */
+function spellings(word: string): string[] {
+  const bare = word.replace(CLOSING, '');
+  return bare === word ? [word] : [word, bare];
+}
+
+async function existing(paths: readonly string[], cwd: string): Promise<Named | undefined> {
+  for (const path of paths) {
+    if (!/[\p{L}\p{N}]/u.test(path)) continue; // a mark, not a name
+    const location = locationOf(path, cwd);
+    try {
+      return { path, location, stats: await stat(location) };
+    } catch (cause) {
+      const { code = '' } = cause as NodeJS.ErrnoException;
+      if (!['ENOENT', 'ENOTDIR', 'ENAMETOOLONG'].includes(code)) throw unreadable(path, cause);
+    }
+  }
+  return undefined;
+}
+
+function requireFile({ path, stats }: Named): void {
+  if (stats.isFile()) return;
+  const kind = stats.isDirectory() ? 'a folder' : 'no regular file';
+  throw new UserError(
+    `Expected @${path} to be a file; it is ${kind}.`,
+    'Name the files one by one, or write the word without @.',
+  );
+}
+
+function requireRoom(path: string, total: number, limitBytes: number): void {
+  if (total <= limitBytes) return;
+  throw new UserError(
+    `Expected at most ${formatBytes(limitBytes)} of files; with @${path} they are ${formatBytes(total)}.`,
+    'Name fewer files, or copy the part that matters into the message.',
+  );
+}
+
+async function contentOf({ path, location }: Named): Promise<Uint8Array> {
+  try {
+    return await readFile(location);
+  } catch (cause) {
+    throw unreadable(path, cause);
+  }
+}
+
+function unreadable(path: string, cause: unknown): UserError {
+  return new UserError(
+    `Expected to read @${path}; it failed: ${(cause as Error).message}`,
+    'Make the file readable for you, or write the word without @.',
+    { cause },
+  );
+}
+
+function decoded(bytes: Uint8Array, path: string): string {
+  try {
+    const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+    if (!text.includes('\0')) return text;
+  } catch {
+    // Reported below: to the user both are the same.
+  }
+  throw new UserError(
+    `Expected @${path} to be text in UTF-8; it is binary or in another encoding.`,
+    'Convert it to UTF-8 text, or write the word without @.',
+  );
+}
+
+/** In a fence that is longer than any in the file. */
+function fenced(path: string, content: string): string {
+  const longest = Math.max(2, ...Array.from(content.matchAll(/`+/g), ([run]) => run.length));
+  const fence = '`'.repeat(longest + 1);
+  const language = /^\.\w+$/.test(extname(path)) ? extname(path).slice(1) : '';
+  const newline = content === '' || content.endsWith('\n') ? '' : '\n';
+  return `${path}:\n${fence}${language}\n${content}${newline}${fence}`;
+}

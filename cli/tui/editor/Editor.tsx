@@ -1,0 +1,63 @@
+import { Box, type DOMElement, measureElement, Text, useCursor } from 'ink';
+import { type RefObject, useEffect, useRef } from 'react';
+import type { Theme } from '../theme.ts';
+import { useStore } from '../use-store.ts';
+import { layoutMenu } from './completion.ts';
+import { type Anchor, layoutEditor } from './layout.ts';
+import type { EditorModel } from './model.ts';
+import { layoutSearch } from './search.ts';
+
+interface EditorProps {
+  readonly model: EditorModel;
+  readonly theme: Theme;
+  readonly columns: number; // of the terminal
+  readonly maxRows: number; // of the text; the menu has up to 8 below it
+  readonly placeholder?: string;
+  /** Keys go elsewhere while it is false: no cursor then. */
+  readonly active?: boolean;
+}
+
+/** Draws the editor of `model`, its menu, and the real cursor; keys are the owner's to pass on. */
+export function Editor({ model, theme, columns, maxRows, placeholder, active = true }: EditorProps) {
+  const { state, menu, search } = useStore(model.view, (view) => view);
+  const box = useRef<DOMElement>(null);
+  const top = useRef<Anchor>(undefined);
+  const { setCursorPosition } = useCursor();
+  const page = layoutEditor(state, { columns, maxRows, theme, placeholder, top: top.current });
+  const { lines, cursor } = search
+    ? layoutSearch(search, model.history.entries, { columns, maxRows, theme })
+    : page;
+  useEffect(() => {
+    model.columns = columns;
+    top.current = page.top;
+  });
+  setCursorPosition(active ? positionIn(box, cursor) : undefined);
+  return (
+    <Box ref={box} flexDirection="column" flexShrink={0}>
+      <Box aria-role="textbox">
+        <Text wrap="truncate">{lines.join('\n')}</Text>
+      </Box>
+      {menu && (
+        <Box aria-role="listbox">
+          <Text wrap="truncate">{layoutMenu(menu, { columns, theme }).join('\n')}</Text>
+        </Box>
+      )}
+    </Box>
+  );
+}
+
+/**
+ * `cursor` relative to the live region. Ink reads the position when it writes a frame, that is after the layout:
+ * so it is right at once when what stands above grows, and also in frames for which the editor did not render.
+ */
+function positionIn(box: RefObject<DOMElement | null>, cursor: { x: number; y: number }) {
+  const origin = () => (box.current ? measureElement(box.current) : { x: 0, y: 0 });
+  return {
+    get x() {
+      return origin().x + cursor.x;
+    },
+    get y() {
+      return origin().y + cursor.y;
+    },
+  };
+}

@@ -1,0 +1,76 @@
+/** Completion of `@path`: what lies in the folder that the path has led to so far. */
+import type { Dirent } from 'node:fs';
+import { opendir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { locationOf, mentionOf } from '../../chat/attachments.ts';
+import { type CompletionItem, type CompletionSource, ranked } from './completion.ts';
+
+/** A huge folder is not read to its end: beyond this many entries one has to write more of the path. */
+const ENTRIES_READ = 5000;
+const ENTRIES_OFFERED = 200;
+
+/** From the @ at the start of a word to the cursor; with a quote the path may hold spaces. */
+const MENTION_BEFORE = /(?:^|[\s([{])@(?:"([^"\n]*)|([^\s"]*))$/;
+
+/** Where a mention starts that the cursor is at the end of, and its path so far. */
+export function mentionBefore(text: string): { start: number; path: string } | undefined {
+  const found = MENTION_BEFORE.exec(text);
+  if (!found) return undefined;
+  const [, quoted, word] = found;
+  const path = quoted ?? word!;
+  return { start: text.length - path.length - (quoted === undefined ? 1 : 2), path };
+}
+
+/** Offers files and folders relative to `cwd`, to the home directory after `~/`, or absolute ones. */
+export function fileSource(cwd: string): CompletionSource {
+  return (text, cursor) => {
+    const lineStart = text.lastIndexOf('\n', cursor - 1) + 1;
+    const mention = mentionBefore(text.slice(lineStart, cursor));
+    if (!mention) return undefined;
+    const start = lineStart + mention.start;
+    return offered(mention.path, cwd).then((items) => ({ start, end: cursor, items }));
+  };
+}
+
+async function offered(path: string, cwd: string): Promise<CompletionItem[]> {
+  const folder = path.slice(0, path.lastIndexOf('/') + 1);
+  const name = path.slice(folder.length);
+  const location = locationOf(folder === '' ? '.' : folder, cwd);
+  const entries = await entriesOf(location, name);
+  return Promise.all(entries.map((entry) => itemOf(entry, folder, location)));
+}
+
+/** Hidden entries where the name begins with a dot, else the others. */
+async function entriesOf(location: string, name: string): Promise<Dirent[]> {
+  const found: Dirent[] = [];
+  try {
+    let count = 0;
+    for await (const entry of await opendir(location, { bufferSize: 256 })) {
+      if (entry.name.startsWith('.') === name.startsWith('.')) found.push(entry);
+      if (++count === ENTRIES_READ) break;
+    }
+  } catch {
+    return []; // no such folder, or not for this user: nothing to offer
+  }
+  found.sort((a, b) => (a.name < b.name ? -1 : 1));
+  return ranked(found, name, (entry) => entry.name)
+    .filter((entry) => mentionOf(entry.name) !== undefined)
+    .slice(0, ENTRIES_OFFERED);
+}
+
+async function itemOf(entry: Dirent, folder: string, location: string): Promise<CompletionItem> {
+  const isFolder =
+    entry.isDirectory() || (entry.isSymbolicLink() && (await isDirectory(join(location, entry.name))));
+  if (!isFolder) return { value: mentionOf(folder + entry.name)!, label: entry.name };
+  // The quote stays open: the path goes on behind the folder.
+  const value = mentionOf(`${folder}${entry.name}/`)!.replace(/"$/, '');
+  return { value, label: `${entry.name}/`, partial: true };
+}
+
+async function isDirectory(path: string): Promise<boolean> {
+  try {
+    return (await stat(path)).isDirectory();
+  } catch {
+    return false; // a link that leads nowhere
+  }
+}

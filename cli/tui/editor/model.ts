@@ -1,0 +1,351 @@
+/**
+ * The prompt editor as the chat sees it: keys go in, text comes out. It joins the buffer, the history, the search and
+ * the completion menu; what it shows is in `view`.
+ */
+import type { Key } from 'ink';
+import { createStore, type Store } from '../../store.ts';
+import {
+  cleared,
+  type EditorAction,
+  type EditorState,
+  EMPTY,
+  edit,
+  isEmpty,
+  linesOf,
+  offsetOf,
+  positionOf,
+  textOf,
+} from './buffer.ts';
+import {
+  type Completion,
+  type CompletionItem,
+  type CompletionSource,
+  chosenBy,
+  type Menu,
+  menuOf,
+} from './completion.ts';
+import { mentionBefore } from './files.ts';
+import { newer, older, PromptHistory, type Walk } from './history.ts';
+import { type Command, commandOf, type Stroke, strokeOf } from './keys.ts';
+import { endOfFirstRow, type Position } from './motions.ts';
+import { NEW_SEARCH, type Search, searchFor, searchOn } from './search.ts';
+import { boundaryBefore } from './segments.ts';
+
+export interface EditorView {
+  readonly state: EditorState;
+  readonly menu: Menu | undefined;
+  readonly search: Search | undefined;
+}
+
+interface EditorOptions {
+  readonly onSubmit: (text: string) => void;
+  readonly onExternalEditor?: () => void;
+  /** The history could not be written. */
+  readonly onProblem?: (problem: unknown) => void;
+  readonly history?: PromptHistory;
+  /** The first that offers anything is taken. */
+  readonly sources?: readonly CompletionSource[];
+}
+
+/** A text that is being written, with pastes folded. */
+type Draft = { readonly lines: readonly string[] } & Position;
+
+export class EditorModel {
+  readonly view: Store<EditorView>;
+  readonly history: PromptHistory;
+  /** Of the terminal: up and down go by wrapped rows. */
+  columns = 80;
+  readonly #options: EditorOptions;
+  #walk: Walk<Draft> | undefined;
+  #sent: EditorState = EMPTY;
+  #asked = 0; // completions asked for, so that late answers are known
+  #offered: EditorState | undefined; // the state that the menu is for
+  #dismissed: number | undefined; // start of the word whose menu was closed
+
+  constructor(options: EditorOptions) {
+    this.#options = options;
+    this.history = options.history ?? PromptHistory.open();
+    this.view = createStore<EditorView>({ state: EMPTY, menu: undefined, search: undefined });
+  }
+
+  /** What would be sent. */
+  get text(): string {
+    return textOf(this.#state);
+  }
+
+  /** Nothing is written and nothing open: a key may mean something else then. */
+  get idle(): boolean {
+    const { state, menu, search } = this.view.get();
+    return isEmpty(state) && !menu && !search;
+  }
+
+  /** Replaces the text; undo brings back what was there. */
+  setText(text: string): void {
+    this.#walk = undefined;
+    this.#edit({ type: 'set', lines: linesOf(text) });
+  }
+
+  /** Text from the clipboard; a long one is folded. */
+  paste(text: string): void {
+    const { search } = this.view.get();
+    if (search) this.#find(search.query + linesOf(text).join(' '));
+    else this.#edit({ type: 'paste', text });
+  }
+
+  /** Clears the text but remembers it in the history. */
+  discard(): void {
+    this.#remember(this.text);
+    this.setText('');
+  }
+
+  /** Puts back what was sent last, pastes folded, unless something is written already: it could not be sent. */
+  restore(): void {
+    if (isEmpty(this.#state)) this.#show({ state: { ...this.#sent, kills: this.#state.kills } });
+  }
+
+  /** One key, as `keystrokes` tells them apart; false where it is none of the editor's. */
+  key(input: string, key: Key): boolean {
+    const stroke = strokeOf(input, key);
+    const { search, menu } = this.view.get();
+    if (search && this.#searchKey(stroke, search)) return true;
+    if (menu && this.#menuKey(stroke, menu)) return true;
+    if ('text' in stroke) {
+      this.#type({ type: 'insert', text: stroke.text });
+      return true;
+    }
+    const command = commandOf(stroke.chord);
+    return command !== undefined && this.#run(command);
+  }
+
+  get #state(): EditorState {
+    return this.view.get().state;
+  }
+
+  #show(part: Partial<EditorView>): void {
+    this.view.set((view) => ({ ...view, ...part }));
+  }
+
+  /** False where nothing changed. */
+  #edit(action: EditorAction): boolean {
+    const state = edit(this.#state, action);
+    const isChanged = state !== this.#state;
+    this.#closeMenu();
+    this.#show({ state });
+    return isChanged;
+  }
+
+  /** An edit at the cursor: completion follows it. */
+  #type(action: EditorAction): void {
+    this.#show({ state: edit(this.#state, action) });
+    this.#complete(false);
+  }
+
+  #run(command: Command): boolean {
+    switch (command.type) {
+      case 'submit':
+        return this.#submit();
+      case 'up':
+        return this.#edit({ type: 'row', step: -1, columns: this.columns }) || this.#older();
+      case 'down':
+        return this.#edit({ type: 'row', step: 1, columns: this.columns }) || this.#newer();
+      case 'older':
+        return this.#older();
+      case 'newer':
+        return this.#newer();
+      case 'search':
+        this.#closeMenu();
+        this.#show({ search: NEW_SEARCH });
+        return true;
+      case 'complete':
+        this.#complete(true);
+        return true;
+      case 'edit-externally':
+        this.#options.onExternalEditor?.();
+        return this.#options.onExternalEditor !== undefined;
+      case 'delete-or-leave':
+        if (isEmpty(this.#state)) return false;
+        this.#type({ type: 'delete', to: 'right' });
+        return true;
+      case 'delete':
+      case 'kill':
+        this.#type(command);
+        return true;
+      default:
+        this.#edit(command);
+        return true;
+    }
+  }
+
+  #submit(): boolean {
+    const { state } = this.view.get();
+    const line = state.lines[state.row]!;
+    if (state.col === line.length && line.endsWith('\\')) return this.#edit({ type: 'continue' });
+    const text = textOf(state);
+    if (text.trim() === '') return false;
+    this.#sent = state;
+    this.#walk = undefined;
+    this.#closeMenu();
+    this.#show({ state: cleared(state) });
+    this.#remember(text);
+    this.#options.onSubmit(text);
+    return true;
+  }
+
+  #remember(text: string): void {
+    try {
+      this.history.add(text);
+    } catch (problem) {
+      this.#options.onProblem?.(problem);
+    }
+  }
+
+  // ----- History -----
+
+  #older(): boolean {
+    const { lines, row, col, pastes } = this.#state;
+    const walk = older(this.history.entries, this.#walk, { lines, row, col });
+    if (!walk) return false;
+    this.#walk = walk;
+    const recalled = linesOf(this.history.entries[walk.index]!);
+    // Up again leaves the entry at once, and Down goes through its lines.
+    const at = endOfFirstRow({ lines: recalled, pastes, columns: this.columns });
+    this.#edit({ type: 'set', lines: recalled, at });
+    return true;
+  }
+
+  #newer(): boolean {
+    if (!this.#walk) return false;
+    const { draft } = this.#walk;
+    this.#walk = newer(this.history.entries, this.#walk);
+    if (this.#walk) this.#edit({ type: 'set', lines: linesOf(this.history.entries[this.#walk.index]!) });
+    else this.#edit({ type: 'set', lines: draft.lines, at: { row: draft.row, col: draft.col } });
+    return true;
+  }
+
+  #find(query: string): void {
+    this.#show({ search: searchFor(this.history.entries, query) });
+  }
+
+  /** A key of the editor takes what was found and goes on with it; one of the chat is left to the chat. */
+  #searchKey(stroke: Stroke, search: Search): boolean {
+    const { entries } = this.history;
+    if ('text' in stroke) {
+      this.#find(search.query + stroke.text);
+      return true;
+    }
+    switch (stroke.chord) {
+      case 'ctrl+r':
+      case 'up':
+        this.#show({ search: searchOn(entries, search, -1) });
+        return true;
+      case 'ctrl+s':
+      case 'down':
+        this.#show({ search: searchOn(entries, search, 1) });
+        return true;
+      case 'backspace':
+      case 'ctrl+h':
+        this.#find(search.query.slice(0, boundaryBefore(search.query, search.query.length)));
+        return true;
+      case 'escape':
+      case 'ctrl+c':
+      case 'ctrl+g':
+        this.#show({ search: undefined });
+        return true;
+      case 'enter':
+      case 'tab':
+        this.#accept(search);
+        return true;
+    }
+    if (commandOf(stroke.chord)) this.#accept(search);
+    return false;
+  }
+
+  #accept({ found }: Search): void {
+    this.#show({ search: undefined });
+    if (found === undefined) return;
+    const { lines, row, col } = this.#state;
+    this.#walk = { index: found, draft: this.#walk?.draft ?? { lines, row, col } };
+    this.#edit({ type: 'set', lines: linesOf(this.history.entries[found]!) });
+  }
+
+  // ----- Completion -----
+
+  /** Asks the sources; unasked only where the text calls for it. */
+  #complete(isAsked: boolean): void {
+    const { state, menu } = this.view.get();
+    const id = ++this.#asked;
+    if (isAsked || !isCompleted(state)) this.#dismissed = undefined;
+    if (!isAsked && !menu && !isCompleted(state)) return;
+    const text = state.lines.join('\n');
+    const cursor = offsetOf(state.lines, state);
+    for (const source of this.#options.sources ?? []) {
+      const answer = source(text, cursor);
+      if (!answer) continue;
+      if (answer instanceof Promise) {
+        answer.then(
+          (completion) => id === this.#asked && this.#offer(completion, isAsked),
+          () => id === this.#asked && this.#closeMenu(),
+        );
+      } else this.#offer(answer, isAsked);
+      return;
+    }
+    this.#closeMenu();
+  }
+
+  #offer(completion: Completion | undefined, isAsked: boolean): void {
+    if (!completion?.items.length || completion.start === this.#dismissed) this.#closeMenu();
+    else if (isAsked && completion.items.length === 1) this.#take(completion, completion.items[0]!);
+    else {
+      this.#offered = this.#state;
+      this.#show({ menu: menuOf(completion, this.view.get().menu) });
+    }
+  }
+
+  /** Only Escape has a meaning while the menu is still that of an earlier text. */
+  #menuKey(stroke: Stroke, menu: Menu): boolean {
+    const chord = 'chord' in stroke ? stroke.chord : '';
+    if (chord === 'escape') {
+      this.#dismissed = menu.start;
+      this.#closeMenu();
+      return true;
+    }
+    if (this.#offered !== this.#state) return false;
+    switch (chord) {
+      case 'up':
+      case 'ctrl+p':
+      case 'shift+tab':
+        this.#show({ menu: chosenBy(menu, -1) });
+        return true;
+      case 'down':
+      case 'ctrl+n':
+        this.#show({ menu: chosenBy(menu, 1) });
+        return true;
+      case 'tab':
+        this.#take(menu, menu.items[menu.chosen]!);
+        return true;
+      case 'enter':
+        if (menu.moved) this.#take(menu, menu.items[menu.chosen]!);
+        return menu.moved;
+    }
+    return false;
+  }
+
+  #take({ start, end }: Completion, { value, partial }: CompletionItem): void {
+    const { lines } = this.#state;
+    const [from, to] = [positionOf(lines, start), positionOf(lines, end)];
+    const isSpaced = partial || lines[to.row]![to.col] === ' ';
+    this.#closeMenu();
+    this.#type({ type: 'replace', from, to, text: isSpaced ? value : `${value} ` });
+  }
+
+  #closeMenu(): void {
+    this.#asked++;
+    this.#show({ menu: undefined });
+  }
+}
+
+/** Whether the menu opens by itself: in a command, and in a path after @. */
+function isCompleted({ lines, row, col }: EditorState): boolean {
+  const line = lines[row]!;
+  return (row === 0 && line.startsWith('/')) || mentionBefore(line.slice(0, col)) !== undefined;
+}
