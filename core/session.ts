@@ -59,21 +59,31 @@ export class Session {
    * Throws UserError for no ids, and of kind 'context' for more than fit.
    */
   async evaluate(ids: readonly number[], options: EvaluateOptions = {}): Promise<Evaluated> {
-    const { contextLength, maxTokens } = this.model;
-    if (ids.length === 0) throw emptyPrompt();
-    if (ids.length > contextLength) throw contextError(ids.length, contextLength);
-    const cachedTokens = Math.min(commonPrefix(this.#tokens, ids), ids.length - 1);
-    this.trim(cachedTokens);
-    let outcome: Outcome = { logits: new Float32Array(0) };
-    while (this.#tokens.length < ids.length) {
-      options.signal?.throwIfAborted();
-      const start = this.#tokens.length;
-      const isLast = start + maxTokens >= ids.length;
-      const part = ids.slice(start, start + maxTokens);
-      outcome = isLast ? await this.#step(part, 'last', options.choose) : await this.#step(part, 'none');
-      options.onProgress?.(Math.min(this.#tokens.length, ids.length), ids.length);
-    }
+    const { maxTokens } = this.model;
+    const cachedTokens = this.#keep(ids);
+    const whole = maxTokens * Math.floor((ids.length - cachedTokens - 1) / maxTokens);
+    await this.#fill(ids, cachedTokens + whole, options);
+    options.signal?.throwIfAborted();
+    const outcome = await this.#step(ids.slice(cachedTokens + whole), 'last', options.choose);
+    options.onProgress?.(Math.min(this.#tokens.length, ids.length), ids.length);
     return { ...outcome, cachedTokens, computedTokens: ids.length - cachedTokens };
+  }
+
+  /**
+   * Makes the cache hold `ids` and returns the attention weights of the last of them (Ticket.attention), which is
+   * computed in a step of its own. Only where `model.executable.attends`. Throws like `evaluate`.
+   */
+  async attend(ids: readonly number[], options: Omit<EvaluateOptions, 'choose'> = {}): Promise<Float32Array> {
+    this.#keep(ids);
+    const pos = ids.length - 1;
+    await this.#fill(ids, pos, options);
+    options.signal?.throwIfAborted();
+    const slices = [{ seq: this.seq, pos, tokens: ids.slice(pos) }];
+    const ticket = this.model.executable.submit({ slices, logits: 'none', attention: true });
+    const weights = await ticket.attention!();
+    this.#tokens.push(ids[pos]!);
+    options.onProgress?.(ids.length, ids.length);
+    return weights;
   }
 
   /**
@@ -102,13 +112,33 @@ export class Session {
     this.model.executable.kvTrim(this.seq, this.#tokens.length);
   }
 
-  /** A session on another sequence that holds the same tokens, copied instead of computed. */
-  fork(seq: number): Session {
+  /** A session on another sequence that holds the same tokens, or the first `length`, copied instead of computed. */
+  fork(seq: number, length = this.#tokens.length): Session {
     if (seq === this.seq) throw new RangeError(`Expected another sequence than ${seq} to fork to.`);
     const fork = new Session(this.model, seq);
-    this.model.executable.kvCopy(this.seq, seq, this.#tokens.length);
-    fork.#tokens = this.#tokens.slice();
+    fork.#tokens = this.#tokens.slice(0, length);
+    this.model.executable.kvCopy(this.seq, seq, fork.#tokens.length);
     return fork;
+  }
+
+  /** Keeps the longest beginning of `ids` that is held, but for the last of them; returns its length. */
+  #keep(ids: readonly number[]): number {
+    const { contextLength } = this.model;
+    if (ids.length === 0) throw emptyPrompt();
+    if (ids.length > contextLength) throw contextError(ids.length, contextLength);
+    const kept = Math.min(commonPrefix(this.#tokens, ids), ids.length - 1);
+    this.trim(kept);
+    return kept;
+  }
+
+  /** Computes the tokens before place `end` that are not held yet, without logits. */
+  async #fill(ids: readonly number[], end: number, { signal, onProgress }: EvaluateOptions): Promise<void> {
+    while (this.#tokens.length < end) {
+      signal?.throwIfAborted();
+      const start = this.#tokens.length;
+      await this.#step(ids.slice(start, Math.min(start + this.model.maxTokens, end)), 'none');
+      onProgress?.(this.#tokens.length, ids.length);
+    }
   }
 
   /** One step over the next tokens, which count as held once it is through. */
@@ -147,7 +177,8 @@ function emptyPrompt(): UserError {
   });
 }
 
-function commonPrefix(a: readonly number[], b: readonly number[]): number {
+/** Length of the longest beginning that both have. */
+export function commonPrefix(a: readonly number[], b: readonly number[]): number {
   const limit = Math.min(a.length, b.length);
   let n = 0;
   while (n < limit && a[n] === b[n]) n++;

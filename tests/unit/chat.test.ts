@@ -1,0 +1,112 @@
+import { describe, expect, it } from 'vitest';
+import { Chat } from '../../core/chat.ts';
+import { SamplerChain } from '../../core/sampler/chain.ts';
+import { samplerParameters } from '../../core/sampler/parameters.ts';
+import { ByteTokenizer, END, type FakeOptions, fakeLogits, fakeModel } from './fake-model.ts';
+
+/** Knows its end token in text, and takes "ab" for one token where it reads them, never where it writes them. */
+class ChatTokenizer extends ByteTokenizer {
+  static readonly AB = 200;
+
+  override encode(text: string): number[] {
+    const parts = text.split('</s>').map((part) => [...Buffer.from(part)]);
+    const ids = parts.flatMap((part, i) => (i === 0 ? part : [END, ...part]));
+    const merged: number[] = [];
+    for (const id of ids) {
+      if (id === 98 && merged.at(-1) === 97) merged[merged.length - 1] = ChatTokenizer.AB;
+      else merged.push(id);
+    }
+    return merged;
+  }
+
+  override decode(ids: ArrayLike<number>, { special = false } = {}): string {
+    const bytes = Array.from(ids).map((id) =>
+      id === ChatTokenizer.AB ? 'ab' : id < 256 ? String.fromCharCode(id) : special ? this.piece(id) : '',
+    );
+    return bytes.join('');
+  }
+}
+
+const TEMPLATE =
+  '{% for m in messages %}{{ m.role[0] }}:{{ m.content }}</s>{% endfor %}{% if add_generation_prompt %}a:{% endif %}';
+const HELLO = [{ role: 'user', content: 'hello' }];
+const PROMPT = 'u:hello</s>a:';
+
+async function chatOf(options: FakeOptions = {}) {
+  const tokenizer = new ChatTokenizer();
+  const model = { ...fakeModel({ contextLength: 200, maxTokens: 64, ...options }), tokenizer };
+  const chat = await Chat.open(model, { source: TEMPLATE });
+  const sampler = new SamplerChain(samplerParameters({ temperature: 0 }), tokenizer);
+  const answer = async (ids: readonly number[], maxTokens?: number) => {
+    let text = '';
+    for await (const token of chat.answer(ids, { sampler, maxTokens })) text += token.text;
+    return text;
+  };
+  return { model, tokenizer, chat, answer };
+}
+
+/** Goes on with `answer` after a prompt of so many tokens, then ends. */
+const saying = (promptTokens: number, answer: string) => (tokens: readonly number[]) =>
+  Buffer.from(answer)[tokens.length - promptTokens] ?? END;
+
+describe('Chat', () => {
+  it('renders messages and encodes them', async () => {
+    const { chat, tokenizer } = await chatOf();
+    expect(chat.promptText(HELLO)).toBe(PROMPT);
+    expect(chat.promptIds(HELLO)).toEqual(tokenizer.encode(PROMPT));
+  });
+
+  it('keeps the ids of its own answers, which encoding would not give', async () => {
+    const promptTokens = PROMPT.length - 3;
+    const { chat, answer, model } = await chatOf({ favourite: saying(promptTokens, 'cab') });
+    expect(await answer(chat.promptIds(HELLO))).toBe('cab');
+    const next = [...HELLO, { role: 'assistant', content: 'cab' }, { role: 'user', content: 'more' }];
+    const ids = chat.promptIds(next);
+    expect(ids).not.toContain(ChatTokenizer.AB);
+    expect(ids).toEqual([
+      ...Buffer.from('u:hello'),
+      END,
+      ...Buffer.from('a:cab'),
+      END,
+      ...Buffer.from('u:more'),
+      END,
+      ...Buffer.from('a:'),
+    ]);
+    await answer(ids, 1);
+    const computed = model.executable.steps.slice(-1)[0]!.slices[0]!.tokens.length;
+    expect(computed).toBe('u:more'.length + 1 + 'a:'.length + 1); // the end token was never computed
+  });
+
+  it('goes on after an answer that was stopped', async () => {
+    const { chat, answer } = await chatOf({ favourite: saying(PROMPT.length - 3, 'cab and more') });
+    expect(await answer(chat.promptIds(HELLO), 3)).toBe('cab');
+    const ids = chat.promptIds([
+      ...HELLO,
+      { role: 'assistant', content: 'cab' },
+      { role: 'user', content: 'x' },
+    ]);
+    expect(ids).not.toContain(ChatTokenizer.AB);
+  });
+
+  it('encodes anew what another answer would not go on', async () => {
+    const { chat, answer } = await chatOf({ favourite: saying(PROMPT.length - 3, 'cab') });
+    await answer(chat.promptIds(HELLO));
+    const other = chat.promptIds([...HELLO, { role: 'assistant', content: 'drab' }]);
+    expect(other).toContain(ChatTokenizer.AB);
+  });
+
+  it('gives each token of an answer the probability the model gave it', async () => {
+    const { chat, tokenizer } = await chatOf({ maxTokens: 5 });
+    const prompt = tokenizer.encode(PROMPT);
+    const ids = [...Buffer.from('any answer')];
+    const found = await chat.probabilities(prompt, ids, 3);
+    expect(found.map(({ id }) => id)).toEqual(ids);
+    for (const [i, { id, logprob, top }] of found.entries()) {
+      const logits = fakeLogits([...prompt, ...ids.slice(0, i)]);
+      const total = Math.log(logits.reduce((sum, logit) => sum + Math.exp(logit), 0));
+      expect(logprob).toBeCloseTo(logits[id]! - total, 5);
+      expect(top).toHaveLength(3);
+      expect(top[0]!.logprob).toBeCloseTo(Math.max(...logits) - total, 5);
+    }
+  });
+});

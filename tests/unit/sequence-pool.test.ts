@@ -1,0 +1,68 @@
+import { describe, expect, it } from 'vitest';
+import { SequencePool } from '../../core/sequence-pool.ts';
+import { fakeLogits, fakeModel } from './fake-model.ts';
+
+const run = (n: number, from: number) => Array.from({ length: n }, (_, i) => from + i);
+
+function poolOf(sequences: number) {
+  const model = fakeModel({ sequences, contextLength: 200, maxTokens: 64 });
+  const pool = new SequencePool(model);
+  /** Evaluates and says how many tokens had to be computed. */
+  const evaluate = async (ids: readonly number[]) => {
+    const { logits, computedTokens } = await pool.take(ids).evaluate(ids);
+    expect(logits).toEqual(fakeLogits(ids));
+    return computedTokens;
+  };
+  return { pool, evaluate };
+}
+
+describe('SequencePool', () => {
+  const prompt = run(30, 0);
+  const left = [...prompt, ...run(30, 100)];
+  const right = [...prompt, ...run(30, 150)];
+
+  it('goes on with the sequence that holds the beginning', async () => {
+    const { evaluate } = poolOf(3);
+    expect(await evaluate(prompt)).toBe(30);
+    expect(await evaluate(left)).toBe(30);
+  });
+
+  it('keeps both branches: the second copies what they share, and going back computes one token', async () => {
+    const { evaluate } = poolOf(3);
+    await evaluate(left);
+    expect(await evaluate(right)).toBe(30);
+    expect(await evaluate([...left, 7])).toBe(1);
+    expect(await evaluate([...right, 7])).toBe(1);
+  });
+
+  it('gives up the branch that was used longest ago', async () => {
+    const { evaluate } = poolOf(2);
+    const third = [...prompt, ...run(30, 60)];
+    await evaluate(left);
+    await evaluate(right);
+    expect(await evaluate(third)).toBe(30); // in the place of left
+    expect(await evaluate([...right, 7])).toBe(1);
+    expect(await evaluate([...left, 7])).toBe(31);
+  });
+
+  it('computes a few tokens again rather than take a sequence for them', async () => {
+    const { evaluate, pool } = poolOf(2);
+    await evaluate([...prompt, 1, 2, 3]);
+    const first = pool.take([...prompt, 4]).seq;
+    expect(pool.take([...prompt, 1, 2, 3]).seq).toBe(first);
+  });
+
+  it('does with one sequence what it can', async () => {
+    const { evaluate } = poolOf(1);
+    await evaluate(left);
+    expect(await evaluate(right)).toBe(30);
+    expect(await evaluate(left)).toBe(30);
+  });
+
+  it('starts another conversation beside the old one', async () => {
+    const { evaluate } = poolOf(2);
+    await evaluate(left);
+    await evaluate(run(40, 200));
+    expect(await evaluate([...left, 9])).toBe(1);
+  });
+});
