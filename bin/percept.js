@@ -10,7 +10,10 @@ const MINIMUM_MAJOR = 26;
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 const BUNDLE = join(ROOT, 'dist', 'percept.js');
 const args = process.argv.slice(2);
+const GREETED = 'PERCEPT_GREETED'; // in the environment, for the Node that is handed over to and for cli/chat.ts
 
+const isChat = beginsChat();
+if (isChat) greet();
 if (args[0] === '--version' || args[0] === '-v') {
   console.log(JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')).version);
 } else if (!existsSync(BUNDLE)) {
@@ -19,6 +22,7 @@ if (args[0] === '--version' || args[0] === '-v') {
     'npm install && npm run build',
   );
 } else if (Number.parseInt(process.versions.node, 10) >= MINIMUM_MAJOR) {
+  if (isChat) process.stdin.setRawMode(true); // what is typed from here on is for the chat; Node puts it back at the end
   await import(new URL('../dist/percept.js', import.meta.url).href);
 } else {
   const node = bundledNode();
@@ -29,6 +33,21 @@ if (args[0] === '--version' || args[0] === '-v') {
       `npm rebuild node   (in ${ROOT}; or start percept with a newer Node)`,
     );
   }
+}
+
+/** Whether a chat on a screen begins, as far as can be told before options are parsed. */
+function beginsChat() {
+  const { env, stdin, stdout } = process;
+  const others = args.some((arg) => /^(-h|--help|--json|--jsonl|--screen-reader)$/.test(arg));
+  if (others || (args.length > 0 && args[0] !== 'chat')) return false;
+  return stdin.isTTY && stdout.isTTY && env.TERM !== 'dumb' && env.INK_SCREEN_READER !== 'true' && !env.CI;
+}
+
+/** The first line of a chat, before anything else is loaded; cli/chat.ts writes it where this does not. */
+function greet() {
+  if (process.env[GREETED]) return;
+  process.env[GREETED] = '1';
+  process.stdout.write(`percept ${JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')).version}\n`);
 }
 
 function fail(message, command) {

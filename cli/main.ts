@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { directories } from '../core/directories.ts';
 import { type Invocation, optionsOf, parseArguments } from './arguments.ts';
-import type { Call } from './commands.ts';
+import { type Call, COMMANDS } from './commands.ts';
 import { commandHelp, fullHelp, shortHelp } from './help.ts';
 import { camelCase, type Options } from './options.ts';
 import { exitCodeOf, Output } from './output.ts';
@@ -22,13 +22,15 @@ try {
   exitCode = exitCodeOf(error);
 }
 await output.drained();
-process.exit(interruption.exitCode ?? exitCode);
+process.exit(interruption.exitCode ?? (exitCode || process.exitCode));
 
 async function main(): Promise<void> {
-  const invocation = await parseArguments(args);
+  const invocation = asChat(await parseArguments(args));
   const { command, operands, help } = invocation;
   if (help) return output.print(helpFor(invocation));
-  if (args.length === 0 && process.stdin.isTTY) return output.print(shortHelp(output.style));
+  if (args.length === 0 && process.stdin.isTTY && !process.stdout.isTTY) {
+    return output.print(shortHelp(output.style));
+  }
   const settings = settingsOf(invocation);
   const options = Object.fromEntries(
     [...settings].map(([name, { value }]) => [camelCase(name), value]),
@@ -42,6 +44,16 @@ async function main(): Promise<void> {
     output,
     abortable: (work) => interruption.during(work),
   } satisfies Call);
+}
+
+/** Options alone, where a person sits at a terminal, are those of a chat. */
+function asChat(invocation: Invocation): Invocation {
+  const { implied, operands, flags, help } = invocation;
+  if (!implied || help || operands.length > 0 || !process.stdin.isTTY || !process.stdout.isTTY)
+    return invocation;
+  const chat = COMMANDS.find(({ name }) => name === 'chat')!;
+  const known = new Set(optionsOf(chat));
+  return [...flags.keys()].every((name) => known.has(name)) ? { ...invocation, command: chat } : invocation;
 }
 
 /** What the command takes, from wherever it comes. */

@@ -105,14 +105,9 @@ export class Output {
   /** What went wrong and what to do next, a line each; the chain of causes under --debug. */
   error(error: unknown): void {
     const style = this.#errorStyle;
-    const known = error instanceof UserError;
-    const message = error instanceof Error ? error.message : String(error);
-    const hint = known
-      ? error.hint
-      : 'This is a bug in percept: please report it with the output of --debug.';
+    const [message, ...more] = describeError(error, { debug: this.#debug });
     this.#stderr.write(`${style.error('error:')} ${message}\n`);
-    if (hint) this.#stderr.write(`${style.faint(`  ${hint}`)}\n`);
-    if (this.#debug) for (const line of causes(error)) this.#stderr.write(`${style.faint(line)}\n`);
+    for (const line of more) this.#stderr.write(`${style.faint(line)}\n`);
   }
 
   /** Settles when everything written has reached the other side, so that exiting loses nothing. */
@@ -145,6 +140,14 @@ export function colorLevel(
 
 export function exitCodeOf(error: unknown): number {
   return EXIT_CODES[error instanceof UserError ? error.kind : 'error'];
+}
+
+/** The lines of an error: what went wrong, what to do next (indented), and under `debug` the chain of causes. */
+export function describeError(error: unknown, { debug }: { debug: boolean }): [message: string, ...string[]] {
+  const known = error instanceof UserError;
+  const message = error instanceof Error ? error.message : String(error);
+  const hint = known ? error.hint : 'This is a bug in percept: please report it with the output of --debug.';
+  return [message, ...(hint ? [`  ${hint}`] : []), ...(debug ? causes(error) : [])];
 }
 
 function* causes(error: unknown): Generator<string> {

@@ -1,0 +1,90 @@
+/** A conversation: on a screen, in plain lines where a screen cannot be drawn, or one answer where nobody sits. */
+import { join } from 'node:path';
+import { directories } from '../core/directories.ts';
+import { openSessions, type SessionStore, type StoredSession } from '../core/sessions/store.ts';
+import { perceptVersion } from '../core/version.ts';
+import { UserError } from '../errors.ts';
+import { Dialogue } from './chat/dialogue.ts';
+import { SessionKeeper } from './chat/session-keeper.ts';
+import type { Transcript } from './chat/transcript.ts';
+import type { Call } from './commands.ts';
+import { lookOf } from './terminal-look.ts';
+import { FLUSH_MS } from './tui/chat/pace.ts';
+import { themeOf } from './tui/theme.ts';
+
+export async function chat(call: Call): Promise<void> {
+  const { options, operands } = call;
+  const greeted = process.env.PERCEPT_GREETED !== undefined;
+  delete process.env.PERCEPT_GREETED; // programs started from here are not concerned
+  if (!process.stdin.isTTY || !process.stdout.isTTY || options.json || options.jsonl) {
+    return (await import('./run.ts')).run(call);
+  }
+  if (!greeted) await call.output.print(`percept ${perceptVersion()}\n`);
+  const store = await sessionsOf(call);
+  const resumed = store && sessionToResume(store, call);
+  const begin = (transcript: Transcript) => beginDialogue(call, transcript, { store, resumed });
+  const message = operands.join(' ');
+  const historyPath = join(directories().state, 'history.jsonl');
+  if (wantsLines(options.screenReader)) {
+    const { runLineChat } = await import('./chat/line-mode.ts');
+    return runLineChat({ begin, message, output: call.output });
+  }
+  const look = lookOf(process.stdout, { noColor: options.noColor, ascii: options.ascii });
+  const { runChatTui } = await import('./tui/chat/start.tsx');
+  const debug = options.debug ?? false;
+  process.exitCode = await runChatTui({
+    theme: themeOf(look),
+    historyPath,
+    flushMs: FLUSH_MS,
+    debug,
+    begin,
+    message,
+  });
+}
+
+/** A terminal that cannot move its cursor, or a reader that would read every frame again. */
+function wantsLines(screenReader = process.env.INK_SCREEN_READER === 'true'): boolean {
+  return screenReader || process.env.TERM === 'dumb' || Boolean(process.env.CI);
+}
+
+/** Undefined where nothing is to be kept; where nothing can be kept, a note says so and the chat goes on. */
+async function sessionsOf({ options, output }: Call): Promise<SessionStore | undefined> {
+  const goesOn = options.continue || options.resume !== undefined;
+  if (options.noSave && !goesOn) return undefined;
+  try {
+    return await openSessions(directories().sessions);
+  } catch (error) {
+    if (goesOn || !(error instanceof UserError)) throw error;
+    output.note(`This conversation is not kept: ${error.message}`);
+    return undefined;
+  }
+}
+
+/** Throws UserError for an id that is none, and where there is no last session. */
+function sessionToResume(store: SessionStore, { options }: Call): StoredSession | undefined {
+  if (options.resume !== undefined) return store.read(options.resume);
+  if (!options.continue) return undefined;
+  const last = store.last();
+  if (last) return last;
+  throw new UserError(
+    'Expected a conversation to go on with, but none is kept yet.',
+    'Begin one: percept chat',
+    {
+      kind: 'usage',
+    },
+  );
+}
+
+interface Kept {
+  readonly store: SessionStore | undefined;
+  readonly resumed: StoredSession | undefined;
+}
+
+/** The model loads from here on, while whoever shows the chat gets ready. */
+function beginDialogue({ options }: Call, transcript: Transcript, { store, resumed }: Kept): Dialogue {
+  const keeper = new SessionKeeper(options.noSave ? undefined : store, resumed?.id);
+  const dialogue = new Dialogue({ transcript, keeper, options, flushMs: FLUSH_MS });
+  if (resumed) dialogue.resume(resumed);
+  void dialogue.load(options.model!, options.backend);
+  return dialogue;
+}

@@ -1,0 +1,70 @@
+import {
+  type CommandContext,
+  commandNamed,
+  GROUPS,
+  print,
+  rows,
+  type SlashCommand,
+  unknownCommand,
+} from './slash-command.ts';
+
+export const HELP: SlashCommand = {
+  name: 'help',
+  aliases: ['?'],
+  args: '[COMMAND]',
+  summary: 'commands and keys',
+  group: 'Screen',
+  anytime: true,
+  complete: ({ commands }) => commands.map(({ name, summary }) => ({ value: name, detail: summary })),
+  run(context, args) {
+    if (args !== '') return printOne(context, args.replace(/^\//, ''));
+    print(context, [...commandLines(context), '', ...keyLines(context)]);
+  },
+};
+
+/** Keys worth knowing, as shown by /help and by ? on an empty prompt. */
+export const KEYS: readonly (readonly [keys: string, meaning: string])[] = [
+  ['Enter', 'send'],
+  ['Ctrl-J, Alt-Enter, \\ Enter', 'new line (Shift-Enter where the terminal tells it apart)'],
+  ['Esc, Ctrl-C', 'stop the answer and keep what there is'],
+  ['Tab', 'complete a command, an argument, a file after @'],
+  ['@file', 'attach a text file'],
+  ['Up, Down, Ctrl-R', 'earlier messages, search in them'],
+  ['Left, Right', 'on an empty prompt: other versions of the last turn'],
+  ['Ctrl-T', 'colour tokens by how likely they were'],
+  ['Ctrl-G', 'write in $EDITOR'],
+  ['Ctrl-Z, Ctrl-L', 'suspend, draw anew'],
+  ['Esc Esc', 'edit the last question'],
+  ['Ctrl-D, Ctrl-C twice', 'leave'],
+];
+
+function commandLines(context: CommandContext): string[] {
+  const { theme, commands } = context;
+  const width = Math.max(...commands.map((command) => signature(command).length));
+  return GROUPS.flatMap((group, i) => [
+    ...(i > 0 ? [''] : []),
+    theme.strong(group),
+    ...rows(
+      context,
+      commands
+        .filter((command) => command.group === group)
+        .map((command) => [theme.accent(signature(command).padEnd(width)), command.summary]),
+    ),
+  ]);
+}
+
+function keyLines(context: CommandContext): string[] {
+  return [context.theme.strong('Keys'), ...rows(context, KEYS)];
+}
+
+function printOne(context: CommandContext, name: string) {
+  const command = commandNamed(context, name);
+  if (!command) throw unknownCommand(context, name);
+  const { summary, aliases = [] } = command;
+  const other = aliases.length > 0 ? `; also ${aliases.map((alias) => `/${alias}`).join(', ')}` : '';
+  print(context, [`  ${context.theme.accent(signature(command))}  ${summary}${other}`]);
+}
+
+function signature({ name, args }: SlashCommand): string {
+  return args ? `/${name} ${args}` : `/${name}`;
+}

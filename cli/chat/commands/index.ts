@@ -1,0 +1,54 @@
+/** Every slash command, and the way from a line to one of them. */
+import { CONVERSATION } from './conversation.ts';
+import { HELP } from './help.ts';
+import { INSIGHT } from './insight.ts';
+import { MODEL } from './model.ts';
+import { SCREEN } from './screen.ts';
+import { SESSIONS } from './sessions.ts';
+import {
+  type Choice,
+  type CommandContext,
+  commandNamed,
+  type SlashCommand,
+  say,
+  unknownCommand,
+} from './slash-command.ts';
+
+export const COMMANDS: readonly SlashCommand[] = [
+  ...CONVERSATION,
+  ...SESSIONS,
+  ...MODEL,
+  ...INSIGHT,
+  HELP,
+  ...SCREEN,
+];
+
+/** Whether a line is a command: a slash, then a word, alone or with arguments. */
+export function isCommand(line: string): boolean {
+  return /^\/[a-z?]+(\s|$)/i.test(line);
+}
+
+/** Runs the command of a line; errors are told in the transcript. */
+export async function runCommand(context: CommandContext, line: string): Promise<void> {
+  const { dialogue } = context;
+  const [, name, args] = /^\/(\S+)\s*(.*)$/s.exec(line.trim())!;
+  try {
+    const command = commandNamed(context, name!.toLowerCase());
+    if (!command) throw unknownCommand(context, name!);
+    if (dialogue.busy && !command.anytime)
+      return say(context, `/${command.name} has to wait: Esc stops what runs`);
+    await command.run(context, args!.trim());
+  } catch (error) {
+    dialogue.transcript.add({ kind: 'error', error });
+  }
+}
+
+/** What may stand where a command line ends: names of commands, then what the command says of its argument. */
+export async function completeCommand(context: CommandContext, line: string): Promise<readonly Choice[]> {
+  const [, name, space, argument] = /^\/(\S*)(\s*)(.*)$/s.exec(line) ?? [];
+  if (name === undefined) return [];
+  if (space === '')
+    return context.commands.map((command) => ({ value: `/${command.name}`, detail: command.summary }));
+  const prefix = argument!.split(/\s+/).at(-1)!;
+  return (await commandNamed(context, name)?.complete?.(context, prefix)) ?? [];
+}

@@ -1,0 +1,159 @@
+/** Commands about conversations as they are kept on disk. */
+import { writeFile } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { resolve } from 'node:path';
+import type { SearchHit, SessionStore, StoredSession } from '../../../core/sessions/store.ts';
+import { UserError } from '../../../errors.ts';
+import { exportMarkdown } from '../../sessions/export.ts';
+import { sessionJson } from '../../sessions/session-json.ts';
+import { terminalText } from '../../terminal-text.ts';
+import { truncate } from '../../tui/text/wrap.ts';
+import type { Theme } from '../../tui/theme.ts';
+import { type CommandContext, print, type SlashCommand, say, usage } from './slash-command.ts';
+
+export const SESSIONS: readonly SlashCommand[] = [
+  {
+    name: 'search',
+    args: 'WORDS',
+    summary: 'find words in everything that was ever said',
+    group: 'Sessions',
+    anytime: true,
+    run: search,
+  },
+  {
+    name: 'save',
+    args: '[TITLE]',
+    summary: 'keep this conversation, under a title',
+    group: 'Sessions',
+    anytime: true,
+    run: save,
+  },
+  {
+    name: 'load',
+    args: 'ID',
+    summary: 'go on with a conversation that was kept; the beginning of its id is enough',
+    group: 'Sessions',
+    complete: ({ dialogue }) =>
+      dialogue.keeper.store?.list({ limit: 50 }).map(({ id, title }) => ({ value: id, detail: title })) ?? [],
+    run: load,
+  },
+  {
+    name: 'export',
+    args: 'FILE',
+    summary: 'write this conversation as Markdown, or all its branches as JSON (.json)',
+    group: 'Sessions',
+    anytime: true,
+    run: exportTo,
+  },
+];
+
+function search(context: CommandContext, words: string) {
+  const { theme, screen } = context;
+  if (words === '') throw usage('Expected words to look for, got none.', 'Write: /search WORDS');
+  const found = storeOf(context).search(words, { limit: 10 });
+  if (found.length === 0) return say(context, `nothing was said with ${words}`);
+  print(
+    context,
+    found.map(({ session, title, snippet }) => {
+      const line = `  ${theme.strong(session)}  ${theme.dim(clean(title))}  ${marked(snippet, theme)}`;
+      return truncate(line, screen.columns - 1, context.theme.glyphs.ellipsis);
+    }),
+  );
+  say(context, '/load ID goes on with one');
+}
+
+function save(context: CommandContext, title: string) {
+  const { dialogue } = context;
+  storeOf(context);
+  const { keeper, conversation, options, loaded } = dialogue;
+  if (conversation.messages.size === 0)
+    throw usage('Expected something to keep, but nothing was said yet.', 'Ask something first.');
+  if (keeper.id === undefined) keeper.addAll(conversation, loaded?.reference ?? options.model ?? '');
+  if (title !== '') keeper.rename(title);
+  dialogue.setView({ session: { id: keeper.id!, title: title || undefined } });
+  say(
+    context,
+    `kept as ${keeper.id}${title === '' ? '' : ` "${title}"`}; percept chat -r ${keeper.id} goes on with it`,
+  );
+}
+
+function load(context: CommandContext, id: string) {
+  const { dialogue, screen } = context;
+  const store = storeOf(context);
+  if (id === '') {
+    const kept = store.list({ limit: 10 });
+    if (kept.length === 0) return say(context, 'nothing is kept yet');
+    print(
+      context,
+      kept.map((each) =>
+        truncate(`  ${each.id}  ${clean(each.title)}`, screen.columns - 1, context.theme.glyphs.ellipsis),
+      ),
+    );
+    return say(context, '/load ID goes on with one');
+  }
+  dialogue.resume(store.read(id));
+}
+
+async function exportTo(context: CommandContext, file: string) {
+  if (file === '')
+    throw usage('Expected a file to write to, got none.', 'Write: /export chat.md or /export chat.json');
+  const session = currentSession(context);
+  const path = resolve(file.replace(/^~(?=\/)/, homedir()));
+  const text = /\.json$/i.test(path)
+    ? `${JSON.stringify(sessionJson(session), null, 2)}\n`
+    : exportMarkdown(session);
+  try {
+    await writeFile(path, text, { flag: 'wx' });
+  } catch (cause) {
+    const { code, message } = cause as NodeJS.ErrnoException;
+    const reason = code === 'EEXIST' ? 'it exists already' : message;
+    throw new UserError(`Expected to write ${path}, but ${reason}.`, 'Give another name.', {
+      kind: 'usage',
+      cause,
+    });
+  }
+  say(context, `wrote ${path}`);
+}
+
+/** What was said so far, kept or not. Throws UserError where that is nothing. */
+function currentSession({ dialogue }: CommandContext): StoredSession {
+  const { conversation, keeper, options, state } = dialogue;
+  const said = [...conversation.messages.values()];
+  if (said.length === 0) {
+    throw usage('Expected something to write, but nothing was said yet.', 'Ask something first.');
+  }
+  if (keeper.store && keeper.id !== undefined) return keeper.store.read(keeper.id);
+  return {
+    id: '',
+    title: state.get().session?.title ?? 'A conversation',
+    model: dialogue.loaded?.reference ?? options.model ?? '',
+    createdAt: said[0]!.createdAt,
+    updatedAt: said.at(-1)!.createdAt,
+    messages: said.length,
+    conversation,
+  };
+}
+
+/** Throws UserError where nothing is kept in this chat. */
+function storeOf({ dialogue }: CommandContext): SessionStore {
+  if (dialogue.keeper.store) return dialogue.keeper.store;
+  throw usage(
+    'Expected a place to keep conversations, but this chat has none.',
+    'Start it without --no-save.',
+  );
+}
+
+function clean(text: string): string {
+  return terminalText(text.replace(/\s+/g, ' '));
+}
+
+/** The words that were looked for stand out. */
+function marked({ text, matches }: SearchHit['snippet'], theme: Theme): string {
+  let shown = '';
+  let from = 0;
+  for (const [start, length] of matches) {
+    shown += clean(text.slice(from, start)) + theme.accent(clean(text.slice(start, start + length)));
+    from = start + length;
+  }
+  return shown + clean(text.slice(from));
+}

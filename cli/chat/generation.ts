@@ -1,0 +1,130 @@
+/** One answer: from the messages of a branch to its text, told in events as it comes. */
+import type { AnswerOrigin, MessageId } from '../../core/conversation.ts';
+import { type GeneratedToken, type GenerateResult, UnfinishedAnswer } from '../../core/generate.ts';
+import { SamplerChain } from '../../core/sampler/chain.ts';
+import { samplingDefaults } from '../../core/sampler/metadata.ts';
+import { type SamplerParameters, samplerParameters } from '../../core/sampler/parameters.ts';
+import type { Options } from '../options.ts';
+import { samplingOf } from '../sampling.ts';
+import type { LoadedModel } from './loaded-model.ts';
+
+export interface GenerationRequest {
+  readonly loaded: LoadedModel;
+  readonly promptIds: readonly number[];
+  /** Tokens that the answer begins with, whatever the model would say. */
+  readonly forced: readonly number[];
+  /** Versions of this answer that are there already: with a fixed seed each gets another one. */
+  readonly versions: number;
+  readonly options: Options;
+  /** Asks for the probability of every token, which costs a few percent of the speed. */
+  readonly scored: boolean;
+  readonly signal: AbortSignal;
+  readonly onReading: (done: number, total: number) => void;
+  readonly onToken: (token: GeneratedToken) => void;
+}
+
+export interface Generated {
+  readonly text: string; // without what was forced
+  readonly ids: readonly number[]; // forced ones included
+  readonly origin: AnswerOrigin;
+  /** What ended it, other than itself or the user. */
+  readonly error?: unknown;
+}
+
+/** Alternatives kept of each token where it is scored. */
+export const ALTERNATIVES = 8;
+
+/** The sampling parameters in force. Throws UserError for one out of range. */
+export function parametersOf({ model }: LoadedModel, options: Options, versions = 0): SamplerParameters {
+  const given = samplingOf(options);
+  const seed = given.seed === undefined ? undefined : (given.seed + versions) % 2 ** 32;
+  return samplerParameters(samplingDefaults(model.gguf.metadata), { ...given, seed });
+}
+
+/** Ends in what there is, also where it fails in the middle; throws where it cannot begin. */
+export async function generateAnswer(request: GenerationRequest): Promise<Generated> {
+  const { loaded, options, promptIds, forced, signal, onToken } = request;
+  const sampler = new SamplerChain(parametersOf(loaded, options, request.versions), loaded.model.tokenizer);
+  const tokens = loaded.chat.answer([...promptIds, ...forced], {
+    sampler,
+    maxTokens: fitting(options.maxTokens, loaded.model.contextLength - promptIds.length - forced.length),
+    stop: options.stop,
+    ignoreEos: options.ignoreEos,
+    speculate: options.speculate as 'auto' | 'on' | 'off' | undefined, // one of its choices
+    logprobs: request.scored ? ALTERNATIVES : undefined,
+    signal,
+    onProgress: request.onReading,
+  });
+  const ids = [...forced];
+  let text = '';
+  const partly = (finish: AnswerOrigin['finish']): Generated => ({
+    ...{ text, ids },
+    origin: originOf(request, sampler.seed, { finish, completionTokens: ids.length }),
+  });
+  try {
+    for (;;) {
+      const next = await tokens.next();
+      if (next.done) return { ids, text, origin: originOfResult(request, sampler.seed, next.value) };
+      ids.push(next.value.id);
+      text += next.value.text;
+      onToken(next.value);
+    }
+  } catch (error) {
+    if (error instanceof UnfinishedAnswer) {
+      return { ids, text, origin: originOfResult(request, sampler.seed, error.result), error };
+    }
+    if (ids.length === forced.length) throw error;
+    return { ...partly('error'), error };
+  }
+}
+
+/** A limit that the context sets first is none. */
+function fitting(maxTokens: number | undefined, room: number): number | undefined {
+  return maxTokens !== undefined && maxTokens > room ? undefined : maxTokens;
+}
+
+function originOfResult(request: GenerationRequest, seed: number, result: GenerateResult): AnswerOrigin {
+  const { usage, timings, finishReason } = result;
+  return originOf(request, seed, {
+    finish: finishReason,
+    completionTokens: usage.completionTokens + request.forced.length,
+    cachedTokens: usage.cachedTokens,
+    prefillMs: timings.prefillMs,
+    decodeMs: timings.decodeMs,
+  });
+}
+
+function originOf(
+  { loaded, promptIds }: GenerationRequest,
+  seed: number,
+  known: Pick<AnswerOrigin, 'finish'> & Partial<AnswerOrigin>,
+): AnswerOrigin {
+  return {
+    model: loaded.reference,
+    backend: loaded.model.backend.name,
+    seed,
+    promptTokens: promptIds.length,
+    completionTokens: 0,
+    cachedTokens: 0,
+    prefillMs: 0,
+    decodeMs: 0,
+    ...known,
+  };
+}
+
+/** Ids of an answer given here, which its text alone may not give back. */
+export class RememberedAnswers {
+  readonly #ids = new Map<MessageId, { promptIds: readonly number[]; ids: readonly number[] }>();
+
+  keep(id: MessageId, promptIds: readonly number[], ids: readonly number[]): void {
+    this.#ids.set(id, { promptIds, ids });
+  }
+
+  of(id: MessageId) {
+    return this.#ids.get(id);
+  }
+
+  clear(): void {
+    this.#ids.clear();
+  }
+}

@@ -1,0 +1,165 @@
+/**
+ * A chat in plain lines, for terminals that cannot move their cursor and for screen readers: nothing is drawn over,
+ * answers come by whole sentences, and what the terminal itself offers to edit a line is all there is.
+ */
+import { createInterface, type Interface } from 'node:readline';
+import { describeError, type Output } from '../output.ts';
+import { formatBytes } from '../sizes.ts';
+import { terminalText } from '../terminal-text.ts';
+import { type Theme, themeOf } from '../tui/theme.ts';
+import { COMMANDS, isCommand, runCommand } from './commands/index.ts';
+import type { Screen } from './commands/slash-command.ts';
+import type { Dialogue } from './dialogue.ts';
+import type { Entry, Transcript } from './transcript.ts';
+
+interface LineChatOptions {
+  readonly begin: (transcript: Transcript) => Dialogue;
+  readonly message: string;
+  readonly output: Output;
+}
+
+const PLAIN: Theme = themeOf({ color: 0, background: 'dark', ascii: true });
+
+/** Between two presses of Ctrl-C that belong together. */
+const TWICE_MS = 2000;
+
+/** Settles when the user leaves. */
+export async function runLineChat({ begin, message, output }: LineChatOptions): Promise<void> {
+  const lines = createInterface({ input: process.stdin, terminal: false });
+  const transcript = new LineTranscript(output);
+  const dialogue = begin(transcript);
+  const screen: Screen = {
+    columns: process.stdout.columns ?? 80,
+    compose: () => false,
+    copy: () => false,
+    clear: () => {},
+    exit: () => lines.close(),
+    inspect: () => false,
+  };
+  const context = { dialogue, screen, theme: PLAIN, commands: COMMANDS };
+  const say = (text: string) => {
+    transcript.typed(text);
+    if (isCommand(text)) void runCommand(context, text).then(promptWhenIdle);
+    else dialogue.say(text);
+  };
+  const promptWhenIdle = () => {
+    const { phase, queued } = dialogue.state.get();
+    if (phase === 'idle' && queued.length === 0) transcript.prompt();
+  };
+  whenItTurnsIdle(dialogue, promptWhenIdle);
+  stopOnInterrupt(dialogue, lines, transcript);
+  if (message) say(message);
+  let begun = ''; // lines that ended in a backslash
+  for await (const line of lines) {
+    const whole = begun + line;
+    begun = whole.endsWith('\\') ? `${whole.slice(0, -1)}\n` : '';
+    if (begun === '' && whole.trim() !== '') say(whole);
+    else if (begun === '') {
+      transcript.typed('');
+      promptWhenIdle();
+    }
+  }
+  transcript.leavePrompt();
+  await dialogue.close();
+}
+
+function whenItTurnsIdle(dialogue: Dialogue, tell: () => void): void {
+  let busy = true;
+  dialogue.state.subscribe(() => {
+    if (busy && !dialogue.busy) tell();
+    busy = dialogue.busy;
+  });
+}
+
+/** The first Ctrl-C stops the answer; where nothing runs, the second one leaves. */
+function stopOnInterrupt(dialogue: Dialogue, lines: Interface, transcript: LineTranscript): void {
+  let last = Number.NEGATIVE_INFINITY;
+  process.on('SIGINT', () => {
+    if (dialogue.busy && dialogue.loaded) return dialogue.stop();
+    if (performance.now() - last < TWICE_MS) return lines.close();
+    last = performance.now();
+    transcript.add({ kind: 'notice', text: 'Press Ctrl-C again to leave.' });
+    transcript.prompt();
+  });
+}
+
+/** The end of a sentence or of a line. */
+const PAUSE = /[\s\S]*(?:[.!?…:;]["')\]]*\s|\n)/;
+
+/** Entries as lines of text, each said once. */
+export class LineTranscript implements Transcript {
+  readonly #output: Pick<Output, 'print'>;
+  #held = ''; // of an answer, up to the next pause
+  #typed: string | undefined;
+  #prompted = false; // the cursor stands behind a prompt
+
+  constructor(output: Pick<Output, 'print'>) {
+    this.#output = output;
+  }
+
+  /** What the user has just typed stands on the terminal already. */
+  typed(text: string): void {
+    this.#typed = text;
+    this.#prompted = false;
+  }
+
+  /** Asks for the next line, once. */
+  prompt(): void {
+    if (!this.#prompted) void this.#output.print('> ');
+    this.#prompted = true;
+  }
+
+  /** What comes next begins on a line of its own. */
+  leavePrompt(): void {
+    if (this.#prompted) void this.#output.print('\n');
+    this.#prompted = false;
+  }
+
+  add(entry: Entry): void {
+    const text = this.#textOf(entry);
+    if (text === '') return;
+    this.leavePrompt();
+    void this.#output.print(text);
+  }
+
+  #textOf(entry: Entry): string {
+    switch (entry.kind) {
+      case 'model': {
+        const { name, type, bytes, backend, device, contextLength } = entry.facts;
+        return `${terminalText(name)}, ${type}, ${formatBytes(bytes)}, on ${backend} (${device}), context of ${contextLength} tokens. /help lists commands.\n`;
+      }
+      case 'user': {
+        const known = this.#typed === entry.text;
+        this.#typed = undefined;
+        return known ? '' : `You: ${terminalText(entry.text)}\n`;
+      }
+      case 'answer-begin':
+        return entry.version ? `Answer ${entry.version.number} of ${entry.version.of}: ` : 'Answer: ';
+      case 'answer-text':
+        return this.#untilPause(entry.text);
+      case 'answer-end': {
+        const rest = terminalText(this.#held);
+        this.#held = '';
+        const { finish, completionTokens } = entry.origin;
+        return `${rest}\n${finish === 'stop' ? '' : `(${finish}, after ${completionTokens} tokens)\n`}`;
+      }
+      case 'notice':
+        return `${terminalText(entry.text)}\n`;
+      case 'error': {
+        const [message, ...more] = describeError(entry.error, { debug: false });
+        return `${['Error: ', message, ...more.map((line) => `\n${line}`)].map(terminalText).join('')}\n`;
+      }
+      case 'output':
+        return entry.lines.map((line) => `${line}\n`).join('');
+      case 'cut':
+        return `${terminalText(entry.title)}:\n`;
+    }
+  }
+
+  #untilPause(text: string): string {
+    this.#held += text;
+    const [whole = ''] = PAUSE.exec(this.#held) ?? [];
+    this.#held = this.#held.slice(whole.length);
+    return terminalText(whole);
+  }
+}

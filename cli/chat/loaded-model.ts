@@ -1,0 +1,112 @@
+/** The model that a chat talks to: found, fetched where it is not here, loaded, with room for several branches. */
+import { statSync } from 'node:fs';
+import { basename } from 'node:path';
+import type { KvType } from '../../backends/backend.ts';
+import { modelType } from '../../bench/model-type.ts';
+import { Chat } from '../../core/chat.ts';
+import { configFromGguf } from '../../core/config.ts';
+import { directories } from '../../core/directories.ts';
+import { readGguf } from '../../core/gguf.ts';
+import { estimateMemory, type LoadOptions, loadModel, type Model, modelSizes } from '../../core/model.ts';
+import type { PullProgress } from '../../core/models/pull.ts';
+import { resolveModel } from '../../core/models/resolve.ts';
+import { readText } from '../input.ts';
+import type { Options } from '../options.ts';
+import { templateOf } from '../prompt.ts';
+import type { ModelFacts } from './chat-state.ts';
+
+export interface LoadedModel {
+  readonly reference: string;
+  readonly model: Model;
+  readonly chat: Chat;
+  readonly type: string; // Q4_1
+  readonly bytes: number; // of the file
+}
+
+export interface LoadingProgress {
+  readonly stage: string; // "fetching smollm2", "loading"
+  readonly done?: number; // bytes
+  readonly total?: number;
+}
+
+export interface LoadingOptions {
+  readonly options: Options;
+  readonly signal?: AbortSignal;
+  readonly onProgress: (progress: LoadingProgress) => void;
+  readonly onNote: (text: string, detail: boolean) => void;
+}
+
+/** Branches whose caches are kept; so many more conversations cost no memory until they are used. */
+const MOST_SEQUENCES = 4;
+/** Bytes that the caches of all of them may take. */
+const MOST_CACHE = 1e9;
+
+/** Throws UserError as resolving and loading do, and where the model has no chat template. */
+export async function loadChatModel(
+  reference: string,
+  backend: string | undefined,
+  { options, signal, onProgress, onNote }: LoadingOptions,
+): Promise<LoadedModel> {
+  const file = await resolveModel(reference, {
+    directories: directories(),
+    pull: !options.noPull,
+    signal,
+    onProgress: (progress) => onProgress(fetching(reference, progress)),
+    onMessage: (text) => onNote(text, false),
+  });
+  onProgress({ stage: 'loading' });
+  const own = options.template === undefined ? undefined : await readText(options.template);
+  const sizes = {
+    contextLength: options.ctx,
+    kvType: options.kvType as KvType | undefined, // one of its choices
+  };
+  const model = await loadModel(file.path, {
+    ...sizes,
+    backend,
+    threads: options.threads,
+    sequences: await sequencesFor(file.path, sizes),
+    ...{ attention: true },
+    onNote: ({ text, detail }) => onNote(text, detail),
+  });
+  try {
+    const chat = await Chat.open(model, templateOf(model, { own }));
+    return { reference, model, chat, type: modelType(model.gguf), bytes: statSync(file.path).size };
+  } catch (error) {
+    await model.dispose();
+    throw error;
+  }
+}
+
+function fetching(reference: string, { phase, receivedBytes, totalBytes }: PullProgress): LoadingProgress {
+  return { stage: `${phase} ${reference}`, done: receivedBytes, total: totalBytes };
+}
+
+/** As many as the caches may take, and a quarter of the memory that is free. */
+async function sequencesFor(
+  path: string,
+  sizes: Pick<LoadOptions, 'contextLength' | 'kvType'>,
+): Promise<number> {
+  const gguf = await readGguf(path);
+  const config = configFromGguf(gguf);
+  const { kv } = estimateMemory(gguf, config, modelSizes(gguf, config, sizes));
+  const room = Math.min(MOST_CACHE, process.availableMemory() / 4);
+  return Math.max(1, Math.min(MOST_SEQUENCES, Math.floor(room / kv)));
+}
+
+export function factsOf({ reference, model, type, bytes }: LoadedModel): ModelFacts {
+  const { name, threads, device } = model.backend;
+  const threadsInWords = threads === 1 ? '1 thread' : `${threads} threads`;
+  return {
+    ...{ reference, type, bytes },
+    name: titleOf(model.path, type),
+    backend: name,
+    device: device?.name ?? threadsInWords,
+    contextLength: model.contextLength,
+  };
+}
+
+/** What a file is called, without its type: general.name is often that of a training run. */
+function titleOf(path: string, type: string): string {
+  const name = basename(path).replace(/\.gguf$/i, '');
+  return name.replace(new RegExp(`[.-]${type}$`, 'i'), '') || name;
+}

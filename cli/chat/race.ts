@@ -1,0 +1,104 @@
+/**
+ * Two engines at the same prompt. They run in turn, each with the machine to itself, so that neither is slowed by the
+ * other; the time of every piece of text is kept, so that both can be shown on one clock.
+ */
+import { BACKEND_NAMES } from '../../backends/select.ts';
+import { SamplerChain } from '../../core/sampler/chain.ts';
+import { samplerParameters } from '../../core/sampler/parameters.ts';
+import type { Options } from '../options.ts';
+import { samplingOf } from '../sampling.ts';
+import { loadChatModel } from './loaded-model.ts';
+
+export interface Lane {
+  readonly name: string;
+  readonly status: 'waiting' | 'loading' | 'running' | 'finished' | 'failed';
+  /** Pieces in the order they came; `ms` since the prompt was handed over. */
+  readonly pieces: readonly Piece[];
+  readonly loadMs: number;
+  readonly promptTokens: number;
+  readonly readMs: number; // until the prompt was read
+  readonly tokensPerSecond: number; // of the tokens after the first
+  readonly failure?: unknown;
+}
+
+export interface Piece {
+  readonly ms: number;
+  readonly text: string;
+}
+
+export interface RaceOptions {
+  readonly prompt: string;
+  /** The model and the backend of whoever names only the other one. */
+  readonly reference: string;
+  readonly options: Options;
+  readonly signal: AbortSignal;
+  /** The lane that just changed; called for each piece. */
+  readonly onLane: (index: number, lane: Lane) => void;
+}
+
+const MOST_TOKENS = 128;
+
+export function lanesOf(contenders: readonly string[]): Lane[] {
+  return contenders.map((name) => ({
+    ...{ name, status: 'waiting', pieces: [] },
+    ...{ loadMs: 0, promptTokens: 0, readMs: 0, tokensPerSecond: 0 },
+  }));
+}
+
+/** Runs the lanes in turn; one that fails says so and the other runs all the same. */
+export async function race(contenders: readonly string[], options: RaceOptions): Promise<void> {
+  const seed = options.options.seed ?? Math.floor(Math.random() * 2 ** 32);
+  for (const [index, lane] of lanesOf(contenders).entries()) {
+    if (options.signal.aborted) return;
+    try {
+      await runLane(index, lane, { ...options, options: { ...options.options, seed } });
+    } catch (failure) {
+      options.onLane(index, { ...lane, status: 'failed', failure });
+    }
+  }
+}
+
+async function runLane(index: number, start: Lane, race: RaceOptions): Promise<void> {
+  const { reference, options, signal, prompt } = race;
+  let lane: Lane = start;
+  const change = (part: Partial<Lane>) => {
+    lane = { ...lane, ...part };
+    race.onLane(index, lane);
+  };
+  change({ status: 'loading' });
+  const isBackend = lane.name === 'auto' || (BACKEND_NAMES as readonly string[]).includes(lane.name);
+  const loaded = await loadChatModel(
+    isBackend ? reference : lane.name,
+    isBackend ? lane.name : options.backend,
+    { options, signal, onProgress: () => {}, onNote: () => {} },
+  );
+  const { model, chat } = loaded;
+  try {
+    const promptIds = chat.promptIds([{ role: 'user', content: prompt }]);
+    change({ status: 'running', loadMs: model.loadMs, promptTokens: promptIds.length });
+    const sampler = new SamplerChain(samplerParameters(samplingOf(options)), model.tokenizer);
+    const maxTokens = Math.min(options.maxTokens ?? MOST_TOKENS, model.contextLength - promptIds.length);
+    const clock = performance.now();
+    const tokens = chat.answer(promptIds, { sampler, maxTokens, stop: options.stop, signal });
+    const pieces: Piece[] = [];
+    let next = await tokens.next();
+    const readMs = performance.now() - clock;
+    for (; !next.done; next = await tokens.next()) {
+      const ms = performance.now() - clock;
+      pieces.push({ ms, text: next.value.text });
+      const seconds = (ms - readMs) / 1000;
+      change({ pieces, readMs, tokensPerSecond: seconds > 0 ? (pieces.length - 1) / seconds : 0 });
+    }
+    const { timings } = next.value;
+    change({ status: 'finished', tokensPerSecond: timings.decodeTokensPerSecond });
+  } finally {
+    await model.dispose();
+  }
+}
+
+/** What a lane had said after so many milliseconds. */
+export function saidAfter({ pieces }: Lane, ms: number): { text: string; tokens: number } {
+  const count = pieces.findIndex((piece) => piece.ms > ms);
+  const said = count < 0 ? pieces : pieces.slice(0, count);
+  return { text: said.map(({ text }) => text).join(''), tokens: said.length };
+}

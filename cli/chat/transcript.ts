@@ -1,0 +1,29 @@
+/** What a chat says, in order; it is printed once and never changes. */
+import type { AnswerOrigin, Version } from '../../core/conversation.ts';
+import type { TokenLogprob } from '../../core/generate/logprobs.ts';
+import type { ModelFacts } from './chat-state.ts';
+
+export type Entry =
+  | { readonly kind: 'model'; readonly facts: ModelFacts; readonly loadMs: number }
+  | { readonly kind: 'user'; readonly text: string; readonly version?: Version }
+  | { readonly kind: 'answer-begin'; readonly version?: Version }
+  | { readonly kind: 'answer-text'; readonly text: string; readonly token?: ScoredToken }
+  | { readonly kind: 'answer-end'; readonly origin: AnswerOrigin; readonly version?: Version }
+  /** Something to know, said quietly. */
+  | { readonly kind: 'notice'; readonly text: string }
+  | { readonly kind: 'error'; readonly error: unknown }
+  /** What a command found, styled by the theme it was given. */
+  | { readonly kind: 'output'; readonly lines: readonly string[] }
+  /** Nothing above belongs to what comes. */
+  | { readonly kind: 'cut'; readonly title: string };
+
+/** A token with what the model thought of it. */
+export interface ScoredToken {
+  readonly id: number;
+  readonly logprob: number; // natural logarithm
+  readonly top: readonly TokenLogprob[];
+}
+
+export interface Transcript {
+  add(entry: Entry): void;
+}

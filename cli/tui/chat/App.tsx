@@ -1,0 +1,128 @@
+import { Box, Static, Text, useAnimation, useApp, useInput, usePaste, useWindowSize } from 'ink';
+import { memo, useEffect } from 'react';
+import { Editor } from '../editor/Editor.tsx';
+import { keystrokes } from '../editor/keys.ts';
+import { useStore } from '../use-store.ts';
+import type { ChatScreen, ScreenState } from './chat-screen.ts';
+import type { Inspector } from './inspector.ts';
+import { inspectorLines } from './inspector-lines.ts';
+import { raceLines } from './race-lines.ts';
+import type { RaceModel } from './race-model.ts';
+import type { Item } from './screen-transcript.ts';
+import { footerLine, liveTail, queuedLines, readingLine } from './status-lines.ts';
+
+/** Below so many rows the footer goes. */
+const LOW_ROWS = 12;
+
+interface AppProps {
+  readonly screen: ChatScreen;
+  /** Told what of Ink those outside the tree need. */
+  readonly onReady: (ink: ReturnType<typeof useApp>) => void;
+}
+
+/** History above, then the answer that comes, what waits, the editor and the footer; or a view in place of them. */
+export function App({ screen, onReady }: AppProps) {
+  const ink = useApp();
+  useEffect(() => onReady(ink), [ink, onReady]);
+  const { columns, rows } = useWindowSize();
+  useEffect(() => {
+    screen.resize(columns, rows);
+  }, [screen, columns, rows]);
+  useInput((input, key) => {
+    for (const stroke of keystrokes(input, key)) screen.key(...stroke);
+  });
+  usePaste((text) => screen.paste(text));
+  const items = useStore(screen.transcript.store, ({ items }) => items);
+  const state = useStore(screen.state, (state) => state);
+  return (
+    <Box flexDirection="column">
+      <History items={items} />
+      {state.view ? (
+        <View view={state.view} screen={screen} state={state} />
+      ) : (
+        <Chat screen={screen} state={state} />
+      )}
+    </Box>
+  );
+}
+
+/** Printed once, above the live region. Rendering it again would write a frame each time, so it is a memo. */
+const History = memo(function History({ items }: { items: readonly Item[] }) {
+  return (
+    <Static items={items as Item[]}>
+      {({ key, text }) => <Text key={key}>{text === '' ? ' ' : text}</Text>}
+    </Static>
+  );
+});
+
+function Chat({ screen, state }: { screen: ChatScreen; state: ScreenState }) {
+  const { theme, dialogue, transcript, editor } = screen;
+  const { columns, rows } = state;
+  const live = useStore(transcript.store, ({ live }) => live);
+  const chat = useStore(dialogue.state, (chat) => chat);
+  const low = rows < LOW_ROWS;
+  const editorRows = Math.max(1, Math.min(10, Math.floor(rows / 3)));
+  const waiting = [
+    ...(chat.reading ? [readingLine(chat.reading, columns, theme)] : []),
+    ...queuedLines(chat.queued, columns, theme),
+  ];
+  const budget = Math.max(1, rows - editorRows - waiting.length - (low ? 2 : 4));
+  const above = [...liveTail(live, budget, theme), ...waiting, ...(low ? [] : [' '])];
+  return (
+    <>
+      {above.length > 0 && <Lines lines={above} />}
+      <Editor
+        model={editor}
+        theme={theme}
+        columns={columns}
+        maxRows={editorRows}
+        placeholder={placeholderOf(chat.phase)}
+      />
+      {!low && <Text>{footerLine(chat, state, theme)}</Text>}
+    </>
+  );
+}
+
+function placeholderOf(phase: string): string {
+  return phase === 'loading'
+    ? 'Ask anything; it is sent as soon as the model is there'
+    : 'Ask anything, /help for more';
+}
+
+function View({
+  view,
+  screen,
+  state,
+}: {
+  view: NonNullable<ScreenState['view']>;
+  screen: ChatScreen;
+  state: ScreenState;
+}) {
+  const room = { columns: state.columns, rows: Math.max(6, state.rows - 2) };
+  return view.kind === 'inspector' ? (
+    <InspectorView model={view.model} screen={screen} room={room} />
+  ) : (
+    <RaceView model={view.model} screen={screen} room={room} />
+  );
+}
+
+type Room = Parameters<typeof inspectorLines>[1];
+
+function InspectorView({ model, screen, room }: { model: Inspector; screen: ChatScreen; room: Room }) {
+  const state = useStore(model.state, (state) => state);
+  return <Lines lines={inspectorLines(state, room, screen.theme)} />;
+}
+
+/** Replays go on while nothing new comes: drawn ten times a second until both are through. */
+function RaceView({ model, screen, room }: { model: RaceModel; screen: ChatScreen; room: Room }) {
+  const state = useStore(model.state, (state) => state);
+  const end = Math.max(0, ...state.lanes.map(({ pieces }) => pieces.at(-1)?.ms ?? 0));
+  const now = performance.now();
+  useAnimation({ interval: 100, isActive: !state.over || now - state.clock < end });
+  return <Lines lines={raceLines(state, room, screen.theme, now)} />;
+}
+
+/** An empty first line would have no height. */
+function Lines({ lines }: { lines: readonly string[] }) {
+  return <Text>{lines.map((line) => line || ' ').join('\n')}</Text>;
+}

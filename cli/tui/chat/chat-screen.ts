@@ -1,0 +1,266 @@
+/**
+ * The screen of a chat as far as it is no drawing: which view has the keys, what they do, and what commands ask for.
+ * Keys go to the view that is open, then to the editor, then here.
+ */
+import type { Key } from 'ink';
+import { COMMANDS, completeCommand, isCommand, runCommand } from '../../chat/commands/index.ts';
+import type { CommandContext, Screen } from '../../chat/commands/slash-command.ts';
+import type { Dialogue } from '../../chat/dialogue.ts';
+import { turnsOf } from '../../chat/messages.ts';
+import { createStore, type Store } from '../../store.ts';
+import type { EditorModel } from '../editor/model.ts';
+import type { Theme } from '../theme.ts';
+import type { Inspector } from './inspector.ts';
+import type { RaceModel } from './race-model.ts';
+import type { ScreenTranscript } from './screen-transcript.ts';
+
+/** What a view that takes the whole live region answers to. */
+export interface OpenView {
+  /** False for a key that means nothing here. */
+  key(input: string, key: Key): boolean;
+  /** Takes it away. */
+  close(): void;
+}
+
+export interface ScreenState {
+  readonly view?:
+    | { readonly kind: 'inspector'; readonly model: Inspector }
+    | { readonly kind: 'race'; readonly model: RaceModel };
+  /** Said in the footer for a moment. */
+  readonly hint?: string;
+  /** What is being written will go elsewhere than to the model as the next message. */
+  readonly composing?: string;
+  readonly columns: number;
+  readonly rows: number;
+}
+
+/** What only the terminal program around can do. */
+export interface Surroundings {
+  /** Bytes to the terminal, beside the frames. */
+  write(data: string): void;
+  suspend(): Promise<void>;
+  editExternally(text: string): Promise<string | undefined>;
+  redraw(): void;
+  exit(): void;
+}
+
+export interface ChatScreenOptions {
+  readonly dialogue: Dialogue;
+  readonly transcript: ScreenTranscript;
+  readonly editor: EditorModel;
+  readonly theme: Theme;
+  readonly surroundings: Surroundings;
+  readonly columns: number;
+  readonly rows: number;
+}
+
+/** Between two presses that belong together. */
+const TWICE_MS = 500;
+const HINT_MS = 2000;
+
+export class ChatScreen implements Screen {
+  readonly state: Store<ScreenState>;
+  readonly dialogue: Dialogue;
+  readonly transcript: ScreenTranscript;
+  readonly editor: EditorModel;
+  readonly theme: Theme;
+  readonly #surroundings: Surroundings;
+  readonly #context: CommandContext;
+  #send: ((text: string) => void) | undefined; // where the next text goes, other than to the model
+  #hintTimer: NodeJS.Timeout | undefined;
+  #lastEscape = 0;
+  #lastInterrupt = 0;
+
+  constructor({ dialogue, transcript, editor, theme, surroundings, columns, rows }: ChatScreenOptions) {
+    this.dialogue = dialogue;
+    this.transcript = transcript;
+    this.editor = editor;
+    this.theme = theme;
+    this.#surroundings = surroundings;
+    this.state = createStore<ScreenState>({ columns, rows });
+    this.#context = { dialogue, screen: this, theme, commands: COMMANDS };
+    dialogue.state.subscribe(() => transcript.setView(dialogue.state.get()));
+    dialogue.onUnsent = (text) => {
+      if (editor.text === '') editor.setText(text);
+    };
+  }
+
+  // ----- Screen
+
+  get columns(): number {
+    return this.state.get().columns;
+  }
+
+  compose(text: string, send?: (text: string) => void): boolean {
+    this.editor.setText(text);
+    this.#send = send;
+    this.#set({ composing: send && 'a new version of that question; Esc leaves it as it was' });
+    return true;
+  }
+
+  copy(text: string): boolean {
+    this.#surroundings.write(`\x1b]52;c;${Buffer.from(text).toString('base64')}\x07`);
+    return true;
+  }
+
+  clear() {
+    this.#surroundings.redraw();
+  }
+
+  exit() {
+    this.#surroundings.exit();
+  }
+
+  inspect(inspection: 'alternatives' | 'attention', token?: number): boolean {
+    void this.#openInspector(inspection, token);
+    return true;
+  }
+
+  race(contenders: readonly [string, string], prompt: string) {
+    void this.#openRace(contenders, prompt);
+  }
+
+  // ----- what the user does
+
+  resize(columns: number, rows: number) {
+    this.#set({ columns, rows });
+    this.transcript.resize(columns);
+  }
+
+  submit(text: string) {
+    const send = this.#send;
+    this.#leaveComposing();
+    if (send) return send(text);
+    if (isCommand(text)) {
+      this.transcript.add({ kind: 'notice', text });
+      void runCommand(this.#context, text);
+    } else this.dialogue.say(text);
+  }
+
+  complete(line: string) {
+    return completeCommand(this.#context, line);
+  }
+
+  paste(text: string) {
+    if (!this.state.get().view) this.editor.paste(text);
+  }
+
+  key(input: string, key: Key) {
+    const { view } = this.state.get();
+    if (view) {
+      if (view.model.key(input, key)) return;
+      if (key.escape || input === 'q' || (key.ctrl && input === 'c')) return this.#closeView();
+      return;
+    }
+    if (this.editor.idle && this.#emptyPromptKey(input, key)) return;
+    if (!this.editor.key(input, key)) this.#globalKey(input, key);
+  }
+
+  async editExternally(): Promise<void> {
+    try {
+      const text = await this.#surroundings.editExternally(this.editor.text);
+      if (text !== undefined) this.editor.setText(text);
+    } catch (error) {
+      this.transcript.add({ kind: 'error', error });
+    }
+  }
+
+  #emptyPromptKey(input: string, key: Key): boolean {
+    const plain = !key.ctrl && !key.meta && !key.shift;
+    if (key.leftArrow && plain) return this.dialogue.turnOver(-1) || this.dialogue.path.length > 0;
+    if (key.rightArrow && plain) return this.dialogue.turnOver(1) || this.dialogue.path.length > 0;
+    if (input === '?' && plain) {
+      void runCommand(this.#context, '/help');
+      return true;
+    }
+    if (key.upArrow && plain && this.dialogue.state.get().queued.length > 0) {
+      this.editor.setText(this.dialogue.takeBack()!);
+      return true;
+    }
+    return false;
+  }
+
+  #globalKey(input: string, key: Key) {
+    if (key.escape) return this.#escape();
+    if (!key.ctrl) return;
+    if (input === 'c') return this.#interrupt();
+    if (input === 'd') return this.exit();
+    if (input === 'l') return this.#surroundings.redraw();
+    if (input === 'z') void this.#surroundings.suspend();
+    if (input === 't') this.#toggleColours();
+  }
+
+  #escape() {
+    if (this.dialogue.busy) return this.dialogue.stop();
+    if (this.#send) {
+      this.editor.setText('');
+      return this.#leaveComposing();
+    }
+    const twice = performance.now() - this.#lastEscape < TWICE_MS;
+    this.#lastEscape = twice ? 0 : performance.now();
+    if (twice && turnsOf(this.dialogue.path).length > 0) void runCommand(this.#context, '/edit');
+    else if (turnsOf(this.dialogue.path).length > 0) this.#hint('Esc again edits the last question');
+  }
+
+  #interrupt() {
+    if (this.dialogue.busy && this.dialogue.loaded) return this.dialogue.stop();
+    if (this.editor.text !== '') {
+      this.editor.discard();
+      return this.#leaveComposing();
+    }
+    if (performance.now() - this.#lastInterrupt < HINT_MS) return this.exit();
+    this.#lastInterrupt = performance.now();
+    this.#hint('press Ctrl-C again to leave');
+  }
+
+  #toggleColours() {
+    const colours = !this.dialogue.state.get().colours;
+    this.dialogue.setView({ colours });
+    this.#hint(
+      colours ? 'tokens of answers are coloured by probability' : 'answers without colours of probability',
+    );
+    const answered = turnsOf(this.dialogue.path).some(({ answer }) => answer);
+    if (colours && answered && !this.dialogue.busy) void runCommand(this.#context, '/alt');
+  }
+
+  #hint(hint: string) {
+    clearTimeout(this.#hintTimer);
+    this.#set({ hint });
+    this.#hintTimer = setTimeout(() => this.#set({ hint: undefined }), HINT_MS).unref();
+  }
+
+  #leaveComposing() {
+    this.#send = undefined;
+    this.#set({ composing: undefined });
+  }
+
+  // ----- views
+
+  async #openInspector(inspection: 'alternatives' | 'attention', token: number | undefined): Promise<void> {
+    const { Inspector } = await import('./inspector.ts');
+    const answer = turnsOf(this.dialogue.path).findLast((turn) => turn.answer)!.answer!;
+    await this.dialogue.work(async () => {
+      const model = await Inspector.open(this.dialogue, answer, inspection, token);
+      model.onClose = () => this.#closeView();
+      this.#set({ view: { kind: 'inspector', model } });
+    });
+  }
+
+  async #openRace(contenders: readonly [string, string], prompt: string): Promise<void> {
+    const { RaceModel } = await import('./race-model.ts');
+    const model = new RaceModel(contenders, prompt);
+    this.#set({ view: { kind: 'race', model } });
+    await this.dialogue.work((signal) => model.run(this.dialogue, signal));
+  }
+
+  #closeView() {
+    const { view } = this.state.get();
+    view?.model.close();
+    this.#set({ view: undefined });
+    if (view?.kind === 'race') this.transcript.add({ kind: 'output', lines: view.model.summary(this.theme) });
+  }
+
+  #set(part: Partial<ScreenState>) {
+    this.state.set((state) => ({ ...state, ...part }));
+  }
+}

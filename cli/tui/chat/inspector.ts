@@ -1,0 +1,161 @@
+/** A look into the tokens of an answer: which one is chosen, what else it could have been, what it looked back on. */
+import type { Key } from 'ink';
+import type { TreeMessage } from '../../../core/conversation.ts';
+import type { Dialogue } from '../../chat/dialogue.ts';
+import { type Glance, glanceOf, type InspectedToken, inspectAnswer } from '../../chat/inspection.ts';
+import { createStore, type Store } from '../../store.ts';
+
+export type Inspection = 'alternatives' | 'attention';
+
+export interface InspectorState {
+  readonly kind: Inspection;
+  readonly tokens: readonly InspectedToken[];
+  readonly at: number; // the chosen token
+  readonly alternative: number; // the chosen one of its alternatives
+  /** Of the chosen token; absent while it is computed. */
+  readonly glance?: Glance;
+  /** One layer and head, or the mean over all. */
+  readonly layer?: number;
+  readonly head?: number;
+}
+
+/** Glances kept: each is layers x heads x positions floats. */
+const MOST_GLANCES = 32;
+
+export class Inspector {
+  readonly state: Store<InspectorState>;
+  onClose: () => void = () => {};
+  readonly #dialogue: Dialogue;
+  readonly #answer: TreeMessage;
+  readonly #glances = new Map<number, Glance>();
+  #looking = false;
+
+  private constructor(dialogue: Dialogue, answer: TreeMessage, state: InspectorState) {
+    this.#dialogue = dialogue;
+    this.#answer = answer;
+    this.state = createStore(state);
+  }
+
+  /** Has the model read the answer once more, to know how likely each token was. */
+  static async open(
+    dialogue: Dialogue,
+    answer: TreeMessage,
+    kind: Inspection,
+    token: number | undefined,
+  ): Promise<Inspector> {
+    const tokens = await inspectAnswer(dialogue, answer);
+    const at = token ?? (kind === 'attention' ? lastWord(tokens) : leastSure(tokens));
+    const inspector = new Inspector(dialogue, answer, { kind, tokens, at, alternative: 0 });
+    if (kind === 'attention') await inspector.#look();
+    return inspector;
+  }
+
+  key(input: string, key: Key): boolean {
+    const { kind, at, tokens } = this.state.get();
+    if (key.ctrl || key.meta) return false;
+    if (key.leftArrow || input === 'h') return this.#choose(at - 1);
+    if (key.rightArrow || input === 'l') return this.#choose(at + 1);
+    if (key.home) return this.#choose(0);
+    if (key.end) return this.#choose(tokens.length - 1);
+    if (key.tab) return this.#turn(kind === 'attention' ? 'alternatives' : 'attention');
+    if (kind === 'alternatives') return this.#alternativeKey(input, key);
+    return this.#attentionKey(input, key);
+  }
+
+  close(): void {
+    this.onClose = () => {};
+  }
+
+  #alternativeKey(input: string, key: Key): boolean {
+    const { alternative, tokens, at } = this.state.get();
+    const most = tokens[at]!.alternatives.length - 1;
+    if (key.upArrow || input === 'k') return this.#set({ alternative: Math.max(0, alternative - 1) });
+    if (key.downArrow || input === 'j') return this.#set({ alternative: Math.min(most, alternative + 1) });
+    if (!key.return) return false;
+    this.#fork();
+    return true;
+  }
+
+  /** Up and down go through layers, [ and ] through heads, 0 back to the mean of all. */
+  #attentionKey(input: string, key: Key): boolean {
+    const { glance, layer, head } = this.state.get();
+    if (!glance) return false;
+    const step = (now: number | undefined, by: number, count: number) =>
+      Math.max(0, Math.min(count - 1, now === undefined ? (by > 0 ? 0 : count - 1) : now + by));
+    if (key.upArrow) return this.#set({ layer: step(layer, -1, glance.layers) });
+    if (key.downArrow) return this.#set({ layer: step(layer, 1, glance.layers) });
+    if (input === '[') return this.#set({ head: step(head, -1, glance.heads) });
+    if (input === ']') return this.#set({ head: step(head, 1, glance.heads) });
+    if (input === '0') return this.#set({ layer: undefined, head: undefined });
+    return false;
+  }
+
+  /** Answers again from the chosen alternative on. */
+  #fork(): void {
+    const { tokens, at, alternative } = this.state.get();
+    const chosen = tokens[at]!.alternatives[alternative];
+    if (!chosen) return;
+    const forced = [...tokens.slice(0, at).map(({ id }) => id), chosen.id];
+    this.onClose();
+    void this.#dialogue.retry(this.#answer.parent!, forced);
+  }
+
+  #choose(at: number): boolean {
+    if (this.state.get().tokens[at]) this.#set({ at, alternative: 0, glance: this.#glances.get(at) });
+    this.#lookSoon();
+    return true;
+  }
+
+  #turn(kind: Inspection): boolean {
+    this.#set({ kind });
+    this.#lookSoon();
+    return true;
+  }
+
+  /** Where the chosen token's glance is wanted and not there. A backend that has none shows alternatives instead. */
+  #lookSoon(): void {
+    if (this.#looking || this.#isThere()) return;
+    void this.#dialogue
+      .work(() => this.#look())
+      .then((done) => {
+        if (!done) this.#set({ kind: 'alternatives' });
+      });
+  }
+
+  /** Computes what the chosen token looked at; goes on with the one that was chosen meanwhile. */
+  async #look(): Promise<void> {
+    this.#looking = true;
+    try {
+      while (!this.#isThere()) {
+        const { at } = this.state.get();
+        this.#glances.set(at, await glanceOf(this.#dialogue, this.#answer, at));
+        if (this.#glances.size > MOST_GLANCES) this.#glances.delete(this.#glances.keys().next().value!);
+      }
+      this.#set({ glance: this.#glances.get(this.state.get().at) });
+    } finally {
+      this.#looking = false;
+    }
+  }
+
+  #isThere(): boolean {
+    const { kind, at } = this.state.get();
+    return kind !== 'attention' || this.#glances.has(at);
+  }
+
+  #set(part: Partial<InspectorState>): true {
+    this.state.set((state) => ({ ...state, ...part }));
+    return true;
+  }
+}
+
+function leastSure(tokens: readonly InspectedToken[]): number {
+  return tokens.reduce((least, token, i) => (token.probability < tokens[least]!.probability ? i : least), 0);
+}
+
+/** The last token that shows something. */
+function lastWord(tokens: readonly InspectedToken[]): number {
+  return Math.max(
+    0,
+    tokens.findLastIndex(({ text }) => /\p{L}|\p{N}/u.test(text) && !text.startsWith('<|')),
+  );
+}

@@ -1,0 +1,98 @@
+/** A race as lines: two columns on one clock, or one below the other where it is narrow. Pure. */
+import stringWidth from 'string-width';
+import { type Lane, saidAfter } from '../../chat/race.ts';
+import { terminalText } from '../../terminal-text.ts';
+import { bar } from '../plot/bars.ts';
+import { truncate, wrapLines } from '../text/wrap.ts';
+import type { Theme } from '../theme.ts';
+import type { Room } from './inspector-lines.ts';
+import { laneFigures, type RaceState } from './race-model.ts';
+
+const SIDE_BY_SIDE_COLUMNS = 60;
+
+/** @param now by performance.now() */
+export function raceLines(
+  { lanes, clock, over, prompt }: RaceState,
+  room: Room,
+  theme: Theme,
+  now: number,
+): string[] {
+  const width = room.columns - 1;
+  const elapsed = clock > 0 ? now - clock : 0;
+  const running = lanes.findLastIndex(({ status }) => status !== 'waiting' && status !== 'loading');
+  const said = lanes.map((lane, i) => saidAfter(lane, i === running ? Number.POSITIVE_INFINITY : elapsed));
+  const fastest = Math.max(1e-9, ...lanes.map(({ tokensPerSecond }) => tokensPerSecond));
+  const head = [
+    truncate(
+      `${theme.strong('Race')}  ${theme.dim(terminalText(prompt.replace(/\s+/g, ' ')))}`,
+      width,
+      theme.glyphs.ellipsis,
+    ),
+    ...lanes.map((lane, i) => laneLine(lane, said[i]!.tokens, fastest, lanes, width, theme)),
+    truncate(theme.dim(note(lanes, running, elapsed, over)), width, theme.glyphs.ellipsis),
+    '',
+  ];
+  const rows = Math.max(2, room.rows - head.length);
+  const text =
+    width >= SIDE_BY_SIDE_COLUMNS
+      ? besides(said, width, rows, theme)
+      : below(said, width, rows, lanes, theme);
+  return [...head, ...text].slice(0, room.rows);
+}
+
+function laneLine(
+  lane: Lane,
+  tokens: number,
+  fastest: number,
+  lanes: readonly Lane[],
+  width: number,
+  theme: Theme,
+): string {
+  const nameWidth = Math.max(...lanes.map(({ name }) => name.length));
+  const color = theme.series[lanes.findIndex(({ name }) => name === lane.name) % theme.series.length]!;
+  const won =
+    lane.status === 'finished' &&
+    lane.tokensPerSecond === fastest &&
+    lanes.every(({ status }) => status === 'finished');
+  const cells = Math.max(6, Math.min(24, width - nameWidth - 50));
+  const mark = won ? theme.ok(theme.glyphs.check) : ' ';
+  return truncate(
+    `${mark} ${color(lane.name.padEnd(nameWidth))} ${bar(lane.tokensPerSecond / fastest, cells, theme)} ${`${tokens}`.padStart(4)} tokens  ${laneFigures(lane)}`,
+    width,
+    theme.glyphs.ellipsis,
+  );
+}
+
+function note(lanes: readonly Lane[], running: number, elapsed: number, over: boolean): string {
+  if (over) return 'each ran alone; shown on one clock. Esc goes back.';
+  if (running <= 0) return 'one after the other, so that neither slows the other. Esc stops.';
+  return `${lanes[running]!.name} runs, ${lanes[0]!.name} is replayed beside it: ${(elapsed / 1000).toFixed(1)} s. Esc stops.`;
+}
+
+function besides(said: readonly { text: string }[], width: number, rows: number, theme: Theme): string[] {
+  const cell = Math.floor((width - 3) / 2);
+  const columns = said.map(({ text }) => tail(text, cell, rows));
+  const height = Math.max(...columns.map((lines) => lines.length));
+  return Array.from({ length: height }, (_, i) => {
+    const [left = '', right = ''] = columns.map((lines) => lines[i] ?? '');
+    return `${left}${' '.repeat(Math.max(0, cell - stringWidth(left)))} ${theme.dim(theme.glyphs.side)} ${right}`;
+  });
+}
+
+function below(
+  said: readonly { text: string }[],
+  width: number,
+  rows: number,
+  lanes: readonly Lane[],
+  theme: Theme,
+): string[] {
+  const each = Math.max(1, Math.floor(rows / 2) - 1);
+  return said.flatMap(({ text }, i) => [theme.strong(lanes[i]!.name), ...tail(text, width, each)]);
+}
+
+function tail(text: string, width: number, rows: number): string[] {
+  return terminalText(text)
+    .split('\n')
+    .flatMap((line) => wrapLines(line, width))
+    .slice(-rows);
+}

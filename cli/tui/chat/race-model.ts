@@ -1,0 +1,86 @@
+/** A race on screen: the lane that runs is live, the one that ran before is replayed beside it on the same clock. */
+import type { Key } from 'ink';
+import type { Dialogue } from '../../chat/dialogue.ts';
+import { type Lane, lanesOf, race } from '../../chat/race.ts';
+import { describeError } from '../../output.ts';
+import { createStore, type Store } from '../../store.ts';
+import type { Theme } from '../theme.ts';
+
+export interface RaceState {
+  readonly prompt: string;
+  readonly lanes: readonly Lane[];
+  /** When the prompt was handed to the lane that runs, or ran last; by performance.now(). */
+  readonly clock: number;
+  readonly over: boolean;
+}
+
+export class RaceModel {
+  readonly state: Store<RaceState>;
+  readonly #contenders: readonly string[];
+  #dialogue: Dialogue | undefined;
+
+  constructor(contenders: readonly string[], prompt: string) {
+    this.#contenders = contenders;
+    this.state = createStore<RaceState>({ prompt, lanes: lanesOf(contenders), clock: 0, over: false });
+  }
+
+  async run(dialogue: Dialogue, signal: AbortSignal): Promise<void> {
+    this.#dialogue = dialogue;
+    await race(this.#contenders, {
+      prompt: this.state.get().prompt,
+      reference: dialogue.loaded!.reference,
+      options: dialogue.options,
+      signal,
+      onLane: (index, lane) => this.#update(index, lane),
+    });
+    this.state.set((state) => ({ ...state, over: true }));
+  }
+
+  /** Nothing but the keys that end it, which belong to the screen. */
+  key(_input: string, _key: Key): boolean {
+    return false;
+  }
+
+  close(): void {
+    if (!this.state.get().over) this.#dialogue?.stop();
+  }
+
+  /** For the scrollback. */
+  summary(theme: Theme): string[] {
+    const { lanes, prompt } = this.state.get();
+    const width = Math.max(...lanes.map(({ name }) => name.length));
+    return [
+      theme.dim(`  race: ${prompt.replace(/\s+/g, ' ').slice(0, 60)}`),
+      ...lanes.map((lane) => `  ${lane.name.padEnd(width)}  ${laneFigures(lane)}`),
+    ];
+  }
+
+  #update(index: number, lane: Lane): void {
+    this.state.set((state) => {
+      const begins = lane.status === 'running' && state.lanes[index]!.status !== 'running';
+      return {
+        ...state,
+        lanes: state.lanes.with(index, lane),
+        clock: begins ? performance.now() : state.clock,
+      };
+    });
+  }
+}
+
+/** What a lane has to show for itself, in words. */
+export function laneFigures({
+  status,
+  pieces,
+  readMs,
+  tokensPerSecond,
+  promptTokens,
+  failure,
+  loadMs,
+}: Lane): string {
+  if (status === 'waiting') return 'waits for its turn';
+  if (status === 'loading') return 'loading';
+  if (status === 'failed') return `failed: ${describeError(failure, { debug: false })[0]}`;
+  if (pieces.length === 0) return `reading ${promptTokens} tokens`;
+  const read = readMs > 0 ? ((1000 * promptTokens) / readMs).toFixed(0) : '?';
+  return `${tokensPerSecond.toFixed(1)} tok/s, reads ${read} tok/s, loaded in ${(loadMs / 1000).toFixed(2)} s`;
+}

@@ -1,0 +1,106 @@
+/** Draws a chat with Ink, on the primary screen: scrollback, selection and the wheel stay the user's. */
+import { render, type useApp } from 'ink';
+import type { Dialogue } from '../../chat/dialogue.ts';
+import type { Transcript } from '../../chat/transcript.ts';
+import { editExternally } from '../editor/external-editor.ts';
+import { fileSource } from '../editor/files.ts';
+import { PromptHistory } from '../editor/history.ts';
+import { EditorModel } from '../editor/model.ts';
+import type { Theme } from '../theme.ts';
+import { App } from './App.tsx';
+import { ChatScreen, type Surroundings } from './chat-screen.ts';
+import { ScreenTranscript } from './screen-transcript.ts';
+import { slashSource } from './slash-source.ts';
+import { suspendProcess } from './suspend-process.ts';
+
+export interface ChatTuiOptions {
+  readonly theme: Theme;
+  readonly historyPath: string;
+  readonly flushMs: number;
+  readonly debug: boolean;
+  /** Makes the chat on a transcript, and has it load its model meanwhile. */
+  readonly begin: (transcript: Transcript) => Dialogue;
+  /** Sent at once. */
+  readonly message?: string;
+}
+
+/** The whole screen, then one line down: where the live region began in the corner, tmux would keep a copy of it. */
+const CLEAR = '\x1b[2J\x1b[H\n';
+
+/** Settles when the user leaves, or a signal ends it; then with the code to exit with. */
+export async function runChatTui({
+  theme,
+  historyPath,
+  flushMs,
+  debug,
+  begin,
+  message,
+}: ChatTuiOptions): Promise<number> {
+  const { columns = 80, rows = 24 } = process.stdout;
+  const transcript = new ScreenTranscript({ theme, columns, flushMs, hyperlinks: false, debug });
+  const dialogue = begin(transcript);
+  let exitCode = 0;
+  let app: ReturnType<typeof useApp> | undefined;
+  let away = false; // another program has the terminal
+  const suspend = async (work: () => void | Promise<void>) => {
+    away = true;
+    await app?.suspendTerminal(work);
+    away = false;
+  };
+  const surroundings: Surroundings = {
+    write: (data) => process.stdout.write(data),
+    suspend: () => suspend(suspendProcess),
+    editExternally: (text) => editExternally(text, { env: process.env, suspend }),
+    redraw: () => void suspend(() => void process.stdout.write(CLEAR)),
+    exit: () => app?.exit(),
+  };
+  const history = openHistory(historyPath, transcript);
+  const editor = new EditorModel({
+    history,
+    onSubmit: (text) => screen.submit(text),
+    onExternalEditor: () => void screen.editExternally(),
+    onProblem: (error) => transcript.add({ kind: 'error', error }),
+    sources: [slashSource((line) => screen.complete(line)), fileSource(process.cwd())],
+  });
+  const screen = new ChatScreen({ dialogue, transcript, editor, theme, surroundings, columns, rows });
+  const instance = render(
+    <App
+      screen={screen}
+      onReady={(ink) => {
+        app = ink;
+      }}
+    />,
+    {
+      interactive: true, // whoever calls has looked
+      exitOnCtrlC: false,
+      incrementalRendering: true,
+      maxFps: Math.round(1000 / flushMs),
+      kittyKeyboard: { mode: 'auto' },
+    },
+  );
+  for (const [signal, code] of [
+    ['SIGTERM', 143],
+    ['SIGHUP', 129],
+    ['SIGINT', 130],
+  ] as const) {
+    process.on(signal, () => {
+      if (signal === 'SIGINT' && away) return; // meant for the program that has the terminal
+      exitCode = code;
+      instance.unmount();
+    });
+  }
+  if (message) dialogue.say(message);
+  await instance.waitUntilExit();
+  await dialogue.close();
+  return exitCode;
+}
+
+/** That of this chat alone where the file is of no use, which is told. */
+function openHistory(path: string, transcript: Transcript): PromptHistory {
+  try {
+    return PromptHistory.open(path);
+  } catch (error) {
+    transcript.add({ kind: 'error', error });
+    return PromptHistory.open();
+  }
+}

@@ -1,0 +1,98 @@
+/** Lines around the editor: what runs, what waits, and the footer. Pure: state in, lines out. */
+import stringWidth from 'string-width';
+import type { ChatState, Reading } from '../../chat/chat-state.ts';
+import { formatBytes } from '../../sizes.ts';
+import { terminalText } from '../../terminal-text.ts';
+import { bar } from '../plot/bars.ts';
+import { sparkline } from '../plot/spark.ts';
+import { truncate } from '../text/wrap.ts';
+import type { Theme } from '../theme.ts';
+import type { ScreenState } from './chat-screen.ts';
+
+/** The end of what may still change, as far as it fits; the first line says how much is above. */
+export function liveTail(live: readonly string[], budget: number, theme: Theme): readonly string[] {
+  if (live.length <= budget) return live;
+  const hidden = live.length - budget + 1;
+  return [theme.dim(`${theme.glyphs.ellipsis} ${hidden} lines above`), ...live.slice(hidden)];
+}
+
+const BAR_CELLS = 20;
+
+/** How far a long prompt is read. */
+export function readingLine(
+  { done, total, tokensPerSecond }: Reading,
+  columns: number,
+  theme: Theme,
+): string {
+  const parts = [
+    `reading ${bar(done / total, BAR_CELLS, theme)} ${done}/${total} tokens`,
+    ...(tokensPerSecond > 0 ? [`${tokensPerSecond.toFixed(0)} tok/s`] : []),
+  ];
+  return truncate(theme.dim(`  ${parts.join(` ${theme.glyphs.dot} `)}`), columns - 1, theme.glyphs.ellipsis);
+}
+
+/** Messages that wait, as far as they fit. */
+export function queuedLines(queued: readonly string[], columns: number, theme: Theme): string[] {
+  const shown = queued.slice(-3).map((text) => {
+    const line = terminalText(text.replace(/\s+/g, ' '));
+    return truncate(theme.dim(`  next: ${line}`), columns - 1, theme.glyphs.ellipsis);
+  });
+  const before = queued.length - shown.length;
+  return before > 0 ? [theme.dim(`  ${before} more messages wait`), ...shown] : shown;
+}
+
+/** Model, backend, speed and context, the least important left out where it is narrow. */
+export function footerLine(
+  state: ChatState,
+  { hint, composing, columns }: ScreenState,
+  theme: Theme,
+): string {
+  const width = columns - 1;
+  if (hint) return truncate(theme.accent(`  ${hint}`), width, theme.glyphs.ellipsis);
+  if (composing) return truncate(theme.accent(`  writing ${composing}`), width, theme.glyphs.ellipsis);
+  if (state.loading)
+    return truncate(theme.dim(`  ${loadingText(state.loading, theme)}`), width, theme.glyphs.ellipsis);
+  const { model } = state;
+  if (!model) return truncate(theme.dim('  no model: /model REF loads one'), width, theme.glyphs.ellipsis);
+  const parts = [
+    terminalText(model.name),
+    model.backend,
+    speedText(state, theme),
+    contextText(state.contextUsed, model.contextLength, theme),
+    state.phase === 'idle' ? '/help' : 'Esc stops',
+  ].filter((part) => part !== '');
+  const separator = ` ${theme.glyphs.dot} `;
+  const order = [0, 1, parts.length - 1]; // what goes first where there is no room
+  const kept = parts.map(() => true);
+  const line = () => `  ${parts.filter((_, i) => kept[i]).join(separator)}`;
+  for (const i of order) if (stringWidth(line()) > width) kept[i] = false;
+  return truncate(theme.dim(line()), width, theme.glyphs.ellipsis);
+}
+
+function loadingText({ stage, done, total }: NonNullable<ChatState['loading']>, theme: Theme): string {
+  if (done === undefined) return `${stage} ${theme.glyphs.ellipsis}`;
+  if (!total) return `${stage} ${formatBytes(done)}`;
+  return `${stage} ${bar(done / total, BAR_CELLS, theme)} ${formatBytes(done)} of ${formatBytes(total)}`;
+}
+
+function speedText({ speed, phase }: ChatState, theme: Theme): string {
+  if (!speed || speed.tokensPerSecond === 0) return phase === 'reading' ? 'reading' : '';
+  return `${speed.tokensPerSecond.toFixed(1)} tok/s ${sparkline(speed.recent, theme)}`.trimEnd();
+}
+
+/** Shares of the context from which the meter warns. */
+const CROWDED = 0.7;
+const NEARLY_FULL = 0.9;
+const METER_CELLS = 8;
+
+function contextText(used: number, length: number, theme: Theme): string {
+  const share = used / length;
+  const paint = share >= NEARLY_FULL ? theme.bad : share >= CROWDED ? theme.warn : (text: string) => text;
+  return paint(`[${bar(share, METER_CELLS, theme)}] ${inThousands(used)}/${inThousands(length)}`);
+}
+
+/** 812, 2.6k, 128k. */
+export function inThousands(count: number): string {
+  if (count < 1000) return `${count}`;
+  return `${(count / 1024).toFixed(count < 10240 ? 1 : 0)}k`;
+}

@@ -1,0 +1,40 @@
+import type { ScoredToken } from '../../chat/transcript.ts';
+import { terminalText } from '../../terminal-text.ts';
+import { wrapLines } from '../text/wrap.ts';
+import type { Theme } from '../theme.ts';
+
+/** The source of an answer with every token in the colour of its probability; whole lines are frozen. */
+export class TokenStream {
+  readonly #theme: Theme;
+  #columns: number;
+  #line = ''; // painted, not ended yet
+
+  constructor({ theme, columns }: { theme: Theme; columns: number }) {
+    this.#theme = theme;
+    this.#columns = columns;
+  }
+
+  /** @param token what `text` was made of; without one the text is left plain */
+  push(text: string, token?: ScoredToken): string[] {
+    const painted = terminalText(text)
+      .split('\n')
+      .map((part) => (token && part !== '' ? this.#theme.probability(Math.exp(token.logprob), part) : part));
+    const whole = (this.#line + painted.join('\n')).split('\n');
+    this.#line = whole.pop()!;
+    return whole.flatMap((line) => wrapLines(line, this.#columns));
+  }
+
+  live(): string[] {
+    return this.#line === '' ? [] : wrapLines(this.#line, this.#columns);
+  }
+
+  end(): string[] {
+    const lines = this.live();
+    this.#line = '';
+    return lines;
+  }
+
+  resize(columns: number): void {
+    this.#columns = columns;
+  }
+}

@@ -1,0 +1,54 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+import { emptyFolder, percept, TINY_MODEL } from './percept.ts';
+
+/** Texts that are in a bundle as soon as the package is. */
+const MARKS = {
+  react: /react\.transitional\.element/,
+  ink: /yoga-layout|resetAfterCommit/,
+  marked: /blockquoteSetextReplace/,
+  sqlite: /node:sqlite/,
+  webgpu: /navigator\.gpu|requestAdapter/,
+};
+
+/** Which packages the files hold that a run of the program loaded, by V8's own account. */
+async function loadedBy(args: readonly string[], input = ''): Promise<string[]> {
+  const folder = emptyFolder();
+  const { code, stderr } = await percept(args, { input, env: { NODE_V8_COVERAGE: folder } });
+  expect(code, stderr).toBe(0);
+  const urls = readdirSync(folder).flatMap((file): string[] => {
+    const { result } = JSON.parse(readFileSync(join(folder, file), 'utf8'));
+    return result.map(({ url }: { url: string }) => url);
+  });
+  const files = new Set(urls.filter((url) => url.startsWith('file:') && url.includes('/dist/')));
+  expect(files.size).toBeGreaterThan(0);
+  const texts = [...files].map((url) => readFileSync(fileURLToPath(url), 'utf8'));
+  return Object.entries(MARKS).flatMap(([name, mark]) => (texts.some((text) => mark.test(text)) ? name : []));
+}
+
+describe('what a command loads', () => {
+  it.each([
+    ['--help', ['--help'], ''],
+    ['run', ['run', '-m', TINY_MODEL, '--raw', '-n', '2', '--backend', 'cpu', 'a'], ''],
+    ['run from stdin', ['-m', TINY_MODEL, '--raw', '-n', '2', '--backend', 'cpu', '-'], 'a'],
+    ['list', ['list'], ''],
+    ['show', ['show', TINY_MODEL], ''],
+    ['config', ['config'], ''],
+    ['bench, piped', ['bench', '-m', TINY_MODEL, '-p', '4', '-n', '2', '-r', '1', '--backend', 'cpu'], ''],
+  ])('%s loads neither React nor Ink nor what else it does not need', async (_, args, input) => {
+    expect(await loadedBy(args, input)).toEqual([]);
+  });
+
+  it('sessions loads the database, and no screen', async () => {
+    expect(await loadedBy(['sessions', 'list'])).toEqual(['sqlite']);
+  });
+
+  it('knows the screen by these marks', () => {
+    const texts = readdirSync(new URL('../../dist', import.meta.url))
+      .filter((file) => file.endsWith('.js'))
+      .map((file) => readFileSync(new URL(`../../dist/${file}`, import.meta.url), 'utf8'));
+    for (const mark of Object.values(MARKS)) expect(texts.some((text) => mark.test(text))).toBe(true);
+  });
+});

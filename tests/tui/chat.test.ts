@@ -1,0 +1,291 @@
+/** The whole chat in a real terminal, as a user has it. */
+import { execFileSync } from 'node:child_process';
+import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { describe, expect, it } from 'vitest';
+import { emptyFolder, PROGRAM, TINY_MODEL } from '../cli/percept.ts';
+import { HAS_TMUX, Terminal, type TerminalOptions } from './tmux.ts';
+
+const TEMPLATE = '{% for m in messages %}{{ m.content }}\n{% endfor %}';
+
+interface ChatOptions extends TerminalOptions {
+  readonly flags?: string;
+  readonly home?: string;
+  /** NAME=value, for what tmux would set itself. */
+  readonly variable?: string;
+}
+
+function chat({ flags = '', home = emptyFolder(), variable = '', env = {}, ...options }: ChatOptions = {}) {
+  const folder = emptyFolder();
+  writeFileSync(join(folder, 'template.jinja'), TEMPLATE);
+  const command = `${variable} ${process.execPath} ${PROGRAM} chat -m ${TINY_MODEL} --backend cpu --template template.jinja ${flags}`;
+  const surroundings = { PERCEPT_HOME: home, LANG: 'C.UTF-8', ...env };
+  const terminal = new Terminal(command, { cwd: folder, env: surroundings, ...options });
+  return { terminal, home, folder };
+}
+
+const READY = 'Ask anything, /help';
+
+/** Lines of the screen that are not empty. */
+const filled = (screen: string) => screen.split('\n').filter((line) => line.trim() !== '');
+
+/** The shell's own line editor aside, a program that is started now finds a terminal that edits lines and echoes. */
+async function expectCooked(terminal: Terminal): Promise<void> {
+  terminal.type("stty -a | tr ' ;' '\\n\\n' | grep -cx -e icanon -e echo -e isig");
+  terminal.press('Enter');
+  await terminal.shows(/^3$/m);
+  expect(terminal.fact('cursor_flag')).toBe('1');
+}
+
+/** The newest session as JSON, by another process. */
+function lastSession(home: string) {
+  const run = (...args: string[]) =>
+    JSON.parse(
+      execFileSync(process.execPath, [PROGRAM, 'sessions', ...args, '--json'], {
+        env: { ...process.env, PERCEPT_HOME: home },
+        encoding: 'utf8',
+      }),
+    );
+  const [{ id }] = run('list').sessions;
+  return run('show', id);
+}
+
+describe.skipIf(!HAS_TMUX)('percept chat in a terminal', () => {
+  it('takes what is typed before the model is there, and answers it', async () => {
+    const { terminal } = chat({ flags: '-n 8' });
+    await terminal.shows(/^percept \d/m);
+    terminal.type('hello there');
+    terminal.press('Enter');
+    const screen = await terminal.shows(/8 tokens/);
+    expect(screen).toContain('› hello there');
+    await terminal.shows(READY);
+  });
+
+  it('writes several lines, folds a paste, and sends all of it', async () => {
+    const { terminal, home } = chat({ flags: '-n 4' });
+    await terminal.shows(READY);
+    terminal.type('first line');
+    terminal.press('C-j');
+    terminal.type('second line ');
+    terminal.paste(Array.from({ length: 12 }, (_, i) => `pasted ${i}`).join('\n'));
+    await terminal.shows('[pasted #1, 12 lines]');
+    terminal.press('Enter');
+    await terminal.shows(/4 tokens/);
+    expect(JSON.stringify(lastSession(home))).toContain('second line pasted 0\\npasted 1');
+  });
+
+  it('stops an answer and keeps it; tries again beside it; turns over', async () => {
+    const { terminal } = chat({ flags: '-n 480 --backend reference --ignore-eos' });
+    await terminal.shows(READY);
+    terminal.type('go on for long');
+    terminal.press('Enter');
+    await terminal.shows('Esc stops');
+    terminal.press('Escape');
+    await terminal.shows(/stopped/);
+    terminal.type('/retry');
+    terminal.press('Enter');
+    await terminal.shows('Esc stops');
+    terminal.press('C-c');
+    await terminal.shows(/stopped.*‹ 2\/2 ›/);
+    terminal.press('Left');
+    await terminal.shows(/stopped.*‹ 1\/2 ›/);
+  });
+
+  it('queues a message while it answers, and takes it back', async () => {
+    const { terminal } = chat({ flags: '-n 480 --backend reference --ignore-eos' });
+    await terminal.shows(READY);
+    terminal.type('go');
+    terminal.press('Enter');
+    await terminal.shows('Esc stops');
+    terminal.type('and then');
+    terminal.press('Enter');
+    await terminal.shows('next: and then');
+    terminal.press('Up');
+    await terminal.shows('› and then');
+    terminal.press('Escape');
+    await terminal.shows(/stopped/);
+    expect(terminal.screen()).not.toContain('next:');
+  });
+
+  it('completes commands, and files that are attached', async () => {
+    const { terminal, folder, home } = chat({ flags: '-n 2' });
+    writeFileSync(join(folder, 'notes.txt'), 'remember the milk\n');
+    await terminal.shows(READY);
+    terminal.type('/hist');
+    await terminal.shows('the turns of this branch');
+    terminal.press('Tab', 'Enter');
+    await terminal.shows('nothing was said yet');
+    terminal.type('read @not');
+    await terminal.shows('notes.txt');
+    terminal.press('Tab', 'Enter');
+    await terminal.shows('attached notes.txt, 1 lines');
+    await terminal.shows(/2 tokens/);
+    expect(JSON.stringify(lastSession(home))).toContain('remember the milk');
+  });
+
+  it('edits in $EDITOR', async () => {
+    const folder = emptyFolder();
+    const editor = join(folder, 'editor');
+    writeFileSync(editor, '#!/bin/sh\ncat "$1" > seen\nprintf "from the editor" > "$1"\n');
+    chmodSync(editor, 0o755);
+    const { terminal, folder: cwd } = chat({ env: { EDITOR: editor } });
+    await terminal.shows(READY);
+    terminal.type('a draft');
+    terminal.press('C-g');
+    await terminal.shows('› from the editor');
+    expect(readFileSync(join(cwd, 'seen'), 'utf8')).toContain('a draft');
+    terminal.type(' and on');
+    await terminal.shows('› from the editor and on');
+  });
+
+  it('suspends, and comes back as it was', async () => {
+    const { terminal } = chat();
+    await terminal.shows(READY);
+    terminal.type('unsent');
+    await terminal.shows('› unsent');
+    terminal.press('C-z');
+    await terminal.shows(/Stopped/);
+    await expectCooked(terminal);
+    terminal.type('fg');
+    terminal.press('Enter');
+    await terminal.shows(/› unsent\s*\n.*\/help/);
+    terminal.type('!');
+    await terminal.shows('› unsent!');
+  });
+
+  it('leaves after Ctrl-C twice, with the terminal as it was', async () => {
+    const { terminal } = chat();
+    await terminal.shows(READY);
+    terminal.type('something');
+    await terminal.shows('› something');
+    terminal.press('C-c');
+    await terminal.shows(READY);
+    terminal.press('C-c');
+    await terminal.shows('press Ctrl-C again');
+    terminal.press('C-c');
+    await terminal.shows(/^\$$/m);
+    terminal.type('echo code $?');
+    terminal.press('Enter');
+    await terminal.shows('code 0');
+    await expectCooked(terminal);
+  });
+
+  it.each([
+    ['SIGTERM', 143],
+    ['SIGHUP', 129],
+  ])('restores the terminal after %s in mid-answer, and keeps the answer', async (signal, code) => {
+    const { terminal, home } = chat({ flags: '-n 480 --backend reference --ignore-eos' });
+    await terminal.shows(READY);
+    terminal.type('go');
+    terminal.press('Enter');
+    await terminal.shows('Esc stops');
+    execFileSync('pkill', [`-${signal}`, '-f', `chat -m ${TINY_MODEL} .*template.jinja.*backend reference`]);
+    await terminal.shows(/^\$$/m);
+    terminal.type('echo code $?');
+    terminal.press('Enter');
+    await terminal.shows(`code ${code}`);
+    await expectCooked(terminal);
+    expect(JSON.stringify(lastSession(home))).toMatch(/"finish":"aborted"/);
+  });
+
+  it('restores the terminal after a crash, and says what happened', async () => {
+    const folder = emptyFolder();
+    const crash = join(folder, 'crash.mjs');
+    writeFileSync(crash, "setTimeout(() => { throw new Error('a planted fault'); }, 1500);\n");
+    const { terminal } = chat({ env: { NODE_OPTIONS: `--import=${crash}` } });
+    await terminal.shows('a planted fault', { history: true });
+    await terminal.shows(/^\$$/m);
+    await expectCooked(terminal);
+  });
+
+  it('keeps what was said through a kill, and goes on with it', async () => {
+    const home = emptyFolder();
+    const first = chat({ home, flags: '-n 480 --backend reference --seed 2047 --ignore-eos' });
+    await first.terminal.shows(READY);
+    first.terminal.type('remember this');
+    first.terminal.press('Enter');
+    await first.terminal.shows('Esc stops');
+    await sleep(1500);
+    execFileSync('pkill', ['-KILL', '-f', 'seed 2047']);
+    await first.terminal.shows('Killed');
+    expect(JSON.stringify(lastSession(home))).toMatch(/broken-off/);
+    const second = chat({ home, flags: '-c -n 4 --backend reference' });
+    await second.terminal.shows('remember this', { history: true });
+    await second.terminal.shows('broken off');
+  });
+
+  it.each([
+    [40, 10],
+    [20, 6],
+    [120, 40],
+  ])('fits a terminal of %i columns and %i rows, and no line is seen twice', async (columns, rows) => {
+    const { terminal } = chat({ columns, rows, flags: '-n 60 -t 1 --seed 3' });
+    await terminal.shows(/Ask anyth/);
+    terminal.type('hello');
+    terminal.press('Enter');
+    await terminal.shows(/60 tokens/, { history: true });
+    const lines = filled(terminal.screen({ history: true }));
+    expect(lines.filter((line) => line.startsWith('› hello'))).toHaveLength(1);
+    expect(lines.filter((line) => line.includes('60 tokens'))).toHaveLength(1);
+    for (const line of lines) expect(line.length).toBeLessThanOrEqual(columns);
+  });
+
+  it('goes through sizes while it answers, and history stays as it was', async () => {
+    const { terminal } = chat({ flags: '-n 300 --ignore-eos' });
+    await terminal.shows(READY);
+    terminal.type('hello');
+    terminal.press('Enter');
+    for (const [columns, rows] of [
+      [60, 20],
+      [100, 30],
+      [40, 12],
+      [80, 24],
+    ] as const) {
+      terminal.resize(columns, rows);
+      await sleep(150);
+    }
+    await terminal.shows(/300 tokens/);
+    await terminal.shows(READY);
+    const lines = filled(terminal.screen({ history: true }));
+    expect(lines.filter((line) => line.startsWith('› hello'))).toHaveLength(1);
+    expect(lines.filter((line) => line.includes('300 tokens'))).toHaveLength(1);
+  });
+
+  it('has no colour where none is wanted', async () => {
+    const { terminal } = chat({ env: { NO_COLOR: '1' }, flags: '-n 8' });
+    await terminal.shows(READY);
+    terminal.type('hello');
+    terminal.press('Enter');
+    await terminal.shows(/8 tokens/);
+    expect(terminal.screen({ styled: true })).not.toContain('\x1b[');
+  });
+
+  it('uses ASCII alone where that is asked for', async () => {
+    const { terminal } = chat({ flags: '-n 8 --ascii -t 0' });
+    await terminal.shows('/help');
+    terminal.type('/help');
+    terminal.press('Enter');
+    await terminal.shows('Ctrl-D');
+    const chrome = terminal.screen({ history: true });
+    expect(chrome).toMatch(/^[\x00-\x7f]*$/);
+  });
+
+  it.each(['TERM=dumb', 'INK_SCREEN_READER=true'])('talks in plain lines with %s', async (variable) => {
+    const { terminal } = chat({ variable, flags: '-n 8' });
+    await terminal.shows(/^>$/m);
+    terminal.type('hello');
+    terminal.press('Enter');
+    await terminal.shows(/Answer: /);
+    await terminal.shows(/^Answer: .*\n(.*\n)*>$/m);
+    terminal.press('C-d');
+    await terminal.shows(/^\$$/m);
+  });
+
+  it('is not started where nobody sits', async () => {
+    const { terminal, folder } = chat({ flags: '-n 4 < /dev/null > out; echo done' });
+    await terminal.shows(/^done/m);
+    expect(existsSync(join(folder, 'out'))).toBe(true);
+    expect(readFileSync(join(folder, 'out'), 'utf8')).not.toContain('\x1b');
+  });
+});

@@ -1,0 +1,342 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { COMMANDS, completeCommand, runCommand } from '../../cli/chat/commands/index.ts';
+import type { CommandContext, Screen } from '../../cli/chat/commands/slash-command.ts';
+import { Dialogue } from '../../cli/chat/dialogue.ts';
+import { SessionKeeper } from '../../cli/chat/session-keeper.ts';
+import type { Entry } from '../../cli/chat/transcript.ts';
+import type { Options } from '../../cli/options.ts';
+import { themeOf } from '../../cli/tui/theme.ts';
+import { leavesOf } from '../../core/conversation.ts';
+import { openSessions, type SessionStore } from '../../core/sessions/store.ts';
+import { emptyFolder, TINY_MODEL } from '../cli/percept.ts';
+
+const TEMPLATE =
+  '{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}{% if add_generation_prompt %}assistant:{% endif %}';
+
+let entries: Entry[];
+let composed: { text: string; send?: (text: string) => void } | undefined;
+let left: boolean;
+let store: SessionStore;
+let dialogue: Dialogue;
+let context: CommandContext;
+
+const screen: Screen = {
+  columns: 80,
+  compose: (text, send) => {
+    composed = { text, send };
+    return true;
+  },
+  copy: () => true,
+  clear: () => {},
+  exit: () => {
+    left = true;
+  },
+  inspect: () => false,
+};
+
+async function chat(options: Partial<Options> = {}): Promise<Dialogue> {
+  const template = join(emptyFolder(), 'template.jinja');
+  writeFileSync(template, TEMPLATE);
+  const all = {
+    model: TINY_MODEL,
+    backend: 'cpu',
+    maxTokens: 6,
+    seed: 1,
+    temperature: 1,
+    template,
+    ...options,
+  };
+  dialogue = new Dialogue({
+    transcript: { add: (entry) => void entries.push(entry) },
+    keeper: new SessionKeeper(store),
+    options: all,
+    flushMs: 1,
+  });
+  context = {
+    dialogue,
+    screen,
+    theme: themeOf({ color: 0, background: 'dark', ascii: true }),
+    commands: COMMANDS,
+  };
+  expect(await dialogue.load(TINY_MODEL, 'cpu')).toBe(true);
+  return dialogue;
+}
+
+/** Waits until nothing runs and nothing waits. */
+async function idle(): Promise<void> {
+  await new Promise<void>((resolve) => {
+    const check = () => {
+      const { phase, queued } = dialogue.state.get();
+      if (phase === 'idle' && queued.length === 0) resolve();
+    };
+    dialogue.state.subscribe(check);
+    setTimeout(check, 5);
+  });
+}
+
+async function say(text: string): Promise<void> {
+  dialogue.say(text);
+  await idle();
+}
+
+async function command(line: string): Promise<string> {
+  const before = entries.length;
+  await runCommand(context, line);
+  await idle();
+  return entries
+    .slice(before)
+    .map((entry) => {
+      if (entry.kind === 'output') return entry.lines.join('\n');
+      if (entry.kind === 'notice') return entry.text;
+      return entry.kind === 'error' ? `error: ${(entry.error as Error).message}` : `<${entry.kind}>`;
+    })
+    .join('\n');
+}
+
+const answers = () => dialogue.path.filter(({ role }) => role === 'assistant').map(({ content }) => content);
+
+beforeEach(async () => {
+  entries = [];
+  composed = undefined;
+  left = false;
+  store = await openSessions(join(emptyFolder(), 'sessions.db'));
+});
+
+afterEach(() => dialogue.close());
+
+describe('Dialogue', () => {
+  it('asks and answers, in entries and in the conversation', async () => {
+    await chat();
+    await say('once upon');
+    const kinds = entries.map(({ kind }) => kind).filter((kind) => kind !== 'answer-text');
+    expect(kinds).toEqual(['model', 'user', 'answer-begin', 'answer-end']);
+    const text = entries.map((entry) => (entry.kind === 'answer-text' ? entry.text : '')).join('');
+    expect(answers()).toEqual([text]);
+    expect(dialogue.path.at(-1)!.origin).toMatchObject({
+      finish: 'length',
+      completionTokens: 6,
+      backend: 'cpu',
+    });
+  });
+
+  it('answers messages that wait in their order', async () => {
+    await chat();
+    dialogue.say('one');
+    dialogue.say('two');
+    expect(dialogue.state.get().queued).toEqual(['two']);
+    dialogue.say('three');
+    expect(dialogue.takeBack()).toBe('three');
+    await idle();
+    expect(dialogue.path.map(({ role }) => role)).toEqual(['user', 'assistant', 'user', 'assistant']);
+    expect(dialogue.path[2]!.content).toBe('two');
+  });
+
+  it('tries again beside the first answer, with another seed', async () => {
+    await chat();
+    await say('once upon');
+    await command('/retry');
+    await command('/retry');
+    const [question] = dialogue.path;
+    const versions = [...dialogue.conversation.messages.values()].filter(
+      ({ parent }) => parent === question!.id,
+    );
+    expect(versions).toHaveLength(3);
+    expect(new Set(versions.map(({ origin }) => origin!.seed)).size).toBe(3);
+    expect(dialogue.versionOf(versions[2]!.id)).toEqual({ number: 3, of: 3 });
+    expect(dialogue.turnOver(-1)).toBe(true);
+    expect(answers()).toEqual([versions[1]!.content]);
+    expect(dialogue.turnOver(1)).toBe(true);
+    expect(dialogue.turnOver(1)).toBe(false);
+  });
+
+  it('gives the same answer for the same seed', async () => {
+    await chat();
+    await say('once upon');
+    const [first] = answers();
+    await command('/clear');
+    await say('once upon');
+    expect(answers()).toEqual([first]);
+  });
+
+  it('keeps what is stopped, and says so', async () => {
+    await chat({ maxTokens: 100 });
+    dialogue.say('once upon');
+    await new Promise<void>((resolve) => {
+      dialogue.state.subscribe(() => dialogue.state.get().phase === 'answering' && resolve());
+    });
+    dialogue.stop();
+    await idle();
+    const last = dialogue.path.at(-1)!;
+    expect(last).toMatchObject({ role: 'assistant', origin: { finish: 'aborted' } });
+    expect(last.origin!.completionTokens).toBeLessThan(100);
+  });
+
+  it('tells what fails and goes on', async () => {
+    await chat();
+    await say('word '.repeat(2000));
+    expect(entries.at(-1)).toMatchObject({ kind: 'error', error: { kind: 'context' } });
+    await command('/undo');
+    await say('once');
+    expect(answers()).toHaveLength(1);
+  });
+
+  it('gives a message back that could not be sent', async () => {
+    await chat();
+    let unsent = '';
+    dialogue.onUnsent = (text) => {
+      unsent = text;
+    };
+    const folder = emptyFolder();
+    writeFileSync(join(folder, 'picture.bin'), Buffer.from([0, 1, 2]));
+    await say(`look at @${join(folder, 'picture.bin')}`);
+    expect(entries.at(-1)!.kind).toBe('error');
+    expect(unsent).toContain('picture.bin');
+    expect(dialogue.path).toEqual([]);
+  });
+
+  it('puts the system message of the options first', async () => {
+    await chat({ system: 'be brief' });
+    await say('once');
+    expect(dialogue.path[0]).toMatchObject({ role: 'system', content: 'be brief' });
+    expect(await command('/template')).toContain('system: be brief');
+  });
+
+  it('keeps all of it, and goes on with it from disk', async () => {
+    await chat();
+    await say('once');
+    await command('/retry');
+    await say('twice');
+    const kept = store.last()!;
+    expect([...kept.conversation.messages.values()]).toEqual([...dialogue.conversation.messages.values()]);
+    await command('/clear');
+    dialogue.resume(store.read(kept.id));
+    await idle();
+    expect(dialogue.path.map(({ content }) => content)).toEqual(
+      kept.conversation.messages.size > 0 ? expect.arrayContaining(['once', 'twice']) : [],
+    );
+    await say('thrice');
+    expect(store.last()!.id).toBe(kept.id);
+    expect(store.last()!.messages).toBe(kept.messages + 2);
+  });
+
+  it('switches the model in place and has it read the conversation', async () => {
+    await chat();
+    await say('once upon');
+    const answered = answers();
+    expect(await command('/backend reference')).toBe('<model>');
+    expect(dialogue.state.get()).toMatchObject({ model: { backend: 'reference' } });
+    expect(dialogue.state.get().contextUsed).toBeGreaterThan(0);
+    expect(answers()).toEqual(answered);
+    expect(await command('/model nowhere.gguf')).toContain('error: Expected a model; there is no alias');
+    await say('again');
+    expect(answers()).toHaveLength(2);
+  });
+});
+
+describe('slash commands', () => {
+  it('edits a question beside the old one', async () => {
+    await chat();
+    await say('once');
+    await say('twice');
+    await command('/edit 1 thrice');
+    expect(dialogue.path.map(({ content }) => content)[0]).toBe('thrice');
+    expect(leavesOf(dialogue.conversation)).toHaveLength(2);
+    expect(dialogue.versionOf(dialogue.path[0]!.id)).toEqual({ number: 2, of: 2 });
+    await command('/edit');
+    expect(composed!.text).toBe('thrice');
+    composed!.send!('four times');
+    await idle();
+    expect(dialogue.path[0]!.content).toBe('four times');
+  });
+
+  it('takes back, branches off and comes back', async () => {
+    await chat();
+    await say('one');
+    await say('two');
+    await command('/undo');
+    expect(composed).toEqual({ text: 'two', send: undefined });
+    await say('three');
+    await command('/branch 1');
+    await say('four');
+    expect(await command('/branches')).toMatch(/1 .*two.*\n.*2 .*three.*\n \* 3 .*four/);
+    await command('/branches 1');
+    expect(dialogue.path.map(({ content }) => content)).toContain('two');
+    expect(await command('/branches 9')).toContain('a whole number from 1 to 3, got "9"');
+  });
+
+  it('forks an answer at a token', async () => {
+    await chat();
+    await say('once upon');
+    const answer = dialogue.path.at(-1)!;
+    const { ids } = dialogue.answerIds(answer);
+    const other = (ids[2]! + 1) % 100;
+    await dialogue.retry(answer.parent!, [...ids.slice(0, 2), other]);
+    const forked = dialogue.answerIds(dialogue.path.at(-1)!);
+    expect(forked.ids.slice(0, 3)).toEqual([...ids.slice(0, 2), other]);
+    expect(forked.ids.length).toBe(9); // three forced, six of its own
+  });
+
+  it('sets parameters and refuses wrong ones', async () => {
+    await chat();
+    expect(await command('/set temperature 0.5')).toBe('temperature is 0.5');
+    expect(await command('/params')).toMatch(/temperature +0\.5/);
+    expect(await command('/set top-p 7')).toContain('error: Expected top-p to be a number from 0 to 1');
+    expect(await command('/params')).toMatch(/top-p +0\.95/);
+    expect(await command('/set nonsense 1')).toContain('error: Expected the name of a parameter');
+    expect(await command('/set temperature')).toBe('temperature is the default again');
+  });
+
+  it('knows typos, and what has to wait', async () => {
+    await chat({ maxTokens: 50 });
+    expect(await command('/rety')).toContain('no command /rety');
+    dialogue.say('once');
+    await runCommand(context, '/retry');
+    expect(entries).toContainEqual({ kind: 'notice', text: expect.stringContaining('/retry has to wait') });
+    await idle();
+  });
+
+  it('searches, saves, loads and exports', async () => {
+    await chat();
+    await say('purple elephants');
+    expect(await command('/save The zoo')).toContain('"The zoo"');
+    expect(await command('/search elephants')).toContain('purple elephants');
+    expect(await command('/search nothinglikethis')).toContain('nothing was said');
+    const file = join(emptyFolder(), 'chat.md');
+    expect(await command(`/export ${file}`)).toBe(`wrote ${file}`);
+    expect(await command(`/export ${file}`)).toContain('exists already');
+    const { id } = dialogue.keeper;
+    await command('/clear');
+    await command(`/load ${id!.slice(0, 5)}`);
+    expect(dialogue.path[0]!.content).toBe('purple elephants');
+  });
+
+  it('looks inside: context, stats, tokens, alternatives', async () => {
+    await chat();
+    await say('once upon');
+    expect(await command('/context')).toMatch(/turn 1 .*\n.*all .*\n.*left/);
+    expect(await command('/stats')).toMatch(/answers +1, 6 tokens/);
+    expect(await command('/tokens once')).toMatch(/:\d+.*\n\d+ tokens?/);
+    expect(await command('/alt 1')).toMatch(/%/);
+    expect(await command('/alt 99')).toContain('error: Expected the number of a token');
+  });
+
+  it('helps with every command, and leaves', async () => {
+    await chat();
+    const help = await command('/help');
+    for (const { name } of COMMANDS) expect(help).toContain(`/${name}`);
+    expect(await command('/help retry')).toContain('/retry');
+    await command('/exit');
+    expect(left).toBe(true);
+  });
+
+  it('completes commands and their arguments', async () => {
+    await chat();
+    const values = async (line: string) => (await completeCommand(context, line)).map(({ value }) => value);
+    expect(await values('/')).toContain('/retry');
+    expect(await values('/backend ')).toEqual(['auto', 'cpu', 'webgpu', 'gpujs', 'reference']);
+    expect(await values('/set ')).toContain('temperature');
+    expect(await values('hello')).toEqual([]);
+  });
+});
