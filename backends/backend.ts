@@ -75,6 +75,7 @@ export interface Program {
   readonly logits: BufferId; // [S, V]
   readonly kv: KvShape;
   readonly maxTokens: number; // most tokens in one step
+  readonly attention?: boolean; // steps may ask for attention weights; without it nothing is reserved for them
 }
 
 /** Tokens of one sequence at positions pos, pos + 1, ...; positions below pos must have been computed. */
@@ -90,6 +91,8 @@ export interface Step {
   readonly logits: 'none' | 'last' | 'all'; // rows wanted: none, the last of each slice, every token
   /** What the device makes of the wanted rows, instead of handing them over; only as `Executable.chooses` allows. */
   readonly choose?: Choice;
+  /** The attention weights too, beside logits; of a step of one token, where the executable `attends`. */
+  readonly attention?: boolean;
 }
 
 /**
@@ -108,7 +111,7 @@ export interface TopLogits {
   readonly logSumExp: Float32Array; // [S], over the whole row
 }
 
-/** What comes of a step: of the three, the one that the step asked for. All reject where the device fails. */
+/** What comes of a step, as far as it asked for it: logits or what was chosen. All reject where the device fails. */
 export interface Ticket {
   /** [S, V] rows in slice order; a view that the next submit overwrites. Empty for logits 'none'. */
   logits(): Promise<Float32Array>;
@@ -116,6 +119,17 @@ export interface Ticket {
   top?(): Promise<TopLogits>;
   /** Of a step that chooses 'greedy': ids [slices, count]. */
   ids?(): Promise<Int32Array>;
+  /**
+   * Of a step that asks for it: [layers, heads, pos + 1] softmax weights of its token over the positions it sees, a row
+   * for each head of each attention op in the order of the program. A copy: it stays as it is.
+   */
+  attention?(): Promise<Float32Array>;
+}
+
+/** How many rows of attention weights a token has. */
+export interface AttentionShape {
+  readonly layers: number; // attention ops of the program
+  readonly heads: number; // of each
 }
 
 export interface MemoryUse {
@@ -137,6 +151,8 @@ export interface Executable {
   readonly memory: MemoryUse;
   /** The largest count of each kind of choice; absent where the device only hands over logits. */
   readonly chooses?: Readonly<Record<Choice['kind'], number>>;
+  /** What steps may ask for as `attention`; absent where the program or the device leaves it out. */
+  readonly attends?: AttentionShape;
   /** Starts a step. One at a time: throws while an earlier ticket has not settled. */
   submit(step: Step): Ticket;
   /** Makes positions 0..upto-1 of sequence `to` equal those of `from`. */

@@ -6,7 +6,7 @@
  * logits, where the replacement only hands those over.
  */
 import { UserError } from '../errors.ts';
-import type { Choice, Executable, MemoryUse, Step, Ticket, TopLogits } from './backend.ts';
+import type { Executable, MemoryUse, Step, Ticket, TopLogits } from './backend.ts';
 import { greedyIds, topLogits } from './choices.ts';
 
 export interface FailoverParts {
@@ -17,11 +17,18 @@ export interface FailoverParts {
   readonly replace: (failure: UserError) => Promise<Executable>;
 }
 
-type Result = Float32Array | TopLogits | Int32Array;
+/** What a ticket gives, as far as its step asked for it. */
+interface Result {
+  readonly logits?: Float32Array;
+  readonly top?: TopLogits;
+  readonly ids?: Int32Array;
+  readonly attention?: Float32Array;
+}
 
 export class FailoverExecutable implements Executable {
   /** Those of the first executable: what it chose is chosen after it, too. */
   readonly chooses: Executable['chooses'];
+  readonly attends: Executable['attends'];
   #current: Executable;
   readonly #maxTokens: number;
   readonly #replace: FailoverParts['replace'];
@@ -36,6 +43,7 @@ export class FailoverExecutable implements Executable {
     this.#replace = replace;
     this.#held = Array.from({ length: sequences }, () => []);
     this.chooses = first.chooses;
+    this.attends = first.attends;
   }
 
   get memory(): MemoryUse {
@@ -52,9 +60,10 @@ export class FailoverExecutable implements Executable {
     });
     done.catch(() => {}); // whoever awaits the ticket sees it; nobody has to
     return {
-      logits: () => done as Promise<Float32Array>,
-      top: () => done as Promise<TopLogits>,
-      ids: () => done as Promise<Int32Array>,
+      logits: async () => (await done).logits!,
+      top: async () => (await done).top!,
+      ids: async () => (await done).ids!,
+      attention: async () => (await done).attention!,
     };
   }
 
@@ -86,7 +95,7 @@ export class FailoverExecutable implements Executable {
   /** What becomes of the step. What only a caller can get wrong is thrown; a device lost before it is waited for. */
   #start(step: Step): Promise<Result> {
     try {
-      return this.#replaced ? this.#onReplacement(step) : resultOf(this.#current.submit(step), step.choose);
+      return this.#replaced ? this.#onReplacement(step) : resultOf(this.#current.submit(step), step);
     } catch (error) {
       if (!isDeviceFailure(error)) throw error;
       return Promise.reject(error);
@@ -99,7 +108,7 @@ export class FailoverExecutable implements Executable {
       return this.#recover(step, error);
     });
     for (const [i, { seq, pos, tokens }] of step.slices.entries()) {
-      const fed = step.choose?.kind === 'greedy' ? fedBack(result as Int32Array, i, step.choose.count) : [];
+      const fed = step.choose?.kind === 'greedy' ? fedBack(result.ids!, i, step.choose.count) : [];
       const held = this.#held[seq]!;
       held.length = pos;
       held.push(...Array.from(tokens), ...fed);
@@ -133,16 +142,19 @@ export class FailoverExecutable implements Executable {
     const { choose } = step;
     const executable = this.#current;
     if (!choose || choose.count <= (executable.chooses?.[choose.kind] ?? 0))
-      return resultOf(executable.submit(step), choose);
+      return resultOf(executable.submit(step), step);
     const plain = { slices: step.slices, logits: step.logits };
-    if (choose.kind === 'greedy') return greedyIds(executable, step.slices, choose.count);
-    return topLogits(executable, plain, choose.count);
+    if (choose.kind === 'greedy')
+      return greedyIds(executable, step.slices, choose.count).then((ids) => ({ ids }));
+    return topLogits(executable, plain, choose.count).then((top) => ({ top }));
   }
 }
 
-function resultOf(ticket: Ticket, choose: Choice | undefined): Promise<Result> {
-  if (choose?.kind === 'top') return ticket.top!();
-  return choose?.kind === 'greedy' ? ticket.ids!() : ticket.logits();
+async function resultOf(ticket: Ticket, { choose, attention }: Step): Promise<Result> {
+  if (choose?.kind === 'top') return { top: await ticket.top!() };
+  if (choose?.kind === 'greedy') return { ids: await ticket.ids!() };
+  const logits = await ticket.logits();
+  return attention ? { logits, attention: await ticket.attention!() } : { logits };
 }
 
 /** Of the ids chosen for slice i those that were computed on: all but the last. */

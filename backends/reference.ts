@@ -6,7 +6,7 @@
  */
 import { setImmediate } from 'node:timers/promises';
 import type { TensorType } from '../kernels/quant-formats.ts';
-import { attention } from '../kernels/reference/attention.ts';
+import { attention, attentionWeights } from '../kernels/reference/attention.ts';
 import { DEQUANTIZED_TYPES, dequantize } from '../kernels/reference/dequantize.ts';
 import { add, mul } from '../kernels/reference/elementwise.ts';
 import { embed } from '../kernels/reference/embed.ts';
@@ -17,6 +17,7 @@ import { select } from '../kernels/reference/select.ts';
 import { silu } from '../kernels/reference/silu.ts';
 import { softmax } from '../kernels/reference/softmax.ts';
 import type {
+  AttentionShape,
   Backend,
   BufferId,
   Executable,
@@ -30,7 +31,7 @@ import type {
   WeightSource,
 } from './backend.ts';
 import { checkTypes, readWeight, vocabularyOf } from './program-weights.ts';
-import { Sequences, type StepRows } from './step.ts';
+import { attentionShape, Sequences, type StepRows } from './step.ts';
 
 type Row = Float64Array;
 interface Cache {
@@ -85,6 +86,7 @@ class Weight {
 
 class ReferenceExecutable implements Executable {
   readonly memory: MemoryUse;
+  readonly attends?: AttentionShape;
   readonly #program: Program;
   readonly #weights: readonly Weight[];
   readonly #buffers: Row[][] = [];
@@ -95,6 +97,7 @@ class ReferenceExecutable implements Executable {
 
   constructor(program: Program, weights: readonly Weight[]) {
     const { layers, sequences, contextLength, kvHeads, headDim } = program.kv;
+    this.attends = attentionShape(program);
     this.#program = program;
     this.#weights = weights;
     this.#sequences = new Sequences(
@@ -113,9 +116,13 @@ class ReferenceExecutable implements Executable {
 
   submit(step: Step): Ticket {
     if (this.#state !== 'idle') throw new Error(`Expected an idle executable, but it is ${this.#state}.`);
-    const logits = this.#run(this.#sequences.take(step));
+    const attended: Row[] | undefined = step.attention ? [] : undefined;
+    const logits = this.#run(this.#sequences.take(step), attended);
     logits.catch(() => {}); // whoever awaits the ticket sees it; nobody has to
-    return { logits: () => logits };
+    if (!attended) return { logits: () => logits };
+    const attention = logits.then(() => flatten(attended));
+    attention.catch(() => {});
+    return { logits: () => logits, attention: () => attention };
   }
 
   kvCopy(from: number, to: number, upto: number): void {
@@ -135,11 +142,12 @@ class ReferenceExecutable implements Executable {
     this.#state = 'disposed';
   }
 
-  async #run(step: StepRows): Promise<Float32Array> {
+  /** Adds attention weights to `attended`, where they are asked for. */
+  async #run(step: StepRows, attended: Row[] | undefined): Promise<Float32Array> {
     this.#state = 'busy';
     for (const op of this.#program.ops) {
       const out: Row[] = [];
-      for (const row of this.#evaluate(op, step)) {
+      for (const row of this.#evaluate(op, step, attended)) {
         out.push(row);
         await this.#giveTurn();
       }
@@ -150,7 +158,7 @@ class ReferenceExecutable implements Executable {
   }
 
   /** The rows of `op.out`, computed as they are taken. */
-  #evaluate(op: Op, step: StepRows): Iterable<Row> {
+  #evaluate(op: Op, step: StepRows, attended: Row[] | undefined): Iterable<Row> {
     const rows = (buffer: BufferId) => this.#buffers[buffer]!;
     const weight = (id: WeightId) => this.#weights[id]!.values;
     const each = (buffer: BufferId, row: (x: Row, t: number) => Row) => rows(buffer).values().map(row);
@@ -172,6 +180,7 @@ class ReferenceExecutable implements Executable {
           const { keys, values } = this.#caches[op.layer]![step.sequences[t]!]!;
           keys.splice(step.positions[t]!, Infinity, rows(op.k)[t]!);
           values.splice(step.positions[t]!, Infinity, rows(op.v)[t]!);
+          attended?.push(...attentionWeights(q, keys, op.heads, op.scale));
           return attention(q, keys, values, op.heads, op.scale);
         });
       case 'softmax':

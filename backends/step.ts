@@ -3,7 +3,7 @@
  * slices out as rows, one for each token.
  */
 import { UserError } from '../errors.ts';
-import type { Program, Slice, Step } from './backend.ts';
+import type { AttentionShape, Program, Slice, Step } from './backend.ts';
 
 /** The tokens of a step in slice order. */
 export interface StepRows {
@@ -32,6 +32,7 @@ export class Sequences {
    * and RangeError for what only a caller can get wrong.
    */
   take(step: Step): StepRows {
+    if (step.attention) this.#checkAttention(step);
     const chosen = step.choose?.kind === 'greedy' ? step.choose.count - 1 : 0; // tokens that the device adds itself
     this.#checkSlices(step.slices, chosen);
     for (const { tokens } of step.slices) this.#checkTokens(tokens);
@@ -68,6 +69,19 @@ export class Sequences {
     check(distinct === slices.length, 'sequences of a step', `${slices.length} different ones`, distinct);
   }
 
+  /** Only a token alone is computed in a way that leaves what its weights are made of. */
+  #checkAttention({ slices, choose }: Step): void {
+    if (!this.#program.attention) {
+      throw new RangeError(
+        'Expected a program compiled for attention weights (Program.attention), got another.',
+      );
+    }
+    const T = slices.reduce((sum, { tokens }) => sum + tokens.length, 0);
+    check(T === 1, 'tokens of a step that asks for attention', '1', T);
+    if (choose)
+      throw new RangeError('Expected a step that asks for attention to make no choice, but it does.');
+  }
+
   #checkSequence(seq: number): void {
     const { sequences } = this.#program.kv;
     check(isCount(seq) && seq < sequences, 'sequence', `0 to ${sequences - 1}`, seq);
@@ -93,6 +107,21 @@ export class Sequences {
       );
     }
   }
+}
+
+/**
+ * The rows of attention weights of a program that is compiled for them, undefined for another. Throws RangeError where
+ * its attention ops have different numbers of heads, or two of them one layer.
+ */
+export function attentionShape({ attention, ops }: Program): AttentionShape | undefined {
+  if (!attention) return undefined;
+  const all = ops.filter((op) => op.op === 'attention');
+  const layers = new Set(all.map(({ layer }) => layer)).size;
+  const heads = all[0]?.heads ?? 0;
+  check(layers === all.length, 'layers of all attention ops', `${all.length} different ones`, layers);
+  for (const { heads: count } of all)
+    check(count === heads, 'heads of every attention op', `${heads}`, count);
+  return { layers, heads };
 }
 
 function layOut({ slices, logits }: Step): StepRows {

@@ -12,6 +12,7 @@
 export type { Backend, Executable, MemoryUse, Program, Step, Ticket } from '../backends/backend.ts';
 export { selectBackend } from '../backends/select.ts';
 export { type ErrorKind, UserError } from '../errors.ts';
+export { type Attention, attentionOf } from './attention.ts';
 export { ChatTemplate, chatTemplateOf, type Message, type RenderOptions } from './chat-template.ts';
 export { configFromGguf, type ModelConfig } from './config.ts';
 export { type ListedBackend, listBackends } from './devices.ts';

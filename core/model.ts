@@ -10,9 +10,10 @@ import { directories } from './directories.ts';
 import { type Engine, type Note, startEngine } from './engine.ts';
 import { type Gguf, readGguf } from './gguf.ts';
 import { optionalString } from './gguf-metadata.ts';
+import { type LoadProgress, whileTelling } from './load-progress.ts';
 import { tokenizerFromGguf } from './tokenizer/index.ts';
 import type { Tokenizer } from './tokenizer/tokenizer.ts';
-import { checkTensors, handOver } from './weights.ts';
+import { bytesOf, checkTensors, handOver } from './weights.ts';
 
 export interface LoadOptions {
   /** 'auto' (default: the fastest here, and cpu when its device fails), a name, or what starts one of your own. */
@@ -22,10 +23,13 @@ export interface LoadOptions {
   readonly sequences?: number; // default 1
   readonly kvType?: KvType | 'auto'; // of the KV cache; auto: q8 beside quantized weights, else f32
   readonly maxTokens?: number; // most tokens in one step; default: the context, at most 512
+  readonly attention?: boolean; // makes room for what `attentionOf` gives; default: none
   /** Where what is found out about the machine is kept; default: percept's own. */
   readonly cacheDirectory?: string;
   /** Told what a user may want to know: what `auto` measures, and that another backend goes on. */
   readonly onNote?: (note: Note) => void;
+  /** Told how far loading is; again where a backend takes over later. */
+  readonly onProgress?: (progress: LoadProgress) => void;
 }
 
 /** A model ready to run: weights with the backend, program compiled. */
@@ -51,6 +55,7 @@ export interface ModelSizes {
   readonly sequences: number;
   readonly maxTokens: number; // most tokens in one step
   readonly kvType: KvType;
+  readonly attention?: boolean; // with room for the attention weights of a token
 }
 
 /** Longest context reserved unasked: the KV cache of a 128k context would outweigh many models. */
@@ -65,6 +70,8 @@ const DEFAULT_MAX_TOKENS = 512;
  */
 export async function loadModel(path: string, options: LoadOptions = {}): Promise<Model> {
   const started = performance.now();
+  const { onProgress = () => {} } = options;
+  onProgress({ stage: 'header' });
   const gguf = await readGguf(path);
   const config = configFromGguf(gguf);
   const architecture = ARCHITECTURES[config.architecture];
@@ -74,13 +81,16 @@ export async function loadModel(path: string, options: LoadOptions = {}): Promis
   const name = optionalString(gguf.metadata, 'general.name') || basename(path, '.gguf');
 
   const { nLayers: layers, nKvHeads: kvHeads, headDim } = config;
-  const { contextLength, sequences, maxTokens, kvType: type } = sizes;
+  const { contextLength, sequences, maxTokens, kvType: type, attention } = sizes;
   const kv = { layers, kvHeads, headDim, sequences, contextLength, type };
+  const toRead = bytesOf(gguf, tensors);
   const compile = async (backend: Backend) => {
     const graph = architecture.build(config, handOver(backend, gguf, tensors));
-    return backend.compile({ name, ...graph, kv, maxTokens });
+    const program = { name, ...graph, kv, maxTokens, attention };
+    return whileTelling({ backend, weightBytes: toRead }, onProgress, () => backend.compile(program));
   };
   const { backend = 'auto', threads, cacheDirectory = directories().cache, onNote = () => {} } = options;
+  onProgress({ stage: 'backend' });
   const starting = startEngine(
     { name, weightBytes: weightBytes(gguf), sequences, contextLength, maxTokens, compile },
     { backend, threads, cacheDirectory, onNote },
@@ -123,7 +133,8 @@ export function modelSizes(gguf: Gguf, config: ModelConfig, options: LoadOptions
   checkCount(contextLength, `a context of 1 to ${trained} tokens, as trained`, trained);
   checkCount(sequences, 'at least 1 sequence');
   checkCount(maxTokens, 'at least 1 token in a step');
-  return { contextLength, sequences, maxTokens, kvType: kvTypeOf(gguf, options.kvType) };
+  const { attention } = options;
+  return { contextLength, sequences, maxTokens, kvType: kvTypeOf(gguf, options.kvType), attention };
 }
 
 /** Bytes of the keys and values of one head at one position, whose size is D. */
@@ -141,10 +152,11 @@ export function estimateMemory(gguf: Gguf, config: ModelConfig, sizes: ModelSize
   const { embeddingLength: C, feedForwardLength: F, nHeads: H, nKvHeads: G, headDim: D } = config;
   const positions = sizes.sequences * sizes.contextLength;
   const columns = 3 * C + 2 * F + 2 * (H + G) * D + config.vocabularySize; // of a token
+  const weights = sizes.attention ? config.nLayers * H * sizes.contextLength : 0; // of attention
   return {
     weights: weightBytes(gguf),
     kv: config.nLayers * positions * G * KV_BYTES[sizes.kvType](D),
-    arena: 4 * sizes.maxTokens * columns,
+    arena: 4 * (sizes.maxTokens * columns + weights),
   };
 }
 

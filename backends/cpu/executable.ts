@@ -1,7 +1,8 @@
 /** A compiled program on the CPU: writes a step into shared memory, starts the threads, hands out the logits. */
 import * as layout from '../../kernels/wasm/layout.ts';
-import type { Executable, MemoryUse, Program, Step, Ticket } from '../backend.ts';
-import { Sequences, type StepRows } from '../step.ts';
+import type { AttentionShape, Executable, MemoryUse, Program, Step, Ticket } from '../backend.ts';
+import { attentionShape, Sequences, type StepRows } from '../step.ts';
+import { attentionWeights, type PlacedAttention } from './attention-weights.ts';
 import type { SharedHeap } from './memory.ts';
 import type { Plan } from './plan.ts';
 import type { Threads, Work } from './threads.ts';
@@ -18,11 +19,13 @@ const ATTENTION_TASKS = 4;
 
 export class CpuExecutable implements Executable {
   readonly memory: MemoryUse;
+  readonly attends?: AttentionShape;
   /** The memory of each stage; a program that fits in one memory has one stage. */
   readonly stages: readonly number[];
   readonly damage?: () => Promise<string | undefined>;
   readonly #parts: readonly Part[];
   readonly #output: Part; // where the logits are
+  readonly #attention: readonly PlacedAttention[]; // in the order of the program
   readonly #threads: Threads;
   readonly #work: Work;
   readonly #sequences: Sequences;
@@ -33,6 +36,7 @@ export class CpuExecutable implements Executable {
     program: Program;
     parts: readonly Part[];
     output: Part;
+    attention: readonly PlacedAttention[];
     threads: Threads;
     work: Work;
     vocabulary: number;
@@ -44,11 +48,13 @@ export class CpuExecutable implements Executable {
     if (damage) this.damage = async () => damage();
     this.#parts = parts.parts;
     this.#output = parts.output;
+    this.#attention = parts.attention;
     this.#threads = parts.threads;
     this.#work = parts.work;
     this.#sequences = new Sequences(parts.program, parts.vocabulary);
     this.#onDispose = parts.onDispose;
     this.memory = parts.memory;
+    this.attends = attentionShape(parts.program);
     this.stages = parts.work.stages.map(({ memory }) => memory);
   }
 
@@ -65,7 +71,10 @@ export class CpuExecutable implements Executable {
     });
     const logits = done.then(() => this.#logits(rows.outputs.length));
     logits.catch(() => {}); // whoever awaits the ticket sees it; nobody has to
-    return { logits: () => logits };
+    if (!step.attention) return { logits: () => logits };
+    const attention = done.then(() => attentionWeights(this.#attention, rows.positions[0]! + 1));
+    attention.catch(() => {});
+    return { logits: () => logits, attention: () => attention };
   }
 
   kvCopy(from: number, to: number, upto: number): void {
@@ -89,6 +98,7 @@ export class CpuExecutable implements Executable {
     control[layout.OUTPUTS / 4] = outputs.length;
     control[layout.SLICES / 4] = step.slices.length;
     control[layout.SINGLE / 4] = step.slices.length === tokens.length ? this.#chunksPerTask(positions) : 0;
+    control[layout.TRACED / 4] = step.attention ? 1 : 0;
     const arrays: [word: number, address: number, values: Int32Array][] = [
       [layout.TOKEN_IDS, plan.tokenIds, tokens],
       [layout.POSITIONS, plan.positions, positions],

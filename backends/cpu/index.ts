@@ -14,6 +14,7 @@ import type {
   WeightSource,
 } from '../backend.ts';
 import { checkTypes, vocabularyOf } from '../program-weights.ts';
+import type { PlacedAttention } from './attention-weights.ts';
 import { usableCores } from './cores.ts';
 import { CpuExecutable } from './executable.ts';
 import { REACH, SharedHeap } from './memory.ts';
@@ -217,6 +218,7 @@ class CpuBackend implements Backend {
       program,
       parts: plan.shares.map(part),
       output: part(plan.output),
+      attention: this.#attention(plan),
       threads: this.#pool,
       work,
       vocabulary: vocabularyOf(program, this.#desc),
@@ -230,6 +232,17 @@ class CpuBackend implements Backend {
       damage: this.#sentinels ? () => this.#damage(plan.shares) : undefined,
       onDispose,
     });
+  }
+
+  /** In the order of the program. */
+  #attention({ stages, shares }: ProgramPlan): PlacedAttention[] {
+    const plans = new Map(shares.map(({ memory, plan }) => [memory, plan]));
+    return stages.flatMap(({ memory, phases }) =>
+      phases.flatMap((phase) => {
+        if (phase.kind !== 'attention') return [];
+        return { op: phase.op, plan: plans.get(memory)!, heap: this.#heaps[memory]! };
+      }),
+    );
   }
 
   async roofs(): Promise<Roofs> {

@@ -3,7 +3,7 @@ import * as layout from '../../kernels/wasm/layout.ts';
 import type { BufferId, Program, RopeSpec } from '../backend.ts';
 import type { MatmulPhase, OpOf, Phase, Product } from '../fuse.ts';
 import type { SharedHeap } from './memory.ts';
-import { formsOf, type Plan } from './plan.ts';
+import { attentionWeightsAt, formsOf, type Plan } from './plan.ts';
 import { groupsOf, type PlacedWeight } from './weights.ts';
 
 /**
@@ -171,6 +171,7 @@ export class PhaseTable {
       [layout.ATTENTION_SCRATCH]: scratch.attention,
       [layout.PARTIALS]: partials,
       [layout.FINISHED]: finished,
+      [layout.ATTENTION_WEIGHTS]: attentionWeightsAt(this.#plan, op),
     };
     this.#row(layout.STORE_KV, op.q, op.out, words);
     this.#row(layout.ATTENTION, op.q, op.out, words);

@@ -3,7 +3,7 @@
  * the scratch of each thread. Addresses and strides are bytes; rows of buffers are padded to 16 floats.
  */
 import * as layout from '../../kernels/wasm/layout.ts';
-import type { KvShape, Program, RopeSpec } from '../backend.ts';
+import type { AttentionOp, KvShape, Program, RopeSpec } from '../backend.ts';
 import type { MatmulPhase, Phase } from '../fuse.ts';
 import { usesOf } from '../phase-uses.ts';
 import { AddressSpace } from './memory.ts';
@@ -51,6 +51,7 @@ export interface Plan {
   readonly sharedF32: number;
   readonly partials: number; // attention states of chunks
   readonly finished: number;
+  readonly attentionWeights: number; // f32 [layers here][heads][kv.positions], of programs compiled for them
   readonly queryBytes: number; // of a tile of 4 rows of attention
   readonly ropes: ReadonlyMap<RopeSpec, number>; // f32 [position][pairs]{cos, sin}
   readonly table: number; // of phases
@@ -58,6 +59,11 @@ export interface Plan {
   readonly scratch: ScratchPlan;
   readonly arenaBytes: number;
   readonly kvBytes: number;
+}
+
+/** Where the weights of an attention op stand; its layer is numbered within its memory. */
+export function attentionWeightsAt({ attentionWeights, kv }: Plan, { layer, heads }: AttentionOp): number {
+  return attentionWeights + 4 * layer * heads * kv.positions;
 }
 
 type WeightOf = (id: number) => Weight;
@@ -90,6 +96,7 @@ export function planMemory(
     sharedF32: space.allocate(tiles * TILE * 4 * sizes.floatCols, 'float activation tiles'),
     partials: space.allocate(attention.partialBytes, 'attention states'),
     finished: words(program.kv.sequences * program.kv.kvHeads, 'finished tasks of attention'),
+    attentionWeights: words(attention.weightRows * paddedContext(program.kv), 'attention weights'),
     buffers: program.buffers.map((cols, buffer) => {
       const stride = Math.ceil(cols / 16) * 64;
       return { address: used.has(buffer) ? space.allocate(T * stride, `buffer ${buffer}`) : 0, stride };
@@ -118,9 +125,15 @@ function planRopes(
   return new Map(ropes.values().map((rope) => [rope, space.allocate(bytes(rope), 'angles')]));
 }
 
+/** Positions of a sequence in whole chunks. */
+function paddedContext({ contextLength }: KvShape): number {
+  return Math.ceil(contextLength / CHUNK) * CHUNK;
+}
+
 /** Layout: kernels/wasm/kv-cache.ts. */
 function planKv({ kv }: Program, space: AddressSpace): KvPlan {
-  const chunks = Math.ceil(kv.contextLength / CHUNK);
+  const positions = paddedContext(kv);
+  const chunks = positions / CHUNK;
   const type = kvType(kv);
   const bytes = chunkBytes(type, kv.headDim);
   const runBytes = (chunkBytes: number) => kv.layers * kv.kvHeads * chunks * chunkBytes;
@@ -138,7 +151,7 @@ function planKv({ kv }: Program, space: AddressSpace): KvPlan {
   const placed = (run: CacheRun) => ({ ...run, address: address + run.address });
   return {
     type,
-    positions: chunks * CHUNK,
+    positions,
     keys: placed(keys),
     values: placed(values),
     valueScales: placed(valueScales),
@@ -209,20 +222,22 @@ interface AttentionSizes {
   readonly queryBytes: number; // of a tile of 4 rows
   readonly scratchBytes: number;
   readonly partialBytes: number;
+  readonly weightRows: number; // of attention weights
 }
 
 /** Scratch of the widest attention, and the states of all chunks of steps of single tokens (attention.ts). */
-function attentionSizes({ kv }: Program, phases: readonly Phase[]): AttentionSizes {
-  const groups = phases.map((phase) => (phase.kind === 'attention' ? phase.op.heads / kv.kvHeads : 0));
-  const group = Math.max(0, ...groups);
+function attentionSizes({ kv, attention = false }: Program, phases: readonly Phase[]): AttentionSizes {
+  const heads = phases.map((phase) => (phase.kind === 'attention' ? phase.op.heads : 0));
+  const group = Math.max(0, ...heads) / kv.kvHeads;
   const stateBytes = 32 + Math.ceil(kv.headDim / 16) * 256;
   const coded = intBytes(Math.ceil(kv.headDim / BLOCK) * BLOCK);
   const queryBytes = kv.type === 'q8' ? TILE * coded : TILE * 4 * kv.headDim;
   const tiles = Math.ceil((QUERY_BLOCK * group) / TILE);
-  const chunks = Math.ceil(kv.contextLength / CHUNK);
+  const chunks = paddedContext(kv) / CHUNK;
   return {
     queryBytes,
     scratchBytes: layout.CHUNK_SCRATCH + stateBytes + tiles * (queryBytes + stateBytes),
+    weightRows: attention ? heads.reduce((sum, count) => sum + count, 0) : 0,
     partialBytes: kv.sequences * kv.kvHeads * chunks * Math.ceil(group / TILE) * stateBytes,
   };
 }

@@ -1,7 +1,8 @@
 /** A program on a device of gpu.js: steps cut into chunks, and the plan's calls for each. */
 import { setImmediate } from 'node:timers/promises';
-import type { Executable, MemoryUse, Program, Step, Ticket, WeightId } from '../backend.ts';
-import { Sequences, type StepRows } from '../step.ts';
+import type { AttentionShape, Executable, MemoryUse, Program, Step, Ticket, WeightId } from '../backend.ts';
+import { attentionShape, Sequences, type StepRows } from '../step.ts';
+import { attentionWeights } from './attention-weights.ts';
 import type { Device } from './device.ts';
 import type { Chunk, KvCache } from './kv-cache.ts';
 import { Pass, type Table } from './pass.ts';
@@ -21,6 +22,7 @@ export interface Parts {
 
 export class GpujsExecutable implements Executable {
   readonly memory: MemoryUse;
+  readonly attends?: AttentionShape;
   readonly #parts: Parts;
   readonly #sequences: Sequences;
   readonly #chunkTokens: number;
@@ -30,6 +32,7 @@ export class GpujsExecutable implements Executable {
   constructor(parts: Parts) {
     const { program, plan, cache, tables } = parts;
     this.#parts = parts;
+    this.attends = attentionShape(program);
     this.#chunkTokens = chunkTokens(parts);
     const vocabulary = Math.min(...[...tables.values()].map(({ weight }) => weight.desc.rows));
     this.#sequences = new Sequences(program, vocabulary);
@@ -50,9 +53,15 @@ export class GpujsExecutable implements Executable {
 
   submit(step: Step): Ticket {
     if (this.#state !== 'idle') throw new Error(`Expected an idle executable, but it is ${this.#state}.`);
-    const logits = this.#run(this.#sequences.take(step));
+    const rows = this.#sequences.take(step);
+    const exponentials: Float32Array[] | undefined = step.attention ? [] : undefined;
+    const logits = this.#run(rows, exponentials);
     logits.catch(() => {}); // whoever awaits the ticket sees it; nobody has to
-    return { logits: () => logits };
+    if (!exponentials) return { logits: () => logits };
+    const length = rows.positions[0]! + 1;
+    const attention = logits.then(() => attentionWeights(exponentials, this.attends!, length));
+    attention.catch(() => {});
+    return { logits: () => logits, attention: () => attention };
   }
 
   kvCopy(from: number, to: number, upto: number): void {
@@ -73,7 +82,7 @@ export class GpujsExecutable implements Executable {
     this.#parts.disposed();
   }
 
-  async #run(rows: StepRows): Promise<Float32Array> {
+  async #run(rows: StepRows, exponentials?: Float32Array[]): Promise<Float32Array> {
     this.#state = 'busy';
     try {
       const { program, device } = this.#parts;
@@ -81,7 +90,7 @@ export class GpujsExecutable implements Executable {
       const logits = new Float32Array(rows.outputs.length * V);
       let at = 0;
       for (const chunk of cut(rows, this.#chunkTokens, device.oneSequence)) {
-        logits.set(await this.#pass(chunk), at);
+        logits.set(await this.#pass(chunk, exponentials), at);
         at += chunk.outputs.length * V;
       }
       return logits;
@@ -90,10 +99,10 @@ export class GpujsExecutable implements Executable {
     }
   }
 
-  /** Logits of the chunk's outputs. */
-  async #pass(chunk: Chunk): Promise<Float32Array> {
+  /** Logits of the chunk's outputs; exponentials of its attention are added, where they are asked for. */
+  async #pass(chunk: Chunk, exponentials?: Float32Array[]): Promise<Float32Array> {
     const { program, plan, cache, tables, device } = this.#parts;
-    const pass = new Pass(chunk, cache, tables);
+    const pass = new Pass(chunk, cache, tables, exponentials);
     const outputs = chunk.outputs.length;
     try {
       for (const { of, evaluate } of plan.phases) {

@@ -14,13 +14,21 @@ export interface Table {
 
 export class Pass {
   readonly chunk: Chunk;
+  /** Where the exponentials of each attention op go, [T * heads][columns], if they are asked for. */
+  readonly exponentials?: Float32Array[];
   readonly #cache: KvCache;
   readonly #tables: ReadonlyMap<WeightId, Table>;
   readonly #values = new Map<BufferId, Tensor>();
   readonly #turns = new Map<RopeSpec, { cosines: HostRows; sines: HostRows }>();
 
-  constructor(chunk: Chunk, cache: KvCache, tables: ReadonlyMap<WeightId, Table>) {
+  constructor(
+    chunk: Chunk,
+    cache: KvCache,
+    tables: ReadonlyMap<WeightId, Table>,
+    exponentials?: Float32Array[],
+  ) {
     this.chunk = chunk;
+    this.exponentials = exponentials;
     this.#cache = cache;
     this.#tables = tables;
   }

@@ -210,6 +210,7 @@ class Planner {
       const scored = await score.run([this.#device.flat(pass.get(q)), keys, positions, bases], size);
       const maxima = await largest.run([scored, lengths], [PARTIALS, heads * T]);
       const weights = await exponentials.run([scored, maxima, lengths], size);
+      pass.exponentials?.push(await this.#device.read(weights));
       const args = [weights, values, positions, bases];
       pass.set(op.out, await mixed.run(args, [headDim, heads * T], [heads * headDim, T]));
     };

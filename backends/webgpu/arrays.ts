@@ -49,7 +49,8 @@ export class Arrays {
     if (!this.#guarded) return undefined;
     for (const { label, buffer, offset, bytes } of this.#arrays) {
       for (const start of [0, offset + bytes]) {
-        const words = new Uint32Array(await readBack(this.#device, buffer, start, GUARD_BYTES));
+        const guard = { buffer, offset: start, bytes: GUARD_BYTES };
+        const words = new Uint32Array(await readBack(this.#device, [guard]));
         const at = words.findIndex((word) => word !== GUARD_WORD);
         if (at >= 0)
           return `${label}, ${4 * at} bytes into the guard ${start === 0 ? 'before' : 'behind'} it`;
@@ -64,19 +65,22 @@ export class Arrays {
   }
 }
 
-async function readBack(
+/** The bytes of ranges, one after the other. */
+export async function readBack(
   gpu: GpuDevice,
-  buffer: GPUBuffer,
-  offset: number,
-  bytes: number,
+  ranges: readonly Omit<GpuArray, 'label'>[],
 ): Promise<ArrayBuffer> {
   const { device } = gpu;
   const staging = device.createBuffer({
-    size: bytes,
+    size: ranges.reduce((sum, { bytes }) => sum + bytes, 0),
     usage: GPUBufferUsage.COPY_DST | GPUBufferUsage.MAP_READ,
   });
   const encoder = device.createCommandEncoder();
-  encoder.copyBufferToBuffer(buffer, offset, staging, 0, bytes);
+  let at = 0;
+  for (const { buffer, offset, bytes } of ranges) {
+    encoder.copyBufferToBuffer(buffer, offset, staging, at, bytes);
+    at += bytes;
+  }
   device.queue.submit([encoder.finish()]);
   await gpu.settled(staging.mapAsync(GPUMapMode.READ));
   const copy = staging.getMappedRange().slice(0);

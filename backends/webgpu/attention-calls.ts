@@ -22,13 +22,14 @@ export interface Attention {
   readonly v: View;
   readonly rope?: { readonly spec: RopeSpec; readonly angles: GpuArray };
   readonly states: GpuArray;
+  readonly weights?: GpuArray; // of the only token of a traced step, [heads][positions it sees]
   readonly out: View | Rounded;
   readonly step: GpuArray;
 }
 
 /** Steps of one token a slice keep it in the cache while they attend; runs of keys fill the device. */
 function onePerSlice(mode: Mode): boolean {
-  return mode === 'single' || mode === 'batch';
+  return mode === 'single' || mode === 'traced' || mode === 'batch';
 }
 
 /** Bytes of one layer's keys, and of its values. */
@@ -62,6 +63,7 @@ export function splitKeys(
 
 export function attentionCalls(attention: Attention, mode: Mode, tuning: Tuning): KernelCall[] {
   const calls = [attend(attention, mode, tuning), merge(attention, mode, tuning)];
+  if (mode === 'traced') return [...calls, weightsCall(attention, tuning)];
   return onePerSlice(mode) ? calls : [storeCall(attention, tuning), ...calls];
 }
 
@@ -150,5 +152,30 @@ function merge({ op, kv, states, out, step }: Attention, mode: Mode, tuning: Tun
     bindings: { 0: step, 1: states, ...(rounded ? { 2: out.codes, 3: out.scales } : { 2: out.array }) },
     grid: ({ tokens }) => [op.heads, tokens, 1],
     work: ({ tokens }) => ({ bytes: 4 * tokens * width, macs: 0 }),
+  };
+}
+
+/** From the states, before another layer overwrites them. */
+function weightsCall(attention: Attention, tuning: Tuning): KernelCall {
+  const { op, kv, q, states, weights } = attention;
+  const threads = Math.max(64, tuning.workgroup);
+  return {
+    kernel: 'attention-weights',
+    definitions: cacheDefinitions(attention, false),
+    constants: {
+      ...cacheConstants(attention),
+      WG: threads,
+      HEADS: op.heads,
+      SPLITS: MOST_SPLITS,
+      SCALE: op.scale,
+      Q_STRIDE: q.stride,
+      Q_OFFSET: q.offset,
+    },
+    bindings: { ...cacheBindings(attention), 1: q.array, 7: states, 8: weights },
+    grid: ({ attended }) => [Math.ceil(attended / threads), op.heads, 1],
+    work: ({ attended }) => ({
+      bytes: cacheBytes({ ...kv, sequences: 1, contextLength: attended }),
+      macs: attended * op.heads * kv.headDim,
+    }),
   };
 }

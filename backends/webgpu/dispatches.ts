@@ -29,8 +29,8 @@ export class Dispatches {
   /** Compiles everything that steps of this program can need. */
   async all(): Promise<void> {
     const { plan, program } = this.#parts;
-    const { single, batch, many, long } = plan.trunk;
-    const lists = [single, plan.tail.single, plan.tail.many];
+    const { single, traced, batch, many, long } = plan.trunk;
+    const lists = [single, traced, plan.tail.single, plan.tail.many];
     if (program.kv.sequences > 1) lists.push(batch);
     if (program.maxTokens > 1) lists.push(many, long);
     await Promise.all([...lists.map((list) => this.#list(list)), this.choices()]);

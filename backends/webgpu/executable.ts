@@ -1,6 +1,7 @@
 /** A compiled program on the device: a step is one write, one list of dispatches, one submit, one buffer mapped. */
 import { UserError } from '../../errors.ts';
 import type {
+  AttentionShape,
   Choice,
   Executable,
   KernelTime,
@@ -10,8 +11,8 @@ import type {
   Ticket,
   TopLogits,
 } from '../backend.ts';
-import { Sequences, type StepRows } from '../step.ts';
-import type { Arrays } from './arrays.ts';
+import { attentionShape, Sequences, type StepRows } from '../step.ts';
+import { type Arrays, readBack } from './arrays.ts';
 import { splitKeys } from './attention-calls.ts';
 import { CHOICE_MOST, choiceBytes, GREEDY_ROW_BYTES, readGreedy, readTop, TOP_ROW_BYTES } from './choices.ts';
 import type { GpuDevice } from './device.ts';
@@ -39,6 +40,7 @@ export interface ExecutableParts {
 export class WebgpuExecutable implements Executable {
   readonly memory: MemoryUse;
   readonly chooses: Readonly<Record<Choice['kind'], number>>;
+  readonly attends?: AttentionShape;
   readonly #profiler: Profiler | undefined;
   readonly #parts: ExecutableParts;
   readonly #sequences: Sequences;
@@ -63,6 +65,7 @@ export class WebgpuExecutable implements Executable {
     });
     this.memory = { weights: weightBytes, ...plan.bytes };
     this.chooses = CHOICE_MOST;
+    this.attends = attentionShape(program);
     this.#profiler = parts.profile ? new Profiler(gpu) : undefined;
   }
 
@@ -87,6 +90,10 @@ export class WebgpuExecutable implements Executable {
     if (choice?.kind === 'top') {
       const top = settle(this.#top(step, rows, choice.count));
       return { top: () => top, logits: notAskedFor };
+    }
+    if (step.attention) {
+      const both = settle(this.#traced(step, rows));
+      return { logits: async () => (await both).logits, attention: async () => (await both).attention };
     }
     const logits = settle(this.#logits(step, rows));
     return { logits: () => logits };
@@ -150,6 +157,17 @@ export class WebgpuExecutable implements Executable {
         });
     });
     return all;
+  }
+
+  async #traced(step: Step, rows: StepRows): Promise<{ logits: Float32Array; attention: Float32Array }> {
+    const { gpu, plan } = this.#parts;
+    const logits = await this.#logits(step, rows);
+    const bytes = 4 * this.attends!.heads * (rows.positions[0]! + 1);
+    const attention = await readBack(
+      gpu,
+      plan.attention.map((weights) => ({ ...weights, bytes })),
+    );
+    return { logits, attention: new Float32Array(attention) };
   }
 
   async #top(step: Step, rows: StepRows, count: number): Promise<TopLogits> {
@@ -284,8 +302,8 @@ export class WebgpuExecutable implements Executable {
 /** From here on tiles are filled well enough. */
 const LONG = 32;
 
-function modeOf({ slices }: Step, { tokens }: StepRows): Mode {
-  if (tokens.length === 1) return 'single';
+function modeOf({ slices, attention }: Step, { tokens }: StepRows): Mode {
+  if (tokens.length === 1) return attention ? 'traced' : 'single';
   if (tokens.length === slices.length) return 'batch';
   return tokens.length < LONG ? 'many' : 'long';
 }

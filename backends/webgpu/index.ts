@@ -25,8 +25,9 @@ import { WebgpuExecutable } from './executable.ts';
 import { MATRIX_TYPES } from './form.ts';
 import type { Stack } from './matmul-calls.ts';
 import { Pipelines } from './pipelines.ts';
-import { Planner, ropesOf, stacksOf } from './plan.ts';
+import { Planner, ropesOf } from './plan.ts';
 import { measureRoofs } from './roofs.ts';
+import { stacksOf } from './stacks.ts';
 import { type Tuning, tune } from './tuning.ts';
 import { stackLayout, uploadStack, uploadVector, type Weight } from './weights.ts';
 

@@ -5,6 +5,7 @@ import type { Definitions } from './wgsl.ts';
 /** What a step is like, as far as kernels differ by it. */
 export type Mode =
   | 'single' // one token
+  | 'traced' // one token that leaves its attention weights
   | 'batch' // several slices of one token
   | 'many' // anything
   | 'long'; // enough tokens to fill tiles

@@ -42,7 +42,7 @@ function partCall(product: Product, part: StackPart, mode: Mode, tuning: Tuning)
   const { form, cols } = stack.layout;
   const inTiles = tiled(mode, stack, tuning);
   const geometry = inTiles ? TILE_GEOMETRY : geometryOf(stack.layout, 'codes' in product.out, tuning);
-  const tokens = mode === 'single' ? 1 : tuning.tokens;
+  const tokens = mode === 'single' || mode === 'traced' ? 1 : tuning.tokens;
   const bytes = groupBytes(form, cols);
   const groups = part.rows / groupRows(form);
   const each = geometry.workgroup / geometry.lanes; // groups of a workgroup

@@ -2,7 +2,7 @@
  * From phases to calls of kernels: where every value lies, which products are computed together, and the calls of a
  * step of each mode. Everything is decided here, once; a step only counts rows.
  */
-import type { BufferId, Program, RopeSpec, WeightId } from '../backend.ts';
+import type { AttentionOp, BufferId, Program, RopeSpec, WeightId } from '../backend.ts';
 import type { MatmulPhase, Phase, Product as ProductOp } from '../fuse.ts';
 import { usesOf } from '../phase-uses.ts';
 import type { Arrays, GpuArray } from './arrays.ts';
@@ -20,6 +20,7 @@ import {
   selectCall,
   softmaxCall,
 } from './row-calls.ts';
+import { type StackOf, stacksOf } from './stacks.ts';
 import { stepBytes, stepConstants } from './step-layout.ts';
 import type { Tuning } from './tuning.ts';
 import { padded, type Rounded, type RowKind, Values, type View } from './values.ts';
@@ -40,35 +41,12 @@ export interface Plan {
   readonly outputRows: number; // most in a turn
   readonly logits: View;
   readonly caches: readonly Cache[]; // by layer
+  readonly attention: readonly GpuArray[]; // weights of each attention op, of programs compiled for them
   readonly bytes: { readonly kv: number; readonly arena: number };
-}
-
-/** Products of one phase that are computed in one call. */
-export interface StackOf {
-  readonly products: readonly ProductOp[];
-  readonly inTurn: boolean;
 }
 
 /** Rows of logits that are computed at once: of a large vocabulary, all of a long prompt would not fit. */
 const OUTPUT_ROWS = 32;
-
-/** Matrices next to each other that lie in one form go into one stack; a gate and its partner in turn. */
-export function stacksOf(phase: MatmulPhase, weights: readonly Weight[]): StackOf[] {
-  const typeOf = ({ weight }: ProductOp) => weights[weight]!.desc.type;
-  const { products, gated = false } = phase;
-  if (gated) {
-    const alike = typeOf(products[0]!) === typeOf(products[1]!);
-    return alike ? [{ products, inTurn: true }] : products.map((one) => ({ products: [one], inTurn: false }));
-  }
-  const stacks: StackOf[] = [];
-  for (const product of products) {
-    const last = stacks.at(-1);
-    if (last && typeOf(last.products[0]!) === typeOf(product)) {
-      stacks[stacks.length - 1] = { ...last, products: [...last.products, product] };
-    } else stacks.push({ products: [product], inTurn: false });
-  }
-  return stacks;
-}
 
 export class Planner {
   readonly #program: Program;
@@ -81,6 +59,7 @@ export class Planner {
   readonly #step: GpuArray;
   readonly #caches: readonly Cache[];
   readonly #states: GpuArray;
+  readonly #attentionWeights: GpuArray[] = [];
   readonly #angles: ReadonlyMap<RopeSpec, GpuArray>;
   readonly #outputRows: number;
   #kind: RowKind = 'tokens';
@@ -135,11 +114,13 @@ export class Planner {
         batch: all(0, cut, 'batch'),
         many: all(0, cut, 'many'),
         long: all(0, cut, 'long'),
+        traced: this.#program.attention ? all(0, cut, 'traced') : [],
       },
       tail: { single: all(cut, calls.length, 'single'), many: all(cut, calls.length, 'many') },
       outputRows: select < 0 ? this.#program.maxTokens : this.#outputRows,
       logits: this.#view(this.#program.logits),
       caches: this.#caches,
+      attention: this.#attentionWeights,
       bytes: { kv, arena: this.#arrays.bytes - before },
     };
   }
@@ -371,6 +352,7 @@ export class Planner {
       v,
       rope: rope && { spec: rope, angles: this.#angles.get(rope)! },
       states: this.#states,
+      weights: this.#program.attention ? this.#weightsOf(op) : undefined,
       out,
       step: this.#step,
     };
@@ -380,6 +362,13 @@ export class Planner {
         ...call,
         constants: { ...call.constants, ...stepConstants },
       }));
+  }
+
+  #weightsOf({ layer, heads }: AttentionOp): GpuArray {
+    const bytes = 4 * heads * this.#program.kv.contextLength;
+    const weights = this.#arrays.make(`attention weights of layer ${layer}`, bytes);
+    this.#attentionWeights.push(weights);
+    return weights;
   }
 }
 

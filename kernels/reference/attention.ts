@@ -17,17 +17,37 @@ export function attention(
   heads: number,
   scale: number,
 ): Float64Array {
-  const out = new Float64Array(q.length);
+  return mix(attentionWeights(q, keys, heads, scale), values, q.length / heads);
+}
+
+/** What each head of the token attends to: softmax of its scores, `heads` rows of [P]. */
+export function attentionWeights(
+  q: Float64Array,
+  keys: readonly Float64Array[],
+  heads: number,
+  scale: number,
+): Float64Array[] {
   const D = q.length / heads;
   const kvHeads = keys[0]!.length / D;
-  for (let h = 0; h < heads; h++) {
+  return Array.from({ length: heads }, (_, h) => {
     const query = q.subarray(h * D, (h + 1) * D);
     const kv = Math.floor((h * kvHeads) / heads) * D;
     const score = (key: Float64Array) =>
       scale * query.reduce((sum, value, d) => sum + value * key[kv + d]!, 0);
-    softmax(Float64Array.from(keys, score)).forEach((p, position) => {
+    return softmax(Float64Array.from(keys, score));
+  });
+}
+
+/** The values of all positions, weighed for each head: [heads * D]. */
+function mix(weights: readonly Float64Array[], values: readonly Float64Array[], D: number): Float64Array {
+  const heads = weights.length;
+  const kvHeads = values[0]!.length / D;
+  const out = new Float64Array(heads * D);
+  weights.forEach((row, h) => {
+    const kv = Math.floor((h * kvHeads) / heads) * D;
+    row.forEach((p, position) => {
       for (let d = 0; d < D; d++) out[h * D + d]! += p * values[position]![kv + d]!;
     });
-  }
+  });
   return out;
 }

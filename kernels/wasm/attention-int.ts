@@ -14,7 +14,7 @@ import { ropeHead } from './rope';
 import { dot, madd, maxLanes, store16, sumLanes } from './simd';
 import { maskRow, rowMaximum, SCORE_BYTES, seenBy, TILE_ROWS } from './attention-scores';
 
-const LOG2_E: f32 = 1.4426950408889634;
+export const LOG2_E: f32 = 1.4426950408889634;
 
 /** Query head `x` as row `r` of a tile of codes and scales; `row` is scratch of a head. */
 export function codedQuery(phase: usize, x: usize, r: i32, tile: usize, position: i32, row: usize): void {
@@ -85,7 +85,7 @@ export function mixCodes(phase: usize, v: usize, keys: i32, scores: usize, state
  */
 // @ts-ignore: decorator
 @inline
-function power(x: v128): v128 {
+export function power(x: v128): v128 {
   const shift = v128.load32_splat(EXP, 8); // adding it leaves the rounded integer in the low mantissa bits
   const y = f32x4.relaxed_max(x, v128.load32_splat(POWER));
   const z = f32x4.add(y, shift);

@@ -14,11 +14,12 @@ import { takeTask } from './barrier';
 import { keysAt, storeHead, valueBlocks, valueScalesAt, valuesAt } from './kv-cache';
 import {
   ATTENTION_SCRATCH, CHUNK, CHUNK_SCRATCH, CONTEXT, FINISHED, HEAD_DIM, HEADS, KV_HEADS, KV_OUT, KV_Q8, KV_TYPE,
-  OUT, OUT_STRIDE, PARTIALS, POSITIONS, QUERY_BLOCK, QUERY_BYTES, SINGLE, SLICE_LIST, SLICES, X, X_STRIDE,
+  OUT, OUT_STRIDE, PARTIALS, POSITIONS, QUERY_BLOCK, QUERY_BYTES, SINGLE, SLICE_LIST, SLICES, TRACED, X, X_STRIDE,
 } from './layout';
 import { address, real, word } from './phase';
 import { exp4, madd } from './simd';
 import { seenBy, TILE_ROWS } from './attention-scores';
+import { storeWeights } from './attention-weights';
 
 // @ts-ignore: decorator
 @inline
@@ -164,6 +165,11 @@ function attendSingle(
     const first = states + <usize>tile * size;
     for (let i = 1; i < chunks; i++) merge(phase, first, states + <usize>(i * tiles + tile) * size);
     emit(phase, token, h, tile * TILE_ROWS, group, first);
+  }
+  if (load<i32>(TRACED) == 0) return;
+  for (let tile = 0; tile < tiles; tile++) {
+    gather(phase, token, h, tile * TILE_ROWS, group, q, work);
+    storeWeights(phase, h, kv, position, tile * TILE_ROWS, q, work, states + <usize>tile * size, dotClass);
   }
 }
 

@@ -27,6 +27,7 @@ export const POSITIONS = 1368; // address of i32 [T]
 export const OUTPUT_ROWS = 1372; // address of i32 [S]: row of the step's tokens
 export const SLICE_LIST = 1376; // address of [slices]{first row, tokens, first position, byte offset of its KV}
 export const TOKEN_KV = 1380; // address of u32 [T]: byte offset of the token's sequence in the KV cache
+export const TRACED = 1384; // 1 if the step's only token leaves its attention weights; else 0
 
 // --- constants the kernels load: V8 would rebuild a literal vector from a register at each use ------------------
 export const LOW_NIBBLES = 1408; // 0x0f0f0f0f
@@ -178,3 +179,4 @@ export const KEY_CHUNK = 32;
 export const VALUE_CHUNK = 33;
 export const VALUE_SCALES = 34; // f32 [KV_HEADS][positions], of sequence 0 and the layer
 export const QUERY_BYTES = 35; // of a tile of queries
+export const ATTENTION_WEIGHTS = 36; // f32 [HEADS][CONTEXT], written by traced steps

@@ -3,7 +3,6 @@
 // Rows are (token, query head) of one kv head and one slice, 4 of them a tile: the lanes of a vec4. A workgroup takes
 // a tile over at most step[STEP_SPLIT] keys, in chunks of 4 * WG, and leaves a state for attention-merge:
 // states [T][HEADS][SPLITS][1 + D4] vec4<f32>: (maximum, sum of exp, 0, 0), then the unscaled sum of values
-// q      [T][Q_STRIDE] f32, from column Q_OFFSET on, not yet turned
 //
 // STORES (steps of one token a slice): the workgroup whose keys end with the new one keeps it in the cache first.
 
@@ -14,10 +13,9 @@ override WG: u32; // a power of two, at least D4
 override HEADS: u32;
 override SPLITS: u32;
 override SCALE: f32;
-override Q_STRIDE: u32; // numbers
-override Q_OFFSET: u32;
 
-@group(0) @binding(1) var<storage, read> q: array<f32>;
+#include query
+
 @group(0) @binding(7) var<storage, read_write> states: array<vec4<f32>>;
 
 #include thread
@@ -26,12 +24,6 @@ override Q_OFFSET: u32;
 const LOWEST = -1e30; // stands for minus infinity where differences are taken
 var<workgroup> queries: array<vec4<f32>, 4 * D4>; // by dimension
 var<workgroup> weights: array<vec4<f32>, 4 * WG>; // by key of the chunk
-
-// Dimension d of a row's query.
-fn query(token: u32, position: u32, head: u32, d: u32) -> f32 {
-  let start = token * Q_STRIDE + Q_OFFSET + head * D;
-  return turned(q[start + d], q[start + partner(d)], d, position);
-}
 
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, thread: Thread) {

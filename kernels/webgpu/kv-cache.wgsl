@@ -2,7 +2,7 @@
 //
 // keys   [sequence][KV_HEADS][D4][POSITIONS]: neighbours hold the same dimensions of neighbouring positions
 // values [sequence][KV_HEADS][POSITIONS][D4]
-// k, v   [T][STRIDE] f32, from their offsets on: those of the step, keys not yet turned
+// k, v   [T][STRIDE] f32, from their offsets on: those of the step, keys not yet turned; where it STORES
 
 override KV_HEADS: u32;
 override D: u32;
@@ -14,9 +14,9 @@ override K_OFFSET: u32;
 override V_STRIDE: u32;
 override V_OFFSET: u32;
 
+#if STORES
 @group(0) @binding(2) var<storage, read> k: array<f32>;
 @group(0) @binding(3) var<storage, read> v: array<f32>;
-#if STORES
 @group(0) @binding(4) var<storage, read_write> keys: array<CacheElement>;
 @group(0) @binding(5) var<storage, read_write> values: array<CacheElement>;
 #else

@@ -60,7 +60,7 @@ function giveWeights(backend: Backend, config: ModelConfig): WeightIds {
 function program(config: ModelConfig, ids: WeightIds, kv: Partial<Program['kv']> = {}): Program {
   const { nLayers: layers, nKvHeads: kvHeads, headDim } = config;
   const shape = { layers, kvHeads, headDim, sequences: 3, contextLength: 200, ...kv };
-  return { name: 'several memories', ...buildLlama(config, ids), kv: shape, maxTokens: 160 };
+  return { name: 'several memories', ...buildLlama(config, ids), kv: shape, maxTokens: 160, attention: true };
 }
 
 interface Run {
@@ -82,7 +82,7 @@ async function rows(
   return [...(await executable.submit({ slices, logits }).logits())];
 }
 
-/** Logits of prompts cut in several ways, of batches, and of copied and trimmed sequences. */
+/** Logits of prompts cut in several ways, of batches, and of copied and trimmed sequences; attention weights at last. */
 async function everything(executable: CpuExecutable): Promise<number[][]> {
   const slice = (seq: number, from: number, to: number) => ({
     seq,
@@ -97,7 +97,8 @@ async function everything(executable: CpuExecutable): Promise<number[][]> {
   results.push(await rows(executable, 'last', slice(1, 147, 150), slice(2, 140, 150), slice(0, 120, 121)));
   results.push(await rows(executable, 'all', slice(2, 141, 142), slice(0, 121, 122), slice(1, 148, 149)));
   await executable.submit({ slices: [slice(0, 122, 130)], logits: 'none' }).logits();
-  results.push(await rows(executable, 'last', slice(0, 130, 131)));
+  const ticket = executable.submit({ slices: [slice(0, 130, 131)], logits: 'last', attention: true });
+  results.push([...(await ticket.logits())], [...(await ticket.attention!())]);
   return results;
 }
 

@@ -1,0 +1,54 @@
+/**
+ * What a single token attends to, for steps that ask for it. Scores are not kept while attention runs: once the states
+ * of a tile are merged, they are computed again by the same kernels, and become weights as they did there: exp of the
+ * score less the chunk's maximum m, times exp(m - M) / sum with the maximum M and the sum of the merged state. Beside an
+ * 8-bit cache these are the weights before they are rounded to 7 bits.
+ *
+ * Weights of a phase: f32 [HEADS][CONTEXT]; whole blocks of 16 positions are written.
+ */
+import { scoreFloats } from './attention-float';
+import { LOG2_E, power, scoreCodes } from './attention-int';
+import { maskRow, rowMaximum, TILE_ROWS } from './attention-scores';
+import { keysAt } from './kv-cache';
+import { ATTENTION_WEIGHTS, CHUNK, CONTEXT, HEADS, KV_HEADS, KV_OUT, KV_Q8, KV_TYPE, SCALE } from './layout';
+import { address, real, word } from './phase';
+import { exp4, madd } from './simd';
+
+/** Weights of the rows of a tile, whose first is row `first` of kv head `h`, from its queries and its merged state. */
+export function storeWeights(
+  phase: usize, h: i32, kv: usize, position: i32, first: i32, q: usize, work: usize, state: usize, dotClass: i32,
+): void {
+  const group = word(phase, HEADS) / word(phase, KV_HEADS);
+  const present = min(TILE_ROWS, group - first);
+  const coded = word(phase, KV_TYPE) == KV_Q8;
+  const rowBytes = <usize>word(phase, CONTEXT) << 2;
+  for (let from = 0; from <= position; from += CHUNK) {
+    const keys = min(CHUNK, position - from + 1);
+    const k = keysAt(phase, h, kv, from);
+    if (coded) scoreCodes(phase, k, keys, q, work, present, dotClass);
+    else scoreFloats(phase, k, keys, q, work);
+    let out = address(phase, ATTENTION_WEIGHTS) + <usize>(h * group + first) * rowBytes + (<usize>from << 2);
+    for (let r = 0; r < present; r++, out += rowBytes) {
+      const top = load<f32>(state + (r << 2)), sum = load<f32>(state + (r << 2), 16);
+      weighRow(phase, work + (r << 6), keys, top, sum, out, coded);
+    }
+  }
+}
+
+/** A row of a chunk: `top` and `sum` are those of all its keys. */
+function weighRow(phase: usize, scores: usize, keys: i32, top: f32, sum: f32, out: usize, coded: bool): void {
+  const blocks = (keys + 15) >> 4;
+  const scale = real(phase, SCALE) * (coded ? <f32>1 : real(phase, KV_OUT));
+  maskRow(scores, keys, blocks);
+  const chunkTop = rowMaximum(scores, blocks, scale);
+  const share = f32x4.div(exp4(f32x4.splat(chunkTop - top)), f32x4.splat(sum));
+  for (let end = scores + (blocks << 8); scores < end; scores += 256, out += 64) {
+    for (let i: usize = 0; i < 64; i += 16) {
+      const score = v128.load(scores + i);
+      const e = coded
+        ? power(madd(score, f32x4.splat(scale * LOG2_E), f32x4.splat(-chunkTop * LOG2_E)))
+        : exp4(f32x4.sub(f32x4.mul(score, f32x4.splat(scale)), f32x4.splat(chunkTop)));
+      v128.store(out + i, f32x4.mul(e, share));
+    }
+  }
+}

@@ -1,0 +1,57 @@
+// What the only token of a step attends to: its scores are computed again from the cache, and normalized with the
+// maximum and the sum of all the states that attention left. A workgroup WG keys of a query head, a thread a key.
+//
+// weights [HEADS][P] f32, with P positions that the token sees; states: see attention.wgsl
+
+#include step
+#include kv-cache
+
+override WG: u32;
+override HEADS: u32;
+override SPLITS: u32;
+override SCALE: f32;
+
+#include query
+
+@group(0) @binding(7) var<storage, read> states: array<vec4<f32>>;
+@group(0) @binding(8) var<storage, read_write> weights: array<f32>;
+
+var<workgroup> scaled: array<f32, 4 * D4>; // the query, by dimension
+
+@compute @workgroup_size(WG)
+fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+  let slice = slice_of(0u);
+  let head = workgroup.y;
+  for (var d = local; d < 4u * D4; d += WG) {
+    if (d < D) {
+      scaled[d] = SCALE * query(slice.first, slice.position, head, d);
+    } else {
+      scaled[d] = 0f;
+    }
+  }
+  workgroupBarrier();
+  let key = workgroup.x * WG + local;
+  if (key > slice.position) {
+    return;
+  }
+  var score = 0f;
+  let base = key_at(slice.sequence, head / (HEADS / KV_HEADS), key, 0u);
+  for (var d4 = 0u; d4 < D4; d4++) {
+    let part = from_cache(keys[base + d4 * POSITIONS]);
+    score += scaled[4u * d4] * part.x + scaled[4u * d4 + 1u] * part.y +
+      scaled[4u * d4 + 2u] * part.z + scaled[4u * d4 + 3u] * part.w;
+  }
+
+  let splits = slice.position / step[STEP_SPLIT] + 1u;
+  let first = head * SPLITS * (1u + D4);
+  var highest = states[first].x;
+  for (var i = 1u; i < splits; i++) {
+    highest = max(highest, states[first + i * (1u + D4)].x);
+  }
+  var sum = 0f;
+  for (var i = 0u; i < splits; i++) {
+    let state = states[first + i * (1u + D4)];
+    sum += exp(state.x - highest) * state.y;
+  }
+  weights[head * (slice.position + 1u) + key] = exp(score - highest) / sum;
+}

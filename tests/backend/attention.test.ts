@@ -1,0 +1,293 @@
+/**
+ * Attention weights as steps ask for them, on every backend, against the reference kernels: the tokens of a sequence are
+ * all that is expected from, so no cache is involved in it.
+ */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Backend, Executable, KvType, Program, RopeSpec, Step } from '../../backends/backend.ts';
+import { createCpuBackend } from '../../backends/cpu/index.ts';
+import { codedMatrix, inFloats, type Matrix, randomMatrix } from '../../bench/conformance/matrices.ts';
+import { attentionWeights } from '../../kernels/reference/attention.ts';
+import { embed } from '../../kernels/reference/embed.ts';
+import { rope } from '../../kernels/reference/rope.ts';
+import { SATURATING } from '../../kernels/wasm/layout.ts';
+import { distance } from '../model/logits.ts';
+import { BACKENDS, type BackendUnderTest, shareOf, titled } from './backends.ts';
+
+interface Case {
+  readonly name: string;
+  readonly heads: number;
+  readonly kvHeads: number;
+  readonly D: number; // head size
+  readonly type: KvType;
+  readonly rope?: RopeSpec; // of the first op
+  readonly tolerance: number; // of a weight
+}
+
+/** Scores in float32, their exponential, and a sum of hundreds; 2.1e-7 seen. */
+const FLOAT = 1e-6;
+/** The exponential of an 8-bit cache is wrong by 7.5e-5 of itself at most (backends/cpu/wasm-module.ts); 3.6e-5 seen. */
+const POWER = 1e-4;
+/** Up to 530 weights rounded to float32, and exponentials that differ from those summed by a few units in the last place. */
+const SUM = 1e-5;
+
+const HALF: RopeSpec = { layout: 'half', inverseFrequencies: [1, 0.3, 0.1, 0.03, 0.01, 0.003] };
+
+/** Groups of one, of part of a tile of four rows, and of more than one tile; keys are such as the cache holds exactly. */
+const CASES: readonly Case[] = [
+  { name: 'turned heads', heads: 6, kvHeads: 2, D: 16, type: 'f32', rope: HALF, tolerance: FLOAT },
+  { name: 'heads of an odd size', heads: 3, kvHeads: 3, D: 7, type: 'f32', tolerance: FLOAT },
+  { name: 'a cache in f16', heads: 5, kvHeads: 1, D: 20, type: 'f16', tolerance: FLOAT },
+  { name: 'a cache in q8', heads: 6, kvHeads: 2, D: 64, type: 'q8', tolerance: POWER },
+  { name: 'a cache in q8, small heads', heads: 7, kvHeads: 1, D: 24, type: 'q8', tolerance: POWER },
+];
+
+const VOCABULARY = 40;
+const CONTEXT = 530;
+/** Around chunks of 128 keys, and several of them. */
+const POSITIONS = [0, 1, 127, 128, 300, 512, 529];
+/** Of backends that take seconds for longer ones, and take their keys all in one way. */
+const SHORT = POSITIONS.slice(0, 4);
+const TOKENS = Array.from({ length: CONTEXT }, (_, i) => (i * 7919 + (i >> 3)) % VOCABULARY);
+const SCALES = [0.12, 0.3]; // of the two ops
+
+function tablesOf({ heads, kvHeads, D, type }: Case): [q: Matrix, k: Matrix, v: Matrix] {
+  if (type !== 'q8')
+    return [
+      randomMatrix('F32', VOCABULARY, heads * D, 3),
+      inFloats(randomMatrix('F16', VOCABULARY, kvHeads * D, 3)),
+      inFloats(randomMatrix('BF16', VOCABULARY, kvHeads * D, 3)),
+    ];
+  const coded = { D, block: 32, peak: -128, size: 1 / 64 };
+  return [
+    codedMatrix(VOCABULARY, heads * D, coded),
+    codedMatrix(VOCABULARY, kvHeads * D, coded),
+    codedMatrix(VOCABULARY, kvHeads * D, { D, block: D, peak: 127, size: 1 / 128 }),
+  ];
+}
+
+/** Two attentions over the same embeddings, with layers in another order than ops: op 0 turns its heads where asked. */
+function programOf(one: Case, backend: Backend, attention?: boolean): Program {
+  const { heads, kvHeads, D, type, rope } = one;
+  const [q, k, v] = tablesOf(one).map(({ desc, bytes }) => backend.weight(desc, { bytes }));
+  const [wide, narrow] = [heads * D, kvHeads * D];
+  const turned = rope ? [3, 4] : [0, 1];
+  return {
+    name: 'two attentions',
+    buffers: [wide, narrow, narrow, wide, narrow, wide, wide, wide, wide],
+    ops: [
+      { op: 'embed', table: q!, out: 0 },
+      { op: 'embed', table: k!, out: 1 },
+      { op: 'embed', table: v!, out: 2 },
+      ...(rope
+        ? ([
+            { op: 'rope', x: 0, heads, rope, out: 3 },
+            { op: 'rope', x: 1, heads: kvHeads, rope, out: 4 },
+          ] as const)
+        : []),
+      { op: 'attention', q: turned[0]!, k: turned[1]!, v: 2, layer: 1, heads, scale: SCALES[0]!, out: 5 },
+      { op: 'attention', q: 0, k: 1, v: 2, layer: 0, heads, scale: SCALES[1]!, out: 6 },
+      { op: 'add', a: 5, b: 6, out: 7 },
+      { op: 'select', x: 7, out: 8 },
+    ],
+    logits: 8,
+    kv: { layers: 2, kvHeads, headDim: D, sequences: 2, contextLength: CONTEXT, type },
+    maxTokens: 200,
+    attention,
+  };
+}
+
+/** [2 ops, heads, tokens.length] */
+function expectedOf(one: Case, tokens: readonly number[]): number[] {
+  const { heads, kvHeads } = one;
+  const [q, k] = tablesOf(one);
+  const last = tokens.length - 1;
+  const query = embed(q.values, q.desc.cols, tokens[last]!);
+  const keys = tokens.map((token) => embed(k.values, k.desc.cols, token));
+  const plain = attentionWeights(query, keys, heads, SCALES[1]!);
+  const turn = (x: Float64Array, count: number, position: number) =>
+    one.rope ? rope(x, count, position, one.rope) : x;
+  const turned = attentionWeights(
+    turn(query, heads, last),
+    keys.map((key, position) => turn(key, kvHeads, position)),
+    heads,
+    SCALES[0]!,
+  );
+  return [...turned, ...plain].flatMap((row) => [...row]);
+}
+
+const expectations = new Map<string, number[]>(); // by case and position: each is computed once
+function expectedAt(one: Case, position: number): number[] {
+  const key = `${one.name} ${position}`;
+  const expected = expectations.get(key) ?? expectedOf(one, TOKENS.slice(0, position + 1));
+  expectations.set(key, expected);
+  return expected;
+}
+
+const traced = (seq: number, pos: number): Step => ({
+  slices: [{ seq, pos, tokens: [TOKENS[pos]!] }],
+  logits: 'last',
+  attention: true,
+});
+
+/** Weights at each of `positions`; the tokens between are computed in steps of many. */
+async function weightsOf(executable: Executable, positions = POSITIONS): Promise<Float32Array[]> {
+  const seq = 1;
+  const found: Float32Array[] = [];
+  let held = 0;
+  for (const position of positions) {
+    for (; held < position; held = Math.min(position, held + 200)) {
+      const tokens = TOKENS.slice(held, Math.min(position, held + 200));
+      await executable.submit({ slices: [{ seq, pos: held, tokens }], logits: 'none' }).logits();
+    }
+    found.push(await executable.submit(traced(seq, position)).attention!());
+    held++;
+  }
+  return found;
+}
+
+const bits = (parts: readonly Float32Array[]) => parts.map((part) => [...new Uint32Array(part.buffer)]);
+
+for (const under of BACKENDS) {
+  describe.skipIf(under.absent)(titled(under.name, under.absent), () => {
+    const backends: Backend[] = [];
+    const start = async (options?: Parameters<BackendUnderTest['start']>[0]) => {
+      const backend = await under.start(options);
+      backends.push(backend);
+      return backend;
+    };
+    afterAll(async () => {
+      for (const backend of backends) await backend.dispose();
+    });
+
+    it.each(shareOf(under, CASES, ({ name }) => name).map((one) => [one.name, one] as const))(
+      'gives the weights of %s',
+      async (_, one) => {
+        const [first, ...more] = under.threads;
+        const backend = await start({ threads: first, sentinels: true });
+        const executable = await backend.compile(programOf(one, backend, true));
+        expect(executable.attends).toEqual({ layers: 2, heads: one.heads });
+        const positions = under.kind === 'cpu' || under.kind === 'webgpu' ? POSITIONS : SHORT;
+        const found = await weightsOf(executable, positions);
+        for (const [i, position] of positions.entries()) {
+          expect(distance(found[i]!, expectedAt(one, position)), `position ${position}`).toBeLessThan(
+            one.tolerance,
+          );
+          for (let row = 0; row < 2 * one.heads; row++) {
+            const sum = found[i]!.subarray(row * (position + 1), (row + 1) * (position + 1)).reduce(
+              (a, b) => a + b,
+              0,
+            );
+            expect(Math.abs(sum - 1)).toBeLessThan(SUM);
+          }
+        }
+        expect(await executable.damage?.()).toBeUndefined();
+        for (const threads of more) {
+          const other = await start({ threads });
+          expect(bits(await weightsOf(await other.compile(programOf(one, other, true))))).toEqual(
+            bits(found),
+          );
+        }
+      },
+    );
+
+    describe('a step that asks for attention', () => {
+      let executable: Executable;
+      let backend: Backend;
+      const one = CASES[0]!;
+      beforeAll(async () => {
+        backend = await start();
+        executable = await backend.compile(programOf(one, backend, true));
+      });
+
+      it('gives the logits of one that does not, and leaves the same cache', async () => {
+        const run = async (seq: number, ask: boolean) => {
+          const rows: number[] = [];
+          for (const pos of [0, 1, 2, 3]) {
+            const step = traced(seq, pos);
+            const ticket = executable.submit(ask ? step : { ...step, attention: false });
+            rows.push(...(await ticket.logits()));
+          }
+          return rows;
+        };
+        expect(await run(0, true)).toEqual(await run(1, false));
+      });
+
+      it('gives a copy, with the logits or without', async () => {
+        await executable.submit(traced(0, 0)).attention!();
+        const ticket = executable.submit({ ...traced(0, 1), logits: 'none' });
+        const weights = await ticket.attention!();
+        expect(await ticket.logits()).toHaveLength(0);
+        await executable.submit(traced(0, 2)).attention!();
+        expect(distance(weights, expectedAt(one, 1))).toBeLessThan(one.tolerance);
+      });
+
+      it.each<[string, Partial<Step>, string]>([
+        [
+          'two tokens',
+          { slices: [{ seq: 0, pos: 0, tokens: [1, 2] }] },
+          'Expected tokens of a step that asks for attention to be 1, got 2.',
+        ],
+        [
+          'two sequences',
+          {
+            slices: [
+              { seq: 0, pos: 0, tokens: [1] },
+              { seq: 1, pos: 0, tokens: [1] },
+            ],
+          },
+          'Expected tokens of a step that asks for attention to be 1, got 2.',
+        ],
+        [
+          'a choice',
+          { choose: { kind: 'top', count: 1 } },
+          'Expected a step that asks for attention to make no choice, but it does.',
+        ],
+      ])('is rejected with %s', async (_, more, message) => {
+        expect(() => executable.submit({ ...traced(0, 0), ...more })).toThrow(message);
+        expect(await executable.submit(traced(0, 0)).attention!()).toHaveLength(2 * one.heads); // nothing is changed
+      });
+
+      it('is rejected by a program that is not compiled for it', async () => {
+        const plain = await backend.compile(programOf(one, backend));
+        expect(plain.attends).toBeUndefined();
+        if (under.kind === 'cpu' || under.kind === 'webgpu') {
+          const weights = 4 * 2 * one.heads * CONTEXT; // bytes
+          expect(executable.memory.arena - plain.memory.arena).toBeGreaterThanOrEqual(weights);
+        }
+        expect(() => plain.submit(traced(0, 0))).toThrow('Expected a program compiled for attention weights');
+        plain.dispose();
+      });
+    });
+  });
+}
+
+describe('the weights on the CPU', () => {
+  it.each(['a cache in q8', 'turned heads'])('are the same where dot products saturate, %s', async (name) => {
+    const one = CASES.find((each) => each.name === name)!;
+    const [usual, saturating] = await Promise.all(
+      ([undefined, SATURATING] as const).map(async (dotClass) => {
+        const backend = await createCpuBackend({ threads: 2, dotClass });
+        const found = await weightsOf(await backend.compile(programOf(one, backend, true)));
+        await backend.dispose();
+        return bits(found);
+      }),
+    );
+    expect(saturating).toEqual(usual);
+  });
+});
+
+it('a program whose attention ops differ in heads, or share a layer, gives no weights', async () => {
+  const backend = await createCpuBackend({ threads: 1 });
+  const program = programOf(CASES[1]!, backend, true);
+  const changed = (change: object) => ({
+    ...program,
+    ops: program.ops.map((op) => (op.op === 'attention' && op.layer === 0 ? { ...op, ...change } : op)),
+  });
+  await expect(backend.compile(changed({ layer: 1 }))).rejects.toThrow(
+    'Expected layers of all attention ops to be 2 different ones, got 1.',
+  );
+  await expect(backend.compile(changed({ heads: 6 }))).rejects.toThrow(
+    'Expected heads of every attention op to be 3, got 6.',
+  );
+  await backend.dispose();
+});

@@ -1,0 +1,122 @@
+/**
+ * What the tokens of a prompt attend to: in the small model that ships with the tests, on cpu against the reference; in
+ * the default model against PyTorch float32 on the dequantized file, the first and the last layer. That one's weights are
+ * found as in smollm2.test.ts.
+ */
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { KvType } from '../../backends/backend.ts';
+import { attentionOf } from '../../core/attention.ts';
+import { directories } from '../../core/directories.ts';
+import { estimateMemory, loadModel, type Model, modelSizes } from '../../core/model.ts';
+import { parseReference } from '../../core/models/reference.ts';
+import { findModel } from '../../core/models/store.ts';
+import { Session } from '../../core/session.ts';
+import { type BackendUnderTest, titled, withModels } from '../backend/backends.ts';
+import { describeShared } from '../shared.ts';
+import { distance } from './logits.ts';
+import { readSafetensors } from './safetensors.ts';
+
+describe('tiny-llama.Q8_0', () => {
+  const path = resolve(import.meta.dirname, '../fixtures/tiny-llama.Q8_0.gguf');
+  const ids = [1, 40, 3, 77, 3, 250];
+
+  it('attends on cpu as on the reference', async () => {
+    const found = [];
+    for (const backend of ['cpu', 'reference']) {
+      const model = await loadModel(path, { backend, kvType: 'f32', attention: true });
+      found.push(await attentionOf(new Session(model), ids));
+      expect(model.config).toMatchObject({ nLayers: found[0]!.layers, nHeads: found[0]!.heads });
+      await model.dispose();
+    }
+    // Activations in 8 bits, of one norm: 0.0020 seen.
+    expect(distance(found[0]!.weights, found[1]!.weights)).toBeLessThan(0.01);
+  });
+
+  it('gives nothing, and takes nothing, where it is loaded without', async () => {
+    const model = await loadModel(path, { backend: 'cpu' });
+    const { gguf, config } = model;
+    await expect(attentionOf(new Session(model), ids)).rejects.toMatchObject({ kind: 'usage' });
+    const [plain, attending] = [undefined, true].map(
+      (attention) => estimateMemory(gguf, config, modelSizes(gguf, config, { attention })).arena,
+    );
+    expect(attending! - plain!).toBe(4 * config.nLayers * config.nHeads * model.contextLength);
+    await model.dispose();
+  });
+});
+
+const HEADS = 9;
+const LAYERS = 30;
+const TOKENS = 36; // of the prompt
+
+interface Bounds {
+  readonly kvTypes: readonly KvType[];
+  readonly rows: readonly number[]; // tokens whose rows are looked at
+  readonly first: number; // largest distance of a weight in layer 0
+  readonly last: number; // in layer 29
+}
+
+const ALL = Array.from({ length: TOKENS }, (_, token) => token);
+
+const BOUNDS: Readonly<Record<BackendUnderTest['kind'], Bounds>> = {
+  // Float64 against float32; slow, so only a few: 1e-6 and 3e-6 seen over all.
+  reference: { kvTypes: ['f32'], rows: [0, 1, 6], first: 1e-5, last: 1e-5 },
+  // Activations in 8 bits, here in one norm: 0.016 seen; there behind 29 layers: 0.069, with a float32 cache 0.052.
+  cpu: { kvTypes: ['f32', 'q8'], rows: ALL, first: 0.03, last: 0.12 },
+  // Likewise. A software adapter computes a few tokens a second.
+  webgpu: { kvTypes: ['f16'], rows: [20, 35], first: 0.03, last: 0.12 },
+  gpujs: { kvTypes: ['f32'], rows: [7], first: 0.03, last: 0.12 },
+};
+/** Float32 sums of up to 36 weights. */
+const SUM = 1e-5;
+
+const MINUTES = 60_000;
+const weights = findModel(parseReference(process.env.PERCEPT_TEST_MODEL ?? 'smollm2'), directories())?.path;
+const missing = weights ? undefined : 'no weights; set PERCEPT_TEST_MODEL or run percept pull smollm2';
+if (missing) process.stderr.write(`tests/model/attention is skipped: ${missing}\n`);
+
+describeShared(titled('attention of SmolLM2-135M-Instruct Q4_1', missing), (path) => {
+  const folder = (file: string) => path(`goldens/smollm2-135m-instruct-q4_1/${file}`);
+  const [chat]: { prompt_ids: number[] }[] = JSON.parse(readFileSync(folder('chat.json'), 'utf8'));
+  const golden = readSafetensors(folder('logits.safetensors')); // attention_layerL [HEADS, TOKENS, TOKENS]
+
+  /** [HEADS][token + 1] */
+  const expected = (layer: number, token: number) => {
+    const all = golden(`attention_layer${layer}`);
+    return Array.from({ length: HEADS }, (_, h) => {
+      const start = (h * TOKENS + token) * TOKENS;
+      return [...all.subarray(start, start + token + 1)];
+    }).flat();
+  };
+
+  for (const { name, kind, absent, start } of withModels(true)) {
+    const { kvTypes, rows, ...largest } = BOUNDS[kind];
+    describe.skipIf(absent ?? missing).each(kvTypes)(titled(`${name}, cache in %s`, absent), (kvType) => {
+      let model: Model;
+      beforeAll(async () => {
+        model = await loadModel(weights!, { backend: start, contextLength: 64, kvType, attention: true });
+      });
+      afterAll(() => model?.dispose());
+
+      it('is that of PyTorch in the first and the last layer, and sums to 1 in all', {
+        timeout: 5 * MINUTES,
+      }, async () => {
+        const session = new Session(model);
+        for (const token of rows) {
+          const ids = chat!.prompt_ids.slice(0, token + 1);
+          const { layers, heads, positions, weights } = await attentionOf(session, ids);
+          expect([layers, heads, positions]).toEqual([LAYERS, HEADS, token + 1]);
+          const ofLayer = (layer: number) =>
+            weights.subarray(layer * HEADS * positions, (layer + 1) * HEADS * positions);
+          expect(distance(ofLayer(0), expected(0, token)), `token ${token}`).toBeLessThan(largest.first);
+          expect(distance(ofLayer(29), expected(29, token)), `token ${token}`).toBeLessThan(largest.last);
+          for (let row = 0; row < LAYERS * HEADS; row++) {
+            const sum = weights.subarray(row * positions, (row + 1) * positions).reduce((a, b) => a + b, 0);
+            expect(Math.abs(sum - 1)).toBeLessThan(SUM);
+          }
+        }
+      });
+    });
+  }
+});

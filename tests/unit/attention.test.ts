@@ -1,0 +1,157 @@
+/** What core asks of an executable for the attention of a token, and what a program that cannot give it does. */
+import { setImmediate } from 'node:timers/promises';
+import { describe, expect, it, vi } from 'vitest';
+import type { Executable, Step, Ticket } from '../../backends/backend.ts';
+import { FailoverExecutable } from '../../backends/failover.ts';
+import { attentionShape } from '../../backends/step.ts';
+import { attentionOf } from '../../core/attention.ts';
+import { Session } from '../../core/session.ts';
+import { UserError } from '../../errors.ts';
+import { attention, attentionWeights } from '../../kernels/reference/attention.ts';
+import { FakeExecutable, fakeModel } from './fake-model.ts';
+
+const SHAPE = { layers: 2, heads: 3 };
+
+/** Weights that tell the last token and how many it sees. */
+class Attending extends FakeExecutable {
+  readonly attends: Executable['attends'] = SHAPE;
+
+  override submit(step: Step): Ticket {
+    const ticket = super.submit(step);
+    if (!step.attention) return ticket;
+    const [{ pos, tokens }] = step.slices as [Step['slices'][number]];
+    const weights = new Float32Array(2 * 3 * (pos + 1)).fill(tokens[tokens.length - 1]!);
+    return { ...ticket, attention: () => ticket.logits().then(() => weights) };
+  }
+}
+
+function attendingModel(maxTokens = 4) {
+  const sizes = { contextLength: 64, sequences: 2, maxTokens };
+  return { ...fakeModel(sizes), executable: new Attending({ ...sizes, favourite: () => undefined }) };
+}
+
+describe('attentionOf', () => {
+  it('computes the last token by itself, behind steps of at most maxTokens', async () => {
+    const model = attendingModel();
+    const session = new Session(model);
+    const progress: number[] = [];
+    const ids = [10, 11, 12, 13, 14, 15, 16];
+    const found = await attentionOf(session, ids, { onProgress: (done) => progress.push(done) });
+    expect(found).toEqual({ ...SHAPE, positions: 7, weights: new Float32Array(2 * 3 * 7).fill(16) });
+    const steps = model.executable.steps.map(({ slices, logits, attention = false }) => {
+      return [slices[0]!.tokens.length, logits, attention];
+    });
+    expect(steps).toEqual([
+      [4, 'none', false],
+      [2, 'none', false],
+      [1, 'none', true],
+    ]);
+    expect(progress).toEqual([4, 6, 7]);
+    expect(session.tokens).toEqual(ids);
+  });
+
+  it('reuses what the session holds, and computes a held token again', async () => {
+    const model = attendingModel();
+    const session = new Session(model);
+    await session.evaluate([1, 2, 3, 4, 5]);
+    model.executable.steps.length = 0;
+    for (const ids of [[1, 2, 3], [1, 2, 3, 6], [9]]) {
+      const { positions, weights } = await attentionOf(session, ids);
+      expect([positions, weights[0]]).toEqual([ids.length, ids.at(-1)]);
+      expect(session.tokens).toEqual(ids);
+      expect(model.executable.tokens(0)).toEqual(ids);
+    }
+    expect(model.executable.steps).toHaveLength(3);
+  });
+
+  it('tells the user of a model that gives none, before it computes', async () => {
+    const model = fakeModel();
+    const asked = attentionOf(new Session(model), [1, 2]);
+    await expect(asked).rejects.toBeInstanceOf(UserError);
+    await expect(asked).rejects.toMatchObject({
+      kind: 'usage',
+      hint: expect.stringContaining('--backend cpu'),
+    });
+    expect(model.executable.steps).toHaveLength(0);
+  });
+
+  it('stops between two steps, and tells of a text that does not fit', async () => {
+    const session = new Session(attendingModel());
+    const controller = new AbortController();
+    const stopped = attentionOf(session, [1, 2, 3, 4, 5, 6], {
+      signal: controller.signal,
+      onProgress: () => controller.abort(),
+    });
+    await expect(stopped).rejects.toMatchObject({ name: 'AbortError' });
+    expect(session.tokens).toEqual([1, 2, 3, 4]);
+    await expect(attentionOf(session, new Array(65).fill(1))).rejects.toMatchObject({ kind: 'context' });
+    await setImmediate();
+    expect((await attentionOf(session, [1, 2])).positions).toBe(2);
+  });
+});
+
+describe('after a device failed', () => {
+  const lost = new UserError('The device was lost.', 'Try again.', { kind: 'device' });
+
+  it('the replacement computes what the session holds, and gives the attention', async () => {
+    const model = attendingModel();
+    const first = attendingModel().executable;
+    const failing = vi.spyOn(first, 'submit');
+    const executable = new FailoverExecutable({ first, ...model, replace: async () => model.executable });
+    const session = new Session({ ...model, executable });
+    expect(executable.attends).toEqual(SHAPE);
+    expect((await attentionOf(session, [7, 8])).weights[0]).toBe(8);
+    failing.mockImplementation(() => {
+      throw lost;
+    });
+    const { positions, weights } = await attentionOf(session, [7, 8, 9]);
+    expect([positions, weights[0]]).toEqual([3, 9]);
+    expect(model.executable.tokens(0)).toEqual([7, 8, 9]);
+    expect((await attentionOf(session, [7, 5])).weights[0]).toBe(5);
+  });
+
+  it('there is none where there was none', () => {
+    const { executable: first, ...model } = fakeModel();
+    const executable = new FailoverExecutable({ first, ...model, replace: async () => first });
+    expect(executable.attends).toBeUndefined();
+  });
+});
+
+describe('attentionShape', () => {
+  const op = (layer: number, heads: number) =>
+    ({ op: 'attention', q: 0, k: 0, v: 0, layer, heads, scale: 1, out: 0 }) as const;
+  const program = (ops: ReturnType<typeof op>[], attention = true) => ({
+    ...{ name: '', buffers: [8], logits: 0, maxTokens: 1, attention, ops },
+    kv: { layers: 3, kvHeads: 1, headDim: 8, sequences: 1, contextLength: 8 },
+  });
+
+  it('counts attention ops and the heads of each', () => {
+    expect(attentionShape(program([op(2, 4), op(0, 4)]))).toEqual({ layers: 2, heads: 4 });
+    expect(attentionShape(program([]))).toEqual({ layers: 0, heads: 0 });
+    expect(attentionShape(program([op(0, 4)], false))).toBeUndefined();
+  });
+
+  it('wants the same heads in all, and a layer for each', () => {
+    expect(() => attentionShape(program([op(0, 4), op(1, 2)]))).toThrow('attention op to be 4, got 2.');
+    expect(() => attentionShape(program([op(1, 4), op(1, 4)]))).toThrow('to be 2 different ones, got 1.');
+  });
+});
+
+describe('the reference', () => {
+  const row = (...values: number[]) => Float64Array.from(values);
+
+  it('weighs by softmax of the scaled products, each head by its kv head', () => {
+    // Two query heads of two dimensions share a kv head; the scores are 0, ln 3 and 0, 0.
+    const q = row(1, 0, 0, 1);
+    const keys = [row(0, 5), row(Math.log(3) / 2, 5)];
+    const weights = attentionWeights(q, keys, 2, 2);
+    expect(weights.map((head) => [...head].map((p) => p.toFixed(12)))).toEqual([
+      ['0.250000000000', '0.750000000000'],
+      ['0.500000000000', '0.500000000000'],
+    ]);
+    const out = attention(q, keys, [row(4, 0), row(0, 8)], 2, 2);
+    expect([...out].map((value) => value.toFixed(12))).toEqual(
+      [1, 6, 2, 4].map((value) => value.toFixed(12)),
+    );
+  });
+});
