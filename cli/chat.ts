@@ -9,6 +9,7 @@ import { SessionKeeper } from './chat/session-keeper.ts';
 import type { Transcript } from './chat/transcript.ts';
 import type { Call } from './commands.ts';
 import { lookOf } from './terminal-look.ts';
+import { askBackground } from './tui/background.ts';
 import { FLUSH_MS } from './tui/chat/pace.ts';
 import { themeOf } from './tui/theme.ts';
 
@@ -26,11 +27,17 @@ export async function chat(call: Call): Promise<void> {
   const message = operands.join(' ');
   const historyPath = join(directories().state, 'history.jsonl');
   if (wantsLines(options.screenReader)) {
+    process.stdin.setRawMode(false); // the launcher may have turned it on
     const { runLineChat } = await import('./chat/line-mode.ts');
     return runLineChat({ begin, message, output: call.output });
   }
-  const look = lookOf(process.stdout, { noColor: options.noColor, ascii: options.ascii });
-  const { runChatTui } = await import('./tui/chat/start.tsx');
+  process.stdin.setRawMode(true);
+  const [background, { runChatTui }] = await Promise.all([
+    askBackground(process.stdin, process.stdout),
+    import('./tui/chat/start.tsx'),
+  ]);
+  const assumed = lookOf(process.stdout, { noColor: options.noColor, ascii: options.ascii });
+  const look = { ...assumed, background: background ?? assumed.background };
   const debug = options.debug ?? false;
   process.exitCode = await runChatTui({
     theme: themeOf(look),

@@ -36,6 +36,7 @@ export async function inspectAnswer(dialogue: Dialogue, answer: TreeMessage): Pr
 /** What the row that chose a token looked at: a weight for every token before it, in every layer and head. */
 export interface Glance extends Attention {
   readonly texts: readonly string[]; // of the positions
+  readonly controls: readonly boolean[]; // whether a position holds no text but a mark of the template
 }
 
 /** @param index of the token in its answer */
@@ -44,7 +45,12 @@ export async function glanceOf(dialogue: Dialogue, answer: TreeMessage, index: n
   const { promptIds, ids } = dialogue.answerIds(answer);
   const before = [...promptIds, ...ids.slice(0, index)];
   const attention = await attentionOf(chat.session(before), before);
-  return { ...attention, texts: before.map((id) => tokenText(model.tokenizer, id)) };
+  const { tokenizer } = model;
+  return {
+    ...attention,
+    texts: before.map((id) => tokenText(tokenizer, id)),
+    controls: before.map((id) => tokenizer.isControl(id)),
+  };
 }
 
 /**

@@ -7,6 +7,7 @@ import { Chat } from '../../core/chat.ts';
 import { configFromGguf } from '../../core/config.ts';
 import { directories } from '../../core/directories.ts';
 import { readGguf } from '../../core/gguf.ts';
+import type { LoadProgress } from '../../core/load-progress.ts';
 import { estimateMemory, type LoadOptions, loadModel, type Model, modelSizes } from '../../core/model.ts';
 import type { PullProgress } from '../../core/models/pull.ts';
 import { resolveModel } from '../../core/models/resolve.ts';
@@ -35,6 +36,13 @@ export interface LoadingOptions {
   readonly onProgress: (progress: LoadingProgress) => void;
   readonly onNote: (text: string, detail: boolean) => void;
 }
+
+const STAGES: Readonly<Record<LoadProgress['stage'], string>> = {
+  header: 'loading',
+  backend: 'starting the backend',
+  weights: 'reading weights',
+  kernels: 'compiling kernels',
+};
 
 /** Branches whose caches are kept; so many more conversations cost no memory until they are used. */
 const MOST_SEQUENCES = 4;
@@ -65,8 +73,10 @@ export async function loadChatModel(
     backend,
     threads: options.threads,
     sequences: await sequencesFor(file.path, sizes),
-    ...{ attention: true },
+    attention: true,
     onNote: ({ text, detail }) => onNote(text, detail),
+    onProgress: ({ stage, readBytes, weightBytes }) =>
+      onProgress({ stage: STAGES[stage], done: readBytes, total: weightBytes }),
   });
   try {
     const chat = await Chat.open(model, templateOf(model, { own }));

@@ -1,5 +1,6 @@
 import { Box, Static, Text, useAnimation, useApp, useInput, usePaste, useWindowSize } from 'ink';
 import { memo, useEffect } from 'react';
+import { isLateAnswer } from '../background.ts';
 import { Editor } from '../editor/Editor.tsx';
 import { keystrokes } from '../editor/keys.ts';
 import { useStore } from '../use-store.ts';
@@ -29,6 +30,7 @@ export function App({ screen, onReady }: AppProps) {
     screen.resize(columns, rows);
   }, [screen, columns, rows]);
   useInput((input, key) => {
+    if (isLateAnswer(input)) return;
     for (const stroke of keystrokes(input, key)) screen.key(...stroke);
   });
   usePaste((text) => screen.paste(text));

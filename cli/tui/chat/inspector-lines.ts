@@ -13,11 +13,8 @@ export interface Room {
 
 export function inspectorLines(state: InspectorState, room: Room, theme: Theme): string[] {
   const { kind } = state;
-  const title = kind === 'alternatives' ? 'How likely was each token' : 'Where did it look';
-  const keys =
-    kind === 'alternatives'
-      ? 'Left Right token, Up Down alternative, Enter goes on from it, Tab where it looked, Esc back'
-      : 'Left Right token, Up Down layer, [ ] head, 0 all, Tab alternatives, Esc back';
+  const title = kind === 'alternatives' ? 'How likely' : 'Where it looked';
+  const keys = keysOf(kind, theme);
   const width = room.columns - 1;
   const details =
     kind === 'alternatives' ? alternativeRows(state, width, theme) : attentionRows(state, width, theme);
@@ -28,6 +25,14 @@ export function inspectorLines(state: InspectorState, room: Room, theme: Theme):
     '',
     ...details,
   ].slice(0, room.rows);
+}
+
+/** What the keys do, short enough for 80 columns. */
+function keysOf(kind: InspectorState['kind'], { look }: Theme): string {
+  const [across, along] = look.ascii ? ['Left Right', 'Up Down'] : ['←→', '↑↓'];
+  return kind === 'alternatives'
+    ? `${across} token  ${along} choice  Enter takes it from there  Tab why  Esc`
+    : `${across} token  ${along} layer  [ ] head  0 all  Tab how likely  Esc`;
 }
 
 /** The tokens around the chosen one: coloured by probability, or by what it looked at. */
@@ -43,7 +48,7 @@ function textRows(state: InspectorState, width: number, rows: number, theme: The
   const { shares } = lookOf(glance, layer, head);
   const most = Math.max(...shares);
   const context = glance.texts.map((text, i) =>
-    paintLines(text, (part) => warm(shares[i]! / most, part, theme)),
+    paintLines(text, (part) => warm(shares[i]! / most, glance.controls[i] ? theme.dim(part) : part, theme)),
   );
   return around(`${context.join('')}${mark(tokens[at]!.text)}`, width, rows, theme);
 }
@@ -126,7 +131,9 @@ function attentionRows(
       theme.glyphs.ellipsis,
     ),
     ...(wordWidth > 20 ? lines : words),
-    ...(wordWidth > 20 ? [theme.dim(`${' '.repeat(wordWidth)}  layers across, heads down`)] : []),
+    ...(wordWidth > 20
+      ? [theme.dim(`${' '.repeat(wordWidth)}  layers across, heads down; bright: a sharp look`)]
+      : []),
   ];
 }
 

@@ -165,7 +165,7 @@ export class ScreenTranscript implements Transcript {
         );
       }
       case 'notice':
-        return hanging(`  ${terminalText(entry.text)}`, this.#width).map(theme.dim);
+        return hanging(`  ${terminalText(entry.text)}`, this.#width).map((line) => theme.dim(line));
       case 'error':
         return [
           ...describeError(entry.error, { debug }).flatMap((line, i) =>

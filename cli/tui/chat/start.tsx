@@ -92,6 +92,10 @@ export async function runChatTui({
   if (message) dialogue.say(message);
   await instance.waitUntilExit();
   await dialogue.close();
+  if (dialogue.keeper.id !== undefined)
+    process.stdout.write(
+      `${theme.dim(`  kept as ${dialogue.keeper.id}; percept chat -c goes on with it`)}\n`,
+    );
   return exitCode;
 }
 
