@@ -194,6 +194,8 @@ export interface Backend {
   supports(op: Op['op'], type?: TensorType): true | string;
   /** Hands a weight over. The backend owns its layout; the bytes are read at the latest by `compile`. */
   weight(desc: WeightDesc, source: WeightSource): WeightId;
+  /** Bytes of weights read so far, as their sources hold them; absent where nobody counts them. */
+  readBytes?(): number;
   /** Rejects with a UserError that names what is not supported or does not fit. */
   compile(program: Program): Promise<Executable>;
   /** Measures the machine; takes part of a second and memory of its own. */

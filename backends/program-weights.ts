@@ -38,11 +38,16 @@ export function vocabularyOf({ ops }: Program, desc: (id: WeightId) => WeightDes
   return Math.min(...ops.flatMap((op) => (op.op === 'embed' ? [desc(op.table).rows] : [])));
 }
 
+/** Bytes of a weight as its source holds it. */
+export function weightBytes({ type, rows, cols }: WeightDesc): number {
+  return rows * rowBytes(type, cols);
+}
+
 /** All bytes of a weight. Rejects with a UserError where the file ends before the weight does. */
 export async function readWeight(desc: WeightDesc, source: WeightSource): Promise<Uint8Array> {
   if ('bytes' in source) return source.bytes;
   const { path, offset } = source;
-  const length = desc.rows * rowBytes(desc.type, desc.cols);
+  const length = weightBytes(desc);
   await using file = await open(path);
   const { buffer, bytesRead } = await file.read(new Uint8Array(length), 0, length, offset);
   if (bytesRead === length) return buffer;

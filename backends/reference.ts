@@ -30,7 +30,7 @@ import type {
   WeightId,
   WeightSource,
 } from './backend.ts';
-import { checkTypes, readWeight, vocabularyOf } from './program-weights.ts';
+import { checkTypes, readWeight, vocabularyOf, weightBytes } from './program-weights.ts';
 import { attentionShape, Sequences, type StepRows } from './step.ts';
 
 type Row = Float64Array;
@@ -55,6 +55,11 @@ export class ReferenceBackend implements Backend {
 
   weight(desc: WeightDesc, source: WeightSource): WeightId {
     return this.#weights.push(new Weight(desc, source)) - 1;
+  }
+
+  readBytes(): number {
+    const read = this.#weights.filter(({ values }) => values.length > 0);
+    return read.reduce((sum, { desc }) => sum + weightBytes(desc), 0);
   }
 
   async compile(program: Program): Promise<Executable> {

@@ -11,16 +11,11 @@ export interface LoadProgress {
   readonly readBytes?: number; // of these; absent where the backend does not tell
 }
 
-type Telling = Pick<Backend, 'name'> & {
-  /** Bytes of weights read so far, as files hold them. */
-  readBytes?(): number;
-};
-
 const TELL_MS = 100;
 
 /** Runs `compile`, in which `backend` reads so many bytes of weights, and tells meanwhile how far it is. */
 export async function whileTelling<T>(
-  { backend, weightBytes }: { backend: Telling; weightBytes: number },
+  { backend, weightBytes }: { backend: Pick<Backend, 'readBytes'>; weightBytes: number },
   onProgress: (progress: LoadProgress) => void,
   compile: () => Promise<T>,
 ): Promise<T> {

@@ -99,6 +99,10 @@ class CpuBackend implements Backend {
     return this.#weights.push(newWeight(desc, source)) - 1;
   }
 
+  readBytes(): number {
+    return this.#pool.loadedBytes;
+  }
+
   async compile(program: Program): Promise<Executable> {
     checkTypes(program, this.#desc, this);
     const plan = planProgram(program, {

@@ -64,6 +64,8 @@ export class Threads {
   readonly #control: Int32Array; // of the first memory
   #serving: Work | undefined; // what threads are, or soon will be, waiting for in `serve`
   #last: Promise<unknown> = Promise.resolve(); // settles when the threads are free
+  #loading: readonly LoadJob[] = [];
+  #loadedBytes = 0; // of earlier loads
   #failure: Error | undefined;
   readonly #waiting = new Set<(error: Error) => void>(); // rejects answers when a thread dies
 
@@ -93,16 +95,26 @@ export class Threads {
   load(jobs: readonly LoadJob[], staging: readonly (readonly number[])[]): Promise<void> {
     return this.#next(async () => {
       await this.#leave();
+      this.#loading = jobs;
       const answers = await this.#ask<{ failed?: string }>((i) => ({
         type: 'load',
         jobs,
         staging: staging[i]!,
       }));
+      this.#loading = [];
+      this.#loadedBytes += bytesOf(jobs);
       Atomics.store(this.#control, layout.NEXT_TASK / 4, 0);
       const failed = answers.find((answer) => answer.failed)?.failed;
       if (failed)
         throw new UserError(`Could not read the weights: ${failed}.`, 'Check the file, or get it again.');
     });
+  }
+
+  /** Bytes of weights that have been brought so far: those of all jobs that a thread has taken, but the last of each. */
+  get loadedBytes(): number {
+    const taken = Atomics.load(this.#control, layout.NEXT_TASK / 4);
+    const done = Math.max(0, Math.min(taken, this.#loading.length) - this.count);
+    return this.#loadedBytes + bytesOf(this.#loading.slice(0, done));
   }
 
   /** Roofs of all threads at once; thread i reads `bytes` bytes at from[i] of a memory. */
@@ -231,4 +243,8 @@ export class Threads {
     Atomics.add(this.#control, layout.DONE / 4, -1); // wakes run, which finds the failure
     Atomics.notify(this.#control, layout.DONE / 4);
   }
+}
+
+function bytesOf(jobs: readonly LoadJob[]): number {
+  return jobs.reduce((sum, { bytes }) => sum + bytes, 0);
 }

@@ -17,7 +17,7 @@ import type {
   WeightSource,
 } from '../backend.ts';
 import { fuse, type Phase, type Product } from '../fuse.ts';
-import { checkTypes, vocabularyOf } from '../program-weights.ts';
+import { checkTypes, vocabularyOf, weightBytes } from '../program-weights.ts';
 import { Arrays, type GpuArray } from './arrays.ts';
 import { type DeviceOptions, GpuDevice } from './device.ts';
 import { Dispatches } from './dispatches.ts';
@@ -62,6 +62,7 @@ export class WebgpuBackend implements Backend {
   readonly #stacks = new Map<string, Stack>();
   readonly #vectors = new Map<string, GpuArray>();
   readonly #desc = (id: WeightId) => this.#weights[id]!.desc;
+  #readBytes = 0;
 
   constructor(gpu: GpuDevice, options: WebgpuOptions) {
     this.gpu = gpu;
@@ -82,6 +83,10 @@ export class WebgpuBackend implements Backend {
 
   weight(desc: WeightDesc, source: WeightSource): WeightId {
     return this.#weights.push({ desc, source }) - 1;
+  }
+
+  readBytes(): number {
+    return this.#readBytes;
   }
 
   async compile(program: Program): Promise<Executable> {
@@ -175,12 +180,14 @@ export class WebgpuBackend implements Backend {
     );
     const parts = await uploadStack(this.gpu, this.#arrays, weights, layout);
     this.#stacks.set(key, { layout, parts });
+    this.#count(weights);
   }
 
   async #uploadVector(id: WeightId): Promise<void> {
     const key = String(id);
     if (this.#vectors.has(key)) return;
     this.#vectors.set(key, await uploadVector(this.gpu, this.#arrays, [this.#weights[id]!]));
+    this.#count([this.#weights[id]!]);
   }
 
   async #uploadBiases(products: readonly Product[]): Promise<void> {
@@ -190,6 +197,11 @@ export class WebgpuBackend implements Backend {
       bias === undefined ? this.#weights[weight]!.desc.rows : this.#weights[bias]!,
     );
     this.#vectors.set(key, await uploadVector(this.gpu, this.#arrays, vectors));
+    this.#count(vectors.filter((each) => typeof each !== 'number'));
+  }
+
+  #count(weights: readonly Weight[]): void {
+    for (const { desc } of weights) this.#readBytes += weightBytes(desc);
   }
 
   /** [position][pair] (cos, sin), computed in float64. */
