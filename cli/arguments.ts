@@ -1,5 +1,4 @@
 /** argv to one call of one command: yargs splits it, the tables check it. */
-import yargs from 'yargs';
 import { nearest } from '../core/near-miss.ts';
 import { UserError } from '../errors.ts';
 import { COMMANDS, COMMON_OPTIONS, type CommandSpec, specOf } from './commands.ts';
@@ -22,6 +21,19 @@ type Argv = Record<string, unknown> & { readonly _: readonly string[] };
 
 /** @throws UserError (usage) for anything that is not in the tables, with the nearest thing that is. */
 export async function parseArguments(args: readonly string[]): Promise<Invocation> {
+  return alone(args) ?? split(args);
+}
+
+/** The name of a command or nothing: there is nothing to split, and loading yargs would take a while. */
+function alone([name, ...more]: readonly string[]): Invocation | undefined {
+  const command = COMMANDS.find((each) => each.name === (name ?? 'run'));
+  if (!command || more.length > 0) return undefined;
+  checkOperands(command, []);
+  return { command, implied: name === undefined, operands: [], flags: new Map(), help: false };
+}
+
+async function split(args: readonly string[]): Promise<Invocation> {
+  const { default: yargs } = await import('yargs');
   let invocation: Invocation | undefined;
   const parser = yargs()
     .scriptName('percept')

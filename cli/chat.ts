@@ -14,22 +14,23 @@ import { FLUSH_MS } from './tui/chat/pace.ts';
 import { themeOf } from './tui/theme.ts';
 
 export async function chat(call: Call): Promise<void> {
-  const { options, operands } = call;
+  const { options, operands, output } = call;
   const greeted = process.env.PERCEPT_GREETED !== undefined;
   delete process.env.PERCEPT_GREETED; // programs started from here are not concerned
   if (!process.stdin.isTTY || !process.stdout.isTTY || options.json || options.jsonl) {
     return (await import('./run.ts')).run(call);
   }
-  if (!greeted) await call.output.print(`percept ${perceptVersion()}\n`);
-  const store = await sessionsOf(call);
-  const resumed = store && sessionToResume(store, call);
-  const begin = (transcript: Transcript) => beginDialogue(call, transcript, { store, resumed });
-  const message = operands.join(' ');
-  const historyPath = join(directories().state, 'history.jsonl');
+  if (!greeted) await output.print(`percept ${perceptVersion()}\n`);
+  const common = {
+    create: (transcript: Transcript) =>
+      new Dialogue({ transcript, keeper: new SessionKeeper(), options, flushMs: FLUSH_MS }),
+    begin: (dialogue: Dialogue) => begin(call, dialogue),
+    message: operands.join(' '),
+  };
   if (wantsLines(options.screenReader)) {
     process.stdin.setRawMode(false); // the launcher may have turned it on
     const { runLineChat } = await import('./chat/line-mode.ts');
-    return runLineChat({ begin, message, output: call.output });
+    return runLineChat({ ...common, output });
   }
   process.stdin.setRawMode(true);
   const [background, { runChatTui }] = await Promise.all([
@@ -37,16 +38,20 @@ export async function chat(call: Call): Promise<void> {
     import('./tui/chat/start.tsx'),
   ]);
   const assumed = lookOf(process.stdout, { noColor: options.noColor, ascii: options.ascii });
-  const look = { ...assumed, background: background ?? assumed.background };
+  const theme = themeOf({ ...assumed, background: background ?? assumed.background });
+  const historyPath = join(directories().state, 'history.jsonl');
   const debug = options.debug ?? false;
-  process.exitCode = await runChatTui({
-    theme: themeOf(look),
-    historyPath,
-    flushMs: FLUSH_MS,
-    debug,
-    begin,
-    message,
-  });
+  process.exitCode = await runChatTui({ ...common, theme, historyPath, flushMs: FLUSH_MS, debug });
+}
+
+/** Opens where conversations are kept, goes on with the one asked for, and loads the model. */
+async function begin(call: Call, dialogue: Dialogue): Promise<void> {
+  const { options } = call;
+  const store = await sessionsOf(call, dialogue);
+  if (store && !options.noSave) dialogue.keeper.open(store);
+  const resumed = store && sessionToResume(store, call);
+  if (resumed) dialogue.resume(resumed);
+  await dialogue.load(options.model!, options.backend);
 }
 
 /** A terminal that cannot move its cursor, or a reader that would read every frame again. */
@@ -54,15 +59,15 @@ function wantsLines(screenReader = process.env.INK_SCREEN_READER === 'true'): bo
   return screenReader || process.env.TERM === 'dumb' || Boolean(process.env.CI);
 }
 
-/** Undefined where nothing is to be kept; where nothing can be kept, a note says so and the chat goes on. */
-async function sessionsOf({ options, output }: Call): Promise<SessionStore | undefined> {
+/** Undefined where nothing is to be kept; where nothing can be kept, a notice says so and the chat goes on. */
+async function sessionsOf({ options }: Call, { transcript }: Dialogue): Promise<SessionStore | undefined> {
   const goesOn = options.continue || options.resume !== undefined;
   if (options.noSave && !goesOn) return undefined;
   try {
     return await openSessions(directories().sessions);
   } catch (error) {
     if (goesOn || !(error instanceof UserError)) throw error;
-    output.note(`This conversation is not kept: ${error.message}`);
+    transcript.add({ kind: 'notice', text: `this conversation is not kept: ${error.message}` });
     return undefined;
   }
 }
@@ -80,18 +85,4 @@ function sessionToResume(store: SessionStore, { options }: Call): StoredSession 
       kind: 'usage',
     },
   );
-}
-
-interface Kept {
-  readonly store: SessionStore | undefined;
-  readonly resumed: StoredSession | undefined;
-}
-
-/** The model loads from here on, while whoever shows the chat gets ready. */
-function beginDialogue({ options }: Call, transcript: Transcript, { store, resumed }: Kept): Dialogue {
-  const keeper = new SessionKeeper(options.noSave ? undefined : store, resumed?.id);
-  const dialogue = new Dialogue({ transcript, keeper, options, flushMs: FLUSH_MS });
-  if (resumed) dialogue.resume(resumed);
-  void dialogue.load(options.model!, options.backend);
-  return dialogue;
 }

@@ -13,7 +13,9 @@ import type { Dialogue } from './dialogue.ts';
 import type { Entry, Transcript } from './transcript.ts';
 
 interface LineChatOptions {
-  readonly begin: (transcript: Transcript) => Dialogue;
+  readonly create: (transcript: Transcript) => Dialogue;
+  /** Has it load its model; throws where it cannot even begin. */
+  readonly begin: (dialogue: Dialogue) => Promise<void>;
   readonly message: string;
   readonly output: Output;
 }
@@ -24,10 +26,10 @@ const PLAIN: Theme = themeOf({ color: 0, background: 'dark', ascii: true });
 const TWICE_MS = 2000;
 
 /** Settles when the user leaves. */
-export async function runLineChat({ begin, message, output }: LineChatOptions): Promise<void> {
+export async function runLineChat({ create, begin, message, output }: LineChatOptions): Promise<void> {
   const lines = createInterface({ input: process.stdin, terminal: false });
   const transcript = new LineTranscript(output);
-  const dialogue = begin(transcript);
+  const dialogue = create(transcript);
   const screen: Screen = {
     columns: process.stdout.columns ?? 80,
     compose: () => false,
@@ -48,19 +50,22 @@ export async function runLineChat({ begin, message, output }: LineChatOptions): 
   };
   whenItTurnsIdle(dialogue, promptWhenIdle);
   stopOnInterrupt(dialogue, lines, transcript);
+  const begun = begin(dialogue);
+  begun.catch(() => lines.close()); // thrown below
   if (message) say(message);
-  let begun = ''; // lines that ended in a backslash
+  let joined = ''; // lines that ended in a backslash
   for await (const line of lines) {
-    const whole = begun + line;
-    begun = whole.endsWith('\\') ? `${whole.slice(0, -1)}\n` : '';
-    if (begun === '' && whole.trim() !== '') say(whole);
-    else if (begun === '') {
+    const whole = joined + line;
+    joined = whole.endsWith('\\') ? `${whole.slice(0, -1)}\n` : '';
+    if (joined === '' && whole.trim() !== '') say(whole);
+    else if (joined === '') {
       transcript.typed('');
       promptWhenIdle();
     }
   }
   transcript.leavePrompt();
   await dialogue.close();
+  await begun;
 }
 
 function whenItTurnsIdle(dialogue: Dialogue, tell: () => void): void {

@@ -5,12 +5,16 @@ import type { AnswerWriter, SessionStore } from '../../core/sessions/store.ts';
 const NOWHERE: AnswerWriter = { text: () => {}, end: () => {} };
 
 export class SessionKeeper {
-  readonly #store: SessionStore | undefined;
+  #store: SessionStore | undefined;
   #id: string | undefined;
 
-  constructor(store: SessionStore | undefined, id?: string) {
+  constructor(store?: SessionStore) {
     this.#store = store;
-    this.#id = id;
+  }
+
+  /** From here on it is kept there. */
+  open(store: SessionStore): void {
+    this.#store = store;
   }
 
   get store(): SessionStore | undefined {

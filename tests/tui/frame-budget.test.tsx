@@ -39,7 +39,7 @@ async function stream(rows: number): Promise<FakeTerminal> {
   });
   const dialogue = new Dialogue({
     transcript,
-    keeper: new SessionKeeper(undefined),
+    keeper: new SessionKeeper(),
     options: {},
     flushMs: FLUSH_MS,
   });
@@ -61,6 +61,7 @@ async function stream(rows: number): Promise<FakeTerminal> {
     maxFps: Math.round(1000 / FLUSH_MS),
     patchConsole: false,
   });
+  await transcript.prepare();
   transcript.add({ kind: 'user', text: 'say a lot' });
   transcript.add({ kind: 'answer-begin' });
   const start = performance.now();

@@ -10,7 +10,7 @@ import { formatBytes } from '../../sizes.ts';
 import { createStore, type Store } from '../../store.ts';
 import { terminalText } from '../../terminal-text.ts';
 import { SourceStream } from '../text/source-stream.ts';
-import { MarkdownStream } from '../text/stream.ts';
+import type { MarkdownStream } from '../text/stream.ts';
 import { wrapLines } from '../text/wrap.ts';
 import type { Theme } from '../theme.ts';
 import { TokenStream } from './token-stream.ts';
@@ -49,6 +49,7 @@ export class ScreenTranscript implements Transcript {
   readonly store: Store<Shown> = createStore<Shown>({ items: [], live: [] });
   readonly #options: ScreenTranscriptOptions;
   #columns: number;
+  #markdown: typeof MarkdownStream | undefined;
   #raw = false;
   #colours = false;
   #stream: LineStream | undefined;
@@ -59,6 +60,11 @@ export class ScreenTranscript implements Transcript {
   constructor(options: ScreenTranscriptOptions) {
     this.#options = options;
     this.#columns = options.columns;
+  }
+
+  /** Loads what renders Markdown, which is not needed for a first frame; without it the source is shown. */
+  async prepare(): Promise<void> {
+    this.#markdown = (await import('../text/stream.ts')).MarkdownStream;
   }
 
   /** How the next answer is shown. */
@@ -106,7 +112,7 @@ export class ScreenTranscript implements Transcript {
     const { theme, hyperlinks } = this.#options;
     const options = { columns: this.#width, theme, hyperlinks };
     if (this.#colours) return new TokenStream(options);
-    return this.#raw ? new SourceStream(options) : new MarkdownStream(options);
+    return this.#raw || !this.#markdown ? new SourceStream(options) : new this.#markdown(options);
   }
 
   #schedule(): void {

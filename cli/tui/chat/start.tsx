@@ -18,8 +18,9 @@ export interface ChatTuiOptions {
   readonly historyPath: string;
   readonly flushMs: number;
   readonly debug: boolean;
-  /** Makes the chat on a transcript, and has it load its model meanwhile. */
-  readonly begin: (transcript: Transcript) => Dialogue;
+  readonly create: (transcript: Transcript) => Dialogue;
+  /** Has it load its model, once there is something to see; throws where it cannot even begin. */
+  readonly begin: (dialogue: Dialogue) => Promise<void>;
   /** Sent at once. */
   readonly message?: string;
 }
@@ -28,17 +29,11 @@ export interface ChatTuiOptions {
 const CLEAR = '\x1b[2J\x1b[H\n';
 
 /** Settles when the user leaves, or a signal ends it; then with the code to exit with. */
-export async function runChatTui({
-  theme,
-  historyPath,
-  flushMs,
-  debug,
-  begin,
-  message,
-}: ChatTuiOptions): Promise<number> {
+export async function runChatTui(options: ChatTuiOptions): Promise<number> {
+  const { theme, historyPath, flushMs, debug, create, begin, message } = options;
   const { columns = 80, rows = 24 } = process.stdout;
   const transcript = new ScreenTranscript({ theme, columns, flushMs, hyperlinks: false, debug });
-  const dialogue = begin(transcript);
+  const dialogue = create(transcript);
   let exitCode = 0;
   let app: ReturnType<typeof useApp> | undefined;
   let away = false; // another program has the terminal
@@ -90,8 +85,12 @@ export async function runChatTui({
     });
   }
   if (message) dialogue.say(message);
+  await instance.waitUntilRenderFlush();
+  const begun = Promise.all([begin(dialogue), transcript.prepare()]);
+  begun.catch(() => instance.unmount()); // thrown below
   await instance.waitUntilExit();
   await dialogue.close();
+  await begun;
   if (dialogue.keeper.id !== undefined)
     process.stdout.write(
       `${theme.dim(`  kept as ${dialogue.keeper.id}; percept chat -c goes on with it`)}\n`,

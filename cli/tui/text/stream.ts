@@ -1,0 +1,204 @@
+/**
+ * Markdown that comes in pieces. Lines are handed out for good as soon as nothing that follows can change them: all
+ * blocks but the last one, of a list all items but the last one, of fenced code every line. Whatever the pieces are, the
+ * lines are those of the whole source rendered at once.
+ */
+import type { Tokens } from 'marked';
+import { blockLines, endsBlank, listLines } from './blocks.ts';
+import { CodePainter, closesFence, codeOf, type Fence } from './code.ts';
+import { lex, type MarkdownToken } from './lexer.ts';
+import type { RenderOptions } from './options.ts';
+import { cutBefore, SourceCleaner } from './source.ts';
+import { displayable, displayableCode } from './unfinished.ts';
+
+/** What is known of the text before the tail. */
+interface Before {
+  /** Lines were handed out. */
+  readonly begun: boolean;
+  /** The tail begins with a further item of a list: its number, and whether an empty line goes before it. */
+  readonly item?: { readonly number: number; readonly blank: boolean };
+}
+
+interface OpenCode {
+  readonly fence: Fence;
+  readonly painter: CodePainter;
+}
+
+const NOTHING: Before = { begun: false };
+
+const LIVE_LIMIT = 2000; // code units that are drawn anew each time
+
+export class MarkdownStream {
+  #options: RenderOptions;
+  readonly #cleaner = new SourceCleaner();
+  /** Source that is not final; begins where a block does, or a line of `#code`. */
+  #tail = '';
+  /** The length from which on the tail is worth reading again. */
+  #patience = 0;
+  #before = NOTHING;
+  /** Fenced code that the tail is in. */
+  #code: OpenCode | undefined;
+  /** The first part of a long tail, drawn once; it may differ from what becomes final. */
+  #settled = { length: 0, lines: [] as string[] };
+
+  constructor(options: RenderOptions) {
+    this.#options = options;
+  }
+
+  /** Takes the next piece; the lines that are final by it. */
+  push(piece: string): string[] {
+    const source = this.#cleaner.push(piece);
+    this.#tail += source;
+    return source.includes('\n') ? this.#freeze() : [];
+  }
+
+  /** The lines of what is not final, as they look now. */
+  live(): string[] {
+    if (this.#code) return this.#liveCode(this.#code.painter);
+    this.#settle();
+    const { length, lines } = this.#settled;
+    const blocks = lex(displayable(this.#head(length) + this.#tail.slice(length)));
+    return [...lines, ...drawn(blocks, length > 0 ? NOTHING : this.#before, this.#options).lines];
+  }
+
+  /** The lines of what is left, final too. */
+  end(): string[] {
+    this.#tail += this.#cleaner.end();
+    const lines = this.#freeze();
+    if (this.#code) {
+      const { fence, painter } = this.#code;
+      const code = this.#tail !== '' && !closesFence(fence, this.#tail);
+      if (code) lines.push(...painter.line(this.#tail, this.#options));
+      lines.push(...painter.end(this.#options));
+    } else {
+      lines.push(...drawn(lex(this.#tail), this.#before, this.#options).lines);
+    }
+    this.#cut(this.#tail.length);
+    this.#code = undefined;
+    this.#before = NOTHING;
+    return lines;
+  }
+
+  /** Of what is not final. */
+  resize(columns: number): void {
+    this.#options = { ...this.#options, columns };
+    this.#settled = { length: 0, lines: [] };
+  }
+
+  #freeze(): string[] {
+    const lines: string[] = [];
+    while (this.#code ? this.#freezeCode(this.#code, lines) : this.#freezeBlocks(lines));
+    return lines;
+  }
+
+  /** Whole lines up to the end of the fence; true if that has come. */
+  #freezeCode({ fence, painter }: OpenCode, lines: string[]): boolean {
+    const whole = this.#tail.slice(0, this.#tail.lastIndexOf('\n') + 1);
+    let length = 0;
+    for (const [line] of whole.matchAll(/.*\n/g)) {
+      length += line.length;
+      const text = line.slice(0, -1);
+      if (closesFence(fence, text)) {
+        lines.push(...painter.end(this.#options));
+        this.#code = undefined;
+        break;
+      }
+      lines.push(...painter.line(text, this.#options));
+    }
+    this.#cut(length);
+    return this.#code === undefined;
+  }
+
+  /** All blocks but the last one, and what can be had of that; true if it is open code. */
+  #freezeBlocks(lines: string[]): boolean {
+    const end = this.#tail.lastIndexOf('\n') + 1;
+    if (end === 0 || end < this.#patience) return false;
+    const blocks = lex(this.#tail.slice(0, end));
+    const last = blocks.findLastIndex((block) => block.type !== 'space');
+    const whole = blocks.slice(0, Math.max(0, last));
+    this.#draw(whole, lines);
+    let length = whole.reduce((sum, { raw }) => sum + raw.length, 0);
+    const block = blocks[last];
+    if (block?.type === 'list') length += this.#freezeItems(block, lines);
+    else if (block?.type === 'code') length += this.#openCode(block, lines);
+    this.#cut(length);
+    // Reading again at every line what only grows would cost its square.
+    this.#patience = end - length + Math.max(1, (end - length) >> 3);
+    return this.#code !== undefined;
+  }
+
+  /** All items but the last one; the length of their source. */
+  #freezeItems(list: Tokens.List, lines: string[]): number {
+    const items = list.items.slice(0, -1);
+    const before = items.at(-1);
+    if (!before) return 0;
+    const number = (this.#before.item?.number ?? Number(list.start)) + items.length;
+    this.#draw([{ ...list, items }], lines);
+    this.#before = { begun: true, item: { number, blank: endsBlank(before.raw) } };
+    return items.reduce((sum, { raw }) => sum + raw.length, 0);
+  }
+
+  /** From here on code is read line by line, if its fence is open; the length of the opening line. */
+  #openCode(block: Tokens.Code, lines: string[]): number {
+    const { fence, closed } = codeOf(block.raw);
+    if (!fence || closed) return 0;
+    const painter = new CodePainter(fence, this.#options);
+    if (this.#before.begun) lines.push('');
+    lines.push(...painter.head(this.#options));
+    this.#before = { begun: true };
+    this.#code = { fence, painter };
+    return block.raw.indexOf('\n') + 1;
+  }
+
+  #draw(blocks: readonly MarkdownToken[], lines: string[]): void {
+    const { lines: more, before } = drawn(blocks, this.#before, this.#options);
+    lines.push(...more);
+    this.#before = before;
+  }
+
+  #cut(length: number): void {
+    if (length === 0) return;
+    this.#tail = this.#tail.slice(length);
+    this.#patience = 0;
+    this.#settled = { length: 0, lines: [] };
+  }
+
+  #liveCode(painter: CodePainter): string[] {
+    const line = displayableCode(this.#tail);
+    return line === '' ? [] : painter.unfinishedLine(line, this.#options);
+  }
+
+  /** Draws the first part of a long tail for the last time. */
+  #settle(): void {
+    while (this.#tail.length - this.#settled.length > LIVE_LIMIT) {
+      const { length, lines } = this.#settled;
+      const most = length + LIVE_LIMIT / 2;
+      const line = this.#tail.lastIndexOf('\n', most - 1) + 1;
+      const end = line > length ? line : cutBefore(this.#tail, most, length);
+      const part = this.#tail.slice(length, end);
+      const blocks = lex(this.#head(length) + part);
+      const more = drawn(blocks, length > 0 ? NOTHING : this.#before, this.#options).lines;
+      this.#settled = { length: end, lines: [...lines, ...more, ...(endsBlank(part) ? [''] : [])] };
+    }
+  }
+
+  /** What a later part of the tail needs to be read as the first one: of a table its head. */
+  #head(length: number): string {
+    return length > 0 ? (/^[^\n]*\|[^\n]*\n[ \t]*[|:-][-|: \t]*\n/.exec(this.#tail)?.[0] ?? '') : '';
+  }
+}
+
+/** Blocks that stand behind what is known as `before`. */
+function drawn(blocks: readonly MarkdownToken[], before: Before, options: RenderOptions) {
+  const lines: string[] = [];
+  for (const block of blocks) {
+    const { begun, item } = before;
+    const more =
+      block.type === 'list' && item ? listLines(block, options, item.number) : blockLines(block, options);
+    if (more.length === 0) continue;
+    if (begun && (item?.blank ?? true)) lines.push('');
+    lines.push(...more);
+    before = { begun: true };
+  }
+  return { lines, before };
+}
