@@ -5,12 +5,13 @@ import { openSessions, type SessionStore, type StoredSession } from '../core/ses
 import { perceptVersion } from '../core/version.ts';
 import { UserError } from '../errors.ts';
 import { Dialogue } from './chat/dialogue.ts';
+import { Pacer } from './chat/pacer.ts';
 import { SessionKeeper } from './chat/session-keeper.ts';
 import type { Transcript } from './chat/transcript.ts';
 import type { Call } from './commands.ts';
 import { lookOf } from './terminal-look.ts';
 import { askBackground } from './tui/background.ts';
-import { FLUSH_MS } from './tui/chat/pace.ts';
+import { frameMs } from './tui/chat/pace.ts';
 import { themeOf } from './tui/theme.ts';
 
 export async function chat(call: Call): Promise<void> {
@@ -21,9 +22,10 @@ export async function chat(call: Call): Promise<void> {
     return (await import('./run.ts')).run(call);
   }
   if (!greeted) await output.print(`percept ${perceptVersion()}\n`);
+  const pacer = new Pacer(frameMs());
   const common = {
     create: (transcript: Transcript) =>
-      new Dialogue({ transcript, keeper: new SessionKeeper(), options, flushMs: FLUSH_MS }),
+      new Dialogue({ transcript, keeper: new SessionKeeper(), options, pacer }),
     begin: (dialogue: Dialogue) => begin(call, dialogue),
     message: operands.join(' '),
   };
@@ -41,7 +43,7 @@ export async function chat(call: Call): Promise<void> {
   const theme = themeOf({ ...assumed, background: background ?? assumed.background });
   const historyPath = join(directories().state, 'history.jsonl');
   const debug = options.debug ?? false;
-  process.exitCode = await runChatTui({ ...common, theme, historyPath, flushMs: FLUSH_MS, debug });
+  process.exitCode = await runChatTui({ ...common, pacer, theme, historyPath, debug });
 }
 
 /** Opens where conversations are kept, goes on with the one asked for, and loads the model. */

@@ -29,6 +29,7 @@ import { generateAnswer, RememberedAnswers } from './generation.ts';
 import { factsOf, type LoadedModel, loadChatModel } from './loaded-model.ts';
 import { messagesOf, turnsOf } from './messages.ts';
 import { PacedState } from './paced-state.ts';
+import type { Pacer } from './pacer.ts';
 import type { SessionKeeper } from './session-keeper.ts';
 import { Speedometer } from './speedometer.ts';
 import type { Transcript } from './transcript.ts';
@@ -37,8 +38,7 @@ export interface DialogueOptions {
   readonly transcript: Transcript;
   readonly keeper: SessionKeeper;
   readonly options: Options;
-  /** Milliseconds between two states while tokens come. */
-  readonly flushMs: number;
+  readonly pacer: Pacer;
 }
 
 /** Bytes of all files that a message may attach; whether they fit the context shows when they are tokens. */
@@ -57,11 +57,11 @@ export class Dialogue {
   #loaded: LoadedModel | undefined;
   #abort: AbortController | undefined;
 
-  constructor({ transcript, keeper, options, flushMs }: DialogueOptions) {
+  constructor({ transcript, keeper, options, pacer }: DialogueOptions) {
     this.transcript = transcript;
     this.keeper = keeper;
     this.options = options;
-    this.#paced = new PacedState(INITIAL_STATE, flushMs);
+    this.#paced = new PacedState(INITIAL_STATE, pacer);
     this.state = this.#paced.store;
   }
 
@@ -302,6 +302,7 @@ export class Dialogue {
       if (!writer) {
         const { length: promptTokens } = promptIds;
         writer = this.keeper.begin(message, { model: reference, backend: model.backend.name, promptTokens });
+        this.#paced.now({ phase: 'answering', reading: undefined });
         this.transcript.add({ kind: 'answer-begin', version });
         if (start !== '') show(start);
       }
@@ -319,10 +320,7 @@ export class Dialogue {
         show(token.text, token);
         speedometer.token(performance.now());
         const contextUsed = promptIds.length + forced.length + speedometer.speed.tokens;
-        this.#paced.soon({
-          ...{ phase: 'answering', reading: undefined, contextUsed },
-          speed: speedometer.speed,
-        });
+        this.#paced.soon({ speed: speedometer.speed, contextUsed });
       },
     });
     if (!writer) {

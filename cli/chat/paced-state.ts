@@ -1,15 +1,19 @@
 import { createStore, type Store } from '../store.ts';
+import type { Pacer } from './pacer.ts';
 
-/** A state that changes at once where something happened, and at most so often while figures run. */
+/** Figures that run are read, not watched. */
+const BEATS = 3;
+
+/** A state that changes at once where something happened, and only now and then while figures run. */
 export class PacedState<State extends object> {
   readonly store: Store<State>;
-  readonly #paceMs: number;
-  #timer: NodeJS.Timeout | undefined;
+  readonly #pacer: Pacer;
+  readonly #flush = () => this.now({});
   #waiting: Partial<State> = {};
 
-  constructor(initial: State, paceMs: number) {
+  constructor(initial: State, pacer: Pacer) {
     this.store = createStore(initial);
-    this.#paceMs = paceMs;
+    this.#pacer = pacer;
   }
 
   /** Changes it at once, with all that waits. */
@@ -23,12 +27,11 @@ export class PacedState<State extends object> {
   /** Changes it when it is time. */
   soon(change: Partial<State>): void {
     Object.assign(this.#waiting, change);
-    this.#timer ??= setTimeout(() => this.now({}), this.#paceMs);
+    this.#pacer.soon(this.#flush, BEATS);
   }
 
   /** What waits comes with the next change. */
   stop(): void {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
+    this.#pacer.cancel(this.#flush);
   }
 }

@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { COMMANDS, completeCommand, runCommand } from '../../cli/chat/commands/index.ts';
 import type { CommandContext, Screen } from '../../cli/chat/commands/slash-command.ts';
 import { Dialogue } from '../../cli/chat/dialogue.ts';
+import { Pacer } from '../../cli/chat/pacer.ts';
 import { SessionKeeper } from '../../cli/chat/session-keeper.ts';
 import type { Entry } from '../../cli/chat/transcript.ts';
 import type { Options } from '../../cli/options.ts';
@@ -52,7 +53,7 @@ async function chat(options: Partial<Options> = {}): Promise<Dialogue> {
     transcript: { add: (entry) => void entries.push(entry) },
     keeper: new SessionKeeper(store),
     options: all,
-    flushMs: 1,
+    pacer: new Pacer(1),
   });
   context = {
     dialogue,

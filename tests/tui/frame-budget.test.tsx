@@ -2,10 +2,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { render } from 'ink';
 import { describe, expect, it } from 'vitest';
 import { Dialogue } from '../../cli/chat/dialogue.ts';
+import { Pacer } from '../../cli/chat/pacer.ts';
 import { SessionKeeper } from '../../cli/chat/session-keeper.ts';
 import { App } from '../../cli/tui/chat/App.tsx';
 import { ChatScreen } from '../../cli/tui/chat/chat-screen.ts';
-import { FLUSH_MS } from '../../cli/tui/chat/pace.ts';
+import { frameMs } from '../../cli/tui/chat/pace.ts';
 import { ScreenTranscript } from '../../cli/tui/chat/screen-transcript.ts';
 import { EditorModel } from '../../cli/tui/editor/model.ts';
 import { themeOf } from '../../cli/tui/theme.ts';
@@ -27,13 +28,13 @@ function answer(): string[] {
   return tokens.slice(0, TOKENS);
 }
 
-async function stream(rows: number): Promise<FakeTerminal> {
+async function stream(rows: number, pacer: Pacer): Promise<FakeTerminal> {
   const terminal = new FakeTerminal(80, rows);
   const theme = themeOf({ color: 2, background: 'dark', ascii: false });
   const transcript = new ScreenTranscript({
     theme,
     columns: 80,
-    flushMs: FLUSH_MS,
+    pacer,
     hyperlinks: false,
     debug: false,
   });
@@ -41,7 +42,7 @@ async function stream(rows: number): Promise<FakeTerminal> {
     transcript,
     keeper: new SessionKeeper(),
     options: {},
-    flushMs: FLUSH_MS,
+    pacer,
   });
   const surroundings = {
     write: () => {},
@@ -58,7 +59,7 @@ async function stream(rows: number): Promise<FakeTerminal> {
     interactive: true,
     exitOnCtrlC: false,
     incrementalRendering: true,
-    maxFps: Math.round(1000 / FLUSH_MS),
+    maxFps: 30,
     patchConsole: false,
   });
   await transcript.prepare();
@@ -79,8 +80,12 @@ async function stream(rows: number): Promise<FakeTerminal> {
 }
 
 describe('what an answer of 600 tokens in 3 seconds costs', () => {
-  it.each([24, 10])('on %i rows: few frames, few bytes, and every line once', async (rows) => {
-    const terminal = await stream(rows);
+  it.each([
+    [24, 2],
+    [10, 2],
+    [24, 16],
+  ])('on %i rows and %i cores: few frames, few bytes, and every line once', async (rows, cores) => {
+    const terminal = await stream(rows, new Pacer(frameMs(cores)));
     expect(terminal.frames).toBeLessThanOrEqual(130);
     expect(terminal.frames).toBeGreaterThan(15);
     expect(terminal.bytes).toBeLessThanOrEqual(60_000);

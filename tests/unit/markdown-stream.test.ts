@@ -32,14 +32,6 @@ describe('what is final', () => {
     expect(stream.live()).toEqual([]);
   });
 
-  it('waits for an underline that makes a heading', () => {
-    const stream = streamOf();
-    expect(stream.push('a\nb\n')).toEqual([]);
-    expect(stream.push('==')).toEqual([]);
-    expect(stream.live()).toEqual(['a b']);
-    expect(stream.push('=\n\nc\n')).toEqual(['# a b']);
-  });
-
   it('is every item of a list but the last one', () => {
     const stream = streamOf();
     expect(stream.push('7. a\n7. b\n')).toEqual(['7. a']);
@@ -245,16 +237,17 @@ describe('a block without end', () => {
   ])('is shown whole: %s', (_, source) => {
     const options = optionsOf(80, PLAIN);
     const stream = new MarkdownStream(options);
+    const final: string[] = [];
     let lines = 0;
     for (let i = 0; i < source.length; i += 500) {
-      stream.push(source.slice(i, i + 500));
-      const shown = stream.live();
-      expect(shown.length).toBeGreaterThan(0.95 * lines); // nothing that was there goes
-      lines = shown.length;
+      final.push(...stream.push(source.slice(i, i + 500)));
+      const shown = final.length + stream.live().length;
+      expect(shown).toBeGreaterThan(0.95 * lines); // nothing that was there goes
+      lines = shown;
     }
     expect(stream.live().join(' ')).not.toContain('**');
     expect(lines).toBeGreaterThan(0.9 * renderMarkdown(source, options).length);
-    expect(stream.end()).toEqual(renderMarkdown(source, options));
+    expect([...final, ...stream.end()]).toEqual(renderMarkdown(source, options));
   });
 
   it('is read again only in part', () => {
@@ -271,6 +264,45 @@ describe('a block without end', () => {
     const first = time(80);
     time(600);
     expect(Math.min(time(80), time(80))).toBeLessThan(5 * first); // some 9 times if all were read
+  });
+});
+
+describe('a long paragraph', () => {
+  const prose = 'word and word, '.repeat(40);
+
+  it('is handed out but for its last lines', () => {
+    const stream = streamOf(40);
+    const lines = stream.push(prose);
+    expect(lines.length).toBeGreaterThan(10);
+    expect(stream.live().length).toBeLessThan(6);
+    expect([...lines, ...stream.push('end.\n\nnext'), ...stream.end()]).toEqual(
+      renderMarkdown(`${prose}end.\n\nnext`, optionsOf(40, PLAIN)),
+    );
+  });
+
+  it.each(['*', '`', '[', '<', '$', '|', '~', '_'])('waits for what an open %s turns out to be', (mark) => {
+    const stream = streamOf(40);
+    expect(stream.push(`${mark}${prose}`)).toEqual([]);
+    const rest = [...stream.push(mark), ...stream.end()];
+    expect(rest).toEqual(renderMarkdown(`${mark}${prose}${mark}`, optionsOf(40, PLAIN)));
+  });
+
+  it('goes on behind marks that are closed, in their colours', () => {
+    const stream = streamOf(40, COLORED);
+    const source = `**bold** and \`code\` ${prose}`;
+    const lines = stream.push(source);
+    expect(lines.length).toBeGreaterThan(10);
+    expect([...lines, ...stream.end()]).toEqual(renderMarkdown(source, optionsOf(40, COLORED)));
+  });
+
+  it('takes another width from where it is', () => {
+    const stream = streamOf(40);
+    const lines = stream.push(prose);
+    stream.resize(20);
+    const rest = [...stream.push('at the end'), ...stream.end()];
+    for (const line of rest) expect(line.length).toBeLessThanOrEqual(20);
+    const words = (text: string) => text.split(/\s+/).filter((word) => word !== '');
+    expect(words([...lines, ...rest].join(' '))).toEqual(words(`${prose}at the end`));
   });
 });
 

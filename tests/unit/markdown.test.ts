@@ -66,11 +66,15 @@ describe('headings and rules', () => {
       '',
       'text',
     ]);
-    expect(colored('A\n===')).toEqual(['\x1b[4m\x1b[36m\x1b[1mA\x1b[22m\x1b[39m\x1b[24m']);
+    expect(colored('# A')).toEqual(['\x1b[4m\x1b[36m\x1b[1mA\x1b[22m\x1b[39m\x1b[24m']);
   });
 
   it('keeps their marks without colours', () => {
-    expect(render('# A #\n\nB\n---\n#\n\n####### C')).toEqual(['# A', '', '## B', '', '####### C']);
+    expect(render('# A #\n\n## B\n#\n\n####### C')).toEqual(['# A', '', '## B', '', '####### C']);
+  });
+
+  it('takes a line of dashes under text for a rule', () => {
+    expect(render('A\n===\n\nB\n---\nC', 10)).toEqual(['A ===', '', 'B', '', '----------', '', 'C']);
   });
 
   it('draws rules over the whole width', () => {

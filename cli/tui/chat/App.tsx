@@ -1,7 +1,7 @@
 import { Box, Static, Text, useAnimation, useApp, useInput, usePaste, useWindowSize } from 'ink';
 import { memo, useEffect } from 'react';
 import { isLateAnswer } from '../background.ts';
-import { Editor } from '../editor/Editor.tsx';
+import { Editor as DrawnEditor } from '../editor/Editor.tsx';
 import { keystrokes } from '../editor/keys.ts';
 import { useStore } from '../use-store.ts';
 import type { ChatScreen, ScreenState } from './chat-screen.ts';
@@ -47,6 +47,9 @@ export function App({ screen, onReady }: AppProps) {
     </Box>
   );
 }
+
+/** What stands around it changes more often than it does. */
+const Editor = memo(DrawnEditor);
 
 /** Printed once, above the live region. Rendering it again would write a frame each time, so it is a memo. */
 const History = memo(function History({ items }: { items: readonly Item[] }) {

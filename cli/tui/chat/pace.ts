@@ -1,2 +1,6 @@
-/** Milliseconds between two frames: where few cores compute, drawing takes from them. */
-export const FLUSH_MS = 66;
+import { usableCores } from '../../../backends/select.ts';
+
+/** Milliseconds between two frames of an answer: where all cores compute, drawing takes from them. */
+export function frameMs(cores = usableCores()): number {
+  return cores <= 2 ? 100 : 40;
+}

@@ -4,6 +4,7 @@
  */
 
 import type { Version } from '../../../core/conversation.ts';
+import type { Pacer } from '../../chat/pacer.ts';
 import type { Entry, ScoredToken, Transcript } from '../../chat/transcript.ts';
 import { describeError } from '../../output.ts';
 import { formatBytes } from '../../sizes.ts';
@@ -30,7 +31,7 @@ export interface Shown {
 export interface ScreenTranscriptOptions {
   readonly theme: Theme;
   readonly columns: number;
-  readonly flushMs: number;
+  readonly pacer: Pacer;
   readonly hyperlinks: boolean;
   readonly debug: boolean;
 }
@@ -54,7 +55,7 @@ export class ScreenTranscript implements Transcript {
   #colours = false;
   #stream: LineStream | undefined;
   #gathered: { text: string; token?: ScoredToken }[] = [];
-  #timer: NodeJS.Timeout | undefined;
+  readonly #flushed = () => this.flush();
   #nextKey = 0;
 
   constructor(options: ScreenTranscriptOptions) {
@@ -97,8 +98,7 @@ export class ScreenTranscript implements Transcript {
 
   /** One flush for all that came since the last one. */
   flush(): void {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
+    this.#options.pacer.cancel(this.#flushed);
     const frozen = this.#lay();
     this.#show(frozen, this.#stream?.live() ?? []);
   }
@@ -116,7 +116,7 @@ export class ScreenTranscript implements Transcript {
   }
 
   #schedule(): void {
-    this.#timer ??= setTimeout(() => this.flush(), this.#options.flushMs);
+    this.#options.pacer.soon(this.#flushed);
   }
 
   /** Gives the stream what was gathered; returns what is frozen by that. */
@@ -129,8 +129,7 @@ export class ScreenTranscript implements Transcript {
   }
 
   #endAnswer({ origin, version }: Extract<Entry, { kind: 'answer-end' }>): void {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
+    this.#options.pacer.cancel(this.#flushed);
     const lines = [...this.#lay(), ...(this.#stream?.end() ?? [])];
     this.#stream = undefined;
     const { theme } = this.#options;

@@ -1,11 +1,13 @@
 /** Draws a chat with Ink, on the primary screen: scrollback, selection and the wheel stay the user's. */
 import { render, type useApp } from 'ink';
 import type { Dialogue } from '../../chat/dialogue.ts';
+import type { Pacer } from '../../chat/pacer.ts';
 import type { Transcript } from '../../chat/transcript.ts';
 import { editExternally } from '../editor/external-editor.ts';
 import { fileSource } from '../editor/files.ts';
 import { PromptHistory } from '../editor/history.ts';
 import { EditorModel } from '../editor/model.ts';
+import { gatheredOutput } from '../gathered-output.ts';
 import type { Theme } from '../theme.ts';
 import { App } from './App.tsx';
 import { ChatScreen, type Surroundings } from './chat-screen.ts';
@@ -15,8 +17,8 @@ import { suspendProcess } from './suspend-process.ts';
 
 export interface ChatTuiOptions {
   readonly theme: Theme;
+  readonly pacer: Pacer;
   readonly historyPath: string;
-  readonly flushMs: number;
   readonly debug: boolean;
   readonly create: (transcript: Transcript) => Dialogue;
   /** Has it load its model, once there is something to see; throws where it cannot even begin. */
@@ -25,14 +27,17 @@ export interface ChatTuiOptions {
   readonly message?: string;
 }
 
+/** Of what the user does; an answer comes in fewer (pace.ts). */
+const FRAMES_A_SECOND = 30;
+
 /** The whole screen, then one line down: where the live region began in the corner, tmux would keep a copy of it. */
 const CLEAR = '\x1b[2J\x1b[H\n';
 
 /** Settles when the user leaves, or a signal ends it; then with the code to exit with. */
 export async function runChatTui(options: ChatTuiOptions): Promise<number> {
-  const { theme, historyPath, flushMs, debug, create, begin, message } = options;
+  const { theme, pacer, historyPath, debug, create, begin, message } = options;
   const { columns = 80, rows = 24 } = process.stdout;
-  const transcript = new ScreenTranscript({ theme, columns, flushMs, hyperlinks: false, debug });
+  const transcript = new ScreenTranscript({ theme, columns, pacer, hyperlinks: false, debug });
   const dialogue = create(transcript);
   let exitCode = 0;
   let app: ReturnType<typeof useApp> | undefined;
@@ -66,10 +71,11 @@ export async function runChatTui(options: ChatTuiOptions): Promise<number> {
       }}
     />,
     {
+      stdout: gatheredOutput(process.stdout),
       interactive: true, // whoever calls has looked
       exitOnCtrlC: false,
       incrementalRendering: true,
-      maxFps: Math.round(1000 / flushMs),
+      maxFps: FRAMES_A_SECOND,
       kittyKeyboard: { mode: 'auto' },
     },
   );

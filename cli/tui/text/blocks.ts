@@ -6,7 +6,7 @@ import type { MarkdownToken } from './lexer.ts';
 import type { RenderOptions } from './options.ts';
 import { tableLines } from './table.ts';
 import { columnsOf } from './width.ts';
-import { sourceLines, truncate, wrapLines } from './wrap.ts';
+import { sourceLines, truncate, withoutInk, wrapLines } from './wrap.ts';
 
 const LEAST = 6; // columns that nesting leaves; deeper blocks are not indented any more
 
@@ -48,6 +48,11 @@ export function blockLines(block: MarkdownToken, options: RenderOptions): string
 
 function paragraph(text: string, columns: number): string[] {
   return text === '' ? [] : wrapLines(text, columns);
+}
+
+/** Of a paragraph what follows its first `ink` code units, as `inkOf` counts. */
+export function paragraphLines({ tokens }: Tokens.Paragraph, options: RenderOptions, ink: number): string[] {
+  return paragraph(withoutInk(inlineText(tokens, options), ink), options.columns);
 }
 
 /** Without colours the marks stay: they tell a heading from a short paragraph. */

@@ -1,6 +1,7 @@
 /**
- * Markdown as tokens of marked, as GitHub reads it but for three things. Definitions (`[x]: url`) are plain text, for
- * one that comes last would change what has long been read. LaTeX stays as it is. And there are bounds, for what a model
+ * Markdown as tokens of marked, as GitHub reads it but for four things. Definitions (`[x]: url`) are plain text, for
+ * one that comes last would change what has long been read; for the same reason a line of dashes under text is a rule and
+ * makes no heading of it. LaTeX stays as it is. And there are bounds, for what a model
  * writes may be anything: how deep blocks nest, and how much text is searched for marks at once.
  */
 import {
@@ -55,6 +56,7 @@ function mathToken(match: RegExpExecArray | null): MathToken | undefined {
 
 class StableTokenizer extends Tokenizer {
   override def(): undefined {}
+  override lheading(): undefined {}
 
   /** Of a quote behind text in an item marked reads a list as if it stood behind that text, and fails. */
   override blockquote(source: string): Tokens.Blockquote | undefined {

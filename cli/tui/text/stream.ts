@@ -1,15 +1,16 @@
 /**
  * Markdown that comes in pieces. Lines are handed out for good as soon as nothing that follows can change them: all
- * blocks but the last one, of a list all items but the last one, of fenced code every line. Whatever the pieces are, the
- * lines are those of the whole source rendered at once.
+ * blocks but the last one, of a list all items but the last one, of fenced code every line, of a paragraph all lines but
+ * the last two where no mark is open. Whatever the pieces are, the lines are those of the whole source rendered at once.
  */
-import type { Tokens } from 'marked';
-import { blockLines, endsBlank, listLines } from './blocks.ts';
+import type { Token, Tokens } from 'marked';
+import { blockLines, endsBlank, listLines, paragraphLines } from './blocks.ts';
 import { CodePainter, closesFence, codeOf, type Fence } from './code.ts';
 import { lex, type MarkdownToken } from './lexer.ts';
 import type { RenderOptions } from './options.ts';
 import { cutBefore, SourceCleaner } from './source.ts';
 import { displayable, displayableCode } from './unfinished.ts';
+import { inkOf } from './wrap.ts';
 
 /** What is known of the text before the tail. */
 interface Before {
@@ -17,6 +18,8 @@ interface Before {
   readonly begun: boolean;
   /** The tail begins with a further item of a list: its number, and whether an empty line goes before it. */
   readonly item?: { readonly number: number; readonly blank: boolean };
+  /** Of a paragraph that the tail begins with: what of it was handed out, as `inkOf` counts. */
+  readonly ink?: number;
 }
 
 interface OpenCode {
@@ -25,6 +28,9 @@ interface OpenCode {
 }
 
 const NOTHING: Before = { begun: false };
+
+/** The last line grows, and punctuation may take a character of the one before with it. */
+const OPEN_LINES = 2;
 
 const LIVE_LIMIT = 2000; // code units that are drawn anew each time
 
@@ -35,6 +41,8 @@ export class MarkdownStream {
   #tail = '';
   /** The length from which on the tail is worth reading again. */
   #patience = 0;
+  /** The length from which on a paragraph is worth reading again. */
+  #proseAt = 0;
   #before = NOTHING;
   /** Fenced code that the tail is in. */
   #code: OpenCode | undefined;
@@ -49,13 +57,15 @@ export class MarkdownStream {
   push(piece: string): string[] {
     const source = this.#cleaner.push(piece);
     this.#tail += source;
-    return source.includes('\n') ? this.#freeze() : [];
+    const lines = source.includes('\n') ? this.#freeze() : [];
+    if (this.#tail.length >= this.#proseAt) this.#freezeProse(lines);
+    return lines;
   }
 
   /** The lines of what is not final, as they look now. */
   live(): string[] {
     if (this.#code) return this.#liveCode(this.#code.painter);
-    this.#settle();
+    if (this.#before.ink === undefined) this.#settle();
     const { length, lines } = this.#settled;
     const blocks = lex(displayable(this.#head(length) + this.#tail.slice(length)));
     return [...lines, ...drawn(blocks, length > 0 ? NOTHING : this.#before, this.#options).lines];
@@ -138,6 +148,21 @@ export class MarkdownStream {
     return items.reduce((sum, { raw }) => sum + raw.length, 0);
   }
 
+  /** The lines of a paragraph, which the whole tail is, that no mark can change any more. */
+  #freezeProse(lines: string[]): void {
+    const { length } = this.#tail;
+    this.#proseAt = length + Math.max(this.#options.columns, length >> 3);
+    const { begun, item, ink = 0 } = this.#before;
+    if (this.#code || item || length < OPEN_LINES * this.#options.columns) return;
+    const [block, ...more] = lex(this.#tail);
+    if (more.length > 0 || block?.type !== 'paragraph' || hasOpenMark(block.tokens)) return;
+    const whole = paragraphLines(block, this.#options, ink).slice(0, -OPEN_LINES);
+    if (whole.length === 0 || whole.some((line) => line.includes('\ufffd'))) return;
+    if (begun && ink === 0) lines.push('');
+    lines.push(...whole);
+    this.#before = { begun: true, ink: ink + whole.reduce((sum, line) => sum + inkOf(line), 0) };
+  }
+
   /** From here on code is read line by line, if its fence is open; the length of the opening line. */
   #openCode(block: Tokens.Code, lines: string[]): number {
     const { fence, closed } = codeOf(block.raw);
@@ -160,6 +185,7 @@ export class MarkdownStream {
     if (length === 0) return;
     this.#tail = this.#tail.slice(length);
     this.#patience = 0;
+    this.#proseAt = 0;
     this.#settled = { length: 0, lines: [] };
   }
 
@@ -192,13 +218,28 @@ export class MarkdownStream {
 function drawn(blocks: readonly MarkdownToken[], before: Before, options: RenderOptions) {
   const lines: string[] = [];
   for (const block of blocks) {
-    const { begun, item } = before;
-    const more =
-      block.type === 'list' && item ? listLines(block, options, item.number) : blockLines(block, options);
-    if (more.length === 0) continue;
-    if (begun && (item?.blank ?? true)) lines.push('');
+    const { begun, item, ink } = before;
+    const more = linesOf(block, before, options);
+    if (more.length === 0 && ink === undefined) continue;
+    if (begun && ink === undefined && (item?.blank ?? true)) lines.push('');
     lines.push(...more);
     before = { begun: true };
   }
   return { lines, before };
+}
+
+function linesOf(block: MarkdownToken, { item, ink }: Before, options: RenderOptions): string[] {
+  if (block.type === 'list' && item) return listLines(block, options, item.number);
+  if (block.type === 'paragraph' && ink !== undefined) return paragraphLines(block, options, ink);
+  return blockLines(block, options);
+}
+
+/** Begins a mark, a link, a table or mathematics, where more text makes one of it. */
+const OPEN_MARK = /[*_`~[<$|\\]/;
+
+function hasOpenMark(tokens: readonly Token[]): boolean {
+  return tokens.some((token) => {
+    if ('tokens' in token && token.tokens) return hasOpenMark(token.tokens);
+    return token.type === 'text' && OPEN_MARK.test(token.raw);
+  });
 }

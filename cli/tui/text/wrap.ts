@@ -62,6 +62,30 @@ export function wrapLines(text: string, columns: number): string[] {
   return rows.finish();
 }
 
+/** Code units of a line that are neither escapes nor spaces: breaks change neither. */
+export function inkOf(line: string): number {
+  return line.replace(ESCAPE, '').replaceAll(' ', '').length;
+}
+
+/** What follows the first `ink` code units of a text, in the colours that hold there. */
+export function withoutInk(text: string, ink: number): string {
+  let left = ink;
+  const pen = new Pen();
+  let at = 0;
+  while (at < text.length && left > 0) {
+    ESCAPE.lastIndex = at;
+    const sequence = text[at] === '\x1b' ? ESCAPE.exec(text) : null;
+    if (sequence?.index === at) {
+      pen.take(sequence[0]);
+      at += sequence[0].length;
+    } else {
+      if (text[at] !== ' ' && text[at] !== '\n') left--;
+      at++;
+    }
+  }
+  return pen.opening() + text.slice(at).replace(/^[ \n]+/, '');
+}
+
 /** The same with `indent` columns free before every line but the first. */
 export function hangingLines(text: string, columns: number, indent: number): string[] {
   const free = columns - indent < LEAST ? 0 : indent;
