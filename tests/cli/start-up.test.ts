@@ -10,7 +10,7 @@ const MARKS = {
   ink: /yoga-layout|resetAfterCommit/,
   marked: /blockquoteSetextReplace/,
   sqlite: /node:sqlite/,
-  webgpu: /navigator\.gpu|requestAdapter/,
+  webgpu: /createComputePipeline/,
 };
 
 /** Which packages the files hold that a run of the program loaded, by V8's own account. */

@@ -68,8 +68,8 @@ export class ChatScreen implements Screen {
   readonly #context: CommandContext;
   #send: ((text: string) => void) | undefined; // where the next text goes, other than to the model
   #hintTimer: NodeJS.Timeout | undefined;
-  #lastEscape = 0;
-  #lastInterrupt = 0;
+  #lastEscape = Number.NEGATIVE_INFINITY; // ms
+  #lastInterrupt = Number.NEGATIVE_INFINITY;
 
   constructor({ dialogue, transcript, editor, theme, surroundings, columns, rows }: ChatScreenOptions) {
     this.dialogue = dialogue;
@@ -197,7 +197,7 @@ export class ChatScreen implements Screen {
       return this.#leaveComposing();
     }
     const twice = performance.now() - this.#lastEscape < TWICE_MS;
-    this.#lastEscape = twice ? 0 : performance.now();
+    this.#lastEscape = twice ? Number.NEGATIVE_INFINITY : performance.now();
     if (twice && turnsOf(this.dialogue.path).length > 0) void runCommand(this.#context, '/edit');
     else if (turnsOf(this.dialogue.path).length > 0) this.#hint('Esc again edits the last question');
   }
