@@ -32,6 +32,27 @@ export function asciiOnly(env: NodeJS.ProcessEnv, platform = process.platform): 
   return locale ? !/utf-?8/i.test(locale) : false;
 }
 
+/** Names in TERM_PROGRAM and beginnings of TERM of terminals that know OSC 8, as their manuals say. */
+const LINKING = /^(iTerm\.app|WezTerm|vscode|ghostty|Hyper|rio)$/;
+const LINKING_TERM = /^(xterm-kitty|xterm-ghostty|alacritty|foot|wezterm)/;
+
+/** Whether the terminal makes a link of OSC 8. Not asked for: no terminal answers that question. */
+export function hyperlinks({
+  TERM_PROGRAM = '',
+  TERM = '',
+  VTE_VERSION,
+  WT_SESSION,
+  TMUX,
+}: NodeJS.ProcessEnv): boolean {
+  if (TMUX) return false; // passes them on from version 3.4 on, and only where it is told so
+  return (
+    LINKING.test(TERM_PROGRAM) ||
+    LINKING_TERM.test(TERM) ||
+    Number(VTE_VERSION) >= 5000 ||
+    Boolean(WT_SESSION)
+  );
+}
+
 /** As some terminals tell in COLORFGBG, "foreground;background": 7 and 9 to 15 are light. Else dark. */
 function backgroundOf({ COLORFGBG }: NodeJS.ProcessEnv): Look['background'] {
   const color = Number(/;(\d+)$/.exec(COLORFGBG ?? '')?.[1]);

@@ -12,7 +12,7 @@ import { createStore, type Store } from '../../store.ts';
 import { terminalText } from '../../terminal-text.ts';
 import { SourceStream } from '../text/source-stream.ts';
 import type { MarkdownStream } from '../text/stream.ts';
-import { wrapLines } from '../text/wrap.ts';
+import { sourceLines, wrapLines } from '../text/wrap.ts';
 import type { Theme } from '../theme.ts';
 import { TokenStream } from './token-stream.ts';
 
@@ -170,7 +170,7 @@ export class ScreenTranscript implements Transcript {
         );
       }
       case 'notice':
-        return hanging(`  ${terminalText(entry.text)}`, this.#width).map((line) => theme.dim(line));
+        return sourceLines(`  ${terminalText(entry.text)}`, this.#width).map((line) => theme.dim(line));
       case 'error':
         return [
           ...describeError(entry.error, { debug }).flatMap((line, i) =>
@@ -184,7 +184,7 @@ export class ScreenTranscript implements Transcript {
           '',
         ];
       case 'output':
-        return [...entry.lines.flatMap((line) => hanging(line, this.#width)), ''];
+        return [...entry.lines.flatMap((line) => sourceLines(line, this.#width)), ''];
       case 'cut': {
         const title = ` ${terminalText(entry.title)} `;
         return [
@@ -197,12 +197,6 @@ export class ScreenTranscript implements Transcript {
       }
     }
   }
-}
-
-/** Lines that keep the indentation of the first. */
-function hanging(line: string, width: number): string[] {
-  const indent = / */.exec(line)![0];
-  return wrapLines(line.slice(indent.length), width - indent.length).map((each) => indent + each);
 }
 
 /** ` ‹ 2/3 ›`, or nothing. */

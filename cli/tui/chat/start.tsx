@@ -3,6 +3,7 @@ import { render, type useApp } from 'ink';
 import type { Dialogue } from '../../chat/dialogue.ts';
 import type { Pacer } from '../../chat/pacer.ts';
 import type { Transcript } from '../../chat/transcript.ts';
+import { hyperlinks } from '../../terminal-look.ts';
 import { editExternally } from '../editor/external-editor.ts';
 import { fileSource } from '../editor/files.ts';
 import { PromptHistory } from '../editor/history.ts';
@@ -37,7 +38,13 @@ const CLEAR = '\x1b[2J\x1b[H\n';
 export async function runChatTui(options: ChatTuiOptions): Promise<number> {
   const { theme, pacer, historyPath, debug, create, begin, message } = options;
   const { columns = 80, rows = 24 } = process.stdout;
-  const transcript = new ScreenTranscript({ theme, columns, pacer, hyperlinks: false, debug });
+  const transcript = new ScreenTranscript({
+    theme,
+    columns,
+    pacer,
+    hyperlinks: hyperlinks(process.env),
+    debug,
+  });
   const dialogue = create(transcript);
   let exitCode = 0;
   let app: ReturnType<typeof useApp> | undefined;
