@@ -14,14 +14,6 @@ import type { Inspector } from './inspector.ts';
 import type { RaceModel } from './race-model.ts';
 import type { ScreenTranscript } from './screen-transcript.ts';
 
-/** What a view that takes the whole live region answers to. */
-export interface OpenView {
-  /** False for a key that means nothing here. */
-  key(input: string, key: Key): boolean;
-  /** Takes it away. */
-  close(): void;
-}
-
 export interface ScreenState {
   readonly view?:
     | { readonly kind: 'inspector'; readonly model: Inspector }

@@ -1,7 +1,8 @@
 /** The inspector as lines: the answer with the chosen token marked, and what there is to know of it. Pure. */
-import { lookOf, sharpnessOf, visible } from '../../chat/inspection.ts';
+import { type Glance, lookOf, sharpnessOf, visible } from '../../chat/inspection.ts';
 import { bar } from '../plot/bars.ts';
 import { heatmap } from '../plot/heat.ts';
+import { padded } from '../text/width.ts';
 import { truncate, wrapLines } from '../text/wrap.ts';
 import type { Theme } from '../theme.ts';
 import type { InspectorState } from './inspector.ts';
@@ -17,14 +18,15 @@ export function inspectorLines(state: InspectorState, room: Room, theme: Theme):
   const keys = keysOf(kind, theme);
   const width = room.columns - 1;
   const details =
-    kind === 'alternatives' ? alternativeRows(state, width, theme) : attentionRows(state, width, theme);
+    kind === 'alternatives' ? alternativeRows(state, theme) : attentionRows(state, width, theme);
   const above = room.rows - details.length - 3;
-  return [
-    truncate(`${theme.strong(title)}  ${theme.dim(keys)}`, width, theme.glyphs.ellipsis),
+  const lines = [
+    `${theme.strong(title)}  ${theme.dim(keys)}`,
     ...textRows(state, width, Math.max(2, above), theme),
     '',
     ...details,
-  ].slice(0, room.rows);
+  ];
+  return lines.slice(0, room.rows).map((line) => truncate(line, width, theme.glyphs.ellipsis));
 }
 
 /** What the keys do, short enough for 80 columns. */
@@ -39,18 +41,18 @@ function keysOf(kind: InspectorState['kind'], { look }: Theme): string {
 function textRows(state: InspectorState, width: number, rows: number, theme: Theme): string[] {
   const { tokens, at, kind, glance, layer, head } = state;
   const mark = (text: string) =>
-    theme.look.color === 0 ? `[${visible(text, theme)}]` : theme.selected(visible(text, theme));
+    HERE + (theme.look.color === 0 ? `[${visible(text, theme)}]` : theme.selected(visible(text, theme)));
   const answer = tokens.map(({ text, probability }, i) => {
     if (i === at) return mark(text);
     return kind === 'alternatives' ? paintLines(text, (part) => theme.probability(probability, part)) : text;
   });
-  if (kind === 'alternatives' || !glance) return around(answer.join(''), width, rows, theme);
+  if (kind === 'alternatives' || !glance) return around(answer.join(''), width, rows);
   const { shares } = lookOf(glance, layer, head);
   const most = Math.max(...shares);
   const context = glance.texts.map((text, i) =>
     paintLines(text, (part) => warm(shares[i]! / most, glance.controls[i] ? theme.dim(part) : part, theme)),
   );
-  return around(`${context.join('')}${mark(tokens[at]!.text)}`, width, rows, theme);
+  return around(`${context.join('')}${mark(tokens[at]!.text)}`, width, rows);
 }
 
 /** Heat by background; without colours a mark behind the word. */
@@ -71,84 +73,77 @@ function paintLines(text: string, paint: (part: string) => string): string {
     .join('\n');
 }
 
-/** The lines around the mark, which is where the reverse or bracketed token stands. */
-function around(text: string, width: number, rows: number, theme: Theme): string[] {
+/** Takes no column; goes before the chosen token, so that its line is found. */
+const HERE = '\u200b';
+
+/** The lines around the chosen token. */
+function around(text: string, width: number, rows: number): string[] {
   const lines = text.split('\n').flatMap((line) => wrapLines(line, width - 2));
-  const marked = theme.look.color === 0 ? /\[[^\]]*\]/ : /\x1b\[7m/;
   const at = Math.max(
     0,
-    lines.findLastIndex((line) => marked.test(line)),
+    lines.findLastIndex((line) => line.includes(HERE)),
   );
   const start = Math.max(0, Math.min(at - Math.floor(rows / 2), lines.length - rows));
-  return lines.slice(start, start + rows).map((line) => `  ${line}`);
+  return lines.slice(start, start + rows).map((line) => `  ${line.replaceAll(HERE, '')}`);
 }
 
 const BAR_CELLS = 24;
+const SHORT_BAR_CELLS = 12;
+const WORD_COLUMNS = 40; // of the words beside the map
+const LEAST_WORD = 24; // columns; narrower there is no map
 
-function alternativeRows({ tokens, at, alternative }: InspectorState, width: number, theme: Theme): string[] {
+function alternativeRows({ tokens, at, alternative }: InspectorState, theme: Theme): string[] {
   const token = tokens[at]!;
   const rows = token.alternatives.map(({ id, text, probability }, i) => {
     const chosen = i === alternative ? theme.accent(theme.glyphs.prompt) : ' ';
     const said = id === token.id ? theme.dim(' said') : '';
-    const percent = `${(100 * probability).toFixed(1)}`.padStart(5);
-    return truncate(
-      `${chosen} ${percent} % ${bar(probability, BAR_CELLS, theme)} ${theme.code(visible(text, theme))}${said}`,
-      width,
-      theme.glyphs.ellipsis,
-    );
+    const figure = `${(100 * probability).toFixed(1)}`.padStart(5);
+    return `${chosen} ${figure} % ${bar(probability, BAR_CELLS, theme)} ${theme.code(visible(text, theme))}${said}`;
   });
   return [theme.dim(`token ${at + 1} of ${tokens.length}, id ${token.id}`), ...rows];
 }
 
-function attentionRows(
-  { glance, layer, head, tokens, at }: InspectorState,
-  width: number,
-  theme: Theme,
-): string[] {
+function attentionRows(state: InspectorState, width: number, theme: Theme): string[] {
+  const { glance, layer, head, tokens, at } = state;
   const which = `token ${at + 1} of ${tokens.length}`;
   if (!glance) return [theme.dim(`${which}: looking ${theme.glyphs.ellipsis}`)];
   const { sink, shares } = lookOf(glance, layer, head);
-  const where = [
-    layer === undefined ? `all ${glance.layers} layers` : `layer ${layer + 1} of ${glance.layers}`,
-    head === undefined ? `all ${glance.heads} heads` : `head ${head + 1} of ${glance.heads}`,
-  ].join(', ');
-  const most = [...shares.entries()].sort(([, a], [, b]) => b - a).slice(0, 5);
-  const words = most.map(
-    ([i, share]) =>
-      `${`${(100 * share).toFixed(1)}`.padStart(5)} % ${bar(share, 12, theme)} ${theme.code(visible(glance.texts[i]!, theme))}`,
-  );
-  const map = mapRows(glance, layer, head, theme);
-  const rows = Math.max(words.length, map.length);
-  const wordWidth = Math.min(40, width - glance.layers - 6);
-  const lines = Array.from({ length: rows }, (_, i) => {
-    const line = truncate(words[i] ?? '', wordWidth, theme.glyphs.ellipsis);
-    return `${line}${' '.repeat(Math.max(1, wordWidth - plainWidth(line)))}  ${map[i] ?? ''}`;
-  });
-  return [
-    truncate(
-      theme.dim(`${which}, ${where}; ${(100 * sink).toFixed(0)} % rest on the first token`),
-      width,
-      theme.glyphs.ellipsis,
-    ),
-    ...(wordWidth > 20 ? lines : words),
-    ...(wordWidth > 20
-      ? [theme.dim(`${' '.repeat(wordWidth)}  layers across, heads down; bright: a sharp look`)]
-      : []),
-  ];
+  const title = `${which}, ${rowsInWords(glance, layer, head)}; ${percent(sink)} rest on the first token`;
+  const words = mostLooked(glance, shares, theme);
+  const wordWidth = Math.min(WORD_COLUMNS, width - glance.layers - 4);
+  return [theme.dim(title), ...(wordWidth < LEAST_WORD ? words : besides(words, glance, wordWidth, theme))];
 }
 
-/** How sharply each head looks at one word: layers from left to right, heads from top to bottom. */
-function mapRows(
-  glance: Parameters<typeof sharpnessOf>[0],
-  _layer: number | undefined,
-  _head: number | undefined,
-  theme: Theme,
-): string[] {
+function rowsInWords({ layers, heads }: Glance, layer: number | undefined, head: number | undefined): string {
+  return [
+    layer === undefined ? `all ${layers} layers` : `layer ${layer + 1} of ${layers}`,
+    head === undefined ? `all ${heads} heads` : `head ${head + 1} of ${heads}`,
+  ].join(', ');
+}
+
+function percent(share: number): string {
+  return `${(100 * share).toFixed(0)} %`;
+}
+
+const MOST_WORDS = 5;
+
+/** The words it looked at most, with their shares. */
+function mostLooked({ texts }: Glance, shares: Float64Array, theme: Theme): string[] {
+  const most = [...shares.entries()].sort(([, a], [, b]) => b - a).slice(0, MOST_WORDS);
+  return most.map(([i, share]) => {
+    const figure = `${(100 * share).toFixed(1)}`.padStart(5);
+    return `${figure} % ${bar(share, SHORT_BAR_CELLS, theme)} ${theme.code(visible(texts[i]!, theme))}`;
+  });
+}
+
+/** Words on the left, the map of all layers and heads on the right: how sharply each looks at one word. */
+function besides(words: readonly string[], glance: Glance, wordWidth: number, theme: Theme): string[] {
   const sharp = sharpnessOf(glance);
   const byHead = Array.from({ length: glance.heads }, (_, h) => sharp.map((row) => row[h]!));
-  return heatmap(byHead, theme);
-}
-
-function plainWidth(line: string): number {
-  return line.replace(/\x1b\[[\d;]*m/g, '').length;
+  const map = heatmap(byHead, theme);
+  const caption = theme.dim('layers across, heads down; bright: a sharp look');
+  return Array.from({ length: Math.max(words.length, map.length + 1) }, (_, i) => {
+    const word = truncate(words[i] ?? '', wordWidth, theme.glyphs.ellipsis);
+    return `${padded(word, wordWidth)}  ${map[i] ?? (i === map.length ? caption : '')}`.trimEnd();
+  });
 }

@@ -1,0 +1,253 @@
+import stringWidth from 'string-width';
+import { describe, expect, it } from 'vitest';
+import { type ChatState, INITIAL_STATE } from '../../cli/chat/chat-state.ts';
+import type { Glance, InspectedToken } from '../../cli/chat/inspection.ts';
+import { lookOf, sharpnessOf, visible } from '../../cli/chat/inspection.ts';
+import { type Lane, lanesOf, saidAfter } from '../../cli/chat/race.ts';
+import { hyperlinks } from '../../cli/terminal-look.ts';
+import { inspectorLines } from '../../cli/tui/chat/inspector-lines.ts';
+import { raceLines } from '../../cli/tui/chat/race-lines.ts';
+import {
+  footerLine,
+  inThousands,
+  liveTail,
+  queuedLines,
+  readingLine,
+} from '../../cli/tui/chat/status-lines.ts';
+import { TokenStream } from '../../cli/tui/chat/token-stream.ts';
+import { themeOf } from '../../cli/tui/theme.ts';
+
+const PLAIN = themeOf({ color: 0, background: 'dark', ascii: true });
+const COLORED = themeOf({ color: 3, background: 'dark', ascii: false });
+const SIZES = [20, 40, 80, 120];
+
+const MODEL = {
+  ...{ reference: 'm', name: 'SmolLM2-135M-Instruct', type: 'Q4_1', bytes: 98e6 },
+  ...{ backend: 'cpu', device: '2 threads', contextLength: 8192 },
+};
+const IDLE: ChatState = { ...INITIAL_STATE, phase: 'idle', model: MODEL, contextUsed: 100 };
+const SPEED = { tokens: 12, seconds: 0.3, tokensPerSecond: 38.24, recent: [10, 30, 38] };
+
+describe('the footer', () => {
+  const screen = (columns: number) => ({ columns, rows: 24 });
+
+  it('names the model, where it runs, how fast, and how full the context is', () => {
+    expect(footerLine({ ...IDLE, speed: SPEED }, screen(100), PLAIN)).toMatch(
+      /^ {2}SmolLM2-135M-Instruct - cpu - 38\.2 tok\/s ... - \[ {8}\] 100\/8\.0k - \/help$/,
+    );
+  });
+
+  it('leaves out the name before the figures', () => {
+    const line = footerLine({ ...IDLE, speed: SPEED }, screen(60), PLAIN);
+    expect(line).toContain('38.2 tok/s');
+    expect(line).not.toContain('SmolLM2');
+  });
+
+  it.each(SIZES)('fits %i columns in every phase', (columns) => {
+    const states: ChatState[] = [
+      INITIAL_STATE,
+      { ...INITIAL_STATE, loading: { stage: 'downloading smollm2', done: 5e6, total: 98e6 } },
+      { ...IDLE, speed: SPEED, phase: 'answering' },
+      { ...IDLE, contextUsed: 8000 },
+    ];
+    for (const state of states) {
+      for (const theme of [PLAIN, COLORED]) {
+        expect(stringWidth(footerLine(state, screen(columns), theme))).toBeLessThan(columns);
+      }
+    }
+  });
+
+  it('says in a number what it says in a colour', () => {
+    const full = footerLine({ ...IDLE, contextUsed: 8000 }, screen(80), COLORED);
+    expect(full).toContain('\x1b[31m');
+    expect(full).toContain('7.8k/8.0k');
+  });
+
+  it('counts in thousands of 1024', () => {
+    expect([999, 1024, 2650, 131072].map(inThousands)).toEqual(['999', '1.0k', '2.6k', '128k']);
+  });
+});
+
+describe('what stands above the editor', () => {
+  it('is the end of the answer, and how much is above', () => {
+    const lines = Array.from({ length: 10 }, (_, i) => `line ${i}`);
+    expect(liveTail(lines, 10, PLAIN)).toEqual(lines);
+    expect(liveTail(lines, 3, PLAIN)).toEqual(['... 8 lines above', 'line 8', 'line 9']);
+  });
+
+  it('is how far the prompt is read, in numbers too', () => {
+    expect(readingLine({ done: 512, total: 2048, tokensPerSecond: 310 }, 80, PLAIN)).toBe(
+      '  reading #####                512/2048 tokens - 310 tok/s',
+    );
+  });
+
+  it('is what waits, each on one line', () => {
+    expect(queuedLines(['a\nb', 'c'], 80, PLAIN)).toEqual(['  next: a b', '  next: c']);
+    expect(queuedLines(['1', '2', '3', '4', '5'], 80, PLAIN)[0]).toBe('  2 more messages wait');
+  });
+});
+
+const alternatives = [
+  { id: 1, text: ' sky', probability: 0.6 },
+  { id: 2, text: ' sea', probability: 0.3 },
+];
+const TOKENS: InspectedToken[] = [
+  { id: 5, text: 'The', probability: 0.9, alternatives },
+  { id: 1, text: ' sky', probability: 0.6, alternatives },
+  { id: 7, text: '.\n', probability: 0.02, alternatives },
+];
+/** Two layers, one head, three positions. */
+const GLANCE: Glance = {
+  ...{ layers: 2, heads: 1, positions: 3 },
+  weights: Float32Array.of(0.5, 0.3, 0.2, 0.9, 0.1, 0),
+  texts: ['<s>', 'Why', ' blue'],
+  controls: [true, false, false],
+};
+
+describe('a look at attention', () => {
+  it('tells the first token apart and shares out the rest', () => {
+    const { sink, shares } = lookOf(GLANCE);
+    expect(sink).toBeCloseTo(0.7, 6);
+    expect(shares[0]).toBe(0);
+    expect(shares[1]).toBeCloseTo(0.4 / 0.6, 6);
+    expect(shares[1]! + shares[2]!).toBeCloseTo(1, 6);
+  });
+
+  it('takes one layer and one head', () => {
+    expect(lookOf(GLANCE, 1, 0).sink).toBeCloseTo(0.9, 6);
+    expect(lookOf(GLANCE, 0).shares[2]).toBeCloseTo(0.4, 6);
+  });
+
+  it('says how sharply each head looks at one word', () => {
+    expect(sharpnessOf(GLANCE)).toEqual([[expect.closeTo(0.3, 6)], [expect.closeTo(0.1, 6)]]);
+  });
+
+  it('shows tokens on one line', () => {
+    expect(visible(' a\n\tb', PLAIN)).toBe('_a\\n\\tb');
+    expect(visible(' a', COLORED)).toBe('␣a');
+  });
+});
+
+describe('the inspector', () => {
+  const state = { kind: 'alternatives', tokens: TOKENS, at: 1, alternative: 1 } as const;
+
+  it('shows what else a token could have been', () => {
+    const text = inspectorLines(state, { columns: 100, rows: 20 }, PLAIN).join('\n');
+    expect(text).toContain('The[_sky].');
+    expect(text).toMatch(/60\.0 % #+ +_sky said/);
+    expect(text).toMatch(/^> +30\.0 % #+ +_sea/m);
+  });
+
+  it('shows where it looked, by marks where there are no colours', () => {
+    const text = inspectorLines(
+      { ...state, kind: 'attention', glance: GLANCE },
+      { columns: 100, rows: 20 },
+      PLAIN,
+    );
+    expect(text.join('\n')).toContain('Why** blue*[_sky]');
+    expect(text.join('\n')).toContain('all 2 layers, all 1 heads; 70 % rest on the first token');
+  });
+
+  it.each(SIZES)('fits %i columns and its rows', (columns) => {
+    const long = Array.from({ length: 200 }, (_, i) => ({ ...TOKENS[0]!, text: ` word${i}` }));
+    const texts = long.map(({ text }) => text);
+    const glance = {
+      ...{ layers: 30, heads: 9, positions: 200, texts, controls: texts.map(() => false) },
+      weights: new Float32Array(30 * 9 * 200).fill(1 / 200),
+    };
+    for (const kind of ['alternatives', 'attention'] as const) {
+      for (const theme of [PLAIN, COLORED]) {
+        const room = { columns, rows: 14 };
+        const lines = inspectorLines({ kind, tokens: long, at: 150, alternative: 0, glance }, room, theme);
+        expect(lines.length).toBeLessThanOrEqual(14);
+        for (const line of lines) expect(stringWidth(line)).toBeLessThan(columns);
+        expect(lines.join('')).toContain('word150');
+      }
+    }
+  });
+});
+
+describe('a race', () => {
+  const [waiting] = lanesOf(['cpu']);
+  const pieces = [0, 1, 2, 3].map((i) => ({ ms: 100 * i, text: `w${i} ` }));
+  const cpu: Lane = {
+    ...waiting!,
+    status: 'finished',
+    pieces,
+    tokensPerSecond: 10,
+    readMs: 50,
+    promptTokens: 5,
+  };
+  const other: Lane = {
+    ...cpu,
+    name: 'webgpu',
+    status: 'running',
+    pieces: pieces.slice(0, 1),
+    tokensPerSecond: 2,
+  };
+
+  it('knows what was said when', () => {
+    expect(saidAfter(cpu, 150)).toEqual({ text: 'w0 w1 ', tokens: 2 });
+    expect(saidAfter(cpu, 10_000).tokens).toBe(4);
+    expect(saidAfter(cpu, -1).tokens).toBe(0);
+  });
+
+  it('replays the lane that ran before beside the one that runs', () => {
+    const state = { prompt: 'go', lanes: [cpu, other], clock: 1000, over: false };
+    const lines = raceLines(state, { columns: 100, rows: 12 }, PLAIN, 1250).join('\n');
+    expect(lines).toContain('webgpu runs, cpu is replayed beside it: 0.3 s');
+    expect(lines).toMatch(/w0 w1 w2\s+\| w0/);
+    expect(lines).not.toContain('w3');
+  });
+
+  it('marks the faster one when both are through', () => {
+    const state = {
+      prompt: 'go',
+      lanes: [cpu, { ...other, status: 'finished' as const }],
+      clock: 0,
+      over: true,
+    };
+    const [, first, second] = raceLines(state, { columns: 100, rows: 12 }, PLAIN, 9e9);
+    expect(first).toMatch(/^\+ cpu/);
+    expect(second).toMatch(/^ {2}webgpu/);
+  });
+
+  it.each(SIZES)('fits %i columns', (columns) => {
+    const state = { prompt: 'a long prompt '.repeat(20), lanes: [cpu, other], clock: 1, over: false };
+    const lines = raceLines(state, { columns, rows: 10 }, COLORED, 400);
+    expect(lines.length).toBeLessThanOrEqual(10);
+    for (const line of lines) expect(stringWidth(line)).toBeLessThan(columns);
+  });
+});
+
+describe('coloured tokens', () => {
+  const token = (logprob: number) => ({ id: 1, logprob, top: [] });
+
+  it('are plain where it was sure, underlined where it was not, and final line by line', () => {
+    const stream = new TokenStream({ theme: COLORED, columns: 40 });
+    expect(stream.push('sure', token(Math.log(0.99)))).toEqual([]);
+    const [line] = stream.push(' unsure\nnext', token(Math.log(0.01)));
+    expect(line).toBe('sure\x1b[31m\x1b[4m unsure\x1b[24m\x1b[39m');
+    expect(stream.live().join('')).toContain('next');
+    expect(stream.end()).toHaveLength(1);
+    expect(stream.live()).toEqual([]);
+  });
+
+  it('cannot move the cursor', () => {
+    const stream = new TokenStream({ theme: PLAIN, columns: 40 });
+    expect(stream.push('\x1b[2J\x1b]0;t\x07\u202e\n', token(0)).join('')).not.toMatch(/[\x1b\x07\u202e]/);
+  });
+});
+
+describe('links', () => {
+  it.each([
+    [{ TERM_PROGRAM: 'WezTerm' }, true],
+    [{ TERM: 'xterm-kitty' }, true],
+    [{ VTE_VERSION: '6003' }, true],
+    [{ VTE_VERSION: '4800' }, false],
+    [{ TERM: 'xterm-kitty', TMUX: '/tmp/x' }, false],
+    [{ TERM: 'xterm-256color' }, false],
+  ])('%o: %s', (env, expected) => {
+    expect(hyperlinks(env)).toBe(expected);
+  });
+});
