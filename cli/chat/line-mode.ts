@@ -138,6 +138,8 @@ export class LineTranscript implements Transcript {
         this.#typed = undefined;
         return known ? '' : `You: ${terminalText(entry.text)}\n`;
       }
+      case 'command':
+        return ''; // typed
       case 'answer-begin':
         return entry.version ? `Answer ${entry.version.number} of ${entry.version.of}: ` : 'Answer: ';
       case 'answer-text':

@@ -6,6 +6,8 @@ import type { ModelFacts } from './chat-state.ts';
 export type Entry =
   | { readonly kind: 'model'; readonly facts: ModelFacts; readonly loadMs: number }
   | { readonly kind: 'user'; readonly text: string; readonly version?: Version }
+  /** A slash command, as it was written. */
+  | { readonly kind: 'command'; readonly text: string }
   | { readonly kind: 'answer-begin'; readonly version?: Version }
   | { readonly kind: 'answer-text'; readonly text: string; readonly token?: ScoredToken }
   | { readonly kind: 'answer-end'; readonly origin: AnswerOrigin; readonly version?: Version }

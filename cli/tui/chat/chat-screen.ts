@@ -124,7 +124,7 @@ export class ChatScreen implements Screen {
     this.#leaveComposing();
     if (send) return send(text);
     if (isCommand(text)) {
-      this.transcript.add({ kind: 'notice', text });
+      this.transcript.add({ kind: 'command', text });
       void runCommand(this.#context, text);
     } else this.dialogue.say(text);
   }

@@ -2,18 +2,13 @@
  * The transcript on a screen: frozen text goes to the scrollback once and never changes; of the answer that comes, the
  * part that may still change is drawn as the live region. Text that comes is gathered and laid out once a flush.
  */
-
-import type { Version } from '../../../core/conversation.ts';
 import type { Pacer } from '../../chat/pacer.ts';
 import type { Entry, ScoredToken, Transcript } from '../../chat/transcript.ts';
-import { describeError } from '../../output.ts';
-import { formatBytes } from '../../sizes.ts';
 import { createStore, type Store } from '../../store.ts';
-import { terminalText } from '../../terminal-text.ts';
 import { SourceStream } from '../text/source-stream.ts';
 import type { MarkdownStream } from '../text/stream.ts';
-import { sourceLines, wrapLines } from '../text/wrap.ts';
 import type { Theme } from '../theme.ts';
+import { entryLines, originLine } from './entry-lines.ts';
 import { TokenStream } from './token-stream.ts';
 
 /** A piece of the scrollback. */
@@ -46,6 +41,9 @@ export interface LineStream {
   resize(columns: number): void;
 }
 
+/** Entries that begin something: an empty line goes before them. */
+const APART: ReadonlySet<Entry['kind']> = new Set(['user', 'command', 'cut']);
+
 export class ScreenTranscript implements Transcript {
   readonly store: Store<Shown> = createStore<Shown>({ items: [], live: [] });
   readonly #options: ScreenTranscriptOptions;
@@ -57,6 +55,7 @@ export class ScreenTranscript implements Transcript {
   #gathered: { text: string; token?: ScoredToken }[] = [];
   readonly #flushed = () => this.flush();
   #nextKey = 0;
+  #endsEmpty = false; // the last line that was frozen
 
   constructor(options: ScreenTranscriptOptions) {
     this.#options = options;
@@ -88,12 +87,12 @@ export class ScreenTranscript implements Transcript {
     }
     if (entry.kind === 'answer-begin') {
       this.#stream = this.#newStream();
-      return this.#freeze(['']);
+      return this.#freeze([], true);
     }
     if (entry.kind === 'answer-end') return this.#endAnswer(entry);
-    const lines = this.#linesOf(entry);
-    this.#lay();
-    this.#freeze(lines);
+    const options = { ...this.#options, columns: this.#width };
+    const apart = APART.has(entry.kind);
+    this.#freeze([...this.#lay(), ...entryLines(entry, options)], apart);
   }
 
   /** One flush for all that came since the last one. */
@@ -132,100 +131,20 @@ export class ScreenTranscript implements Transcript {
     this.#options.pacer.cancel(this.#flushed);
     const lines = [...this.#lay(), ...(this.#stream?.end() ?? [])];
     this.#stream = undefined;
-    const { theme } = this.#options;
-    this.#show(
-      [...lines, '', theme.dim(`  ${originLine(origin, theme)}${versionMark(version, theme)}`), ''],
-      [],
-    );
+    this.#show([...lines, '', originLine(origin, version, this.#options.theme)], []);
   }
 
-  #freeze(lines: readonly string[]): void {
-    if (lines.length > 0) this.#show(lines, this.store.get().live);
+  /** @param apart an empty line goes before them, unless there is one */
+  #freeze(lines: readonly string[], apart: boolean): void {
+    const gap = apart && !this.#endsEmpty ? [''] : [];
+    if (gap.length + lines.length > 0) this.#show([...gap, ...lines], this.store.get().live);
   }
 
   #show(frozen: readonly string[], live: readonly string[]): void {
+    if (frozen.length > 0) this.#endsEmpty = frozen.at(-1) === '';
     this.store.set(({ items }) => ({
       items: frozen.length > 0 ? [...items, { key: this.#nextKey++, text: frozen.join('\n') }] : items,
       live,
     }));
   }
-
-  #linesOf(entry: Exclude<Entry, { kind: 'answer-text' | 'answer-begin' | 'answer-end' }>): string[] {
-    const { theme, debug } = this.#options;
-    const { glyphs } = theme;
-    switch (entry.kind) {
-      case 'model': {
-        const { name, type, bytes, backend, device, contextLength } = entry.facts;
-        const facts = [type, formatBytes(bytes), `${backend}, ${device}`, `context of ${contextLength}`];
-        const line = `${theme.strong(terminalText(name))} ${theme.dim(`${glyphs.dot} ${facts.join(` ${glyphs.dot} `)}`)}`;
-        return [...wrapLines(line, this.#width), ''];
-      }
-      case 'user': {
-        const mark = theme.accent(`${glyphs.prompt} `);
-        const lines = wrapLines(terminalText(entry.text), this.#width - 2);
-        const version = versionMark(entry.version, theme);
-        return lines.map(
-          (line, i) =>
-            `${i === 0 ? mark : '  '}${theme.strong(line)}${i === lines.length - 1 ? theme.dim(version) : ''}`,
-        );
-      }
-      case 'notice':
-        return sourceLines(`  ${terminalText(entry.text)}`, this.#width).map((line) => theme.dim(line));
-      case 'error':
-        return [
-          ...describeError(entry.error, { debug }).flatMap((line, i) =>
-            wrapLines(
-              i === 0
-                ? `${theme.bad(`${glyphs.cross} error:`)} ${terminalText(line)}`
-                : theme.dim(`  ${terminalText(line)}`),
-              this.#width,
-            ),
-          ),
-          '',
-        ];
-      case 'output':
-        return [...entry.lines.flatMap((line) => sourceLines(line, this.#width)), ''];
-      case 'cut': {
-        const title = ` ${terminalText(entry.title)} `;
-        return [
-          '',
-          theme.dim(
-            `${glyphs.rule.repeat(3)}${title}${glyphs.rule.repeat(Math.max(3, this.#width - title.length - 3))}`,
-          ),
-          '',
-        ];
-      }
-    }
-  }
-}
-
-/** ` ‹ 2/3 ›`, or nothing. */
-export function versionMark(version: Version | undefined, { glyphs }: Theme): string {
-  return version ? ` ${glyphs.older} ${version.number}/${version.of} ${glyphs.newer}` : '';
-}
-
-function originLine(
-  {
-    finish,
-    completionTokens,
-    decodeMs,
-    prefillMs,
-    promptTokens,
-    cachedTokens,
-  }: Extract<Entry, { kind: 'answer-end' }>['origin'],
-  { glyphs }: Theme,
-): string {
-  const parts = [completionTokens === 1 ? '1 token' : `${completionTokens} tokens`];
-  if (decodeMs > 0) parts.push(`${((1000 * (completionTokens - 1)) / decodeMs).toFixed(1)} tok/s`);
-  const read = promptTokens - cachedTokens;
-  if (prefillMs > 0) parts.push(`read ${read} in ${(prefillMs / 1000).toFixed(2)} s`);
-  const endings = {
-    aborted: 'stopped',
-    length: 'cut off by the limit',
-    error: 'failed',
-    'broken-off': 'broken off',
-    stop: '',
-  };
-  if (endings[finish]) parts.push(endings[finish]);
-  return parts.join(` ${glyphs.dot} `);
 }

@@ -28,6 +28,9 @@ export interface ChatTuiOptions {
   readonly message?: string;
 }
 
+const WELCOME =
+  'Nothing leaves this machine. Tab completes, Ctrl-J is a new line, Esc stops an answer, Ctrl-D leaves; /why shows where an answer looked.';
+
 /** Of what the user does; an answer comes in fewer (pace.ts). */
 const FRAMES_A_SECOND = 30;
 
@@ -100,7 +103,12 @@ export async function runChatTui(options: ChatTuiOptions): Promise<number> {
   if (message) dialogue.say(message);
   await instance.waitUntilRenderFlush();
   const begun = Promise.all([begin(dialogue), transcript.prepare()]);
-  begun.catch(() => instance.unmount()); // thrown below
+  begun.then(
+    () => {
+      if (!dialogue.busy && dialogue.path.length === 0) transcript.add({ kind: 'notice', text: WELCOME });
+    },
+    () => instance.unmount(), // thrown below
+  );
   await instance.waitUntilExit();
   await dialogue.close();
   await begun;

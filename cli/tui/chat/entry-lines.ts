@@ -1,0 +1,97 @@
+/** Entries of the transcript as lines for the scrollback, all but the text of an answer. Pure. */
+import type { AnswerOrigin, Version } from '../../../core/conversation.ts';
+import type { ModelFacts } from '../../chat/chat-state.ts';
+import type { Entry } from '../../chat/transcript.ts';
+import { describeError } from '../../output.ts';
+import { formatBytes } from '../../sizes.ts';
+import { terminalText } from '../../terminal-text.ts';
+import { columnsOf } from '../text/width.ts';
+import { sourceLines, wrapLines } from '../text/wrap.ts';
+import type { Theme } from '../theme.ts';
+
+/** What is said in one go. */
+export type WholeEntry = Exclude<Entry, { kind: 'answer-text' | 'answer-begin' | 'answer-end' }>;
+
+export interface LineOptions {
+  readonly theme: Theme;
+  readonly columns: number; // of the text
+  readonly debug: boolean; // the causes of errors too
+}
+
+export function entryLines(entry: WholeEntry, options: LineOptions): string[] {
+  const { theme, columns } = options;
+  switch (entry.kind) {
+    case 'model':
+      return modelLines(entry.facts, options);
+    case 'user':
+      return userLines(entry, options);
+    case 'command':
+      return wrapLines(theme.dim(`${theme.glyphs.prompt} ${terminalText(entry.text)}`), columns);
+    case 'notice':
+      return sourceLines(`  ${terminalText(entry.text)}`, columns).map((line) => theme.dim(line));
+    case 'error':
+      return errorLines(entry.error, options);
+    case 'output':
+      return entry.lines.flatMap((line) => sourceLines(line, columns));
+    case 'cut':
+      return [cutLine(terminalText(entry.title), options), ''];
+  }
+}
+
+function modelLines(facts: ModelFacts, { theme, columns }: LineOptions): string[] {
+  const { name, type, bytes, backend, device, contextLength } = facts;
+  const parts = [type, formatBytes(bytes), `${backend}, ${device}`, `context of ${contextLength}`];
+  const line = ['', ...parts].join(` ${theme.glyphs.dot} `);
+  return wrapLines(`${theme.strong(terminalText(name))}${theme.dim(line)}`, columns);
+}
+
+function userLines(
+  { text, version }: Extract<Entry, { kind: 'user' }>,
+  { theme, columns }: LineOptions,
+): string[] {
+  const lines = wrapLines(terminalText(text), columns - 2).map((line) => `  ${theme.strong(line)}`);
+  lines[0] = `${theme.accent(theme.glyphs.prompt)}${lines[0]!.slice(1)}`;
+  const mark = versionMark(version, theme);
+  return mark === '' ? lines : [...lines, `  ${theme.dim(mark)}`];
+}
+
+function errorLines(error: unknown, { theme, columns, debug }: LineOptions): string[] {
+  const [message, ...more] = describeError(error, { debug }).map(terminalText);
+  const mark = theme.bad(`${theme.glyphs.cross} error:`);
+  return [
+    ...wrapLines(`${mark} ${message}`, columns),
+    ...more.flatMap((line) => sourceLines(line, columns)).map((line) => theme.dim(line)),
+  ];
+}
+
+function cutLine(title: string, { theme, columns }: LineOptions): string {
+  const { rule } = theme.glyphs;
+  const rest = Math.max(3, columns - columnsOf(title) - 5);
+  return theme.dim(`${rule.repeat(3)} ${title} ${rule.repeat(rest)}`);
+}
+
+/** `‹ 2/3 ›`, or nothing. */
+export function versionMark(version: Version | undefined, { glyphs }: Theme): string {
+  return version ? `${glyphs.older} ${version.number}/${version.of} ${glyphs.newer}` : '';
+}
+
+const ENDINGS: Readonly<Record<AnswerOrigin['finish'], string>> = {
+  stop: '',
+  aborted: 'stopped',
+  length: 'cut off by the limit',
+  error: 'failed',
+  'broken-off': 'broken off',
+};
+
+/** How an answer came about, on one line. */
+export function originLine(origin: AnswerOrigin, version: Version | undefined, theme: Theme): string {
+  const { completionTokens: tokens, decodeMs, prefillMs, promptTokens, cachedTokens, finish } = origin;
+  const parts = [
+    tokens === 1 ? '1 token' : `${tokens} tokens`,
+    decodeMs > 0 ? `${((1000 * (tokens - 1)) / decodeMs).toFixed(1)} tok/s` : '',
+    prefillMs > 0 ? `read ${promptTokens - cachedTokens} in ${(prefillMs / 1000).toFixed(2)} s` : '',
+    ENDINGS[finish],
+    versionMark(version, theme),
+  ];
+  return theme.dim(`  ${parts.filter((part) => part !== '').join(` ${theme.glyphs.dot} `)}`);
+}
