@@ -1,6 +1,12 @@
 import type { Model } from '../core/index.ts';
+import type { Mark } from './observer.ts';
 import { type Runner, tokenIds } from './runner.ts';
 import { type SpeedTest, type TimedStep, timedSteps } from './speed-test.ts';
+
+/** Between two times that a run is told how far it is: what is told rarely cannot disturb. */
+const TELL_MS = 250;
+
+type OnMarks = (marks: readonly Mark[]) => void;
 
 /**
  * percept's own engine as a runner. Sampling is left out: token ids are fixed, so that nothing but the model is
@@ -9,10 +15,16 @@ import { type SpeedTest, type TimedStep, timedSteps } from './speed-test.ts';
 export class Engine implements Runner {
   readonly name = 'percept';
   readonly #model: Model;
+  #onMarks: OnMarks | undefined;
   #held = 0; // positions of sequence 0 that are computed
 
   constructor(model: Model) {
     this.#model = model;
+  }
+
+  /** From here on `onMarks` is told how far a run is. What it does then is not measured. */
+  tell(onMarks: OnMarks | undefined): void {
+    this.#onMarks = onMarks;
   }
 
   takes(): boolean {
@@ -21,9 +33,9 @@ export class Engine implements Runner {
 
   async run(test: SpeedTest, signal?: AbortSignal): Promise<number> {
     await this.#fill(test, signal);
-    const start = performance.now();
-    await this.#compute(test, signal);
-    const seconds = (performance.now() - start) / 1e3;
+    const clock = new RunClock(test, this.#onMarks);
+    await this.#compute(test, signal, clock);
+    const seconds = clock.seconds();
     this.#held = test.depth + test.tokens;
     return (test.tokens * test.batch) / seconds;
   }
@@ -42,10 +54,11 @@ export class Engine implements Runner {
     this.#held = depth;
   }
 
-  async #compute(test: SpeedTest, signal?: AbortSignal): Promise<void> {
+  async #compute(test: SpeedTest, signal?: AbortSignal, clock?: RunClock): Promise<void> {
     for (const step of timedSteps(test, this.#model.maxTokens)) {
       signal?.throwIfAborted();
       await this.#submit(step, test.batch);
+      clock?.mark(step);
     }
   }
 
@@ -54,5 +67,36 @@ export class Engine implements Runner {
     const tokens = tokenIds(pos, count, config.vocabularySize);
     const slices = Array.from({ length: batch }, (_, seq) => ({ seq, pos, tokens }));
     await executable.submit({ slices, logits: logits ? 'last' : 'none' }).logits();
+  }
+}
+
+/** The time of a run, which stands still while it is told. */
+class RunClock {
+  readonly #test: SpeedTest;
+  readonly #onMarks: OnMarks | undefined;
+  #start = performance.now(); // ms; moved on by what telling took
+  #toldAt = this.#start;
+  #marks: Mark[] = [];
+
+  constructor(test: SpeedTest, onMarks: OnMarks | undefined) {
+    this.#test = test;
+    this.#onMarks = onMarks;
+  }
+
+  seconds(now = performance.now()): number {
+    return (now - this.#start) / 1e3;
+  }
+
+  /** A step is done. */
+  mark({ pos, count }: TimedStep): void {
+    if (!this.#onMarks) return;
+    const now = performance.now();
+    const done = pos + count - this.#test.depth; // tokens of each sequence
+    this.#marks.push([this.seconds(now), done * this.#test.batch]);
+    if (now - this.#toldAt < TELL_MS && done < this.#test.tokens) return;
+    this.#onMarks(this.#marks);
+    this.#marks = [];
+    this.#toldAt = performance.now();
+    this.#start += this.#toldAt - now;
   }
 }

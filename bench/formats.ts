@@ -32,23 +32,39 @@ export interface Column<Row> {
   readonly right?: true;
 }
 
-/**
- * A table, padded so that it reads well unrendered too. A column that says the same in all of several rows stands
- * above it instead, one that says nothing is left out.
- */
-export function toMarkdown<Row>(columns: readonly Column<Row>[], rows: readonly Row[]): string {
+/** Rows in words. */
+export interface Table {
+  /** What a column says in all of the rows; it stands above them instead. */
+  readonly common: readonly string[];
+  readonly columns: readonly {
+    readonly title: string;
+    readonly cells: readonly string[];
+    readonly right?: true;
+  }[];
+}
+
+/** A column that says the same in all rows is common, unless it holds numbers; one that says nothing is left out. */
+export function tabulate<Row>(columns: readonly Column<Row>[], rows: readonly Row[]): Table {
   const filled = columns
-    .map((column) => ({ ...column, cells: rows.map(column.cell) }))
+    .map(({ title, cell, right }) => ({ title, right, cells: rows.map(cell) }))
     .filter(({ cells }) => cells.some((cell) => cell !== ''));
   const isCommon = ({ cells, right }: (typeof filled)[number]) => !right && new Set(cells).size === 1;
-  const common = filled.filter(isCommon).map(({ cells }) => cells[0]!);
-  const table = filled.filter((column) => !isCommon(column)).map(columnLines);
+  return {
+    common: filled.filter(isCommon).map(({ cells }) => cells[0]!),
+    columns: filled.filter((column) => !isCommon(column)),
+  };
+}
+
+/** A table, padded so that it reads well unrendered too. */
+export function toMarkdown<Row>(columns: readonly Column<Row>[], rows: readonly Row[]): string {
+  const { common, columns: filled } = tabulate(columns, rows);
+  const table = filled.map(columnLines);
   const tableLines = (table[0] ?? []).map((_, i) => `| ${table.map((column) => column[i]).join(' | ')} |`);
   return lines(common.length > 0 ? [common.join(', '), '', ...tableLines] : tableLines);
 }
 
 /** Title, rule and cells, as wide as the widest. */
-function columnLines({ title, cells, right }: { title: string; cells: string[]; right?: true }): string[] {
+function columnLines({ title, cells, right }: Table['columns'][number]): string[] {
   const width = Math.max(3, title.length, ...cells.map((cell) => cell.length));
   const pad = (text: string) => (right ? text.padStart(width) : text.padEnd(width));
   const rule = right ? `${'-'.repeat(width - 1)}:` : '-'.repeat(width);

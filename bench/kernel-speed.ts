@@ -3,7 +3,9 @@ import type { Backend, Executable, Roofs } from '../backends/backend.ts';
 import { selectBackend } from '../backends/select.ts';
 import { directories } from '../core/directories.ts';
 import type { TimedCase } from './conformance/cases.ts';
-import { type Column, digits, percent, threadsInWords, toMarkdown } from './formats.ts';
+import { nameOf } from './conformance/op-case.ts';
+import { type Column, digits, percent, type Table, tabulate, threadsInWords, toMarkdown } from './formats.ts';
+import { memoryOf, type Observer } from './observer.ts';
 import { median } from './statistics.ts';
 import { roofShares } from './work.ts';
 
@@ -26,27 +28,41 @@ export interface KernelTarget {
   readonly threads?: number; // default: cores this process may use
 }
 
+export interface KernelOptions {
+  readonly signal?: AbortSignal;
+  /** Told what happens, in order. */
+  readonly observer?: Observer;
+}
+
 /** Times one case on a backend of its own, whose memory goes with it, and the roofs right after. */
 export async function measureKernel(
   { backend: name, threads }: KernelTarget,
   kernel: TimedCase,
+  { signal, observer }: KernelOptions = {},
 ): Promise<KernelRow> {
+  observer?.({ kind: 'kernel', name: nameOf(kernel) });
   const backend = await selectBackend(name, { threads, cacheDirectory: directories().cache });
   try {
     const { program, held, repeats } = kernel.timing;
     const executable = await backend.compile(program(backend));
-    await fill(executable, held);
-    const opSeconds = (await timeSteps(executable, held, kernel.tokens)) / repeats;
+    await fill(executable, held, signal);
+    const opSeconds = (await timeSteps(executable, held, kernel.tokens, signal)) / repeats;
     const cacheBytes = kernel.op === 'attention' ? executable.memory.kv / repeats : 0; // a layer's
     const work = { ...kernel.work, bytes: kernel.work.bytes + cacheBytes };
-    return rowOf({ ...kernel, work }, backend, opSeconds, await backend.roofs?.());
+    const roofs = await backend.roofs?.();
+    const row = rowOf({ ...kernel, work }, backend, opSeconds, roofs);
+    observer?.({ kind: 'kernel-row', row, roofs, memory: memoryOf(executable) });
+    return row;
   } finally {
     await backend.dispose();
   }
 }
 
-async function fill(executable: Executable, held: number): Promise<void> {
-  for (let pos = 0; pos < held; pos += 512) await submit(executable, pos, Math.min(512, held - pos));
+async function fill(executable: Executable, held: number, signal?: AbortSignal): Promise<void> {
+  for (let pos = 0; pos < held; pos += 512) {
+    signal?.throwIfAborted();
+    await submit(executable, pos, Math.min(512, held - pos));
+  }
 }
 
 const LEAST_RUNS = 3;
@@ -55,12 +71,18 @@ const ENOUGH_SECONDS = 0.3;
 const ONE_IS_ENOUGH_SECONDS = 2;
 
 /** Median seconds of a step, after one to warm up; a step that takes seconds is timed only once. */
-async function timeSteps(executable: Executable, held: number, tokens: number): Promise<number> {
+async function timeSteps(
+  executable: Executable,
+  held: number,
+  tokens: number,
+  signal?: AbortSignal,
+): Promise<number> {
   const first = await seconds(() => submit(executable, held, tokens));
   if (first > ONE_IS_ENOUGH_SECONDS) return first;
   const times: number[] = [];
   for (let total = 0; times.length < LEAST_RUNS || total < ENOUGH_SECONDS; total += times.at(-1)!) {
     if (times.length === MOST_RUNS) break;
+    signal?.throwIfAborted();
     times.push(await seconds(() => submit(executable, held, tokens)));
   }
   return median(times);
@@ -116,6 +138,10 @@ const COLUMNS: readonly Column<KernelRow>[] = [
     right: true,
   },
 ];
+
+export function kernelTable(rows: readonly KernelRow[]): Table {
+  return tabulate(COLUMNS, rows);
+}
 
 /** A table; memory and multiply are shares of the roofs. */
 export function kernelMarkdown(rows: readonly KernelRow[]): string {

@@ -1,6 +1,15 @@
 /** Speeds of models for people, spreadsheets and databases. */
 import type { KernelTime } from '../backends/backend.ts';
-import { type Column, digits, type FlatRow, percent, threadsInWords, toMarkdown } from './formats.ts';
+import {
+  type Column,
+  digits,
+  type FlatRow,
+  percent,
+  type Table,
+  tabulate,
+  threadsInWords,
+  toMarkdown,
+} from './formats.ts';
 import type { SpeedRow, TargetSpeed } from './model-speed.ts';
 import { labelOf } from './speed-test.ts';
 
@@ -20,6 +29,10 @@ const COLUMNS: readonly Column<SpeedRow>[] = [
   { title: 'its tok/s', cell: ({ peer }) => (peer ? digits(peer.median) : ''), right: true },
   { title: 'ratio', cell: ratioCell, right: true },
 ];
+
+export function speedTable(rows: readonly SpeedRow[]): Table {
+  return tabulate(COLUMNS, rows);
+}
 
 /** A table; memory and multiply are shares of the roofs, the peer's speed is its median. */
 export function speedMarkdown(rows: readonly SpeedRow[]): string {

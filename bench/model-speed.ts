@@ -1,9 +1,10 @@
 /** Speed of a model: percept and its peers take turns, and each figure stands beside what the machine can give. */
-import type { Backend, KernelTime, KvType, Roofs } from '../backends/backend.ts';
+import type { KernelTime, KvType, Roofs } from '../backends/backend.ts';
 import { selectBackend, usableCores } from '../backends/select.ts';
 import { type LoadOptions, loadModel, type Model } from '../core/index.ts';
 import { Engine } from './engine.ts';
 import { modelType } from './model-type.ts';
+import { type LoadedModel, memoryOf, type Observer } from './observer.ts';
 import type { Peer } from './peers/index.ts';
 import type { Runner } from './runner.ts';
 import { labelOf, type SpeedTest, testName } from './speed-test.ts';
@@ -28,6 +29,8 @@ export interface SpeedOptions {
   /** Called before each run with what it is: "warm-up", "pp512", "tg128 @ d4096". */
   readonly onRun?: (label: string) => void;
   readonly onNote?: LoadOptions['onNote'];
+  /** Told what happens, in order. */
+  readonly observer?: Observer;
 }
 
 /** Figures of several runs, in tokens a second. */
@@ -84,7 +87,8 @@ export async function measureTarget(target: SpeedTarget, options: SpeedOptions):
   const contextLength = Math.max(1, ...tests.map(({ depth, tokens }) => depth + tokens));
   const sequences = Math.max(1, ...tests.map(({ batch }) => batch));
   const { path, backend, threads, kvType } = target;
-  const { onNote } = options;
+  const { onNote, observer } = options;
+  observer?.({ kind: 'loading', target });
   const model = await loadModel(path, {
     backend: profiled(backend, options),
     threads,
@@ -92,21 +96,42 @@ export async function measureTarget(target: SpeedTarget, options: SpeedOptions):
     contextLength,
     sequences,
     onNote,
+    onProgress: observer && ((progress) => observer({ kind: 'loading', target, progress })),
   });
   const engine = new Engine(model);
   const runners: Runner[] = [engine];
   try {
+    observer?.({
+      kind: 'loaded',
+      ms: model.loadMs,
+      model: loaded(model, tests),
+      memory: memoryOf(model.executable),
+    });
     const firstToken = await timeFirstToken(engine, options);
     const vocabulary = model.config.vocabularySize;
     for (const start of options.peers)
       runners.push(await start({ path, threads: threads ?? usableCores(), contextLength, vocabulary }));
     const warmUpMs = await warmUp(runners, options);
     const start = { load_ms: model.loadMs, ...firstToken, warm_up_ms: warmUpMs };
+    engine.tell(observer && ((marks) => observer({ kind: 'tokens', marks })));
     const measured = await measureTests(model, runners, options);
     return { start, ...measured, kernels: options.profile ? model.executable.kernelTimes?.() : undefined };
   } finally {
     for (const runner of runners) await runner.dispose();
   }
+}
+
+function loaded(model: Model, tests: readonly SpeedTest[]): LoadedModel {
+  const work = modelWork(model);
+  return {
+    ...identityOf(model),
+    kvType: model.kvType,
+    work: tests.map((test) => workPerToken(work, test, model.maxTokens)),
+  };
+}
+
+function identityOf({ name, gguf, backend }: Model) {
+  return { model: name, type: modelType(gguf), backend: backend.name, threads: backend.threads };
 }
 
 /** The backend of that name, started to profile where that is asked for. */
@@ -122,11 +147,15 @@ async function timeFirstToken(engine: Engine, { tests, signal }: SpeedOptions) {
 }
 
 /** Milliseconds that percept's own first run of every test takes; peers run once too, uncounted. */
-async function warmUp(runners: readonly Runner[], { tests, signal, onRun }: SpeedOptions): Promise<number> {
+async function warmUp(
+  runners: readonly Runner[],
+  { tests, signal, onRun, observer }: SpeedOptions,
+): Promise<number> {
   const [own, ...peers] = runners;
   let ms = 0;
   for (const test of tests) {
     onRun?.('warm-up');
+    observer?.({ kind: 'warm-up', test });
     const start = performance.now();
     await own!.run(test, signal);
     ms += performance.now() - start;
@@ -143,8 +172,10 @@ async function measureTests(
   const rows: SpeedRow[] = [];
   const seen: Roofs[] = [];
   for (const test of options.tests) {
-    const samples = await takeTurns(model.backend, runners, test, options);
-    rows.push(...rowsOf(model, samples, medianRoofs(samples.roofs)));
+    const samples = await takeTurns(model, runners, test, options);
+    const measured = rowsOf(model, samples, medianRoofs(samples.roofs));
+    options.observer?.({ kind: 'rows', rows: measured });
+    rows.push(...measured);
     seen.push(...samples.roofs);
   }
   return { rows, roofs: medianRoofs(seen) };
@@ -161,19 +192,27 @@ interface Samples {
  * vary with what else the machine does, are probed beside each.
  */
 async function takeTurns(
-  backend: Backend,
+  { backend, executable }: Model,
   runners: readonly Runner[],
   test: SpeedTest,
-  { repetitions, signal, onRun }: SpeedOptions,
+  { repetitions, signal, onRun, observer }: SpeedOptions,
 ): Promise<Samples> {
   const able = runners.filter((runner) => runner.takes(test));
   const byRunner = new Map(able.map(({ name }) => [name, [] as number[]]));
   const roofs: Roofs[] = [];
   for (let i = 0; i < repetitions; i++) {
     onRun?.(labelOf(testName(test), test.depth));
-    for (const runner of able) byRunner.get(runner.name)!.push(await runner.run(test, signal));
+    for (const runner of able) {
+      const whose = { runner: runner.name, own: runner === runners[0] };
+      observer?.({ kind: 'run', test, ...whose });
+      const tok_s = await runner.run(test, signal);
+      observer?.({ kind: 'ran', ...whose, tok_s });
+      byRunner.get(runner.name)!.push(tok_s);
+    }
     const probed = await backend.roofs?.();
-    if (probed) roofs.push(probed);
+    if (!probed) continue;
+    roofs.push(probed);
+    observer?.({ kind: 'roofs', roofs: probed, memory: memoryOf(executable) });
   }
   return { test, byRunner, roofs };
 }
@@ -192,10 +231,7 @@ function rowsOf(model: Model, { test, byRunner }: Samples, roofs: Roofs | undefi
   const speed = speedOf(own![1]);
   const shares = roofShares(work, speed.median, roofs);
   const row: SpeedRow = {
-    model: model.name,
-    type: modelType(model.gguf),
-    backend: model.backend.name,
-    threads: model.backend.threads,
+    ...identityOf(model),
     kv_type: model.kvType,
     test: testName(test),
     depth: test.depth,

@@ -142,10 +142,7 @@ const BENCH = {
   }),
   profile: flag('time every kernel of a GPU by its own clock too; slows the runs; with --backend NAME'),
   save: text('FILE', 'append the rows to FILE, with date, machine and command'),
-  report: text(
-    'FILE',
-    'a picture of the figures, FILE.svg, or a page with picture, table and rows, FILE.html',
-  ),
+  report: text('FILE', 'draw the figures: FILE.svg is a picture, FILE.html a page with table and rows'),
 };
 
 const SESSIONS = {

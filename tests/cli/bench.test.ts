@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { emptyFolder, percept, TINY_MODEL } from './percept.ts';
@@ -111,6 +111,38 @@ describe('percept bench', () => {
     expect(new Date(rows[0].date).getTime()).not.toBeNaN();
   });
 
+  it('--report draws what was measured, and changes nothing else', async () => {
+    const folder = emptyFolder();
+    const run = (...more: string[]) => percept([...QUICK, '-r', '1', ...more], { cwd: folder });
+    const { stdout, stderr, code } = await run('--report', 'bench.svg');
+    expect(code, stderr).toBe(0);
+    const shape = (text: string) => text.replace(/[\d.]+|-+:?/g, '#').replace(/ +/g, ' ');
+    expect(shape(stdout)).toBe(shape((await run()).stdout));
+    expect(stderr.trimEnd()).toMatch(/report: bench\.svg$/);
+    const svg = readFileSync(join(folder, 'bench.svg'), 'utf8');
+    expect(svg).toMatch(/^<svg xmlns="http:\/\/www\.w3\.org\/2000\/svg"/);
+    const [, tokens] = /^\| pp8 +\| +([\d.]+) ±/m.exec(stdout)!;
+    expect(svg).toContain(`>${tokens}<`);
+    for (const part of ['cpu pp8', 'cpu tg4', 'roofline', '% of roof)']) expect(svg).toContain(part);
+    expect(readdirSync(folder)).toEqual(['bench.svg']);
+  });
+
+  it('--report of kernels is a page with the rows', async () => {
+    const file = join(emptyFolder(), 'kernels.html');
+    const { stdout } = await percept(['bench', 'kernels', 'q8_0', '1536 -> 576', '--json', '--report', file]);
+    const html = readFileSync(file, 'utf8');
+    const [, rows] = /<script type="application\/json" id="rows">(.*)<\/script>/.exec(html)!;
+    expect(JSON.parse(rows!).rows).toEqual(JSON.parse(stdout).rows);
+    expect(html).toContain('q8_0 1536 -&gt; 576 x 512');
+  });
+
+  it('--report into a folder that is none is told before anything is measured', async () => {
+    const { stdout, stderr, code } = await percept([...QUICK, '--report', join('none', 'b.svg')]);
+    expect(stderr).toContain('Expected a folder none for --report');
+    expect([stdout, code]).toEqual(['', 1]);
+    expect(stderr).not.toContain('warm-up');
+  });
+
   it('kernels, chosen by words', async () => {
     const { stdout } = await percept(['bench', 'kernels', 'rope', '-t', '1', '--json']);
     const { machine, rows } = JSON.parse(stdout);
@@ -133,6 +165,8 @@ describe('percept bench', () => {
     [['bench', '--backend', 'cpu,abacus'], 'Expected --backend to be one of'],
     [['bench', '--kv-type', 'f16,f8'], 'Expected --kv-type to be one of auto, f32, f16, q8, got "f8"'],
     [['bench', '--peer', 'llama-bench'], 'Expected a peer: llama-bench=PATH'],
+    [['bench', '--report', 'b.png'], 'Expected --report to name a file that ends in .svg or .html'],
+    [['bench', 'kernels', '--report', 'b'], 'Expected --report to name a file that ends in .svg or .html'],
     [['bench', '-m', TINY_MODEL, '-p', '0', '-n', '0'], 'Expected something to read or to write'],
     [['bench', '-m', TINY_MODEL, '-d', '1000000'], 'Expected a context of 1 to'],
   ])('%j is an error of usage', async (args, message) => {

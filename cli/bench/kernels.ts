@@ -1,0 +1,82 @@
+import { selectBackend } from '../../backends/select.ts';
+import { casesNamed, type TimedCase, timedCases } from '../../bench/conformance/cases.ts';
+import { nameOf } from '../../bench/conformance/op-case.ts';
+import {
+  type KernelRow,
+  type KernelTarget,
+  kernelMarkdown,
+  kernelTable,
+  measureKernel,
+} from '../../bench/kernel-speed.ts';
+import { describeMachine } from '../../bench/machine.ts';
+import { chosenBackend } from '../../core/devices.ts';
+import { directories } from '../../core/directories.ts';
+import { UserError } from '../../errors.ts';
+import type { Call } from '../commands.ts';
+import { plannedBench } from '../tui/bench/state.ts';
+import { listed } from './listed.ts';
+import { checkReport, writeReport } from './report.ts';
+import { Rows } from './rows.ts';
+import { BenchWatch } from './watch.ts';
+
+export async function benchKernels(call: Call, words: readonly string[]): Promise<void> {
+  const { options, output } = call;
+  const { peer, report } = options;
+  if (peer) throw new UserError('Kernels have no peers.', 'Leave --peer out.', { kind: 'usage' });
+  if (report !== undefined) checkReport(report);
+  const timings = await timingsOf(call, words);
+  const machine = await describeMachine();
+  const shape = {
+    table: 'percept_bench_kernels',
+    flat: (row: KernelRow) => ({ ...row }),
+    markdown: kernelMarkdown,
+  };
+  const rows = new Rows<KernelRow>(call, machine, shape);
+  const watch = new BenchWatch(call, machine, plannedBench({ total: timings.length }));
+  const stopped = await watch.during(async (signal) => {
+    for (const { target, kernel } of timings) {
+      watch.next(nameOf(kernel));
+      await rows.add([await measureKernel(target, kernel, { signal, observer: watch.observer })]);
+    }
+  });
+  if (!stopped || rows.count > 0) await rows.end();
+  if (stopped || report === undefined) return;
+  const measured = watch.state.kernels.map(({ row }) => row);
+  writeReport(report, { state: watch.state, machine, table: kernelTable(measured), rows: measured });
+  output.note(`report: ${report}`);
+}
+
+interface Timing {
+  readonly target: KernelTarget;
+  readonly kernel: TimedCase;
+}
+
+/** Every backend with every number of threads and every kernel that the words choose. */
+async function timingsOf({ options }: Call, words: readonly string[]): Promise<Timing[]> {
+  const { backend: backends, threads } = options;
+  const timings: Timing[] = [];
+  for (const name of listed(backends) ?? ['auto']) {
+    const backend = name === 'auto' ? await chosenBackend() : name;
+    const cases = casesNamed(await casesOf(backend), words);
+    if (cases.length === 0) throw noSuchKernel(words);
+    for (const count of listed(threads) ?? [undefined]) {
+      timings.push(...cases.map((kernel) => ({ target: { backend, threads: count }, kernel })));
+    }
+  }
+  return timings;
+}
+
+async function casesOf(name: string): Promise<TimedCase[]> {
+  const backend = await selectBackend(name, { cacheDirectory: directories().cache });
+  const cases = timedCases(backend);
+  await backend.dispose();
+  return cases;
+}
+
+export function noSuchKernel(words: readonly string[]): UserError {
+  return new UserError(
+    `Expected words that are part of a kernel's op, type or shape, got "${words.join(' ')}".`,
+    'The words matmul q4_0 choose one type of weight, attention one op, attention q8 one type of cache.',
+    { kind: 'usage' },
+  );
+}

@@ -1,0 +1,91 @@
+import { describeMachine } from '../../bench/machine.ts';
+import {
+  flatSpeedRow,
+  kernelNotes,
+  speedMarkdown,
+  speedTable,
+  targetNotes,
+} from '../../bench/model-report.ts';
+import { measureTarget, runsOf, type SpeedRow, type SpeedTarget } from '../../bench/model-speed.ts';
+import { parsePeer } from '../../bench/peers/index.ts';
+import { type SpeedTest, speedTests } from '../../bench/speed-test.ts';
+import { UserError } from '../../errors.ts';
+import type { Call } from '../commands.ts';
+import { loadOptionsOf, modelFile } from '../model-file.ts';
+import type { Options } from '../options.ts';
+import { plannedBench } from '../tui/bench/state.ts';
+import { listed } from './listed.ts';
+import { checkReport, writeReport } from './report.ts';
+import { Rows } from './rows.ts';
+import { BenchWatch } from './watch.ts';
+
+export async function benchModels(call: Call): Promise<void> {
+  const { options, output } = call;
+  const { repetitions = 5, profile, report } = options;
+  const peers = (options.peer ?? []).map(parsePeer);
+  const tests = testsOf(options);
+  if (report !== undefined) checkReport(report);
+  const targets = await targetsOf(call);
+  const machine = await describeMachine();
+  const shape = { table: 'percept_bench', flat: flatSpeedRow, markdown: speedMarkdown };
+  const rows = new Rows<SpeedRow>(call, machine, shape);
+  const total = targets.length * runsOf({ tests, repetitions });
+  const watch = new BenchWatch(call, machine, plannedBench({ targets, tests, peers: peers.length, total }));
+  const notes: string[] = [];
+  const { onNote } = loadOptionsOf(call);
+  const stopped = await watch.during(async (signal) => {
+    for (const target of targets) {
+      const speed = await measureTarget(target, {
+        ...{ tests, repetitions, peers, profile, signal },
+        onRun: (label) => watch.next(label),
+        onNote: (note) => watch.aside(() => onNote?.(note)),
+        observer: watch.observer,
+      });
+      await rows.add(speed.rows);
+      notes.push(...targetNotes(speed));
+      if (profile) notes.push(...kernelNotes(speed));
+    }
+  });
+  if (stopped) await rows.add(watch.state.rows.slice(rows.count));
+  if (!stopped || rows.count > 0) await rows.end();
+  for (const note of notes) output.note(note);
+  if (stopped || report === undefined) return;
+  writeReport(report, {
+    state: watch.state,
+    machine,
+    table: speedTable(watch.state.rows),
+    rows: watch.state.rows,
+  });
+  output.note(`report: ${report}`);
+}
+
+function testsOf({ nPrompt, nGen, nDepth, batch }: Options): SpeedTest[] {
+  const tests = speedTests({
+    prompts: listed(nPrompt) ?? [512],
+    generations: listed(nGen) ?? [128],
+    depths: listed(nDepth) ?? [0],
+    batches: listed(batch) ?? [1],
+  });
+  if (tests.length > 0) return tests;
+  throw new UserError('Expected something to read or to write, got -p 0 -n 0.', 'Leave one of them out.', {
+    kind: 'usage',
+  });
+}
+
+/** Every combination of models, backends, threads and types of the cache. */
+async function targetsOf(call: Call): Promise<SpeedTarget[]> {
+  const { model, backend, threads, kvType } = call.options;
+  const paths: string[] = [];
+  for (const reference of listed(model) ?? []) {
+    const file = await modelFile({ ...call, options: { ...call.options, model: reference } });
+    paths.push(file.path);
+  }
+  const kvTypes = listed(kvType as SpeedTarget['kvType']) ?? [undefined];
+  return paths.flatMap((path) =>
+    (listed(backend) ?? ['auto']).flatMap((backend) =>
+      (listed(threads) ?? [undefined]).flatMap((threads) =>
+        kvTypes.map((kvType) => ({ path, backend, threads, kvType })),
+      ),
+    ),
+  );
+}

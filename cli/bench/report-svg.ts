@@ -1,0 +1,61 @@
+import { commonName } from '../tui/bench/names.ts';
+import { kernelScenes, speedScenes } from '../tui/bench/scenes.ts';
+import type { BenchState } from '../tui/bench/state.ts';
+import { type Panel, panelWidth, svgPage } from '../tui/plot/svg.ts';
+import { lanePanel, ratioPanel } from '../tui/plot/svg-lanes.ts';
+import { linePanel } from '../tui/plot/svg-line.ts';
+import { rooflinePanel } from '../tui/plot/svg-roofline.ts';
+import type { Reported } from './report.ts';
+
+const WIDTH = 960; // pixels
+
+/** What a report is of, where and when. */
+export function headOf({ state, machine, date }: Reported): { title: string; notes: readonly string[] } {
+  const { cpu, cores, platform, node, percept, commit } = machine;
+  const version = commit ? `${percept} (${commit})` : percept;
+  const what = state.targets.length > 0 ? commonName(state.targets) : 'kernels';
+  return {
+    title: `percept bench: ${what}`,
+    notes: [`${cpu}, ${cores} cores, ${platform}`, `${date}, percept ${version}, Node ${node}`],
+  };
+}
+
+type Painter = (width: number) => Panel;
+
+/** Panels in the rows in which they stand side by side. @param widthOf pixels of each of so many in a row */
+export function panelRows(state: BenchState, widthOf: (count: number) => number): Panel[][] {
+  const painters = state.targets.length > 0 ? speedPainters(state) : kernelPainters(state);
+  return painters
+    .filter((row) => row.length > 0)
+    .map((row) => row.map((painter) => painter(widthOf(row.length))));
+}
+
+function kernelPainters(state: BenchState): Painter[][] {
+  return kernelScenes(state, (index) => `${index + 1}`).map((scene) => [
+    (width) => rooflinePanel(scene, width),
+  ]);
+}
+
+function speedPainters(state: BenchState): Painter[][] {
+  const { phases, ratios, roofline } = speedScenes(state);
+  const lanes = phases.map(
+    ({ lanes }): Painter =>
+      (width) =>
+        lanePanel(lanes, width),
+  );
+  const curves = phases
+    .filter(({ curves }) => curves.series.length > 0)
+    .map(
+      ({ curves }): Painter =>
+        (width) =>
+          linePanel(curves, width),
+    );
+  const roof: Painter[] = roofline.dots.length > 0 ? [(width) => rooflinePanel(roofline, width)] : [];
+  const beside: Painter[] = ratios.ratios.length > 0 ? [(width) => ratioPanel(ratios, width)] : [];
+  return [lanes, curves, [...roof, ...beside]];
+}
+
+export function svgReport(reported: Reported): string {
+  const rows = panelRows(reported.state, (count) => panelWidth(WIDTH, count));
+  return svgPage({ ...headOf(reported), width: WIDTH }, rows);
+}

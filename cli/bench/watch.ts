@@ -1,0 +1,106 @@
+import type { Machine } from '../../bench/machine.ts';
+import type { BenchEvent, Observer } from '../../bench/observer.ts';
+import type { Call } from '../commands.ts';
+import { CountedProgress } from '../progress.ts';
+import { lookOf } from '../terminal-look.ts';
+import type { BenchScreen } from '../tui/bench/start.tsx';
+import { afterEvent, type BenchState } from '../tui/bench/state.ts';
+import { themeOf } from '../tui/theme.ts';
+
+/**
+ * Shows how far a bench is, on a screen of its own or by a bar or lines on stderr, and keeps what came of it. What else is
+ * said while the screen is there is written behind it.
+ */
+export class BenchWatch {
+  readonly #call: Call;
+  readonly #machine: Machine;
+  readonly #progress: CountedProgress;
+  readonly #isLive: boolean;
+  readonly #asides: (() => void)[] = [];
+  #screen: BenchScreen | undefined;
+  #state: BenchState;
+
+  constructor(call: Call, machine: Machine, state: BenchState) {
+    this.#call = call;
+    this.#machine = machine;
+    this.#progress = new CountedProgress(call, 'measuring', state.progress.total);
+    this.#isLive = wantsScreen(call);
+    this.#state = state;
+  }
+
+  get state(): BenchState {
+    return this.#state;
+  }
+
+  /** Absent where nobody looks: then nothing is told. */
+  get observer(): Observer | undefined {
+    return this.#isLive || this.#call.options.report !== undefined ? (event) => this.#tell(event) : undefined;
+  }
+
+  /** Another run begins; the screen knows from events. */
+  next(label: string): void {
+    if (!this.#isLive) this.#progress.next(label);
+  }
+
+  aside(write: () => void): void {
+    if (this.#screen) this.#asides.push(write);
+    else this.#progress.aside(write);
+  }
+
+  /** Runs the work. True where the user stopped it before the screen: what was measured until then counts. */
+  async during(work: (signal: AbortSignal) => Promise<void>): Promise<boolean> {
+    const { abortable } = this.#call;
+    if (!this.#isLive) {
+      await this.#progress.during(() => abortable(work));
+      return false;
+    }
+    return abortable((signal) => this.#onScreen(signal, work));
+  }
+
+  #tell(event: BenchEvent): void {
+    this.#state = afterEvent(this.#state, event);
+    this.#screen?.show(this.#state);
+  }
+
+  async #onScreen(signal: AbortSignal, work: (signal: AbortSignal) => Promise<void>): Promise<boolean> {
+    const { startBenchScreen } = await import('../tui/bench/start.tsx');
+    const { noColor, ascii } = this.#call.options;
+    this.#screen = startBenchScreen({
+      state: this.#state,
+      machine: this.#machine,
+      theme: themeOf(lookOf(process.stdout, { noColor, ascii })),
+      onStop: () => process.emit('SIGINT', 'SIGINT'), // as Ctrl-C does where the terminal makes it a signal
+    });
+    try {
+      const working = work(signal);
+      working.catch(() => {}); // of work that is not waited for: a step of it may take long
+      await Promise.race([working, aborted(signal)]);
+      return false;
+    } catch (error) {
+      if (!signal.aborted) throw error;
+      const { begun, total } = this.#state.progress;
+      this.#asides.push(() => this.#call.output.note(`stopped at ${begun} of ${total}`));
+      return true;
+    } finally {
+      await this.#screen.end();
+      this.#screen = undefined;
+      for (const write of this.#asides) write();
+    }
+  }
+}
+
+/** Rejects when the signal aborts. */
+function aborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    if (signal.aborted) reject(signal.reason);
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+  });
+}
+
+/** A person looks at both streams, at a table, and wants things that move. */
+function wantsScreen({ options, output }: Call): boolean {
+  const { json, jsonl, output: format, quiet } = options;
+  const { screenReader = process.env.INK_SCREEN_READER === 'true' } = options;
+  const isTable = format === 'md' && !json && !jsonl;
+  return output.interactive && output.progressBars && isTable && !quiet && !screenReader;
+}

@@ -1,0 +1,275 @@
+/** A bench on a screen, as lines. Pure: what there is room for is chosen by importance. */
+import { digits } from '../../../bench/formats.ts';
+import type { Machine } from '../../../bench/machine.ts';
+import { formatBytes } from '../../sizes.ts';
+import { terminalText } from '../../terminal-text.ts';
+import { bar } from '../plot/bars.ts';
+import type { Size } from '../plot/frame.ts';
+import { laneLines, ratioLines } from '../plot/lanes.ts';
+import { lineChart } from '../plot/line.ts';
+import { rooflineChart, rooflineLegend } from '../plot/roofline.ts';
+import type { LaneScene, LineScene, RooflineScene } from '../plot/scene.ts';
+import { columnsOf, padded } from '../text/width.ts';
+import { truncate } from '../text/wrap.ts';
+import type { Theme } from '../theme.ts';
+import { commonName } from './names.ts';
+import { kernelScenes, letterOf, type Phase, speedScenes } from './scenes.ts';
+import { type Block, stacked } from './stack.ts';
+import type { BenchState } from './state.ts';
+
+export interface Moment {
+  readonly state: BenchState;
+  readonly machine: Machine;
+  readonly seconds: number; // since the bench began
+}
+
+/** At most one line fewer than the screen has, none wider than it. */
+export function dashboardLines(moment: Moment, screen: Size, theme: Theme): string[] {
+  const columns = screen.columns - 1;
+  const { state } = moment;
+  const blocks =
+    state.targets.length > 0
+      ? speedBlocks(state, columns, theme)
+      : kernelBlocks(kernelScenes(state, letterOf).at(-1), columns, theme);
+  const lines = stacked(
+    [
+      titleBlock(moment, theme),
+      machineBlock(moment, theme),
+      ...blocks,
+      memoryBlock(moment, theme),
+      { importance: 10, least: 1, lines: () => [progressLine(moment, columns, theme)] },
+    ],
+    screen.rows - 1,
+  );
+  return lines.map((line) => truncate(line, columns, theme.glyphs.ellipsis));
+}
+
+function titleBlock({ state }: Moment, theme: Theme): Block {
+  const what = state.targets.length > 0 ? commonName(state.targets) : 'kernels';
+  const line = `${theme.accent('percept bench')}  ${theme.strong(terminalText(what))}`;
+  return { importance: 9, least: 1, lines: () => [line] };
+}
+
+function machineBlock({ machine }: Moment, theme: Theme): Block {
+  const { cpu, cores, platform, node, percept, commit } = machine;
+  const version = commit ? `${percept} (${commit})` : percept;
+  const line = `${cpu}, ${cores} cores, ${platform}, Node ${node}, percept ${version}`;
+  return { importance: 4, least: 1, gap: true, lines: () => [theme.dim(line)] };
+}
+
+function memoryBlock({ state }: Moment, theme: Theme): Block {
+  const { memory, loadMs } = state;
+  const parts = memory
+    ? [
+        ...(loadMs === undefined ? [] : [`loaded in ${digits(loadMs / 1e3)} s`]),
+        `process memory ${formatBytes(memory.process)}`,
+        `weights ${formatBytes(memory.weights)}`,
+        `cache ${formatBytes(memory.kv)}`,
+        `scratch ${formatBytes(memory.arena)}`,
+      ]
+    : [];
+  return { importance: 3, least: 1, lines: () => [theme.dim(parts.join(` ${theme.glyphs.dot} `))] };
+}
+
+const PROGRESS_CELLS = 20;
+
+function progressLine({ state, seconds }: Moment, columns: number, theme: Theme): string {
+  const { progress, doing, targets } = state;
+  const { begun, total } = progress;
+  const [begin, end] = theme.look.ascii ? ['[', ']'] : ['▕', '▏'];
+  const cells = Math.min(PROGRESS_CELLS, Math.floor(columns / 5));
+  const filled = bar(Math.max(0, begun - 1) / Math.max(1, total), cells, theme);
+  const count = begun > 0 ? `${targets.length > 0 ? 'run ' : ''}${begun} of ${total}  ` : '';
+  const left = `${clock(seconds)} ${theme.dim(begin)}${theme.accent(filled)}${theme.dim(end)} ${count}${doing}`;
+  const hint = theme.dim('esc stops');
+  const room = columns - columnsOf(left) - columnsOf(hint) - 2;
+  return room >= 0 ? `${left}${' '.repeat(room + 2)}${hint}` : left;
+}
+
+/** 3:05 */
+function clock(seconds: number): string {
+  const whole = Math.floor(seconds);
+  return `${Math.floor(whole / 60)}:${`${whole % 60}`.padStart(2, '0')}`;
+}
+
+const GAP = '  ';
+const LEAST_CURVE_ROWS = 5;
+const MOST_CURVE_ROWS = 12;
+const LEAST_ROOFLINE_ROWS = 7;
+const MOST_ROOFLINE_ROWS = 16;
+const SIDE_BY_SIDE = 64; // columns
+const LANES_SIDE_BY_SIDE = 100;
+const LEGEND_SHARE = 0.45;
+
+function speedBlocks(state: BenchState, columns: number, theme: Theme): Block[] {
+  const { phases, ratios, roofline } = speedScenes(state);
+  const ratioRows = Math.max(ratios.ratios.length, ratioCount(state));
+  const beside: Block = {
+    importance: ratioRows > 0 ? 7 : 0,
+    least: 2,
+    wanted: ratioRows + 1,
+    gap: true,
+    lines: (rows) => [
+      titleLine(ratios.title, '', theme),
+      ...ratioLines(ratios, columns, theme).slice(1 - rows),
+    ],
+  };
+  const curves: Block = {
+    importance: 6,
+    least: LEAST_CURVE_ROWS + 1,
+    most: MOST_CURVE_ROWS + 1,
+    gap: true,
+    lines: (rows) => curveLines(phases, { columns, rows }, theme),
+  };
+  return [
+    laneBlock(aligned(phases), columns, theme),
+    beside,
+    curves,
+    rooflineBlock(roofline, columns, theme),
+  ];
+}
+
+/** At most so many ratios will be there: room is kept for them, so that nothing moves when they come. */
+function ratioCount({ targets, peers }: BenchState): number {
+  return targets.reduce((sum, { tests }) => sum + tests.length, 0) * peers;
+}
+
+/** Labels and texts as wide in one phase as in the other, so that bars stand in line. */
+function aligned(phases: readonly Phase[]): Phase[] {
+  const all = phases.flatMap(({ lanes }) => lanes.lanes);
+  const labelColumns = Math.max(...all.map(({ label }) => columnsOf(label)));
+  const textColumns = Math.max(...all.map(({ text }) => columnsOf(text)));
+  return phases.map((phase) => {
+    const lanes = phase.lanes.lanes.map((lane) => ({
+      ...lane,
+      label: padded(lane.label, labelColumns),
+      text: lane.text.padStart(textColumns),
+    }));
+    return { ...phase, lanes: { ...phase.lanes, lanes } };
+  });
+}
+
+/** Prefill and decode: above their curves where it is wide, else one below the other. */
+function laneBlock(phases: readonly Phase[], columns: number, theme: Theme): Block {
+  const heights = phases.map(({ lanes }) => lanes.lanes.length + 1);
+  const block = { importance: 8, gap: true };
+  if (columns >= LANES_SIDE_BY_SIDE) {
+    const width = widthBeside(columns, phases.length);
+    const lines = (rows: number) => phases.map((phase) => phaseLanes(phase, { columns: width, rows }, theme));
+    return {
+      ...block,
+      least: 2,
+      wanted: Math.max(...heights),
+      lines: (rows) => sideBySide(lines(rows), width),
+    };
+  }
+  return {
+    ...block,
+    least: 2,
+    wanted: heights.reduce((sum, height) => sum + height, 0),
+    lines: (rows) => {
+      if (rows < 2 * phases.length) return phaseLanes(phaseAtHand(phases), { columns, rows }, theme);
+      const shares = sharedRows(heights, rows);
+      return phases.flatMap((phase, i) => phaseLanes(phase, { columns, rows: shares[i]! }, theme));
+    },
+  };
+}
+
+/** Each gets its share of the rows, and what earlier ones left. */
+function sharedRows(heights: readonly number[], rows: number): number[] {
+  let left = rows;
+  return heights.map((height, i) => {
+    const later = heights.slice(i + 1).reduce((sum, other) => sum + other, 0);
+    const own = Math.min(height, Math.max(Math.floor(left / (heights.length - i)), left - later));
+    left -= own;
+    return own;
+  });
+}
+
+function phaseLanes({ lanes }: Phase, { columns, rows }: Size, theme: Theme): string[] {
+  const lines = laneLines(lanes, columns, theme);
+  return [titleLine(lanes.title, lanes.unit, theme), ...laneWindow(lanes, rows - 1, lines)];
+}
+
+/** So many lines around the lane that runs, or the last that ran. */
+function laneWindow({ lanes }: LaneScene, rows: number, lines: readonly string[]): readonly string[] {
+  const at = lanes.findLastIndex(({ state }) => state !== 'waiting');
+  const start = Math.max(0, Math.min(at - Math.floor(rows / 2), lines.length - rows));
+  return lines.slice(start, start + rows);
+}
+
+function titleLine(title: string, unit: string, theme: Theme): string {
+  return unit ? `${theme.strong(title)}${theme.dim(`, ${unit}`)}` : theme.strong(title);
+}
+
+/** Both phases side by side, or the one that runs where it is narrow. */
+function curveLines(phases: readonly Phase[], { columns, rows }: Size, theme: Theme): string[] {
+  const shown = columns >= SIDE_BY_SIDE ? phases : [phaseAtHand(phases)];
+  const width = widthBeside(columns, shown.length);
+  return sideBySide(
+    shown.map(({ curves }) => curveChart(curves, { columns: width, rows }, theme)),
+    width,
+  );
+}
+
+function phaseAtHand(phases: readonly Phase[]): Phase {
+  return phases.find(({ isRunning }) => isRunning) ?? phases.at(-1)!;
+}
+
+function curveChart(scene: LineScene, { columns, rows }: Size, theme: Theme): string[] {
+  const title = titleLine(scene.title, scene.y.unit, theme);
+  if (scene.series.length === 0) return [title, theme.dim('after the first run')];
+  return [title, ...lineChart(scene, { columns, rows: rows - 1 }, theme)];
+}
+
+function widthBeside(columns: number, count: number): number {
+  return Math.floor((columns - GAP.length * (count - 1)) / count);
+}
+
+function sideBySide(charts: readonly string[][], width: number): string[] {
+  const height = Math.max(...charts.map((lines) => lines.length));
+  return Array.from({ length: height }, (_, i) =>
+    charts
+      .map((lines) => padded(lines[i] ?? '', width))
+      .join(GAP)
+      .trimEnd(),
+  );
+}
+
+function rooflineBlock(scene: RooflineScene, columns: number, theme: Theme): Block {
+  return {
+    importance: 5,
+    least: LEAST_ROOFLINE_ROWS + 1,
+    most: MOST_ROOFLINE_ROWS + 1,
+    gap: true,
+    lines: (rows) => rooflineLines(scene, { columns, rows }, theme),
+  };
+}
+
+/** The chart, and beside it what its letters mean. */
+function rooflineLines(scene: RooflineScene, { columns, rows }: Size, theme: Theme): string[] {
+  const roofs = scene.roofs.map(
+    ({ bandwidth, peak }) => `memory ${digits(bandwidth)} GB/s, multiply ${digits(peak)} GMAC/s`,
+  );
+  const title = [theme.strong(scene.title), ...roofs.slice(-1).map((roof) => theme.dim(roof))].join('  ');
+  if (scene.dots.length === 0) return [title, theme.dim('after the first run')];
+  const isWide = columns >= SIDE_BY_SIDE;
+  const legendColumns = isWide ? Math.floor(columns * LEGEND_SHARE) : 0;
+  const size = { columns: columns - legendColumns - (isWide ? 2 : 0), rows: rows - 1 };
+  const named = Math.min(rows - 1, scene.dots.length); // the last: each letter is there once
+  const dots = scene.dots.map((dot, i) => ({ ...dot, faint: i < scene.dots.length - named }));
+  const chart = rooflineChart({ ...scene, dots }, size, theme);
+  if (!isWide) return [title, ...chart];
+  const legend = rooflineLegend({ ...scene, dots }, legendColumns, theme);
+  return [title, ...sideBySide([chart, legend], size.columns)];
+}
+
+/** The roofline alone; of a low screen what was measured last. */
+function kernelBlocks(scene: RooflineScene | undefined, columns: number, theme: Theme): Block[] {
+  if (!scene) return [];
+  const lines = (rows: number) => {
+    if (rows > LEAST_ROOFLINE_ROWS) return rooflineLines(scene, { columns, rows }, theme);
+    return rooflineLegend({ ...scene, dots: scene.dots.slice(-rows) }, columns, theme);
+  };
+  return [{ importance: 5, least: 1, most: Number.POSITIVE_INFINITY, gap: true, lines }];
+}

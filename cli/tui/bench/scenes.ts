@@ -1,0 +1,213 @@
+/** What a bench has come to as scenes, which the terminal and a report paint. */
+import type { Roofs } from '../../../backends/backend.ts';
+import { digits, threadsInWords } from '../../../bench/formats.ts';
+import type { KernelRow } from '../../../bench/kernel-speed.ts';
+import type { Mark } from '../../../bench/observer.ts';
+import { labelOf, type SpeedTest, testName } from '../../../bench/speed-test.ts';
+import { mean, median, pairedRatio, standardDeviation } from '../../../bench/statistics.ts';
+import { roofShares, type Work } from '../../../bench/work.ts';
+import type {
+  Lane,
+  LaneScene,
+  LineScene,
+  RangedRatio,
+  RatioScene,
+  Roof,
+  RooflineDot,
+  RooflineScene,
+} from '../plot/scene.ts';
+import { targetName, targetNames } from './names.ts';
+import { speedCurve } from './speed-curve.ts';
+import type { BenchState, TargetState, TestState } from './state.ts';
+
+export interface SpeedScenes {
+  readonly phases: readonly Phase[]; // prefill, decode; those that are measured
+  readonly ratios: RatioScene;
+  readonly roofline: RooflineScene;
+}
+
+export interface Phase {
+  readonly kind: SpeedTest['kind'];
+  readonly lanes: LaneScene;
+  readonly curves: LineScene;
+  readonly isRunning: boolean;
+}
+
+/** A test of a target: a lane, a curve and a dot, all with one mark. */
+interface Row {
+  readonly mark: string;
+  readonly color: number;
+  readonly label: string;
+  readonly target: TargetState;
+  readonly test: TestState;
+  readonly work?: Work;
+  readonly isRunning: boolean;
+}
+
+const LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
+
+/** Letters, which begin again behind z. */
+export function letterOf(index: number): string {
+  return LETTERS[index % LETTERS.length]!;
+}
+
+export function speedScenes(state: BenchState): SpeedScenes {
+  const rows = rowsOf(state);
+  return {
+    phases: [phaseOf('pp', 'prefill', rows), phaseOf('tg', 'decode', rows)].filter(
+      ({ lanes }) => lanes.lanes.length > 0,
+    ),
+    ratios: { title: 'speed as a multiple of the peer', ratios: rows.flatMap(ratiosOf) },
+    roofline: {
+      title: 'roofline',
+      roofs: state.targets.flatMap((target, i) => roofOf(targetName(target), target.roofs, i)),
+      dots: rows.flatMap(testDot),
+    },
+  };
+}
+
+/** A colour a target; where there is only one, a colour a test. */
+function rowsOf({ targets, running }: BenchState): Row[] {
+  const names = targetNames(targets);
+  let index = 0;
+  return targets.flatMap((target, t) =>
+    target.tests.map((test, i) => ({
+      mark: letterOf(index++),
+      color: targets.length > 1 ? t : i,
+      label: `${names[t]} ${labelOf(testName(test.test), test.test.depth)}`,
+      target,
+      test,
+      work: target.loaded?.work[i],
+      isRunning: running?.target === t && running.test === i && running.own,
+    })),
+  );
+}
+
+function phaseOf(kind: SpeedTest['kind'], title: string, all: readonly Row[]): Phase {
+  const rows = all.filter(({ test }) => test.test.kind === kind);
+  return {
+    kind,
+    lanes: { title, unit: 'tok/s', lanes: rows.map(laneOf) },
+    curves: {
+      title: `${title} over time`,
+      x: { unit: 's', from: 0 },
+      y: { unit: 'tok/s', from: 0 },
+      series: rows.flatMap(({ test, color, mark, label, isRunning }) => {
+        const { shown, faint } = curvesOf(test, isRunning);
+        const ofRow = { name: label, color };
+        return [
+          ...faint.map((marks) => ({ ...ofRow, points: speedCurve(marks), faint: true })),
+          ...shown.map((marks) => ({ ...ofRow, points: speedCurve(marks), mark })),
+        ];
+      }),
+    },
+    isRunning: rows.some(({ isRunning }) => isRunning),
+  };
+}
+
+/** Other runs shown beside the one that counts. */
+const MOST_FAINT = 4;
+
+/** The run at hand, or the one of median speed, before the others. */
+function curvesOf({ curves, samples }: TestState, isRunning: boolean) {
+  const drawn = curves.filter((marks) => marks.length > 0);
+  const middle = samples.toSorted((a, b) => a - b)[samples.length >> 1];
+  const chosen = isRunning ? drawn.at(-1) : (drawn[samples.indexOf(middle!)] ?? drawn.at(-1));
+  return {
+    shown: chosen ? [chosen] : [],
+    faint: drawn.filter((marks) => marks !== chosen).slice(-MOST_FAINT),
+  };
+}
+
+function laneOf({ mark, color, label, test, isRunning }: Row): Lane {
+  const { samples, curves } = test;
+  const lane = { mark, color, label };
+  if (samples.length === 0) {
+    const speed = isRunning ? speedSoFar(curves.at(-1) ?? []) : undefined;
+    const text = speed === undefined ? (isRunning ? 'runs' : 'waits') : digits(speed);
+    return { ...lane, value: speed, text, state: isRunning ? 'running' : 'waiting' };
+  }
+  const value = mean(samples);
+  const spread = standardDeviation(samples);
+  const text = samples.length > 1 ? `${digits(value)} ±${alike(spread, digits(value))}` : digits(value);
+  return { ...lane, value, spread, text, state: isRunning ? 'running' : 'done' };
+}
+
+/** With as many decimals as the number it belongs to. */
+function alike(value: number, text: string): string {
+  return value.toFixed(text.split('.')[1]?.length ?? 0);
+}
+
+function speedSoFar(marks: readonly Mark[]): number | undefined {
+  const [seconds, tokens] = marks.at(-1) ?? [0, 0];
+  return seconds > 0 ? tokens / seconds : undefined;
+}
+
+function ratiosOf({ mark, color, label, test }: Row): RangedRatio[] {
+  return test.peers.map(({ name, samples }) => {
+    const own = test.samples.slice(0, samples.length);
+    return { mark, color, label: `${label} / ${name}`, ...pairedRatio(own, samples) };
+  });
+}
+
+function medianRoofs(roofs: readonly Roofs[]): Roofs | undefined {
+  if (roofs.length === 0) return undefined;
+  return {
+    readBytesPerSecond: median(roofs.map((each) => each.readBytesPerSecond)),
+    multiplyAddsPerSecond: median(roofs.map((each) => each.multiplyAddsPerSecond)),
+  };
+}
+
+function roofOf(name: string, roofs: readonly Roofs[], color: number): Roof[] {
+  const known = medianRoofs(roofs);
+  if (!known) return [];
+  return [
+    { name, color, bandwidth: known.readBytesPerSecond / 1e9, peak: known.multiplyAddsPerSecond / 1e9 },
+  ];
+}
+
+function testDot({ mark, color, label, target, test, work }: Row): RooflineDot[] {
+  if (!work || test.samples.length === 0) return [];
+  const speed = median(test.samples);
+  const shares = roofShares(work, speed, medianRoofs(target.roofs));
+  const done = { bytes: (work.bytes * speed) / 1e9, macs: (work.macs * speed) / 1e9 };
+  return [{ mark, color, label, ...placed(done, shares) }];
+}
+
+/** @param done billions a second */
+function placed(done: Work, shares: ReturnType<typeof roofShares>) {
+  const { memory, multiply } = shares;
+  const isBoundByMemory = (memory ?? 1) >= (multiply ?? 0);
+  const text = isBoundByMemory ? `${digits(done.bytes)} GB/s` : `${digits(done.macs)} GMAC/s`;
+  const share = memory === null ? undefined : Math.max(memory, multiply ?? 0);
+  return { intensity: done.macs / done.bytes, speed: done.macs, text, share };
+}
+
+/** A scene for each backend and number of threads; a kernel that multiplies nothing has no place under a roof. */
+export function kernelScenes({ kernels }: BenchState, markOf: (index: number) => string): RooflineScene[] {
+  const groups = Map.groupBy(kernels, ({ row }) => kernelGroup(row));
+  return [...groups].map(([title, group], color) => {
+    const roofs = group.flatMap(({ roofs }) => roofs ?? []);
+    const steps = [...new Set(group.map(({ row }) => row.tokens))];
+    return {
+      title,
+      roofs: roofOf(title, roofs, color),
+      dots: group
+        .filter(({ row }) => row.gmac_s > 0)
+        .map(({ row }, i) => ({ mark: markOf(i), color: steps.indexOf(row.tokens), ...kernelDot(row) })),
+    };
+  });
+}
+
+function kernelGroup({ backend, threads }: KernelRow): string {
+  return [backend, threadsInWords(threads)].filter(Boolean).join(', ');
+}
+
+function kernelDot({ op, type, shape, tokens, gb_s, gmac_s, ...row }: KernelRow) {
+  const what = op === 'matmul' ? type?.toLowerCase() : op;
+  const shares = { memory: row.memory_roof_share, multiply: row.multiply_roof_share };
+  return {
+    label: `${what} ${shape} x ${tokens}`,
+    ...placed({ bytes: gb_s, macs: gmac_s }, shares),
+  };
+}

@@ -1,0 +1,162 @@
+/** What a bench has come to: its events folded into one value. */
+import type { Roofs } from '../../../backends/backend.ts';
+import { digits } from '../../../bench/formats.ts';
+import type { KernelRow } from '../../../bench/kernel-speed.ts';
+import type { SpeedRow, SpeedTarget } from '../../../bench/model-speed.ts';
+import type { BenchEvent, LoadedModel, Mark, Memory } from '../../../bench/observer.ts';
+import { labelOf, type SpeedTest, testName } from '../../../bench/speed-test.ts';
+
+export interface BenchState {
+  readonly targets: readonly TargetState[]; // none where kernels are measured
+  readonly kernels: readonly MeasuredKernel[];
+  readonly rows: readonly SpeedRow[]; // of tests that are through
+  readonly progress: { readonly begun: number; readonly total: number }; // runs, or kernels
+  readonly doing: string; // right now, in words
+  readonly running?: Running;
+  readonly memory?: Memory; // of the target, or kernel, at hand
+  readonly loadMs?: number; // of that target
+  readonly peers: number; // that percept takes turns with
+}
+
+export interface TargetState {
+  readonly target: SpeedTarget;
+  readonly loaded?: LoadedModel;
+  readonly tests: readonly TestState[];
+  readonly roofs: readonly Roofs[]; // one a run
+}
+
+export interface TestState {
+  readonly test: SpeedTest;
+  readonly samples: readonly number[]; // tok/s of each run
+  readonly curves: readonly (readonly Mark[])[]; // of each run; the last may still grow
+  readonly peers: readonly PeerState[];
+}
+
+export interface PeerState {
+  readonly name: string;
+  readonly samples: readonly number[]; // each beside that of percept
+}
+
+export interface MeasuredKernel {
+  readonly row: KernelRow;
+  readonly roofs?: Roofs;
+}
+
+/** The run at hand, by its place in `targets` and their tests. */
+export interface Running {
+  readonly target: number;
+  readonly test: number;
+  readonly runner: string;
+  readonly own: boolean;
+  readonly isOver: boolean;
+}
+
+export interface BenchPlan {
+  readonly targets?: readonly SpeedTarget[];
+  readonly tests?: readonly SpeedTest[];
+  readonly peers?: number;
+  readonly total: number; // runs, or kernels
+}
+
+export function plannedBench({ targets = [], tests = [], peers = 0, total }: BenchPlan): BenchState {
+  const waiting = tests.map((test) => ({ test, samples: [], curves: [], peers: [] }));
+  return {
+    targets: targets.map((target) => ({ target, tests: waiting, roofs: [] })),
+    kernels: [],
+    rows: [],
+    progress: { begun: 0, total },
+    doing: 'starting',
+    peers,
+  };
+}
+
+export function afterEvent(state: BenchState, event: BenchEvent): BenchState {
+  switch (event.kind) {
+    case 'loading':
+      return { ...state, running: undefined, doing: loadingInWords(event) };
+    case 'loaded':
+      return loaded(state, event);
+    case 'warm-up':
+      return { ...counted(state), doing: `${nameOf(event.test)}, warm-up` };
+    case 'run':
+      return begun(event.own ? counted(state) : state, event);
+    case 'tokens':
+      return onTest(state, ({ curves }) => ({
+        curves: [...curves.slice(0, -1), [...(curves.at(-1) ?? []), ...event.marks]],
+      }));
+    case 'ran':
+      return ran(state, event);
+    case 'roofs':
+      return { ...onTarget(state, {}, event.roofs), memory: event.memory };
+    case 'rows':
+      return { ...state, running: undefined, rows: [...state.rows, ...event.rows] };
+    case 'kernel':
+      return { ...counted(state), doing: event.name };
+    case 'kernel-row': {
+      const { row, roofs, memory } = event;
+      return { ...state, kernels: [...state.kernels, { row, roofs }], memory };
+    }
+  }
+}
+
+function loaded(state: BenchState, event: Extract<BenchEvent, { kind: 'loaded' }>): BenchState {
+  const { model, memory, ms } = event;
+  return { ...onTarget(state, { loaded: model }), memory, loadMs: ms, doing: 'first token' };
+}
+
+function loadingInWords({ progress }: Extract<BenchEvent, { kind: 'loading' }>): string {
+  const { readBytes, weightBytes } = progress ?? {};
+  if (readBytes === undefined || !weightBytes) return 'loading';
+  return `loading, ${Math.floor((100 * readBytes) / weightBytes)} %`;
+}
+
+function nameOf(test: SpeedTest): string {
+  return labelOf(testName(test), test.depth);
+}
+
+/** Another run, or kernel, begins. */
+function counted(state: BenchState): BenchState {
+  const { begun, total } = state.progress;
+  return { ...state, running: undefined, progress: { begun: Math.min(total, begun + 1), total } };
+}
+
+/** Targets come in order: the one at hand is the first that was not loaded, or the last that was. */
+function targetAtHand({ targets }: BenchState): number {
+  return targets.findLastIndex(({ loaded }) => loaded !== undefined);
+}
+
+function onTarget(state: BenchState, change: Pick<TargetState, 'loaded'>, roofs?: Roofs): BenchState {
+  const at = targetAtHand(state) + (change.loaded ? 1 : 0);
+  const target = state.targets[at];
+  if (!target) return state;
+  const changed = { ...target, ...change, roofs: roofs ? [...target.roofs, roofs] : target.roofs };
+  return { ...state, targets: state.targets.with(at, changed) };
+}
+
+/** Changes the test that runs. */
+function onTest(state: BenchState, change: (test: TestState) => Partial<TestState>): BenchState {
+  const target = state.running && state.targets[state.running.target];
+  const test = target?.tests[state.running!.test];
+  if (!target || !test) return state;
+  const tests = target.tests.with(state.running!.test, { ...test, ...change(test) });
+  return { ...state, targets: state.targets.with(state.running!.target, { ...target, tests }) };
+}
+
+function begun(state: BenchState, { test, runner, own }: Extract<BenchEvent, { kind: 'run' }>): BenchState {
+  const target = targetAtHand(state);
+  const index = state.targets[target]?.tests.findIndex((known) => nameOf(known.test) === nameOf(test)) ?? -1;
+  const running = { target, test: index, runner, own, isOver: false };
+  const next = { ...state, running, doing: `${nameOf(test)}, ${runner}` };
+  return own ? onTest(next, ({ curves }) => ({ curves: [...curves, []] })) : next;
+}
+
+function ran(state: BenchState, { runner, own, tok_s }: Extract<BenchEvent, { kind: 'ran' }>): BenchState {
+  const next = onTest(state, ({ samples, peers }) => {
+    if (own) return { samples: [...samples, tok_s] };
+    const known = peers.find(({ name }) => name === runner) ?? { name: runner, samples: [] };
+    const others = peers.filter(({ name }) => name !== runner);
+    return { peers: [...others, { name: runner, samples: [...known.samples, tok_s] }] };
+  });
+  const running = state.running && { ...state.running, isOver: true };
+  return { ...next, running, doing: `${state.doing}: ${digits(tok_s)} tok/s` };
+}

@@ -1,0 +1,171 @@
+import { describe, expect, it } from 'vitest';
+import { dashboardLines } from '../../cli/tui/bench/dashboard.ts';
+import { stacked } from '../../cli/tui/bench/stack.ts';
+import { afterEvent, type BenchState, plannedBench } from '../../cli/tui/bench/state.ts';
+import { columnsOf } from '../../cli/tui/text/width.ts';
+import { themeOf } from '../../cli/tui/theme.ts';
+import { MACHINE, MEMORY, planOf, stateAfter } from './bench-events.ts';
+
+const PLAIN = themeOf({ color: 0, background: 'dark', ascii: false });
+const ASCII = themeOf({ color: 0, background: 'dark', ascii: true });
+
+function linesOf(state: BenchState, columns: number, rows: number, theme = PLAIN): string[] {
+  return dashboardLines({ state, machine: MACHINE, seconds: 83 }, { columns, rows }, theme);
+}
+
+const KERNELS = Array.from({ length: 60 }, (_, i) => i).reduce(
+  (state, i) => {
+    const kernel = {
+      backend: 'cpu',
+      threads: 2,
+      op: 'matmul',
+      type: 'Q4_0',
+      shape: `${i} -> 1536`,
+      tokens: 1,
+    };
+    const speed = { ms: 1, gmac_s: 10 + i, gb_s: 7, memory_roof_share: 0.5, multiply_roof_share: 0.1 };
+    const roofs = { readBytesPerSecond: 13e9, multiplyAddsPerSecond: 98e9 };
+    const next = afterEvent(state, { kind: 'kernel', name: `matmul Q4_0 ${i} -> 1536, 1 token` });
+    return afterEvent(next, { kind: 'kernel-row', row: { ...kernel, ...speed }, roofs, memory: MEMORY });
+  },
+  plannedBench({ total: 60 }),
+);
+
+describe('a bench of models', () => {
+  it('at 80 x 24', () => {
+    const lines = linesOf(stateAfter(), 80, 24);
+    expect(lines).toHaveLength(23);
+    expect(lines.slice(0, 7)).toEqual([
+      'percept bench  SmolLM2 135M Q4_1, 2 threads, q8 cache',
+      'AMD EPYC, 2 cores, linux-x64, Node 26.10.0, percept 0.1.0 (645786f)',
+      '',
+      'prefill, tok/s',
+      `A cpu pp512 ▕${'█'.repeat(54)}▎▏    485 ±7`,
+      'decode, tok/s',
+      `B cpu tg128 ▕${'█'.repeat(54)}▎▏ 80.8 ±1.1`,
+    ]);
+    expect(lines.slice(-2)).toEqual([
+      'loaded in 0.600 s · process memory 351.0 MB · weights 98.0 MB · cache 12.0 MB …',
+      '1:23 ▕████████████▌  ▏ run 6 of 6  tg128, percept: 81.6 tok/s         esc stops',
+    ]);
+    for (const part of ['prefill over time', 'decode over time', 'roofline  memory 13.0 GB/s, multiply'])
+      expect(lines.join('\n')).toContain(part);
+  });
+
+  it('wide enough, prefill stands beside decode, over its curve', () => {
+    const lines = linesOf(stateAfter(), 120, 40);
+    const titles = lines.find((line) => line.startsWith('prefill, tok/s'))!;
+    const curves = lines.find((line) => line.startsWith('prefill over time'))!;
+    expect(titles.indexOf('decode')).toBe(curves.indexOf('decode over time'));
+    expect(lines.length).toBeLessThanOrEqual(39);
+  });
+
+  it('what matters least goes first', () => {
+    const shown = (rows: number) => {
+      const text = linesOf(stateAfter({ peer: 'llama-bench' }), 80, rows).join('\n');
+      const parts = {
+        memory: 'process memory',
+        machine: 'AMD EPYC',
+        roofline: 'roofline',
+        curves: 'over time',
+      };
+      const rest = { ratios: 'multiple of the peer', lanes: 'decode, tok/s', progress: 'run 6 of 6' };
+      return Object.entries({ ...parts, ...rest }).flatMap(([name, part]) =>
+        text.includes(part) ? name : [],
+      );
+    };
+    expect(shown(40)).toEqual(['memory', 'machine', 'roofline', 'curves', 'ratios', 'lanes', 'progress']);
+    expect(shown(20)).toEqual(['memory', 'machine', 'curves', 'ratios', 'lanes', 'progress']);
+    expect(shown(10)).toEqual(['ratios', 'lanes', 'progress']);
+    expect(shown(6)).toEqual(['lanes', 'progress']);
+  });
+
+  it('of more lanes than there is room for those around the one that runs', () => {
+    const backends = Array.from({ length: 12 }, (_, i) => `backend${i}`);
+    const text = linesOf(stateAfter({ backends }, 96), 60, 12).join('\n'); // half of them are through
+    expect(text).toContain('H backend3 tg128');
+    expect(text).not.toContain('backend0 ');
+    expect(text).not.toContain('backend5 ');
+  });
+});
+
+describe('a bench of kernels', () => {
+  it('has the last ones in the legend, each with a letter of its own', () => {
+    const lines = linesOf(KERNELS, 120, 30);
+    const legend = lines.flatMap((line) => /([A-Za-z]) q4_0 (\d+) -> 1536 x 1/.exec(line)?.slice(1, 3) ?? []);
+    const [letters, numbers] = [legend.filter((_, i) => i % 2 === 0), legend.filter((_, i) => i % 2 === 1)];
+    expect(new Set(letters).size).toBe(letters.length);
+    expect(numbers.at(-1)).toBe('59');
+    expect(Number(numbers[0])).toBe(60 - numbers.length);
+    expect(lines.at(-1)).toContain('60 of 60  matmul Q4_0 59 -> 1536, 1 token');
+  });
+
+  it('on a low screen is what was measured last', () => {
+    const lines = linesOf(KERNELS, 40, 8);
+    expect(lines.join('\n')).toContain('q4_0 59');
+    expect(lines.join('\n')).not.toContain('┤');
+  });
+});
+
+describe('any screen', () => {
+  const states = [
+    plannedBench(planOf({})),
+    plannedBench({ total: 3 }),
+    KERNELS,
+    stateAfter({}, 7),
+    stateAfter({
+      backends: ['cpu', 'webgpu', 'gpujs'],
+      peer: 'llama-bench',
+      model: '大きなモデル'.repeat(20),
+    }),
+  ];
+
+  it('is never too wide nor too high', () => {
+    for (const state of states)
+      for (const theme of [PLAIN, ASCII])
+        for (const [columns, rows] of [
+          [120, 40],
+          [80, 24],
+          [60, 16],
+          [40, 10],
+          [20, 6],
+          [8, 3],
+        ] as const) {
+          const lines = linesOf(state, columns, rows, theme);
+          expect(lines.length).toBeLessThan(rows);
+          expect(Math.max(...lines.map(columnsOf))).toBeLessThan(columns);
+        }
+  });
+
+  it('without glyphs is ASCII, with what belongs to the text itself', () => {
+    const text = linesOf(stateAfter({ peer: 'llama-bench' }), 120, 40, ASCII).join('');
+    expect(text.replaceAll('±', '')).toMatch(/^[ -~]*$/);
+  });
+
+  it('a name cannot control the terminal', () => {
+    const lines = linesOf(stateAfter({ model: 'evil\x1b[2J\u202e' }), 80, 24);
+    expect(lines[0]).toContain('evil␛[2J');
+  });
+});
+
+describe('blocks', () => {
+  const block = (name: string, importance: number, least: number, more = {}) => ({
+    ...{ importance, least, lines: (rows: number) => Array.from({ length: rows }, () => name) },
+    ...more,
+  });
+
+  it('keep their order; the least important do not fit', () => {
+    const blocks = [block('a', 1, 2), block('b', 3, 2), block('c', 2, 1)];
+    expect(stacked(blocks, 5)).toEqual(['a', 'a', 'b', 'b', 'c']);
+    expect(stacked(blocks, 4)).toEqual(['b', 'b', 'c']);
+    expect(stacked(blocks, 1)).toEqual(['c']);
+    expect(stacked([block('a', 0, 1)], 5)).toEqual([]);
+  });
+
+  it('what a block wants comes before others, what it can use after gaps', () => {
+    const blocks = [block('a', 2, 1, { wanted: 3, gap: true }), block('b', 1, 1, { most: 9 })];
+    expect(stacked(blocks, 2)).toEqual(['a', 'a']);
+    expect(stacked(blocks, 4)).toEqual(['a', 'a', 'a', 'b']);
+    expect(stacked(blocks, 7)).toEqual(['a', 'a', 'a', '', 'b', 'b', 'b']);
+  });
+});

@@ -1,0 +1,91 @@
+import { describe, expect, it } from 'vitest';
+import { Engine } from '../../bench/engine.ts';
+import { measureTarget } from '../../bench/model-speed.ts';
+import type { BenchEvent, Mark } from '../../bench/observer.ts';
+import type { Peer } from '../../bench/peers/index.ts';
+import { loadModel } from '../../core/index.ts';
+
+const PATH = 'tests/fixtures/tiny-llama.Q8_0.gguf';
+const READ = { kind: 'pp', tokens: 8, depth: 0, batch: 1 } as const;
+const WRITE = { kind: 'tg', tokens: 6, depth: 0, batch: 2 } as const;
+
+/** A peer that reads only, at ever the same speed. */
+const reader: Peer = async () => ({
+  name: 'reader',
+  takes: ({ kind }) => kind === 'pp',
+  run: async () => 50,
+  dispose: async () => {},
+});
+
+describe('what a bench tells', () => {
+  it('in order: load, warm-up, then every run, the roofs beside it, and the rows of each test', async () => {
+    const events: BenchEvent[] = [];
+    const target = { path: PATH, backend: 'cpu', threads: 1 };
+    const options = { tests: [READ, WRITE], repetitions: 2, peers: [reader] };
+    const { rows } = await measureTarget(target, { ...options, observer: (event) => events.push(event) });
+    const loading = events.filter(({ kind }) => kind === 'loading');
+    expect(loading[0]).toEqual({ kind: 'loading', target });
+    const kinds = events
+      .slice(loading.length)
+      .map((event) => ('runner' in event ? `${event.kind} ${event.runner}` : event.kind));
+    const own = ['run percept', 'tokens', 'ran percept'];
+    const both = [...own, 'run reader', 'ran reader', 'roofs'];
+    const alone = [...own, 'roofs'];
+    expect(kinds).toEqual([
+      'loaded',
+      'warm-up',
+      'warm-up',
+      ...both,
+      ...both,
+      'rows',
+      ...alone,
+      ...alone,
+      'rows',
+    ]);
+    expect(events.flatMap((event) => (event.kind === 'rows' ? event.rows : []))).toEqual(rows);
+    const samples = events.flatMap((event) => (event.kind === 'ran' && event.own ? event.tok_s : []));
+    expect(samples).toEqual(rows.flatMap(({ samples }) => samples));
+    const [loaded] = events.filter((event) => event.kind === 'loaded');
+    expect(loaded!.model).toMatchObject({ type: 'Q8_0', backend: 'cpu', threads: 1, kvType: 'q8' });
+    expect(loaded!.model.work.map(({ bytes }) => bytes)).toEqual(rows.map((row) => row.bytes_per_token));
+    expect(loaded!.memory.process).toBeGreaterThan(loaded!.memory.weights);
+  });
+
+  it('marks count the tokens of all sequences, to the end of the run', async () => {
+    const told = await marksOf(() => {});
+    expect(told.map(([, tokens]) => tokens)).toEqual([2, 4, 6, 8, 10, 12]);
+    const seconds = told.map(([at]) => at);
+    expect(seconds).toEqual(seconds.toSorted((a, b) => a - b));
+  });
+
+  it('the clock of a run stands still meanwhile', async () => {
+    const model = await loadModel(PATH, { backend: 'cpu', threads: 1, contextLength: 512 });
+    const engine = new Engine(model);
+    const busy = { ms: 0, times: 0 };
+    engine.tell(() => {
+      const start = performance.now();
+      while (performance.now() - start < 150); // longer than the pause between two tellings
+      busy.ms += performance.now() - start;
+      busy.times++;
+    });
+    const start = performance.now();
+    const speed = await engine.run({ ...WRITE, tokens: 512, batch: 1 });
+    const wall = performance.now() - start;
+    await engine.dispose();
+    expect(busy.times).toBeGreaterThan(0);
+    expect((1e3 * 512) / speed).toBeLessThanOrEqual(wall - busy.ms);
+  });
+});
+
+async function marksOf(onTold: () => void): Promise<Mark[]> {
+  const model = await loadModel(PATH, { backend: 'cpu', threads: 1, contextLength: 64, sequences: 2 });
+  const engine = new Engine(model);
+  const all: Mark[] = [];
+  engine.tell((marks) => {
+    all.push(...marks);
+    onTold();
+  });
+  await engine.run(WRITE);
+  await engine.dispose();
+  return all;
+}

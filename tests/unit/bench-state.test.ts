@@ -1,0 +1,184 @@
+import { describe, expect, it } from 'vitest';
+import { kernelScenes, letterOf, speedScenes } from '../../cli/tui/bench/scenes.ts';
+import { speedCurve } from '../../cli/tui/bench/speed-curve.ts';
+import { afterEvent, plannedBench } from '../../cli/tui/bench/state.ts';
+import { eventsOf, MEMORY, planOf, READ, stateAfter, WRITE } from './bench-events.ts';
+
+describe('events folded', () => {
+  it('say what is going on, and how far', () => {
+    const story = { repetitions: 1, peer: 'llama-bench' };
+    let state = plannedBench(planOf(story));
+    const told = [...eventsOf(story)].map((event) => {
+      state = afterEvent(state, event);
+      return `${state.progress.begun} of ${state.progress.total}: ${state.doing}`;
+    });
+    expect([...new Set(told)]).toEqual([
+      '0 of 4: loading',
+      '0 of 4: loading, 45 %',
+      '0 of 4: first token',
+      '1 of 4: pp512, warm-up',
+      '2 of 4: tg128, warm-up',
+      '3 of 4: pp512, percept',
+      '3 of 4: pp512, percept: 480 tok/s',
+      '3 of 4: pp512, llama-bench',
+      '3 of 4: pp512, llama-bench: 100 tok/s',
+      '4 of 4: tg128, percept',
+      '4 of 4: tg128, percept: 80.0 tok/s',
+      '4 of 4: tg128, llama-bench',
+      '4 of 4: tg128, llama-bench: 100 tok/s',
+    ]);
+  });
+
+  it('keep every run of every test of every target', () => {
+    const { targets, memory, loadMs } = stateAfter({ backends: ['cpu', 'webgpu'], peer: 'llama-bench' });
+    expect(targets.map(({ loaded }) => loaded!.backend)).toEqual(['cpu', 'webgpu']);
+    for (const { tests, roofs } of targets) {
+      expect(roofs).toHaveLength(4);
+      expect(tests.map(({ test }) => test)).toEqual([READ, WRITE]);
+      for (const { samples, curves, peers } of tests) {
+        expect(samples).toHaveLength(2);
+        expect(curves).toHaveLength(2);
+        expect(peers).toEqual([{ name: 'llama-bench', samples: [100, 100] }]);
+      }
+      expect(tests[1]!.curves[0]).toHaveLength(128);
+    }
+    expect([memory, loadMs]).toEqual([MEMORY, 600]);
+  });
+
+  it('leave earlier states as they were', () => {
+    const events = [...eventsOf()];
+    const before = stateAfter({}, 8);
+    const copy = structuredClone(before);
+    events.slice(8).reduce(afterEvent, before);
+    expect(before).toEqual(copy);
+  });
+
+  it('marks of runs that nobody counts are left out', () => {
+    const state = plannedBench(planOf({}));
+    expect(afterEvent(state, { kind: 'tokens', marks: [[1, 1]] })).toEqual(state);
+  });
+});
+
+describe('scenes', () => {
+  it('prefill and decode apart: a lane, a curve and a dot a test, with one mark', () => {
+    const { phases, roofline, ratios } = speedScenes(
+      stateAfter({ backends: ['cpu', 'webgpu'], peer: 'llama-bench' }),
+    );
+    expect(phases.map(({ lanes }) => lanes.title)).toEqual(['prefill', 'decode']);
+    const lanes = phases.map(({ lanes }) => lanes.lanes.map(({ mark, label, text }) => [mark, label, text]));
+    expect(lanes).toEqual([
+      [
+        ['A', 'cpu pp512', '485 ±7'],
+        ['C', 'webgpu pp512', '485 ±7'],
+      ],
+      [
+        ['B', 'cpu tg128', '80.8 ±1.1'],
+        ['D', 'webgpu tg128', '80.8 ±1.1'],
+      ],
+    ]);
+    expect(roofline.dots.map(({ mark, text, share }) => [mark, text, share!.toFixed(2)])).toEqual([
+      ['A', '55.8 GMAC/s', '0.57'],
+      ['B', '7.84 GB/s', '0.60'],
+      ['C', '55.8 GMAC/s', '0.57'],
+      ['D', '7.84 GB/s', '0.60'],
+    ]);
+    expect(roofline.roofs.map(({ bandwidth, peak }) => [bandwidth, peak])).toEqual([
+      [13, 98],
+      [13, 98],
+    ]);
+    expect(ratios.ratios.map(({ label, median }) => `${label} ${median.toFixed(2)}`)).toEqual([
+      'cpu pp512 / llama-bench 4.85',
+      'cpu tg128 / llama-bench 0.81',
+      'webgpu pp512 / llama-bench 4.85',
+      'webgpu tg128 / llama-bench 0.81',
+    ]);
+  });
+
+  it('the curve of the run at hand, or of the one of median speed, has the mark; others are faint before it', () => {
+    const { curves } = speedScenes(stateAfter({ repetitions: 3, tests: [WRITE] })).phases[0]!;
+    expect(curves.series.map(({ mark, faint }) => mark ?? faint)).toEqual([true, true, 'A']);
+    expect(curves.series[2]!.points.at(-1)![1]).toBeCloseTo(80 * 1.02, 6);
+    const early = stateAfter({ tests: [WRITE] }, 6); // the first half of the first run
+    const [phase] = speedScenes(early).phases;
+    expect(phase!.isRunning).toBe(true);
+    expect(phase!.curves.series.map(({ mark, points }) => [mark, points.length])).toEqual([['A', 64]]);
+    expect(phase!.lanes.lanes[0]).toMatchObject({ state: 'running', text: '80.0' });
+  });
+
+  it('before the first run there is nothing but names', () => {
+    const { phases, roofline } = speedScenes(plannedBench(planOf({})));
+    expect(phases.map(({ lanes }) => lanes.lanes[0]!.text)).toEqual(['waits', 'waits']);
+    expect(phases.map(({ curves }) => curves.series)).toEqual([[], []]);
+    expect([roofline.dots, roofline.roofs]).toEqual([[], []]);
+  });
+
+  it('a kernel is a dot under the roofs of its backend; one that multiplies nothing is none', () => {
+    const kernel = {
+      backend: 'cpu',
+      threads: 2,
+      op: 'matmul',
+      type: 'Q4_0',
+      shape: '576 -> 1536',
+      tokens: 1,
+      ms: 1,
+    };
+    const shares = { memory_roof_share: 0.5, multiply_roof_share: 0.1 };
+    const rows = [
+      { ...kernel, gmac_s: 12, gb_s: 7, ...shares },
+      { ...kernel, op: 'add', type: null, shape: '4096', gmac_s: 0, gb_s: 7, ...shares },
+      { ...kernel, threads: 1, gmac_s: 6, gb_s: 3, memory_roof_share: null, multiply_roof_share: null },
+    ];
+    const state = rows.reduce(
+      (state, row) => afterEvent(state, { kind: 'kernel-row', row, memory: MEMORY }),
+      plannedBench({ total: 3 }),
+    );
+    expect(kernelScenes(state, letterOf).map(({ title, dots }) => [title, dots])).toEqual([
+      [
+        'cpu, 2 threads',
+        [
+          {
+            ...{ mark: 'A', color: 0, label: 'q4_0 576 -> 1536 x 1', text: '7.00 GB/s', share: 0.5 },
+            ...{ intensity: 12 / 7, speed: 12 },
+          },
+        ],
+      ],
+      ['cpu, 1 thread', [expect.objectContaining({ text: '3.00 GB/s', share: undefined })]],
+    ]);
+  });
+
+  it('letters begin again behind z', () => {
+    expect([0, 25, 26, 51, 52].map(letterOf)).toEqual(['A', 'Z', 'a', 'z', 'A']);
+  });
+});
+
+describe('speed over time', () => {
+  it('of few steps each at its own speed', () => {
+    expect(
+      speedCurve([
+        [2, 512],
+        [3, 1024],
+      ]),
+    ).toEqual([
+      [0, 256],
+      [2, 256],
+      [2, 512],
+      [3, 512],
+    ]);
+  });
+
+  it('of many steps that of a window, so that one slow step is a dip and not a spike', () => {
+    let seconds = 0;
+    const marks = Array.from({ length: 300 }, (_, i) => {
+      seconds += i === 150 ? 0.05 : 0.01;
+      return [seconds, i + 1] as const;
+    });
+    const speeds = speedCurve(marks).map(([, speed]) => speed);
+    expect(speeds).toHaveLength(300);
+    expect(speeds[0]).toBeCloseTo(100, 6);
+    expect(speeds[299]).toBeCloseTo(100, 6);
+    const least = Math.min(...speeds);
+    expect(least).toBeGreaterThan(50);
+    expect(least).toBeLessThan(90);
+    expect(speedCurve([])).toEqual([]);
+  });
+});

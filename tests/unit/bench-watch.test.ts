@@ -1,0 +1,79 @@
+import { describe, expect, it, vi } from 'vitest';
+import { BenchWatch } from '../../cli/bench/watch.ts';
+import type { Call } from '../../cli/commands.ts';
+import type { Options } from '../../cli/options.ts';
+import { Output } from '../../cli/output.ts';
+import { plannedBench } from '../../cli/tui/bench/state.ts';
+import { eventsOf, MACHINE, planOf } from './bench-events.ts';
+
+interface Surroundings {
+  readonly options?: Options;
+  readonly stdout?: boolean; // a terminal
+  readonly stderr?: boolean;
+  readonly env?: NodeJS.ProcessEnv;
+}
+
+function watching({ options = {}, stdout = true, stderr = true, env = {} }: Surroundings) {
+  const written: string[] = [];
+  const stream = (isTTY: boolean) => ({
+    ...{ isTTY, getColorDepth: () => 1, once: () => {} },
+    write: (text: string) => written.push(text) > 0,
+  });
+  const streams = { stdout: stream(stdout), stderr: stream(stderr) } as unknown as {
+    stdout: never;
+    stderr: never;
+  };
+  const output = new Output({ ...streams, env, quiet: options.quiet });
+  const call = {
+    options: { output: 'md', ...options },
+    output,
+    abortable: <T>(work: (signal: AbortSignal) => Promise<T>) => work(new AbortController().signal),
+  };
+  return { watch: new BenchWatch(call as unknown as Call, MACHINE, plannedBench(planOf({}))), written };
+}
+
+describe('who looks', () => {
+  it.each<[string, Surroundings]>([
+    ['a person at a terminal', {}],
+    ['a report', { options: { report: 'b.svg' }, stdout: false, stderr: false }],
+    ['a report, quietly', { options: { report: 'b.svg', quiet: true } }],
+  ])('%s is told what happens', (_, surroundings) => {
+    const { watch } = watching(surroundings);
+    for (const event of eventsOf()) watch.observer!(event);
+    expect(watch.state.progress).toEqual({ begun: 6, total: 6 });
+  });
+
+  it.each<[string, Surroundings]>([
+    ['a pipe', { stdout: false }],
+    ['a log', { stderr: false }],
+    ['another format', { options: { output: 'csv' } }],
+    ['--json', { options: { json: true } }],
+    ['--jsonl', { options: { jsonl: true } }],
+    ['--quiet', { options: { quiet: true } }],
+    ['a screen reader', { options: { screenReader: true } }],
+    ['CI', { env: { CI: '1' } }],
+    ['a dumb terminal', { env: { TERM: 'dumb' } }],
+  ])('%s: nobody is told', (_, surroundings) => {
+    expect(watching(surroundings).watch.observer).toBeUndefined();
+  });
+
+  it('a screen reader that only the environment knows', () => {
+    vi.stubEnv('INK_SCREEN_READER', 'true');
+    expect(watching({}).watch.observer).toBeUndefined();
+    vi.unstubAllEnvs();
+  });
+});
+
+describe('without a screen', () => {
+  it('lines count the runs; what fails, fails', async () => {
+    const { watch, written } = watching({ stdout: false, stderr: false });
+    const stopped = await watch.during(async () => {
+      watch.next('warm-up');
+      watch.aside(() => void written.push('aside\n'));
+    });
+    expect(stopped).toBe(false);
+    expect(written[0]).toContain('0 of 6  warm-up');
+    expect(written).toContain('aside\n');
+    await expect(watch.during(async () => Promise.reject(new Error('broken')))).rejects.toThrow('broken');
+  });
+});
