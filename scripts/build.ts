@@ -47,7 +47,9 @@ const BUNDLE: BuildOptions = {
   define: { 'process.env.NODE_ENV': '"production"' }, // React's fast half
   jsx: 'automatic',
   // Packages in CommonJS call require for what is built into Node, which a module does not have.
-  banner: { js: "import{createRequire as __requireFrom}from'node:module';const require=__requireFrom(import.meta.url);" },
+  banner: {
+    js: "import{createRequire as __requireFrom}from'node:module';const require=__requireFrom(import.meta.url);",
+  },
   alias: { 'react-devtools-core': join(ROOT, 'scripts/no-devtools.ts') }, // optional in Ink; never wanted in the bundle
 };
 

@@ -161,7 +161,7 @@ describe('the inspector', () => {
         const lines = inspectorLines({ kind, tokens: long, at: 150, alternative: 0, glance }, room, theme);
         expect(lines.length).toBeLessThanOrEqual(14);
         for (const line of lines) expect(stringWidth(line)).toBeLessThan(columns);
-        expect(lines.join('')).toContain('word150');
+        expect(lines.join('').replaceAll(' ', '')).toContain('word150'); // a narrow line may break it
       }
     }
   });
