@@ -51,7 +51,7 @@ describe.skipIf(!hasBash)(`completion in bash${hasBash ? '' : ' (skipped: there 
     ['percept co', ['config', 'completion']],
     ['percept --max', ['--max-tokens']],
     ['percept show --c', ['--ctx']],
-    ['percept list --', ['--json', '--names', '--quiet', '--no-color', '--debug', '--help']],
+    ['percept list --', ['--json', '--names', '--quiet', '--no-color', '--ascii', '--debug', '--help']],
     ['percept --backend ', ['auto', 'cpu', 'webgpu', 'gpujs', 'reference']],
     ['percept score --kv-type ', ['auto', 'f32', 'f16', 'q8']],
     ['percept completion f', ['fish']],

@@ -22,12 +22,20 @@ interface Before {
   readonly ink?: number;
 }
 
+/** The first part of a long tail as it is shown; `ink` that was handed out of what follows it. */
+interface Settled {
+  readonly length: number;
+  readonly lines: readonly string[];
+  readonly ink?: number;
+}
+
 interface OpenCode {
   readonly fence: Fence;
   readonly painter: CodePainter;
 }
 
 const NOTHING: Before = { begun: false };
+const UNSETTLED: Settled = { length: 0, lines: [] };
 
 /** The last line grows, and punctuation may take a character of the one before with it. */
 const OPEN_LINES = 2;
@@ -47,7 +55,7 @@ export class MarkdownStream {
   /** Fenced code that the tail is in. */
   #code: OpenCode | undefined;
   /** The first part of a long tail, drawn once; it may differ from what becomes final. */
-  #settled = { length: 0, lines: [] as string[] };
+  #settled: Settled = UNSETTLED;
 
   constructor(options: RenderOptions) {
     this.#options = options;
@@ -65,10 +73,10 @@ export class MarkdownStream {
   /** The lines of what is not final, as they look now. */
   live(): string[] {
     if (this.#code) return this.#liveCode(this.#code.painter);
-    if (this.#before.ink === undefined) this.#settle();
+    this.#settle();
     const { length, lines } = this.#settled;
     const blocks = lex(displayable(this.#head(length) + this.#tail.slice(length)));
-    return [...lines, ...drawn(blocks, length > 0 ? NOTHING : this.#before, this.#options).lines];
+    return [...lines, ...drawn(blocks, this.#beforeRest(), this.#options).lines];
   }
 
   /** The lines of what is left, final too. */
@@ -92,7 +100,7 @@ export class MarkdownStream {
   /** Of what is not final. */
   resize(columns: number): void {
     this.#options = { ...this.#options, columns };
-    this.#settled = { length: 0, lines: [] };
+    this.#settled = UNSETTLED;
   }
 
   #freeze(): string[] {
@@ -186,7 +194,7 @@ export class MarkdownStream {
     this.#tail = this.#tail.slice(length);
     this.#patience = 0;
     this.#proseAt = 0;
-    this.#settled = { length: 0, lines: [] };
+    this.#settled = UNSETTLED;
   }
 
   #liveCode(painter: CodePainter): string[] {
@@ -203,9 +211,20 @@ export class MarkdownStream {
       const end = line > length ? line : cutBefore(this.#tail, most, length);
       const part = this.#tail.slice(length, end);
       const blocks = lex(this.#head(length) + part);
-      const more = drawn(blocks, length > 0 ? NOTHING : this.#before, this.#options).lines;
-      this.#settled = { length: end, lines: [...lines, ...more, ...(endsBlank(part) ? [''] : [])] };
+      const before = this.#beforeRest();
+      const more = drawn(blocks, before, this.#options).lines;
+      this.#settled = {
+        length: end,
+        lines: [...lines, ...more, ...(endsBlank(part) ? [''] : [])],
+        ink: before.ink && left(before.ink, drawn(blocks, NOTHING, this.#options).lines),
+      };
     }
+  }
+
+  /** What is known of the text before the part of the tail that is not settled. */
+  #beforeRest(): Before {
+    const { length, ink } = this.#settled;
+    return length > 0 ? { ...NOTHING, ink } : this.#before;
   }
 
   /** What a later part of the tail needs to be read as the first one: of a table its head. */
@@ -232,6 +251,12 @@ function linesOf(block: MarkdownToken, { item, ink }: Before, options: RenderOpt
   if (block.type === 'list' && item) return listLines(block, options, item.number);
   if (block.type === 'paragraph' && ink !== undefined) return paragraphLines(block, options, ink);
   return blockLines(block, options);
+}
+
+/** Of so much ink what is not on these lines; undefined for none. */
+function left(ink: number, lines: readonly string[]): number | undefined {
+  const rest = ink - lines.reduce((sum, line) => sum + inkOf(line), 0);
+  return rest > 0 ? rest : undefined;
 }
 
 /** Begins a mark, a link, a table or mathematics, where more text makes one of it. */
