@@ -10,7 +10,7 @@ body { margin: 0 auto; padding: 16px; max-width: 960px; font: 15px/1.5 ui-sans-s
   background: #ffffff; color: #1f2328; }
 h1 { font-size: 20px; margin: 8px 0; overflow-wrap: anywhere; }
 p { margin: 0; color: #59636e; }
-.panels { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 360px), 1fr)); gap: 24px;
+.panels { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 360px), 460px)); gap: 24px;
   margin: 24px 0; }
 .panels svg { width: 100%; height: auto; }
 .scroll { overflow-x: auto; }

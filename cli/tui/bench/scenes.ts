@@ -18,7 +18,7 @@ import type {
 } from '../plot/scene.ts';
 import { targetName, targetNames } from './names.ts';
 import { speedCurve } from './speed-curve.ts';
-import type { BenchState, TargetState, TestState } from './state.ts';
+import type { BenchState, TestState } from './state.ts';
 
 export interface SpeedScenes {
   readonly phases: readonly Phase[]; // prefill, decode; those that are measured
@@ -38,7 +38,6 @@ interface Row {
   readonly mark: string;
   readonly color: number;
   readonly label: string;
-  readonly target: TargetState;
   readonly test: TestState;
   readonly work?: Work;
   readonly isRunning: boolean;
@@ -60,7 +59,10 @@ export function speedScenes(state: BenchState): SpeedScenes {
     ratios: { title: 'speed as a multiple of the peer', ratios: rows.flatMap(ratiosOf) },
     roofline: {
       title: 'roofline',
-      roofs: state.targets.flatMap((target, i) => roofOf(targetName(target), target.roofs, i)),
+      roofs: state.targets.flatMap((target, i) => {
+        const roofs = target.tests.flatMap(({ roofs }) => roofs);
+        return roofOf(targetName(target), roofs, i);
+      }),
       dots: rows.flatMap(testDot),
     },
   };
@@ -75,7 +77,6 @@ function rowsOf({ targets, running }: BenchState): Row[] {
       mark: letterOf(index++),
       color: targets.length > 1 ? t : i,
       label: `${names[t]} ${labelOf(testName(test.test), test.test.depth)}`,
-      target,
       test,
       work: target.loaded?.work[i],
       isRunning: running?.target === t && running.test === i && running.own,
@@ -166,10 +167,10 @@ function roofOf(name: string, roofs: readonly Roofs[], color: number): Roof[] {
   ];
 }
 
-function testDot({ mark, color, label, target, test, work }: Row): RooflineDot[] {
+function testDot({ mark, color, label, test, work }: Row): RooflineDot[] {
   if (!work || test.samples.length === 0) return [];
   const speed = median(test.samples);
-  const shares = roofShares(work, speed, medianRoofs(target.roofs));
+  const shares = roofShares(work, speed, medianRoofs(test.roofs));
   const done = { bytes: (work.bytes * speed) / 1e9, macs: (work.macs * speed) / 1e9 };
   return [{ mark, color, label, ...placed(done, shares) }];
 }

@@ -26,10 +26,14 @@ interface ScreenOptions {
 
 /** Between two frames, ms. A run is slower after one, though its clock stands still meanwhile: caches are cold. */
 const PAUSE = { idle: 150, measured: 1000 } as const;
-/** Of all time drawing takes this part at most. */
+/** Drawing takes this part of all time at most, unless a single frame took so long that nothing would be seen. */
 const DRAWING_SHARE = 0.04;
+const LONGEST_PAUSE = 1000; // ms
 /** The clock moves on so often, in ms, where nothing else happens, as in a step of many tokens. */
 const CLOCK = { idle: 1000, measured: 2000 } as const;
+
+/** The alternate screen begins where the cursor was. */
+const HOME = '\x1b[H';
 
 export function startBenchScreen(options: ScreenOptions): BenchScreen {
   const { machine, theme, onStop, terminal } = options;
@@ -40,13 +44,15 @@ export function startBenchScreen(options: ScreenOptions): BenchScreen {
   const momentOf = (now: number): Moment => ({ state, machine, seconds: (now - begun) / 1e3 });
   const store = createStore(momentOf(begun));
   const tree = <Dashboard store={store} theme={theme} onStop={onStop} />;
-  const instance = render(tree, {
+  const instance = render(null, {
     ...terminal,
     alternateScreen: true,
     exitOnCtrlC: false,
     incrementalRendering: true,
     maxFps: 60, // drawing is held back here, so that it never falls into a step
   });
+  (terminal?.stdout ?? process.stdout).write(HOME);
+  instance.rerender(tree);
   const draw = () => {
     const now = performance.now();
     store.set(() => momentOf(now));
@@ -56,7 +62,8 @@ export function startBenchScreen(options: ScreenOptions): BenchScreen {
   };
   const drawAfter = (pause: typeof PAUSE | typeof CLOCK) => {
     const isMeasured = state.running?.isOver === false;
-    const wait = Math.max(isMeasured ? pause.measured : pause.idle, cost / DRAWING_SHARE);
+    const rest = Math.min(cost / DRAWING_SHARE, LONGEST_PAUSE);
+    const wait = Math.max(isMeasured ? pause.measured : pause.idle, rest);
     if (performance.now() - drawnAt >= wait) draw();
   };
   const clock = setInterval(() => drawAfter(CLOCK), PAUSE.idle);

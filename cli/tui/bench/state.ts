@@ -22,7 +22,6 @@ export interface TargetState {
   readonly target: SpeedTarget;
   readonly loaded?: LoadedModel;
   readonly tests: readonly TestState[];
-  readonly roofs: readonly Roofs[]; // one a run
 }
 
 export interface TestState {
@@ -30,6 +29,7 @@ export interface TestState {
   readonly samples: readonly number[]; // tok/s of each run
   readonly curves: readonly (readonly Mark[])[]; // of each run; the last may still grow
   readonly peers: readonly PeerState[];
+  readonly roofs: readonly Roofs[]; // probed beside each run
 }
 
 export interface PeerState {
@@ -59,9 +59,9 @@ export interface BenchPlan {
 }
 
 export function plannedBench({ targets = [], tests = [], peers = 0, total }: BenchPlan): BenchState {
-  const waiting = tests.map((test) => ({ test, samples: [], curves: [], peers: [] }));
+  const waiting = tests.map((test) => ({ test, samples: [], curves: [], peers: [], roofs: [] }));
   return {
-    targets: targets.map((target) => ({ target, tests: waiting, roofs: [] })),
+    targets: targets.map((target) => ({ target, tests: waiting })),
     kernels: [],
     rows: [],
     progress: { begun: 0, total },
@@ -87,7 +87,10 @@ export function afterEvent(state: BenchState, event: BenchEvent): BenchState {
     case 'ran':
       return ran(state, event);
     case 'roofs':
-      return { ...onTarget(state, {}, event.roofs), memory: event.memory };
+      return {
+        ...onTest(state, ({ roofs }) => ({ roofs: [...roofs, event.roofs] })),
+        memory: event.memory,
+      };
     case 'rows':
       return { ...state, running: undefined, rows: [...state.rows, ...event.rows] };
     case 'kernel':
@@ -101,7 +104,10 @@ export function afterEvent(state: BenchState, event: BenchEvent): BenchState {
 
 function loaded(state: BenchState, event: Extract<BenchEvent, { kind: 'loaded' }>): BenchState {
   const { model, memory, ms } = event;
-  return { ...onTarget(state, { loaded: model }), memory, loadMs: ms, doing: 'first token' };
+  const at = targetAtHand(state) + 1;
+  const target = state.targets[at];
+  const targets = target ? state.targets.with(at, { ...target, loaded: model }) : state.targets;
+  return { ...state, targets, memory, loadMs: ms, doing: 'first token' };
 }
 
 function loadingInWords({ progress }: Extract<BenchEvent, { kind: 'loading' }>): string {
@@ -120,20 +126,12 @@ function counted(state: BenchState): BenchState {
   return { ...state, running: undefined, progress: { begun: Math.min(total, begun + 1), total } };
 }
 
-/** Targets come in order: the one at hand is the first that was not loaded, or the last that was. */
+/** Targets come in order: the one at hand is the last that was loaded. */
 function targetAtHand({ targets }: BenchState): number {
   return targets.findLastIndex(({ loaded }) => loaded !== undefined);
 }
 
-function onTarget(state: BenchState, change: Pick<TargetState, 'loaded'>, roofs?: Roofs): BenchState {
-  const at = targetAtHand(state) + (change.loaded ? 1 : 0);
-  const target = state.targets[at];
-  if (!target) return state;
-  const changed = { ...target, ...change, roofs: roofs ? [...target.roofs, roofs] : target.roofs };
-  return { ...state, targets: state.targets.with(at, changed) };
-}
-
-/** Changes the test that runs. */
+/** Changes the test of the run at hand. */
 function onTest(state: BenchState, change: (test: TestState) => Partial<TestState>): BenchState {
   const target = state.running && state.targets[state.running.target];
   const test = target?.tests[state.running!.test];

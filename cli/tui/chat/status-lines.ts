@@ -1,10 +1,10 @@
 /** Lines around the editor: what runs, what waits, and the footer. Pure: state in, lines out. */
-import stringWidth from 'string-width';
-import type { ChatState, Reading } from '../../chat/chat-state.ts';
+import type { ChatState, ModelFacts, Reading } from '../../chat/chat-state.ts';
 import { formatBytes } from '../../sizes.ts';
 import { terminalText } from '../../terminal-text.ts';
 import { bar } from '../plot/bars.ts';
 import { sparkline } from '../plot/spark.ts';
+import { columnsOf } from '../text/width.ts';
 import { truncate } from '../text/wrap.ts';
 import type { Theme } from '../theme.ts';
 import type { ScreenState } from './chat-screen.ts';
@@ -41,19 +41,24 @@ export function queuedLines(queued: readonly string[], columns: number, theme: T
   return before > 0 ? [theme.dim(`  ${before} more messages wait`), ...shown] : shown;
 }
 
-/** Model, backend, speed and context, the least important left out where it is narrow. */
-export function footerLine(
-  state: ChatState,
-  { hint, composing, columns }: ScreenState,
-  theme: Theme,
-): string {
-  const width = columns - 1;
-  if (hint) return truncate(theme.accent(`  ${hint}`), width, theme.glyphs.ellipsis);
-  if (composing) return truncate(theme.accent(`  writing ${composing}`), width, theme.glyphs.ellipsis);
-  if (state.loading)
-    return truncate(theme.dim(`  ${loadingText(state.loading, theme)}`), width, theme.glyphs.ellipsis);
-  const { model } = state;
-  if (!model) return truncate(theme.dim('  no model: /model REF loads one'), width, theme.glyphs.ellipsis);
+/** What there is to say: a hint, what is being written, what loads, or the figures. */
+export function footerLine(state: ChatState, screen: ScreenState, theme: Theme): string {
+  const width = screen.columns - 1;
+  return truncate(`  ${footerText(state, screen, width - 2, theme)}`, width, theme.glyphs.ellipsis);
+}
+
+function footerText(state: ChatState, { hint, composing }: ScreenState, width: number, theme: Theme): string {
+  if (hint) return theme.accent(hint);
+  if (composing) return theme.accent(`writing ${composing}`);
+  if (state.loading) return theme.dim(loadingText(state.loading, theme));
+  if (state.model) return theme.dim(figures(state, state.model, width, theme));
+  return theme.dim(
+    state.phase === 'loading' ? `loading ${theme.glyphs.ellipsis}` : 'no model: /model REF loads one',
+  );
+}
+
+/** Model, backend, speed and context; where there is no room the name goes first, then the backend, then the hint. */
+function figures(state: ChatState, model: ModelFacts, width: number, theme: Theme): string {
   const parts = [
     terminalText(model.name),
     model.backend,
@@ -61,12 +66,10 @@ export function footerLine(
     contextText(state.contextUsed, model.contextLength, theme),
     state.phase === 'idle' ? '/help' : 'Esc stops',
   ].filter((part) => part !== '');
-  const separator = ` ${theme.glyphs.dot} `;
-  const order = [0, 1, parts.length - 1]; // what goes first where there is no room
   const kept = parts.map(() => true);
-  const line = () => `  ${parts.filter((_, i) => kept[i]).join(separator)}`;
-  for (const i of order) if (stringWidth(line()) > width) kept[i] = false;
-  return truncate(theme.dim(line()), width, theme.glyphs.ellipsis);
+  const line = () => parts.filter((_, i) => kept[i]).join(` ${theme.glyphs.dot} `);
+  for (const i of [0, 1, parts.length - 1]) if (columnsOf(line()) > width) kept[i] = false;
+  return line();
 }
 
 function loadingText({ stage, done, total }: NonNullable<ChatState['loading']>, theme: Theme): string {

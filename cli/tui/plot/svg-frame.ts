@@ -55,15 +55,24 @@ export function framed(
     const label = textAt(left - 6, at + 4, text, { class: 'small note', anchor: 'end' });
     return element('path', { d: line, class: 'grid' }) + label;
   });
-  const last = `${x.ticks.at(-1)?.text} ${unit}`;
-  const free = right - LETTER * last.length - 12; // behind it the last label stands
+  const end = lastLabel(x, unit, toX, right);
   const down = x.ticks.map(({ value, text }, i) => {
     const at = toX(value);
     const line = element('path', { d: `M${pixels(at)} ${pixels(top)}V${pixels(bottom)}`, class: 'grid' });
-    const isLast = i === x.ticks.length - 1;
-    if (isLast) return line + textAt(right, bottom + 16, last, { class: 'small note', anchor: 'end' });
-    if (at + (LETTER * text.length) / 2 > free) return line;
+    if (i === x.ticks.length - 1) {
+      return line + textAt(end.right, bottom + 16, end.text, { class: 'small note', anchor: 'end' });
+    }
+    if (at + (LETTER * text.length) / 2 > end.left - 12) return line;
     return line + textAt(at, bottom + 16, text, { class: 'small note', anchor: 'middle' });
   });
   return { left, top, right, bottom, x: toX, y: toY, body: [...across, ...down].join('\n') };
+}
+
+/** The last tick with the unit behind it: centred, unless it would reach beyond the plot. */
+function lastLabel({ ticks }: Axis, unit: string, x: (value: number) => number, right: number) {
+  const { value, text } = ticks.at(-1)!;
+  const label = `${text} ${unit}`;
+  const width = LETTER * label.length;
+  const end = Math.min(right, x(value) + width / 2);
+  return { text: label, left: end - width, right: end };
 }
