@@ -5,6 +5,7 @@ import { Editor as DrawnEditor } from '../editor/Editor.tsx';
 import { keystrokes } from '../editor/keys.ts';
 import { useStore } from '../use-store.ts';
 import type { ChatScreen, ScreenState } from './chat-screen.ts';
+import type { InkApp } from './ink-terminal.ts';
 import type { Inspector } from './inspector.ts';
 import { inspectorLines } from './inspector-lines.ts';
 import { raceLines } from './race-lines.ts';
@@ -18,7 +19,7 @@ const LOW_ROWS = 12;
 interface AppProps {
   readonly screen: ChatScreen;
   /** Told what of Ink those outside the tree need. */
-  readonly onReady: (ink: ReturnType<typeof useApp>) => void;
+  readonly onReady: (ink: InkApp) => void;
 }
 
 /** History above, then the answer that comes, what waits, the editor and the footer; or a view in place of them. */

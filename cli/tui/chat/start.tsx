@@ -1,20 +1,19 @@
 /** Draws a chat with Ink, on the primary screen: scrollback, selection and the wheel stay the user's. */
-import { render, type useApp } from 'ink';
+import { render } from 'ink';
 import type { Dialogue } from '../../chat/dialogue.ts';
 import type { Pacer } from '../../chat/pacer.ts';
 import type { Transcript } from '../../chat/transcript.ts';
 import { hyperlinks } from '../../terminal-look.ts';
-import { editExternally } from '../editor/external-editor.ts';
 import { fileSource } from '../editor/files.ts';
 import { PromptHistory } from '../editor/history.ts';
 import { EditorModel } from '../editor/model.ts';
 import { gatheredOutput } from '../gathered-output.ts';
 import type { Theme } from '../theme.ts';
 import { App } from './App.tsx';
-import { ChatScreen, type Surroundings } from './chat-screen.ts';
+import { ChatScreen } from './chat-screen.ts';
+import { InkTerminal } from './ink-terminal.ts';
 import { ScreenTranscript } from './screen-transcript.ts';
 import { slashSource } from './slash-source.ts';
-import { suspendProcess } from './suspend-process.ts';
 
 export interface ChatTuiOptions {
   readonly theme: Theme;
@@ -34,72 +33,33 @@ const WELCOME =
 /** Of what the user does; an answer comes in fewer (pace.ts). */
 const FRAMES_A_SECOND = 30;
 
-/** The whole screen, then one line down: where the live region began in the corner, tmux would keep a copy of it. */
-const CLEAR = '\x1b[2J\x1b[H\n';
-
 /** Settles when the user leaves, or a signal ends it; then with the code to exit with. */
 export async function runChatTui(options: ChatTuiOptions): Promise<number> {
-  const { theme, pacer, historyPath, debug, create, begin, message } = options;
+  const { theme, pacer, debug, create, begin, message } = options;
   const { columns = 80, rows = 24 } = process.stdout;
-  const transcript = new ScreenTranscript({
-    theme,
-    columns,
-    pacer,
-    hyperlinks: hyperlinks(process.env),
-    debug,
-  });
+  const links = hyperlinks(process.env);
+  const transcript = new ScreenTranscript({ theme, columns, pacer, hyperlinks: links, debug });
   const dialogue = create(transcript);
-  let exitCode = 0;
-  let app: ReturnType<typeof useApp> | undefined;
-  let away = false; // another program has the terminal
-  const suspend = async (work: () => void | Promise<void>) => {
-    away = true;
-    await app?.suspendTerminal(work);
-    away = false;
-  };
-  const surroundings: Surroundings = {
-    write: (data) => process.stdout.write(data),
-    suspend: () => suspend(suspendProcess),
-    editExternally: (text) => editExternally(text, { env: process.env, suspend }),
-    redraw: () => void suspend(() => void process.stdout.write(CLEAR)),
-    exit: () => app?.exit(),
-  };
-  const history = openHistory(historyPath, transcript);
-  const editor = new EditorModel({
-    history,
-    onSubmit: (text) => screen.submit(text),
-    onExternalEditor: () => void screen.editExternally(),
-    onProblem: (error) => transcript.add({ kind: 'error', error }),
-    sources: [slashSource((line) => screen.complete(line)), fileSource(process.cwd())],
+  const terminal = new InkTerminal();
+  const editor = editorFor(options, transcript, () => screen);
+  const screen = new ChatScreen({
+    dialogue,
+    transcript,
+    editor,
+    theme,
+    surroundings: terminal,
+    columns,
+    rows,
   });
-  const screen = new ChatScreen({ dialogue, transcript, editor, theme, surroundings, columns, rows });
-  const instance = render(
-    <App
-      screen={screen}
-      onReady={(ink) => {
-        app = ink;
-      }}
-    />,
-    {
-      stdout: gatheredOutput(process.stdout),
-      interactive: true, // whoever calls has looked
-      exitOnCtrlC: false,
-      incrementalRendering: true,
-      maxFps: FRAMES_A_SECOND,
-      kittyKeyboard: { mode: 'auto' },
-    },
-  );
-  for (const [signal, code] of [
-    ['SIGTERM', 143],
-    ['SIGHUP', 129],
-    ['SIGINT', 130],
-  ] as const) {
-    process.on(signal, () => {
-      if (signal === 'SIGINT' && away) return; // meant for the program that has the terminal
-      exitCode = code;
-      instance.unmount();
-    });
-  }
+  const instance = render(<App screen={screen} onReady={terminal.attach} />, {
+    stdout: gatheredOutput(process.stdout),
+    interactive: true, // whoever calls has looked
+    exitOnCtrlC: false,
+    incrementalRendering: true,
+    maxFps: FRAMES_A_SECOND,
+    kittyKeyboard: { mode: 'auto' },
+  });
+  const ended = exitCodeOfSignals(terminal, () => instance.unmount());
   if (message) dialogue.say(message);
   await instance.waitUntilRenderFlush();
   const begun = Promise.all([begin(dialogue), transcript.prepare()]);
@@ -112,11 +72,39 @@ export async function runChatTui(options: ChatTuiOptions): Promise<number> {
   await instance.waitUntilExit();
   await dialogue.close();
   await begun;
-  if (dialogue.keeper.id !== undefined)
-    process.stdout.write(
-      `${theme.dim(`  kept as ${dialogue.keeper.id}; percept chat -c goes on with it`)}\n`,
-    );
-  return exitCode;
+  const { id } = dialogue.keeper;
+  if (id !== undefined) terminal.write(`${theme.dim(`  kept as ${id}; percept chat -c goes on with it`)}\n`);
+  return ended();
+}
+
+/** @param screen made later, of this editor */
+function editorFor(
+  { historyPath }: ChatTuiOptions,
+  transcript: Transcript,
+  screen: () => ChatScreen,
+): EditorModel {
+  return new EditorModel({
+    history: openHistory(historyPath, transcript),
+    onSubmit: (text) => screen().submit(text),
+    onExternalEditor: () => void screen().editExternally(),
+    onProblem: (error) => transcript.add({ kind: 'error', error }),
+    sources: [slashSource((line) => screen().complete(line)), fileSource(process.cwd())],
+  });
+}
+
+const SIGNALS = { SIGTERM: 143, SIGHUP: 129, SIGINT: 130 } as const;
+
+/** Has signals end the chat in order; the result gives the code of the one that did, 0 where none did. */
+function exitCodeOfSignals(terminal: InkTerminal, end: () => void): () => number {
+  let exitCode = 0;
+  for (const [signal, code] of Object.entries(SIGNALS)) {
+    process.on(signal, () => {
+      if (signal === 'SIGINT' && terminal.away) return; // meant for the program that has the terminal
+      exitCode = code;
+      end();
+    });
+  }
+  return () => exitCode;
 }
 
 /** That of this chat alone where the file is of no use, which is told. */
