@@ -23,7 +23,7 @@ if (args[0] === '--version' || args[0] === '-v') {
   );
 } else if (Number.parseInt(process.versions.node, 10) >= MINIMUM_MAJOR) {
   module.enableCompileCache(join(ROOT, 'dist', 'compile-cache')); // a tenth of the time to a first frame
-  if (isChat) process.stdin.setRawMode(true); // what is typed from here on is for the chat; Node puts it back at the end
+  if (isChat) takeKeyboard();
   await import(new URL('../dist/percept.js', import.meta.url).href);
 } else {
   const node = bundledNode();
@@ -42,6 +42,22 @@ function beginsChat() {
   const others = args.some((arg) => /^(-h|--help|--json|--jsonl|--screen-reader)$/.test(arg));
   if (others || (args.length > 0 && args[0] !== 'chat')) return false;
   return stdin.isTTY && stdout.isTTY && env.TERM !== 'dumb' && env.INK_SCREEN_READER !== 'true' && !env.CI;
+}
+
+/**
+ * What is typed from here on is for the chat, and there is where to type: what the first frame will show, until it is
+ * drawn. The environment says how to take it away (cli/greeting.ts). Node puts the terminal back at the end.
+ */
+function takeKeyboard() {
+  const { env, stdin, stdout } = process;
+  stdin.setRawMode(true);
+  const isLow = stdout.rows < 12; // as in cli/tui/chat/App.tsx
+  const isUtf8 = /utf-?8/i.test(env.LC_ALL || env.LC_CTYPE || env.LANG || 'utf-8') && !env.PERCEPT_ASCII;
+  const prompt = `${isUtf8 ? '›' : '>'} Ask anything; it is sent as soon as the model is there`;
+  const lines = [...(isLow ? [] : ['']), prompt, ...(isLow ? [] : ['  loading ...'])];
+  const drawn = lines.map((line) => line.slice(0, stdout.columns - 1)).join('\n');
+  stdout.write(`${drawn}${isLow ? '' : '\x1b[1A'}\x1b[3G`);
+  env[GREETED] = `${isLow ? '' : '\x1b[1A'}\r\x1b[J`;
 }
 
 /** The first line of a chat, before anything else is loaded; cli/chat.ts writes it where this does not. */

@@ -9,6 +9,7 @@ import { Pacer } from './chat/pacer.ts';
 import { SessionKeeper } from './chat/session-keeper.ts';
 import type { Transcript } from './chat/transcript.ts';
 import type { Call } from './commands.ts';
+import { takeGreeting } from './greeting.ts';
 import { lookOf } from './terminal-look.ts';
 import { askBackground } from './tui/background.ts';
 import { frameMs } from './tui/chat/pace.ts';
@@ -16,12 +17,11 @@ import { themeOf } from './tui/theme.ts';
 
 export async function chat(call: Call): Promise<void> {
   const { options, operands, output } = call;
-  const greeted = process.env.PERCEPT_GREETED !== undefined;
-  delete process.env.PERCEPT_GREETED; // programs started from here are not concerned
+  const { said, erase } = takeGreeting();
   if (!process.stdin.isTTY || !process.stdout.isTTY || options.json || options.jsonl) {
     return (await import('./run.ts')).run(call);
   }
-  if (!greeted) await output.print(`percept ${perceptVersion()}\n`);
+  if (!said) await output.print(`percept ${perceptVersion()}\n`);
   const pacer = new Pacer(frameMs());
   const common = {
     create: (transcript: Transcript) =>
@@ -31,6 +31,7 @@ export async function chat(call: Call): Promise<void> {
   };
   if (wantsLines(options.screenReader)) {
     process.stdin.setRawMode(false); // the launcher may have turned it on
+    await output.print(erase);
     const { runLineChat } = await import('./chat/line-mode.ts');
     return runLineChat({ ...common, output });
   }
@@ -43,7 +44,7 @@ export async function chat(call: Call): Promise<void> {
   const theme = themeOf({ ...assumed, background: background ?? assumed.background });
   const historyPath = join(directories().state, 'history.jsonl');
   const debug = options.debug ?? false;
-  process.exitCode = await runChatTui({ ...common, pacer, theme, historyPath, debug });
+  process.exitCode = await runChatTui({ ...common, pacer, erase, theme, historyPath, debug });
 }
 
 /** Opens where conversations are kept, goes on with the one asked for, and loads the model. */

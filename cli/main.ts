@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { directories } from '../core/directories.ts';
 import { type Invocation, optionsOf, parseArguments } from './arguments.ts';
 import { type Call, COMMANDS } from './commands.ts';
+import { takeGreeting } from './greeting.ts';
 import { commandHelp, fullHelp, shortHelp } from './help.ts';
 import { camelCase, type Options } from './options.ts';
 import { exitCodeOf, Output } from './output.ts';
@@ -18,6 +19,7 @@ let exitCode = 0;
 try {
   await main();
 } catch (error) {
+  await output.print(takeGreeting().erase);
   if (interruption.exitCode === undefined) output.error(error);
   exitCode = exitCodeOf(error);
 }

@@ -88,9 +88,13 @@ describe('a whole bench on a terminal', () => {
     const screen = screenOn(terminal, stateAfter({}, 5));
     await sleep(300);
     const before = terminal.writes.length;
-    screen.show(stateAfter());
+    screen.show({ ...stateAfter(), isMeasuring: false });
     expect(terminal.writes.length).toBeGreaterThan(before);
     expect((await terminal.lines()).join('\n')).toContain('run 6 of 6');
+    await sleep(300);
+    const drawn = terminal.writes.length;
+    screen.show(stateAfter());
+    expect(terminal.writes.length).toBe(drawn); // a run is about to begin
     await screen.end();
   });
 

@@ -63,6 +63,14 @@ describe.skipIf(!HAS_TMUX)('percept chat in a terminal', () => {
     await terminal.shows(READY);
   });
 
+  it('takes its place away again where it cannot begin', async () => {
+    const { terminal } = chat({ flags: '--nonsense' });
+    const screen = await terminal.shows('has no option --nonsense');
+    expect(screen).not.toContain('Ask anything');
+    await terminal.shows(/^\$$/m);
+    await expectCooked(terminal);
+  });
+
   it('writes several lines, folds a paste, and sends all of it', async () => {
     const { terminal, home } = chat({ flags: '-n 4' });
     await terminal.shows(READY);

@@ -45,6 +45,15 @@ describe('events folded', () => {
     expect([memory, loadMs]).toEqual([MEMORY, 600]);
   });
 
+  it('tell when a run is under way or about to begin', () => {
+    let state = plannedBench(planOf({}));
+    const kinds = [...eventsOf({ peer: 'llama-bench' })].flatMap((event) => {
+      state = afterEvent(state, event);
+      return state.isMeasuring ? event.kind : [];
+    });
+    expect(new Set(kinds)).toEqual(new Set(['run', 'tokens', 'roofs', 'rows']));
+  });
+
   it('leave earlier states as they were', () => {
     const events = [...eventsOf()];
     const before = stateAfter({}, 8);
@@ -54,8 +63,9 @@ describe('events folded', () => {
   });
 
   it('marks of runs that nobody counts are left out', () => {
-    const state = plannedBench(planOf({}));
-    expect(afterEvent(state, { kind: 'tokens', marks: [[1, 1]] })).toEqual(state);
+    const state = stateAfter({}, 3);
+    const after = afterEvent(state, { kind: 'tokens', marks: [[1, 1]] });
+    expect(after).toEqual({ ...state, isMeasuring: true });
   });
 });
 

@@ -24,13 +24,16 @@ interface ScreenOptions {
   readonly terminal?: Pick<RenderOptions, 'stdout' | 'stdin' | 'interactive' | 'patchConsole'>;
 }
 
-/** Between two frames, ms. A run is slower after one, though its clock stands still meanwhile: caches are cold. */
-const PAUSE = { idle: 150, measured: 1000 } as const;
+/**
+ * Between two frames, ms. A run is slower after one, though its clock stands still meanwhile: caches are cold, and the
+ * terminal is at work. So they are drawn when a run has ended, before the roofs are probed.
+ */
+const PAUSE = { idle: 150, measuring: 1000 } as const;
 /** Drawing takes this part of all time at most, unless a single frame took so long that nothing would be seen. */
 const DRAWING_SHARE = 0.04;
 const LONGEST_PAUSE = 1000; // ms
 /** The clock moves on so often, in ms, where nothing else happens, as in a step of many tokens. */
-const CLOCK = { idle: 1000, measured: 2000 } as const;
+const CLOCK = { idle: 1000, measuring: 2000 } as const;
 
 /** The alternate screen begins where the cursor was. */
 const HOME = '\x1b[H';
@@ -61,9 +64,8 @@ export function startBenchScreen(options: ScreenOptions): BenchScreen {
     cost = drawnAt - now;
   };
   const drawAfter = (pause: typeof PAUSE | typeof CLOCK) => {
-    const isMeasured = state.running?.isOver === false;
     const rest = Math.min(cost / DRAWING_SHARE, LONGEST_PAUSE);
-    const wait = Math.max(isMeasured ? pause.measured : pause.idle, rest);
+    const wait = Math.max(state.isMeasuring ? pause.measuring : pause.idle, rest);
     if (performance.now() - drawnAt >= wait) draw();
   };
   const clock = setInterval(() => drawAfter(CLOCK), PAUSE.idle);

@@ -13,6 +13,8 @@ export interface BenchState {
   readonly progress: { readonly begun: number; readonly total: number }; // runs, or kernels
   readonly doing: string; // right now, in words
   readonly running?: Running;
+  /** A run is under way, or about to begin. */
+  readonly isMeasuring: boolean;
   readonly memory?: Memory; // of the target, or kernel, at hand
   readonly loadMs?: number; // of that target
   readonly peers: number; // that percept takes turns with
@@ -48,7 +50,6 @@ export interface Running {
   readonly test: number;
   readonly runner: string;
   readonly own: boolean;
-  readonly isOver: boolean;
 }
 
 export interface BenchPlan {
@@ -64,13 +65,21 @@ export function plannedBench({ targets = [], tests = [], peers = 0, total }: Ben
     targets: targets.map((target) => ({ target, tests: waiting })),
     kernels: [],
     rows: [],
+    isMeasuring: false,
     progress: { begun: 0, total },
     doing: 'starting',
     peers,
   };
 }
 
+/** What comes in a run or right before one. */
+const MEASURING: ReadonlySet<BenchEvent['kind']> = new Set(['run', 'tokens', 'roofs', 'rows']);
+
 export function afterEvent(state: BenchState, event: BenchEvent): BenchState {
+  return { ...changed(state, event), isMeasuring: MEASURING.has(event.kind) };
+}
+
+function changed(state: BenchState, event: BenchEvent): BenchState {
   switch (event.kind) {
     case 'loading':
       return { ...state, running: undefined, doing: loadingInWords(event) };
@@ -143,7 +152,7 @@ function onTest(state: BenchState, change: (test: TestState) => Partial<TestStat
 function begun(state: BenchState, { test, runner, own }: Extract<BenchEvent, { kind: 'run' }>): BenchState {
   const target = targetAtHand(state);
   const index = state.targets[target]?.tests.findIndex((known) => nameOf(known.test) === nameOf(test)) ?? -1;
-  const running = { target, test: index, runner, own, isOver: false };
+  const running = { target, test: index, runner, own };
   const next = { ...state, running, doing: `${nameOf(test)}, ${runner}` };
   return own ? onTest(next, ({ curves }) => ({ curves: [...curves, []] })) : next;
 }
@@ -155,6 +164,5 @@ function ran(state: BenchState, { runner, own, tok_s }: Extract<BenchEvent, { ki
     const others = peers.filter(({ name }) => name !== runner);
     return { peers: [...others, { name: runner, samples: [...known.samples, tok_s] }] };
   });
-  const running = state.running && { ...state.running, isOver: true };
-  return { ...next, running, doing: `${state.doing}: ${digits(tok_s)} tok/s` };
+  return { ...next, doing: `${state.doing}: ${digits(tok_s)} tok/s` };
 }

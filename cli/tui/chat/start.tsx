@@ -18,6 +18,8 @@ import { slashSource } from './slash-source.ts';
 export interface ChatTuiOptions {
   readonly theme: Theme;
   readonly pacer: Pacer;
+  /** What takes away that which stands for the first frame. */
+  readonly erase: string;
   readonly historyPath: string;
   readonly debug: boolean;
   readonly create: (transcript: Transcript) => Dialogue;
@@ -35,7 +37,7 @@ const FRAMES_A_SECOND = 30;
 
 /** Settles when the user leaves, or a signal ends it; then with the code to exit with. */
 export async function runChatTui(options: ChatTuiOptions): Promise<number> {
-  const { theme, pacer, debug, create, begin, message } = options;
+  const { theme, pacer, erase, debug, create, begin, message } = options;
   const { columns = 80, rows = 24 } = process.stdout;
   const links = hyperlinks(process.env);
   const transcript = new ScreenTranscript({ theme, columns, pacer, hyperlinks: links, debug });
@@ -51,8 +53,10 @@ export async function runChatTui(options: ChatTuiOptions): Promise<number> {
     columns,
     rows,
   });
+  const stdout = gatheredOutput(process.stdout);
+  stdout.write(erase); // goes out with the first frame
   const instance = render(<App screen={screen} onReady={terminal.attach} />, {
-    stdout: gatheredOutput(process.stdout),
+    stdout,
     interactive: true, // whoever calls has looked
     exitOnCtrlC: false,
     incrementalRendering: true,
