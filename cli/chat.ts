@@ -12,7 +12,7 @@ import type { Call } from './commands.ts';
 import { takeGreeting } from './greeting.ts';
 import { lookOf } from './terminal-look.ts';
 import { askBackground } from './tui/background.ts';
-import { frameMs } from './tui/chat/pace.ts';
+import { framePace } from './tui/chat/pace.ts';
 import { themeOf } from './tui/theme.ts';
 
 export async function chat(call: Call): Promise<void> {
@@ -22,7 +22,7 @@ export async function chat(call: Call): Promise<void> {
     return (await import('./run.ts')).run(call);
   }
   if (!said) await output.print(`percept ${perceptVersion()}\n`);
-  const pacer = new Pacer(frameMs());
+  const pacer = new Pacer(framePace());
   const common = {
     create: (transcript: Transcript) =>
       new Dialogue({ transcript, keeper: new SessionKeeper(), options, pacer }),

@@ -53,7 +53,7 @@ async function chat(options: Partial<Options> = {}): Promise<Dialogue> {
     transcript: { add: (entry) => void entries.push(entry) },
     keeper: new SessionKeeper(store),
     options: all,
-    pacer: new Pacer(1),
+    pacer: new Pacer({ least: 1, most: 1, share: 1 }),
   });
   context = {
     dialogue,

@@ -6,7 +6,7 @@ import { Pacer } from '../../cli/chat/pacer.ts';
 import { SessionKeeper } from '../../cli/chat/session-keeper.ts';
 import { App } from '../../cli/tui/chat/App.tsx';
 import { ChatScreen } from '../../cli/tui/chat/chat-screen.ts';
-import { frameMs } from '../../cli/tui/chat/pace.ts';
+import { framePace } from '../../cli/tui/chat/pace.ts';
 import { ScreenTranscript } from '../../cli/tui/chat/screen-transcript.ts';
 import { EditorModel } from '../../cli/tui/editor/model.ts';
 import { themeOf } from '../../cli/tui/theme.ts';
@@ -85,7 +85,7 @@ describe('what an answer of 600 tokens in 3 seconds costs', () => {
     [10, 2],
     [24, 16],
   ])('on %i rows and %i cores: few frames, few bytes, and every line once', async (rows, cores) => {
-    const terminal = await stream(rows, new Pacer(frameMs(cores)));
+    const terminal = await stream(rows, new Pacer(framePace(cores)));
     expect(terminal.frames).toBeLessThanOrEqual(130);
     expect(terminal.frames).toBeGreaterThan(15);
     expect(terminal.bytes).toBeLessThanOrEqual(60_000);

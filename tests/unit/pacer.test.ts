@@ -5,9 +5,11 @@ import { Pacer } from '../../cli/chat/pacer.ts';
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
+const STEADY = { least: 100, most: 100, share: 1 };
+
 describe('Pacer', () => {
   it('does all that was asked for on one beat, each once', () => {
-    const pacer = new Pacer(100);
+    const pacer = new Pacer(STEADY);
     const done: string[] = [];
     const a = () => void done.push('a');
     pacer.soon(a);
@@ -22,7 +24,7 @@ describe('Pacer', () => {
   });
 
   it('lets what is less urgent wait for more beats, together with what is due then', () => {
-    const pacer = new Pacer(100);
+    const pacer = new Pacer(STEADY);
     const done: string[] = [];
     pacer.soon(() => void done.push('figures'), 3);
     vi.advanceTimersByTime(250);
@@ -31,8 +33,29 @@ describe('Pacer', () => {
     expect(done).toEqual(['figures']);
   });
 
+  it('beats more rarely where a beat costs more, within bounds, and learns that it costs less', () => {
+    let clock = 0;
+    let cost = 10;
+    const beats: number[] = [];
+    const pacer = new Pacer({ least: 50, most: 400, share: 0.1 }, () => clock);
+    const task = () => {
+      clock += cost;
+      beats.push(Date.now());
+      pacer.soon(task);
+    };
+    pacer.soon(task);
+    vi.advanceTimersByTime(3000);
+    expect(beats.at(-1)! - beats.at(-2)!).toBeCloseTo(100, -1); // 10 of 100 ms
+    cost = 1000;
+    vi.advanceTimersByTime(10_000);
+    expect(beats.at(-1)! - beats.at(-2)!).toBeCloseTo(400, -1);
+    cost = 0;
+    vi.advanceTimersByTime(10_000);
+    expect(beats.at(-1)! - beats.at(-2)!).toBeCloseTo(50, -1);
+  });
+
   it('forgets', () => {
-    const pacer = new Pacer(100);
+    const pacer = new Pacer(STEADY);
     const task = vi.fn();
     pacer.soon(task);
     pacer.cancel(task);
@@ -44,7 +67,10 @@ describe('Pacer', () => {
 
 describe('PacedState', () => {
   it('changes at once with all that waited, or when it is time', () => {
-    const state = new PacedState<{ a: number; b: number }>({ a: 0, b: 0 }, new Pacer(10));
+    const state = new PacedState<{ a: number; b: number }>(
+      { a: 0, b: 0 },
+      new Pacer({ ...STEADY, least: 10, most: 10 }),
+    );
     state.soon({ a: 1 });
     state.soon({ a: 2 });
     expect(state.store.get()).toEqual({ a: 0, b: 0 });

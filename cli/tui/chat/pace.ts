@@ -1,6 +1,7 @@
 import { usableCores } from '../../../backends/select.ts';
+import type { Pace } from '../../chat/pacer.ts';
 
-/** Milliseconds between two frames of an answer: where all cores compute, drawing takes from them. */
-export function frameMs(cores = usableCores()): number {
-  return cores <= 2 ? 100 : 40;
+/** How often an answer is drawn. Where all cores compute, drawing takes from them: a frame then waits for its worth. */
+export function framePace(cores = usableCores()): Pace {
+  return cores <= 2 ? { least: 60, most: 160, share: 0.04 } : { least: 40, most: 100, share: 0.2 };
 }
