@@ -3,5 +3,5 @@ import type { Pace } from '../../chat/pacer.ts';
 
 /** How often an answer is drawn. Where all cores compute, drawing takes from them: a frame then waits for its worth. */
 export function framePace(cores = usableCores()): Pace {
-  return cores <= 2 ? { least: 60, most: 160, share: 0.04 } : { least: 40, most: 100, share: 0.2 };
+  return cores <= 2 ? { least: 66, most: 250, share: 0.025 } : { least: 40, most: 100, share: 0.2 };
 }
