@@ -9,18 +9,33 @@ import { HAS_TMUX, Terminal, type TerminalOptions } from './tmux.ts';
 
 const TEMPLATE = '{% for m in messages %}{{ m.content }}\n{% endfor %}';
 
+/** Takes most of the time from the reference backend, which computes on the main thread in turns of 20 ms. */
+const SLOW =
+  'setInterval(() => { for (const end = performance.now() + 60; performance.now() < end; ); }, 5).unref();';
+
 interface ChatOptions extends TerminalOptions {
   readonly flags?: string;
   readonly home?: string;
+  /** So slow that there is time to do something in the middle of an answer, on any machine. */
+  readonly slow?: boolean;
   /** NAME=value, for what tmux would set itself. */
   readonly variable?: string;
 }
 
-function chat({ flags = '', home = emptyFolder(), variable = '', env = {}, ...options }: ChatOptions = {}) {
+function chat({
+  flags = '',
+  home = emptyFolder(),
+  variable = '',
+  slow = false,
+  env = {},
+  ...options
+}: ChatOptions = {}) {
   const folder = emptyFolder();
   writeFileSync(join(folder, 'template.jinja'), TEMPLATE);
   const command = `${variable} ${process.execPath} ${PROGRAM} chat -m ${TINY_MODEL} --backend cpu --template template.jinja ${flags}`;
-  const surroundings = { PERCEPT_HOME: home, LANG: 'C.UTF-8', ...env };
+  if (slow) writeFileSync(join(folder, 'slow.mjs'), SLOW);
+  const loaded: Record<string, string> = slow ? { NODE_OPTIONS: `--import=${join(folder, 'slow.mjs')}` } : {};
+  const surroundings = { PERCEPT_HOME: home, LANG: 'C.UTF-8', ...loaded, ...env };
   const terminal = new Terminal(command, { cwd: folder, env: surroundings, ...options });
   return { terminal, home, folder };
 }
@@ -85,7 +100,7 @@ describe.skipIf(!HAS_TMUX)('percept chat in a terminal', () => {
   });
 
   it('stops an answer and keeps it; tries again beside it; turns over', async () => {
-    const { terminal } = chat({ flags: '-n 480 --backend reference --ignore-eos' });
+    const { terminal } = chat({ slow: true, flags: '-n 480 --backend reference --ignore-eos' });
     await terminal.shows(READY);
     terminal.type('go on for long');
     terminal.press('Enter');
@@ -102,7 +117,7 @@ describe.skipIf(!HAS_TMUX)('percept chat in a terminal', () => {
   });
 
   it('queues a message while it answers, and takes it back', async () => {
-    const { terminal } = chat({ flags: '-n 480 --backend reference --ignore-eos' });
+    const { terminal } = chat({ slow: true, flags: '-n 480 --backend reference --ignore-eos' });
     await terminal.shows(READY);
     terminal.type('go');
     terminal.press('Enter');
@@ -184,7 +199,7 @@ describe.skipIf(!HAS_TMUX)('percept chat in a terminal', () => {
     ['SIGTERM', 143],
     ['SIGHUP', 129],
   ])('restores the terminal after %s in mid-answer, and keeps the answer', async (signal, code) => {
-    const { terminal, home } = chat({ flags: '-n 480 --backend reference --ignore-eos' });
+    const { terminal, home } = chat({ slow: true, flags: '-n 480 --backend reference --ignore-eos' });
     await terminal.shows(READY);
     terminal.type('go');
     terminal.press('Enter');
@@ -210,13 +225,13 @@ describe.skipIf(!HAS_TMUX)('percept chat in a terminal', () => {
 
   it('keeps what was said through a kill, and goes on with it', async () => {
     const home = emptyFolder();
-    const first = chat({ home, flags: '-n 480 --backend reference --seed 2047 --ignore-eos' });
+    const first = chat({ home, slow: true, flags: '-n 480 --backend reference --seed 2047 --ignore-eos' });
     await first.terminal.shows(READY);
     first.terminal.type('remember this');
     first.terminal.press('Enter');
     await first.terminal.shows(ANSWERING);
     await sleep(1500);
-    execFileSync('pkill', ['-KILL', '-f', 'seed 2047']);
+    execFileSync('pkill', ['-KILL', '-f', `${TINY_MODEL}.*seed 2047`]);
     await first.terminal.shows('Killed');
     expect(JSON.stringify(lastSession(home))).toMatch(/broken-off/);
     const second = chat({ home, flags: '-c -n 4 --backend reference' });
