@@ -202,7 +202,10 @@ export const COMMANDS: readonly CommandSpec[] = [
     name: 'bench',
     summary: 'speed of models or of kernels beside what the machine can give',
     operand: { name: 'kernels', many: true },
-    options: ['model', ...BENCH_NAMES, 'backend', 'threads', 'kv-type', 'no-pull', 'json', 'jsonl'],
+    options: [
+      ...(['model', ...BENCH_NAMES, 'backend', 'threads', 'kv-type', 'no-pull'] as const),
+      ...(['json', 'jsonl', 'screen-reader'] as const),
+    ],
     variants: {
       model: { list: true },
       backend: { list: true },
