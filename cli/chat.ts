@@ -10,6 +10,7 @@ import { SessionKeeper } from './chat/session-keeper.ts';
 import type { Transcript } from './chat/transcript.ts';
 import type { Call } from './commands.ts';
 import { takeGreeting } from './greeting.ts';
+import { modelFor } from './sessions/continue.ts';
 import { lookOf } from './terminal-look.ts';
 import { askBackground } from './tui/background.ts';
 import { framePace } from './tui/chat/pace.ts';
@@ -53,8 +54,8 @@ async function begin(call: Call, dialogue: Dialogue): Promise<void> {
   const store = await sessionsOf(call, dialogue);
   if (store && !options.noSave) dialogue.keeper.open(store);
   const resumed = store && sessionToResume(store, call);
-  if (resumed) dialogue.resume(resumed);
-  await dialogue.load(options.model!, options.backend);
+  if (resumed) await dialogue.resume(resumed);
+  await dialogue.load(modelFor(call, resumed), options.backend);
 }
 
 /** A terminal that cannot move its cursor, or a reader that would read every frame again. */

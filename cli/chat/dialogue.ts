@@ -4,6 +4,7 @@
  *
  * One thing is done at a time. A message that comes meanwhile waits for its turn; a command that cannot wait says so.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import {
   type Conversation,
   childrenOf,
@@ -25,7 +26,7 @@ import type { Options } from '../options.ts';
 import type { Store } from '../store.ts';
 import { attachFiles } from './attachments.ts';
 import { type ChatState, INITIAL_STATE, type Phase } from './chat-state.ts';
-import { generateAnswer, RememberedAnswers } from './generation.ts';
+import { generateAnswer } from './generation.ts';
 import { factsOf, type LoadedModel, loadChatModel } from './loaded-model.ts';
 import { messagesOf, turnsOf } from './messages.ts';
 import { PacedState } from './paced-state.ts';
@@ -33,6 +34,11 @@ import type { Pacer } from './pacer.ts';
 import type { SessionKeeper } from './session-keeper.ts';
 import { Speedometer } from './speedometer.ts';
 import type { Transcript } from './transcript.ts';
+
+interface AnswerIds {
+  readonly promptIds: readonly number[];
+  readonly ids: readonly number[];
+}
 
 export interface DialogueOptions {
   readonly transcript: Transcript;
@@ -44,18 +50,23 @@ export interface DialogueOptions {
 /** Bytes of all files that a message may attach; whether they fit the context shows when they are tokens. */
 const MOST_ATTACHED = 4e6;
 
+/** A step over a long prompt cannot be stopped in the middle. */
+const GRACE_MS = 3000;
+
 export class Dialogue {
   readonly state: Store<ChatState>;
   readonly transcript: Transcript;
   readonly keeper: SessionKeeper;
   readonly #paced: PacedState<ChatState>;
-  readonly #remembered = new RememberedAnswers();
+  /** Ids of the answers given here, which their texts alone may not give back. */
+  readonly #given = new Map<MessageId, AnswerIds>();
   /** What may be set while it runs: sampling, limits, the system message of a new conversation. */
   options: Options;
   /** Told a message that could not be sent, so that it is not lost. */
   onUnsent: (text: string) => void = () => {};
   #loaded: LoadedModel | undefined;
   #abort: AbortController | undefined;
+  #closed = false;
 
   constructor({ transcript, keeper, options, pacer }: DialogueOptions) {
     this.transcript = transcript;
@@ -86,9 +97,9 @@ export class Dialogue {
   }
 
   /** Prompt and token ids of an answer; those of one that was not given here come from its text. */
-  answerIds(message: TreeMessage): { promptIds: readonly number[]; ids: readonly number[] } {
+  answerIds(message: TreeMessage): AnswerIds {
     const { chat, model } = this.#loaded!;
-    const known = this.#remembered.of(message.id);
+    const known = this.#given.get(message.id);
     if (known) return known;
     const promptIds = chat.promptIds(messagesOf(pathTo(this.conversation, message.parent)));
     return { promptIds, ids: model.tokenizer.encode(message.content) };
@@ -115,12 +126,13 @@ export class Dialogue {
           if (!detail || this.options.debug) this.transcript.add({ kind: 'notice', text });
         },
       });
+      if (this.#closed) return loaded.model.dispose();
       await this.#loaded?.model.dispose();
       this.#loaded = loaded;
-      this.#remembered.clear();
+      this.#given.clear();
       const model = factsOf(loaded);
       this.#paced.now({ model, loading: undefined, contextUsed: 0 });
-      this.transcript.add({ kind: 'model', facts: model, loadMs: loaded.model.loadMs });
+      this.transcript.add({ kind: 'model', facts: model });
       await this.#readAgain(loaded, signal);
     });
     this.#paced.now({ loading: undefined });
@@ -128,13 +140,21 @@ export class Dialogue {
     return done;
   }
 
-  /** Waits for what runs, which is stopped, and gives everything back. */
+  /**
+   * Stops what runs, waits for it as long as an answer may take to end, and gives everything back. A model that is being
+   * loaded is not waited for: the process ends.
+   */
   async close(): Promise<void> {
+    this.#closed = true;
     this.#paced.now({ queued: [] });
     this.stop();
-    while (this.busy && this.#abort) await new Promise((resolve) => setTimeout(resolve, 10));
+    const end = performance.now() + GRACE_MS;
+    const lasts = () => this.#abort && this.state.get().phase !== 'loading' && performance.now() < end;
+    while (lasts()) await sleep(10);
     this.#paced.stop();
-    await this.#loaded?.model.dispose();
+    const loaded = this.#loaded;
+    this.#loaded = undefined;
+    await loaded?.model.dispose();
     this.keeper.close();
   }
 
@@ -200,7 +220,7 @@ export class Dialogue {
   /** Begins another conversation; the present one stays where it is kept. */
   startOver(): void {
     this.keeper.turnTo(undefined);
-    this.#remembered.clear();
+    this.#given.clear();
     this.#paced.now({
       conversation: EMPTY_CONVERSATION,
       session: undefined,
@@ -210,13 +230,13 @@ export class Dialogue {
   }
 
   /** Goes on with a session that was kept. */
-  resume({ id, title, conversation }: StoredSession): void {
+  async resume({ id, title, conversation }: StoredSession): Promise<void> {
     this.keeper.turnTo(id);
-    this.#remembered.clear();
+    this.#given.clear();
     this.#paced.now({ conversation, session: { id, title }, contextUsed: 0 });
     this.transcript.add({ kind: 'cut', title });
     this.show(this.path);
-    void this.#during('reading', (signal) => this.#readAgain(this.#loaded, signal)).then(() => this.#next());
+    await this.#turn((signal) => this.#readAgain(this.#loaded, signal));
   }
 
   /** Prints messages that were said before. */
@@ -319,8 +339,8 @@ export class Dialogue {
       onToken: (token) => {
         show(token.text, token);
         speedometer.token(performance.now());
-        const contextUsed = promptIds.length + forced.length + speedometer.speed.tokens;
-        this.#paced.soon({ speed: speedometer.speed, contextUsed });
+        const { speed } = speedometer;
+        this.#paced.soon({ speed, contextUsed: promptIds.length + forced.length + speed.tokens });
       },
     });
     if (!writer) {
@@ -329,7 +349,7 @@ export class Dialogue {
     }
     const { origin, error, ids, text } = generated;
     writer.end(origin);
-    this.#remembered.keep(message.id, promptIds, ids);
+    this.#given.set(message.id, { promptIds, ids });
     const conversation = withMessage(this.conversation, { ...message, content: start + text, origin });
     this.#paced.now({ conversation, contextUsed: promptIds.length + ids.length });
     this.transcript.add({ kind: 'answer-end', origin, version });

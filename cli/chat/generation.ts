@@ -1,5 +1,5 @@
 /** One answer: from the messages of a branch to its text, told in events as it comes. */
-import type { AnswerOrigin, MessageId } from '../../core/conversation.ts';
+import type { AnswerOrigin } from '../../core/conversation.ts';
 import { type GeneratedToken, type GenerateResult, UnfinishedAnswer } from '../../core/generate.ts';
 import { SamplerChain } from '../../core/sampler/chain.ts';
 import { samplingDefaults } from '../../core/sampler/metadata.ts';
@@ -110,21 +110,4 @@ function originOf(
     decodeMs: 0,
     ...known,
   };
-}
-
-/** Ids of an answer given here, which its text alone may not give back. */
-export class RememberedAnswers {
-  readonly #ids = new Map<MessageId, { promptIds: readonly number[]; ids: readonly number[] }>();
-
-  keep(id: MessageId, promptIds: readonly number[], ids: readonly number[]): void {
-    this.#ids.set(id, { promptIds, ids });
-  }
-
-  of(id: MessageId) {
-    return this.#ids.get(id);
-  }
-
-  clear(): void {
-    this.#ids.clear();
-  }
 }

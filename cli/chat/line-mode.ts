@@ -50,8 +50,11 @@ export async function runLineChat({ create, begin, message, output }: LineChatOp
   };
   whenItTurnsIdle(dialogue, promptWhenIdle);
   stopOnInterrupt(dialogue, lines, transcript);
-  const begun = begin(dialogue);
-  begun.catch(() => lines.close()); // thrown below
+  let failure: unknown;
+  begin(dialogue).catch((error) => {
+    failure = error;
+    lines.close();
+  });
   if (message) say(message);
   let joined = ''; // lines that ended in a backslash
   for await (const line of lines) {
@@ -65,7 +68,7 @@ export async function runLineChat({ create, begin, message, output }: LineChatOp
   }
   transcript.leavePrompt();
   await dialogue.close();
-  await begun;
+  if (failure !== undefined) throw failure;
 }
 
 function whenItTurnsIdle(dialogue: Dialogue, tell: () => void): void {

@@ -10,6 +10,7 @@ import { readGguf } from '../../core/gguf.ts';
 import type { LoadProgress } from '../../core/load-progress.ts';
 import { estimateMemory, type LoadOptions, loadModel, type Model, modelSizes } from '../../core/model.ts';
 import type { PullProgress } from '../../core/models/pull.ts';
+import { lastingReference } from '../../core/models/reference.ts';
 import { resolveModel } from '../../core/models/resolve.ts';
 import { readText } from '../input.ts';
 import type { Options } from '../options.ts';
@@ -17,7 +18,7 @@ import { templateOf } from '../prompt.ts';
 import type { ModelFacts } from './chat-state.ts';
 
 export interface LoadedModel {
-  readonly reference: string;
+  readonly reference: string; // as it holds in any folder
   readonly model: Model;
   readonly chat: Chat;
   readonly type: string; // Q4_1
@@ -80,7 +81,13 @@ export async function loadChatModel(
   });
   try {
     const chat = await Chat.open(model, templateOf(model, { own }));
-    return { reference, model, chat, type: modelType(model.gguf), bytes: statSync(file.path).size };
+    return {
+      reference: lastingReference(reference),
+      model,
+      chat,
+      type: modelType(model.gguf),
+      bytes: statSync(file.path).size,
+    };
   } catch (error) {
     await model.dispose();
     throw error;

@@ -23,6 +23,11 @@ export interface Turn {
   readonly answer?: TreeMessage;
 }
 
+/** The last answer of a branch. */
+export function lastAnswerOf(path: readonly TreeMessage[]): TreeMessage | undefined {
+  return path.findLast(({ role }) => role === 'assistant');
+}
+
 export function turnsOf(path: readonly TreeMessage[]): Turn[] {
   const turns: Turn[] = [];
   for (const message of path) {

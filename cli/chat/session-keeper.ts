@@ -43,7 +43,7 @@ export class SessionKeeper {
     if (this.#id !== undefined) this.#store?.setHead(this.#id, head);
   }
 
-  /** Throws UserError where nothing is kept yet. */
+  /** Gives the session a title, if one is kept. */
   rename(title: string): void {
     if (this.#id !== undefined) this.#store?.rename(this.#id, title);
   }

@@ -4,7 +4,7 @@ import type { TokenLogprob } from '../../core/generate/logprobs.ts';
 import type { ModelFacts } from './chat-state.ts';
 
 export type Entry =
-  | { readonly kind: 'model'; readonly facts: ModelFacts; readonly loadMs: number }
+  | { readonly kind: 'model'; readonly facts: ModelFacts }
   | { readonly kind: 'user'; readonly text: string; readonly version?: Version }
   /** A slash command, as it was written. */
   | { readonly kind: 'command'; readonly text: string }

@@ -9,7 +9,7 @@ import {
 } from '../../core/conversation.ts';
 import { directories } from '../../core/directories.ts';
 import type { GenerateResult } from '../../core/generate.ts';
-import { parseReference } from '../../core/models/reference.ts';
+import { lastingReference } from '../../core/models/reference.ts';
 import { openSessions, type SessionStore, type StoredSession } from '../../core/sessions/store.ts';
 import type { AnswerWriter } from '../answer.ts';
 import { messagesOf, systemOf } from '../chat/messages.ts';
@@ -56,14 +56,15 @@ export async function continueSession(call: Call, asked: readonly Message[]): Pr
 }
 
 /** The one that answered last, unless a flag names another; a file by its whole path, wherever one goes on. */
-function modelFor({ options, settings }: Call, stored: StoredSession | undefined): string {
-  const wanted = options.model ?? '';
+export function modelFor(
+  { options, settings }: Pick<Call, 'options' | 'settings'>,
+  stored: StoredSession | undefined,
+): string {
   if (stored && settings.get('model')?.origin !== 'flag') {
     const answer = pathTo(stored.conversation).findLast(({ origin }) => origin !== undefined);
     return answer?.origin?.model ?? stored.model;
   }
-  const reference = parseReference(wanted);
-  return reference.kind === 'path' ? reference.path : wanted;
+  return lastingReference(options.model ?? '');
 }
 
 /** What is asked as messages of the tree. A system message is one more only where a flag changes it. */

@@ -147,3 +147,9 @@ function unknown(text: string): UserError {
     { kind: 'model-not-found' },
   );
 }
+
+/** `text` as it holds in any folder: of a file its whole path. Throws like `parseReference`. */
+export function lastingReference(text: string): string {
+  const reference = parseReference(text);
+  return reference.kind === 'path' ? reference.path : text;
+}

@@ -1,5 +1,5 @@
 import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { COMMANDS, completeCommand, runCommand } from '../../cli/chat/commands/index.ts';
 import type { CommandContext, Screen } from '../../cli/chat/commands/slash-command.ts';
@@ -212,14 +212,46 @@ describe('Dialogue', () => {
     const kept = store.last()!;
     expect([...kept.conversation.messages.values()]).toEqual([...dialogue.conversation.messages.values()]);
     await command('/clear');
-    dialogue.resume(store.read(kept.id));
-    await idle();
-    expect(dialogue.path.map(({ content }) => content)).toEqual(
-      kept.conversation.messages.size > 0 ? expect.arrayContaining(['once', 'twice']) : [],
-    );
+    await dialogue.resume(store.read(kept.id));
+    const contents = dialogue.path.map(({ content }) => content);
+    expect([contents[0], contents[2]]).toEqual(['once', 'twice']);
     await say('thrice');
     expect(store.last()!.id).toBe(kept.id);
     expect(store.last()!.messages).toBe(kept.messages + 2);
+  });
+
+  it('goes on with a session while its model loads, and is busy all the time', async () => {
+    await chat();
+    await say('once');
+    const { id } = store.last()!;
+    await dialogue.resume(store.read(id));
+    const loading = dialogue.load(TINY_MODEL, 'cpu');
+    let models = 0; // loaded when it was idle for the first time
+    dialogue.state.subscribe(() => {
+      if (!dialogue.busy) models ||= entries.filter(({ kind }) => kind === 'model').length;
+    });
+    await loading;
+    expect(models).toBe(2);
+  });
+
+  it('names a model so that it is found from any folder', async () => {
+    await chat();
+    expect(await dialogue.load(relative(process.cwd(), TINY_MODEL), 'cpu')).toBe(true);
+    await say('once');
+    expect(dialogue.path.at(-1)!.origin!.model).toBe(TINY_MODEL);
+    expect(store.last()!.model).toBe(TINY_MODEL);
+  });
+
+  it('does not wait for a model that loads when it closes', async () => {
+    await chat();
+    let loaded = false;
+    const loading = dialogue.load(TINY_MODEL, 'reference').then(() => {
+      loaded = true;
+    });
+    await dialogue.close();
+    expect(loaded).toBe(false);
+    await loading;
+    expect(dialogue.loaded).toBeUndefined();
   });
 
   it('switches the model in place and has it read the conversation', async () => {

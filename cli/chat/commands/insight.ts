@@ -6,7 +6,7 @@ import { formatBytes } from '../../sizes.ts';
 import { bar } from '../../tui/plot/bars.ts';
 import { parametersOf } from '../generation.ts';
 import { alternativeLines, attentionLines } from '../inspection.ts';
-import { messagesOf, turnsOf } from '../messages.ts';
+import { lastAnswerOf, messagesOf, turnsOf } from '../messages.ts';
 import {
   type CommandContext,
   loadedModel,
@@ -110,7 +110,7 @@ async function look(
 ): Promise<void> {
   const { dialogue, screen } = context;
   loadedModel(context);
-  const answer = turnsOf(dialogue.path).findLast((turn) => turn.answer)?.answer;
+  const answer = lastAnswerOf(dialogue.path);
   if (!answer) throw usage('Expected an answer to look into, but there is none yet.', 'Ask something first.');
   const count = dialogue.answerIds(answer).ids.length;
   const token = args === '' ? undefined : numberIn(args, [1, count], 'a token') - 1;

@@ -1,5 +1,5 @@
 /** Commands about what is seen. */
-import { turnsOf } from '../messages.ts';
+import { lastAnswerOf } from '../messages.ts';
 import { type CommandContext, type SlashCommand, say, usage } from './slash-command.ts';
 
 export const SCREEN: readonly SlashCommand[] = [
@@ -41,7 +41,7 @@ const FENCE = /^(`{3,}|~{3,})[^\n]*\n([\s\S]*?)\n?^\1`*~*\s*$/gm;
 
 function copy(context: CommandContext, args: string) {
   const { dialogue, screen } = context;
-  const answer = turnsOf(dialogue.path).findLast((turn) => turn.answer)?.answer;
+  const answer = lastAnswerOf(dialogue.path);
   if (!answer) throw usage('Expected an answer to copy, but there is none yet.', 'Ask something first.');
   let text = answer.content;
   if (args === 'code') {

@@ -77,7 +77,7 @@ function save(context: CommandContext, title: string) {
   );
 }
 
-function load(context: CommandContext, id: string) {
+async function load(context: CommandContext, id: string) {
   const { dialogue, screen } = context;
   const store = storeOf(context);
   if (id === '') {
@@ -91,7 +91,7 @@ function load(context: CommandContext, id: string) {
     );
     return say(context, '/load ID goes on with one');
   }
-  dialogue.resume(store.read(id));
+  return dialogue.resume(store.read(id));
 }
 
 async function exportTo(context: CommandContext, file: string) {

@@ -6,7 +6,7 @@ import type { Key } from 'ink';
 import { COMMANDS, completeCommand, isCommand, runCommand } from '../../chat/commands/index.ts';
 import type { CommandContext, Screen } from '../../chat/commands/slash-command.ts';
 import type { Dialogue } from '../../chat/dialogue.ts';
-import { turnsOf } from '../../chat/messages.ts';
+import { lastAnswerOf, turnsOf } from '../../chat/messages.ts';
 import { createStore, type Store } from '../../store.ts';
 import type { EditorModel } from '../editor/model.ts';
 import type { Theme } from '../theme.ts';
@@ -211,8 +211,8 @@ export class ChatScreen implements Screen {
     this.#hint(
       colours ? 'tokens of answers are coloured by probability' : 'answers without colours of probability',
     );
-    const answered = turnsOf(this.dialogue.path).some(({ answer }) => answer);
-    if (colours && answered && !this.dialogue.busy) void runCommand(this.#context, '/alt');
+    if (colours && lastAnswerOf(this.dialogue.path) && !this.dialogue.busy)
+      void runCommand(this.#context, '/alt');
   }
 
   #hint(hint: string) {
@@ -230,7 +230,7 @@ export class ChatScreen implements Screen {
 
   async #openInspector(inspection: 'alternatives' | 'attention', token: number | undefined): Promise<void> {
     const { Inspector } = await import('./inspector.ts');
-    const answer = turnsOf(this.dialogue.path).findLast((turn) => turn.answer)!.answer!;
+    const answer = lastAnswerOf(this.dialogue.path)!; // the command has looked
     await this.dialogue.work(async () => {
       const model = await Inspector.open(this.dialogue, answer, inspection, token);
       model.onClose = () => this.#closeView();

@@ -66,16 +66,19 @@ export async function runChatTui(options: ChatTuiOptions): Promise<number> {
   const ended = exitCodeOfSignals(terminal, () => instance.unmount());
   if (message) dialogue.say(message);
   await instance.waitUntilRenderFlush();
-  const begun = Promise.all([begin(dialogue), transcript.prepare()]);
-  begun.then(
+  let failure: unknown;
+  Promise.all([begin(dialogue), transcript.prepare()]).then(
     () => {
       if (!dialogue.busy && dialogue.path.length === 0) transcript.add({ kind: 'notice', text: WELCOME });
     },
-    () => instance.unmount(), // thrown below
+    (error) => {
+      failure = error;
+      instance.unmount();
+    },
   );
   await instance.waitUntilExit();
   await dialogue.close();
-  await begun;
+  if (failure !== undefined) throw failure;
   const { id } = dialogue.keeper;
   if (id !== undefined) terminal.write(`${theme.dim(`  kept as ${id}; percept chat -c goes on with it`)}\n`);
   return ended();
