@@ -53,3 +53,8 @@ export const INITIAL_STATE: ChatState = {
   raw: false,
   colours: false,
 };
+
+/** @param ms since the reading began */
+export function readingOf(done: number, total: number, ms: number): Reading {
+  return { done, total, tokensPerSecond: ms > 0 ? (1000 * done) / ms : 0 };
+}

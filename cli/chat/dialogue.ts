@@ -25,7 +25,7 @@ import type { AnswerWriter, StoredSession } from '../../core/sessions/store.ts';
 import type { Options } from '../options.ts';
 import type { Store } from '../store.ts';
 import { attachFiles } from './attachments.ts';
-import { type ChatState, INITIAL_STATE, type Phase } from './chat-state.ts';
+import { type ChatState, INITIAL_STATE, type Phase, readingOf } from './chat-state.ts';
 import { generateAnswer } from './generation.ts';
 import { factsOf, type LoadedModel, loadChatModel } from './loaded-model.ts';
 import { messagesOf, turnsOf } from './messages.ts';
@@ -33,7 +33,7 @@ import { PacedState } from './paced-state.ts';
 import type { Pacer } from './pacer.ts';
 import type { SessionKeeper } from './session-keeper.ts';
 import { Speedometer } from './speedometer.ts';
-import type { Transcript } from './transcript.ts';
+import { type Transcript, tell } from './transcript.ts';
 
 interface AnswerIds {
   readonly promptIds: readonly number[];
@@ -204,7 +204,11 @@ export class Dialogue {
   switchTo(message: MessageId): void {
     const before = new Set(this.path.map(({ id }) => id));
     this.moveTo(newestLeafBelow(this.conversation, message));
-    this.show(this.path.filter(({ id }) => !before.has(id)));
+    tell(
+      this.transcript,
+      this.conversation,
+      this.path.filter(({ id }) => !before.has(id)),
+    );
   }
 
   /** The previous or next version of the last message that has several; false where none has. */
@@ -235,20 +239,8 @@ export class Dialogue {
     this.#given.clear();
     this.#paced.now({ conversation, session: { id, title }, contextUsed: 0 });
     this.transcript.add({ kind: 'cut', title });
-    this.show(this.path);
+    tell(this.transcript, conversation, this.path);
     await this.#turn((signal) => this.#readAgain(this.#loaded, signal));
-  }
-
-  /** Prints messages that were said before. */
-  show(messages: readonly TreeMessage[]): void {
-    for (const { id, role, content, origin } of messages) {
-      const version = this.versionOf(id);
-      if (role === 'user') this.transcript.add({ kind: 'user', text: content, version });
-      if (role !== 'assistant') continue;
-      this.transcript.add({ kind: 'answer-begin', version });
-      this.transcript.add({ kind: 'answer-text', text: content });
-      if (origin) this.transcript.add({ kind: 'answer-end', origin, version });
-    }
   }
 
   /** Does something that takes its time and can be stopped; errors are told. Returns whether it came to its end. */
@@ -402,8 +394,4 @@ export class Dialogue {
       this.#paced.now({ phase: 'idle', reading: undefined });
     }
   }
-}
-
-function readingOf(done: number, total: number, ms: number) {
-  return { done, total, tokensPerSecond: ms > 0 ? (1000 * done) / ms : 0 };
 }

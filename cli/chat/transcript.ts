@@ -1,5 +1,11 @@
 /** What a chat says, in order; it is printed once and never changes. */
-import type { AnswerOrigin, Version } from '../../core/conversation.ts';
+import {
+  type AnswerOrigin,
+  type Conversation,
+  type TreeMessage,
+  type Version,
+  versionOf,
+} from '../../core/conversation.ts';
 import type { TokenLogprob } from '../../core/generate/logprobs.ts';
 import type { ModelFacts } from './chat-state.ts';
 
@@ -28,4 +34,20 @@ export interface ScoredToken {
 
 export interface Transcript {
   add(entry: Entry): void;
+}
+
+/** Says again what was said before: messages of a conversation. */
+export function tell(
+  transcript: Transcript,
+  conversation: Conversation,
+  messages: readonly TreeMessage[],
+): void {
+  for (const { id, role, content, origin } of messages) {
+    const version = versionOf(conversation, id);
+    if (role === 'user') transcript.add({ kind: 'user', text: content, version });
+    if (role !== 'assistant') continue;
+    transcript.add({ kind: 'answer-begin', version });
+    transcript.add({ kind: 'answer-text', text: content });
+    if (origin) transcript.add({ kind: 'answer-end', origin, version });
+  }
 }
