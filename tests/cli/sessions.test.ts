@@ -1,22 +1,9 @@
 import { existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import type { AnswerOrigin } from '../../core/conversation.ts';
 import { openSessions, type SessionStore } from '../../core/sessions/store.ts';
+import { createdAt, ORIGIN } from '../unit/sessions-fixture.ts';
 import { emptyFolder, finished, percept, start, TINY_MODEL } from './percept.ts';
-
-const createdAt = '2026-01-02T03:04:05.000Z';
-const ORIGIN: AnswerOrigin = {
-  model: 'smollm2',
-  backend: 'cpu',
-  finish: 'stop',
-  seed: 7,
-  promptTokens: 12,
-  completionTokens: 3,
-  cachedTokens: 4,
-  prefillMs: 10.5,
-  decodeMs: 20.25,
-};
 
 interface Home {
   readonly env: Readonly<Record<string, string>>;

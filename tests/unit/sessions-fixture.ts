@@ -1,11 +1,12 @@
 /** Sessions in a folder of their own, for tests. */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished } from 'vitest';
 import type { AnswerOrigin, TreeMessage } from '../../core/conversation.ts';
 import { openSessions, type SessionStore } from '../../core/sessions/store.ts';
 import { UserError } from '../../errors.ts';
+import { emptyFolder } from '../cli/percept.ts';
+
+export { emptyFolder };
 
 export const createdAt = '2026-01-02T03:04:05.000Z';
 
@@ -20,13 +21,6 @@ export const ORIGIN: AnswerOrigin = {
   prefillMs: 10.5,
   decodeMs: 20.25,
 };
-
-/** Gone after the test. */
-export function emptyFolder(): string {
-  const folder = mkdtempSync(join(tmpdir(), 'percept-test-'));
-  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
-  return folder;
-}
 
 /** Closed after the test. */
 export async function opened(path = join(emptyFolder(), 'sessions.db')): Promise<SessionStore> {

@@ -140,7 +140,8 @@ export function keystrokes(input: string, key: Key): (readonly [input: string, k
   });
 }
 
-const NO_KEY: Key = {
+/** No flag of a key. */
+export const NO_KEY: Key = {
   upArrow: false,
   downArrow: false,
   leftArrow: false,
