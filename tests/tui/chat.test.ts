@@ -32,7 +32,7 @@ function chat({
 }: ChatOptions = {}) {
   const folder = emptyFolder();
   writeFileSync(join(folder, 'template.jinja'), TEMPLATE);
-  const command = `${variable} ${process.execPath} ${PROGRAM} chat -m ${TINY_MODEL} --backend cpu --template template.jinja ${flags}`;
+  const command = `${variable} ${process.execPath} ${PROGRAM} chat -m ${TINY_MODEL} --backend cpu --template template.jinja --ignore-eos ${flags}`;
   if (slow) writeFileSync(join(folder, 'slow.mjs'), SLOW);
   const loaded: Record<string, string> = slow ? { NODE_OPTIONS: `--import=${join(folder, 'slow.mjs')}` } : {};
   const surroundings = { PERCEPT_HOME: home, LANG: 'C.UTF-8', ...loaded, ...env };
@@ -100,7 +100,7 @@ describe.skipIf(!HAS_TMUX)('percept chat in a terminal', () => {
   });
 
   it('stops an answer and keeps it; tries again beside it; turns over', async () => {
-    const { terminal } = chat({ slow: true, flags: '-n 480 --backend reference --ignore-eos' });
+    const { terminal } = chat({ slow: true, flags: '-n 480 --backend reference' });
     await terminal.shows(READY);
     terminal.type('go on for long');
     terminal.press('Enter');
@@ -117,7 +117,7 @@ describe.skipIf(!HAS_TMUX)('percept chat in a terminal', () => {
   });
 
   it('queues a message while it answers, and takes it back', async () => {
-    const { terminal } = chat({ slow: true, flags: '-n 480 --backend reference --ignore-eos' });
+    const { terminal } = chat({ slow: true, flags: '-n 480 --backend reference' });
     await terminal.shows(READY);
     terminal.type('go');
     terminal.press('Enter');
@@ -199,7 +199,7 @@ describe.skipIf(!HAS_TMUX)('percept chat in a terminal', () => {
     ['SIGTERM', 143],
     ['SIGHUP', 129],
   ])('restores the terminal after %s in mid-answer, and keeps the answer', async (signal, code) => {
-    const { terminal, home } = chat({ slow: true, flags: '-n 480 --backend reference --ignore-eos' });
+    const { terminal, home } = chat({ slow: true, flags: '-n 480 --backend reference' });
     await terminal.shows(READY);
     terminal.type('go');
     terminal.press('Enter');
@@ -225,7 +225,7 @@ describe.skipIf(!HAS_TMUX)('percept chat in a terminal', () => {
 
   it('keeps what was said through a kill, and goes on with it', async () => {
     const home = emptyFolder();
-    const first = chat({ home, slow: true, flags: '-n 480 --backend reference --seed 2047 --ignore-eos' });
+    const first = chat({ home, slow: true, flags: '-n 480 --backend reference --seed 2047' });
     await first.terminal.shows(READY);
     first.terminal.type('remember this');
     first.terminal.press('Enter');
@@ -237,6 +237,24 @@ describe.skipIf(!HAS_TMUX)('percept chat in a terminal', () => {
     const second = chat({ home, flags: '-c -n 4 --backend reference' });
     await second.terminal.shows('remember this', { history: true });
     await second.terminal.shows('broken off');
+  });
+
+  it('goes on with the model that answered last, whatever the settings say', async () => {
+    const home = emptyFolder();
+    const first = chat({ home, flags: '-n 4' });
+    await first.terminal.shows(READY);
+    first.terminal.type('hello');
+    first.terminal.press('Enter');
+    await first.terminal.shows(/4 tokens/);
+    first.terminal.press('C-d');
+    await first.terminal.shows('kept as');
+    const folder = emptyFolder();
+    writeFileSync(join(folder, 'template.jinja'), TEMPLATE);
+    const env = { PERCEPT_HOME: home, PERCEPT_MODEL: 'smollm2', LANG: 'C.UTF-8' };
+    const command = `${process.execPath} ${PROGRAM} chat -c --backend cpu --template template.jinja --no-pull`;
+    const second = new Terminal(command, { cwd: folder, env });
+    await second.shows('tiny-llama ·');
+    await second.shows('› hello');
   });
 
   it.each([
@@ -256,7 +274,7 @@ describe.skipIf(!HAS_TMUX)('percept chat in a terminal', () => {
   });
 
   it('goes through sizes while it answers, and history stays as it was', async () => {
-    const { terminal } = chat({ flags: '-n 300 --ignore-eos' });
+    const { terminal } = chat({ flags: '-n 300' });
     await terminal.shows(READY);
     terminal.type('hello');
     terminal.press('Enter');
