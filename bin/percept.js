@@ -57,7 +57,7 @@ function takeKeyboard() {
   const lines = [...(isLow ? [] : ['']), prompt, ...(isLow ? [] : ['  loading ...'])];
   const drawn = lines.map((line) => line.slice(0, stdout.columns - 1)).join('\n');
   stdout.write(`${drawn}${isLow ? '' : '\x1b[1A'}\x1b[3G`);
-  env[GREETED] = `${isLow ? '' : '\x1b[1A'}\r\x1b[J`;
+  env[GREETED] = `${isLow ? '' : '\x1b[1A'}\r \x1b[J\r`; // from the very corner tmux would keep a copy: hence the space
 }
 
 /** The first line of a chat, before anything else is loaded; cli/chat.ts writes it where this does not. */

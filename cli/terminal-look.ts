@@ -53,6 +53,20 @@ export function hyperlinks({
   );
 }
 
+const REFLOWING = /^(iTerm\.app|Apple_Terminal|WezTerm|ghostty)$/;
+const REFLOWING_TERM = /^(xterm-kitty|xterm-ghostty|alacritty|foot|wezterm)/;
+const REFLOWING_MARKS = ['TMUX', 'VTE_VERSION', 'KONSOLE_VERSION', 'WT_SESSION', 'KITTY_WINDOW_ID'];
+
+/**
+ * Whether the terminal is known to wrap lines anew when it becomes narrower, and to keep the cursor at its character:
+ * xterm, screen and mosh cut lines, and xterm.js (vscode) moves the cursor for lines below it too.
+ */
+export function reflows(env: NodeJS.ProcessEnv): boolean {
+  const { TERM_PROGRAM = '', TERM = '' } = env;
+  if (REFLOWING.test(TERM_PROGRAM) || REFLOWING_TERM.test(TERM)) return true;
+  return REFLOWING_MARKS.some((name) => env[name]);
+}
+
 /** As some terminals tell in COLORFGBG, "foreground;background": 7 and 9 to 15 are light. Else dark. */
 function backgroundOf({ COLORFGBG }: NodeJS.ProcessEnv): Look['background'] {
   const color = Number(/;(\d+)$/.exec(COLORFGBG ?? '')?.[1]);

@@ -57,6 +57,7 @@ export class Dialogue {
   readonly state: Store<ChatState>;
   readonly transcript: Transcript;
   readonly keeper: SessionKeeper;
+  readonly pacer: Pacer;
   readonly #paced: PacedState<ChatState>;
   /** Ids of the answers given here, which their texts alone may not give back. */
   readonly #given = new Map<MessageId, AnswerIds>();
@@ -72,6 +73,7 @@ export class Dialogue {
     this.transcript = transcript;
     this.keeper = keeper;
     this.options = options;
+    this.pacer = pacer;
     this.#paced = new PacedState(INITIAL_STATE, pacer);
     this.state = this.#paced.store;
   }

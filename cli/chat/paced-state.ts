@@ -25,9 +25,9 @@ export class PacedState<State extends object> {
   }
 
   /** Changes it when it is time. */
-  soon(change: Partial<State>): void {
+  soon(change: Partial<State>, beats = BEATS): void {
     Object.assign(this.#waiting, change);
-    this.#pacer.soon(this.#flush, BEATS);
+    this.#pacer.soon(this.#flush, beats);
   }
 
   /** What waits comes with the next change. */

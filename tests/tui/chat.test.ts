@@ -273,25 +273,52 @@ describe.skipIf(!HAS_TMUX)('percept chat in a terminal', () => {
     for (const line of lines) expect(line.length).toBeLessThanOrEqual(columns);
   });
 
-  it('goes through sizes while it answers, and history stays as it was', async () => {
-    const { terminal } = chat({ flags: '-n 300' });
+  const SIZES = [
+    [60, 20],
+    [100, 30],
+    [40, 12],
+    [80, 24],
+  ] as const;
+
+  // tmux tells of a size up to 250 ms late: at the first pause always, at the last one hardly ever.
+  it.each([20, 90, 150, 300])(
+    'goes through sizes every %i ms while it answers, and history stays as it was',
+    async (pause) => {
+      const { terminal } = chat({ slow: true, flags: '-n 60 --backend reference' });
+      await terminal.shows(READY);
+      terminal.type('hello');
+      terminal.press('Enter');
+      for (const [columns, rows] of SIZES) {
+        terminal.resize(columns, rows);
+        await sleep(pause);
+      }
+      await terminal.shows(/60 tokens/);
+      await terminal.shows(READY);
+      const lines = filled(terminal.screen({ history: true }));
+      const count = (part: string) => lines.filter((line) => line.includes(part)).length;
+      expect(['percept 0', '› hello', '60 tokens', READY].map(count)).toEqual([1, 1, 1, 1]);
+    },
+  );
+
+  it('is drawn once where it becomes narrower while several rows are written', async () => {
+    const { terminal } = chat();
     await terminal.shows(READY);
-    terminal.type('hello');
-    terminal.press('Enter');
-    for (const [columns, rows] of [
-      [60, 20],
-      [100, 30],
-      [40, 12],
-      [80, 24],
-    ] as const) {
-      terminal.resize(columns, rows);
-      await sleep(150);
-    }
-    await terminal.shows(/300 tokens/);
+    terminal.type('words '.repeat(30));
+    await terminal.shows(/(words.*\n.*){2}words/);
+    terminal.resize(50, 24);
+    await terminal.shows(/^› (words ){7}words\n( {2}(words ){7}words\n){2} {2}(words ){5}words$/m);
+    expect(terminal.screen({ history: true }).match(/words/g)).toHaveLength(30);
+  });
+
+  it('leaves no copy of itself in the history when it is drawn anew in the corner', async () => {
+    const { terminal } = chat();
     await terminal.shows(READY);
-    const lines = filled(terminal.screen({ history: true }));
-    expect(lines.filter((line) => line.startsWith('› hello'))).toHaveLength(1);
-    expect(lines.filter((line) => line.includes('300 tokens'))).toHaveLength(1);
+    terminal.press('C-l');
+    await terminal.shows(/^\n?› Ask anything/);
+    terminal.resize(60, 20);
+    terminal.type('words');
+    await terminal.shows('› words');
+    expect(terminal.screen({ history: true })).not.toContain(READY);
   });
 
   it('has no colour where none is wanted', async () => {
@@ -300,6 +327,7 @@ describe.skipIf(!HAS_TMUX)('percept chat in a terminal', () => {
     terminal.type('hello');
     terminal.press('Enter');
     await terminal.shows(/8 tokens/);
+    await terminal.shows(/\/help$/m);
     expect(terminal.screen({ styled: true })).not.toContain('\x1b[');
   });
 

@@ -9,6 +9,7 @@ import { Editor } from '../../cli/tui/editor/Editor.tsx';
 import { PromptHistory } from '../../cli/tui/editor/history.ts';
 import { keystrokes, type Stroke, strokeOf } from '../../cli/tui/editor/keys.ts';
 import { EditorModel } from '../../cli/tui/editor/model.ts';
+import { type Cell, LiveRegion } from '../../cli/tui/live-region.ts';
 import { themeOf } from '../../cli/tui/theme.ts';
 import { useStore } from '../../cli/tui/use-store.ts';
 
@@ -32,10 +33,11 @@ interface PromptProps {
   readonly columns: number;
   readonly above?: Store<readonly string[]>;
   readonly onOther?: (input: string, key: Key) => void;
+  readonly onCaret?: (caret: Cell | undefined) => void;
 }
 
 /** The editor as a chat has it: lines above it, a footer below, and keys passed on one by one. */
-function Prompt({ model, columns, above, onOther }: PromptProps) {
+function Prompt({ model, columns, above, onOther, onCaret }: PromptProps) {
   useInput((input, key) => {
     for (const stroke of keystrokes(input, key)) if (!model.key(...stroke)) onOther?.(...stroke);
   });
@@ -43,7 +45,7 @@ function Prompt({ model, columns, above, onOther }: PromptProps) {
   return (
     <Box flexDirection="column">
       {above && <Above lines={above} />}
-      <Editor model={model} theme={theme} columns={columns} maxRows={4} placeholder="Ask anything" />
+      <Editor {...{ model, theme, columns, onCaret }} maxRows={4} placeholder="Ask anything" />
       <Text>footer</Text>
     </Box>
   );
@@ -214,15 +216,16 @@ describe('on a terminal', () => {
       },
     });
     const above = createStore<readonly string[]>([]);
-    const app = renderOn(<Prompt above={above} model={model} columns={columns} />, {
-      stdout: stdout as unknown as NodeJS.WriteStream,
+    const region = new LiveRegion(stdout as unknown as NodeJS.WriteStream);
+    const app = renderOn(<Prompt above={above} model={model} columns={columns} onCaret={region.place} />, {
+      stdout: region.stdout,
       stdin: stdin as unknown as NodeJS.ReadStream,
+      debug: true,
       interactive: true,
-      incrementalRendering: true,
       exitOnCtrlC: false,
       patchConsole: false,
     });
-    mounted.push(app);
+    mounted.push(app, { unmount: region.end });
     const { buffer } = terminal;
     const cursor = () => [buffer.active.cursorX, buffer.active.cursorY];
     const line = (y: number) => buffer.active.getLine(y)!.translateToString(true);

@@ -9,6 +9,7 @@ import { ChatScreen } from '../../cli/tui/chat/chat-screen.ts';
 import { framePace } from '../../cli/tui/chat/pace.ts';
 import { ScreenTranscript } from '../../cli/tui/chat/screen-transcript.ts';
 import { EditorModel } from '../../cli/tui/editor/model.ts';
+import { LiveRegion } from '../../cli/tui/live-region.ts';
 import { themeOf } from '../../cli/tui/theme.ts';
 import { FakeTerminal } from './xterm.ts';
 
@@ -30,6 +31,7 @@ function answer(): string[] {
 
 async function stream(rows: number, pacer: Pacer): Promise<FakeTerminal> {
   const terminal = new FakeTerminal(80, rows);
+  const region = new LiveRegion(terminal as unknown as NodeJS.WriteStream);
   const theme = themeOf({ color: 2, background: 'dark', ascii: false });
   const transcript = new ScreenTranscript({
     theme,
@@ -37,6 +39,7 @@ async function stream(rows: number, pacer: Pacer): Promise<FakeTerminal> {
     pacer,
     hyperlinks: false,
     debug: false,
+    print: region.print,
   });
   const dialogue = new Dialogue({
     transcript,
@@ -53,13 +56,12 @@ async function stream(rows: number, pacer: Pacer): Promise<FakeTerminal> {
   };
   const editor = new EditorModel({ onSubmit: () => {} });
   const screen = new ChatScreen({ dialogue, transcript, editor, theme, surroundings, columns: 80, rows });
-  const instance = render(<App screen={screen} onReady={() => {}} />, {
-    stdout: terminal as unknown as NodeJS.WriteStream,
+  const instance = render(<App screen={screen} region={region} onReady={() => {}} />, {
+    stdout: region.stdout,
     stdin: terminal.stdin as unknown as NodeJS.ReadStream,
     interactive: true,
     exitOnCtrlC: false,
-    incrementalRendering: true,
-    maxFps: 30,
+    debug: true,
     patchConsole: false,
   });
   await transcript.prepare();
@@ -76,6 +78,7 @@ async function stream(rows: number, pacer: Pacer): Promise<FakeTerminal> {
   transcript.add({ kind: 'answer-end', origin: { ...origin, ...counts } });
   await instance.waitUntilRenderFlush();
   instance.unmount();
+  region.end();
   return terminal;
 }
 

@@ -59,12 +59,29 @@ export class FakeTerminal extends EventEmitter {
     return this.writes.filter((text) => text.includes(BEGIN_FRAME)).length;
   }
 
+  /** Until it shows all that was written. */
+  settled(): Promise<void> {
+    return new Promise((resolve) => this.#screen.write('', resolve));
+  }
+
   /** All lines, those scrolled away included, up to the last one that is not empty. */
   async lines(): Promise<string[]> {
-    await new Promise<void>((resolve) => this.#screen.write('', resolve));
+    await this.settled();
     const { active } = this.#screen.buffer;
     const lines = Array.from({ length: active.length }, (_, i) => active.getLine(i)!.translateToString(true));
     return lines.slice(0, lines.findLastIndex((line) => line !== '') + 1);
+  }
+
+  /** The same, each as it was written: rows that the terminal wrapped are put together again. */
+  async unwrapped(): Promise<string[]> {
+    const rows = await this.lines();
+    const { active } = this.#screen.buffer;
+    const lines: string[] = [];
+    for (const [i, row] of rows.entries()) {
+      if (active.getLine(i)!.isWrapped) lines.push(`${lines.pop()}${row}`);
+      else lines.push(row);
+    }
+    return lines;
   }
 
   get cursor(): { x: number; y: number } {

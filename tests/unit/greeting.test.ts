@@ -3,8 +3,8 @@ import { takeGreeting } from '../../cli/greeting.ts';
 
 describe('what the launcher has written', () => {
   it('is taken once', () => {
-    const env = { PERCEPT_GREETED: '\x1b[1A\r\x1b[J', OTHER: 'x' };
-    expect(takeGreeting(env)).toEqual({ said: true, erase: '\x1b[1A\r\x1b[J' });
+    const env = { PERCEPT_GREETED: '\x1b[1A\r \x1b[J\r', OTHER: 'x' };
+    expect(takeGreeting(env)).toEqual({ said: true, erase: '\x1b[1A\r \x1b[J\r' });
     expect(takeGreeting(env)).toEqual({ said: false, erase: '' });
     expect(env).toEqual({ OTHER: 'x' });
   });

@@ -5,18 +5,7 @@ import { renderMarkdown } from '../../cli/tui/text/markdown.ts';
 import { renderSource, SourceStream } from '../../cli/tui/text/source-stream.ts';
 import { MarkdownStream } from '../../cli/tui/text/stream.ts';
 import { type Look, themeOf } from '../../cli/tui/theme.ts';
-
-type Random = (below: number) => number;
-
-/** Mulberry32 (Tommy Ettinger, public domain): integers from 0 up to `below`. */
-function seeded(seed: number): Random {
-  return (below) => {
-    seed = (seed + 0x6d2b79f5) | 0;
-    let t = Math.imul(seed ^ (seed >>> 15), seed | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) % below;
-  };
-}
+import { type Random, seeded } from '../random.ts';
 
 const pick = <T>(random: Random, items: readonly T[]): T => items[random(items.length)]!;
 

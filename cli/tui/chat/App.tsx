@@ -1,8 +1,9 @@
-import { Box, Static, Text, useAnimation, useApp, useInput, usePaste, useWindowSize } from 'ink';
+import { Box, Text, useAnimation, useApp, useInput, usePaste, useWindowSize } from 'ink';
 import { memo, useEffect } from 'react';
 import { isLateAnswer } from '../background.ts';
 import { Editor as DrawnEditor } from '../editor/Editor.tsx';
 import { keystrokes } from '../editor/keys.ts';
+import type { LiveRegion } from '../live-region.ts';
 import { useStore } from '../use-store.ts';
 import type { ChatScreen, ScreenState } from './chat-screen.ts';
 import type { InkApp } from './ink-terminal.ts';
@@ -10,7 +11,6 @@ import type { Inspector } from './inspector.ts';
 import { inspectorLines } from './inspector-lines.ts';
 import { raceLines } from './race-lines.ts';
 import type { RaceModel } from './race-model.ts';
-import type { Item } from './screen-transcript.ts';
 import { footerLine, liveTail, queuedLines, readingLine } from './status-lines.ts';
 
 /** Below so many rows the footer goes. */
@@ -18,12 +18,14 @@ const LOW_ROWS = 12;
 
 interface AppProps {
   readonly screen: ChatScreen;
+  /** Where it is drawn. */
+  readonly region: LiveRegion;
   /** Told what of Ink those outside the tree need. */
   readonly onReady: (ink: InkApp) => void;
 }
 
-/** History above, then the answer that comes, what waits, the editor and the footer; or a view in place of them. */
-export function App({ screen, onReady }: AppProps) {
+/** The answer that comes, what waits, the editor and the footer; or a view in place of them. */
+export function App({ screen, region, onReady }: AppProps) {
   const ink = useApp();
   useEffect(() => onReady(ink), [ink, onReady]);
   const { columns, rows } = useWindowSize();
@@ -35,15 +37,13 @@ export function App({ screen, onReady }: AppProps) {
     for (const stroke of keystrokes(input, key)) screen.key(...stroke);
   });
   usePaste((text) => screen.paste(text));
-  const items = useStore(screen.transcript.store, ({ items }) => items);
   const state = useStore(screen.state, (state) => state);
   return (
     <Box flexDirection="column">
-      <History items={items} />
       {state.view ? (
         <View view={state.view} screen={screen} state={state} />
       ) : (
-        <Chat screen={screen} state={state} />
+        <Chat screen={screen} region={region} state={state} />
       )}
     </Box>
   );
@@ -52,19 +52,11 @@ export function App({ screen, onReady }: AppProps) {
 /** What stands around it changes more often than it does. */
 const Editor = memo(DrawnEditor);
 
-/** Printed once, above the live region. Rendering it again would write a frame each time, so it is a memo. */
-const History = memo(function History({ items }: { items: readonly Item[] }) {
-  return (
-    <Static items={items as Item[]}>
-      {({ key, text }) => <Text key={key}>{text === '' ? ' ' : text}</Text>}
-    </Static>
-  );
-});
-
-function Chat({ screen, state }: { screen: ChatScreen; state: ScreenState }) {
+function Chat({ screen, region, state }: Omit<AppProps, 'onReady'> & { state: ScreenState }) {
   const { theme, dialogue, transcript, editor } = screen;
   const { columns, rows } = state;
-  const live = useStore(transcript.store, ({ live }) => live);
+  const live = useStore(transcript.live, (live) => live);
+  region.drawCaret(live.length > 0);
   const chat = useStore(dialogue.state, (chat) => chat);
   const low = rows < LOW_ROWS;
   const editorRows = Math.max(1, Math.min(10, Math.floor(rows / 3)));
@@ -83,8 +75,9 @@ function Chat({ screen, state }: { screen: ChatScreen; state: ScreenState }) {
         columns={columns}
         maxRows={editorRows}
         placeholder={placeholderOf(chat.phase)}
+        onCaret={region.place}
       />
-      {!low && <Text>{footerLine(chat, state, theme)}</Text>}
+      {!low && <Text wrap="truncate">{footerLine(chat, state, theme)}</Text>}
     </>
   );
 }
@@ -128,7 +121,7 @@ function RaceView({ model, screen, room }: { model: RaceModel; screen: ChatScree
   return <Lines lines={raceLines(state, room, screen.theme, now)} />;
 }
 
-/** An empty first line would have no height. */
+/** An empty first line would have no height. Lines that were made for another width are cut until the next ones. */
 function Lines({ lines }: { lines: readonly string[] }) {
-  return <Text>{lines.map((line) => line || ' ').join('\n')}</Text>;
+  return <Text wrap="truncate">{lines.map((line) => line || ' ').join('\n')}</Text>;
 }

@@ -240,7 +240,7 @@ export class ChatScreen implements Screen {
 
   async #openRace(contenders: readonly [string, string], prompt: string): Promise<void> {
     const { RaceModel } = await import('./race-model.ts');
-    const model = new RaceModel(contenders, prompt);
+    const model = new RaceModel(contenders, prompt, this.dialogue.pacer);
     this.#set({ view: { kind: 'race', model } });
     await this.dialogue.work((signal) => model.run(this.dialogue, signal));
   }

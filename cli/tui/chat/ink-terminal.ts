@@ -1,17 +1,20 @@
 /** The terminal while Ink draws on it: what a chat asks of it besides frames. */
 import type { useApp } from 'ink';
 import { editExternally } from '../editor/external-editor.ts';
+import type { LiveRegion } from '../live-region.ts';
 import type { Surroundings } from './chat-screen.ts';
 import { suspendProcess } from './suspend-process.ts';
 
 export type InkApp = ReturnType<typeof useApp>;
 
-/** The whole screen, then one line down: where the live region began in the corner, tmux would keep a copy of it. */
-const CLEAR = '\x1b[2J\x1b[H\n';
-
 export class InkTerminal implements Surroundings {
+  readonly #region: LiveRegion;
   #app: InkApp | undefined; // once the first frame is drawn
   #away = false;
+
+  constructor(region: LiveRegion) {
+    this.#region = region;
+  }
 
   readonly attach = (app: InkApp): void => {
     this.#app = app;
@@ -35,7 +38,7 @@ export class InkTerminal implements Surroundings {
   }
 
   redraw(): void {
-    void this.#give(() => this.write(CLEAR));
+    this.#region.redraw();
   }
 
   exit(): void {
@@ -43,10 +46,13 @@ export class InkTerminal implements Surroundings {
   }
 
   /** Runs `work` with the terminal as the shell had it; then the frame is drawn anew. */
-  async #give(work: () => void | Promise<void>): Promise<void> {
+  async #give(work: () => Promise<void>): Promise<void> {
     this.#away = true;
     try {
-      await this.#app?.suspendTerminal(work);
+      await this.#app?.suspendTerminal(async () => {
+        this.#region.leave();
+        await work().finally(() => this.#region.enter());
+      });
     } finally {
       this.#away = false;
     }

@@ -1,9 +1,11 @@
 /** A race on screen: the lane that runs is live, the one that ran before is replayed beside it on the same clock. */
 import type { Key } from 'ink';
 import type { Dialogue } from '../../chat/dialogue.ts';
+import { PacedState } from '../../chat/paced-state.ts';
+import type { Pacer } from '../../chat/pacer.ts';
 import { type Lane, lanesOf, race } from '../../chat/race.ts';
 import { describeError } from '../../output.ts';
-import { createStore, type Store } from '../../store.ts';
+import type { Store } from '../../store.ts';
 import type { Theme } from '../theme.ts';
 
 export interface RaceState {
@@ -16,12 +18,16 @@ export interface RaceState {
 
 export class RaceModel {
   readonly state: Store<RaceState>;
+  readonly #paced: PacedState<RaceState>; // drawing each piece would slow the lane that runs
   readonly #contenders: readonly string[];
+  #lanes: readonly Lane[];
   #dialogue: Dialogue | undefined;
 
-  constructor(contenders: readonly string[], prompt: string) {
+  constructor(contenders: readonly string[], prompt: string, pacer: Pacer) {
     this.#contenders = contenders;
-    this.state = createStore<RaceState>({ prompt, lanes: lanesOf(contenders), clock: 0, over: false });
+    this.#lanes = lanesOf(contenders);
+    this.#paced = new PacedState<RaceState>({ prompt, lanes: this.#lanes, clock: 0, over: false }, pacer);
+    this.state = this.#paced.store;
   }
 
   async run(dialogue: Dialogue, signal: AbortSignal): Promise<void> {
@@ -33,7 +39,7 @@ export class RaceModel {
       signal,
       onLane: (index, lane) => this.#update(index, lane),
     });
-    this.state.set((state) => ({ ...state, over: true }));
+    this.#paced.now({ over: true });
   }
 
   /** Nothing but the keys that end it, which belong to the screen. */
@@ -56,14 +62,11 @@ export class RaceModel {
   }
 
   #update(index: number, lane: Lane): void {
-    this.state.set((state) => {
-      const begins = lane.status === 'running' && state.lanes[index]!.status !== 'running';
-      return {
-        ...state,
-        lanes: state.lanes.with(index, lane),
-        clock: begins ? performance.now() : state.clock,
-      };
-    });
+    const before = this.#lanes[index]!.status;
+    this.#lanes = this.#lanes.with(index, lane);
+    const lanes = this.#lanes;
+    if (lane.status === before) this.#paced.soon({ lanes }, 1);
+    else this.#paced.now(lane.status === 'running' ? { lanes, clock: performance.now() } : { lanes });
   }
 }
 

@@ -11,24 +11,14 @@ import type { Theme } from '../theme.ts';
 import { entryLines, originLine } from './entry-lines.ts';
 import { TokenStream } from './token-stream.ts';
 
-/** A piece of the scrollback. */
-export interface Item {
-  readonly key: number;
-  readonly text: string; // lines, styled and wrapped
-}
-
-export interface Shown {
-  readonly items: readonly Item[];
-  /** Lines of the answer that may still change. */
-  readonly live: readonly string[];
-}
-
 export interface ScreenTranscriptOptions {
   readonly theme: Theme;
   readonly columns: number;
   readonly pacer: Pacer;
   readonly hyperlinks: boolean;
   readonly debug: boolean;
+  /** Takes lines that will not change any more. */
+  readonly print: (lines: readonly string[]) => void;
 }
 
 /** What turns text that comes in pieces into lines. */
@@ -45,7 +35,8 @@ export interface LineStream {
 const APART: ReadonlySet<Entry['kind']> = new Set(['user', 'command', 'cut']);
 
 export class ScreenTranscript implements Transcript {
-  readonly store: Store<Shown> = createStore<Shown>({ items: [], live: [] });
+  /** Lines of the answer that may still change. */
+  readonly live: Store<readonly string[]> = createStore<readonly string[]>([]);
   readonly #options: ScreenTranscriptOptions;
   #columns: number;
   #markdown: typeof MarkdownStream | undefined;
@@ -54,7 +45,6 @@ export class ScreenTranscript implements Transcript {
   #stream: LineStream | undefined;
   #gathered: { text: string; token?: ScoredToken }[] = [];
   readonly #flushed = () => this.flush();
-  #nextKey = 0;
   #endsEmpty = false; // the last line that was frozen
 
   constructor(options: ScreenTranscriptOptions) {
@@ -137,14 +127,14 @@ export class ScreenTranscript implements Transcript {
   /** @param apart an empty line goes before them, unless there is one */
   #freeze(lines: readonly string[], apart: boolean): void {
     const gap = apart && !this.#endsEmpty ? [''] : [];
-    if (gap.length + lines.length > 0) this.#show([...gap, ...lines], this.store.get().live);
+    if (gap.length + lines.length > 0) this.#show([...gap, ...lines], this.live.get());
   }
 
   #show(frozen: readonly string[], live: readonly string[]): void {
-    if (frozen.length > 0) this.#endsEmpty = frozen.at(-1) === '';
-    this.store.set(({ items }) => ({
-      items: frozen.length > 0 ? [...items, { key: this.#nextKey++, text: frozen.join('\n') }] : items,
-      live,
-    }));
+    if (frozen.length > 0) {
+      this.#endsEmpty = frozen.at(-1) === '';
+      this.#options.print(frozen);
+    }
+    if (live.length > 0 || this.live.get().length > 0) this.live.set(() => live);
   }
 }

@@ -3,11 +3,11 @@ import { render } from 'ink';
 import type { Dialogue } from '../../chat/dialogue.ts';
 import type { Pacer } from '../../chat/pacer.ts';
 import type { Transcript } from '../../chat/transcript.ts';
-import { hyperlinks } from '../../terminal-look.ts';
+import { hyperlinks, reflows } from '../../terminal-look.ts';
 import { fileSource } from '../editor/files.ts';
 import { PromptHistory } from '../editor/history.ts';
 import { EditorModel } from '../editor/model.ts';
-import { gatheredOutput } from '../gathered-output.ts';
+import { LiveRegion } from '../live-region.ts';
 import type { Theme } from '../theme.ts';
 import { App } from './App.tsx';
 import { ChatScreen } from './chat-screen.ts';
@@ -32,17 +32,16 @@ export interface ChatTuiOptions {
 const WELCOME =
   'Nothing leaves this machine. Tab completes, Ctrl-J is a new line, Esc stops an answer, Ctrl-D leaves; /why shows where an answer looked.';
 
-/** Of what the user does; an answer comes in fewer (pace.ts). */
-const FRAMES_A_SECOND = 30;
-
 /** Settles when the user leaves, or a signal ends it; then with the code to exit with. */
 export async function runChatTui(options: ChatTuiOptions): Promise<number> {
   const { theme, pacer, erase, debug, create, begin, message } = options;
   const { columns = 80, rows = 24 } = process.stdout;
+  const region = new LiveRegion(process.stdout, { erase, reflows: reflows(process.env) });
   const links = hyperlinks(process.env);
-  const transcript = new ScreenTranscript({ theme, columns, pacer, hyperlinks: links, debug });
+  const { print } = region;
+  const transcript = new ScreenTranscript({ theme, columns, pacer, hyperlinks: links, debug, print });
   const dialogue = create(transcript);
-  const terminal = new InkTerminal();
+  const terminal = new InkTerminal(region);
   const editor = editorFor(options, transcript, () => screen);
   const screen = new ChatScreen({
     dialogue,
@@ -53,14 +52,11 @@ export async function runChatTui(options: ChatTuiOptions): Promise<number> {
     columns,
     rows,
   });
-  const stdout = gatheredOutput(process.stdout);
-  stdout.write(erase); // goes out with the first frame
-  const instance = render(<App screen={screen} onReady={terminal.attach} />, {
-    stdout,
+  const instance = render(<App screen={screen} region={region} onReady={terminal.attach} />, {
+    stdout: region.stdout,
+    debug: true, // frames as a whole
     interactive: true, // whoever calls has looked
     exitOnCtrlC: false,
-    incrementalRendering: true,
-    maxFps: FRAMES_A_SECOND,
     kittyKeyboard: { mode: 'auto' },
   });
   const ended = exitCodeOfSignals(terminal, () => instance.unmount());
@@ -76,7 +72,7 @@ export async function runChatTui(options: ChatTuiOptions): Promise<number> {
       instance.unmount();
     },
   );
-  await instance.waitUntilExit();
+  await instance.waitUntilExit().finally(region.end);
   await dialogue.close();
   if (failure !== undefined) throw failure;
   const { id } = dialogue.keeper;

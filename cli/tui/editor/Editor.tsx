@@ -1,5 +1,6 @@
-import { Box, type DOMElement, measureElement, Text, useCursor } from 'ink';
+import { Box, type DOMElement, measureElement, Text } from 'ink';
 import { type RefObject, useEffect, useRef } from 'react';
+import type { Cell } from '../live-region.ts';
 import type { Theme } from '../theme.ts';
 import { useStore } from '../use-store.ts';
 import { layoutMenu } from './completion.ts';
@@ -15,14 +16,16 @@ interface EditorProps {
   readonly placeholder?: string;
   /** Keys go elsewhere while it is false: no cursor then. */
   readonly active?: boolean;
+  /** Told where the user writes, at every render. */
+  readonly onCaret?: (caret: Cell | undefined) => void;
 }
 
-/** Draws the editor of `model`, its menu, and the real cursor; keys are the owner's to pass on. */
-export function Editor({ model, theme, columns, maxRows, placeholder, active = true }: EditorProps) {
+/** Draws the editor of `model` and its menu, and tells where the cursor belongs; keys are the owner's to pass on. */
+export function Editor(props: EditorProps) {
+  const { model, theme, columns, maxRows, placeholder, active = true, onCaret } = props;
   const { state, menu, search } = useStore(model.view, (view) => view);
   const box = useRef<DOMElement>(null);
   const top = useRef<Anchor>(undefined);
-  const { setCursorPosition } = useCursor();
   const page = layoutEditor(state, { columns, maxRows, theme, placeholder, top: top.current });
   const { lines, cursor } = search
     ? layoutSearch(search, model.history.entries, { columns, maxRows, theme })
@@ -31,7 +34,8 @@ export function Editor({ model, theme, columns, maxRows, placeholder, active = t
     model.columns = columns;
     top.current = page.top;
   });
-  setCursorPosition(active ? positionIn(box, cursor) : undefined);
+  onCaret?.(active ? positionIn(box, cursor) : undefined);
+  useEffect(() => () => onCaret?.(undefined), [onCaret]);
   return (
     <Box ref={box} flexDirection="column" flexShrink={0}>
       <Box aria-role="textbox">
@@ -47,10 +51,10 @@ export function Editor({ model, theme, columns, maxRows, placeholder, active = t
 }
 
 /**
- * `cursor` relative to the live region. Ink reads the position when it writes a frame, that is after the layout:
- * so it is right at once when what stands above grows, and also in frames for which the editor did not render.
+ * `cursor` relative to the live region. It is read when a frame is drawn, that is after the layout: so it is right at
+ * once when what stands above grows, and also in frames for which the editor did not render.
  */
-function positionIn(box: RefObject<DOMElement | null>, cursor: { x: number; y: number }) {
+function positionIn(box: RefObject<DOMElement | null>, cursor: Cell): Cell {
   const origin = () => (box.current ? measureElement(box.current) : { x: 0, y: 0 });
   return {
     get x() {

@@ -1,0 +1,217 @@
+/**
+ * The last rows of what a program has written to a terminal, drawn again in place; what is above goes to the scrollback
+ * once and stays. Own code, for a terminal that changes its size moves and rewraps rows behind the program's back, often
+ * long before it says so (tmux: up to a quarter of a second), and Ink then erases rows that are not its own.
+ *
+ * Two things hold whatever the terminal did meanwhile. Rows are found from the cursor alone, which a terminal keeps at
+ * its character: it waits in the first cell of the region, unless the user writes there. And a row is cut at the edge,
+ * never wrapped, so that a frame made for another width has as many rows as lines.
+ */
+import { withCaret } from './caret.ts';
+import { columnsOf } from './text/width.ts';
+
+/** A cell of the frame, from its first one; may be a getter, for it is read when a frame is drawn. */
+export interface Cell {
+  readonly x: number;
+  readonly y: number;
+}
+
+// Synchronized output (mode 2026), cursor (25) and wrapping at the edge (7).
+const BEGIN = '\x1b[?2026h';
+const END = '\x1b[?2026l';
+const SHOW = '\x1b[?25h';
+const HIDE = '\x1b[?25l';
+const WRAP = '\x1b[?7h';
+const CUT = '\x1b[?7l';
+
+/** Erases from the beginning of a row to the end of the screen. From the very corner tmux would keep a copy of it. */
+const ERASE = ' \x1b[J\r';
+const CLEAR = '\x1b[2J\x1b[H';
+
+const CONTROL = /^(?:\x1b\[[?<>=]?[\d;]*[A-Za-z])+$/;
+
+interface LiveRegionOptions {
+  /** What takes away that which stands for the first frame. */
+  readonly erase?: string;
+  /** The terminal wraps what is drawn anew when it becomes narrower. */
+  readonly reflows?: boolean;
+}
+
+export class LiveRegion {
+  /** For Ink in debug mode, where it writes each frame as a whole. Each turn costs the terminal one write. */
+  readonly stdout: NodeJS.WriteStream;
+  readonly #terminal: NodeJS.WriteStream;
+  readonly #reflows: boolean;
+  #controls: string;
+  #above: string[] = []; // lines
+  #frame: readonly string[] = [];
+  #drawn: readonly string[] = []; // what of it is on the terminal
+  #row = 0; // of the cursor, from the first line drawn
+  #columns = 0; // of the terminal when it was drawn
+  #rows = 0;
+  #caret: Cell | undefined;
+  #drawsCaret = false;
+  #shown: Cell | undefined; // where the cursor was left visible
+  #callbacks: (() => void)[] = [];
+  #scheduled = false;
+  #state: 'drawing' | 'away' | 'ended' = 'drawing';
+
+  constructor(terminal: NodeJS.WriteStream, { erase = '', reflows = false }: LiveRegionOptions = {}) {
+    this.#terminal = terminal;
+    this.#controls = erase;
+    this.#reflows = reflows;
+    const write = this.#take.bind(this);
+    this.stdout = new Proxy(terminal, {
+      get(target, name) {
+        if (name === 'write') return write;
+        const value = Reflect.get(target, name, target);
+        return typeof value === 'function' ? value.bind(target) : value;
+      },
+    });
+    process.once('exit', this.end);
+  }
+
+  /** Lines for the scrollback, no wider than the terminal; they go out with the next frame, or alone where none comes. */
+  readonly print = (lines: readonly string[]): void => {
+    this.#above.push(...lines);
+    setImmediate(() => this.#flush());
+  };
+
+  /** Where the user writes; undefined where he does not. */
+  readonly place = (caret: Cell | undefined): void => {
+    this.#caret = caret;
+  };
+
+  /** Whether the caret is drawn, so that the cursor may wait where rewrapped rows cannot move it. */
+  drawCaret(drawn: boolean): void {
+    this.#drawsCaret = drawn;
+  }
+
+  /** Clears the screen, and draws the frame at its top. */
+  redraw(): void {
+    this.#terminal.write(this.#erase() + CLEAR);
+    this.#flush();
+  }
+
+  /** Takes the region off the terminal, for another program to have it. */
+  leave(): void {
+    this.#flush();
+    this.#terminal.write(this.#erase() + SHOW);
+    this.#state = 'away';
+  }
+
+  /** After `leave`: the next frame is drawn where the cursor is. */
+  enter(): void {
+    this.#state = 'drawing';
+  }
+
+  /** Leaves the last frame where it is, and the cursor below it. */
+  readonly end = (): void => {
+    if (this.#state === 'ended') return;
+    process.off('exit', this.end);
+    this.#flush();
+    const rest = this.#drawn.length - 1 - this.#row;
+    this.#terminal.write(this.#drawn.length > 0 ? `${down(rest)}\r\n${SHOW}` : SHOW);
+    this.#state = 'ended';
+  };
+
+  /** As of a stream: a frame, control sequences, or nothing but a callback. */
+  #take(chunk: string | Uint8Array, encoding?: unknown, callback?: () => void): boolean {
+    const text = typeof chunk === 'string' ? chunk : Buffer.from(chunk).toString();
+    const done = typeof encoding === 'function' ? (encoding as () => void) : callback;
+    if (done) this.#callbacks.push(done);
+    if (CONTROL.test(text)) this.#controls += text;
+    else if (text !== '') this.#frame = text.split('\n');
+    if (this.#state === 'ended') this.#flush();
+    else if (!this.#scheduled) process.nextTick(() => this.#flush());
+    this.#scheduled = true;
+    return true;
+  }
+
+  #flush(): void {
+    this.#scheduled = false;
+    const text = this.#controls + (this.#state === 'drawing' ? this.#update() : '');
+    const callbacks = this.#callbacks;
+    this.#controls = '';
+    this.#callbacks = [];
+    if (text === '' && callbacks.length === 0) return;
+    this.#terminal.write(text, () => {
+      for (const callback of callbacks) callback();
+    });
+  }
+
+  /** What turns the terminal into that which it should show; empty where it does. */
+  #update(): string {
+    const { columns, rows } = this.#terminal;
+    const cut = Math.max(0, this.#frame.length - rows);
+    const caret = this.#caret && { x: this.#caret.x, y: this.#caret.y - cut };
+    const shown = this.#drawsCaret ? undefined : caret;
+    const lines = this.#frame.slice(cut);
+    if (caret && !shown) lines[caret.y] = withCaret(lines[caret.y] ?? '', caret.x);
+    const resized = columns !== this.#columns || rows !== this.#rows;
+    const anew = resized || this.#drawn.length === 0 || this.#above.length > 0;
+    const change = anew ? this.#anew(lines) : differences(this.#drawn, lines);
+    if (change === '' && shown?.x === this.#shown?.x && shown?.y === this.#shown?.y) return '';
+    const last = Math.max(0, lines.length - 1);
+    const rest = shown ?? { x: 0, y: 0 };
+    const place = `${up(last - rest.y)}\x1b[${rest.x + 1}G${shown ? SHOW : ''}`;
+    const text = `${BEGIN}${HIDE}${up(this.#rowsAbove())}\r${CUT}${change || down(last)}${WRAP}${place}${END}`;
+    this.#drawn = lines;
+    this.#row = rest.y;
+    this.#columns = columns;
+    this.#rows = rows;
+    this.#shown = shown;
+    this.#above = [];
+    return text;
+  }
+
+  #anew(lines: readonly string[]): string {
+    const erase = this.#drawn.length > 0 ? ERASE : '';
+    const above = this.#above.map((line) => `${line}\r\n`).join('');
+    return `${erase}${above && WRAP + above + CUT}${lines.join('\r\n')}`;
+  }
+
+  /** Rows of the region above the cursor's, now; rather too few than too many, for those above are not to be lost. */
+  #rowsAbove(): number {
+    const { columns } = this.#terminal;
+    if (!this.#reflows || columns >= this.#columns) return this.#row;
+    const above = this.#drawn.slice(0, this.#row);
+    return above.reduce((sum, line) => sum + Math.max(1, Math.ceil(columnsOf(line) / columns)), 0);
+  }
+
+  /** What takes the region off the terminal. */
+  #erase(): string {
+    const erase = this.#drawn.length > 0 ? `${up(this.#rowsAbove())}\r${ERASE}` : '';
+    this.#drawn = [];
+    this.#row = 0;
+    this.#shown = undefined;
+    return erase;
+  }
+}
+
+/** From the first line of `before`, which is drawn, to the last one of `after`; empty where they are the same. */
+function differences(before: readonly string[], after: readonly string[]): string {
+  let text = '';
+  let row = 0;
+  const go = (to: number) => {
+    const there = Math.min(to, before.length - 1); // rows below are yet to come
+    text += down(there - row) + '\r\n'.repeat(to - Math.max(row, there));
+    row = to;
+  };
+  for (const [i, line] of after.entries()) {
+    if (line === before[i]) continue;
+    go(i);
+    text += `\r\x1b[K${line}`;
+  }
+  if (text === '' && after.length === before.length) return '';
+  go(after.length - 1);
+  return after.length < before.length ? `${text}\x1b[B\r\x1b[J\x1b[A` : text;
+}
+
+function up(rows: number): string {
+  return rows > 0 ? `\x1b[${rows}A` : '';
+}
+
+function down(rows: number): string {
+  return rows > 0 ? `\x1b[${rows}B` : '';
+}
