@@ -15,7 +15,7 @@ const ROOT = resolve(import.meta.dirname, '..');
 const DIST = join(ROOT, 'dist');
 
 /** What every part depends on besides its sources: versions of the tools and this script. */
-const TOOLCHAIN = ['package.json', 'package-lock.json', 'tsconfig.json', 'scripts/build.ts'];
+const TOOLCHAIN = ['package.json', 'package-lock.json', 'tsconfig.json', 'scripts/*.ts'];
 
 const PROGRAM = { percept: 'cli/main.ts', core: 'core/index.ts' };
 const WORKER = { 'cpu-worker': 'backends/cpu/worker.ts' };
@@ -31,6 +31,17 @@ const yogaWithoutFetch: Plugin = {
   },
 };
 
+/** The stand-in for string-width gets the package, all others get the stand-in. */
+const lateStringWidth: Plugin = {
+  name: 'late-string-width',
+  setup({ onResolve }) {
+    const standIn = join(ROOT, 'scripts/string-width.ts');
+    onResolve({ filter: /^string-width$/ }, ({ importer }) =>
+      importer === standIn ? undefined : { path: standIn },
+    );
+  },
+};
+
 const BUNDLE: BuildOptions = {
   absWorkingDir: ROOT,
   outdir: DIST,
@@ -42,7 +53,7 @@ const BUNDLE: BuildOptions = {
   logLevel: 'warning',
   minifyWhitespace: true, // names stay, for stack traces
   minifySyntax: true,
-  plugins: [yogaWithoutFetch],
+  plugins: [yogaWithoutFetch, lateStringWidth],
   external: ['webgpu', 'gpu.js'], // native parts beside their own files; loaded only when such a backend is asked for
   define: { 'process.env.NODE_ENV': '"production"' }, // React's fast half
   jsx: 'automatic',
