@@ -3,7 +3,7 @@ import type { GeneratedToken, GenerateResult } from '../core/generate.ts';
 import type { Model } from '../core/model.ts';
 import type { SpeculationStats } from '../core/speculate/speculative-decoder.ts';
 import type { Output } from './output.ts';
-import { terminalText } from './terminal-text.ts';
+import { terminalText } from './terminal/terminal-text.ts';
 
 export interface AnswerWriter {
   token(token: GeneratedToken): Promise<void>;

@@ -5,16 +5,16 @@ import { openSessions, type SessionStore, type StoredSession } from '../core/ses
 import { perceptVersion } from '../core/version.ts';
 import { UserError } from '../errors.ts';
 import { Dialogue } from './chat/dialogue.ts';
+import { framePace } from './chat/frame-pace.ts';
 import { Pacer } from './chat/pacer.ts';
 import { SessionKeeper } from './chat/session-keeper.ts';
 import type { Transcript } from './chat/transcript.ts';
 import type { Call } from './commands.ts';
 import { takeGreeting } from './greeting.ts';
 import { modelFor } from './sessions/continue.ts';
-import { lookOf } from './terminal-look.ts';
-import { askBackground } from './tui/background.ts';
-import { framePace } from './tui/chat/pace.ts';
-import { themeOf } from './tui/theme.ts';
+import { askBackground } from './terminal/background.ts';
+import { lookOf } from './terminal/look.ts';
+import { themeOf } from './terminal/theme.ts';
 
 export async function chat(call: Call): Promise<void> {
   const { options, operands, output } = call;

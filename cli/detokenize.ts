@@ -1,7 +1,7 @@
 import { UserError } from '../errors.ts';
 import type { Call } from './commands.ts';
 import { parseIds, readStdin } from './input.ts';
-import { terminalText } from './terminal-text.ts';
+import { terminalText } from './terminal/terminal-text.ts';
 import { tokenizerOf } from './tokenize.ts';
 
 /** Ids to text; special tokens only with --special. */

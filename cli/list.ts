@@ -3,7 +3,7 @@ import { CATALOGUE } from '../core/models/catalogue.ts';
 import { listModels, type ModelFile } from '../core/models/store.ts';
 import type { Call } from './commands.ts';
 import { formatBytes } from './sizes.ts';
-import { terminalText } from './terminal-text.ts';
+import { terminalText } from './terminal/terminal-text.ts';
 
 /** What is on this machine, and what the catalogue offers besides. */
 export async function list({ options, output }: Call): Promise<void> {

@@ -10,7 +10,7 @@ import {
   type Rate,
   speedOf,
 } from './progress-line.ts';
-import type { Theme } from './tui/theme.ts';
+import type { Theme } from './terminal/theme.ts';
 
 const BAR_CELLS = { least: 8, most: 30, besideDetail: 16 } as const;
 const BAR_ENDS = 2;

@@ -1,6 +1,6 @@
 /** How far some work is, in words. */
 import { formatBytes, formatDuration } from './sizes.ts';
-import { terminalText } from './terminal-text.ts';
+import { terminalText } from './terminal/terminal-text.ts';
 
 export interface Progress {
   readonly activity: string; // downloading

@@ -4,8 +4,8 @@ import type { Output } from './output.ts';
 import { PiecePace, StreamPace } from './pace.ts';
 import type { barLine } from './progress-bar.ts';
 import { endLine, type Progress, plainLine } from './progress-line.ts';
-import { lookOf } from './terminal-look.ts';
-import { type Theme, themeOf } from './tui/theme.ts';
+import { lookOf } from './terminal/look.ts';
+import { type Theme, themeOf } from './terminal/theme.ts';
 
 export type { Progress } from './progress-line.ts';
 

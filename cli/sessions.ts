@@ -10,7 +10,7 @@ import { exportMarkdown } from './sessions/export.ts';
 import { printHits, printList } from './sessions/list.ts';
 import { hitJson, sessionJson, summaryJson } from './sessions/session-json.ts';
 import { shownJson, showSession } from './sessions/show.ts';
-import { terminalText } from './terminal-text.ts';
+import { terminalText } from './terminal/terminal-text.ts';
 
 interface Action {
   readonly operands: string; // as help writes them; several where the last one ends in ..

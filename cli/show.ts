@@ -8,7 +8,7 @@ import type { Call } from './commands.ts';
 import { loadOptionsOf, modelFile } from './model-file.ts';
 import type { Output } from './output.ts';
 import { formatBytes } from './sizes.ts';
-import { terminalText } from './terminal-text.ts';
+import { terminalText } from './terminal/terminal-text.ts';
 
 const SHOWN_CHARACTERS = 80; // of a metadata value
 

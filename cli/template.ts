@@ -6,7 +6,7 @@ import type { Call } from './commands.ts';
 import { readJsonArray, readText } from './input.ts';
 import { modelFile } from './model-file.ts';
 import { type TemplateSource, templateOf } from './prompt.ts';
-import { terminalText } from './terminal-text.ts';
+import { terminalText } from './terminal/terminal-text.ts';
 
 /** Prints the prompt that a template makes of messages, to the byte. */
 export async function template(call: Call): Promise<void> {

@@ -3,7 +3,7 @@
  * evaluated only when anything else comes, for that and its first answer take a quarter of the time to a first frame.
  */
 import type { Options } from 'string-width';
-import { plainWidth } from '../cli/tui/text/plain-width.ts';
+import { plainWidth } from '../cli/terminal/text/plain-width.ts';
 
 const SGR = /\x1b\[[\d;]*m/g;
 

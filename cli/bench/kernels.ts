@@ -13,10 +13,10 @@ import { chosenBackend } from '../../core/devices.ts';
 import { directories } from '../../core/directories.ts';
 import { UserError } from '../../errors.ts';
 import type { Call } from '../commands.ts';
-import { plannedBench } from '../tui/bench/state.ts';
 import { listed } from './listed.ts';
 import { checkReport, writeReport } from './report.ts';
 import { Rows } from './rows.ts';
+import { plannedBench } from './state.ts';
 import { BenchWatch } from './watch.ts';
 
 export async function benchKernels(call: Call, words: readonly string[]): Promise<void> {

@@ -13,10 +13,10 @@ import { UserError } from '../../errors.ts';
 import type { Call } from '../commands.ts';
 import { loadOptionsOf, modelFile } from '../model-file.ts';
 import type { Options } from '../options.ts';
-import { plannedBench } from '../tui/bench/state.ts';
 import { listed } from './listed.ts';
 import { checkReport, writeReport } from './report.ts';
 import { Rows } from './rows.ts';
+import { plannedBench } from './state.ts';
 import { BenchWatch } from './watch.ts';
 
 export async function benchModels(call: Call): Promise<void> {

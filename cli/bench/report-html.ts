@@ -1,5 +1,5 @@
 import type { Table } from '../../bench/formats.ts';
-import { escapeXml, plotStyle, svgPicture } from '../tui/plot/svg.ts';
+import { escapeXml, plotStyle, svgPicture } from '../terminal/plot/svg.ts';
 import type { Reported } from './report.ts';
 import { headOf, panelRows } from './report-svg.ts';
 

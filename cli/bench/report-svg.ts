@@ -1,11 +1,11 @@
-import { commonName } from '../tui/bench/names.ts';
-import { kernelScenes, speedScenes } from '../tui/bench/scenes.ts';
-import type { BenchState } from '../tui/bench/state.ts';
-import { type Panel, panelWidth, svgPage } from '../tui/plot/svg.ts';
-import { lanePanel, ratioPanel } from '../tui/plot/svg-lanes.ts';
-import { linePanel } from '../tui/plot/svg-line.ts';
-import { rooflinePanel } from '../tui/plot/svg-roofline.ts';
+import { type Panel, panelWidth, svgPage } from '../terminal/plot/svg.ts';
+import { lanePanel, ratioPanel } from '../terminal/plot/svg-lanes.ts';
+import { linePanel } from '../terminal/plot/svg-line.ts';
+import { rooflinePanel } from '../terminal/plot/svg-roofline.ts';
+import { commonName } from './names.ts';
 import type { Reported } from './report.ts';
+import { kernelScenes, speedScenes } from './scenes.ts';
+import type { BenchState } from './state.ts';
 
 const WIDTH = 960; // pixels
 

@@ -4,9 +4,9 @@ import { dirname, extname } from 'node:path';
 import type { Table } from '../../bench/formats.ts';
 import type { Machine } from '../../bench/machine.ts';
 import { UserError } from '../../errors.ts';
-import type { BenchState } from '../tui/bench/state.ts';
 import { htmlReport } from './report-html.ts';
 import { svgReport } from './report-svg.ts';
+import type { BenchState } from './state.ts';
 
 export interface Reported {
   readonly state: BenchState;

@@ -2,10 +2,10 @@ import type { Machine } from '../../bench/machine.ts';
 import type { BenchEvent, Observer } from '../../bench/observer.ts';
 import type { Call } from '../commands.ts';
 import { CountedProgress } from '../progress.ts';
-import { lookOf } from '../terminal-look.ts';
+import { lookOf } from '../terminal/look.ts';
+import { themeOf } from '../terminal/theme.ts';
 import type { BenchScreen } from '../tui/bench/start.tsx';
-import { afterEvent, type BenchState } from '../tui/bench/state.ts';
-import { themeOf } from '../tui/theme.ts';
+import { afterEvent, type BenchState } from './state.ts';
 
 /**
  * Shows how far a bench is, on a screen of its own or by a bar or lines on stderr, and keeps what came of it. What else is

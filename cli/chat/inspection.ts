@@ -2,9 +2,9 @@
 import { type Attention, attentionOf } from '../../core/attention.ts';
 import type { TreeMessage } from '../../core/conversation.ts';
 import type { Tokenizer } from '../../core/tokenizer/tokenizer.ts';
-import { terminalText } from '../terminal-text.ts';
-import { bar } from '../tui/plot/bars.ts';
-import type { Theme } from '../tui/theme.ts';
+import { bar } from '../terminal/plot/bars.ts';
+import { terminalText } from '../terminal/terminal-text.ts';
+import type { Theme } from '../terminal/theme.ts';
 import type { CommandContext } from './commands/slash-command.ts';
 import type { Dialogue } from './dialogue.ts';
 import { ALTERNATIVES } from './generation.ts';

@@ -5,8 +5,8 @@
 import { createInterface, type Interface } from 'node:readline';
 import { describeError, type Output } from '../output.ts';
 import { formatBytes } from '../sizes.ts';
-import { terminalText } from '../terminal-text.ts';
-import { type Theme, themeOf } from '../tui/theme.ts';
+import { terminalText } from '../terminal/terminal-text.ts';
+import { type Theme, themeOf } from '../terminal/theme.ts';
 import { COMMANDS, isCommand, runCommand } from './commands/index.ts';
 import type { Screen } from './commands/slash-command.ts';
 import type { Dialogue } from './dialogue.ts';

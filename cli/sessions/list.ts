@@ -1,9 +1,9 @@
 import { basename } from 'node:path';
 import type { SearchHit, SessionSummary } from '../../core/sessions/store.ts';
 import type { Output } from '../output.ts';
-import { terminalText } from '../terminal-text.ts';
-import { columnsOf, padded } from '../tui/text/width.ts';
-import { truncate } from '../tui/text/wrap.ts';
+import { terminalText } from '../terminal/terminal-text.ts';
+import { columnsOf, padded } from '../terminal/text/width.ts';
+import { truncate } from '../terminal/text/wrap.ts';
 import { counted, localTime, ROLE_NAMES } from './message-words.ts';
 
 /** Lines of a list that a terminal shows unless more are asked for. */

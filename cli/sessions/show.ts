@@ -1,7 +1,7 @@
 import { leavesOf, pathTo, siblingsOf, versionOf } from '../../core/conversation.ts';
 import type { StoredSession } from '../../core/sessions/store.ts';
 import type { Output } from '../output.ts';
-import { terminalText } from '../terminal-text.ts';
+import { terminalText } from '../terminal/terminal-text.ts';
 import { counted, localTime, ROLE_NAMES, unfinished } from './message-words.ts';
 import { messageJson, sessionJson } from './session-json.ts';
 

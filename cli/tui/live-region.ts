@@ -7,8 +7,9 @@
  * its character: it waits in the first cell of the region, unless the user writes there. And a row is cut at the edge,
  * never wrapped, so that a frame made for another width has as many rows as lines.
  */
+
+import { columnsOf } from '../terminal/text/width.ts';
 import { withCaret } from './caret.ts';
-import { columnsOf } from './text/width.ts';
 
 /** A cell of the frame, from its first one; may be a getter, for it is read when a frame is drawn. */
 export interface Cell {

@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { render as renderToFrames } from 'ink-testing-library';
 import { describe, expect, it, vi } from 'vitest';
+import { afterEvent, type BenchState, plannedBench } from '../../cli/bench/state.ts';
 import { createStore } from '../../cli/store.ts';
+import { themeOf } from '../../cli/terminal/theme.ts';
 import { Dashboard } from '../../cli/tui/bench/Dashboard.tsx';
 import type { Moment } from '../../cli/tui/bench/dashboard.ts';
 import { startBenchScreen } from '../../cli/tui/bench/start.tsx';
-import { afterEvent, type BenchState, plannedBench } from '../../cli/tui/bench/state.ts';
-import { themeOf } from '../../cli/tui/theme.ts';
 import { emptyFolder, PROGRAM, TINY_MODEL } from '../cli/percept.ts';
 import { eventsOf, MACHINE, planOf, stateAfter } from '../unit/bench-events.ts';
 import { HAS_TMUX, Terminal } from './tmux.ts';

@@ -8,7 +8,7 @@ import { Pacer } from '../../cli/chat/pacer.ts';
 import { SessionKeeper } from '../../cli/chat/session-keeper.ts';
 import type { Entry } from '../../cli/chat/transcript.ts';
 import type { Options } from '../../cli/options.ts';
-import { themeOf } from '../../cli/tui/theme.ts';
+import { themeOf } from '../../cli/terminal/theme.ts';
 import { leavesOf } from '../../core/conversation.ts';
 import { openSessions, type SessionStore } from '../../core/sessions/store.ts';
 import { emptyFolder, TINY_MODEL } from '../cli/percept.ts';

@@ -2,15 +2,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { render } from 'ink';
 import { describe, expect, it } from 'vitest';
 import { Dialogue } from '../../cli/chat/dialogue.ts';
+import { framePace } from '../../cli/chat/frame-pace.ts';
 import { Pacer } from '../../cli/chat/pacer.ts';
 import { SessionKeeper } from '../../cli/chat/session-keeper.ts';
+import { themeOf } from '../../cli/terminal/theme.ts';
 import { App } from '../../cli/tui/chat/App.tsx';
 import { ChatScreen } from '../../cli/tui/chat/chat-screen.ts';
-import { framePace } from '../../cli/tui/chat/pace.ts';
 import { ScreenTranscript } from '../../cli/tui/chat/screen-transcript.ts';
 import { EditorModel } from '../../cli/tui/editor/model.ts';
 import { LiveRegion } from '../../cli/tui/live-region.ts';
-import { themeOf } from '../../cli/tui/theme.ts';
 import { FakeTerminal } from './xterm.ts';
 
 const TOKENS = 600;

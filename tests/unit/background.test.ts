@@ -1,6 +1,6 @@
 import { PassThrough } from 'node:stream';
 import { describe, expect, it } from 'vitest';
-import { askBackground, isLateAnswer } from '../../cli/tui/background.ts';
+import { askBackground, isLateAnswer } from '../../cli/terminal/background.ts';
 
 async function asked(...answers: readonly string[]) {
   const stdin = new PassThrough();

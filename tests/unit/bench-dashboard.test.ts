@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
+import { afterEvent, type BenchState, plannedBench } from '../../cli/bench/state.ts';
+import { columnsOf } from '../../cli/terminal/text/width.ts';
+import { themeOf } from '../../cli/terminal/theme.ts';
 import { dashboardLines } from '../../cli/tui/bench/dashboard.ts';
 import { stacked } from '../../cli/tui/bench/stack.ts';
-import { afterEvent, type BenchState, plannedBench } from '../../cli/tui/bench/state.ts';
-import { columnsOf } from '../../cli/tui/text/width.ts';
-import { themeOf } from '../../cli/tui/theme.ts';
 import { MACHINE, MEMORY, planOf, stateAfter } from './bench-events.ts';
 
 const PLAIN = themeOf({ color: 0, background: 'dark', ascii: false });

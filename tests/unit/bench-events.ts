@@ -2,7 +2,7 @@
 import type { Machine } from '../../bench/machine.ts';
 import type { BenchEvent, Mark } from '../../bench/observer.ts';
 import type { SpeedTest } from '../../bench/speed-test.ts';
-import { afterEvent, type BenchPlan, type BenchState, plannedBench } from '../../cli/tui/bench/state.ts';
+import { afterEvent, type BenchPlan, type BenchState, plannedBench } from '../../cli/bench/state.ts';
 
 export const MACHINE: Machine = {
   cpu: 'AMD EPYC',

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { checkReport, writeReport } from '../../cli/bench/report.ts';
-import { afterEvent, plannedBench } from '../../cli/tui/bench/state.ts';
+import { afterEvent, plannedBench } from '../../cli/bench/state.ts';
 import { MACHINE, MEMORY, stateAfter } from './bench-events.ts';
 import { elementsOf } from './xml.ts';
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { kernelScenes, letterOf, speedScenes } from '../../cli/tui/bench/scenes.ts';
-import { speedCurve } from '../../cli/tui/bench/speed-curve.ts';
-import { afterEvent, plannedBench } from '../../cli/tui/bench/state.ts';
+import { kernelScenes, letterOf, speedScenes } from '../../cli/bench/scenes.ts';
+import { speedCurve } from '../../cli/bench/speed-curve.ts';
+import { afterEvent, plannedBench } from '../../cli/bench/state.ts';
 import { eventsOf, MEMORY, planOf, READ, stateAfter, WRITE } from './bench-events.ts';
 
 describe('events folded', () => {

@@ -1,9 +1,9 @@
 import { describe, expect, it, vi } from 'vitest';
+import { plannedBench } from '../../cli/bench/state.ts';
 import { BenchWatch } from '../../cli/bench/watch.ts';
 import type { Call } from '../../cli/commands.ts';
 import type { Options } from '../../cli/options.ts';
 import { Output } from '../../cli/output.ts';
-import { plannedBench } from '../../cli/tui/bench/state.ts';
 import { eventsOf, MACHINE, planOf } from './bench-events.ts';
 
 interface Surroundings {

@@ -4,7 +4,8 @@ import { type ChatState, INITIAL_STATE } from '../../cli/chat/chat-state.ts';
 import type { Glance, InspectedToken } from '../../cli/chat/inspection.ts';
 import { lookOf, sharpnessOf, visible } from '../../cli/chat/inspection.ts';
 import { type Lane, lanesOf, saidAfter } from '../../cli/chat/race.ts';
-import { hyperlinks } from '../../cli/terminal-look.ts';
+import { hyperlinks } from '../../cli/terminal/look.ts';
+import { themeOf } from '../../cli/terminal/theme.ts';
 import { inspectorLines } from '../../cli/tui/chat/inspector-lines.ts';
 import { raceLines } from '../../cli/tui/chat/race-lines.ts';
 import {
@@ -15,7 +16,6 @@ import {
   readingLine,
 } from '../../cli/tui/chat/status-lines.ts';
 import { TokenStream } from '../../cli/tui/chat/token-stream.ts';
-import { themeOf } from '../../cli/tui/theme.ts';
 
 const PLAIN = themeOf({ color: 0, background: 'dark', ascii: true });
 const COLORED = themeOf({ color: 3, background: 'dark', ascii: false });

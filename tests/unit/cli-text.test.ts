@@ -2,8 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { textAnswer } from '../../cli/answer.ts';
 import { colorLevel, Output } from '../../cli/output.ts';
 import { formatBytes, formatDuration } from '../../cli/sizes.ts';
-import { asciiOnly, lookOf } from '../../cli/terminal-look.ts';
-import { terminalText } from '../../cli/terminal-text.ts';
+import { asciiOnly, lookOf } from '../../cli/terminal/look.ts';
+import { terminalText } from '../../cli/terminal/terminal-text.ts';
 import { editDistance, nearest } from '../../core/near-miss.ts';
 
 /** A stream that remembers. */

@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import stringWidth from 'string-width';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { themeOf } from '../../cli/terminal/theme.ts';
 import { type Completion, chosenBy, layoutMenu, menuOf, ranked } from '../../cli/tui/editor/completion.ts';
 import { fileSource, mentionBefore } from '../../cli/tui/editor/files.ts';
-import { themeOf } from '../../cli/tui/theme.ts';
 
 describe('ranking', () => {
   const rank = (query: string, ...names: string[]) => ranked(names, query, (name) => name);

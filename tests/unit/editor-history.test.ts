@@ -2,9 +2,9 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync }
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
+import { themeOf } from '../../cli/terminal/theme.ts';
 import { newer, older, PromptHistory } from '../../cli/tui/editor/history.ts';
 import { layoutSearch, NEW_SEARCH, searchFor, searchOn } from '../../cli/tui/editor/search.ts';
-import { themeOf } from '../../cli/tui/theme.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'percept-history-'));
 afterAll(() => rmSync(folder, { recursive: true }));

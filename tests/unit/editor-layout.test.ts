@@ -1,9 +1,9 @@
 import stringWidth from 'string-width';
 import { describe, expect, it } from 'vitest';
+import { themeOf } from '../../cli/terminal/theme.ts';
 import { type EditorState, EMPTY, edit, linesOf } from '../../cli/tui/editor/buffer.ts';
 import { layoutEditor } from '../../cli/tui/editor/layout.ts';
 import { rowsOf } from '../../cli/tui/editor/wrap.ts';
-import { themeOf } from '../../cli/tui/theme.ts';
 
 const theme = themeOf({ color: 0, background: 'dark', ascii: false });
 const ascii = themeOf({ color: 0, background: 'dark', ascii: true });

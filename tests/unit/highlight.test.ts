@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { highlight, LineHighlighter } from '../../cli/tui/text/highlight.ts';
-import { type SyntaxRole, type Theme, themeOf } from '../../cli/tui/theme.ts';
+import { highlight, LineHighlighter } from '../../cli/terminal/text/highlight.ts';
+import { type SyntaxRole, type Theme, themeOf } from '../../cli/terminal/theme.ts';
 
 const COLORED = themeOf({ color: 1, background: 'dark', ascii: false });
 

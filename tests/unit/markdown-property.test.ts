@@ -1,10 +1,10 @@
 /** Documents of Markdown glued together at random, seeded: whatever they are, and however they come. */
 import stringWidth from 'string-width';
 import { expect, it } from 'vitest';
-import { renderMarkdown } from '../../cli/tui/text/markdown.ts';
-import { renderSource, SourceStream } from '../../cli/tui/text/source-stream.ts';
-import { MarkdownStream } from '../../cli/tui/text/stream.ts';
-import { type Look, themeOf } from '../../cli/tui/theme.ts';
+import { renderMarkdown } from '../../cli/terminal/text/markdown.ts';
+import { renderSource, SourceStream } from '../../cli/terminal/text/source-stream.ts';
+import { MarkdownStream } from '../../cli/terminal/text/stream.ts';
+import { type Look, themeOf } from '../../cli/terminal/theme.ts';
 import { type Random, seeded } from '../random.ts';
 
 const pick = <T>(random: Random, items: readonly T[]): T => items[random(items.length)]!;

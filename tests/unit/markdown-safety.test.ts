@@ -1,9 +1,9 @@
 /** What a terminal would obey never reaches it, wherever a model writes it. */
 import { describe, expect, it } from 'vitest';
-import { renderMarkdown } from '../../cli/tui/text/markdown.ts';
-import { renderSource } from '../../cli/tui/text/source-stream.ts';
-import { MarkdownStream } from '../../cli/tui/text/stream.ts';
-import { themeOf } from '../../cli/tui/theme.ts';
+import { renderMarkdown } from '../../cli/terminal/text/markdown.ts';
+import { renderSource } from '../../cli/terminal/text/source-stream.ts';
+import { MarkdownStream } from '../../cli/terminal/text/stream.ts';
+import { themeOf } from '../../cli/terminal/theme.ts';
 
 const HOSTILE: readonly (readonly [what: string, text: string])[] = [
   ['a title', '\x1b]0;title\x07'],

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { renderMarkdown } from '../../cli/tui/text/markdown.ts';
-import { renderSource, SourceStream } from '../../cli/tui/text/source-stream.ts';
-import { MarkdownStream } from '../../cli/tui/text/stream.ts';
-import { type Look, themeOf } from '../../cli/tui/theme.ts';
+import { renderMarkdown } from '../../cli/terminal/text/markdown.ts';
+import { renderSource, SourceStream } from '../../cli/terminal/text/source-stream.ts';
+import { MarkdownStream } from '../../cli/terminal/text/stream.ts';
+import { type Look, themeOf } from '../../cli/terminal/theme.ts';
 
 const PLAIN: Look = { color: 0, background: 'dark', ascii: true };
 const COLORED: Look = { color: 1, background: 'dark', ascii: false };

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { bar, rangeBar } from '../../cli/tui/plot/bars.ts';
-import { heatmap } from '../../cli/tui/plot/heat.ts';
-import { sparkline } from '../../cli/tui/plot/spark.ts';
-import { type Look, themeOf } from '../../cli/tui/theme.ts';
+import { bar, rangeBar } from '../../cli/terminal/plot/bars.ts';
+import { heatmap } from '../../cli/terminal/plot/heat.ts';
+import { sparkline } from '../../cli/terminal/plot/spark.ts';
+import { type Look, themeOf } from '../../cli/terminal/theme.ts';
 
 const look = (color: Look['color'], ascii = false, background: Look['background'] = 'dark') =>
   themeOf({ color, ascii, background });

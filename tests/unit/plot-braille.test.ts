@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { BrailleCanvas } from '../../cli/tui/plot/braille.ts';
-import { themeOf } from '../../cli/tui/theme.ts';
+import { BrailleCanvas } from '../../cli/terminal/plot/braille.ts';
+import { themeOf } from '../../cli/terminal/theme.ts';
 
 const PLAIN = themeOf({ color: 0, background: 'dark', ascii: false });
 const ASCII = themeOf({ color: 0, background: 'dark', ascii: true });

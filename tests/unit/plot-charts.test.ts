@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { laneLines, ratioLines } from '../../cli/tui/plot/lanes.ts';
-import { lineChart } from '../../cli/tui/plot/line.ts';
-import { rooflineChart, rooflineLegend } from '../../cli/tui/plot/roofline.ts';
-import type { LaneScene, LineScene, Point, RooflineScene } from '../../cli/tui/plot/scene.ts';
-import { columnsOf } from '../../cli/tui/text/width.ts';
-import { themeOf } from '../../cli/tui/theme.ts';
+import { laneLines, ratioLines } from '../../cli/terminal/plot/lanes.ts';
+import { lineChart } from '../../cli/terminal/plot/line.ts';
+import { rooflineChart, rooflineLegend } from '../../cli/terminal/plot/roofline.ts';
+import type { LaneScene, LineScene, Point, RooflineScene } from '../../cli/terminal/plot/scene.ts';
+import { columnsOf } from '../../cli/terminal/text/width.ts';
+import { themeOf } from '../../cli/terminal/theme.ts';
 
 const PLAIN = themeOf({ color: 0, background: 'dark', ascii: false });
 const ASCII = themeOf({ color: 0, background: 'dark', ascii: true });

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { escapeXml, fitted, svgPage, svgPicture } from '../../cli/tui/plot/svg.ts';
-import { lanePanel, ratioPanel } from '../../cli/tui/plot/svg-lanes.ts';
-import { linePanel } from '../../cli/tui/plot/svg-line.ts';
-import { rooflinePanel } from '../../cli/tui/plot/svg-roofline.ts';
+import { escapeXml, fitted, svgPage, svgPicture } from '../../cli/terminal/plot/svg.ts';
+import { lanePanel, ratioPanel } from '../../cli/terminal/plot/svg-lanes.ts';
+import { linePanel } from '../../cli/terminal/plot/svg-line.ts';
+import { rooflinePanel } from '../../cli/terminal/plot/svg-roofline.ts';
 import { elementsOf } from './xml.ts';
 
 const HOSTILE = '</text><script>alert("1" & 2)</script>\x1b[31m';

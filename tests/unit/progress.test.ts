@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Output } from '../../cli/output.ts';
 import { CountedProgress, type Progress, ProgressDisplay } from '../../cli/progress.ts';
 import { barLine } from '../../cli/progress-bar.ts';
-import { themeOf } from '../../cli/tui/theme.ts';
+import { themeOf } from '../../cli/terminal/theme.ts';
 
 const theme = themeOf({ color: 0, background: 'dark', ascii: false });
 const screen = { theme, barLine, columns: () => 80 };

@@ -1,7 +1,7 @@
 import stringWidth from 'string-width';
 import { describe, expect, it } from 'vitest';
-import { clusters, columnsOf, padded } from '../../cli/tui/text/width.ts';
-import { foldLines, hangingLines, sourceLines, truncate, wrapLines } from '../../cli/tui/text/wrap.ts';
+import { clusters, columnsOf, padded } from '../../cli/terminal/text/width.ts';
+import { foldLines, hangingLines, sourceLines, truncate, wrapLines } from '../../cli/terminal/text/wrap.ts';
 
 const BOLD = '\x1b[1m';
 const DIM = '\x1b[2m';

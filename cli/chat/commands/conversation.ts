@@ -1,7 +1,7 @@
 /** Commands about what was said: nothing of it is ever overwritten. */
 import { leavesOf, pathTo } from '../../../core/conversation.ts';
-import { terminalText } from '../../terminal-text.ts';
-import { truncate } from '../../tui/text/wrap.ts';
+import { terminalText } from '../../terminal/terminal-text.ts';
+import { truncate } from '../../terminal/text/wrap.ts';
 import { type Turn, turnsOf } from '../messages.ts';
 import { type CommandContext, numberIn, print, type SlashCommand, say, usage } from './slash-command.ts';
 

@@ -3,7 +3,7 @@
 import type { AnswerOrigin } from '../../../core/conversation.ts';
 import { SamplerChain } from '../../../core/sampler/chain.ts';
 import { formatBytes } from '../../sizes.ts';
-import { bar } from '../../tui/plot/bars.ts';
+import { bar } from '../../terminal/plot/bars.ts';
 import { parametersOf } from '../generation.ts';
 import { alternativeLines, attentionLines } from '../inspection.ts';
 import { lastAnswerOf, messagesOf, turnsOf } from '../messages.ts';

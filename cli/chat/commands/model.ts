@@ -6,7 +6,7 @@ import { listModels } from '../../../core/models/store.ts';
 import { parseText } from '../../option-values.ts';
 import { camelCase, OPTIONS, type OptionName, type OptionSpec, SAMPLING_NAMES } from '../../options.ts';
 import { formatBytes } from '../../sizes.ts';
-import { terminalText } from '../../terminal-text.ts';
+import { terminalText } from '../../terminal/terminal-text.ts';
 import { parametersOf } from '../generation.ts';
 import { visible } from '../inspection.ts';
 import { messagesOf, systemOf } from '../messages.ts';

@@ -6,9 +6,9 @@ import type { SearchHit, SessionStore, StoredSession } from '../../../core/sessi
 import { UserError } from '../../../errors.ts';
 import { exportMarkdown } from '../../sessions/export.ts';
 import { sessionJson } from '../../sessions/session-json.ts';
-import { terminalText } from '../../terminal-text.ts';
-import { truncate } from '../../tui/text/wrap.ts';
-import type { Theme } from '../../tui/theme.ts';
+import { terminalText } from '../../terminal/terminal-text.ts';
+import { truncate } from '../../terminal/text/wrap.ts';
+import type { Theme } from '../../terminal/theme.ts';
 import { type CommandContext, print, type SlashCommand, say, usage } from './slash-command.ts';
 
 export const SESSIONS: readonly SlashCommand[] = [

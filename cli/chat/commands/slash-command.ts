@@ -2,8 +2,8 @@
 import stringWidth from 'string-width';
 import { nearest } from '../../../core/near-miss.ts';
 import { UserError } from '../../../errors.ts';
-import { wrapLines } from '../../tui/text/wrap.ts';
-import type { Theme } from '../../tui/theme.ts';
+import { wrapLines } from '../../terminal/text/wrap.ts';
+import type { Theme } from '../../terminal/theme.ts';
 import type { Dialogue } from '../dialogue.ts';
 
 /** Columns before, between and behind two columns. */

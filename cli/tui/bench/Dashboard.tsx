@@ -1,6 +1,6 @@
 import { Text, useInput, useStdin, useWindowSize } from 'ink';
 import type { Store } from '../../store.ts';
-import type { Theme } from '../theme.ts';
+import type { Theme } from '../../terminal/theme.ts';
 import { useStore } from '../use-store.ts';
 import { dashboardLines, type Moment } from './dashboard.ts';
 

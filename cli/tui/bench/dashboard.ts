@@ -1,21 +1,21 @@
 /** A bench on a screen, as lines. Pure: what there is room for is chosen by importance. */
 import { digits } from '../../../bench/formats.ts';
 import type { Machine } from '../../../bench/machine.ts';
+import { commonName } from '../../bench/names.ts';
+import { kernelScenes, letterOf, type Phase, speedScenes } from '../../bench/scenes.ts';
+import type { BenchState } from '../../bench/state.ts';
 import { formatBytes } from '../../sizes.ts';
-import { terminalText } from '../../terminal-text.ts';
-import { bar } from '../plot/bars.ts';
-import type { Size } from '../plot/frame.ts';
-import { laneLines, ratioLines } from '../plot/lanes.ts';
-import { lineChart } from '../plot/line.ts';
-import { rooflineChart, rooflineLegend } from '../plot/roofline.ts';
-import type { LaneScene, LineScene, RooflineScene } from '../plot/scene.ts';
-import { columnsOf, padded } from '../text/width.ts';
-import { truncate } from '../text/wrap.ts';
-import type { Theme } from '../theme.ts';
-import { commonName } from './names.ts';
-import { kernelScenes, letterOf, type Phase, speedScenes } from './scenes.ts';
+import { bar } from '../../terminal/plot/bars.ts';
+import type { Size } from '../../terminal/plot/frame.ts';
+import { laneLines, ratioLines } from '../../terminal/plot/lanes.ts';
+import { lineChart } from '../../terminal/plot/line.ts';
+import { rooflineChart, rooflineLegend } from '../../terminal/plot/roofline.ts';
+import type { LaneScene, LineScene, RooflineScene } from '../../terminal/plot/scene.ts';
+import { terminalText } from '../../terminal/terminal-text.ts';
+import { columnsOf, padded } from '../../terminal/text/width.ts';
+import { truncate } from '../../terminal/text/wrap.ts';
+import type { Theme } from '../../terminal/theme.ts';
 import { type Block, stacked } from './stack.ts';
-import type { BenchState } from './state.ts';
 
 export interface Moment {
   readonly state: BenchState;

@@ -1,11 +1,11 @@
 /** Draws a bench with Ink, on the alternate screen. */
 import { type RenderOptions, render } from 'ink';
 import type { Machine } from '../../../bench/machine.ts';
+import type { BenchState } from '../../bench/state.ts';
 import { createStore } from '../../store.ts';
-import type { Theme } from '../theme.ts';
+import type { Theme } from '../../terminal/theme.ts';
 import { Dashboard } from './Dashboard.tsx';
 import type { Moment } from './dashboard.ts';
-import type { BenchState } from './state.ts';
 
 export interface BenchScreen {
   /** Draws, unless it did a moment ago; returns when the screen shows it. */

@@ -1,6 +1,6 @@
 import { Box, Text, useAnimation, useApp, useInput, usePaste, useWindowSize } from 'ink';
 import { memo, useEffect } from 'react';
-import { isLateAnswer } from '../background.ts';
+import { isLateAnswer } from '../../terminal/background.ts';
 import { Editor as DrawnEditor } from '../editor/Editor.tsx';
 import { keystrokes } from '../editor/keys.ts';
 import type { LiveRegion } from '../live-region.ts';

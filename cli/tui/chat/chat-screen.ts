@@ -8,8 +8,8 @@ import type { CommandContext, Screen } from '../../chat/commands/slash-command.t
 import type { Dialogue } from '../../chat/dialogue.ts';
 import { lastAnswerOf, turnsOf } from '../../chat/messages.ts';
 import { createStore, type Store } from '../../store.ts';
+import type { Theme } from '../../terminal/theme.ts';
 import type { EditorModel } from '../editor/model.ts';
-import type { Theme } from '../theme.ts';
 import type { Inspector } from './inspector.ts';
 import type { RaceModel } from './race-model.ts';
 import type { ScreenTranscript } from './screen-transcript.ts';

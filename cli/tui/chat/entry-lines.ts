@@ -4,10 +4,10 @@ import type { ModelFacts } from '../../chat/chat-state.ts';
 import type { Entry } from '../../chat/transcript.ts';
 import { describeError } from '../../output.ts';
 import { formatBytes } from '../../sizes.ts';
-import { terminalText } from '../../terminal-text.ts';
-import { columnsOf } from '../text/width.ts';
-import { sourceLines, wrapLines } from '../text/wrap.ts';
-import type { Theme } from '../theme.ts';
+import { terminalText } from '../../terminal/terminal-text.ts';
+import { columnsOf } from '../../terminal/text/width.ts';
+import { sourceLines, wrapLines } from '../../terminal/text/wrap.ts';
+import type { Theme } from '../../terminal/theme.ts';
 
 /** What is said in one go. */
 export type WholeEntry = Exclude<Entry, { kind: 'answer-text' | 'answer-begin' | 'answer-end' }>;

@@ -1,10 +1,10 @@
 /** The inspector as lines: the answer with the chosen token marked, and what there is to know of it. Pure. */
 import { type Glance, lookOf, sharpnessOf, visible } from '../../chat/inspection.ts';
-import { bar } from '../plot/bars.ts';
-import { heatmap } from '../plot/heat.ts';
-import { padded } from '../text/width.ts';
-import { truncate, wrapLines } from '../text/wrap.ts';
-import type { Theme } from '../theme.ts';
+import { bar } from '../../terminal/plot/bars.ts';
+import { heatmap } from '../../terminal/plot/heat.ts';
+import { padded } from '../../terminal/text/width.ts';
+import { truncate, wrapLines } from '../../terminal/text/wrap.ts';
+import type { Theme } from '../../terminal/theme.ts';
 import type { InspectorState } from './inspector.ts';
 
 export interface Room {

@@ -1,10 +1,10 @@
 /** A race as lines: two columns on one clock, or one below the other where it is narrow. Pure. */
 import stringWidth from 'string-width';
 import { type Lane, saidAfter } from '../../chat/race.ts';
-import { terminalText } from '../../terminal-text.ts';
-import { bar } from '../plot/bars.ts';
-import { truncate, wrapLines } from '../text/wrap.ts';
-import type { Theme } from '../theme.ts';
+import { bar } from '../../terminal/plot/bars.ts';
+import { terminalText } from '../../terminal/terminal-text.ts';
+import { truncate, wrapLines } from '../../terminal/text/wrap.ts';
+import type { Theme } from '../../terminal/theme.ts';
 import type { Room } from './inspector-lines.ts';
 import { laneFigures, type RaceState } from './race-model.ts';
 

@@ -6,7 +6,7 @@ import type { Pacer } from '../../chat/pacer.ts';
 import { type Lane, lanesOf, race } from '../../chat/race.ts';
 import { describeError } from '../../output.ts';
 import type { Store } from '../../store.ts';
-import type { Theme } from '../theme.ts';
+import type { Theme } from '../../terminal/theme.ts';
 
 export interface RaceState {
   readonly prompt: string;

@@ -5,9 +5,9 @@
 import type { Pacer } from '../../chat/pacer.ts';
 import type { Entry, ScoredToken, Transcript } from '../../chat/transcript.ts';
 import { createStore, type Store } from '../../store.ts';
-import { SourceStream } from '../text/source-stream.ts';
-import type { MarkdownStream } from '../text/stream.ts';
-import type { Theme } from '../theme.ts';
+import { SourceStream } from '../../terminal/text/source-stream.ts';
+import type { MarkdownStream } from '../../terminal/text/stream.ts';
+import type { Theme } from '../../terminal/theme.ts';
 import { entryLines, originLine } from './entry-lines.ts';
 import { TokenStream } from './token-stream.ts';
 
@@ -54,7 +54,7 @@ export class ScreenTranscript implements Transcript {
 
   /** Loads what renders Markdown, which is not needed for a first frame; without it the source is shown. */
   async prepare(): Promise<void> {
-    this.#markdown = (await import('../text/stream.ts')).MarkdownStream;
+    this.#markdown = (await import('../../terminal/text/stream.ts')).MarkdownStream;
   }
 
   /** How the next answer is shown. */

@@ -1,12 +1,12 @@
 /** Lines around the editor: what runs, what waits, and the footer. Pure: state in, lines out. */
 import type { ChatState, ModelFacts, Reading } from '../../chat/chat-state.ts';
 import { formatBytes } from '../../sizes.ts';
-import { terminalText } from '../../terminal-text.ts';
-import { bar } from '../plot/bars.ts';
-import { sparkline } from '../plot/spark.ts';
-import { columnsOf } from '../text/width.ts';
-import { truncate } from '../text/wrap.ts';
-import type { Theme } from '../theme.ts';
+import { bar } from '../../terminal/plot/bars.ts';
+import { sparkline } from '../../terminal/plot/spark.ts';
+import { terminalText } from '../../terminal/terminal-text.ts';
+import { columnsOf } from '../../terminal/text/width.ts';
+import { truncate } from '../../terminal/text/wrap.ts';
+import type { Theme } from '../../terminal/theme.ts';
 import type { ScreenState } from './chat-screen.ts';
 
 /** The end of what may still change, as far as it fits; the first line says how much is above. */

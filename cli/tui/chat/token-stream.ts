@@ -1,7 +1,7 @@
 import type { ScoredToken } from '../../chat/transcript.ts';
-import { terminalText } from '../../terminal-text.ts';
-import { wrapLines } from '../text/wrap.ts';
-import type { Theme } from '../theme.ts';
+import { terminalText } from '../../terminal/terminal-text.ts';
+import { wrapLines } from '../../terminal/text/wrap.ts';
+import type { Theme } from '../../terminal/theme.ts';
 
 /** The source of an answer with every token in the colour of its probability; whole lines are frozen. */
 export class TokenStream {

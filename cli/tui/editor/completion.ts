@@ -1,8 +1,8 @@
 /** Completion of the word at the cursor: what sources offer, in which order, and how the menu shows it. */
-import { terminalText } from '../../terminal-text.ts';
-import { columnsOf, padded } from '../text/width.ts';
-import { truncate } from '../text/wrap.ts';
-import type { Theme } from '../theme.ts';
+import { terminalText } from '../../terminal/terminal-text.ts';
+import { columnsOf, padded } from '../../terminal/text/width.ts';
+import { truncate } from '../../terminal/text/wrap.ts';
+import type { Theme } from '../../terminal/theme.ts';
 
 /** What may stand in place of `start` to `end` of the text, the best first. */
 export interface Completion {

@@ -1,7 +1,7 @@
 /** What the editor draws: the rows around the cursor, and where the cursor stands among them. */
 
-import { truncate } from '../text/wrap.ts';
-import type { Theme } from '../theme.ts';
+import { truncate } from '../../terminal/text/wrap.ts';
+import type { Theme } from '../../terminal/theme.ts';
 import { type EditorState, isEmpty } from './buffer.ts';
 import { cellsBefore, GUTTER, type Row, rowIndexAt, rowsOf, textWidth } from './wrap.ts';
 

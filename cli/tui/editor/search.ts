@@ -1,8 +1,8 @@
 /** Ctrl-R: search through the history while one types, the latest first. */
-import { terminalText } from '../../terminal-text.ts';
-import { columnsOf } from '../text/width.ts';
-import { truncate } from '../text/wrap.ts';
-import type { Theme } from '../theme.ts';
+import { terminalText } from '../../terminal/terminal-text.ts';
+import { columnsOf } from '../../terminal/text/width.ts';
+import { truncate } from '../../terminal/text/wrap.ts';
+import type { Theme } from '../../terminal/theme.ts';
 import { GUTTER } from './wrap.ts';
 
 export interface Search {

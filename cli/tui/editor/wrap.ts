@@ -2,8 +2,8 @@
  * Soft wrap: a line as rows of cells. A cell is one grapheme, or one folded paste, and is never split. Rows break
  * after spaces and around wide characters where they can, elsewhere where they must.
  */
-import { terminalText } from '../../terminal-text.ts';
-import { type Cluster, clusters, columnsOf } from '../text/width.ts';
+import { terminalText } from '../../terminal/terminal-text.ts';
+import { type Cluster, clusters, columnsOf } from '../../terminal/text/width.ts';
 import { isAtom, labelOf } from './pastes.ts';
 
 /** Left of the text: the prompt glyph, one cell wide, and a space. */

@@ -1,7 +1,7 @@
 /** What a terminal can show: how many colours, on a dark or a light background, and whether more than ASCII. */
 import type { WriteStream } from 'node:tty';
-import { colorLevel } from './output.ts';
-import type { Look } from './tui/theme.ts';
+import { colorLevel } from '../output.ts';
+import type { Look } from './theme.ts';
 
 export interface LookOptions {
   readonly noColor?: boolean;

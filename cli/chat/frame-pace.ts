@@ -1,5 +1,5 @@
-import { usableCores } from '../../../backends/select.ts';
-import type { Pace } from '../../chat/pacer.ts';
+import { usableCores } from '../../backends/select.ts';
+import type { Pace } from './pacer.ts';
 
 /** How often an answer is drawn. Where all cores compute, drawing takes from them: a frame then waits for its worth. */
 export function framePace(cores = usableCores()): Pace {

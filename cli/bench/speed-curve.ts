@@ -1,5 +1,5 @@
-import type { Mark } from '../../../bench/observer.ts';
-import type { Point } from '../plot/scene.ts';
+import type { Mark } from '../../bench/observer.ts';
+import type { Point } from '../terminal/plot/scene.ts';
 
 /** Runs of fewer steps are shown step by step. */
 const FEW_STEPS = 16;

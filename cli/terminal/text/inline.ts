@@ -1,6 +1,6 @@
 /** What stands within a block: emphasis, code, links. The result is one string; `\n` in it is a break that must stay. */
 import type { Token, Tokens } from 'marked';
-import { terminalText } from '../../terminal-text.ts';
+import { terminalText } from '../terminal-text.ts';
 import { decodeEntities } from './entities.ts';
 import type { MarkdownToken } from './lexer.ts';
 import type { RenderOptions } from './options.ts';

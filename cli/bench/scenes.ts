@@ -1,11 +1,11 @@
 /** What a bench has come to as scenes, which the terminal and a report paint. */
-import type { Roofs } from '../../../backends/backend.ts';
-import { digits, threadsInWords } from '../../../bench/formats.ts';
-import type { KernelRow } from '../../../bench/kernel-speed.ts';
-import type { Mark } from '../../../bench/observer.ts';
-import { labelOf, type SpeedTest, testName } from '../../../bench/speed-test.ts';
-import { mean, median, pairedRatio, standardDeviation } from '../../../bench/statistics.ts';
-import { roofShares, type Work } from '../../../bench/work.ts';
+import type { Roofs } from '../../backends/backend.ts';
+import { digits, threadsInWords } from '../../bench/formats.ts';
+import type { KernelRow } from '../../bench/kernel-speed.ts';
+import type { Mark } from '../../bench/observer.ts';
+import { labelOf, type SpeedTest, testName } from '../../bench/speed-test.ts';
+import { mean, median, pairedRatio, standardDeviation } from '../../bench/statistics.ts';
+import { roofShares, type Work } from '../../bench/work.ts';
 import type {
   Lane,
   LaneScene,
@@ -15,7 +15,7 @@ import type {
   Roof,
   RooflineDot,
   RooflineScene,
-} from '../plot/scene.ts';
+} from '../terminal/plot/scene.ts';
 import { targetName, targetNames } from './names.ts';
 import { speedCurve } from './speed-curve.ts';
 import type { BenchState, TestState } from './state.ts';

@@ -1,5 +1,5 @@
 import { basename } from 'node:path';
-import { threadsInWords } from '../../../bench/formats.ts';
+import { threadsInWords } from '../../bench/formats.ts';
 import type { TargetState } from './state.ts';
 
 /** What a target is, in words; as asked for until it is loaded. */

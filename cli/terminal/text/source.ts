@@ -2,7 +2,7 @@
  * What a model wrote, as the renderers take it: lines end in \n, there are no lone surrogates and nothing that a
  * terminal obeys. It comes in pieces that may end anywhere; the result does not depend on where.
  */
-import { terminalText } from '../../terminal-text.ts';
+import { terminalText } from '../terminal-text.ts';
 
 const LINE_END = /\r\n?|[\u2028\u2029]/g;
 
