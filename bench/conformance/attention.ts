@@ -1,14 +1,28 @@
 /** Cases of attention, over each type of cache. */
 import type { KvType } from '../../backends/backend.ts';
-import { attention } from '../../kernels/reference/attention.ts';
+import { attention, attentionWeights } from '../../kernels/reference/attention.ts';
 import { codedMatrix, inFloats, randomMatrix } from './matrices.ts';
-import { check, FLOAT32, LONG, type OpCase, type Tolerance, VOCABULARY } from './op-case.ts';
+import {
+  type Action,
+  check,
+  FLOAT32,
+  LONG,
+  type OpCase,
+  slice,
+  type Tolerance,
+  VOCABULARY,
+} from './op-case.ts';
 import { FLOAT, repeatedAttention } from './timed-program.ts';
 
 const INT7: Tolerance = {
   nmse: 2e-4,
   reason:
     'softmax weights in steps of 1/127 of the largest of 128 keys: 5e-6 if alike, more where one stands out',
+};
+
+const POWER: Tolerance = {
+  nmse: 1e-8,
+  reason: 'exponentials over an 8-bit cache are wrong by up to 7.5e-5 of themselves',
 };
 
 export interface AttentionShape {
@@ -36,6 +50,43 @@ export function attentionCase({ heads, kvHeads, D }: AttentionShape, type: KvTyp
         return attention(q!, keys, values, heads, scale);
       },
       tolerance: type === 'q8' ? INT7 : FLOAT32,
+    }),
+  };
+}
+
+/** Tokens that are asked what they attend to: the first of a sequence, and around chunks of 128 keys. */
+const ASKED: readonly Action[] = [
+  asked(0, 0),
+  asked(0, 1),
+  { slices: [slice(0, 2, 125)], logits: 'none' },
+  asked(0, 127),
+  asked(0, 128),
+  { slices: [slice(1, 0, 3)], logits: 'none' },
+  { copy: { from: 0, to: 1, upto: 100 } },
+  asked(1, 100),
+];
+
+function asked(seq: number, pos: number): Action {
+  return { slices: [slice(seq, pos, 1)], logits: 'none', attention: true };
+}
+
+/** The softmax weights that a step hands out, in place of what it makes of them. */
+export function attentionWeightsCase({ heads, kvHeads, D }: AttentionShape, type: KvType): OpCase {
+  const scale = 1 / Math.sqrt(D);
+  return {
+    ...described({ heads, kvHeads, D }, 1, 128),
+    shape: `weights of ${heads}/${kvHeads} heads of ${D}, held as ${type}`,
+    check: check({
+      inputs: inputsOf({ heads, kvHeads, D }, type),
+      cols: heads * D,
+      kv: { layers: 2, kvHeads, headDim: D, type },
+      apply: ([q, k, v], _, out) => ({ op: 'attention', q: q!, k: k!, v: v!, layer: 1, heads, scale, out }),
+      actions: ASKED,
+      expected: ([q], _, history) => {
+        const keys = history.map(([, k]) => k!);
+        return Float64Array.from(attentionWeights(q!, keys, heads, scale).flatMap((row) => [...row]));
+      },
+      tolerance: type === 'q8' ? POWER : FLOAT32,
     }),
   };
 }

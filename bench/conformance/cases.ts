@@ -7,7 +7,7 @@
  */
 import type { Backend, KvType } from '../../backends/backend.ts';
 import type { TensorType } from '../../kernels/quant-formats.ts';
-import { type AttentionShape, attentionCase, modelAttentionCase } from './attention.ts';
+import { type AttentionShape, attentionCase, attentionWeightsCase, modelAttentionCase } from './attention.ts';
 import { biasCase, embedCase, type MatmulShape, matmulCase, modelMatmulCase } from './matmul.ts';
 import { type Check, nameOf, type OpCase, type Timing } from './op-case.ts';
 import {
@@ -119,6 +119,7 @@ export const CASES: readonly OpCase[] = [
   ),
 
   ...ATTENTION.map(([type, shape]) => attentionCase(shape, type)),
+  ...KV_TYPES.map((type) => attentionWeightsCase({ heads: 9, kvHeads: 3, D: 64 }, type)),
   ...KV_TYPES.flatMap((type) =>
     TIMED_TOKENS.map((T) => modelAttentionCase(MODEL_ATTENTION, { type, T, held: T < 512 ? 2048 : 0 })),
   ),

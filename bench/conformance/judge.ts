@@ -1,5 +1,5 @@
 /** Runs a case on a backend and says how far its rows are from those of the reference kernels. */
-import type { Backend } from '../../backends/backend.ts';
+import type { Backend, Step, Ticket } from '../../backends/backend.ts';
 import type { CheckedCase } from './cases.ts';
 
 /** The reference computes in float64 and rounds its output to float32, 6e-8 of a value. */
@@ -21,13 +21,20 @@ export async function runCase(op: CheckedCase, backend: Backend): Promise<Outcom
     for (const action of actions) {
       if ('copy' in action) executable.kvCopy(action.copy.from, action.copy.to, action.copy.upto);
       else if ('trim' in action) executable.kvTrim(action.trim.seq, action.trim.upto);
-      else out.push((await executable.submit(action).logits()).slice());
+      else out.push(await rowsOf(executable.submit(action), action));
     }
     const rows = concatenated(out, new Float32Array(lengthOf(out)));
     return { rows, nmse: nmseOf(rows, expectedRows(op)), damage: await executable.damage?.() };
   } finally {
     executable.dispose();
   }
+}
+
+async function rowsOf({ logits, attention }: Ticket, step: Step): Promise<Float32Array> {
+  if (!step.attention) return (await logits()).slice();
+  if (!attention)
+    throw new Error('Expected the weights of attention, which the program asks for; none came.');
+  return attention();
 }
 
 /** The largest error that the case allows a backend. */
@@ -49,7 +56,8 @@ function expectedRows(op: CheckedCase): Float64Array {
     else {
       for (const { seq, pos, tokens } of action.slices) {
         const all = [...held[seq]!.slice(0, pos), ...Array.from(tokens)];
-        const first = { none: all.length, last: all.length - 1, all: pos }[action.logits];
+        const logits = action.attention ? 'last' : action.logits;
+        const first = { none: all.length, last: all.length - 1, all: pos }[logits];
         for (let end = first + 1; end <= all.length; end++) out.push(op.check.expected(all.slice(0, end)));
         held[seq] = all;
       }

@@ -37,7 +37,7 @@ export interface Check {
   readonly weights: readonly Matrix[];
   program(ids: readonly WeightId[]): Program;
   readonly actions: readonly Action[];
-  /** The output row for the last of a sequence's tokens. */
+  /** The output row for the last of a sequence's tokens; of steps that ask for attention, its weights. */
   expected(tokens: readonly number[]): Row;
   readonly tolerance: Tolerance;
 }
@@ -110,7 +110,9 @@ export function check({ inputs, weights = [], cols, kv = NO_CACHE, apply, ...res
       const ops: Op[] = xs.map((x) => ({ op: 'embed', table: ids[x]!, out: x }));
       if (apply) ops.push(apply(xs, ids.slice(inputs.length), result));
       ops.push({ op: 'select', x: apply ? result : 0, out: logits });
-      return { name: 'one op', buffers, ops, logits, kv: { ...kv, ...sizes.kv }, maxTokens: sizes.maxTokens };
+      const attention = actions.some((action) => 'slices' in action && action.attention);
+      const limits = { kv: { ...kv, ...sizes.kv }, maxTokens: sizes.maxTokens };
+      return { name: 'one op', buffers, ops, logits, attention, ...limits };
     },
     expected(tokens) {
       const history = tokens.map(inputsOf);
