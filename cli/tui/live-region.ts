@@ -112,7 +112,7 @@ export class LiveRegion {
     process.off('exit', this.end);
     this.#flush();
     const rest = this.#drawn.length - 1 - this.#row;
-    this.#terminal.write(this.#drawn.length > 0 ? `${down(rest)}\r\n${SHOW}` : SHOW);
+    this.#terminal.write((this.#drawn.length > 0 ? down(rest + 1) : '') + SHOW);
     this.#state = 'ended';
   };
 
@@ -195,8 +195,7 @@ function differences(before: readonly string[], after: readonly string[]): strin
   let text = '';
   let row = 0;
   const go = (to: number) => {
-    const there = Math.min(to, before.length - 1); // rows below are yet to come
-    text += down(there - row) + '\r\n'.repeat(to - Math.max(row, there));
+    text += down(to - row);
     row = to;
   };
   for (const [i, line] of after.entries()) {
@@ -206,13 +205,14 @@ function differences(before: readonly string[], after: readonly string[]): strin
   }
   if (text === '' && after.length === before.length) return '';
   go(after.length - 1);
-  return after.length < before.length ? `${text}\x1b[B\r\x1b[J\x1b[A` : text;
+  return after.length < before.length ? `${text}${down(1)}\x1b[J${up(1)}` : text;
 }
 
 function up(rows: number): string {
   return rows > 0 ? `\x1b[${rows}A` : '';
 }
 
+/** By line feeds: a terminal that has become lower may have cut the rows below the cursor, and gives new ones for them. */
 function down(rows: number): string {
-  return rows > 0 ? `\x1b[${rows}B` : '';
+  return '\r\n'.repeat(Math.max(0, rows));
 }

@@ -121,6 +121,25 @@ describe('a live region', () => {
     expect(await close()).toEqual(['printed', 'told']);
   });
 
+  it('makes rows where the terminal has cut those below the cursor and has not told yet', async () => {
+    const { terminal, region, draw, drawn, close } = open({ rows: 12 });
+    const printed = Array.from({ length: 8 }, (_, i) => `printed ${i}`);
+    region.print(printed);
+    draw(['1', '2', '3', '4']);
+    await drawn();
+    terminal.resize(40, 9);
+    terminal.rows = 12;
+    for (const letter of ['a', 'b', 'c']) {
+      draw([`${letter}1`, '2', '3', `${letter}4`]);
+      await drawn();
+    }
+    draw(['short']);
+    await drawn();
+    terminal.rows = 9;
+    draw(['told', 'now']);
+    expect(await close()).toEqual([...printed, 'told', 'now']);
+  });
+
   it('draws the caret where the cursor waits elsewhere', async () => {
     const { terminal, draw, drawn, close } = open();
     draw(['above', 'text'], { x: 4, y: 1 }, true);
