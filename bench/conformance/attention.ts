@@ -4,6 +4,8 @@ import { attention, attentionWeights } from '../../kernels/reference/attention.t
 import { codedMatrix, inFloats, randomMatrix } from './matrices.ts';
 import {
   type Action,
+  type Check,
+  type CheckParts,
   check,
   FLOAT32,
   LONG,
@@ -31,23 +33,18 @@ export interface AttentionShape {
   readonly D: number; // head size
 }
 
-/** Keys and values, for q8 queries too, are such as the cache holds exactly. */
-export function attentionCase({ heads, kvHeads, D }: AttentionShape, type: KvType = 'f32'): OpCase {
-  const scale = 1 / Math.sqrt(D);
+export function attentionCase(shape: AttentionShape, type: KvType = 'f32'): OpCase {
+  const { heads, kvHeads, D } = shape;
   const tokens = 238; // of the longest step of LONG, of which each attends to 17 and those before it
   return {
-    ...described({ heads, kvHeads, D }, tokens, 17),
+    ...described(shape, tokens, 17),
     shape: `${heads}/${kvHeads} heads of ${D}, held as ${type}`,
-    check: check({
-      inputs: inputsOf({ heads, kvHeads, D }, type),
-      cols: heads * D,
-      kv: { layers: 2, kvHeads, headDim: D, type },
-      apply: ([q, k, v], _, out) => ({ op: 'attention', q: q!, k: k!, v: v!, layer: 1, heads, scale, out }),
+    check: attentionCheck(shape, type, {
       actions: LONG,
       expected: ([q], _, history) => {
         const keys = history.map(([, k]) => k!);
         const values = history.map(([, , v]) => v!);
-        return attention(q!, keys, values, heads, scale);
+        return attention(q!, keys, values, heads, scaleOf(shape));
       },
       tolerance: type === 'q8' ? INT7 : FLOAT32,
     }),
@@ -71,26 +68,45 @@ function asked(seq: number, pos: number): Action {
 }
 
 /** The softmax weights that a step hands out, in place of what it makes of them. */
-export function attentionWeightsCase({ heads, kvHeads, D }: AttentionShape, type: KvType): OpCase {
-  const scale = 1 / Math.sqrt(D);
+export function attentionWeightsCase(shape: AttentionShape, type: KvType): OpCase {
+  const { heads, kvHeads, D } = shape;
   return {
-    ...described({ heads, kvHeads, D }, 1, 128),
+    ...described(shape, 1, 128),
     shape: `weights of ${heads}/${kvHeads} heads of ${D}, held as ${type}`,
-    check: check({
-      inputs: inputsOf({ heads, kvHeads, D }, type),
-      cols: heads * D,
-      kv: { layers: 2, kvHeads, headDim: D, type },
-      apply: ([q, k, v], _, out) => ({ op: 'attention', q: q!, k: k!, v: v!, layer: 1, heads, scale, out }),
+    check: attentionCheck(shape, type, {
       actions: ASKED,
       expected: ([q], _, history) => {
         const keys = history.map(([, k]) => k!);
-        return Float64Array.from(attentionWeights(q!, keys, heads, scale).flatMap((row) => [...row]));
+        return Float64Array.from(
+          attentionWeights(q!, keys, heads, scaleOf(shape)).flatMap((row) => [...row]),
+        );
       },
       tolerance: type === 'q8' ? POWER : FLOAT32,
     }),
   };
 }
 
+function attentionCheck(
+  shape: AttentionShape,
+  type: KvType,
+  rest: Pick<CheckParts, 'actions' | 'expected' | 'tolerance'>,
+): Check {
+  const { heads, kvHeads, D } = shape;
+  const scale = scaleOf(shape);
+  return check({
+    ...rest,
+    inputs: inputsOf(shape, type),
+    cols: heads * D,
+    kv: { layers: 2, kvHeads, headDim: D, type },
+    apply: ([q, k, v], _, out) => ({ op: 'attention', q: q!, k: k!, v: v!, layer: 1, heads, scale, out }),
+  });
+}
+
+function scaleOf({ D }: AttentionShape): number {
+  return 1 / Math.sqrt(D);
+}
+
+/** Keys and values, for q8 queries too, are such as the cache holds exactly. */
 function inputsOf({ heads, kvHeads, D }: AttentionShape, type: KvType) {
   if (type !== 'q8')
     return [

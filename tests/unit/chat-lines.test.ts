@@ -148,6 +148,20 @@ describe('the inspector', () => {
     expect(text.join('\n')).toContain('all 2 layers, all 1 heads; 70 % rest on the first token');
   });
 
+  it('says below the map of all heads what it shows, on as many lines as it takes', () => {
+    for (const columns of [80, 120]) {
+      const lines = inspectorLines(
+        { ...state, kind: 'attention', glance: GLANCE },
+        { columns, rows: 20 },
+        COLORED,
+      );
+      const text = lines.join('\n').replace(/\x1b\[\d+m/g, '');
+      expect(text).toMatch(/ layers across, heads down;/);
+      expect(text).toMatch(/ sharp look$/m);
+      expect(text).not.toContain('…');
+    }
+  });
+
   it.each(SIZES)('fits %i columns and its rows', (columns) => {
     const long = Array.from({ length: 200 }, (_, i) => ({ ...TOKENS[0]!, text: ` word${i}` }));
     const texts = long.map(({ text }) => text);

@@ -111,7 +111,13 @@ function attentionRows(state: InspectorState, width: number, theme: Theme): stri
   const title = `${which}, ${rowsInWords(glance, layer, head)}; ${percent(sink)} rest on the first token`;
   const words = mostLooked(glance, shares, theme);
   const wordWidth = Math.min(WORD_COLUMNS, width - glance.layers - 4);
-  return [theme.dim(title), ...(wordWidth < LEAST_WORD ? words : besides(words, glance, wordWidth, theme))];
+  if (wordWidth < LEAST_WORD) return [theme.dim(title), ...words];
+  const map = mapLines(glance, width - wordWidth - 2, theme);
+  const rows = Array.from({ length: Math.max(words.length, map.length) }, (_, i) => {
+    const word = truncate(words[i] ?? '', wordWidth, theme.glyphs.ellipsis);
+    return `${padded(word, wordWidth)}  ${map[i] ?? ''}`.trimEnd();
+  });
+  return [theme.dim(title), ...rows];
 }
 
 function rowsInWords({ layers, heads }: Glance, layer: number | undefined, head: number | undefined): string {
@@ -136,14 +142,10 @@ function mostLooked({ texts }: Glance, shares: Float64Array, theme: Theme): stri
   });
 }
 
-/** Words on the left, the map of all layers and heads on the right: how sharply each looks at one word. */
-function besides(words: readonly string[], glance: Glance, wordWidth: number, theme: Theme): string[] {
+/** All layers and heads: how sharply each looks at one word. */
+function mapLines(glance: Glance, width: number, theme: Theme): string[] {
   const sharp = sharpnessOf(glance);
   const byHead = Array.from({ length: glance.heads }, (_, h) => sharp.map((row) => row[h]!));
-  const map = heatmap(byHead, theme);
-  const caption = theme.dim('layers across, heads down; bright: a sharp look');
-  return Array.from({ length: Math.max(words.length, map.length + 1) }, (_, i) => {
-    const word = truncate(words[i] ?? '', wordWidth, theme.glyphs.ellipsis);
-    return `${padded(word, wordWidth)}  ${map[i] ?? (i === map.length ? caption : '')}`.trimEnd();
-  });
+  const caption = wrapLines('layers across, heads down; bright: a sharp look', width);
+  return [...heatmap(byHead, theme), ...caption.map((line) => theme.dim(line))];
 }
