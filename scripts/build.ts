@@ -15,11 +15,13 @@ const ROOT = resolve(import.meta.dirname, '..');
 const DIST = join(ROOT, 'dist');
 
 /** What every part depends on besides its sources: versions of the tools and this script. */
-const TOOLCHAIN = ['package.json', 'package-lock.json', 'tsconfig.json', 'scripts/*.ts'];
+const TOOLCHAIN = ['package.json', 'package-lock.json', 'tsconfig.json', 'scripts/build.ts'];
 
 const PROGRAM = { percept: 'cli/main.ts', core: 'core/index.ts' };
 const WORKER = { 'cpu-worker': 'backends/cpu/worker.ts' };
 const KERNELS = 'kernels/wasm/index.ts';
+/** Instead of packages, in the bundles. */
+const STAND_INS = ['scripts/no-devtools.ts', 'scripts/string-width.ts'];
 
 /** Yoga would fetch its own data: URL, and for that Node loads its HTTP client: half of what layout costs at a start. */
 const yogaWithoutFetch: Plugin = {
@@ -66,7 +68,11 @@ const BUNDLE: BuildOptions = {
 
 await inParallel([
   part('kernels', ['kernels/wasm/**'], compileKernels),
-  part('bundles', ['errors.ts', '{cli,core,backends,kernels,bench}/**/*.{ts,tsx,json}'], bundle),
+  part(
+    'bundles',
+    [...STAND_INS, 'errors.ts', '{cli,core,backends,kernels,bench}/**/*.{ts,tsx,json}'],
+    bundle,
+  ),
 ]);
 
 /** Runs `make` unless the files matched by `inputs` are those of the last successful run. */

@@ -10,5 +10,7 @@ const SGR = /\x1b\[[\d;]*m/g;
 export default function stringWidth(text: string, options: Options = {}): number {
   const bare = options.countAnsiEscapeCodes || !text.includes('\x1b') ? text : text.replace(SGR, '');
   const plain = options.ambiguousIsNarrow === false ? undefined : plainWidth(bare);
-  return plain ?? require('string-width').default(text, options);
+  if (plain !== undefined) return plain;
+  const real: typeof import('string-width') = require('string-width');
+  return real.default(text, options);
 }

@@ -4,7 +4,7 @@ import { type ChatState, INITIAL_STATE } from '../../cli/chat/chat-state.ts';
 import type { Glance, InspectedToken } from '../../cli/chat/inspection.ts';
 import { lookOf, sharpnessOf, visible } from '../../cli/chat/inspection.ts';
 import { type Lane, lanesOf, saidAfter } from '../../cli/chat/race.ts';
-import { hyperlinks } from '../../cli/terminal/look.ts';
+import { hyperlinks, reflows } from '../../cli/terminal/look.ts';
 import { themeOf } from '../../cli/terminal/theme.ts';
 import { inspectorLines } from '../../cli/tui/chat/inspector-lines.ts';
 import { raceLines } from '../../cli/tui/chat/race-lines.ts';
@@ -250,6 +250,20 @@ describe('coloured tokens', () => {
   it('cannot move the cursor', () => {
     const stream = new TokenStream({ theme: PLAIN, columns: 40 });
     expect(stream.push('\x1b[2J\x1b]0;t\x07\u202e\n', token(0)).join('')).not.toMatch(/[\x1b\x07\u202e]/);
+  });
+});
+
+describe('lines that a narrower terminal wraps anew', () => {
+  it.each([
+    [{ TMUX: '/tmp/x', TERM: 'screen-256color' }, true],
+    [{ VTE_VERSION: '6003' }, true],
+    [{ TERM_PROGRAM: 'WezTerm' }, true],
+    [{ TERM: 'xterm-kitty' }, true],
+    [{ TERM_PROGRAM: 'vscode', TERM: 'xterm-256color' }, false],
+    [{ TERM: 'xterm-256color' }, false],
+    [{ TERM: 'screen' }, false],
+  ])('%o: %s', (env, expected) => {
+    expect(reflows(env)).toBe(expected);
   });
 });
 

@@ -14,15 +14,12 @@ interface EditorProps {
   readonly columns: number; // of the terminal
   readonly maxRows: number; // of the text; the menu has up to 8 below it
   readonly placeholder?: string;
-  /** Keys go elsewhere while it is false: no cursor then. */
-  readonly active?: boolean;
   /** Told where the user writes, at every render. */
   readonly onCaret?: (caret: Cell | undefined) => void;
 }
 
 /** Draws the editor of `model` and its menu, and tells where the cursor belongs; keys are the owner's to pass on. */
-export function Editor(props: EditorProps) {
-  const { model, theme, columns, maxRows, placeholder, active = true, onCaret } = props;
+export function Editor({ model, theme, columns, maxRows, placeholder, onCaret }: EditorProps) {
   const { state, menu, search } = useStore(model.view, (view) => view);
   const box = useRef<DOMElement>(null);
   const top = useRef<Anchor>(undefined);
@@ -34,7 +31,7 @@ export function Editor(props: EditorProps) {
     model.columns = columns;
     top.current = page.top;
   });
-  onCaret?.(active ? positionIn(box, cursor) : undefined);
+  onCaret?.(positionIn(box, cursor));
   useEffect(() => () => onCaret?.(undefined), [onCaret]);
   return (
     <Box ref={box} flexDirection="column" flexShrink={0}>
