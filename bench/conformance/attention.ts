@@ -97,6 +97,7 @@ function attentionCheck(
     ...rest,
     inputs: inputsOf(shape, type),
     cols: heads * D,
+    parts: heads,
     kv: { layers: 2, kvHeads, headDim: D, type },
     apply: ([q, k, v], _, out) => ({ op: 'attention', q: q!, k: k!, v: v!, layer: 1, heads, scale, out }),
   });

@@ -39,6 +39,8 @@ export interface Check {
   readonly actions: readonly Action[];
   /** The output row for the last of a sequence's tokens; of steps that ask for attention, its weights. */
   expected(tokens: readonly number[]): Row;
+  /** Parts of a row whose errors are judged apart, of equal length: the heads of attention, else 1. */
+  readonly parts: number;
   readonly tolerance: Tolerance;
 }
 
@@ -56,7 +58,7 @@ export type Action =
   | { readonly copy: { from: number; to: number; upto: number } }
   | { readonly trim: { seq: number; upto: number } };
 
-/** Largest sum of squared errors over the sum of squares, for any backend but the reference. */
+/** Largest sum of squared errors over the sum of squares of a part of a row, for any backend but the reference. */
 export interface Tolerance {
   readonly nmse: number;
   readonly reason: string;
@@ -87,11 +89,12 @@ export interface CheckParts {
   readonly actions?: readonly Action[];
   /** Inputs of a token, its position, and the inputs of every token of its sequence up to it. */
   readonly expected: (inputs: readonly Row[], position: number, history: readonly (readonly Row[])[]) => Row;
+  readonly parts?: number; // default 1
   readonly tolerance: Tolerance;
 }
 
 export function check({ inputs, weights = [], cols, kv = NO_CACHE, apply, ...rest }: CheckParts): Check {
-  const { actions = SHORT, expected, tolerance } = rest;
+  const { actions = SHORT, expected, parts = 1, tolerance } = rest;
   const buffers = [...inputs.map(({ desc }) => desc.cols), cols, cols];
   const xs = [...inputs.keys()];
   const [result, logits] = [inputs.length, inputs.length + 1];
@@ -104,6 +107,7 @@ export function check({ inputs, weights = [], cols, kv = NO_CACHE, apply, ...res
   };
   return {
     actions,
+    parts,
     tolerance,
     weights: [...inputs, ...weights],
     program(ids) {
