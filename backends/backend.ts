@@ -1,17 +1,21 @@
 /**
  * The contract between the engine and whatever computes.
  *
- * The engine describes a model as a program: a list of small mathematical ops over numbered buffers, built
- * once. A backend takes the weights, compiles the program (plans memory, picks kernels, fuses) and then runs
- * steps that carry numbers only. No tensor is visible to the engine but the logits it asks for.
+ * The engine describes a model as a program: a list of small mathematical ops, each of which makes one value from
+ * earlier ones. A backend takes the weights, compiles the program (plans memory, picks kernels, fuses) and then runs
+ * steps that carry numbers only. The engine sees no tensor but the logits it asks for.
  *
- * Shapes: T tokens of a step, S of them selected for output, V vocabulary, D head size. Buffers are f32
- * [T, cols] before `select` and [S, cols] after it.
+ * Shapes: T tokens of a step, S of them selected for output, C columns, D head size, V vocabulary. A value is
+ * f32 [T, C] before `select` and [S, C] after it. What an op reads and makes is said once, in ops.ts.
  */
-import type { TensorType } from '../kernels/quant-formats.ts';
 
-export type BufferId = number;
-export type WeightId = number;
+import type { TensorType } from '../kernels/quant-formats.ts';
+import type { MapFunction } from '../kernels/reference/map.ts';
+import type { ZipFunction } from '../kernels/reference/zip.ts';
+
+export type ValueId = number; // op i of a program makes value i; its operands are smaller
+export type WeightId = number; // given by Backend.weight
+export type StateId = number; // place in Program.states
 
 /** A matrix as the file holds it: `rows` rows of `cols` weights (a vector is one row). */
 export interface WeightDesc {
@@ -26,55 +30,59 @@ export type WeightSource =
   | { readonly path: string; readonly offset: number }
   | { readonly bytes: Uint8Array };
 
-/** Rotary embedding: pair i of a head turns by position * inverseFrequencies[i]. */
+/** Rotary embedding: pair i of a head is rotated by position * inverseFrequencies[i]. */
 export interface RopeSpec {
   /** interleaved: pairs (2i, 2i+1); half: pairs (i, i + n) with n = inverseFrequencies.length. */
   readonly layout: 'interleaved' | 'half';
-  readonly inverseFrequencies: readonly number[]; // radians a position, one for each rotated pair
+  readonly inverseFrequencies: readonly number[]; // radians a position, one a pair; later dimensions pass through
 }
 
 export type Op =
-  | { op: 'embed'; table: WeightId; out: BufferId } // out[t] = table[token t]
-  | { op: 'rms-norm'; x: BufferId; weight: WeightId; eps: number; out: BufferId } // out = x / rms(x) * weight
-  | { op: 'matmul'; x: BufferId; weight: WeightId; bias?: WeightId; out: BufferId } // out = x W^T + bias
-  | { op: 'rope'; x: BufferId; heads: number; rope: RopeSpec; out: BufferId } // every head turned by its position
+  | { op: 'embed'; table: WeightId; by?: 'token' | 'position' } // row of the table for each token; default token
+  | { op: 'norm'; x: ValueId; weight: WeightId; eps: number } // x / rms(x) * weight
+  | { op: 'matmul'; x: ValueId; weight: WeightId; bias?: WeightId } // x W^T + bias
+  | { op: 'rope'; x: ValueId; heads: number; rope: RopeSpec } // every head rotated by its position
   | AttentionOp
-  | { op: 'softmax'; x: BufferId; out: BufferId } // of every row
-  | { op: 'silu'; x: BufferId; out: BufferId } // x * sigmoid(x)
-  | { op: 'mul'; a: BufferId; b: BufferId; out: BufferId }
-  | { op: 'add'; a: BufferId; b: BufferId; out: BufferId }
-  | { op: 'select'; x: BufferId; out: BufferId }; // the rows of x the step wants output for
+  | { op: 'softmax'; x: ValueId } // of every row
+  | { op: 'map'; x: ValueId; fn: MapFunction; scalars?: readonly WeightId[] } // fn of each number
+  | { op: 'zip'; a: ValueId; b: ValueId; fn: ZipFunction } // fn of each pair of numbers
+  | { op: 'select'; x: ValueId }; // the rows of x that the step wants output for
 
-/** Stores k and v of the step's tokens in the layer's KV cache, then attends causally over the sequence. */
+/** Stores k and v of the step's tokens in a state, then attends causally over the sequence. [T, heads * valueDim] */
 export interface AttentionOp {
   op: 'attention';
-  q: BufferId; // [T, heads * headDim]
-  k: BufferId; // [T, kvHeads * headDim]
-  v: BufferId; // [T, kvHeads * headDim]
-  layer: number;
+  q: ValueId; // [T, heads * keyDim]
+  k: ValueId; // [T, kvHeads * keyDim]
+  v: ValueId; // [T, kvHeads * valueDim]
+  state: StateId; // of kind kv
   heads: number; // a multiple of kvHeads: query head h reads kv head floor(h * kvHeads / heads)
   scale: number; // of the scores, before softmax
-  out: BufferId; // [T, heads * headDim]
 }
 
-export interface KvShape {
-  readonly layers: number;
+/** What a sequence keeps of the tokens it has seen, for one layer. */
+export interface StateShape {
+  readonly kind: 'kv'; // keys and values of every position
   readonly kvHeads: number;
-  readonly headDim: number;
-  readonly sequences: number;
-  readonly contextLength: number; // positions a sequence
-  readonly type?: KvType; // what keys and values are kept as; default f32
+  readonly keyDim: number;
+  readonly valueDim: number;
 }
 
 export type KvType = 'f32' | 'f16' | 'q8';
 
 export interface Program {
   readonly name: string;
-  readonly buffers: readonly number[]; // columns of buffer i
-  readonly ops: readonly Op[]; // in order; an op may write the buffer it reads
-  readonly logits: BufferId; // [S, V]
-  readonly kv: KvShape;
-  readonly maxTokens: number; // most tokens in one step
+  readonly ops: readonly Op[];
+  readonly output: ValueId; // logits [S, V]
+  readonly states: readonly StateShape[];
+  readonly limits: Limits;
+}
+
+/** What a program is compiled for. */
+export interface Limits {
+  readonly sequences: number;
+  readonly contextLength: number; // positions of a sequence
+  readonly maxTokens: number; // most tokens of a step
+  readonly kvType?: KvType; // type of stored keys and values; default f32
   readonly attention?: boolean; // steps may ask for attention weights; without it nothing is reserved for them
 }
 
@@ -120,16 +128,15 @@ export interface Ticket {
   /** Of a step that chooses 'greedy': ids [slices, count]. */
   ids?(): Promise<Int32Array>;
   /**
-   * Of a step that asks for it: [layers, heads, pos + 1] softmax weights of its token over the positions it sees, a row
-   * for each head of each attention op in the order of the program. A copy: it stays as it is.
+   * Of a step that asks for it: [heads, pos + 1] softmax weights of its token over the positions it sees, a row for
+   * each head of each attention op in the order of the program. A copy: it stays as it is.
    */
   attention?(): Promise<Float32Array>;
 }
 
 /** How many rows of attention weights a token has. */
 export interface AttentionShape {
-  readonly layers: number; // attention ops of the program
-  readonly heads: number; // of each
+  readonly heads: readonly number[]; // of each attention op of the program
 }
 
 export interface MemoryUse {
@@ -190,8 +197,8 @@ export interface Backend {
   readonly device?: DeviceInfo;
   /** What runs where, in words for `percept devices`: kernel class, SIMD width, ... */
   readonly description: string;
-  /** True, or the reason why not, in words. */
-  supports(op: Op['op'], type?: TensorType): true | string;
+  /** True, or the reason why not, in words. `types` are those of the op's weights (ops.ts), `state` is its state. */
+  supports(op: Op, types: readonly TensorType[], state?: StateShape): true | string;
   /** Hands a weight over. The backend owns its layout; the bytes are read at the latest by `compile`. */
   weight(desc: WeightDesc, source: WeightSource): WeightId;
   /** Bytes of weights read so far, as their sources hold them; absent where nobody counts them. */

@@ -1,199 +1,219 @@
 /**
  * From a program's small ops to the phases that backends run (the reference runs the ops themselves).
  *
- * Every op makes a value; a buffer holds the value last written to it. A fusion leaves out an op whose value has
- * no reader but the phase that takes it in, and only while the buffer still holds what that phase reads instead.
- *   rms-norm -> matmul              the norm goes into the preparation of activations
- *   matmul, matmul, ... of one x    one phase over all rows
+ * An op is fused away only where one phase takes in all its readers. Values are never overwritten, so a phase may run as
+ * soon as its operands are there.
+ *   norm -> matmul                  the norm goes into the preparation of activations
+ *   matmul, matmul, ... of one x    one phase over all rows, wherever they are in the program
  *   matmul -> add                   the sum is written at once
- *   matmul, matmul -> silu -> mul   the gate is closed in registers
- *   rope, rope -> attention         heads are turned while they are read
+ *   matmul, matmul -> map -> mul    gated: map(product 0) * (product 1), in registers
+ *   rope, rope -> attention         heads are rotated while they are read
  */
-import type { AttentionOp, BufferId, Op, Program, RopeSpec, WeightId } from './backend.ts';
+import { MAPS, type MapFunction } from '../kernels/reference/map.ts';
+import type { AttentionOp, Op, Program, RopeSpec, StateId, ValueId, WeightId } from './backend.ts';
+import { type OpOf, operands, readersOf, weightsOf } from './ops.ts';
 
-export type OpOf<K extends Op['op']> = Extract<Op, { op: K }>;
-export type RmsNormOp = OpOf<'rms-norm'>;
+export type NormOp = OpOf<'norm'>;
 
 export interface Product {
   readonly weight: WeightId;
   readonly bias?: WeightId;
-  readonly out: BufferId;
+  readonly out: ValueId;
 }
-
-export type Phase =
-  | { kind: 'embed'; op: OpOf<'embed'> }
-  | { kind: 'select'; op: OpOf<'select'> }
-  | { kind: 'rms-norm'; op: RmsNormOp }
-  | { kind: 'rope'; op: OpOf<'rope'> }
-  | { kind: 'softmax'; op: OpOf<'softmax'> }
-  | { kind: 'silu'; op: OpOf<'silu'> }
-  | { kind: 'mul'; op: OpOf<'mul'> }
-  | { kind: 'add'; op: OpOf<'add'> }
-  | { kind: 'attention'; op: AttentionOp; rope?: RopeSpec }
-  | MatmulPhase;
 
 export interface MatmulPhase {
   readonly kind: 'matmul';
-  readonly x: BufferId;
-  readonly norm?: RmsNormOp; // applied to x
+  readonly x: ValueId;
+  readonly norm?: NormOp; // applied to x
   readonly products: readonly Product[];
-  readonly residual?: BufferId; // added to the one product
-  readonly gated?: boolean; // out of product 0 = silu(product 0) * (product 1)
+  readonly residual?: ValueId; // added to the one product
+  readonly gate?: MapFunction; // out of product 0 = gate(product 0) * (product 1); product 1 has no value of its own
 }
 
-type Value = number; // index of the op that made it; -1: never written
+export interface AttentionPhase {
+  readonly kind: 'attention';
+  readonly op: AttentionOp; // q and k not yet rotated where there is a rope
+  readonly rope?: RopeSpec;
+  readonly out: ValueId;
+}
+
+/** An op that is a phase by itself. */
+export type OpPhase = {
+  [K in Exclude<Op['op'], 'matmul' | 'attention'>]: { kind: K; op: OpOf<K>; out: ValueId };
+}[Exclude<Op['op'], 'matmul' | 'attention'>];
+
+export type Phase = OpPhase | AttentionPhase | MatmulPhase;
+
+export interface FuseOptions {
+  /** Most products of one phase; default: no limit. */
+  readonly mostProducts?: number;
+}
+
+export function fuse({ ops, output }: Pick<Program, 'ops' | 'output'>, options: FuseOptions = {}): Phase[] {
+  return new Fuser(ops, output, options).run();
+}
 
 class Fuser {
   readonly #ops: readonly Op[];
-  readonly #reads: readonly (readonly Value[])[]; // values op i reads
-  readonly #uses: readonly number[]; // readers of value i
-  readonly #holds = new Map<BufferId, Value>(); // what a buffer holds, ops left out not counted
-  readonly #norms = new Map<Value, RmsNormOp>(); // norms left out, by their value
-  readonly #ropes = new Map<Value, OpOf<'rope'>>(); // turns left out
+  readonly #readers: readonly (readonly number[])[];
+  readonly #mostProducts: number;
+  readonly #done = new Set<number>(); // ops that a phase took in
   readonly #phases: Phase[] = [];
 
-  constructor(ops: readonly Op[]) {
+  constructor(ops: readonly Op[], output: ValueId, { mostProducts = Number.POSITIVE_INFINITY }: FuseOptions) {
     this.#ops = ops;
-    const last = new Map<BufferId, Value>();
-    const uses = new Array<number>(ops.length).fill(0);
-    this.#reads = ops.map((op, i) => {
-      const values = inputs(op).map((buffer) => last.get(buffer) ?? -1);
-      for (const value of new Set(values)) if (value >= 0) uses[value]!++;
-      last.set(op.out, i);
-      return values;
-    });
-    this.#uses = uses;
+    // Whoever waits for the output reads it too.
+    this.#readers = readersOf(ops).map((readers, i) => (i === output ? [...readers, ops.length] : readers));
+    this.#mostProducts = mostProducts;
   }
 
   run(): Phase[] {
-    for (let i = 0; i < this.#ops.length; ) i += this.#take(i);
+    for (const [i, op] of this.#ops.entries()) {
+      if (this.#done.has(i)) continue;
+      if (op.op === 'matmul') this.#phases.push(this.#matmul(i, op));
+      else if (op.op === 'attention') this.#phases.push(this.#attention(i, op));
+      else if (!this.#goesIntoMatmuls(i) && !this.#goesIntoAttention(i)) {
+        this.#phases.push({ kind: op.op, op, out: i } as OpPhase);
+      }
+    }
     return this.#phases;
   }
 
-  /** Turns op i, and those fused with it, into phases; returns how many ops that were. */
-  #take(i: number): number {
-    const op = this.#ops[i]!;
-    if (op.op === 'matmul') return this.#takeMatmuls(i);
-    if (op.op === 'rms-norm' && this.#onlyMatmulsRead(i)) {
-      this.#norms.set(i, op);
-      return 1;
-    }
-    if (op.op === 'rope' && this.#attentionTurns(i)) {
-      this.#ropes.set(i, op);
-      return 1;
-    }
-    if (op.op === 'attention') this.#emit({ kind: 'attention', ...this.#attention(i, op) }, op.out, i);
-    else this.#emit({ kind: op.op, op } as Phase, op.out, i);
-    return 1;
+  /** A norm that only matmuls read. */
+  #goesIntoMatmuls(i: number): boolean {
+    const readers = this.#readers[i]!;
+    return this.#ops[i]!.op === 'norm' && readers.length > 0 && readers.every((j) => this.#is(j, 'matmul'));
   }
 
-  #emit(phase: Phase, out: BufferId, value: Value): void {
-    this.#phases.push(phase);
-    this.#holds.set(out, value);
+  /** A rope that one attention reads alone, whose queries and keys both come from such ropes of one spec. */
+  #goesIntoAttention(i: number): boolean {
+    const [reader] = this.#readers[i]!;
+    const op = this.#ops[reader ?? -1];
+    return this.#is(i, 'rope') && op?.op === 'attention' && this.#ropeOf(op) !== undefined;
   }
 
-  /** All readers of norm i are matmuls that come before its input is overwritten. */
-  #onlyMatmulsRead(i: number): boolean {
-    const { x } = this.#ops[i] as RmsNormOp;
-    let left = this.#uses[i]!;
-    for (let j = i + 1; left > 0; j++) {
-      const op = this.#ops[j]!;
-      if (this.#reads[j]!.includes(i)) {
-        if (op.op !== 'matmul') return false;
-        left--;
-      }
-      if (op.out === x && left > 0) return false;
-    }
-    return true;
-  }
-
-  /** The only reader of turn i is an attention whose queries and keys both come from such turns, with one spec. */
-  #attentionTurns(i: number): boolean {
-    const reader = this.#ops.findIndex(
-      (op, j) => j > i && op.op === 'attention' && this.#reads[j]!.includes(i),
-    );
-    if (reader < 0) return false;
-    const [q, k, v] = this.#reads[reader]!;
-    const turn = (value: Value | undefined): OpOf<'rope'> | undefined => {
-      const op = this.#ops[value ?? -1];
-      return op?.op === 'rope' && this.#uses[value!] === 1 && !this.#overwritten(op.x, value!, reader)
-        ? op
-        : undefined;
-    };
-    return (
-      q !== k && v !== i && turn(q) !== undefined && turn(k) !== undefined && turn(q)!.rope === turn(k)!.rope
-    );
-  }
-
-  /** Whether an op between (both ends left out) writes the buffer. */
-  #overwritten(buffer: BufferId, after: number, before: number): boolean {
-    return this.#ops.slice(after + 1, before).some((op) => op.out === buffer);
-  }
-
-  #attention(i: number, op: AttentionOp): { op: AttentionOp; rope?: RopeSpec } {
-    const [q, k] = this.#reads[i]!;
-    const [turnQ, turnK] = [this.#ropes.get(q!), this.#ropes.get(k!)];
-    return turnQ && turnK ? { op: { ...op, q: turnQ.x, k: turnK.x }, rope: turnQ.rope } : { op };
-  }
-
-  #takeMatmuls(i: number): number {
-    const first = this.#ops[i] as OpOf<'matmul'>;
-    const x = this.#reads[i]![0]!;
-    let end = i;
-    while (this.#ops[end]?.op === 'matmul' && this.#reads[end]![0] === x) end++;
-    const products = this.#ops.slice(i, end) as OpOf<'matmul'>[];
-    const norm = this.#norms.get(x);
-    const phase: MatmulPhase = { kind: 'matmul', x: norm?.x ?? first.x, norm, products };
-    if (products.length === 1 && this.#takeAdd(i, phase)) return 2;
-    if (products.length === 2 && this.#takeGate(i, phase)) return 4;
-    this.#phases.push(phase);
-    products.forEach((product, j) => {
-      this.#holds.set(product.out, i + j);
+  #ropeOf({ q, k, v }: AttentionOp): RopeSpec | undefined {
+    const [a, b] = [q, k].map((value) => {
+      const op = this.#ops[value]!;
+      return op.op === 'rope' && this.#readers[value]!.length === 1 ? op.rope : undefined;
     });
-    return products.length;
+    return q !== k && q !== v && k !== v && a === b ? a : undefined;
   }
 
-  /** matmul i, add i + 1: the product is read by the sum alone, and the other summand stands in its buffer. */
-  #takeAdd(i: number, phase: MatmulPhase): boolean {
-    const add = this.#ops[i + 1];
-    if (add?.op !== 'add' || this.#uses[i] !== 1) return false;
-    const [a, b] = this.#reads[i + 1]!;
-    if ((a === i) === (b === i)) return false;
-    const [residual, value] = a === i ? [add.b, b!] : [add.a, a!];
-    if ((this.#holds.get(residual) ?? -1) !== value) return false;
-    const products = [{ ...phase.products[0]!, out: add.out }];
-    this.#emit({ ...phase, products, residual }, add.out, i + 1);
-    return true;
+  #attention(i: number, op: AttentionOp): AttentionPhase {
+    const rope = this.#ropeOf(op);
+    if (!rope) return { kind: 'attention', op, out: i };
+    const [q, k] = [op.q, op.k].map((value) => (this.#ops[value] as OpOf<'rope'>).x);
+    return { kind: 'attention', op: { ...op, q: q!, k: k! }, rope, out: i };
   }
 
-  /** matmuls i and i + 1, silu of the first, times the second, none of them read elsewhere. */
-  #takeGate(i: number, phase: MatmulPhase): boolean {
-    const [silu, mul] = [this.#ops[i + 2], this.#ops[i + 3]];
-    if (silu?.op !== 'silu' || mul?.op !== 'mul' || phase.products.some(({ bias }) => bias !== undefined))
-      return false;
-    const once = [i, i + 1, i + 2].every((value) => this.#uses[value] === 1);
-    const reads = new Set(this.#reads[i + 3]);
-    if (!once || this.#reads[i + 2]![0] !== i || !reads.has(i + 2) || !reads.has(i + 1)) return false;
-    const products = [{ ...phase.products[0]!, out: mul.out }, phase.products[1]!];
-    this.#emit({ ...phase, products, gated: true }, mul.out, i + 3);
-    return true;
+  #matmul(i: number, first: OpOf<'matmul'>): MatmulPhase {
+    const norm = this.#goesIntoMatmuls(first.x) ? (this.#ops[first.x] as NormOp) : undefined;
+    const input = { kind: 'matmul', x: norm?.x ?? first.x, norm } as const;
+    const gate = this.#gateOf(i);
+    if (gate) {
+      for (const j of gate.ops) this.#done.add(j);
+      return { ...input, products: gate.products, gate: gate.fn };
+    }
+    const all = this.#readers[first.x]!.filter((j) => j >= i && this.#is(j, 'matmul') && !this.#done.has(j));
+    const group = all.filter((j) => !this.#gateOf(j)).slice(0, this.#mostProducts);
+    for (const j of group) this.#done.add(j);
+    const products = group.map((j) => this.#product(j));
+    const sum = products.length === 1 ? this.#sumWith(i) : undefined;
+    if (!sum) return { ...input, products };
+    this.#done.add(sum.out);
+    return { ...input, products: [{ ...products[0]!, out: sum.out }], residual: sum.residual };
+  }
+
+  #product(i: number): Product {
+    const { weight, bias } = this.#ops[i] as OpOf<'matmul'>;
+    return { weight, bias, out: i };
+  }
+
+  /** The sum that alone reads product i and adds an earlier value to it. */
+  #sumWith(i: number): { residual: ValueId; out: ValueId } | undefined {
+    const out = this.#onlyReader(i);
+    const op = this.#ops[out ?? -1];
+    if (op?.op !== 'zip' || op.fn !== 'add' || op.a === op.b) return undefined;
+    const residual = op.a === i ? op.b : op.a;
+    return residual < i ? { residual, out: out! } : undefined;
+  }
+
+  /** The gate that product i is one side of: two products of one x without biases, read by nothing else. */
+  #gateOf(i: number): { products: Product[]; fn: MapFunction; ops: readonly number[] } | undefined {
+    const reader = this.#onlyReader(i) ?? -1;
+    const out = this.#ops[reader]?.op === 'map' ? (this.#onlyReader(reader) ?? -1) : reader;
+    const mul = this.#ops[out];
+    if (mul?.op !== 'zip' || mul.fn !== 'mul') return undefined;
+    const mapped = [mul.a, mul.b].find((side) => this.#is(side, 'map'));
+    const map = this.#ops[mapped ?? -1];
+    if (map?.op !== 'map' || MAPS[map.fn].scalars > 0) return undefined;
+    const [gate, up] = [map.x, mapped === mul.a ? mul.b : mul.a];
+    const [x, y] = [gate, up].map((side) => this.#plainProductOf(side));
+    const alone = [gate, up, mapped!].every((side) => this.#onlyReader(side) !== undefined);
+    if (!alone || x === undefined || x !== y || (i !== gate && i !== up)) return undefined;
+    const products = [{ ...this.#product(gate), out }, this.#product(up)];
+    return { products, fn: map.fn, ops: [gate, up, mapped!, out] };
+  }
+
+  /** What a matmul without bias multiplies. */
+  #plainProductOf(i: number): ValueId | undefined {
+    const op = this.#ops[i]!;
+    return op.op === 'matmul' && op.bias === undefined ? op.x : undefined;
+  }
+
+  #onlyReader(i: number): number | undefined {
+    const readers = this.#readers[i]!;
+    return readers.length === 1 ? readers[0] : undefined;
+  }
+
+  #is(i: number, kind: Op['op']): boolean {
+    return this.#ops[i]?.op === kind;
   }
 }
 
-function inputs(op: Op): BufferId[] {
-  switch (op.op) {
-    case 'embed':
-      return [];
-    case 'attention':
-      return [op.q, op.k, op.v];
-    case 'mul':
-    case 'add':
-      return [op.a, op.b];
-    default:
-      return [op.x];
-  }
+// ----- what a phase touches
+
+export interface PhaseUses {
+  readonly reads: readonly ValueId[];
+  readonly writes: readonly ValueId[];
+  readonly weights: readonly WeightId[];
+  readonly state?: StateId;
+  readonly rope?: RopeSpec;
 }
 
-export function fuse(program: Pick<Program, 'ops'>): Phase[] {
-  return new Fuser(program.ops).run();
+export function usesOf(phase: Phase): PhaseUses {
+  if (phase.kind === 'matmul') {
+    const { x, norm, products, residual, gate } = phase;
+    const written = gate ? products.slice(0, 1) : products;
+    return {
+      reads: present(x, residual),
+      writes: written.map(({ out }) => out),
+      weights: present(norm?.weight, ...products.flatMap(({ weight, bias }) => [weight, bias])),
+    };
+  }
+  const { op, out } = phase;
+  return {
+    reads: operands(op),
+    writes: [out],
+    weights: weightsOf(op),
+    state: op.op === 'attention' ? op.state : undefined,
+    rope: phase.kind === 'attention' ? phase.rope : op.op === 'rope' ? op.rope : undefined,
+  };
+}
+
+/**
+ * The last phase that reads each value: behind it the value's memory is free. The output is read after all phases, and
+ * a value without readers only where it is made.
+ */
+export function lastReads(uses: readonly PhaseUses[], output: ValueId): ReadonlyMap<ValueId, number> {
+  const last = new Map<ValueId, number>();
+  for (const [i, { reads, writes }] of uses.entries()) {
+    for (const value of [...reads, ...writes]) last.set(value, i);
+  }
+  return last.set(output, Number.POSITIVE_INFINITY);
+}
+
+function present(...ids: readonly (number | undefined)[]): number[] {
+  return ids.filter((id) => id !== undefined);
 }

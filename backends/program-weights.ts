@@ -1,41 +1,51 @@
-/** What every backend does with the weights of a program before it computes: check their types, read their bytes. */
+/** What every backend does with the weights of a program before it computes: check that they are supported, read their bytes. */
 import { open } from 'node:fs/promises';
 import { UserError } from '../errors.ts';
 import { rowBytes } from '../kernels/quant-formats.ts';
-import type { Backend, Op, Program, WeightDesc, WeightId, WeightSource } from './backend.ts';
+import type { Backend, Program, WeightDesc, WeightId, WeightSource } from './backend.ts';
+import { stateOf, weightsOf } from './ops.ts';
 
-/** Throws UserError naming the first weight that an op of the program cannot take, as the backend says. */
-export function checkTypes(
-  { ops }: Program,
+/** Throws UserError for the first op of the program that the backend does not compute, with its weight's name. */
+export function checkSupport(
+  { ops, states }: Pick<Program, 'ops' | 'states'>,
   desc: (id: WeightId) => WeightDesc,
   backend: Pick<Backend, 'supports'>,
 ): void {
   for (const op of ops) {
-    for (const [id, as] of weightsOf(op)) {
-      const { name, type } = desc(id);
-      const answer = backend.supports(as, type);
-      if (answer !== true)
-        throw new UserError(`${name}: ${answer}.`, 'Use a file with tensors of a supported type.');
-    }
+    const weights = weightsOf(op).map(desc);
+    const state = op.op === 'attention' ? stateOf(op, states) : undefined;
+    const answer = backend.supports(
+      op,
+      weights.map(({ type }) => type),
+      state,
+    );
+    if (answer === true) continue;
+    throw new UserError(
+      `${weights[0]?.name ?? op.op}: ${answer}.`,
+      'Choose another backend (--backend cpu), or a file with tensors of a supported type.',
+    );
   }
 }
 
-/** The weights of an op, and the op that each is supported as: a bias counts as a vector. */
-function weightsOf(op: Op): [WeightId, Op['op']][] {
-  if (op.op === 'embed') return [[op.table, 'embed']];
-  if (op.op === 'rms-norm') return [[op.weight, 'rms-norm']];
-  if (op.op !== 'matmul') return [];
-  return op.bias === undefined
-    ? [[op.weight, 'matmul']]
-    : [
-        [op.weight, 'matmul'],
-        [op.bias, 'add'],
-      ];
-}
-
-/** Rows of the smallest embedding table: a token id must be in each of them. */
-export function vocabularyOf({ ops }: Program, desc: (id: WeightId) => WeightDesc): number {
-  return Math.min(...ops.flatMap((op) => (op.op === 'embed' ? [desc(op.table).rows] : [])));
+/**
+ * How many token ids there are: the rows of the table that tokens are looked up in, of several the smallest. Throws
+ * RangeError for a program without one, and for a context beyond a table of positions.
+ */
+export function vocabularyOf(
+  { ops, limits }: Pick<Program, 'ops' | 'limits'>,
+  desc: (id: WeightId) => WeightDesc,
+): number {
+  const embeds = ops.filter((op) => op.op === 'embed');
+  const rowsBy = (key: 'token' | 'position') =>
+    Math.min(...embeds.flatMap(({ table, by = 'token' }) => (by === key ? [desc(table).rows] : [])));
+  const [vocabulary, positions] = [rowsBy('token'), rowsBy('position')];
+  if (!Number.isFinite(vocabulary)) throw new RangeError('Expected a program that embeds tokens, got none.');
+  if (positions < limits.contextLength) {
+    throw new RangeError(
+      `Expected a context of at most ${positions} positions, got ${limits.contextLength}.`,
+    );
+  }
+  return vocabulary;
 }
 
 /** Bytes of a weight as its source holds it. */

@@ -1,36 +1,37 @@
 /**
  * The definition of correct: every op in float64, one row at a time, as its formula is written.
  *
- * A buffer is a list of rows, and rows are never changed once made; so the KV cache holds rows as they came,
+ * A value is a list of rows, and rows are never changed once made; so the KV cache holds rows as they came,
  * exactly, whatever type was asked for, and copying a sequence copies references.
  */
 import { setImmediate } from 'node:timers/promises';
 import type { TensorType } from '../kernels/quant-formats.ts';
 import { attention, attentionWeights } from '../kernels/reference/attention.ts';
 import { DEQUANTIZED_TYPES, dequantize } from '../kernels/reference/dequantize.ts';
-import { add, mul } from '../kernels/reference/elementwise.ts';
 import { embed } from '../kernels/reference/embed.ts';
+import { map } from '../kernels/reference/map.ts';
 import { matmul } from '../kernels/reference/matmul.ts';
 import { rmsNorm } from '../kernels/reference/rms-norm.ts';
 import { rope } from '../kernels/reference/rope.ts';
 import { select } from '../kernels/reference/select.ts';
-import { silu } from '../kernels/reference/silu.ts';
 import { softmax } from '../kernels/reference/softmax.ts';
+import { zip } from '../kernels/reference/zip.ts';
 import type {
   AttentionShape,
   Backend,
-  BufferId,
   Executable,
   MemoryUse,
   Op,
   Program,
   Step,
   Ticket,
+  ValueId,
   WeightDesc,
   WeightId,
   WeightSource,
 } from './backend.ts';
-import { checkTypes, readWeight, vocabularyOf, weightBytes } from './program-weights.ts';
+import { operands, shapesOf } from './ops.ts';
+import { checkSupport, readWeight, vocabularyOf, weightBytes } from './program-weights.ts';
 import { attentionShape, Sequences, type StepRows } from './step.ts';
 
 type Row = Float64Array;
@@ -48,9 +49,10 @@ export class ReferenceBackend implements Backend {
   readonly description = 'plain TypeScript in float64, one thread, slow: the definition of correct';
   readonly #weights: Weight[] = [];
 
-  supports(_op: Op['op'], type?: TensorType): true | string {
-    if (type === undefined || DEQUANTIZED_TYPES.includes(type)) return true;
-    return `${type} is not supported yet; the reference backend computes ${DEQUANTIZED_TYPES.join(', ')}`;
+  supports(_op: Op, types: readonly TensorType[]): true | string {
+    const other = types.find((type) => !DEQUANTIZED_TYPES.includes(type));
+    if (!other) return true;
+    return `${other} is not supported yet; the reference backend computes ${DEQUANTIZED_TYPES.join(', ')}`;
   }
 
   weight(desc: WeightDesc, source: WeightSource): WeightId {
@@ -63,7 +65,7 @@ export class ReferenceBackend implements Backend {
   }
 
   async compile(program: Program): Promise<Executable> {
-    checkTypes(program, (id) => this.#weights[id]!.desc, this);
+    checkSupport(program, (id) => this.#weights[id]!.desc, this);
     for (const weight of this.#weights) await weight.load();
     return new ReferenceExecutable(program, this.#weights);
   }
@@ -94,28 +96,30 @@ class ReferenceExecutable implements Executable {
   readonly attends?: AttentionShape;
   readonly #program: Program;
   readonly #weights: readonly Weight[];
-  readonly #buffers: Row[][] = [];
-  readonly #caches: Cache[][]; // [layer][sequence]
+  readonly #values: Row[][] = []; // [value]
+  readonly #last: readonly number[]; // op that reads a value last
+  readonly #caches: Cache[][]; // [state][sequence]
   readonly #sequences: Sequences;
   #state: 'idle' | 'busy' | 'disposed' = 'idle';
   #turnEnd = 0; // performance.now() at which the event loop is due
 
   constructor(program: Program, weights: readonly Weight[]) {
-    const { layers, sequences, contextLength, kvHeads, headDim } = program.kv;
+    const { sequences, contextLength, maxTokens } = program.limits;
+    const desc = (id: WeightId) => weights[id]!.desc;
     this.attends = attentionShape(program);
     this.#program = program;
     this.#weights = weights;
-    this.#sequences = new Sequences(
-      program,
-      vocabularyOf(program, (id) => weights[id]!.desc),
-    );
-    this.#caches = Array.from({ length: layers }, () =>
+    this.#sequences = new Sequences(program, vocabularyOf(program, desc));
+    this.#caches = program.states.map(() =>
       Array.from({ length: sequences }, () => ({ keys: [], values: [] })),
     );
+    this.#last = lastReaders(program);
     this.memory = {
       weights: weights.reduce((bytes, { values }) => bytes + values.byteLength, 0),
-      kv: 8 * 2 * layers * sequences * contextLength * kvHeads * headDim,
-      arena: 8 * program.maxTokens * program.buffers.reduce((sum, cols) => sum + cols, 0),
+      kv: program.states.reduce((bytes, { kvHeads, keyDim, valueDim }) => {
+        return bytes + 8 * sequences * contextLength * kvHeads * (keyDim + valueDim);
+      }, 0),
+      arena: 8 * maxTokens * shapesOf(program, desc).reduce((sum, { cols }) => sum + cols, 0),
     };
   }
 
@@ -132,9 +136,9 @@ class ReferenceExecutable implements Executable {
 
   kvCopy(from: number, to: number, upto: number): void {
     this.#sequences.copy(from, to, upto);
-    for (const layer of this.#caches) {
-      const { keys, values } = layer[from]!;
-      layer[to] = { keys: keys.slice(0, upto), values: values.slice(0, upto) };
+    for (const state of this.#caches) {
+      const { keys, values } = state[from]!;
+      state[to] = { keys: keys.slice(0, upto), values: values.slice(0, upto) };
     }
   }
 
@@ -150,29 +154,31 @@ class ReferenceExecutable implements Executable {
   /** Adds attention weights to `attended`, where they are asked for. */
   async #run(step: StepRows, attended: Row[] | undefined): Promise<Float32Array> {
     this.#state = 'busy';
-    for (const op of this.#program.ops) {
+    for (const [i, op] of this.#program.ops.entries()) {
       const out: Row[] = [];
       for (const row of this.#evaluate(op, step, attended)) {
         out.push(row);
         await this.#giveTurn();
       }
-      this.#buffers[op.out] = out;
+      this.#values[i] = out;
+      for (const value of operands(op)) if (this.#last[value] === i) this.#values[value] = [];
     }
     this.#state = 'idle';
-    return flatten(this.#buffers[this.#program.logits]!);
+    return flatten(this.#values[this.#program.output]!);
   }
 
-  /** The rows of `op.out`, computed as they are taken. */
+  /** The rows that `op` makes, computed as they are taken. */
   #evaluate(op: Op, step: StepRows, attended: Row[] | undefined): Iterable<Row> {
-    const rows = (buffer: BufferId) => this.#buffers[buffer]!;
+    const rows = (value: ValueId) => this.#values[value]!;
     const weight = (id: WeightId) => this.#weights[id]!.values;
-    const each = (buffer: BufferId, row: (x: Row, t: number) => Row) => rows(buffer).values().map(row);
+    const each = (value: ValueId, row: (x: Row, t: number) => Row) => rows(value).values().map(row);
     switch (op.op) {
       case 'embed': {
         const { desc, values } = this.#weights[op.table]!;
-        return step.tokens.values().map((token) => embed(values, desc.cols, token));
+        const ids = op.by === 'position' ? step.positions : step.tokens;
+        return ids.values().map((id) => embed(values, desc.cols, id));
       }
-      case 'rms-norm':
+      case 'norm':
         return each(op.x, (x) => rmsNorm(x, weight(op.weight), op.eps));
       case 'matmul': {
         const bias = op.bias === undefined ? undefined : weight(op.bias);
@@ -182,7 +188,7 @@ class ReferenceExecutable implements Executable {
         return each(op.x, (x, t) => rope(x, op.heads, step.positions[t]!, op.rope));
       case 'attention':
         return each(op.q, (q, t) => {
-          const { keys, values } = this.#caches[op.layer]![step.sequences[t]!]!;
+          const { keys, values } = this.#caches[op.state]![step.sequences[t]!]!;
           keys.splice(step.positions[t]!, Infinity, rows(op.k)[t]!);
           values.splice(step.positions[t]!, Infinity, rows(op.v)[t]!);
           attended?.push(...attentionWeights(q, keys, op.heads, op.scale));
@@ -190,12 +196,12 @@ class ReferenceExecutable implements Executable {
         });
       case 'softmax':
         return each(op.x, softmax);
-      case 'silu':
-        return each(op.x, silu);
-      case 'mul':
-        return each(op.a, (a, t) => mul(a, rows(op.b)[t]!));
-      case 'add':
-        return each(op.a, (a, t) => add(a, rows(op.b)[t]!));
+      case 'map': {
+        const scalars = op.scalars?.map((id) => weight(id)[0]!);
+        return each(op.x, (x) => map(op.fn, x, scalars));
+      }
+      case 'zip':
+        return each(op.a, (a, t) => zip(op.fn, a, rows(op.b)[t]!));
       case 'select':
         return select(rows(op.x), step.outputs);
     }
@@ -207,6 +213,14 @@ class ReferenceExecutable implements Executable {
     await setImmediate();
     this.#turnEnd = performance.now() + TURN_MS;
   }
+}
+
+/** The op that reads each value last; none reads the output last. */
+function lastReaders({ ops, output }: Program): number[] {
+  const last = ops.map((_, i) => i);
+  for (const [i, op] of ops.entries()) for (const value of operands(op)) last[value] = i;
+  last[output] = Number.POSITIVE_INFINITY;
+  return last;
 }
 
 function flatten(rows: readonly Row[]): Float32Array {

@@ -19,11 +19,11 @@ export class Sequences {
   readonly #vocabulary: number;
   readonly #lengths: number[];
 
-  /** @param vocabulary rows of the program's smallest embedding table */
+  /** @param vocabulary ids of tokens are smaller (vocabularyOf) */
   constructor(program: Program, vocabulary: number) {
     this.#program = program;
     this.#vocabulary = vocabulary;
-    this.#lengths = new Array(program.kv.sequences).fill(0);
+    this.#lengths = new Array(program.limits.sequences).fill(0);
   }
 
   /**
@@ -57,7 +57,7 @@ export class Sequences {
 
   #checkSlices(slices: readonly Slice[], chosen: number): void {
     const T = slices.reduce((sum, { tokens }) => sum + tokens.length, 0);
-    const { maxTokens } = this.#program;
+    const { maxTokens } = this.#program.limits;
     check(T >= 1 && T <= maxTokens, 'tokens of a step', `1 to ${maxTokens}`, T);
     for (const { seq, pos, tokens } of slices) {
       this.#checkSequence(seq);
@@ -71,9 +71,9 @@ export class Sequences {
 
   /** Only a token alone is computed in a way that leaves what its weights are made of. */
   #checkAttention({ slices, choose }: Step): void {
-    if (!this.#program.attention) {
+    if (!this.#program.limits.attention) {
       throw new RangeError(
-        'Expected a program compiled for attention weights (Program.attention), got another.',
+        'Expected a program compiled for attention weights (Limits.attention), got another.',
       );
     }
     const T = slices.reduce((sum, { tokens }) => sum + tokens.length, 0);
@@ -83,12 +83,12 @@ export class Sequences {
   }
 
   #checkSequence(seq: number): void {
-    const { sequences } = this.#program.kv;
+    const { sequences } = this.#program.limits;
     check(isCount(seq) && seq < sequences, 'sequence', `0 to ${sequences - 1}`, seq);
   }
 
   #checkContext(length: number): void {
-    const { contextLength } = this.#program.kv;
+    const { contextLength } = this.#program.limits;
     if (length <= contextLength) return;
     throw new UserError(
       `Expected at most ${contextLength} tokens, the context length, got ${length}.`,
@@ -109,19 +109,10 @@ export class Sequences {
   }
 }
 
-/**
- * The rows of attention weights of a program that is compiled for them, undefined for another. Throws RangeError where
- * its attention ops have different numbers of heads, or two of them one layer.
- */
-export function attentionShape({ attention, ops }: Program): AttentionShape | undefined {
-  if (!attention) return undefined;
-  const all = ops.filter((op) => op.op === 'attention');
-  const layers = new Set(all.map(({ layer }) => layer)).size;
-  const heads = all[0]?.heads ?? 0;
-  check(layers === all.length, 'layers of all attention ops', `${all.length} different ones`, layers);
-  for (const { heads: count } of all)
-    check(count === heads, 'heads of every attention op', `${heads}`, count);
-  return { layers, heads };
+/** The rows of attention weights of a program that is compiled for them, undefined for another. */
+export function attentionShape({ limits, ops }: Program): AttentionShape | undefined {
+  if (!limits.attention) return undefined;
+  return { heads: ops.flatMap((op) => (op.op === 'attention' ? [op.heads] : [])) };
 }
 
 function layOut({ slices, logits }: Step): StepRows {

@@ -1,13 +1,13 @@
-/** What a model has to read and to multiply, from the shapes of its tensors: speeds are read against it. */
+/** What a model has to read and to multiply, counted over its program: speeds are read against it. */
 import type { Roofs } from '../backends/backend.ts';
-import { ARCHITECTURES } from '../core/architectures/index.ts';
+import { weightsOf } from '../backends/ops.ts';
 import type { Model } from '../core/index.ts';
 import { type SpeedTest, timedSteps } from './speed-test.ts';
 
 export interface ModelWork {
-  readonly bodyBytes: number; // weights read in a step, as the file holds them, without the head
+  readonly bodyBytes: number; // weights read in every step, as the file holds them
   readonly bodyMacs: number; // multiply-adds a token
-  readonly headBytes: number; // read in a step that wants logits
+  readonly headBytes: number; // read besides in a step that wants logits
   readonly headMacs: number; // a row of logits
   readonly kvBytes: number; // of a position, all layers
   readonly attentionMacs: number; // a token and position it attends to, all layers
@@ -18,29 +18,29 @@ export interface Work {
   readonly macs: number; // multiply-adds
 }
 
-/** Matrices that make logits; the embedding table where it is tied. */
-const HEADS = new Set(['output.weight', 'token_embd.weight']);
-
-/** Of the embedding table only a row is read a token: it counts where it is the head as well. */
-export function modelWork(
-  model: Pick<Model, 'gguf' | 'config' | 'executable' | keyof KvPositions>,
-): ModelWork {
-  const { gguf, config, executable } = model;
-  const work = { bodyBytes: 0, bodyMacs: 0, headBytes: 0, headMacs: 0 };
-  for (const { name, rows, cols, op } of ARCHITECTURES[config.architecture].tensors(config)) {
-    const bytes = gguf.tensors.get(name)?.bytes;
-    if (bytes === undefined || op === 'embed') continue;
-    const part = HEADS.has(name) ? 'head' : 'body';
-    work[`${part}Bytes`] += bytes;
-    if (op === 'matmul') work[`${part}Macs`] += rows * cols;
+/**
+ * Counted op by op. What is computed of selected rows only, the head and the end of the last layer, counts as read in
+ * steps that want logits. Of an embedding table only a row is read a token: it counts where a product reads it too.
+ */
+export function modelWork({ graph, executable, ...sizes }: WorkFacts): ModelWork {
+  const work = { bodyBytes: 0, bodyMacs: 0, headBytes: 0, headMacs: 0, attentionMacs: 0 };
+  for (const [i, op] of graph.ops.entries()) {
+    const part = graph.shapes[i]!.rows === 'outputs' ? 'head' : 'body';
+    if (op.op === 'attention') {
+      const { keyDim, valueDim } = graph.states[op.state]!;
+      work.attentionMacs += op.heads * (keyDim + valueDim); // q k^T, then p v
+    }
+    if (op.op === 'embed') continue;
+    for (const id of weightsOf(op)) {
+      const { bytes, rows, cols } = graph.tensors[id]!;
+      work[`${part}Bytes`] += bytes;
+      if (op.op === 'matmul' && id === op.weight) work[`${part}Macs`] += rows * cols;
+    }
   }
-  return {
-    ...work,
-    kvBytes: executable.memory.kv / (model.sequences * model.contextLength),
-    attentionMacs: config.nLayers * config.nHeads * config.headDim * 2, // q k^T, then p v
-  };
+  return { ...work, kvBytes: executable.memory.kv / (sizes.sequences * sizes.contextLength) };
 }
 
+type WorkFacts = Pick<Model, 'graph' | 'executable' | keyof KvPositions>;
 type KvPositions = Pick<Model, 'sequences' | 'contextLength'>;
 
 /**

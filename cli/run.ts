@@ -1,4 +1,4 @@
-import { configFromGguf } from '../core/config.ts';
+import { configFromGguf } from '../core/architectures/index.ts';
 import {
   type GeneratedToken,
   type GenerateOptions,

@@ -1,8 +1,9 @@
+import { graphFromGguf } from '../core/architectures/index.ts';
 import { chatTemplateOf } from '../core/chat-template.ts';
-import { configFromGguf } from '../core/config.ts';
 import { type Gguf, type GgufValue, readGguf } from '../core/gguf.ts';
 import { isStrings } from '../core/gguf-metadata.ts';
-import { estimateMemory, type LoadOptions, modelSizes } from '../core/model.ts';
+import { type LoadOptions, modelLimits } from '../core/model.ts';
+import { estimateMemory } from '../core/program.ts';
 import { UserError } from '../errors.ts';
 import type { Call } from './commands.ts';
 import { loadOptionsOf, modelFile } from './model-file.ts';
@@ -55,14 +56,15 @@ function tensorsByType({ tensors }: Gguf) {
 /** With the trained context unless another is wanted; only the reason where the engine refuses it. */
 function memoryOf(gguf: Gguf, options: LoadOptions) {
   try {
-    const config = configFromGguf(gguf);
+    const graph = graphFromGguf(gguf);
+    const { config } = graph;
     const contextLength = options.contextLength ?? config.contextLength;
-    const sizes = modelSizes(gguf, config, { ...options, contextLength });
-    const { weights, kv, arena } = estimateMemory(gguf, config, sizes);
+    const limits = modelLimits(gguf, config, { ...options, contextLength });
+    const { weights, kv, arena } = estimateMemory(graph, limits);
     return {
       trained_context: config.contextLength,
       context: contextLength,
-      kv_type: sizes.kvType,
+      kv_type: limits.kvType,
       weights_bytes: weights,
       kv_bytes_per_token: kv / contextLength,
       kv_bytes: kv,

@@ -3,10 +3,20 @@ import { UserError } from '../errors.ts';
 import type { EvaluateOptions, Session } from './session.ts';
 
 export interface Attention {
-  readonly layers: number;
-  readonly heads: number; // query heads of a layer
+  readonly heads: readonly number[]; // query heads of each layer that attends
   readonly positions: number; // as many as ids: the last is the token itself
-  readonly weights: Float32Array; // [layers, heads, positions]; each row sums to 1
+  readonly weights: Float32Array; // [heads of all layers, positions]; each row sums to 1
+}
+
+/** The weights of one head, [positions]: a view. Throws RangeError for one that there is not. */
+export function headWeights(
+  { heads, positions, weights }: Attention,
+  layer: number,
+  head: number,
+): Float32Array {
+  if (!(head < (heads[layer] ?? 0))) throw new RangeError(`Expected a head of layer ${layer}, got ${head}.`);
+  const row = heads.slice(0, layer).reduce((sum, count) => sum + count, head);
+  return weights.subarray(row * positions, (row + 1) * positions);
 }
 
 /**

@@ -12,9 +12,14 @@
 export type { Backend, Executable, MemoryUse, Program, Step, Ticket } from '../backends/backend.ts';
 export { selectBackend } from '../backends/select.ts';
 export { type ErrorKind, UserError } from '../errors.ts';
-export { type Attention, attentionOf } from './attention.ts';
+export {
+  configFromGguf,
+  graphFromGguf,
+  type ModelConfig,
+  type ModelGraph,
+} from './architectures/index.ts';
+export { type Attention, attentionOf, headWeights } from './attention.ts';
 export { ChatTemplate, chatTemplateOf, type Message, type RenderOptions } from './chat-template.ts';
-export { configFromGguf, type ModelConfig } from './config.ts';
 export { type ListedBackend, listBackends } from './devices.ts';
 export type { Note } from './engine.ts';
 export type { FinishReason } from './generate/answer.ts';
@@ -28,14 +33,8 @@ export {
 } from './generate.ts';
 export { type Gguf, type GgufTensor, readGguf } from './gguf.ts';
 export type { LoadProgress } from './load-progress.ts';
-export {
-  estimateMemory,
-  type LoadOptions,
-  loadModel,
-  type Model,
-  type ModelSizes,
-  modelSizes,
-} from './model.ts';
+export { type LoadOptions, loadModel, type Model, type ModelLimits, modelLimits } from './model.ts';
+export { estimateMemory } from './program.ts';
 export { SamplerChain } from './sampler/chain.ts';
 export { samplingDefaults } from './sampler/metadata.ts';
 export { type SamplerName, type SamplerParameters, samplerParameters } from './sampler/parameters.ts';

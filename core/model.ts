@@ -1,19 +1,18 @@
 import { totalmem } from 'node:os';
 import { basename } from 'node:path';
-import type { Backend, Executable, KvType, MemoryUse } from '../backends/backend.ts';
+import type { Backend, Executable, KvType, Limits, MemoryUse } from '../backends/backend.ts';
 import type { BackendOptions } from '../backends/select.ts';
 import { UserError } from '../errors.ts';
 import { QUANT_FORMATS } from '../kernels/quant-formats.ts';
-import { ARCHITECTURES } from './architectures/index.ts';
-import { configFromGguf, type ModelConfig } from './config.ts';
+import { graphFromGguf, type ModelConfig, type ModelGraph } from './architectures/index.ts';
 import { directories } from './directories.ts';
 import { type Engine, type Note, startEngine } from './engine.ts';
 import { type Gguf, readGguf } from './gguf.ts';
 import { optionalString } from './gguf-metadata.ts';
 import { type LoadProgress, whileTelling } from './load-progress.ts';
+import { estimateMemory, programOn, weightBytesOf } from './program.ts';
 import { tokenizerFromGguf } from './tokenizer/index.ts';
 import type { Tokenizer } from './tokenizer/tokenizer.ts';
-import { bytesOf, checkTensors, handOver } from './weights.ts';
 
 export interface LoadOptions {
   /** 'auto' (default: the fastest here, and cpu when its device fails), a name, or what starts one of your own. */
@@ -37,6 +36,7 @@ export interface Model {
   readonly path: string;
   readonly name: string; // general.name, or the file's base name
   readonly gguf: Gguf;
+  readonly graph: ModelGraph;
   readonly config: ModelConfig;
   readonly tokenizer: Tokenizer;
   readonly backend: Backend;
@@ -47,15 +47,6 @@ export interface Model {
   readonly kvType: KvType; // of the KV cache, as asked for: the reference keeps it exact
   readonly loadMs: number;
   dispose(): Promise<void>;
-}
-
-/** What a model is compiled for. */
-export interface ModelSizes {
-  readonly contextLength: number; // positions a sequence
-  readonly sequences: number;
-  readonly maxTokens: number; // most tokens in one step
-  readonly kvType: KvType;
-  readonly attention?: boolean; // with room for the attention weights of a token
 }
 
 /** Longest context reserved unasked: the KV cache of a 128k context would outweigh many models. */
@@ -73,26 +64,26 @@ export async function loadModel(path: string, options: LoadOptions = {}): Promis
   const { onProgress = () => {} } = options;
   onProgress({ stage: 'header' });
   const gguf = await readGguf(path);
-  const config = configFromGguf(gguf);
-  const architecture = ARCHITECTURES[config.architecture];
-  const tensors = checkTensors(gguf, architecture.tensors(config));
-  const sizes = modelSizes(gguf, config, options);
-  checkMemory(estimateMemory(gguf, config, sizes), availableMemory());
+  const graph = graphFromGguf(gguf);
+  const { config } = graph;
+  const limits = modelLimits(gguf, config, options);
+  checkMemory(estimateMemory(graph, limits), availableMemory());
   const name = optionalString(gguf.metadata, 'general.name') || basename(path, '.gguf');
 
-  const { nLayers: layers, nKvHeads: kvHeads, headDim } = config;
-  const { contextLength, sequences, maxTokens, kvType: type, attention } = sizes;
-  const kv = { layers, kvHeads, headDim, sequences, contextLength, type };
-  const toRead = bytesOf(gguf, tensors);
+  const { contextLength, sequences, maxTokens, kvType } = limits;
+  const bytes = weightBytesOf(graph);
   const compile = async (backend: Backend) => {
-    const graph = architecture.build(config, handOver(backend, gguf, tensors));
-    const program = { name, ...graph, kv, maxTokens, attention };
-    return whileTelling({ backend, weightBytes: toRead }, onProgress, () => backend.compile(program));
+    const program = programOn(backend, graph, {
+      name,
+      limits,
+      source: ({ offset }) => ({ path: gguf.path, offset }),
+    });
+    return whileTelling({ backend, weightBytes: bytes }, onProgress, () => backend.compile(program));
   };
   const { backend = 'auto', threads, cacheDirectory = directories().cache, onNote = () => {} } = options;
   onProgress({ stage: 'backend' });
   const starting = startEngine(
-    { name, weightBytes: weightBytes(gguf), sequences, contextLength, maxTokens, compile },
+    { name, weightBytes: bytes, sequences, contextLength, maxTokens, compile },
     { backend, threads, cacheDirectory, onNote },
   );
   // The backend reads weights while the vocabulary is built.
@@ -100,7 +91,8 @@ export async function loadModel(path: string, options: LoadOptions = {}): Promis
   const { executable } = engine;
   const loadMs = performance.now() - started;
   return {
-    ...{ path, name, gguf, config, tokenizer, executable, ...sizes, loadMs },
+    ...{ path, name, gguf, graph, config, tokenizer, executable },
+    ...{ contextLength, sequences, maxTokens, kvType, loadMs },
     get backend() {
       return engine.backend;
     },
@@ -118,15 +110,13 @@ async function bothOrNeither<T>(starting: Promise<Engine>, other: Promise<T>): P
   }
 }
 
-function weightBytes({ tensors }: Gguf): number {
-  return tensors.values().reduce((sum, { bytes }) => sum + bytes, 0);
-}
+export type ModelLimits = Limits & Required<Pick<Limits, 'kvType'>>;
 
 /**
- * The sizes that loadModel takes: what the options leave open is filled in. Throws UserError of kind usage for a
+ * The limits that loadModel takes: what the options leave open is filled in. Throws UserError of kind usage for a
  * context beyond the trained one, and for counts that are none.
  */
-export function modelSizes(gguf: Gguf, config: ModelConfig, options: LoadOptions = {}): ModelSizes {
+export function modelLimits(gguf: Gguf, config: ModelConfig, options: LoadOptions = {}): ModelLimits {
   const trained = config.contextLength;
   const { contextLength = Math.min(trained, DEFAULT_CONTEXT), sequences = 1 } = options;
   const { maxTokens = Math.min(contextLength * sequences, DEFAULT_MAX_TOKENS) } = options;
@@ -135,29 +125,6 @@ export function modelSizes(gguf: Gguf, config: ModelConfig, options: LoadOptions
   checkCount(maxTokens, 'at least 1 token in a step');
   const { attention } = options;
   return { contextLength, sequences, maxTokens, kvType: kvTypeOf(gguf, options.kvType), attention };
-}
-
-/** Bytes of the keys and values of one head at one position, whose size is D. */
-const KV_BYTES: Readonly<Record<KvType, (D: number) => number>> = {
-  f32: (D) => 2 * 4 * D,
-  f16: (D) => 2 * 2 * D,
-  q8: (D) => 36 * Math.ceil(D / 32) + 16 * Math.ceil(D / 16) + 4, // whole blocks, float32 scales: a block's, a value's
-};
-
-/**
- * Bytes a model takes with a fast backend: weights as in the file, activations in float32. The
- * reference backend takes about twice the activations and cache, and 4 bytes a weight.
- */
-export function estimateMemory(gguf: Gguf, config: ModelConfig, sizes: ModelSizes): MemoryUse {
-  const { embeddingLength: C, feedForwardLength: F, nHeads: H, nKvHeads: G, headDim: D } = config;
-  const positions = sizes.sequences * sizes.contextLength;
-  const columns = 3 * C + 2 * F + 2 * (H + G) * D + config.vocabularySize; // of a token
-  const weights = sizes.attention ? config.nLayers * H * sizes.contextLength : 0; // of attention
-  return {
-    weights: weightBytes(gguf),
-    kv: config.nLayers * positions * G * KV_BYTES[sizes.kvType](D),
-    arena: 4 * (sizes.maxTokens * columns + weights),
-  };
 }
 
 /** Throws UserError of kind memory unless `use` fits in `available` bytes. */

@@ -9,9 +9,10 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { Backend, Op } from '../backends/backend.ts';
+import type { Backend } from '../backends/backend.ts';
 import { BACKEND_NAMES, selectBackend } from '../backends/select.ts';
-import { CHECKED_CASES } from '../bench/conformance/cases.ts';
+import { CHECKED_CASES, type CheckedCase } from '../bench/conformance/cases.ts';
+import { type OpCase, supportsCase } from '../bench/conformance/op-case.ts';
 import { toMarkdown } from '../bench/formats.ts';
 import { QUANT_FORMATS, type TensorType } from '../kernels/quant-formats.ts';
 import { softwareAdapters } from '../tests/software-adapter.ts';
@@ -21,7 +22,7 @@ const BEGIN = '<!-- support:begin -->';
 const END = '<!-- support:end -->';
 
 interface Line {
-  readonly op: Op['op'];
+  readonly op: OpCase['op'];
   readonly type?: TensorType;
 }
 
@@ -34,18 +35,22 @@ function lines(): Line[] {
   });
 }
 
+function casesOf({ op, type }: Line): CheckedCase[] {
+  return CHECKED_CASES.filter((each) => each.op === op && each.type === type);
+}
+
 /** A column: the cell of each line. */
 export type Column = readonly string[];
 
 export function columnOf(backend: Pick<Backend, 'supports'>): Column {
-  return lines().map(({ op, type }) => (backend.supports(op, type) === true ? 'yes' : ''));
+  return lines().map((line) => {
+    return casesOf(line).every((each) => supportsCase(backend, each) === true) ? 'yes' : '';
+  });
 }
 
 /** The Markdown between the marks. */
 export function supportTable(columns: ReadonlyMap<string, Column>): string {
   const rows = lines().map((line, i) => ({ ...line, i }));
-  const casesOf = ({ op, type }: Line) =>
-    CHECKED_CASES.filter((each) => each.op === op && each.type === type);
   const backends = [...columns].map(([title, column]) => {
     const cell = ({ i }: { i: number }) => column[i] ?? '';
     return { title, cell, right: true as const }; // a column of equal cells would stand above the table otherwise

@@ -1,21 +1,22 @@
-/** The attention weights of a step, from the memories that its layers leave them in. */
-import type { AttentionOp } from '../backend.ts';
+/** The attention weights of a step, from the memories that its attention ops leave them in. */
+import type { AttentionPhase } from '../fuse.ts';
 import type { SharedHeap } from './memory.ts';
-import { attentionWeightsAt, type Plan } from './plan.ts';
+import type { Plan } from './plan.ts';
 
-/** An attention op and where it runs; its layer is numbered there. */
+/** An attention and where it runs. */
 export interface PlacedAttention {
-  readonly op: AttentionOp;
+  readonly phase: AttentionPhase;
   readonly plan: Plan;
   readonly heap: SharedHeap;
 }
 
-/** A copy, [ops][heads][length]: the weights of positions 0 to length - 1. */
+/** A copy, [heads of all ops][length]: the weights of positions 0 to length - 1. */
 export function attentionWeights(placed: readonly PlacedAttention[], length: number): Float32Array {
-  const rows = placed.flatMap(({ op, plan, heap }) => {
+  const rows = placed.flatMap(({ phase, plan, heap }) => {
     const { positions } = plan.kv;
-    const all = heap.f32(attentionWeightsAt(plan, op), op.heads * positions);
-    return Array.from({ length: op.heads }, (_, h) => all.subarray(h * positions, h * positions + length));
+    const { heads } = phase.op;
+    const all = heap.f32(plan.attentionWeights.get(phase.out)!, heads * positions);
+    return Array.from({ length: heads }, (_, h) => all.subarray(h * positions, h * positions + length));
   });
   const weights = new Float32Array(rows.length * length);
   rows.forEach((row, i) => {

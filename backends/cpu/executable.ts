@@ -9,7 +9,6 @@ import type { Threads, Work } from './threads.ts';
 
 /** What runs in one memory. */
 export interface Part {
-  readonly program: Program; // of the cache, only the layers kept there
   readonly plan: Plan;
   readonly heap: SharedHeap;
 }
@@ -23,6 +22,7 @@ export class CpuExecutable implements Executable {
   /** The memory of each stage; a program that fits in one memory has one stage. */
   readonly stages: readonly number[];
   readonly damage?: () => Promise<string | undefined>;
+  readonly #program: Program;
   readonly #parts: readonly Part[];
   readonly #output: Part; // where the logits are
   readonly #attention: readonly PlacedAttention[]; // in the order of the program
@@ -46,6 +46,7 @@ export class CpuExecutable implements Executable {
   }) {
     const { damage } = parts;
     if (damage) this.damage = async () => damage();
+    this.#program = parts.program;
     this.#parts = parts.parts;
     this.#output = parts.output;
     this.#attention = parts.attention;
@@ -113,9 +114,9 @@ export class CpuExecutable implements Executable {
   }
 
   #logits(rows: number): Float32Array {
-    const { program, plan, heap } = this.#output;
-    const { address, stride } = plan.buffers[program.logits]!;
-    const V = program.buffers[program.logits]!;
+    const { plan, heap } = this.#output;
+    const { address, stride, shape } = plan.values.get(this.#program.output)!;
+    const V = shape.cols;
     const padded = stride / 4;
     const all = heap.f32(address, rows * padded);
     if (padded === V) return all;
@@ -127,19 +128,21 @@ export class CpuExecutable implements Executable {
   /** Chunks of keys in a task of attention, when every slice is one token: each task has a price (LOG.md). */
   #chunksPerTask(positions: Int32Array): number {
     const chunks = positions.reduce((sum, position) => sum + Math.ceil((position + 1) / layout.CHUNK), 0);
-    return Math.ceil((chunks * this.#output.program.kv.kvHeads) / (this.#threads.count * ATTENTION_TASKS));
+    const kvHeads = Math.max(1, ...this.#program.states.map((state) => state.kvHeads));
+    return Math.max(1, Math.ceil((chunks * kvHeads) / (this.#threads.count * ATTENTION_TASKS)));
   }
 
-  /** Whole chunks of every layer and head (layouts: kernels/wasm/kv-cache.ts). */
-  #copyCache({ program, plan, heap }: Part, from: number, to: number, upto: number): void {
-    const { keys, values, valueScales, positions, sequenceBytes } = plan.kv;
-    const { layers, kvHeads } = program.kv;
+  /** Whole chunks of every state and head (layouts: kernels/wasm/kv-cache.ts). */
+  #copyCache({ plan, heap }: Part, from: number, to: number, upto: number): void {
+    const { states, positions, sequenceBytes } = plan.kv;
     const chunks = Math.ceil(upto / layout.CHUNK);
-    for (const { address, chunkBytes } of [keys, values, valueScales]) {
-      for (let head = 0; head < layers * kvHeads; head++) {
-        const start = address + head * (positions / layout.CHUNK) * chunkBytes;
-        const target = heap.bytes(start + to * sequenceBytes, chunks * chunkBytes);
-        target.set(heap.bytes(start + from * sequenceBytes, chunks * chunkBytes));
+    for (const { shape, keys, values, valueScales } of states.values()) {
+      for (const { address, chunkBytes } of [keys, values, valueScales]) {
+        for (let head = 0; head < shape.kvHeads; head++) {
+          const start = address + head * (positions / layout.CHUNK) * chunkBytes;
+          const target = heap.bytes(start + to * sequenceBytes, chunks * chunkBytes);
+          target.set(heap.bytes(start + from * sequenceBytes, chunks * chunkBytes));
+        }
       }
     }
   }

@@ -6,14 +6,16 @@ import type { TensorType } from '../../kernels/quant-formats.ts';
 import type {
   Backend,
   Executable,
+  Limits,
   Op,
   Program,
   Roofs,
+  StateShape,
   WeightDesc,
   WeightId,
   WeightSource,
 } from '../backend.ts';
-import { checkTypes, vocabularyOf } from '../program-weights.ts';
+import { checkSupport, vocabularyOf } from '../program-weights.ts';
 import type { PlacedAttention } from './attention-weights.ts';
 import { usableCores } from './cores.ts';
 import { CpuExecutable } from './executable.ts';
@@ -88,11 +90,16 @@ class CpuBackend implements Backend {
     this.description = `WebAssembly relaxed SIMD, ${DOT_CLASS_NAMES[dotClass]}`;
   }
 
-  supports(op: Op['op'], type?: TensorType): true | string {
-    if (type === undefined) return true;
-    const types = op === 'matmul' || op === 'embed' ? MATRIX_TYPES : VECTOR_TYPES;
-    if (types.includes(type)) return true;
-    return `${type} is not supported yet by the cpu backend for ${op}; supported: ${types.join(', ')}`;
+  supports({ op }: Op, types: readonly TensorType[], state?: StateShape): true | string {
+    if (state && state.keyDim !== state.valueDim)
+      return 'keys and values of different sizes are not supported yet';
+    for (const [i, type] of types.entries()) {
+      const known = i === 0 && (op === 'matmul' || op === 'embed') ? MATRIX_TYPES : VECTOR_TYPES;
+      if (!known.includes(type)) {
+        return `${type} is not supported yet by the cpu backend for ${op}; supported: ${known.join(', ')}`;
+      }
+    }
+    return true;
   }
 
   weight(desc: WeightDesc, source: WeightSource): WeightId {
@@ -104,7 +111,7 @@ class CpuBackend implements Backend {
   }
 
   async compile(program: Program): Promise<Executable> {
-    checkTypes(program, this.#desc, this);
+    checkSupport(program, this.#desc, this);
     const plan = planProgram(program, {
       weights: this.#weights,
       threads: this.threads,
@@ -129,7 +136,7 @@ class CpuBackend implements Backend {
       }
       this.#plant(plan.shares, ['weights', 'plan']);
       const loading = this.#load(plan.shares);
-      const work = this.#write(plan);
+      const work = this.#write(program, plan);
       await loading;
       this.#plant(plan.shares, ['scratch']);
       for (const { memory, sentinels } of plan.shares) this.#planted.push([memory, sentinels.weights]);
@@ -184,16 +191,15 @@ class CpuBackend implements Backend {
   }
 
   /** Writes the tables that the threads walk, stage after stage. */
-  #write({ stages, shares }: ProgramPlan): Work {
-    const selected = new Set<number>(); // buffers of S rows, up to the stage being written
+  #write({ limits }: Program, { stages, shares }: ProgramPlan): Work {
     const tables = new Map(
       shares.map((share) => {
-        const { program, plan } = share;
+        const { plan, memory } = share;
         const weight = (id: WeightId) => ({ ...this.#weights[id]!, address: share.weights.get(id)! });
-        const heap = this.#heaps[share.memory]!;
-        clearForAttention(heap, program, plan);
-        const table = new PhaseTable({ program, plan, weight, threads: this.threads, heap, selected });
-        return [share.memory, { table, ...share }];
+        const heap = this.#heaps[memory]!;
+        clearForAttention(heap, limits, plan);
+        const table = new PhaseTable({ limits, plan, weight, threads: this.threads, heap });
+        return [memory, { table, ...share }];
       }),
     );
     return {
@@ -203,13 +209,11 @@ class CpuBackend implements Backend {
         return {
           memory,
           scratch,
-          carried: carried.map(({ buffer, from }) => ({
-            from,
-            source: tables.get(from)!.plan.buffers[buffer]!.address,
-            target: plan.buffers[buffer]!.address,
-            stride: plan.buffers[buffer]!.stride,
-            selected: selected.has(buffer),
-          })),
+          carried: carried.map(({ value, from }) => {
+            const { address: target, stride, shape } = plan.values.get(value)!;
+            const source = tables.get(from)!.plan.values.get(value)!.address;
+            return { from, source, target, stride, selected: shape.rows === 'outputs' };
+          }),
           table: table.write(phases),
         };
       }),
@@ -217,7 +221,7 @@ class CpuBackend implements Backend {
   }
 
   #executable(program: Program, plan: ProgramPlan, work: Work, onDispose: () => void): CpuExecutable {
-    const part = ({ program, plan, memory }: Share) => ({ program, plan, heap: this.#heaps[memory]! });
+    const part = ({ plan, memory }: Share) => ({ plan, heap: this.#heaps[memory]! });
     return new CpuExecutable({
       program,
       parts: plan.shares.map(part),
@@ -244,7 +248,7 @@ class CpuBackend implements Backend {
     return stages.flatMap(({ memory, phases }) =>
       phases.flatMap((phase) => {
         if (phase.kind !== 'attention') return [];
-        return { op: phase.op, plan: plans.get(memory)!, heap: this.#heaps[memory]! };
+        return { phase, plan: plans.get(memory)!, heap: this.#heaps[memory]! };
       }),
     );
   }
@@ -271,13 +275,14 @@ class CpuBackend implements Backend {
 }
 
 /**
- * Counters begin at zero; and the scales of values, which kernels read up to whole blocks of positions: those that hold
- * nothing yet have no weight, but a huge number would outweigh that.
+ * Zeroes the counters of attention, and the scales of values: kernels read scales in whole blocks, and a stale huge one
+ * would revive a position whose softmax weight is practically zero.
  */
-function clearForAttention(heap: SharedHeap, { kv }: Program, { finished, kv: cache }: Plan): void {
-  heap.i32(finished, kv.sequences * kv.kvHeads).fill(0);
-  const { address, layerBytes } = cache.valueScales;
-  for (let seq = 0; seq < kv.sequences; seq++) {
-    heap.clear(address + seq * cache.sequenceBytes, kv.layers * layerBytes);
+function clearForAttention(heap: SharedHeap, { sequences }: Limits, { finished, kv }: Plan): void {
+  for (const { shape, valueScales } of kv.states.values()) {
+    heap.i32(finished, sequences * shape.kvHeads).fill(0);
+    for (let seq = 0; seq < sequences; seq++) {
+      heap.clear(valueScales.address + seq * kv.sequenceBytes, valueScales.bytes);
+    }
   }
 }

@@ -1,9 +1,13 @@
 /** Writes the phases of one memory as the tables that the kernels walk (kernels/wasm/layout.ts). */
+
+import type { MapFunction } from '../../kernels/reference/map.ts';
+import type { ZipFunction } from '../../kernels/reference/zip.ts';
 import * as layout from '../../kernels/wasm/layout.ts';
-import type { BufferId, Program, RopeSpec } from '../backend.ts';
-import type { MatmulPhase, OpOf, Phase, Product } from '../fuse.ts';
+import type { Limits, RopeSpec, ValueId } from '../backend.ts';
+import type { AttentionPhase, MatmulPhase, OpPhase, Phase, Product } from '../fuse.ts';
+import type { OpOf } from '../ops.ts';
 import type { SharedHeap } from './memory.ts';
-import { attentionWeightsAt, formsOf, type Plan } from './plan.ts';
+import { formsOf, type Plan, queryBytes } from './plan.ts';
 import { groupsOf, type PlacedWeight } from './weights.ts';
 
 /**
@@ -15,31 +19,31 @@ const TASKS_PER_THREAD = 2;
 /** Words of one phase; f32 parameters are stored as their bits. */
 type Words = Partial<Record<number, number>>;
 
+/** The functions by the numbers of layout.ts. */
+const MAP_FUNCTIONS: Readonly<Record<MapFunction, number>> = { silu: layout.MAP_SILU };
+const ZIP_FUNCTIONS: Readonly<Record<ZipFunction, number>> = { add: layout.ZIP_ADD, mul: layout.ZIP_MUL };
+
 export class PhaseTable {
-  readonly #program: Program;
+  readonly #limits: Limits;
   readonly #plan: Plan;
   readonly #weight: (id: number) => PlacedWeight;
   readonly #threads: number;
   readonly #heap: SharedHeap;
-  readonly #selected: Set<BufferId>;
   #next: number; // address of the next table
   #records: Words[] = [];
 
-  /** @param selected buffers of S rows so far; those that `write` comes upon are added */
   constructor(parts: {
-    program: Program;
+    limits: Limits;
     plan: Plan;
     weight: (id: number) => PlacedWeight;
     threads: number;
     heap: SharedHeap;
-    selected: Set<BufferId>;
   }) {
-    this.#program = parts.program;
+    this.#limits = parts.limits;
     this.#plan = parts.plan;
     this.#weight = parts.weight;
     this.#threads = parts.threads;
     this.#heap = parts.heap;
-    this.#selected = parts.selected;
     this.#next = parts.plan.table;
     for (const [rope, address] of parts.plan.ropes) this.#writeRope(rope, address);
   }
@@ -62,60 +66,61 @@ export class PhaseTable {
   #add(phase: Phase): void {
     if (phase.kind === 'matmul') this.#matmul(phase);
     else if (phase.kind === 'attention') this.#attention(phase);
-    else if (phase.kind === 'embed') this.#embed(phase.op);
-    else if (phase.kind === 'rope') this.#turn(phase.op);
-    else if (phase.kind === 'rms-norm')
-      this.#row(layout.RMS_NORM, phase.op.x, phase.op.out, this.#norm(phase.op));
-    else if (phase.kind === 'silu') this.#row(layout.SILU, phase.op.x, phase.op.out);
-    else if (phase.kind === 'softmax') this.#row(layout.SOFTMAX, phase.op.x, phase.op.out);
-    else if (phase.kind === 'select') {
-      this.#selected.add(phase.op.out);
-      this.#row(layout.SELECT, phase.op.x, phase.op.out);
+    else this.#op(phase);
+  }
+
+  #op({ kind, op, out }: OpPhase): void {
+    if (kind === 'embed') this.#row(layout.EMBED, undefined, out, this.#embed(op));
+    else if (kind === 'norm') this.#row(layout.RMS_NORM, op.x, out, this.#norm(op));
+    else if (kind === 'softmax') this.#row(layout.SOFTMAX, op.x, out);
+    else if (kind === 'select') this.#row(layout.SELECT, op.x, out);
+    else if (kind === 'rope') {
+      const headDim = this.#cols(op.x) / op.heads;
+      const heads = { [layout.HEADS]: op.heads, [layout.HEAD_DIM]: headDim };
+      this.#row(layout.ROPE, op.x, out, { ...heads, ...this.#rope(op.rope) });
+    } else if (kind === 'map') {
+      const scalars = (op.scalars ?? []).map((id, i) => [layout.SCALARS + i, this.#weight(id).address]);
+      const words = { [layout.FUNCTION]: MAP_FUNCTIONS[op.fn], ...Object.fromEntries(scalars) };
+      this.#row(layout.MAP, op.x, out, words);
     } else {
-      const { a, b, out } = phase.op;
-      this.#row(
-        phase.kind === 'mul' ? layout.MUL : layout.ADD,
-        a,
-        out,
-        this.#at(b, layout.Y, layout.Y_STRIDE),
-      );
+      const b = this.#at(op.b, layout.Y, layout.Y_STRIDE);
+      this.#row(layout.ZIP, op.a, out, { [layout.FUNCTION]: ZIP_FUNCTIONS[op.fn], ...b });
     }
   }
 
-  #embed({ table, out }: OpOf<'embed'>): void {
+  #embed({ table, by }: OpOf<'embed'>): Words {
     const { address, layout: type } = this.#weight(table);
-    const words = {
+    return {
       [layout.WEIGHT]: address,
       [layout.WEIGHT_TYPE]: type,
       [layout.PANEL]: this.#plan.scratch.panel,
+      [layout.ROW_IDS]: by === 'position' ? 1 : 0,
     };
-    this.#row(layout.EMBED, undefined, out, words);
   }
 
-  #turn({ x, heads, rope, out }: OpOf<'rope'>): void {
-    const headDim = this.#program.buffers[x]! / heads;
-    this.#row(layout.ROPE, x, out, {
-      [layout.HEADS]: heads,
-      [layout.HEAD_DIM]: headDim,
-      ...this.#rope(rope),
-    });
-  }
-
-  /** A phase over rows of x. */
-  #row(kind: number, x: BufferId | undefined, out: BufferId, words: Words = {}): void {
-    if (x !== undefined && this.#selected.has(x)) this.#selected.add(out);
+  /** A phase over the rows of what it makes. */
+  #row(kind: number, x: ValueId | undefined, out: ValueId, words: Words = {}): void {
     this.#records.push({
       [layout.KIND]: kind,
-      [layout.ROWS]: this.#selected.has(out) ? layout.ROWS_OUTPUTS : layout.ROWS_TOKENS,
-      [layout.COLS]: this.#program.buffers[out]!,
+      [layout.ROWS]: this.#rows(out),
+      [layout.COLS]: this.#cols(out),
       ...(x === undefined ? {} : this.#at(x, layout.X, layout.X_STRIDE)),
       ...this.#at(out, layout.OUT, layout.OUT_STRIDE),
       ...words,
     });
   }
 
-  #at(buffer: BufferId, addressWord: number, strideWord: number): Words {
-    const { address, stride } = this.#plan.buffers[buffer]!;
+  #cols(value: ValueId): number {
+    return this.#plan.values.get(value)!.shape.cols;
+  }
+
+  #rows(value: ValueId): number {
+    const { rows } = this.#plan.values.get(value)!.shape;
+    return rows === 'outputs' ? layout.ROWS_OUTPUTS : layout.ROWS_TOKENS;
+  }
+
+  #at(value: ValueId, addressWord: number, strideWord: number): Words {
+    const { address, stride } = this.#plan.values.get(value)!;
     return { [addressWord]: address, [strideWord]: stride };
   }
 
@@ -135,7 +140,7 @@ export class PhaseTable {
   /** f32 [position][pairs]{cos, sin}, computed in float64. */
   #writeRope(rope: RopeSpec, address: number): void {
     const pairs = rope.inverseFrequencies.length;
-    const { contextLength } = this.#program.kv;
+    const { contextLength } = this.#limits;
     const table = this.#heap.f32(address, contextLength * pairs * 2);
     for (let position = 0, i = 0; position < contextLength; position++) {
       for (let pair = 0; pair < pairs; pair++) {
@@ -146,23 +151,23 @@ export class PhaseTable {
     }
   }
 
-  #attention({ op, rope }: Extract<Phase, { kind: 'attention' }>): void {
-    const { kv, partials, finished, queryBytes, scratch } = this.#plan;
+  #attention({ op, rope, out }: AttentionPhase): void {
+    const { kv, partials, finished, scratch, attentionWeights } = this.#plan;
+    const { shape, keys, values, valueScales } = kv.states.get(op.state)!;
     const half = kv.type === layout.KV_F16;
-    const { kvHeads, headDim } = this.#program.kv;
     const words: Words = {
       ...this.#rope(rope),
       [layout.HEADS]: op.heads,
-      [layout.KV_HEADS]: kvHeads,
-      [layout.HEAD_DIM]: headDim,
+      [layout.KV_HEADS]: shape.kvHeads,
+      [layout.HEAD_DIM]: shape.keyDim,
       ...this.#at(op.k, layout.K_ROWS, layout.K_STRIDE),
       ...this.#at(op.v, layout.V_ROWS, layout.V_STRIDE),
-      [layout.KEYS]: kv.keys.address + op.layer * kv.keys.layerBytes,
-      [layout.KEY_CHUNK]: kv.keys.chunkBytes,
-      [layout.VALUES]: kv.values.address + op.layer * kv.values.layerBytes,
-      [layout.VALUE_CHUNK]: kv.values.chunkBytes,
-      [layout.VALUE_SCALES]: kv.valueScales.address + op.layer * kv.valueScales.layerBytes,
-      [layout.QUERY_BYTES]: queryBytes,
+      [layout.KEYS]: keys.address,
+      [layout.KEY_CHUNK]: keys.chunkBytes,
+      [layout.VALUES]: values.address,
+      [layout.VALUE_CHUNK]: values.chunkBytes,
+      [layout.VALUE_SCALES]: valueScales.address,
+      [layout.QUERY_BYTES]: queryBytes(this.#limits, shape),
       [layout.CONTEXT]: kv.positions,
       [layout.SCALE]: bits(op.scale),
       [layout.KV_TYPE]: kv.type,
@@ -171,48 +176,50 @@ export class PhaseTable {
       [layout.ATTENTION_SCRATCH]: scratch.attention,
       [layout.PARTIALS]: partials,
       [layout.FINISHED]: finished,
-      [layout.ATTENTION_WEIGHTS]: attentionWeightsAt(this.#plan, op),
+      [layout.ATTENTION_WEIGHTS]: attentionWeights.get(out) ?? 0,
     };
-    this.#row(layout.STORE_KV, op.q, op.out, words);
-    this.#row(layout.ATTENTION, op.q, op.out, words);
+    this.#row(layout.STORE_KV, op.q, out, words);
+    this.#row(layout.ATTENTION, op.q, out, words);
   }
 
   /** The preparation of x, and the products. */
   #matmul(phase: MatmulPhase): void {
-    const { x, products, residual, gated } = phase;
+    const { products, residual, gate } = phase;
+    if (products.length > layout.MOST_SEGMENTS) {
+      throw new RangeError(
+        `Expected at most ${layout.MOST_SEGMENTS} products in a phase, got ${products.length}.`,
+      );
+    }
     const shared = this.#activations(phase);
     this.#records.push({ ...shared, [layout.KIND]: layout.PREPARE });
-    const counted = gated ? products.slice(0, 1) : products;
+    const counted = gate ? products.slice(0, 1) : products;
     const groups = counted.reduce((sum, { weight }) => sum + groupsOf(this.#weight(weight).desc), 0);
     const { panel, panelBytes } = this.#plan.scratch;
+    const epilogue = gate ? layout.GATED : residual === undefined ? layout.STORE : layout.ACCUMULATE;
     this.#records.push({
       ...shared,
       [layout.KIND]: layout.MATMUL,
-      [layout.EPILOGUE]: gated ? layout.SWIGLU : residual === undefined ? layout.STORE : layout.ACCUMULATE,
+      [layout.EPILOGUE]: epilogue,
+      [layout.GATE]: gate ? MAP_FUNCTIONS[gate] : 0,
       [layout.TASK_GROUPS]: Math.ceil(groups / (this.#threads * TASKS_PER_THREAD)),
       [layout.PANEL]: panel,
       [layout.PANEL_BYTES]: panelBytes,
       [layout.SEGMENTS]: products.length,
-      ...Object.assign({}, ...products.map((product, i) => this.#segment(product, i, residual))),
+      ...Object.assign({}, ...products.map((product, i) => this.#segment(product, i, phase))),
     });
-    if (this.#selected.has(x)) for (const { out } of products) this.#selected.add(out);
   }
 
   /** What the preparation writes and the products read. */
   #activations(phase: MatmulPhase): Words {
-    const { x, norm, products } = phase;
+    const { x, norm } = phase;
     const { sharedInt, sharedF32, scratch } = this.#plan;
     const { int8, f32 } = formsOf(phase, this.#weight);
-    const overwritten = products.some(({ out }) => out === x);
     return {
-      [layout.ROWS]: this.#selected.has(x) ? layout.ROWS_OUTPUTS : layout.ROWS_TOKENS,
-      [layout.COLS]: this.#program.buffers[x]!,
+      [layout.ROWS]: this.#rows(x),
+      [layout.COLS]: this.#cols(x),
       ...this.#at(x, layout.X, layout.X_STRIDE),
       ...(norm ? this.#norm(norm) : {}),
-      [layout.FORMS]:
-        (int8 ? layout.PREPARE_INT8 : 0) |
-        (f32 ? layout.PREPARE_F32 : 0) |
-        (overwritten ? layout.PREPARE_BARRIER : 0),
+      [layout.FORMS]: (int8 ? layout.PREPARE_INT8 : 0) | (f32 ? layout.PREPARE_F32 : 0),
       [layout.SHARED_INT]: sharedInt,
       [layout.SHARED_F32]: sharedF32,
       [layout.SMALL_INT]: scratch.smallInt,
@@ -221,15 +228,17 @@ export class PhaseTable {
     };
   }
 
-  #segment({ weight: id, bias, out }: Product, i: number, residual: BufferId | undefined): Words {
+  /** The second product of a gate has no value: what it gives goes into that of the first. */
+  #segment({ weight: id, bias, out }: Product, i: number, { products, residual, gate }: MatmulPhase): Words {
     const weight = this.#weight(id);
     const base = layout.SEGMENT_TABLE + i * layout.SEGMENT_WORDS;
+    const target = gate ? products[0]!.out : out;
     return {
       [base + layout.S_WEIGHT]: weight.address,
       [base + layout.S_TYPE]: weight.layout,
       [base + layout.S_GROUPS]: groupsOf(weight.desc),
       [base + layout.S_BIAS]: bias === undefined ? 0 : this.#weight(bias).address,
-      ...this.#at(out, base + layout.S_OUT, base + layout.S_OUT_STRIDE),
+      ...this.#at(target, base + layout.S_OUT, base + layout.S_OUT_STRIDE),
       ...(residual === undefined
         ? {}
         : this.#at(residual, base + layout.S_RESIDUAL, base + layout.S_RESIDUAL_STRIDE)),

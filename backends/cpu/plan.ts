@@ -1,13 +1,14 @@
 /**
- * Where everything of one program but its weights lies in one memory: step arrays, activations, tables, KV cache and
- * the scratch of each thread. Addresses and strides are bytes; rows of buffers are padded to 16 floats.
+ * Where everything of one program but its weights lies in one memory: step arrays, values, tables, the states of
+ * sequences and the scratch of each thread. Addresses and strides are bytes; rows of values are padded to 16 floats.
  */
 import * as layout from '../../kernels/wasm/layout.ts';
-import type { AttentionOp, KvShape, Program, RopeSpec } from '../backend.ts';
-import type { MatmulPhase, Phase } from '../fuse.ts';
-import { usesOf } from '../phase-uses.ts';
+import type { KvType, Limits, RopeSpec, StateId, StateShape, ValueId } from '../backend.ts';
+import { type MatmulPhase, type Phase, usesOf } from '../fuse.ts';
+import type { Shape } from '../ops.ts';
 import { AddressSpace } from './memory.ts';
 import { type Sentinel, shifted } from './sentinels.ts';
+import { type Lifetime, placeValues } from './values.ts';
 import { isInteger, type Weight } from './weights.ts';
 
 const { BLOCK, CHUNK, GROUP, QUERY_BLOCK, SCALE_BYTES, TILE } = layout;
@@ -15,17 +16,23 @@ const { BLOCK, CHUNK, GROUP, QUERY_BLOCK, SCALE_BYTES, TILE } = layout;
 export interface KvPlan {
   readonly type: number; // KV_F32, KV_F16 or KV_Q8
   readonly positions: number; // context length, padded to whole chunks
-  readonly keys: CacheRun;
-  readonly values: CacheRun;
-  readonly valueScales: CacheRun; // of q8
+  readonly states: ReadonlyMap<StateId, KvState>; // those kept in this memory
   readonly sequenceBytes: number; // from one sequence to the next
 }
 
-/** Keys or values of layer 0, sequence 0; the other layers follow. */
+/** Keys and values of one state, for sequence 0. */
+export interface KvState {
+  readonly shape: StateShape;
+  readonly keys: CacheRun;
+  readonly values: CacheRun;
+  readonly valueScales: CacheRun; // of q8
+}
+
+/** [kvHeads][chunks] of `chunkBytes` each. */
 export interface CacheRun {
   readonly address: number;
   readonly chunkBytes: number;
-  readonly layerBytes: number;
+  readonly bytes: number; // of all heads and chunks
 }
 
 /** Offsets within a thread's scratch. */
@@ -40,8 +47,15 @@ export interface ScratchPlan {
   readonly sentinels: readonly Sentinel[];
 }
 
+/** The rows of a value. */
+export interface PlacedValue {
+  readonly address: number;
+  readonly stride: number;
+  readonly shape: Shape;
+}
+
 export interface Plan {
-  readonly buffers: readonly { address: number; stride: number }[]; // those in use; address 0 for the others
+  readonly values: ReadonlyMap<ValueId, PlacedValue>;
   readonly tokenIds: number;
   readonly positions: number;
   readonly outputRows: number;
@@ -51,8 +65,7 @@ export interface Plan {
   readonly sharedF32: number;
   readonly partials: number; // attention states of chunks
   readonly finished: number;
-  readonly attentionWeights: number; // f32 [layers here][heads][kv.positions], of programs compiled for them
-  readonly queryBytes: number; // of a tile of 4 rows of attention
+  readonly attentionWeights: ReadonlyMap<ValueId, number>; // f32 [heads][kv.positions] of each attention, where wanted
   readonly ropes: ReadonlyMap<RopeSpec, number>; // f32 [position][pairs]{cos, sin}
   readonly table: number; // of phases
   readonly kv: KvPlan;
@@ -61,31 +74,30 @@ export interface Plan {
   readonly kvBytes: number;
 }
 
-/** Where the weights of an attention op stand; its layer is numbered within its memory. */
-export function attentionWeightsAt({ attentionWeights, kv }: Plan, { layer, heads }: AttentionOp): number {
-  return attentionWeights + 4 * layer * heads * kv.positions;
-}
-
 type WeightOf = (id: number) => Weight;
+
+/** What runs in one memory. */
+export interface Part {
+  readonly phases: readonly Phase[];
+  readonly lifetimes: ReadonlyMap<ValueId, Lifetime>; // of the values held there
+  readonly shapes: readonly Shape[]; // of all values of the program
+  readonly states: readonly StateShape[];
+  readonly limits: Limits;
+}
 
 /** Records of a phase in the table at most: two, and an end where another memory goes on. */
 const RECORDS = 3;
 
 /** Plans everything but weights and scratch, for the phases that run in this memory. */
-export function planMemory(
-  program: Program,
-  phases: readonly Phase[],
-  weight: WeightOf,
-  space: AddressSpace,
-): Plan {
+export function planMemory(part: Part, weight: WeightOf, space: AddressSpace): Plan {
+  const { phases, shapes, limits } = part;
   const start = space.used;
-  const T = program.maxTokens;
+  const { maxTokens: T, sequences } = limits;
   const words = (count: number, name: string) => space.allocate(4 * count, name);
-  const uses = phases.map(usesOf);
-  const used = new Set(uses.flatMap(({ reads, writes }) => [...reads, ...writes]));
-  const sizes = matmulSizes(program, phases, weight);
+  const ropes = new Set(phases.flatMap((phase) => usesOf(phase).rope ?? []));
+  const sizes = matmulSizes(phases, shapes, weight);
   const tiles = Math.ceil(T / TILE);
-  const attention = attentionSizes(program, phases);
+  const attention = attentionSizes(part);
   const step = {
     tokenIds: words(T, 'token ids'),
     positions: words(T, 'positions'),
@@ -95,20 +107,16 @@ export function planMemory(
     sharedInt: space.allocate(tiles * TILE * intBytes(sizes.intCols), 'int8 activation tiles'),
     sharedF32: space.allocate(tiles * TILE * 4 * sizes.floatCols, 'float activation tiles'),
     partials: space.allocate(attention.partialBytes, 'attention states'),
-    finished: words(program.kv.sequences * program.kv.kvHeads, 'finished tasks of attention'),
-    attentionWeights: words(attention.weightRows * paddedContext(program.kv), 'attention weights'),
-    buffers: program.buffers.map((cols, buffer) => {
-      const stride = Math.ceil(cols / 16) * 64;
-      return { address: used.has(buffer) ? space.allocate(T * stride, `buffer ${buffer}`) : 0, stride };
-    }),
-    ropes: planRopes(program, new Set(uses.flatMap(({ rope }) => rope ?? [])), space),
+    finished: words(sequences * attention.kvHeads, 'finished tasks of attention'),
+    attentionWeights: planAttentionWeights(part, space),
+    values: placeValues(part, space),
+    ropes: planRopes(limits, ropes, space),
     table: space.allocate(RECORDS * phases.length * layout.PHASE_BYTES, 'phases'),
   };
   const beforeKv = space.used;
-  const kv = planKv(program, space);
+  const kv = planKv(part, space);
   const scratch = planScratch(sizes, attention.scratchBytes, space.gap > 0);
-  const { queryBytes } = attention;
-  return { ...step, queryBytes, kv, scratch, arenaBytes: beforeKv - start, kvBytes: space.used - beforeKv };
+  return { ...step, kv, scratch, arenaBytes: beforeKv - start, kvBytes: space.used - beforeKv };
 }
 
 /** Bytes of one token in 8 bits with its scales. */
@@ -117,57 +125,77 @@ function intBytes(cols: number): number {
 }
 
 function planRopes(
-  { kv }: Program,
+  { contextLength }: Limits,
   ropes: ReadonlySet<RopeSpec>,
   space: AddressSpace,
 ): ReadonlyMap<RopeSpec, number> {
-  const bytes = ({ inverseFrequencies }: RopeSpec) => kv.contextLength * inverseFrequencies.length * 8;
+  const bytes = ({ inverseFrequencies }: RopeSpec) => contextLength * inverseFrequencies.length * 8;
   return new Map(ropes.values().map((rope) => [rope, space.allocate(bytes(rope), 'angles')]));
 }
 
 /** Positions of a sequence in whole chunks. */
-function paddedContext({ contextLength }: KvShape): number {
+function paddedContext({ contextLength }: Limits): number {
   return Math.ceil(contextLength / CHUNK) * CHUNK;
 }
 
-/** Layout: kernels/wasm/kv-cache.ts. */
-function planKv({ kv }: Program, space: AddressSpace): KvPlan {
-  const positions = paddedContext(kv);
+function planAttentionWeights({ phases, limits }: Part, space: AddressSpace): ReadonlyMap<ValueId, number> {
+  const weights = new Map<ValueId, number>();
+  if (!limits.attention) return weights;
+  for (const phase of phases) {
+    if (phase.kind !== 'attention') continue;
+    const bytes = 4 * phase.op.heads * paddedContext(limits);
+    weights.set(phase.out, space.allocate(bytes, `attention weights of value ${phase.out}`));
+  }
+  return weights;
+}
+
+/** Layout of a state: kernels/wasm/kv-cache.ts. A sequence holds all states of this memory one after the other. */
+function planKv({ phases, states, limits }: Part, space: AddressSpace): KvPlan {
+  const positions = paddedContext(limits);
   const chunks = positions / CHUNK;
-  const type = kvType(kv);
-  const bytes = chunkBytes(type, kv.headDim);
-  const runBytes = (chunkBytes: number) => kv.layers * kv.kvHeads * chunks * chunkBytes;
+  const type = kvTypeOf(limits, states);
   const sequence = new AddressSpace(0, space.gap > 0);
-  const run = (name: 'keys' | 'values' | 'valueScales'): CacheRun => {
-    const address = sequence.allocate(runBytes(bytes[name]), name);
-    return { address, chunkBytes: bytes[name], layerBytes: kv.kvHeads * chunks * bytes[name] };
-  };
-  const [keys, values, valueScales] = [run('keys'), run('values'), run('valueScales')];
-  const address = space.allocate(kv.sequences * sequence.used, 'cache');
-  for (let seq = 0; seq < kv.sequences; seq++) {
+  const kept = new Set(phases.flatMap((phase) => usesOf(phase).state ?? []));
+  const offsets = Array.from(kept, (id): [StateId, KvState] => {
+    const shape = states[id]!;
+    const bytes = chunkBytes(type, shape);
+    const run = (name: keyof typeof bytes): CacheRun => {
+      const size = shape.kvHeads * chunks * bytes[name];
+      return { address: sequence.allocate(size, `${name} ${id}`), chunkBytes: bytes[name], bytes: size };
+    };
+    return [id, { shape, keys: run('keys'), values: run('values'), valueScales: run('valueScales') }];
+  });
+  const address = space.allocate(limits.sequences * sequence.used, 'cache');
+  for (let seq = 0; seq < limits.sequences; seq++) {
     const prefix = `cache of sequence ${seq}: `;
     space.sentinels.push(...shifted(sequence.sentinels, address + seq * sequence.used, prefix));
   }
   const placed = (run: CacheRun) => ({ ...run, address: address + run.address });
+  const placedState = ({ shape, keys, values, valueScales }: KvState): KvState => {
+    return { shape, keys: placed(keys), values: placed(values), valueScales: placed(valueScales) };
+  };
   return {
     type,
     positions,
-    keys: placed(keys),
-    values: placed(values),
-    valueScales: placed(valueScales),
+    states: new Map(offsets.map(([id, state]) => [id, placedState(state)])),
     sequenceBytes: sequence.used,
   };
 }
 
-function kvType({ type = 'f32', headDim }: KvShape): number {
-  if (type === 'q8') return layout.KV_Q8;
-  return type === 'f16' && headDim % 2 === 0 ? layout.KV_F16 : layout.KV_F32; // halves lie in pairs of dimensions
+/** Float16 lies in pairs of dimensions: states of odd heads are kept in float32, all of them. */
+function kvTypeOf({ kvType = 'f32' }: Limits, states: readonly StateShape[]): number {
+  const codes: Record<KvType, number> = { f32: layout.KV_F32, f16: layout.KV_F16, q8: layout.KV_Q8 };
+  const odd = states.some(({ keyDim }) => keyDim % 2 !== 0);
+  return kvType === 'f16' && odd ? layout.KV_F32 : codes[kvType];
 }
 
 /** Bytes of the keys, the values and their scales of CHUNK positions of a head. */
-function chunkBytes(type: number, headDim: number): Record<'keys' | 'values' | 'valueScales', number> {
-  const keyBlocks = Math.ceil(headDim / BLOCK);
-  const valueBlocks = Math.ceil(headDim / 16);
+function chunkBytes(
+  type: number,
+  { keyDim, valueDim }: StateShape,
+): Record<'keys' | 'values' | 'valueScales', number> {
+  const keyBlocks = Math.ceil(keyDim / BLOCK);
+  const valueBlocks = Math.ceil(valueDim / 16);
   if (type === layout.KV_Q8)
     return {
       keys: CHUNK * keyBlocks * (BLOCK + 4),
@@ -175,7 +203,7 @@ function chunkBytes(type: number, headDim: number): Record<'keys' | 'values' | '
       valueScales: CHUNK * 4,
     };
   const bytes = type === layout.KV_F16 ? 2 : 4;
-  return { keys: CHUNK * headDim * bytes, values: CHUNK * 16 * valueBlocks * bytes, valueScales: 0 };
+  return { keys: CHUNK * keyDim * bytes, values: CHUNK * 16 * valueBlocks * bytes, valueScales: 0 };
 }
 
 interface MatmulSizes {
@@ -185,14 +213,14 @@ interface MatmulSizes {
   readonly panelBytes: number;
 }
 
-function matmulSizes(program: Program, phases: readonly Phase[], weight: WeightOf): MatmulSizes {
+function matmulSizes(phases: readonly Phase[], shapes: readonly Shape[], weight: WeightOf): MatmulSizes {
   const sizes = { cols: 0, intCols: 0, floatCols: 0, panelBytes: 0 };
   for (const phase of phases) {
     if (phase.kind === 'embed') {
-      sizes.panelBytes = Math.max(sizes.panelBytes, intPanelBytes(program.buffers[phase.op.out]!));
+      sizes.panelBytes = Math.max(sizes.panelBytes, intPanelBytes(shapes[phase.out]!.cols));
     }
     if (phase.kind !== 'matmul') continue;
-    const K = program.buffers[phase.x]!;
+    const K = shapes[phase.x]!.cols;
     const { int8, f32 } = formsOf(phase, weight);
     sizes.cols = Math.max(sizes.cols, K);
     if (int8) {
@@ -219,27 +247,33 @@ export function formsOf(phase: MatmulPhase, weight: WeightOf): { int8: boolean; 
 }
 
 interface AttentionSizes {
-  readonly queryBytes: number; // of a tile of 4 rows
+  readonly kvHeads: number;
   readonly scratchBytes: number;
   readonly partialBytes: number;
-  readonly weightRows: number; // of attention weights
 }
 
 /** Scratch of the widest attention, and the states of all chunks of steps of single tokens (attention.ts). */
-function attentionSizes({ kv, attention = false }: Program, phases: readonly Phase[]): AttentionSizes {
-  const heads = phases.map((phase) => (phase.kind === 'attention' ? phase.op.heads : 0));
-  const group = Math.max(0, ...heads) / kv.kvHeads;
-  const stateBytes = 32 + Math.ceil(kv.headDim / 16) * 256;
-  const coded = intBytes(Math.ceil(kv.headDim / BLOCK) * BLOCK);
-  const queryBytes = kv.type === 'q8' ? TILE * coded : TILE * 4 * kv.headDim;
-  const tiles = Math.ceil((QUERY_BLOCK * group) / TILE);
-  const chunks = paddedContext(kv) / CHUNK;
-  return {
-    queryBytes,
-    scratchBytes: layout.CHUNK_SCRATCH + stateBytes + tiles * (queryBytes + stateBytes),
-    weightRows: attention ? heads.reduce((sum, count) => sum + count, 0) : 0,
-    partialBytes: kv.sequences * kv.kvHeads * chunks * Math.ceil(group / TILE) * stateBytes,
-  };
+function attentionSizes({ phases, states, limits }: Part): AttentionSizes {
+  const most = { kvHeads: 0, scratchBytes: 0, partialBytes: 0 };
+  for (const phase of phases) {
+    if (phase.kind !== 'attention') continue;
+    const shape = states[phase.op.state]!;
+    const group = phase.op.heads / shape.kvHeads;
+    const stateBytes = 32 + Math.ceil(shape.valueDim / 16) * 256;
+    const tiles = Math.ceil((QUERY_BLOCK * group) / TILE);
+    const chunks = paddedContext(limits) / CHUNK;
+    const scratch = layout.CHUNK_SCRATCH + stateBytes + tiles * (queryBytes(limits, shape) + stateBytes);
+    const partials = limits.sequences * shape.kvHeads * chunks * Math.ceil(group / TILE) * stateBytes;
+    most.kvHeads = Math.max(most.kvHeads, shape.kvHeads);
+    most.scratchBytes = Math.max(most.scratchBytes, scratch);
+    most.partialBytes = Math.max(most.partialBytes, partials);
+  }
+  return most;
+}
+
+/** Bytes of a tile of 4 queries. */
+export function queryBytes({ kvType }: Limits, { keyDim }: StateShape): number {
+  return kvType === 'q8' ? TILE * intBytes(Math.ceil(keyDim / BLOCK) * BLOCK) : TILE * 4 * keyDim;
 }
 
 function planScratch(

@@ -3,19 +3,19 @@
  * run there, then everything else they need.
  */
 import { UserError } from '../../errors.ts';
-import { HEAP } from '../../kernels/wasm/layout.ts';
-import type { MemoryUse, Program, WeightId } from '../backend.ts';
-import { fuse, type Phase } from '../fuse.ts';
-import { usesOf } from '../phase-uses.ts';
+import { HEAP, MOST_SEGMENTS } from '../../kernels/wasm/layout.ts';
+import type { MemoryUse, Program, ValueId, WeightId } from '../backend.ts';
+import { fuse, lastReads, type Phase, usesOf } from '../fuse.ts';
+import { shapesOf } from '../ops.ts';
 import { AddressSpace, megabytes } from './memory.ts';
-import { type Plan, planMemory } from './plan.ts';
+import { type Part, type Plan, planMemory } from './plan.ts';
 import { type Sentinel, shifted } from './sentinels.ts';
 import { assignMemories, cutStages, type Stage } from './stages.ts';
+import type { Lifetime } from './values.ts';
 import { type GroupBytes, placedBytes, stagingBytes, type Weight } from './weights.ts';
 
 export interface Share {
   readonly memory: number;
-  readonly program: Program; // of the cache, only the layers kept here
   readonly weights: ReadonlyMap<WeightId, number>; // addresses
   readonly missing: readonly WeightId[]; // those that are not in place yet
   readonly weightsEnd: number;
@@ -31,7 +31,7 @@ export interface Share {
 }
 
 export interface ProgramPlan {
-  readonly stages: readonly Stage[]; // attention layers are numbered within their memory
+  readonly stages: readonly Stage[];
   readonly shares: readonly Share[]; // of each memory in use
   readonly output: Share; // where the logits are
 }
@@ -46,27 +46,62 @@ export interface Site {
   readonly sentinels: boolean;
 }
 
-/** Throws UserError of kind memory for a weight or a layer that no memory holds. */
-export function planProgram(program: Program, site: Site): ProgramPlan {
-  const phases = fuse(program);
+/**
+ * Throws UserError of kind memory for a weight or a state that no memory holds.
+ * @param spare bytes of each memory that are left free, because a first plan was that much too large
+ */
+export function planProgram(program: Program, site: Site, spare = 0): ProgramPlan {
+  const phases = fuse(program, { mostProducts: MOST_SEGMENTS });
+  const shapes = shapesOf(program, (id) => site.weights[id]!.desc);
+  const share = (part: readonly Phase[], lifetimes: ReadonlyMap<ValueId, Lifetime>, memory: number) =>
+    planShare(
+      { phases: part, lifetimes, shapes, states: program.states, limits: program.limits },
+      memory,
+      site,
+    );
+  const likely = likelyLifetimes(phases, program.output);
   const memoryOf = assignMemories(phases, {
     count: site.used.length,
     holds: (memory, weight) => site.weights[weight]!.places.has(memory),
-    fits: (memory, part) => planShare(program, part, memory, site).end <= site.limit,
-    tooLarge: (part) => tooLarge(planShare(program, part, site.used.length, site), site),
+    fits: (memory, part) => share(part, likely(part), memory).end <= site.limit - spare,
+    tooLarge: (part) => tooLarge(share(part, likely(part), site.used.length), site),
   });
-  const parts = Map.groupBy(phases, (_, i) => memoryOf[i]!);
-  const layers = new Map(parts.entries().map(([memory, part]) => [memory, layersOf(part)]));
-  const memories = [...parts.keys()];
-  const shares = memories.map((memory) => planShare(program, parts.get(memory)!, memory, site));
-  const numbered = phases.map((phase, i) => withLocalLayer(phase, layers.get(memoryOf[i]!)!));
-  const { stages, lastAt } = cutStages(numbered, memoryOf);
-  const output = shares[memories.indexOf(lastAt.get(program.logits)!)]!;
-  return { stages, shares, output };
+  const { stages, lifetimes, outputIn } = cutStages(phases, memoryOf, program.output);
+  const shares = Array.from(lifetimes, ([memory, held]) => {
+    const part = phases.filter((_, i) => memoryOf[i] === memory);
+    return share(part, held, memory);
+  });
+  const excess = Math.max(...shares.map(({ end }) => end - site.limit));
+  if (excess > 0) return planProgram(program, site, spare + excess);
+  return { stages, shares, output: shares.find(({ memory }) => memory === outputIn)! };
 }
 
-/** The share of `phases` in a memory. */
-function planShare(program: Program, phases: readonly Phase[], memory: number, site: Site): Share {
+/**
+ * Lifetimes of the values of some phases before it is known which others run in their memory: what those make may be
+ * there from the start.
+ */
+function likelyLifetimes(
+  all: readonly Phase[],
+  output: ValueId,
+): (part: readonly Phase[]) => ReadonlyMap<ValueId, Lifetime> {
+  const last = lastReads(all.map(usesOf), output);
+  const index = new Map(all.map((phase, i) => [phase, i]));
+  return (part) => {
+    const lifetimes = new Map<ValueId, Lifetime>();
+    for (const phase of part) {
+      const { reads, writes } = usesOf(phase);
+      for (const value of reads) {
+        if (!lifetimes.has(value)) lifetimes.set(value, { from: 0, to: last.get(value)! });
+      }
+      for (const value of writes) lifetimes.set(value, { from: index.get(phase)!, to: last.get(value)! });
+    }
+    return lifetimes;
+  };
+}
+
+/** The share of a part of the program in a memory. */
+function planShare(part: Part, memory: number, site: Site): Share {
+  const { phases } = part;
   const { weights, threads, groupBytes, used } = site;
   const space = new AddressSpace(used[memory] ?? HEAP, site.sentinels);
   if (site.sentinels) space.allocate(0, 'what lies below');
@@ -78,15 +113,13 @@ function planShare(program: Program, phases: readonly Phase[], memory: number, s
   const weightsEnd = space.used;
   const weightSentinels = space.sentinels.splice(0);
 
-  const local = { ...program, kv: { ...program.kv, layers: layersOf(phases).length } };
-  const plan = planMemory(local, phases, (id) => weights[id]!, space);
+  const plan = planMemory(part, (id) => weights[id]!, space);
   const scratchBytes = Math.max(plan.scratch.bytes, stagingBytes(missing.map((id) => weights[id]!)));
   const scratch = Array.from({ length: threads }, (_, i) => {
     return space.allocate(scratchBytes, `scratch of thread ${i}`);
   });
   return {
     memory,
-    program: local,
     weights: new Map(ids.map((id, i) => [id, placed[i]!])),
     missing,
     weightsEnd,
@@ -108,20 +141,9 @@ function planShare(program: Program, phases: readonly Phase[], memory: number, s
   };
 }
 
-/** The layers whose cache these phases keep. */
-function layersOf(phases: readonly Phase[]): number[] {
-  return [...new Set(phases.flatMap((phase) => usesOf(phase).layer ?? []))];
-}
-
-/** The phase with its layer as the place among `layers`, those of its memory. */
-function withLocalLayer(phase: Phase, layers: readonly number[]): Phase {
-  if (phase.kind !== 'attention') return phase;
-  return { ...phase, op: { ...phase.op, layer: layers.indexOf(phase.op.layer) } };
-}
-
 function tooLarge({ weights, end, use }: Share, site: Site): UserError {
   const [first] = weights.keys();
-  const what = first === undefined ? 'the context of a layer' : site.weights[first]!.desc.name;
+  const what = first === undefined ? 'the state of a layer' : site.weights[first]!.desc.name;
   return new UserError(
     `Expected ${what}, with what it is computed with, to fit in one memory of ${megabytes(site.limit)}, ` +
       `got ${megabytes(end)} (weights ${megabytes(use.weights)}, context ${megabytes(use.kv)}, ` +

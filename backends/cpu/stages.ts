@@ -1,17 +1,24 @@
 /**
  * Programs that need several memories: which memory each phase runs in, and what goes from one memory to the next.
  *
- * A stage is a run of phases in one memory. A buffer that it reads before it writes it is carried there from where it was
- * written, usually the residual stream alone. A program that fits in one memory is one stage.
+ * A stage is a run of phases in one memory. A value that it reads and another memory holds is carried there first,
+ * usually the residual stream alone. A program that fits in one memory is one stage.
  */
-import type { BufferId, WeightId } from '../backend.ts';
-import type { Phase } from '../fuse.ts';
-import { usesOf } from '../phase-uses.ts';
+import type { ValueId, WeightId } from '../backend.ts';
+import { lastReads, type Phase, usesOf } from '../fuse.ts';
+import type { Lifetime } from './values.ts';
 
 export interface Stage {
   readonly memory: number;
   readonly phases: readonly Phase[];
-  readonly carried: readonly { readonly buffer: BufferId; readonly from: number }[];
+  readonly carried: readonly { readonly value: ValueId; readonly from: number }[];
+}
+
+export interface Stages {
+  readonly stages: readonly Stage[];
+  /** Of each memory: the values it holds, and how long. */
+  readonly lifetimes: ReadonlyMap<number, ReadonlyMap<ValueId, Lifetime>>;
+  readonly outputIn: number; // memory
 }
 
 export interface Memories {
@@ -26,7 +33,7 @@ export interface Memories {
 
 /**
  * The memory of each phase: one for all if there is such a one; else memories are filled in the order of the program.
- * Phases that share a weight (a tied head) or a layer's cache stay together, and weights are used where they lie.
+ * Phases that share a weight (a tied head) or a state stay together, and weights are used where they lie.
  */
 export function assignMemories(phases: readonly Phase[], memories: Memories): number[] {
   const one = oneMemory(phases, memories);
@@ -62,44 +69,46 @@ function holding(phases: Iterable<Phase>, memories: Memories): number[] {
   return numbers(0, memories.count).filter((m) => weights.some((weight) => memories.holds(m, weight)));
 }
 
-/** The phase and all that share a weight or a cache with one of them. */
+/** The phase and all that share a weight or a state with one of them. */
 function familyOf(phase: Phase, phases: readonly Phase[]): Set<Phase> {
   const family = new Set([phase]);
   for (const member of family) {
-    const { weights, layer } = usesOf(member);
+    const { weights, state } = usesOf(member);
     for (const other of phases) {
       const uses = usesOf(other);
       const shares = uses.weights.some((weight) => weights.includes(weight));
-      if (shares || (layer !== undefined && uses.layer === layer)) family.add(other);
+      if (shares || (state !== undefined && uses.state === state)) family.add(other);
     }
   }
   return family;
 }
 
-/** The runs of phases with one memory, and where each buffer's last value is found in the end. */
-export function cutStages(
-  phases: readonly Phase[],
-  memoryOf: readonly number[],
-): { stages: Stage[]; lastAt: ReadonlyMap<BufferId, number> } {
+/** The runs of phases with one memory. A value is held until no memory will read it any more. */
+export function cutStages(phases: readonly Phase[], memoryOf: readonly number[], output: ValueId): Stages {
+  const last = lastReads(phases.map(usesOf), output);
   const stages: Stage[] = [];
-  const at = new Map<BufferId, Set<number>>(); // memories that hold a buffer's value
+  const lifetimes = new Map<number, Map<ValueId, Lifetime>>();
+  const madeIn = new Map<ValueId, number>();
   for (let start = 0, end = 0; start < phases.length; start = end) {
     const memory = memoryOf[start]!;
-    const carried: { buffer: BufferId; from: number }[] = [];
+    const held = lifetimes.get(memory) ?? new Map<ValueId, Lifetime>();
+    lifetimes.set(memory, held);
+    const carried: { value: ValueId; from: number }[] = [];
     for (; memoryOf[end] === memory; end++) {
       const { reads, writes } = usesOf(phases[end]!);
-      for (const buffer of reads) {
-        const holders = at.get(buffer);
-        if (!holders || holders.has(memory)) continue;
-        const [from] = holders;
-        carried.push({ buffer, from: from! });
-        holders.add(memory);
+      for (const value of reads) {
+        if (held.has(value)) continue;
+        carried.push({ value, from: madeIn.get(value)! });
+        held.set(value, { from: start, to: last.get(value)! });
       }
-      for (const buffer of writes) at.set(buffer, new Set([memory]));
+      for (const value of writes) {
+        madeIn.set(value, memory);
+        held.set(value, { from: end, to: last.get(value)! });
+      }
     }
     stages.push({ memory, phases: phases.slice(start, end), carried });
   }
-  return { stages, lastAt: new Map(at.entries().map(([buffer, [memory]]) => [buffer, memory!])) };
+  return { stages, lifetimes, outputIn: madeIn.get(output)! };
 }
 
 /** from, from + 1, ..., to - 1 */

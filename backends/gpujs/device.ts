@@ -6,7 +6,7 @@
 import { UserError } from '../../errors.ts';
 import type { KernelSource } from '../../kernels/gpujs/kernel-source.ts';
 import type { IntegerLiteral } from '../../kernels/gpujs/matmul.ts';
-import type { DeviceInfo, KvShape } from '../backend.ts';
+import type { DeviceInfo, Program } from '../backend.ts';
 import type { BufferHandle, Input, KernelFunction, Mode } from './gpu-js.ts';
 import type { KvCache } from './kv-cache.ts';
 
@@ -41,7 +41,7 @@ export interface Device {
   /** The numbers of a matrix one after the other, as an argument. */
   flat(tensor: Tensor): Argument;
   read(tensor: Tensor): Promise<Float32Array>;
-  newCache(kv: KvShape): KvCache;
+  newCache(program: Pick<Program, 'states' | 'limits'>): KvCache;
   input(values: Float32Array, size: readonly number[]): Input;
   /** What `work` promises, or a UserError of kind memory where it does not fit. */
   fitting<Result>(work: () => Promise<Result>): Promise<Result>;

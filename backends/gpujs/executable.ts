@@ -17,6 +17,7 @@ export interface Parts {
   readonly plan: Plan;
   readonly cache: KvCache;
   readonly tables: ReadonlyMap<WeightId, Table>;
+  readonly vocabulary: number;
   disposed(): void;
 }
 
@@ -34,10 +35,9 @@ export class GpujsExecutable implements Executable {
     this.#parts = parts;
     this.attends = attentionShape(program);
     this.#chunkTokens = chunkTokens(parts);
-    const vocabulary = Math.min(...[...tables.values()].map(({ weight }) => weight.desc.rows));
-    this.#sequences = new Sequences(program, vocabulary);
+    this.#sequences = new Sequences(program, parts.vocabulary);
     const tableBytes = [...tables.values()].reduce((sum, { bytes }) => sum + bytes.length, 0);
-    const columns = program.buffers.reduce((sum, cols) => sum + cols, 0);
+    const columns = plan.shapes.reduce((sum, { cols }) => sum + cols, 0);
     this.memory = {
       weights: plan.slots.reduce((sum, { bytes }) => sum + bytes, tableBytes),
       kv: cache.bytes,
@@ -85,8 +85,8 @@ export class GpujsExecutable implements Executable {
   async #run(rows: StepRows, exponentials?: Float32Array[]): Promise<Float32Array> {
     this.#state = 'busy';
     try {
-      const { program, device } = this.#parts;
-      const V = program.buffers[program.logits]!;
+      const { program, device, plan } = this.#parts;
+      const V = plan.shapes[program.output]!.cols;
       const logits = new Float32Array(rows.outputs.length * V);
       let at = 0;
       for (const chunk of cut(rows, this.#chunkTokens, device.oneSequence)) {
@@ -110,7 +110,7 @@ export class GpujsExecutable implements Executable {
         const rows = of === 'tokens' ? chunk.tokens.length : outputs;
         if (rows > 0) await evaluate(pass, rows);
       }
-      const logits = outputs > 0 ? await device.read(pass.get(program.logits)) : new Float32Array(0);
+      const logits = outputs > 0 ? await device.read(pass.get(program.output)) : new Float32Array(0);
       await device.settled();
       return logits;
     } catch (error) {
@@ -129,11 +129,13 @@ export class GpujsExecutable implements Executable {
 }
 
 /** As many as the device takes, less where scores or logits of so many would be more than it holds. */
-function chunkTokens({ program, device }: Parts): number {
+function chunkTokens({ program, device, plan }: Parts): number {
   const heads = program.ops.flatMap((op) => (op.op === 'attention' ? [op.heads] : []));
-  const columns = Math.max(program.kv.contextLength * Math.max(0, ...heads), ...program.buffers);
+  const { contextLength, maxTokens } = program.limits;
+  const widths = plan.shapes.map(({ cols }) => cols);
+  const columns = Math.max(contextLength * Math.max(0, ...heads), ...widths);
   const held = Math.floor(device.maxBytes / (Float32Array.BYTES_PER_ELEMENT * columns));
-  return Math.max(1, Math.min(device.maxTokens, held, program.maxTokens));
+  return Math.max(1, Math.min(device.maxTokens, held, maxTokens));
 }
 
 function* cut(rows: StepRows, size: number, oneSequence: boolean): Generator<Chunk> {

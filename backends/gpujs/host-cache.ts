@@ -3,73 +3,79 @@
  * attention reads at every call, so it is handed the beginning of a sequence: twice as much each time it is
  * too short, because another length is another module.
  */
-import type { KvShape } from '../backend.ts';
+import type { Program, StateId } from '../backend.ts';
 import type { Device, HostRows, Tensor } from './device.ts';
 import type { CacheView, Chunk, KvCache } from './kv-cache.ts';
 
 const SHORTEST = 64;
 
+/** Keys of a state, or its values. */
+interface Rows {
+  readonly columns: number; // kvHeads * D
+  readonly sequences: readonly Float32Array[]; // each [contextLength][columns]
+}
+
 export class HostCache implements KvCache {
   readonly bytes: number;
   readonly #device: Pick<Device, 'input'>;
-  readonly #kv: KvShape;
-  readonly #columns: number; // kvHeads * D
+  readonly #contextLength: number;
   readonly #doubled: boolean;
-  readonly #keys: Float32Array[][]; // [layer][sequence], each [contextLength][columns]
-  readonly #values: Float32Array[][];
+  readonly #states: { readonly keys: Rows; readonly values: Rows }[];
 
-  constructor(device: Pick<Device, 'input'>, kv: KvShape, doubled: boolean) {
-    const { layers, sequences, contextLength } = kv;
+  constructor(
+    device: Pick<Device, 'input'>,
+    { states, limits }: Pick<Program, 'states' | 'limits'>,
+    doubled: boolean,
+  ) {
+    const { sequences, contextLength } = limits;
     this.#device = device;
-    this.#kv = kv;
-    this.#columns = kv.kvHeads * kv.headDim;
+    this.#contextLength = contextLength;
     this.#doubled = doubled;
-    this.bytes = 2 * layers * sequences * contextLength * this.#columns * Float32Array.BYTES_PER_ELEMENT;
-    const caches = () =>
-      Array.from({ length: layers }, () =>
-        Array.from({ length: sequences }, () => new Float32Array(contextLength * this.#columns)),
-      );
-    this.#keys = caches();
-    this.#values = caches();
-  }
-
-  append(layer: number, keys: Tensor, values: Tensor, { positions, sequences }: Chunk): void {
-    positions.forEach((position, t) => {
-      const [sequence, at] = [sequences[t]!, position * this.#columns];
-      this.#keys[layer]![sequence]!.set((keys as HostRows)[t]!, at);
-      this.#values[layer]![sequence]!.set((values as HostRows)[t]!, at);
+    const rows = (columns: number): Rows => ({
+      columns,
+      sequences: Array.from({ length: sequences }, () => new Float32Array(contextLength * columns)),
     });
+    this.#states = states.map(({ kvHeads, keyDim, valueDim }) => ({
+      keys: rows(kvHeads * keyDim),
+      values: rows(kvHeads * valueDim),
+    }));
+    const columns = this.#states.reduce((sum, { keys, values }) => sum + keys.columns + values.columns, 0);
+    this.bytes = sequences * contextLength * columns * Float32Array.BYTES_PER_ELEMENT;
   }
 
-  view(layer: number, { positions, sequences }: Chunk): CacheView {
+  append(state: StateId, keys: Tensor, values: Tensor, { positions, sequences }: Chunk): void {
+    const held = this.#states[state]!;
+    for (const [rows, { columns, sequences: cached }] of [
+      [keys as HostRows, held.keys],
+      [values as HostRows, held.values],
+    ] as const) {
+      positions.forEach((position, t) => {
+        cached[sequences[t]!]!.set(rows[t]!, position * columns);
+      });
+    }
+  }
+
+  view(state: StateId, { positions, sequences }: Chunk): CacheView {
     const length = Math.max(...positions) + 1;
     const columns = this.#doubled ? this.#atLeast(length) : length;
-    const part = (caches: readonly Float32Array[][]) =>
-      this.#device.input(caches[layer]![sequences[0]!]!.subarray(0, columns * this.#columns), [
-        this.#columns,
-        columns,
-      ]);
-    return {
-      keys: part(this.#keys),
-      values: part(this.#values),
-      bases: new Float32Array(positions.length),
-      columns,
-    };
+    const part = ({ columns: width, sequences: cached }: Rows) =>
+      this.#device.input(cached[sequences[0]!]!.subarray(0, columns * width), [width, columns]);
+    const { keys, values } = this.#states[state]!;
+    return { keys: part(keys), values: part(values), bases: new Float32Array(positions.length), columns };
   }
 
   copy(from: number, to: number, upto: number): void {
-    for (const layer of [...this.#keys, ...this.#values]) {
-      layer[to]!.set(layer[from]!.subarray(0, upto * this.#columns));
+    for (const { columns, sequences } of this.#states.flatMap(({ keys, values }) => [keys, values])) {
+      sequences[to]!.set(sequences[from]!.subarray(0, upto * columns));
     }
   }
 
   dispose(): void {
-    this.#keys.length = 0;
-    this.#values.length = 0;
+    this.#states.length = 0;
   }
 
   #atLeast(length: number): number {
     const doubled = 2 ** Math.ceil(Math.log2(Math.max(length, SHORTEST)));
-    return Math.min(doubled, this.#kv.contextLength);
+    return Math.min(doubled, this.#contextLength);
   }
 }

@@ -4,7 +4,7 @@
  * those it copies once.
  */
 import type { KernelSource } from '../../kernels/gpujs/kernel-source.ts';
-import type { KvShape } from '../backend.ts';
+import type { Program } from '../backend.ts';
 import {
   type Argument,
   checkMode,
@@ -78,8 +78,8 @@ export class HostDevice implements Device {
     return flatten(tensor as HostRows);
   }
 
-  newCache(kv: KvShape): KvCache {
-    return new HostCache(this, kv, this.mode === 'webasm');
+  newCache(program: Pick<Program, 'states' | 'limits'>): KvCache {
+    return new HostCache(this, program, this.mode === 'webasm');
   }
 
   input(values: Float32Array, size: readonly number[]): Input {

@@ -12,7 +12,7 @@ import type {
   WeightSource,
 } from '../backend.ts';
 import { usableCores } from '../cpu/cores.ts';
-import { checkTypes } from '../program-weights.ts';
+import { checkSupport, vocabularyOf } from '../program-weights.ts';
 import type { Device } from './device.ts';
 import { GpujsExecutable } from './executable.ts';
 import { type GpuJs, importGpuJs, type Mode } from './gpu-js.ts';
@@ -68,10 +68,11 @@ class GpujsBackend implements Backend {
     this.#device = device;
   }
 
-  supports(_op: Op['op'], type?: TensorType): true | string {
-    if (type === undefined || PACKED_BLOCKS[type]) return true;
-    const types = Object.keys(PACKED_BLOCKS).join(', ');
-    return `${type} is not supported yet; the gpu.js backend computes ${types}`;
+  supports(_op: Op, types: readonly TensorType[]): true | string {
+    const other = types.find((type) => !PACKED_BLOCKS[type]);
+    if (!other) return true;
+    const known = Object.keys(PACKED_BLOCKS).join(', ');
+    return `${other} is not supported yet; the gpu.js backend computes ${known}`;
   }
 
   weight(desc: WeightDesc, source: WeightSource): WeightId {
@@ -79,7 +80,7 @@ class GpujsBackend implements Backend {
   }
 
   async compile(program: Program): Promise<Executable> {
-    checkTypes(program, (id) => this.#weights[id]!.desc, this);
+    checkSupport(program, (id) => this.#weights[id]!.desc, this);
     let executable: GpujsExecutable | undefined;
     try {
       return await this.#device.fitting(async () => {
@@ -97,9 +98,10 @@ class GpujsBackend implements Backend {
     const executable: GpujsExecutable = new GpujsExecutable({
       program,
       device: this.#device,
-      plan: planProgram(program, weights, this.#device),
+      plan: await planProgram(program, weights, this.#device),
       tables: await readTables(program, weights),
-      cache: this.#device.newCache(program.kv),
+      cache: this.#device.newCache(program),
+      vocabulary: vocabularyOf(program, (id) => weights[id]!.desc),
       disposed: () => this.#executables.delete(executable),
     });
     this.#executables.add(executable);

@@ -1,4 +1,5 @@
 /** Keys and values of the positions computed so far, float32 whatever type was asked for. */
+import type { StateId } from '../backend.ts';
 import type { Argument, Tensor } from './device.ts';
 
 /** Tokens of a step that go through the kernels together. */
@@ -11,17 +12,17 @@ export interface Chunk {
 
 /** What attention of a chunk reads. */
 export interface CacheView {
-  readonly keys: Argument; // [rows][kvHeads * D]
-  readonly values: Argument;
+  readonly keys: Argument; // [rows][kvHeads * keyDim]
+  readonly values: Argument; // [rows][kvHeads * valueDim]
   readonly bases: Float32Array; // [T] row of position 0 of the token's sequence
   readonly columns: number; // of the scores: no less than the positions that any token sees
 }
 
 export interface KvCache {
   readonly bytes: number;
-  /** Puts keys and values of the chunk's tokens, [T][kvHeads * D], in their places. */
-  append(layer: number, keys: Tensor, values: Tensor, chunk: Chunk): void;
-  view(layer: number, chunk: Chunk): CacheView;
+  /** Puts keys and values of the chunk's tokens, a row each, in their places. */
+  append(state: StateId, keys: Tensor, values: Tensor, chunk: Chunk): void;
+  view(state: StateId, chunk: Chunk): CacheView;
   /** Makes positions 0..upto-1 of sequence `to` equal those of `from`. */
   copy(from: number, to: number, upto: number): void;
   dispose(): void;

@@ -1,6 +1,7 @@
 /** What the kernels of one chunk read and write. */
 import { turns } from '../../kernels/gpujs/rope.ts';
-import type { BufferId, RopeSpec, WeightId } from '../backend.ts';
+import type { RopeSpec, StateId, ValueId, WeightId } from '../backend.ts';
+import type { OpOf } from '../ops.ts';
 import type { HostRows, Tensor } from './device.ts';
 import type { CacheView, Chunk, KvCache } from './kv-cache.ts';
 import { packRow } from './pack.ts';
@@ -12,14 +13,20 @@ export interface Table {
   readonly bytes: Uint8Array;
 }
 
+/** [T][headDim] each. */
+export interface Rotations {
+  readonly cosines: HostRows;
+  readonly sines: HostRows;
+}
+
 export class Pass {
   readonly chunk: Chunk;
   /** Where the exponentials of each attention op go, [T * heads][columns], if they are asked for. */
   readonly exponentials?: Float32Array[];
   readonly #cache: KvCache;
   readonly #tables: ReadonlyMap<WeightId, Table>;
-  readonly #values = new Map<BufferId, Tensor>();
-  readonly #turns = new Map<RopeSpec, { cosines: HostRows; sines: HostRows }>();
+  readonly #values = new Map<ValueId, Tensor>();
+  readonly #rotations = new Map<RopeSpec, Map<number, Rotations>>(); // by head size
 
   constructor(
     chunk: Chunk,
@@ -33,36 +40,38 @@ export class Pass {
     this.#tables = tables;
   }
 
-  get(buffer: BufferId): Tensor {
-    return this.#values.get(buffer)!;
+  get(value: ValueId): Tensor {
+    return this.#values.get(value)!;
   }
 
-  set(buffer: BufferId, value: Tensor): void {
-    this.#values.set(buffer, value);
+  set(id: ValueId, value: Tensor): void {
+    this.#values.set(id, value);
   }
 
   /** Keeps keys and values of the chunk, and gives what attention reads. */
-  remember(layer: number, keys: Tensor, values: Tensor): CacheView {
-    this.#cache.append(layer, keys, values, this.chunk);
-    return this.#cache.view(layer, this.chunk);
+  remember(state: StateId, keys: Tensor, values: Tensor): CacheView {
+    this.#cache.append(state, keys, values, this.chunk);
+    return this.#cache.view(state, this.chunk);
   }
 
-  /** Packed rows of the chunk's tokens. */
-  tableRows(table: WeightId): HostRows {
+  /** Packed rows of the chunk's tokens, or of their positions. */
+  tableRows({ table, by }: OpOf<'embed'>): HostRows {
     const { weight, bytes } = this.#tables.get(table)!;
     const length = weight.rowBytes;
-    return Array.from(this.chunk.tokens, (id) =>
+    return Array.from(by === 'position' ? this.chunk.positions : this.chunk.tokens, (id) =>
       packRow(weight.desc, bytes.subarray(id * length, (id + 1) * length)),
     );
   }
 
-  /** Factors of the chunk's positions, [T][headDim]. */
-  turns(spec: RopeSpec, headDim: number): { cosines: HostRows; sines: HostRows } {
-    const known = this.#turns.get(spec);
+  /** Factors of the chunk's positions. */
+  rotations(spec: RopeSpec, headDim: number): Rotations {
+    const bySize = this.#rotations.get(spec) ?? new Map<number, Rotations>();
+    this.#rotations.set(spec, bySize);
+    const known = bySize.get(headDim);
     if (known) return known;
     const rows = Array.from(this.chunk.positions, (position) => turns(position, headDim, spec));
     const made = { cosines: rows.map(({ cosines }) => cosines), sines: rows.map(({ sines }) => sines) };
-    this.#turns.set(spec, made);
+    bySize.set(headDim, made);
     return made;
   }
 

@@ -4,19 +4,30 @@
  * result nobody reads any more, or a new one.
  */
 import { mix, scores } from '../../kernels/gpujs/attention.ts';
-import { ADD, MUL } from '../../kernels/gpujs/elementwise.ts';
 import { embed } from '../../kernels/gpujs/embed.ts';
 import { type KernelSource, PARTIALS } from '../../kernels/gpujs/kernel-source.ts';
+import { map } from '../../kernels/gpujs/map.ts';
 import { matmul } from '../../kernels/gpujs/matmul.ts';
 import { packedLength } from '../../kernels/gpujs/packed-block.ts';
 import { rmsNorm, squares } from '../../kernels/gpujs/rms-norm.ts';
 import { rope } from '../../kernels/gpujs/rope.ts';
 import { SELECT } from '../../kernels/gpujs/select.ts';
-import { SILU } from '../../kernels/gpujs/silu.ts';
 import { EXPONENTIALS, MAXIMA, SHARES, SUMS } from '../../kernels/gpujs/softmax.ts';
-import type { BufferId, Program, RopeSpec, WeightId } from '../backend.ts';
-import { fuse, type MatmulPhase, type OpOf, type Phase, type Product, type RmsNormOp } from '../fuse.ts';
-import { type PhaseUses, usesOf } from '../phase-uses.ts';
+import { zip } from '../../kernels/gpujs/zip.ts';
+import { dequantize } from '../../kernels/reference/dequantize.ts';
+import type { MapFunction } from '../../kernels/reference/map.ts';
+import type { Program, ValueId, WeightId } from '../backend.ts';
+import {
+  type AttentionPhase,
+  fuse,
+  lastReads,
+  type MatmulPhase,
+  type NormOp,
+  type Phase,
+  type Product,
+  usesOf,
+} from '../fuse.ts';
+import { type OpOf, type Shape, shapesOf } from '../ops.ts';
 import type { Device, Size } from './device.ts';
 import { type Item, KernelSlot, type Stack } from './kernel-slot.ts';
 import { PACKED_BLOCKS } from './pack.ts';
@@ -25,8 +36,8 @@ import type { Weight } from './weight.ts';
 
 export interface PlannedPhase {
   /** Rows it computes: of all tokens, or of those that the step wants output for. */
-  readonly of: 'tokens' | 'outputs';
-  /** Reads and writes buffers of the pass. */
+  readonly of: Shape['rows'];
+  /** Reads and writes values of the pass. */
   evaluate(pass: Pass, rows: number): Promise<void>;
 }
 
@@ -35,13 +46,24 @@ type Evaluate = PlannedPhase['evaluate'];
 export interface Plan {
   readonly phases: readonly PlannedPhase[];
   readonly slots: readonly KernelSlot[];
+  readonly shapes: readonly Shape[]; // of all values
 }
 
-export function planProgram(program: Program, weights: readonly Weight[], device: Device): Plan {
-  return new Planner(program, weights, device).run();
+/** Reads learned scalars, which become part of kernels' texts; all other weights are read when a kernel first runs. */
+export async function planProgram(
+  program: Program,
+  weights: readonly Weight[],
+  device: Device,
+): Promise<Plan> {
+  const scalars = new Map<WeightId, number>();
+  for (const id of program.ops.flatMap((op) => (op.op === 'map' ? (op.scalars ?? []) : []))) {
+    const { desc } = weights[id]!;
+    scalars.set(id, dequantize(desc.type, await weights[id]!.read())[0]!);
+  }
+  return new Planner(program, weights, device, scalars).run();
 }
 
-/** Values that only calls of one phase read: no buffers of the program. */
+/** Values that only calls of one phase read: none of the program's. */
 const [NORMED, GATE, UP, QUERIES, KEYS] = [-1, -2, -3, -4, -5];
 
 interface Taken {
@@ -53,65 +75,74 @@ class Planner {
   readonly #program: Program;
   readonly #weights: readonly Weight[];
   readonly #device: Device;
+  readonly #scalars: ReadonlyMap<WeightId, number>;
   readonly #phases: readonly Phase[];
-  readonly #uses: readonly PhaseUses[];
+  readonly #shapes: readonly Shape[];
+  readonly #last: ReadonlyMap<ValueId, number>; // phase that reads a value last
   readonly #taken = new Map<string, Taken[]>(); // by kind of kernel
   #at = 0; // phase being planned
 
-  constructor(program: Program, weights: readonly Weight[], device: Device) {
+  constructor(
+    program: Program,
+    weights: readonly Weight[],
+    device: Device,
+    scalars: ReadonlyMap<WeightId, number>,
+  ) {
     this.#program = program;
     this.#weights = weights;
     this.#device = device;
+    this.#scalars = scalars;
     this.#phases = fuse(program);
-    this.#uses = this.#phases.map(usesOf);
+    this.#shapes = shapesOf(program, (id) => weights[id]!.desc);
+    this.#last = lastReads(this.#phases.map(usesOf), program.output);
   }
 
   run(): Plan {
-    const selected = this.#phases.findIndex(({ kind }) => kind === 'select');
     const phases = this.#phases.map((phase, at): PlannedPhase => {
       this.#at = at;
-      return { of: selected >= 0 && at >= selected ? 'outputs' : 'tokens', evaluate: this.#plan(phase) };
+      const [out] = usesOf(phase).writes;
+      return { of: this.#shapes[out!]!.rows, evaluate: this.#plan(phase) };
     });
     const slots = [...this.#taken.values()].flatMap((taken) => taken.map(({ slot }) => slot));
-    return { phases, slots };
+    return { phases, slots, shapes: this.#shapes };
   }
 
   #plan(phase: Phase): Evaluate {
     switch (phase.kind) {
       case 'embed':
-        return this.#embed(phase.op);
-      case 'rms-norm':
-        return this.#norm(phase.op, this.#lastRead(phase.op.out));
+        return this.#embed(phase.op, phase.out);
+      case 'norm':
+        return this.#norm(phase.op, phase.out, this.#last.get(phase.out)!);
       case 'matmul':
         return this.#matmul(phase);
       case 'rope':
-        return this.#rope(phase.op, phase.op.rope, this.#lastRead(phase.op.out));
+        return this.#rope({ ...phase.op, out: phase.out }, this.#last.get(phase.out)!);
       case 'attention':
         return this.#attention(phase);
       case 'softmax':
-        return this.#softmax(phase.op);
-      case 'silu':
-        return this.#rows(SILU, phase.op.out, [phase.op.x]);
-      case 'mul':
-        return this.#rows(MUL, phase.op.out, [phase.op.a, phase.op.b]);
-      case 'add':
-        return this.#rows(ADD, phase.op.out, [phase.op.a, phase.op.b]);
+        return this.#softmax(phase.op, phase.out);
+      case 'map': {
+        const scalars = phase.op.scalars?.map((id) => this.#scalars.get(id)!);
+        return this.#rows(map(phase.op.fn, scalars), phase.out, [phase.op.x]);
+      }
+      case 'zip':
+        return this.#rows(zip(phase.op.fn), phase.out, [phase.op.a, phase.op.b]);
       case 'select':
-        return this.#select(phase.op);
+        return this.#select(phase.op, phase.out);
     }
   }
 
   // ----- one function a phase
 
-  #embed({ table, out }: OpOf<'embed'>): Evaluate {
-    const { type, cols } = this.#weights[table]!.desc;
-    const slot = this.#slot(embed(PACKED_BLOCKS[type]!), this.#lastRead(out), cols);
+  #embed(op: OpOf<'embed'>, out: ValueId): Evaluate {
+    const { type, cols } = this.#weights[op.table]!.desc;
+    const slot = this.#slot(embed(PACKED_BLOCKS[type]!), this.#last.get(out) ?? this.#at, cols);
     return async (pass, rows) => {
-      pass.set(out, await slot.run([pass.tableRows(table)], [cols, rows]));
+      pass.set(out, await slot.run([pass.tableRows(op)], [cols, rows]));
     };
   }
 
-  #norm({ x, weight, eps, out }: RmsNormOp, until: number): Evaluate {
+  #norm({ x, weight, eps }: NormOp, out: ValueId, until: number): Evaluate {
     const { cols } = this.#weights[weight]!.desc;
     const sums = this.#slot(squares(cols), this.#at, PARTIALS);
     const stack: Stack = { name: 'weights', itemLength: cols };
@@ -124,12 +155,12 @@ class Planner {
 
   #matmul(phase: MatmulPhase): Evaluate {
     const { norm, products, residual } = phase;
-    // The value of the norm has no other reader, and no buffer needs to hold it.
+    // The value of the norm has no other reader, and the program none that holds it.
     const x = norm ? NORMED : phase.x;
     const calls = [
-      ...(norm ? [this.#norm({ ...norm, out: NORMED }, this.#at)] : []),
-      ...(phase.gated
-        ? this.#gate(products, x)
+      ...(norm ? [this.#norm(norm, NORMED, this.#at)] : []),
+      ...(phase.gate
+        ? this.#gate(products, x, phase.gate)
         : products.map((product) => this.#product(product, x, residual))),
     ];
     return async (pass, rows) => {
@@ -138,33 +169,46 @@ class Planner {
   }
 
   /** Both products in one kernel where the weights are alike. */
-  #gate([gate, up]: readonly Product[], x: BufferId): Evaluate[] {
+  #gate([gate, up]: readonly Product[], x: ValueId, fn: MapFunction): Evaluate[] {
     const [a, b] = [gate!, up!].map(({ weight }) => this.#weights[weight]!.desc);
-    if (a!.type === b!.type && a!.rows === b!.rows) return [this.#product(gate!, x, undefined, up!.weight)];
+    if (a!.type === b!.type && a!.rows === b!.rows) {
+      return [this.#product(gate!, x, undefined, { weight: up!.weight, fn })];
+    }
     const closed = { ...gate!, out: GATE };
     return [
       this.#product(closed, x),
       this.#product({ ...up!, out: UP }, x),
-      this.#rows(SILU, GATE, [GATE], a!.rows),
-      this.#rows(MUL, gate!.out, [GATE, UP], a!.rows),
+      this.#rows(map(fn), GATE, [GATE], a!.rows),
+      this.#rows(zip('mul'), gate!.out, [GATE, UP], a!.rows),
     ];
   }
 
-  /** @param up makes it gated: out = silu(x W^T) * (x up^T) */
-  #product({ weight, bias, out }: Product, x: BufferId, residual?: BufferId, up?: WeightId): Evaluate {
+  /** @param gate makes it gated: out = fn(x W^T) * (x U^T), U = gate.weight */
+  #product(
+    { weight, bias, out }: Product,
+    x: ValueId,
+    residual?: ValueId,
+    gate?: { readonly weight: WeightId; readonly fn: MapFunction },
+  ): Evaluate {
     const { type, rows: N, cols: K } = this.#weights[weight]!.desc;
     const block = PACKED_BLOCKS[type]!;
-    const weights = up === undefined ? [weight] : [weight, up];
+    const weights = gate ? [weight, gate.weight] : [weight];
     const stacks: Stack[] = [
       { name: 'weights', itemLength: weights.length * packedLength(block, N, K), block },
     ];
     if (bias !== undefined) stacks.push({ name: 'bias', itemLength: N });
     const shape = {
-      ...{ block, rows: N, cols: K, gated: up !== undefined },
+      ...{ block, rows: N, cols: K, gate: gate?.fn },
       ...{ bias: bias !== undefined, residual: residual !== undefined },
     };
     const source = matmul(shape, this.#device.integer);
-    const { slot, item } = this.#stacked(source, stacks, { weights, bias }, this.#lastRead(out), N);
+    const { slot, item } = this.#stacked(
+      source,
+      stacks,
+      { weights, bias },
+      this.#last.get(out) ?? this.#at,
+      N,
+    );
     return async (pass, rows) => {
       const args = [this.#device.flat(pass.get(x)), item];
       if (residual !== undefined) args.push(pass.get(residual));
@@ -173,37 +217,36 @@ class Planner {
   }
 
   #rope(
-    { x, out, heads }: Pick<OpOf<'rope'>, 'x' | 'out' | 'heads'>,
-    spec: RopeSpec,
+    { x, out, heads, rope: spec }: Omit<OpOf<'rope'>, 'op'> & { readonly out: ValueId },
     until: number,
   ): Evaluate {
-    const cols = this.#program.buffers[x]!;
+    const { cols } = this.#shapes[x]!;
     const headDim = cols / heads;
     const slot = this.#slot(rope(headDim, spec), until, cols);
     return async (pass, rows) => {
-      const { cosines, sines } = pass.turns(spec, headDim);
+      const { cosines, sines } = pass.rotations(spec, headDim);
       pass.set(out, await slot.run([pass.get(x), cosines, sines], [cols, rows]));
     };
   }
 
-  #attention({ op, rope: spec }: Extract<Phase, { kind: 'attention' }>): Evaluate {
-    const { kvHeads, headDim } = this.#program.kv;
-    const { heads, layer, scale } = op;
-    const shape = { heads, kvHeads, headDim, scale };
+  #attention({ op, rope: spec, out }: AttentionPhase): Evaluate {
+    const { kvHeads, keyDim, valueDim } = this.#program.states[op.state]!;
+    const { heads, state, scale } = op;
+    const shape = { heads, kvHeads, keyDim, valueDim, scale };
     const [q, k] = spec ? [QUERIES, KEYS] : [op.q, op.k];
-    const turn = spec
+    const rotate = spec
       ? [
-          this.#rope({ x: op.q, out: q, heads }, spec, this.#at),
-          this.#rope({ x: op.k, out: k, heads: kvHeads }, spec, this.#at),
+          this.#rope({ x: op.q, out: q, heads, rope: spec }, this.#at),
+          this.#rope({ x: op.k, out: k, heads: kvHeads, rope: spec }, this.#at),
         ]
       : [];
     const score = this.#slot(scores(shape), this.#at);
     const largest = this.#slot(MAXIMA, this.#at);
     const exponentials = this.#slot(EXPONENTIALS, this.#at);
-    const mixed = this.#slot(mix(shape), this.#lastRead(op.out));
+    const mixed = this.#slot(mix(shape), this.#last.get(out)!);
     return async (pass, T) => {
-      for (const each of turn) await each(pass, T);
-      const { keys, values, bases, columns } = pass.remember(layer, pass.get(k), pass.get(op.v));
+      for (const each of rotate) await each(pass, T);
+      const { keys, values, bases, columns } = pass.remember(state, pass.get(k), pass.get(op.v));
       const { positions } = pass.chunk;
       const size: Size = [columns, heads * T];
       const lengths = pass.lengths(heads);
@@ -212,16 +255,16 @@ class Planner {
       const weights = await exponentials.run([scored, maxima, lengths], size);
       pass.exponentials?.push(await this.#device.read(weights));
       const args = [weights, values, positions, bases];
-      pass.set(op.out, await mixed.run(args, [headDim, heads * T], [heads * headDim, T]));
+      pass.set(out, await mixed.run(args, [valueDim, heads * T], [heads * valueDim, T]));
     };
   }
 
-  #softmax({ x, out }: OpOf<'softmax'>): Evaluate {
-    const cols = this.#program.buffers[x]!;
+  #softmax({ x }: OpOf<'softmax'>, out: ValueId): Evaluate {
+    const { cols } = this.#shapes[x]!;
     const largest = this.#slot(MAXIMA, this.#at, PARTIALS);
     const exponentials = this.#slot(EXPONENTIALS, this.#at, cols);
     const sums = this.#slot(SUMS, this.#at, PARTIALS);
-    const shares = this.#slot(SHARES, this.#lastRead(out), cols);
+    const shares = this.#slot(SHARES, this.#last.get(out) ?? this.#at, cols);
     return async (pass, rows) => {
       const lengths = new Float32Array(rows).fill(cols);
       const maxima = await largest.run([pass.get(x), lengths], [PARTIALS, rows]);
@@ -233,36 +276,26 @@ class Planner {
 
   #rows(
     source: KernelSource,
-    out: BufferId,
-    xs: readonly BufferId[],
-    cols = this.#program.buffers[out]!,
+    out: ValueId,
+    xs: readonly ValueId[],
+    cols = this.#shapes[out]!.cols,
   ): Evaluate {
-    const slot = this.#slot(source, this.#lastRead(out), cols);
+    const slot = this.#slot(source, this.#last.get(out) ?? this.#at, cols);
     return async (pass, rows) => {
       const args = xs.map((x) => pass.get(x));
       pass.set(out, await slot.run(args, [cols, rows]));
     };
   }
 
-  #select({ x, out }: OpOf<'select'>): Evaluate {
-    const cols = this.#program.buffers[out]!;
-    const slot = this.#slot(SELECT, this.#lastRead(out), cols);
+  #select({ x }: OpOf<'select'>, out: ValueId): Evaluate {
+    const { cols } = this.#shapes[out]!;
+    const slot = this.#slot(SELECT, this.#last.get(out) ?? this.#at, cols);
     return async (pass, rows) => {
       pass.set(out, await slot.run([pass.get(x), pass.chunk.outputs], [cols, rows]));
     };
   }
 
   // ----- which kernel
-
-  /** The phase that reads last what this one writes. */
-  #lastRead(buffer: BufferId): number {
-    let last = this.#at;
-    for (let i = this.#at + 1; i < this.#uses.length; i++) {
-      if (this.#uses[i]!.reads.includes(buffer)) last = i;
-      if (this.#uses[i]!.writes.includes(buffer)) return last;
-    }
-    return buffer === this.#program.logits ? Number.POSITIVE_INFINITY : last;
-  }
 
   /** @param columns of the result, where it always has the same */
   #slot(source: KernelSource, until: number, columns?: number): KernelSlot {

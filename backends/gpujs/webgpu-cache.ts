@@ -1,56 +1,70 @@
 /**
- * The cache on the GPU: a buffer of keys and one of values for each layer, written by copies between kernels.
+ * The cache on the GPU: a buffer of keys and one of values for each state, written by copies between kernels.
  */
-import type { KvShape } from '../backend.ts';
+import type { Program, StateId } from '../backend.ts';
 import type { Tensor } from './device.ts';
 import type { BufferHandle, GpuContext, GpuJs } from './gpu-js.ts';
 import type { CacheView, Chunk, KvCache } from './kv-cache.ts';
 
-interface LayerCache {
-  readonly keys: BufferHandle; // [sequences * contextLength][kvHeads * D]
-  readonly values: BufferHandle;
+/** Keys of a state, or its values: [sequences * contextLength][rowBytes]. */
+interface Rows {
+  readonly handle: BufferHandle;
+  readonly rowBytes: number;
 }
 
 export class WebgpuCache implements KvCache {
   readonly bytes: number;
   readonly #device: GPUDevice;
   readonly #contextLength: number;
-  readonly #rowBytes: number;
-  readonly #layers: LayerCache[];
+  readonly #states: { readonly keys: Rows; readonly values: Rows }[];
 
-  constructor({ WebGPUBufferResult }: GpuJs, context: GpuContext, kv: KvShape) {
-    const columns = kv.kvHeads * kv.headDim;
-    const rows = kv.sequences * kv.contextLength;
+  constructor(
+    { WebGPUBufferResult }: GpuJs,
+    context: GpuContext,
+    { states, limits }: Pick<Program, 'states' | 'limits'>,
+  ) {
+    const { sequences, contextLength } = limits;
     this.#device = context.device;
-    this.#contextLength = kv.contextLength;
-    this.#rowBytes = columns * Float32Array.BYTES_PER_ELEMENT;
-    this.bytes = 2 * kv.layers * rows * this.#rowBytes;
+    this.#contextLength = contextLength;
+    const count = sequences * contextLength;
     const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
-    const matrix = () => {
-      const buffer = this.#device.createBuffer({ size: rows * this.#rowBytes, usage });
-      return new WebGPUBufferResult({ buffer, output: [columns, rows], componentCount: 1, context });
+    const rows = (columns: number): Rows => {
+      const rowBytes = columns * Float32Array.BYTES_PER_ELEMENT;
+      const buffer = this.#device.createBuffer({ size: count * rowBytes, usage });
+      const output = [columns, count] as const;
+      return { rowBytes, handle: new WebGPUBufferResult({ buffer, output, componentCount: 1, context }) };
     };
-    this.#layers = Array.from({ length: kv.layers }, () => ({ keys: matrix(), values: matrix() }));
+    this.#states = states.map(({ kvHeads, keyDim, valueDim }) => ({
+      keys: rows(kvHeads * keyDim),
+      values: rows(kvHeads * valueDim),
+    }));
+    this.bytes = this.#all.reduce((sum, { rowBytes }) => sum + count * rowBytes, 0);
   }
 
-  append(layer: number, keys: Tensor, values: Tensor, chunk: Chunk): void {
-    const cache = this.#layers[layer]!;
+  get #all(): Rows[] {
+    return this.#states.flatMap(({ keys, values }) => [keys, values]);
+  }
+
+  append(state: StateId, keys: Tensor, values: Tensor, chunk: Chunk): void {
+    const cached = this.#states[state]!;
     const encoder = this.#device.createCommandEncoder();
     for (const { first, count, row } of runsOf(chunk, this.#contextLength)) {
-      const [from, to, size] = [first, row, count].map((rows) => rows * this.#rowBytes) as [
-        number,
-        number,
-        number,
-      ];
-      encoder.copyBufferToBuffer((keys as BufferHandle).buffer, from, cache.keys.buffer, to, size);
-      encoder.copyBufferToBuffer((values as BufferHandle).buffer, from, cache.values.buffer, to, size);
+      for (const [rows, { handle, rowBytes }] of [
+        [keys as BufferHandle, cached.keys],
+        [values as BufferHandle, cached.values],
+      ] as const) {
+        const [from, to, size] = [first * rowBytes, row * rowBytes, count * rowBytes];
+        encoder.copyBufferToBuffer(rows.buffer, from, handle.buffer, to, size);
+      }
     }
     this.#device.queue.submit([encoder.finish()]);
   }
 
-  view(layer: number, { positions, sequences }: Chunk): CacheView {
+  view(state: StateId, { positions, sequences }: Chunk): CacheView {
+    const { keys, values } = this.#states[state]!;
     return {
-      ...this.#layers[layer]!,
+      keys: keys.handle,
+      values: values.handle,
       bases: Float32Array.from(sequences, (sequence) => sequence * this.#contextLength),
       columns: Math.max(...positions) + 1,
     };
@@ -58,27 +72,25 @@ export class WebgpuCache implements KvCache {
 
   /** By way of a second buffer: WebGPU copies from one buffer to another only. */
   copy(from: number, to: number, upto: number): void {
-    const size = upto * this.#rowBytes;
-    if (size === 0 || from === to) return;
-    const sequenceBytes = this.#contextLength * this.#rowBytes;
+    const most = upto * Math.max(0, ...this.#all.map(({ rowBytes }) => rowBytes));
+    if (most === 0 || from === to) return;
     const between = this.#device.createBuffer({
-      size,
+      size: most,
       usage: GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST,
     });
     const encoder = this.#device.createCommandEncoder();
-    for (const { buffer } of this.#layers.flatMap(({ keys, values }) => [keys, values])) {
-      encoder.copyBufferToBuffer(buffer, from * sequenceBytes, between, 0, size);
-      encoder.copyBufferToBuffer(between, 0, buffer, to * sequenceBytes, size);
+    for (const { handle, rowBytes } of this.#all) {
+      const [size, sequenceBytes] = [upto * rowBytes, this.#contextLength * rowBytes];
+      encoder.copyBufferToBuffer(handle.buffer, from * sequenceBytes, between, 0, size);
+      encoder.copyBufferToBuffer(between, 0, handle.buffer, to * sequenceBytes, size);
     }
     this.#device.queue.submit([encoder.finish()]);
     between.destroy();
   }
 
   dispose(): void {
-    for (const { keys, values } of this.#layers.splice(0)) {
-      keys.delete();
-      values.delete();
-    }
+    for (const { handle } of this.#all) handle.delete();
+    this.#states.length = 0;
   }
 }
 

@@ -4,7 +4,7 @@
  */
 import { UserError } from '../../errors.ts';
 import type { KernelSource } from '../../kernels/gpujs/kernel-source.ts';
-import type { DeviceInfo, KvShape } from '../backend.ts';
+import type { DeviceInfo, Program } from '../backend.ts';
 import { patiently } from '../webgpu/patience.ts';
 import {
   type Argument,
@@ -84,10 +84,14 @@ export class WebgpuDevice implements Device {
     return all;
   }
 
-  newCache(kv: KvShape): KvCache {
-    const bytes = Float32Array.BYTES_PER_ELEMENT * kv.sequences * kv.contextLength * kv.kvHeads * kv.headDim;
-    if (bytes > this.maxBytes) throw cacheTooLarge(bytes, this.maxBytes);
-    return new WebgpuCache(this.#gpuJs, this.#opened.context, kv);
+  newCache(program: Pick<Program, 'states' | 'limits'>): KvCache {
+    const { sequences, contextLength } = program.limits;
+    for (const { kvHeads, keyDim, valueDim } of program.states) {
+      const columns = kvHeads * Math.max(keyDim, valueDim);
+      const bytes = Float32Array.BYTES_PER_ELEMENT * sequences * contextLength * columns;
+      if (bytes > this.maxBytes) throw cacheTooLarge(bytes, this.maxBytes);
+    }
+    return new WebgpuCache(this.#gpuJs, this.#opened.context, program);
   }
 
   input(values: Float32Array, size: readonly number[]): Input {

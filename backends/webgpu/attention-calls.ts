@@ -1,5 +1,5 @@
 /** Calls of attention: keep the step's keys and values, attend over runs of keys, put the runs together. */
-import type { AttentionOp, KvShape, RopeSpec } from '../backend.ts';
+import type { AttentionOp, Limits, Program, RopeSpec, StateShape } from '../backend.ts';
 import type { GpuArray } from './arrays.ts';
 import type { KernelCall, Mode, StepSizes } from './kernel-call.ts';
 import type { Tuning } from './tuning.ts';
@@ -8,14 +8,16 @@ import type { Rounded, View } from './values.ts';
 /** Runs of keys in steps of one token a slice: enough to fill a GPU. */
 const MOST_SPLITS = 32;
 
+/** Keys and values of one state, all sequences. */
 export interface Cache {
+  readonly shape: StateShape;
   readonly keys: GpuArray;
   readonly values: GpuArray;
 }
 
 export interface Attention {
   readonly op: AttentionOp;
-  readonly kv: KvShape;
+  readonly limits: Limits;
   readonly cache: Cache;
   readonly q: View;
   readonly k: View;
@@ -32,27 +34,45 @@ function onePerSlice(mode: Mode): boolean {
   return mode === 'single' || mode === 'traced' || mode === 'batch';
 }
 
-/** Bytes of one layer's keys, and of its values. */
-export function cacheBytes({ kvHeads, headDim, sequences, contextLength, type }: KvShape): number {
-  return sequences * kvHeads * contextLength * Math.ceil(headDim / 4) * (cacheType(type) === 'f32' ? 16 : 8);
+/** Bytes of the keys of a state, or of its values, whose heads have D dimensions. */
+export function cacheBytes(kvHeads: number, D: number, limits: Limits): number {
+  return limits.sequences * sequenceBytes(kvHeads, D, limits);
+}
+
+/** Of one sequence. */
+export function sequenceBytes(
+  kvHeads: number,
+  D: number,
+  { contextLength, kvType }: Pick<Limits, 'contextLength' | 'kvType'>,
+): number {
+  return kvHeads * contextLength * Math.ceil(D / 4) * elementBytes(kvType);
+}
+
+/** Four dimensions. */
+export function elementBytes(kvType: Limits['kvType']): number {
+  return cacheType(kvType) === 'f32' ? 16 : 8;
 }
 
 /** Eight bits are kept as float16: as precise as asked for, and more. */
-export function cacheType(type: KvShape['type']): 'f32' | 'f16' {
+export function cacheType(type: Limits['kvType']): 'f32' | 'f16' {
   return type === 'f32' || type === undefined ? 'f32' : 'f16';
 }
 
 /** Bytes of the states of a step's rows between attention and merge. */
-export function stateBytes({ headDim, sequences }: KvShape, heads: number, maxTokens: number): number {
+export function stateBytes({ heads, state }: AttentionOp, { states, limits }: Program): number {
+  const { maxTokens, sequences } = limits;
   const rows = Math.max(maxTokens, Math.min(sequences, maxTokens) * MOST_SPLITS) * heads;
-  return rows * (1 + Math.ceil(headDim / 4)) * 16;
+  return rows * (1 + Math.ceil(states[state]!.valueDim / 4)) * 16;
 }
 
-/** Keys that one workgroup takes, and how many runs that makes of the longest sequence of a step. */
+/**
+ * Keys that one workgroup takes, and how many runs that makes of the longest sequence of a step.
+ * @param headDim of the widest keys of the program
+ */
 export function splitKeys(
   mode: Mode,
   length: number,
-  { headDim, contextLength }: KvShape,
+  { headDim, contextLength }: { readonly headDim: number; readonly contextLength: number },
   tuning: Tuning,
 ): { keys: number; splits: number } {
   if (!onePerSlice(mode)) return { keys: contextLength, splits: 1 };
@@ -71,12 +91,13 @@ function attentionThreads(headDim: number, tuning: Tuning): number {
   return Math.max(tuning.workgroup, 2 ** Math.ceil(Math.log2(Math.max(1, headDim / 4))));
 }
 
-function cacheConstants({ kv, k, v, rope }: Attention): Record<string, number> {
+function cacheConstants({ cache, limits, k, v, rope }: Attention): Record<string, number> {
+  const { kvHeads, keyDim: D } = cache.shape;
   return {
-    KV_HEADS: kv.kvHeads,
-    D: kv.headDim,
-    D4: Math.ceil(kv.headDim / 4),
-    POSITIONS: kv.contextLength,
+    KV_HEADS: kvHeads,
+    D,
+    D4: Math.ceil(D / 4),
+    POSITIONS: limits.contextLength,
     PAIRS: rope?.spec.inverseFrequencies.length ?? 0,
     K_STRIDE: k.stride,
     K_OFFSET: k.offset,
@@ -85,8 +106,8 @@ function cacheConstants({ kv, k, v, rope }: Attention): Record<string, number> {
   };
 }
 
-function cacheDefinitions({ kv, rope }: Attention, stores: boolean) {
-  return { CACHE: cacheType(kv.type), ROPE: rope?.spec.layout ?? 'none', STORES: stores };
+function cacheDefinitions({ limits, rope }: Attention, stores: boolean) {
+  return { CACHE: cacheType(limits.kvType), ROPE: rope?.spec.layout ?? 'none', STORES: stores };
 }
 
 function cacheBindings({ k, v, cache, rope, step }: Attention): Record<number, GpuArray> {
@@ -95,8 +116,8 @@ function cacheBindings({ k, v, cache, rope, step }: Attention): Record<number, G
 }
 
 function storeCall(attention: Attention, tuning: Tuning): KernelCall {
-  const { kvHeads, headDim } = attention.kv;
-  const threads = kvHeads * Math.ceil(headDim / 4);
+  const { kvHeads, keyDim } = attention.cache.shape;
+  const threads = kvHeads * Math.ceil(keyDim / 4);
   return {
     kernel: 'kv-store',
     definitions: cacheDefinitions(attention, true),
@@ -108,8 +129,9 @@ function storeCall(attention: Attention, tuning: Tuning): KernelCall {
 }
 
 function attend(attention: Attention, mode: Mode, tuning: Tuning): KernelCall {
-  const { op, kv, q, states } = attention;
-  const group = op.heads / kv.kvHeads;
+  const { op, q, states } = attention;
+  const { kvHeads, keyDim } = attention.cache.shape;
+  const group = op.heads / kvHeads;
   const tiles = ({ slices }: StepSizes) =>
     slices.reduce((sum, { count }) => sum + Math.ceil((count * group) / 4), 0);
   return {
@@ -117,7 +139,7 @@ function attend(attention: Attention, mode: Mode, tuning: Tuning): KernelCall {
     definitions: { ...cacheDefinitions(attention, onePerSlice(mode)), SUBGROUPS: tuning.subgroupSize > 0 },
     constants: {
       ...cacheConstants(attention),
-      WG: attentionThreads(kv.headDim, tuning),
+      WG: attentionThreads(keyDim, tuning),
       HEADS: op.heads,
       SPLITS: onePerSlice(mode) ? MOST_SPLITS : 1,
       SCALE: op.scale,
@@ -125,25 +147,26 @@ function attend(attention: Attention, mode: Mode, tuning: Tuning): KernelCall {
       Q_OFFSET: q.offset,
     },
     bindings: { ...cacheBindings(attention), 1: q.array, 7: states },
-    grid: (sizes) => [sizes.splits, tiles(sizes), kv.kvHeads],
+    grid: (sizes) => [sizes.splits, tiles(sizes), kvHeads],
     work: ({ tokens, attended }) => ({
-      bytes: (cacheBytes({ ...kv, sequences: 1, contextLength: attended }) * 2) / Math.max(1, tokens / 4),
-      macs: 2 * attended * op.heads * kv.headDim,
+      bytes: (2 * keyBytes(attention, attended)) / Math.max(1, tokens / 4),
+      macs: 2 * attended * op.heads * keyDim,
     }),
   };
 }
 
-function merge({ op, kv, states, out, step }: Attention, mode: Mode, tuning: Tuning): KernelCall {
-  const D4 = Math.ceil(kv.headDim / 4);
+function merge({ op, cache, states, out, step }: Attention, mode: Mode, tuning: Tuning): KernelCall {
+  const D = cache.shape.valueDim;
+  const D4 = Math.ceil(D / 4);
   const rounded = 'codes' in out;
-  const width = op.heads * kv.headDim;
+  const width = op.heads * D;
   return {
     kernel: 'attention-merge',
     definitions: { ROUNDED: rounded, PACKED_DOT: tuning.packedDot },
     constants: {
       WG: 2 ** Math.ceil(Math.log2(Math.max(4, D4))),
       HEADS: op.heads,
-      D: kv.headDim,
+      D,
       D4,
       SPLITS: onePerSlice(mode) ? MOST_SPLITS : 1,
       OUT_STRIDE: rounded ? width : out.stride,
@@ -157,7 +180,7 @@ function merge({ op, kv, states, out, step }: Attention, mode: Mode, tuning: Tun
 
 /** From the states, before another layer overwrites them. */
 function weightsCall(attention: Attention, tuning: Tuning): KernelCall {
-  const { op, kv, q, states, weights } = attention;
+  const { op, q, states, weights } = attention;
   const threads = Math.max(64, tuning.workgroup);
   return {
     kernel: 'attention-weights',
@@ -174,8 +197,40 @@ function weightsCall(attention: Attention, tuning: Tuning): KernelCall {
     bindings: { ...cacheBindings(attention), 1: q.array, 7: states, 8: weights },
     grid: ({ attended }) => [Math.ceil(attended / threads), op.heads, 1],
     work: ({ attended }) => ({
-      bytes: cacheBytes({ ...kv, sequences: 1, contextLength: attended }),
-      macs: attended * op.heads * kv.headDim,
+      bytes: keyBytes(attention, attended),
+      macs: attended * op.heads * attention.cache.shape.keyDim,
     }),
   };
+}
+
+/** Bytes of the keys of so many positions. */
+function keyBytes({ cache, limits }: Attention, positions: number): number {
+  const { kvHeads, keyDim } = cache.shape;
+  return sequenceBytes(kvHeads, keyDim, { contextLength: positions, kvType: limits.kvType });
+}
+
+/** Bytes within a sequence. */
+export interface Run {
+  readonly at: number;
+  readonly bytes: number;
+}
+
+/**
+ * Where the keys of the first `upto` positions lie (kv-cache.wgsl): a run for each head and four dimensions. Where that
+ * is more than half of the context, all in one run: a copy command costs more than the bytes left out.
+ */
+export function keyRuns({ kvHeads, keyDim }: StateShape, limits: Limits, upto: number): Run[] {
+  const stride = limits.contextLength * elementBytes(limits.kvType);
+  const count = kvHeads * Math.ceil(keyDim / 4);
+  if (2 * upto > limits.contextLength) return [{ at: 0, bytes: count * stride }];
+  const bytes = upto * elementBytes(limits.kvType);
+  return Array.from({ length: count }, (_, i) => ({ at: i * stride, bytes }));
+}
+
+/** The values likewise: a run for each head. */
+export function valueRuns({ kvHeads, valueDim }: StateShape, limits: Limits, upto: number): Run[] {
+  const position = Math.ceil(valueDim / 4) * elementBytes(limits.kvType);
+  return Array.from({ length: kvHeads }, (_, head) => {
+    return { at: head * limits.contextLength * position, bytes: upto * position };
+  });
 }

@@ -19,8 +19,8 @@ export const GREEDY_ROW_BYTES = 4 * CHOICE_MOST.greedy;
 export const TOP_ROW_BYTES = 4 * (2 + 2 * CHOICE_MOST.top);
 
 /** Bytes of what is chosen in a step. */
-export function choiceBytes({ kv }: Program, { outputRows }: Plan): number {
-  return Math.max(kv.sequences * GREEDY_ROW_BYTES, outputRows * TOP_ROW_BYTES);
+export function choiceBytes({ limits }: Program, { outputRows }: Plan): number {
+  return Math.max(limits.sequences * GREEDY_ROW_BYTES, outputRows * TOP_ROW_BYTES);
 }
 
 export async function makeChoices(
@@ -33,9 +33,9 @@ export async function makeChoices(
     kernel,
     definitions: { STEP_WRITTEN: kernel === 'argmax', SUBGROUPS: tuning.subgroupSize > 0 },
     constants: {
-      ...stepConstants(program),
+      ...stepConstants(program.limits),
       WG: Math.max(64, tuning.workgroup),
-      COLS: program.buffers[program.logits]!,
+      COLS: plan.vocabulary,
       STRIDE: plan.logits.stride,
       OFFSET: plan.logits.offset,
       MOST: most,

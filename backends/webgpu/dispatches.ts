@@ -31,8 +31,8 @@ export class Dispatches {
     const { plan, program } = this.#parts;
     const { single, traced, batch, many, long } = plan.trunk;
     const lists = [single, traced, plan.tail.single, plan.tail.many];
-    if (program.kv.sequences > 1) lists.push(batch);
-    if (program.maxTokens > 1) lists.push(many, long);
+    if (program.limits.sequences > 1) lists.push(batch);
+    if (program.limits.maxTokens > 1) lists.push(many, long);
     await Promise.all([...lists.map((list) => this.#list(list)), this.choices()]);
   }
 

@@ -13,7 +13,7 @@ import type {
 } from '../backend.ts';
 import { attentionShape, Sequences, type StepRows } from '../step.ts';
 import { type Arrays, readBack } from './arrays.ts';
-import { splitKeys } from './attention-calls.ts';
+import { keyRuns, splitKeys, valueRuns } from './attention-calls.ts';
 import { CHOICE_MOST, choiceBytes, GREEDY_ROW_BYTES, readGreedy, readTop, TOP_ROW_BYTES } from './choices.ts';
 import type { GpuDevice } from './device.ts';
 import type { Dispatches } from './dispatches.ts';
@@ -47,22 +47,27 @@ export class WebgpuExecutable implements Executable {
   readonly #words: Uint32Array<ArrayBuffer>; // the step as it is written
   readonly #staging: GPUBuffer;
   readonly #between: GPUBuffer; // for copies within one buffer
+  readonly #widest: { readonly headDim: number; readonly contextLength: number }; // for runs of keys
   #state: 'idle' | 'busy' | 'disposed' = 'idle';
 
   constructor(parts: ExecutableParts) {
     const { gpu, program, plan, weightBytes } = parts;
     this.#parts = parts;
     this.#sequences = new Sequences(program, parts.vocabulary);
-    this.#words = new Uint32Array(stepBytes(program) / 4);
+    this.#words = new Uint32Array(stepBytes(program.limits) / 4);
     const { device } = gpu;
     const rows = plan.outputRows * 4 * plan.logits.stride;
     const size = Math.max(rows, choiceBytes(program, plan));
     this.#staging = device.createBuffer({ size, usage: GPUBufferUsage.COPY_DST | GPUBufferUsage.MAP_READ });
-    const cache = (plan.caches[0]?.keys.bytes ?? 0) / program.kv.sequences;
+    const sizes = plan.caches.flatMap(({ keys, values }) => [keys.bytes, values.bytes]);
     this.#between = device.createBuffer({
-      size: Math.max(16, cache),
+      size: Math.max(16, ...sizes.map((bytes) => bytes / program.limits.sequences)),
       usage: GPUBufferUsage.COPY_DST | GPUBufferUsage.COPY_SRC,
     });
+    this.#widest = {
+      headDim: Math.max(1, ...program.states.map(({ keyDim }) => keyDim)),
+      contextLength: program.limits.contextLength,
+    };
     this.memory = { weights: weightBytes, ...plan.bytes };
     this.chooses = CHOICE_MOST;
     this.attends = attentionShape(program);
@@ -101,14 +106,20 @@ export class WebgpuExecutable implements Executable {
 
   kvCopy(from: number, to: number, upto: number): void {
     this.#sequences.copy(from, to, upto);
-    if (from === to) return;
+    if (from === to || upto === 0) return;
     const { gpu, plan, program } = this.#parts;
+    const { limits } = program;
     const encoder = gpu.device.createCommandEncoder();
-    for (const { keys, values } of plan.caches) {
-      for (const { buffer, offset, bytes } of [keys, values]) {
-        const size = bytes / program.kv.sequences;
-        encoder.copyBufferToBuffer(buffer, offset + from * size, this.#between, 0, size);
-        encoder.copyBufferToBuffer(this.#between, 0, buffer, offset + to * size, size);
+    for (const { shape, keys, values } of plan.caches) {
+      for (const [array, runs] of [
+        [keys, keyRuns(shape, limits, upto)],
+        [values, valueRuns(shape, limits, upto)],
+      ] as const) {
+        const size = array.bytes / limits.sequences; // of a sequence
+        for (const { at, bytes } of runs) {
+          encoder.copyBufferToBuffer(array.buffer, array.offset + from * size + at, this.#between, at, bytes);
+          encoder.copyBufferToBuffer(this.#between, at, array.buffer, array.offset + to * size + at, bytes);
+        }
       }
     }
     gpu.device.queue.submit([encoder.finish()]);
@@ -138,8 +149,8 @@ export class WebgpuExecutable implements Executable {
   // ----- what a step gives
 
   async #logits(step: Step, rows: StepRows): Promise<Float32Array> {
-    const { program, plan } = this.#parts;
-    const V = program.buffers[program.logits]!;
+    const { plan } = this.#parts;
+    const V = plan.vocabulary;
     const { stride, offset, array } = plan.logits;
     const count = this.#selects ? rows.outputs.length : rows.tokens.length;
     const all = new Float32Array(count * V);
@@ -162,10 +173,11 @@ export class WebgpuExecutable implements Executable {
   async #traced(step: Step, rows: StepRows): Promise<{ logits: Float32Array; attention: Float32Array }> {
     const { gpu, plan } = this.#parts;
     const logits = await this.#logits(step, rows);
-    const bytes = 4 * this.attends!.heads * (rows.positions[0]! + 1);
     const attention = await readBack(
       gpu,
-      plan.attention.map((weights) => ({ ...weights, bytes })),
+      plan.attention.map((weights, op) => {
+        return { ...weights, bytes: 4 * this.attends!.heads[op]! * (rows.positions[0]! + 1) };
+      }),
     );
     return { logits, attention: new Float32Array(attention) };
   }
@@ -245,7 +257,7 @@ export class WebgpuExecutable implements Executable {
       if (first === 0) this.#encode(encoder, trunk, sizes);
       else {
         const wanted = rows.outputs.slice(first, first + outputs);
-        queue.writeBuffer(plan.step.buffer, plan.step.offset + outputsAt(program), wanted);
+        queue.writeBuffer(plan.step.buffer, plan.step.offset + outputsAt(program.limits), wanted);
       }
       if (outputs > 0) this.#encode(encoder, await dispatches.tail(outputs), sizes);
       const read = finish(encoder, first, outputs, sizes);
@@ -259,8 +271,8 @@ export class WebgpuExecutable implements Executable {
 
   #write(step: Step, rows: StepRows, mode: Mode, more: number): void {
     const { gpu, program, plan, tuning } = this.#parts;
-    const { keys } = splitKeys(mode, longest(rows) + more, program.kv, tuning);
-    writeStep(this.#words, program, step, rows, keys);
+    const { keys } = splitKeys(mode, longest(rows) + more, this.#widest, tuning);
+    writeStep(this.#words, program.limits, step, rows, keys);
     gpu.device.queue.writeBuffer(plan.step.buffer, plan.step.offset, this.#words);
   }
 

@@ -2,7 +2,6 @@
  * The WebGPU backend, on Dawn: weights uploaded once in a layout of the device's own, every program one list of
  * dispatches with static bind groups, a step one submit.
  */
-import { UserError } from '../../errors.ts';
 import type { TensorType } from '../../kernels/quant-formats.ts';
 import type {
   Backend,
@@ -12,12 +11,14 @@ import type {
   Program,
   Roofs,
   RopeSpec,
+  StateShape,
   WeightDesc,
   WeightId,
   WeightSource,
 } from '../backend.ts';
 import { fuse, type Phase, type Product } from '../fuse.ts';
-import { checkTypes, vocabularyOf, weightBytes } from '../program-weights.ts';
+import { shapesOf } from '../ops.ts';
+import { checkSupport, vocabularyOf, weightBytes } from '../program-weights.ts';
 import { Arrays, type GpuArray } from './arrays.ts';
 import { type DeviceOptions, GpuDevice } from './device.ts';
 import { Dispatches } from './dispatches.ts';
@@ -74,11 +75,15 @@ export class WebgpuBackend implements Backend {
     this.description = describe(gpu.info, this.#tuning);
   }
 
-  supports(op: Op['op'], type?: TensorType): true | string {
-    if (type === undefined) return true;
-    const types: readonly TensorType[] = op === 'matmul' || op === 'embed' ? MATRIX_TYPES : ['F32'];
-    if (types.includes(type)) return true;
-    return `${type} is not supported yet by the webgpu backend for ${op}; supported: ${types.join(', ')}`;
+  supports({ op }: Op, types: readonly TensorType[], state?: StateShape): true | string {
+    for (const [i, type] of types.entries()) {
+      const matrix = i === 0 && (op === 'matmul' || op === 'embed');
+      const known: readonly TensorType[] = matrix ? MATRIX_TYPES : ['F32'];
+      if (!known.includes(type)) {
+        return `${type} is not supported yet by the webgpu backend for ${op}; supported: ${known.join(', ')}`;
+      }
+    }
+    return state ? supportsState(state) : true;
   }
 
   weight(desc: WeightDesc, source: WeightSource): WeightId {
@@ -90,9 +95,8 @@ export class WebgpuBackend implements Backend {
   }
 
   async compile(program: Program): Promise<Executable> {
+    checkSupport(program, this.#desc, this);
     const phases = fuse(program);
-    checkTypes(program, this.#desc, this);
-    checkCache(program);
     const arrays = new Arrays(this.gpu, this.#options.sentinels ?? false);
     try {
       return await this.gpu.guarded(() => this.#compile(program, phases, arrays));
@@ -114,10 +118,11 @@ export class WebgpuBackend implements Backend {
     await this.#upload(phases);
     const angles = new Map<RopeSpec, GpuArray>();
     for (const rope of ropesOf(phases))
-      angles.set(rope, this.#angles(rope, program.kv.contextLength, arrays));
+      angles.set(rope, this.#angles(rope, program.limits.contextLength, arrays));
     const planner = new Planner({
       program,
       phases,
+      shapes: shapesOf(program, this.#desc),
       weights: this.#weights,
       placed: {
         stack: (ids, inTurn) => this.#stacks.get(stackKey(ids, inTurn))!,
@@ -156,7 +161,8 @@ export class WebgpuBackend implements Backend {
   async #upload(phases: readonly Phase[]): Promise<void> {
     for (const phase of phases) {
       if (phase.kind === 'embed') await this.#uploadStack([phase.op.table], false);
-      if (phase.kind === 'rms-norm') await this.#uploadVector(phase.op.weight);
+      if (phase.kind === 'norm') await this.#uploadVector(phase.op.weight);
+      if (phase.kind === 'map') for (const id of phase.op.scalars ?? []) await this.#uploadVector(id);
       if (phase.kind !== 'matmul') continue;
       if (phase.norm) await this.#uploadVector(phase.norm.weight);
       for (const { products, inTurn } of stacksOf(phase, this.#weights)) {
@@ -221,14 +227,10 @@ export class WebgpuBackend implements Backend {
   }
 }
 
-/** Head sizes up to what one workgroup sums at once. */
-function checkCache({ kv, ops }: Program): void {
-  const attends = ops.some(({ op }) => op === 'attention');
-  if (!attends || kv.headDim <= 4 * 256) return;
-  throw new UserError(
-    `Expected heads of at most 1024 dimensions, got ${kv.headDim}.`,
-    'Choose another backend: --backend cpu',
-  );
+/** A workgroup sums a head at once. */
+function supportsState({ keyDim, valueDim }: StateShape): true | string {
+  if (keyDim !== valueDim) return 'keys and values of different sizes are not supported yet';
+  return keyDim <= 4 * 256 || `heads of ${keyDim} dimensions are not supported, 1024 are the most`;
 }
 
 function stackKey(ids: readonly WeightId[], inTurn: boolean): string {

@@ -1,4 +1,5 @@
 /** Calls of the products: which kernel, how many threads share a row, what happens to the sums. */
+import type { MapFunction } from '../../kernels/reference/map.ts';
 import type { GpuArray } from './arrays.ts';
 import { type CodedForm, groupBytes, groupRows, paddedCols } from './form.ts';
 import type { KernelCall, Mode, StepSizes } from './kernel-call.ts';
@@ -18,7 +19,7 @@ export interface Product {
   readonly out: View | Rounded; // rounded only of gated products
   readonly bias?: GpuArray; // of all rows of the stack, padding included
   readonly residual?: View;
-  readonly gated: boolean;
+  readonly gate?: MapFunction;
   readonly rows: 'tokens' | 'outputs';
   readonly paddedRows: number; // that x and out have
 }
@@ -76,9 +77,10 @@ function partCall(product: Product, part: StackPart, mode: Mode, tuning: Tuning)
   };
 }
 
-function outputDefinitions({ stack, out, gated, residual, bias }: Product): Definitions {
+function outputDefinitions({ stack, out, gate, residual, bias }: Product): Definitions {
   return {
-    GATED: gated,
+    GATED: gate !== undefined,
+    ...(gate && { FN: gate }),
     ROUNDED: 'codes' in out,
     RESIDUAL: residual !== undefined,
     BIAS: bias !== undefined,
@@ -91,8 +93,8 @@ function inputConstants(x: View | Rounded): Record<string, number> {
 }
 
 /** In vec4s, or, of rounded results, in numbers. */
-function outputConstants({ stack, out, gated, residual }: Product, part: StackPart): Record<string, number> {
-  const columns = gated ? part.firstRow / 2 : part.firstRow; // of results, before this part's
+function outputConstants({ stack, out, gate, residual }: Product, part: StackPart): Record<string, number> {
+  const columns = gate ? part.firstRow / 2 : part.firstRow; // of results, before this part's
   const place =
     'codes' in out
       ? { OUT_STRIDE: stack.layout.rows / 2, OUT_OFFSET: columns }

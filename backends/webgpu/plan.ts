@@ -2,9 +2,16 @@
  * From phases to calls of kernels: where every value lies, which products are computed together, and the calls of a
  * step of each mode. Everything is decided here, once; a step only counts rows.
  */
-import type { AttentionOp, BufferId, Program, RopeSpec, WeightId } from '../backend.ts';
-import type { MatmulPhase, Phase, Product as ProductOp } from '../fuse.ts';
-import { usesOf } from '../phase-uses.ts';
+import type { Program, RopeSpec, ValueId, WeightId } from '../backend.ts';
+import {
+  type AttentionPhase,
+  type MatmulPhase,
+  type OpPhase,
+  type Phase,
+  type Product as ProductOp,
+  usesOf,
+} from '../fuse.ts';
+import type { Shape } from '../ops.ts';
 import type { Arrays, GpuArray } from './arrays.ts';
 import { attentionCalls, type Cache, cacheBytes, stateBytes } from './attention-calls.ts';
 import { formOf } from './form.ts';
@@ -12,18 +19,20 @@ import type { KernelCall, Mode } from './kernel-call.ts';
 import { type Product, productCalls, type Stack, tiled } from './matmul-calls.ts';
 import {
   type Context,
-  elementwiseCall,
   embedCalls,
+  gateCall,
+  mapCall,
   normCall,
   prepareCall,
   ropeCall,
   selectCall,
   softmaxCall,
+  zipCall,
 } from './row-calls.ts';
 import { type StackOf, stacksOf } from './stacks.ts';
 import { stepBytes, stepConstants } from './step-layout.ts';
 import type { Tuning } from './tuning.ts';
-import { padded, type Rounded, type RowKind, Values, type View } from './values.ts';
+import { padded, type RowKind, Values, type View } from './values.ts';
 import type { Weight } from './weights.ts';
 
 /** What the plan takes of the weights that are on the device. */
@@ -40,7 +49,8 @@ export interface Plan {
   readonly tail: Readonly<Record<'single' | 'many', readonly KernelCall[]>>; // from there on, a turn of them
   readonly outputRows: number; // most in a turn
   readonly logits: View;
-  readonly caches: readonly Cache[]; // by layer
+  readonly vocabulary: number; // columns of the logits
+  readonly caches: readonly Cache[]; // by state
   readonly attention: readonly GpuArray[]; // weights of each attention op, of programs compiled for them
   readonly bytes: { readonly kv: number; readonly arena: number };
 }
@@ -55,6 +65,7 @@ export class Planner {
   readonly #placed: PlacedWeights;
   readonly #arrays: Arrays;
   readonly #tuning: Tuning;
+  readonly #shapes: readonly Shape[];
   readonly #values: Values;
   readonly #step: GpuArray;
   readonly #caches: readonly Cache[];
@@ -62,19 +73,21 @@ export class Planner {
   readonly #attentionWeights: GpuArray[] = [];
   readonly #angles: ReadonlyMap<RopeSpec, GpuArray>;
   readonly #outputRows: number;
-  #kind: RowKind = 'tokens';
 
   constructor(parts: {
     program: Program;
     phases: readonly Phase[];
+    shapes: readonly Shape[];
     weights: readonly Weight[];
     placed: PlacedWeights;
     angles: ReadonlyMap<RopeSpec, GpuArray>;
     arrays: Arrays;
     tuning: Tuning;
   }) {
-    const { program, phases, arrays, tuning } = parts;
-    const { kv, maxTokens } = program;
+    const { program, phases, shapes, arrays, tuning } = parts;
+    const { limits, states, output } = program;
+    const { maxTokens, sequences } = limits;
+    this.#shapes = shapes;
     this.#program = program;
     this.#phases = phases;
     this.#weights = parts.weights;
@@ -83,27 +96,27 @@ export class Planner {
     this.#arrays = arrays;
     this.#tuning = tuning;
     const whole = (rows: number) => tuning.tokens * Math.ceil(rows / tuning.tokens);
-    this.#outputRows = Math.min(maxTokens, Math.max(OUTPUT_ROWS, kv.sequences));
+    this.#outputRows = Math.min(maxTokens, Math.max(OUTPUT_ROWS, sequences));
     const rows = { tokens: whole(maxTokens), outputs: whole(this.#outputRows) };
-    this.#values = new Values(phases, program, rows, arrays);
-    this.#step = arrays.make('step', stepBytes(program));
-    this.#caches = Array.from({ length: kv.layers }, (_, layer) => ({
-      keys: arrays.make(`keys of layer ${layer}`, cacheBytes(kv)),
-      values: arrays.make(`values of layer ${layer}`, cacheBytes(kv)),
+    this.#values = new Values({ phases, shapes, output }, rows, arrays);
+    this.#step = arrays.make('step', stepBytes(limits));
+    this.#caches = states.map((shape, state) => ({
+      shape,
+      keys: arrays.make(`keys of state ${state}`, cacheBytes(shape.kvHeads, shape.keyDim, limits)),
+      values: arrays.make(`values of state ${state}`, cacheBytes(shape.kvHeads, shape.valueDim, limits)),
     }));
-    const heads = phases.map((phase) => (phase.kind === 'attention' ? phase.op.heads : 0));
-    this.#states = arrays.make('states of attention', stateBytes(kv, Math.max(0, ...heads), maxTokens));
+    const bytes = phases.map((phase) => (phase.kind === 'attention' ? stateBytes(phase.op, program) : 0));
+    this.#states = arrays.make('states of attention', Math.max(0, ...bytes));
   }
 
   plan(): Plan {
     const before = this.#arrays.bytes;
     const calls = this.#phases.map((phase, i) => {
-      if (phase.kind === 'select') this.#kind = 'outputs';
-      const made = this.#phase(phase, i);
+      const made = this.#phase(phase);
       this.#values.endOf(i);
       return made;
     });
-    const select = this.#phases.findIndex(({ kind }) => kind === 'select');
+    const select = this.#phases.findIndex((phase) => this.#kindOf(phase) === 'outputs');
     const cut = select < 0 ? calls.length : select;
     const all = (from: number, to: number, mode: Mode) => calls.slice(from, to).flatMap((of) => of(mode));
     const kv = this.#caches.reduce((sum, { keys, values }) => sum + keys.bytes + values.bytes, 0);
@@ -114,95 +127,81 @@ export class Planner {
         batch: all(0, cut, 'batch'),
         many: all(0, cut, 'many'),
         long: all(0, cut, 'long'),
-        traced: this.#program.attention ? all(0, cut, 'traced') : [],
+        traced: this.#program.limits.attention ? all(0, cut, 'traced') : [],
       },
       tail: { single: all(cut, calls.length, 'single'), many: all(cut, calls.length, 'many') },
-      outputRows: select < 0 ? this.#program.maxTokens : this.#outputRows,
-      logits: this.#view(this.#program.logits),
+      outputRows: select < 0 ? this.#program.limits.maxTokens : this.#outputRows,
+      logits: this.#values.view(this.#program.output),
+      vocabulary: this.#shapes[this.#program.output]!.cols,
       caches: this.#caches,
       attention: this.#attentionWeights,
       bytes: { kv, arena: this.#arrays.bytes - before },
     };
   }
 
+  #kindOf(phase: Phase): RowKind {
+    return this.#shapes[usesOf(phase).writes[0]!]!.rows;
+  }
+
   /** The calls of a phase, by mode. */
-  #phase(phase: Phase, i: number): (mode: Mode) => KernelCall[] {
-    const context = this.#context; // of now: after `select` rows are others
-    const program = this.#program;
+  #phase(phase: Phase): (mode: Mode) => KernelCall[] {
+    if (phase.kind === 'matmul') return this.#matmul(phase);
+    if (phase.kind === 'attention') return this.#attention(phase);
+    const calls = this.#op(phase);
+    return () => calls;
+  }
+
+  #op(phase: OpPhase): KernelCall[] {
+    const context = this.#context(this.#kindOf(phase));
+    const { cols } = this.#shapes[phase.out]!;
+    const view = (value: ValueId) => this.#values.view(value);
+    const out = this.#out(phase.out);
     switch (phase.kind) {
-      case 'matmul':
-        return this.#matmul(phase, i);
-      case 'attention':
-        return this.#attention(phase, i);
       case 'embed': {
         const stack = this.#placed.stack([phase.op.table], false);
-        const out = this.#out(i, phase.op.out);
-        return () => embedCalls(stack, out, context);
+        return embedCalls(stack, phase.op.by ?? 'token', out, context);
       }
-      case 'select': {
-        const x = this.#values.view(phase.op.x, program.buffers[phase.op.x]!, 'tokens');
-        const out = this.#out(i, phase.op.out);
-        return () => [selectCall(x, out, program.buffers[phase.op.out]!, context)];
+      case 'select':
+        return [selectCall(view(phase.op.x), out, cols, context)];
+      case 'norm': {
+        const { x, weight, eps } = phase.op;
+        return [normCall({ x: view(x), weight: this.#placed.vector(weight), out, cols, eps }, context)];
       }
-      case 'rms-norm': {
-        const x = this.#view(phase.op.x);
-        const weight = this.#placed.vector(phase.op.weight);
-        const out = this.#out(i, phase.op.out);
-        const cols = program.buffers[phase.op.x]!;
-        return () => [normCall({ x, weight, out, cols, eps: phase.op.eps }, context)];
-      }
-      case 'softmax': {
-        const x = this.#view(phase.op.x);
-        const out = this.#out(i, phase.op.out);
-        return () => [softmaxCall(x, out, program.buffers[phase.op.x]!, context)];
-      }
+      case 'softmax':
+        return [softmaxCall(view(phase.op.x), out, cols, context)];
       case 'rope': {
-        const { heads, rope: spec } = phase.op;
-        const x = this.#view(phase.op.x);
-        const out = this.#out(i, phase.op.out);
-        const cols = program.buffers[phase.op.x]!;
-        const angles = this.#angles.get(spec)!;
-        return () => [ropeCall({ x, out, heads, cols, spec, angles }, context)];
+        const { x, heads, rope: spec } = phase.op;
+        return [ropeCall({ x: view(x), out, heads, cols, spec, angles: this.#angles.get(spec)! }, context)];
       }
-      case 'silu': {
-        const a = this.#view(phase.op.x);
-        const out = this.#out(i, phase.op.out);
-        return () => [elementwiseCall('silu', { a, out }, program.buffers[phase.op.x]!, context)];
+      case 'map': {
+        const { x, fn, scalars = [] } = phase.op;
+        const vectors = scalars.map((id) => this.#placed.vector(id));
+        return [mapCall({ fn, x: view(x), scalars: vectors, out }, cols, context)];
       }
-      case 'mul':
-      case 'add': {
-        const { kind, op } = phase;
-        const [a, b] = [this.#view(op.a), this.#view(op.b)];
-        const out = this.#out(i, op.out);
-        return () => [elementwiseCall(kind, { a, b, out }, program.buffers[op.out]!, context)];
+      case 'zip': {
+        const { a, b, fn } = phase.op;
+        return [zipCall({ fn, a: view(a), b: view(b), out }, cols, context)];
       }
     }
   }
 
-  get #context(): Context {
-    const { kv, maxTokens } = this.#program;
+  #context(kind: RowKind): Context {
     return {
-      program: this.#program,
       tuning: this.#tuning,
       step: this.#step,
-      stepConstants: stepConstants({ kv, maxTokens }),
-      kind: this.#kind,
+      stepConstants: stepConstants(this.#program.limits),
+      kind,
     };
   }
 
-  #view(buffer: BufferId): View {
-    return this.#values.view(buffer, this.#program.buffers[buffer]!, this.#kind);
-  }
-
-  #out(i: number, buffer: BufferId): View {
-    const stride = padded(this.#program.buffers[buffer]!);
-    return this.#values.write(i, [{ buffer, first: 0 }], stride, this.#kind)[0]!;
+  #out(value: ValueId): View {
+    return this.#values.write([{ value, first: 0 }], padded(this.#shapes[value]!.cols))[0]!;
   }
 
   // ----- products
 
-  #matmul(phase: MatmulPhase, i: number): (mode: Mode) => KernelCall[] {
-    const kind = this.#kind;
+  #matmul(phase: MatmulPhase): (mode: Mode) => KernelCall[] {
+    const kind = this.#kindOf(phase);
     const stacks = stacksOf(phase, this.#weights);
     const placed = stacks.map(({ products, inTurn }) =>
       this.#placed.stack(
@@ -213,8 +212,8 @@ export class Planner {
     const coded = placed.some(({ layout }) => layout.form.kernel !== 'float');
     const floats = placed.some(({ layout }) => layout.form.kernel === 'float');
     const { inputs, prepare, temporary } = this.#inputs(phase, { coded, floats });
-    const residual = phase.residual === undefined ? undefined : this.#view(phase.residual);
-    const outs = this.#matmulOuts(phase, stacks, placed, i);
+    const residual = phase.residual === undefined ? undefined : this.#values.view(phase.residual);
+    const outs = this.#matmulOuts(phase, stacks, placed);
     this.#values.free(...temporary, ...outs.temporary);
     const products = placed.map((stack, n): Product => {
       const { form } = stack.layout;
@@ -225,16 +224,16 @@ export class Planner {
         out: outs.places[n]!,
         bias: biased ? this.#placed.biases(stacks[n]!.products) : undefined,
         residual,
-        gated: stacks[n]!.inTurn,
+        gate: stacks[n]!.inTurn ? phase.gate : undefined,
         rows: kind,
         paddedRows: this.#values.rowsOf(kind),
       };
     });
-    const context = this.#context;
+    const context = this.#context(kind);
     return (mode) => [
       ...prepare,
       ...products.flatMap((product) => this.#productCalls(product, outs.between, mode, context)),
-      ...(outs.gate ? [elementwiseCall('gate', outs.gate, outs.gate.cols, context)] : []),
+      ...(outs.gate ? [gateCall(outs.gate, outs.gate.cols, context)] : []),
     ];
   }
 
@@ -254,77 +253,74 @@ export class Planner {
   /** What products read: float32 rows, rounded ones, or both; and the calls that make them. */
   #inputs(phase: MatmulPhase, { coded, floats }: { coded: boolean; floats: boolean }) {
     const { x, norm } = phase;
-    const cols = this.#program.buffers[x]!;
+    const { cols, rows: kind } = this.#shapes[x]!;
+    const context = this.#context(kind);
     const prepare: KernelCall[] = [];
     const temporary: GpuArray[] = [];
     let rounded = norm ? undefined : this.#values.rounded(x);
     let view: View | undefined;
+    const weight = norm && this.#placed.vector(norm.weight);
     if (coded && !rounded) {
-      rounded = this.#values.temporary(cols, this.#kind);
+      rounded = this.#values.temporary(cols, kind);
       temporary.push(rounded.codes, rounded.scales);
-      const weight = norm && this.#placed.vector(norm.weight);
-      prepare.push(
-        prepareCall({ x: this.#view(x), weight, eps: norm?.eps, out: rounded, cols }, this.#context),
-      );
+      const call = { x: this.#values.view(x), weight, eps: norm?.eps, out: rounded, cols };
+      prepare.push(prepareCall(call, context));
     }
     if (floats) {
-      view = norm ? this.#values.temporaryView(cols, this.#kind) : this.#view(x);
+      view = norm ? this.#values.temporaryView(cols, kind) : this.#values.view(x);
       if (norm) {
         temporary.push(view.array);
-        const weight = this.#placed.vector(norm.weight);
-        prepare.push(normCall({ x: this.#view(x), weight, out: view, cols, eps: norm.eps }, this.#context));
+        const call = { x: this.#values.view(x), weight: weight!, out: view, cols, eps: norm.eps };
+        prepare.push(normCall(call, context));
       }
     }
     return { inputs: { rounded, view }, prepare, temporary };
   }
 
   /** Where products go; a gate whose matrices lie apart takes its two sides from temporary rows. */
-  #matmulOuts(phase: MatmulPhase, stacks: readonly StackOf[], placed: readonly Stack[], i: number) {
-    const { products, gated } = phase;
-    if (!gated) {
+  #matmulOuts(phase: MatmulPhase, stacks: readonly StackOf[], placed: readonly Stack[]) {
+    const { products, gate } = phase;
+    if (!gate) {
       const places = stacks.map(({ products }, n) => {
         const { firstRows, rows } = placed[n]!.layout;
-        const outs = products.map(({ out }, m) => ({ buffer: out, first: firstRows[m]! }));
-        const [view] = this.#values.write(i, outs, rows, this.#kind);
+        const outs = products.map(({ out }, m) => ({ value: out, first: firstRows[m]! }));
+        const [view] = this.#values.write(outs, rows);
         return { ...view!, offset: 0 };
       });
       return { places, temporary: [] };
     }
     const { out } = products[0]!;
-    const cols = this.#program.buffers[out]!;
+    const { cols, rows: kind } = this.#shapes[out]!;
     if (stacks.length === 1) {
-      if (this.#onlyRounded(i, out)) {
-        const places = [this.#values.writeRounded(i, out, cols, this.#kind)];
+      if (this.#onlyRounded(out)) {
+        const places = [this.#values.writeRounded(out)];
         if (!this.#tuning.tiles) return { places, temporary: [] };
-        const between = this.#values.temporaryView(cols, this.#kind);
+        const between = this.#values.temporaryView(cols, kind);
         return { places, temporary: [between.array], between };
       }
       const { rows } = placed[0]!.layout;
-      return {
-        places: this.#values.write(i, [{ buffer: out, first: 0 }], rows / 2, this.#kind),
-        temporary: [],
-      };
+      return { places: this.#values.write([{ value: out, first: 0 }], rows / 2), temporary: [] };
     }
-    const sides = placed.map(({ layout }) => this.#values.temporaryView(layout.rows, this.#kind));
-    const [result] = this.#values.write(i, [{ buffer: out, first: 0 }], padded(cols), this.#kind);
+    const sides = placed.map(({ layout }) => this.#values.temporaryView(layout.rows, kind));
+    const result = this.#out(out);
     return {
       places: sides,
       temporary: sides.map(({ array }) => array),
-      gate: { a: sides[0]!, b: sides[1]!, out: result!, cols },
+      gate: { fn: gate, a: sides[0]!, b: sides[1]!, out: result, cols },
     };
   }
 
-  /** Whether everything that reads what phase i writes takes it rounded to 8 bits, in whole blocks. */
-  #onlyRounded(i: number, buffer: BufferId): boolean {
-    if (buffer === this.#program.logits || this.#program.buffers[buffer]! % 32 !== 0) return false;
-    const readers = this.#values.readersOf(i, buffer);
+  /** Whether everything that reads a value takes it rounded to 8 bits, in whole blocks. */
+  #onlyRounded(value: ValueId): boolean {
+    if (value === this.#program.output || this.#shapes[value]!.cols % 32 !== 0) return false;
+    const readers = this.#values.readersOf(value);
     return (
       readers.length > 0 &&
       readers.every(
         (phase) =>
           phase.kind === 'matmul' &&
           phase.norm === undefined &&
-          phase.residual !== buffer &&
+          phase.residual !== value &&
           phase.products.every(({ weight }) => this.#isCoded(weight)),
       )
     );
@@ -336,37 +332,34 @@ export class Planner {
 
   // ----- attention
 
-  #attention({ op, rope }: Extract<Phase, { kind: 'attention' }>, i: number): (mode: Mode) => KernelCall[] {
-    const { kv, buffers } = this.#program;
-    const [q, k, v] = [this.#view(op.q), this.#view(op.k), this.#view(op.v)];
-    const rounded = kv.headDim % 32 === 0 && this.#onlyRounded(i, op.out);
-    const out: View | Rounded = rounded
-      ? this.#values.writeRounded(i, op.out, buffers[op.out]!, this.#kind)
-      : this.#out(i, op.out);
+  #attention({ op, rope, out: value }: AttentionPhase): (mode: Mode) => KernelCall[] {
+    const { limits } = this.#program;
+    const cache = this.#caches[op.state]!;
+    const rounded = cache.shape.valueDim % 32 === 0 && this.#onlyRounded(value);
     const attention = {
       op,
-      kv,
-      cache: this.#caches[op.layer]!,
-      q,
-      k,
-      v,
+      limits,
+      cache,
+      q: this.#values.view(op.q),
+      k: this.#values.view(op.k),
+      v: this.#values.view(op.v),
       rope: rope && { spec: rope, angles: this.#angles.get(rope)! },
       states: this.#states,
-      weights: this.#program.attention ? this.#weightsOf(op) : undefined,
-      out,
+      weights: limits.attention ? this.#weightsOf(op.heads, value) : undefined,
+      out: rounded ? this.#values.writeRounded(value) : this.#out(value),
       step: this.#step,
     };
-    const { stepConstants } = this.#context;
+    const constants = stepConstants(limits);
     return (mode) =>
       attentionCalls(attention, mode, this.#tuning).map((call) => ({
         ...call,
-        constants: { ...call.constants, ...stepConstants },
+        constants: { ...call.constants, ...constants },
       }));
   }
 
-  #weightsOf({ layer, heads }: AttentionOp): GpuArray {
-    const bytes = 4 * heads * this.#program.kv.contextLength;
-    const weights = this.#arrays.make(`attention weights of layer ${layer}`, bytes);
+  #weightsOf(heads: number, value: ValueId): GpuArray {
+    const bytes = 4 * heads * this.#program.limits.contextLength;
+    const weights = this.#arrays.make(`attention weights of value ${value}`, bytes);
     this.#attentionWeights.push(weights);
     return weights;
   }

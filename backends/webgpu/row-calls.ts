@@ -1,5 +1,7 @@
-/** Calls of the kernels that work row by row: embedding, norms, rounding, turning, single numbers. */
-import type { Program, RopeSpec } from '../backend.ts';
+/** Calls of the kernels that work row by row: embedding, norms, rounding, rotating, single numbers. */
+import type { MapFunction } from '../../kernels/reference/map.ts';
+import type { ZipFunction } from '../../kernels/reference/zip.ts';
+import type { RopeSpec } from '../backend.ts';
 import type { GpuArray } from './arrays.ts';
 import { paddedCols } from './form.ts';
 import type { KernelCall, StepSizes, Work } from './kernel-call.ts';
@@ -9,7 +11,6 @@ import { padded, type Rounded, type RowKind, type View } from './values.ts';
 
 /** Where a call stands. */
 export interface Context {
-  readonly program: Pick<Program, 'buffers'>;
   readonly tuning: Tuning;
   readonly step: GpuArray;
   readonly stepConstants: Readonly<Record<string, number>>;
@@ -17,16 +18,23 @@ export interface Context {
 }
 
 /** One call a part of the table; each fills in the tokens whose rows it holds. */
-export function embedCalls({ layout, parts }: Stack, out: View, context: Context): KernelCall[] {
+export function embedCalls(
+  { layout, parts }: Stack,
+  by: 'token' | 'position',
+  out: View,
+  context: Context,
+): KernelCall[] {
   const { form, cols } = layout;
   const K = paddedCols(form, cols);
   const { step, stepConstants, tuning } = context;
   return parts.map((part) => ({
     kernel: 'embed',
-    definitions:
-      form.kernel === 'float'
+    definitions: {
+      BY: by,
+      ...(form.kernel === 'float'
         ? { FORM: 'float', WEIGHTS: form.weights }
-        : { FORM: form.kernel, PLANES: form.planes, SCALES: form.scales },
+        : { FORM: form.kernel, PLANES: form.planes, SCALES: form.scales }),
+    },
     constants: {
       ...stepConstants,
       WG: tuning.workgroup,
@@ -143,30 +151,78 @@ export function ropeCall({ x, out, heads, cols, spec, angles }: Turn, context: C
   };
 }
 
-export type Elementwise = 'silu' | 'mul' | 'add' | 'gate';
-
-interface Operands {
-  readonly a: View;
-  readonly b?: View;
+interface Mapping {
+  readonly fn: MapFunction;
+  readonly x: View;
+  readonly scalars: readonly GpuArray[];
   readonly out: View;
 }
 
-export function elementwiseCall(
-  op: Elementwise,
-  { a, b, out }: Operands,
-  cols: number,
-  context: Context,
-): KernelCall {
-  const { tuning, kind } = context;
-  const width = padded(cols) / 4;
+export function mapCall({ fn, x, scalars, out }: Mapping, cols: number, context: Context): KernelCall {
   return {
-    kernel: 'elementwise',
-    definitions: { OP: op, UNARY: b === undefined },
-    constants: { WG: tuning.workgroup, WIDTH: width, ...strides({ A: a, ...(b && { B: b }), OUT: out }) },
-    bindings: { 1: a.array, ...(b && { 2: b.array }), 3: out.array },
-    grid: (sizes) => [Math.ceil(width / tuning.workgroup), countOf(sizes, kind), 1],
-    work: workOf(kind, cols, b ? 3 : 2),
+    kernel: 'map',
+    definitions: { FN: fn, GATED: false, SCALARS: scalars.length },
+    constants: numberByNumber(context, cols, { X: x, OUT: out }),
+    bindings: {
+      1: x.array,
+      3: out.array,
+      ...Object.fromEntries(scalars.map((scalar, i) => [40 + i, scalar])),
+    },
+    ...overNumbers(context, cols, 2),
   };
+}
+
+interface Gating {
+  readonly fn: MapFunction;
+  readonly a: View;
+  readonly b: View;
+  readonly out: View;
+}
+
+/** out = fn(a) * b */
+export function gateCall({ fn, a, b, out }: Gating, cols: number, context: Context): KernelCall {
+  return {
+    kernel: 'map',
+    definitions: { FN: fn, GATED: true, SCALARS: 0 },
+    constants: numberByNumber(context, cols, { X: a, UP: b, OUT: out }),
+    bindings: { 1: a.array, 2: b.array, 3: out.array },
+    ...overNumbers(context, cols, 3),
+  };
+}
+
+interface Zipping {
+  readonly fn: ZipFunction;
+  readonly a: View;
+  readonly b: View;
+  readonly out: View;
+}
+
+export function zipCall({ fn, a, b, out }: Zipping, cols: number, context: Context): KernelCall {
+  return {
+    kernel: 'zip',
+    definitions: { FN: fn },
+    constants: numberByNumber(context, cols, { A: a, B: b, OUT: out }),
+    bindings: { 1: a.array, 2: b.array, 3: out.array },
+    ...overNumbers(context, cols, 3),
+  };
+}
+
+function numberByNumber(
+  { tuning }: Context,
+  cols: number,
+  views: Readonly<Record<string, View>>,
+): Record<string, number> {
+  return { WG: tuning.workgroup, WIDTH: padded(cols) / 4, ...strides(views) };
+}
+
+/** A thread takes four numbers. */
+function overNumbers(
+  { tuning, kind }: Context,
+  cols: number,
+  passes: number,
+): Pick<KernelCall, 'grid' | 'work'> {
+  const workgroups = Math.ceil(padded(cols) / 4 / tuning.workgroup);
+  return { grid: (sizes) => [workgroups, countOf(sizes, kind), 1], work: workOf(kind, cols, passes) };
 }
 
 /** A workgroup a row. `passes`: rows of float32 that are read and written. */

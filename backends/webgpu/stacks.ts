@@ -11,8 +11,8 @@ export interface StackOf {
 /** Matrices next to each other that lie in one form go into one stack; a gate and its partner in turn. */
 export function stacksOf(phase: MatmulPhase, weights: readonly Weight[]): StackOf[] {
   const typeOf = ({ weight }: Product) => weights[weight]!.desc.type;
-  const { products, gated = false } = phase;
-  if (gated) {
+  const { products, gate } = phase;
+  if (gate) {
     const alike = typeOf(products[0]!) === typeOf(products[1]!);
     return alike ? [{ products, inTurn: true }] : products.map((one) => ({ products: [one], inTurn: false }));
   }

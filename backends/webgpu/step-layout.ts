@@ -1,23 +1,21 @@
 /** The words of a step as the kernels read them (kernels/webgpu/step.wgsl). */
-import type { Program, Step } from '../backend.ts';
+import type { Limits, Step } from '../backend.ts';
 import type { StepRows } from '../step.ts';
 
 const HEADER = 4; // slices, keys a workgroup of attention takes, count of a choice, nothing
 
-type Sizes = Pick<Program, 'kv' | 'maxTokens'>;
-
-export function stepConstants({ kv, maxTokens }: Sizes): Record<string, number> {
-  return { MAX_TOKENS: maxTokens, MAX_SLICES: kv.sequences };
+export function stepConstants({ sequences, maxTokens }: Limits): Record<string, number> {
+  return { MAX_TOKENS: maxTokens, MAX_SLICES: sequences };
 }
 
-export function stepBytes({ kv, maxTokens }: Sizes): number {
-  return 4 * (HEADER + 4 * maxTokens + 5 * kv.sequences);
+export function stepBytes({ sequences, maxTokens }: Limits): number {
+  return 4 * (HEADER + 4 * maxTokens + 5 * sequences);
 }
 
 /** Writes a step into `words`, which hold `stepBytes`. */
 export function writeStep(
   words: Uint32Array,
-  { kv, maxTokens }: Sizes,
+  { sequences, maxTokens }: Limits,
   step: Step,
   rows: StepRows,
   splitKeys: number,
@@ -34,10 +32,10 @@ export function writeStep(
     words.set([first, tokens.length, seq, pos], HEADER + 4 * maxTokens + 4 * i);
     first += tokens.length;
   });
-  words.fill(0, HEADER + 4 * maxTokens + 4 * kv.sequences); // ids chosen so far
+  words.fill(0, HEADER + 4 * maxTokens + 4 * sequences); // ids chosen so far
 }
 
 /** Where the rows wanted stand, in bytes. */
-export function outputsAt({ maxTokens }: Sizes): number {
+export function outputsAt({ maxTokens }: Limits): number {
   return 4 * (HEADER + 3 * maxTokens);
 }

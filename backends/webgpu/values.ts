@@ -1,10 +1,10 @@
 /**
- * Where the values of a program lie: every write of a buffer is a value of its own, in an array that it gives back
- * after its last reader. So no kernel reads and writes one array, which WebGPU forbids.
+ * Where the values of a program lie: each in an array that it gives back after its last reader. A phase's results get
+ * theirs before its operands give theirs back, so no kernel reads and writes one array, which WebGPU forbids.
  */
-import type { BufferId, Program } from '../backend.ts';
-import type { Phase } from '../fuse.ts';
-import { usesOf } from '../phase-uses.ts';
+import type { ValueId } from '../backend.ts';
+import { lastReads, type Phase, type PhaseUses, usesOf } from '../fuse.ts';
+import type { Shape } from '../ops.ts';
 import type { Arrays, GpuArray } from './arrays.ts';
 
 /** Columns of rows of float32: number c of row t is at t * stride + offset + c. */
@@ -21,35 +21,40 @@ export interface Rounded {
 }
 
 /** How many rows an array has: as many as tokens of a step, or as outputs that are computed at once. */
-export type RowKind = 'tokens' | 'outputs';
+export type RowKind = Shape['rows'];
 
 interface Value {
   readonly view?: View;
   readonly rounded?: Rounded;
-  readonly lastRead: number; // phase
-  readonly arrays: readonly GpuArray[]; // given back after it, unless another value lies there too
+  readonly arrays: readonly GpuArray[]; // given back after its last reader, unless another value lies there too
 }
 
 export class Values {
+  readonly #uses: readonly PhaseUses[];
   readonly #phases: readonly Phase[];
-  readonly #logits: BufferId;
+  readonly #last: ReadonlyMap<ValueId, number>; // phase
+  readonly #shapes: readonly Shape[];
   readonly #rows: Readonly<Record<RowKind, number>>;
   readonly #arrays: Arrays;
-  readonly #held = new Map<BufferId, Value>();
+  readonly #held = new Map<ValueId, Value>();
   readonly #free = new Map<GpuArray, RowKind>();
-  readonly #overwritten: GpuArray[] = []; // in the phase at hand, which may still read them
   readonly #kinds = new Map<GpuArray, RowKind>();
 
   constructor(
-    phases: readonly Phase[],
-    { logits }: Pick<Program, 'logits'>,
+    { phases, shapes, output }: { phases: readonly Phase[]; shapes: readonly Shape[]; output: ValueId },
     rows: Readonly<Record<RowKind, number>>,
     arrays: Arrays,
   ) {
     this.#phases = phases;
-    this.#logits = logits;
+    this.#uses = phases.map(usesOf);
+    this.#last = lastReads(this.#uses, output);
+    this.#shapes = shapes;
     this.#rows = rows;
     this.#arrays = arrays;
+  }
+
+  shape(value: ValueId): Shape {
+    return this.#shapes[value]!;
   }
 
   /** Rows of arrays of a kind, those included that fill up the last threads' share. */
@@ -57,47 +62,37 @@ export class Values {
     return this.#rows[kind];
   }
 
-  /** The float32 columns of a buffer; zeros where nothing has been written yet. */
-  view(buffer: BufferId, cols: number, kind: RowKind): View {
-    const held = this.#held.get(buffer);
-    if (held?.view) return held.view;
-    if (held) throw new Error(`Buffer ${buffer} is there in 8 bits only, and its reader wants float32.`);
-    const stride = padded(cols);
-    const view = { array: this.#take(`buffer ${buffer}`, kind, 4 * stride), stride, offset: 0 };
-    this.#held.set(buffer, { view, lastRead: Infinity, arrays: [] });
+  /** The float32 columns of a value. */
+  view(value: ValueId): View {
+    const view = this.#held.get(value)?.view;
+    if (!view) throw new Error(`Value ${value} is there in 8 bits only, and its reader wants float32.`);
     return view;
   }
 
-  /** The rounded rows of a buffer, where its writer rounded them. */
-  rounded(buffer: BufferId): Rounded | undefined {
-    return this.#held.get(buffer)?.rounded;
+  /** The rounded rows of a value, where its writer rounded them. */
+  rounded(value: ValueId): Rounded | undefined {
+    return this.#held.get(value)?.rounded;
   }
 
-  /** A place for what phase `i` writes: columns `first` to `first + cols` of one array, for each buffer. */
-  write(
-    i: number,
-    outs: readonly { buffer: BufferId; first: number }[],
-    stride: number,
-    kind: RowKind,
-  ): readonly View[] {
-    const array = this.#take(`result of phase ${i}`, kind, 4 * stride);
-    const lastRead = Math.max(...outs.map(({ buffer }) => this.#lastRead(i, buffer)));
-    const views = outs.map(({ first }) => ({ array, stride, offset: first }));
-    outs.forEach(({ buffer }, n) => {
-      this.#hold(buffer, { view: views[n], lastRead, arrays: [array] });
+  /** A place for values of one phase: columns `first` to `first + cols` of one array, for each. */
+  write(outs: readonly { value: ValueId; first: number }[], stride: number): readonly View[] {
+    const array = this.#take(`value ${outs[0]!.value}`, this.shape(outs[0]!.value).rows, 4 * stride);
+    return outs.map(({ value, first }) => {
+      const view = { array, stride, offset: first };
+      this.#held.set(value, { view, arrays: [array] });
+      return view;
     });
-    return views;
   }
 
   /** The same for rows that every reader takes rounded. */
-  writeRounded(i: number, buffer: BufferId, cols: number, kind: RowKind): Rounded {
-    const rounded = this.temporary(cols, kind);
-    const lastRead = this.#lastRead(i, buffer);
-    this.#hold(buffer, { rounded, lastRead, arrays: [rounded.codes, rounded.scales] });
+  writeRounded(value: ValueId): Rounded {
+    const { cols, rows } = this.shape(value);
+    const rounded = this.temporary(cols, rows);
+    this.#held.set(value, { rounded, arrays: [rounded.codes, rounded.scales] });
     return rounded;
   }
 
-  /** Rounded rows that belong to no buffer; give them back with `free`. */
+  /** Rounded rows that are no value; give them back with `free`. */
   temporary(cols: number, kind: RowKind): Rounded {
     return {
       codes: this.#take('rounded rows', kind, cols),
@@ -105,7 +100,7 @@ export class Values {
     };
   }
 
-  /** Float32 rows that belong to no buffer. */
+  /** Float32 rows that are no value. */
   temporaryView(cols: number, kind: RowKind): View {
     const stride = padded(cols);
     return { array: this.#take('rows between', kind, 4 * stride), stride, offset: 0 };
@@ -117,39 +112,18 @@ export class Values {
 
   /** Gives back what no phase after `i` reads. */
   endOf(i: number): void {
-    for (const [buffer, { lastRead, arrays }] of this.#held) {
-      if (lastRead > i) continue;
-      this.#held.delete(buffer);
-      this.#overwritten.push(...arrays);
+    const dead: GpuArray[] = [];
+    for (const [value, { arrays }] of this.#held) {
+      if (this.#last.get(value)! > i) continue;
+      this.#held.delete(value);
+      dead.push(...arrays);
     }
     const shared = new Set([...this.#held.values()].flatMap((value) => value.arrays));
-    this.free(...this.#overwritten.splice(0).filter((array) => !shared.has(array)));
+    this.free(...dead.filter((array) => !shared.has(array)));
   }
 
-  /** The phases that read what phase `i` writes to `buffer`. */
-  readersOf(i: number, buffer: BufferId): Phase[] {
-    const readers: Phase[] = [];
-    for (const phase of this.#phases.slice(i + 1)) {
-      const { reads, writes } = usesOf(phase);
-      if (reads.includes(buffer)) readers.push(phase);
-      if (writes.includes(buffer)) break;
-    }
-    return readers;
-  }
-
-  #lastRead(i: number, buffer: BufferId): number {
-    let last = i; // a value that nobody reads goes at once
-    for (let j = i + 1; j < this.#phases.length; j++) {
-      const { reads, writes } = usesOf(this.#phases[j]!);
-      if (reads.includes(buffer)) last = j;
-      if (writes.includes(buffer)) return last;
-    }
-    return buffer === this.#logits ? Infinity : last;
-  }
-
-  #hold(buffer: BufferId, value: Value): void {
-    this.#overwritten.push(...(this.#held.get(buffer)?.arrays ?? []));
-    this.#held.set(buffer, value);
+  readersOf(value: ValueId): Phase[] {
+    return this.#phases.filter((_, i) => this.#uses[i]!.reads.includes(value));
   }
 
   /** The smallest free array that is wide enough, else a new one. */

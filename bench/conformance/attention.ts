@@ -1,5 +1,5 @@
 /** Cases of attention, over each type of cache. */
-import type { KvType } from '../../backends/backend.ts';
+import type { AttentionOp, KvType, StateId, ValueId } from '../../backends/backend.ts';
 import { attention, attentionWeights } from '../../kernels/reference/attention.ts';
 import { codedMatrix, inFloats, randomMatrix } from './matrices.ts';
 import {
@@ -92,15 +92,23 @@ function attentionCheck(
   rest: Pick<CheckParts, 'actions' | 'expected' | 'tolerance'>,
 ): Check {
   const { heads, kvHeads, D } = shape;
-  const scale = scaleOf(shape);
+  const state = { kind: 'kv', kvHeads, keyDim: D, valueDim: D } as const;
   return check({
     ...rest,
     inputs: inputsOf(shape, type),
-    cols: heads * D,
     parts: heads,
-    kv: { layers: 2, kvHeads, headDim: D, type },
-    apply: ([q, k, v], _, out) => ({ op: 'attention', q: q!, k: k!, v: v!, layer: 1, heads, scale, out }),
+    states: [state, state],
+    kvType: type,
+    apply: ([q, k, v]) => attentionOp(shape, [q!, k!, v!], 1),
   });
+}
+
+function attentionOp(
+  shape: AttentionShape,
+  [q, k, v]: readonly [ValueId, ValueId, ValueId],
+  state: StateId,
+): AttentionOp {
+  return { op: 'attention', q, k, v, state, heads: shape.heads, scale: scaleOf(shape) };
 }
 
 function scaleOf({ D }: AttentionShape): number {
@@ -108,7 +116,7 @@ function scaleOf({ D }: AttentionShape): number {
 }
 
 /** Keys and values, for q8 queries too, are such as the cache holds exactly. */
-function inputsOf({ heads, kvHeads, D }: AttentionShape, type: KvType) {
+export function inputsOf({ heads, kvHeads, D }: AttentionShape, type: KvType) {
   if (type !== 'q8')
     return [
       randomMatrix('F32', VOCABULARY, heads * D, 4),
@@ -137,8 +145,11 @@ export function modelAttentionCase(
   };
 }
 
-function described({ heads, D }: AttentionShape, T: number, held: number) {
+function described(shape: AttentionShape, T: number, held: number) {
+  const { heads, kvHeads, D } = shape;
   const attended = T * held + (T * (T + 1)) / 2; // token i of the step sees held + i + 1 positions
   const work = { bytes: FLOAT * 2 * T * heads * D, macs: 2 * attended * heads * D };
-  return { op: 'attention', tokens: T, work } as const;
+  const state = { kind: 'kv', kvHeads, keyDim: D, valueDim: D } as const;
+  const examples = [{ op: attentionOp(shape, [0, 1, 2], 0), types: [], state }];
+  return { op: 'attention', examples, tokens: T, work } as const;
 }

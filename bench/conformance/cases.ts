@@ -9,17 +9,9 @@ import type { Backend, KvType } from '../../backends/backend.ts';
 import type { TensorType } from '../../kernels/quant-formats.ts';
 import { type AttentionShape, attentionCase, attentionWeightsCase, modelAttentionCase } from './attention.ts';
 import { biasCase, embedCase, type MatmulShape, matmulCase, modelMatmulCase } from './matmul.ts';
-import { type Check, nameOf, type OpCase, type Timing } from './op-case.ts';
-import {
-  modelRowCase,
-  pairwiseOf,
-  rmsNormOf,
-  ropeOf,
-  rowCase,
-  selectCase,
-  siluOf,
-  softmaxOf,
-} from './rows.ts';
+import { type Check, nameOf, type OpCase, supportsCase, type Timing } from './op-case.ts';
+import { PROGRAM_CASES } from './programs.ts';
+import { mapOf, modelRowCase, rmsNormOf, ropeOf, rowCase, selectCase, softmaxOf, zipOf } from './rows.ts';
 
 const FLOATS: readonly TensorType[] = ['F32', 'F16', 'BF16'];
 /** Types in blocks of 32, and in superblocks of 256. */
@@ -133,20 +125,22 @@ export const CASES: readonly OpCase[] = [
   rowCase(ropeOf('half', { heads: 2, D: 16, pairs: 3 })), // ten dimensions pass through
   ...[1, 7, 172, 1025].map((cols) => rowCase(softmaxOf(cols))),
   ...[7, 172, 1025].flatMap((cols) =>
-    [siluOf(cols), pairwiseOf('mul', cols), pairwiseOf('add', cols)].map(rowCase),
+    [mapOf('silu', cols), zipOf('mul', cols), zipOf('add', cols)].map(rowCase),
   ),
   ...[
     rmsNormOf(4096),
     ropeOf('half', { heads: 32, D: 128, pairs: 64 }),
     softmaxOf(4096),
-    siluOf(4096),
-    pairwiseOf('mul', 4096),
-    pairwiseOf('add', 4096),
+    mapOf('silu', 4096),
+    zipOf('mul', 4096),
+    zipOf('add', 4096),
   ].flatMap((row) => TIMED_TOKENS.map((T) => modelRowCase(row, T, T > 4 ? WIDE : undefined))),
 
   selectCase('last'),
   selectCase('all'),
   selectCase('none'),
+
+  ...PROGRAM_CASES,
 ];
 
 export type CheckedCase = OpCase & { readonly check: Check };
@@ -157,7 +151,7 @@ export const CHECKED_CASES: readonly CheckedCase[] = CASES.filter((each) => each
 /** The cases that are timed, of the ops and tensor types that the backend computes. */
 export function timedCases(backend: Backend): TimedCase[] {
   return (CASES.filter(({ timing }) => timing) as TimedCase[]).filter(
-    ({ op, type }) => backend.supports(op, type) === true,
+    (each) => supportsCase(backend, each) === true,
   );
 }
 

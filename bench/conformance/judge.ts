@@ -1,5 +1,6 @@
 /** Runs a case on a backend and says how far its rows are from those of the reference kernels. */
 import type { Backend, Step, Ticket } from '../../backends/backend.ts';
+import { ReferenceBackend } from '../../backends/reference.ts';
 import type { CheckedCase } from './cases.ts';
 
 /** The reference computes in float64 and rounds its output to float32, 6e-8 of a value. */
@@ -14,22 +15,26 @@ export interface Outcome {
 }
 
 export async function runCase(op: CheckedCase, backend: Backend): Promise<Outcome> {
+  const { rows, damage } = await rowsOn(op, backend);
+  const all = concatenated(rows);
+  return { rows: all, nmse: errorOf(all, await expectedRows(op), op.check.parts), damage };
+}
+
+async function rowsOn(
+  op: CheckedCase,
+  backend: Backend,
+): Promise<{ rows: Float32Array[]; damage: string | undefined }> {
   const { weights, program, actions } = op.check;
   const ids = weights.map(({ desc, bytes }) => backend.weight(desc, { bytes }));
   const executable = await backend.compile(program(ids));
   try {
-    const out: Float32Array[] = [];
+    const rows: Float32Array[] = [];
     for (const action of actions) {
       if ('copy' in action) executable.kvCopy(action.copy.from, action.copy.to, action.copy.upto);
       else if ('trim' in action) executable.kvTrim(action.trim.seq, action.trim.upto);
-      else out.push(await rowsOf(executable.submit(action), action));
+      else rows.push(await rowsOf(executable.submit(action), action));
     }
-    const rows = concatenated(out);
-    return {
-      rows,
-      nmse: errorOf(rows, expectedRows(op), op.check.parts),
-      damage: await executable.damage?.(),
-    };
+    return { rows, damage: await executable.damage?.() };
   } finally {
     executable.dispose();
   }
@@ -47,15 +52,20 @@ export function limitOf({ check }: CheckedCase, backend: Pick<Backend, 'name'>):
   return backend.name === 'reference' ? REFERENCE_NMSE : check.tolerance.nmse;
 }
 
-const expectations = new WeakMap<CheckedCase, readonly Float64Array[]>();
+const expectations = new WeakMap<CheckedCase, Promise<readonly Float64Array[]>>();
 
-/** The same rows by definition, from the tokens that each sequence holds. */
-function expectedRows(op: CheckedCase): readonly Float64Array[] {
-  const known = expectations.get(op);
-  if (known) return known;
+/** The same rows by definition. */
+function expectedRows(op: CheckedCase): Promise<readonly Float64Array[]> {
+  const known = expectations.get(op) ?? (op.check.expected ? rowsByKernels(op) : rowsByReference(op));
+  expectations.set(op, known);
+  return known;
+}
+
+/** From the tokens that each sequence holds. */
+async function rowsByKernels({ check }: CheckedCase): Promise<readonly Float64Array[]> {
   const held: number[][] = [[], [], []];
   const out: Float64Array[] = [];
-  for (const action of op.check.actions) {
+  for (const action of check.actions) {
     if ('copy' in action) held[action.copy.to] = held[action.copy.from]!.slice(0, action.copy.upto);
     else if ('trim' in action) held[action.trim.seq]!.length = action.trim.upto;
     else {
@@ -63,13 +73,27 @@ function expectedRows(op: CheckedCase): readonly Float64Array[] {
         const all = [...held[seq]!.slice(0, pos), ...Array.from(tokens)];
         const logits = action.attention ? 'last' : action.logits;
         const first = { none: all.length, last: all.length - 1, all: pos }[logits];
-        for (let end = first + 1; end <= all.length; end++) out.push(op.check.expected(all.slice(0, end)));
+        for (let end = first + 1; end <= all.length; end++) out.push(check.expected!(all.slice(0, end)));
         held[seq] = all;
       }
     }
   }
-  expectations.set(op, out);
   return out;
+}
+
+/** Of a program: from the reference backend, a row for each that its steps want. */
+async function rowsByReference(op: CheckedCase): Promise<readonly Float64Array[]> {
+  const { rows } = await rowsOn(op, new ReferenceBackend());
+  const steps = op.check.actions.filter((action) => 'slices' in action);
+  return rows.flatMap((all, i) => {
+    const { slices, logits } = steps[i]!;
+    const tokens = slices.reduce((sum, slice) => sum + slice.tokens.length, 0);
+    const count = { none: 0, last: slices.length, all: tokens }[logits];
+    const cols = all.length / count;
+    return Array.from({ length: count }, (_, row) =>
+      Float64Array.from(all.subarray(row * cols, (row + 1) * cols)),
+    );
+  });
 }
 
 /**

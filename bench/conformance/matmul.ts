@@ -5,19 +5,22 @@ import { type Matrix, randomMatrix } from './matrices.ts';
 import { check, FLOAT32, type OpCase, slice, step, type Tolerance, VOCABULARY } from './op-case.ts';
 import { FLOAT, repeatedMatmul } from './timed-program.ts';
 
-const INT8: Tolerance = { nmse: 5e-5, reason: 'activations in blocks of 32 int8: 1.6e-5 if evenly spread' };
+export const INT8: Tolerance = {
+  nmse: 5e-5,
+  reason: 'activations in blocks of 32 int8: 1.6e-5 if evenly spread',
+};
 
 export function embedCase(type: TensorType, cols: number): OpCase {
   const tokens = 130;
   return {
     op: 'embed',
     type,
+    examples: [{ op: { op: 'embed', table: 0 }, types: [type] }],
     shape: `[${VOCABULARY}, ${cols}]`,
     tokens,
     work: { bytes: tokens * (rowBytes(type, cols) + FLOAT * cols), macs: 0 },
     check: check({
       inputs: [randomMatrix(type, VOCABULARY, cols)],
-      cols,
       expected: ([x]) => x!,
       tolerance: FLOAT32,
     }),
@@ -50,7 +53,14 @@ export function modelMatmulCase(type: TensorType, shape: MatmulShape, speedOnly?
 
 function described(type: TensorType, { T, N, K }: MatmulShape) {
   const bytes = N * rowBytes(type, K) + FLOAT * T * (K + N);
-  return { op: 'matmul', type, shape: `${K} -> ${N}`, tokens: T, work: { bytes, macs: T * K * N } } as const;
+  return {
+    op: 'matmul',
+    type,
+    examples: [{ op: { op: 'matmul', x: 0, weight: 0 }, types: [type] }],
+    shape: `${K} -> ${N}`,
+    tokens: T,
+    work: { bytes, macs: T * K * N },
+  } as const;
 }
 
 function checked(type: TensorType, { T, N, K }: MatmulShape, bias?: Matrix) {
@@ -58,8 +68,7 @@ function checked(type: TensorType, { T, N, K }: MatmulShape, bias?: Matrix) {
   return check({
     inputs: [randomMatrix('F32', VOCABULARY, K)],
     weights: bias ? [weight, bias] : [weight],
-    cols: N,
-    apply: ([x], [w, b], out) => ({ op: 'matmul', x: x!, weight: w!, bias: b, out }),
+    apply: ([x], [w, b]) => ({ op: 'matmul', x: x!, weight: w!, bias: b }),
     actions: [step(slice(0, 0, T))],
     expected: ([x]) => matmul(x!, weight.values, bias?.values),
     tolerance: QUANT_FORMATS[type].elements === 1 ? FLOAT32 : INT8,

@@ -67,10 +67,10 @@ const HALVES: Partial<Record<TensorType, readonly { at: number; size: number }[]
   MXFP4: [], // an exponent in its place
 };
 
-/** A matrix of values around -1 to 1 times `size`, always the same one for its type and shape. */
-export function randomMatrix(type: TensorType, rows: number, cols: number, size = 1): Matrix {
+/** A matrix of values around -1 to 1 times `size`, always the same one for its type, shape and seed. */
+export function randomMatrix(type: TensorType, rows: number, cols: number, size = 1, seed = ''): Matrix {
   return new LazyMatrix({ name: `${type} [${rows}, ${cols}]`, type, rows, cols }, () => {
-    const random = seeded(`${type} ${rows} ${cols} ${size}`);
+    const random = seeded(`${type} ${rows} ${cols} ${size}${seed}`);
     const bytes = new Uint8Array(rows * rowBytes(type, cols));
     const block = QUANT_FORMATS[type].bytes;
     for (let at = 0; at < bytes.length; at += block) {
@@ -78,6 +78,12 @@ export function randomMatrix(type: TensorType, rows: number, cols: number, size 
     }
     return bytes;
   });
+}
+
+/** A vector of F32. */
+export function floatVector(values: readonly number[]): Matrix {
+  const desc = { name: `F32 [${values.length}]`, type: 'F32', rows: 1, cols: values.length } as const;
+  return new LazyMatrix(desc, () => new Uint8Array(Float32Array.from(values).buffer));
 }
 
 /** The same values in F32: such as a cache of that type holds exactly, from a table that every backend reads. */

@@ -4,12 +4,13 @@
  */
 import type {
   Backend,
-  BufferId,
-  KvShape,
+  KvType,
   Op,
   Program,
   Slice,
+  StateShape,
   Step,
+  ValueId,
   WeightId,
 } from '../../backends/backend.ts';
 import type { TensorType } from '../../kernels/quant-formats.ts';
@@ -20,8 +21,10 @@ import type { Matrix } from './matrices.ts';
 export type Row = Float64Array;
 
 export interface OpCase {
-  readonly op: Op['op'];
+  readonly op: Op['op'] | 'program'; // a program is several ops, as models have them
   readonly type?: TensorType; // of the weight, where the op has one
+  /** What `Backend.supports` is asked: the op, its operands and weights numbered from 0; of a program each. */
+  readonly examples: readonly Example[];
   readonly shape: string;
   readonly tokens: number; // T of the step that `work` counts
   readonly work: Work; // of the op, once; attention reads the cache besides, whose size is the backend's matter
@@ -32,13 +35,22 @@ export interface OpCase {
   readonly timing?: Timing;
 }
 
-/** A tiny program that embeds its inputs, applies the op once, and selects rows. */
+export interface Example {
+  readonly op: Op;
+  readonly types: readonly TensorType[];
+  readonly state?: StateShape;
+}
+
+/** A small program: it embeds its inputs, applies the op once or several ops, and selects rows. */
 export interface Check {
   readonly weights: readonly Matrix[];
   program(ids: readonly WeightId[]): Program;
   readonly actions: readonly Action[];
-  /** The output row for the last of a sequence's tokens; of steps that ask for attention, its weights. */
-  expected(tokens: readonly number[]): Row;
+  /**
+   * The output row for the last of a sequence's tokens; of steps that ask for attention, its weights. Without it the
+   * reference backend says what is right.
+   */
+  expected?(tokens: readonly number[]): Row;
   /** Parts of a row whose errors are judged apart, of equal length: the heads of attention, else 1. */
   readonly parts: number;
   readonly tolerance: Tolerance;
@@ -74,18 +86,24 @@ export function nameOf({ op, type, shape, tokens }: OpCase): string {
   return [op, ...(type ? [type] : []), `${shape}, ${tokens} ${tokens === 1 ? 'token' : 'tokens'}`].join(' ');
 }
 
+/** Whether the backend computes the case, or the reason why not. */
+export function supportsCase(backend: Pick<Backend, 'supports'>, { examples }: OpCase): true | string {
+  const answers = examples.map(({ op, types, state }) => backend.supports(op, types, state));
+  return answers.find((answer) => answer !== true) ?? true;
+}
+
 // ----- the program of a check
 
 export const VOCABULARY = 40;
-const NO_CACHE = { layers: 1, kvHeads: 1, headDim: 8 }; // for programs without attention
 
 export interface CheckParts {
-  readonly inputs: readonly Matrix[]; // [VOCABULARY, cols], embedded, one buffer each
+  readonly inputs: readonly Matrix[]; // [VOCABULARY, cols], embedded, one value each
   readonly weights?: readonly Matrix[];
-  readonly cols: number; // of the result
-  readonly kv?: Pick<KvShape, 'layers' | 'kvHeads' | 'headDim' | 'type'>;
+  /** What a sequence keeps; the op uses the last of them. */
+  readonly states?: readonly StateShape[];
+  readonly kvType?: KvType;
   /** The op under test; without it the first input is the result. */
-  readonly apply?: (inputs: readonly BufferId[], weights: readonly WeightId[], out: BufferId) => Op;
+  readonly apply?: (inputs: readonly ValueId[], weights: readonly WeightId[]) => Op;
   readonly actions?: readonly Action[];
   /** Inputs of a token, its position, and the inputs of every token of its sequence up to it. */
   readonly expected: (inputs: readonly Row[], position: number, history: readonly (readonly Row[])[]) => Row;
@@ -93,12 +111,7 @@ export interface CheckParts {
   readonly tolerance: Tolerance;
 }
 
-export function check({ inputs, weights = [], cols, kv = NO_CACHE, apply, ...rest }: CheckParts): Check {
-  const { actions = SHORT, expected, parts = 1, tolerance } = rest;
-  const buffers = [...inputs.map(({ desc }) => desc.cols), cols, cols];
-  const xs = [...inputs.keys()];
-  const [result, logits] = [inputs.length, inputs.length + 1];
-  const sizes = sizesOf(actions);
+export function check({ inputs, apply, expected, ...rest }: CheckParts): Check {
   const embedded = new Map<number, readonly Row[]>(); // by token
   const inputsOf = (id: number) => {
     const known = embedded.get(id) ?? inputs.map(({ values, desc }) => embed(values, desc.cols, id));
@@ -106,21 +119,38 @@ export function check({ inputs, weights = [], cols, kv = NO_CACHE, apply, ...res
     return known;
   };
   return {
-    actions,
-    parts,
-    tolerance,
-    weights: [...inputs, ...weights],
-    program(ids) {
-      const ops: Op[] = xs.map((x) => ({ op: 'embed', table: ids[x]!, out: x }));
-      if (apply) ops.push(apply(xs, ids.slice(inputs.length), result));
-      ops.push({ op: 'select', x: apply ? result : 0, out: logits });
-      const attention = actions.some((action) => 'slices' in action && action.attention);
-      const limits = { kv: { ...kv, ...sizes.kv }, maxTokens: sizes.maxTokens };
-      return { name: 'one op', buffers, ops, logits, attention, ...limits };
-    },
+    ...programCheck({ ...rest, inputs, build: (push, xs, ids) => (apply ? push(apply(xs, ids)) : xs[0]!) }),
     expected(tokens) {
       const history = tokens.map(inputsOf);
       return expected(history.at(-1)!, tokens.length - 1, history);
+    },
+  };
+}
+
+export interface ProgramParts extends Omit<CheckParts, 'apply' | 'expected'> {
+  /** Adds ops behind the inputs; returns the result, of which the step's rows are selected unless it has S rows. */
+  readonly build: (
+    push: (op: Op) => ValueId,
+    inputs: readonly ValueId[],
+    weights: readonly WeightId[],
+  ) => ValueId;
+  readonly selects?: true; // the result has S rows
+}
+
+/** A check without expected rows: those of the reference backend. */
+export function programCheck(parts: ProgramParts): Check {
+  const { inputs, weights = [], states = [], kvType, build, actions = SHORT, tolerance } = parts;
+  return {
+    actions,
+    parts: parts.parts ?? 1,
+    tolerance,
+    weights: [...inputs, ...weights],
+    program(ids) {
+      const ops: Op[] = inputs.map((_, i) => ({ op: 'embed', table: ids[i]! }));
+      const result = build((op) => ops.push(op) - 1, [...inputs.keys()], ids.slice(inputs.length));
+      const output = parts.selects ? result : ops.push({ op: 'select', x: result }) - 1;
+      const attention = actions.some((action) => 'slices' in action && action.attention);
+      return { name: 'a case', ops, output, states, limits: { ...sizesOf(actions), kvType, attention } };
     },
   };
 }
@@ -139,7 +169,8 @@ function sizesOf(actions: readonly Action[]) {
     maxTokens: Math.max(
       ...steps.map((step) => step.slices.reduce((sum, { tokens }) => sum + tokens.length, 0)),
     ),
-    kv: { sequences: 3, contextLength: Math.max(...slices.map(({ pos, tokens }) => pos + tokens.length)) },
+    sequences: 3,
+    contextLength: Math.max(...slices.map(({ pos, tokens }) => pos + tokens.length)),
   };
 }
 

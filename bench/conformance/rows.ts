@@ -1,11 +1,11 @@
 /** Cases of the ops that take a row by itself: norms, rope, softmax, what works on each number, select. */
 import type { Op, RopeSpec, Step } from '../../backends/backend.ts';
-import { add, mul } from '../../kernels/reference/elementwise.ts';
+import { MAPS, type MapFunction, map } from '../../kernels/reference/map.ts';
 import { rmsNorm } from '../../kernels/reference/rms-norm.ts';
 import { rope } from '../../kernels/reference/rope.ts';
-import { silu } from '../../kernels/reference/silu.ts';
 import { softmax } from '../../kernels/reference/softmax.ts';
-import { type Matrix, randomMatrix } from './matrices.ts';
+import { type ZipFunction, zip } from '../../kernels/reference/zip.ts';
+import { floatVector, type Matrix, randomMatrix } from './matrices.ts';
 import {
   type CheckParts,
   check,
@@ -31,7 +31,7 @@ export interface RowOp {
   readonly shape: string;
   readonly cols: number;
   readonly inputs: readonly Matrix[];
-  readonly weight?: Matrix; // a vector
+  readonly weights?: readonly Matrix[]; // vectors
   readonly apply: NonNullable<CheckParts['apply']>;
   readonly expected: CheckParts['expected'];
   readonly tolerance?: Tolerance; // default: FLOAT32
@@ -41,12 +41,12 @@ export function rmsNormOf(cols: number, size = 1): RowOp {
   const weight = randomMatrix('F32', 1, cols);
   const eps = 1e-5;
   return {
-    op: 'rms-norm',
+    op: 'norm',
     shape: size === 1 ? `${cols}` : `${cols} around ${size}`,
     cols,
     inputs: [randomMatrix('F32', VOCABULARY, cols, size)],
-    weight,
-    apply: ([x], [w], out) => ({ op: 'rms-norm', x: x!, weight: w!, eps, out }),
+    weights: [weight],
+    apply: ([x], [w]) => ({ op: 'norm', x: x!, weight: w!, eps }),
     expected: ([x]) => rmsNorm(x!, weight.values, eps),
   };
 }
@@ -67,44 +67,47 @@ export function ropeOf(layout: RopeSpec['layout'], { heads, D, pairs }: RopeShap
     shape: `${layout}, ${pairs} pairs of ${heads} heads of ${D}`,
     cols: heads * D,
     inputs: [randomMatrix('F32', VOCABULARY, heads * D)],
-    apply: ([x], _, out) => ({ op: 'rope', x: x!, heads, rope: spec, out }),
+    apply: ([x]) => ({ op: 'rope', x: x!, heads, rope: spec }),
     expected: ([x], position) => rope(x!, heads, position, spec),
   };
 }
 
-/** Numbers around 10, as for silu: where they are large, exp is wrong first. */
+/** Numbers around 10, as for map: where they are large, exp is wrong first. */
 export function softmaxOf(cols: number): RowOp {
   return {
     op: 'softmax',
     shape: `${cols}`,
     cols,
     inputs: [randomMatrix('F32', VOCABULARY, cols, 10)],
-    apply: ([x], _, out) => ({ op: 'softmax', x: x!, out }),
+    apply: ([x]) => ({ op: 'softmax', x: x! }),
     expected: ([x]) => softmax(x!),
     tolerance: EXP,
   };
 }
 
-export function siluOf(cols: number): RowOp {
+/** @param scalars the learned ones of the function */
+export function mapOf(fn: MapFunction, cols: number, scalars: readonly number[] = []): RowOp {
+  if (scalars.length !== MAPS[fn].scalars)
+    throw new RangeError(`Expected ${MAPS[fn].scalars} scalars of ${fn}.`);
   return {
-    op: 'silu',
-    shape: `${cols}`,
+    op: 'map',
+    shape: `${fn} of ${cols}`,
     cols,
     inputs: [randomMatrix('F32', VOCABULARY, cols, 10)],
-    apply: ([x], _, out) => ({ op: 'silu', x: x!, out }),
-    expected: ([x]) => silu(x!),
+    weights: scalars.map((value) => floatVector([value])),
+    apply: ([x], ids) => ({ op: 'map', fn, x: x!, scalars: ids }),
+    expected: ([x]) => map(fn, x!, scalars.map(Math.fround)),
   };
 }
 
-export function pairwiseOf(op: 'mul' | 'add', cols: number): RowOp {
-  const compute = { mul, add }[op];
+export function zipOf(fn: ZipFunction, cols: number): RowOp {
   return {
-    op,
-    shape: `${cols}`,
+    op: 'zip',
+    shape: `${fn} of ${cols}`,
     cols,
     inputs: [randomMatrix('F32', VOCABULARY, cols), randomMatrix('F32', VOCABULARY, cols, 3)],
-    apply: ([a, b], _, out) => ({ op, a: a!, b: b!, out }),
-    expected: ([a, b]) => compute(a!, b!),
+    apply: ([a, b]) => ({ op: 'zip', fn, a: a!, b: b! }),
+    expected: ([a, b]) => zip(fn, a!, b!),
   };
 }
 
@@ -119,27 +122,29 @@ export function modelRowCase(row: RowOp, T: number, speedOnly?: string): OpCase 
   return { ...described(row, T), ...verdict, timing: repeatedInPlace(row, T) };
 }
 
-function described({ op, shape, cols, inputs, weight }: RowOp, T: number) {
-  const bytes = FLOAT * (T * cols * (inputs.length + 1) + (weight ? cols : 0));
-  return { op, shape, type: weight?.desc.type, tokens: T, work: { bytes, macs: 0 } };
+function described({ op, shape, cols, inputs, weights = [], apply }: RowOp, T: number) {
+  const bytes =
+    FLOAT * (T * cols * (inputs.length + 1) + weights.reduce((sum, { desc }) => sum + desc.cols, 0));
+  const types = weights.map(({ desc }) => desc.type);
+  const examples = [{ op: apply([...inputs.keys()], [...weights.keys()]), types }];
+  return { op, shape, type: types[0], examples, tokens: T, work: { bytes, macs: 0 } };
 }
 
 function checked(row: RowOp, actions: CheckParts['actions']) {
-  const { inputs, weight, cols, apply, expected, tolerance = FLOAT32 } = row;
-  const weights = weight ? [weight] : [];
-  return check({ inputs, weights, cols, apply, actions, expected, tolerance });
+  const { inputs, weights, apply, expected, tolerance = FLOAT32 } = row;
+  return check({ inputs, weights, apply, actions, expected, tolerance });
 }
 
 export function selectCase(logits: Step['logits']): OpCase {
   const slices = [slice(1, 0, 3), slice(0, 0, 1), slice(2, 0, 5)];
   return {
     op: 'select',
+    examples: [{ op: { op: 'select', x: 0 }, types: [] }],
     shape: `${logits} of 7 columns`,
     tokens: 9,
     work: { bytes: 2 * FLOAT * 9 * 7, macs: 0 },
     check: check({
       inputs: [randomMatrix('F32', VOCABULARY, 7)],
-      cols: 7,
       actions: [{ slices, logits }],
       expected: ([x]) => x!,
       tolerance: FLOAT32,

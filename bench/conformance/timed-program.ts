@@ -2,7 +2,7 @@
  * Programs of one op each, to time it through the contract that models use. An op is repeated until its weights
  * (for attention: its cache) are beyond the processor's caches, as in a model, whose layers push each other out.
  */
-import type { Backend, BufferId, KvType, Op, Program } from '../../backends/backend.ts';
+import type { Backend, KvType, Op, Program, StateShape, ValueId } from '../../backends/backend.ts';
 import { rowBytes, type TensorType } from '../../kernels/quant-formats.ts';
 import type { Timing } from './op-case.ts';
 import type { RowOp } from './rows.ts';
@@ -20,21 +20,20 @@ export function repeatedMatmul(
 ): Timing {
   const bytes = N * rowBytes(type, K);
   const repeats = repeatsFor(bytes, T * K * N);
-  const [x, h, y] = [0, 1, 2];
   return {
     held: 0,
     repeats,
     program(backend) {
       const norm = ones(backend, K);
       const matrix = sharedBytes(bytes).fill(PLAIN_BYTE);
-      const ops = Array.from({ length: repeats }, (_, i): Op[] => {
-        const weight = backend.weight({ name: `matrix ${i}`, type, rows: N, cols: K }, { bytes: matrix });
-        return [
-          { op: 'rms-norm', x, weight: norm, eps: 1e-5, out: h },
-          { op: 'matmul', x: h, weight, out: y },
-        ];
-      });
-      return program({ inputs: [x], columns: [K, K, N], ops: ops.flat(), out: y, T }, backend);
+      const weights = Array.from({ length: repeats }, (_, i) =>
+        backend.weight({ name: `matrix ${i}`, type, rows: N, cols: K }, { bytes: matrix }),
+      );
+      const repeat = (push: Push, i: number) => {
+        const h = push({ op: 'norm', x: 0, weight: norm, eps: 1e-5 });
+        return push({ op: 'matmul', x: h, weight: weights[i]! });
+      };
+      return program({ inputs: [K], repeats, repeat, T }, backend);
     },
   };
 }
@@ -44,63 +43,62 @@ export function repeatedAttention(
   { type, T, held }: { type: KvType; T: number; held: number },
 ): Timing {
   const { heads, kvHeads, D, layers } = shape;
-  const [q, k, v, out] = [0, 1, 2, 3];
-  const columns = [heads * D, kvHeads * D, kvHeads * D, heads * D];
   const scale = 1 / Math.sqrt(D);
-  const kv = { layers, kvHeads, headDim: D, sequences: 1, contextLength: held + T, type };
+  const state: StateShape = { kind: 'kv', kvHeads, keyDim: D, valueDim: D };
   return {
     held,
     repeats: layers,
     program(backend) {
-      const ops = Array.from(
-        { length: layers },
-        (_, layer): Op => ({ op: 'attention', q, k, v, layer, heads, scale, out }),
-      );
-      return program({ inputs: [q, k, v], columns, ops, out, T, kv }, backend);
+      const repeat = (push: Push, state: number) =>
+        push({ op: 'attention', q: 0, k: 1, v: 2, state, heads, scale });
+      const states = new Array<StateShape>(layers).fill(state);
+      const kv = { states, contextLength: held + T, kvType: type };
+      const inputs = [heads * D, kvHeads * D, kvHeads * D];
+      return program({ inputs, repeats: layers, repeat, T, ...kv }, backend);
     },
   };
 }
 
-/** The first input is overwritten, again and again. */
-export function repeatedInPlace({ inputs, weight, cols, apply }: RowOp, T: number): Timing {
+/** Each repeat takes the result of the one before as its first input. */
+export function repeatedInPlace({ inputs, weights = [], cols, apply }: RowOp, T: number): Timing {
   const repeats = 16;
-  const buffers = [...inputs.keys()];
   return {
     held: 0,
     repeats,
     program(backend) {
-      const weights = weight ? [ones(backend, cols)] : [];
-      const ops = new Array<Op>(repeats).fill(apply(buffers, weights, 0));
-      return program({ inputs: buffers, columns: inputs.map(() => cols), ops, out: 0, T }, backend);
+      const ids = weights.map(({ desc }) => ones(backend, desc.cols));
+      const others = [...inputs.keys()].slice(1);
+      const repeat = (push: Push, _: number, before: ValueId) => push(apply([before, ...others], ids));
+      return program({ inputs: inputs.map(() => cols), repeats, repeat, T }, backend);
     },
   };
 }
 
 // ----- what the programs share
 
+type Push = (op: Op) => ValueId;
+
 interface Body {
-  readonly inputs: readonly BufferId[]; // filled with ones
-  readonly columns: readonly number[]; // of each buffer
-  readonly ops: readonly Op[];
-  readonly out: BufferId;
+  readonly inputs: readonly number[]; // columns; filled with ones
+  readonly repeats: number;
+  /** Adds repeat i; `before` is what the one before made, at first the first input. */
+  readonly repeat: (push: Push, i: number, before: ValueId) => ValueId;
   readonly T: number;
-  readonly kv?: Program['kv'];
+  readonly states?: readonly StateShape[];
+  readonly contextLength?: number; // default T
+  readonly kvType?: KvType;
 }
 
 /** A vocabulary of one token, whose embeddings are ones. */
-function program({ inputs, columns, ops, out, T, kv }: Body, backend: Backend): Program {
-  const embeds = inputs.map((input): Op => {
-    return { op: 'embed', table: ones(backend, columns[input]!), out: input };
-  });
-  const logits = columns.length;
-  return {
-    name: 'one op',
-    buffers: [...columns, columns[out]!],
-    ops: [...embeds, ...ops, { op: 'select', x: out, out: logits }],
-    logits,
-    kv: kv ?? { layers: 1, kvHeads: 1, headDim: 64, sequences: 1, contextLength: T },
-    maxTokens: MAX_TOKENS,
-  };
+function program(body: Body, backend: Backend): Program {
+  const { inputs, repeats, repeat, T, states = [], contextLength = T, kvType } = body;
+  const ops: Op[] = inputs.map((cols) => ({ op: 'embed', table: ones(backend, cols) }));
+  const push = (op: Op) => ops.push(op) - 1;
+  let result = 0;
+  for (let i = 0; i < repeats; i++) result = repeat(push, i, result);
+  const output = push({ op: 'select', x: result });
+  const limits = { sequences: 1, contextLength, maxTokens: MAX_TOKENS, kvType };
+  return { name: 'one op', ops, output, states, limits };
 }
 
 /** As float16 1.06, as float32 and bfloat16 0.01, as a power of two 2^-67: no type makes a NaN of it. */

@@ -4,7 +4,7 @@ import { availableParallelism, cpus, loadavg, totalmem } from 'node:os';
 import type { Roofs } from '../../backends/backend.ts';
 import { cpuQuota, throttledMs } from '../../backends/cpu/cores.ts';
 import { selectBackend, usableCores } from '../../backends/select.ts';
-import { configFromGguf, estimateMemory, modelSizes, readGguf } from '../../core/index.ts';
+import { estimateMemory, graphFromGguf, modelLimits, readGguf } from '../../core/index.ts';
 import type { Engine, EngineSpeed, Facts, ModelRead } from './facts.ts';
 import { emulation, power, processorTicks, swap } from './platform.ts';
 
@@ -89,7 +89,7 @@ function readModel(path: string): ModelRead {
 /** With the sizes that a model gets unasked. */
 async function memoryNeeded(path: string): Promise<number> {
   const gguf = await readGguf(path);
-  const config = configFromGguf(gguf);
-  const { weights, kv, arena } = estimateMemory(gguf, config, modelSizes(gguf, config));
+  const graph = graphFromGguf(gguf);
+  const { weights, kv, arena } = estimateMemory(graph, modelLimits(gguf, graph.config));
   return weights + kv + arena;
 }

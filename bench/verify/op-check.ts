@@ -1,12 +1,12 @@
 /** Cases of the conformance table on one backend, against the reference kernels. */
-import type { Backend, Op } from '../../backends/backend.ts';
+import type { Backend } from '../../backends/backend.ts';
 import { UserError } from '../../errors.ts';
 import type { CheckedCase } from '../conformance/cases.ts';
 import { limitOf, runCase } from '../conformance/judge.ts';
-import { nameOf } from '../conformance/op-case.ts';
+import { nameOf, type OpCase, supportsCase } from '../conformance/op-case.ts';
 
 export interface OpVerdict {
-  readonly op: Op['op'];
+  readonly op: OpCase['op'];
   readonly cases: number; // that were run
   readonly unsupported: number; // that the backend says it does not do
   /** Largest error over what the case allows; above 1 it is wrong. Null where it failed without a result. */
@@ -17,7 +17,7 @@ export interface OpVerdict {
 
 export interface OpCheckOptions {
   readonly signal?: AbortSignal;
-  readonly onCase?: (name: string, op: Op['op']) => void;
+  readonly onCase?: (name: string, op: OpCase['op']) => void;
 }
 
 /** A verdict an op. A device that fails ends the check, with the op at hand. */
@@ -28,7 +28,7 @@ export async function checkOps(
 ): Promise<OpVerdict[]> {
   const verdicts: OpVerdict[] = [];
   for (const [op, ofOp] of Map.groupBy(cases, ({ op }) => op)) {
-    const supported = ofOp.filter(({ op, type }) => backend.supports(op, type) === true);
+    const supported = ofOp.filter((each) => supportsCase(backend, each) === true);
     const unsupported = ofOp.length - supported.length;
     const verdict = { op, cases: supported.length, unsupported, worst: 0, worst_case: null as string | null };
     for (const each of supported) {

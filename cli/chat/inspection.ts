@@ -1,5 +1,5 @@
 /** What went on in the model while it gave an answer: probabilities of its tokens, and what they looked back on. */
-import { type Attention, attentionOf } from '../../core/attention.ts';
+import { type Attention, attentionOf, headWeights } from '../../core/attention.ts';
 import type { TreeMessage } from '../../core/conversation.ts';
 import type { Tokenizer } from '../../core/tokenizer/tokenizer.ts';
 import { bar } from '../terminal/plot/bars.ts';
@@ -62,17 +62,19 @@ export interface Look {
   readonly shares: Float64Array; // [positions], of what is left; 0 for the first
 }
 
-/** Mean over the layers and heads that `layer` and `head` leave open. */
-export function lookOf({ layers, heads, positions, weights }: Glance, layer?: number, head?: number): Look {
+/** Mean over the layers and heads that `layer` and `head` leave open; over no head where a layer has fewer. */
+export function lookOf(glance: Glance, layer?: number, head?: number): Look {
+  const { heads, positions } = glance;
   const shares = new Float64Array(positions);
   let rows = 0;
-  for (let l = layer ?? 0; l < (layer === undefined ? layers : layer + 1); l++) {
-    for (let h = head ?? 0; h < (head === undefined ? heads : head + 1); h++, rows++) {
-      const start = (l * heads + h) * positions;
-      for (let i = 0; i < positions; i++) shares[i] = shares[i]! + weights[start + i]!;
+  for (const [l, count] of heads.entries()) {
+    if (layer !== undefined && layer !== l) continue;
+    for (let h = head ?? 0; h < Math.min(count, head === undefined ? count : head + 1); h++, rows++) {
+      const weights = headWeights(glance, l, h);
+      for (let i = 0; i < positions; i++) shares[i] = shares[i]! + weights[i]!;
     }
   }
-  const sink = shares[0]! / rows;
+  const sink = shares[0]! / Math.max(1, rows);
   shares[0] = 0;
   const left = rows * (1 - sink);
   if (left > 0) for (let i = 1; i < positions; i++) shares[i] = shares[i]! / left;
@@ -80,15 +82,19 @@ export function lookOf({ layers, heads, positions, weights }: Glance, layer?: nu
 }
 
 /** For each layer and head the largest weight beside the first token: how sharply it looks at one word, 0 to 1. */
-export function sharpnessOf({ layers, heads, positions, weights }: Glance): number[][] {
-  return Array.from({ length: layers }, (_, l) =>
-    Array.from({ length: heads }, (_, h) => {
-      const start = (l * heads + h) * positions;
-      return weights
-        .subarray(start + 1, start + positions)
-        .reduce((most, weight) => Math.max(most, weight), 0);
-    }),
+export function sharpnessOf(glance: Glance): number[][] {
+  return glance.heads.map((count, l) =>
+    Array.from({ length: count }, (_, h) =>
+      headWeights(glance, l, h)
+        .subarray(1)
+        .reduce((most, weight) => Math.max(most, weight), 0),
+    ),
   );
+}
+
+/** Layers that attend, and the most heads of one. */
+export function countsOf({ heads }: Glance): { layers: number; heads: number } {
+  return { layers: heads.length, heads: Math.max(0, ...heads) };
 }
 
 // ----- in lines, where no screen is
@@ -130,7 +136,7 @@ export async function attentionLines(
   const most = [...shares.entries()].sort(([, a], [, b]) => b - a).slice(0, MOST_LINES);
   const chosen = visible(tokenText(dialogue.loaded!.model.tokenizer, ids[at]!), theme);
   return [
-    `Before ${theme.code(chosen)} (token ${at + 1}) it looked at, mean of ${glance.layers} layers and ${glance.heads} heads:`,
+    `Before ${theme.code(chosen)} (token ${at + 1}) it looked at, mean of ${countsOf(glance).layers} layers and ${countsOf(glance).heads} heads:`,
     ...most.map(
       ([i, share]) =>
         `${`${(100 * share).toFixed(1)}`.padStart(6)} % ${bar(share, BAR_CELLS, theme)} ${theme.code(visible(glance.texts[i]!, theme))}`,

@@ -3,15 +3,16 @@ import { statSync } from 'node:fs';
 import { basename } from 'node:path';
 import type { KvType } from '../../backends/backend.ts';
 import { modelType } from '../../bench/model-type.ts';
+import { graphFromGguf } from '../../core/architectures/index.ts';
 import { Chat } from '../../core/chat.ts';
-import { configFromGguf } from '../../core/config.ts';
 import { directories } from '../../core/directories.ts';
 import { readGguf } from '../../core/gguf.ts';
 import type { LoadProgress } from '../../core/load-progress.ts';
-import { estimateMemory, type LoadOptions, loadModel, type Model, modelSizes } from '../../core/model.ts';
+import { type LoadOptions, loadModel, type Model, modelLimits } from '../../core/model.ts';
 import type { PullProgress } from '../../core/models/pull.ts';
 import { lastingReference } from '../../core/models/reference.ts';
 import { resolveModel } from '../../core/models/resolve.ts';
+import { estimateMemory } from '../../core/program.ts';
 import { readText } from '../input.ts';
 import type { Options } from '../options.ts';
 import { templateOf } from '../prompt.ts';
@@ -104,8 +105,8 @@ async function sequencesFor(
   sizes: Pick<LoadOptions, 'contextLength' | 'kvType'>,
 ): Promise<number> {
   const gguf = await readGguf(path);
-  const config = configFromGguf(gguf);
-  const { kv } = estimateMemory(gguf, config, modelSizes(gguf, config, sizes));
+  const graph = graphFromGguf(gguf);
+  const { kv } = estimateMemory(graph, modelLimits(gguf, graph.config, sizes));
   const room = Math.min(MOST_CACHE, process.availableMemory() / 4);
   return Math.max(1, Math.min(MOST_SEQUENCES, Math.floor(room / kv)));
 }

@@ -1,14 +1,61 @@
-import type { Program } from '../../backends/backend.ts';
-import type { ArchitectureName, ModelConfig } from '../config.ts';
-import type { TensorSpec, WeightIds } from '../weights.ts';
-import { buildLlama, llamaTensors } from './llama.ts';
+/** The table of architectures, and a model's file as the graph that its architecture makes of it. */
+import type { ValueId } from '../../backends/backend.ts';
+import type { Gguf } from '../gguf.ts';
+import { requireString } from '../gguf-metadata.ts';
+import { Graph, type RecordedGraph } from './graph.ts';
+import { llama } from './llama.ts';
+import { Metadata, unsupported } from './metadata.ts';
 
-export interface Architecture {
-  /** Every tensor a model of this architecture may hold. */
-  tensors(config: ModelConfig): Iterable<TensorSpec>;
-  build(config: ModelConfig, weights: WeightIds): Pick<Program, 'buffers' | 'ops' | 'logits'>;
+/** One family of models, written down once. */
+export interface Architecture<Config extends ModelConfig> {
+  /** Its hyperparameters. Throws UserError naming the key for what is absent, makes no sense or is not supported. */
+  read(metadata: Metadata): Config;
+  /** The forward pass; returns the logits [S, V]. */
+  build(g: Graph, config: Config): ValueId;
 }
 
-export const ARCHITECTURES: Readonly<Record<ArchitectureName, Architecture>> = {
-  llama: { tensors: llamaTensors, build: buildLlama },
+/** What every family has. */
+export interface ModelConfig {
+  readonly vocabularySize: number; // V
+  readonly contextLength: number; // positions it was trained for
+}
+
+/** What an architecture reads only it builds with, so the table need not know the kind of its config. */
+interface AnyArchitecture {
+  read(metadata: Metadata): ModelConfig;
+  build(g: Graph, config: ModelConfig): ValueId;
+}
+
+const ARCHITECTURES: Readonly<Record<string, AnyArchitecture>> = {
+  llama,
 };
+
+/** A model as its file describes it. */
+export interface ModelGraph extends RecordedGraph {
+  readonly architecture: string; // general.architecture
+  readonly config: ModelConfig;
+}
+
+/**
+ * Hyperparameters of a file, frozen; checked against each other but not yet against its tensors. Throws UserError for an
+ * architecture that is not supported, and as Architecture.read does.
+ */
+export function configFromGguf(gguf: Gguf): ModelConfig & { readonly architecture: string } {
+  const { name, architecture } = architectureOf(gguf);
+  return Object.freeze({ architecture: name, ...architecture.read(new Metadata(gguf, name)) });
+}
+
+/** Throws UserError as configFromGguf does, and for a tensor that is absent, of another shape or left over. */
+export function graphFromGguf(gguf: Gguf): ModelGraph {
+  const { name, architecture } = architectureOf(gguf);
+  const config = configFromGguf(gguf);
+  const graph = new Graph(gguf);
+  return { architecture: name, config, ...graph.end(architecture.build(graph, config)) };
+}
+
+function architectureOf({ metadata }: Gguf): { name: string; architecture: AnyArchitecture } {
+  const name = requireString(metadata, 'general.architecture');
+  const known = Object.hasOwn(ARCHITECTURES, name) ? ARCHITECTURES[name] : undefined;
+  if (known) return { name, architecture: known };
+  throw unsupported(`The architecture "${name}"`, `; supported: ${Object.keys(ARCHITECTURES).join(', ')}`);
+}

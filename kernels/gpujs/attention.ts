@@ -1,7 +1,7 @@
 /**
  * Scaled dot-product attention over the cache: scores, softmax (softmax.ts), mix. Rows are (token, query
  * head) pairs, r = t * heads + h; query head h reads kv head floor(h * kvHeads / heads). Keys and values are
- * [rows of the cache] [kvHeads * D]; token t's sequence begins at row bases[t] and is seen up to
+ * [rows of the cache] [kvHeads * D], values of [kvHeads * E]; token t's sequence begins at row bases[t] and is seen up to
  * positions[t].
  */
 import type { KernelSource } from './kernel-source.ts';
@@ -9,34 +9,35 @@ import type { KernelSource } from './kernel-source.ts';
 export interface AttentionShape {
   readonly heads: number;
   readonly kvHeads: number;
-  readonly headDim: number; // D
+  readonly keyDim: number; // D
+  readonly valueDim: number; // E
   readonly scale: number;
 }
 
 /**
  * scores[r][p] = scale * q[r] . keys[base + p]; 0 for positions that the token does not see. q: [rows * D]
  */
-export function scores({ heads, kvHeads, headDim, scale }: AttentionShape): KernelSource {
+export function scores({ heads, kvHeads, keyDim, scale }: AttentionShape): KernelSource {
   const text = `function (q, keys, positions, bases) {
     const t = Math.floor((this.thread.y + 0.5) / ${heads});
     if (this.thread.x > positions[t]) return 0;
     const h = this.thread.y - t * ${heads};
-    const column = Math.floor((h + 0.5) / ${heads / kvHeads}) * ${headDim};
+    const column = Math.floor((h + 0.5) / ${heads / kvHeads}) * ${keyDim};
     const row = bases[t] + this.thread.x;
-    const at = this.thread.y * ${headDim};
+    const at = this.thread.y * ${keyDim};
     let sum = 0;
-    for (let d = 0; d < ${headDim}; d++) sum += q[at + d] * keys[row][column + d];
+    for (let d = 0; d < ${keyDim}; d++) sum += q[at + d] * keys[row][column + d];
     return sum * ${scale};
   }`;
   return { name: 'scores', text, args: ['Array', 'Input', 'Array', 'Array'] };
 }
 
 /** mixed[r][d] = sum over p of weights[r][p] * values[base + p][d], over the sum of the row's weights */
-export function mix({ heads, kvHeads, headDim }: AttentionShape): KernelSource {
+export function mix({ heads, kvHeads, valueDim }: AttentionShape): KernelSource {
   const text = `function (weights, values, positions, bases) {
     const t = Math.floor((this.thread.y + 0.5) / ${heads});
     const h = this.thread.y - t * ${heads};
-    const column = Math.floor((h + 0.5) / ${heads / kvHeads}) * ${headDim} + this.thread.x;
+    const column = Math.floor((h + 0.5) / ${heads / kvHeads}) * ${valueDim} + this.thread.x;
     const base = bases[t];
     const last = positions[t];
     let total = 0;

@@ -1,12 +1,14 @@
 /**
  * y = x W^T: out[t][n] = sum over k of x[t][k] * weight[n][k], then + bias[n], + residual[t][n]; gated:
- * out[t][n] = silu(sum with weight 0) * sum with weight 1.
+ * out[t][n] = fn(sum with weight 0) * sum with weight 1.
  *
  * One cell is one number of the result. A stack holds the weights of all layers that have the same shape, so
  * that one kernel serves them; `item` says which. x is read as one list, [T * K]: two indices for each number
  * of it would cost half the speed in mode cpu.
  */
+import type { MapFunction } from '../reference/map.ts';
 import type { KernelSource } from './kernel-source.ts';
+import { gated } from './map.ts';
 import {
   type BlockLayout,
   blockLayout,
@@ -20,7 +22,7 @@ export interface MatmulShape {
   readonly block: PackedBlock;
   readonly rows: number; // N
   readonly cols: number; // K
-  readonly gated: boolean; // an item is two matrices, gate and up
+  readonly gate?: MapFunction; // an item is two matrices, gate and up
   readonly bias: boolean;
   readonly residual: boolean;
 }
@@ -43,10 +45,7 @@ export function matmul(shape: MatmulShape, integer: IntegerLiteral): KernelSourc
   const layout = blockLayout(shape.block);
   const size = packedLength(shape.block, shape.rows, shape.cols);
   const group = size / Math.ceil(shape.rows / GROUP);
-  const matrices = Array.from(
-    { length: shape.gated ? 2 : 1 },
-    (_, id): Matrix => ({ id, offset: id * size }),
-  );
+  const matrices = Array.from({ length: shape.gate ? 2 : 1 }, (_, id): Matrix => ({ id, offset: id * size }));
   const integers = ['at', 'k', ...matrices.map(({ id }) => `word${id}`)];
   const text = `function (x, item${shape.residual ? ', residual' : ''}) {
     ${integers.map((name) => `let ${name} = ${integer}; ${name}++;`).join(' ')}
@@ -102,8 +101,8 @@ function word(matrices: readonly Matrix[], block: PackedBlock, count: number, pr
         ${products.join('\n        ')}`;
 }
 
-function result({ gated, bias, residual }: MatmulShape): string {
-  const sum = gated ? 'sum0 / (1 + Math.exp(-sum0)) * sum1' : 'sum0';
+function result({ gate, bias, residual }: MatmulShape): string {
+  const sum = gate ? gated(gate) : 'sum0';
   const biased = bias ? `${sum} + this.constants.bias[item][this.thread.x]` : sum;
   return residual ? `${biased} + residual[this.thread.y][this.thread.x]` : biased;
 }

@@ -6,9 +6,9 @@ import { softmax } from './softmax.ts';
  *
  * @param q [heads * D]
  * @param keys P rows of [kvHeads * D]
- * @param values P rows of [kvHeads * D]
+ * @param values P rows of [kvHeads * E]
  * @param scale of the scores, before softmax
- * @returns [heads * D]
+ * @returns [heads * E]
  */
 export function attention(
   q: Float64Array,
@@ -17,7 +17,8 @@ export function attention(
   heads: number,
   scale: number,
 ): Float64Array {
-  return mix(attentionWeights(q, keys, heads, scale), values, q.length / heads);
+  const kvHeads = keys[0]!.length / (q.length / heads);
+  return mix(attentionWeights(q, keys, heads, scale), values, kvHeads);
 }
 
 /** What each head of the token attends to: softmax of its scores, `heads` rows of [P]. */
@@ -38,15 +39,19 @@ export function attentionWeights(
   });
 }
 
-/** The values of all positions, weighed for each head: [heads * D]. */
-function mix(weights: readonly Float64Array[], values: readonly Float64Array[], D: number): Float64Array {
+/** The values of all positions, weighed for each head: [heads * E]. */
+function mix(
+  weights: readonly Float64Array[],
+  values: readonly Float64Array[],
+  kvHeads: number,
+): Float64Array {
   const heads = weights.length;
-  const kvHeads = values[0]!.length / D;
-  const out = new Float64Array(heads * D);
+  const E = values[0]!.length / kvHeads;
+  const out = new Float64Array(heads * E);
   weights.forEach((row, h) => {
-    const kv = Math.floor((h * kvHeads) / heads) * D;
+    const kv = Math.floor((h * kvHeads) / heads) * E;
     row.forEach((p, position) => {
-      for (let d = 0; d < D; d++) out[h * D + d]! += p * values[position]![kv + d]!;
+      for (let d = 0; d < E; d++) out[h * E + d]! += p * values[position]![kv + d]!;
     });
   });
   return out;

@@ -1,26 +1,27 @@
-/** Ops on whole rows of f32, a row a task: silu, mul, add, rms-norm, softmax, select. Rows are padded to 16 floats. */
+/** Ops on whole rows of f32, a row a task: map, zip, norm, softmax, select. Rows are padded to 16 floats. */
 import { takeTask } from './barrier';
 import {
-  ADD,
   COLS,
   EPS,
-  MUL,
+  FUNCTION,
+  MAP,
   OUT,
   OUT_STRIDE,
   OUTPUT_ROWS,
   RMS_NORM,
+  SCALARS,
   SELECT,
-  SILU,
   SOFTMAX,
   WEIGHT,
   X,
   X_STRIDE,
   Y,
   Y_STRIDE,
+  ZIP_ADD,
 } from './layout';
+import { map4 } from './map';
 import { address, real, word } from './phase';
 import { rmsNormRow } from './rms-norm';
-import { silu4 } from './silu';
 import { softmaxRow } from './softmax';
 
 export function elementwise(phase: usize, kind: i32, rows: i32): void {
@@ -33,13 +34,21 @@ export function elementwise(phase: usize, kind: i32, rows: i32): void {
     if (kind == RMS_NORM) rmsNormRow(x, address(phase, WEIGHT), out, cols, real(phase, EPS));
     else if (kind == SOFTMAX) softmaxRow(x, out, cols);
     else if (kind == SELECT) memory.copy(out, x, cols << 2);
-    else {
-      for (let i: usize = 0; i < (<usize>cols) << 2; i += 16) {
-        const v = v128.load(x + i);
-        if (kind == SILU) v128.store(out + i, silu4(v));
-        else if (kind == MUL) v128.store(out + i, f32x4.mul(v, v128.load(y + i)));
-        else if (kind == ADD) v128.store(out + i, f32x4.add(v, v128.load(y + i)));
-      }
-    }
+    else if (kind == MAP) mapRow(phase, x, out, cols);
+    else zipRow(word(phase, FUNCTION), x, y, out, cols);
+  }
+}
+
+function mapRow(phase: usize, x: usize, out: usize, cols: i32): void {
+  const fn = word(phase, FUNCTION);
+  const scalars = phase + (SCALARS << 2);
+  for (let i: usize = 0; i < (<usize>cols) << 2; i += 16) v128.store(out + i, map4(fn, v128.load(x + i), scalars));
+}
+
+function zipRow(fn: i32, x: usize, y: usize, out: usize, cols: i32): void {
+  for (let i: usize = 0; i < (<usize>cols) << 2; i += 16) {
+    const a = v128.load(x + i);
+    const b = v128.load(y + i);
+    v128.store(out + i, fn == ZIP_ADD ? f32x4.add(a, b) : f32x4.mul(a, b));
   }
 }

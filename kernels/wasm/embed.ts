@@ -1,7 +1,7 @@
-/** out[t] = row of the table for token t, from groups of 16 rows (weight-layout.ts); a token a task. */
+/** out[t] = row of the table for token t, by its id or its position, from groups of 16 rows (weight-layout.ts); a token a task. */
 import { takeTask } from './barrier';
 import {
-  BLOCK, COLS, GROUP, OUT, OUT_STRIDE, PANEL, SIGNED, TOKEN_IDS, W_BF16, W_F16, W_F32, W_Q4_0, W_Q5_0, WEIGHT,
+  BLOCK, COLS, GROUP, OUT, OUT_STRIDE, PANEL, POSITIONS, ROW_IDS, SIGNED, TOKEN_IDS, W_BF16, W_F16, W_F32, W_Q4_0, W_Q5_0, WEIGHT,
   WEIGHT_TYPE,
 } from './layout';
 import { isFine, isWide, panelCodeBytes, unpackInt } from './panel';
@@ -12,8 +12,9 @@ import { groupBytes } from './weight-layout';
 export function embed(phase: usize, rows: i32, scratch: usize): void {
   const cols = word(phase, COLS);
   const type = word(phase, WEIGHT_TYPE);
+  const ids = word(phase, ROW_IDS) == 0 ? load<usize>(TOKEN_IDS) : load<usize>(POSITIONS);
   for (let t = takeTask(); t < rows; t = takeTask()) {
-    const id = load<i32>(load<usize>(TOKEN_IDS) + (t << 2));
+    const id = load<i32>(ids + (t << 2));
     const group = address(phase, WEIGHT) + <usize>(id / GROUP) * groupBytes(type, cols);
     const out = address(phase, OUT) + <usize>t * address(phase, OUT_STRIDE);
     if (type <= W_BF16) embedFloat(type, group, id % GROUP, out, cols);

@@ -12,12 +12,10 @@ import {
   ATTENTION,
   EMBED,
   END,
-  FORMS,
   KIND,
   MATMUL,
   PHASE_BYTES,
   PREPARE,
-  PREPARE_BARRIER,
   ROPE,
   SINGLE,
   STORE_KV,
@@ -39,7 +37,7 @@ function runPhase(phase: usize, kind: i32, rows: i32, scratch: usize, dotClass: 
   if (kind == MATMUL) matmul(phase, rows, scratch, dotClass);
   else if (kind == PREPARE) {
     prepare(phase, rows, scratch);
-    return rows >= TILED_ROWS || (word(phase, FORMS) & PREPARE_BARRIER) != 0;
+    return rows >= TILED_ROWS;
   } else if (kind == ATTENTION) attention(phase, scratch, dotClass);
   else if (kind == STORE_KV) {
     if (load<i32>(SINGLE) != 0) return false;

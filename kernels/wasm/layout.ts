@@ -83,7 +83,8 @@ export const QUERY_BLOCK = 16; // tokens whose attention is one task
 export const CHUNK_SCRATCH = 4096; // bytes of scores and weights of a tile and a chunk
 
 // --- phases ---------------------------------------------------------------------------------------------------------
-// A phase is 64 words: [kind, rows mode, ...parameters]; the word numbers of each kind follow its name.
+// A phase is 64 words: [kind, rows mode, ...parameters]; the word numbers of each kind follow its name. Words from 12 on
+// mean something else for each kind.
 export const PHASE_BYTES = 256;
 export const END = 0;
 export const EMBED = 1;
@@ -93,11 +94,16 @@ export const STORE_KV = 4;
 export const ATTENTION = 5;
 export const RMS_NORM = 6;
 export const ROPE = 7;
-export const SILU = 8;
-export const MUL = 9;
-export const ADD = 10;
-export const SELECT = 11;
-export const SOFTMAX = 12;
+export const MAP = 8;
+export const ZIP = 9;
+export const SELECT = 10;
+export const SOFTMAX = 11;
+
+// FUNCTION of MAP, and GATE of MATMUL
+export const MAP_SILU = 0;
+// FUNCTION of ZIP
+export const ZIP_ADD = 0;
+export const ZIP_MUL = 1;
 
 export const KIND = 0;
 export const ROWS = 1; // ROWS_TOKENS or ROWS_OUTPUTS
@@ -105,23 +111,25 @@ export const ROWS_TOKENS = 0; // the phase runs over the T tokens
 export const ROWS_OUTPUTS = 1; // over the S selected rows
 
 // Addresses are absolute, strides in bytes; "scratch" offsets count from the thread's own scratch.
-// EMBED, RMS_NORM, ROPE, SILU, MUL, ADD, SELECT, SOFTMAX
+// EMBED, RMS_NORM, ROPE, MAP, ZIP, SELECT, SOFTMAX
 export const OUT = 2;
 export const OUT_STRIDE = 3;
 export const COLS = 4;
 export const X = 5;
 export const X_STRIDE = 6;
-export const Y = 7; // second operand of MUL and ADD
+export const Y = 7; // second operand of ZIP
 export const Y_STRIDE = 8;
 export const WEIGHT = 9; // RMS_NORM: f32 [cols]; EMBED: groups of 16 rows
 export const WEIGHT_TYPE = 10; // EMBED
 export const EPS = 11; // f32
+export const FUNCTION = 12; // MAP, ZIP
+export const SCALARS = 13; // MAP: addresses of f32, one a learned scalar
+export const ROW_IDS = 12; // EMBED: 0 token ids, 1 positions
 
 // PREPARE: an optional norm (WEIGHT not 0), then the forms that the next matmul reads
 export const FORMS = 12; // PREPARE_INT8 | PREPARE_F32
 export const PREPARE_INT8 = 1;
 export const PREPARE_F32 = 2;
-export const PREPARE_BARRIER = 4; // the matmul overwrites x: no thread may begin it while another still reads
 export const SHARED_INT = 13; // tiles of 4 tokens: codes [4 K], scales [K / 32][4]
 export const SHARED_F32 = 14; // tiles of 4 tokens: f32 [K][4]
 export const SMALL_INT = 15; // scratch: the same for single tokens, when fewer than TILED_ROWS
@@ -132,13 +140,15 @@ export const ROW_SCRATCH = 17; // scratch: f32 [K], a normalized row
 export const EPILOGUE = 18;
 export const STORE = 0; // out = y
 export const ACCUMULATE = 1; // out = residual + y
-export const SWIGLU = 2; // out = silu(y of segment 0) * (y of segment 1)
+export const GATED = 2; // out = GATE(y of segment 0) * (y of segment 1)
 export const TASK_GROUPS = 19; // groups in a task of a step of few tiles
 export const PANEL = 20; // scratch: codes and scales or f32, of two segments
 export const PANEL_BYTES = 21; // of one segment
 export const SEGMENTS = 22; // matrices that read the same x
+export const GATE = 23; // GATED: a function of MAP
 export const SEGMENT_TABLE = 24; // SEGMENT_WORDS each:
 export const SEGMENT_WORDS = 8;
+export const MOST_SEGMENTS = 5; // (PHASE_BYTES / 4 - SEGMENT_TABLE) / SEGMENT_WORDS
 export const S_WEIGHT = 0;
 export const S_TYPE = 1;
 export const S_GROUPS = 2;

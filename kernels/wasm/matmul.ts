@@ -7,16 +7,16 @@
  */
 import { takeTask } from './barrier';
 import {
-  ACCUMULATE, COLS, EPILOGUE, PANEL, PANEL_BYTES, S_BIAS, S_GROUPS, S_OUT, S_OUT_STRIDE, S_RESIDUAL, S_RESIDUAL_STRIDE,
-  S_TYPE, S_WEIGHT, SEGMENT_TABLE, SEGMENT_WORDS, SEGMENTS, SHARED_F32, SHARED_INT, SMALL_F32, SMALL_INT, SWIGLU,
+  ACCUMULATE, COLS, EPILOGUE, GATE, GATED, PANEL, PANEL_BYTES, S_BIAS, S_GROUPS, S_OUT, S_OUT_STRIDE, S_RESIDUAL, S_RESIDUAL_STRIDE,
+  S_TYPE, S_WEIGHT, SEGMENT_TABLE, SEGMENT_WORDS, SEGMENTS, SHARED_F32, SHARED_INT, SMALL_F32, SMALL_INT,
   TASK_GROUPS, TILE, TILED_ROWS, W_BF16, W_F32,
 } from './layout';
 import { gemvFloat, streamHalf, tileF32 } from './matmul-float';
 import { gemvInt, isStreamed, streamInt, tileInt } from './matmul-int';
+import { map4 } from './map';
 import { unpackHalf, unpackInt, panelCodeBytes } from './panel';
 import { address, word } from './phase';
 import { intBytes } from './prepare';
-import { silu4 } from './silu';
 import { groupBytes } from './weight-layout';
 
 /** Tiles of one task: x of 256 tokens stays in the second cache level while a panel passes over it. */
@@ -33,7 +33,7 @@ function segment(phase: usize, index: i32): usize {
 }
 
 export function matmul(phase: usize, rows: i32, scratch: usize, dotClass: i32): void {
-  const gated = word(phase, EPILOGUE) == SWIGLU;
+  const gated = word(phase, EPILOGUE) == GATED;
   let groups = word(segment(phase, 0), S_GROUPS);
   if (!gated) {
     for (let i = 1; i < word(phase, SEGMENTS); i++) groups += word(segment(phase, i), S_GROUPS);
@@ -142,9 +142,10 @@ function emit(phase: usize, s: usize, g: i32, first: i32, rows: i32, y: usize, g
   let out = address(s, S_OUT) + <usize>first * stride + column;
   if (address(s, S_BIAS) != 0) addBias(y, address(s, S_BIAS) + column, rows);
   if (gated) {
+    const fn = word(phase, GATE);
     for (; rows > 0; rows--, y += 64, out += stride) {
       for (let i: usize = 0; i < 64; i += 16) {
-        v128.store(out + i, f32x4.mul(silu4(v128.load(y + i)), v128.load(y + i, 256)));
+        v128.store(out + i, f32x4.mul(map4(fn, v128.load(y + i), 0), v128.load(y + i, 256)));
       }
     }
   } else if (word(phase, EPILOGUE) == ACCUMULATE) {

@@ -1,4 +1,4 @@
-// out[t] = row token_id(t) of a table; a thread 4 numbers, whose weights lie as products read them (matmul-*.wgsl).
+// out[t] = the table's row of token t, BY its id or its position; a thread 4 numbers, whose weights lie as products read them (matmul-*.wgsl).
 //
 // The table may be in parts of PART_ROWS rows each (one binding holds no more): this one starts at row FIRST_ROW.
 // out [T][OUT_STRIDE] vec4<f32>, from column OUT_OFFSET on
@@ -102,7 +102,11 @@ fn weights_at(row: u32, k: u32) -> vec4<f32> {
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) local: u32) {
   let i = workgroup.x * WG + local;
   let token = workgroup.y;
+  #if BY == position
+  let row = position_of(token) - FIRST_ROW;
+  #else
   let row = token_id(token) - FIRST_ROW;
+  #end
   if (i < K / 4u && row < PART_ROWS) {
     out[token * OUT_STRIDE + OUT_OFFSET + i] = weights_at(row, 4u * i);
   }

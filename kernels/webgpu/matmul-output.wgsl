@@ -1,10 +1,14 @@
 // What every product does with its sums: adds up the lanes, then bias, residual, gate, or rounding to 8 bits.
 //
 // out     [T][OUT_STRIDE] vec4<f32>, from column OUT_OFFSET on; rounded: four bytes a word, and out_scales as x_scales
-// GATED   rows alternate between gate and up: out[n] = silu(y[2n]) * y[2n + 1]
+// GATED   rows alternate between gate and up: out[n] = fn(y[2n]) * y[2n + 1]
 // ROUNDED (of GATED) a workgroup holds whole blocks of 32 outputs
 
 #include round-block
+#if GATED
+alias Numbers = vec2<f32>;
+#include map-function
+#end
 
 override WG: u32;
 override LANES: u32; // threads that share a group of rows
@@ -76,7 +80,7 @@ fn output(token: u32, quad: u32, lane: u32, local: u32, sums: vec4<f32>) {
   y += residual[token * RESIDUAL_STRIDE + RESIDUAL_OFFSET + quad];
   #end
   #if GATED
-  let both = y.xz / (1f + exp(-y.xz)) * y.yw;
+  let both = mapped(y.xz) * y.yw;
   #if ROUNDED
   let at = 2u * (quad % (WG / LANES * QUADS_EACH));
   gated[at] = both.x;

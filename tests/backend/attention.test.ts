@@ -3,9 +3,19 @@
  * all that is expected from, so no cache is involved in it.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Backend, Executable, KvType, Program, RopeSpec, Step } from '../../backends/backend.ts';
+import type {
+  Backend,
+  Executable,
+  KvType,
+  Op,
+  Program,
+  RopeSpec,
+  Step,
+  ValueId,
+} from '../../backends/backend.ts';
 import { createCpuBackend } from '../../backends/cpu/index.ts';
-import { codedMatrix, inFloats, type Matrix, randomMatrix } from '../../bench/conformance/matrices.ts';
+import { inputsOf } from '../../bench/conformance/attention.ts';
+import type { Matrix } from '../../bench/conformance/matrices.ts';
 import { attentionWeights } from '../../kernels/reference/attention.ts';
 import { embed } from '../../kernels/reference/embed.ts';
 import { rope } from '../../kernels/reference/rope.ts';
@@ -34,7 +44,7 @@ const HALF: RopeSpec = { layout: 'half', inverseFrequencies: [1, 0.3, 0.1, 0.03,
 
 /** Groups of one, of part of a tile of four rows, and of more than one tile; keys are such as the cache holds exactly. */
 const CASES: readonly Case[] = [
-  { name: 'turned heads', heads: 6, kvHeads: 2, D: 16, type: 'f32', rope: HALF, tolerance: FLOAT },
+  { name: 'rotated heads', heads: 6, kvHeads: 2, D: 16, type: 'f32', rope: HALF, tolerance: FLOAT },
   { name: 'heads of an odd size', heads: 3, kvHeads: 3, D: 7, type: 'f32', tolerance: FLOAT },
   { name: 'a cache in f16', heads: 5, kvHeads: 1, D: 20, type: 'f16', tolerance: FLOAT },
   { name: 'a cache in q8', heads: 6, kvHeads: 2, D: 64, type: 'q8', tolerance: POWER },
@@ -50,56 +60,27 @@ const SHORT = POSITIONS.slice(0, 4);
 const TOKENS = Array.from({ length: CONTEXT }, (_, i) => (i * 7919 + (i >> 3)) % VOCABULARY);
 const SCALES = [0.12, 0.3]; // of the two ops
 
-function tablesOf({ heads, kvHeads, D, type }: Case): [q: Matrix, k: Matrix, v: Matrix] {
-  if (type !== 'q8')
-    return [
-      randomMatrix('F32', VOCABULARY, heads * D, 3),
-      inFloats(randomMatrix('F16', VOCABULARY, kvHeads * D, 3)),
-      inFloats(randomMatrix('BF16', VOCABULARY, kvHeads * D, 3)),
-    ];
-  const coded = { D, block: 32, peak: -128, size: 1 / 64 };
-  return [
-    codedMatrix(VOCABULARY, heads * D, coded),
-    codedMatrix(VOCABULARY, kvHeads * D, coded),
-    codedMatrix(VOCABULARY, kvHeads * D, { D, block: D, peak: 127, size: 1 / 128 }),
-  ];
-}
-
-/** Two attentions over the same embeddings, with layers in another order than ops: op 0 turns its heads where asked. */
+/** Two attentions over the same embeddings, with states in another order than ops: op 0 rotates its heads where asked. */
 function programOf(one: Case, backend: Backend, attention?: boolean): Program {
   const { heads, kvHeads, D, type, rope } = one;
-  const [q, k, v] = tablesOf(one).map(({ desc, bytes }) => backend.weight(desc, { bytes }));
-  const [wide, narrow] = [heads * D, kvHeads * D];
-  const turned = rope ? [3, 4] : [0, 1];
-  return {
-    name: 'two attentions',
-    buffers: [wide, narrow, narrow, wide, narrow, wide, wide, wide, wide],
-    ops: [
-      { op: 'embed', table: q!, out: 0 },
-      { op: 'embed', table: k!, out: 1 },
-      { op: 'embed', table: v!, out: 2 },
-      ...(rope
-        ? ([
-            { op: 'rope', x: 0, heads, rope, out: 3 },
-            { op: 'rope', x: 1, heads: kvHeads, rope, out: 4 },
-          ] as const)
-        : []),
-      { op: 'attention', q: turned[0]!, k: turned[1]!, v: 2, layer: 1, heads, scale: SCALES[0]!, out: 5 },
-      { op: 'attention', q: 0, k: 1, v: 2, layer: 0, heads, scale: SCALES[1]!, out: 6 },
-      { op: 'add', a: 5, b: 6, out: 7 },
-      { op: 'select', x: 7, out: 8 },
-    ],
-    logits: 8,
-    kv: { layers: 2, kvHeads, headDim: D, sequences: 2, contextLength: CONTEXT, type },
-    maxTokens: 200,
-    attention,
-  };
+  const [q, k, v] = inputsOf(one, type).map(({ desc, bytes }) => backend.weight(desc, { bytes }));
+  const ops: Op[] = [q, k, v].map((table) => ({ op: 'embed', table: table! }));
+  const push = (op: Op) => ops.push(op) - 1;
+  const rotated = (x: ValueId, heads: number) => (rope ? push({ op: 'rope', x, heads, rope }) : x);
+  const [scale, other] = SCALES as [number, number];
+  const [rq, rk] = [rotated(0, heads), rotated(1, kvHeads)];
+  const first = push({ op: 'attention', q: rq, k: rk, v: 2, state: 1, heads, scale });
+  const second = push({ op: 'attention', q: 0, k: 1, v: 2, state: 0, heads, scale: other });
+  const output = push({ op: 'select', x: push({ op: 'zip', fn: 'add', a: first, b: second }) });
+  const state = { kind: 'kv', kvHeads, keyDim: D, valueDim: D } as const;
+  const limits = { sequences: 2, contextLength: CONTEXT, maxTokens: 200, kvType: type, attention };
+  return { name: 'two attentions', ops, output, states: [state, state], limits };
 }
 
 /** [2 ops, heads, tokens.length] */
 function expectedOf(one: Case, tokens: readonly number[]): number[] {
   const { heads, kvHeads } = one;
-  const [q, k] = tablesOf(one);
+  const [q, k] = inputsOf(one, one.type) as [Matrix, Matrix];
   const last = tokens.length - 1;
   const query = embed(q.values, q.desc.cols, tokens[last]!);
   const keys = tokens.map((token) => embed(k.values, k.desc.cols, token));
@@ -165,7 +146,7 @@ for (const under of BACKENDS) {
         const [first, ...more] = under.threads;
         const backend = await start({ threads: first, sentinels: true });
         const executable = await backend.compile(programOf(one, backend, true));
-        expect(executable.attends).toEqual({ layers: 2, heads: one.heads });
+        expect(executable.attends).toEqual({ heads: [one.heads, one.heads] });
         const positions = under.kind === 'cpu' || under.kind === 'webgpu' ? POSITIONS : SHORT;
         const found = await weightsOf(executable, positions);
         for (const [i, position] of positions.entries()) {
@@ -262,32 +243,62 @@ for (const under of BACKENDS) {
 }
 
 describe('the weights on the CPU', () => {
-  it.each(['a cache in q8', 'turned heads'])('are the same where dot products saturate, %s', async (name) => {
-    const one = CASES.find((each) => each.name === name)!;
-    const [usual, saturating] = await Promise.all(
-      ([undefined, SATURATING] as const).map(async (dotClass) => {
-        const backend = await createCpuBackend({ threads: 2, dotClass });
-        const found = await weightsOf(await backend.compile(programOf(one, backend, true)));
-        await backend.dispose();
-        return bits(found);
-      }),
-    );
-    expect(saturating).toEqual(usual);
-  });
+  it.each(['a cache in q8', 'rotated heads'])(
+    'are the same where dot products saturate, %s',
+    async (name) => {
+      const one = CASES.find((each) => each.name === name)!;
+      const [usual, saturating] = await Promise.all(
+        ([undefined, SATURATING] as const).map(async (dotClass) => {
+          const backend = await createCpuBackend({ threads: 2, dotClass });
+          const found = await weightsOf(await backend.compile(programOf(one, backend, true)));
+          await backend.dispose();
+          return bits(found);
+        }),
+      );
+      expect(saturating).toEqual(usual);
+    },
+  );
 });
 
-it('a program whose attention ops differ in heads, or share a layer, gives no weights', async () => {
-  const backend = await createCpuBackend({ threads: 1 });
-  const program = programOf(CASES[1]!, backend, true);
-  const changed = (change: object) => ({
-    ...program,
-    ops: program.ops.map((op) => (op.op === 'attention' && op.layer === 0 ? { ...op, ...change } : op)),
+/** Layers of 6 and 2 heads of other sizes: their weights stand one behind the other, a row a head. */
+it.each(
+  BACKENDS.filter(({ absent, threads }) => !absent && threads.length > 0).map(
+    (under) => [under.name, under] as const,
+  ),
+)('layers that differ in heads give the weights of each: %s', async (_, under) => {
+  const backend = await under.start();
+  const shapes = [
+    { heads: 6, kvHeads: 2, D: 16 },
+    { heads: 2, kvHeads: 1, D: 8 },
+  ];
+  const tables = shapes.map((shape) => inputsOf(shape, 'f32'));
+  const ops: Op[] = [];
+  const attentions = tables.map((matrices, state) => {
+    const [q, k, v] = matrices.map(({ desc, bytes }) => {
+      return ops.push({ op: 'embed', table: backend.weight(desc, { bytes }) }) - 1;
+    });
+    const { heads } = shapes[state]!;
+    return ops.push({ op: 'attention', q: q!, k: k!, v: v!, state, heads, scale: 0.2 }) - 1;
   });
-  await expect(backend.compile(changed({ layer: 1 }))).rejects.toThrow(
-    'Expected layers of all attention ops to be 2 different ones, got 1.',
-  );
-  await expect(backend.compile(changed({ heads: 6 }))).rejects.toThrow(
-    'Expected heads of every attention op to be 3, got 6.',
-  );
+  const output = ops.push({ op: 'select', x: attentions.at(-1)! }) - 1;
+  const states = shapes.map(({ kvHeads, D }) => ({ kind: 'kv', kvHeads, keyDim: D, valueDim: D }) as const);
+  const limits = { sequences: 1, contextLength: 20, maxTokens: 8, attention: true };
+  const executable = await backend.compile({ name: 'layers that differ', ops, output, states, limits });
+  expect(executable.attends).toEqual({ heads: [6, 2] });
+  await executable
+    .submit({ slices: [{ seq: 0, pos: 0, tokens: TOKENS.slice(0, 8) }], logits: 'none' })
+    .logits();
+  const step = {
+    slices: [{ seq: 0, pos: 8, tokens: [TOKENS[8]!] }],
+    logits: 'none',
+    attention: true,
+  } as const;
+  const found = await executable.submit(step).attention!();
+  const expected = tables.flatMap(([q, k], i) => {
+    const rows = (matrix: typeof q, token: number) => embed(matrix!.values, matrix!.desc.cols, token);
+    const keys = TOKENS.slice(0, 9).map((token) => rows(k, token));
+    return attentionWeights(rows(q, TOKENS[8]!), keys, shapes[i]!.heads, 0.2).flatMap((row) => [...row]);
+  });
+  expect(distance(found, expected)).toBeLessThan(FLOAT);
   await backend.dispose();
 });

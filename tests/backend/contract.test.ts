@@ -19,15 +19,14 @@ const table = randomMatrix('F32', VOCABULARY, 16, 4);
 function program(weight: WeightId): Program {
   return {
     name: 'attention',
-    buffers: [16, 16, 16],
     ops: [
-      { op: 'embed', table: weight, out: 0 },
-      { op: 'attention', q: 0, k: 0, v: 0, layer: 0, heads: 2, scale: 0.1, out: 1 },
-      { op: 'select', x: 1, out: 2 },
+      { op: 'embed', table: weight },
+      { op: 'attention', q: 0, k: 0, v: 0, state: 0, heads: 2, scale: 0.1 },
+      { op: 'select', x: 1 },
     ],
-    logits: 2,
-    kv: { layers: 1, kvHeads: 2, headDim: 8, sequences: 3, contextLength: 20 },
-    maxTokens: 12,
+    output: 2,
+    states: [{ kind: 'kv', kvHeads: 2, keyDim: 8, valueDim: 8 }],
+    limits: { sequences: 3, contextLength: 20, maxTokens: 12 },
   };
 }
 

@@ -10,10 +10,9 @@ import { createCpuBackend } from '../../backends/cpu/index.ts';
 import { CHECKED_CASES } from '../../bench/conformance/cases.ts';
 import { runCase } from '../../bench/conformance/judge.ts';
 import { nameOf } from '../../bench/conformance/op-case.ts';
-import { ARCHITECTURES } from '../../core/architectures/index.ts';
-import { configFromGguf } from '../../core/config.ts';
+import { graphFromGguf } from '../../core/architectures/index.ts';
 import { readGguf } from '../../core/gguf.ts';
-import { checkTensors, handOver } from '../../core/weights.ts';
+import { programOn } from '../../core/program.ts';
 import { SATURATING } from '../../kernels/wasm/layout.ts';
 
 const MODEL = resolve(import.meta.dirname, '../fixtures/tiny-llama.Q8_0.gguf');
@@ -28,17 +27,11 @@ afterAll(async () => {
 
 async function load(type: KvType, threads: number, dotClass?: typeof SATURATING): Promise<Executable> {
   const gguf = await readGguf(MODEL);
-  const config = configFromGguf(gguf);
-  const architecture = ARCHITECTURES[config.architecture];
   const backend = await createCpuBackend({ threads, dotClass });
   disposals.push(() => backend.dispose());
-  const graph = architecture.build(
-    config,
-    handOver(backend, gguf, checkTensors(gguf, architecture.tensors(config))),
-  );
-  const { nLayers: layers, nKvHeads: kvHeads, headDim } = config;
-  const kv = { layers, kvHeads, headDim, sequences: 3, contextLength: 400, type };
-  return backend.compile({ name: 'bits', ...graph, kv, maxTokens: 400 });
+  const limits = { sequences: 3, contextLength: 400, maxTokens: 400, kvType: type };
+  const source = ({ offset }: { offset: number }) => ({ path: MODEL, offset });
+  return backend.compile(programOn(backend, graphFromGguf(gguf), { name: 'bits', limits, source }));
 }
 
 async function last(executable: Executable, ...slices: Slice[]): Promise<Uint32Array> {
@@ -124,8 +117,8 @@ describe.each<typeof SATURATING | undefined>([undefined, SATURATING])(
 
     it.each([...PRODUCTS])('has the same bits in every step, %s', async (_, product) => {
       const ids = product.weights.map(({ desc, bytes }) => backend.weight(desc, { bytes }));
-      const kv = { layers: 1, kvHeads: 1, headDim: 8, sequences: 1, contextLength: 40 };
-      const executable = await backend.compile({ ...product.program(ids), kv, maxTokens: 40 });
+      const limits = { sequences: 1, contextLength: 40, maxTokens: 40 };
+      const executable = await backend.compile({ ...product.program(ids), limits });
       const tokens = Array.from({ length: 40 }, (_, id) => id);
       const alone: number[] = [];
       for (const id of tokens) alone.push(...(await last(executable, { seq: 0, pos: 0, tokens: [id] })));

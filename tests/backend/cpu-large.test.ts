@@ -9,16 +9,18 @@ import { closeSync, ftruncateSync, mkdtempSync, openSync, rmSync, writeSync } fr
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import type { Executable, KvShape, WeightId } from '../../backends/backend.ts';
+import type { Executable } from '../../backends/backend.ts';
 import type { CpuExecutable } from '../../backends/cpu/executable.ts';
 import { createCpuBackend } from '../../backends/cpu/index.ts';
+import { rewired } from '../../backends/ops.ts';
 import { randomMatrix } from '../../bench/conformance/matrices.ts';
-import { buildLlama, llamaTensors } from '../../core/architectures/llama.ts';
-import { configFromGguf, type ModelConfig } from '../../core/config.ts';
+import { graphFromGguf } from '../../core/architectures/index.ts';
+import type { LlamaConfig } from '../../core/architectures/llama.ts';
 import { type Gguf, readGguf } from '../../core/gguf.ts';
-import { estimateMemory, loadModel } from '../../core/model.ts';
-import { checkTensors, handOver, type TensorSpec } from '../../core/weights.ts';
+import { loadModel } from '../../core/model.ts';
+import { estimateMemory } from '../../core/program.ts';
 import { rowBytes, type TensorType } from '../../kernels/quant-formats.ts';
+import { llamaShapes } from '../llama-graph.ts';
 import { type TensorSpec as FileTensor, writeGguf } from '../unit/gguf-writer.ts';
 import { titled } from './backends.ts';
 
@@ -27,7 +29,6 @@ const PERIOD = 5; // layers until the weights repeat
 const VOCABULARY = 320;
 const SIZES = { contextLength: 256, sequences: 2, maxTokens: 64, kvType: 'f16' } as const;
 const CONFIG = {
-  architecture: 'llama',
   nLayers: LAYERS,
   embeddingLength: 4096,
   feedForwardLength: 14_336,
@@ -35,8 +36,7 @@ const CONFIG = {
   nKvHeads: 8,
   headDim: 128,
   vocabularySize: VOCABULARY,
-  tiedHead: true,
-} as ModelConfig;
+} as LlamaConfig;
 
 const skipped =
   process.env.PERCEPT_TEST_LARGE === '1' ? undefined : 'it writes 6 GB; PERCEPT_TEST_LARGE=1 runs it';
@@ -64,12 +64,12 @@ it.skipIf(skipped)(
 async function whole(path: string): Promise<number[]> {
   const start = performance.now();
   const model = await loadModel(path, { backend: 'cpu', ...SIZES });
-  const { gguf, config, executable } = model;
+  const { graph, executable } = model;
   const loaded = performance.now();
   const logits = await oneToken(executable);
   const done = performance.now();
   const { stages, memory } = executable as CpuExecutable;
-  const estimate = estimateMemory(gguf, config, SIZES);
+  const estimate = estimateMemory(graph, SIZES);
   const seconds = { load: (loaded - start) / 1e3, tokens: (done - loaded) / 1e3 };
   const peakBytes = 1024 * process.resourceUsage().maxRSS;
   process.stdout.write(`${JSON.stringify({ seconds, stages, memory, estimate, peakBytes })}\n`);
@@ -82,23 +82,20 @@ async function whole(path: string): Promise<number[]> {
 
 /** The same logits from the first layers, taken again and again. */
 async function firstLayers(gguf: Gguf): Promise<number[]> {
-  const config = configFromGguf(gguf);
-  const specs = checkTensors(gguf, llamaTensors(config));
+  const { tensors, ops, output, states } = graphFromGguf(gguf);
   const backend = await createCpuBackend();
-  const ids = handOver(
-    backend,
-    gguf,
-    specs.filter(({ name }) => name === repeated(name)),
-  );
-  const all = new Map(specs.map(({ name }): [string, WeightId] => [name, ids.get(repeated(name))!]));
-  const { nLayers: layers, nKvHeads: kvHeads, headDim } = config;
-  const kv: KvShape = { layers, kvHeads, headDim, ...SIZES, type: SIZES.kvType };
-  const graph = buildLlama(config, all);
+  const ids = new Map<string, number>();
+  for (const { name, type, rows, cols, offset } of tensors) {
+    if (name !== repeated(name)) continue;
+    ids.set(name, backend.weight({ name, type, rows, cols }, { path: gguf.path, offset }));
+  }
+  const weight = (i: number) => ids.get(repeated(tensors[i]!.name))!;
   const executable = await backend.compile({
     name: 'first layers',
-    ...graph,
-    kv,
-    maxTokens: SIZES.maxTokens,
+    ops: ops.map((op) => rewired(op, { weight })),
+    output,
+    states,
+    limits: SIZES,
   });
   expect((executable as CpuExecutable).stages).toEqual([0]);
   const logits = await oneToken(executable);
@@ -125,22 +122,21 @@ function repeated(name: string): string {
 }
 
 /** Every fifth layer in F16, the others in Q8_0. */
-function typeOf({ name, rows }: TensorSpec): TensorType {
+function typeOf(name: string, rows: number): TensorType {
   if (rows === 1) return 'F32';
   return /^blk\.0\./.test(repeated(name)) ? 'F16' : 'Q8_0';
 }
 
 /** Writes the header, then every tensor from a pool of random blocks, begun at a place of the tensor's own. */
 function writeModel(path: string): void {
-  const specs = [...llamaTensors(CONFIG)].filter(
-    ({ name, optional }, i) => !optional && (i === 0 || name !== 'token_embd.weight'),
-  );
+  const specs = llamaShapes(CONFIG).map(([name, shape]) => ({ name, shape }));
   const tensors: FileTensor[] = [];
   let end = 0;
-  for (const spec of specs) {
-    const shape = spec.rows === 1 ? [spec.cols] : [spec.cols, spec.rows];
-    tensors.push({ name: spec.name, type: typeOf(spec), shape, offset: end, data: new Uint8Array() });
-    end += spec.rows * rowBytes(typeOf(spec), spec.cols);
+  for (const { name, shape } of specs) {
+    const [cols = 1, rows = 1] = shape;
+    const type = typeOf(name, rows);
+    tensors.push({ name, type, shape, offset: end, data: new Uint8Array() });
+    end += rows * rowBytes(type, cols);
   }
   const header = writeGguf({ metadata: metadata(), tensors });
   const pools = { F32: pool('F32', 1), F16: pool('F16', 0.03), Q8_0: pool('Q8_0', 0.03) };

@@ -6,17 +6,16 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import type { Backend, KvType, Program, Slice, WeightId } from '../../backends/backend.ts';
+import type { Backend, KvType, Limits, Program, Slice } from '../../backends/backend.ts';
 import type { CpuExecutable } from '../../backends/cpu/executable.ts';
 import { type CpuOptions, createCpuBackend } from '../../backends/cpu/index.ts';
+import { rewired } from '../../backends/ops.ts';
 import { type Matrix, randomMatrix } from '../../bench/conformance/matrices.ts';
-import { buildLlama, llamaTensors } from '../../core/architectures/llama.ts';
-import type { ModelConfig } from '../../core/config.ts';
-import type { WeightIds } from '../../core/weights.ts';
+import type { LlamaConfig } from '../../core/architectures/llama.ts';
+import { llamaGraph } from '../llama-graph.ts';
 
 const MEBIBYTE = 2 ** 20;
-const CONFIG: ModelConfig = {
-  architecture: 'llama',
+const CONFIG: LlamaConfig = {
   nLayers: 6,
   embeddingLength: 64,
   feedForwardLength: 128,
@@ -27,9 +26,7 @@ const CONFIG: ModelConfig = {
   contextLength: 400,
   rmsEps: 1e-5,
   rope: { layout: 'interleaved', inverseFrequencies: [1, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001, 0.0003] },
-  tiedHead: true,
 };
-const UNTIED = { ...CONFIG, tiedHead: false };
 /** Crosses a chunk of 128 keys. */
 const TOKENS = Array.from({ length: 150 }, (_, i) => (i * 7919) % 90);
 
@@ -44,34 +41,46 @@ async function start(options: CpuOptions): Promise<Backend> {
   return backend;
 }
 
-/** Every tensor with values of its own. */
-function giveWeights(backend: Backend, config: ModelConfig): WeightIds {
-  const ids = new Map<string, WeightId>();
-  for (const { name, rows, cols, optional } of llamaTensors(config)) {
-    if (optional || ids.has(name)) continue;
-    const type = rows === 1 ? 'F32' : ids.size % 2 > 0 ? 'Q8_0' : 'F16';
-    const { desc, bytes } = randomMatrix(type, rows + ids.size, cols);
-    const own = bytes.subarray(bytes.length - (bytes.length / (rows + ids.size)) * rows);
-    ids.set(name, backend.weight({ ...desc, name, rows }, { bytes: own }));
-  }
-  return ids;
+/** A llama on a backend: its weights are handed over once, programs of any limits are made of them. */
+interface Given {
+  readonly ids: Map<string, number>;
+  program(limits?: Partial<Limits>): Program;
 }
 
-function program(config: ModelConfig, ids: WeightIds, kv: Partial<Program['kv']> = {}): Program {
-  const { nLayers: layers, nKvHeads: kvHeads, headDim } = config;
-  const shape = { layers, kvHeads, headDim, sequences: 3, contextLength: 200, ...kv };
-  return { name: 'several memories', ...buildLlama(config, ids), kv: shape, maxTokens: 160, attention: true };
+/** Every tensor with values of its own. */
+function give(backend: Backend, tied = true): Given {
+  const typeOf = (name: string, rows: number) => {
+    const odd = /\d+|k|v|up|output/.exec(name)?.index ?? 0;
+    return rows === 1 ? 'F32' : (name.length + odd) % 2 > 0 ? 'Q8_0' : 'F16';
+  };
+  const graph = llamaGraph(CONFIG, { tied, typeOf });
+  const ids = new Map<string, number>();
+  for (const [i, { name, type, rows, cols }] of graph.tensors.entries()) {
+    const { desc, bytes } = randomMatrix(type, rows + i, cols);
+    const own = bytes.subarray(bytes.length - (bytes.length / (rows + i)) * rows);
+    ids.set(name, backend.weight({ ...desc, name, rows }, { bytes: own }));
+  }
+  return {
+    ids,
+    program(more = {}) {
+      const weight = (i: number) => ids.get(graph.tensors[i]!.name)!;
+      const { output, states } = graph;
+      const ops = graph.ops.map((op) => rewired(op, { weight }));
+      const limits = { sequences: 3, contextLength: 200, maxTokens: 160, attention: true, ...more };
+      return { name: 'several memories', ops, output, states, limits };
+    },
+  };
 }
 
 interface Run {
-  readonly config?: ModelConfig;
-  readonly kv?: Partial<Program['kv']>;
+  readonly tied?: boolean;
+  readonly limits?: Partial<Limits>;
   readonly options?: CpuOptions;
 }
 
-async function load({ config = CONFIG, kv, options = {} }: Run): Promise<CpuExecutable> {
+async function load({ tied, limits, options = {} }: Run): Promise<CpuExecutable> {
   const backend = await start(options);
-  return (await backend.compile(program(config, giveWeights(backend, config), kv))) as CpuExecutable;
+  return (await backend.compile(give(backend, tied).program(limits))) as CpuExecutable;
 }
 
 async function rows(
@@ -103,20 +112,20 @@ async function everything(executable: CpuExecutable): Promise<number[][]> {
 }
 
 describe.each<{ name: string } & Run>([
-  { name: 'a tied head', config: CONFIG },
-  { name: 'a head of its own', config: UNTIED },
-  { name: 'a cache in f16', kv: { type: 'f16' satisfies KvType } },
-  { name: 'a cache in q8', kv: { type: 'q8' satisfies KvType } },
+  { name: 'a tied head' },
+  { name: 'a head of its own', tied: false },
+  { name: 'a cache in f16', limits: { kvType: 'f16' satisfies KvType } },
+  { name: 'a cache in q8', limits: { kvType: 'q8' satisfies KvType } },
 ])('the bits in several memories with $name', async (run) => {
   const one = await load(run);
   const expected = await everything(one);
 
   it.each([1, 2, 3])('are those in one, on %i threads', async (threads) => {
-    const memoryLimit = run.kv ? MEBIBYTE / 2 + MEBIBYTE / 8 : MEBIBYTE;
+    const memoryLimit = (run.limits ? 0.5 : 0.75) * MEBIBYTE;
     const several = await load({ ...run, options: { threads, memoryLimit } });
     expect(one.stages).toEqual([0]);
     expect(new Set(several.stages).size).toBeGreaterThan(2);
-    expect(several.stages.at(-1) === 0).toBe(run.config !== UNTIED);
+    expect(several.stages.at(-1) === 0).toBe(run.tied !== false);
     expect(await everything(several)).toEqual(expected);
     expect(several.memory).toMatchObject({ weights: one.memory.weights, kv: one.memory.kv });
     expect(several.memory.arena).toBeGreaterThan(one.memory.arena);
@@ -127,9 +136,9 @@ describe('several programs in several memories', () => {
   it('run in turn and at once, and are disposed of in any order', async () => {
     const expected = await everything(await load({}));
     const backend = await start({ threads: 2, memoryLimit: MEBIBYTE });
-    const ids = giveWeights(backend, CONFIG);
+    const given = give(backend);
     const compile = async (contextLength: number) =>
-      (await backend.compile(program(CONFIG, ids, { contextLength }))) as CpuExecutable;
+      (await backend.compile(given.program({ contextLength }))) as CpuExecutable;
     const [first, second] = [await compile(200), await compile(330)];
     expect(second.memory.weights).toBe(first.memory.weights);
     expect(await everything(second)).toEqual(expected);
@@ -144,7 +153,7 @@ describe('several programs in several memories', () => {
   });
 
   it('bring a weight to a second memory where a phase needs it there', async () => {
-    const backend = await start({ threads: 2, memoryLimit: 5.5 * MEBIBYTE });
+    const backend = await start({ threads: 2, memoryLimit: 5.2 * MEBIBYTE });
     const [table, a, b] = [40, 300, 512].map((height) => randomMatrix('F16', height, 512)) as [
       Matrix,
       Matrix,
@@ -154,15 +163,14 @@ describe('several programs in several memories', () => {
     const compile = async (x: number, maxTokens: number) =>
       (await backend.compile({
         name: 'two products',
-        buffers: [512, 512, 300],
         ops: [
-          { op: 'embed', table: t!, out: 0 },
-          { op: 'matmul', x: 0, weight: wb!, out: 1 },
-          { op: 'matmul', x, weight: wa!, out: 2 },
+          { op: 'embed', table: t! },
+          { op: 'matmul', x: 0, weight: wb! },
+          { op: 'matmul', x, weight: wa! },
         ],
-        logits: 2,
-        kv: { layers: 0, kvHeads: 1, headDim: 16, sequences: 1, contextLength: 600 },
-        maxTokens,
+        output: 2,
+        states: [],
+        limits: { sequences: 1, contextLength: 600, maxTokens },
       })) as CpuExecutable;
     const chained = await compile(1, 600);
     chained.dispose();
@@ -180,15 +188,15 @@ describe('several programs in several memories', () => {
 describe('what does not fit or cannot be read', () => {
   it('is told by name and size before anything is reserved', async () => {
     const backend = await start({ threads: 1, memoryLimit: MEBIBYTE });
-    const ids = giveWeights(backend, CONFIG);
-    const compiling = backend.compile(program(CONFIG, ids, { contextLength: 400, sequences: 30 }));
+    const given = give(backend);
+    const compiling = backend.compile(given.program({ contextLength: 400, sequences: 30 }));
     await expect(compiling).rejects.toMatchObject({
       kind: 'memory',
       message: expect.stringMatching(
         / to fit in one memory of 2 MB, got \d+ MB \(weights \d+ MB, context \d+ MB, activations \d+ MB\)/,
       ),
     });
-    const fitting = (await backend.compile(program(CONFIG, ids))) as CpuExecutable;
+    const fitting = (await backend.compile(given.program())) as CpuExecutable;
     expect(await rows(fitting, 'last', { seq: 0, pos: 0, tokens: [1] })).toHaveLength(90);
   });
 
@@ -197,17 +205,18 @@ describe('what does not fit or cannot be read', () => {
     disposals.push(async () => rmSync(folder, { recursive: true }));
     const path = join(folder, 'weights');
     const backend = await start({ threads: 2, memoryLimit: MEBIBYTE });
-    const ids = new Map(giveWeights(backend, UNTIED));
+    const { ids, program } = give(backend, false);
     const head = ids.get('output.weight')!;
     const { desc, bytes } = randomMatrix('F16', 90, 64);
     writeFileSync(path, bytes.subarray(2));
     ids.set('output.weight', backend.weight(desc, { path, offset: 0 }));
-    const broken = program(UNTIED, ids);
+    const broken = program();
     await expect(backend.compile(broken)).rejects.toThrow('the file ended inside F16 [90, 64]');
     await expect(backend.compile(broken)).rejects.toThrow('the file ended inside F16 [90, 64]');
-    const whole = program(UNTIED, ids.set('output.weight', head));
+    ids.set('output.weight', head);
+    const whole = program();
     const executable = (await backend.compile(whole)) as CpuExecutable;
-    const fresh = await load({ config: UNTIED, options: { threads: 2, memoryLimit: MEBIBYTE } });
+    const fresh = await load({ tied: false, options: { threads: 2, memoryLimit: MEBIBYTE } });
     expect(executable.stages).toEqual(fresh.stages);
     expect(await everything(executable)).toEqual(await everything(fresh));
   });

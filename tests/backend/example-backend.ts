@@ -1,15 +1,19 @@
 /** A whole backend: flat arrays in float64, the reference kernels, one thread. docs/backends.md goes through it. */
 import { readFile } from 'node:fs/promises';
 import type { Backend, Executable, Op, Program, Step, Ticket, WeightDesc } from '../../backends/backend.ts';
+import { shapesOf } from '../../backends/ops.ts';
+import { checkSupport, vocabularyOf } from '../../backends/program-weights.ts';
 import { Sequences, type StepRows } from '../../backends/step.ts';
 import { UserError } from '../../errors.ts';
 import { rowBytes, type TensorType } from '../../kernels/quant-formats.ts';
 import { attention } from '../../kernels/reference/attention.ts';
 import { dequantize } from '../../kernels/reference/dequantize.ts';
+import { map } from '../../kernels/reference/map.ts';
 import { matmul } from '../../kernels/reference/matmul.ts';
 import { rmsNorm } from '../../kernels/reference/rms-norm.ts';
 import { rope } from '../../kernels/reference/rope.ts';
 import { softmax } from '../../kernels/reference/softmax.ts';
+import { zip } from '../../kernels/reference/zip.ts';
 
 const TYPES: readonly TensorType[] = ['F32', 'F16', 'Q8_0'];
 
@@ -19,8 +23,9 @@ export class ExampleBackend implements Backend {
   readonly description = 'flat arrays in float64, the reference kernels, one thread';
   readonly #weights: { desc: WeightDesc; source: Parameters<Backend['weight']>[1] }[] = [];
 
-  supports(_op: Op['op'], type?: TensorType): true | string {
-    return !type || TYPES.includes(type) || `${type} is not supported; example computes ${TYPES.join(', ')}`;
+  supports(_op: Op, types: readonly TensorType[]): true | string {
+    const other = types.find((type) => !TYPES.includes(type));
+    return !other || `${other} is not supported; example computes ${TYPES.join(', ')}`;
   }
 
   weight(desc: WeightDesc, source: Parameters<Backend['weight']>[1]): number {
@@ -28,10 +33,9 @@ export class ExampleBackend implements Backend {
   }
 
   async compile(program: Program): Promise<Executable> {
+    checkSupport(program, (id) => this.#weights[id]!.desc, this); // throws what the user is to read
     const weights: Weight[] = [];
     for (const { desc, source } of this.#weights) {
-      const answer = this.supports('matmul', desc.type);
-      if (answer !== true) throw new UserError(`${desc.name}: ${answer}.`, 'Use a file of a supported type.');
       const length = desc.rows * rowBytes(desc.type, desc.cols);
       const bytes = 'bytes' in source ? source.bytes : (await readFile(source.path)).subarray(source.offset);
       if (bytes.length < length) throw new UserError(`${desc.name} is cut off.`, 'Get the file again.');
@@ -53,26 +57,31 @@ class ExampleExecutable implements Executable {
   readonly #program: Program;
   readonly #weights: readonly Weight[];
   readonly #sequences: Sequences; // checks steps, and knows what each sequence holds
-  readonly #buffers: readonly Float64Array[][]; // [buffer][token]: a row
-  readonly #keys: readonly Float64Array[][][]; // [layer][sequence][position]: a row
-  readonly #values: readonly Float64Array[][][];
+  readonly #values: readonly Float64Array[][]; // [value][token]: a row
+  readonly #caches: readonly { keys: Float64Array[]; values: Float64Array[] }[][]; // [state][sequence]
   #running = false;
 
   constructor(program: Program, weights: readonly Weight[]) {
-    const { layers, sequences, contextLength, kvHeads, headDim } = program.kv;
+    const { sequences, contextLength, maxTokens } = program.limits;
     const rows = (count: number, cols: number) => Array.from({ length: count }, () => new Float64Array(cols));
-    const cache = () => Array.from({ length: sequences }, () => rows(contextLength, kvHeads * headDim));
-    const tables = program.ops.flatMap((op) => (op.op === 'embed' ? [weights[op.table]!.desc.rows] : []));
+    const desc = (id: number) => weights[id]!.desc;
+    const shapes = shapesOf(program, desc);
     this.#program = program;
     this.#weights = weights;
-    this.#sequences = new Sequences(program, Math.min(...tables));
-    this.#buffers = program.buffers.map((cols) => rows(program.maxTokens, cols));
-    this.#keys = Array.from({ length: layers }, cache);
-    this.#values = Array.from({ length: layers }, cache);
+    this.#sequences = new Sequences(program, vocabularyOf(program, desc));
+    this.#values = shapes.map(({ cols }) => rows(maxTokens, cols));
+    this.#caches = program.states.map(({ kvHeads, keyDim, valueDim }) =>
+      Array.from({ length: sequences }, () => ({
+        keys: rows(contextLength, kvHeads * keyDim),
+        values: rows(contextLength, kvHeads * valueDim),
+      })),
+    );
     this.memory = {
       weights: weights.reduce((bytes, { values }) => bytes + values.byteLength, 0),
-      kv: 8 * 2 * layers * sequences * contextLength * kvHeads * headDim,
-      arena: 8 * program.maxTokens * program.buffers.reduce((sum, cols) => sum + cols, 0),
+      kv: program.states.reduce((bytes, { kvHeads, keyDim, valueDim }) => {
+        return bytes + 8 * sequences * contextLength * kvHeads * (keyDim + valueDim);
+      }, 0),
+      arena: 8 * maxTokens * shapes.reduce((sum, { cols }) => sum + cols, 0),
     };
   }
 
@@ -81,9 +90,9 @@ class ExampleExecutable implements Executable {
     const rows = this.#sequences.take(step); // throws, before anything changes, for a step that makes no sense
     this.#running = true;
     const logits = Promise.resolve().then(() => {
-      for (const op of this.#program.ops) this.#run(op, rows);
+      for (const [i, op] of this.#program.ops.entries()) this.#run(op, this.#values[i]!, rows);
       this.#running = false;
-      const wanted = this.#buffers[this.#program.logits]!.slice(0, rows.outputs.length);
+      const wanted = this.#values[this.#program.output]!.slice(0, rows.outputs.length);
       return Float32Array.from(wanted.flatMap((row) => [...row]));
     });
     return { logits: () => logits };
@@ -91,8 +100,9 @@ class ExampleExecutable implements Executable {
 
   kvCopy(from: number, to: number, upto: number): void {
     this.#sequences.copy(from, to, upto);
-    for (const layer of [...this.#keys, ...this.#values]) {
-      for (let p = 0; p < upto; p++) layer[to]![p]!.set(layer[from]![p]!);
+    for (const state of this.#caches) {
+      for (let p = 0; p < upto; p++) state[to]!.keys[p]!.set(state[from]!.keys[p]!);
+      for (let p = 0; p < upto; p++) state[to]!.values[p]!.set(state[from]!.values[p]!);
     }
   }
 
@@ -103,27 +113,28 @@ class ExampleExecutable implements Executable {
   dispose(): void {}
 
   /** One op over the rows of the step; only those selected are behind `select`, and more of them do no harm. */
-  #run(op: Op, { tokens, positions, sequences, outputs }: StepRows): void {
-    const row = (buffer: number, t: number) => this.#buffers[buffer]![t]!;
+  #run(op: Op, made: readonly Float64Array[], { tokens, positions, sequences, outputs }: StepRows): void {
+    const row = (value: number, t: number) => this.#values[value]![t]!;
     const weight = (id: number) => this.#weights[id]!.values;
     const rows = op.op === 'select' ? outputs.length : tokens.length;
     for (let t = 0; t < rows; t++) {
-      const out = row(op.out, t);
-      if (op.op === 'embed')
-        out.set(weight(op.table).subarray(tokens[t]! * out.length, (tokens[t]! + 1) * out.length));
-      else if (op.op === 'select') out.set(row(op.x, outputs[t]!));
-      else if (op.op === 'mul') out.set(row(op.a, t).map((value, i) => value * row(op.b, t)[i]!));
-      else if (op.op === 'add') out.set(row(op.a, t).map((value, i) => value + row(op.b, t)[i]!));
-      else if (op.op === 'silu') out.set(row(op.x, t).map((value) => value / (1 + Math.exp(-value))));
-      else if (op.op === 'softmax') out.set(softmax(row(op.x, t)));
-      else if (op.op === 'rms-norm') out.set(rmsNorm(row(op.x, t), weight(op.weight), op.eps));
+      const out = made[t]!;
+      if (op.op === 'embed') {
+        const id = op.by === 'position' ? positions[t]! : tokens[t]!;
+        out.set(weight(op.table).subarray(id * out.length, (id + 1) * out.length));
+      } else if (op.op === 'select') out.set(row(op.x, outputs[t]!));
+      else if (op.op === 'zip') out.set(zip(op.fn, row(op.a, t), row(op.b, t)));
+      else if (op.op === 'map') {
+        const scalars = op.scalars?.map((id) => weight(id)[0]!);
+        out.set(map(op.fn, row(op.x, t), scalars));
+      } else if (op.op === 'softmax') out.set(softmax(row(op.x, t)));
+      else if (op.op === 'norm') out.set(rmsNorm(row(op.x, t), weight(op.weight), op.eps));
       else if (op.op === 'rope') out.set(rope(row(op.x, t), op.heads, positions[t]!, op.rope));
       else if (op.op === 'matmul') {
         const bias = op.bias === undefined ? undefined : weight(op.bias);
         out.set(matmul(row(op.x, t), weight(op.weight), bias));
       } else {
-        const keys = this.#keys[op.layer]![sequences[t]!]!;
-        const values = this.#values[op.layer]![sequences[t]!]!;
+        const { keys, values } = this.#caches[op.state]![sequences[t]!]!;
         keys[positions[t]!]!.set(row(op.k, t)); // causal: each token sees what stands before it, and itself
         values[positions[t]!]!.set(row(op.v, t));
         const seen = positions[t]! + 1;

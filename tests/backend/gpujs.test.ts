@@ -15,7 +15,7 @@ import { HostDevice } from '../../backends/gpujs/host-device.ts';
 import { createGpujsBackend } from '../../backends/gpujs/index.ts';
 import { randomMatrix } from '../../bench/conformance/matrices.ts';
 import { UserError } from '../../errors.ts';
-import { silu } from '../../kernels/reference/silu.ts';
+import { map } from '../../kernels/reference/map.ts';
 import { titled } from './backends.ts';
 
 const adapter = inject('adapters')[0]!;
@@ -35,37 +35,35 @@ afterEach(async () => {
 const table = randomMatrix('F32', 40, 16, 4);
 
 /** silu of an embedding */
-function compile(backend: Backend, kv: Partial<Program['kv']> = {}): Promise<Executable> {
+function compile(backend: Backend, limits: Partial<Program['limits']> = {}): Promise<Executable> {
   const id = backend.weight(table.desc, { bytes: table.bytes });
   return backend.compile({
     name: 'silu',
-    buffers: [16, 16, 16],
     ops: [
-      { op: 'embed', table: id, out: 0 },
-      { op: 'silu', x: 0, out: 1 },
-      { op: 'select', x: 1, out: 2 },
+      { op: 'embed', table: id },
+      { op: 'map', fn: 'silu', x: 0 },
+      { op: 'select', x: 1 },
     ],
-    logits: 2,
-    kv: { layers: 1, kvHeads: 1, headDim: 16, sequences: 1, contextLength: 200, ...kv },
-    maxTokens: 200,
+    output: 2,
+    states: [{ kind: 'kv', kvHeads: 1, keyDim: 16, valueDim: 16 }],
+    limits: { sequences: 1, contextLength: 200, maxTokens: 200, ...limits },
   });
 }
 
 const table32 = randomMatrix('F32', 40, 32, 4);
 
 /** a matrix of N rows times an embedding */
-function wide(table: WeightId, weight: WeightId, N: number): Program {
+function wide(table: WeightId, weight: WeightId): Program {
   return {
     name: 'wide',
-    buffers: [32, N, N],
     ops: [
-      { op: 'embed', table, out: 0 },
-      { op: 'matmul', x: 0, weight, out: 1 },
-      { op: 'select', x: 1, out: 2 },
+      { op: 'embed', table },
+      { op: 'matmul', x: 0, weight },
+      { op: 'select', x: 1 },
     ],
-    logits: 2,
-    kv: { layers: 1, kvHeads: 1, headDim: 32, sequences: 1, contextLength: 8 },
-    maxTokens: 8,
+    output: 2,
+    states: [],
+    limits: { sequences: 1, contextLength: 8, maxTokens: 8 },
   };
 }
 
@@ -74,7 +72,7 @@ const run = (executable: Executable, ...tokens: number[]) =>
 
 async function expectSilu(executable: Executable): Promise<void> {
   const got = await run(executable, 3, 4);
-  const expected = silu(Float64Array.from(table.values.subarray(3 * 16, 5 * 16)));
+  const expected = map('silu', Float64Array.from(table.values.subarray(3 * 16, 5 * 16)));
   expect(got.every((value, i) => Math.abs(value - expected[i]!) < 1e-5)).toBe(true);
 }
 
@@ -200,7 +198,7 @@ it('gives the same bits with threads and without', async () => {
     const backend = await createGpujsBackend({ mode: 'webasm', threads });
     started.push(backend);
     const ids = [table32, weight].map(({ desc, bytes }) => backend.weight(desc, { bytes }));
-    const executable = await backend.compile(wide(ids[0]!, ids[1]!, weight.desc.rows));
+    const executable = await backend.compile(wide(ids[0]!, ids[1]!));
     bits.push(new Uint32Array((await run(executable, 1, 2)).slice().buffer));
   }
   expect(bits[1]).toEqual(bits[0]);
@@ -215,13 +213,9 @@ const SCRIPT = `
     backend.weight({ name: 'zeros', type: 'F32', rows, cols: 16 }, { bytes: new Uint8Array(64 * rows) });
   const [table, weight] = [zeros(2), zeros(10000)];
   const executable = await backend.compile({
-    name: 'wide', buffers: [16, 16, 10000], logits: 2, maxTokens: 1,
-    ops: [
-      { op: 'embed', table, out: 0 },
-      { op: 'select', x: 0, out: 1 },
-      { op: 'matmul', x: 1, weight, out: 2 },
-    ],
-    kv: { layers: 1, kvHeads: 1, headDim: 16, sequences: 1, contextLength: 8 },
+    name: 'wide', output: 2, states: [],
+    ops: [{ op: 'embed', table }, { op: 'select', x: 0 }, { op: 'matmul', x: 1, weight }],
+    limits: { sequences: 1, contextLength: 8, maxTokens: 1 },
   });
   const step = { slices: [{ seq: 0, pos: 0, tokens: [1] }], logits: 'all' };
   console.log((await executable.submit(step).logits()).length);

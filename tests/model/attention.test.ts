@@ -9,9 +9,10 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { KvType } from '../../backends/backend.ts';
 import { attentionOf } from '../../core/attention.ts';
 import { directories } from '../../core/directories.ts';
-import { estimateMemory, loadModel, type Model, modelSizes } from '../../core/model.ts';
+import { loadModel, type Model, modelLimits } from '../../core/model.ts';
 import { parseReference } from '../../core/models/reference.ts';
 import { findModel } from '../../core/models/store.ts';
+import { estimateMemory } from '../../core/program.ts';
 import { Session } from '../../core/session.ts';
 import { type BackendUnderTest, titled, withModels } from '../backend/backends.ts';
 import { describeShared } from '../shared.ts';
@@ -27,7 +28,8 @@ describe('tiny-llama.Q8_0', () => {
     for (const backend of ['cpu', 'reference']) {
       const model = await loadModel(path, { backend, kvType: 'f32', attention: true });
       found.push(await attentionOf(new Session(model), ids));
-      expect(model.config).toMatchObject({ nLayers: found[0]!.layers, nHeads: found[0]!.heads });
+      const ops = model.graph.ops.filter((op) => op.op === 'attention');
+      expect(found.at(-1)!.heads).toEqual(ops.map(({ heads }) => heads));
       await model.dispose();
     }
     // Activations in 8 bits, of one norm: 0.0020 seen.
@@ -36,12 +38,13 @@ describe('tiny-llama.Q8_0', () => {
 
   it('gives nothing, and takes nothing, where it is loaded without', async () => {
     const model = await loadModel(path, { backend: 'cpu' });
-    const { gguf, config } = model;
+    const { gguf, graph, config } = model;
     await expect(attentionOf(new Session(model), ids)).rejects.toMatchObject({ kind: 'usage' });
     const [plain, attending] = [undefined, true].map(
-      (attention) => estimateMemory(gguf, config, modelSizes(gguf, config, { attention })).arena,
+      (attention) => estimateMemory(graph, modelLimits(gguf, config, { attention })).arena,
     );
-    expect(attending! - plain!).toBe(4 * config.nLayers * config.nHeads * model.contextLength);
+    const heads = graph.ops.reduce((sum, op) => sum + (op.op === 'attention' ? op.heads : 0), 0);
+    expect(attending! - plain!).toBe(4 * heads * model.contextLength);
     await model.dispose();
   });
 });
@@ -105,8 +108,9 @@ describeShared(titled('attention of SmolLM2-135M-Instruct Q4_1', missing), (path
         const session = new Session(model);
         for (const token of rows) {
           const ids = chat!.prompt_ids.slice(0, token + 1);
-          const { layers, heads, positions, weights } = await attentionOf(session, ids);
-          expect([layers, heads, positions]).toEqual([LAYERS, HEADS, token + 1]);
+          const { heads, positions, weights } = await attentionOf(session, ids);
+          expect(heads).toEqual(new Array(LAYERS).fill(HEADS));
+          expect(positions).toBe(token + 1);
           const ofLayer = (layer: number) =>
             weights.subarray(layer * HEADS * positions, (layer + 1) * HEADS * positions);
           expect(distance(ofLayer(0), expected(0, token)), `token ${token}`).toBeLessThan(largest.first);

@@ -6,16 +6,15 @@ import { afterAll, describe, expect, inject, it } from 'vitest';
 import type { Backend } from '../../backends/backend.ts';
 import { createCpuBackend } from '../../backends/cpu/index.ts';
 import { createWebgpuBackend, type WebgpuBackend } from '../../backends/webgpu/index.ts';
-import { ARCHITECTURES } from '../../core/architectures/index.ts';
-import { configFromGguf } from '../../core/config.ts';
+import { graphFromGguf } from '../../core/architectures/index.ts';
 import { startEngine } from '../../core/engine.ts';
 import { generate } from '../../core/generate.ts';
 import { readGguf } from '../../core/gguf.ts';
+import { programOn } from '../../core/program.ts';
 import { SamplerChain } from '../../core/sampler/chain.ts';
 import { samplerParameters } from '../../core/sampler/parameters.ts';
 import { Session } from '../../core/session.ts';
 import { tokenizerFromGguf } from '../../core/tokenizer/index.ts';
-import { checkTensors, handOver } from '../../core/weights.ts';
 import { titled } from '../backend/backends.ts';
 import { TINY_MODEL } from '../cli/percept.ts';
 
@@ -26,18 +25,13 @@ const TOKENS = 12;
 
 describe.skipIf(adapter!.absent)(titled('a device that is lost', adapter!.absent), async () => {
   const gguf = await readGguf(TINY_MODEL);
-  const config = configFromGguf(gguf);
   const tokenizer = tokenizerFromGguf(gguf);
   const cacheDirectory = mkdtempSync(join(tmpdir(), 'percept-lost-'));
   afterAll(() => rmSync(cacheDirectory, { recursive: true }));
 
   const compile = async (backend: Backend) => {
-    const architecture = ARCHITECTURES[config.architecture];
-    const tensors = checkTensors(gguf, architecture.tensors(config));
-    const { nLayers: layers, nKvHeads: kvHeads, headDim } = config;
-    const kv = { layers, kvHeads, headDim, ...SIZES };
-    const graph = architecture.build(config, handOver(backend, gguf, tensors));
-    return backend.compile({ name: 'lost', ...graph, kv, maxTokens: SIZES.maxTokens });
+    const source = ({ offset }: { offset: number }) => ({ path: TINY_MODEL, offset });
+    return backend.compile(programOn(backend, graphFromGguf(gguf), { name: 'lost', limits: SIZES, source }));
   };
 
   /** An engine on webgpu, and how its device is lost. */

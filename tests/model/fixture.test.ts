@@ -6,8 +6,9 @@ import {
   configFromGguf,
   estimateMemory,
   generate,
+  graphFromGguf,
   loadModel,
-  modelSizes,
+  modelLimits,
   readGguf,
   SamplerChain,
   Session,
@@ -134,33 +135,34 @@ describe('loadModel', () => {
     ['q8', 64, 2 * 64 + 4 * (2 + 1)], // two scales for a key, one for a value
     ['q8', 80, 96 + 80 + 4 * (3 + 1)], // keys in whole blocks of 32
   ] as const)('estimates the cache by its type: %s, heads of %i', async (kvType, headDim, bytes) => {
-    const gguf = await readGguf(PATH);
-    const config = { ...configFromGguf(gguf), headDim };
-    const sizes = modelSizes(gguf, config, { kvType, contextLength: 100, sequences: 3 });
-    const { nLayers, nKvHeads } = config;
-    expect(estimateMemory(gguf, config, sizes).kv).toBe(300 * nLayers * nKvHeads * bytes);
+    const graph = graphFromGguf(await readGguf(PATH));
+    const states = graph.states.map((state) => ({ ...state, keyDim: headDim, valueDim: headDim }));
+    const limits = { kvType, contextLength: 100, sequences: 3, maxTokens: 1 };
+    const heads = states.reduce((sum, { kvHeads }) => sum + kvHeads, 0);
+    expect(heads).toBeGreaterThan(0);
+    expect(estimateMemory({ ...graph, states }, limits).kv).toBe(300 * heads * bytes);
   });
 
   it('fills in the sizes that nobody asked for', async () => {
     const gguf = await readGguf(PATH);
     const config = configFromGguf(gguf);
-    expect(modelSizes(gguf, config)).toEqual({
+    expect(modelLimits(gguf, config)).toEqual({
       contextLength: 512,
       sequences: 1,
       maxTokens: 512,
       kvType: 'q8',
     });
     const long = { ...config, contextLength: 131_072 };
-    expect(modelSizes(gguf, long)).toMatchObject({ contextLength: 8192, maxTokens: 512 });
-    expect(modelSizes(gguf, long, { contextLength: 100, sequences: 2 }).maxTokens).toBe(200);
+    expect(modelLimits(gguf, long)).toMatchObject({ contextLength: 8192, maxTokens: 512 });
+    expect(modelLimits(gguf, long, { contextLength: 100, sequences: 2 }).maxTokens).toBe(200);
   });
 
   it('estimates memory from sizes alone', async () => {
-    const { gguf, config, executable, dispose, ...sizes } = await loadModel(PATH, { backend: 'reference' });
-    const { weights, kv, arena } = estimateMemory(gguf, config, sizes);
+    const { graph, executable, dispose, ...sizes } = await loadModel(PATH, { backend: 'reference' });
+    const { weights, kv, arena } = estimateMemory(graph, sizes);
     expect(weights).toBe(908_288);
     expect(kv).toBe((executable.memory.kv * (2 * 64 + 4 * 3)) / (2 * 64 * 8)); // 8 bits and scales for float64
-    expect(arena).toBe(executable.memory.arena / 2);
+    expect(arena).toBeLessThan(executable.memory.arena / 2); // the reference keeps every value, in float64
     expect(() => checkMemory({ weights, kv, arena }, weights + kv + arena)).not.toThrow();
     expect(() => checkMemory({ weights, kv, arena }, weights + kv + arena - 1)).toThrow('of free memory');
     await dispose();

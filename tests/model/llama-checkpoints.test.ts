@@ -5,9 +5,10 @@
 import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import type { Backend } from '../../backends/backend.ts';
-import { buildLlama, llamaTensors } from '../../core/architectures/llama.ts';
-import type { ModelConfig } from '../../core/config.ts';
+import type { LlamaConfig } from '../../core/architectures/llama.ts';
+import { programOn } from '../../core/program.ts';
 import { titled, withModels } from '../backend/backends.ts';
+import { llamaGraph } from '../llama-graph.ts';
 import { describeShared } from '../shared.ts';
 import { argmax, distance, logitsOf } from './logits.ts';
 import { readSafetensors } from './safetensors.ts';
@@ -60,17 +61,14 @@ describeShared('llama checkpoints', (path) => {
 
 /** The checkpoint as a program, with its tensors under their GGUF names. */
 function compile(backend: Backend, folder: string) {
-  const config = readConfig(folder);
+  const json = JSON.parse(readFileSync(`${folder}/config.json`, 'utf8'));
   const tensor = readSafetensors(`${folder}/model.safetensors`);
-  const ids = new Map<string, number>();
-  for (const { name, rows, cols, optional } of llamaTensors(config)) {
-    if (optional || ids.has(name)) continue;
-    const bytes = new Uint8Array(tensor(huggingFaceName(name)).buffer);
-    ids.set(name, backend.weight({ name, type: 'F32', rows, cols }, { bytes }));
-  }
-  const { nLayers: layers, nKvHeads: kvHeads, headDim } = config;
-  const kv = { layers, kvHeads, headDim, sequences: 1, contextLength: 64 };
-  return backend.compile({ name: folder, ...buildLlama(config, ids), kv, maxTokens: 32 });
+  const graph = llamaGraph(configOf(json), { tied: json.tie_word_embeddings });
+  const source = ({ name }: { name: string }) => {
+    return { bytes: new Uint8Array(tensor(huggingFaceName(name)).buffer) };
+  };
+  const limits = { sequences: 1, contextLength: 64, maxTokens: 32 };
+  return backend.compile(programOn(backend, graph, { name: folder, limits, source }));
 }
 
 const NAMES: Record<string, string> = {
@@ -93,10 +91,9 @@ function huggingFaceName(name: string): string {
   return `${layer ? `model.layers.${layer}.` : ''}${NAMES[tensor!]}.weight`;
 }
 
-function readConfig(folder: string): ModelConfig {
-  const json = JSON.parse(readFileSync(`${folder}/config.json`, 'utf8'));
+/** Of a parsed config.json. */
+function configOf(json: ReturnType<typeof JSON.parse>): LlamaConfig {
   return {
-    architecture: 'llama',
     nLayers: json.num_hidden_layers,
     embeddingLength: json.hidden_size,
     feedForwardLength: json.intermediate_size,
@@ -107,7 +104,6 @@ function readConfig(folder: string): ModelConfig {
     contextLength: json.max_position_embeddings,
     rmsEps: json.rms_norm_eps,
     rope: { layout: 'half', inverseFrequencies: inverseFrequencies(json.head_dim / 2, json.rope_parameters) },
-    tiedHead: json.tie_word_embeddings,
   };
 }
 

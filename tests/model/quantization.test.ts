@@ -61,7 +61,7 @@ describeShared('quantization', (path) => {
 async function supportedBy(start: BackendUnderTest['start']): Promise<(type: TensorType) => boolean> {
   const backend = await start({ threads: 1 });
   await backend.dispose();
-  return (type) => backend.supports('matmul', type) === true;
+  return (type) => backend.supports({ op: 'matmul', x: 0, weight: 0 }, [type]) === true;
 }
 
 function expectLogits(rows: readonly Float32Array[], expected: Golden, tolerance: number): void {

@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { modelType } from '../../bench/model-type.ts';
 import { labelOf, type SpeedTest, speedTests, testName, timedSteps } from '../../bench/speed-test.ts';
 import { modelWork, roofShares, workPerToken } from '../../bench/work.ts';
-import { configFromGguf, readGguf } from '../../core/index.ts';
+import type { LlamaConfig } from '../../core/architectures/llama.ts';
+import { graphFromGguf, readGguf } from '../../core/index.ts';
 
 const READ: SpeedTest = { kind: 'pp', tokens: 5, depth: 10, batch: 1 };
 const WRITE: SpeedTest = { kind: 'tg', tokens: 2, depth: 10, batch: 4 };
@@ -62,16 +63,19 @@ describe('work of a token', () => {
 
   it('counts the tensors of a file: the tied head as a head, its rows looked up not at all', async () => {
     const gguf = await readGguf('tests/fixtures/tiny-llama.Q8_0.gguf');
-    const config = configFromGguf(gguf);
+    const graph = graphFromGguf(gguf);
+    const config = graph.config as LlamaConfig;
     const memory = { weights: 0, kv: 2 * 100 * 40, arena: 0 };
     const executable = { memory } as never;
-    const work = modelWork({ gguf, config, executable, sequences: 2, contextLength: 100 });
-    const head = gguf.tensors.get(config.tiedHead ? 'token_embd.weight' : 'output.weight')!;
-    expect(work.headBytes).toBe(head.bytes);
-    expect(work.headMacs).toBe(config.embeddingLength * config.vocabularySize);
+    const work = modelWork({ graph, executable, sequences: 2, contextLength: 100 });
     const { embeddingLength: C, feedForwardLength: F, nHeads: H, nKvHeads: G, headDim: D } = config;
-    expect(work.bodyMacs).toBe(config.nLayers * (2 * C * H * D + 2 * C * G * D + 3 * C * F));
+    const ofRows = C * H * D + 3 * C * F; // of the last layer: what only selected rows need
+    expect(work.headMacs).toBe(C * config.vocabularySize + ofRows);
+    expect(work.bodyMacs + ofRows).toBe(config.nLayers * (2 * C * H * D + 2 * C * G * D + 3 * C * F));
     expect(work.attentionMacs).toBe(2 * config.nLayers * H * D);
+    const all = gguf.tensors.values().reduce((sum, { bytes }) => sum + bytes, 0);
+    const looked = gguf.tensors.has('output.weight') ? gguf.tensors.get('token_embd.weight')!.bytes : 0;
+    expect(work.bodyBytes + work.headBytes).toBe(all - looked);
     expect(work.kvBytes).toBe(40);
   });
 

@@ -98,7 +98,7 @@ const TOKENS: InspectedToken[] = [
 ];
 /** Two layers, one head, three positions. */
 const GLANCE: Glance = {
-  ...{ layers: 2, heads: 1, positions: 3 },
+  ...{ heads: [1, 1], positions: 3 },
   weights: Float32Array.of(0.5, 0.3, 0.2, 0.9, 0.1, 0),
   texts: ['<s>', 'Why', ' blue'],
   controls: [true, false, false],
@@ -166,7 +166,7 @@ describe('the inspector', () => {
     const long = Array.from({ length: 200 }, (_, i) => ({ ...TOKENS[0]!, text: ` word${i}` }));
     const texts = long.map(({ text }) => text);
     const glance = {
-      ...{ layers: 30, heads: 9, positions: 200, texts, controls: texts.map(() => false) },
+      ...{ heads: new Array<number>(30).fill(9), positions: 200, texts, controls: texts.map(() => false) },
       weights: new Float32Array(30 * 9 * 200).fill(1 / 200),
     };
     for (const kind of ['alternatives', 'attention'] as const) {

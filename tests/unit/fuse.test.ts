@@ -1,97 +1,183 @@
+/** What fusion makes of small programs: which phases, and which value and weight each of them gets. */
 import { describe, expect, it } from 'vitest';
 import type { Op } from '../../backends/backend.ts';
-import { fuse } from '../../backends/fuse.ts';
+import { fuse, lastReads, type Phase, usesOf } from '../../backends/fuse.ts';
 
 const ROPE = { layout: 'half', inverseFrequencies: [1] } as const;
-const norm = (x: number, out: number): Op => ({ op: 'rms-norm', x, weight: 9, eps: 1e-5, out });
-const matmul = (x: number, weight: number, out: number, bias?: number): Op => ({
-  op: 'matmul',
-  x,
-  weight,
-  bias,
-  out,
-});
+/** Values 0 to 3; no test cares for what they are. */
+const INPUTS: Op[] = [0, 1, 2, 3].map((table) => ({ op: 'embed', table }));
+const norm = (x: number, weight = 90): Op => ({ op: 'norm', x, weight, eps: 1e-5 });
+const matmul = (x: number, weight: number, bias?: number): Op => ({ op: 'matmul', x, weight, bias });
+const add = (a: number, b: number): Op => ({ op: 'zip', fn: 'add', a, b });
+const mul = (a: number, b: number): Op => ({ op: 'zip', fn: 'mul', a, b });
+const silu = (x: number): Op => ({ op: 'map', fn: 'silu', x });
 
-/** Kinds of the phases, a matmul with its fusions spelled out. */
-function kinds(ops: Op[]): string[] {
-  return fuse({ ops }).map((phase) => {
-    if (phase.kind === 'attention') return phase.rope ? 'rope+attention' : 'attention';
-    if (phase.kind !== 'matmul') return phase.kind;
-    const parts = [phase.norm && 'norm', `matmul x${phase.products.length}`, phase.gated && 'gate'];
-    return [...parts, phase.residual !== undefined && 'add'].filter(Boolean).join('+');
+/** A phase in one line: what it makes = of which values and weights. */
+function inWords(phase: Phase): string {
+  if (phase.kind === 'attention') {
+    const { op, rope, out } = phase;
+    return `${out} = ${rope ? 'rotated ' : ''}attention q${op.q} k${op.k} v${op.v}`;
+  }
+  if (phase.kind !== 'matmul') return `${phase.out} = ${phase.kind} ${usesOf(phase).reads.join(' ')}`;
+  const { x, norm, products, residual, gate } = phase;
+  const from = norm ? `norm${norm.weight}(${x})` : `${x}`;
+  const each = products.map(({ weight, bias, out }, i) => {
+    const biased = bias === undefined ? '' : ` + w${bias}`;
+    return gate && i > 0 ? `w${weight}` : `${out} = w${weight}${biased}`;
   });
+  if (gate) return `${each[0]} ${gate} over ${each[1]} of ${from}`;
+  return `${each.join(', ')} of ${from}${residual === undefined ? '' : ` + ${residual}`}`;
+}
+
+/** The phases behind the inputs; the last value is the output. */
+function fused(ops: Op[], options: Parameters<typeof fuse>[1] = {}, output?: number): string[] {
+  const all = [...INPUTS, ...ops];
+  return fuse({ ops: all, output: output ?? all.length - 1 }, options)
+    .map(inWords)
+    .slice(INPUTS.length);
 }
 
 describe('norm into matmul', () => {
-  it('leaves the norm out when only matmuls read it', () => {
-    expect(kinds([norm(0, 1), matmul(1, 1, 2), matmul(1, 2, 3)])).toEqual(['norm+matmul x2']);
-  });
-  it('keeps the norm when something else reads it', () => {
-    expect(kinds([norm(0, 1), matmul(1, 1, 2), { op: 'add', a: 1, b: 2, out: 3 }])).toEqual([
-      'rms-norm',
-      'matmul x1+add',
+  it('leaves the norm out where only matmuls read it', () => {
+    expect(fused([norm(0, 91), matmul(4, 1), matmul(4, 2), add(5, 6)])).toEqual([
+      '5 = w1, 6 = w2 of norm91(0)',
+      '7 = zip 5 6',
     ]);
   });
-  it('keeps the norm when its input is overwritten before the matmul', () => {
-    const ops: Op[] = [norm(0, 1), { op: 'silu', x: 2, out: 0 }, matmul(1, 1, 3)];
-    expect(kinds(ops)).toEqual(['rms-norm', 'silu', 'matmul x1']);
+
+  it('keeps the norm where something else reads it, or waits for it', () => {
+    expect(fused([norm(0), matmul(4, 1), add(4, 5)])).toEqual(['4 = norm 0', '6 = w1 of 4 + 4']);
+    expect(fused([norm(0), matmul(4, 1)], {}, 4)).toEqual(['4 = norm 0', '5 = w1 of 4']);
+  });
+
+  it('norms for each phase of many products', () => {
+    const products = [1, 2, 3].map((weight) => matmul(4, weight));
+    expect(fused([norm(0), ...products], { mostProducts: 2 })).toEqual([
+      '5 = w1, 6 = w2 of norm90(0)',
+      '7 = w3 of norm90(0)',
+    ]);
+  });
+});
+
+describe('products of one x', () => {
+  it('are one phase wherever they are, with the biases of each', () => {
+    expect(fused([matmul(0, 1, 8), silu(4), matmul(0, 2), matmul(1, 3), mul(5, 6), mul(8, 7)])).toEqual([
+      '4 = w1 + w8, 6 = w2 of 0',
+      '5 = map 4',
+      '7 = w3 of 1',
+      '8 = zip 5 6',
+      '9 = zip 8 7',
+    ]);
+  });
+
+  it('read what the one before made in a chain', () => {
+    expect(fused([matmul(0, 1), matmul(4, 2)])).toEqual(['4 = w1 of 0', '5 = w2 of 4']);
+  });
+
+  it('are cut at the most that a phase holds', () => {
+    const six = [1, 2, 3, 4, 5, 6].map((weight) => matmul(0, weight));
+    expect(fused(six, { mostProducts: 5 })).toEqual([
+      '4 = w1, 5 = w2, 6 = w3, 7 = w4, 8 = w5 of 0',
+      '9 = w6 of 0',
+    ]);
   });
 });
 
 describe('matmul into add', () => {
-  it('adds the residual, on either side', () => {
-    expect(kinds([matmul(0, 1, 1), { op: 'add', a: 2, b: 1, out: 2 }])).toEqual(['matmul x1+add']);
-    expect(kinds([matmul(0, 1, 1), { op: 'add', a: 1, b: 2, out: 2 }])).toEqual(['matmul x1+add']);
+  it('adds the other summand, on either side', () => {
+    expect(fused([matmul(0, 1), add(2, 4)])).toEqual(['5 = w1 of 0 + 2']);
+    expect(fused([matmul(0, 1), add(4, 2)])).toEqual(['5 = w1 of 0 + 2']);
   });
-  it('does not add a product to itself', () => {
-    expect(kinds([matmul(0, 1, 1), { op: 'add', a: 1, b: 1, out: 2 }])).toEqual(['matmul x1', 'add']);
+
+  it('takes the later of two products, to which the earlier is added', () => {
+    expect(fused([matmul(0, 1), matmul(1, 2), add(4, 5)])).toEqual(['4 = w1 of 0', '6 = w2 of 1 + 4']);
   });
-  it('keeps the product when it is read again', () => {
-    const ops: Op[] = [matmul(0, 1, 1), { op: 'add', a: 2, b: 1, out: 3 }, { op: 'silu', x: 1, out: 4 }];
-    expect(kinds(ops)).toEqual(['matmul x1', 'add', 'silu']);
+
+  it('does not add a product to itself, or what is not there yet', () => {
+    expect(fused([matmul(0, 1), add(4, 4)])).toEqual(['4 = w1 of 0', '5 = zip 4 4']);
+    expect(fused([matmul(0, 1), silu(1), add(4, 5)])).toEqual(['4 = w1 of 0', '5 = map 1', '6 = zip 4 5']);
+  });
+
+  it('keeps the product where it is read again, or waited for', () => {
+    expect(fused([matmul(0, 1), add(2, 4), mul(4, 5)])).toEqual([
+      '4 = w1 of 0',
+      '5 = zip 2 4',
+      '6 = zip 4 5',
+    ]);
+    expect(fused([matmul(0, 1), add(2, 4)], {}, 4)).toEqual(['4 = w1 of 0', '5 = zip 2 4']);
   });
 });
 
 describe('gate', () => {
-  const gate = (silu: Op, mul: Op): Op[] => [matmul(0, 1, 1), matmul(0, 2, 2), silu, mul];
-  it('closes the gate in the matmul', () => {
-    expect(kinds(gate({ op: 'silu', x: 1, out: 1 }, { op: 'mul', a: 1, b: 2, out: 1 }))).toEqual([
-      'matmul x2+gate',
-    ]);
-    expect(kinds(gate({ op: 'silu', x: 1, out: 3 }, { op: 'mul', a: 2, b: 3, out: 4 }))).toEqual([
-      'matmul x2+gate',
+  it('is closed in the matmul, whichever product comes first and on whichever side', () => {
+    const expected = ['7 = w1 silu over w2 of 0'];
+    expect(fused([matmul(0, 1), matmul(0, 2), silu(4), mul(6, 5)])).toEqual(expected);
+    expect(fused([matmul(0, 1), matmul(0, 2), silu(4), mul(5, 6)])).toEqual(expected);
+    expect(fused([matmul(0, 2), matmul(0, 1), silu(5), mul(6, 4)])).toEqual(expected);
+    expect(fused([matmul(0, 1), silu(4), matmul(0, 2), mul(5, 6)])).toEqual(expected);
+  });
+
+  it('stands beside other products of the same x', () => {
+    expect(fused([matmul(0, 1), matmul(0, 2), matmul(0, 3), silu(4), mul(7, 5), mul(8, 6)])).toEqual([
+      '8 = w1 silu over w2 of 0',
+      '6 = w3 of 0',
+      '9 = zip 8 6',
     ]);
   });
-  it('is left alone when silu takes the second product', () => {
-    const ops = gate({ op: 'silu', x: 2, out: 2 }, { op: 'mul', a: 1, b: 2, out: 1 });
-    expect(kinds(ops)).toEqual(['matmul x2', 'silu', 'mul']);
+
+  it.each<[string, Op[]]>([
+    ['with a bias', [matmul(0, 1, 8), matmul(0, 2), silu(4), mul(6, 5)]],
+    ['of two x', [matmul(0, 1), matmul(1, 2), silu(4), mul(6, 5)]],
+    ['whose function is read besides', [matmul(0, 1), matmul(0, 2), silu(4), mul(6, 5), add(7, 6)]],
+    ['whose product is read besides', [matmul(0, 1), matmul(0, 2), silu(4), mul(6, 5), add(7, 5)]],
+    ['that closes itself', [matmul(0, 1), silu(4), mul(5, 4)]],
+  ])('is left alone %s', (_, ops) => {
+    expect(fused(ops).join('; ')).not.toContain('over');
   });
 });
 
 describe('rope into attention', () => {
-  const attention: Op = { op: 'attention', q: 0, k: 1, v: 2, layer: 0, heads: 1, scale: 1, out: 3 };
-  const turn = (x: number, out = x, rope: typeof ROPE = ROPE): Op => ({ op: 'rope', x, heads: 1, rope, out });
-  it('turns heads while they are read', () => {
-    expect(kinds([turn(0), turn(1), attention])).toEqual(['rope+attention']);
+  const rotate = (x: number, rope: typeof ROPE = ROPE): Op => ({ op: 'rope', x, heads: 1, rope });
+  const attention = (q: number, k: number, v: number): Op => {
+    return { op: 'attention', q, k, v, state: 0, heads: 1, scale: 1 };
+  };
+
+  it('rotates heads while they are read', () => {
+    expect(fused([rotate(0), rotate(1), attention(4, 5, 2)])).toEqual(['6 = rotated attention q0 k1 v2']);
   });
+
   it('needs both, with one spec', () => {
-    expect(kinds([turn(0), attention])).toEqual(['rope', 'attention']);
-    expect(kinds([turn(0), turn(1, 1, { ...ROPE }), attention])).toEqual(['rope', 'rope', 'attention']);
-  });
-  it('keeps turns that something else reads', () => {
-    expect(kinds([turn(0), turn(1), attention, { op: 'silu', x: 0, out: 4 }])).toEqual([
-      'rope',
-      'rope',
-      'attention',
-      'silu',
+    expect(fused([rotate(0), attention(4, 1, 2)])).toEqual(['4 = rope 0', '5 = attention q4 k1 v2']);
+    expect(fused([rotate(0), rotate(1, { ...ROPE }), attention(4, 5, 2)])).toEqual([
+      '4 = rope 0',
+      '5 = rope 1',
+      '6 = attention q4 k5 v2',
     ]);
   });
-  it('keeps turns whose input is overwritten before the attention', () => {
-    const ops: Op[] = [turn(4, 0), turn(1), { op: 'silu', x: 2, out: 4 }, attention];
-    expect(kinds(ops)).toEqual(['rope', 'rope', 'silu', 'attention']);
+
+  it('keeps rotations that something else reads', () => {
+    const kept = ['4 = rope 0', '5 = rope 1', '6 = attention q4 k5 v2'];
+    expect(fused([rotate(0), rotate(1), attention(4, 5, 2), add(4, 6)])).toEqual([...kept, '7 = zip 4 6']);
+    expect(fused([rotate(0), attention(4, 4, 2)])).toEqual(['4 = rope 0', '5 = attention q4 k4 v2']);
+    expect(fused([rotate(0), rotate(1), attention(4, 5, 5)])).toEqual([
+      '4 = rope 0',
+      '5 = rope 1',
+      '6 = attention q4 k5 v5',
+    ]);
   });
 });
 
-it('reads each matmul of a chain from what the one before wrote', () => {
-  expect(kinds([matmul(0, 1, 0), matmul(0, 2, 0)])).toEqual(['matmul x1', 'matmul x1']);
+it('tells the last phase that reads each value, and never lets go of the output', () => {
+  const ops = [...INPUTS, norm(0), matmul(4, 1), matmul(4, 2), add(5, 6), silu(7)];
+  const phases = fuse({ ops, output: 7 });
+  const last = lastReads(phases.map(usesOf), 7);
+  expect(phases.slice(4).map(inWords)).toEqual(['5 = w1, 6 = w2 of norm90(0)', '7 = zip 5 6', '8 = map 7']);
+  expect([0, 1, 5, 6, 7, 8].map((value) => last.get(value))).toEqual([
+    4,
+    1,
+    5,
+    5,
+    Number.POSITIVE_INFINITY,
+    6,
+  ]);
 });

@@ -2,19 +2,24 @@
 import { describe, expect, it } from 'vitest';
 import type { Op } from '../../backends/backend.ts';
 import { assignMemories, cutStages } from '../../backends/cpu/stages.ts';
-import { fuse, type Phase } from '../../backends/fuse.ts';
-import { usesOf } from '../../backends/phase-uses.ts';
+import { fuse, type Phase, usesOf } from '../../backends/fuse.ts';
 
-/** Table 0; for each layer a norm and a matrix added to buffer 0; the head, of weight `head`. */
-function phases(layers: number, head: number): Phase[] {
-  const ops: Op[] = [{ op: 'embed', table: 0, out: 0 }];
+/** Table 0; for each layer a norm and a matrix added to the value before; the head, of weight `head`. */
+function opsOf(layers: number, head: number): Op[] {
+  const ops: Op[] = [{ op: 'embed', table: 0 }];
+  const push = (op: Op) => ops.push(op) - 1;
+  let x = 0;
   for (let i = 0; i < layers; i++) {
-    ops.push({ op: 'rms-norm', x: 0, weight: 2 * i + 1, eps: 0, out: 1 });
-    ops.push({ op: 'matmul', x: 1, weight: 2 * i + 2, out: 1 });
-    ops.push({ op: 'add', a: 0, b: 1, out: 0 });
+    const h = push({ op: 'norm', x, weight: 2 * i + 1, eps: 0 });
+    x = push({ op: 'zip', fn: 'add', a: x, b: push({ op: 'matmul', x: h, weight: 2 * i + 2 }) });
   }
-  ops.push({ op: 'select', x: 0, out: 2 }, { op: 'matmul', x: 2, weight: head, out: 3 });
-  return fuse({ ops });
+  push({ op: 'matmul', x: push({ op: 'select', x }), weight: head });
+  return ops;
+}
+
+function phases(layers: number, head: number): Phase[] {
+  const ops = opsOf(layers, head);
+  return fuse({ ops, output: ops.length - 1 });
 }
 
 /** Memories of room for `limit` phases with weights, which hold `held` already. */
@@ -53,39 +58,52 @@ describe('assignMemories', () => {
 });
 
 describe('cutStages', () => {
+  const END = Number.POSITIVE_INFINITY;
+
   it('makes one stage of one memory, which carries nothing', () => {
-    const all = phases(2, 99);
-    const { stages, lastAt } = cutStages(all, [0, 0, 0, 0, 0]);
+    const all = phases(2, 99); // values 0, 3, 6, 7 (selected) and 8
+    const { stages, lifetimes, outputIn } = cutStages(all, [0, 0, 0, 0, 0], 8);
     expect(stages).toEqual([{ memory: 0, phases: all, carried: [] }]);
-    expect(lastAt.get(3)).toBe(0);
+    expect(outputIn).toBe(0);
+    expect([...lifetimes.get(0)!]).toEqual([
+      [0, { from: 0, to: 1 }],
+      [3, { from: 1, to: 2 }],
+      [6, { from: 2, to: 3 }],
+      [7, { from: 3, to: 4 }],
+      [8, { from: 4, to: END }],
+    ]);
   });
 
-  it('carries the residual stream from where it was written last', () => {
-    const { stages, lastAt } = cutStages(phases(2, 0), [0, 1, 2, 2, 0]);
+  it('carries the residual stream from where it was made', () => {
+    const { stages, lifetimes, outputIn } = cutStages(phases(2, 0), [0, 1, 2, 2, 0], 8);
     expect(stages.map(({ memory, carried }) => ({ memory, carried }))).toEqual([
       { memory: 0, carried: [] },
-      { memory: 1, carried: [{ buffer: 0, from: 0 }] },
-      { memory: 2, carried: [{ buffer: 0, from: 1 }] },
-      { memory: 0, carried: [{ buffer: 2, from: 2 }] },
+      { memory: 1, carried: [{ value: 0, from: 0 }] },
+      { memory: 2, carried: [{ value: 3, from: 1 }] },
+      { memory: 0, carried: [{ value: 7, from: 2 }] },
     ]);
-    expect([lastAt.get(0), lastAt.get(3)]).toEqual([2, 0]);
+    expect(outputIn).toBe(0);
+    expect(lifetimes.get(1)!.get(0)).toEqual({ from: 1, to: 1 });
+    expect(lifetimes.get(1)!.get(3)).toEqual({ from: 1, to: 2 }); // memory 2 reads it there
   });
 
-  it('carries a buffer once while it is not written again', () => {
+  it('carries a value once, and holds it as long as any memory reads it', () => {
     const ops: Op[] = [
-      { op: 'embed', table: 0, out: 0 },
-      { op: 'silu', x: 0, out: 1 },
-      { op: 'silu', x: 0, out: 2 },
-      { op: 'add', a: 0, b: 1, out: 1 },
-      { op: 'mul', a: 1, b: 2, out: 0 },
+      { op: 'embed', table: 0 },
+      { op: 'map', fn: 'silu', x: 0 },
+      { op: 'map', fn: 'silu', x: 0 },
+      { op: 'zip', fn: 'add', a: 0, b: 1 },
+      { op: 'zip', fn: 'mul', a: 3, b: 2 },
     ];
-    const { stages } = cutStages(fuse({ ops }), [0, 1, 0, 1, 0]);
+    const { stages, lifetimes } = cutStages(fuse({ ops, output: 4 }), [0, 1, 0, 1, 0], 4);
     expect(stages.map(({ carried }) => carried)).toEqual([
       [],
-      [{ buffer: 0, from: 0 }],
+      [{ value: 0, from: 0 }],
       [],
       [],
-      [{ buffer: 1, from: 1 }],
+      [{ value: 3, from: 1 }],
     ]);
+    expect(lifetimes.get(1)!.get(0)).toEqual({ from: 1, to: 3 });
+    expect(lifetimes.get(0)!.get(0)).toEqual({ from: 0, to: 3 });
   });
 });

@@ -61,7 +61,7 @@ describe('directives of kernels', () => {
 
 it('every kernel has a text of its own, whose names are those of the reference where it is the same op', () => {
   const kernels = readdirSync(resolve(import.meta.dirname, '../../kernels/webgpu'));
-  for (const op of ['attention', 'elementwise', 'embed', 'rms-norm', 'rope', 'select', 'softmax']) {
+  for (const op of ['attention', 'embed', 'map', 'rms-norm', 'rope', 'select', 'softmax', 'zip']) {
     expect(kernels).toContain(`${op}.wgsl`);
   }
 });

@@ -1,5 +1,5 @@
 /** The inspector as lines: the answer with the chosen token marked, and what there is to know of it. Pure. */
-import { type Glance, lookOf, sharpnessOf, visible } from '../../chat/inspection.ts';
+import { countsOf, type Glance, lookOf, sharpnessOf, visible } from '../../chat/inspection.ts';
 import { bar } from '../../terminal/plot/bars.ts';
 import { heatmap } from '../../terminal/plot/heat.ts';
 import { padded } from '../../terminal/text/width.ts';
@@ -110,7 +110,7 @@ function attentionRows(state: InspectorState, width: number, theme: Theme): stri
   const { sink, shares } = lookOf(glance, layer, head);
   const title = `${which}, ${rowsInWords(glance, layer, head)}; ${percent(sink)} rest on the first token`;
   const words = mostLooked(glance, shares, theme);
-  const wordWidth = Math.min(WORD_COLUMNS, width - glance.layers - 4);
+  const wordWidth = Math.min(WORD_COLUMNS, width - countsOf(glance).layers - 4);
   if (wordWidth < LEAST_WORD) return [theme.dim(title), ...words];
   const map = mapLines(glance, width - wordWidth - 2, theme);
   const rows = Array.from({ length: Math.max(words.length, map.length) }, (_, i) => {
@@ -120,7 +120,8 @@ function attentionRows(state: InspectorState, width: number, theme: Theme): stri
   return [theme.dim(title), ...rows];
 }
 
-function rowsInWords({ layers, heads }: Glance, layer: number | undefined, head: number | undefined): string {
+function rowsInWords(glance: Glance, layer: number | undefined, head: number | undefined): string {
+  const { layers, heads } = countsOf(glance);
   return [
     layer === undefined ? `all ${layers} layers` : `layer ${layer + 1} of ${layers}`,
     head === undefined ? `all ${heads} heads` : `head ${head + 1} of ${heads}`,
@@ -145,7 +146,7 @@ function mostLooked({ texts }: Glance, shares: Float64Array, theme: Theme): stri
 /** All layers and heads: how sharply each looks at one word. */
 function mapLines(glance: Glance, width: number, theme: Theme): string[] {
   const sharp = sharpnessOf(glance);
-  const byHead = Array.from({ length: glance.heads }, (_, h) => sharp.map((row) => row[h]!));
+  const byHead = Array.from({ length: countsOf(glance).heads }, (_, h) => sharp.map((row) => row[h] ?? 0));
   const caption = wrapLines('layers across, heads down; bright: a sharp look', width);
   return [...heatmap(byHead, theme), ...caption.map((line) => theme.dim(line))];
 }

@@ -2,7 +2,13 @@
 import type { Key } from 'ink';
 import type { TreeMessage } from '../../../core/conversation.ts';
 import type { Dialogue } from '../../chat/dialogue.ts';
-import { type Glance, glanceOf, type InspectedToken, inspectAnswer } from '../../chat/inspection.ts';
+import {
+  countsOf,
+  type Glance,
+  glanceOf,
+  type InspectedToken,
+  inspectAnswer,
+} from '../../chat/inspection.ts';
 import { createStore, type Store } from '../../store.ts';
 
 export type Inspection = 'alternatives' | 'attention';
@@ -82,10 +88,10 @@ export class Inspector {
     if (!glance) return false;
     const step = (now: number | undefined, by: number, count: number) =>
       Math.max(0, Math.min(count - 1, now === undefined ? (by > 0 ? 0 : count - 1) : now + by));
-    if (key.upArrow) return this.#set({ layer: step(layer, -1, glance.layers) });
-    if (key.downArrow) return this.#set({ layer: step(layer, 1, glance.layers) });
-    if (input === '[') return this.#set({ head: step(head, -1, glance.heads) });
-    if (input === ']') return this.#set({ head: step(head, 1, glance.heads) });
+    if (key.upArrow) return this.#set({ layer: step(layer, -1, countsOf(glance).layers) });
+    if (key.downArrow) return this.#set({ layer: step(layer, 1, countsOf(glance).layers) });
+    if (input === '[') return this.#set({ head: step(head, -1, countsOf(glance).heads) });
+    if (input === ']') return this.#set({ head: step(head, 1, countsOf(glance).heads) });
     if (input === '0') return this.#set({ layer: undefined, head: undefined });
     return false;
   }

@@ -1,4 +1,4 @@
-// out = OP(a, b), each number by itself; a thread 4 of them.
+// out = fn(a, b), each pair of numbers by itself; a thread 4 of them.
 //
 // a, b, out [T][STRIDE] vec4<f32>, from their offsets on; WIDTH vec4s a row
 
@@ -12,9 +12,7 @@ override OUT_STRIDE: u32;
 override OUT_OFFSET: u32;
 
 @group(0) @binding(1) var<storage, read> a: array<vec4<f32>>;
-#if !UNARY
 @group(0) @binding(2) var<storage, read> b: array<vec4<f32>>;
-#end
 @group(0) @binding(3) var<storage, read_write> out: array<vec4<f32>>;
 
 @compute @workgroup_size(WG)
@@ -25,20 +23,12 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     return;
   }
   let left = a[row * A_STRIDE + A_OFFSET + i];
-  #if !UNARY
   let right = b[row * B_STRIDE + B_OFFSET + i];
-  #end
-  #if OP == silu
-  let result = left / (1f + exp(-left));
-  #end
-  #if OP == mul
-  let result = left * right;
-  #end
-  #if OP == gate
-  let result = left / (1f + exp(-left)) * right;
-  #end
-  #if OP == add
+  #if FN == add
   let result = left + right;
+  #end
+  #if FN == mul
+  let result = left * right;
   #end
   out[row * OUT_STRIDE + OUT_OFFSET + i] = result;
 }

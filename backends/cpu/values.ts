@@ -1,0 +1,98 @@
+/**
+ * Addresses of values in one memory: values that are never alive together share bytes. A value that a phase makes of
+ * another number by number may lie where that one dies.
+ */
+import type { ValueId } from '../backend.ts';
+import { type Phase, usesOf } from '../fuse.ts';
+import type { AddressSpace } from './memory.ts';
+import type { Part, PlacedValue } from './plan.ts';
+
+/** Phases of the whole program between which a value is held in a memory, both included. */
+export interface Lifetime {
+  readonly from: number;
+  readonly to: number;
+}
+
+interface Range {
+  readonly start: number;
+  readonly bytes: number;
+}
+
+const LINE = 64; // bytes of a cache line: values begin on one
+
+/** With sentinels every value has bytes of its own, so that a write beyond one is seen. */
+export function placeValues(part: Part, space: AddressSpace): ReadonlyMap<ValueId, PlacedValue> {
+  const { shapes, lifetimes, limits } = part;
+  const stride = (value: ValueId) => 4 * 16 * Math.ceil(shapes[value]!.cols / 16);
+  const bytes = (value: ValueId) => LINE * Math.ceil((limits.maxTokens * stride(value)) / LINE);
+  const ordered = [...lifetimes.keys()].sort((a, b) => lifetimes.get(a)!.from - lifetimes.get(b)!.from);
+  const place = (address: number, value: ValueId): [ValueId, PlacedValue] => {
+    return [value, { address, stride: stride(value), shape: shapes[value]! }];
+  };
+  if (space.gap > 0) {
+    return new Map(
+      ordered.map((value) =>
+        place(space.allocate(limits.maxTokens * stride(value), `value ${value}`), value),
+      ),
+    );
+  }
+  const offsets = packed(ordered, lifetimes, bytes, heirsOf(part.phases));
+  const end = Math.max(0, ...ordered.map((value) => offsets.get(value)! + bytes(value)));
+  const base = space.allocate(end, 'values');
+  return new Map(ordered.map((value) => place(base + offsets.get(value)!, value)));
+}
+
+/** Lowest offsets, in the order in which values begin. */
+function packed(
+  ordered: readonly ValueId[],
+  lifetimes: ReadonlyMap<ValueId, Lifetime>,
+  bytes: (value: ValueId) => number,
+  heirs: ReadonlyMap<ValueId, readonly ValueId[]>,
+): ReadonlyMap<ValueId, number> {
+  const offsets = new Map<ValueId, number>();
+  let alive: ValueId[] = [];
+  for (const value of ordered) {
+    const { from } = lifetimes.get(value)!;
+    alive = alive.filter((other) => lifetimes.get(other)!.to >= from);
+    const dying = heirs.get(value)?.find((other) => {
+      return lifetimes.get(other)?.to === from && bytes(other) === bytes(value);
+    });
+    const taken = alive.map((other) => ({ start: offsets.get(other)!, bytes: bytes(other) }));
+    offsets.set(value, dying === undefined ? firstGap(taken, bytes(value)) : offsets.get(dying)!);
+    alive.push(value);
+  }
+  return offsets;
+}
+
+/** The lowest offset where `bytes` bytes overlap none of the ranges. */
+function firstGap(taken: readonly Range[], bytes: number): number {
+  let offset = 0;
+  for (const range of taken.toSorted((a, b) => a.start - b.start)) {
+    if (range.start - offset >= bytes) break;
+    offset = Math.max(offset, range.start + range.bytes);
+  }
+  return offset;
+}
+
+/** Of each value those whose bytes its phase may overwrite while it reads them. */
+function heirsOf(phases: readonly Phase[]): ReadonlyMap<ValueId, readonly ValueId[]> {
+  return new Map(
+    phases.flatMap((phase) => usesOf(phase).writes.map((value) => [value, overwritable(phase)])),
+  );
+}
+
+function overwritable(phase: Phase): readonly ValueId[] {
+  switch (phase.kind) {
+    case 'matmul': // a thread may multiply while another still prepares x
+      return phase.residual === undefined || phase.residual === phase.x ? [] : [phase.residual];
+    case 'norm':
+    case 'map':
+    case 'rope':
+    case 'softmax':
+      return [phase.op.x];
+    case 'zip':
+      return [phase.op.a, phase.op.b];
+    default:
+      return [];
+  }
+}

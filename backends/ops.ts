@@ -1,0 +1,177 @@
+/**
+ * The anatomy of every op, said once: which fields are values and which are weights, and the shape of what it makes.
+ * Whoever walks a program (fusion, memory planners, type checks, estimates) asks here and has no switch of its own.
+ */
+import { MAPS } from '../kernels/reference/map.ts';
+import type { Op, Program, StateShape, ValueId, WeightDesc, WeightId } from './backend.ts';
+
+export type OpOf<K extends Op['op']> = Extract<Op, { op: K }>;
+
+/** Rows of a value: one for each token of a step, or one for each row it wants output for. */
+export interface Shape {
+  readonly rows: 'tokens' | 'outputs';
+  readonly cols: number;
+}
+
+/** What the shape of an op depends on. */
+export interface Facts {
+  shape(value: ValueId): Shape;
+  desc(weight: WeightId): WeightDesc;
+  state(op: OpOf<'attention'>): StateShape;
+}
+
+interface Anatomy<O extends Op> {
+  readonly values: readonly (keyof O)[];
+  readonly weights: readonly (keyof O)[]; // ids, lists of ids, or undefined
+  /** Throws RangeError where operands or weights do not fit. */
+  shape(op: O, facts: Facts): Shape;
+}
+
+const ANATOMY: { readonly [K in Op['op']]: Anatomy<OpOf<K>> } = {
+  embed: {
+    values: [],
+    weights: ['table'],
+    shape: ({ table }, { desc }) => ({ rows: 'tokens', cols: desc(table).cols }),
+  },
+  norm: {
+    values: ['x'],
+    weights: ['weight'],
+    shape: ({ x, weight }, { shape, desc }) => wide(shape(x), desc(weight).cols, 'norm'),
+  },
+  matmul: {
+    values: ['x'],
+    weights: ['weight', 'bias'],
+    shape({ x, weight, bias }, { shape, desc }) {
+      const { rows, cols } = desc(weight);
+      if (bias !== undefined) fits(desc(bias).cols, rows, 'bias of a matmul');
+      return { rows: wide(shape(x), cols, 'matmul').rows, cols: rows };
+    },
+  },
+  rope: {
+    values: ['x'],
+    weights: [],
+    shape({ x, heads, rope }, { shape }) {
+      const headDim = shape(x).cols / heads;
+      if (!Number.isInteger(headDim) || 2 * rope.inverseFrequencies.length > headDim) {
+        throw new RangeError(`Expected heads of a rope to hold its pairs, got ${shape(x).cols} columns.`);
+      }
+      return shape(x);
+    },
+  },
+  attention: {
+    values: ['q', 'k', 'v'],
+    weights: [],
+    shape(op, { shape, state }) {
+      const { kvHeads, keyDim, valueDim } = state(op);
+      fits(op.heads % kvHeads, 0, 'heads of attention beyond a multiple of its kv heads');
+      wide(shape(op.q), op.heads * keyDim, 'queries of attention');
+      wide(shape(op.k), kvHeads * keyDim, 'keys of attention');
+      return {
+        rows: wide(shape(op.v), kvHeads * valueDim, 'values of attention').rows,
+        cols: op.heads * valueDim,
+      };
+    },
+  },
+  softmax: { values: ['x'], weights: [], shape: ({ x }, { shape }) => shape(x) },
+  map: {
+    values: ['x'],
+    weights: ['scalars'],
+    shape({ x, fn, scalars = [] }, { shape, desc }) {
+      fits(scalars.length, MAPS[fn].scalars, `learned scalars of ${fn}`);
+      for (const scalar of scalars) fits(desc(scalar).cols, 1, `numbers in a scalar of ${fn}`);
+      return shape(x);
+    },
+  },
+  zip: {
+    values: ['a', 'b'],
+    weights: [],
+    shape({ a, b, fn }, { shape }) {
+      if (shape(a).rows !== shape(b).rows)
+        throw new RangeError(`Expected as many rows on both sides of ${fn}.`);
+      return wide(shape(a), shape(b).cols, fn);
+    },
+  },
+  select: {
+    values: ['x'],
+    weights: [],
+    shape: ({ x }, { shape }) => ({ rows: 'outputs', cols: shape(x).cols }),
+  },
+};
+
+function anatomyOf(op: Op): Anatomy<Op> {
+  return ANATOMY[op.op] as unknown as Anatomy<Op>;
+}
+
+/** The values an op reads. */
+export function operands(op: Op): readonly ValueId[] {
+  const fields = op as unknown as Record<string, ValueId>;
+  return anatomyOf(op).values.map((name) => fields[name]!);
+}
+
+/** The weights an op reads, in the order of `Backend.supports`. */
+export function weightsOf(op: Op): readonly WeightId[] {
+  const fields = op as unknown as Record<string, WeightId | readonly WeightId[] | undefined>;
+  return anatomyOf(op).weights.flatMap((name) => fields[name] ?? []);
+}
+
+/** The same op on other values and weights. */
+export function rewired<O extends Op>(
+  op: O,
+  to: { readonly value?: (id: ValueId) => ValueId; readonly weight?: (id: WeightId) => WeightId },
+): O {
+  const fields: Record<string, unknown> = { ...op };
+  const { values, weights } = anatomyOf(op);
+  const change = (names: readonly string[], id: (from: number) => number) => {
+    for (const name of names) {
+      const old = fields[name] as number | readonly number[] | undefined;
+      if (old !== undefined) fields[name] = typeof old === 'number' ? id(old) : old.map(id);
+    }
+  };
+  if (to.value) change(values, to.value);
+  if (to.weight) change(weights, to.weight);
+  return fields as O;
+}
+
+/** The shape of one more op, whose operands have the shapes that `facts` tell. Throws RangeError. */
+export function shapeOf(op: Op, facts: Facts): Shape {
+  return anatomyOf(op).shape(op, facts);
+}
+
+/** The shapes of all values of a program. Throws RangeError for an op whose operands do not fit, or come later. */
+export function shapesOf(
+  { ops, states }: Pick<Program, 'ops' | 'states'>,
+  desc: (weight: WeightId) => WeightDesc,
+): readonly Shape[] {
+  const shapes: Shape[] = [];
+  const shape = (value: ValueId) => {
+    const known = shapes[value];
+    if (!known) throw new RangeError(`Expected operands before op ${shapes.length}, got value ${value}.`);
+    return known;
+  };
+  const state = (op: OpOf<'attention'>) => stateOf(op, states);
+  for (const op of ops) shapes.push(shapeOf(op, { shape, desc, state }));
+  return shapes;
+}
+
+/** The state that an op keeps. Throws RangeError where the program has none of that number. */
+export function stateOf({ state }: OpOf<'attention'>, states: readonly StateShape[]): StateShape {
+  const shape = states[state];
+  if (!shape) throw new RangeError(`Expected a state from 0 to ${states.length - 1}, got ${state}.`);
+  return shape;
+}
+
+/** The indices of the ops that read each value. */
+export function readersOf(ops: readonly Op[]): readonly (readonly number[])[] {
+  const readers: number[][] = ops.map(() => []);
+  for (const [i, op] of ops.entries()) for (const value of new Set(operands(op))) readers[value]!.push(i);
+  return readers;
+}
+
+function wide(shape: Shape, cols: number, what: string): Shape {
+  fits(shape.cols, cols, `columns of ${what}`);
+  return shape;
+}
+
+function fits(got: number, expected: number, what: string): void {
+  if (got !== expected) throw new RangeError(`Expected ${expected} ${what}, got ${got}.`);
+}

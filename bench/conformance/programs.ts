@@ -1,0 +1,232 @@
+/**
+ * Cases of several ops together, as models have them: what backends fuse, where values lie and when their memory is used
+ * again is judged here. The reference backend, which runs op by op, says what is right.
+ */
+import type { AttentionOp, Op, RopeSpec, StateShape, ValueId, WeightId } from '../../backends/backend.ts';
+import { weightsOf } from '../../backends/ops.ts';
+import type { TensorType } from '../../kernels/quant-formats.ts';
+import { INT8 } from './matmul.ts';
+import { type Matrix, randomMatrix } from './matrices.ts';
+import {
+  LONG,
+  type OpCase,
+  type ProgramParts,
+  programCheck,
+  SHORT,
+  slice,
+  step,
+  type Tolerance,
+  VOCABULARY,
+} from './op-case.ts';
+
+const FLOATS: Tolerance = {
+  nmse: 1e-10,
+  reason: 'several float32 sums of up to 1000 terms, one after the other',
+};
+const CODES: Tolerance = { nmse: 4 * INT8.nmse, reason: 'activations in int8 before each of four products' };
+
+const CODED_LAYERS: Tolerance = {
+  nmse: 2e-2,
+  reason: 'int8 before 21 products of three layers with gates: 3.5e-3 seen',
+};
+
+type Push = (op: Op) => ValueId;
+type Build = ProgramParts['build'];
+
+const C = 64; // columns of the inputs
+
+function programCase(
+  shape: string,
+  weights: readonly Matrix[],
+  build: Build,
+  more: Partial<Pick<ProgramParts, 'states' | 'actions' | 'tolerance' | 'selects' | 'inputs'>> = {},
+): OpCase {
+  const { actions = SHORT, states = [] } = more;
+  const inputs = more.inputs ?? [randomMatrix('F32', VOCABULARY, C)];
+  const check = programCheck({ tolerance: FLOATS, ...more, inputs, weights, build, actions });
+  const descs = check.weights.map(({ desc }) => desc);
+  const { ops } = check.program([...descs.keys()]);
+  return {
+    op: 'program',
+    shape,
+    examples: ops.map((op) => ({
+      op,
+      types: weightsOf(op).map((id) => descs[id]!.type),
+      state: op.op === 'attention' ? states[op.state] : undefined,
+    })),
+    tokens: Math.max(
+      ...actions.flatMap((action) =>
+        'slices' in action ? action.slices.map(({ tokens }) => tokens.length) : [],
+      ),
+    ),
+    work: { bytes: 0, macs: 0 }, // never timed
+    check,
+  };
+}
+
+// ----- ops in one line each
+
+const norm = (x: ValueId, weight: WeightId): Op => ({ op: 'norm', x, weight, eps: 1e-5 });
+const matmul = (x: ValueId, weight: WeightId, bias?: WeightId): Op => ({ op: 'matmul', x, weight, bias });
+const add = (a: ValueId, b: ValueId): Op => ({ op: 'zip', fn: 'add', a, b });
+const mul = (a: ValueId, b: ValueId): Op => ({ op: 'zip', fn: 'mul', a, b });
+const silu = (x: ValueId): Op => ({ op: 'map', fn: 'silu', x });
+
+/** Small, so that sums of products stay around 1. */
+function matrix(rows: number, cols: number, seed: string, type: TensorType = 'F32'): Matrix {
+  return randomMatrix(type, rows, cols, type === 'F32' ? 1 / Math.sqrt(cols) : 1, seed);
+}
+const vector = (cols: number, seed = '') => randomMatrix('F32', 1, cols, 1, seed);
+
+/** Matrices `down` of one x, each brought back by its `up`, and added. */
+function sumOfProducts(down: readonly number[], readsNorm: boolean): OpCase {
+  const weights = [
+    vector(C),
+    ...down.map((cols, i) => matrix(cols, C, `down ${i}`)),
+    ...down.map((cols, i) => matrix(C, cols, `up ${i}`)),
+  ];
+  const build: Build = (push, [x], [scale, ...ids]) => {
+    const h = push(norm(x!, scale!));
+    const products = down.map((_, i) => push(matmul(h, ids[i]!)));
+    const first = readsNorm ? h : x!;
+    return products.reduce((sum, low, i) => push(add(sum, push(matmul(low, ids[down.length + i]!)))), first);
+  };
+  const shape = `${down.length} products of one norm${readsNorm ? ', which is read besides' : ''}`;
+  return programCase(shape, weights, build);
+}
+
+/** The sides in either order, of matrices of these types. */
+function gateCase(types: readonly [TensorType, TensorType], order: 'gate first' | 'up first'): OpCase {
+  const F = 96;
+  const weights = [matrix(F, C, 'gate', types[0]), matrix(F, C, 'up', types[1]), matrix(C, F, 'down')];
+  const build: Build = (push, [x], [gate, up, down]) => {
+    const [a, b] = order === 'gate first' ? [gate!, up!] : [up!, gate!];
+    const sides = [push(matmul(x!, a)), push(matmul(x!, b))];
+    const [gated, plain] = order === 'gate first' ? sides : sides.toReversed();
+    return push(matmul(push(mul(plain!, push(silu(gated!)))), down!));
+  };
+  return programCase(`${types.join(' gate over ')}, ${order}`, weights, build, {
+    tolerance: types.includes('Q4_1') ? CODES : FLOATS,
+  });
+}
+
+/** What low-rank adapters do to the queries, keys and values of a layer: W x + B (A x). */
+function adapterCase(): OpCase {
+  const names = ['q', 'k', 'v'];
+  const weights = names.flatMap((name) => [
+    matrix(C, C, name),
+    matrix(4, C, `${name} A`),
+    matrix(C, 4, `${name} B`),
+  ]);
+  const build: Build = (push, [x], ids) => {
+    const adapted = names.map((_, i) => {
+      const [w, a, b] = ids.slice(3 * i);
+      const plain = push(matmul(x!, w!));
+      return push(add(plain, push(matmul(push(matmul(x!, a!)), b!))));
+    });
+    return adapted.reduce((sum, value) => push(mul(sum, value)));
+  };
+  return programCase('three products with low-rank adapters', weights, build);
+}
+
+interface Layer {
+  readonly heads: number;
+  readonly state: StateShape;
+}
+
+const ROPE: RopeSpec = { layout: 'half', inverseFrequencies: [1, 0.3, 0.1, 0.03] };
+const LAYERS: readonly Layer[] = [
+  { heads: 4, state: { kind: 'kv', kvHeads: 2, keyDim: 16, valueDim: 16 } },
+  { heads: 2, state: { kind: 'kv', kvHeads: 1, keyDim: 32, valueDim: 32 } },
+  { heads: 8, state: { kind: 'kv', kvHeads: 4, keyDim: 8, valueDim: 8 } },
+];
+const F = 160;
+
+/** Norms, products, rotated heads, attention, gates and sums of layers whose heads differ; rows selected in the last. */
+function layersCase(type: TensorType, actions: ProgramParts['actions']): OpCase {
+  const weights = LAYERS.flatMap(({ heads, state: { kvHeads, keyDim: D } }, i) => [
+    vector(C, `${i} attention`),
+    matrix(heads * D, C, `${i} q`, type),
+    matrix(kvHeads * D, C, `${i} k`, type),
+    matrix(kvHeads * D, C, `${i} v`, type),
+    matrix(C, heads * D, `${i} o`, type),
+    vector(C, `${i} feed`),
+    matrix(F, C, `${i} gate`, type),
+    matrix(F, C, `${i} up`, type),
+    matrix(C, F, `${i} down`, type),
+  ]);
+  const build: Build = (push, [x], ids) => {
+    const perLayer = weights.length / LAYERS.length;
+    return LAYERS.reduce((value, layer, i) => {
+      const own = ids.slice(i * perLayer, (i + 1) * perLayer);
+      return addLayer(push, value, own, { ...layer, id: i, last: i === LAYERS.length - 1 });
+    }, x!);
+  };
+  const states = LAYERS.map(({ state }) => state);
+  const tolerance = type === 'F32' ? FLOATS : CODED_LAYERS;
+  const more = { states, actions, tolerance, selects: true } as const;
+  return programCase(`layers of ${type} whose heads differ`, weights, build, more);
+}
+
+function addLayer(
+  push: Push,
+  x: ValueId,
+  [attend, wq, wk, wv, wo, feed, gate, up, down]: readonly WeightId[],
+  { heads, state, id, last }: Layer & { id: number; last: boolean },
+): ValueId {
+  const rotated = (value: ValueId, heads: number) => push({ op: 'rope', x: value, heads, rope: ROPE });
+  const h = push(norm(x, attend!));
+  const attention: AttentionOp = {
+    op: 'attention',
+    q: rotated(push(matmul(h, wq!)), heads),
+    k: rotated(push(matmul(h, wk!)), state.kvHeads),
+    v: push(matmul(h, wv!)),
+    state: id,
+    heads,
+    scale: 1 / Math.sqrt(state.keyDim),
+  };
+  let attended = push(attention);
+  if (last) [x, attended] = [push({ op: 'select', x }), push({ op: 'select', x: attended })];
+  const y = push(add(x, push(matmul(attended, wo!))));
+  const f = push(norm(y, feed!));
+  const gated = push(mul(push(silu(push(matmul(f, gate!)))), push(matmul(f, up!))));
+  return push(add(y, push(matmul(gated, down!))));
+}
+
+/** A table of positions has fewer rows than the vocabulary, or more. */
+function positionsCase(): OpCase {
+  const steps = [step(slice(0, 0, 5)), step(slice(0, 5, 1), slice(1, 0, 9)), step(slice(0, 6, 10))];
+  const build: Build = (push, [x], [table]) =>
+    push(add(x!, push({ op: 'embed', table: table!, by: 'position' })));
+  return programCase('tokens and positions embedded', [matrix(16, C, 'positions')], build, {
+    actions: steps,
+  });
+}
+
+/** Values that are read long after they were made, when others have used and left the memory beside them. */
+function longLivedCase(): OpCase {
+  const weights = [matrix(C, C, 'a'), matrix(C, C, 'b'), matrix(C, C, 'c')];
+  const build: Build = (push, [x], ids) => {
+    const early = push(matmul(x!, ids[0]!));
+    const middle = push(silu(push(mul(push(matmul(early, ids[1]!)), x!))));
+    const late = push(matmul(push({ op: 'softmax', x: middle }), ids[2]!));
+    return push(add(push(mul(late, early)), push(add(middle, x!))));
+  };
+  return programCase('values that live long', weights, build);
+}
+
+const BATCH = [step(slice(0, 0, 3)), { slices: [slice(0, 3, 30), slice(1, 0, 4)], logits: 'last' } as const];
+
+export const PROGRAM_CASES: readonly OpCase[] = [
+  sumOfProducts([16, 32, 48, 64, 80, 96], false), // more than one phase of the cpu backend holds
+  sumOfProducts([16, 32], true),
+  gateCase(['F32', 'F32'], 'gate first'),
+  gateCase(['F32', 'F32'], 'up first'),
+  gateCase(['F16', 'F32'], 'up first'),
+  gateCase(['Q4_1', 'Q4_1'], 'up first'),
+  adapterCase(),
+  layersCase('F32', LONG),
+  layersCase('Q8_0', [...BATCH, step(slice(0, 33, 1)), step(slice(0, 34, 1), slice(1, 4, 1))]),
+  positionsCase(),
+  longLivedCase(),
+];

@@ -1,0 +1,188 @@
+/**
+ * Records a model as its architecture file writes it down: ops, the tensors they read, and what sequences keep. A tensor
+ * is declared where it is used, once, and checked against the file there; everything else that is known of a model (its
+ * program, its memory, its work) comes from this record.
+ */
+
+import type { Op, RopeSpec, StateId, StateShape, ValueId, WeightId } from '../../backends/backend.ts';
+import { type Shape, shapeOf, stateOf } from '../../backends/ops.ts';
+import { UserError } from '../../errors.ts';
+import type { MapFunction } from '../../kernels/reference/map.ts';
+import type { Gguf, GgufTensor } from '../gguf.ts';
+
+/** A tensor that the program reads: a matrix [rows, cols], or a vector of `cols` where rows is 1. */
+export interface GraphTensor extends Pick<GgufTensor, 'name' | 'type' | 'offset' | 'bytes'> {
+  readonly rows: number;
+  readonly cols: number;
+}
+
+/** Ops read tensors by their place in the list, until a backend gives them ids. */
+export interface RecordedGraph {
+  readonly ops: readonly Op[];
+  readonly shapes: readonly Shape[]; // of the values
+  readonly output: ValueId;
+  readonly states: readonly StateShape[];
+  readonly tensors: readonly GraphTensor[];
+}
+
+/** The tensor names of one block: b('attn_q') is 'blk.3.attn_q'. */
+export interface Block {
+  (name: string): string;
+  readonly last: boolean;
+}
+
+/** Tensors that metadata.ts reads. */
+const PART_OF_CONFIG = ['rope_freqs.weight'];
+
+export class Graph {
+  readonly #gguf: Pick<Gguf, 'path' | 'tensors'>;
+  readonly #ops: Op[] = [];
+  readonly #shapes: Shape[] = [];
+  readonly #states: StateShape[] = [];
+  readonly #tensors: GraphTensor[] = [];
+  readonly #ids = new Map<string, WeightId>();
+
+  /** Throws UserError for a file without weights. */
+  constructor(gguf: Pick<Gguf, 'path' | 'tensors'>) {
+    if (gguf.tensors.size === 0) throw noWeights(gguf.path);
+    this.#gguf = gguf;
+  }
+
+  /** The record that ends with `output`. Throws UserError for a tensor of the file that no op reads. */
+  end(output: ValueId): RecordedGraph {
+    const known = new Set([...PART_OF_CONFIG, ...this.#ids.keys()]);
+    const unknown = this.#gguf.tensors.keys().find((name) => !known.has(name));
+    if (unknown) throw unexpected(unknown);
+    return {
+      ops: this.#ops,
+      shapes: this.#shapes,
+      output,
+      states: this.#states,
+      tensors: this.#tensors,
+    };
+  }
+
+  *blocks(count: number): Generator<Block> {
+    for (let i = 0; i < count; i++) {
+      yield Object.assign((name: string) => `blk.${i}.${name}`, { last: i === count - 1 });
+    }
+  }
+
+  // ----- ops; NAME stands for the tensor NAME.weight
+
+  /** [T, cols] */
+  embed(name: string, rows: number, cols: number): ValueId {
+    return this.#push({ op: 'embed', table: this.#weight(`${name}.weight`, rows, cols) });
+  }
+
+  norm(x: ValueId, name: string, eps: number): ValueId {
+    return this.#push({ op: 'norm', x, weight: this.#weight(`${name}.weight`, 1, this.#cols(x)), eps });
+  }
+
+  /** [.., rows], with NAME.bias where the file has one */
+  linear(x: ValueId, name: string, rows: number): ValueId {
+    const weight = this.#weight(`${name}.weight`, rows, this.#cols(x));
+    const bias = this.has(`${name}.bias`) ? this.#weight(`${name}.bias`, 1, rows) : undefined;
+    return this.#push({ op: 'matmul', x, weight, bias });
+  }
+
+  /** Logits [S, V]: by output.weight, else by the embedding table. */
+  head(x: ValueId, vocabularySize: number): ValueId {
+    return this.linear(x, this.has('output.weight') ? 'output' : 'token_embd', vocabularySize);
+  }
+
+  rope(x: ValueId, heads: number, rope: RopeSpec): ValueId {
+    return this.#push({ op: 'rope', x, heads, rope });
+  }
+
+  /** Grouped-query attention over a layer's keys and values, whose heads have D dimensions. [T, heads * D] */
+  attention(
+    { q, k, v }: { q: ValueId; k: ValueId; v: ValueId },
+    { heads, kvHeads, headDim: D }: { heads: number; kvHeads: number; headDim: number },
+  ): ValueId {
+    const state = this.#state({ kind: 'kv', kvHeads, keyDim: D, valueDim: D });
+    return this.#push({ op: 'attention', q, k, v, state, heads, scale: 1 / Math.sqrt(D) });
+  }
+
+  map(fn: MapFunction, x: ValueId): ValueId {
+    return this.#push({ op: 'map', fn, x });
+  }
+
+  add(a: ValueId, b: ValueId): ValueId {
+    return this.#push({ op: 'zip', fn: 'add', a, b });
+  }
+
+  mul(a: ValueId, b: ValueId): ValueId {
+    return this.#push({ op: 'zip', fn: 'mul', a, b });
+  }
+
+  /** The rows that the step wants output for. [S, ..] */
+  select(x: ValueId): ValueId {
+    return this.#push({ op: 'select', x });
+  }
+
+  has(name: string): boolean {
+    return this.#gguf.tensors.has(name);
+  }
+
+  // -----
+
+  #push(op: Op): ValueId {
+    const shape = shapeOf(op, {
+      shape: (value) => this.#shapes[value]!,
+      desc: (weight) => this.#tensors[weight]!,
+      state: (attention) => stateOf(attention, this.#states),
+    });
+    this.#shapes.push(shape);
+    return this.#ops.push(op) - 1;
+  }
+
+  #cols(x: ValueId): number {
+    return this.#shapes[x]!.cols;
+  }
+
+  #state(shape: StateShape): StateId {
+    return this.#states.push(shape) - 1;
+  }
+
+  /** Throws UserError where the file has no such tensor, or one of another shape. */
+  #weight(name: string, rows: number, cols: number): WeightId {
+    const tensor = this.#gguf.tensors.get(name);
+    if (!tensor) throw mismatch(name, { rows, cols }, 'no such tensor');
+    if (!hasShape(tensor, rows, cols)) throw mismatch(name, { rows, cols }, `[${tensor.shape.join(', ')}]`);
+    const known = this.#ids.get(name);
+    if (known !== undefined) return known;
+    const { type, offset, bytes } = tensor;
+    const id = this.#tensors.push({ name, type, rows, cols, offset, bytes }) - 1;
+    this.#ids.set(name, id);
+    return id;
+  }
+}
+
+/** Dimensions of 1 at the end of a shape say nothing. */
+function hasShape({ shape }: GgufTensor, rows: number, cols: number): boolean {
+  const [found = 1, ...rest] = shape;
+  return found === cols && (rest[0] ?? 1) === rows && rest.slice(1).every((size) => size === 1);
+}
+
+function mismatch(name: string, { rows, cols }: { rows: number; cols: number }, found: string): UserError {
+  const expected = rows === 1 ? `[${cols}]` : `[${cols}, ${rows}]`;
+  return new UserError(
+    `Expected the tensor ${name} with shape ${expected}, found ${found}.`,
+    'The file was converted wrongly or is incomplete: get the model again, or convert it anew.',
+  );
+}
+
+function unexpected(name: string): UserError {
+  return new UserError(
+    `The tensor ${name} belongs to no model of this architecture that is supported yet.`,
+    'Use another model, or a later version of percept.',
+  );
+}
+
+function noWeights(path: string): UserError {
+  return new UserError(
+    `Expected a model with weights, found only a vocabulary in ${path}.`,
+    'Use the model’s full file; this one serves for tokenizing only.',
+  );
+}

@@ -1,0 +1,156 @@
+/**
+ * Hyperparameters in a file's metadata, below the name of its architecture, each checked as it is read. Throws UserError
+ * naming the key for what is absent or makes no sense.
+ */
+import { closeSync, openSync, readSync } from 'node:fs';
+import type { RopeSpec } from '../../backends/backend.ts';
+import { UserError } from '../../errors.ts';
+import type { Gguf } from '../gguf.ts';
+import {
+  optionalNumber,
+  optionalNumbers,
+  optionalString,
+  optionalStrings,
+  requireNumber,
+} from '../gguf-metadata.ts';
+
+/** Larger sizes than any model has; heads are bounded apart, because tables are made of their size. */
+const MAX_SIZE = 2 ** 31 - 1;
+const MAX_HEAD_DIM = 65_536;
+
+/** Sizes that every transformer has. */
+export interface TransformerSizes {
+  readonly nLayers: number;
+  readonly embeddingLength: number; // C
+  readonly feedForwardLength: number; // F
+  readonly nHeads: number; // H
+  readonly nKvHeads: number; // G, a divisor of H
+  readonly headDim: number; // D
+  readonly vocabularySize: number; // V
+  readonly contextLength: number; // positions it was trained for
+}
+
+export class Metadata {
+  readonly architecture: string;
+  readonly #gguf: Gguf;
+
+  constructor(gguf: Gguf, architecture: string) {
+    this.#gguf = gguf;
+    this.architecture = architecture;
+  }
+
+  transformer(): TransformerSizes {
+    const embeddingLength = this.size('embedding_length');
+    const nHeads = this.size('attention.head_count');
+    const nKvHeads = this.size('attention.head_count_kv', nHeads);
+    const headDim = this.size('attention.key_length', embeddingLength / nHeads);
+    ensure(nHeads % nKvHeads === 0, `attention.head_count_kv to divide the ${nHeads} heads`, nKvHeads);
+    ensure(headDim <= MAX_HEAD_DIM, `heads of at most ${MAX_HEAD_DIM} dimensions`, headDim);
+    const valueLength = this.size('attention.value_length', headDim);
+    ensure(valueLength === headDim, `attention.value_length to be the key length ${headDim}`, valueLength);
+    const tokens = optionalStrings(this.#gguf.metadata, 'tokenizer.ggml.tokens');
+    return {
+      nLayers: this.size('block_count'),
+      embeddingLength,
+      feedForwardLength: this.size('feed_forward_length'),
+      nHeads,
+      nKvHeads,
+      headDim,
+      vocabularySize: tokens?.length || this.size('vocab_size'),
+      contextLength: this.size('context_length'),
+    };
+  }
+
+  /** A count from 1 on; of a list with an entry for each layer the one that all have. */
+  size(name: string, fallback?: number): number {
+    const { metadata } = this.#gguf;
+    const key = `${this.architecture}.${name}`;
+    const perLayer = typeof metadata.get(key) === 'object' ? optionalNumbers(metadata, key) : undefined;
+    const size = perLayer
+      ? sizeOfAll(key, perLayer)
+      : (optionalNumber(metadata, key) ?? fallback ?? requireNumber(metadata, key));
+    const sensible = Number.isInteger(size) && size >= 1 && size <= MAX_SIZE;
+    return ensure(sensible, `${key} to be an integer from 1 to ${MAX_SIZE}`, size);
+  }
+
+  /** A number above zero. */
+  positive(name: string, fallback?: number): number {
+    const { metadata } = this.#gguf;
+    const key = `${this.architecture}.${name}`;
+    const value = optionalNumber(metadata, key) ?? fallback ?? requireNumber(metadata, key);
+    return ensure(value > 0 && Number.isFinite(value), `${key} to be a positive number`, value);
+  }
+
+  optional(name: string): number | undefined {
+    return optionalNumber(this.#gguf.metadata, `${this.architecture}.${name}`);
+  }
+
+  /**
+   * Pair i of n is rotated by base^(-i / n) a position (Su et al., RoFormer), slowed by the linear scaling factor
+   * (Chen et al., position interpolation) and by the file's own factors in rope_freqs.weight (Llama 3.1).
+   */
+  rope(layout: RopeSpec['layout'], headDim: number): RopeSpec {
+    const dimensions = this.size('rope.dimension_count', headDim);
+    const fits = dimensions % 2 === 0 && dimensions <= headDim;
+    const key = `${this.architecture}.rope.dimension_count`;
+    ensure(fits, `${key} to be even and at most ${headDim}`, dimensions);
+    const base = this.positive('rope.freq_base', 10_000);
+    const pairs = dimensions / 2;
+    const slowing = this.#linearScaling();
+    const factors = readRopeFactors(this.#gguf, pairs);
+    const frequency = (i: number) => base ** (-i / pairs) / slowing / (factors?.[i] ?? 1);
+    return {
+      layout,
+      inverseFrequencies: Object.freeze(Array.from({ length: pairs }, (_, i) => frequency(i))),
+    };
+  }
+
+  #linearScaling(): number {
+    const type = optionalString(this.#gguf.metadata, `${this.architecture}.rope.scaling.type`) ?? 'linear';
+    if (type === 'none') return 1;
+    if (type !== 'linear') throw unsupported(`RoPE scaling of type "${type}"`, '; supported: none, linear');
+    return this.positive('rope.scaling.factor', this.positive('rope.scale_linear', 1));
+  }
+}
+
+/** The one size of a list with an entry for each layer. */
+function sizeOfAll(key: string, perLayer: ArrayLike<number>): number {
+  const sizes = new Set(Array.from(perLayer));
+  if (sizes.size > 1) throw unsupported(`A ${key} that differs between layers`);
+  return perLayer[0] ?? 0;
+}
+
+function readRopeFactors({ path, tensors }: Gguf, pairs: number): Float32Array | undefined {
+  const tensor = tensors.get('rope_freqs.weight');
+  if (!tensor) return undefined;
+  const found = `${tensor.type} [${tensor.shape.join(', ')}]`;
+  ensure(found === `F32 [${pairs}]`, `rope_freqs.weight to be F32 [${pairs}]`, found);
+  const factors = new Float32Array(pairs);
+  const file = openSync(path, 'r');
+  try {
+    readSync(file, factors, 0, factors.byteLength, tensor.offset);
+  } finally {
+    closeSync(file);
+  }
+  const wrong = factors.find((factor) => !(factor > 0));
+  ensure(wrong === undefined, 'every factor in rope_freqs.weight to be positive', wrong);
+  return factors;
+}
+
+// ----- errors
+
+/** Returns `got` where it is as expected. */
+function ensure<T>(holds: boolean, expected: string, got: T): T {
+  if (holds) return got;
+  throw new UserError(
+    `Expected ${expected}, got ${got}.`,
+    'The file was converted wrongly or is damaged: get the model again, or convert it anew.',
+  );
+}
+
+export function unsupported(what: string, supported = ''): UserError {
+  return new UserError(
+    `${what} is not supported yet${supported}.`,
+    'Use another model, or a later version of percept.',
+  );
+}

@@ -1,0 +1,74 @@
+/** From a model's graph to the program that a backend compiles, and to what that takes of memory. */
+import type { Backend, KvType, Limits, MemoryUse, Program, WeightSource } from '../backends/backend.ts';
+import { fuse, lastReads, usesOf } from '../backends/fuse.ts';
+import { rewired } from '../backends/ops.ts';
+import { checkSupport } from '../backends/program-weights.ts';
+import type { GraphTensor, RecordedGraph } from './architectures/graph.ts';
+
+/**
+ * Hands the graph's tensors over to a backend and returns the program over them. Throws UserError for the first op that
+ * the backend does not compute, naming its tensor.
+ */
+export function programOn(
+  backend: Backend,
+  graph: RecordedGraph,
+  { name, limits, source }: { name: string; limits: Limits; source: (tensor: GraphTensor) => WeightSource },
+): Program {
+  const { ops, output, states, tensors } = graph;
+  checkSupport(graph, (id) => tensors[id]!, backend);
+  const ids = tensors.map((tensor) => {
+    const { name, type, rows, cols } = tensor;
+    return backend.weight({ name, type, rows, cols }, source(tensor));
+  });
+  const weight = (id: number) => ids[id]!;
+  return { name, ops: ops.map((op) => rewired(op, { weight })), output, states, limits };
+}
+
+/** Bytes in the file of all tensors that the graph reads. */
+export function weightBytesOf({ tensors }: Pick<RecordedGraph, 'tensors'>): number {
+  return tensors.reduce((sum, { bytes }) => sum + bytes, 0);
+}
+
+/** Bytes of a key, or a value, of one head at one position, whose size is D. */
+const KEY_BYTES: Readonly<Record<KvType, (D: number) => number>> = {
+  f32: (D) => 4 * D,
+  f16: (D) => 2 * D,
+  q8: (D) => 36 * Math.ceil(D / 32), // blocks of 32 codes with a float32 scale
+};
+const VALUE_BYTES: Readonly<Record<KvType, (D: number) => number>> = {
+  f32: (D) => 4 * D,
+  f16: (D) => 2 * D,
+  q8: (D) => 16 * Math.ceil(D / 16) + 4, // codes in blocks of 16, and one scale
+};
+
+/**
+ * Bytes a model takes with a fast backend: weights as in the file, in float32 the values that are alive at once. The
+ * reference backend takes 4 bytes a weight, and every value.
+ */
+export function estimateMemory(graph: RecordedGraph, limits: Limits): MemoryUse {
+  const { sequences, contextLength, maxTokens, kvType = 'f32', attention } = limits;
+  const bytesAt = graph.states.reduce((sum, { kvHeads, keyDim, valueDim }) => {
+    return sum + kvHeads * (KEY_BYTES[kvType](keyDim) + VALUE_BYTES[kvType](valueDim));
+  }, 0);
+  const heads = graph.ops.reduce((sum, op) => sum + (op.op === 'attention' ? op.heads : 0), 0);
+  return {
+    weights: weightBytesOf(graph),
+    kv: sequences * contextLength * bytesAt,
+    arena: 4 * (maxTokens * mostColumns(graph) + (attention ? heads * contextLength : 0)),
+  };
+}
+
+/** Columns of all values that are alive at once, at most. */
+function mostColumns(graph: RecordedGraph): number {
+  const uses = fuse(graph).map(usesOf);
+  const last = lastReads(uses, graph.output);
+  let [alive, most] = [0, 0];
+  for (const [i, { reads, writes }] of uses.entries()) {
+    for (const value of writes) alive += graph.shapes[value]!.cols;
+    most = Math.max(most, alive);
+    for (const value of new Set([...reads, ...writes])) {
+      if (last.get(value) === i) alive -= graph.shapes[value]!.cols;
+    }
+  }
+  return most;
+}

@@ -1,0 +1,127 @@
+/** The llama architecture as a graph, without a file and without computing. */
+import { describe, expect, it } from 'vitest';
+import { shapesOf, weightsOf } from '../../backends/ops.ts';
+import { ReferenceBackend } from '../../backends/reference.ts';
+import type { LlamaConfig } from '../../core/architectures/llama.ts';
+import type { Gguf, GgufTensor } from '../../core/gguf.ts';
+import { programOn } from '../../core/program.ts';
+import { graphOver, llamaFile, llamaGraph, llamaShapes } from '../llama-graph.ts';
+
+const CONFIG: LlamaConfig = {
+  nLayers: 2,
+  embeddingLength: 64,
+  feedForwardLength: 160,
+  nHeads: 4,
+  nKvHeads: 2,
+  headDim: 24, // heads together are wider than the embedding
+  vocabularySize: 320,
+  contextLength: 256,
+  rmsEps: 1e-6,
+  rope: { layout: 'interleaved', inverseFrequencies: new Array(12).fill(1) },
+};
+const LIMITS = { sequences: 1, contextLength: 8, maxTokens: 8 };
+const NOWHERE = { name: '', limits: LIMITS, source: () => ({ bytes: new Uint8Array() }) };
+
+function tensor(name: string, ...shape: number[]): [string, GgufTensor] {
+  return [name, { name, type: 'F32', shape, offset: 0, bytes: 0 }];
+}
+
+function changed(...changes: [string, GgufTensor][]): Gguf {
+  const gguf = llamaFile(CONFIG);
+  return { ...gguf, tensors: new Map([...gguf.tensors, ...changes]) };
+}
+
+describe('the graph of a llama', () => {
+  it.each([
+    ['tied', {}],
+    ['with a head of its own', { tied: false }],
+    ['with biases', { biases: true }],
+  ])('reads every tensor of the file once, %s', (_, choice) => {
+    const graph = llamaGraph(CONFIG, choice);
+    const names = llamaShapes(CONFIG, choice).map(([name]) => name);
+    expect(graph.tensors.map(({ name }) => name).sort()).toEqual(names.sort());
+    const read = new Set(graph.ops.flatMap((op) => weightsOf(op)));
+    expect(read).toEqual(new Set(graph.tensors.keys()));
+  });
+
+  it('makes logits of selected rows, and selects before the last layer feeds forward', () => {
+    const graph = llamaGraph(CONFIG);
+    const shapes = shapesOf(graph, (id) => graph.tensors[id]!);
+    expect(shapes).toEqual(graph.shapes);
+    expect(shapes[graph.output]).toEqual({ rows: 'outputs', cols: 320 });
+    const names = graph.ops.flatMap((op, i) =>
+      op.op === 'matmul' && shapes[i]!.rows === 'outputs' ? [graph.tensors[op.weight]!.name] : [],
+    );
+    expect(names).toEqual([
+      'blk.1.attn_output.weight',
+      'blk.1.ffn_gate.weight',
+      'blk.1.ffn_up.weight',
+      'blk.1.ffn_down.weight',
+      'token_embd.weight',
+    ]);
+  });
+
+  it('keeps a state for each layer', () => {
+    const state = { kind: 'kv', kvHeads: 2, keyDim: 24, valueDim: 24 };
+    const { states, ops } = llamaGraph(CONFIG);
+    expect(states).toEqual([state, state]);
+    expect(ops.flatMap((op) => (op.op === 'attention' ? [op.state] : []))).toEqual([0, 1]);
+  });
+
+  it.each([
+    [
+      'a shape',
+      [tensor('blk.0.ffn_up.weight', 160, 64)],
+      'blk.0.ffn_up.weight with shape [64, 160], found [160, 64].',
+    ],
+    [
+      'a dimension more',
+      [tensor('output_norm.weight', 64, 1, 2)],
+      'output_norm.weight with shape [64], found [64, 1, 2].',
+    ],
+    [
+      'a bias of another size',
+      [tensor('blk.0.attn_k.bias', 96)],
+      'blk.0.attn_k.bias with shape [48], found [96].',
+    ],
+    [
+      'a tensor that would be left out',
+      [tensor('blk.0.attn_q_norm.weight', 24)],
+      'The tensor blk.0.attn_q_norm.weight belongs to no model',
+    ],
+  ])('refuses %s', (_, changes, message) => {
+    expect(() => graphOver(changed(...changes), CONFIG)).toThrow(message);
+  });
+
+  it('ends at the first layer that is not there, however many are claimed', () => {
+    const claimed = { ...CONFIG, nLayers: 2 ** 31 - 1 };
+    const message = 'Expected the tensor blk.2.attn_norm.weight with shape [64], found no such tensor.';
+    expect(() => graphOver(llamaFile(CONFIG), claimed)).toThrow(message);
+  });
+
+  it('says so where there is only a vocabulary', () => {
+    const empty = { ...llamaFile(CONFIG), tensors: new Map<string, GgufTensor>() };
+    expect(() => graphOver(empty, CONFIG)).toThrow('found only a vocabulary in tiny.gguf');
+  });
+});
+
+describe('programOn', () => {
+  it('gives every tensor one id, whatever ids the backend has given before', () => {
+    const backend = new ReferenceBackend();
+    backend.weight({ name: 'another', type: 'F32', rows: 1, cols: 1 }, { bytes: new Uint8Array(4) });
+    const graph = llamaGraph(CONFIG);
+    const { ops, output } = programOn(backend, graph, NOWHERE);
+    expect(new Set(ops.flatMap((op) => weightsOf(op)))).toEqual(
+      new Set(graph.tensors.keys().map((id) => id + 1)),
+    );
+    const [embed, head] = [ops[0]!, ops[output]!];
+    expect(weightsOf(head)).toEqual(weightsOf(embed)); // a tied head is the embedding table again
+  });
+
+  it('names the first tensor of a type the backend does not compute', () => {
+    const graph = llamaGraph(CONFIG, { typeOf: () => 'IQ2_S' });
+    expect(() => programOn(new ReferenceBackend(), graph, NOWHERE)).toThrow(
+      'token_embd.weight: IQ2_S is not supported yet',
+    );
+  });
+});
