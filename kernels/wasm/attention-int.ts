@@ -5,13 +5,14 @@
  * Rows that a tile lacks are neither written nor read.
  * Scratch: scores [8 blocks of 16 keys][4][16], weights {codes [4][CHUNK], f32 scales [4]}.
  */
-import { BLOCK, CHUNK, EXP, POWER, SATURATING, SCALE, SCALE_BYTES, SIGNED } from './layout';
+import { dot } from './dot';
+import { BLOCK, CHUNK, EXP, POWER, SCALE, SCALE_BYTES } from './layout';
 import { codeBlocks, codedKeysBytes, padHead, valueBlocks } from './kv-cache';
-import { tileKeys, tileKeys3, tileKeysSaturating, tileKeysSigned } from './matmul-int-tile';
+import { tileKeys, tileKeys3 } from './matmul-int-tile';
 import { real } from './phase';
 import { pack, quantizeRow } from './quantize';
 import { ropeHead } from './rope';
-import { dot, madd, maxLanes, store16, sumLanes } from './simd';
+import { madd, maxLanes, store16, sumLanes } from './simd';
 import { maskRow, rowMaximum, SCORE_BYTES, seenBy, TILE_ROWS } from './attention-scores';
 
 export const LOG2_E: f32 = 1.4426950408889634;
@@ -25,17 +26,13 @@ export function codedQuery(phase: usize, x: usize, r: i32, tile: usize, position
 }
 
 /** Scores of the chunk's first `keys` keys, for the tile's first `present` rows. */
-export function scoreCodes(
-  phase: usize, k: usize, keys: i32, q: usize, scores: usize, present: i32, dotClass: i32,
-): void {
+export function scoreCodes(phase: usize, k: usize, keys: i32, q: usize, scores: usize, present: i32): void {
   const zero = i32x4.splat(0);
   const blocks = codeBlocks(phase);
   const s = q + <usize>(blocks * 4 * BLOCK);
   for (let end = scores + <usize>((keys + 15) >> 4 << 8); scores < end; scores += 256, k += codedKeysBytes(phase)) {
     for (let i: usize = 0; i < 256; i += 64) store16(scores + i, zero, zero, zero, zero);
-    if (dotClass == SATURATING) tileKeysSaturating(k, q, s, scores, blocks);
-    else if (dotClass == SIGNED) tileKeysSigned(k, q, s, scores, blocks);
-    else if (present == 3) tileKeys3(k, q, s, scores, blocks);
+    if (present == 3) tileKeys3(k, q, s, scores, blocks);
     else tileKeys(k, q, s, scores, blocks);
   }
 }

@@ -16,7 +16,7 @@ import { exp4, madd } from './simd';
 
 /** Weights of the rows of a tile, whose first is row `first` of kv head `h`, from its queries and its merged state. */
 export function storeWeights(
-  phase: usize, h: i32, kv: usize, position: i32, first: i32, q: usize, work: usize, state: usize, dotClass: i32,
+  phase: usize, h: i32, kv: usize, position: i32, first: i32, q: usize, work: usize, state: usize,
 ): void {
   const group = word(phase, HEADS) / word(phase, KV_HEADS);
   const present = min(TILE_ROWS, group - first);
@@ -25,7 +25,7 @@ export function storeWeights(
   for (let from = 0; from <= position; from += CHUNK) {
     const keys = min(CHUNK, position - from + 1);
     const k = keysAt(phase, h, kv, from);
-    if (coded) scoreCodes(phase, k, keys, q, work, present, dotClass);
+    if (coded) scoreCodes(phase, k, keys, q, work, present);
     else scoreFloats(phase, k, keys, q, work);
     let out = address(phase, ATTENTION_WEIGHTS) + <usize>(h * group + first) * rowBytes + (<usize>from << 2);
     for (let r = 0; r < present; r++, out += rowBytes) {

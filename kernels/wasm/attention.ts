@@ -47,7 +47,6 @@ function gather(phase: usize, token: i32, h: i32, first: i32, rows: i32, q: usiz
  */
 function attendChunk(
   phase: usize, h: i32, kv: usize, from: i32, start: i32, first: i32, rows: i32, q: usize, work: usize, state: usize,
-  dotClass: i32,
 ): void {
   const lead = start - from;
   const keys = min(CHUNK, seenBy(phase, TILE_ROWS - 1, first, rows, lead));
@@ -55,7 +54,7 @@ function attendChunk(
   const v = valuesAt(phase, h, kv, from);
   if (word(phase, KV_TYPE) == KV_Q8) {
     const present = min(TILE_ROWS, rows - first);
-    scoreCodes(phase, k, keys, q, work, present, dotClass);
+    scoreCodes(phase, k, keys, q, work, present);
     weighCodes(phase, valueScalesAt(phase, h, kv, from), keys, first, rows, lead, work, state);
     mixCodes(phase, v, keys, work, state, present);
   } else {
@@ -110,7 +109,7 @@ function emit(phase: usize, token: i32, h: i32, first: i32, rows: i32, state: us
 
 /** A block of queries of one kv head against all their keys, a chunk after the other. */
 function attendBlock(
-  phase: usize, token: i32, tokens: i32, start: i32, h: i32, kv: usize, work: usize, dotClass: i32,
+  phase: usize, token: i32, tokens: i32, start: i32, h: i32, kv: usize, work: usize,
 ): void {
   const rows = tokens * (word(phase, HEADS) / word(phase, KV_HEADS));
   const tiles = (rows + TILE_ROWS - 1) / TILE_ROWS;
@@ -127,7 +126,7 @@ function attendBlock(
       if (seenBy(phase, TILE_ROWS - 1, first, rows, start) <= from) continue;
       const state = states + <usize>tile * stateBytes(phase);
       const q = queries + <usize>tile * queryBytes;
-      attendChunk(phase, h, kv, from, start, first, rows, q, work, from == 0 ? state : chunkState, dotClass);
+      attendChunk(phase, h, kv, from, start, first, rows, q, work, from == 0 ? state : chunkState);
       if (from > 0) merge(phase, state, chunkState);
     }
   }
@@ -138,7 +137,7 @@ function attendBlock(
 
 /** Some chunks of one kv head for a single token; whoever finishes the last merges all of them in order. */
 function attendSingle(
-  phase: usize, slice: i32, token: i32, position: i32, h: i32, part: i32, kv: usize, work: usize, dotClass: i32,
+  phase: usize, slice: i32, token: i32, position: i32, h: i32, part: i32, kv: usize, work: usize,
 ): void {
   const group = word(phase, HEADS) / word(phase, KV_HEADS);
   const tiles = (group + TILE_ROWS - 1) / TILE_ROWS;
@@ -148,14 +147,14 @@ function attendSingle(
   const size = stateBytes(phase);
   const slot = slice * word(phase, KV_HEADS) + h;
   const states = address(phase, PARTIALS) + <usize>(slot * (word(phase, CONTEXT) / CHUNK) * tiles) * size;
-  if (part == parts - 1) storeHead(phase, token, h, kv, position, work, dotClass);
+  if (part == parts - 1) storeHead(phase, token, h, kv, position, work);
   const q = work + CHUNK_SCRATCH + size;
   for (let tile = 0; tile < tiles; tile++) {
     const first = tile * TILE_ROWS;
     gather(phase, token, h, first, group, q, work);
     for (let i = part * step; i < min(chunks, part * step + step); i++) {
       const state = states + <usize>(i * tiles + tile) * size;
-      attendChunk(phase, h, kv, i * CHUNK, position, first, group, q, work, state, dotClass);
+      attendChunk(phase, h, kv, i * CHUNK, position, first, group, q, work, state);
     }
   }
   const finished = address(phase, FINISHED) + (slot << 2);
@@ -169,7 +168,7 @@ function attendSingle(
   if (load<i32>(TRACED) == 0) return;
   for (let tile = 0; tile < tiles; tile++) {
     gather(phase, token, h, tile * TILE_ROWS, group, q, work);
-    storeWeights(phase, h, kv, position, tile * TILE_ROWS, q, work, states + <usize>tile * size, dotClass);
+    storeWeights(phase, h, kv, position, tile * TILE_ROWS, q, work, states + <usize>tile * size);
   }
 }
 
@@ -181,7 +180,7 @@ function partsOf(tokens: i32, position: i32, step: i32): i32 {
 }
 
 /** Tasks are numbered through the slices of the step: the parts of each, for all kv heads. */
-export function attention(phase: usize, scratch: usize, dotClass: i32): void {
+export function attention(phase: usize, scratch: usize): void {
   const kvHeads = word(phase, KV_HEADS);
   const step = load<i32>(SINGLE);
   const slices = load<i32>(SLICES);
@@ -202,11 +201,11 @@ export function attention(phase: usize, scratch: usize, dotClass: i32): void {
     const token = load<i32>(entry);
     const start = load<i32>(entry, 8);
     const kv = load<usize>(entry, 12);
-    if (step > 0) attendSingle(phase, slice, token, start, h, part, kv, work, dotClass);
+    if (step > 0) attendSingle(phase, slice, token, start, h, part, kv, work);
     else {
       const offset = part * QUERY_BLOCK;
       const tokens = min(QUERY_BLOCK, load<i32>(entry, 4) - offset);
-      attendBlock(phase, token + offset, tokens, start + offset, h, kv, work, dotClass);
+      attendBlock(phase, token + offset, tokens, start + offset, h, kv, work);
     }
   }
 }

@@ -40,17 +40,16 @@ export const HIGH_CRUMBS = 1448; // 0x30303030
 export const UPPER_HALF = 1436; // 0xffff0000
 export const HALF_IN = 1440; // f32 2^100: f16 weights, read 2^112 too small, times this ...
 export const HALF_OUT = 1444; // f32 2^12: ... and the sums times this, so that activations up to 2^28 do not overflow
-export const ALL_ONES = 1428; // 0xffffffff
 
 export const EXP = 1472; // f32: what exp4 needs (simd.ts), in the order of its use
 export const POWER = 1536; // f32: what power needs (attention-int.ts): -125, then the coefficients from r^3 on
 
 export const HEAP = 4096;
 
-// --- how the CPU's relaxed dot product reads its second operand ---------------------------------------------------
-export const UNSIGNED = 0; // 0..255 exact (AVX-VNNI)
-export const SIGNED = 1; // -128..127 exact (ARM, AVX-VNNI-INT8)
-export const SATURATING = 2; // 0..127 exact, by 16-bit pairs (AVX2)
+// --- classes of CPU by their dot products, each with a module of its own (dot.ts, scripts/build.ts) ------------------
+export const UNSIGNED = 0; // AVX-VNNI
+export const SIGNED = 1; // ARM, AVX-VNNI-INT8
+export const SATURATING = 2; // AVX2
 
 // --- weight layouts (weight-layout.ts) ------------------------------------------------------------------------------
 export const W_F32 = 0;

@@ -2,8 +2,9 @@
  * Integer products of one token with the superblock types of 256 k, streamed: Q4_K, Q5_K and Q6_K.
  * The order of the float operations is that of matmul-int-gemv.ts; a block's scale is d times its sub-scale, exactly.
  */
+import { dot } from './dot';
 import { FIFTH_BITS, GROUP, HIGH_CRUMBS, LOW_NIBBLES, SCALE_BYTES } from './layout';
-import { dot, highF32, lowF32, madd, store16 } from './simd';
+import { highF32, lowF32, madd, store16 } from './simd';
 import { signedSub, unsignedSub } from './sub-scales';
 
 /** 16 rows of Q5_K (`FIFTH`) or Q4_K: out[16]. */

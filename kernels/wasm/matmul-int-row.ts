@@ -2,9 +2,10 @@
  * Integer products of one token with an unpacked panel (panel.ts): what types without a kernel that streams them
  * (matmul-int-gemv.ts) use. Activations as there; the order of the float operations too.
  */
-import { SCALE_BYTES, SIGNED, UNSIGNED } from './layout';
+import { dot, dot16, WIDE_SHIFT } from './dot';
+import { SATURATING, SCALE_BYTES } from './layout';
 import { planes } from './matmul-int-tile';
-import { dot, dot16, madd, store16 } from './simd';
+import { madd, store16 } from './simd';
 
 /** out[16]; parameters as for a tile of 4 tokens (matmul-int-tile.ts). */
 // @ts-ignore: decorator
@@ -57,9 +58,8 @@ export function rowFine(w: usize, d: usize, x: usize, s: usize, out: usize, bloc
 }
 
 /** 8-bit weights, in the form that suits the CPU (panel.ts). */
-export function rowWide(w: usize, d: usize, x: usize, s: usize, out: usize, blocks: i32, dotClass: i32): void {
-  if (dotClass == UNSIGNED) row(w, d, x, s, out, blocks, false, false, 7);
-  else if (dotClass == SIGNED) row(w, d, x, s, out, blocks, false, false, -1);
+export function rowWide(w: usize, d: usize, x: usize, s: usize, out: usize, blocks: i32): void {
+  if (DOT_CLASS != SATURATING) row(w, d, x, s, out, blocks, false, false, WIDE_SHIFT);
   else rowPlanes(w, d, x, s, out, blocks);
 }
 
