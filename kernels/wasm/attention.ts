@@ -1,12 +1,15 @@
 /**
  * Causal attention over the KV cache, grouped-query: the query heads of a kv head share its keys and values.
  *
+ *   s[i][j] = scale * q[i] . k[j]    for the keys j <= i
+ *   out[i] = sum over j of exp(s[i][j] - m[i]) v[j] / sum over j of exp(s[i][j] - m[i]), m[i] = max over j of s[i][j]
+ *
  * A row is one query head of one token; four rows of a kv head make a tile. Keys are taken CHUNK at a time at fixed
  * positions: each chunk gives a state (maximum, sum, weighted values) of a row (attention-float.ts, attention-int.ts),
  * and the states are merged in the order of the chunks. Steps of single tokens spread chunks over threads, longer ones
  * spread blocks of queries; both add the same floats in the same order, so a row's bits depend on its keys alone.
  *
- * State of a tile: {maximum [4], sum [4], values [ceil(D / 16)][4][16]}.
+ * The layout of a state is in attention-scores.ts.
  */
 import { floatQuery, mixFloats, scoreFloats, weighFloats } from './attention-float';
 import { codedQuery, mixCodes, scoreCodes, weighCodes } from './attention-int';
@@ -18,13 +21,13 @@ import {
 } from './layout';
 import { address, real, word } from './phase';
 import { exp4, madd } from './simd';
-import { seenBy, TILE_ROWS } from './attention-scores';
+import { TILE_BYTES, ROW_BYTES, seenBy, STATE_SUMS, STATE_VALUES, TILE_ROWS } from './attention-scores';
 import { storeWeights } from './attention-weights';
 
 // @ts-ignore: decorator
 @inline
 function stateBytes(phase: usize): usize {
-  return 32 + <usize>(valueBlocks(phase) << 8);
+  return <usize>(STATE_VALUES + valueBlocks(phase) * TILE_BYTES);
 }
 
 /** Queries of rows first.. of a tile, turned to their positions. */
@@ -70,17 +73,22 @@ function merge(phase: usize, into: usize, state: usize): void {
   const top = f32x4.max(m, n);
   const keep = exp4(f32x4.sub(m, top)), take = exp4(f32x4.sub(n, top));
   v128.store(into, top);
-  v128.store(into, madd(v128.load(into, 16), keep, f32x4.mul(v128.load(state, 16), take)), 16);
-  mergeRow(phase, into + 32, state + 32, f32x4.extract_lane(keep, 0), f32x4.extract_lane(take, 0));
-  mergeRow(phase, into + 96, state + 96, f32x4.extract_lane(keep, 1), f32x4.extract_lane(take, 1));
-  mergeRow(phase, into + 160, state + 160, f32x4.extract_lane(keep, 2), f32x4.extract_lane(take, 2));
-  mergeRow(phase, into + 224, state + 224, f32x4.extract_lane(keep, 3), f32x4.extract_lane(take, 3));
+  v128.store(into, madd(v128.load(into, STATE_SUMS), keep, f32x4.mul(v128.load(state, STATE_SUMS), take)), STATE_SUMS);
+  mergeRow(phase, into, state, 0, f32x4.extract_lane(keep, 0), f32x4.extract_lane(take, 0));
+  mergeRow(phase, into, state, 1, f32x4.extract_lane(keep, 1), f32x4.extract_lane(take, 1));
+  mergeRow(phase, into, state, 2, f32x4.extract_lane(keep, 2), f32x4.extract_lane(take, 2));
+  mergeRow(phase, into, state, 3, f32x4.extract_lane(keep, 3), f32x4.extract_lane(take, 3));
 }
 
-function mergeRow(phase: usize, into: usize, state: usize, keep: f32, take: f32): void {
+/** The values of row `r`. */
+// @ts-ignore: decorator
+@inline
+function mergeRow(phase: usize, into: usize, state: usize, r: i32, keep: f32, take: f32): void {
   const a = f32x4.splat(keep), b = f32x4.splat(take);
-  for (let d = valueBlocks(phase); d > 0; d--, into += 256, state += 256) {
-    for (let i: usize = 0; i < 64; i += 16) {
+  into += STATE_VALUES + r * ROW_BYTES;
+  state += STATE_VALUES + r * ROW_BYTES;
+  for (let d = valueBlocks(phase); d > 0; d--, into += TILE_BYTES, state += TILE_BYTES) {
+    for (let i = 0; i < ROW_BYTES; i += 16) {
       v128.store(into + i, madd(v128.load(into + i), a, f32x4.mul(v128.load(state + i), b)));
     }
   }
@@ -94,15 +102,15 @@ function emit(phase: usize, token: i32, h: i32, first: i32, rows: i32, state: us
     const t = token + (first + r) / group;
     const head = h * group + ((first + r) % group);
     const out = address(phase, OUT) + <usize>t * address(phase, OUT_STRIDE) + <usize>(head * headDim << 2);
-    const values = state + 32 + (r << 6);
-    const sum = load<f32>(state + (r << 2), 16) / real(phase, KV_OUT);
+    const values = state + STATE_VALUES + r * ROW_BYTES;
+    const sum = load<f32>(state + (r << 2), STATE_SUMS) / real(phase, KV_OUT);
     let d = 0;
     for (; d + 4 <= headDim; d += 4) {
-      const v = v128.load(values + <usize>(((d >> 4) << 8) + ((d & 15) << 2)));
+      const v = v128.load(values + <usize>((d >> 4) * TILE_BYTES + ((d & 15) << 2)));
       v128.store(out + (d << 2), f32x4.div(v, f32x4.splat(sum)));
     }
     for (; d < headDim; d++) {
-      store<f32>(out + (d << 2), load<f32>(values + <usize>(((d >> 4) << 8) + ((d & 15) << 2))) / sum);
+      store<f32>(out + (d << 2), load<f32>(values + <usize>((d >> 4) * TILE_BYTES + ((d & 15) << 2))) / sum);
     }
   }
 }

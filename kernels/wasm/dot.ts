@@ -1,20 +1,20 @@
 /**
- * Dot products of bytes: the one instruction whose result depends on the CPU. x is s8; the classes (layout.ts) read w as
+ * Dot products of bytes, the one instruction whose result depends on the CPU: x is s8, and the classes of CPU read w as
  *
- *   UNSIGNED     0..255                            AVX-VNNI: 8-bit weights are stored + 128
- *   SIGNED       -128..127                         ARM, AVX-VNNI-INT8: 8-bit weights as they are
- *   SATURATING   0..255, but sums of two products  AVX2: 8-bit weights as two nibbles
- *                stop at 16 bits
+ *   UNSIGNED     0..255      AVX-VNNI               8-bit weights are stored + 128
+ *   SIGNED       -128..127   ARM, AVX-VNNI-INT8     8-bit weights as they are
+ *   SATURATING   0..255      AVX2                   8-bit weights as two planes of nibbles, because a sum of two
+ *                                                   products stays within -32768..32767
  *
- * Codes 0..127 are exact on every CPU. The compiler gets two constants (scripts/build.ts): DOT_CLASS, the class that the
- * module is for, and EMULATED, 1 if plain SIMD does what CPUs of that class do, for tests on other ones. A branch on
- * either leaves no code.
+ * Codes 0..127 are exact on every CPU. The compiler gets two constants (scripts/build.ts): DOT_CLASS, the class that
+ * the module is for; and EMULATED, 1 in modules for tests, where plain SIMD computes what CPUs of that class do. A
+ * branch on either leaves no code.
  */
 import { SATURATING, SIGNED } from './layout';
 
-/** Sums over nibbles have 16 bits: an instruction less than 32 bits take where these saturate. */
+/** Sums over nibbles have 16 bits: where dot products saturate, those of 32 bits take an instruction more. */
 export const NARROW_NIBBLES: bool = DOT_CLASS == SATURATING;
-/** 8-bit weights are d * (code - 2^WIDE_SHIFT), or d * code where that is -1; nibbles, where they saturate, have planes. */
+/** An 8-bit weight is d * (code - 2^WIDE_SHIFT), or d * code where that is -1. */
 export const WIDE_SHIFT: i32 = DOT_CLASS == SIGNED ? -1 : 7;
 
 /** 4 lanes of i32: acc + the sum over 4 bytes of x * w. */

@@ -75,8 +75,13 @@ export const GROUP = 16; // weight rows that lie interleaved
 export const BLOCK = 32; // activations that share a scale; weights of a row that lie together
 export const TILE = 4; // tokens of an activation tile
 export const TILED_ROWS = 3; // rows of a step from which on they go in tiles; fewer go one by one
-/** Of an activation block and token: {f32 scale, f32 scale * sum, i32 -sum, f32 scale * sum of each half}. */
-export const SCALE_BYTES = 20;
+// The record of scales of an activation block and token, by bytes (quantize.ts).
+export const BLOCK_SCALE = 0; // f32: a value is this times its code
+export const SCALED_SUM = 4; // f32: the scale times the sum of the codes
+export const NEGATIVE_SUM = 8; // i32: minus the sum of the codes
+export const LOW_SUM = 12; // f32: as SCALED_SUM, of the first 16 codes ...
+export const HIGH_SUM = 16; // ... and of the last 16
+export const SCALE_BYTES = 20; // of a record
 export const CHUNK = 128; // keys that attention takes at a time
 export const QUERY_BLOCK = 16; // tokens whose attention is one task
 export const CHUNK_SCRATCH = 4096; // bytes of scores and weights of a tile and a chunk

@@ -1,15 +1,27 @@
 /**
- * Integer products of one token: 16 weight rows, streamed from memory as groups (weight-layout.ts), times 8-bit
- * activations: codes s8 [block][8 steps][4 k], scales [block]{...} (quantize.ts).
+ * Integer products of one token, out[r] = sum over k of W[r][k] x[k] for 16 rows r, in blocks b of 32 k:
  *
- * Every integer form, here and in the other matmul-int-*.ts, adds the same floats in the same order, block by block:
- * y = fma(float(dot), d * scale, y), then y = fma(m, scale * sum, y) for types with a minimum. So a token's result
- * has the same bits whatever the tile, the batch and the thread; the integers are exact on every class of CPU
- * (layout.ts, UNSIGNED ...).
+ *   W[r][k] = d[r][b] * (q[r][k] - offset)    or    d[r][b] * q[r][k] + m[r][b]
+ *   x[k] = scale[b] * c[k]
+ *
+ *   for (b = 0; b < blocks; b++) {
+ *     dot = sum over the 32 k of q[r][k] * c[k], less offset * sum of c[k]      // exact, in i32
+ *     y[r] = fma(float(dot), d[r][b] * scale[b], y[r])
+ *     y[r] = fma(m[r][b], scale[b] * sum of c[k], y[r])                         // types with a minimum
+ *   }
+ *
+ *   w    a group of 16 rows: d (and m) of a block, then its codes [step][16 rows][4 k] (weight-layout.ts)
+ *   x    codes c s8 [block][8 steps][4 k]
+ *   s    records [block]{scale, scale * sum, -sum ...} (layout.ts, BLOCK_SCALE ...)
+ *
+ * Accumulators a0 to a3 hold 4 rows each; AssemblyScript has no arrays of locals. Every integer form, here and in the
+ * other matmul-int-*.ts, adds these floats in this order: a token's result has the same bits in every tile, batch and
+ * thread, and on every class of CPU (dot.ts).
  */
 import { dot, dot16 } from './dot';
 import {
-  FIFTH_BITS, HALF_MASK, HALF_SCALE, HIGH_NIBBLES, LOW_NIBBLES, SCALE_BYTES, SIGN_BYTES, SIGNED, UNSIGNED,
+  BLOCK_SCALE, FIFTH_BITS, HALF_MASK, HALF_SCALE, HIGH_NIBBLES, LOW_NIBBLES, NEGATIVE_SUM, SCALE_BYTES, SCALED_SUM,
+  SIGN_BYTES, SIGNED, UNSIGNED,
 } from './layout';
 import { highHalf, lowHalf, madd, store16 } from './simd';
 
@@ -67,17 +79,17 @@ function gemvQ4(w: usize, x: usize, s: usize, out: usize, blocks: i32, MIN: bool
     a1 = joinQ4(a1, h1);
     a2 = joinQ4(a2, h2);
     a3 = joinQ4(a3, h3);
-    const f = f32x4.mul(v128.load32_splat(s), unbias);
+    const f = f32x4.mul(v128.load32_splat(s, BLOCK_SCALE), unbias);
     const p0 = v128.load(w), p1 = v128.load(w, 16);
     if (MIN) {
-      const g = f32x4.mul(v128.load32_splat(s, 4), unbias);
+      const g = f32x4.mul(v128.load32_splat(s, SCALED_SUM), unbias);
       const p2 = v128.load(w, 32), p3 = v128.load(w, 48);
       y0 = madd(highHalf(p0, mask), g, madd(f32x4.convert_i32x4_s(a0), f32x4.mul(lowHalf(p0, mask), f), y0));
       y1 = madd(highHalf(p1, mask), g, madd(f32x4.convert_i32x4_s(a1), f32x4.mul(lowHalf(p1, mask), f), y1));
       y2 = madd(highHalf(p2, mask), g, madd(f32x4.convert_i32x4_s(a2), f32x4.mul(lowHalf(p2, mask), f), y2));
       y3 = madd(highHalf(p3, mask), g, madd(f32x4.convert_i32x4_s(a3), f32x4.mul(lowHalf(p3, mask), f), y3));
     } else {
-      const bias = i32x4.shl(v128.load32_splat(s, 8), 3); // -8 * sum: codes are 0..15 for values -8..7
+      const bias = i32x4.shl(v128.load32_splat(s, NEGATIVE_SUM), 3); // -8 * sum: codes are 0..15 for values -8..7
       y0 = madd(f32x4.convert_i32x4_s(i32x4.add(a0, bias)), f32x4.mul(lowHalf(p0, mask), f), y0);
       y1 = madd(f32x4.convert_i32x4_s(i32x4.add(a1, bias)), f32x4.mul(lowHalf(p1, mask), f), y1);
       y2 = madd(f32x4.convert_i32x4_s(i32x4.add(a2, bias)), f32x4.mul(highHalf(p0, mask), f), y2);
@@ -110,7 +122,8 @@ function gemvQ5(w: usize, x: usize, s: usize, out: usize, blocks: i32, MIN: bool
   const zero = i32x4.splat(0);
   let y0 = zero, y1 = zero, y2 = zero, y3 = zero;
   for (let b = 0; b < blocks; b++) {
-    let a0 = MIN ? zero : i32x4.shl(v128.load32_splat(s, 8), 4); // -16 * sum: codes are 0..31 for values -16..15
+    // -16 * sum: codes are 0..31 for values -16..15
+    let a0 = MIN ? zero : i32x4.shl(v128.load32_splat(s, NEGATIVE_SUM), 4);
     let a1 = a0, a2 = a0, a3 = a0;
     let q = w + (MIN ? 64 : 32);
     // Bits of steps j and j + 4 stand at 0 and 4, and move down a place a turn.
@@ -134,10 +147,10 @@ function gemvQ5(w: usize, x: usize, s: usize, out: usize, blocks: i32, MIN: bool
       q += 64;
       x += 4;
     }
-    const f = f32x4.mul(v128.load32_splat(s), unbias);
+    const f = f32x4.mul(v128.load32_splat(s, BLOCK_SCALE), unbias);
     const p0 = v128.load(w), p1 = v128.load(w, 16);
     if (MIN) {
-      const g = f32x4.mul(v128.load32_splat(s, 4), unbias);
+      const g = f32x4.mul(v128.load32_splat(s, SCALED_SUM), unbias);
       const p2 = v128.load(w, 32), p3 = v128.load(w, 48);
       y0 = madd(highHalf(p0, mask), g, madd(f32x4.convert_i32x4_s(a0), f32x4.mul(lowHalf(p0, mask), f), y0));
       y1 = madd(highHalf(p1, mask), g, madd(f32x4.convert_i32x4_s(a1), f32x4.mul(lowHalf(p1, mask), f), y1));
@@ -194,8 +207,8 @@ export function gemvQ8_0(w: usize, x: usize, s: usize, out: usize, blocks: i32):
       q += 64;
       x += 4;
     }
-    const f = f32x4.mul(v128.load32_splat(s), unbias);
-    const bias = i32x4.shl(v128.load32_splat(s, 8), 7); // -128 * sum: codes are value + 128
+    const f = f32x4.mul(v128.load32_splat(s, BLOCK_SCALE), unbias);
+    const bias = i32x4.shl(v128.load32_splat(s, NEGATIVE_SUM), 7); // -128 * sum: codes are value + 128
     const p0 = v128.load(w), p1 = v128.load(w, 16);
     y0 = madd(f32x4.convert_i32x4_s(joinQ8(a0, h0, bias)), f32x4.mul(lowHalf(p0, mask), f), y0);
     y1 = madd(f32x4.convert_i32x4_s(joinQ8(a1, h1, bias)), f32x4.mul(lowHalf(p1, mask), f), y1);
@@ -217,7 +230,7 @@ function joinQ8(a: v128, h: v128, bias: v128): v128 {
   return i32x4.add(i32x4.add(low, i32x4.shl(i32x4.extadd_pairwise_i16x8_s(h), 4)), bias);
 }
 
-// --- one function for each weight type --------------------------------------------------------------------------------
+// --- one function for each weight type -------------------------------------------------------------------------------
 
 export function gemvQ4_0(w: usize, x: usize, s: usize, out: usize, blocks: i32): void {
   gemvQ4(w, x, s, out, blocks, false);

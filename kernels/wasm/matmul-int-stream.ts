@@ -149,7 +149,7 @@ function sixBits(q: v128, crumbs: v128, low: v128, top: v128, HIGH: bool): v128 
   return v128.or(v128.and(q, low), v128.and(i16x8.shl(crumbs, 4), top));
 }
 
-// --- one function for each weight type --------------------------------------------------------------------------------
+// --- one function for each weight type -------------------------------------------------------------------------------
 
 export function streamQ4_0(w: usize, x: usize, s: usize, out: usize, cols: i32, scales: usize): void {
   stream(W_Q4_0, w, x, s, out, cols, scales);

@@ -1,17 +1,26 @@
 /**
- * Integer products of 4 tokens: 16 weight rows, unpacked to a panel (panel.ts), times a tile of 8-bit activations:
- * codes s8 [block][8 steps][4 tokens][4 k], scales [block][4 tokens]{...} (quantize.ts).
- * The order of the float operations is that of matmul-int-gemv.ts.
+ * Integer products of 4 tokens t, out[t][r] += sum over k of W[r][k] x[t][k] for 16 rows r, by the formula of
+ * matmul-int-gemv.ts.
+ *
+ *   w    a panel: codes u8 [block][8 steps][16 rows][4 k], unpacked once for many tiles (panel.ts)
+ *   d    its scales f32 [block]{d [16 rows], m [16 rows]}
+ *   x    codes s8 [block][8 steps][4 tokens][4 k]
+ *   s    records [block][4 tokens] (layout.ts, BLOCK_SCALE ...)
+ *   out  f32 [4 tokens][16 rows]
+ *
+ * Accumulators a, b, c and e are those of tokens 0 to 3, each of 4 vectors of 4 rows: 16 dot products for 8 loads.
  */
 import { dot, dot16, NARROW_NIBBLES, WIDE_SHIFT } from './dot';
 import { KEY_BLOCK_BYTES, KEY_CODE_BYTES } from './kv-cache';
-import { LOW_NIBBLES, SATURATING, SCALE_BYTES, TILE } from './layout';
+import {
+  BLOCK_SCALE, LOW_NIBBLES, LOW_SUM, NEGATIVE_SUM, SATURATING, SCALE_BYTES, SCALED_SUM, TILE,
+} from './layout';
 import { madd, store16 } from './simd';
 
 /**
  * Adds to out[TOKENS][16]. MIN: weights are d * code + m, for each 32 k or, if FINE, each 16; else
- * d * (code - 2^SHIFT), or d * code where SHIFT is -1. BESIDE: a block's 16 d follow its codes. The loops over steps
- * stay loops: unrolled, V8 orders them chain by chain and spills.
+ * d * (code - 2^SHIFT), or d * code where SHIFT is -1. BESIDE: a block's 16 d follow its codes. NARROW: sums have 16
+ * bits (dot.ts). The loops over steps stay loops: unrolled, V8 orders them chain by chain and spills.
  */
 // @ts-ignore: decorator
 @inline
@@ -20,7 +29,7 @@ function tile(
   NARROW: bool, TOKENS: i32,
 ): void {
   const zero = i32x4.splat(0);
-  let half: usize = 0; // FINE: 0 or 4, the distance of the second half's sum in the record
+  let half: usize = 0; // FINE: 0, or HIGH_SUM - LOW_SUM in the second half of a block
   for (let b = FINE ? 2 * blocks : blocks; b > 0; b--) {
     let a0 = start(s, SHIFT, NARROW), a1 = a0, a2 = a0, a3 = a0;
     let b0 = start(s + SCALE_BYTES, SHIFT, NARROW), b1 = b0, b2 = b0, b3 = b0;
@@ -71,7 +80,7 @@ function tile(
 // @ts-ignore: decorator
 @inline
 export function start(s: usize, SHIFT: i32, NARROW: bool): v128 {
-  return SHIFT < 0 || NARROW ? i32x4.splat(0) : i32x4.shl(v128.load32_splat(s, 8), SHIFT);
+  return SHIFT < 0 || NARROW ? i32x4.splat(0) : i32x4.shl(v128.load32_splat(s, NEGATIVE_SUM), SHIFT);
 }
 
 // @ts-ignore: decorator
@@ -87,7 +96,7 @@ export function flush(
   out: usize, d: usize, s: usize, half: usize, a0: v128, a1: v128, a2: v128, a3: v128, MIN: bool, FINE: bool,
   SHIFT: i32, NARROW: bool,
 ): void {
-  const f = v128.load32_splat(s);
+  const f = v128.load32_splat(s, BLOCK_SCALE);
   const o0 = v128.load(out), o1 = v128.load(out, 16), o2 = v128.load(out, 32), o3 = v128.load(out, 48);
   const d0 = v128.load(d), d1 = v128.load(d, 16), d2 = v128.load(d, 32), d3 = v128.load(d, 48);
   let y0 = madd(f32x4.convert_i32x4_s(total(a0, s, SHIFT, NARROW)), f32x4.mul(d0, f), o0);
@@ -95,7 +104,7 @@ export function flush(
   let y2 = madd(f32x4.convert_i32x4_s(total(a2, s, SHIFT, NARROW)), f32x4.mul(d2, f), o2);
   let y3 = madd(f32x4.convert_i32x4_s(total(a3, s, SHIFT, NARROW)), f32x4.mul(d3, f), o3);
   if (MIN) {
-    const g = FINE ? v128.load32_splat(s + half, 12) : v128.load32_splat(s, 4);
+    const g = FINE ? v128.load32_splat(s + half, LOW_SUM) : v128.load32_splat(s, SCALED_SUM);
     y0 = madd(v128.load(d, 64), g, y0);
     y1 = madd(v128.load(d, 80), g, y1);
     y2 = madd(v128.load(d, 96), g, y2);
@@ -109,7 +118,7 @@ export function flush(
 function total(a: v128, s: usize, SHIFT: i32, NARROW: bool): v128 {
   if (!NARROW) return a;
   const sum = i32x4.extadd_pairwise_i16x8_s(a);
-  return SHIFT < 0 ? sum : i32x4.add(sum, i32x4.shl(v128.load32_splat(s, 8), SHIFT));
+  return SHIFT < 0 ? sum : i32x4.add(sum, i32x4.shl(v128.load32_splat(s, NEGATIVE_SUM), SHIFT));
 }
 
 /**

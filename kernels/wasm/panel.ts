@@ -3,8 +3,8 @@
  *
  * Integer panel: codes u8 [block][8 steps][16 rows][4 k], and scales f32 [16 d][16 m] for each 32 k, or for each 16 k
  * (isFine). A weight is d * code + m, or d * (code - 2^shiftOf) where there is a shift and m is unused.
- * Codes of 8-bit types follow the class of CPU: value + 128 where dot products are unsigned, the value where they are
- * signed, two planes of nibbles [low 16 rows, high 16 rows] of value + 128 a step where they saturate.
+ * Codes of 8-bit types follow the class of CPU (dot.ts): value + 128 where dot products are unsigned, the value where
+ * they are signed, two planes of nibbles [low 16 rows, high 16 rows] of value + 128 a step where they saturate.
  * Float panel: f32 [k][16 rows].
  */
 import {
