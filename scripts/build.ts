@@ -123,22 +123,22 @@ function hashFiles(patterns: string[]): string {
 async function compileKernels(emulated?: 'emulated'): Promise<void> {
   const folder = join(DIST, emulated ?? '');
   for (const old of globSync('*.wasm', { cwd: folder })) rmSync(join(folder, old));
-  const memory = '--importMemory --sharedMemory --initialMemory 1 --maximumMemory 65536';
+  const memory = '--importMemory --sharedMemory --initialMemory 1 --maximumMemory 65536'.split(' ');
   const modules = Object.entries(DOT_CLASSES).map(([name, number]) => {
-    const constants = `--use DOT_CLASS=${number} --use EMULATED=${emulated ? 1 : 0}`;
-    return assemble('index.ts', join(folder, `kernels-${name}.wasm`), `${memory} ${constants}`);
+    const constants = ['--use', `DOT_CLASS=${number}`, '--use', `EMULATED=${emulated ? 1 : 0}`];
+    return assemble('index.ts', join(folder, `kernels-${name}.wasm`), [...memory, ...constants]);
   });
-  if (!emulated) modules.push(assemble('dot-probe.ts', join(folder, 'dot-probe.wasm'), ''));
+  if (!emulated) modules.push(assemble('dot-probe.ts', join(folder, 'dot-probe.wasm'), []));
   await Promise.all(modules);
 }
 
-async function assemble(source: string, outFile: string, options: string): Promise<void> {
+async function assemble(source: string, outFile: string, options: readonly string[]): Promise<void> {
   const compiler = join(ROOT, 'node_modules/assemblyscript/bin/asc.js');
-  const flags = '-O3 --noAssert --runtime stub --enable simd --enable relaxed-simd --enable threads';
+  const flags =
+    '-O3 --noAssert --runtime stub --enable simd --enable relaxed-simd --enable threads --noExportMemory';
   const restarted = ['--enable-source-maps']; // without it asc starts a second process to have it
-  const args = [...`${flags} --noExportMemory ${options}`.trim().split(' ')];
-  const files = [join('kernels/wasm', source), '--outFile', outFile];
-  await promisify(execFile)(process.execPath, [...restarted, compiler, ...files, ...args], { cwd: ROOT });
+  const args = [join('kernels/wasm', source), '--outFile', outFile, ...flags.split(' '), ...options];
+  await promisify(execFile)(process.execPath, [...restarted, compiler, ...args], { cwd: ROOT });
 }
 
 /** The program in chunks, so that a command loads only its own; the worker as one small file. */
