@@ -5,7 +5,7 @@ const report = process.env.PERCEPT_TEST_REPORT; // where .ci/run wants the count
 export default defineConfig({
   test: {
     include: ['tests/**/*.test.{ts,tsx}'],
-    globalSetup: 'tests/software-adapter.ts',
+    globalSetup: ['tests/software-adapter.ts', 'tests/emulated-kernels.ts'],
     pool: 'forks', // that adapter is found by processes, not by threads
     maxWorkers: 2, // engines own a thread a core
     testTimeout: 60_000,

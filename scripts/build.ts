@@ -1,5 +1,6 @@
 /**
- * Builds dist/: kernels.wasm from AssemblyScript, and bundles of the program, the library and the CPU worker.
+ * Builds dist/: the kernels from AssemblyScript, a module for each class of CPU, and bundles of the program, the library
+ * and the CPU worker. With --emulated: dist/emulated/, kernels that only tests load, and that no package holds.
  *
  * It runs on `npm install`, `npm test` and the first `npx percept`, so a part whose inputs hash to what its
  * stamp says is skipped; a part that fails leaves no stamp. esbuild is imported only when needed.
@@ -7,9 +8,11 @@
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import type { BuildOptions, Metafile, Plugin } from 'esbuild';
+import type { DotClass } from '../backends/cpu/wasm-module.ts';
+import { SATURATING, SIGNED, UNSIGNED } from '../kernels/wasm/layout.ts';
 
 const ROOT = resolve(import.meta.dirname, '..');
 const DIST = join(ROOT, 'dist');
@@ -19,7 +22,6 @@ const TOOLCHAIN = ['package.json', 'package-lock.json', 'tsconfig.json', 'script
 
 const PROGRAM = { percept: 'cli/main.ts', core: 'core/index.ts' };
 const WORKER = { 'cpu-worker': 'backends/cpu/worker.ts' };
-const KERNELS = 'kernels/wasm/index.ts';
 /** Instead of packages, in the bundles. */
 const STAND_INS = ['scripts/no-devtools.ts', 'scripts/string-width.ts'];
 
@@ -66,21 +68,32 @@ const BUNDLE: BuildOptions = {
   alias: { 'react-devtools-core': join(ROOT, 'scripts/no-devtools.ts') }, // optional in Ink; never wanted in the bundle
 };
 
-await inParallel([
-  part('kernels', ['kernels/wasm/**'], compileKernels),
-  part(
-    'bundles',
-    [...STAND_INS, 'errors.ts', '{cli,core,backends,kernels,bench}/**/*.{ts,tsx,json}'],
-    bundle,
-  ),
-]);
+const KERNELS = ['kernels/wasm/**'];
+const DOT_CLASSES: Readonly<Record<DotClass, number>> = {
+  unsigned: UNSIGNED,
+  signed: SIGNED,
+  saturating: SATURATING,
+};
+
+await inParallel(
+  process.argv.includes('--emulated')
+    ? [part('emulated/kernels', KERNELS, () => compileKernels('emulated'))]
+    : [
+        part('kernels', KERNELS, () => compileKernels()),
+        part(
+          'bundles',
+          [...STAND_INS, 'errors.ts', '{cli,core,backends,kernels,bench}/**/*.{ts,tsx,json}'],
+          bundle,
+        ),
+      ],
+);
 
 /** Runs `make` unless the files matched by `inputs` are those of the last successful run. */
 async function part(name: string, inputs: string[], make: () => Promise<void>): Promise<void> {
   const stamp = join(DIST, `${name}.stamp`);
   const hash = hashFiles([...TOOLCHAIN, ...inputs]);
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === hash) return;
-  mkdirSync(DIST, { recursive: true });
+  mkdirSync(dirname(stamp), { recursive: true });
   rmSync(stamp, { force: true });
   await make();
   writeFileSync(stamp, hash);
@@ -103,13 +116,28 @@ function hashFiles(patterns: string[]): string {
   return hash.digest('hex');
 }
 
-/** Memory is imported: the backend makes it shared and as large as the model needs. */
-async function compileKernels(): Promise<void> {
+/**
+ * The same sources for each class, with the constants of kernels/wasm/constants.d.ts; and the probe that picks one.
+ * Memory is imported: the backend makes it shared and as large as the model needs.
+ */
+async function compileKernels(emulated?: 'emulated'): Promise<void> {
+  const folder = join(DIST, emulated ?? '');
+  for (const old of globSync('*.wasm', { cwd: folder })) rmSync(join(folder, old));
+  const memory = '--importMemory --sharedMemory --initialMemory 1 --maximumMemory 65536'.split(' ');
+  const modules = Object.entries(DOT_CLASSES).map(([name, number]) => {
+    const constants = ['--use', `DOT_CLASS=${number}`, '--use', `EMULATED=${emulated ? 1 : 0}`];
+    return assemble('index.ts', join(folder, `kernels-${name}.wasm`), [...memory, ...constants]);
+  });
+  if (!emulated) modules.push(assemble('dot-probe.ts', join(folder, 'dot-probe.wasm'), []));
+  await Promise.all(modules);
+}
+
+async function assemble(source: string, outFile: string, options: readonly string[]): Promise<void> {
   const compiler = join(ROOT, 'node_modules/assemblyscript/bin/asc.js');
-  const flags = '-O3 --noAssert --runtime stub --enable simd --enable relaxed-simd --enable threads';
-  const memory = '--importMemory --sharedMemory --initialMemory 1 --maximumMemory 65536 --noExportMemory';
+  const flags =
+    '-O3 --noAssert --runtime stub --enable simd --enable relaxed-simd --enable threads --noExportMemory';
   const restarted = ['--enable-source-maps']; // without it asc starts a second process to have it
-  const args = [KERNELS, '--outFile', 'dist/kernels.wasm', ...flags.split(' '), ...memory.split(' ')];
+  const args = [join('kernels/wasm', source), '--outFile', outFile, ...flags.split(' '), ...options];
   await promisify(execFile)(process.execPath, [...restarted, compiler, ...args], { cwd: ROOT });
 }
 

@@ -30,14 +30,13 @@ import {
   DOT_CLASS_NAMES,
   type DotClass,
   instantiate,
-  probeDotClass,
+  type KernelChoice,
   writeConstants,
 } from './wasm-module.ts';
 import { type GroupBytes, loadJobs, MATRIX_TYPES, newWeight, VECTOR_TYPES, type Weight } from './weights.ts';
 
-export interface CpuOptions {
+export interface CpuOptions extends KernelChoice {
   readonly threads?: number; // default: cores this process may use
-  readonly dotClass?: DotClass; // default: what the CPU has; tests force the others
   readonly memoryLimit?: number; // bytes of one memory; default: what 32-bit addresses reach; tests force less
   readonly sentinels?: boolean; // for tests: executables tell of writes outside their buffers
 }
@@ -45,13 +44,11 @@ export interface CpuOptions {
 /** Starts the threads. Throws UserError where the engine lacks relaxed SIMD or threads. */
 export async function createCpuBackend(options: CpuOptions = {}): Promise<Backend> {
   const { threads = usableCores(), memoryLimit = REACH } = options;
-  const module = await compileKernels();
+  const { module, dotClass } = await compileKernels(options);
   const heap = new SharedHeap(memoryLimit);
   writeConstants(heap.memory);
-  const kernels = instantiate(module, heap.memory);
+  const { groupBytes } = instantiate(module, heap.memory);
   const pool = new Threads(threads, { module, memory: heap.memory });
-  const dotClass = options.dotClass ?? probeDotClass(kernels);
-  const { groupBytes } = kernels;
   return new CpuBackend(heap, pool, {
     dotClass,
     groupBytes,
@@ -66,7 +63,6 @@ class CpuBackend implements Backend {
   readonly description: string;
   readonly #heaps: SharedHeap[];
   readonly #pool: Threads;
-  readonly #dotClass: DotClass;
   readonly #groupBytes: GroupBytes;
   readonly #limit: number; // bytes of one memory
   readonly #sentinels: boolean;
@@ -82,7 +78,6 @@ class CpuBackend implements Backend {
     const { dotClass, groupBytes, memoryLimit, sentinels } = facts;
     this.#heaps = [heap];
     this.#pool = pool;
-    this.#dotClass = dotClass;
     this.#groupBytes = groupBytes;
     this.#limit = memoryLimit;
     this.#sentinels = sentinels;
@@ -203,7 +198,6 @@ class CpuBackend implements Backend {
       }),
     );
     return {
-      dotClass: this.#dotClass,
       stages: stages.map(({ memory, phases, carried }) => {
         const { table, scratch, plan } = tables.get(memory)!;
         return {

@@ -6,7 +6,6 @@ import { Worker } from 'node:worker_threads';
 import { UserError } from '../../errors.ts';
 import * as layout from '../../kernels/wasm/layout.ts';
 import type { Roofs, WeightSource } from '../backend.ts';
-import type { DotClass } from './wasm-module.ts';
 
 export interface ThreadData {
   readonly module: WebAssembly.Module;
@@ -34,7 +33,6 @@ export interface Work {
     readonly carried: readonly Carried[];
     readonly scratch: readonly number[]; // of each thread
   }[];
-  readonly dotClass: DotClass;
 }
 
 /** A buffer whose rows are copied from another memory before the stage. */

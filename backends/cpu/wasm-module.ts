@@ -1,7 +1,7 @@
 /**
- * Compiles the kernels for this machine. V8's flags are set for this one module and restored: everything is
- * optimized before the first call, and pairs of 128-bit operations become 256-bit ones where the CPU has them
- * (2.5 times the speed of prefill on x64).
+ * Compiles the kernels for this machine: of the modules in dist/, one for each class of CPU, only the one that a probe
+ * picks is read. V8's flags are set while a module is compiled and restored: everything is optimized before the first
+ * call, and pairs of 128-bit operations become 256-bit ones where the CPU has them (2.5 times the speed of prefill on x64).
  */
 import { readFile } from 'node:fs/promises';
 import { setFlagsFromString } from 'node:v8';
@@ -17,25 +17,53 @@ const FLAGS: readonly [flag: string, restored: string][] = [
   ['--experimental-wasm-revectorize', '--no-experimental-wasm-revectorize'],
 ];
 
-/** dist/kernels.wasm, seen from the sources and from the bundle. */
-const KERNELS = import.meta.url.endsWith('.ts')
-  ? new URL('../../dist/kernels.wasm', import.meta.url)
-  : new URL('./kernels.wasm', import.meta.url);
+/** dist/, seen from the sources and from the bundle. */
+const DIST = new URL(import.meta.url.endsWith('.ts') ? '../../dist/' : './', import.meta.url);
+
+/** How CPUs read weights in the relaxed dot product (kernels/wasm/dot.ts), and how the backend describes that. */
+export const DOT_CLASS_NAMES = {
+  unsigned: 'unsigned dot products (AVX-VNNI)',
+  signed: 'signed dot products (ARM, AVX-VNNI-INT8)',
+  saturating: '16-bit pairs (AVX2)',
+} as const;
+
+export type DotClass = keyof typeof DOT_CLASS_NAMES;
+
+/** For tests. */
+export interface KernelChoice {
+  readonly dotClass?: DotClass; // default: that of the CPU; saturating is exact on every CPU
+  readonly emulated?: boolean; // the modules of dist/emulated, whose dot products are those of the class on every CPU
+}
 
 /** Exports of kernels/wasm/index.ts. */
 export interface KernelExports {
   repack(type: number, src: number, dst: number, rows: number, cols: number, scratch: number): void;
   groupBytes(type: number, cols: number): number;
-  walk(table: number, threads: number, scratch: number, dotClass: number): void;
+  walk(table: number, threads: number, scratch: number): void;
   meet(threads: number): void;
-  probeDot(): number;
   readRoof(from: number, bytes: number): number;
   multiplyRoof(at: number, turns: number): void;
 }
 
-export async function compileKernels(): Promise<WebAssembly.Module> {
-  const bytes = await readFile(KERNELS).catch((cause) => {
-    throw new UserError(`Expected the compiled kernels at ${KERNELS.pathname}.`, 'Run npm run build.', {
+export async function compileKernels({ dotClass, emulated }: KernelChoice = {}) {
+  const name = dotClass ?? (await probeDotClass());
+  const module = await compile(`${emulated ? 'emulated/' : ''}kernels-${name}.wasm`);
+  return { module, dotClass: name };
+}
+
+/** The class of this CPU; anything unknown gets the form that is exact everywhere. */
+async function probeDotClass(): Promise<DotClass> {
+  const probe = new WebAssembly.Instance(await compile('dot-probe.wasm'), {}).exports;
+  const { dot } = probe as { dot(x: number, w: number): number };
+  const sum = dot(0x7f7f7f7f, -1); // 4 times 127 * 255 or 127 * -1; where pairs saturate 2 * 32767
+  if (sum === 4 * 127 * 255) return 'unsigned';
+  return sum === 4 * -127 ? 'signed' : 'saturating';
+}
+
+async function compile(file: string): Promise<WebAssembly.Module> {
+  const url = new URL(file, DIST);
+  const bytes = await readFile(url).catch((cause) => {
+    throw new UserError(`The compiled kernels are missing: ${url.pathname}.`, 'Run npm run build.', {
       cause,
     });
   });
@@ -86,27 +114,10 @@ export function writeConstants(memory: WebAssembly.Memory): void {
   words[layout.FIFTH_BITS / 4] = 0x10101010;
   words[layout.UPPER_HALF / 4] = 0xffff0000;
   words[layout.HIGH_CRUMBS / 4] = 0x30303030;
-  words[layout.ALL_ONES / 4] = 0xffffffff;
   const floats = new Float32Array(memory.buffer);
   floats[layout.HALF_SCALE / 4] = 2 ** 112;
   floats[layout.HALF_IN / 4] = 2 ** 100;
   floats[layout.HALF_OUT / 4] = 2 ** 12;
   floats.set(EXP, layout.EXP / 4);
   floats.set(POWER, layout.POWER / 4);
-}
-
-/** How a CPU reads weights in dot products (layout.ts), and what that is called. */
-export type DotClass = typeof layout.UNSIGNED | typeof layout.SIGNED | typeof layout.SATURATING;
-
-export const DOT_CLASS_NAMES: Readonly<Record<DotClass, string>> = {
-  [layout.UNSIGNED]: 'unsigned dot products (AVX-VNNI)',
-  [layout.SIGNED]: 'signed dot products (ARM, AVX-VNNI-INT8)',
-  [layout.SATURATING]: '16-bit pairs (AVX2)',
-};
-
-/** The class of this CPU; anything unknown gets the form that is exact everywhere. */
-export function probeDotClass(kernels: KernelExports): DotClass {
-  const sum = kernels.probeDot();
-  if (sum === 127 * 255 * 4) return layout.UNSIGNED;
-  return sum === -127 * 4 ? layout.SIGNED : layout.SATURATING;
 }

@@ -52,7 +52,7 @@ function share(memory: WebAssembly.Memory): Shared {
 }
 
 /** Runs every step announced after generation `seen`, until told to leave. */
-function serve(seen: number, threads: number, { stages, dotClass }: Work): void {
+function serve(seen: number, threads: number, { stages }: Work): void {
   while (true) {
     while (Atomics.load(control, GENERATION / 4) === seen) Atomics.wait(control, GENERATION / 4, seen);
     seen = Atomics.load(control, GENERATION / 4);
@@ -63,7 +63,7 @@ function serve(seen: number, threads: number, { stages, dotClass }: Work): void 
         for (let i = takeTask(shared); i < carried.length; i = takeTask(shared)) carry(carried[i]!, shared);
         shared.kernels.meet(threads);
       }
-      shared.kernels.walk(table, threads, scratch[thread]!, dotClass);
+      shared.kernels.walk(table, threads, scratch[thread]!);
     }
     if (Atomics.load(control, DONE / 4) !== seen) {
       Atomics.store(control, DONE / 4, seen);

@@ -9,7 +9,9 @@ import { tileF16, tileF32 } from './matmul-float';
 import { real, word } from './phase';
 import { ropeHead } from './rope';
 import { exp4, sumLanes } from './simd';
-import { maskRow, rowMaximum, SCORE_BYTES, seenBy, TILE_ROWS } from './attention-scores';
+import {
+  TILE_BYTES, maskRow, ROW_BYTES, rowMaximum, SCORE_BYTES, seenBy, STATE_SUMS, STATE_VALUES, TILE_ROWS,
+} from './attention-scores';
 
 /** Query head `x` as row `r` of a tile [D][4]. */
 export function floatQuery(phase: usize, x: usize, r: i32, tile: usize, position: i32): void {
@@ -37,7 +39,7 @@ function tile(phase: usize, w: usize, x: usize, out: usize, k: i32): void {
 export function scoreFloats(phase: usize, k: usize, keys: i32, q: usize, scores: usize): void {
   const headDim = word(phase, HEAD_DIM);
   const step = <usize>headDim << rowShift(phase);
-  for (let b = 0; b < (keys + 15) >> 4; b++) tile(phase, k + <usize>b * step, q, scores + (b << 8), headDim);
+  for (let b = 0; b < (keys + 15) >> 4; b++) tile(phase, k + <usize>b * step, q, scores + b * TILE_BYTES, headDim);
 }
 
 /** Weights from the scores of a tile that begins with row `first` of `rows`; maxima and sums into the state. */
@@ -45,7 +47,7 @@ export function weighFloats(
   phase: usize, keys: i32, first: i32, rows: i32, lead: i32, scores: usize, state: usize,
 ): void {
   const blocks = (keys + 15) >> 4;
-  for (let r = 0; r < TILE_ROWS; r++) maskRow(scores + (r << 6), seenBy(phase, r, first, rows, lead), blocks);
+  for (let r = 0; r < TILE_ROWS; r++) maskRow(scores + r * ROW_BYTES, seenBy(phase, r, first, rows, lead), blocks);
   const scale = real(phase, SCALE) * real(phase, KV_OUT);
   softmax(scores, scores + SCORE_BYTES, state, blocks, scale, real(phase, KV_IN));
 }
@@ -54,25 +56,25 @@ export function weighFloats(
 export function mixFloats(phase: usize, v: usize, keys: i32, scores: usize, state: usize): void {
   const step = <usize>CHUNK << rowShift(phase);
   for (let d = 0; d < valueBlocks(phase); d++) {
-    tile(phase, v + <usize>d * step, scores + SCORE_BYTES, state + 32 + (d << 8), keys);
+    tile(phase, v + <usize>d * step, scores + SCORE_BYTES, state + STATE_VALUES + d * TILE_BYTES, keys);
   }
 }
 
 /** Softmax weights of a tile over one chunk as [keys][4]; maxima and sums into the state. */
 function softmax(scores: usize, weights: usize, state: usize, blocks: i32, scale: f32, weightScale: f32): void {
   const m0 = rowMaximum(scores, blocks, scale);
-  const m1 = rowMaximum(scores + 64, blocks, scale);
-  const m2 = rowMaximum(scores + 128, blocks, scale);
-  const m3 = rowMaximum(scores + 192, blocks, scale);
+  const m1 = rowMaximum(scores + ROW_BYTES, blocks, scale);
+  const m2 = rowMaximum(scores + 2 * ROW_BYTES, blocks, scale);
+  const m3 = rowMaximum(scores + 3 * ROW_BYTES, blocks, scale);
   const factor = f32x4.splat(scale);
   const grown = f32x4.splat(weightScale);
   let s0 = f32x4.splat(0), s1 = s0, s2 = s0, s3 = s0;
   for (let b = 0; b < blocks; b++) {
-    for (let i: usize = 0; i < 64; i += 16) {
+    for (let i = 0; i < ROW_BYTES; i += 16) {
       const e0 = exp4(f32x4.sub(f32x4.mul(v128.load(scores + i), factor), f32x4.splat(m0)));
-      const e1 = exp4(f32x4.sub(f32x4.mul(v128.load(scores + i, 64), factor), f32x4.splat(m1)));
-      const e2 = exp4(f32x4.sub(f32x4.mul(v128.load(scores + i, 128), factor), f32x4.splat(m2)));
-      const e3 = exp4(f32x4.sub(f32x4.mul(v128.load(scores + i, 192), factor), f32x4.splat(m3)));
+      const e1 = exp4(f32x4.sub(f32x4.mul(v128.load(scores + i, ROW_BYTES), factor), f32x4.splat(m1)));
+      const e2 = exp4(f32x4.sub(f32x4.mul(v128.load(scores + i, 2 * ROW_BYTES), factor), f32x4.splat(m2)));
+      const e3 = exp4(f32x4.sub(f32x4.mul(v128.load(scores + i, 3 * ROW_BYTES), factor), f32x4.splat(m3)));
       s0 = f32x4.add(s0, e0);
       s1 = f32x4.add(s1, e1);
       s2 = f32x4.add(s2, e2);
@@ -85,8 +87,8 @@ function softmax(scores: usize, weights: usize, state: usize, blocks: i32, scale
       v128.store(weights, f32x4.mul(v128.shuffle<i64>(c, d, 1, 3), grown), 48);
       weights += 64;
     }
-    scores += 256;
+    scores += TILE_BYTES;
   }
   v128.store(state, f32x4(m0, m1, m2, m3));
-  v128.store(state, f32x4(sumLanes(s0), sumLanes(s1), sumLanes(s2), sumLanes(s3)), 16);
+  v128.store(state, f32x4(sumLanes(s0), sumLanes(s1), sumLanes(s2), sumLanes(s3)), STATE_SUMS);
 }

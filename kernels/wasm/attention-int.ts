@@ -5,16 +5,21 @@
  * Rows that a tile lacks are neither written nor read.
  * Scratch: scores [8 blocks of 16 keys][4][16], weights {codes [4][CHUNK], f32 scales [4]}.
  */
-import { BLOCK, CHUNK, EXP, POWER, SATURATING, SCALE, SCALE_BYTES, SIGNED } from './layout';
+import { dot } from './dot';
+import { BLOCK, CHUNK, EXP, POWER, SCALE, SCALE_BYTES } from './layout';
 import { codeBlocks, codedKeysBytes, padHead, valueBlocks } from './kv-cache';
-import { tileKeys, tileKeys3, tileKeysSaturating, tileKeysSigned } from './matmul-int-tile';
+import { tileKeys, tileKeys3 } from './matmul-int-tile';
 import { real } from './phase';
 import { pack, quantizeRow } from './quantize';
 import { ropeHead } from './rope';
-import { dot, madd, maxLanes, store16, sumLanes } from './simd';
-import { maskRow, rowMaximum, SCORE_BYTES, seenBy, TILE_ROWS } from './attention-scores';
+import { madd, maxLanes, store16, sumLanes } from './simd';
+import {
+  TILE_BYTES, maskRow, ROW_BYTES, rowMaximum, SCORE_BYTES, seenBy, STATE_SUMS, STATE_VALUES, TILE_ROWS,
+} from './attention-scores';
 
 export const LOG2_E: f32 = 1.4426950408889634;
+/** Of a tile of weights: bytes in front of the scales. */
+const WEIGHT_SCALES = TILE_ROWS * CHUNK;
 
 /** Query head `x` as row `r` of a tile of codes and scales; `row` is scratch of a head. */
 export function codedQuery(phase: usize, x: usize, r: i32, tile: usize, position: i32, row: usize): void {
@@ -25,17 +30,14 @@ export function codedQuery(phase: usize, x: usize, r: i32, tile: usize, position
 }
 
 /** Scores of the chunk's first `keys` keys, for the tile's first `present` rows. */
-export function scoreCodes(
-  phase: usize, k: usize, keys: i32, q: usize, scores: usize, present: i32, dotClass: i32,
-): void {
+export function scoreCodes(phase: usize, k: usize, keys: i32, q: usize, scores: usize, present: i32): void {
   const zero = i32x4.splat(0);
   const blocks = codeBlocks(phase);
   const s = q + <usize>(blocks * 4 * BLOCK);
-  for (let end = scores + <usize>((keys + 15) >> 4 << 8); scores < end; scores += 256, k += codedKeysBytes(phase)) {
-    for (let i: usize = 0; i < 256; i += 64) store16(scores + i, zero, zero, zero, zero);
-    if (dotClass == SATURATING) tileKeysSaturating(k, q, s, scores, blocks);
-    else if (dotClass == SIGNED) tileKeysSigned(k, q, s, scores, blocks);
-    else if (present == 3) tileKeys3(k, q, s, scores, blocks);
+  const end = scores + ((keys + 15) >> 4) * TILE_BYTES;
+  for (; scores < end; scores += TILE_BYTES, k += codedKeysBytes(phase)) {
+    for (let i = 0; i < TILE_BYTES; i += ROW_BYTES) store16(scores + i, zero, zero, zero, zero);
+    if (present == 3) tileKeys3(k, q, s, scores, blocks);
     else tileKeys(k, q, s, scores, blocks);
   }
 }
@@ -51,20 +53,22 @@ export function weighCodes(
   const present = min(TILE_ROWS, rows - first);
   const scale = real(phase, SCALE);
   const weights = scores + SCORE_BYTES;
+  const sums = state + STATE_SUMS;
   for (let r = 0; r < present; r++) {
-    maskRow(scores + (r << 6), seenBy(phase, r, first, rows, lead), blocks);
-    store<f32>(state + (r << 2), rowMaximum(scores + (r << 6), blocks, scale));
+    maskRow(scores + r * ROW_BYTES, seenBy(phase, r, first, rows, lead), blocks);
+    store<f32>(state + (r << 2), rowMaximum(scores + r * ROW_BYTES, blocks, scale));
   }
   for (let r = 0; r < present; r++) {
     const top = load<f32>(state + (r << 2));
-    const most = weighRow(scores + (r << 6), blocks, scale * LOG2_E, -top * LOG2_E, valueScales, state + 16 + (r << 2));
-    store<f32>(weights + (r << 2), most / 127, TILE_ROWS * CHUNK);
+    const most = weighRow(scores + r * ROW_BYTES, blocks, scale * LOG2_E, -top * LOG2_E, valueScales, sums + (r << 2));
+    store<f32>(weights + (r << 2), most / 127, WEIGHT_SCALES);
   }
   for (let r = 0; r < present; r++) {
-    const codeScale = load<f32>(weights + (r << 2), TILE_ROWS * CHUNK);
+    const codeScale = load<f32>(weights + (r << 2), WEIGHT_SCALES);
     const inverse = f32x4.splat(codeScale > 0 ? 1 / codeScale : 0);
-    const codes = weights + (r << 7);
-    for (let b = 0; b < blocks; b++) v128.store(codes + (b << 4), pack(scores + (b << 8) + (r << 6), inverse));
+    const codes = weights + r * CHUNK;
+    const row = scores + r * ROW_BYTES;
+    for (let b = 0; b < blocks; b++) v128.store(codes + (b << 4), pack(row + b * TILE_BYTES, inverse));
   }
 }
 
@@ -73,7 +77,7 @@ export function mixCodes(phase: usize, v: usize, keys: i32, scores: usize, state
   const weights = scores + SCORE_BYTES;
   const steps = (keys + 15) >> 4 << 2;
   for (let d = 0; d < valueBlocks(phase); d++) {
-    const out = state + 32 + (d << 8);
+    const out = state + STATE_VALUES + d * TILE_BYTES;
     if (present == 3) mix3(v + <usize>(d * CHUNK * 16), weights, out, steps);
     else mix4(v + <usize>(d * CHUNK * 16), weights, out, steps);
   }
@@ -103,7 +107,7 @@ function weighRow(scores: usize, blocks: i32, factor: f32, shift: f32, valueScal
   const f = f32x4.splat(factor), g = f32x4.splat(shift);
   let s0 = f32x4.splat(0), s1 = s0, s2 = s0, s3 = s0;
   let m0 = s0, m1 = s0, m2 = s0, m3 = s0;
-  for (; blocks > 0; blocks--, scores += 256, valueScales += 64) {
+  for (; blocks > 0; blocks--, scores += TILE_BYTES, valueScales += ROW_BYTES) {
     const e0 = power(madd(v128.load(scores), f, g)), e1 = power(madd(v128.load(scores, 16), f, g));
     const e2 = power(madd(v128.load(scores, 32), f, g)), e3 = power(madd(v128.load(scores, 48), f, g));
     s0 = f32x4.add(s0, e0);
@@ -127,7 +131,7 @@ function weighRow(scores: usize, blocks: i32, factor: f32, shift: f32, valueScal
 @inline
 function mix(v: usize, x: usize, out: usize, steps: i32, ROWS: i32): void {
   const zero = i32x4.splat(0);
-  const scales = x + 4 * CHUNK;
+  const scales = x + WEIGHT_SCALES;
   let a0 = zero, a1 = zero, a2 = zero, a3 = zero, b0 = zero, b1 = zero, b2 = zero, b3 = zero;
   let c0 = zero, c1 = zero, c2 = zero, c3 = zero, e0 = zero, e1 = zero, e2 = zero, e3 = zero;
   for (; steps > 0; steps--) {
@@ -158,9 +162,9 @@ function mix(v: usize, x: usize, out: usize, steps: i32, ROWS: i32): void {
     x += 4;
   }
   storeScaled(out, v128.load32_splat(scales), a0, a1, a2, a3);
-  storeScaled(out + 64, v128.load32_splat(scales, 4), b0, b1, b2, b3);
-  storeScaled(out + 128, v128.load32_splat(scales, 8), c0, c1, c2, c3);
-  if (ROWS > 3) storeScaled(out + 192, v128.load32_splat(scales, 12), e0, e1, e2, e3);
+  storeScaled(out + ROW_BYTES, v128.load32_splat(scales, 4), b0, b1, b2, b3);
+  storeScaled(out + 2 * ROW_BYTES, v128.load32_splat(scales, 8), c0, c1, c2, c3);
+  if (ROWS > 3) storeScaled(out + 3 * ROW_BYTES, v128.load32_splat(scales, 12), e0, e1, e2, e3);
 }
 
 function mix4(v: usize, x: usize, out: usize, steps: i32): void {

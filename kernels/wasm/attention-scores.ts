@@ -1,10 +1,17 @@
-/** What attention over float and over 8-bit caches share: scores [8 blocks of 16 keys][4 rows][16] of one chunk. */
+/**
+ * What attention over float and over 8-bit caches share: the scores of a chunk, f32 [8 blocks of 16 keys][4 rows][16],
+ * and the state that they leave: f32 {maximum [4 rows], sum [4 rows], values [D / 16][4 rows][16]}.
+ */
 import { CHUNK, HEADS, KV_HEADS } from './layout';
 import { word } from './phase';
 import { maxLanes } from './simd';
 
 export const TILE_ROWS = 4;
+export const ROW_BYTES = 16 * 4; // of one row of a tile product [4 rows][16]
+export const TILE_BYTES = TILE_ROWS * ROW_BYTES; // of all of it
 export const SCORE_BYTES: usize = CHUNK * TILE_ROWS * 4;
+export const STATE_SUMS = TILE_ROWS * 4; // bytes from the state's beginning
+export const STATE_VALUES = 2 * TILE_ROWS * 4;
 /** Stands for minus infinity where differences are taken. */
 const LOWEST: f32 = -1e30;
 
@@ -13,7 +20,7 @@ const LOWEST: f32 = -1e30;
 @inline
 export function maskRow(scores: usize, keys: i32, blocks: i32): void {
   for (let j = max(keys, 0); j < blocks << 4; j++) {
-    store<f32>(scores + <usize>(((j >> 4) << 8) + ((j & 15) << 2)), -Infinity);
+    store<f32>(scores + <usize>((j >> 4) * TILE_BYTES + ((j & 15) << 2)), -Infinity);
   }
 }
 
@@ -22,7 +29,7 @@ export function maskRow(scores: usize, keys: i32, blocks: i32): void {
 @inline
 export function rowMaximum(scores: usize, blocks: i32, scale: f32): f32 {
   let top = f32x4.splat(-Infinity);
-  for (let p = scores, end = p + (blocks << 8); p < end; p += 256) {
+  for (let p = scores, end = p + blocks * TILE_BYTES; p < end; p += TILE_BYTES) {
     const low = f32x4.relaxed_max(v128.load(p), v128.load(p, 16));
     const high = f32x4.relaxed_max(v128.load(p, 32), v128.load(p, 48));
     top = f32x4.relaxed_max(top, f32x4.relaxed_max(low, high));

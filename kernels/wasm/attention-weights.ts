@@ -8,7 +8,7 @@
  */
 import { scoreFloats } from './attention-float';
 import { LOG2_E, power, scoreCodes } from './attention-int';
-import { maskRow, rowMaximum, TILE_ROWS } from './attention-scores';
+import { TILE_BYTES, maskRow, ROW_BYTES, rowMaximum, STATE_SUMS, TILE_ROWS } from './attention-scores';
 import { keysAt } from './kv-cache';
 import { ATTENTION_WEIGHTS, CHUNK, CONTEXT, HEADS, KV_HEADS, KV_OUT, KV_Q8, KV_TYPE, SCALE } from './layout';
 import { address, real, word } from './phase';
@@ -16,7 +16,7 @@ import { exp4, madd } from './simd';
 
 /** Weights of the rows of a tile, whose first is row `first` of kv head `h`, from its queries and its merged state. */
 export function storeWeights(
-  phase: usize, h: i32, kv: usize, position: i32, first: i32, q: usize, work: usize, state: usize, dotClass: i32,
+  phase: usize, h: i32, kv: usize, position: i32, first: i32, q: usize, work: usize, state: usize,
 ): void {
   const group = word(phase, HEADS) / word(phase, KV_HEADS);
   const present = min(TILE_ROWS, group - first);
@@ -25,12 +25,12 @@ export function storeWeights(
   for (let from = 0; from <= position; from += CHUNK) {
     const keys = min(CHUNK, position - from + 1);
     const k = keysAt(phase, h, kv, from);
-    if (coded) scoreCodes(phase, k, keys, q, work, present, dotClass);
+    if (coded) scoreCodes(phase, k, keys, q, work, present);
     else scoreFloats(phase, k, keys, q, work);
     let out = address(phase, ATTENTION_WEIGHTS) + <usize>(h * group + first) * rowBytes + (<usize>from << 2);
     for (let r = 0; r < present; r++, out += rowBytes) {
-      const top = load<f32>(state + (r << 2)), sum = load<f32>(state + (r << 2), 16);
-      weighRow(phase, work + (r << 6), keys, top, sum, out, coded);
+      const top = load<f32>(state + (r << 2)), sum = load<f32>(state + (r << 2), STATE_SUMS);
+      weighRow(phase, work + r * ROW_BYTES, keys, top, sum, out, coded);
     }
   }
 }
@@ -42,8 +42,8 @@ function weighRow(phase: usize, scores: usize, keys: i32, top: f32, sum: f32, ou
   maskRow(scores, keys, blocks);
   const chunkTop = rowMaximum(scores, blocks, scale);
   const share = f32x4.div(exp4(f32x4.splat(chunkTop - top)), f32x4.splat(sum));
-  for (let end = scores + (blocks << 8); scores < end; scores += 256, out += 64) {
-    for (let i: usize = 0; i < 64; i += 16) {
+  for (let end = scores + blocks * TILE_BYTES; scores < end; scores += TILE_BYTES, out += ROW_BYTES) {
+    for (let i = 0; i < ROW_BYTES; i += 16) {
       const score = v128.load(scores + i);
       const e = coded
         ? power(madd(score, f32x4.splat(scale * LOG2_E), f32x4.splat(-chunkTop * LOG2_E)))

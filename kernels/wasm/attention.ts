@@ -1,12 +1,15 @@
 /**
  * Causal attention over the KV cache, grouped-query: the query heads of a kv head share its keys and values.
  *
+ *   s[i][j] = scale * q[i] . k[j]    for the keys j <= i
+ *   out[i] = sum over j of exp(s[i][j] - m[i]) v[j] / sum over j of exp(s[i][j] - m[i]), m[i] = max over j of s[i][j]
+ *
  * A row is one query head of one token; four rows of a kv head make a tile. Keys are taken CHUNK at a time at fixed
  * positions: each chunk gives a state (maximum, sum, weighted values) of a row (attention-float.ts, attention-int.ts),
  * and the states are merged in the order of the chunks. Steps of single tokens spread chunks over threads, longer ones
  * spread blocks of queries; both add the same floats in the same order, so a row's bits depend on its keys alone.
  *
- * State of a tile: {maximum [4], sum [4], values [ceil(D / 16)][4][16]}.
+ * The layout of a state is in attention-scores.ts.
  */
 import { floatQuery, mixFloats, scoreFloats, weighFloats } from './attention-float';
 import { codedQuery, mixCodes, scoreCodes, weighCodes } from './attention-int';
@@ -18,13 +21,13 @@ import {
 } from './layout';
 import { address, real, word } from './phase';
 import { exp4, madd } from './simd';
-import { seenBy, TILE_ROWS } from './attention-scores';
+import { TILE_BYTES, ROW_BYTES, seenBy, STATE_SUMS, STATE_VALUES, TILE_ROWS } from './attention-scores';
 import { storeWeights } from './attention-weights';
 
 // @ts-ignore: decorator
 @inline
 function stateBytes(phase: usize): usize {
-  return 32 + <usize>(valueBlocks(phase) << 8);
+  return <usize>(STATE_VALUES + valueBlocks(phase) * TILE_BYTES);
 }
 
 /** Queries of rows first.. of a tile, turned to their positions. */
@@ -47,7 +50,6 @@ function gather(phase: usize, token: i32, h: i32, first: i32, rows: i32, q: usiz
  */
 function attendChunk(
   phase: usize, h: i32, kv: usize, from: i32, start: i32, first: i32, rows: i32, q: usize, work: usize, state: usize,
-  dotClass: i32,
 ): void {
   const lead = start - from;
   const keys = min(CHUNK, seenBy(phase, TILE_ROWS - 1, first, rows, lead));
@@ -55,7 +57,7 @@ function attendChunk(
   const v = valuesAt(phase, h, kv, from);
   if (word(phase, KV_TYPE) == KV_Q8) {
     const present = min(TILE_ROWS, rows - first);
-    scoreCodes(phase, k, keys, q, work, present, dotClass);
+    scoreCodes(phase, k, keys, q, work, present);
     weighCodes(phase, valueScalesAt(phase, h, kv, from), keys, first, rows, lead, work, state);
     mixCodes(phase, v, keys, work, state, present);
   } else {
@@ -71,17 +73,22 @@ function merge(phase: usize, into: usize, state: usize): void {
   const top = f32x4.max(m, n);
   const keep = exp4(f32x4.sub(m, top)), take = exp4(f32x4.sub(n, top));
   v128.store(into, top);
-  v128.store(into, madd(v128.load(into, 16), keep, f32x4.mul(v128.load(state, 16), take)), 16);
-  mergeRow(phase, into + 32, state + 32, f32x4.extract_lane(keep, 0), f32x4.extract_lane(take, 0));
-  mergeRow(phase, into + 96, state + 96, f32x4.extract_lane(keep, 1), f32x4.extract_lane(take, 1));
-  mergeRow(phase, into + 160, state + 160, f32x4.extract_lane(keep, 2), f32x4.extract_lane(take, 2));
-  mergeRow(phase, into + 224, state + 224, f32x4.extract_lane(keep, 3), f32x4.extract_lane(take, 3));
+  v128.store(into, madd(v128.load(into, STATE_SUMS), keep, f32x4.mul(v128.load(state, STATE_SUMS), take)), STATE_SUMS);
+  mergeRow(phase, into, state, 0, f32x4.extract_lane(keep, 0), f32x4.extract_lane(take, 0));
+  mergeRow(phase, into, state, 1, f32x4.extract_lane(keep, 1), f32x4.extract_lane(take, 1));
+  mergeRow(phase, into, state, 2, f32x4.extract_lane(keep, 2), f32x4.extract_lane(take, 2));
+  mergeRow(phase, into, state, 3, f32x4.extract_lane(keep, 3), f32x4.extract_lane(take, 3));
 }
 
-function mergeRow(phase: usize, into: usize, state: usize, keep: f32, take: f32): void {
+/** The values of row `r`. */
+// @ts-ignore: decorator
+@inline
+function mergeRow(phase: usize, into: usize, state: usize, r: i32, keep: f32, take: f32): void {
   const a = f32x4.splat(keep), b = f32x4.splat(take);
-  for (let d = valueBlocks(phase); d > 0; d--, into += 256, state += 256) {
-    for (let i: usize = 0; i < 64; i += 16) {
+  into += STATE_VALUES + r * ROW_BYTES;
+  state += STATE_VALUES + r * ROW_BYTES;
+  for (let d = valueBlocks(phase); d > 0; d--, into += TILE_BYTES, state += TILE_BYTES) {
+    for (let i = 0; i < ROW_BYTES; i += 16) {
       v128.store(into + i, madd(v128.load(into + i), a, f32x4.mul(v128.load(state + i), b)));
     }
   }
@@ -95,22 +102,22 @@ function emit(phase: usize, token: i32, h: i32, first: i32, rows: i32, state: us
     const t = token + (first + r) / group;
     const head = h * group + ((first + r) % group);
     const out = address(phase, OUT) + <usize>t * address(phase, OUT_STRIDE) + <usize>(head * headDim << 2);
-    const values = state + 32 + (r << 6);
-    const sum = load<f32>(state + (r << 2), 16) / real(phase, KV_OUT);
+    const values = state + STATE_VALUES + r * ROW_BYTES;
+    const sum = load<f32>(state + (r << 2), STATE_SUMS) / real(phase, KV_OUT);
     let d = 0;
     for (; d + 4 <= headDim; d += 4) {
-      const v = v128.load(values + <usize>(((d >> 4) << 8) + ((d & 15) << 2)));
+      const v = v128.load(values + <usize>((d >> 4) * TILE_BYTES + ((d & 15) << 2)));
       v128.store(out + (d << 2), f32x4.div(v, f32x4.splat(sum)));
     }
     for (; d < headDim; d++) {
-      store<f32>(out + (d << 2), load<f32>(values + <usize>(((d >> 4) << 8) + ((d & 15) << 2))) / sum);
+      store<f32>(out + (d << 2), load<f32>(values + <usize>((d >> 4) * TILE_BYTES + ((d & 15) << 2))) / sum);
     }
   }
 }
 
 /** A block of queries of one kv head against all their keys, a chunk after the other. */
 function attendBlock(
-  phase: usize, token: i32, tokens: i32, start: i32, h: i32, kv: usize, work: usize, dotClass: i32,
+  phase: usize, token: i32, tokens: i32, start: i32, h: i32, kv: usize, work: usize,
 ): void {
   const rows = tokens * (word(phase, HEADS) / word(phase, KV_HEADS));
   const tiles = (rows + TILE_ROWS - 1) / TILE_ROWS;
@@ -127,7 +134,7 @@ function attendBlock(
       if (seenBy(phase, TILE_ROWS - 1, first, rows, start) <= from) continue;
       const state = states + <usize>tile * stateBytes(phase);
       const q = queries + <usize>tile * queryBytes;
-      attendChunk(phase, h, kv, from, start, first, rows, q, work, from == 0 ? state : chunkState, dotClass);
+      attendChunk(phase, h, kv, from, start, first, rows, q, work, from == 0 ? state : chunkState);
       if (from > 0) merge(phase, state, chunkState);
     }
   }
@@ -138,7 +145,7 @@ function attendBlock(
 
 /** Some chunks of one kv head for a single token; whoever finishes the last merges all of them in order. */
 function attendSingle(
-  phase: usize, slice: i32, token: i32, position: i32, h: i32, part: i32, kv: usize, work: usize, dotClass: i32,
+  phase: usize, slice: i32, token: i32, position: i32, h: i32, part: i32, kv: usize, work: usize,
 ): void {
   const group = word(phase, HEADS) / word(phase, KV_HEADS);
   const tiles = (group + TILE_ROWS - 1) / TILE_ROWS;
@@ -148,14 +155,14 @@ function attendSingle(
   const size = stateBytes(phase);
   const slot = slice * word(phase, KV_HEADS) + h;
   const states = address(phase, PARTIALS) + <usize>(slot * (word(phase, CONTEXT) / CHUNK) * tiles) * size;
-  if (part == parts - 1) storeHead(phase, token, h, kv, position, work, dotClass);
+  if (part == parts - 1) storeHead(phase, token, h, kv, position, work);
   const q = work + CHUNK_SCRATCH + size;
   for (let tile = 0; tile < tiles; tile++) {
     const first = tile * TILE_ROWS;
     gather(phase, token, h, first, group, q, work);
     for (let i = part * step; i < min(chunks, part * step + step); i++) {
       const state = states + <usize>(i * tiles + tile) * size;
-      attendChunk(phase, h, kv, i * CHUNK, position, first, group, q, work, state, dotClass);
+      attendChunk(phase, h, kv, i * CHUNK, position, first, group, q, work, state);
     }
   }
   const finished = address(phase, FINISHED) + (slot << 2);
@@ -169,7 +176,7 @@ function attendSingle(
   if (load<i32>(TRACED) == 0) return;
   for (let tile = 0; tile < tiles; tile++) {
     gather(phase, token, h, tile * TILE_ROWS, group, q, work);
-    storeWeights(phase, h, kv, position, tile * TILE_ROWS, q, work, states + <usize>tile * size, dotClass);
+    storeWeights(phase, h, kv, position, tile * TILE_ROWS, q, work, states + <usize>tile * size);
   }
 }
 
@@ -181,7 +188,7 @@ function partsOf(tokens: i32, position: i32, step: i32): i32 {
 }
 
 /** Tasks are numbered through the slices of the step: the parts of each, for all kv heads. */
-export function attention(phase: usize, scratch: usize, dotClass: i32): void {
+export function attention(phase: usize, scratch: usize): void {
   const kvHeads = word(phase, KV_HEADS);
   const step = load<i32>(SINGLE);
   const slices = load<i32>(SLICES);
@@ -202,11 +209,11 @@ export function attention(phase: usize, scratch: usize, dotClass: i32): void {
     const token = load<i32>(entry);
     const start = load<i32>(entry, 8);
     const kv = load<usize>(entry, 12);
-    if (step > 0) attendSingle(phase, slice, token, start, h, part, kv, work, dotClass);
+    if (step > 0) attendSingle(phase, slice, token, start, h, part, kv, work);
     else {
       const offset = part * QUERY_BLOCK;
       const tokens = min(QUERY_BLOCK, load<i32>(entry, 4) - offset);
-      attendBlock(phase, token + offset, tokens, start + offset, h, kv, work, dotClass);
+      attendBlock(phase, token + offset, tokens, start + offset, h, kv, work);
     }
   }
 }

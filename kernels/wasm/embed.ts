@@ -1,10 +1,10 @@
 /** out[t] = row of the table for token t, by its id or its position, from groups of 16 rows (weight-layout.ts); a token a task. */
 import { takeTask } from './barrier';
 import {
-  BLOCK, COLS, GROUP, OUT, OUT_STRIDE, PANEL, POSITIONS, ROW_IDS, SIGNED, TOKEN_IDS, W_BF16, W_F16, W_F32, W_Q4_0, W_Q5_0, WEIGHT,
+  BLOCK, COLS, GROUP, OUT, OUT_STRIDE, PANEL, POSITIONS, ROW_IDS, TOKEN_IDS, W_BF16, W_F16, W_F32, W_Q4_0, W_Q5_0, WEIGHT,
   WEIGHT_TYPE,
 } from './layout';
-import { isFine, isWide, panelCodeBytes, unpackInt } from './panel';
+import { codeAt, isFine, isWide, panelCodeBytes, unpackInt, wideCode } from './panel';
 import { address, word } from './phase';
 import { loadHalf } from './simd';
 import { groupBytes } from './weight-layout';
@@ -33,16 +33,15 @@ function embedFloat(type: i32, group: usize, r: i32, out: usize, cols: i32): voi
 
 /** Unpacks the whole group, as for a matmul, and takes one row of it. */
 function embedInt(type: i32, group: usize, r: i32, out: usize, cols: i32, panel: usize): void {
-  let scales = panel + panelCodeBytes(type, cols, SIGNED);
-  unpackInt(type, group, panel, scales, cols, SIGNED);
+  let scales = panel + panelCodeBytes(type, cols);
+  unpackInt(type, group, panel, scales, cols);
   const wide = isWide(type);
-  const shift: f32 = type == W_Q4_0 ? 8 : type == W_Q5_0 ? 16 : 0;
+  const shift = type == W_Q4_0 ? 8 : type == W_Q5_0 ? 16 : 0;
   const run = isFine(type) ? BLOCK / 2 : BLOCK; // k of a scale
   scales += <usize>(r << 2);
   for (let k = 0; k < cols; k++) {
     if (k > 0 && k % run == 0) scales += 128;
-    const at = panel + <usize>(((k >> 2) << 6) + (r << 2) + (k & 3));
-    const code = wide ? <f32>load<i8>(at) : <f32>load<u8>(at) - shift;
+    const code = <f32>(wide ? wideCode(panel, r, k) : codeAt(panel, r, k) - shift);
     const minimum: f32 = wide || shift != 0 ? 0 : load<f32>(scales, 64);
     store<f32>(out + (k << 2), load<f32>(scales) * code + minimum);
   }

@@ -8,7 +8,6 @@ import { barrier } from './barrier';
 import { elementwise } from './elementwise';
 import { embed } from './embed';
 import {
-  ALL_ONES,
   ATTENTION,
   EMBED,
   END,
@@ -33,15 +32,15 @@ export { groupBytes } from './weight-layout';
 export { multiplyRoof, readRoof } from './roofline';
 
 /** One phase; true if the threads must meet before the next. */
-function runPhase(phase: usize, kind: i32, rows: i32, scratch: usize, dotClass: i32): bool {
-  if (kind == MATMUL) matmul(phase, rows, scratch, dotClass);
+function runPhase(phase: usize, kind: i32, rows: i32, scratch: usize): bool {
+  if (kind == MATMUL) matmul(phase, rows, scratch);
   else if (kind == PREPARE) {
     prepare(phase, rows, scratch);
     return rows >= TILED_ROWS;
-  } else if (kind == ATTENTION) attention(phase, scratch, dotClass);
+  } else if (kind == ATTENTION) attention(phase, scratch);
   else if (kind == STORE_KV) {
     if (load<i32>(SINGLE) != 0) return false;
-    storeKv(phase, rows, scratch, dotClass);
+    storeKv(phase, rows, scratch);
   } else if (kind == EMBED) embed(phase, rows, scratch);
   else if (kind == ROPE) rope(phase, rows);
   else elementwise(phase, kind, rows);
@@ -49,19 +48,10 @@ function runPhase(phase: usize, kind: i32, rows: i32, scratch: usize, dotClass: 
 }
 
 /** Runs the phases of the step from `table` on, to the END. `scratch` is the thread's own memory. */
-export function walk(table: usize, threads: i32, scratch: usize, dotClass: i32): void {
+export function walk(table: usize, threads: i32, scratch: usize): void {
   for (let phase = table; word(phase, KIND) != END; phase += PHASE_BYTES) {
     const rows = rowsOf(phase);
-    if (rows > 0 && runPhase(phase, word(phase, KIND), rows, scratch, dotClass)) barrier(threads);
+    if (rows > 0 && runPhase(phase, word(phase, KIND), rows, scratch)) barrier(threads);
   }
   barrier(threads);
-}
-
-/**
- * How this CPU reads the second operand of the relaxed dot product (layout.ts): 127 * 255 * 4 = 129540 where it is
- * unsigned, 127 * -1 * 4 = -508 where it is signed, 2 * 32767 where pairs saturate.
- */
-export function probeDot(): i32 {
-  const sums = v128.relaxed_dot_add<i32>(i8x16.splat(127), v128.load32_splat(ALL_ONES), i32x4.splat(0));
-  return i32x4.extract_lane(sums, 0);
 }

@@ -20,6 +20,10 @@ import { pack, peakOf } from './quantize';
 import { ropeHead } from './rope';
 import { toHalf } from './simd';
 
+/** Codes of 16 keys in a block of 32 dimensions, in q8; then with their scales. */
+export const KEY_CODE_BYTES: usize = BLOCK * 16;
+export const KEY_BLOCK_BYTES: usize = KEY_CODE_BYTES + 16 * 4;
+
 /** Dimensions of a head in blocks of 16. */
 // @ts-ignore: decorator
 @inline
@@ -38,7 +42,7 @@ export function codeBlocks(phase: usize): i32 {
 // @ts-ignore: decorator
 @inline
 export function codedKeysBytes(phase: usize): usize {
-  return <usize>(codeBlocks(phase) * (BLOCK * 16 + 16 * 4));
+  return <usize>codeBlocks(phase) * KEY_BLOCK_BYTES;
 }
 
 /** Keys of kv head `h` in the chunk of `position`, of the sequence at `kv`. */
@@ -65,17 +69,17 @@ export function valueScalesAt(phase: usize, h: i32, kv: usize, position: i32): u
 }
 
 /** Keys and values of the step into the cache, a token a task. Steps of single tokens store while they attend. */
-export function storeKv(phase: usize, rows: i32, scratch: usize, dotClass: i32): void {
+export function storeKv(phase: usize, rows: i32, scratch: usize): void {
   const row = scratch + address(phase, ATTENTION_SCRATCH);
   for (let t = takeTask(); t < rows; t = takeTask()) {
     const kv = load<usize>(load<usize>(TOKEN_KV) + (t << 2));
     const position = load<i32>(load<usize>(POSITIONS) + (t << 2));
-    for (let h = 0; h < word(phase, KV_HEADS); h++) storeHead(phase, t, h, kv, position, row, dotClass);
+    for (let h = 0; h < word(phase, KV_HEADS); h++) storeHead(phase, t, h, kv, position, row);
   }
 }
 
 /** Head `h` of k, turned to `position`, and of v, from row `t` of the step; `row` is scratch of a head. */
-export function storeHead(phase: usize, t: i32, h: i32, kv: usize, position: i32, row: usize, dotClass: i32): void {
+export function storeHead(phase: usize, t: i32, h: i32, kv: usize, position: i32, row: usize): void {
   const head = <usize>(h * word(phase, HEAD_DIM) << 2);
   const k = address(phase, K_ROWS) + <usize>t * address(phase, K_STRIDE) + head;
   const v = address(phase, V_ROWS) + <usize>t * address(phase, V_STRIDE) + head;
@@ -86,8 +90,7 @@ export function storeHead(phase: usize, t: i32, h: i32, kv: usize, position: i32
   if (word(phase, KV_TYPE) == KV_F32) storeFloats(phase, row, v, keys, values, inChunk);
   else if (word(phase, KV_TYPE) == KV_F16) storeHalves(phase, row, v, keys, values, inChunk);
   else {
-    const sign = dotClass == SIGNED ? i32x4.splat(0) : v128.load32_splat(SIGN_BYTES);
-    storeKeyCodes(phase, row, keys + <usize>(inChunk >> 4) * codedKeysBytes(phase), inChunk & 15, sign);
+    storeKeyCodes(phase, row, keys + <usize>(inChunk >> 4) * codedKeysBytes(phase), inChunk & 15);
     storeValueCodes(phase, v, row, values, inChunk, valueScalesAt(phase, h, kv, position));
   }
 }
@@ -118,11 +121,12 @@ export function padHead(phase: usize, row: usize): void {
   for (let d = word(phase, HEAD_DIM); d < codeBlocks(phase) * BLOCK; d++) store<f32>(row + (d << 2), 0);
 }
 
-function storeKeyCodes(phase: usize, row: usize, codes: usize, lane: i32, sign: v128): void {
+function storeKeyCodes(phase: usize, row: usize, codes: usize, lane: i32): void {
   const blocks = codeBlocks(phase);
+  const sign = DOT_CLASS == SIGNED ? i32x4.splat(0) : v128.load32_splat(SIGN_BYTES); // codes of keys + 128
   codes += lane << 2;
   padHead(phase, row);
-  for (let b = 0; b < blocks; b++, row += BLOCK * 4, codes += 576) {
+  for (let b = 0; b < blocks; b++, row += BLOCK * 4, codes += KEY_BLOCK_BYTES) {
     const peak = peakOf(row);
     const inverse = f32x4.splat(peak != 0 ? -128.0 / peak : 0);
     const low = v128.xor(pack(row, inverse), sign);
@@ -135,7 +139,7 @@ function storeKeyCodes(phase: usize, row: usize, codes: usize, lane: i32, sign: 
     store<i32>(codes, i32x4.extract_lane(high, 1), 320);
     store<i32>(codes, i32x4.extract_lane(high, 2), 384);
     store<i32>(codes, i32x4.extract_lane(high, 3), 448);
-    store<f32>(codes, peak * -0.0078125, 512);
+    store<f32>(codes, peak * -0.0078125, KEY_CODE_BYTES);
   }
 }
 

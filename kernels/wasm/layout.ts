@@ -40,17 +40,16 @@ export const HIGH_CRUMBS = 1448; // 0x30303030
 export const UPPER_HALF = 1436; // 0xffff0000
 export const HALF_IN = 1440; // f32 2^100: f16 weights, read 2^112 too small, times this ...
 export const HALF_OUT = 1444; // f32 2^12: ... and the sums times this, so that activations up to 2^28 do not overflow
-export const ALL_ONES = 1428; // 0xffffffff
 
 export const EXP = 1472; // f32: what exp4 needs (simd.ts), in the order of its use
 export const POWER = 1536; // f32: what power needs (attention-int.ts): -125, then the coefficients from r^3 on
 
 export const HEAP = 4096;
 
-// --- how the CPU's relaxed dot product reads its second operand ---------------------------------------------------
-export const UNSIGNED = 0; // 0..255 exact (AVX-VNNI)
-export const SIGNED = 1; // -128..127 exact (ARM, AVX-VNNI-INT8)
-export const SATURATING = 2; // 0..127 exact, by 16-bit pairs (AVX2)
+// --- classes of CPU by their dot products, each with a module of its own (dot.ts, scripts/build.ts) ------------------
+export const UNSIGNED = 0; // AVX-VNNI
+export const SIGNED = 1; // ARM, AVX-VNNI-INT8
+export const SATURATING = 2; // AVX2
 
 // --- weight layouts (weight-layout.ts) ------------------------------------------------------------------------------
 export const W_F32 = 0;
@@ -76,8 +75,13 @@ export const GROUP = 16; // weight rows that lie interleaved
 export const BLOCK = 32; // activations that share a scale; weights of a row that lie together
 export const TILE = 4; // tokens of an activation tile
 export const TILED_ROWS = 3; // rows of a step from which on they go in tiles; fewer go one by one
-/** Of an activation block and token: {f32 scale, f32 scale * sum, i32 -sum, f32 scale * sum of each half}. */
-export const SCALE_BYTES = 20;
+// The record of scales of an activation block and token, by bytes (quantize.ts).
+export const BLOCK_SCALE = 0; // f32: a value is this times its code
+export const SCALED_SUM = 4; // f32: the scale times the sum of the codes
+export const NEGATIVE_SUM = 8; // i32: minus the sum of the codes
+export const LOW_SUM = 12; // f32: as SCALED_SUM, of the first 16 codes ...
+export const HIGH_SUM = 16; // ... and of the last 16
+export const SCALE_BYTES = 20; // of a record
 export const CHUNK = 128; // keys that attention takes at a time
 export const QUERY_BLOCK = 16; // tokens whose attention is one task
 export const CHUNK_SCRATCH = 4096; // bytes of scores and weights of a tile and a chunk

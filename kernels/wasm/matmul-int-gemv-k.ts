@@ -1,9 +1,14 @@
 /**
- * Integer products of one token with the superblock types of 256 k, streamed: Q4_K, Q5_K and Q6_K.
- * The order of the float operations is that of matmul-int-gemv.ts; a block's scale is d times its sub-scale, exactly.
+ * Integer products of one token with the superblock types of 256 k: Q4_K, Q5_K and Q6_K. As matmul-int-gemv.ts, with
+ * d[r][b] = d[r] * sub[r][b] and m[r][b] = -dmin[r] * min[r][b], both exact; Q6_K has a sub-scale for each 16 k.
+ *
+ *   w    a group of 16 rows: d, dmin and subs of 8 blocks, then the codes of each (weight-layout.ts)
  */
-import { FIFTH_BITS, GROUP, HIGH_CRUMBS, LOW_NIBBLES, SCALE_BYTES } from './layout';
-import { dot, highF32, lowF32, madd, store16 } from './simd';
+import { dot } from './dot';
+import {
+  BLOCK_SCALE, FIFTH_BITS, GROUP, HIGH_CRUMBS, HIGH_SUM, LOW_NIBBLES, LOW_SUM, SCALE_BYTES, SCALED_SUM,
+} from './layout';
+import { highF32, lowF32, madd, store16 } from './simd';
 import { signedSub, unsignedSub } from './sub-scales';
 
 /** 16 rows of Q5_K (`FIFTH`) or Q4_K: out[16]. */
@@ -63,8 +68,8 @@ function gemvQ45K(w: usize, x: usize, s: usize, out: usize, superblocks: i32, FI
         q += 64;
         x += 4;
       }
-      const f = v128.load32_splat(s);
-      const g = v128.load32_splat(s, 4);
+      const f = v128.load32_splat(s, BLOCK_SCALE);
+      const g = v128.load32_splat(s, SCALED_SUM);
       y0 = madd(f32x4.convert_i32x4_s(a0), f32x4.mul(f32x4.mul(lowF32(p0), unsignedSub(sub, b)), f), y0);
       y1 = madd(f32x4.convert_i32x4_s(a1), f32x4.mul(f32x4.mul(lowF32(p1), unsignedSub(sub + 16, b)), f), y1);
       y2 = madd(f32x4.convert_i32x4_s(a2), f32x4.mul(f32x4.mul(lowF32(p2), unsignedSub(sub + 32, b)), f), y2);
@@ -123,15 +128,15 @@ export function gemvQ6_K(w: usize, x: usize, s: usize, out: usize, superblocks: 
         q += 64;
         x += 4;
       }
-      const f = v128.load32_splat(s);
-      y0 = fine(y0, a0, lowF32(p0), sub, 2 * b, f, v128.load32_splat(s, 12));
-      y1 = fine(y1, a1, lowF32(p1), sub + 16, 2 * b, f, v128.load32_splat(s, 12));
-      y2 = fine(y2, a2, highF32(p0), sub + 32, 2 * b, f, v128.load32_splat(s, 12));
-      y3 = fine(y3, a3, highF32(p1), sub + 48, 2 * b, f, v128.load32_splat(s, 12));
-      y0 = fine(y0, h0, lowF32(p0), sub, 2 * b + 1, f, v128.load32_splat(s, 16));
-      y1 = fine(y1, h1, lowF32(p1), sub + 16, 2 * b + 1, f, v128.load32_splat(s, 16));
-      y2 = fine(y2, h2, highF32(p0), sub + 32, 2 * b + 1, f, v128.load32_splat(s, 16));
-      y3 = fine(y3, h3, highF32(p1), sub + 48, 2 * b + 1, f, v128.load32_splat(s, 16));
+      const f = v128.load32_splat(s, BLOCK_SCALE);
+      y0 = fine(y0, a0, lowF32(p0), sub, 2 * b, f, v128.load32_splat(s, LOW_SUM));
+      y1 = fine(y1, a1, lowF32(p1), sub + 16, 2 * b, f, v128.load32_splat(s, LOW_SUM));
+      y2 = fine(y2, a2, highF32(p0), sub + 32, 2 * b, f, v128.load32_splat(s, LOW_SUM));
+      y3 = fine(y3, a3, highF32(p1), sub + 48, 2 * b, f, v128.load32_splat(s, LOW_SUM));
+      y0 = fine(y0, h0, lowF32(p0), sub, 2 * b + 1, f, v128.load32_splat(s, HIGH_SUM));
+      y1 = fine(y1, h1, lowF32(p1), sub + 16, 2 * b + 1, f, v128.load32_splat(s, HIGH_SUM));
+      y2 = fine(y2, h2, highF32(p0), sub + 32, 2 * b + 1, f, v128.load32_splat(s, HIGH_SUM));
+      y3 = fine(y3, h3, highF32(p1), sub + 48, 2 * b + 1, f, v128.load32_splat(s, HIGH_SUM));
       q += 128;
       x += 16;
       s += SCALE_BYTES;

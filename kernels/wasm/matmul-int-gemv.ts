@@ -1,21 +1,34 @@
 /**
- * Integer products of one token: 16 weight rows, streamed from memory as groups (weight-layout.ts), times 8-bit
- * activations: codes s8 [block][8 steps][4 k], scales [block]{...} (quantize.ts).
+ * Integer products of one token, out[r] = sum over k of W[r][k] x[k] for 16 rows r, in blocks b of 32 k:
  *
- * Every integer form, here and in the other matmul-int-*.ts, adds the same floats in the same order, block by block:
- * y = fma(float(dot), d * scale, y), then y = fma(m, scale * sum, y) for types with a minimum. So a token's result
- * has the same bits whatever the tile, the batch and the thread; the integers are exact on every class of CPU
- * (layout.ts, UNSIGNED ...).
+ *   W[r][k] = d[r][b] * (q[r][k] - offset)    or    d[r][b] * q[r][k] + m[r][b]
+ *   x[k] = scale[b] * c[k]
+ *
+ *   for (b = 0; b < blocks; b++) {
+ *     dot = sum over the 32 k of q[r][k] * c[k], less offset * sum of c[k]      // exact, in i32
+ *     y[r] = fma(float(dot), d[r][b] * scale[b], y[r])
+ *     y[r] = fma(m[r][b], scale[b] * sum of c[k], y[r])                         // types with a minimum
+ *   }
+ *
+ *   w    a group of 16 rows: d (and m) of a block, then its codes [step][16 rows][4 k] (weight-layout.ts)
+ *   x    codes c s8 [block][8 steps][4 k]
+ *   s    records [block]{scale, scale * sum, -sum ...} (layout.ts, BLOCK_SCALE ...)
+ *
+ * Accumulators a0 to a3 hold 4 rows each; AssemblyScript has no arrays of locals. Every integer form, here and in the
+ * other matmul-int-*.ts, adds these floats in this order: a token's result has the same bits in every tile, batch and
+ * thread, and on every class of CPU (dot.ts).
  */
+import { dot, dot16 } from './dot';
 import {
-  FIFTH_BITS, HALF_MASK, HALF_SCALE, HIGH_NIBBLES, LOW_NIBBLES, SATURATING, SCALE_BYTES, SIGN_BYTES, SIGNED, UNSIGNED,
+  BLOCK_SCALE, FIFTH_BITS, HALF_MASK, HALF_SCALE, HIGH_NIBBLES, LOW_NIBBLES, NEGATIVE_SUM, SCALE_BYTES, SCALED_SUM,
+  SIGN_BYTES, SIGNED, UNSIGNED,
 } from './layout';
-import { dot, dot16, highHalf, lowHalf, madd, store16 } from './simd';
+import { highHalf, lowHalf, madd, store16 } from './simd';
 
 /** One token, 16 rows of Q4_1 (`MIN`) or Q4_0: out[16]. */
 // @ts-ignore: decorator
 @inline
-function gemvQ4(w: usize, x: usize, s: usize, out: usize, blocks: i32, MIN: bool, CLASS: i32): void {
+function gemvQ4(w: usize, x: usize, s: usize, out: usize, blocks: i32, MIN: bool): void {
   const low = v128.load32_splat(LOW_NIBBLES);
   const high = v128.load32_splat(HIGH_NIBBLES);
   const mask = v128.load32_splat(HALF_MASK);
@@ -30,7 +43,7 @@ function gemvQ4(w: usize, x: usize, s: usize, out: usize, blocks: i32, MIN: bool
       const xl = v128.load32_splat(x);
       const xh = v128.load32_splat(x, 16);
       const q0 = v128.load(q), q1 = v128.load(q, 16), q2 = v128.load(q, 32), q3 = v128.load(q, 48);
-      if (CLASS == UNSIGNED) {
+      if (DOT_CLASS == UNSIGNED) {
         // The high nibbles stay in place, 16 times too large; their own sums are shifted once a block.
         a0 = dot(xl, v128.and(q0, low), a0);
         a1 = dot(xl, v128.and(q1, low), a1);
@@ -40,7 +53,7 @@ function gemvQ4(w: usize, x: usize, s: usize, out: usize, blocks: i32, MIN: bool
         h1 = dot(xh, v128.and(q1, high), h1);
         h2 = dot(xh, v128.and(q2, high), h2);
         h3 = dot(xh, v128.and(q3, high), h3);
-      } else if (CLASS == SIGNED) {
+      } else if (DOT_CLASS == SIGNED) {
         a0 = dot(xl, v128.and(q0, low), a0);
         a1 = dot(xl, v128.and(q1, low), a1);
         a2 = dot(xl, v128.and(q2, low), a2);
@@ -62,21 +75,21 @@ function gemvQ4(w: usize, x: usize, s: usize, out: usize, blocks: i32, MIN: bool
       q += 64;
       x += 4;
     }
-    a0 = joinQ4(a0, h0, CLASS);
-    a1 = joinQ4(a1, h1, CLASS);
-    a2 = joinQ4(a2, h2, CLASS);
-    a3 = joinQ4(a3, h3, CLASS);
-    const f = f32x4.mul(v128.load32_splat(s), unbias);
+    a0 = joinQ4(a0, h0);
+    a1 = joinQ4(a1, h1);
+    a2 = joinQ4(a2, h2);
+    a3 = joinQ4(a3, h3);
+    const f = f32x4.mul(v128.load32_splat(s, BLOCK_SCALE), unbias);
     const p0 = v128.load(w), p1 = v128.load(w, 16);
     if (MIN) {
-      const g = f32x4.mul(v128.load32_splat(s, 4), unbias);
+      const g = f32x4.mul(v128.load32_splat(s, SCALED_SUM), unbias);
       const p2 = v128.load(w, 32), p3 = v128.load(w, 48);
       y0 = madd(highHalf(p0, mask), g, madd(f32x4.convert_i32x4_s(a0), f32x4.mul(lowHalf(p0, mask), f), y0));
       y1 = madd(highHalf(p1, mask), g, madd(f32x4.convert_i32x4_s(a1), f32x4.mul(lowHalf(p1, mask), f), y1));
       y2 = madd(highHalf(p2, mask), g, madd(f32x4.convert_i32x4_s(a2), f32x4.mul(lowHalf(p2, mask), f), y2));
       y3 = madd(highHalf(p3, mask), g, madd(f32x4.convert_i32x4_s(a3), f32x4.mul(lowHalf(p3, mask), f), y3));
     } else {
-      const bias = i32x4.shl(v128.load32_splat(s, 8), 3); // -8 * sum: codes are 0..15 for values -8..7
+      const bias = i32x4.shl(v128.load32_splat(s, NEGATIVE_SUM), 3); // -8 * sum: codes are 0..15 for values -8..7
       y0 = madd(f32x4.convert_i32x4_s(i32x4.add(a0, bias)), f32x4.mul(lowHalf(p0, mask), f), y0);
       y1 = madd(f32x4.convert_i32x4_s(i32x4.add(a1, bias)), f32x4.mul(lowHalf(p1, mask), f), y1);
       y2 = madd(f32x4.convert_i32x4_s(i32x4.add(a2, bias)), f32x4.mul(highHalf(p0, mask), f), y2);
@@ -92,9 +105,9 @@ function gemvQ4(w: usize, x: usize, s: usize, out: usize, blocks: i32, MIN: bool
 /** i32 sums of a block from the accumulators of low and high nibbles. */
 // @ts-ignore: decorator
 @inline
-function joinQ4(a: v128, h: v128, CLASS: i32): v128 {
-  if (CLASS == UNSIGNED) return i32x4.add(a, i32x4.shr_s(h, 4));
-  if (CLASS == SIGNED) return i32x4.add(a, h);
+function joinQ4(a: v128, h: v128): v128 {
+  if (DOT_CLASS == UNSIGNED) return i32x4.add(a, i32x4.shr_s(h, 4));
+  if (DOT_CLASS == SIGNED) return i32x4.add(a, h);
   return i32x4.extadd_pairwise_i16x8_s(a);
 }
 
@@ -109,7 +122,8 @@ function gemvQ5(w: usize, x: usize, s: usize, out: usize, blocks: i32, MIN: bool
   const zero = i32x4.splat(0);
   let y0 = zero, y1 = zero, y2 = zero, y3 = zero;
   for (let b = 0; b < blocks; b++) {
-    let a0 = MIN ? zero : i32x4.shl(v128.load32_splat(s, 8), 4); // -16 * sum: codes are 0..31 for values -16..15
+    // -16 * sum: codes are 0..31 for values -16..15
+    let a0 = MIN ? zero : i32x4.shl(v128.load32_splat(s, NEGATIVE_SUM), 4);
     let a1 = a0, a2 = a0, a3 = a0;
     let q = w + (MIN ? 64 : 32);
     // Bits of steps j and j + 4 stand at 0 and 4, and move down a place a turn.
@@ -133,10 +147,10 @@ function gemvQ5(w: usize, x: usize, s: usize, out: usize, blocks: i32, MIN: bool
       q += 64;
       x += 4;
     }
-    const f = f32x4.mul(v128.load32_splat(s), unbias);
+    const f = f32x4.mul(v128.load32_splat(s, BLOCK_SCALE), unbias);
     const p0 = v128.load(w), p1 = v128.load(w, 16);
     if (MIN) {
-      const g = f32x4.mul(v128.load32_splat(s, 4), unbias);
+      const g = f32x4.mul(v128.load32_splat(s, SCALED_SUM), unbias);
       const p2 = v128.load(w, 32), p3 = v128.load(w, 48);
       y0 = madd(highHalf(p0, mask), g, madd(f32x4.convert_i32x4_s(a0), f32x4.mul(lowHalf(p0, mask), f), y0));
       y1 = madd(highHalf(p1, mask), g, madd(f32x4.convert_i32x4_s(a1), f32x4.mul(lowHalf(p1, mask), f), y1));
@@ -156,9 +170,7 @@ function gemvQ5(w: usize, x: usize, s: usize, out: usize, blocks: i32, MIN: bool
 }
 
 /** One token, 16 rows of Q8_0: out[16]. */
-// @ts-ignore: decorator
-@inline
-function gemvQ8(w: usize, x: usize, s: usize, out: usize, blocks: i32, CLASS: i32): void {
+export function gemvQ8_0(w: usize, x: usize, s: usize, out: usize, blocks: i32): void {
   const low = v128.load32_splat(LOW_NIBBLES);
   const sign = v128.load32_splat(SIGN_BYTES);
   const mask = v128.load32_splat(HALF_MASK);
@@ -172,12 +184,12 @@ function gemvQ8(w: usize, x: usize, s: usize, out: usize, blocks: i32, CLASS: i3
     for (let k = 0; k < 8; k++) {
       const t = v128.load32_splat(x);
       const q0 = v128.load(q), q1 = v128.load(q, 16), q2 = v128.load(q, 32), q3 = v128.load(q, 48);
-      if (CLASS == UNSIGNED) {
+      if (DOT_CLASS == UNSIGNED) {
         a0 = dot(t, q0, a0);
         a1 = dot(t, q1, a1);
         a2 = dot(t, q2, a2);
         a3 = dot(t, q3, a3);
-      } else if (CLASS == SIGNED) {
+      } else if (DOT_CLASS == SIGNED) {
         a0 = dot(t, v128.xor(q0, sign), a0);
         a1 = dot(t, v128.xor(q1, sign), a1);
         a2 = dot(t, v128.xor(q2, sign), a2);
@@ -195,13 +207,13 @@ function gemvQ8(w: usize, x: usize, s: usize, out: usize, blocks: i32, CLASS: i3
       q += 64;
       x += 4;
     }
-    const f = f32x4.mul(v128.load32_splat(s), unbias);
-    const bias = i32x4.shl(v128.load32_splat(s, 8), 7); // -128 * sum: codes are value + 128
+    const f = f32x4.mul(v128.load32_splat(s, BLOCK_SCALE), unbias);
+    const bias = i32x4.shl(v128.load32_splat(s, NEGATIVE_SUM), 7); // -128 * sum: codes are value + 128
     const p0 = v128.load(w), p1 = v128.load(w, 16);
-    y0 = madd(f32x4.convert_i32x4_s(joinQ8(a0, h0, bias, CLASS)), f32x4.mul(lowHalf(p0, mask), f), y0);
-    y1 = madd(f32x4.convert_i32x4_s(joinQ8(a1, h1, bias, CLASS)), f32x4.mul(lowHalf(p1, mask), f), y1);
-    y2 = madd(f32x4.convert_i32x4_s(joinQ8(a2, h2, bias, CLASS)), f32x4.mul(highHalf(p0, mask), f), y2);
-    y3 = madd(f32x4.convert_i32x4_s(joinQ8(a3, h3, bias, CLASS)), f32x4.mul(highHalf(p1, mask), f), y3);
+    y0 = madd(f32x4.convert_i32x4_s(joinQ8(a0, h0, bias)), f32x4.mul(lowHalf(p0, mask), f), y0);
+    y1 = madd(f32x4.convert_i32x4_s(joinQ8(a1, h1, bias)), f32x4.mul(lowHalf(p1, mask), f), y1);
+    y2 = madd(f32x4.convert_i32x4_s(joinQ8(a2, h2, bias)), f32x4.mul(highHalf(p0, mask), f), y2);
+    y3 = madd(f32x4.convert_i32x4_s(joinQ8(a3, h3, bias)), f32x4.mul(highHalf(p1, mask), f), y3);
     w = q;
     s += SCALE_BYTES;
   }
@@ -211,73 +223,27 @@ function gemvQ8(w: usize, x: usize, s: usize, out: usize, blocks: i32, CLASS: i3
 /** i32 sums of a block of signed 8-bit weights. */
 // @ts-ignore: decorator
 @inline
-function joinQ8(a: v128, h: v128, bias: v128, CLASS: i32): v128 {
-  if (CLASS == UNSIGNED) return i32x4.add(a, bias);
-  if (CLASS == SIGNED) return a;
+function joinQ8(a: v128, h: v128, bias: v128): v128 {
+  if (DOT_CLASS == UNSIGNED) return i32x4.add(a, bias);
+  if (DOT_CLASS == SIGNED) return a;
   const low = i32x4.extadd_pairwise_i16x8_s(a);
   return i32x4.add(i32x4.add(low, i32x4.shl(i32x4.extadd_pairwise_i16x8_s(h), 4)), bias);
 }
 
-// --- one function for each weight type and class of CPU ---
+// --- one function for each weight type -------------------------------------------------------------------------------
 
-export function gemvQ4_0(w: usize, x: usize, s: usize, out: usize, blocks: i32, dotClass: i32): void {
-  if (dotClass == UNSIGNED) gemvQ4_0_unsigned(w, x, s, out, blocks);
-  else if (dotClass == SIGNED) gemvQ4_0_signed(w, x, s, out, blocks);
-  else gemvQ4_0_saturating(w, x, s, out, blocks);
-}
-function gemvQ4_0_unsigned(w: usize, x: usize, s: usize, out: usize, blocks: i32): void {
-  gemvQ4(w, x, s, out, blocks, false, UNSIGNED);
+export function gemvQ4_0(w: usize, x: usize, s: usize, out: usize, blocks: i32): void {
+  gemvQ4(w, x, s, out, blocks, false);
 }
 
-function gemvQ4_0_signed(w: usize, x: usize, s: usize, out: usize, blocks: i32): void {
-  gemvQ4(w, x, s, out, blocks, false, SIGNED);
+export function gemvQ4_1(w: usize, x: usize, s: usize, out: usize, blocks: i32): void {
+  gemvQ4(w, x, s, out, blocks, true);
 }
-
-function gemvQ4_0_saturating(w: usize, x: usize, s: usize, out: usize, blocks: i32): void {
-  gemvQ4(w, x, s, out, blocks, false, SATURATING);
-}
-
-
-export function gemvQ4_1(w: usize, x: usize, s: usize, out: usize, blocks: i32, dotClass: i32): void {
-  if (dotClass == UNSIGNED) gemvQ4_1_unsigned(w, x, s, out, blocks);
-  else if (dotClass == SIGNED) gemvQ4_1_signed(w, x, s, out, blocks);
-  else gemvQ4_1_saturating(w, x, s, out, blocks);
-}
-function gemvQ4_1_unsigned(w: usize, x: usize, s: usize, out: usize, blocks: i32): void {
-  gemvQ4(w, x, s, out, blocks, true, UNSIGNED);
-}
-
-function gemvQ4_1_signed(w: usize, x: usize, s: usize, out: usize, blocks: i32): void {
-  gemvQ4(w, x, s, out, blocks, true, SIGNED);
-}
-
-function gemvQ4_1_saturating(w: usize, x: usize, s: usize, out: usize, blocks: i32): void {
-  gemvQ4(w, x, s, out, blocks, true, SATURATING);
-}
-
 
 export function gemvQ5_0(w: usize, x: usize, s: usize, out: usize, blocks: i32): void {
   gemvQ5(w, x, s, out, blocks, false);
 }
+
 export function gemvQ5_1(w: usize, x: usize, s: usize, out: usize, blocks: i32): void {
   gemvQ5(w, x, s, out, blocks, true);
 }
-
-export function gemvQ8_0(w: usize, x: usize, s: usize, out: usize, blocks: i32, dotClass: i32): void {
-  if (dotClass == UNSIGNED) gemvQ8_0_unsigned(w, x, s, out, blocks);
-  else if (dotClass == SIGNED) gemvQ8_0_signed(w, x, s, out, blocks);
-  else gemvQ8_0_saturating(w, x, s, out, blocks);
-}
-function gemvQ8_0_unsigned(w: usize, x: usize, s: usize, out: usize, blocks: i32): void {
-  gemvQ8(w, x, s, out, blocks, UNSIGNED);
-}
-
-function gemvQ8_0_signed(w: usize, x: usize, s: usize, out: usize, blocks: i32): void {
-  gemvQ8(w, x, s, out, blocks, SIGNED);
-}
-
-function gemvQ8_0_saturating(w: usize, x: usize, s: usize, out: usize, blocks: i32): void {
-  gemvQ8(w, x, s, out, blocks, SATURATING);
-}
-
-

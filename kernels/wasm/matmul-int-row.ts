@@ -2,9 +2,10 @@
  * Integer products of one token with an unpacked panel (panel.ts): what types without a kernel that streams them
  * (matmul-int-gemv.ts) use. Activations as there; the order of the float operations too.
  */
-import { SCALE_BYTES, SIGNED, UNSIGNED } from './layout';
+import { dot, dot16, WIDE_SHIFT } from './dot';
+import { BLOCK_SCALE, LOW_SUM, NEGATIVE_SUM, SATURATING, SCALE_BYTES, SCALED_SUM } from './layout';
 import { planes } from './matmul-int-tile';
-import { dot, dot16, madd, store16 } from './simd';
+import { madd, store16 } from './simd';
 
 /** out[16]; parameters as for a tile of 4 tokens (matmul-int-tile.ts). */
 // @ts-ignore: decorator
@@ -16,7 +17,7 @@ function row(
   let y0 = zero, y1 = zero, y2 = zero, y3 = zero;
   let half: usize = 0;
   for (let b = FINE ? 2 * blocks : blocks; b > 0; b--) {
-    let a0 = SHIFT < 0 ? zero : i32x4.shl(v128.load32_splat(s, 8), SHIFT);
+    let a0 = SHIFT < 0 ? zero : i32x4.shl(v128.load32_splat(s, NEGATIVE_SUM), SHIFT);
     let a1 = a0, a2 = a0, a3 = a0;
     for (let k = FINE ? 4 : 8; k > 0; k--) {
       const t = v128.load32_splat(x);
@@ -27,13 +28,13 @@ function row(
       w += 64;
       x += 4;
     }
-    const f = v128.load32_splat(s);
+    const f = v128.load32_splat(s, BLOCK_SCALE);
     y0 = madd(f32x4.convert_i32x4_s(a0), f32x4.mul(v128.load(d), f), y0);
     y1 = madd(f32x4.convert_i32x4_s(a1), f32x4.mul(v128.load(d, 16), f), y1);
     y2 = madd(f32x4.convert_i32x4_s(a2), f32x4.mul(v128.load(d, 32), f), y2);
     y3 = madd(f32x4.convert_i32x4_s(a3), f32x4.mul(v128.load(d, 48), f), y3);
     if (MIN) {
-      const g = FINE ? v128.load32_splat(s + half, 12) : v128.load32_splat(s, 4);
+      const g = FINE ? v128.load32_splat(s + half, LOW_SUM) : v128.load32_splat(s, SCALED_SUM);
       y0 = madd(v128.load(d, 64), g, y0);
       y1 = madd(v128.load(d, 80), g, y1);
       y2 = madd(v128.load(d, 96), g, y2);
@@ -57,9 +58,8 @@ export function rowFine(w: usize, d: usize, x: usize, s: usize, out: usize, bloc
 }
 
 /** 8-bit weights, in the form that suits the CPU (panel.ts). */
-export function rowWide(w: usize, d: usize, x: usize, s: usize, out: usize, blocks: i32, dotClass: i32): void {
-  if (dotClass == UNSIGNED) row(w, d, x, s, out, blocks, false, false, 7);
-  else if (dotClass == SIGNED) row(w, d, x, s, out, blocks, false, false, -1);
+export function rowWide(w: usize, d: usize, x: usize, s: usize, out: usize, blocks: i32): void {
+  if (DOT_CLASS != SATURATING) row(w, d, x, s, out, blocks, false, false, WIDE_SHIFT);
   else rowPlanes(w, d, x, s, out, blocks);
 }
 
@@ -81,7 +81,7 @@ function rowPlanes(w: usize, d: usize, x: usize, s: usize, out: usize, blocks: i
       w += 128;
       x += 4;
     }
-    const f = v128.load32_splat(s), bias = i32x4.shl(v128.load32_splat(s, 8), 7);
+    const f = v128.load32_splat(s, BLOCK_SCALE), bias = i32x4.shl(v128.load32_splat(s, NEGATIVE_SUM), 7);
     y0 = madd(f32x4.convert_i32x4_s(i32x4.add(planes(a0, h0), bias)), f32x4.mul(v128.load(d), f), y0);
     y1 = madd(f32x4.convert_i32x4_s(i32x4.add(planes(a1, h1), bias)), f32x4.mul(v128.load(d, 16), f), y1);
     y2 = madd(f32x4.convert_i32x4_s(i32x4.add(planes(a2, h2), bias)), f32x4.mul(v128.load(d, 32), f), y2);

@@ -3,9 +3,10 @@
  * next blocks come from memory while one is multiplied; to unpack a panel first is to wait for them without work.
  * Tiles, results and the order of the float operations are those of matmul-int-tile.ts.
  */
+import { NARROW_NIBBLES, WIDE_SHIFT } from './dot';
 import {
-  BLOCK, FIFTH_BITS, HIGH_CRUMBS, LOW_NIBBLES, SATURATING, SCALE_BYTES, SIGN_BYTES, SIGNED, UNSIGNED, W_Q4_0, W_Q4_1,
-  W_Q4_K, W_Q5_0, W_Q5_1, W_Q5_K, W_Q6_K, W_Q8_0,
+  BLOCK, FIFTH_BITS, HIGH_CRUMBS, LOW_NIBBLES, SATURATING, SCALE_BYTES, SIGN_BYTES, SIGNED, W_Q4_0, W_Q4_1, W_Q4_K,
+  W_Q5_0, W_Q5_1, W_Q5_K, W_Q6_K, W_Q8_0,
 } from './layout';
 import { flush, planesPair, start, step } from './matmul-int-tile';
 import { unpackHead } from './panel';
@@ -14,18 +15,18 @@ import { codeBytes, headBytes, superblock } from './weight-layout';
 /** Adds to out[4][16]. `scales` is scratch for the scales of a superblock, as in a panel (panel.ts). */
 // @ts-ignore: decorator
 @inline
-function stream(TYPE: i32, w: usize, x: usize, s: usize, out: usize, cols: i32, scales: usize, CLASS: i32): void {
+function stream(TYPE: i32, w: usize, x: usize, s: usize, out: usize, cols: i32, scales: usize): void {
   for (; cols > 0; cols -= superblock(TYPE)) {
     unpackHead(TYPE, w, scales);
     w += headBytes(TYPE);
     let d = scales;
     for (let b = superblock(TYPE) / BLOCK; b > 0; b--) {
       if (TYPE == W_Q6_K) {
-        wide(TYPE, false, w, x, s, out, d, CLASS);
+        wide(TYPE, false, w, x, s, out, d);
         d += 128;
-        wide(TYPE, true, w, x + 64, s, out, d, CLASS);
-      } else if (TYPE != W_Q8_0) nibbles(TYPE, w, x, s, out, d, CLASS);
-      else if (CLASS != SATURATING) wide(TYPE, false, w, x, s, out, d, CLASS);
+        wide(TYPE, true, w, x + 64, s, out, d);
+      } else if (TYPE != W_Q8_0) nibbles(TYPE, w, x, s, out, d);
+      else if (DOT_CLASS != SATURATING) wide(TYPE, false, w, x, s, out, d);
       else {
         planesPair(w, d, x, s, out, true);
         planesPair(w, d, x + 8, s + 2 * SCALE_BYTES, out + 128, true);
@@ -41,17 +42,18 @@ function stream(TYPE: i32, w: usize, x: usize, s: usize, out: usize, cols: i32, 
 /** A block of nibbles, some with a fifth bit: a load serves two steps. */
 // @ts-ignore: decorator
 @inline
-function nibbles(TYPE: i32, w: usize, x: usize, s: usize, out: usize, d: usize, CLASS: i32): void {
+function nibbles(TYPE: i32, w: usize, x: usize, s: usize, out: usize, d: usize): void {
   const FIFTH = TYPE == W_Q5_0 || TYPE == W_Q5_1 || TYPE == W_Q5_K;
   const SHIFT = TYPE == W_Q4_0 ? 3 : TYPE == W_Q5_0 ? 4 : -1;
   const MIN = SHIFT < 0;
+  const NARROW = NARROW_NIBBLES && !FIFTH;
   const low = v128.load32_splat(LOW_NIBBLES);
   const fifth = v128.load32_splat(FIFTH_BITS);
   const bits = w + 256;
-  let a0 = start(s, SHIFT, CLASS), a1 = a0, a2 = a0, a3 = a0;
-  let b0 = start(s + SCALE_BYTES, SHIFT, CLASS), b1 = b0, b2 = b0, b3 = b0;
-  let c0 = start(s + 2 * SCALE_BYTES, SHIFT, CLASS), c1 = c0, c2 = c0, c3 = c0;
-  let e0 = start(s + 3 * SCALE_BYTES, SHIFT, CLASS), e1 = e0, e2 = e0, e3 = e0;
+  let a0 = start(s, SHIFT, NARROW), a1 = a0, a2 = a0, a3 = a0;
+  let b0 = start(s + SCALE_BYTES, SHIFT, NARROW), b1 = b0, b2 = b0, b3 = b0;
+  let c0 = start(s + 2 * SCALE_BYTES, SHIFT, NARROW), c1 = c0, c2 = c0, c3 = c0;
+  let e0 = start(s + 3 * SCALE_BYTES, SHIFT, NARROW), e1 = e0, e2 = e0, e3 = e0;
   for (let k = 0; k < 4; k++, w += 64, x += 16) {
     const q0 = v128.load(w), q1 = v128.load(w, 16), q2 = v128.load(w, 32), q3 = v128.load(w, 48);
     let w0 = v128.and(q0, low), w1 = v128.and(q1, low), w2 = v128.and(q2, low), w3 = v128.and(q3, low);
@@ -62,13 +64,13 @@ function nibbles(TYPE: i32, w: usize, x: usize, s: usize, out: usize, d: usize, 
       w3 = v128.or(w3, v128.and(i16x8.shl(i16x8.shr_u(v128.load(bits, 48), k), 4), fifth));
     }
     let t = v128.load32_splat(x);
-    a0 = step(t, w0, a0, CLASS); a1 = step(t, w1, a1, CLASS); a2 = step(t, w2, a2, CLASS); a3 = step(t, w3, a3, CLASS);
+    a0 = step(t, w0, a0, NARROW); a1 = step(t, w1, a1, NARROW); a2 = step(t, w2, a2, NARROW); a3 = step(t, w3, a3, NARROW);
     t = v128.load32_splat(x, 4);
-    b0 = step(t, w0, b0, CLASS); b1 = step(t, w1, b1, CLASS); b2 = step(t, w2, b2, CLASS); b3 = step(t, w3, b3, CLASS);
+    b0 = step(t, w0, b0, NARROW); b1 = step(t, w1, b1, NARROW); b2 = step(t, w2, b2, NARROW); b3 = step(t, w3, b3, NARROW);
     t = v128.load32_splat(x, 8);
-    c0 = step(t, w0, c0, CLASS); c1 = step(t, w1, c1, CLASS); c2 = step(t, w2, c2, CLASS); c3 = step(t, w3, c3, CLASS);
+    c0 = step(t, w0, c0, NARROW); c1 = step(t, w1, c1, NARROW); c2 = step(t, w2, c2, NARROW); c3 = step(t, w3, c3, NARROW);
     t = v128.load32_splat(x, 12);
-    e0 = step(t, w0, e0, CLASS); e1 = step(t, w1, e1, CLASS); e2 = step(t, w2, e2, CLASS); e3 = step(t, w3, e3, CLASS);
+    e0 = step(t, w0, e0, NARROW); e1 = step(t, w1, e1, NARROW); e2 = step(t, w2, e2, NARROW); e3 = step(t, w3, e3, NARROW);
     w0 = v128.and(i16x8.shr_u(q0, 4), low);
     w1 = v128.and(i16x8.shr_u(q1, 4), low);
     w2 = v128.and(i16x8.shr_u(q2, 4), low);
@@ -80,35 +82,35 @@ function nibbles(TYPE: i32, w: usize, x: usize, s: usize, out: usize, d: usize, 
       w3 = v128.or(w3, v128.and(i16x8.shr_u(v128.load(bits, 48), k), fifth));
     }
     t = v128.load32_splat(x, 64);
-    a0 = step(t, w0, a0, CLASS); a1 = step(t, w1, a1, CLASS); a2 = step(t, w2, a2, CLASS); a3 = step(t, w3, a3, CLASS);
+    a0 = step(t, w0, a0, NARROW); a1 = step(t, w1, a1, NARROW); a2 = step(t, w2, a2, NARROW); a3 = step(t, w3, a3, NARROW);
     t = v128.load32_splat(x, 68);
-    b0 = step(t, w0, b0, CLASS); b1 = step(t, w1, b1, CLASS); b2 = step(t, w2, b2, CLASS); b3 = step(t, w3, b3, CLASS);
+    b0 = step(t, w0, b0, NARROW); b1 = step(t, w1, b1, NARROW); b2 = step(t, w2, b2, NARROW); b3 = step(t, w3, b3, NARROW);
     t = v128.load32_splat(x, 72);
-    c0 = step(t, w0, c0, CLASS); c1 = step(t, w1, c1, CLASS); c2 = step(t, w2, c2, CLASS); c3 = step(t, w3, c3, CLASS);
+    c0 = step(t, w0, c0, NARROW); c1 = step(t, w1, c1, NARROW); c2 = step(t, w2, c2, NARROW); c3 = step(t, w3, c3, NARROW);
     t = v128.load32_splat(x, 76);
-    e0 = step(t, w0, e0, CLASS); e1 = step(t, w1, e1, CLASS); e2 = step(t, w2, e2, CLASS); e3 = step(t, w3, e3, CLASS);
+    e0 = step(t, w0, e0, NARROW); e1 = step(t, w1, e1, NARROW); e2 = step(t, w2, e2, NARROW); e3 = step(t, w3, e3, NARROW);
   }
-  flush(out, d, s, 0, a0, a1, a2, a3, MIN, false, SHIFT, CLASS);
-  flush(out + 64, d, s + SCALE_BYTES, 0, b0, b1, b2, b3, MIN, false, SHIFT, CLASS);
-  flush(out + 128, d, s + 2 * SCALE_BYTES, 0, c0, c1, c2, c3, MIN, false, SHIFT, CLASS);
-  flush(out + 192, d, s + 3 * SCALE_BYTES, 0, e0, e1, e2, e3, MIN, false, SHIFT, CLASS);
+  flush(out, d, s, 0, a0, a1, a2, a3, MIN, false, SHIFT, NARROW);
+  flush(out + 64, d, s + SCALE_BYTES, 0, b0, b1, b2, b3, MIN, false, SHIFT, NARROW);
+  flush(out + 128, d, s + 2 * SCALE_BYTES, 0, c0, c1, c2, c3, MIN, false, SHIFT, NARROW);
+  flush(out + 192, d, s + 3 * SCALE_BYTES, 0, e0, e1, e2, e3, MIN, false, SHIFT, NARROW);
 }
 
 /** A block of Q8_0, or of Q6_K the half with the low nibbles or the `HIGH` ones: a load serves one step. */
 // @ts-ignore: decorator
 @inline
-function wide(TYPE: i32, HIGH: bool, w: usize, x: usize, s: usize, out: usize, d: usize, CLASS: i32): void {
+function wide(TYPE: i32, HIGH: bool, w: usize, x: usize, s: usize, out: usize, d: usize): void {
   const FINE = TYPE == W_Q6_K;
-  const SHIFT = FINE || CLASS == SIGNED ? -1 : 7;
+  const SHIFT = FINE ? -1 : WIDE_SHIFT;
   const half: usize = HIGH ? 4 : 0;
   const low = v128.load32_splat(LOW_NIBBLES);
   const sign = v128.load32_splat(SIGN_BYTES);
   const top = v128.load32_splat(HIGH_CRUMBS);
   const crumbs = w + 256;
-  let a0 = start(s, SHIFT, CLASS), a1 = a0, a2 = a0, a3 = a0;
-  let b0 = start(s + SCALE_BYTES, SHIFT, CLASS), b1 = b0, b2 = b0, b3 = b0;
-  let c0 = start(s + 2 * SCALE_BYTES, SHIFT, CLASS), c1 = c0, c2 = c0, c3 = c0;
-  let e0 = start(s + 3 * SCALE_BYTES, SHIFT, CLASS), e1 = e0, e2 = e0, e3 = e0;
+  let a0 = start(s, SHIFT, false), a1 = a0, a2 = a0, a3 = a0;
+  let b0 = start(s + SCALE_BYTES, SHIFT, false), b1 = b0, b2 = b0, b3 = b0;
+  let c0 = start(s + 2 * SCALE_BYTES, SHIFT, false), c1 = c0, c2 = c0, c3 = c0;
+  let e0 = start(s + 3 * SCALE_BYTES, SHIFT, false), e1 = e0, e2 = e0, e3 = e0;
   const count = FINE ? 4 : 8;
   for (let k = 0; k < count; k++, w += 64, x += 16) {
     let w0 = v128.load(w), w1 = v128.load(w, 16), w2 = v128.load(w, 32), w3 = v128.load(w, 48);
@@ -118,25 +120,25 @@ function wide(TYPE: i32, HIGH: bool, w: usize, x: usize, s: usize, out: usize, d
       w1 = sixBits(w1, i16x8.shr_u(v128.load(c, 16), k & 2), low, top, HIGH);
       w2 = sixBits(w2, i16x8.shr_u(v128.load(c, 32), k & 2), low, top, HIGH);
       w3 = sixBits(w3, i16x8.shr_u(v128.load(c, 48), k & 2), low, top, HIGH);
-    } else if (CLASS == SIGNED) {
+    } else if (DOT_CLASS == SIGNED) {
       w0 = v128.xor(w0, sign);
       w1 = v128.xor(w1, sign);
       w2 = v128.xor(w2, sign);
       w3 = v128.xor(w3, sign);
     }
     let t = v128.load32_splat(x);
-    a0 = step(t, w0, a0, CLASS); a1 = step(t, w1, a1, CLASS); a2 = step(t, w2, a2, CLASS); a3 = step(t, w3, a3, CLASS);
+    a0 = step(t, w0, a0, false); a1 = step(t, w1, a1, false); a2 = step(t, w2, a2, false); a3 = step(t, w3, a3, false);
     t = v128.load32_splat(x, 4);
-    b0 = step(t, w0, b0, CLASS); b1 = step(t, w1, b1, CLASS); b2 = step(t, w2, b2, CLASS); b3 = step(t, w3, b3, CLASS);
+    b0 = step(t, w0, b0, false); b1 = step(t, w1, b1, false); b2 = step(t, w2, b2, false); b3 = step(t, w3, b3, false);
     t = v128.load32_splat(x, 8);
-    c0 = step(t, w0, c0, CLASS); c1 = step(t, w1, c1, CLASS); c2 = step(t, w2, c2, CLASS); c3 = step(t, w3, c3, CLASS);
+    c0 = step(t, w0, c0, false); c1 = step(t, w1, c1, false); c2 = step(t, w2, c2, false); c3 = step(t, w3, c3, false);
     t = v128.load32_splat(x, 12);
-    e0 = step(t, w0, e0, CLASS); e1 = step(t, w1, e1, CLASS); e2 = step(t, w2, e2, CLASS); e3 = step(t, w3, e3, CLASS);
+    e0 = step(t, w0, e0, false); e1 = step(t, w1, e1, false); e2 = step(t, w2, e2, false); e3 = step(t, w3, e3, false);
   }
-  flush(out, d, s, half, a0, a1, a2, a3, FINE, FINE, SHIFT, CLASS);
-  flush(out + 64, d, s + SCALE_BYTES, half, b0, b1, b2, b3, FINE, FINE, SHIFT, CLASS);
-  flush(out + 128, d, s + 2 * SCALE_BYTES, half, c0, c1, c2, c3, FINE, FINE, SHIFT, CLASS);
-  flush(out + 192, d, s + 3 * SCALE_BYTES, half, e0, e1, e2, e3, FINE, FINE, SHIFT, CLASS);
+  flush(out, d, s, half, a0, a1, a2, a3, FINE, FINE, SHIFT, false);
+  flush(out + 64, d, s + SCALE_BYTES, half, b0, b1, b2, b3, FINE, FINE, SHIFT, false);
+  flush(out + 128, d, s + 2 * SCALE_BYTES, half, c0, c1, c2, c3, FINE, FINE, SHIFT, false);
+  flush(out + 192, d, s + 3 * SCALE_BYTES, half, e0, e1, e2, e3, FINE, FINE, SHIFT, false);
 }
 
 /** Nibbles with two bits more. */
@@ -147,45 +149,29 @@ function sixBits(q: v128, crumbs: v128, low: v128, top: v128, HIGH: bool): v128 
   return v128.or(v128.and(q, low), v128.and(i16x8.shl(crumbs, 4), top));
 }
 
-// --- one function for each weight type and class of CPU --------------------------------------------------------------
-// Sums of 16 bits hold nibbles only; wider codes take 32-bit dot products on every CPU, or go as two nibbles.
+// --- one function for each weight type -------------------------------------------------------------------------------
 
 export function streamQ4_0(w: usize, x: usize, s: usize, out: usize, cols: i32, scales: usize): void {
-  stream(W_Q4_0, w, x, s, out, cols, scales, UNSIGNED);
-}
-export function streamQ4_0Saturating(w: usize, x: usize, s: usize, out: usize, cols: i32, scales: usize): void {
-  stream(W_Q4_0, w, x, s, out, cols, scales, SATURATING);
+  stream(W_Q4_0, w, x, s, out, cols, scales);
 }
 export function streamQ4_1(w: usize, x: usize, s: usize, out: usize, cols: i32, scales: usize): void {
-  stream(W_Q4_1, w, x, s, out, cols, scales, UNSIGNED);
-}
-export function streamQ4_1Saturating(w: usize, x: usize, s: usize, out: usize, cols: i32, scales: usize): void {
-  stream(W_Q4_1, w, x, s, out, cols, scales, SATURATING);
+  stream(W_Q4_1, w, x, s, out, cols, scales);
 }
 export function streamQ4_K(w: usize, x: usize, s: usize, out: usize, cols: i32, scales: usize): void {
-  stream(W_Q4_K, w, x, s, out, cols, scales, UNSIGNED);
-}
-export function streamQ4_KSaturating(w: usize, x: usize, s: usize, out: usize, cols: i32, scales: usize): void {
-  stream(W_Q4_K, w, x, s, out, cols, scales, SATURATING);
+  stream(W_Q4_K, w, x, s, out, cols, scales);
 }
 export function streamQ5_0(w: usize, x: usize, s: usize, out: usize, cols: i32, scales: usize): void {
-  stream(W_Q5_0, w, x, s, out, cols, scales, UNSIGNED);
+  stream(W_Q5_0, w, x, s, out, cols, scales);
 }
 export function streamQ5_1(w: usize, x: usize, s: usize, out: usize, cols: i32, scales: usize): void {
-  stream(W_Q5_1, w, x, s, out, cols, scales, UNSIGNED);
+  stream(W_Q5_1, w, x, s, out, cols, scales);
 }
 export function streamQ5_K(w: usize, x: usize, s: usize, out: usize, cols: i32, scales: usize): void {
-  stream(W_Q5_K, w, x, s, out, cols, scales, UNSIGNED);
+  stream(W_Q5_K, w, x, s, out, cols, scales);
 }
 export function streamQ6_K(w: usize, x: usize, s: usize, out: usize, cols: i32, scales: usize): void {
-  stream(W_Q6_K, w, x, s, out, cols, scales, UNSIGNED);
+  stream(W_Q6_K, w, x, s, out, cols, scales);
 }
 export function streamQ8_0(w: usize, x: usize, s: usize, out: usize, cols: i32, scales: usize): void {
-  stream(W_Q8_0, w, x, s, out, cols, scales, UNSIGNED);
-}
-export function streamQ8_0Signed(w: usize, x: usize, s: usize, out: usize, cols: i32, scales: usize): void {
-  stream(W_Q8_0, w, x, s, out, cols, scales, SIGNED);
-}
-export function streamQ8_0Saturating(w: usize, x: usize, s: usize, out: usize, cols: i32, scales: usize): void {
-  stream(W_Q8_0, w, x, s, out, cols, scales, SATURATING);
+  stream(W_Q8_0, w, x, s, out, cols, scales);
 }

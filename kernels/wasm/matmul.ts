@@ -32,7 +32,7 @@ function segment(phase: usize, index: i32): usize {
   return phase + <usize>((SEGMENT_TABLE + index * SEGMENT_WORDS) << 2);
 }
 
-export function matmul(phase: usize, rows: i32, scratch: usize, dotClass: i32): void {
+export function matmul(phase: usize, rows: i32, scratch: usize): void {
   const gated = word(phase, EPILOGUE) == GATED;
   let groups = word(segment(phase, 0), S_GROUPS);
   if (!gated) {
@@ -46,14 +46,14 @@ export function matmul(phase: usize, rows: i32, scratch: usize, dotClass: i32): 
     const first = (task / spans) * TOKEN_TILES;
     const from = (task % spans) * step;
     for (let g = from; g < min(groups, from + step); g++) {
-      if (rows < TILED_ROWS) fewRows(phase, g, rows, scratch, dotClass, gated);
-      else manyRows(phase, g, first, min(tiles, first + TOKEN_TILES), rows, scratch, dotClass, gated);
+      if (rows < TILED_ROWS) fewRows(phase, g, rows, scratch, gated);
+      else manyRows(phase, g, first, min(tiles, first + TOKEN_TILES), rows, scratch, gated);
     }
   }
 }
 
 /** Group `g` of the segments laid end to end, for each row of x. */
-function fewRows(phase: usize, g: i32, rows: i32, scratch: usize, dotClass: i32, gated: bool): void {
+function fewRows(phase: usize, g: i32, rows: i32, scratch: usize, gated: bool): void {
   let s = segment(phase, 0);
   while (g >= word(s, S_GROUPS)) {
     g -= word(s, S_GROUPS);
@@ -61,26 +61,26 @@ function fewRows(phase: usize, g: i32, rows: i32, scratch: usize, dotClass: i32,
   }
   const y = scratch + address(phase, PANEL);
   for (let r = 0; r < rows; r++) {
-    gemv(phase, s, g, r, scratch, y, dotClass);
-    if (gated) gemv(phase, segment(phase, 1), g, r, scratch, y + 256, dotClass);
+    gemv(phase, s, g, r, scratch, y);
+    if (gated) gemv(phase, segment(phase, 1), g, r, scratch, y + 256);
     emit(phase, s, g, r, 1, y, gated);
   }
 }
 
-function gemv(phase: usize, s: usize, g: i32, r: i32, scratch: usize, y: usize, dotClass: i32): void {
+function gemv(phase: usize, s: usize, g: i32, r: i32, scratch: usize, y: usize): void {
   const cols = word(phase, COLS);
   const type = word(s, S_TYPE);
   const w = address(s, S_WEIGHT) + <usize>g * groupBytes(type, cols);
   if (type <= W_BF16) gemvFloat(type, w, scratch + address(phase, SMALL_F32) + <usize>((r * cols) << 2), y, cols);
   else {
     const panel = scratch + address(phase, PANEL) + RESULT_BYTES;
-    gemvInt(type, w, scratch + address(phase, SMALL_INT) + intBytes(cols, r), y, cols, panel, dotClass);
+    gemvInt(type, w, scratch + address(phase, SMALL_INT) + intBytes(cols, r), y, cols, panel);
   }
 }
 
 /** Group `g` of the segments laid end to end, for tiles first..last-1 of x. */
 function manyRows(
-  phase: usize, g: i32, first: i32, last: i32, rows: i32, scratch: usize, dotClass: i32, gated: bool,
+  phase: usize, g: i32, first: i32, last: i32, rows: i32, scratch: usize, gated: bool,
 ): void {
   let s = segment(phase, 0);
   while (g >= word(s, S_GROUPS)) {
@@ -90,23 +90,23 @@ function manyRows(
   const y = scratch + address(phase, PANEL);
   const panel = y + RESULT_BYTES;
   const second = panel + address(phase, PANEL_BYTES);
-  const w = unpack(phase, s, g, last - first, panel, dotClass);
-  const w2 = gated ? unpack(phase, segment(phase, 1), g, last - first, second, dotClass) : 0;
+  const w = unpack(phase, s, g, last - first, panel);
+  const w2 = gated ? unpack(phase, segment(phase, 1), g, last - first, second) : 0;
   for (let tile = first; tile < last; tile++) {
-    multiply(phase, s, w, tile, y, panel, dotClass);
-    if (gated) multiply(phase, segment(phase, 1), w2, tile, y + 256, second, dotClass);
+    multiply(phase, s, w, tile, y, panel);
+    if (gated) multiply(phase, segment(phase, 1), w2, tile, y + 256, second);
     emit(phase, s, g, tile * TILE, min(TILE, rows - tile * TILE), y, gated);
   }
 }
 
 /** Where the weights of a group are to be read for `tiles` tiles: in the panel, unpacked, or where they lie. */
-function unpack(phase: usize, s: usize, g: i32, tiles: i32, panel: usize, dotClass: i32): usize {
+function unpack(phase: usize, s: usize, g: i32, tiles: i32, panel: usize): usize {
   const cols = word(phase, COLS);
   const type = word(s, S_TYPE);
   const w = address(s, S_WEIGHT) + <usize>g * groupBytes(type, cols);
   if (tiles <= streamedTiles(type)) return w;
   if (type <= W_BF16) unpackHalf(type, w, panel, cols);
-  else unpackInt(type, w, panel, panel + panelCodeBytes(type, cols, dotClass), cols, dotClass);
+  else unpackInt(type, w, panel, panel + panelCodeBytes(type, cols), cols);
   return panel;
 }
 
@@ -118,7 +118,7 @@ function streamedTiles(type: i32): i32 {
 }
 
 /** y[4][16] = a tile of x times the group at `w`; where that is not the panel, the panel is scratch. */
-function multiply(phase: usize, s: usize, w: usize, tile: i32, y: usize, panel: usize, dotClass: i32): void {
+function multiply(phase: usize, s: usize, w: usize, tile: i32, y: usize, panel: usize): void {
   const cols = word(phase, COLS);
   const type = word(s, S_TYPE);
   if (type <= W_BF16) {
@@ -129,8 +129,8 @@ function multiply(phase: usize, s: usize, w: usize, tile: i32, y: usize, panel: 
   }
   const x = address(phase, SHARED_INT) + intBytes(cols, tile * TILE);
   for (let i: usize = 0; i < 256; i += 16) v128.store(y + i, i32x4.splat(0));
-  if (w == panel) tileInt(type, panel, x, y, cols, dotClass);
-  else streamInt(type, w, x, y, cols, panel, dotClass);
+  if (w == panel) tileInt(type, panel, x, y, cols);
+  else streamInt(type, w, x, y, cols, panel);
 }
 
 /**

@@ -3,8 +3,8 @@
  *
  * Integer panel: codes u8 [block][8 steps][16 rows][4 k], and scales f32 [16 d][16 m] for each 32 k, or for each 16 k
  * (isFine). A weight is d * code + m, or d * (code - 2^shiftOf) where there is a shift and m is unused.
- * Codes of 8-bit types follow the class of CPU: value + 128 where dot products are unsigned, the value where they are
- * signed, two planes of nibbles [low 16 rows, high 16 rows] of value + 128 a step where they saturate.
+ * Codes of 8-bit types follow the class of CPU (dot.ts): value + 128 where dot products are unsigned, the value where
+ * they are signed, two planes of nibbles [low 16 rows, high 16 rows] of value + 128 a step where they saturate.
  * Float panel: f32 [k][16 rows].
  */
 import {
@@ -30,21 +30,21 @@ export function isWide(type: i32): bool {
 }
 
 /** Bytes of the codes of a panel. */
-export function panelCodeBytes(type: i32, cols: i32, dotClass: i32): usize {
-  return <usize>(cols * GROUP) << (isWide(type) && dotClass == SATURATING ? 1 : 0);
+export function panelCodeBytes(type: i32, cols: i32): usize {
+  return <usize>(cols * GROUP) << (isWide(type) && DOT_CLASS == SATURATING ? 1 : 0);
 }
 
 /** Integer group at `w` to a panel. */
-export function unpackInt(type: i32, w: usize, codes: usize, scales: usize, cols: i32, dotClass: i32): void {
+export function unpackInt(type: i32, w: usize, codes: usize, scales: usize, cols: i32): void {
   const k = superblock(type);
-  const step = <usize>(BLOCK * GROUP) << (isWide(type) && dotClass == SATURATING ? 1 : 0);
+  const step = <usize>(BLOCK * GROUP) << (isWide(type) && DOT_CLASS == SATURATING ? 1 : 0);
   for (let done = 0; done < cols; done += k) {
     unpackHead(type, w, scales);
     scales += <usize>(k / BLOCK) << (isFine(type) ? 8 : 7);
     w += headBytes(type);
     for (let i = 0; i < k; i += BLOCK, w += codeBytes(type), codes += step) {
       unpackCodes(type, w, codes);
-      if (isWide(type)) fitClass(codes, dotClass);
+      if (isWide(type)) fitClass(codes);
     }
   }
 }
@@ -108,11 +108,11 @@ function lookUp(type: i32, codes: usize): void {
 }
 
 /** 512 codes of value + 128 to the form the CPU multiplies exactly; two planes are written from the end. */
-function fitClass(codes: usize, dotClass: i32): void {
-  if (dotClass == SIGNED) {
+function fitClass(codes: usize): void {
+  if (DOT_CLASS == SIGNED) {
     const sign = v128.load32_splat(SIGN_BYTES);
     for (let i: usize = 0; i < 512; i += 16) v128.store(codes + i, v128.xor(v128.load(codes + i), sign));
-  } else if (dotClass == SATURATING) {
+  } else if (DOT_CLASS == SATURATING) {
     const low = v128.load32_splat(LOW_NIBBLES);
     for (let s: i32 = 7; s >= 0; s--) {
       const from = codes + <usize>(s << 6), to = codes + <usize>(s << 7);
@@ -127,6 +127,18 @@ function fitClass(codes: usize, dotClass: i32): void {
       v128.store(to, v128.and(i16x8.shr_u(q3, 4), low), 112);
     }
   }
+}
+
+/** Code `k` of row `r`; of codes in two planes the low nibble. */
+export function codeAt(panel: usize, r: i32, k: i32): i32 {
+  return <i32>load<u8>(panel + <usize>(((k >> 2) << 6) + (r << 2) + (k & 3)));
+}
+
+/** The value of an 8-bit code, in whichever form. */
+export function wideCode(panel: usize, r: i32, k: i32): i32 {
+  if (DOT_CLASS != SATURATING) return <i32><i8>(codeAt(panel, r, k) ^ (DOT_CLASS == SIGNED ? 0 : 0x80));
+  const step = panel + <usize>((k >> 2) << 6); // steps take twice as much
+  return (codeAt(step, r, k) | (codeAt(step + 64, r, k) << 4)) - 128;
 }
 
 // --- scales ---------------------------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
  * Activations to 8 bits, a scale for each block of 32: the value of largest magnitude becomes -128, whatever its
  * sign (the scale takes it), so the steps are 1/128 of it; the same magnitude of the other sign saturates at 127.
  */
-import { BLOCK, EXP, SCALE_BYTES } from './layout';
+import { BLOCK, BLOCK_SCALE, EXP, HIGH_SUM, LOW_SUM, NEGATIVE_SUM, SCALE_BYTES, SCALED_SUM } from './layout';
 import { madd } from './simd';
 
 /** Four f32 vectors times `inverse`, rounded to 16 bytes: adding 1.5 * 2^23 leaves the integer in the low bits. */
@@ -55,9 +55,8 @@ function sumBytes(low: v128, high: v128): v128 {
 }
 
 /**
- * One token of a tile of `tokens`: x f32 [cols] to codes [block][8 steps][tokens][4 k] and scales [block][tokens]
- * {f32 scale, f32 scale * sum, i32 -sum, f32 scale * sum of each half}; `codes` and `scales` point at the
- * token's first entry.
+ * One token of a tile of `tokens`: x f32 [cols] to codes [block][8 steps][tokens][4 k] and records of scales
+ * [block][tokens] (layout.ts, BLOCK_SCALE ...); `codes` and `scales` point at the token's first entry.
  */
 export function quantizeRow(x: usize, codes: usize, scales: usize, cols: i32, tokens: i32): void {
   const stride = <usize>tokens << 2;
@@ -79,11 +78,11 @@ export function quantizeRow(x: usize, codes: usize, scales: usize, cols: i32, to
     const sumHigh = i32x4.extract_lane(sums, 2);
     const sum = sumLow + sumHigh;
     const scale = peak * -0.0078125;
-    store<f32>(scales, scale);
-    store<f32>(scales, scale * <f32>sum, 4);
-    store<i32>(scales, -sum, 8);
-    store<f32>(scales, scale * <f32>sumLow, 12);
-    store<f32>(scales, scale * <f32>sumHigh, 16);
+    store<f32>(scales, scale, BLOCK_SCALE);
+    store<f32>(scales, scale * <f32>sum, SCALED_SUM);
+    store<i32>(scales, -sum, NEGATIVE_SUM);
+    store<f32>(scales, scale * <f32>sumLow, LOW_SUM);
+    store<f32>(scales, scale * <f32>sumHigh, HIGH_SUM);
     x += BLOCK * 4;
     codes += 8 * stride;
     scales += tokens * SCALE_BYTES;

@@ -1,5 +1,5 @@
 /** What this machine gives at best: bytes read a second, 8-bit multiply-adds a second. Timed by the host. */
-import { dot } from './simd';
+import { dot } from './dot';
 
 /** Reads `bytes` bytes (a multiple of 128) once, front to back; the result only keeps the loads alive. */
 export function readRoof(from: usize, bytes: usize): i32 {

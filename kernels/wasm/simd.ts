@@ -1,19 +1,5 @@
-/** Small pieces that kernels share: dot products, half floats, exp, horizontal sums. */
+/** Small pieces that kernels share: half floats, exp, horizontal sums. */
 import { EXP, HALF_MASK, HALF_SCALE } from './layout';
-
-/** 4 lanes of i32: acc + the sum over 4 bytes of x (s8) * w; the CPU decides how w is read (layout.ts, UNSIGNED...). */
-// @ts-ignore: decorator
-@inline
-export function dot(x: v128, w: v128, acc: v128): v128 {
-  return v128.relaxed_dot_add<i32>(x, w, acc);
-}
-
-/** 8 lanes of i16: acc + the sum over 2 bytes of x (s8) * w (0..127); exact while sums stay below 32768. */
-// @ts-ignore: decorator
-@inline
-export function dot16(x: v128, w: v128, acc: v128): v128 {
-  return i16x8.add(acc, v128.relaxed_dot<i16>(x, w));
-}
 
 /** a * b + c. */
 // @ts-ignore: decorator

@@ -7,16 +7,19 @@ import { resolve } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import type { Executable, KvType, Slice } from '../../backends/backend.ts';
 import { createCpuBackend } from '../../backends/cpu/index.ts';
+import { compileKernels, instantiate, type KernelChoice } from '../../backends/cpu/wasm-module.ts';
 import { CHECKED_CASES } from '../../bench/conformance/cases.ts';
 import { runCase } from '../../bench/conformance/judge.ts';
 import { nameOf } from '../../bench/conformance/op-case.ts';
 import { graphFromGguf } from '../../core/architectures/index.ts';
 import { readGguf } from '../../core/gguf.ts';
 import { programOn } from '../../core/program.ts';
-import { SATURATING } from '../../kernels/wasm/layout.ts';
+import { HEAP } from '../../kernels/wasm/layout.ts';
+import { OTHER_CPUS } from '../emulated-kernels.ts';
+import { seeded } from '../random.ts';
 
 const MODEL = resolve(import.meta.dirname, '../fixtures/tiny-llama.Q8_0.gguf');
-const KERNELS = resolve(import.meta.dirname, '../../dist/kernels.wasm');
+const DIST = resolve(import.meta.dirname, '../../dist');
 /** Crosses two chunks of 128 keys and many blocks of 16. */
 const TOKENS = Array.from({ length: 300 }, (_, i) => (i * 7919) % 500);
 
@@ -25,9 +28,9 @@ afterAll(async () => {
   for (const dispose of disposals) await dispose();
 });
 
-async function load(type: KvType, threads: number, dotClass?: typeof SATURATING): Promise<Executable> {
+async function load(type: KvType, threads: number, kernels?: KernelChoice): Promise<Executable> {
   const gguf = await readGguf(MODEL);
-  const backend = await createCpuBackend({ threads, dotClass });
+  const backend = await createCpuBackend({ threads, ...kernels });
   disposals.push(() => backend.dispose());
   const limits = { sequences: 3, contextLength: 400, maxTokens: 400, kvType: type };
   const source = ({ offset }: { offset: number }) => ({ path: MODEL, offset });
@@ -64,10 +67,11 @@ describe.each<KvType>(['f32', 'f16', 'q8'])('bits of the logits, cache in %s', a
     expect(await inSteps(await load(type, threads), 1)).toEqual(expected);
   });
 
-  it('are the same where dot products saturate', async () => {
-    const saturating = await load(type, 2, SATURATING);
-    expect(await inSteps(saturating, 300)).toEqual(expected);
-    expect(await inSteps(saturating, 3)).toEqual(expected);
+  it.each(OTHER_CPUS)('are the same with kernels $dotClass, emulated $emulated', async (kernels) => {
+    const other = await load(type, 2, kernels);
+    expect(await inSteps(other, 300)).toEqual(expected);
+    expect(await inSteps(other, 3)).toEqual(expected);
+    expect(await inSteps(other, 1)).toEqual(expected);
   });
 
   it('do not depend on the rest of the batch, nor on a copied beginning', async () => {
@@ -84,39 +88,57 @@ describe.each<KvType>(['f32', 'f16', 'q8'])('bits of the logits, cache in %s', a
   });
 });
 
-const MATMULS = CHECKED_CASES.filter(({ op }) => op === 'matmul');
+const CASES = CHECKED_CASES.filter(({ op }) => op === 'matmul' || op === 'embed' || op === 'attention');
 
-describe('products where dot products saturate', async () => {
-  const [usual, saturating] = await Promise.all([
+/** Where the bits of two arrays begin to differ, else -1: a message with all of them takes minutes. */
+function firstDifference(a: Float32Array, b: Float32Array): number {
+  if (a.length !== b.length) return Math.min(a.length, b.length);
+  const other = new Uint32Array(b.buffer, b.byteOffset, b.length);
+  return new Uint32Array(a.buffer, a.byteOffset, a.length).findIndex((bits, i) => bits !== other[i]);
+}
+
+describe.each(OTHER_CPUS)('ops with kernels $dotClass, emulated $emulated', async (kernels) => {
+  const [usual, other] = await Promise.all([
     createCpuBackend({ threads: 2 }),
-    createCpuBackend({ threads: 2, dotClass: SATURATING }),
+    createCpuBackend({ threads: 2, ...kernels }),
   ]);
   disposals.push(
     () => usual.dispose(),
-    () => saturating.dispose(),
+    () => other.dispose(),
   );
-  it.each(MATMULS.map((each) => [nameOf(each), each] as const))('%s', async (_, op) => {
-    expect((await runCase(op, saturating)).rows).toEqual((await runCase(op, usual)).rows);
+  it.each(CASES.map((each) => [nameOf(each), each] as const))('%s', async (_, op) => {
+    expect(firstDifference((await runCase(op, other)).rows, (await runCase(op, usual)).rows)).toBe(-1);
   });
 });
 
 /** One product of each type of weight, that with the longest rows. */
 const PRODUCTS = new Map(
-  MATMULS.filter(({ timing }) => !timing)
+  CASES.filter(({ op, timing }) => op === 'matmul' && !timing)
     .toSorted((a, b) => a.check.weights[1]!.desc.cols - b.check.weights[1]!.desc.cols)
     .map((product) => [product.type, product.check]),
 );
+/** f32 rows, of which row 1 is as large as 8 bits hold in all places: its sums with codes are the largest there are. */
+function withExtremes(rows: Uint8Array, cols: number): Uint8Array<ArrayBuffer> {
+  const extreme = rows.slice();
+  new Float32Array(extreme.buffer).fill(1, cols, 2 * cols);
+  return extreme;
+}
+
 /** Tokens of a step: one, a tile, part of one, and so many that weights are unpacked for them. */
 const SIZES = [2, 3, 4, 5, 6, 7, 8, 9, 17, 33, 40];
 
-describe.each<typeof SATURATING | undefined>([undefined, SATURATING])(
-  'a row of a product, class of CPU %s',
-  async (dotClass) => {
-    const backend = await createCpuBackend({ threads: 2, dotClass });
+describe.each<KernelChoice>([{}, ...OTHER_CPUS])(
+  'a row of a product, kernels $dotClass, emulated $emulated',
+  async (kernels) => {
+    const backend = await createCpuBackend({ threads: 2, ...kernels });
     disposals.push(() => backend.dispose());
 
     it.each([...PRODUCTS])('has the same bits in every step, %s', async (_, product) => {
-      const ids = product.weights.map(({ desc, bytes }) => backend.weight(desc, { bytes }));
+      const [table, ...weights] = product.weights;
+      const ids = [
+        backend.weight(table!.desc, { bytes: withExtremes(table!.bytes, table!.desc.cols) }),
+        ...weights.map(({ desc, bytes }) => backend.weight(desc, { bytes })),
+      ];
       const limits = { sequences: 1, contextLength: 40, maxTokens: 40 };
       const executable = await backend.compile({ ...product.program(ids), limits });
       const tokens = Array.from({ length: 40 }, (_, id) => id);
@@ -133,18 +155,59 @@ describe.each<typeof SATURATING | undefined>([undefined, SATURATING])(
   },
 );
 
-it('multiplies with relaxed dot products and fused multiply-adds', () => {
-  const module = readFileSync(KERNELS);
-  const count = (opcode: number) => {
-    let found = 0;
-    // 0xfd, then the opcode as LEB128 (WebAssembly relaxed SIMD, opcodes 0x100-0x12f).
-    for (let i = 0; i + 2 < module.length; i++) {
-      if (module[i] === 0xfd && module[i + 1] === ((opcode & 0x7f) | 0x80) && module[i + 2] === opcode >> 7)
-        found++;
+/** 16 bytes of x (s8) times those of w on CPUs of a class: a sum of four products for each lane. */
+function dotProduct(dotClass: KernelChoice['dotClass'], x: Int8Array, w: Uint8Array): Int32Array {
+  const read = dotClass === 'signed' ? new Int8Array(w.buffer) : w;
+  const pair = (i: number) => x[i]! * read[i]! + x[i + 1]! * read[i + 1]!;
+  const kept = (sum: number) => (dotClass === 'saturating' ? Math.max(-32768, Math.min(32767, sum)) : sum);
+  return Int32Array.of(0, 4, 8, 12).map((i) => kept(pair(i)) + kept(pair(i + 2)));
+}
+
+describe('the dot products of', async () => {
+  const own = await compileKernels();
+  const modules = [
+    own,
+    ...(await Promise.all(OTHER_CPUS.filter((kernels) => kernels.emulated).map(compileKernels))),
+  ];
+  it.each(modules)('$dotClass kernels are those of the class', ({ module, dotClass }) => {
+    const memory = new WebAssembly.Memory({ initial: 1, maximum: 65536, shared: true });
+    const { multiplyRoof } = instantiate(module, memory);
+    const below = seeded(11);
+    for (let turn = 0; turn < 200; turn++) {
+      // Extremes often, in x (one word for all lanes) and in w.
+      const byte = () => (below(3) === 0 ? [0, 127, 128, 255][below(4)]! : below(256));
+      const word = Array.from({ length: 4 }, byte);
+      const w = Uint8Array.from({ length: 16 }, byte);
+      new Uint8Array(memory.buffer, HEAP, 4).set(word);
+      for (const at of [64, 80]) new Uint8Array(memory.buffer, HEAP + at, 16).set(w);
+      multiplyRoof(HEAP, 1);
+      const sums = new Int32Array(memory.buffer, HEAP + 64, 4).slice(); // of eight equal products
+      const x = Int8Array.from({ length: 16 }, (_, i) => word[i % 4]!);
+      expect(sums).toEqual(dotProduct(dotClass, x, w).map((sum) => 8 * sum));
     }
-    return found;
-  };
-  expect(count(0x113)).toBeGreaterThan(100); // i32x4.relaxed_dot_i8x16_i7x16_add_s
-  expect(count(0x112)).toBeGreaterThan(50); // i16x8.relaxed_dot_i8x16_i7x16_s
-  expect(count(0x105)).toBeGreaterThan(50); // f32x4.relaxed_madd
+  });
+});
+
+/** How often an instruction occurs: 0xfd, then the opcode as LEB128 (WebAssembly relaxed SIMD, opcodes 0x100-0x12f). */
+function count(file: string, opcode: number): number {
+  const module = readFileSync(resolve(DIST, file));
+  let found = 0;
+  for (let i = 0; i + 2 < module.length; i++) {
+    if (module[i] === 0xfd && module[i + 1] === ((opcode & 0x7f) | 0x80) && module[i + 2] === opcode >> 7)
+      found++;
+  }
+  return found;
+}
+
+const DOT = 0x113; // i32x4.relaxed_dot_i8x16_i7x16_add_s
+const NARROW_DOT = 0x112; // i16x8.relaxed_dot_i8x16_i7x16_s
+const MADD = 0x105; // f32x4.relaxed_madd
+
+it.each(['unsigned', 'signed', 'saturating'])('%s kernels multiply with the relaxed instructions', (name) => {
+  expect(count(`kernels-${name}.wasm`, DOT)).toBeGreaterThan(100);
+  expect(count(`kernels-${name}.wasm`, MADD)).toBeGreaterThan(50);
+  const narrow = count(`kernels-${name}.wasm`, NARROW_DOT);
+  if (name === 'saturating') expect(narrow).toBeGreaterThan(50);
+  else expect(narrow).toBe(0); // branches of other classes leave no code
+  for (const opcode of [DOT, NARROW_DOT]) expect(count(`emulated/kernels-${name}.wasm`, opcode)).toBe(0);
 });
