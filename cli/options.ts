@@ -134,7 +134,10 @@ const BENCH = {
     alias: 'r',
     range: FROM_ONE,
   }),
-  peer: texts('NAME[=PATH]', 'take turns with llama-bench=PATH, llama-batched-bench=PATH or node-llama-cpp'),
+  peer: texts(
+    'NAME[=PATH]',
+    'take turns with llama-bench=PATH, llama-batched-bench=PATH or node-llama-cpp[=PATH]',
+  ),
   output: text('FORMAT', 'how to print', {
     alias: 'o',
     choices: ['md', 'json', 'jsonl', 'csv', 'sql'],
