@@ -101,7 +101,12 @@ export function isRemoteReference(text: unknown): text is string {
 
 /** The command that fetches a model, ready to be pasted into a POSIX shell. */
 export function pullCommand(text: string): string {
-  return `percept pull ${/^[\w@%+=:,./#-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`}`;
+  return `percept pull ${shellWord(text)}`;
+}
+
+/** `text` as one word of a POSIX shell. */
+export function shellWord(text: string): string {
+  return /^[\w@%+=:,./#-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`;
 }
 
 /** Whether nobody on the way can read or change what comes from there: https, or this machine. */
