@@ -7,7 +7,7 @@ import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { DeviceInfo } from './backend.ts';
 import { driverFiles } from './driver-files.ts';
@@ -80,7 +80,8 @@ function readCache(path: string): { key: string; found: Adapters } | undefined {
 function probe(module: string): Promise<{ found: Adapters; lasting: boolean }> {
   const args = ['--input-type=module', '--eval', PROBE, '--', pathToFileURL(module).href];
   return new Promise((resolve) => {
-    execFile(process.execPath, args, { timeout: PROBE_MS, killSignal: 'SIGKILL' }, (error, stdout) => {
+    const cwd = dirname(module); // drivers' libraries are looked for in the working directory, too
+    execFile(process.execPath, args, { cwd, timeout: PROBE_MS, killSignal: 'SIGKILL' }, (error, stdout) => {
       if (!error) return resolve({ found: reportOf(JSON.parse(stdout)), lasting: true });
       const none = `asking for an adapter failed: ${whyFailed(error)}`;
       resolve({ found: { adapters: [], none }, lasting: !error.killed && typeof error.signal === 'string' });

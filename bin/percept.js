@@ -11,6 +11,7 @@ const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 const BUNDLE = join(ROOT, 'dist', 'percept.js');
 const args = process.argv.slice(2);
 const GREETED = 'PERCEPT_GREETED'; // in the environment, for the Node that is handed over to and for cli/chat.ts
+const LIFELINE = 'PERCEPT_LIFELINE'; // likewise: the number of a pipe's file descriptor
 
 const isChat = beginsChat();
 if (isChat) greet();
@@ -23,6 +24,7 @@ if (args[0] === '--version' || args[0] === '-v') {
   );
 } else if (Number.parseInt(process.versions.node, 10) >= MINIMUM_MAJOR) {
   module.enableCompileCache(join(ROOT, 'dist', 'compile-cache')); // a tenth of the time to a first frame
+  if (process.env[LIFELINE]) await endWithLauncher();
   if (isChat) takeKeyboard();
   await import(new URL('../dist/percept.js', import.meta.url).href);
 } else {
@@ -85,17 +87,72 @@ function bundledNode() {
   return undefined;
 }
 
-/** Becomes `node` as far as a caller can tell: same streams, same signals, same end. */
+/** Becomes `node` as far as a caller can tell: same streams, same signals, same stops, same end. */
 async function handOver(node) {
   const { spawn } = await import('node:child_process');
-  const child = spawn(node, [fileURLToPath(import.meta.url), ...args], { stdio: 'inherit' });
+  const stdio = ['inherit', 'inherit', 'inherit', 'pipe'];
+  const env = { ...process.env, [LIFELINE]: '3' };
+  const child = spawn(node, [fileURLToPath(import.meta.url), ...args], { stdio, env });
+  child.stdio[3]?.on('error', () => {});
   // A terminal signals the whole group, a caller only this process: forward, and let the child tell them apart.
-  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'];
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGCONT'];
   for (const signal of signals) process.on(signal, () => child.kill(signal));
+  stopTogether(child);
   child.on('error', (error) => fail(`Expected ${node} to start: ${error.message}`, 'npm rebuild node'));
   child.on('exit', (code, signal) => {
     if (!signal) process.exit(code ?? 1);
     process.removeAllListeners(signal);
     process.kill(process.pid, signal);
   });
+}
+
+/**
+ * SIGTSTP stops both, whichever got it; the child in front, because it has to put the terminal back, and a chat then stops
+ * the whole group. While this process listens it is not stopped, so that nothing it does for a stop comes after it. Its
+ * timers fire once it runs again, before it hears of SIGCONT.
+ */
+function stopTogether(child) {
+  if (process.platform === 'win32') return; // no job control there
+  const later = (ms) => new Promise((resolve) => setTimeout(() => setImmediate(resolve), ms).unref());
+  let current; // the stop that is under way
+  const onStop = async () => {
+    if (current) return;
+    const own = {};
+    current = own;
+    await later(50); // if the whole group got the signal, the child is stopped by now, and SIGCONT takes a second one back
+    if (current === own) child.kill('SIGTSTP');
+    await later(200);
+    if (current !== own) return;
+    process.off('SIGTSTP', onStop); // else it would not stop
+    process.kill(process.pid, 'SIGTSTP');
+    await later(250); // longer than cli/tui/chat/suspend-process.ts waits
+    current = undefined;
+    process.on('SIGTSTP', onStop);
+  };
+  process.on('SIGTSTP', onStop);
+  process.on('SIGCONT', () => {
+    current = undefined;
+  });
+}
+
+/** The pipe from the launcher closes with it, also by SIGKILL. What does not end in order is ended. */
+async function endWithLauncher() {
+  const { Socket } = await import('node:net');
+  const fd = Number(process.env[LIFELINE]);
+  delete process.env[LIFELINE]; // not for the programs started from here on
+  const end = () => {
+    const { stdin } = process;
+    if (stdin.isTTY) stdin.setRawMode = () => stdin; // the shell has the terminal, and refuses it
+    process.kill(process.pid, 'SIGHUP');
+    setTimeout(() => process.kill(process.pid, 'SIGKILL'), 5000).unref();
+  };
+  try {
+    new Socket({ fd, readable: true, writable: false })
+      .on('error', () => {})
+      .on('close', end)
+      .resume()
+      .unref();
+  } catch {
+    // the variable came from somewhere else: no pipe
+  }
 }

@@ -1,5 +1,6 @@
 import { directories } from '../core/directories.ts';
 import { CATALOGUE } from '../core/models/catalogue.ts';
+import { isRemoteReference } from '../core/models/reference.ts';
 import { listModels, type ModelFile } from '../core/models/store.ts';
 import type { Call } from './commands.ts';
 import { formatBytes } from './sizes.ts';
@@ -16,7 +17,7 @@ export async function list({ options, output }: Call): Promise<void> {
   }
   const absent = offers.filter((entry) => !entry.present);
   if (options.names) {
-    const names = [...models.map(nameOf), ...absent.map(({ alias }) => alias)];
+    const names = [...models.map(nameOf), ...absent.map(({ alias }) => alias)].filter(isOneLine);
     return output.print(names.map((name) => `${name}\n`).join(''));
   }
   const { heading } = output.style;
@@ -35,9 +36,14 @@ export async function list({ options, output }: Call): Promise<void> {
   await output.table(absent.map(({ alias, bytes, description }) => [alias, formatBytes(bytes), description]));
 }
 
-/** What the user may write for a model that is here. */
+/** What the user may write for a model that is here: its path where the record holds no reference. */
 function nameOf({ reference, path }: ModelFile): string {
-  return reference ?? path;
+  return isRemoteReference(reference) ? reference : path;
+}
+
+/** Names go to shells, one a line: none that would be two, or that a terminal obeys. */
+function isOneLine(name: string): boolean {
+  return terminalText(name) === name && !/[\t\n]/.test(name);
 }
 
 /** A model file in JSON. */

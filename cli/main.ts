@@ -3,11 +3,11 @@ import { join } from 'node:path';
 import { directories } from '../core/directories.ts';
 import { type Invocation, optionsOf, parseArguments } from './arguments.ts';
 import { type Call, COMMANDS } from './commands.ts';
-import { takeGreeting } from './greeting.ts';
+import { clearWay, takeGreeting } from './greeting.ts';
 import { commandHelp, fullHelp, shortHelp } from './help.ts';
 import { camelCase, type Options } from './options.ts';
 import { exitCodeOf, Output } from './output.ts';
-import { findProjectFile, resolveSettings, type Settings } from './settings.ts';
+import { findProjectFile, projectNotice, resolveSettings, type Settings } from './settings.ts';
 import { Interruption } from './signals.ts';
 
 const args = process.argv.slice(2);
@@ -38,6 +38,7 @@ async function main(): Promise<void> {
     [...settings].map(([name, { value }]) => [camelCase(name), value]),
   ) as Options;
   output = new Output(options);
+  await tellOfProject(invocation, settings);
   const run = await command.load();
   await run({
     operands,
@@ -68,6 +69,18 @@ function settingsOf({ command, flags }: Invocation): Settings {
     userFile: join(directories().config, 'config.json'),
   });
   return new Map([...all].filter(([name]) => known.has(name)));
+}
+
+/** Says that a project's file has a say. Throws UserError where it names a model that it may not have fetched. */
+async function tellOfProject({ command, operands }: Invocation, settings: Settings): Promise<void> {
+  const notice = projectNotice(settings);
+  if (notice === undefined) return;
+  await clearWay(output);
+  output.note(notice);
+  if (command.name === 'config') return; // shows references, uses none
+  const { checkProjectReferences } = await import('./project-reference.ts');
+  const isNamed = command.operand?.name === 'REF' && operands.length > 0;
+  checkProjectReferences(settings, directories(), isNamed ? ['draft'] : ['model', 'draft']);
 }
 
 function helpFor({ command, implied }: Invocation): string {

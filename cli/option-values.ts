@@ -1,6 +1,7 @@
 /** What an option accepts, whether it was written as a flag, a variable or a line of a settings file. */
 import { UserError } from '../errors.ts';
 import type { OptionSpec, OptionValue } from './options.ts';
+import { terminalText } from './terminal/terminal-text.ts';
 
 const TRUE = new Set(['1', 'true', 'yes', 'on']);
 const FALSE = new Set(['0', 'false', 'no', 'off', '']);
@@ -35,7 +36,7 @@ function valueOfText(spec: OptionSpec, text: string): unknown {
 export function checkValue(spec: OptionSpec, value: unknown, where: string, shown = value): OptionValue {
   if (accepts(spec, value)) return value;
   throw new UserError(
-    `Expected ${where} to be ${expectation(spec)}, got ${JSON.stringify(shown)}.`,
+    `Expected ${where} to be ${expectation(spec)}, got ${terminalText(JSON.stringify(shown))}.`,
     `It means: ${spec.describe}.`,
     { kind: 'usage' },
   );

@@ -17,11 +17,16 @@ export interface OptionSpec {
   readonly choices?: readonly string[];
   readonly range?: readonly [least: number, most: number];
   readonly default?: string;
-  /** May also come from the environment and from settings files. */
+  /** May also come from the environment and from the user's settings file. */
   readonly setting?: true;
+  /**
+   * May also come from a project's file, which somebody else may have written: sampling and lengths. Never what starts a
+   * program, opens a connection, names a path or hides output. `reference`: an alias, or a model that was pulled.
+   */
+  readonly project?: true | 'reference';
 }
 
-type Extra = Pick<OptionSpec, 'alias' | 'list' | 'choices' | 'range' | 'default' | 'setting'>;
+type Extra = Pick<OptionSpec, 'alias' | 'list' | 'choices' | 'range' | 'default' | 'setting' | 'project'>;
 
 /** A constructor of specs of one type; the type stays literal, so that `Options` can be derived. */
 function typed<T extends OptionSpec['type']>(type: T) {
@@ -35,6 +40,7 @@ const integer = typed('integer');
 const flag = (describe: string, extra?: Extra) => typed('boolean')('', describe, extra);
 
 const setting = true;
+const project = true;
 const FROM_ONE = [1, Number.POSITIVE_INFINITY] as const;
 
 const PROMPT = {
@@ -42,6 +48,7 @@ const PROMPT = {
     alias: 'm',
     default: DEFAULT_MODEL,
     setting,
+    project: 'reference',
   }),
   system: text('TEXT', 'system message, put first', { alias: 's', setting }),
   messages: text('FILE', 'JSON array of {"role", "content"}; - reads stdin'),
@@ -57,21 +64,21 @@ const PROMPT = {
 
 // Ranges of sampling parameters are those of core/sampler, which checks them.
 const SAMPLING = {
-  'max-tokens': integer('N', 'stop after N tokens', { alias: 'n', range: FROM_ONE, setting }),
-  temperature: number('T', '0 is greedy: always the most likely token', { alias: 't', setting }),
-  'top-k': integer('K', 'keep the K most likely tokens; 0 keeps all', { setting }),
-  'top-p': number('P', 'keep the most likely tokens that add up to P', { setting }),
-  'min-p': number('P', 'keep tokens at least P times as likely as the best', { setting }),
-  typical: number('P', 'keep the tokens of most typical surprise that add up to P', { setting }),
-  'repeat-penalty': number('X', 'divide the logits of recent tokens by X; 1 is off', { setting }),
-  'presence-penalty': number('X', 'take X off tokens that occurred', { setting }),
-  'frequency-penalty': number('X', 'take X off tokens for each time they occurred', { setting }),
-  dry: text('X[,BASE,LENGTH]', 'penalise sequences longer than LENGTH that repeat', { setting }),
-  xtc: text('P[,THRESHOLD]', 'with probability P drop all likely tokens but the least', { setting }),
-  mirostat: text('2[,TAU,ETA]', 'version 2: hold the surprise at TAU bits a token', { setting }),
+  'max-tokens': integer('N', 'stop after N tokens', { alias: 'n', range: FROM_ONE, setting, project }),
+  temperature: number('T', '0 is greedy: always the most likely token', { alias: 't', setting, project }),
+  'top-k': integer('K', 'keep the K most likely tokens; 0 keeps all', { setting, project }),
+  'top-p': number('P', 'keep the most likely tokens that add up to P', { setting, project }),
+  'min-p': number('P', 'keep tokens at least P times as likely as the best', { setting, project }),
+  typical: number('P', 'keep the tokens of most typical surprise that add up to P', { setting, project }),
+  'repeat-penalty': number('X', 'divide the logits of recent tokens by X; 1 is off', { setting, project }),
+  'presence-penalty': number('X', 'take X off tokens that occurred', { setting, project }),
+  'frequency-penalty': number('X', 'take X off tokens for each time they occurred', { setting, project }),
+  dry: text('X[,BASE,LENGTH]', 'penalise sequences longer than LENGTH that repeat', { setting, project }),
+  xtc: text('P[,THRESHOLD]', 'with probability P drop all likely tokens but the least', { setting, project }),
+  mirostat: text('2[,TAU,ETA]', 'version 2: hold the surprise at TAU bits a token', { setting, project }),
   'logit-bias': texts('ID:BIAS', "add BIAS to a token's logit, -inf forbids it; may be repeated"),
-  samplers: text('A,B,C', 'samplers in the order they act; --stats shows the chain', { setting }),
-  seed: integer('N', 'same seed, same text (default: random; --stats shows it)', { setting }),
+  samplers: text('A,B,C', 'samplers in the order they act; --stats shows the chain', { setting, project }),
+  seed: integer('N', 'same seed, same text (default: random; --stats shows it)', { setting, project }),
   stop: texts('TEXT', 'stop before this text; may be repeated'),
   'ignore-eos': flag('go on past end-of-generation tokens'),
 };
@@ -79,7 +86,7 @@ const SAMPLING = {
 const KV_TYPES = ['auto', 'f32', 'f16', 'q8'] as const satisfies readonly LoadOptions['kvType'][];
 
 const ENGINE = {
-  ctx: integer('N', 'context length in tokens', { range: FROM_ONE, setting }),
+  ctx: integer('N', 'context length in tokens', { range: FROM_ONE, setting, project }),
   'kv-type': text('TYPE', 'what keys and values are kept as; auto: q8, or f32 where all weights are floats', {
     choices: KV_TYPES,
     default: 'auto',
@@ -102,6 +109,7 @@ const ENGINE = {
   }),
   draft: text('REF', 'smaller model of the same vocabulary that drafts (default: the text so far does)', {
     setting,
+    project: 'reference',
   }),
   ops: flag('only the ops, without a model'),
   'no-pull': flag('never download: a model that is not here is an error', { setting }),
@@ -134,7 +142,10 @@ const BENCH = {
     alias: 'r',
     range: FROM_ONE,
   }),
-  peer: texts('NAME[=PATH]', 'take turns with llama-bench=PATH, llama-batched-bench=PATH or node-llama-cpp'),
+  peer: texts(
+    'NAME[=PATH]',
+    'take turns with llama-bench=PATH, llama-batched-bench=PATH or node-llama-cpp[=PATH]',
+  ),
   output: text('FORMAT', 'how to print', {
     alias: 'o',
     choices: ['md', 'json', 'jsonl', 'csv', 'sql'],
@@ -172,6 +183,7 @@ export const OPTION_NAMES = Object.keys(OPTIONS) as OptionName[];
 export const SAMPLING_NAMES = Object.keys(SAMPLING) as OptionName[];
 export const BENCH_NAMES = Object.keys(BENCH) as OptionName[];
 export const SETTING_NAMES = OPTION_NAMES.filter((name) => (OPTIONS[name] as OptionSpec).setting);
+export const PROJECT_NAMES = SETTING_NAMES.filter((name) => (OPTIONS[name] as OptionSpec).project);
 
 /** For help: which options stand together under which title. */
 export const OPTION_GROUPS: Readonly<Record<string, object>> = {

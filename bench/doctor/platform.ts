@@ -83,9 +83,11 @@ function list(path: string): string[] {
   }
 }
 
+/** What a program prints; it starts in a folder of our own, so that none is taken from the working directory. */
 function ask(program: string, ...args: string[]): string | undefined {
+  const cwd = import.meta.dirname;
   try {
-    return execFileSync(program, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();
+    return execFileSync(program, args, { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();
   } catch {
     return undefined;
   }

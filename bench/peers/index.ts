@@ -5,7 +5,7 @@ import { llamaBatchedBench, llamaBench } from './llama-cpp.ts';
 /** Starts a peer for a model. */
 export type Peer = (target: RunnerTarget) => Promise<Runner>;
 
-const NAMES = 'llama-bench=PATH, llama-batched-bench=PATH or node-llama-cpp';
+const NAMES = 'llama-bench=PATH, llama-batched-bench=PATH or node-llama-cpp[=PATH]';
 
 /** The peer that NAME or NAME=PATH stands for. Throws UserError (usage) for any other. */
 export function parsePeer(text: string): Peer {

@@ -1,8 +1,12 @@
 /**
  * llama.cpp's own benchmarks as peers: one process a run, so that both sides can take turns. Their flags and JSON
  * are those of llama.cpp 0c1e570.
+ *
+ * It takes its backends, shared libraries, from the working directory, too. So it starts in a folder of our own, which
+ * also keeps Windows from taking the program itself from there.
  */
 import { execFile } from 'node:child_process';
+import { resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { UserError } from '../../errors.ts';
 import type { Runner, RunnerTarget } from '../runner.ts';
@@ -10,7 +14,7 @@ import type { SpeedTest } from '../speed-test.ts';
 
 /** Reads and writes with one sequence. */
 export function llamaBench(program: string, { path, threads }: RunnerTarget): Runner {
-  const flags = ['-m', path, '-t', threads, '-ngl', 0, '-r', 1, '-o', 'json'];
+  const flags = ['-m', resolve(path), '-t', threads, '-ngl', 0, '-r', 1, '-o', 'json'];
   return {
     name: 'llama-bench',
     takes: ({ batch }) => batch === 1,
@@ -25,7 +29,7 @@ export function llamaBench(program: string, { path, threads }: RunnerTarget): Ru
 
 /** Writes with several sequences in one step. Its depth is at least 1. */
 export function llamaBatchedBench(program: string, { path, threads }: RunnerTarget): Runner {
-  const flags = ['-m', path, '-t', threads, '-ngl', 0, '--output-format', 'jsonl'];
+  const flags = ['-m', resolve(path), '-t', threads, '-ngl', 0, '--output-format', 'jsonl'];
   return {
     name: 'llama-batched-bench',
     takes: ({ kind }) => kind === 'tg',
@@ -47,7 +51,8 @@ interface Run {
 /** Throws UserError where the program cannot be run or prints something else than a speed. */
 async function speedFrom({ program, args, signal }: Run, read: (stdout: string) => number): Promise<number> {
   try {
-    const { stdout } = await promisify(execFile)(program, args.map(String), { signal });
+    const cwd = import.meta.dirname;
+    const { stdout } = await promisify(execFile)(located(program), args.map(String), { cwd, signal });
     const speed = read(stdout);
     if (!(speed > 0)) throw new Error(`it printed ${stdout.slice(0, 200)}`);
     return speed;
@@ -59,6 +64,11 @@ async function speedFrom({ program, args, signal }: Run, read: (stdout: string) 
       { cause },
     );
   }
+}
+
+/** A path as it holds in any folder; a mere name is one of PATH. */
+function located(program: string): string {
+  return /[\\/]/.test(program) ? resolve(program) : program;
 }
 
 function reason(cause: unknown): string {

@@ -1,7 +1,7 @@
-/** node-llama-cpp as a peer, where the user's own project or the global folder of npm has it. */
+/** node-llama-cpp as a peer, from a folder that the user names or from the global one of npm. */
 import { execFile } from 'node:child_process';
 import { createRequire } from 'node:module';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import { UserError } from '../../errors.ts';
@@ -25,11 +25,17 @@ interface Sequence {
   evaluate(tokens: number[], options: object): AsyncIterable<number>;
 }
 
-/** `folder` is where it is looked for first; default: the working directory. */
-export async function nodeLlamaCpp(target: RunnerTarget, folder = process.cwd()): Promise<Runner> {
-  const { getLlama } = await importFrom(folder);
+/**
+ * `folder` is where it is looked for first. The working directory is not looked into unless it is named: whoever wrote
+ * what lies there would have his code run.
+ */
+export async function nodeLlamaCpp(target: RunnerTarget, folder?: string): Promise<Runner> {
   const { path: modelPath, threads, contextLength, vocabulary } = target;
-  const llama = await getLlama({ gpu: false, build: 'never', logLevel: 'error', maxThreads: threads });
+  const places = [...(folder === undefined ? [] : [resolve(folder)]), await globalFolder()];
+  const llama = await elsewhere(async () => {
+    const { getLlama } = await importFrom(places);
+    return getLlama({ gpu: false, build: 'never', logLevel: 'error', maxThreads: threads });
+  });
   const model = await llama.loadModel({ modelPath });
   const contextSize = contextLength + 1; // it holds the token that a run ends with, too
   const context = await model.createContext({ contextSize, threads, batchSize: 512, flashAttention: true });
@@ -62,9 +68,20 @@ async function run(sequence: Sequence, test: SpeedTest, vocabulary: number): Pro
   return tokens / ((performance.now() - start) / 1e3);
 }
 
-async function importFrom(folder: string): Promise<NodeLlamaCpp> {
+/** Runs `work` in a folder of our own: llama.cpp takes its backends from the working directory, too. */
+async function elsewhere<T>(work: () => Promise<T>): Promise<T> {
+  const folder = process.cwd();
+  process.chdir(import.meta.dirname);
+  try {
+    return await work();
+  } finally {
+    process.chdir(folder);
+  }
+}
+
+async function importFrom(places: readonly (string | undefined)[]): Promise<NodeLlamaCpp> {
   const causes: unknown[] = [];
-  for (const place of [folder, await globalFolder()]) {
+  for (const place of places) {
     if (place === undefined) continue;
     try {
       const entry = createRequire(join(place, 'any.js')).resolve('node-llama-cpp');
@@ -73,18 +90,20 @@ async function importFrom(folder: string): Promise<NodeLlamaCpp> {
       causes.push(cause);
     }
   }
+  const named = places.length > 1 ? `in ${places[0]} or ` : '';
   throw new UserError(
-    `Expected the package node-llama-cpp in ${folder} or among the global ones of npm, found none that loads.`,
-    'npm install node-llama-cpp, and run percept bench in that folder.',
+    `Expected the package node-llama-cpp ${named}among the global ones of npm, found none that loads.`,
+    'npm install -g node-llama-cpp, or give the folder that has it: --peer node-llama-cpp=FOLDER.',
     { cause: causes[0] },
   );
 }
 
 /** Above npm's global node_modules; undefined without npm. */
 async function globalFolder(): Promise<string | undefined> {
-  const isWindows = process.platform === 'win32';
+  const shell = process.platform === 'win32';
+  const cwd = import.meta.dirname; // npm reads settings in the working directory, Windows takes programs from there
   try {
-    const { stdout } = await promisify(execFile)('npm', ['root', '-g'], { shell: isWindows });
+    const { stdout } = await promisify(execFile)('npm', ['root', '-g'], { cwd, shell });
     return join(stdout.trim(), '..');
   } catch {
     return undefined;

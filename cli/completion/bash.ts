@@ -11,13 +11,22 @@ import {
 export function bashScript(commands: readonly CompletedCommand[]): string {
   const names = commands.map(({ name }) => name);
   return `# bash completion for percept
+# Offers lines of stdin that begin with $1, or would if they were quoted. They are data: nothing here expands them
+# (compgen -W would), and what is inserted is quoted. Within quotes that are open, names that need none are offered.
 _percept_offer() {
-  local IFS=$'\\n' head=\${1%"\${1##*[:=]}"}
-  COMPREPLY=($(compgen -W "$2" -- "$1"))
-  COMPREPLY=("\${COMPREPLY[@]#"$head"}")
+  local name quoted head=\${1%"\${1##*[:=]}"} plain='^[[:alnum:]_@%+=:,./#?~-]+$'
+  while IFS= read -r name; do
+    [[ -z $name || $name == *[[:cntrl:]]* ]] && continue
+    printf -v quoted %q "$name"
+    if [[ $1 == [\\'\\"]* ]]; then
+      [[ $name =~ $plain && $name == "\${1:1}"* ]] && COMPREPLY+=("\${name#"\${head:1}"}")
+    elif [[ $quoted == "$1"* || $name == "$1"* ]]; then
+      COMPREPLY+=("\${quoted#"$head"}")
+    fi
+  done
 }
 _percept() {
-  local line=\${COMP_LINE:0:COMP_POINT} command=${names[0]} options
+  local IFS=$' \\t\\n' line=\${COMP_LINE:0:COMP_POINT} command=${names[0]} options
   local -a words
   read -ra words <<<"$line"
   [[ $line == *[[:space:]] ]] && words+=('')
@@ -30,14 +39,14 @@ ${optionCases(allOptions(commands))}
     ${names.join('|')}) ((\${#words[@]} > 2)) && command=\${words[1]} ;;
   esac
   case $command in
-${commands.map(({ name, options }) => `    ${name}) options='${options.flatMap(flags).join(' ')}' ;;`).join('\n')}
+${commands.map(({ name, options }) => `    ${name}) options=${lines(options.flatMap(flags))} ;;`).join('\n')}
   esac
   if [[ $cur == -* ]]; then
-    COMPREPLY=($(compgen -W "$options" -- "$cur"))
+    _percept_offer "$cur" <<<"$options"
     return
   fi
   if ((\${#words[@]} == 2)); then
-    COMPREPLY=($(compgen -W '${names.join(' ')}' -- "$cur"))
+    ${offer(names)}
     return
   fi
   case $command in
@@ -61,15 +70,24 @@ function operandAction({ first, operand }: CompletedCommand): string {
 }
 
 function action(values: Values): string {
-  if (values === 'models') return offer(MODEL_NAMES);
-  if (values === 'sessions') return offer(SESSION_IDS);
+  if (values === 'models') return offerOf(MODEL_NAMES);
+  if (values === 'sessions') return offerOf(SESSION_IDS);
   if (values === 'files') return 'compopt -o default';
   if (values === 'none' || values === 'any') return ':';
-  return `COMPREPLY=($(compgen -W '${values.join(' ')}' -- "$cur"))`;
+  return offer(values);
 }
 
-function offer(command: string): string {
-  return `_percept_offer "$cur" "$(${command} 2>/dev/null)"`;
+function offer(words: readonly string[]): string {
+  return `_percept_offer "$cur" <<<${lines(words)}`;
+}
+
+function offerOf(command: string): string {
+  return `_percept_offer "$cur" < <(${command} 2>/dev/null)`;
+}
+
+/** A word of bash that holds `words` of the tables, one a line. */
+function lines(words: readonly string[]): string {
+  return `$'${words.join('\\n')}'`;
 }
 
 function flags({ name, alias }: CompletedOption): string[] {

@@ -9,6 +9,7 @@ import {
 export function fishScript(commands: readonly CompletedCommand[]): string {
   const names = commands.map(({ name }) => name);
   return `# fish completion for percept
+# Names are data: lines of a command are not expanded again, and fish quotes what it inserts.
 function __percept_command
     set -l words (commandline -opc)
     if contains -- "$words[2]" ${names.join(' ')}

@@ -7,6 +7,7 @@ export function powershellScript(commands: readonly CompletedCommand[]): string 
     return keys.map((key) => `    ${quoted(key)} = ${list(values)}`);
   });
   return `# PowerShell completion for percept
+# Names are data: they are compared as text, and quoted where they are inserted.
 Register-ArgumentCompleter -Native -CommandName percept -ScriptBlock {
   param($wordToComplete, $commandAst, $cursorPosition)
   $options = @{
@@ -29,8 +30,14 @@ ${valueRows.map((row) => row.replace(/^ {4}(\S+) = /, '  $values[$1] = ')).join(
     else { $operands[$command] }
   if ($candidates -eq 'models') { $candidates = ${MODEL_NAMES} 2>$null }
   if ($candidates -eq '<sessions>') { $candidates = ${SESSION_IDS} 2>$null }
-  $candidates | Where-Object { $_ -like "$wordToComplete*" } | Sort-Object | ForEach-Object {
-    [System.Management.Automation.CompletionResult]::new($_, $_, 'ParameterValue', $_)
+  $begun = $wordToComplete -replace '^[''"]', ''
+  $candidates | Where-Object {
+    $_ -and $_ -notmatch '\\p{C}' -and $_.StartsWith($begun, [System.StringComparison]::OrdinalIgnoreCase)
+  } | Sort-Object | ForEach-Object {
+    $inserted = if ($_ -match '^[\\w./:\\\\-][\\w./:\\\\@=+%#?~-]*$') { $_ } else {
+      "'" + [System.Management.Automation.Language.CodeGeneration]::EscapeSingleQuotedStringContent($_) + "'"
+    }
+    [System.Management.Automation.CompletionResult]::new($inserted, $_, 'ParameterValue', $_)
   }
 }
 `;

@@ -9,14 +9,14 @@ import {
 export function zshScript(commands: readonly CompletedCommand[]): string {
   const [fallback, ...named] = commands;
   return `#compdef percept
-_percept_models() {
-  local -a names=(\${(f)"$(${MODEL_NAMES} 2>/dev/null)"})
+# Names are data: within quotes nothing expands them, whatever options are set, and compadd quotes what it inserts.
+_percept_lines() {
+  local -a names=("\${(@f)1}")
+  names=("\${(@)names:#(|*[[:cntrl:]]*)}")
   compadd -a names
 }
-_percept_sessions() {
-  local -a ids=(\${(f)"$(${SESSION_IDS} 2>/dev/null)"})
-  compadd -a ids
-}
+_percept_models() { _percept_lines "$(${MODEL_NAMES} 2>/dev/null)" }
+_percept_sessions() { _percept_lines "$(${SESSION_IDS} 2>/dev/null)" }
 _percept() {
   local -a commands=(
 ${commands.map(({ name, summary }) => `    ${quoted(`${name}:${summary}`)}`).join('\n')}

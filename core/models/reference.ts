@@ -57,15 +57,21 @@ const HF = new RegExp(`^hf:(${NAME}/${NAME})(?:@(${NAME}))?/(.+)$`);
 const PIP = new RegExp(`^pip:(${NAME})==([A-Za-z0-9][A-Za-z0-9.!+_-]*)#(.+)$`);
 // Path parts that every file system takes as they are, and none takes for a way out of its folder.
 const SAFE_PART = /^(?!\.{1,2}$)[^\\/:*?"<>|\x00-\x1f]+$/;
+// What shells read as code, as a pattern or as the end of a word, and what cannot be seen. PowerShell takes the curly
+// quotes for straight ones.
+const CODE = /[\s\p{C}\p{Z}"'`$\\;&|<>(){}[\]*!^\u2018-\u201f]/u;
+// Parts of an address that cannot be written otherwise: a host [::1], the "&" between parameters of a query.
+const SPARED = /^[a-z]+:\/\/\[[\da-f:.]+\]|&(?=\w+=)/gi;
 
 /**
  * Reads a reference; relative paths count from `folder`. An alias wins over a file of the same name, which can
  * be written ./name.
  *
- * @throws UserError (usage) for a malformed reference, (model-not-found) for a name that is neither an alias
- *   nor a file, with the nearest alias.
+ * @throws UserError (usage) for a malformed reference, and for one that a shell would not take as it is: references
+ *   are pasted and completed; (model-not-found) for a name that is neither an alias nor a file, with the nearest alias.
  */
 export function parseReference(text: string, folder = process.cwd()): Reference {
+  if (/^(?:hf:|pip:|[a-z][a-z0-9+.-]+:\/\/)/i.test(text)) refuseCode(text);
   if (text.startsWith('hf:')) return parseHuggingFace(text);
   if (text.startsWith('pip:')) return parsePip(text);
   if (/^[a-z][a-z0-9+.-]+:\/\//i.test(text)) return parseUrl(text);
@@ -84,9 +90,23 @@ export function sourcesOf(reference: Reference): RemoteReference[] {
   return reference.entry.sources.map((source) => parseReference(source) as RemoteReference);
 }
 
+/** Whether a record or another's file holds a reference for sources, as opposed to a path or to anything else. */
+export function isRemoteReference(text: unknown): text is string {
+  try {
+    return typeof text === 'string' && sourcesOf(parseReference(text)).length > 0;
+  } catch {
+    return false;
+  }
+}
+
 /** The command that fetches a model, ready to be pasted into a POSIX shell. */
 export function pullCommand(text: string): string {
-  return `percept pull ${/^[\w@%+=:,./#-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`}`;
+  return `percept pull ${shellWord(text)}`;
+}
+
+/** `text` as one word of a POSIX shell. */
+export function shellWord(text: string): string {
+  return /^[\w@%+=:,./#-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`;
 }
 
 /** Whether nobody on the way can read or change what comes from there: https, or this machine. */
@@ -97,6 +117,22 @@ export function isSafeAddress({ protocol, hostname }: URL): boolean {
 /** Whether a host name means this machine. */
 export function isLoopback(hostname: string): boolean {
   return hostname === 'localhost' || hostname === '[::1]' || /^127(\.\d+){3}$/.test(hostname);
+}
+
+function refuseCode(text: string): void {
+  const [character] = CODE.exec(text.replace(SPARED, '')) ?? [];
+  if (character === undefined) return;
+  const code = [...Buffer.from(character)].map((byte) => `%${byte.toString(16).padStart(2, '0')}`).join('');
+  throw new UserError(
+    `Expected a reference that every shell takes as it is; got "${visible(text)}" with "${visible(character)}" in it.`,
+    `In an address it is written ${code.toUpperCase()}; any file can be downloaded by other means and given by its path. ${FORMS}`,
+    { kind: 'usage' },
+  );
+}
+
+/** Without characters that a terminal obeys or hides. */
+function visible(text: string): string {
+  return text.replace(/\p{C}/gu, (character) => `\\u{${character.codePointAt(0)!.toString(16)}}`);
 }
 
 function parseHuggingFace(text: string): HuggingFaceReference {
@@ -134,7 +170,7 @@ function isFile(path: string): boolean {
 }
 
 function malformed(text: string, expected: string): UserError {
-  return new UserError(`Expected ${expected}; got "${text}".`, FORMS, { kind: 'usage' });
+  return new UserError(`Expected ${expected}; got "${visible(text)}".`, FORMS, { kind: 'usage' });
 }
 
 function unknown(text: string): UserError {
@@ -142,7 +178,7 @@ function unknown(text: string): UserError {
   const near = nearest(text.toLowerCase(), aliases);
   const hint = near ? `Did you mean ${near}? ` : '';
   return new UserError(
-    `Expected a model; there is no alias and no file "${text}".`,
+    `Expected a model; there is no alias and no file "${visible(text)}".`,
     `${hint}Known aliases: ${aliases.join(', ')}. ${FORMS}`,
     { kind: 'model-not-found' },
   );

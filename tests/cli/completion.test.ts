@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { COMMANDS } from '../../cli/commands.ts';
@@ -25,25 +25,41 @@ case $1 in
 esac
 `;
 
-/** What bash offers after `line`, with a percept that knows two models and two sessions. */
-async function offered(line: string): Promise<string[]> {
+interface Asked {
+  readonly program?: string; // what stands for percept where names are asked for
+  readonly flags?: readonly string[];
+}
+
+/** What a shell prints that has the completion of percept, and then does `ask`; it runs in `folder`. */
+async function inShell(
+  shell: string,
+  ask: string,
+  args: readonly string[] = [],
+  { program = PERCEPT, flags = [] }: Asked = {},
+): Promise<{ lines: string[]; folder: string }> {
   const folder = emptyFolder();
   const bin = join(folder, 'bin');
   mkdirSync(bin);
-  writeFileSync(join(bin, 'percept'), PERCEPT);
+  writeFileSync(join(bin, 'percept'), program);
   chmodSync(join(bin, 'percept'), 0o755);
-  const { stdout: script } = await percept(['completion', 'bash']);
-  const ask = `COMP_LINE=$1; COMP_POINT=\${#1}; _percept; printf '%s\\n' "\${COMPREPLY[@]}"`;
-  const { stdout, stderr } = spawnSync(
-    'bash',
-    ['-c', `${script}\ncompopt() { COMPREPLY=(files); }\n${ask}`, '-', line],
-    {
-      env: { ...process.env, PATH: `${bin}${delimiter}${process.env.PATH}` },
-      encoding: 'utf8',
-    },
-  );
+  const { stdout: script } = await percept(['completion', shell === 'pwsh' ? 'powershell' : shell]);
+  const path = join(folder, shell === 'pwsh' ? 'completion.ps1' : 'completion');
+  writeFileSync(path, script);
+  const { stdout, stderr } = spawnSync(shell, [...flags, '-c', ask, ...args], {
+    env: { ...process.env, HOME: folder, PATH: `${bin}${delimiter}${process.env.PATH}` },
+    cwd: folder,
+    encoding: 'utf8',
+  });
   expect(stderr).toBe('');
-  return stdout.split('\n').filter((word) => word !== '');
+  return { lines: stdout.split('\n').filter((line) => line !== ''), folder };
+}
+
+const ASK_BASH = `source ./completion; compopt() { COMPREPLY=(files); }
+  COMP_LINE=$1; COMP_POINT=\${#1}; _percept; printf '%s\\n' "\${COMPREPLY[@]}"`;
+
+/** What bash offers after `line`, with a percept that knows two models and two sessions. */
+async function offered(line: string, asked: Asked = {}): Promise<string[]> {
+  return (await inShell('bash', ASK_BASH, ['-', line], asked)).lines;
 }
 
 describe.skipIf(!hasBash)(`completion in bash${hasBash ? '' : ' (skipped: there is no bash)'}`, () => {
@@ -66,5 +82,75 @@ describe.skipIf(!hasBash)(`completion in bash${hasBash ? '' : ' (skipped: there 
     ['percept "some text" -n ', []],
   ])('%s', async (line, expected) => {
     expect(await offered(line)).toEqual(expected);
+  });
+});
+
+/** Names as a model's record, a file or a session of somebody else may have them. */
+const HOSTILE = [
+  'https://h/x$(touch pwned).gguf',
+  'https://h/`touch pwned`.gguf',
+  '$(touch pwned)',
+  '/m/a;touch pwned;.gguf',
+  "/m/it's; touch pwned #.gguf",
+  '/m/"$(touch pwned)".gguf',
+  '/m/a b.gguf',
+  '/m/*.gguf',
+  '*(e:touch pwned:)',
+  '~/{a,b}.gguf',
+  '/m/ünï.gguf',
+];
+const UNPRINTABLE = '/m/\x1b]0;title\x07.gguf';
+const program = [...HOSTILE, UNPRINTABLE].reduce(
+  (text, name) => `${text}printf '%s\\n' '${name.replaceAll("'", "'\\''")}'\n`,
+  '#!/bin/sh\n',
+);
+const has = (shell: string) => spawnSync(shell, ['--version']).status === 0;
+const suite = (shell: string) =>
+  describe.skipIf(!has(shell))(
+    `names are data in ${shell}${has(shell) ? '' : ` (skipped: there is no ${shell})`}`,
+    () => {
+      it.each(CASES[shell]!)('%s', async (_, ask, flags = []) => {
+        const { lines, folder } = await inShell(shell, ask, [], { program, flags });
+        expect(lines.sort()).toEqual(HOSTILE.toSorted()); // each shell has an order of its own
+        expect(existsSync(join(folder, 'pwned'))).toBe(false);
+      });
+    },
+  );
+
+/** Each prints the names that come of what is offered; in bash as they would be read from its command line. */
+const CASES: Readonly<Record<string, [title: string, ask: string, flags?: string[]][]>> = {
+  bash: ['percept show ', 'percept -m ', 'percept chat --resume ', 'percept rm '].map((line) => [
+    line,
+    `source ./completion; COMP_LINE='${line}'; COMP_POINT=\${#COMP_LINE}; _percept
+    for word in "\${COMPREPLY[@]}"; do eval "printf '%s\\n' $word"; done`,
+  ]),
+  zsh: ['_percept_models', '_percept_sessions'].map((name) => [
+    name,
+    `compdef() { }; compadd() { print -rl -- "\${(@P)argv[-1]}" }
+    setopt globsubst shwordsplit nullglob; source ./completion; ${name}`,
+    ['-f'],
+  ]),
+  fish: ['percept show ', 'percept -m ', 'percept chat --resume ', 'percept rm '].map((line) => [
+    line,
+    `source ./completion; for name in (complete -C '${line}' | string split -f 1 \\t); contains -- $name ${HOSTILE.map((name) => `'${name.replace(/[\\']/g, '\\$&')}'`).join(' ')}; and echo $name; end`,
+    ['--no-config'],
+  ]),
+  pwsh: ['percept show ', 'percept -m ', 'percept chat --resume '].map((line) => [
+    line,
+    `. ./completion.ps1; (TabExpansion2 '${line}' ${line.length}).CompletionMatches | ForEach-Object { Invoke-Expression "Write-Output $($_.CompletionText)" }`,
+    ['-NoProfile'],
+  ]),
+};
+for (const shell of Object.keys(CASES)) suite(shell);
+
+describe.skipIf(!hasBash)(`a word begun in bash${hasBash ? '' : ' (skipped: there is no bash)'}`, () => {
+  it.each([
+    ['percept show https://h/x', ['//h/x\\$\\(touch\\ pwned\\).gguf']],
+    ['percept show https://h/x\\$', ['//h/x\\$\\(touch\\ pwned\\).gguf']],
+    ['percept show "/m/ü', ['/m/ünï.gguf']],
+    ["percept show 'https://h/x", []],
+    ['percept show $(to', ['\\$\\(touch\\ pwned\\)']],
+  ])('%s', async (line, expected) => {
+    expect(await offered(line, { program })).toEqual(expected);
   });
 });

@@ -87,6 +87,31 @@ describe('the launcher', () => {
   });
 
   it.each([
+    [
+      'ends in order',
+      "process.on('SIGHUP', () => { console.error('in order'); process.exit(); });",
+      'in order\n',
+    ],
+    ['will not end', "process.on('SIGHUP', () => {});", ''],
+  ])('takes its child along when it is killed: one that %s', async (_, code, last) => {
+    const program = `${code} setInterval(() => {}, 1000); console.log(process.env.PERCEPT_LIFELINE);`;
+    const child = spawn(process.execPath, ['--import', OLD_NODE, checkout(program, '26.0.0')]);
+    const ready = await new Promise<Buffer>((resolve) => child.stdout.once('data', resolve));
+    expect(String(ready)).toBe('undefined\n'); // not for programs that the child starts
+    child.kill('SIGKILL');
+    expect((await finished(child)).stderr).toBe(last); // it ends with the last who could write
+  });
+
+  it('ignores a lifeline that is none', () => {
+    const launcher = checkout('console.log("here");');
+    const env = { ...process.env, PERCEPT_LIFELINE: '99' };
+    expect(spawnSync(process.execPath, [launcher], { env, encoding: 'utf8' })).toMatchObject({
+      stdout: 'here\n',
+      stderr: '',
+    });
+  });
+
+  it.each([
     ['is not there', undefined],
     ['is itself too old', '22.0.0'],
   ])('says what to do where the package node %s', (_, nodeVersion) => {

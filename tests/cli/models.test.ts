@@ -1,4 +1,4 @@
-import { copyFileSync, existsSync, mkdirSync, statSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { emptyFolder, percept, TINY_MODEL } from './percept.ts';
@@ -36,6 +36,16 @@ describe('percept list', () => {
     const { env, path } = homeWithModel();
     const { stdout } = await percept(['list', '--names'], { env });
     expect(stdout.split('\n')).toEqual(expect.arrayContaining([path, 'smollm2']));
+  });
+
+  it('gives a path for a name that is no reference, and no name that is not one line of text', async () => {
+    const { env, path } = homeWithModel();
+    writeFileSync(`${path}.json`, JSON.stringify({ reference: 'https://h/x$(touch pwned).gguf' }));
+    const folder = dirname(path);
+    for (const name of ['a\nb.gguf', '\x1b]0;x\x07.gguf']) writeFileSync(join(folder, name), 'GGUF');
+    const { stdout } = await percept(['list', '--names'], { env });
+    const names = stdout.split('\n').filter((name) => name.startsWith(folder) || name.includes('pwned'));
+    expect(names).toEqual([path]);
   });
 });
 

@@ -1,7 +1,9 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
-import { emptyFolder, percept } from './percept.ts';
+import { copyFileSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { dirname, join } from 'node:path';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { emptyFolder, percept, TINY_MODEL } from './percept.ts';
 
 /** A home and, apart from it, a project with settings files; `deep` lies inside the project. */
 function places(user: object, project: object) {
@@ -44,15 +46,24 @@ describe('settings that are wrong name the file and the key', () => {
     [{ temprature: 1 }, 'got the unknown key "temprature"', 'Did you mean "temperature"?'],
     [{ json: true }, 'got the unknown key "json"', 'Settings are: model, '],
     [{ temperature: '1' }, 'Expected "temperature" in', 'a number, got "1"'],
-    [{ threads: 0 }, 'Expected "threads" in', 'from 1 to 1024, got 0'],
-    [{ backend: 'gpu' }, 'Expected "backend" in', 'one of auto, cpu, webgpu, gpujs, reference, got "gpu"'],
-    [{ stats: 'yes' }, 'Expected "stats" in', 'true or false, got "yes"'],
     [[], 'Expected settings in', 'it holds no JSON object'],
-  ])('%j', async (project, ...expected) => {
+  ])('a project with %j', async (project, ...expected) => {
     const { folder } = places({}, project);
     const { stderr, code } = await percept(['config'], { cwd: folder });
     expect(code).toBe(2);
     for (const part of [...expected, '.percept.json']) expect(stderr).toContain(part);
+  });
+
+  it.each([
+    [{ threads: 0 }, 'Expected "threads" in', 'from 1 to 1024, got 0'],
+    [{ backend: 'gpu' }, 'Expected "backend" in', 'one of auto, cpu, webgpu, gpujs, reference, got "gpu"'],
+    [{ stats: 'yes' }, 'Expected "stats" in', 'true or false, got "yes"'],
+    [{ '\x1b]0;x\x07': 1 }, 'got the unknown key "\u241b]0;x\u2407"'],
+  ])('a user with %j', async (user, ...expected) => {
+    const { home } = places(user, {});
+    const { stderr, code } = await percept(['config'], { env: { PERCEPT_HOME: home } });
+    expect(code).toBe(2);
+    for (const part of [...expected, 'config.json']) expect(stderr).toContain(part);
   });
 
   it('or the variable', async () => {
@@ -67,5 +78,94 @@ describe('settings that are wrong name the file and the key', () => {
     const { stderr, code } = await percept(['list'], { cwd: folder });
     expect(code).toBe(2);
     expect(stderr).toContain('it is not JSON');
+  });
+});
+
+describe("a project's file", () => {
+  it.each([
+    ['backend', 'webgpu'],
+    ['draft-of-nobody', 'x', 'unknown key'],
+    ['no-pull', false],
+    ['no-save', true],
+    ['quiet', true],
+    ['debug', false],
+    ['system', 'Lie.'],
+    ['threads', 1],
+  ])(
+    'may not set %s: the file, the key and the places for it are named',
+    async (key, value, expected = '') => {
+      const { home, folder } = places({}, { [key]: value });
+      const { stdout, stderr, code } = await percept(['list'], { cwd: folder, env: { PERCEPT_HOME: home } });
+      expect([code, stdout]).toEqual([2, '']);
+      expect(stderr).toContain(join(folder, '.percept.json'));
+      if (expected) return expect(stderr).toContain(expected);
+      expect(stderr).toContain(`"${key}" in `);
+      expect(stderr).toContain(`--${key}, PERCEPT_${key.toUpperCase().replace('-', '_')}, or "${key}" in `);
+      expect(stderr).toContain(join(home, 'config/config.json'));
+    },
+  );
+
+  it('is named on stderr, on a line of its own, by commands that it has a say in', async () => {
+    const { folder } = places({}, { temperature: 0, 'max-tokens': 1 });
+    const notice = `Settings of this project are in force: temperature, max-tokens (${join(folder, '.percept.json')}).`;
+    const answer = await percept(['-m', TINY_MODEL, '--raw', 'hi'], { cwd: folder });
+    expect(answer).toMatchObject({ code: 0, stderr: expect.stringContaining(`${notice}\n`) });
+    expect((await percept(['list'], { cwd: folder })).stderr).toBe('');
+    const overridden = ['-m', TINY_MODEL, '--raw', '-t', '1', '-n', '1', 'hi'];
+    expect((await percept(overridden, { cwd: folder })).stderr).not.toContain('in force');
+  });
+
+  it.each([
+    ['model', {}],
+    ['draft', { model: 'smollm2' }],
+  ])('has no %s fetched: nothing is asked for, and the command to run is said', async (key, more) => {
+    let requests = 0;
+    const server = createServer((_, response) => {
+      requests++;
+      response.end('GGUF');
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    onTestFinished(() => void server.close());
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/shutdown`;
+    for (const reference of [url, 'hf:owner/repo/x.gguf', 'pip:any==1#x.gguf']) {
+      const { folder } = places({}, { ...more, [key]: reference });
+      writeFileSync(join(folder, 'pip.py'), 'open("pwned", "w")');
+      const { stderr, code } = await percept(['hi'], { cwd: folder });
+      expect(code).toBe(3);
+      expect(stderr).toContain(`"${key}" in ${join(folder, '.percept.json')} is ${reference}`);
+      expect(stderr).toContain(`percept pull ${reference}`);
+      expect(existsSync(join(folder, 'pwned'))).toBe(false);
+    }
+    expect(requests).toBe(0);
+  });
+
+  it('may name a model that was pulled, or an alias; a path is for the user to name', async () => {
+    const reference = 'hf:owner/repo/tiny.gguf';
+    const { home, folder } = places({}, { model: reference });
+    const path = join(home, 'models/hf/owner/repo/main/tiny.gguf');
+    mkdirSync(dirname(path), { recursive: true });
+    copyFileSync(TINY_MODEL, path);
+    const env = { PERCEPT_HOME: home };
+    const run = (...args: string[]) => percept(args, { cwd: folder, env });
+    expect((await run('--raw', '-n', '1', 'hi')).code).toBe(0);
+
+    writeFileSync(join(folder, '.percept.json'), JSON.stringify({ model: 'smollm2' }));
+    expect((await run('--no-pull', 'hi')).stderr).toContain('smollm2 is not on this machine');
+
+    writeFileSync(join(folder, '.percept.json'), JSON.stringify({ model: TINY_MODEL }));
+    const refused = await run('--raw', '-n', '1', 'hi');
+    expect(refused.code).toBe(2);
+    expect(refused.stderr).toContain(`--model ${TINY_MODEL}`);
+    expect((await run('--raw', '-n', '1', '-m', TINY_MODEL, 'hi')).code).toBe(0);
+    expect((await run('show', TINY_MODEL)).code).toBe(0);
+    expect((await run('config')).stdout).toMatch(new RegExp(`^model +${TINY_MODEL} +project `, 'm'));
+  });
+
+  it('of any size is looked at only so far', async () => {
+    const { folder } = places({}, {});
+    writeFileSync(join(folder, '.percept.json'), `{"seed": ${' '.repeat(1 << 20)}1}`);
+    const { stderr, code } = await percept(['config'], { cwd: folder });
+    expect(code).toBe(2);
+    expect(stderr).toContain('1048576 are the most');
   });
 });

@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { emptyFolder, percept, TINY_MODEL } from './percept.ts';
@@ -96,10 +96,12 @@ describe('the draft model', () => {
 
 describe('settings', () => {
   it('come from variables and files too', async () => {
-    const cwd = emptyFolder();
-    writeFileSync(join(cwd, '.percept.json'), JSON.stringify({ draft: TINY_MODEL, speculate: 'on' }));
-    expect(await answered(GREEDY, { cwd })).toHaveProperty('speculation');
-    expect(await answered(GREEDY, { cwd, env: { PERCEPT_SPECULATE: 'off' } })).not.toHaveProperty(
+    const env = { PERCEPT_HOME: emptyFolder() };
+    mkdirSync(join(env.PERCEPT_HOME, 'config'));
+    const file = join(env.PERCEPT_HOME, 'config/config.json');
+    writeFileSync(file, JSON.stringify({ draft: TINY_MODEL, speculate: 'on' }));
+    expect(await answered(GREEDY, { env })).toHaveProperty('speculation');
+    expect(await answered(GREEDY, { env: { ...env, PERCEPT_SPECULATE: 'off' } })).not.toHaveProperty(
       'speculation',
     );
   });

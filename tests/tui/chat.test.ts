@@ -151,14 +151,14 @@ describe.skipIf(!HAS_TMUX)('percept chat in a terminal', () => {
   it('edits in $EDITOR', async () => {
     const folder = emptyFolder();
     const editor = join(folder, 'editor');
-    writeFileSync(editor, '#!/bin/sh\ncat "$1" > seen\nprintf "from the editor" > "$1"\n');
+    writeFileSync(editor, `#!/bin/sh\ncat "$1" > '${folder}/seen'\nprintf "from the editor" > "$1"\n`);
     chmodSync(editor, 0o755);
-    const { terminal, folder: cwd } = chat({ env: { EDITOR: editor } });
+    const { terminal } = chat({ env: { EDITOR: editor } });
     await terminal.shows(READY);
     terminal.type('a draft');
     terminal.press('C-g');
     await terminal.shows('› from the editor');
-    expect(readFileSync(join(cwd, 'seen'), 'utf8')).toContain('a draft');
+    expect(readFileSync(join(folder, 'seen'), 'utf8')).toContain('a draft');
     terminal.type(' and on');
     await terminal.shows('› from the editor and on');
   });

@@ -35,9 +35,14 @@ export class Terminal {
       'bash --norc --noprofile',
     );
     this.#tmux('set-option', '-g', 'history-limit', '20000');
-    onTestFinished(() => void spawnSync('tmux', ['-L', this.#server, 'kill-server']));
+    onTestFinished(() => this.close());
     this.type(`PS1='$ '; ${command}`);
     this.press('Enter');
+  }
+
+  /** As a window that is closed: whoever is in it gets SIGHUP from the kernel. */
+  close(): void {
+    spawnSync('tmux', ['-L', this.#server, 'kill-server']);
   }
 
   /** Keys by tmux's names: Enter, C-j, M-b, Escape. */

@@ -1,9 +1,10 @@
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { delimiter, join, relative, resolve } from 'node:path';
 import { expect, it, onTestFinished, vi } from 'vitest';
 import { parsePeer } from '../../bench/peers/index.ts';
 import type { SpeedTest } from '../../bench/speed-test.ts';
+import { within } from '../working-directory.ts';
 
 const TARGET = { path: 'm.gguf', threads: 2, contextLength: 100, vocabulary: 50 };
 const READ: SpeedTest = { kind: 'pp', tokens: 16, depth: 4, batch: 1 };
@@ -49,7 +50,7 @@ it('a peer that fails is named, with what it said and how it was run', async () 
   const run = async (path: string) => (await parsePeer(`llama-bench=${path}`)(TARGET)).run(READ);
   await expect(run(failing)).rejects.toMatchObject({
     message: `Expected a speed from ${failing}, but no such model.`,
-    hint: expect.stringContaining('-m m.gguf -t 2'),
+    hint: expect.stringContaining(`-m ${resolve('m.gguf')} -t 2`),
   });
   await expect(run('/no/such/program')).rejects.toThrow('there is no such program');
   await expect(run(program('console.log("[]");'))).rejects.toThrow('Expected a speed from');
@@ -82,7 +83,8 @@ export const getLlama = async ({ maxThreads }) => ({
 });
 `;
 
-it('node-llama-cpp of a project reads and writes as asked', async () => {
+/** A folder with a node-llama-cpp of this code. */
+function project(code: string): string {
   const folder = emptyFolder();
   const home = join(folder, 'node_modules/node-llama-cpp');
   mkdirSync(home, { recursive: true });
@@ -90,7 +92,12 @@ it('node-llama-cpp of a project reads and writes as asked', async () => {
     join(home, 'package.json'),
     '{"type":"module","exports":{"import":"./index.js","default":"./index.js"}}',
   );
-  writeFileSync(join(home, 'index.js'), FAKE_NODE_LLAMA_CPP);
+  writeFileSync(join(home, 'index.js'), code);
+  return folder;
+}
+
+it('node-llama-cpp of a folder that is named reads and writes as asked', async () => {
+  const folder = project(FAKE_NODE_LLAMA_CPP);
   const peer = await parsePeer(`node-llama-cpp=${folder}`)(TARGET);
   expect([peer.takes(READ), peer.takes(WRITE)]).toEqual([true, false]);
   expect(await peer.run(READ)).toBeGreaterThan(0);
@@ -102,6 +109,26 @@ it('node-llama-cpp of a project reads and writes as asked', async () => {
     ...['clear', 'write', 'write', 'write'],
     'dispose',
   ]);
+});
+
+it('node-llama-cpp is not taken from the working directory unasked, nor is an npm', async () => {
+  const folder = project("import { writeFileSync } from 'node:fs'; writeFileSync('ran', '');");
+  for (const name of ['npm', 'npm.cmd'])
+    writeFileSync(join(folder, name), `#!/bin/sh\ntouch ${folder}/ran\n`, { mode: 0o755 });
+  within(folder);
+  vi.stubEnv('PATH', `.${delimiter}${process.env.PATH}`);
+  onTestFinished(() => void vi.unstubAllEnvs());
+  await parsePeer('node-llama-cpp')(TARGET).catch(() => {}); // there may be a global one
+  expect(existsSync(join(folder, 'ran'))).toBe(false);
+});
+
+it('a program that is a peer finds nothing in the working directory, and is found from there', async () => {
+  const here = 'require("node:fs").existsSync("libggml-cpu.so")';
+  const path = program(`console.log(JSON.stringify([{ avg_ts: ${here} ? 2 : 1 }]));`);
+  const folder = emptyFolder();
+  writeFileSync(join(folder, 'libggml-cpu.so'), '');
+  within(folder);
+  expect(await (await parsePeer(`llama-bench=${relative('.', path)}`)(TARGET)).run(READ)).toBe(1);
 });
 
 it('node-llama-cpp that is nowhere is named', async () => {

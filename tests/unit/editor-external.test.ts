@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { editExternally, splitCommand } from '../../cli/tui/editor/external-editor.ts';
+import { within } from '../working-directory.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'percept-editor test-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -50,6 +51,17 @@ describe('the editor of the user', () => {
     if (process.platform !== 'win32') expect(mode).toBe(0o600);
     expect(existsSync(dirname(file))).toBe(false);
     expect(suspended).toBe(1);
+  });
+
+  it('finds nothing in the working directory, and is found from there', async () => {
+    within(folder);
+    writeFileSync('.exrc', '!touch pwned');
+    const command = editor(
+      "import { readdirSync } from 'node:fs'; writeFileSync(process.argv.at(-1), readdirSync('.').join());",
+    );
+    expect(await edited('text', { EDITOR: command })).toBe('prompt.md');
+    writeFileSync('here', `#!/bin/sh\n${command} "$@"\n`, { mode: 0o755 });
+    if (process.platform !== 'win32') expect(await edited('text', { EDITOR: './here' })).toBe('prompt.md');
   });
 
   it('is $VISUAL before $EDITOR', async () => {

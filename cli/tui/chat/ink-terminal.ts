@@ -30,7 +30,7 @@ export class InkTerminal implements Surroundings {
   }
 
   suspend(): Promise<void> {
-    return this.#give(suspendProcess);
+    return this.#away ? suspendProcess() : this.#give(suspendProcess); // an editor stops all of us
   }
 
   editExternally(text: string): Promise<string> {

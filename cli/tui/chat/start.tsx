@@ -60,6 +60,7 @@ export async function runChatTui(options: ChatTuiOptions): Promise<number> {
     kittyKeyboard: { mode: 'auto' },
   });
   const ended = exitCodeOfSignals(terminal, () => instance.unmount());
+  process.on('SIGTSTP', () => void terminal.suspend()); // from outside; Ctrl-Z is a key
   if (message) dialogue.say(message);
   await instance.waitUntilRenderFlush();
   let failure: unknown;

@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { UserError } from '../../../errors.ts';
 
 interface ExternalEditorOptions {
@@ -14,7 +14,8 @@ interface ExternalEditorOptions {
 
 /**
  * What the user made of `text` in $VISUAL, else $EDITOR, else vi (Windows: notepad); one newline at the end is the
- * editor's, not the user's.
+ * editor's, not the user's. The editor starts in the folder of the file: in the working directory it could find settings
+ * of its own that run code, such as .exrc, and Windows the editor itself.
  *
  * @throws UserError when it cannot be started, or says that it failed: then the text is as it was.
  */
@@ -25,7 +26,7 @@ export async function editExternally(text: string, { env, suspend }: ExternalEdi
   const file = join(folder, 'prompt.md');
   try {
     await writeFile(file, `${text}\n`, { mode: 0o600 });
-    await suspend(() => runEditor(command, file, env));
+    await suspend(() => runEditor(command, { file, cwd: folder, env }));
     return (await readFile(file, 'utf8')).replace(/\r?\n$/, '');
   } finally {
     await rm(folder, { recursive: true, force: true });
@@ -38,17 +39,25 @@ export function splitCommand(command: string): string[] {
   return words.map((word) => word.replace(/"([^"]*)"|'([^']*)'/g, '$1$2'));
 }
 
-async function runEditor(command: readonly string[], file: string, env: NodeJS.ProcessEnv): Promise<void> {
-  const [program = '', ...flags] = command;
+interface Run {
+  readonly file: string;
+  readonly cwd: string;
+  readonly env: NodeJS.ProcessEnv;
+}
+
+async function runEditor(command: readonly string[], { file, cwd, env }: Run): Promise<void> {
+  const [name = '', ...flags] = command;
+  const program = /[\\/]/.test(name) ? resolve(name) : name; // a mere name is one of PATH
   // On Windows editors are often scripts (code.cmd), which only a shell starts.
   const child =
     process.platform === 'win32'
       ? spawn([program, ...flags, file].map((word) => `"${word}"`).join(' '), {
           shell: true,
           stdio: 'inherit',
+          cwd,
           env,
         })
-      : spawn(program, [...flags, file], { stdio: 'inherit', env });
+      : spawn(program, [...flags, file], { stdio: 'inherit', cwd, env });
   const [code, signal] = await once(child, 'exit').catch((cause) => {
     throw new UserError(
       `Expected the editor "${program}" to start; it failed: ${cause.message}`,

