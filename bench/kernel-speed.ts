@@ -6,22 +6,9 @@ import type { TimedCase } from './conformance/cases.ts';
 import { nameOf } from './conformance/op-case.ts';
 import { type Column, digits, percent, type Table, tabulate, threadsInWords, toMarkdown } from './formats.ts';
 import { memoryOf, type Observer } from './observer.ts';
+import type { KernelRow } from './rows.ts';
 import { median } from './statistics.ts';
 import { roofShares } from './work.ts';
-
-export interface KernelRow {
-  readonly backend: string;
-  readonly threads: number;
-  readonly op: string;
-  readonly type: string | null;
-  readonly shape: string;
-  readonly tokens: number;
-  readonly ms: number; // of one op, median
-  readonly gmac_s: number;
-  readonly gb_s: number; // weights, cache and activations that have to be read or written
-  readonly memory_roof_share: number | null; // above 1 where they stay in a cache
-  readonly multiply_roof_share: number | null;
-}
 
 export interface KernelTarget {
   readonly backend: string;

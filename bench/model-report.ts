@@ -10,7 +10,8 @@ import {
   threadsInWords,
   toMarkdown,
 } from './formats.ts';
-import type { SpeedRow, TargetSpeed } from './model-speed.ts';
+import type { TargetSpeed } from './model-speed.ts';
+import type { SpeedRow } from './rows.ts';
 import { labelOf } from './speed-test.ts';
 
 const COLUMNS: readonly Column<SpeedRow>[] = [

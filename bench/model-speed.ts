@@ -1,23 +1,16 @@
 /** Speed of a model: percept and its peers take turns, and each figure stands beside what the machine can give. */
-import type { KernelTime, KvType, Roofs } from '../backends/backend.ts';
+import type { KernelTime, Roofs } from '../backends/backend.ts';
 import { selectBackend, usableCores } from '../backends/select.ts';
 import { type LoadOptions, loadModel, type Model } from '../core/index.ts';
 import { Engine } from './engine.ts';
 import { modelType } from './model-type.ts';
 import { type LoadedModel, memoryOf, type Observer } from './observer.ts';
 import type { Peer } from './peers/index.ts';
+import type { Speed, SpeedRow, SpeedTarget } from './rows.ts';
 import type { Runner } from './runner.ts';
 import { labelOf, type SpeedTest, testName } from './speed-test.ts';
-import { mean, median, pairedRatio, standardDeviation } from './statistics.ts';
+import { mean, median, medianRoofs, pairedRatio, standardDeviation } from './statistics.ts';
 import { modelWork, roofShares, workPerToken } from './work.ts';
-
-/** One model on one backend. */
-export interface SpeedTarget {
-  readonly path: string;
-  readonly backend: string;
-  readonly threads?: number; // default: cores this process may use
-  readonly kvType?: LoadOptions['kvType'];
-}
 
 export interface SpeedOptions {
   readonly tests: readonly SpeedTest[];
@@ -31,30 +24,6 @@ export interface SpeedOptions {
   readonly onNote?: LoadOptions['onNote'];
   /** Told what happens, in order. */
   readonly observer?: Observer;
-}
-
-/** Figures of several runs, in tokens a second. */
-export interface Speed {
-  readonly tok_s: number; // mean
-  readonly sd: number;
-  readonly median: number;
-  readonly samples: readonly number[];
-}
-
-export interface SpeedRow extends Speed {
-  readonly model: string;
-  readonly type: string; // Q4_K_M
-  readonly backend: string;
-  readonly threads: number;
-  readonly kv_type: KvType;
-  readonly test: string; // pp512, tg128, tg128x8
-  readonly depth: number;
-  readonly bytes_per_token: number; // weights and cache that have to be read
-  readonly memory_roof_share: number | null; // of the median; null where the backend has no roofs
-  readonly multiply_roof_share: number | null;
-  readonly peer?: { readonly name: string } & Speed;
-  readonly ratio?: number; // median of the ratios of pairs of runs
-  readonly ratio_spread?: readonly [least: number, most: number];
 }
 
 /** What happened before the counted runs. */
@@ -215,14 +184,6 @@ async function takeTurns(
     observer?.({ kind: 'roofs', roofs: probed, memory: memoryOf(executable) });
   }
   return { test, byRunner, roofs };
-}
-
-function medianRoofs(roofs: readonly Roofs[]): Roofs | undefined {
-  if (roofs.length === 0) return undefined;
-  return {
-    readBytesPerSecond: median(roofs.map((each) => each.readBytesPerSecond)),
-    multiplyAddsPerSecond: median(roofs.map((each) => each.multiplyAddsPerSecond)),
-  };
 }
 
 function rowsOf(model: Model, { test, byRunner }: Samples, roofs: Roofs | undefined): SpeedRow[] {

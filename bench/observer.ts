@@ -4,8 +4,7 @@
  */
 import type { KvType, MemoryUse, Roofs } from '../backends/backend.ts';
 import type { LoadProgress } from '../core/load-progress.ts';
-import type { KernelRow } from './kernel-speed.ts';
-import type { SpeedRow, SpeedTarget } from './model-speed.ts';
+import type { KernelRow, SpeedRow, SpeedTarget } from './rows.ts';
 import type { SpeedTest } from './speed-test.ts';
 import type { Work } from './work.ts';
 

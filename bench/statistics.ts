@@ -1,6 +1,7 @@
 /** What a few noisy samples say. */
+import type { Roofs } from '../backends/backend.ts';
 
-/** Throws RangeError for no values, as all below do. */
+/** Throws RangeError for no values, as `standardDeviation`, `median` and `pairedRatio` do. */
 export function mean(values: readonly number[]): number {
   return some(values).reduce((sum, value) => sum + value, 0) / values.length;
 }
@@ -16,6 +17,15 @@ export function median(values: readonly number[]): number {
   const sorted = some(values).toSorted((a, b) => a - b);
   const middle = sorted.length >> 1;
   return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+}
+
+/** The median of each roof; undefined for no roofs. */
+export function medianRoofs(roofs: readonly Roofs[]): Roofs | undefined {
+  if (roofs.length === 0) return undefined;
+  return {
+    readBytesPerSecond: median(roofs.map((each) => each.readBytesPerSecond)),
+    multiplyAddsPerSecond: median(roofs.map((each) => each.multiplyAddsPerSecond)),
+  };
 }
 
 export interface Ratio {

@@ -7,8 +7,8 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { type Column, digits, percent, threadsInWords, toMarkdown } from '../bench/formats.ts';
-import type { SpeedRow } from '../bench/model-speed.ts';
 import type { Circumstances } from '../bench/results.ts';
+import type { SpeedRow } from '../bench/rows.ts';
 import { labelOf } from '../bench/speed-test.ts';
 
 export type SavedRow = Circumstances & SpeedRow;

@@ -1,14 +1,9 @@
 import { selectBackend } from '../../backends/select.ts';
 import { casesNamed, type TimedCase, timedCases } from '../../bench/conformance/cases.ts';
 import { nameOf } from '../../bench/conformance/op-case.ts';
-import {
-  type KernelRow,
-  type KernelTarget,
-  kernelMarkdown,
-  kernelTable,
-  measureKernel,
-} from '../../bench/kernel-speed.ts';
+import { type KernelTarget, kernelMarkdown, kernelTable, measureKernel } from '../../bench/kernel-speed.ts';
 import { describeMachine } from '../../bench/machine.ts';
+import type { KernelRow } from '../../bench/rows.ts';
 import { chosenBackend } from '../../core/devices.ts';
 import { directories } from '../../core/directories.ts';
 import { UserError } from '../../errors.ts';

@@ -6,8 +6,9 @@ import {
   speedTable,
   targetNotes,
 } from '../../bench/model-report.ts';
-import { measureTarget, runsOf, type SpeedRow, type SpeedTarget } from '../../bench/model-speed.ts';
+import { measureTarget, runsOf } from '../../bench/model-speed.ts';
 import { parsePeer } from '../../bench/peers/index.ts';
+import type { SpeedRow, SpeedTarget } from '../../bench/rows.ts';
 import { type SpeedTest, speedTests } from '../../bench/speed-test.ts';
 import { UserError } from '../../errors.ts';
 import type { Call } from '../commands.ts';

@@ -1,10 +1,10 @@
 /** What a bench has come to as scenes, which the terminal and a report paint. */
 import type { Roofs } from '../../backends/backend.ts';
 import { digits, threadsInWords } from '../../bench/formats.ts';
-import type { KernelRow } from '../../bench/kernel-speed.ts';
 import type { Mark } from '../../bench/observer.ts';
+import type { KernelRow } from '../../bench/rows.ts';
 import { labelOf, type SpeedTest, testName } from '../../bench/speed-test.ts';
-import { mean, median, pairedRatio, standardDeviation } from '../../bench/statistics.ts';
+import { mean, median, medianRoofs, pairedRatio, standardDeviation } from '../../bench/statistics.ts';
 import { roofShares, type Work } from '../../bench/work.ts';
 import type {
   Lane,
@@ -149,14 +149,6 @@ function ratiosOf({ mark, color, label, test }: Row): RangedRatio[] {
     const own = test.samples.slice(0, samples.length);
     return { mark, color, label: `${label} / ${name}`, ...pairedRatio(own, samples) };
   });
-}
-
-function medianRoofs(roofs: readonly Roofs[]): Roofs | undefined {
-  if (roofs.length === 0) return undefined;
-  return {
-    readBytesPerSecond: median(roofs.map((each) => each.readBytesPerSecond)),
-    multiplyAddsPerSecond: median(roofs.map((each) => each.multiplyAddsPerSecond)),
-  };
 }
 
 function roofOf(name: string, roofs: readonly Roofs[], color: number): Roof[] {

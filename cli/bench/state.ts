@@ -1,9 +1,8 @@
 /** What a bench has come to: its events folded into one value. */
 import type { Roofs } from '../../backends/backend.ts';
 import { digits } from '../../bench/formats.ts';
-import type { KernelRow } from '../../bench/kernel-speed.ts';
-import type { SpeedRow, SpeedTarget } from '../../bench/model-speed.ts';
 import type { BenchEvent, LoadedModel, Mark, Memory } from '../../bench/observer.ts';
+import type { KernelRow, SpeedRow, SpeedTarget } from '../../bench/rows.ts';
 import { labelOf, type SpeedTest, testName } from '../../bench/speed-test.ts';
 
 export interface BenchState {

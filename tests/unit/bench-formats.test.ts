@@ -2,8 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { digits, percent, toCsv, toMarkdown, toSql } from '../../bench/formats.ts';
 import { kernelMarkdown } from '../../bench/kernel-speed.ts';
 import { flatSpeedRow, speedMarkdown, targetNotes } from '../../bench/model-report.ts';
-import type { SpeedRow } from '../../bench/model-speed.ts';
 import { keptCommand } from '../../bench/results.ts';
+import type { SpeedRow } from '../../bench/rows.ts';
 import { newestRows, savedRows, speedTable, withTable } from '../../scripts/speed-table.ts';
 
 const ROW: SpeedRow = {
