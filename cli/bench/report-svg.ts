@@ -1,3 +1,4 @@
+import { hardwareInWords, versionInWords } from '../../bench/machine.ts';
 import { type Panel, panelWidth, svgPage } from '../terminal/plot/svg.ts';
 import { lanePanel, ratioPanel } from '../terminal/plot/svg-lanes.ts';
 import { linePanel } from '../terminal/plot/svg-line.ts';
@@ -11,12 +12,10 @@ const WIDTH = 960; // pixels
 
 /** What a report is of, where and when. */
 export function headOf({ state, machine, date }: Reported): { title: string; notes: readonly string[] } {
-  const { cpu, cores, platform, node, percept, commit } = machine;
-  const version = commit ? `${percept} (${commit})` : percept;
   const what = state.targets.length > 0 ? commonName(state.targets) : 'kernels';
   return {
     title: `percept bench: ${what}`,
-    notes: [`${cpu}, ${cores} cores, ${platform}`, `${date}, percept ${version}, Node ${node}`],
+    notes: [hardwareInWords(machine), `${date}, ${versionInWords(machine)}, Node ${machine.node}`],
   };
 }
 

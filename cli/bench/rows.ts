@@ -1,5 +1,5 @@
 import { type FlatRow, toCsv, toSql } from '../../bench/formats.ts';
-import type { Machine } from '../../bench/machine.ts';
+import { type Machine, machineInWords } from '../../bench/machine.ts';
 import { keptCommand, saveRows } from '../../bench/results.ts';
 import type { Call } from '../commands.ts';
 
@@ -45,9 +45,7 @@ export class Rows<Row extends object> {
     if (this.#format === 'csv') return output.print(toCsv(this.#rows.map(flat)));
     if (this.#format === 'sql') return output.print(toSql(table, this.#rows.map(flat)));
     if (this.#format === 'jsonl') return;
-    const { cpu, cores, platform, node, percept, commit } = this.#machine;
-    const version = commit ? `${percept} (${commit})` : percept;
-    await output.print(`${cpu}, ${cores} cores, ${platform}, Node ${node}, percept ${version}\n\n`);
+    await output.print(`${machineInWords(this.#machine)}\n\n`);
     await output.print(markdown(this.#rows));
   }
 }

@@ -1,6 +1,6 @@
 /** A bench on a screen, as lines. Pure: what there is room for is chosen by importance. */
 import { digits } from '../../../bench/formats.ts';
-import type { Machine } from '../../../bench/machine.ts';
+import { type Machine, machineInWords } from '../../../bench/machine.ts';
 import { commonName } from '../../bench/names.ts';
 import { kernelScenes, letterOf, type Phase, speedScenes } from '../../bench/scenes.ts';
 import type { BenchState } from '../../bench/state.ts';
@@ -51,10 +51,7 @@ function titleBlock({ state }: Moment, theme: Theme): Block {
 }
 
 function machineBlock({ machine }: Moment, theme: Theme): Block {
-  const { cpu, cores, platform, node, percept, commit } = machine;
-  const version = commit ? `${percept} (${commit})` : percept;
-  const line = `${cpu}, ${cores} cores, ${platform}, Node ${node}, percept ${version}`;
-  return { importance: 4, least: 1, gap: true, lines: () => [theme.dim(line)] };
+  return { importance: 4, least: 1, gap: true, lines: () => [theme.dim(machineInWords(machine))] };
 }
 
 function memoryBlock({ state }: Moment, theme: Theme): Block {
