@@ -2,7 +2,7 @@
 import type { KernelTime, Roofs } from '../backends/backend.ts';
 import { selectBackend, usableCores } from '../backends/select.ts';
 import { type LoadOptions, loadModel, type Model } from '../core/index.ts';
-import { Engine } from './engine.ts';
+import { ModelRunner } from './model-runner.ts';
 import { modelType } from './model-type.ts';
 import { type LoadedModel, memoryOf, type Observer } from './observer.ts';
 import type { Peer } from './peers/index.ts';
@@ -67,8 +67,8 @@ export async function measureTarget(target: SpeedTarget, options: SpeedOptions):
     onNote,
     onProgress: observer && ((progress) => observer({ kind: 'loading', target, progress })),
   });
-  const engine = new Engine(model);
-  const runners: Runner[] = [engine];
+  const own = new ModelRunner(model);
+  const runners: Runner[] = [own];
   try {
     observer?.({
       kind: 'loaded',
@@ -76,13 +76,13 @@ export async function measureTarget(target: SpeedTarget, options: SpeedOptions):
       model: loaded(model, tests),
       memory: memoryOf(model.executable),
     });
-    const firstToken = await timeFirstToken(engine, options);
+    const firstToken = await timeFirstToken(own, options);
     const vocabulary = model.config.vocabularySize;
     for (const start of options.peers)
       runners.push(await start({ path, threads: threads ?? usableCores(), contextLength, vocabulary }));
     const warmUpMs = await warmUp(runners, options);
     const start = { load_ms: model.loadMs, ...firstToken, warm_up_ms: warmUpMs };
-    engine.tell(observer && ((marks) => observer({ kind: 'tokens', marks })));
+    own.tell(observer && ((marks) => observer({ kind: 'tokens', marks })));
     const measured = await measureTests(model, runners, options);
     return { start, ...measured, kernels: options.profile ? model.executable.kernelTimes?.() : undefined };
   } finally {
@@ -109,9 +109,9 @@ function profiled(name: string, { profile }: SpeedOptions): LoadOptions['backend
   return (options) => selectBackend(name, { ...options, profile });
 }
 
-async function timeFirstToken(engine: Engine, { tests, signal }: SpeedOptions) {
+async function timeFirstToken(own: ModelRunner, { tests, signal }: SpeedOptions) {
   const prompt = tests.find(({ kind, depth }) => kind === 'pp' && depth === 0)?.tokens ?? 1;
-  const speed = await engine.run({ kind: 'pp', tokens: prompt, depth: 0, batch: 1 }, signal);
+  const speed = await own.run({ kind: 'pp', tokens: prompt, depth: 0, batch: 1 }, signal);
   return { first_token_ms: (1e3 * prompt) / speed, prompt_tokens: prompt };
 }
 
@@ -128,7 +128,7 @@ async function warmUp(
     const start = performance.now();
     await own!.run(test, signal);
     ms += performance.now() - start;
-    for (const peer of peers) if (peer.takes(test)) await peer.run(test, signal);
+    for (const peer of peers) if (peer.canRun(test)) await peer.run(test, signal);
   }
   return ms;
 }
@@ -166,7 +166,7 @@ async function takeTurns(
   test: SpeedTest,
   { repetitions, signal, onRun, observer }: SpeedOptions,
 ): Promise<Samples> {
-  const able = runners.filter((runner) => runner.takes(test));
+  const able = runners.filter((runner) => runner.canRun(test));
   const byRunner = new Map(able.map(({ name }) => [name, [] as number[]]));
   const roofs: Roofs[] = [];
   for (let i = 0; i < repetitions; i++) {

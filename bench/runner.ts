@@ -4,7 +4,7 @@ import type { SpeedTest } from './speed-test.ts';
 export interface Runner {
   readonly name: string;
   /** Whether it can run such a test. */
-  takes(test: SpeedTest): boolean;
+  canRun(test: SpeedTest): boolean;
   /** Tokens a second, of all sequences together, in one run. Rejects when `signal` aborts. */
   run(test: SpeedTest, signal?: AbortSignal): Promise<number>;
   dispose(): Promise<void>;

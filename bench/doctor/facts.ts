@@ -2,7 +2,7 @@
 export interface Facts {
   readonly node: { readonly version: string; readonly flags: readonly string[] }; // flags from anywhere
   readonly emulation?: string; // what stands between this program and the processor
-  readonly engine: Engine;
+  readonly cpu: CpuBackend;
   readonly cores: Cores;
   readonly load?: number; // processes that ran or waited, mean of the last minute
   readonly memory: Memory;
@@ -11,12 +11,12 @@ export interface Facts {
 }
 
 /** The CPU backend, or why it does not start. */
-export type Engine =
+export type CpuBackend =
   | { readonly failure: string }
-  | { readonly description: string; readonly speed: EngineSpeed };
+  | { readonly description: string; readonly speed: CpuSpeed };
 
 /** Probes of one thread and of all threads took turns; units a second. */
-export interface EngineSpeed {
+export interface CpuSpeed {
   readonly threads: number;
   readonly multiplyOne: readonly number[];
   readonly multiplyAll: readonly number[]; // all threads together

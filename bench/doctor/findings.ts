@@ -1,7 +1,7 @@
 /** From facts to plain words: what is well, what slows this machine down, and what to do about it. */
 import { digits } from '../formats.ts';
 import { median } from '../statistics.ts';
-import type { Cores, Engine, EngineSpeed, Facts, Memory, ModelRead, Power } from './facts.ts';
+import type { Cores, CpuBackend, CpuSpeed, Facts, Memory, ModelRead, Power } from './facts.ts';
 
 export interface Finding {
   readonly level: 'ok' | 'warn' | 'bad';
@@ -11,15 +11,15 @@ export interface Finding {
 }
 
 export function findings(facts: Facts): Finding[] {
-  const { node, emulation, engine, cores, load, memory, model, power } = facts;
+  const { node, emulation, cpu, cores, load, memory, model, power } = facts;
   return [
     judgeNode(node),
     judgeFlags(node),
     judgeEmulation(emulation),
-    judgeEngine(engine),
+    judgeCpu(cpu),
     judgeCores(cores),
     judgeLoad(load, cores),
-    ...('speed' in engine ? judgeSpeed(engine.speed) : []),
+    ...('speed' in cpu ? judgeSpeed(cpu.speed) : []),
     judgeMemory(memory),
     judgeSwap(memory),
     judgeDisk(model),
@@ -70,16 +70,16 @@ function judgeEmulation(emulation: string | undefined): Judgement {
   );
 }
 
-function judgeEngine(engine: Engine): Judgement {
-  if ('failure' in engine)
+function judgeCpu(cpu: CpuBackend): Judgement {
+  if ('failure' in cpu)
     return bad(
       'the fast engine does not start',
-      `${engine.failure} Only the reference remains, a hundred times slower.`,
+      `${cpu.failure} Only the reference remains, a hundred times slower.`,
       'Use a processor with SIMD and a current Node; percept devices shows more.',
     );
-  if (!engine.description.includes('16-bit pairs')) return ok(`vectors: ${engine.description}`);
+  if (!cpu.description.includes('16-bit pairs')) return ok(`vectors: ${cpu.description}`);
   return warn(
-    `vectors: ${engine.description}`,
+    `vectors: ${cpu.description}`,
     'This processor lacks dot products of bytes that V8 uses (AVX-VNNI): prompts are read more slowly.',
     'Nothing to set; newer processors have them (Alder Lake, Sapphire Rapids, Zen 5, ARM with dot products).',
   );
@@ -118,7 +118,7 @@ function judgeLoad(load: number | undefined, { usable }: Cores): Judgement {
 
 // ----- what was measured
 
-function judgeSpeed(speed: EngineSpeed): Judgement[] {
+function judgeSpeed(speed: CpuSpeed): Judgement[] {
   return [
     judgeScaling(speed),
     judgeSpread(speed),
@@ -129,7 +129,7 @@ function judgeSpeed(speed: EngineSpeed): Judgement[] {
 }
 
 /** All threads together against as many times one thread. */
-function judgeScaling({ threads, multiplyOne, multiplyAll }: EngineSpeed): Judgement {
+function judgeScaling({ threads, multiplyOne, multiplyAll }: CpuSpeed): Judgement {
   if (threads === 1) return undefined;
   const times = median(multiplyAll) / median(multiplyOne);
   const what = `${threads} threads compute ${times.toFixed(1)} times as fast as one`;
@@ -140,7 +140,7 @@ function judgeScaling({ threads, multiplyOne, multiplyAll }: EngineSpeed): Judge
   return share >= 0.6 ? warn(what, why, todo) : bad(what, why, todo);
 }
 
-function judgeSpread({ multiplyAll }: EngineSpeed): Judgement {
+function judgeSpread({ multiplyAll }: CpuSpeed): Judgement {
   const spread = (Math.max(...multiplyAll) - Math.min(...multiplyAll)) / median(multiplyAll);
   const what = `the same work varied by ${(100 * spread).toFixed(0)} % within a second`;
   if (spread < 0.25) return ok(what);
@@ -151,7 +151,7 @@ function judgeSpread({ multiplyAll }: EngineSpeed): Judgement {
   );
 }
 
-function judgeStolen({ stolenShare }: EngineSpeed): Judgement {
+function judgeStolen({ stolenShare }: CpuSpeed): Judgement {
   if (stolenShare === undefined) return undefined;
   const what = `${(100 * stolenShare).toFixed(0)} % of the processors' time was stolen by the host`;
   if (stolenShare < 0.02) return undefined;
@@ -160,7 +160,7 @@ function judgeStolen({ stolenShare }: EngineSpeed): Judgement {
   return stolenShare < 0.15 ? warn(what, why, todo) : bad(what, why, todo);
 }
 
-function judgeThrottled({ throttledMs }: EngineSpeed): Judgement {
+function judgeThrottled({ throttledMs }: CpuSpeed): Judgement {
   if (!throttledMs) return undefined;
   return bad(
     `the container was held back for ${digits(throttledMs)} ms while the probes ran`,
@@ -172,7 +172,7 @@ function judgeThrottled({ throttledMs }: EngineSpeed): Judgement {
 const SLOW_MEMORY = 10e9; // bytes a second; two channels of DDR4 give 40e9
 const VERY_SLOW_MEMORY = 4e9;
 
-function judgeReading({ readAll }: EngineSpeed): Judgement {
+function judgeReading({ readAll }: CpuSpeed): Judgement {
   const speed = median(readAll);
   const what = `memory is read at ${digits(speed / 1e9)} GB/s`;
   if (speed >= SLOW_MEMORY) return ok(what);

@@ -5,7 +5,7 @@ import type { Roofs } from '../../backends/backend.ts';
 import { cpuQuota, throttledMs } from '../../backends/cpu/cores.ts';
 import { selectBackend, usableCores } from '../../backends/select.ts';
 import { configFromGguf, estimateMemory, modelSizes, readGguf } from '../../core/index.ts';
-import type { Engine, EngineSpeed, Facts, ModelRead } from './facts.ts';
+import type { CpuBackend, CpuSpeed, Facts, ModelRead } from './facts.ts';
 import { emulation, power, processorTicks, swap } from './platform.ts';
 
 export interface DoctorOptions {
@@ -21,7 +21,7 @@ export async function gatherFacts({ threads, modelPath }: DoctorOptions): Promis
   return {
     node: { version: process.versions.node, flags: nodeFlags() },
     emulation: emulation(),
-    engine: await probeEngine(threads ?? usableCores()),
+    cpu: await probeCpu(threads ?? usableCores()),
     cores: { present: cpus().length, usable: availableParallelism(), quota: cpuQuota() },
     load: process.platform === 'win32' ? undefined : lastMinute,
     memory: { availableBytes: availableMemory(), neededBytes, ...swap() },
@@ -41,14 +41,14 @@ function availableMemory(): number {
 
 const ROUNDS = 5;
 
-async function probeEngine(threads: number): Promise<Engine> {
+async function probeCpu(threads: number): Promise<CpuBackend> {
   try {
     const one = await selectBackend('cpu', { threads: 1 });
     const all = await selectBackend('cpu', { threads });
     const [ticks, throttled] = [processorTicks(), throttledMs()];
     const rounds: { one: Roofs; all: Roofs }[] = [];
     for (let i = 0; i < ROUNDS; i++) rounds.push({ one: await one.roofs!(), all: await all.roofs!() });
-    const speed: EngineSpeed = {
+    const speed: CpuSpeed = {
       threads,
       multiplyOne: rounds.map(({ one }) => one.multiplyAddsPerSecond),
       multiplyAll: rounds.map(({ all }) => all.multiplyAddsPerSecond),

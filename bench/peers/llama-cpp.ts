@@ -13,7 +13,7 @@ export function llamaBench(program: string, { path, threads }: RunnerTarget): Ru
   const flags = ['-m', path, '-t', threads, '-ngl', 0, '-r', 1, '-o', 'json'];
   return {
     name: 'llama-bench',
-    takes: ({ batch }) => batch === 1,
+    canRun: ({ batch }) => batch === 1,
     run: ({ kind, tokens, depth }, signal) => {
       const [read, written] = kind === 'pp' ? [tokens, 0] : [0, tokens];
       const args = [...flags, '-p', read, '-n', written, '-d', depth];
@@ -28,7 +28,7 @@ export function llamaBatchedBench(program: string, { path, threads }: RunnerTarg
   const flags = ['-m', path, '-t', threads, '-ngl', 0, '--output-format', 'jsonl'];
   return {
     name: 'llama-batched-bench',
-    takes: ({ kind }) => kind === 'tg',
+    canRun: ({ kind }) => kind === 'tg',
     run: ({ tokens, depth, batch }: SpeedTest, signal) => {
       const read = Math.max(1, depth);
       const args = [...flags, '-c', batch * (read + tokens), '-npp', read, '-ntg', tokens, '-npl', batch];

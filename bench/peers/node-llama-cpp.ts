@@ -36,7 +36,7 @@ export async function nodeLlamaCpp(target: RunnerTarget, folder = process.cwd())
   const sequence = context.getSequence();
   return {
     name: 'node-llama-cpp',
-    takes: ({ batch }) => batch === 1,
+    canRun: ({ batch }) => batch === 1,
     run: (test) => run(sequence, test, vocabulary),
     dispose: () => llama.dispose(),
   };

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import type { EngineSpeed, Facts } from '../../bench/doctor/facts.ts';
+import type { CpuSpeed, Facts } from '../../bench/doctor/facts.ts';
 import { findings } from '../../bench/doctor/findings.ts';
 import { parseKilobytes, parseProcessorTicks } from '../../bench/doctor/platform.ts';
 
-const SPEED: EngineSpeed = {
+const SPEED: CpuSpeed = {
   threads: 4,
   multiplyOne: [1e11, 1.02e11],
   multiplyAll: [3.9e11, 4e11],
@@ -11,7 +11,7 @@ const SPEED: EngineSpeed = {
 };
 const WELL: Facts = {
   node: { version: '26.10.0', flags: ['--max-old-space-size=4096'] },
-  engine: { description: 'WebAssembly relaxed SIMD, unsigned dot products (AVX-VNNI)', speed: SPEED },
+  cpu: { description: 'WebAssembly relaxed SIMD, unsigned dot products (AVX-VNNI)', speed: SPEED },
   cores: { present: 4, usable: 4 },
   load: 0.4,
   memory: { availableBytes: 8e9, neededBytes: 0.5e9, swapUsedBytes: 0, swappedBytes: 0 },
@@ -25,8 +25,8 @@ function troubles(changes: Partial<Facts>): string[] {
   for (const { why, todo } of found) expect([why, todo]).not.toContain('');
   return found.map(({ level, what }) => `${level}: ${what}`);
 }
-const measured = (speed: Partial<EngineSpeed>) =>
-  troubles({ engine: { description: 'unsigned', speed: { ...SPEED, ...speed } } });
+const measured = (speed: Partial<CpuSpeed>) =>
+  troubles({ cpu: { description: 'unsigned', speed: { ...SPEED, ...speed } } });
 
 describe('what the doctor finds', () => {
   it('nothing where all is well', () => {
@@ -65,9 +65,9 @@ describe('what the doctor finds', () => {
   });
 
   it('an engine that does not start, or lacks byte dot products', () => {
-    expect(troubles({ engine: { failure: 'no SIMD.' } })).toEqual(['bad: the fast engine does not start']);
+    expect(troubles({ cpu: { failure: 'no SIMD.' } })).toEqual(['bad: the fast engine does not start']);
     const description = 'WebAssembly relaxed SIMD, 16-bit pairs (AVX2)';
-    expect(troubles({ engine: { description, speed: SPEED } })).toEqual([`warn: vectors: ${description}`]);
+    expect(troubles({ cpu: { description, speed: SPEED } })).toEqual([`warn: vectors: ${description}`]);
   });
 
   it('cores that are not there for this process', () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { Engine } from '../../bench/engine.ts';
+import { ModelRunner } from '../../bench/model-runner.ts';
 import { measureTarget } from '../../bench/model-speed.ts';
 import type { BenchEvent, Mark } from '../../bench/observer.ts';
 import type { Peer } from '../../bench/peers/index.ts';
@@ -12,7 +12,7 @@ const WRITE = { kind: 'tg', tokens: 6, depth: 0, batch: 2 } as const;
 /** A peer that reads only, at ever the same speed. */
 const reader: Peer = async () => ({
   name: 'reader',
-  takes: ({ kind }) => kind === 'pp',
+  canRun: ({ kind }) => kind === 'pp',
   run: async () => 50,
   dispose: async () => {},
 });
@@ -60,18 +60,18 @@ describe('what a bench tells', () => {
 
   it('the clock of a run stands still meanwhile', async () => {
     const model = await loadModel(PATH, { backend: 'cpu', threads: 1, contextLength: 512 });
-    const engine = new Engine(model);
+    const runner = new ModelRunner(model);
     const busy = { ms: 0, times: 0 };
-    engine.tell(() => {
+    runner.tell(() => {
       const start = performance.now();
       while (performance.now() - start < 150); // longer than the pause between two tellings
       busy.ms += performance.now() - start;
       busy.times++;
     });
     const start = performance.now();
-    const speed = await engine.run({ ...WRITE, tokens: 512, batch: 1 });
+    const speed = await runner.run({ ...WRITE, tokens: 512, batch: 1 });
     const wall = performance.now() - start;
-    await engine.dispose();
+    await runner.dispose();
     expect(busy.times).toBeGreaterThan(0);
     expect((1e3 * 512) / speed).toBeLessThanOrEqual(wall - busy.ms);
   });
@@ -79,13 +79,13 @@ describe('what a bench tells', () => {
 
 async function marksOf(onTold: () => void): Promise<Mark[]> {
   const model = await loadModel(PATH, { backend: 'cpu', threads: 1, contextLength: 64, sequences: 2 });
-  const engine = new Engine(model);
+  const runner = new ModelRunner(model);
   const all: Mark[] = [];
-  engine.tell((marks) => {
+  runner.tell((marks) => {
     all.push(...marks);
     onTold();
   });
-  await engine.run(WRITE);
-  await engine.dispose();
+  await runner.run(WRITE);
+  await runner.dispose();
   return all;
 }

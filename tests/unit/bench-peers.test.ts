@@ -31,7 +31,7 @@ it('llama-bench runs one repetition of the same test', async () => {
   );
   const peer = await parsePeer(`llama-bench=${path}`)(TARGET);
   expect(peer.name).toBe('llama-bench');
-  expect([peer.takes(READ), peer.takes(WRITE)]).toEqual([true, false]);
+  expect([peer.canRun(READ), peer.canRun(WRITE)]).toEqual([true, false]);
   expect(await peer.run(READ)).toBe(16_000_000 + 400 + 20 + 1);
 });
 
@@ -40,7 +40,7 @@ it('llama-batched-bench writes with several sequences', async () => {
     `${VALUES} console.log("log"); console.log(JSON.stringify({ speed_tg: 1e4 * value("-c") + 100 * value("-npl") + 10 * value("-npp") + value("-ntg") }));`,
   );
   const peer = await parsePeer(`llama-batched-bench=${path}`)(TARGET);
-  expect([peer.takes(READ), peer.takes(WRITE)]).toEqual([false, true]);
+  expect([peer.canRun(READ), peer.canRun(WRITE)]).toEqual([false, true]);
   expect(await peer.run(WRITE)).toBe(27 * 1e4 + 300 + 10 + 8);
 });
 
@@ -92,7 +92,7 @@ it('node-llama-cpp of a project reads and writes as asked', async () => {
   );
   writeFileSync(join(home, 'index.js'), FAKE_NODE_LLAMA_CPP);
   const peer = await parsePeer(`node-llama-cpp=${folder}`)(TARGET);
-  expect([peer.takes(READ), peer.takes(WRITE)]).toEqual([true, false]);
+  expect([peer.canRun(READ), peer.canRun(WRITE)]).toEqual([true, false]);
   expect(await peer.run(READ)).toBeGreaterThan(0);
   await peer.run({ ...READ, kind: 'tg', tokens: 3, depth: 0 });
   await peer.dispose();

@@ -12,7 +12,7 @@ type OnMarks = (marks: readonly Mark[]) => void;
  * percept's own engine as a runner. Sampling is left out: token ids are fixed, so that nothing but the model is
  * timed, and a position always holds the same id, so that what one run has cached serves the next.
  */
-export class Engine implements Runner {
+export class ModelRunner implements Runner {
   readonly name = 'percept';
   readonly #model: Model;
   #onMarks: OnMarks | undefined;
@@ -27,7 +27,7 @@ export class Engine implements Runner {
     this.#onMarks = onMarks;
   }
 
-  takes(): boolean {
+  canRun(): boolean {
     return true;
   }
 
