@@ -1,6 +1,5 @@
 import { selectBackend } from '../../backends/select.ts';
 import { casesNamed, type TimedCase, timedCases } from '../../bench/conformance/cases.ts';
-import { nameOf } from '../../bench/conformance/op-case.ts';
 import { type KernelTarget, kernelMarkdown, kernelTable, measureKernel } from '../../bench/kernel-speed.ts';
 import { describeMachine } from '../../bench/machine.ts';
 import type { KernelRow } from '../../bench/rows.ts';
@@ -30,7 +29,6 @@ export async function benchKernels(call: Call, words: readonly string[]): Promis
   const watch = new BenchWatch(call, machine, plannedBench({ total: timings.length }));
   const stopped = await watch.during(async (signal) => {
     for (const { target, kernel } of timings) {
-      watch.next(nameOf(kernel));
       await rows.add([await measureKernel(target, kernel, { signal, observer: watch.observer })]);
     }
   });

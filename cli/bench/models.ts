@@ -6,7 +6,7 @@ import {
   speedTable,
   targetNotes,
 } from '../../bench/model-report.ts';
-import { measureTarget, runsOf } from '../../bench/model-speed.ts';
+import { measureTargets, runsOf } from '../../bench/model-speed.ts';
 import { parsePeer } from '../../bench/peers/index.ts';
 import type { SpeedRow, SpeedTarget } from '../../bench/rows.ts';
 import { type SpeedTest, speedTests } from '../../bench/speed-test.ts';
@@ -35,13 +35,17 @@ export async function benchModels(call: Call): Promise<void> {
   const notes: string[] = [];
   const { onNote } = loadOptionsOf(call);
   const stopped = await watch.during(async (signal) => {
-    for (const target of targets) {
-      const speed = await measureTarget(target, {
-        ...{ tests, repetitions, peers, profile, signal },
-        onRun: (label) => watch.next(label),
-        onNote: (note) => watch.aside(() => onNote?.(note)),
-        observer: watch.observer,
-      });
+    const speeds = measureTargets(targets, {
+      tests,
+      repetitions,
+      peers,
+      profile,
+      signal,
+      onNote: (note) => watch.aside(() => onNote?.(note)),
+      observer: watch.observer,
+      marks: watch.wantsMarks,
+    });
+    for await (const speed of speeds) {
       await rows.add(speed.rows);
       notes.push(...targetNotes(speed));
       if (profile) notes.push(...kernelNotes(speed));

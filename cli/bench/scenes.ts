@@ -1,7 +1,7 @@
 /** What a bench has come to as scenes, which the terminal and a report paint. */
 import type { Roofs } from '../../backends/backend.ts';
+import type { Mark } from '../../bench/events.ts';
 import { digits, threadsInWords } from '../../bench/formats.ts';
-import type { Mark } from '../../bench/observer.ts';
 import type { KernelRow } from '../../bench/rows.ts';
 import { labelOf, type SpeedTest, testName } from '../../bench/speed-test.ts';
 import { mean, median, medianRoofs, pairedRatio, standardDeviation } from '../../bench/statistics.ts';

@@ -1,4 +1,4 @@
-import type { Mark } from '../../bench/observer.ts';
+import type { Mark } from '../../bench/events.ts';
 import type { Point } from '../terminal/plot/scene.ts';
 
 /** Runs of fewer steps are shown step by step. */

@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
+import type { BenchEvent, Mark } from '../../bench/events.ts';
 import { ModelRunner } from '../../bench/model-runner.ts';
-import { measureTarget } from '../../bench/model-speed.ts';
-import type { BenchEvent, Mark } from '../../bench/observer.ts';
+import { measureTargets, type SpeedOptions } from '../../bench/model-speed.ts';
 import type { Peer } from '../../bench/peers/index.ts';
+import type { SpeedRow, SpeedTarget } from '../../bench/rows.ts';
 import { loadModel } from '../../core/index.ts';
 
 const PATH = 'tests/fixtures/tiny-llama.Q8_0.gguf';
@@ -22,13 +23,13 @@ describe('what a bench tells', () => {
     const events: BenchEvent[] = [];
     const target = { path: PATH, backend: 'cpu', threads: 1 };
     const options = { tests: [READ, WRITE], repetitions: 2, peers: [reader] };
-    const { rows } = await measureTarget(target, { ...options, observer: (event) => events.push(event) });
+    const rows = await rowsOf(target, { ...options, marks: true, observer: (event) => events.push(event) });
     const loading = events.filter(({ kind }) => kind === 'loading');
-    expect(loading[0]).toEqual({ kind: 'loading', target });
+    expect(loading[0]).toEqual({ kind: 'loading', target: 0 });
     const kinds = events
       .slice(loading.length)
       .map((event) => ('runner' in event ? `${event.kind} ${event.runner}` : event.kind));
-    const own = ['run percept', 'tokens', 'ran percept'];
+    const own = ['run percept', 'marks', 'ran percept'];
     const both = [...own, 'run reader', 'ran reader', 'roofs'];
     const alone = [...own, 'roofs'];
     expect(kinds).toEqual([
@@ -51,6 +52,22 @@ describe('what a bench tells', () => {
     expect(loaded!.memory.process).toBeGreaterThan(loaded!.memory.weights);
   });
 
+  it('by the numbers of target and test; no marks unless asked for', async () => {
+    const events: BenchEvent[] = [];
+    const target = { path: PATH, backend: 'cpu', threads: 1 };
+    const options = { tests: [READ, READ], repetitions: 1, peers: [] };
+    const observer = (event: BenchEvent) => void events.push(event);
+    for await (const _ of measureTargets([target, target], { ...options, observer }));
+    const places = events.flatMap((event) => (event.kind === 'ran' ? [[event.target, event.test]] : []));
+    expect(places).toEqual([
+      [0, 0],
+      [0, 1],
+      [1, 0],
+      [1, 1],
+    ]);
+    expect(events.map(({ kind }) => kind)).not.toContain('marks');
+  });
+
   it('marks count the tokens of all sequences, to the end of the run', async () => {
     const told = await marksOf(() => {});
     expect(told.map(([, tokens]) => tokens)).toEqual([2, 4, 6, 8, 10, 12]);
@@ -62,12 +79,12 @@ describe('what a bench tells', () => {
     const model = await loadModel(PATH, { backend: 'cpu', threads: 1, contextLength: 512 });
     const runner = new ModelRunner(model);
     const busy = { ms: 0, times: 0 };
-    runner.tell(() => {
+    runner.onMarks = () => {
       const start = performance.now();
       while (performance.now() - start < 150); // longer than the pause between two tellings
       busy.ms += performance.now() - start;
       busy.times++;
-    });
+    };
     const start = performance.now();
     const speed = await runner.run({ ...WRITE, tokens: 512, batch: 1 });
     const wall = performance.now() - start;
@@ -77,14 +94,20 @@ describe('what a bench tells', () => {
   });
 });
 
+async function rowsOf(target: SpeedTarget, options: SpeedOptions): Promise<SpeedRow[]> {
+  const rows: SpeedRow[] = [];
+  for await (const speed of measureTargets([target], options)) rows.push(...speed.rows);
+  return rows;
+}
+
 async function marksOf(onTold: () => void): Promise<Mark[]> {
   const model = await loadModel(PATH, { backend: 'cpu', threads: 1, contextLength: 64, sequences: 2 });
   const runner = new ModelRunner(model);
   const all: Mark[] = [];
-  runner.tell((marks) => {
+  runner.onMarks = (marks) => {
     all.push(...marks);
     onTold();
-  });
+  };
   await runner.run(WRITE);
   await runner.dispose();
   return all;
