@@ -76,7 +76,8 @@ async function measureTarget(
       memory,
     });
     const firstToken = await timeFirstToken(own, options);
-    for (const start of options.peers) runners.push(await start(peerTarget(target, model, tests)));
+    for (const start of options.peers)
+      runners.push(distinct(await start(peerTarget(target, model, tests)), runners));
     const measuring = { ...options, model, own, runners, place };
     const start = { load_ms: model.loadMs, ...firstToken, warm_up_ms: await warmUp(measuring) };
     const measured = await measureTests(measuring);
@@ -126,6 +127,19 @@ function peerTarget({ path, threads }: SpeedTarget, { config }: Model, tests: re
     threads: threads ?? usableCores(),
     contextLength: contextOf(tests),
     vocabulary: config.vocabularySize,
+  };
+}
+
+/** `peer` under a name that no other runner has: llama-bench, llama-bench 2. */
+function distinct(peer: Runner, others: readonly Runner[]): Runner {
+  const taken = new Set(others.map(({ name }) => name));
+  let name = peer.name;
+  for (let count = 2; taken.has(name); count++) name = `${peer.name} ${count}`;
+  return {
+    name,
+    canRun: (test) => peer.canRun(test),
+    run: (test, signal) => peer.run(test, signal),
+    dispose: () => peer.dispose(),
   };
 }
 

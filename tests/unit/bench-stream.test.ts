@@ -52,6 +52,15 @@ describe('what a bench tells', () => {
     expect(loaded!.memory.process).toBeGreaterThan(loaded!.memory.weights);
   });
 
+  it('two peers of one name apart', async () => {
+    const options = { tests: [READ], repetitions: 2, peers: [reader, reader] };
+    const rows = await rowsOf({ path: PATH, backend: 'cpu', threads: 1 }, options);
+    expect(rows.map(({ peer }) => peer)).toMatchObject([
+      { name: 'reader', samples: [50, 50] },
+      { name: 'reader 2', samples: [50, 50] },
+    ]);
+  });
+
   it('by the numbers of target and test; no marks unless asked for', async () => {
     const events: BenchEvent[] = [];
     const target = { path: PATH, backend: 'cpu', threads: 1 };
