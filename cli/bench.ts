@@ -1,8 +1,6 @@
 import { UserError } from '../errors.ts';
 import type { Call } from './commands.ts';
 
-export { noSuchKernel } from './bench/kernels.ts';
-
 /** Speed of models, or of kernels where the first operand says so. */
 export async function bench(call: Call): Promise<void> {
   const [what, ...words] = call.operands;

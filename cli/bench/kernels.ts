@@ -1,5 +1,5 @@
 import { selectBackend } from '../../backends/select.ts';
-import { casesNamed, type TimedCase, timedCases } from '../../bench/conformance/cases.ts';
+import { type TimedCase, timedCases } from '../../bench/conformance/cases.ts';
 import { type KernelTarget, kernelMarkdown, kernelTable, measureKernel } from '../../bench/kernel-speed.ts';
 import { describeMachine } from '../../bench/machine.ts';
 import type { KernelRow } from '../../bench/rows.ts';
@@ -7,6 +7,7 @@ import { chosenBackend } from '../../core/devices.ts';
 import { directories } from '../../core/directories.ts';
 import { UserError } from '../../errors.ts';
 import type { Call } from '../commands.ts';
+import { casesChosen } from './case-words.ts';
 import { listed } from './listed.ts';
 import { checkReport, writeReport } from './report.ts';
 import { Rows } from './rows.ts';
@@ -50,8 +51,7 @@ async function timingsOf({ options }: Call, words: readonly string[]): Promise<T
   const timings: Timing[] = [];
   for (const name of listed(backends) ?? ['auto']) {
     const backend = name === 'auto' ? await chosenBackend() : name;
-    const cases = casesNamed(await casesOf(backend), words);
-    if (cases.length === 0) throw noSuchKernel(words);
+    const cases = casesChosen(await casesOf(backend), words);
     for (const count of listed(threads) ?? [undefined]) {
       timings.push(...cases.map((kernel) => ({ target: { backend, threads: count }, kernel })));
     }
@@ -64,12 +64,4 @@ async function casesOf(name: string): Promise<TimedCase[]> {
   const cases = timedCases(backend);
   await backend.dispose();
   return cases;
-}
-
-export function noSuchKernel(words: readonly string[]): UserError {
-  return new UserError(
-    `Expected words that are part of a kernel's op, type or shape, got "${words.join(' ')}".`,
-    'The words matmul q4_0 choose one type of weight, attention one op, attention q8 one type of cache.',
-    { kind: 'usage' },
-  );
 }
