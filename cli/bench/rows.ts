@@ -2,6 +2,15 @@ import { type FlatRow, toCsv, toSql } from '../../bench/formats.ts';
 import { type Machine, machineInWords } from '../../bench/machine.ts';
 import { keptCommand, saveRows } from '../../bench/results.ts';
 import type { Call } from '../commands.ts';
+import type { Options } from '../options.ts';
+
+type Format = 'json' | 'jsonl' | 'md' | 'csv' | 'sql';
+
+/** --json and --jsonl as in every command, else -o. */
+export function formatOf({ json, jsonl, output }: Options): Format {
+  if (json) return 'json';
+  return jsonl ? 'jsonl' : (output as Format);
+}
 
 export interface RowShape<Row> {
   readonly table: string; // in SQL
@@ -9,20 +18,19 @@ export interface RowShape<Row> {
   readonly markdown: (rows: readonly Row[]) => string;
 }
 
-/** Rows on their way out: jsonl as they come, the other formats at the end; --save in any case. */
+/** Prints rows: jsonl as they come, the other formats at the end. Appends them to --save as they come. */
 export class Rows<Row extends object> {
   readonly #call: Call;
   readonly #machine: Machine;
   readonly #shape: RowShape<Row>;
-  readonly #format: string;
+  readonly #format: Format;
   readonly #rows: Row[] = [];
 
   constructor(call: Call, machine: Machine, shape: RowShape<Row>) {
-    const { json, jsonl, output } = call.options;
     this.#call = call;
     this.#machine = machine;
     this.#shape = shape;
-    this.#format = json ? 'json' : jsonl ? 'jsonl' : output!;
+    this.#format = formatOf(call.options);
   }
 
   get count(): number {
@@ -41,11 +49,18 @@ export class Rows<Row extends object> {
   async end(): Promise<void> {
     const { output } = this.#call;
     const { table, flat, markdown } = this.#shape;
-    if (this.#format === 'json') return output.json({ machine: this.#machine, rows: this.#rows });
-    if (this.#format === 'csv') return output.print(toCsv(this.#rows.map(flat)));
-    if (this.#format === 'sql') return output.print(toSql(table, this.#rows.map(flat)));
-    if (this.#format === 'jsonl') return;
-    await output.print(`${machineInWords(this.#machine)}\n\n`);
-    await output.print(markdown(this.#rows));
+    const rows = this.#rows;
+    switch (this.#format) {
+      case 'json':
+        return output.json({ machine: this.#machine, rows });
+      case 'jsonl':
+        return; // printed already
+      case 'csv':
+        return output.print(toCsv(rows.map(flat)));
+      case 'sql':
+        return output.print(toSql(table, rows.map(flat)));
+      case 'md':
+        return output.print(`${machineInWords(this.#machine)}\n\n${markdown(rows)}`);
+    }
   }
 }

@@ -5,6 +5,7 @@ import { CountedProgress } from '../progress.ts';
 import { lookOf } from '../terminal/look.ts';
 import { themeOf } from '../terminal/theme.ts';
 import type { BenchScreen } from '../tui/bench/start.tsx';
+import { formatOf } from './rows.ts';
 import { afterEvent, type BenchState } from './state.ts';
 
 /**
@@ -97,8 +98,8 @@ function aborted(signal: AbortSignal): Promise<never> {
 
 /** A person watches both streams, asked for a table and can use a moving screen. */
 function wantsScreen({ options, output }: Call): boolean {
-  const { json, jsonl, output: format, quiet } = options;
+  const { quiet } = options;
   const { screenReader = process.env.INK_SCREEN_READER === 'true' } = options;
-  const isTable = format === 'md' && !json && !jsonl;
+  const isTable = formatOf(options) === 'md';
   return output.interactive && output.progressBars && isTable && !quiet && !screenReader;
 }
