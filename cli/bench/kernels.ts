@@ -8,7 +8,6 @@ import { directories } from '../../core/directories.ts';
 import { UserError } from '../../errors.ts';
 import type { Call } from '../commands.ts';
 import { casesChosen } from './case-words.ts';
-import { listed } from './listed.ts';
 import { checkReport, writeReport } from './report.ts';
 import { Rows } from './rows.ts';
 import { plannedBench } from './state.ts';
@@ -45,14 +44,14 @@ interface Timing {
   readonly kernel: TimedCase;
 }
 
-/** Every backend with every number of threads and every kernel that the words choose. */
+/** Every combination of a backend, a number of threads and a kernel that the words choose. */
 async function timingsOf({ options }: Call, words: readonly string[]): Promise<Timing[]> {
   const { backend: backends, threads } = options;
   const timings: Timing[] = [];
-  for (const name of listed(backends) ?? ['auto']) {
+  for (const name of [backends ?? 'auto'].flat()) {
     const backend = name === 'auto' ? await chosenBackend() : name;
     const cases = casesChosen(await casesOf(backend), words);
-    for (const count of listed(threads) ?? [undefined]) {
+    for (const count of [threads].flat()) {
       timings.push(...cases.map((kernel) => ({ target: { backend, threads: count }, kernel })));
     }
   }

@@ -14,7 +14,6 @@ import { UserError } from '../../errors.ts';
 import type { Call } from '../commands.ts';
 import { loadOptionsOf, modelFile } from '../model-file.ts';
 import type { Options } from '../options.ts';
-import { listed } from './listed.ts';
 import { checkReport, writeReport } from './report.ts';
 import { Rows } from './rows.ts';
 import { plannedBench } from './state.ts';
@@ -64,33 +63,32 @@ export async function benchModels(call: Call): Promise<void> {
   output.note(`report: ${report}`);
 }
 
+/** Options given as lists are arrays, whatever their types say: hence `flat`, here and below. */
 function testsOf({ nPrompt, nGen, nDepth, batch }: Options): SpeedTest[] {
   const tests = speedTests({
-    prompts: listed(nPrompt) ?? [512],
-    generations: listed(nGen) ?? [128],
-    depths: listed(nDepth) ?? [0],
-    batches: listed(batch) ?? [1],
+    prompts: [nPrompt ?? 512].flat(),
+    generations: [nGen ?? 128].flat(),
+    depths: [nDepth ?? 0].flat(),
+    batches: [batch ?? 1].flat(),
   });
   if (tests.length > 0) return tests;
-  throw new UserError('Expected something to read or to write, got -p 0 -n 0.', 'Leave one of them out.', {
-    kind: 'usage',
-  });
+  throw new UserError('Nothing to measure: -p 0 and -n 0.', 'Leave one of them out.', { kind: 'usage' });
 }
 
 /** Every combination of models, backends, threads and types of the cache. */
 async function targetsOf(call: Call): Promise<SpeedTarget[]> {
   const { model, backend, threads, kvType } = call.options;
   const paths: string[] = [];
-  for (const reference of listed(model) ?? []) {
+  for (const reference of [model ?? []].flat()) {
     const file = await modelFile({ ...call, options: { ...call.options, model: reference } });
     paths.push(file.path);
   }
-  const kvTypes = listed(kvType as SpeedTarget['kvType']) ?? [undefined];
+  const kvTypes = [kvType as SpeedTarget['kvType']].flat();
   return paths.flatMap((path) =>
-    (listed(backend) ?? ['auto']).flatMap((backend) =>
-      (listed(threads) ?? [undefined]).flatMap((threads) =>
-        kvTypes.map((kvType) => ({ path, backend, threads, kvType })),
+    [backend ?? 'auto']
+      .flat()
+      .flatMap((backend) =>
+        [threads].flat().flatMap((threads) => kvTypes.map((kvType) => ({ path, backend, threads, kvType }))),
       ),
-    ),
   );
 }

@@ -139,7 +139,7 @@ describe('percept bench', () => {
 
   it('--report into a folder that is none is told before anything is measured', async () => {
     const { stdout, stderr, code } = await percept([...QUICK, '--report', join('none', 'b.svg')]);
-    expect(stderr).toContain('Expected a folder none for --report');
+    expect(stderr).toContain('there is no folder none');
     expect([stdout, code]).toEqual(['', 1]);
     expect(stderr).not.toContain('warm-up');
   });
@@ -169,7 +169,7 @@ describe('percept bench', () => {
     [['bench', '--peer', 'llama-bench'], 'Expected a peer: llama-bench=PATH'],
     [['bench', '--report', 'b.png'], 'Expected --report to name a file that ends in .svg or .html'],
     [['bench', 'kernels', '--report', 'b'], 'Expected --report to name a file that ends in .svg or .html'],
-    [['bench', '-m', TINY_MODEL, '-p', '0', '-n', '0'], 'Expected something to read or to write'],
+    [['bench', '-m', TINY_MODEL, '-p', '0', '-n', '0'], 'Nothing to measure: -p 0 and -n 0.'],
     [['bench', '-m', TINY_MODEL, '-d', '1000000'], 'Expected a context of 1 to'],
   ])('%j is an error of usage', async (args, message) => {
     const { stderr, code } = await percept(args);

@@ -2,8 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { afterEvent, type BenchState, plannedBench } from '../../cli/bench/state.ts';
 import { columnsOf } from '../../cli/terminal/text/width.ts';
 import { themeOf } from '../../cli/terminal/theme.ts';
-import { dashboardLines } from '../../cli/tui/bench/dashboard.ts';
-import { stacked } from '../../cli/tui/bench/stack.ts';
+import { dashboardLines, stacked } from '../../cli/tui/bench/dashboard.ts';
 import { MACHINE, MEMORY, planOf, stateAfter } from './bench-events.ts';
 
 const PLAIN = themeOf({ color: 0, background: 'dark', ascii: false });

@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { kernelScenes, letterOf, speedScenes } from '../../cli/bench/scenes.ts';
-import { speedCurve } from '../../cli/bench/speed-curve.ts';
+import { kernelScenes, letterOf, speedCurve, speedScenes } from '../../cli/bench/scenes.ts';
 import { afterEvent, plannedBench } from '../../cli/bench/state.ts';
 import { eventsOf, MEMORY, planOf, READ, stateAfter, WRITE } from './bench-events.ts';
 
