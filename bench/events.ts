@@ -37,7 +37,7 @@ export type Mark = readonly [seconds: number, tokens: number];
 
 /** Facts about a target that are known once its model is loaded. */
 export interface LoadedModel {
-  readonly model: string;
+  readonly model: string; // name of its file, without the type
   readonly type: string; // Q4_K_M
   readonly backend: string;
   readonly threads: number;

@@ -43,11 +43,14 @@ export interface Table {
   }[];
 }
 
-/** A column that says the same in all rows is common, unless it holds numbers; one that says nothing is left out. */
+/** In a cell: there is no such value. */
+export const NONE = '-';
+
+/** A column with one text in all rows is common, unless it holds numbers. A column without any value is left out. */
 export function tabulate<Row>(columns: readonly Column<Row>[], rows: readonly Row[]): Table {
   const filled = columns
     .map(({ title, cell, right }) => ({ title, right, cells: rows.map(cell) }))
-    .filter(({ cells }) => cells.some((cell) => cell !== ''));
+    .filter(({ cells }) => cells.some((cell) => cell !== '' && cell !== NONE));
   const isCommon = ({ cells, right }: (typeof filled)[number]) => !right && new Set(cells).size === 1;
   return {
     common: filled.filter(isCommon).map(({ cells }) => cells[0]!),

@@ -4,6 +4,7 @@ import {
   type Column,
   digits,
   type FlatRow,
+  NONE,
   percent,
   type Table,
   tabulate,
@@ -12,7 +13,7 @@ import {
 } from './formats.ts';
 import type { TargetSpeed } from './model-speed.ts';
 import type { SpeedRow } from './rows.ts';
-import { labelOf } from './speed-test.ts';
+import { isPrefill, labelOf } from './speed-test.ts';
 
 const COLUMNS: readonly Column<SpeedRow>[] = [
   { title: 'model', cell: ({ model }) => model },
@@ -24,8 +25,8 @@ const COLUMNS: readonly Column<SpeedRow>[] = [
   { title: 'tok/s', cell: ({ tok_s, sd }) => `${digits(tok_s)} ± ${digits(sd)}`, right: true },
   { title: 'median', cell: ({ median }) => digits(median), right: true },
   { title: 'MB/token', cell: ({ bytes_per_token }) => digits(bytes_per_token / 1e6), right: true },
-  { title: 'memory', cell: ({ memory_roof_share }) => percent(memory_roof_share), right: true },
-  { title: 'multiply', cell: ({ multiply_roof_share }) => percent(multiply_roof_share), right: true },
+  { title: 'memory', cell: memoryCell, right: true },
+  { title: 'multiply', cell: ({ multiply_roof_share }) => percent(multiply_roof_share) || NONE, right: true },
   { title: 'peer', cell: ({ peer }) => (peer ? `beside ${peer.name}` : '') },
   { title: 'its tok/s', cell: ({ peer }) => (peer ? digits(peer.median) : ''), right: true },
   { title: 'ratio', cell: ratioCell, right: true },
@@ -70,6 +71,11 @@ export function targetNotes({ rows, start, roofs }: TargetSpeed): string[] {
     );
   }
   return notes;
+}
+
+/** A prompt of many tokens shares one reading of the weights: its 1 % of the memory roof would say nothing. */
+function memoryCell({ test, memory_roof_share }: SpeedRow): string {
+  return isPrefill(test) ? NONE : percent(memory_roof_share) || NONE;
 }
 
 function ratioCell({ ratio, ratio_spread }: SpeedRow): string {

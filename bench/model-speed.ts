@@ -4,7 +4,7 @@ import { selectBackend, usableCores } from '../backends/select.ts';
 import { type LoadOptions, loadModel, type Model } from '../core/index.ts';
 import { type LoadedModel, memoryOf, type Observer, type TestEvent } from './events.ts';
 import { ModelRunner } from './model-runner.ts';
-import { modelType } from './model-type.ts';
+import { modelTitle, modelType } from './model-type.ts';
 import type { Peer } from './peers/index.ts';
 import type { Speed, SpeedRow, SpeedTarget } from './rows.ts';
 import type { Runner } from './runner.ts';
@@ -152,8 +152,9 @@ function loadedModel(model: Model, tests: readonly SpeedTest[]): LoadedModel {
   };
 }
 
-function identityOf({ name, gguf, backend }: Model) {
-  return { model: name, type: modelType(gguf), backend: backend.name, threads: backend.threads };
+function identityOf({ path, gguf, backend }: Model) {
+  const type = modelType(gguf);
+  return { model: modelTitle(path, type), type, backend: backend.name, threads: backend.threads };
 }
 
 async function timeFirstToken(own: ModelRunner, { tests, signal }: SpeedOptions) {

@@ -20,7 +20,7 @@ export interface Speed {
 
 /** One test of one target, beside at most one peer. */
 export interface SpeedRow extends Speed {
-  readonly model: string;
+  readonly model: string; // name of its file, without the type
   readonly type: string; // Q4_K_M
   readonly backend: string;
   readonly threads: number;

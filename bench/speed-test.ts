@@ -39,6 +39,11 @@ export function testName({ kind, tokens, batch }: SpeedTest): string {
   return `${kind}${tokens}${batch > 1 ? `x${batch}` : ''}`;
 }
 
+/** Whether a test of that name reads a prompt: then the multiply roof limits it, else the memory roof. */
+export function isPrefill(name: string): boolean {
+  return name.startsWith('pp');
+}
+
 /** With the depth, as llama-bench writes it: tg128 @ d4096. */
 export function labelOf(name: string, depth: number): string {
   return depth > 0 ? `${name} @ d${depth}` : name;
