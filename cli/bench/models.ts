@@ -14,6 +14,7 @@ import { UserError } from '../../errors.ts';
 import type { Call } from '../commands.ts';
 import { loadOptionsOf, modelFile } from '../model-file.ts';
 import type { Options } from '../options.ts';
+import { terminalText } from '../terminal/terminal-text.ts';
 import { checkReport, writeReport } from './report.ts';
 import { Rows } from './rows.ts';
 import { plannedBench } from './state.ts';
@@ -52,7 +53,7 @@ export async function benchModels(call: Call): Promise<void> {
   });
   if (stopped) await rows.add(watch.state.rows.slice(rows.count));
   if (!stopped || rows.count > 0) await rows.end();
-  for (const note of notes) output.note(note);
+  for (const note of notes) output.note(terminalText(note));
   if (stopped || report === undefined) return;
   writeReport(report, {
     state: watch.state,

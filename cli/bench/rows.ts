@@ -3,6 +3,7 @@ import { type Machine, machineInWords } from '../../bench/machine.ts';
 import { keptCommand, saveRows } from '../../bench/results.ts';
 import type { Call } from '../commands.ts';
 import type { Options } from '../options.ts';
+import { terminalText } from '../terminal/terminal-text.ts';
 
 type Format = 'json' | 'jsonl' | 'md' | 'csv' | 'sql';
 
@@ -60,7 +61,12 @@ export class Rows<Row extends object> {
       case 'sql':
         return output.print(toSql(table, rows.map(flat)));
       case 'md':
-        return output.print(`${machineInWords(this.#machine)}\n\n${markdown(rows)}`);
+        return output.print(this.#shown(`${machineInWords(this.#machine)}\n\n${markdown(rows)}`));
     }
+  }
+
+  /** Models are named by their files, and a file's name may hold control characters. */
+  #shown(text: string): string {
+    return this.#call.output.interactive ? terminalText(text) : text;
   }
 }

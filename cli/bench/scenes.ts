@@ -18,6 +18,7 @@ import type {
   RooflineDot,
   RooflineScene,
 } from '../terminal/plot/scene.ts';
+import { terminalText } from '../terminal/terminal-text.ts';
 import type { BenchState, TargetState, TestState } from './state.ts';
 
 export interface SpeedScenes {
@@ -207,15 +208,15 @@ function kernelDot({ op, type, shape, tokens, gb_s, gmac_s, ...row }: KernelRow)
 
 // ----- names
 
-/** Model, backend, threads and cache of a target, in words; as asked for until it is loaded. */
+/** Model, backend, threads and cache of a target, in words; as asked for until it is loaded. Safe on a terminal. */
 function partsOf({ target, loaded }: TargetState): readonly string[] {
   const { path, backend, threads, kvType } = target;
   if (!loaded) {
     const cache = kvType === undefined || kvType === 'auto' ? '' : `${kvType} cache`;
-    return [basename(path, '.gguf'), backend, threadsInWords(threads ?? 0), cache];
+    return [terminalText(basename(path, '.gguf')), backend, threadsInWords(threads ?? 0), cache];
   }
-  const { model, type } = loaded;
-  return [`${model} ${type}`, loaded.backend, threadsInWords(loaded.threads), `${loaded.kvType} cache`];
+  const model = terminalText(`${loaded.model} ${loaded.type}`);
+  return [model, loaded.backend, threadsInWords(loaded.threads), `${loaded.kvType} cache`];
 }
 
 const BACKEND = 1; // its place in these parts

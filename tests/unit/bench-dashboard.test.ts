@@ -144,6 +144,11 @@ describe('any screen', () => {
   it('a name cannot control the terminal', () => {
     const lines = linesOf(stateAfter({ model: 'evil\x1b[2J\u202e' }), 80, 24);
     expect(lines[0]).toContain('evil␛[2J');
+    const target = { backend: 'cpu', threads: 2 };
+    const targets = ['a\x1b[2J', 'b\x1b[2J'].map((name) => ({ ...target, path: `/${name}.gguf` }));
+    const many = linesOf(plannedBench({ ...planOf({}), targets }), 120, 40).join('\n');
+    expect(many).toContain('a␛[2J');
+    expect(many).not.toContain('\x1b');
   });
 });
 

@@ -14,7 +14,6 @@ import {
   rooflineLegend,
   type Size,
 } from '../../terminal/plot/terminal.ts';
-import { terminalText } from '../../terminal/terminal-text.ts';
 import { columnsOf, padded } from '../../terminal/text/width.ts';
 import { truncate } from '../../terminal/text/wrap.ts';
 import type { Theme } from '../../terminal/theme.ts';
@@ -48,7 +47,7 @@ export function dashboardLines(moment: Moment, screen: Size, theme: Theme): stri
 
 function titleBlock({ state }: Moment, theme: Theme): Block {
   const what = state.targets.length > 0 ? commonName(state.targets) : 'kernels';
-  const line = `${theme.accent('percept bench')}  ${theme.strong(terminalText(what))}`;
+  const line = `${theme.accent('percept bench')}  ${theme.strong(what)}`;
   return { importance: 9, least: 1, lines: () => [line] };
 }
 
