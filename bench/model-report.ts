@@ -1,4 +1,4 @@
-/** Speeds of models for people, spreadsheets and databases. */
+/** Speeds of models as a table, as flat rows and as notes. */
 import type { KernelTime } from '../backends/backend.ts';
 import {
   type Column,
@@ -36,7 +36,7 @@ export function speedTable(rows: readonly SpeedRow[]): Table {
   return tabulate(COLUMNS, rows);
 }
 
-/** A table; memory and multiply are shares of the roofs, the peer's speed is its median. */
+/** Memory and multiply are shares of the roofs; the peer's speed is its median. */
 export function speedMarkdown(rows: readonly SpeedRow[]): string {
   return toMarkdown(COLUMNS, rows);
 }
@@ -54,7 +54,7 @@ export function flatSpeedRow({ samples, peer, ratio, ratio_spread, ...row }: Spe
   };
 }
 
-/** What came before the counted runs, and the roofs that shares refer to. */
+/** Times before the counted runs, and the roofs behind the shares. */
 export function targetNotes({ rows, start, roofs }: TargetSpeed): string[] {
   const [row] = rows;
   if (!row) return [];
@@ -73,7 +73,7 @@ export function targetNotes({ rows, start, roofs }: TargetSpeed): string[] {
   return notes;
 }
 
-/** A prompt of many tokens shares one reading of the weights: its 1 % of the memory roof would say nothing. */
+/** A dash for prefill: many tokens share one read of the weights, so it is never near the memory roof. */
 function memoryCell({ test, memory_roof_share }: SpeedRow): string {
   return isPrefill(test) ? NONE : percent(memory_roof_share) || NONE;
 }
@@ -96,7 +96,7 @@ const KERNEL_COLUMNS: readonly Column<KernelTime>[] = [
   },
 ];
 
-/** The kernels of a profiled target by their time, all runs together; read against the roofs of `targetNotes`. */
+/** Kernels of a profiled target, all runs together. Their roofs are in `targetNotes`. */
 export function kernelNotes({ kernels = [], rows }: TargetSpeed): string[] {
   if (kernels.length === 0) return [`${rows[0]!.backend} has no clock for its kernels.`];
   return toMarkdown(KERNEL_COLUMNS, kernels).trimEnd().split('\n');

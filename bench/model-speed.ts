@@ -115,7 +115,7 @@ function contextOf(tests: readonly SpeedTest[]): number {
   return Math.max(1, ...tests.map(({ depth, tokens }) => depth + tokens));
 }
 
-/** The backend of that name, started to profile where that is asked for. */
+/** The named backend, with profiling where it is asked for. */
 function profiled(name: string, { profile }: SpeedOptions): LoadOptions['backend'] {
   if (!profile) return name;
   return (options) => selectBackend(name, { ...options, profile });

@@ -1,4 +1,4 @@
-/** Learns the facts: a second of measuring, the rest is asked from the system. */
+/** Gathers the facts: measures for a second, and asks the system for the rest. */
 import { closeSync, openSync, readSync } from 'node:fs';
 import { availableParallelism, cpus, loadavg, totalmem } from 'node:os';
 import type { Roofs } from '../../backends/backend.ts';
@@ -34,7 +34,7 @@ function nodeFlags(): string[] {
   return [...process.execArgv, ...(process.env.NODE_OPTIONS?.split(/\s+/).filter(Boolean) ?? [])];
 }
 
-/** macOS counts only idle pages as available, so all of its memory stands in. */
+/** macOS counts only idle pages as available, so there it is all memory. */
 function availableMemory(): number {
   return process.platform === 'darwin' ? totalmem() : process.availableMemory();
 }
@@ -72,7 +72,7 @@ function stolenSince(before: ReturnType<typeof processorTicks>): number | undefi
 
 const MOST_READ = 256e6; // bytes
 
-/** Speed of the file as a load would see it now: from the system's cache where it lies there. */
+/** Speed at which a load would read the file now, cached by the system or not. */
 function readModel(path: string): ModelRead {
   const buffer = Buffer.alloc(1 << 20);
   const file = openSync(path, 'r');
@@ -86,7 +86,7 @@ function readModel(path: string): ModelRead {
   }
 }
 
-/** With the sizes that a model gets unasked. */
+/** Memory for the default sizes of a model. */
 async function memoryNeeded(path: string): Promise<number> {
   const gguf = await readGguf(path);
   const config = configFromGguf(gguf);

@@ -1,4 +1,4 @@
-/** node-llama-cpp as a peer, where the user's own project or the global folder of npm has it. */
+/** node-llama-cpp as a peer, from the user's own project or npm's global folder. */
 import { execFile } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
@@ -8,7 +8,7 @@ import { UserError } from '../../errors.ts';
 import { type Runner, type RunnerTarget, tokenIds } from '../runner.ts';
 import type { SpeedTest } from '../speed-test.ts';
 
-/** The part of node-llama-cpp 3.22's interface that is used. */
+/** The part of node-llama-cpp 3.22's interface used here. */
 interface NodeLlamaCpp {
   getLlama(options: object): Promise<Llama>;
 }
@@ -25,13 +25,13 @@ interface Sequence {
   evaluate(tokens: number[], options: object): AsyncIterable<number>;
 }
 
-/** `folder` is where it is looked for first; default: the working directory. */
+/** Looks for the package in `folder` first; default: the working directory. */
 export async function nodeLlamaCpp(target: RunnerTarget, folder = process.cwd()): Promise<Runner> {
   const { getLlama } = await importFrom(folder);
   const { path: modelPath, threads, contextLength, vocabulary } = target;
   const llama = await getLlama({ gpu: false, build: 'never', logLevel: 'error', maxThreads: threads });
   const model = await llama.loadModel({ modelPath });
-  const contextSize = contextLength + 1; // it holds the token that a run ends with, too
+  const contextSize = contextLength + 1; // with the last token of a run
   const context = await model.createContext({ contextSize, threads, batchSize: 512, flashAttention: true });
   const sequence = context.getSequence();
   return {
@@ -42,7 +42,7 @@ export async function nodeLlamaCpp(target: RunnerTarget, folder = process.cwd())
   };
 }
 
-/** Its writing includes a greedy choice and a step through JavaScript a token. */
+/** Writing includes, for each token, a greedy choice and a step through JavaScript. */
 async function run(sequence: Sequence, test: SpeedTest, vocabulary: number): Promise<number> {
   const { kind, tokens, depth } = test;
   await sequence.clearHistory();
@@ -74,13 +74,13 @@ async function importFrom(folder: string): Promise<NodeLlamaCpp> {
     }
   }
   throw new UserError(
-    `Expected the package node-llama-cpp in ${folder} or among the global ones of npm, found none that loads.`,
-    'npm install node-llama-cpp, and run percept bench in that folder.',
+    `The package node-llama-cpp loads neither from ${folder} nor from npm's global folder.`,
+    'Run npm install node-llama-cpp, then percept bench in the same folder.',
     { cause: causes[0] },
   );
 }
 
-/** Above npm's global node_modules; undefined without npm. */
+/** The parent of npm's global node_modules; undefined without npm. */
 async function globalFolder(): Promise<string | undefined> {
   const isWindows = process.platform === 'win32';
   try {

@@ -16,7 +16,7 @@ import { BenchWatch } from './watch.ts';
 export async function benchKernels(call: Call, words: readonly string[]): Promise<void> {
   const { options, output } = call;
   const { peer, report } = options;
-  if (peer) throw new UserError('Kernels have no peers.', 'Leave --peer out.', { kind: 'usage' });
+  if (peer) throw new UserError('No peer runs single kernels.', 'Leave --peer out.', { kind: 'usage' });
   if (report !== undefined) checkReport(report);
   const timings = await timingsOf(call, words);
   const machine = await describeMachine();

@@ -48,11 +48,11 @@ it('a peer that fails is named, with what it said and how it was run', async () 
   const failing = program('console.error("no such model"); process.exit(1);');
   const run = async (path: string) => (await parsePeer(`llama-bench=${path}`)(TARGET)).run(READ);
   await expect(run(failing)).rejects.toMatchObject({
-    message: `Expected a speed from ${failing}, but no such model.`,
+    message: `No speed from ${failing}: no such model.`,
     hint: expect.stringContaining('-m m.gguf -t 2'),
   });
   await expect(run('/no/such/program')).rejects.toThrow('there is no such program');
-  await expect(run(program('console.log("[]");'))).rejects.toThrow('Expected a speed from');
+  await expect(run(program('console.log("[]");'))).rejects.toThrow('No speed from');
 });
 
 it('an abort ends the program and is no failure of it', async () => {
@@ -109,7 +109,7 @@ it('node-llama-cpp that is nowhere is named', async () => {
   onTestFinished(() => void vi.unstubAllEnvs());
   const folder = emptyFolder();
   await expect(parsePeer(`node-llama-cpp=${folder}`)(TARGET)).rejects.toMatchObject({
-    message: `Expected the package node-llama-cpp in ${folder} or among the global ones of npm, found none that loads.`,
+    message: `The package node-llama-cpp loads neither from ${folder} nor from npm's global folder.`,
   });
 });
 
