@@ -1,9 +1,9 @@
 /** Rows as csv, SQL and Markdown. */
 
-/** A row as databases and spreadsheets take it. */
+/** A row for databases and spreadsheets. */
 export type FlatRow = Readonly<Record<string, string | number | null>>;
 
-/** A header and a line a row; text in quotes, nothing for null. Columns are those of the first row. */
+/** A header, then a line per row: text in quotes, null empty. The first row gives the columns. */
 export function toCsv(rows: readonly FlatRow[]): string {
   const names = columnsOf(rows);
   const quoted = (value: FlatRow[string]) =>
@@ -11,7 +11,7 @@ export function toCsv(rows: readonly FlatRow[]): string {
   return lines([names.join(','), ...rows.map((row) => names.map((name) => quoted(row[name]!)).join(','))]);
 }
 
-/** A table, made where there is none, and an INSERT a row. */
+/** Creates the table where it is missing, then inserts every row. */
 export function toSql(table: string, rows: readonly FlatRow[]): string {
   const names = columnsOf(rows);
   const literal = (value: FlatRow[string]) =>
@@ -25,7 +25,7 @@ export function toSql(table: string, rows: readonly FlatRow[]): string {
   return lines([`CREATE TABLE IF NOT EXISTS ${table} (\n${columns}\n);`, ...inserts]);
 }
 
-/** A column of a Markdown table; numbers stand to the right. */
+/** A column of a Markdown table; numbers are right aligned. */
 export interface Column<Row> {
   readonly title: string;
   readonly cell: (row: Row) => string;
@@ -34,7 +34,7 @@ export interface Column<Row> {
 
 /** Rows in words. */
 export interface Table {
-  /** What a column says in all of the rows; it stands above them instead. */
+  /** Texts of columns that have one text in all rows; they go above the table. */
   readonly common: readonly string[];
   readonly columns: readonly {
     readonly title: string;
@@ -43,11 +43,14 @@ export interface Table {
   }[];
 }
 
-/** A column that says the same in all rows is common, unless it holds numbers; one that says nothing is left out. */
+/** In a cell: there is no such value. */
+export const NONE = '-';
+
+/** A column with one text in all rows is common, unless it holds numbers. A column without any value is left out. */
 export function tabulate<Row>(columns: readonly Column<Row>[], rows: readonly Row[]): Table {
   const filled = columns
     .map(({ title, cell, right }) => ({ title, right, cells: rows.map(cell) }))
-    .filter(({ cells }) => cells.some((cell) => cell !== ''));
+    .filter(({ cells }) => cells.some((cell) => cell !== '' && cell !== NONE));
   const isCommon = ({ cells, right }: (typeof filled)[number]) => !right && new Set(cells).size === 1;
   return {
     common: filled.filter(isCommon).map(({ cells }) => cells[0]!),
@@ -55,7 +58,7 @@ export function tabulate<Row>(columns: readonly Column<Row>[], rows: readonly Ro
   };
 }
 
-/** A table, padded so that it reads well unrendered too. */
+/** A table, padded to be readable as plain text. */
 export function toMarkdown<Row>(columns: readonly Column<Row>[], rows: readonly Row[]): string {
   const { common, columns: filled } = tabulate(columns, rows);
   const table = filled.map(columnLines);
@@ -63,7 +66,7 @@ export function toMarkdown<Row>(columns: readonly Column<Row>[], rows: readonly 
   return lines(common.length > 0 ? [common.join(', '), '', ...tableLines] : tableLines);
 }
 
-/** Title, rule and cells, as wide as the widest. */
+/** Title, rule and cells, all as wide as the widest of them. */
 function columnLines({ title, cells, right }: Table['columns'][number]): string[] {
   const width = Math.max(3, title.length, ...cells.map((cell) => cell.length));
   const pad = (text: string) => (right ? text.padStart(width) : text.padEnd(width));
@@ -79,18 +82,18 @@ function lines(all: readonly string[]): string {
   return all.map((line) => `${line}\n`).join('');
 }
 
-/** Nothing where a device computes. */
+/** Empty for 0 threads, which is a device. */
 export function threadsInWords(threads: number): string {
   if (threads === 0) return '';
   return threads === 1 ? '1 thread' : `${threads} threads`;
 }
 
-/** 34 %, or nothing. */
+/** 34 %; empty for null. */
 export function percent(share: number | null): string {
   return share === null ? '' : `${(100 * share).toFixed(0)} %`;
 }
 
-/** Three digits or more: 1234, 56.7, 0.0123. */
+/** At least three significant digits: 1234, 56.7, 0.0123. */
 export function digits(value: number): string {
   if (value === 0 || Math.abs(value) >= 100) return value.toFixed(0);
   return value.toFixed(Math.max(0, 2 - Math.floor(Math.log10(Math.abs(value)))));

@@ -1,27 +1,14 @@
-/** Speed of every kernel against the roofs of the same backend. */
+/** Speed of one kernel, read against the roofs of its backend. */
 import type { Backend, Executable, Roofs } from '../backends/backend.ts';
 import { selectBackend } from '../backends/select.ts';
 import { directories } from '../core/directories.ts';
 import type { TimedCase } from './conformance/cases.ts';
 import { nameOf } from './conformance/op-case.ts';
+import { memoryOf, type Observer } from './events.ts';
 import { type Column, digits, percent, type Table, tabulate, threadsInWords, toMarkdown } from './formats.ts';
-import { memoryOf, type Observer } from './observer.ts';
+import type { KernelRow } from './rows.ts';
 import { median } from './statistics.ts';
 import { roofShares } from './work.ts';
-
-export interface KernelRow {
-  readonly backend: string;
-  readonly threads: number;
-  readonly op: string;
-  readonly type: string | null;
-  readonly shape: string;
-  readonly tokens: number;
-  readonly ms: number; // of one op, median
-  readonly gmac_s: number;
-  readonly gb_s: number; // weights, cache and activations that have to be read or written
-  readonly memory_roof_share: number | null; // above 1 where they stay in a cache
-  readonly multiply_roof_share: number | null;
-}
 
 export interface KernelTarget {
   readonly backend: string;
@@ -30,11 +17,10 @@ export interface KernelTarget {
 
 export interface KernelOptions {
   readonly signal?: AbortSignal;
-  /** Told what happens, in order. */
   readonly observer?: Observer;
 }
 
-/** Times one case on a backend of its own, whose memory goes with it, and the roofs right after. */
+/** Times one case on a backend of its own, so that its memory is freed afterwards, and then probes the roofs. */
 export async function measureKernel(
   { backend: name, threads }: KernelTarget,
   kernel: TimedCase,
@@ -70,7 +56,7 @@ const MOST_RUNS = 100;
 const ENOUGH_SECONDS = 0.3;
 const ONE_IS_ENOUGH_SECONDS = 2;
 
-/** Median seconds of a step, after one to warm up; a step that takes seconds is timed only once. */
+/** Median seconds of a step, after a warm-up. A step of more than 2 s is timed once. */
 async function timeSteps(
   executable: Executable,
   held: number,
@@ -143,7 +129,7 @@ export function kernelTable(rows: readonly KernelRow[]): Table {
   return tabulate(COLUMNS, rows);
 }
 
-/** A table; memory and multiply are shares of the roofs. */
+/** Memory and multiply are shares of the roofs. */
 export function kernelMarkdown(rows: readonly KernelRow[]): string {
   return toMarkdown(COLUMNS, rows);
 }

@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 import { usableCores } from '../backends/select.ts';
 import { perceptVersion } from '../core/version.ts';
 
-/** What figures depend on besides the model. */
+/** The machine and the program: figures depend on them as much as on the model. */
 export interface Machine {
   readonly cpu: string;
   readonly cores: number; // that this process may use
@@ -14,10 +14,25 @@ export interface Machine {
   readonly platform: string; // linux-x64
   readonly node: string;
   readonly percept: string;
-  readonly commit?: string; // in a checkout; with -dirty where files were changed
+  readonly commit?: string; // of a checkout; ends in -dirty where files were changed
 }
 
-/** Parent of bench/ and of dist/, where this file or the bundle lies. */
+/** AMD EPYC, 2 cores, linux-x64 */
+export function hardwareInWords({ cpu, cores, platform }: Machine): string {
+  return `${cpu}, ${cores} cores, ${platform}`;
+}
+
+/** percept 0.1.0 (645786f) */
+export function versionInWords({ percept, commit }: Machine): string {
+  return commit ? `percept ${percept} (${commit})` : `percept ${percept}`;
+}
+
+/** The whole machine in a line. */
+export function machineInWords(machine: Machine): string {
+  return `${hardwareInWords(machine)}, Node ${machine.node}, ${versionInWords(machine)}`;
+}
+
+/** Parent of bench/ and of dist/: this file is in one, the bundle in the other. */
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 
 export async function describeMachine(): Promise<Machine> {
@@ -38,6 +53,6 @@ async function checkedOutCommit(): Promise<string | undefined> {
     const describe = ['describe', '--always', '--dirty', '--exclude=*'];
     return (await promisify(execFile)('git', describe, { cwd: ROOT })).stdout.trim();
   } catch {
-    return undefined; // no git here
+    return undefined; // git is not installed
   }
 }

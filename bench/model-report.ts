@@ -1,17 +1,19 @@
-/** Speeds of models for people, spreadsheets and databases. */
+/** Speeds of models as a table, as flat rows and as notes. */
 import type { KernelTime } from '../backends/backend.ts';
 import {
   type Column,
   digits,
   type FlatRow,
+  NONE,
   percent,
   type Table,
   tabulate,
   threadsInWords,
   toMarkdown,
 } from './formats.ts';
-import type { SpeedRow, TargetSpeed } from './model-speed.ts';
-import { labelOf } from './speed-test.ts';
+import type { TargetSpeed } from './model-speed.ts';
+import type { SpeedRow } from './rows.ts';
+import { isPrefill, labelOf } from './speed-test.ts';
 
 const COLUMNS: readonly Column<SpeedRow>[] = [
   { title: 'model', cell: ({ model }) => model },
@@ -23,8 +25,8 @@ const COLUMNS: readonly Column<SpeedRow>[] = [
   { title: 'tok/s', cell: ({ tok_s, sd }) => `${digits(tok_s)} ± ${digits(sd)}`, right: true },
   { title: 'median', cell: ({ median }) => digits(median), right: true },
   { title: 'MB/token', cell: ({ bytes_per_token }) => digits(bytes_per_token / 1e6), right: true },
-  { title: 'memory', cell: ({ memory_roof_share }) => percent(memory_roof_share), right: true },
-  { title: 'multiply', cell: ({ multiply_roof_share }) => percent(multiply_roof_share), right: true },
+  { title: 'memory', cell: memoryCell, right: true },
+  { title: 'multiply', cell: ({ multiply_roof_share }) => percent(multiply_roof_share) || NONE, right: true },
   { title: 'peer', cell: ({ peer }) => (peer ? `beside ${peer.name}` : '') },
   { title: 'its tok/s', cell: ({ peer }) => (peer ? digits(peer.median) : ''), right: true },
   { title: 'ratio', cell: ratioCell, right: true },
@@ -34,7 +36,7 @@ export function speedTable(rows: readonly SpeedRow[]): Table {
   return tabulate(COLUMNS, rows);
 }
 
-/** A table; memory and multiply are shares of the roofs, the peer's speed is its median. */
+/** Memory and multiply are shares of the roofs; the peer's speed is its median. */
 export function speedMarkdown(rows: readonly SpeedRow[]): string {
   return toMarkdown(COLUMNS, rows);
 }
@@ -52,7 +54,7 @@ export function flatSpeedRow({ samples, peer, ratio, ratio_spread, ...row }: Spe
   };
 }
 
-/** What came before the counted runs, and the roofs that shares refer to. */
+/** Times before the counted runs, and the roofs behind the shares. */
 export function targetNotes({ rows, start, roofs }: TargetSpeed): string[] {
   const [row] = rows;
   if (!row) return [];
@@ -69,6 +71,11 @@ export function targetNotes({ rows, start, roofs }: TargetSpeed): string[] {
     );
   }
   return notes;
+}
+
+/** A dash for prefill: many tokens share one read of the weights, so it is never near the memory roof. */
+function memoryCell({ test, memory_roof_share }: SpeedRow): string {
+  return isPrefill(test) ? NONE : percent(memory_roof_share) || NONE;
 }
 
 function ratioCell({ ratio, ratio_spread }: SpeedRow): string {
@@ -89,7 +96,7 @@ const KERNEL_COLUMNS: readonly Column<KernelTime>[] = [
   },
 ];
 
-/** The kernels of a profiled target by their time, all runs together; read against the roofs of `targetNotes`. */
+/** Kernels of a profiled target, all runs together. Their roofs are in `targetNotes`. */
 export function kernelNotes({ kernels = [], rows }: TargetSpeed): string[] {
   if (kernels.length === 0) return [`${rows[0]!.backend} has no clock for its kernels.`];
   return toMarkdown(KERNEL_COLUMNS, kernels).trimEnd().split('\n');

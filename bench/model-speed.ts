@@ -1,66 +1,34 @@
-/** Speed of a model: percept and its peers take turns, and each figure stands beside what the machine can give. */
-import type { KernelTime, KvType, Roofs } from '../backends/backend.ts';
+/** Speed of a model: percept and its peers run alternately, and every speed is read against the roofs of the machine. */
+import type { KernelTime, Roofs } from '../backends/backend.ts';
 import { selectBackend, usableCores } from '../backends/select.ts';
 import { type LoadOptions, loadModel, type Model } from '../core/index.ts';
-import { Engine } from './engine.ts';
-import { modelType } from './model-type.ts';
-import { type LoadedModel, memoryOf, type Observer } from './observer.ts';
+import { type LoadedModel, memoryOf, type Observer, type TestEvent } from './events.ts';
+import { ModelRunner } from './model-runner.ts';
+import { modelTitle, modelType } from './model-type.ts';
 import type { Peer } from './peers/index.ts';
+import type { Speed, SpeedRow, SpeedTarget } from './rows.ts';
 import type { Runner } from './runner.ts';
-import { labelOf, type SpeedTest, testName } from './speed-test.ts';
-import { mean, median, pairedRatio, standardDeviation } from './statistics.ts';
+import { type SpeedTest, testName } from './speed-test.ts';
+import { mean, median, medianRoofs, pairedRatio, standardDeviation } from './statistics.ts';
 import { modelWork, roofShares, workPerToken } from './work.ts';
-
-/** One model on one backend. */
-export interface SpeedTarget {
-  readonly path: string;
-  readonly backend: string;
-  readonly threads?: number; // default: cores this process may use
-  readonly kvType?: LoadOptions['kvType'];
-}
 
 export interface SpeedOptions {
   readonly tests: readonly SpeedTest[];
-  readonly repetitions: number; // counted ones
+  readonly repetitions: number; // counted runs of each test
   readonly peers: readonly Peer[];
-  /** Times every kernel as well, which slows the runs. */
+  /** Times every kernel too, which slows the runs. */
   readonly profile?: boolean;
   readonly signal?: AbortSignal;
-  /** Called before each run with what it is: "warm-up", "pp512", "tg128 @ d4096". */
-  readonly onRun?: (label: string) => void;
   readonly onNote?: LoadOptions['onNote'];
-  /** Told what happens, in order. */
   readonly observer?: Observer;
+  /** Whether the observer gets `marks`. */
+  readonly marks?: boolean;
 }
 
-/** Figures of several runs, in tokens a second. */
-export interface Speed {
-  readonly tok_s: number; // mean
-  readonly sd: number;
-  readonly median: number;
-  readonly samples: readonly number[];
-}
-
-export interface SpeedRow extends Speed {
-  readonly model: string;
-  readonly type: string; // Q4_K_M
-  readonly backend: string;
-  readonly threads: number;
-  readonly kv_type: KvType;
-  readonly test: string; // pp512, tg128, tg128x8
-  readonly depth: number;
-  readonly bytes_per_token: number; // weights and cache that have to be read
-  readonly memory_roof_share: number | null; // of the median; null where the backend has no roofs
-  readonly multiply_roof_share: number | null;
-  readonly peer?: { readonly name: string } & Speed;
-  readonly ratio?: number; // median of the ratios of pairs of runs
-  readonly ratio_spread?: readonly [least: number, most: number];
-}
-
-/** What happened before the counted runs. */
-export interface Start {
+/** Times before the counted runs. */
+export interface StartTimes {
   readonly load_ms: number;
-  readonly first_token_ms: number; // of the first prompt after loading, until its logits are there
+  readonly first_token_ms: number; // from the first prompt after loading to its logits
   readonly prompt_tokens: number; // of that prompt
   readonly warm_up_ms: number; // one run of every test
 }
@@ -68,60 +36,114 @@ export interface Start {
 export interface TargetSpeed {
   readonly kernels?: readonly KernelTime[]; // of a profiled run
   readonly rows: readonly SpeedRow[];
-  readonly start: Start;
+  readonly start: StartTimes;
   readonly roofs?: Roofs; // medians of the probes beside the runs
 }
 
-/** Runs that one target takes for its tests, for progress. */
+/** Runs that one target takes for its tests. */
 export function runsOf({ tests, repetitions }: Pick<SpeedOptions, 'tests' | 'repetitions'>): number {
   return tests.length * (1 + repetitions);
 }
 
 /**
- * Loads the model once and runs all tests: a row a test, or a row a test and peer.
+ * Measures one target after the other, each loaded once: a row per test, or per test and peer.
  *
  * Throws UserError as loadModel and the peers do.
  */
-export async function measureTarget(target: SpeedTarget, options: SpeedOptions): Promise<TargetSpeed> {
-  const { tests } = options;
-  const contextLength = Math.max(1, ...tests.map(({ depth, tokens }) => depth + tokens));
-  const sequences = Math.max(1, ...tests.map(({ batch }) => batch));
-  const { path, backend, threads, kvType } = target;
-  const { onNote, observer } = options;
-  observer?.({ kind: 'loading', target });
-  const model = await loadModel(path, {
-    backend: profiled(backend, options),
-    threads,
-    kvType,
-    contextLength,
-    sequences,
-    onNote,
-    onProgress: observer && ((progress) => observer({ kind: 'loading', target, progress })),
-  });
-  const engine = new Engine(model);
-  const runners: Runner[] = [engine];
+export async function* measureTargets(
+  targets: readonly SpeedTarget[],
+  options: SpeedOptions,
+): AsyncGenerator<TargetSpeed> {
+  for (const [place, target] of targets.entries()) yield await measureTarget(target, place, options);
+}
+
+async function measureTarget(
+  target: SpeedTarget,
+  place: number,
+  options: SpeedOptions,
+): Promise<TargetSpeed> {
+  const { tests, observer } = options;
+  const model = await load(target, place, options);
+  const own = new ModelRunner(model);
+  const runners: Runner[] = [own];
   try {
+    const memory = memoryOf(model.executable);
     observer?.({
       kind: 'loaded',
+      target: place,
       ms: model.loadMs,
-      model: loaded(model, tests),
-      memory: memoryOf(model.executable),
+      model: loadedModel(model, tests),
+      memory,
     });
-    const firstToken = await timeFirstToken(engine, options);
-    const vocabulary = model.config.vocabularySize;
+    const firstToken = await timeFirstToken(own, options);
     for (const start of options.peers)
-      runners.push(await start({ path, threads: threads ?? usableCores(), contextLength, vocabulary }));
-    const warmUpMs = await warmUp(runners, options);
-    const start = { load_ms: model.loadMs, ...firstToken, warm_up_ms: warmUpMs };
-    engine.tell(observer && ((marks) => observer({ kind: 'tokens', marks })));
-    const measured = await measureTests(model, runners, options);
+      runners.push(distinct(await start(peerTarget(target, model, tests)), runners));
+    const measuring = { ...options, model, own, runners, place };
+    const start = { load_ms: model.loadMs, ...firstToken, warm_up_ms: await warmUp(measuring) };
+    const measured = await measureTests(measuring);
     return { start, ...measured, kernels: options.profile ? model.executable.kernelTimes?.() : undefined };
   } finally {
     for (const runner of runners) await runner.dispose();
   }
 }
 
-function loaded(model: Model, tests: readonly SpeedTest[]): LoadedModel {
+/** A loaded target and its runners, percept's first. */
+interface Measuring extends SpeedOptions {
+  readonly model: Model;
+  readonly own: ModelRunner;
+  readonly runners: readonly Runner[];
+  readonly place: number; // among the targets
+}
+
+function load(target: SpeedTarget, place: number, options: SpeedOptions): Promise<Model> {
+  const { path, backend, threads, kvType } = target;
+  const { tests, onNote, observer } = options;
+  observer?.({ kind: 'loading', target: place });
+  return loadModel(path, {
+    backend: profiled(backend, options),
+    threads,
+    kvType,
+    contextLength: contextOf(tests),
+    sequences: Math.max(1, ...tests.map(({ batch }) => batch)),
+    onNote,
+    onProgress: observer && ((progress) => observer({ kind: 'loading', target: place, progress })),
+  });
+}
+
+/** Positions that the longest test needs. */
+function contextOf(tests: readonly SpeedTest[]): number {
+  return Math.max(1, ...tests.map(({ depth, tokens }) => depth + tokens));
+}
+
+/** The named backend, with profiling where it is asked for. */
+function profiled(name: string, { profile }: SpeedOptions): LoadOptions['backend'] {
+  if (!profile) return name;
+  return (options) => selectBackend(name, { ...options, profile });
+}
+
+function peerTarget({ path, threads }: SpeedTarget, { config }: Model, tests: readonly SpeedTest[]) {
+  return {
+    path,
+    threads: threads ?? usableCores(),
+    contextLength: contextOf(tests),
+    vocabulary: config.vocabularySize,
+  };
+}
+
+/** `peer` under a name that no other runner has: llama-bench, llama-bench 2. */
+function distinct(peer: Runner, others: readonly Runner[]): Runner {
+  const taken = new Set(others.map(({ name }) => name));
+  let name = peer.name;
+  for (let count = 2; taken.has(name); count++) name = `${peer.name} ${count}`;
+  return {
+    name,
+    canRun: (test) => peer.canRun(test),
+    run: (test, signal) => peer.run(test, signal),
+    dispose: () => peer.dispose(),
+  };
+}
+
+function loadedModel(model: Model, tests: readonly SpeedTest[]): LoadedModel {
   const work = modelWork(model);
   return {
     ...identityOf(model),
@@ -130,55 +152,45 @@ function loaded(model: Model, tests: readonly SpeedTest[]): LoadedModel {
   };
 }
 
-function identityOf({ name, gguf, backend }: Model) {
-  return { model: name, type: modelType(gguf), backend: backend.name, threads: backend.threads };
+function identityOf({ path, gguf, backend }: Model) {
+  const type = modelType(gguf);
+  return { model: modelTitle(path, type), type, backend: backend.name, threads: backend.threads };
 }
 
-/** The backend of that name, started to profile where that is asked for. */
-function profiled(name: string, { profile }: SpeedOptions): LoadOptions['backend'] {
-  if (!profile) return name;
-  return (options) => selectBackend(name, { ...options, profile });
-}
-
-async function timeFirstToken(engine: Engine, { tests, signal }: SpeedOptions) {
+async function timeFirstToken(own: ModelRunner, { tests, signal }: SpeedOptions) {
   const prompt = tests.find(({ kind, depth }) => kind === 'pp' && depth === 0)?.tokens ?? 1;
-  const speed = await engine.run({ kind: 'pp', tokens: prompt, depth: 0, batch: 1 }, signal);
+  const speed = await own.run({ kind: 'pp', tokens: prompt, depth: 0, batch: 1 }, signal);
   return { first_token_ms: (1e3 * prompt) / speed, prompt_tokens: prompt };
 }
 
-/** Milliseconds that percept's own first run of every test takes; peers run once too, uncounted. */
-async function warmUp(
-  runners: readonly Runner[],
-  { tests, signal, onRun, observer }: SpeedOptions,
-): Promise<number> {
+/** Milliseconds of percept's own first run of every test; peers run once too, untimed. */
+async function warmUp({ runners, tests, signal, observer, place }: Measuring): Promise<number> {
   const [own, ...peers] = runners;
   let ms = 0;
-  for (const test of tests) {
-    onRun?.('warm-up');
-    observer?.({ kind: 'warm-up', test });
+  for (const [i, test] of tests.entries()) {
+    observer?.({ kind: 'warm-up', target: place, test: i });
     const start = performance.now();
     await own!.run(test, signal);
     ms += performance.now() - start;
-    for (const peer of peers) if (peer.takes(test)) await peer.run(test, signal);
+    for (const peer of peers) if (peer.canRun(test)) await peer.run(test, signal);
   }
   return ms;
 }
 
-async function measureTests(
-  model: Model,
-  runners: readonly Runner[],
-  options: SpeedOptions,
-): Promise<Pick<TargetSpeed, 'rows' | 'roofs'>> {
+async function measureTests(measuring: Measuring): Promise<Pick<TargetSpeed, 'rows' | 'roofs'>> {
+  const { model, own, tests, observer, place, marks } = measuring;
   const rows: SpeedRow[] = [];
-  const seen: Roofs[] = [];
-  for (const test of options.tests) {
-    const samples = await takeTurns(model, runners, test, options);
+  const roofs: Roofs[] = [];
+  for (const [i, test] of tests.entries()) {
+    const at = { target: place, test: i };
+    own.onMarks = marks && observer ? (marks) => observer({ kind: 'marks', ...at, marks }) : undefined;
+    const samples = await sample(test, at, measuring);
     const measured = rowsOf(model, samples, medianRoofs(samples.roofs));
-    options.observer?.({ kind: 'rows', rows: measured });
+    observer?.({ kind: 'rows', ...at, rows: measured });
     rows.push(...measured);
-    seen.push(...samples.roofs);
+    roofs.push(...samples.roofs);
   }
-  return { rows, roofs: medianRoofs(seen) };
+  return { rows, roofs: medianRoofs(roofs) };
 }
 
 interface Samples {
@@ -188,41 +200,31 @@ interface Samples {
 }
 
 /**
- * percept, peer, percept, peer, ...: sample i of one is the neighbour of sample i of the other, and the roofs, which
- * vary with what else the machine does, are probed beside each.
+ * Runs percept, peer, percept, peer, ...: sample i of one is taken right beside sample i of the other. The roofs depend
+ * on the load of the machine, so they are probed beside each pair.
  */
-async function takeTurns(
-  { backend, executable }: Model,
-  runners: readonly Runner[],
+async function sample(
   test: SpeedTest,
-  { repetitions, signal, onRun, observer }: SpeedOptions,
+  at: Pick<TestEvent, 'target' | 'test'>,
+  { model, own, runners, repetitions, signal, observer }: Measuring,
 ): Promise<Samples> {
-  const able = runners.filter((runner) => runner.takes(test));
+  const able = runners.filter((runner) => runner.canRun(test));
   const byRunner = new Map(able.map(({ name }) => [name, [] as number[]]));
   const roofs: Roofs[] = [];
   for (let i = 0; i < repetitions; i++) {
-    onRun?.(labelOf(testName(test), test.depth));
     for (const runner of able) {
-      const whose = { runner: runner.name, own: runner === runners[0] };
-      observer?.({ kind: 'run', test, ...whose });
+      const whose = { ...at, runner: runner.name, own: runner === own };
+      observer?.({ kind: 'run', ...whose });
       const tok_s = await runner.run(test, signal);
       observer?.({ kind: 'ran', ...whose, tok_s });
       byRunner.get(runner.name)!.push(tok_s);
     }
-    const probed = await backend.roofs?.();
+    const probed = await model.backend.roofs?.();
     if (!probed) continue;
     roofs.push(probed);
-    observer?.({ kind: 'roofs', roofs: probed, memory: memoryOf(executable) });
+    observer?.({ kind: 'roofs', ...at, roofs: probed, memory: memoryOf(model.executable) });
   }
   return { test, byRunner, roofs };
-}
-
-function medianRoofs(roofs: readonly Roofs[]): Roofs | undefined {
-  if (roofs.length === 0) return undefined;
-  return {
-    readBytesPerSecond: median(roofs.map((each) => each.readBytesPerSecond)),
-    multiplyAddsPerSecond: median(roofs.map((each) => each.multiplyAddsPerSecond)),
-  };
 }
 
 function rowsOf(model: Model, { test, byRunner }: Samples, roofs: Roofs | undefined): SpeedRow[] {

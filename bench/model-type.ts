@@ -1,6 +1,8 @@
+/** How a model is known: by the name of its file and by its quantization. */
+import { basename } from 'node:path';
 import type { Gguf } from '../core/index.ts';
 
-/** Names of general.file_type: enum llama_ftype in llama.h, at llama.cpp 0c1e570. */
+/** Names of general.file_type, from enum llama_ftype in llama.h of llama.cpp 0c1e570. */
 const FILE_TYPES: Readonly<Record<number, string>> = {
   0: 'F32',
   1: 'F16',
@@ -37,10 +39,16 @@ const FILE_TYPES: Readonly<Record<number, string>> = {
   38: 'MXFP4',
 };
 
-/** The quantization a file is known by: what it says itself, else the tensor type with the most bytes. */
+/** The name of a file without its type; general.name is often that of a training run. */
+export function modelTitle(path: string, type: string): string {
+  const name = basename(path).replace(/\.gguf$/i, '');
+  return name.replace(new RegExp(`[.-]${type}$`, 'i'), '') || name;
+}
+
+/** The quantization of a file: general.file_type, else the tensor type with the most bytes. */
 export function modelType({ metadata, tensors }: Pick<Gguf, 'metadata' | 'tensors'>): string {
-  const said = FILE_TYPES[metadata.get('general.file_type') as number];
-  if (said) return said;
+  const named = FILE_TYPES[metadata.get('general.file_type') as number];
+  if (named) return named;
   const bytes = new Map<string, number>();
   for (const tensor of tensors.values()) bytes.set(tensor.type, (bytes.get(tensor.type) ?? 0) + tensor.bytes);
   return [...bytes].reduce((most, next) => (next[1] > most[1] ? next : most))[0];

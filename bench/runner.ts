@@ -1,16 +1,15 @@
 import type { SpeedTest } from './speed-test.ts';
 
-/** Something that runs a model: percept's engine or a peer. */
+/** Runs a model: percept's engine or a peer. */
 export interface Runner {
   readonly name: string;
-  /** Whether it can run such a test. */
-  takes(test: SpeedTest): boolean;
-  /** Tokens a second, of all sequences together, in one run. Rejects when `signal` aborts. */
+  canRun(test: SpeedTest): boolean;
+  /** One run: tokens a second of all sequences together. Rejects when `signal` aborts. */
   run(test: SpeedTest, signal?: AbortSignal): Promise<number>;
   dispose(): Promise<void>;
 }
 
-/** What a runner is started for. */
+/** All that a peer needs to start. */
 export interface RunnerTarget {
   readonly path: string; // of the GGUF file
   readonly threads: number;
@@ -18,7 +17,7 @@ export interface RunnerTarget {
   readonly vocabulary: number; // tokens
 }
 
-/** Token ids spread over a vocabulary, from position `pos` on: always the same one at a position. */
+/** Token ids for `count` positions from `pos` on, spread over the vocabulary. The id depends on the position alone. */
 export function tokenIds(pos: number, count: number, vocabulary: number): number[] {
   return Array.from({ length: count }, (_, i) => 1 + (((pos + i) * 7919) % (vocabulary - 1)));
 }

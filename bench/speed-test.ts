@@ -1,6 +1,6 @@
 /**
- * What is timed, as llama-bench defines it: pp N reads N tokens in steps as large as they may be, tg N writes N
- * tokens one by one. At depth d, d tokens are in the cache first; with batch b, b sequences advance in one step.
+ * Tests as llama-bench defines them: pp N reads N tokens in the largest steps allowed, tg N writes N tokens one by one.
+ * At depth d the cache holds d tokens before; with batch b each step advances b sequences.
  */
 export interface SpeedTest {
   readonly kind: 'pp' | 'tg';
@@ -23,7 +23,7 @@ export interface TestLists {
   readonly batches: readonly number[]; // for writing
 }
 
-/** Every combination: reading first. */
+/** Every combination; at each depth, reading comes first. */
 export function speedTests({ prompts, generations, depths, batches }: TestLists): SpeedTest[] {
   const tests = depths.flatMap((depth) => [
     ...prompts.map((tokens) => ({ kind: 'pp', tokens, depth, batch: 1 }) as const),
@@ -39,12 +39,17 @@ export function testName({ kind, tokens, batch }: SpeedTest): string {
   return `${kind}${tokens}${batch > 1 ? `x${batch}` : ''}`;
 }
 
+/** Whether a test of that name reads a prompt: then the multiply roof limits it, else the memory roof. */
+export function isPrefill(name: string): boolean {
+  return name.startsWith('pp');
+}
+
 /** With the depth, as llama-bench writes it: tg128 @ d4096. */
 export function labelOf(name: string, depth: number): string {
   return depth > 0 ? `${name} @ d${depth}` : name;
 }
 
-/** Its steps where one step takes at most `maxTokens` tokens. */
+/** The steps of a test, of at most `maxTokens` tokens each. */
 export function* timedSteps(test: SpeedTest, maxTokens: number): Generator<TimedStep> {
   const { kind, tokens, depth } = test;
   const most = kind === 'tg' ? 1 : maxTokens;

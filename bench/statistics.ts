@@ -1,11 +1,12 @@
-/** What a few noisy samples say. */
+/** Statistics of a few noisy samples. */
+import type { Roofs } from '../backends/backend.ts';
 
-/** Throws RangeError for no values, as all below do. */
+/** Throws RangeError for no values, as `standardDeviation`, `median` and `pairedRatio` do. */
 export function mean(values: readonly number[]): number {
   return some(values).reduce((sum, value) => sum + value, 0) / values.length;
 }
 
-/** Standard deviation of the population the samples come from (n - 1); 0 for one sample. */
+/** Sample standard deviation (n - 1); 0 for one sample. */
 export function standardDeviation(values: readonly number[]): number {
   const center = mean(values);
   const squares = values.reduce((sum, value) => sum + (value - center) ** 2, 0);
@@ -18,6 +19,15 @@ export function median(values: readonly number[]): number {
   return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
 }
 
+/** The median of each roof; undefined for no roofs. */
+export function medianRoofs(roofs: readonly Roofs[]): Roofs | undefined {
+  if (roofs.length === 0) return undefined;
+  return {
+    readBytesPerSecond: median(roofs.map((each) => each.readBytesPerSecond)),
+    multiplyAddsPerSecond: median(roofs.map((each) => each.multiplyAddsPerSecond)),
+  };
+}
+
 export interface Ratio {
   readonly median: number;
   readonly least: number;
@@ -25,8 +35,8 @@ export interface Ratio {
 }
 
 /**
- * How many times faster a is than b, both in units a second. Sample i of one was taken beside sample i of the
- * other, so that the ratio of a pair is steadier than either: its median counts.
+ * How many times faster a is than b, both in units a second. Samples i of both were taken side by side, so noise that
+ * slows both cancels out in their ratio.
  */
 export function pairedRatio(a: readonly number[], b: readonly number[]): Ratio {
   if (a.length !== b.length) throw new RangeError(`Expected pairs, got ${a.length} and ${b.length} samples.`);

@@ -1,6 +1,6 @@
 import { type Finding, findings } from '../bench/doctor/findings.ts';
 import { gatherFacts } from '../bench/doctor/gather.ts';
-import { describeMachine } from '../bench/machine.ts';
+import { describeMachine, hardwareInWords } from '../bench/machine.ts';
 import { UserError } from '../errors.ts';
 import type { Call } from './commands.ts';
 import { modelFile } from './model-file.ts';
@@ -13,9 +13,8 @@ export async function doctor(call: Call): Promise<void> {
   const found = findings(await gatherFacts({ threads: options.threads, modelPath }));
   const machine = await describeMachine();
   if (options.json) return output.json({ machine, findings: found });
-  const { cpu, cores, platform, percept } = machine;
   await output.print(
-    `${output.style.heading('Machine')}\n${cpu}, ${cores} cores, ${platform}, percept ${percept}\n\n`,
+    `${output.style.heading('Machine')}\n${hardwareInWords(machine)}, percept ${machine.percept}\n\n`,
   );
   for (const finding of found) await printFinding(output, finding);
   const slow = found.filter(({ level }) => level !== 'ok').length;

@@ -144,11 +144,11 @@ const BENCH = {
   }),
   peer: texts(
     'NAME[=PATH]',
-    'take turns with llama-bench=PATH, llama-batched-bench=PATH or node-llama-cpp[=PATH]',
+    'alternate with llama-bench=PATH, llama-batched-bench=PATH or node-llama-cpp[=PATH]',
   ),
-  output: text('FORMAT', 'how to print', {
+  output: text('FORMAT', 'how to print without --json or --jsonl', {
     alias: 'o',
-    choices: ['md', 'json', 'jsonl', 'csv', 'sql'],
+    choices: ['md', 'csv', 'sql'],
     default: 'md',
   }),
   profile: flag('time every kernel of a GPU by its own clock too; slows the runs; with --backend NAME'),

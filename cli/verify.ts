@@ -1,4 +1,4 @@
-import { CHECKED_CASES, casesNamed } from '../bench/conformance/cases.ts';
+import { CHECKED_CASES } from '../bench/conformance/cases.ts';
 import { describeMachine } from '../bench/machine.ts';
 import { MARGIN_BOUND, type ModelVerdict } from '../bench/verify/model-check.ts';
 import type { OpVerdict } from '../bench/verify/op-check.ts';
@@ -10,7 +10,7 @@ import {
 } from '../bench/verify/verify.ts';
 import { listBackends } from '../core/devices.ts';
 import { UserError } from '../errors.ts';
-import { noSuchKernel } from './bench.ts';
+import { casesChosen } from './bench/case-words.ts';
 import type { Call } from './commands.ts';
 import { loadOptionsOf, modelFile } from './model-file.ts';
 import type { Output } from './output.ts';
@@ -22,8 +22,7 @@ const DEFAULT_TOKENS = 16; // of each answer: the reference takes a fifth of a s
 /** Whether this machine's backends compute what the reference computes. */
 export async function verify(call: Call): Promise<void> {
   const { operands, options, output } = call;
-  const cases = casesNamed(CHECKED_CASES, operands);
-  if (cases.length === 0) throw noSuchKernel(operands);
+  const cases = casesChosen(CHECKED_CASES, operands);
   const { threads, kvType, onNote: note } = loadOptionsOf(call);
   const backends = await backendsOf(call);
   const path = options.ops ? undefined : (await modelFile(call)).path;

@@ -1,15 +1,16 @@
 /**
  * node scripts/speed-table.ts [--check]
  *
- * Writes README's table of speeds from bench/results.jsonl: the newest row of each model, type, test and peer. With
- * --check nothing is written, and a table that is not up to date is an error.
+ * Writes README's table of speeds from bench/results.jsonl: the newest row of each model, type, test and peer. --check
+ * writes nothing and fails where the table is out of date.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { type Column, digits, percent, threadsInWords, toMarkdown } from '../bench/formats.ts';
-import type { SpeedRow } from '../bench/model-speed.ts';
+import { type Column, digits, NONE, percent, threadsInWords, toMarkdown } from '../bench/formats.ts';
+import { hardwareInWords } from '../bench/machine.ts';
 import type { Circumstances } from '../bench/results.ts';
-import { labelOf } from '../bench/speed-test.ts';
+import type { SpeedRow } from '../bench/rows.ts';
+import { isPrefill, labelOf } from '../bench/speed-test.ts';
 
 export type SavedRow = Circumstances & SpeedRow;
 
@@ -19,20 +20,18 @@ const END = '<!-- speed:end -->';
 
 const COLUMNS: readonly Column<SavedRow>[] = [
   { title: 'model', cell: ({ model }) => model },
-  { title: 'processor', cell: ({ machine }) => machine.cpu },
   { title: 'backend', cell: ({ backend }) => backend },
   { title: 'threads', cell: ({ threads }) => threadsInWords(threads) },
-  { title: 'date', cell: ({ date }) => date.slice(0, 10) },
   { title: 'type', cell: ({ type }) => type },
   { title: 'test', cell: ({ test, depth }) => labelOf(test, depth) },
   { title: 'tok/s', cell: ({ median }) => digits(median), right: true },
-  { title: 'of the memory roof', cell: ({ memory_roof_share }) => percent(memory_roof_share), right: true },
+  { title: 'of the roof', cell: roofCell, right: true },
   { title: 'peer', cell: ({ peer }) => (peer ? `beside ${peer.name}` : '') },
   { title: 'its tok/s', cell: ({ peer }) => (peer ? digits(peer.median) : ''), right: true },
   { title: 'ratio', cell: ({ ratio }) => ratio?.toFixed(2) ?? '', right: true },
 ];
 
-/** The rows of models in the text of a results file; rows of kernels are passed over. */
+/** The rows of models in the text of a results file; rows of kernels are left out. */
 export function savedRows(jsonl: string): SavedRow[] {
   const rows = jsonl
     .split('\n')
@@ -41,7 +40,7 @@ export function savedRows(jsonl: string): SavedRow[] {
   return rows.filter(({ test }) => test !== undefined);
 }
 
-/** The newest row of each thing measured, ordered by type and test. */
+/** Of several measurements of one thing the newest, ordered by type and test. */
 export function newestRows(rows: readonly SavedRow[]): SavedRow[] {
   const nameOf = ({ model, type, backend, test, depth, peer }: SavedRow) =>
     [model, type, backend, test, depth, peer?.name].join('\0');
@@ -51,9 +50,25 @@ export function newestRows(rows: readonly SavedRow[]): SavedRow[] {
   return [...newest.values()].toSorted((a, b) => nameOf(a).localeCompare(nameOf(b), 'en', { numeric: true }));
 }
 
-/** The Markdown between the marks; a sentence where nothing was measured yet. */
+/** The Markdown between the marks: machine, commit and date of the rows, and below them the rows. */
 export function speedTable(rows: readonly SavedRow[]): string {
-  return rows.length > 0 ? toMarkdown(COLUMNS, rows) : 'Nothing measured yet.\n';
+  return rows.length > 0
+    ? `${circumstances(rows)}\n\n${toMarkdown(COLUMNS, rows)}`
+    : 'Nothing measured yet.\n';
+}
+
+/** Measured on 2026-11-23 at commit accc565: AMD EPYC, 2 cores, linux-x64. */
+function circumstances(rows: readonly SavedRow[]): string {
+  const all = (of: (row: SavedRow) => string) => [...new Set(rows.map(of))].toSorted().join(' and ');
+  const dates = all(({ date }) => date.slice(0, 10));
+  const commits = all(({ machine }) => machine.commit ?? 'unknown');
+  return `Measured on ${dates} at commit ${commits}: ${all(({ machine }) => hardwareInWords(machine))}.`;
+}
+
+/** The share of the roof that limits the test. */
+function roofCell({ test, memory_roof_share, multiply_roof_share }: SavedRow): string {
+  const [share, roof] = isPrefill(test) ? [multiply_roof_share, 'multiply'] : [memory_roof_share, 'memory'];
+  return share === null ? NONE : `${percent(share)} (${roof})`;
 }
 
 /** `readme` with the table between its two marks. Throws where it has none. */
@@ -70,7 +85,7 @@ function main(args: readonly string[]): void {
   const updated = withTable(readme, speedTable(rows));
   if (!args.includes('--check')) writeFileSync(path, updated);
   else if (updated !== readme) {
-    console.error("README's table of speeds is not that of bench/results.jsonl: node scripts/speed-table.ts");
+    console.error("README's table of speeds is out of date: node scripts/speed-table.ts");
     process.exitCode = 1;
   }
 }

@@ -1,34 +1,34 @@
-/** What `percept doctor` knows about a machine; what cannot be learned on a platform is absent. */
+/** Facts that `percept doctor` gathers about a machine; those a platform does not tell are absent. */
 export interface Facts {
-  readonly node: { readonly version: string; readonly flags: readonly string[] }; // flags from anywhere
-  readonly emulation?: string; // what stands between this program and the processor
-  readonly engine: Engine;
+  readonly node: { readonly version: string; readonly flags: readonly string[] }; // flags of the command line and of NODE_OPTIONS
+  readonly emulation?: string; // a translator between this program and the processor
+  readonly cpu: CpuBackend;
   readonly cores: Cores;
-  readonly load?: number; // processes that ran or waited, mean of the last minute
+  readonly load?: number; // running and waiting processes, mean of the last minute
   readonly memory: Memory;
-  readonly model?: ModelRead; // where the model is on this machine
+  readonly model?: ModelRead; // absent where the model is not on this machine
   readonly power: Power;
 }
 
 /** The CPU backend, or why it does not start. */
-export type Engine =
+export type CpuBackend =
   | { readonly failure: string }
-  | { readonly description: string; readonly speed: EngineSpeed };
+  | { readonly description: string; readonly speed: CpuSpeed };
 
-/** Probes of one thread and of all threads took turns; units a second. */
-export interface EngineSpeed {
+/** Probes of one thread and of all threads alternated. Units a second. */
+export interface CpuSpeed {
   readonly threads: number;
   readonly multiplyOne: readonly number[];
   readonly multiplyAll: readonly number[]; // all threads together
   readonly readAll: readonly number[]; // bytes
-  readonly stolenShare?: number; // of the processors' time meanwhile, by the host of a virtual machine
-  readonly throttledMs?: number; // the container was held back meanwhile
+  readonly stolenShare?: number; // of processor time during the probes, taken by the host of a virtual machine
+  readonly throttledMs?: number; // that the container was paused during the probes
 }
 
 export interface Cores {
   readonly present: number;
-  readonly usable: number; // by affinity; Node counts in some of the quotas, too
-  readonly quota?: number; // cores' worth of time that a container allows
+  readonly usable: number; // by affinity, and by some quotas that Node knows
+  readonly quota?: number; // cores' worth of processor time that the container may use
 }
 
 export interface Memory {
@@ -40,12 +40,12 @@ export interface Memory {
 
 export interface ModelRead {
   readonly path: string;
-  readonly bytes: number; // that were read
+  readonly bytes: number; // read
   readonly bytesPerSecond: number;
 }
 
 export interface Power {
-  readonly governor?: string; // Linux frequency governor
-  readonly driver?: string; // of the frequency
+  readonly governor?: string; // of the clock frequency, Linux
+  readonly driver?: string; // of the governor
   readonly onBattery?: boolean;
 }

@@ -1,25 +1,25 @@
-/** From facts to plain words: what is well, what slows this machine down, and what to do about it. */
+/** Turns facts into findings: what is fine, what slows this machine down, and what to do. */
 import { digits } from '../formats.ts';
 import { median } from '../statistics.ts';
-import type { Cores, Engine, EngineSpeed, Facts, Memory, ModelRead, Power } from './facts.ts';
+import type { Cores, CpuBackend, CpuSpeed, Facts, Memory, ModelRead, Power } from './facts.ts';
 
 export interface Finding {
   readonly level: 'ok' | 'warn' | 'bad';
-  readonly what: string; // was seen
-  readonly why: string; // it matters; empty where all is well
-  readonly todo: string; // empty where all is well
+  readonly what: string; // observation
+  readonly why: string; // its effect; empty for ok
+  readonly todo: string; // remedy; empty for ok
 }
 
 export function findings(facts: Facts): Finding[] {
-  const { node, emulation, engine, cores, load, memory, model, power } = facts;
+  const { node, emulation, cpu, cores, load, memory, model, power } = facts;
   return [
     judgeNode(node),
     judgeFlags(node),
     judgeEmulation(emulation),
-    judgeEngine(engine),
+    judgeCpu(cpu),
     judgeCores(cores),
     judgeLoad(load, cores),
-    ...('speed' in engine ? judgeSpeed(engine.speed) : []),
+    ...('speed' in cpu ? judgeSpeed(cpu.speed) : []),
     judgeMemory(memory),
     judgeSwap(memory),
     judgeDisk(model),
@@ -27,7 +27,7 @@ export function findings(facts: Facts): Finding[] {
   ].filter((finding) => finding !== undefined);
 }
 
-type Judgement = Finding | undefined; // undefined: nothing is known
+type Judgement = Finding | undefined; // undefined: nothing known, or nothing to say
 
 const ok = (what: string): Finding => ({ level: 'ok', what, why: '', todo: '' });
 const warn = (what: string, why: string, todo: string): Finding => ({ level: 'warn', what, why, todo });
@@ -42,12 +42,12 @@ function judgeNode({ version }: Facts['node']): Judgement {
   if (Number.parseInt(version, 10) >= LEAST_NODE) return ok(what);
   return bad(
     what,
-    'The kernels need WebAssembly relaxed SIMD as later versions compile it.',
-    `Use Node ${LEAST_NODE} or later; npm install brings one along.`,
+    'The kernels need relaxed SIMD of WebAssembly as newer versions compile it.',
+    `Use Node ${LEAST_NODE} or newer; npm install includes it.`,
   );
 }
 
-/** Flags that keep V8 from compiling at full strength, or watch it while it computes. */
+/** Flags that turn off V8's optimizing compilers, or that profile or debug. */
 const SLOW_FLAGS =
   /^--(jitless|no-?opt|max-?lazy|liftoff-only|no-wasm-tier-up|no-wasm-opt|wasm-interpret|cpu-prof|prof$|inspect|experimental-test-coverage)/;
 
@@ -56,8 +56,8 @@ function judgeFlags({ flags }: Facts['node']): Judgement {
   if (slow.length === 0) return undefined;
   return warn(
     `Node runs with ${slow.join(' ')}`,
-    'These keep the engine from running compiled code at full speed.',
-    'Leave them out, of NODE_OPTIONS too.',
+    'These flags slow down compiled code.',
+    'Remove them, from NODE_OPTIONS too.',
   );
 }
 
@@ -65,23 +65,23 @@ function judgeEmulation(emulation: string | undefined): Judgement {
   if (emulation === undefined) return undefined;
   return bad(
     `Node runs under ${emulation}`,
-    'Every vector instruction is translated to another processor: several times slower.',
-    "Install Node for this machine's own processor.",
+    'Every vector instruction is translated for another processor, which is several times slower.',
+    "Install the build of Node for this machine's processor.",
   );
 }
 
-function judgeEngine(engine: Engine): Judgement {
-  if ('failure' in engine)
+function judgeCpu(cpu: CpuBackend): Judgement {
+  if ('failure' in cpu)
     return bad(
-      'the fast engine does not start',
-      `${engine.failure} Only the reference remains, a hundred times slower.`,
-      'Use a processor with SIMD and a current Node; percept devices shows more.',
+      'the CPU backend does not start',
+      `${cpu.failure} Only the reference backend remains, a hundred times slower.`,
+      'Use a processor with SIMD and a current Node; percept devices has details.',
     );
-  if (!engine.description.includes('16-bit pairs')) return ok(`vectors: ${engine.description}`);
+  if (!cpu.description.includes('16-bit pairs')) return ok(`vectors: ${cpu.description}`);
   return warn(
-    `vectors: ${engine.description}`,
-    'This processor lacks dot products of bytes that V8 uses (AVX-VNNI): prompts are read more slowly.',
-    'Nothing to set; newer processors have them (Alder Lake, Sapphire Rapids, Zen 5, ARM with dot products).',
+    `vectors: ${cpu.description}`,
+    'V8 finds no byte dot products (AVX-VNNI) on this processor, so prompts are read more slowly.',
+    'No setting helps. Newer processors have them: Alder Lake, Sapphire Rapids, Zen 5, ARM with dot products.',
   );
 }
 
@@ -89,20 +89,20 @@ function judgeEngine(engine: Engine): Judgement {
 
 function judgeCores({ present, usable, quota = Infinity }: Cores): Judgement {
   if (quota < usable) {
-    const what = `the container allows ${digits(quota)} cores' worth of time, of the ${usable} in sight`;
+    const what = `the container may use the time of ${digits(quota)} cores, of ${usable} it sees`;
     const todo = "Raise the container's limit.";
-    if (quota < 1) return bad(what, 'Even a single thread is stopped in the middle of a step.', todo);
+    if (quota < 1) return bad(what, 'Even a single thread is paused in the middle of a step.', todo);
     return warn(
       what,
-      `Threads beyond that are stopped in the middle of a step: percept starts ${Math.floor(quota)}.`,
+      `More threads would be paused in the middle of a step, so percept starts ${Math.floor(quota)}.`,
       todo,
     );
   }
   if (usable < present)
     return warn(
       `${usable} of ${present} cores may be used`,
-      'Reading a prompt is as fast as there are cores.',
-      'Start it with a wider affinity (taskset, cpuset), or give the container more cores.',
+      'The speed of reading a prompt grows with the number of cores.',
+      'Widen the affinity (taskset, cpuset), or give the container more cores.',
     );
   return ok(`cores: ${usable}, all may be used`);
 }
@@ -111,14 +111,14 @@ function judgeLoad(load: number | undefined, { usable }: Cores): Judgement {
   if (load === undefined) return undefined;
   const what = `load of the last minute: ${load.toFixed(1)} on ${usable} cores`;
   if (load < usable / 2) return ok(what);
-  const why = 'Other programs take cores away while a step runs.';
-  const todo = 'Stop them while you measure, or leave them cores: --threads N.';
+  const why = 'Other programs use the cores while a step runs.';
+  const todo = 'Stop them while you measure, or leave them some cores: --threads N.';
   return load < 1.5 * usable ? warn(what, why, todo) : bad(what, why, todo);
 }
 
 // ----- what was measured
 
-function judgeSpeed(speed: EngineSpeed): Judgement[] {
+function judgeSpeed(speed: CpuSpeed): Judgement[] {
   return [
     judgeScaling(speed),
     judgeSpread(speed),
@@ -128,43 +128,44 @@ function judgeSpeed(speed: EngineSpeed): Judgement[] {
   ];
 }
 
-/** All threads together against as many times one thread. */
-function judgeScaling({ threads, multiplyOne, multiplyAll }: EngineSpeed): Judgement {
+/** Compares all threads together with one thread. */
+function judgeScaling({ threads, multiplyOne, multiplyAll }: CpuSpeed): Judgement {
   if (threads === 1) return undefined;
   const times = median(multiplyAll) / median(multiplyOne);
   const what = `${threads} threads compute ${times.toFixed(1)} times as fast as one`;
   const share = times / threads;
   if (share >= 0.85) return ok(what);
-  const why = 'Cores share something: two threads of one core, another program, or a limit on heat or power.';
-  const todo = `Try fewer threads (percept bench -t 1,${threads} shows which is best), and stop other programs.`;
+  const why =
+    'The cores share a resource: two threads per core, another program, or a limit of heat or power.';
+  const todo = `Try fewer threads (percept bench -t 1,${threads} compares them), and stop other programs.`;
   return share >= 0.6 ? warn(what, why, todo) : bad(what, why, todo);
 }
 
-function judgeSpread({ multiplyAll }: EngineSpeed): Judgement {
+function judgeSpread({ multiplyAll }: CpuSpeed): Judgement {
   const spread = (Math.max(...multiplyAll) - Math.min(...multiplyAll)) / median(multiplyAll);
   const what = `the same work varied by ${(100 * spread).toFixed(0)} % within a second`;
   if (spread < 0.25) return ok(what);
   return warn(
     what,
-    'Somebody else computes on these cores, or their clock changes.',
-    'Trust ratios taken in turns only: percept bench --peer, many repetitions.',
+    'Another program uses these cores, or their clock frequency changes.',
+    'Trust only ratios of alternating runs: percept bench --peer, with many repetitions.',
   );
 }
 
-function judgeStolen({ stolenShare }: EngineSpeed): Judgement {
+function judgeStolen({ stolenShare }: CpuSpeed): Judgement {
   if (stolenShare === undefined) return undefined;
   const what = `${(100 * stolenShare).toFixed(0)} % of the processors' time was stolen by the host`;
   if (stolenShare < 0.02) return undefined;
-  const why = 'This is a virtual machine on a host that has promised more cores than it has.';
-  const todo = 'Use a machine with cores of its own.';
+  const why = 'The host of this virtual machine has promised more cores than it has.';
+  const todo = 'Use a machine with dedicated cores.';
   return stolenShare < 0.15 ? warn(what, why, todo) : bad(what, why, todo);
 }
 
-function judgeThrottled({ throttledMs }: EngineSpeed): Judgement {
+function judgeThrottled({ throttledMs }: CpuSpeed): Judgement {
   if (!throttledMs) return undefined;
   return bad(
-    `the container was held back for ${digits(throttledMs)} ms while the probes ran`,
-    'It used up its quota of processor time.',
+    `the container was paused for ${digits(throttledMs)} ms during the probes`,
+    'It had used up its quota of processor time.',
     'Raise the limit, or use fewer threads.',
   );
 }
@@ -172,12 +173,12 @@ function judgeThrottled({ throttledMs }: EngineSpeed): Judgement {
 const SLOW_MEMORY = 10e9; // bytes a second; two channels of DDR4 give 40e9
 const VERY_SLOW_MEMORY = 4e9;
 
-function judgeReading({ readAll }: EngineSpeed): Judgement {
+function judgeReading({ readAll }: CpuSpeed): Judgement {
   const speed = median(readAll);
   const what = `memory is read at ${digits(speed / 1e9)} GB/s`;
   if (speed >= SLOW_MEMORY) return ok(what);
-  const why = 'Every weight is read for every token: this bounds the speed of answers.';
-  const todo = 'Use a smaller quantization (Q4_0), use all memory channels, stop other programs.';
+  const why = 'Every token needs every weight, so this limits the speed of answers.';
+  const todo = 'Use a smaller quantization (Q4_0), fill all memory channels, stop other programs.';
   return speed >= VERY_SLOW_MEMORY ? warn(what, why, todo) : bad(what, why, todo);
 }
 
@@ -189,8 +190,9 @@ function judgeMemory({ availableBytes, neededBytes }: Memory): Judgement {
   const what = `${free}, the model takes ${gigabytes(neededBytes)}`;
   if (availableBytes >= 1.25 * neededBytes) return ok(what);
   const todo = 'Close other programs, ask for a shorter context (--ctx), or use a smaller quantization.';
-  if (availableBytes < neededBytes) return bad(what, 'It does not fit: loading it is refused.', todo);
-  return warn(what, 'Little is left for other programs: the system will swap.', todo);
+  if (availableBytes < neededBytes)
+    return bad(what, 'It does not fit: percept will refuse to load it.', todo);
+  return warn(what, 'Little is left for other programs, so the system will swap.', todo);
 }
 
 const MUCH_SWAP = 1e9; // bytes
@@ -200,13 +202,13 @@ function judgeSwap({ swapUsedBytes, swappedBytes }: Memory): Judgement {
   const todo = 'Close other programs, or use a smaller model.';
   if (swappedBytes)
     return bad(
-      `${gigabytes(swappedBytes)} of this very process are swapped out`,
-      'Weights that lie on disk are read thousands of times slower.',
+      `${gigabytes(swappedBytes)} of this process are swapped out`,
+      'Weights on disk are read thousands of times more slowly.',
       todo,
     );
   const what = `swap in use: ${gigabytes(swapUsedBytes)}`;
   if (swapUsedBytes < MUCH_SWAP) return ok(what);
-  return warn(what, 'Memory was short, and may be again once a model is loaded.', todo);
+  return warn(what, 'Memory was short before, and may be short again with a model loaded.', todo);
 }
 
 const SLOW_DISK = 200e6; // bytes a second
@@ -219,20 +221,20 @@ function judgeDisk(model: ModelRead | undefined): Judgement {
   return warn(what, 'Loading waits for the disk.', `Move ${model.path} to a faster disk.`);
 }
 
-/** Drivers whose "powersave" only follows the load. */
+/** Drivers whose "powersave" governor still follows the load. */
 const SELF_GOVERNING = /^(intel_pstate|amd-pstate-epp|amd_pstate_epp)$/;
 
 function judgePower({ governor, driver, onBattery }: Power): Judgement {
   if (governor === 'powersave' && !SELF_GOVERNING.test(driver ?? ''))
     return warn(
       'the frequency governor is powersave',
-      'Cores stay at their lowest clock.',
+      'The cores stay at their lowest clock frequency.',
       'sudo cpupower frequency-set -g performance',
     );
   if (onBattery)
     return warn(
       'the machine runs on battery',
-      'Most lower the clock of their cores then.',
+      'Most machines lower their clock frequency on battery.',
       'Plug it in while you measure.',
     );
   return governor === undefined ? undefined : ok(`frequency governor: ${governor}`);

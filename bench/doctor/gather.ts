@@ -1,11 +1,11 @@
-/** Learns the facts: a second of measuring, the rest is asked from the system. */
+/** Gathers the facts: measures for a second, and asks the system for the rest. */
 import { closeSync, openSync, readSync } from 'node:fs';
 import { availableParallelism, cpus, loadavg, totalmem } from 'node:os';
 import type { Roofs } from '../../backends/backend.ts';
 import { cpuQuota, throttledMs } from '../../backends/cpu/cores.ts';
 import { selectBackend, usableCores } from '../../backends/select.ts';
 import { estimateMemory, graphFromGguf, modelLimits, readGguf } from '../../core/index.ts';
-import type { Engine, EngineSpeed, Facts, ModelRead } from './facts.ts';
+import type { CpuBackend, CpuSpeed, Facts, ModelRead } from './facts.ts';
 import { emulation, power, processorTicks, swap } from './platform.ts';
 
 export interface DoctorOptions {
@@ -21,7 +21,7 @@ export async function gatherFacts({ threads, modelPath }: DoctorOptions): Promis
   return {
     node: { version: process.versions.node, flags: nodeFlags() },
     emulation: emulation(),
-    engine: await probeEngine(threads ?? usableCores()),
+    cpu: await probeCpu(threads ?? usableCores()),
     cores: { present: cpus().length, usable: availableParallelism(), quota: cpuQuota() },
     load: process.platform === 'win32' ? undefined : lastMinute,
     memory: { availableBytes: availableMemory(), neededBytes, ...swap() },
@@ -34,21 +34,21 @@ function nodeFlags(): string[] {
   return [...process.execArgv, ...(process.env.NODE_OPTIONS?.split(/\s+/).filter(Boolean) ?? [])];
 }
 
-/** macOS counts only idle pages as available, so all of its memory stands in. */
+/** macOS counts only idle pages as available, so there it is all memory. */
 function availableMemory(): number {
   return process.platform === 'darwin' ? totalmem() : process.availableMemory();
 }
 
 const ROUNDS = 5;
 
-async function probeEngine(threads: number): Promise<Engine> {
+async function probeCpu(threads: number): Promise<CpuBackend> {
   try {
     const one = await selectBackend('cpu', { threads: 1 });
     const all = await selectBackend('cpu', { threads });
     const [ticks, throttled] = [processorTicks(), throttledMs()];
     const rounds: { one: Roofs; all: Roofs }[] = [];
     for (let i = 0; i < ROUNDS; i++) rounds.push({ one: await one.roofs!(), all: await all.roofs!() });
-    const speed: EngineSpeed = {
+    const speed: CpuSpeed = {
       threads,
       multiplyOne: rounds.map(({ one }) => one.multiplyAddsPerSecond),
       multiplyAll: rounds.map(({ all }) => all.multiplyAddsPerSecond),
@@ -72,7 +72,7 @@ function stolenSince(before: ReturnType<typeof processorTicks>): number | undefi
 
 const MOST_READ = 256e6; // bytes
 
-/** Speed of the file as a load would see it now: from the system's cache where it lies there. */
+/** Speed at which a load would read the file now, cached by the system or not. */
 function readModel(path: string): ModelRead {
   const buffer = Buffer.alloc(1 << 20);
   const file = openSync(path, 'r');
@@ -86,7 +86,7 @@ function readModel(path: string): ModelRead {
   }
 }
 
-/** With the sizes that a model gets unasked. */
+/** Memory for the default sizes of a model. */
 async function memoryNeeded(path: string): Promise<number> {
   const gguf = await readGguf(path);
   const graph = graphFromGguf(gguf);

@@ -1,16 +1,16 @@
-/** What operating systems tell about themselves, each in its own place. */
+/** Facts that each operating system keeps in a place of its own. */
 import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import type { Memory, Power } from './facts.ts';
 
-/** Ticks that processors spent so far; `stolen` went to other virtual machines. Linux only. */
+/** Ticks of all processors since boot; `stolen` ones went to other virtual machines. Linux only. */
 export interface ProcessorTicks {
   readonly all: number;
   readonly stolen: number;
 }
 
-/** The first line of /proc/stat: user nice system idle iowait irq softirq steal; guests are counted in user. */
+/** The first line of /proc/stat: user nice system idle iowait irq softirq steal; user includes guests. */
 export function parseProcessorTicks(text: string): ProcessorTicks | undefined {
   const [, line] = /^cpu +([\d ]+)$/m.exec(text) ?? [];
   const ticks = line?.split(' ').map(Number).slice(0, 8);
@@ -57,7 +57,7 @@ function onBattery(): boolean | undefined {
   return mains.length > 0 ? mains.every((online) => online === '0') : undefined;
 }
 
-/** A translator or emulator under this process, if there is one to see. */
+/** The translator or emulator below this process, where it can be seen. */
 export function emulation(): string | undefined {
   const cpu = cpus()[0]?.model ?? '';
   if (process.platform === 'darwin' && process.arch === 'x64')
@@ -71,7 +71,7 @@ function read(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8').trim();
   } catch {
-    return undefined; // another platform, or not for us to see
+    return undefined; // not on this platform, or no permission
   }
 }
 

@@ -7,7 +7,7 @@ export type Peer = (target: RunnerTarget) => Promise<Runner>;
 
 const NAMES = 'llama-bench=PATH, llama-batched-bench=PATH or node-llama-cpp[=PATH]';
 
-/** The peer that NAME or NAME=PATH stands for. Throws UserError (usage) for any other. */
+/** The peer named by NAME or NAME=PATH. Throws UserError (usage) for an unknown one. */
 export function parsePeer(text: string): Peer {
   const [name, path] = cutAt(text, '=');
   if (name === 'llama-bench' && path) return async (target) => llamaBench(path, target);
@@ -16,10 +16,8 @@ export function parsePeer(text: string): Peer {
     return async (target) => (await import('./node-llama-cpp.ts')).nodeLlamaCpp(target, path || undefined);
   throw new UserError(
     `Expected a peer: ${NAMES}, got "${text}".`,
-    'For llama.cpp, give the path of its program behind =.',
-    {
-      kind: 'usage',
-    },
+    'The programs of llama.cpp need a path after =.',
+    { kind: 'usage' },
   );
 }
 

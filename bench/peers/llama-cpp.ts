@@ -1,5 +1,5 @@
 /**
- * llama.cpp's own benchmarks as peers: one process a run, so that both sides can take turns. Their flags and JSON
+ * llama.cpp's own benchmarks as peers, one process per run, so that percept and the peer can alternate. Flags and JSON
  * are those of llama.cpp 0c1e570.
  *
  * It takes its backends, shared libraries, from the working directory, too. So it starts in a folder of our own, which
@@ -12,12 +12,12 @@ import { UserError } from '../../errors.ts';
 import type { Runner, RunnerTarget } from '../runner.ts';
 import type { SpeedTest } from '../speed-test.ts';
 
-/** Reads and writes with one sequence. */
+/** Runs tests of one sequence. */
 export function llamaBench(program: string, { path, threads }: RunnerTarget): Runner {
   const flags = ['-m', resolve(path), '-t', threads, '-ngl', 0, '-r', 1, '-o', 'json'];
   return {
     name: 'llama-bench',
-    takes: ({ batch }) => batch === 1,
+    canRun: ({ batch }) => batch === 1,
     run: ({ kind, tokens, depth }, signal) => {
       const [read, written] = kind === 'pp' ? [tokens, 0] : [0, tokens];
       const args = [...flags, '-p', read, '-n', written, '-d', depth];
@@ -27,12 +27,12 @@ export function llamaBench(program: string, { path, threads }: RunnerTarget): Ru
   };
 }
 
-/** Writes with several sequences in one step. Its depth is at least 1. */
+/** Runs tests that write, with any number of sequences. It needs a depth of 1 or more. */
 export function llamaBatchedBench(program: string, { path, threads }: RunnerTarget): Runner {
   const flags = ['-m', resolve(path), '-t', threads, '-ngl', 0, '--output-format', 'jsonl'];
   return {
     name: 'llama-batched-bench',
-    takes: ({ kind }) => kind === 'tg',
+    canRun: ({ kind }) => kind === 'tg',
     run: ({ tokens, depth, batch }: SpeedTest, signal) => {
       const read = Math.max(1, depth);
       const args = [...flags, '-c', batch * (read + tokens), '-npp', read, '-ntg', tokens, '-npl', batch];
@@ -48,7 +48,7 @@ interface Run {
   readonly signal?: AbortSignal;
 }
 
-/** Throws UserError where the program cannot be run or prints something else than a speed. */
+/** Throws UserError where the program fails or prints no speed. */
 async function speedFrom({ program, args, signal }: Run, read: (stdout: string) => number): Promise<number> {
   try {
     const cwd = import.meta.dirname;
@@ -59,8 +59,8 @@ async function speedFrom({ program, args, signal }: Run, read: (stdout: string) 
   } catch (cause) {
     signal?.throwIfAborted();
     throw new UserError(
-      `Expected a speed from ${program}, but ${reason(cause)}.`,
-      `Give the path of the program: --peer NAME=PATH. It was run as: ${program} ${args.join(' ')}`,
+      `No speed from ${program}: ${reason(cause)}.`,
+      `Give the path of the program: --peer NAME=PATH. This command failed: ${program} ${args.join(' ')}`,
       { cause },
     );
   }

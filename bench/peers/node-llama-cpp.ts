@@ -1,4 +1,4 @@
-/** node-llama-cpp as a peer, from a folder that the user names or from the global one of npm. */
+/** node-llama-cpp as a peer, from a folder that the user names or from npm's global folder. */
 import { execFile } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { join, resolve } from 'node:path';
@@ -8,7 +8,7 @@ import { UserError } from '../../errors.ts';
 import { type Runner, type RunnerTarget, tokenIds } from '../runner.ts';
 import type { SpeedTest } from '../speed-test.ts';
 
-/** The part of node-llama-cpp 3.22's interface that is used. */
+/** The part of node-llama-cpp 3.22's interface used here. */
 interface NodeLlamaCpp {
   getLlama(options: object): Promise<Llama>;
 }
@@ -26,8 +26,8 @@ interface Sequence {
 }
 
 /**
- * `folder` is where it is looked for first. The working directory is not looked into unless it is named: whoever wrote
- * what lies there would have his code run.
+ * Looks for the package in `folder` first. The working directory counts only where it is named: importing from there
+ * would run the code of whoever wrote it.
  */
 export async function nodeLlamaCpp(target: RunnerTarget, folder?: string): Promise<Runner> {
   const { path: modelPath, threads, contextLength, vocabulary } = target;
@@ -37,18 +37,18 @@ export async function nodeLlamaCpp(target: RunnerTarget, folder?: string): Promi
     return getLlama({ gpu: false, build: 'never', logLevel: 'error', maxThreads: threads });
   });
   const model = await llama.loadModel({ modelPath });
-  const contextSize = contextLength + 1; // it holds the token that a run ends with, too
+  const contextSize = contextLength + 1; // with the last token of a run
   const context = await model.createContext({ contextSize, threads, batchSize: 512, flashAttention: true });
   const sequence = context.getSequence();
   return {
     name: 'node-llama-cpp',
-    takes: ({ batch }) => batch === 1,
+    canRun: ({ batch }) => batch === 1,
     run: (test) => run(sequence, test, vocabulary),
     dispose: () => llama.dispose(),
   };
 }
 
-/** Its writing includes a greedy choice and a step through JavaScript a token. */
+/** Writing includes, for each token, a greedy choice and a step through JavaScript. */
 async function run(sequence: Sequence, test: SpeedTest, vocabulary: number): Promise<number> {
   const { kind, tokens, depth } = test;
   await sequence.clearHistory();
@@ -90,15 +90,15 @@ async function importFrom(places: readonly (string | undefined)[]): Promise<Node
       causes.push(cause);
     }
   }
-  const named = places.length > 1 ? `in ${places[0]} or ` : '';
+  const named = places.length > 1 ? `from ${places[0]} ` : '';
   throw new UserError(
-    `Expected the package node-llama-cpp ${named}among the global ones of npm, found none that loads.`,
-    'npm install -g node-llama-cpp, or give the folder that has it: --peer node-llama-cpp=FOLDER.',
+    `The package node-llama-cpp does not load ${named}${named && 'or '}from npm's global folder.`,
+    'Run npm install -g node-llama-cpp, or name the folder that has it: --peer node-llama-cpp=FOLDER.',
     { cause: causes[0] },
   );
 }
 
-/** Above npm's global node_modules; undefined without npm. */
+/** The parent of npm's global node_modules; undefined without npm. */
 async function globalFolder(): Promise<string | undefined> {
   const shell = process.platform === 'win32';
   const cwd = import.meta.dirname; // npm reads settings in the working directory, Windows takes programs from there

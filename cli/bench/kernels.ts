@@ -1,19 +1,13 @@
 import { selectBackend } from '../../backends/select.ts';
-import { casesNamed, type TimedCase, timedCases } from '../../bench/conformance/cases.ts';
-import { nameOf } from '../../bench/conformance/op-case.ts';
-import {
-  type KernelRow,
-  type KernelTarget,
-  kernelMarkdown,
-  kernelTable,
-  measureKernel,
-} from '../../bench/kernel-speed.ts';
+import { type TimedCase, timedCases } from '../../bench/conformance/cases.ts';
+import { type KernelTarget, kernelMarkdown, kernelTable, measureKernel } from '../../bench/kernel-speed.ts';
 import { describeMachine } from '../../bench/machine.ts';
+import type { KernelRow } from '../../bench/rows.ts';
 import { chosenBackend } from '../../core/devices.ts';
 import { directories } from '../../core/directories.ts';
 import { UserError } from '../../errors.ts';
 import type { Call } from '../commands.ts';
-import { listed } from './listed.ts';
+import { casesChosen } from './case-words.ts';
 import { checkReport, writeReport } from './report.ts';
 import { Rows } from './rows.ts';
 import { plannedBench } from './state.ts';
@@ -22,7 +16,7 @@ import { BenchWatch } from './watch.ts';
 export async function benchKernels(call: Call, words: readonly string[]): Promise<void> {
   const { options, output } = call;
   const { peer, report } = options;
-  if (peer) throw new UserError('Kernels have no peers.', 'Leave --peer out.', { kind: 'usage' });
+  if (peer) throw new UserError('No peer runs single kernels.', 'Leave --peer out.', { kind: 'usage' });
   if (report !== undefined) checkReport(report);
   const timings = await timingsOf(call, words);
   const machine = await describeMachine();
@@ -35,7 +29,6 @@ export async function benchKernels(call: Call, words: readonly string[]): Promis
   const watch = new BenchWatch(call, machine, plannedBench({ total: timings.length }));
   const stopped = await watch.during(async (signal) => {
     for (const { target, kernel } of timings) {
-      watch.next(nameOf(kernel));
       await rows.add([await measureKernel(target, kernel, { signal, observer: watch.observer })]);
     }
   });
@@ -51,15 +44,14 @@ interface Timing {
   readonly kernel: TimedCase;
 }
 
-/** Every backend with every number of threads and every kernel that the words choose. */
+/** Every combination of a backend, a number of threads and a kernel that the words choose. */
 async function timingsOf({ options }: Call, words: readonly string[]): Promise<Timing[]> {
   const { backend: backends, threads } = options;
   const timings: Timing[] = [];
-  for (const name of listed(backends) ?? ['auto']) {
+  for (const name of [backends ?? 'auto'].flat()) {
     const backend = name === 'auto' ? await chosenBackend() : name;
-    const cases = casesNamed(await casesOf(backend), words);
-    if (cases.length === 0) throw noSuchKernel(words);
-    for (const count of listed(threads) ?? [undefined]) {
+    const cases = casesChosen(await casesOf(backend), words);
+    for (const count of [threads].flat()) {
       timings.push(...cases.map((kernel) => ({ target: { backend, threads: count }, kernel })));
     }
   }
@@ -71,12 +63,4 @@ async function casesOf(name: string): Promise<TimedCase[]> {
   const cases = timedCases(backend);
   await backend.dispose();
   return cases;
-}
-
-export function noSuchKernel(words: readonly string[]): UserError {
-  return new UserError(
-    `Expected words that are part of a kernel's op, type or shape, got "${words.join(' ')}".`,
-    'The words matmul q4_0 choose one type of weight, attention one op, attention q8 one type of cache.',
-    { kind: 'usage' },
-  );
 }

@@ -6,14 +6,15 @@ import {
   speedTable,
   targetNotes,
 } from '../../bench/model-report.ts';
-import { measureTarget, runsOf, type SpeedRow, type SpeedTarget } from '../../bench/model-speed.ts';
+import { measureTargets, runsOf } from '../../bench/model-speed.ts';
 import { parsePeer } from '../../bench/peers/index.ts';
+import type { SpeedRow, SpeedTarget } from '../../bench/rows.ts';
 import { type SpeedTest, speedTests } from '../../bench/speed-test.ts';
 import { UserError } from '../../errors.ts';
 import type { Call } from '../commands.ts';
 import { loadOptionsOf, modelFile } from '../model-file.ts';
 import type { Options } from '../options.ts';
-import { listed } from './listed.ts';
+import { terminalText } from '../terminal/terminal-text.ts';
 import { checkReport, writeReport } from './report.ts';
 import { Rows } from './rows.ts';
 import { plannedBench } from './state.ts';
@@ -34,13 +35,17 @@ export async function benchModels(call: Call): Promise<void> {
   const notes: string[] = [];
   const { onNote } = loadOptionsOf(call);
   const stopped = await watch.during(async (signal) => {
-    for (const target of targets) {
-      const speed = await measureTarget(target, {
-        ...{ tests, repetitions, peers, profile, signal },
-        onRun: (label) => watch.next(label),
-        onNote: (note) => watch.aside(() => onNote?.(note)),
-        observer: watch.observer,
-      });
+    const speeds = measureTargets(targets, {
+      tests,
+      repetitions,
+      peers,
+      profile,
+      signal,
+      onNote: (note) => watch.aside(() => onNote?.(note)),
+      observer: watch.observer,
+      marks: watch.wantsMarks,
+    });
+    for await (const speed of speeds) {
       await rows.add(speed.rows);
       notes.push(...targetNotes(speed));
       if (profile) notes.push(...kernelNotes(speed));
@@ -48,7 +53,7 @@ export async function benchModels(call: Call): Promise<void> {
   });
   if (stopped) await rows.add(watch.state.rows.slice(rows.count));
   if (!stopped || rows.count > 0) await rows.end();
-  for (const note of notes) output.note(note);
+  for (const note of notes) output.note(terminalText(note));
   if (stopped || report === undefined) return;
   writeReport(report, {
     state: watch.state,
@@ -59,33 +64,32 @@ export async function benchModels(call: Call): Promise<void> {
   output.note(`report: ${report}`);
 }
 
+/** Options given as lists are arrays, whatever their types say: hence `flat`, here and below. */
 function testsOf({ nPrompt, nGen, nDepth, batch }: Options): SpeedTest[] {
   const tests = speedTests({
-    prompts: listed(nPrompt) ?? [512],
-    generations: listed(nGen) ?? [128],
-    depths: listed(nDepth) ?? [0],
-    batches: listed(batch) ?? [1],
+    prompts: [nPrompt ?? 512].flat(),
+    generations: [nGen ?? 128].flat(),
+    depths: [nDepth ?? 0].flat(),
+    batches: [batch ?? 1].flat(),
   });
   if (tests.length > 0) return tests;
-  throw new UserError('Expected something to read or to write, got -p 0 -n 0.', 'Leave one of them out.', {
-    kind: 'usage',
-  });
+  throw new UserError('Nothing to measure: -p 0 and -n 0.', 'Leave one of them out.', { kind: 'usage' });
 }
 
 /** Every combination of models, backends, threads and types of the cache. */
 async function targetsOf(call: Call): Promise<SpeedTarget[]> {
   const { model, backend, threads, kvType } = call.options;
   const paths: string[] = [];
-  for (const reference of listed(model) ?? []) {
+  for (const reference of [model ?? []].flat()) {
     const file = await modelFile({ ...call, options: { ...call.options, model: reference } });
     paths.push(file.path);
   }
-  const kvTypes = listed(kvType as SpeedTarget['kvType']) ?? [undefined];
+  const kvTypes = [kvType as SpeedTarget['kvType']].flat();
   return paths.flatMap((path) =>
-    (listed(backend) ?? ['auto']).flatMap((backend) =>
-      (listed(threads) ?? [undefined]).flatMap((threads) =>
-        kvTypes.map((kvType) => ({ path, backend, threads, kvType })),
+    [backend ?? 'auto']
+      .flat()
+      .flatMap((backend) =>
+        [threads].flat().flatMap((threads) => kvTypes.map((kvType) => ({ path, backend, threads, kvType }))),
       ),
-    ),
   );
 }

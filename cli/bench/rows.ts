@@ -1,7 +1,17 @@
 import { type FlatRow, toCsv, toSql } from '../../bench/formats.ts';
-import type { Machine } from '../../bench/machine.ts';
+import { type Machine, machineInWords } from '../../bench/machine.ts';
 import { keptCommand, saveRows } from '../../bench/results.ts';
 import type { Call } from '../commands.ts';
+import type { Options } from '../options.ts';
+import { terminalText } from '../terminal/terminal-text.ts';
+
+type Format = 'json' | 'jsonl' | 'md' | 'csv' | 'sql';
+
+/** --json and --jsonl as in every command, else -o. */
+export function formatOf({ json, jsonl, output }: Options): Format {
+  if (json) return 'json';
+  return jsonl ? 'jsonl' : (output as Format);
+}
 
 export interface RowShape<Row> {
   readonly table: string; // in SQL
@@ -9,20 +19,19 @@ export interface RowShape<Row> {
   readonly markdown: (rows: readonly Row[]) => string;
 }
 
-/** Rows on their way out: jsonl as they come, the other formats at the end; --save in any case. */
+/** Prints rows: jsonl as they come, the other formats at the end. Appends them to --save as they come. */
 export class Rows<Row extends object> {
   readonly #call: Call;
   readonly #machine: Machine;
   readonly #shape: RowShape<Row>;
-  readonly #format: string;
+  readonly #format: Format;
   readonly #rows: Row[] = [];
 
   constructor(call: Call, machine: Machine, shape: RowShape<Row>) {
-    const { json, jsonl, output } = call.options;
     this.#call = call;
     this.#machine = machine;
     this.#shape = shape;
-    this.#format = json ? 'json' : jsonl ? 'jsonl' : output!;
+    this.#format = formatOf(call.options);
   }
 
   get count(): number {
@@ -41,13 +50,23 @@ export class Rows<Row extends object> {
   async end(): Promise<void> {
     const { output } = this.#call;
     const { table, flat, markdown } = this.#shape;
-    if (this.#format === 'json') return output.json({ machine: this.#machine, rows: this.#rows });
-    if (this.#format === 'csv') return output.print(toCsv(this.#rows.map(flat)));
-    if (this.#format === 'sql') return output.print(toSql(table, this.#rows.map(flat)));
-    if (this.#format === 'jsonl') return;
-    const { cpu, cores, platform, node, percept, commit } = this.#machine;
-    const version = commit ? `${percept} (${commit})` : percept;
-    await output.print(`${cpu}, ${cores} cores, ${platform}, Node ${node}, percept ${version}\n\n`);
-    await output.print(markdown(this.#rows));
+    const rows = this.#rows;
+    switch (this.#format) {
+      case 'json':
+        return output.json({ machine: this.#machine, rows });
+      case 'jsonl':
+        return; // printed already
+      case 'csv':
+        return output.print(toCsv(rows.map(flat)));
+      case 'sql':
+        return output.print(toSql(table, rows.map(flat)));
+      case 'md':
+        return output.print(this.#shown(`${machineInWords(this.#machine)}\n\n${markdown(rows)}`));
+    }
+  }
+
+  /** Models are named by their files, and a file's name may hold control characters. */
+  #shown(text: string): string {
+    return this.#call.output.interactive ? terminalText(text) : text;
   }
 }

@@ -1,27 +1,28 @@
-/** What a bench has come to as scenes, which the terminal and a report paint. */
+/** The state of a bench as scenes, which the dashboard and the report paint. */
+import { basename } from 'node:path';
 import type { Roofs } from '../../backends/backend.ts';
+import type { Mark } from '../../bench/events.ts';
 import { digits, threadsInWords } from '../../bench/formats.ts';
-import type { KernelRow } from '../../bench/kernel-speed.ts';
-import type { Mark } from '../../bench/observer.ts';
+import type { KernelRow } from '../../bench/rows.ts';
 import { labelOf, type SpeedTest, testName } from '../../bench/speed-test.ts';
-import { mean, median, pairedRatio, standardDeviation } from '../../bench/statistics.ts';
+import { mean, median, medianRoofs, pairedRatio, standardDeviation } from '../../bench/statistics.ts';
 import { roofShares, type Work } from '../../bench/work.ts';
 import type {
   Lane,
   LaneScene,
   LineScene,
+  Point,
   RangedRatio,
   RatioScene,
   Roof,
   RooflineDot,
   RooflineScene,
 } from '../terminal/plot/scene.ts';
-import { targetName, targetNames } from './names.ts';
-import { speedCurve } from './speed-curve.ts';
-import type { BenchState, TestState } from './state.ts';
+import { terminalText } from '../terminal/terminal-text.ts';
+import type { BenchState, TargetState, TestState } from './state.ts';
 
 export interface SpeedScenes {
-  readonly phases: readonly Phase[]; // prefill, decode; those that are measured
+  readonly phases: readonly Phase[]; // prefill and decode, without the one that has no test
   readonly ratios: RatioScene;
   readonly roofline: RooflineScene;
 }
@@ -45,7 +46,7 @@ interface Row {
 
 const LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
 
-/** Letters, which begin again behind z. */
+/** A letter; after z they repeat. */
 export function letterOf(index: number): string {
   return LETTERS[index % LETTERS.length]!;
 }
@@ -68,7 +69,7 @@ export function speedScenes(state: BenchState): SpeedScenes {
   };
 }
 
-/** A colour a target; where there is only one, a colour a test. */
+/** Colours tell targets apart, or the tests of a single target. */
 function rowsOf({ targets, running }: BenchState): Row[] {
   const names = targetNames(targets);
   let index = 0;
@@ -106,10 +107,10 @@ function phaseOf(kind: SpeedTest['kind'], title: string, all: readonly Row[]): P
   };
 }
 
-/** Other runs shown beside the one that counts. */
+/** Other runs drawn beside the chosen one. */
 const MOST_FAINT = 4;
 
-/** The run at hand, or the one of median speed, before the others. */
+/** The current run or else the one of median speed, and faint ones before it. */
 function curvesOf({ curves, samples }: TestState, isRunning: boolean) {
   const drawn = curves.filter((marks) => marks.length > 0);
   const middle = samples.toSorted((a, b) => a - b)[samples.length >> 1];
@@ -134,7 +135,7 @@ function laneOf({ mark, color, label, test, isRunning }: Row): Lane {
   return { ...lane, value, spread, text, state: isRunning ? 'running' : 'done' };
 }
 
-/** With as many decimals as the number it belongs to. */
+/** `value` with as many decimals as `text`. */
 function alike(value: number, text: string): string {
   return value.toFixed(text.split('.')[1]?.length ?? 0);
 }
@@ -149,14 +150,6 @@ function ratiosOf({ mark, color, label, test }: Row): RangedRatio[] {
     const own = test.samples.slice(0, samples.length);
     return { mark, color, label: `${label} / ${name}`, ...pairedRatio(own, samples) };
   });
-}
-
-function medianRoofs(roofs: readonly Roofs[]): Roofs | undefined {
-  if (roofs.length === 0) return undefined;
-  return {
-    readBytesPerSecond: median(roofs.map((each) => each.readBytesPerSecond)),
-    multiplyAddsPerSecond: median(roofs.map((each) => each.multiplyAddsPerSecond)),
-  };
 }
 
 function roofOf(name: string, roofs: readonly Roofs[], color: number): Roof[] {
@@ -175,7 +168,7 @@ function testDot({ mark, color, label, test, work }: Row): RooflineDot[] {
   return [{ mark, color, label, ...placed(done, shares) }];
 }
 
-/** @param done billions a second */
+/** The dot's place, and how near it is to its nearest roof. @param done billions a second */
 function placed(done: Work, shares: ReturnType<typeof roofShares>) {
   const { memory, multiply } = shares;
   const isBoundByMemory = (memory ?? 1) >= (multiply ?? 0);
@@ -184,7 +177,7 @@ function placed(done: Work, shares: ReturnType<typeof roofShares>) {
   return { intensity: done.macs / done.bytes, speed: done.macs, text, share };
 }
 
-/** A scene for each backend and number of threads; a kernel that multiplies nothing has no place under a roof. */
+/** A scene per backend and number of threads. A kernel that multiplies nothing is not under a roof and has no dot. */
 export function kernelScenes({ kernels }: BenchState, markOf: (index: number) => string): RooflineScene[] {
   const groups = Map.groupBy(kernels, ({ row }) => kernelGroup(row));
   return [...groups].map(([title, group], color) => {
@@ -211,4 +204,82 @@ function kernelDot({ op, type, shape, tokens, gb_s, gmac_s, ...row }: KernelRow)
     label: `${what} ${shape} x ${tokens}`,
     ...placed({ bytes: gb_s, macs: gmac_s }, shares),
   };
+}
+
+// ----- names
+
+/** Model, backend, threads and cache of a target, in words; as asked for until it is loaded. Safe on a terminal. */
+function partsOf({ target, loaded }: TargetState): readonly string[] {
+  const { path, backend, threads, kvType } = target;
+  if (!loaded) {
+    const cache = kvType === undefined || kvType === 'auto' ? '' : `${kvType} cache`;
+    return [terminalText(basename(path, '.gguf')), backend, threadsInWords(threads ?? 0), cache];
+  }
+  const model = terminalText(`${loaded.model} ${loaded.type}`);
+  return [model, loaded.backend, threadsInWords(loaded.threads), `${loaded.kvType} cache`];
+}
+
+const BACKEND = 1; // its place in these parts
+
+/** For each part, whether all targets were asked for with the same. */
+function isCommon(targets: readonly TargetState[]): boolean[] {
+  const asked = targets.map((target) => partsOf({ ...target, loaded: undefined }));
+  return asked[0]!.map((part, i) => asked.every((other) => other[i] === part));
+}
+
+/** Short names: each target's backend, and the parts that tell it from the others. */
+function targetNames(targets: readonly TargetState[]): string[] {
+  const common = targets.length > 0 ? isCommon(targets) : [];
+  return targets.map((target) =>
+    partsOf(target)
+      .filter((part, i) => part !== '' && (i === BACKEND || !common[i]))
+      .join(', '),
+  );
+}
+
+function targetName(target: TargetState): string {
+  return partsOf(target).filter(Boolean).join(', ');
+}
+
+/** The parts that all targets share, without the backend. @param targets one at least */
+export function commonName(targets: readonly TargetState[]): string {
+  const common = isCommon(targets);
+  return partsOf(targets[0]!)
+    .filter((part, i) => part !== '' && i !== BACKEND && common[i])
+    .join(', ');
+}
+
+// ----- curves
+
+/** A run of fewer steps is drawn step by step. */
+const FEW_STEPS = 16;
+/** Of a longer run each speed is that of a window, one of so many, to hide the grain of the clock. */
+const WINDOWS = 30;
+
+/** Tokens a second over the seconds of a run. */
+export function speedCurve(marks: readonly Mark[]): Point[] {
+  if (marks.length < FEW_STEPS) return steps(marks);
+  const window = marks.at(-1)![0] / WINDOWS; // seconds
+  const points: Point[] = [];
+  let from = 0; // the first mark of the window; the one before it, or else (0, 0), is its beginning
+  for (const [i, [seconds, tokens]] of marks.entries()) {
+    while (from < i && seconds - marks[from]![0] > window) from++;
+    const [start, before] = from > 0 ? marks[from - 1]! : [0, 0];
+    points.push([seconds, (tokens - before) / (seconds - start)]);
+  }
+  return points;
+}
+
+/** Each step at its own speed, from its beginning to its end. */
+function steps(marks: readonly Mark[]): Point[] {
+  let [start, before] = [0, 0];
+  return marks.flatMap(([seconds, tokens]) => {
+    const speed = (tokens - before) / (seconds - start);
+    const points: Point[] = [
+      [start, speed],
+      [seconds, speed],
+    ];
+    [start, before] = [seconds, tokens];
+    return points;
+  });
 }

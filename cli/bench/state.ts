@@ -1,23 +1,22 @@
-/** What a bench has come to: its events folded into one value. */
+/** The state of a bench: its events folded into one value. */
 import type { Roofs } from '../../backends/backend.ts';
+import type { BenchEvent, LoadedModel, Mark, Memory } from '../../bench/events.ts';
 import { digits } from '../../bench/formats.ts';
-import type { KernelRow } from '../../bench/kernel-speed.ts';
-import type { SpeedRow, SpeedTarget } from '../../bench/model-speed.ts';
-import type { BenchEvent, LoadedModel, Mark, Memory } from '../../bench/observer.ts';
+import type { KernelRow, SpeedRow, SpeedTarget } from '../../bench/rows.ts';
 import { labelOf, type SpeedTest, testName } from '../../bench/speed-test.ts';
 
 export interface BenchState {
   readonly targets: readonly TargetState[]; // none where kernels are measured
   readonly kernels: readonly MeasuredKernel[];
-  readonly rows: readonly SpeedRow[]; // of tests that are through
+  readonly rows: readonly SpeedRow[]; // of finished tests
   readonly progress: { readonly begun: number; readonly total: number }; // runs, or kernels
-  readonly doing: string; // right now, in words
+  readonly doing: string; // the current work, in words
   readonly running?: Running;
   /** A run is under way, or about to begin. */
   readonly isMeasuring: boolean;
-  readonly memory?: Memory; // of the target, or kernel, at hand
-  readonly loadMs?: number; // of that target
-  readonly peers: number; // that percept takes turns with
+  readonly memory?: Memory; // of the current target or kernel
+  readonly loadMs?: number; // of the current target
+  readonly peers: number;
 }
 
 export interface TargetState {
@@ -31,12 +30,12 @@ export interface TestState {
   readonly samples: readonly number[]; // tok/s of each run
   readonly curves: readonly (readonly Mark[])[]; // of each run; the last may still grow
   readonly peers: readonly PeerState[];
-  readonly roofs: readonly Roofs[]; // probed beside each run
+  readonly roofs: readonly Roofs[]; // one probe beside each run
 }
 
 export interface PeerState {
   readonly name: string;
-  readonly samples: readonly number[]; // each beside that of percept
+  readonly samples: readonly number[]; // each taken beside percept's of the same place
 }
 
 export interface MeasuredKernel {
@@ -44,12 +43,15 @@ export interface MeasuredKernel {
   readonly roofs?: Roofs;
 }
 
-/** The run at hand, by its place in `targets` and their tests. */
-export interface Running {
+/** Places in `targets` and in their tests. */
+interface TestPlace {
   readonly target: number;
   readonly test: number;
+}
+
+export interface Running extends TestPlace {
   readonly runner: string;
-  readonly own: boolean;
+  readonly own: boolean; // percept's, not a peer's
 }
 
 export interface BenchPlan {
@@ -72,8 +74,8 @@ export function plannedBench({ targets = [], tests = [], peers = 0, total }: Ben
   };
 }
 
-/** What comes in a run or right before one. */
-const MEASURING: ReadonlySet<BenchEvent['kind']> = new Set(['run', 'tokens', 'roofs', 'rows']);
+/** Events inside a run or right before one. */
+const MEASURING: ReadonlySet<BenchEvent['kind']> = new Set(['run', 'marks', 'roofs', 'rows']);
 
 export function afterEvent(state: BenchState, event: BenchEvent): BenchState {
   return { ...changed(state, event), isMeasuring: MEASURING.has(event.kind) };
@@ -86,18 +88,16 @@ function changed(state: BenchState, event: BenchEvent): BenchState {
     case 'loaded':
       return loaded(state, event);
     case 'warm-up':
-      return { ...counted(state), doing: `${nameOf(event.test)}, warm-up` };
+      return { ...counted(state), doing: `${nameOf(state, event)}, warm-up` };
     case 'run':
       return begun(event.own ? counted(state) : state, event);
-    case 'tokens':
-      return onTest(state, ({ curves }) => ({
-        curves: [...curves.slice(0, -1), [...(curves.at(-1) ?? []), ...event.marks]],
-      }));
+    case 'marks':
+      return onTest(state, event, (test) => withMarks(test, event.marks));
     case 'ran':
       return ran(state, event);
     case 'roofs':
       return {
-        ...onTest(state, ({ roofs }) => ({ roofs: [...roofs, event.roofs] })),
+        ...onTest(state, event, ({ roofs }) => ({ roofs: [...roofs, event.roofs] })),
         memory: event.memory,
       };
     case 'rows':
@@ -111,54 +111,59 @@ function changed(state: BenchState, event: BenchEvent): BenchState {
   }
 }
 
-function loaded(state: BenchState, event: Extract<BenchEvent, { kind: 'loaded' }>): BenchState {
-  const { model, memory, ms } = event;
-  const at = targetAtHand(state) + 1;
-  const target = state.targets[at];
-  const targets = target ? state.targets.with(at, { ...target, loaded: model }) : state.targets;
+type EventOf<Kind extends BenchEvent['kind']> = Extract<BenchEvent, { kind: Kind }>;
+
+function loaded(state: BenchState, { target, ms, model, memory }: EventOf<'loaded'>): BenchState {
+  const known = state.targets[target];
+  const targets = known ? state.targets.with(target, { ...known, loaded: model }) : state.targets;
   return { ...state, targets, memory, loadMs: ms, doing: 'first token' };
 }
 
-function loadingInWords({ progress }: Extract<BenchEvent, { kind: 'loading' }>): string {
+function loadingInWords({ progress }: EventOf<'loading'>): string {
   const { readBytes, weightBytes } = progress ?? {};
   if (readBytes === undefined || !weightBytes) return 'loading';
   return `loading, ${Math.floor((100 * readBytes) / weightBytes)} %`;
 }
 
-function nameOf(test: SpeedTest): string {
-  return labelOf(testName(test), test.depth);
+/** pp512 @ d4096 */
+function nameOf({ targets }: BenchState, { target, test }: TestPlace): string {
+  const known = targets[target]?.tests[test]?.test;
+  return known ? labelOf(testName(known), known.depth) : '';
 }
 
-/** Another run, or kernel, begins. */
+/** One more run, or kernel, begins. */
 function counted(state: BenchState): BenchState {
   const { begun, total } = state.progress;
   return { ...state, running: undefined, progress: { begun: Math.min(total, begun + 1), total } };
 }
 
-/** Targets come in order: the one at hand is the last that was loaded. */
-function targetAtHand({ targets }: BenchState): number {
-  return targets.findLastIndex(({ loaded }) => loaded !== undefined);
-}
-
-/** Changes the test of the run at hand. */
-function onTest(state: BenchState, change: (test: TestState) => Partial<TestState>): BenchState {
-  const target = state.running && state.targets[state.running.target];
-  const test = target?.tests[state.running!.test];
+/** Changes the test of an event. */
+function onTest(
+  state: BenchState,
+  at: TestPlace,
+  change: (test: TestState) => Partial<TestState>,
+): BenchState {
+  const target = state.targets[at.target];
+  const test = target?.tests[at.test];
   if (!target || !test) return state;
-  const tests = target.tests.with(state.running!.test, { ...test, ...change(test) });
-  return { ...state, targets: state.targets.with(state.running!.target, { ...target, tests }) };
+  const tests = target.tests.with(at.test, { ...test, ...change(test) });
+  return { ...state, targets: state.targets.with(at.target, { ...target, tests }) };
 }
 
-function begun(state: BenchState, { test, runner, own }: Extract<BenchEvent, { kind: 'run' }>): BenchState {
-  const target = targetAtHand(state);
-  const index = state.targets[target]?.tests.findIndex((known) => nameOf(known.test) === nameOf(test)) ?? -1;
-  const running = { target, test: index, runner, own };
-  const next = { ...state, running, doing: `${nameOf(test)}, ${runner}` };
-  return own ? onTest(next, ({ curves }) => ({ curves: [...curves, []] })) : next;
+/** Adds marks to the curve that the last run began. */
+function withMarks({ curves }: TestState, marks: readonly Mark[]): Partial<TestState> {
+  const last = curves.at(-1);
+  return last ? { curves: curves.with(-1, [...last, ...marks]) } : {};
 }
 
-function ran(state: BenchState, { runner, own, tok_s }: Extract<BenchEvent, { kind: 'ran' }>): BenchState {
-  const next = onTest(state, ({ samples, peers }) => {
+function begun(state: BenchState, { kind: _, ...running }: EventOf<'run'>): BenchState {
+  const next = { ...state, running, doing: `${nameOf(state, running)}, ${running.runner}` };
+  return running.own ? onTest(next, running, ({ curves }) => ({ curves: [...curves, []] })) : next;
+}
+
+function ran(state: BenchState, event: EventOf<'ran'>): BenchState {
+  const { runner, own, tok_s } = event;
+  const next = onTest(state, event, ({ samples, peers }) => {
     if (own) return { samples: [...samples, tok_s] };
     const known = peers.find(({ name }) => name === runner) ?? { name: runner, samples: [] };
     const others = peers.filter(({ name }) => name !== runner);

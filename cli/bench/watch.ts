@@ -1,15 +1,16 @@
+import type { Observer } from '../../bench/events.ts';
 import type { Machine } from '../../bench/machine.ts';
-import type { BenchEvent, Observer } from '../../bench/observer.ts';
 import type { Call } from '../commands.ts';
 import { CountedProgress } from '../progress.ts';
 import { lookOf } from '../terminal/look.ts';
 import { themeOf } from '../terminal/theme.ts';
 import type { BenchScreen } from '../tui/bench/start.tsx';
+import { formatOf } from './rows.ts';
 import { afterEvent, type BenchState } from './state.ts';
 
 /**
- * Shows how far a bench is, on a screen of its own or by a bar or lines on stderr, and keeps what came of it. What else is
- * said while the screen is there is written behind it.
+ * Folds the events of a bench and shows its progress: on a screen of its own, or as a bar or lines on stderr. Lines of
+ * another kind are held back until the screen is gone.
  */
 export class BenchWatch {
   readonly #call: Call;
@@ -32,14 +33,17 @@ export class BenchWatch {
     return this.#state;
   }
 
-  /** Absent where nobody looks: then nothing is told. */
-  get observer(): Observer | undefined {
-    return this.#isLive || this.#call.options.report !== undefined ? (event) => this.#tell(event) : undefined;
-  }
+  readonly observer: Observer = (event) => {
+    const before = this.#state.progress.begun;
+    this.#state = afterEvent(this.#state, event);
+    const { progress, doing } = this.#state;
+    if (!this.#isLive && progress.begun > before) this.#progress.next(doing);
+    this.#screen?.show(this.#state);
+  };
 
-  /** Another run begins; the screen knows from events. */
-  next(label: string): void {
-    if (!this.#isLive) this.#progress.next(label);
+  /** Whether progress inside a run is drawn, by the screen or the report. */
+  get wantsMarks(): boolean {
+    return this.#isLive || this.#call.options.report !== undefined;
   }
 
   aside(write: () => void): void {
@@ -47,7 +51,7 @@ export class BenchWatch {
     else this.#progress.aside(write);
   }
 
-  /** Runs the work. True where the user stopped it before the screen: what was measured until then counts. */
+  /** Runs the work. True where the user stopped it on the screen: the rows so far count. */
   async during(work: (signal: AbortSignal) => Promise<void>): Promise<boolean> {
     const { abortable } = this.#call;
     if (!this.#isLive) {
@@ -55,11 +59,6 @@ export class BenchWatch {
       return false;
     }
     return abortable((signal) => this.#onScreen(signal, work));
-  }
-
-  #tell(event: BenchEvent): void {
-    this.#state = afterEvent(this.#state, event);
-    this.#screen?.show(this.#state);
   }
 
   async #onScreen(signal: AbortSignal, work: (signal: AbortSignal) => Promise<void>): Promise<boolean> {
@@ -73,7 +72,7 @@ export class BenchWatch {
     });
     try {
       const working = work(signal);
-      working.catch(() => {}); // of work that is not waited for: a step of it may take long
+      working.catch(() => {}); // nobody awaits it after an abort: a step may take long
       await Promise.race([working, aborted(signal)]);
       return false;
     } catch (error) {
@@ -97,10 +96,10 @@ function aborted(signal: AbortSignal): Promise<never> {
   });
 }
 
-/** A person looks at both streams, at a table, and wants things that move. */
+/** A person watches both streams, asked for a table and can use a moving screen. */
 function wantsScreen({ options, output }: Call): boolean {
-  const { json, jsonl, output: format, quiet } = options;
+  const { quiet } = options;
   const { screenReader = process.env.INK_SCREEN_READER === 'true' } = options;
-  const isTable = format === 'md' && !json && !jsonl;
+  const isTable = formatOf(options) === 'md';
   return output.interactive && output.progressBars && isTable && !quiet && !screenReader;
 }

@@ -1,8 +1,7 @@
 /** The model that a chat talks to: found, fetched where it is not here, loaded, with room for several branches. */
 import { statSync } from 'node:fs';
-import { basename } from 'node:path';
 import type { KvType } from '../../backends/backend.ts';
-import { modelType } from '../../bench/model-type.ts';
+import { modelTitle, modelType } from '../../bench/model-type.ts';
 import { graphFromGguf } from '../../core/architectures/index.ts';
 import { Chat } from '../../core/chat.ts';
 import { directories } from '../../core/directories.ts';
@@ -116,15 +115,9 @@ export function factsOf({ reference, model, type, bytes }: LoadedModel): ModelFa
   const threadsInWords = threads === 1 ? '1 thread' : `${threads} threads`;
   return {
     ...{ reference, type, bytes },
-    name: titleOf(model.path, type),
+    name: modelTitle(model.path, type),
     backend: name,
     device: device?.name ?? threadsInWords,
     contextLength: model.contextLength,
   };
-}
-
-/** What a file is called, without its type: general.name is often that of a training run. */
-function titleOf(path: string, type: string): string {
-  const name = basename(path).replace(/\.gguf$/i, '');
-  return name.replace(new RegExp(`[.-]${type}$`, 'i'), '') || name;
 }

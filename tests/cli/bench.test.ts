@@ -39,7 +39,7 @@ describe('percept bench', () => {
 
   it('every combination of lists; a flag may be repeated', async () => {
     const lists = ['-d', '0,4', '-b', '1', '-b', '2', '--backend', 'cpu,reference', '-r', '1'];
-    const { stdout } = await percept([...QUICK, ...lists, '-o', 'jsonl', '--quiet']);
+    const { stdout } = await percept([...QUICK, ...lists, '--jsonl', '--quiet']);
     const rows = stdout
       .trim()
       .split('\n')
@@ -53,9 +53,10 @@ describe('percept bench', () => {
   });
 
   it('a row for each type of cache, in every format', async () => {
-    const args = ['bench', '-m', TINY_MODEL, '-p', '0', '-n', '4', '-r', '1', '--kv-type', 'f32,f16', '-o'];
+    const args = ['bench', '-m', TINY_MODEL, '-p', '0', '-n', '4', '-r', '1', '--kv-type', 'f32,f16'];
+    const formats = [['--jsonl'], ['-o', 'csv'], ['-o', 'sql'], ['-o', 'md']];
     const [jsonl, csv, sql, md] = await Promise.all(
-      ['jsonl', 'csv', 'sql', 'md'].map(async (format) => (await percept([...args, format])).stdout),
+      formats.map(async (format) => (await percept([...args, ...format])).stdout),
     );
     const rows = jsonl!
       .trim()
@@ -71,7 +72,7 @@ describe('percept bench', () => {
   it('takes turns with a peer', async () => {
     const peer = join(emptyFolder(), 'llama-bench');
     writeFileSync(peer, `#!${process.execPath}\nconsole.log('[{"avg_ts":1000}]');\n`, { mode: 0o755 });
-    const { stdout, stderr } = await percept([...QUICK, '--peer', `llama-bench=${peer}`, '-o', 'json']);
+    const { stdout, stderr } = await percept([...QUICK, '--peer', `llama-bench=${peer}`, '--json']);
     const [row] = JSON.parse(stdout || `[${stderr}]`).rows;
     expect(Object.keys(row)).toEqual([...ROW_KEYS, 'peer', 'ratio', 'ratio_spread']);
     expect(row.peer).toEqual({
@@ -138,7 +139,7 @@ describe('percept bench', () => {
 
   it('--report into a folder that is none is told before anything is measured', async () => {
     const { stdout, stderr, code } = await percept([...QUICK, '--report', join('none', 'b.svg')]);
-    expect(stderr).toContain('Expected a folder none for --report');
+    expect(stderr).toContain('there is no folder none');
     expect([stdout, code]).toEqual(['', 1]);
     expect(stderr).not.toContain('warm-up');
   });
@@ -161,13 +162,14 @@ describe('percept bench', () => {
   it.each([
     [['bench', 'kernel'], 'Expected "kernels" or nothing'],
     [['bench', 'kernels', 'convolution'], 'got "convolution"'],
+    [['bench', '-o', 'json'], 'Expected --output to be one of md, csv, sql, got "json"'],
     [['bench', '-p', '8,x'], 'Expected --n-prompt to be a whole number'],
     [['bench', '--backend', 'cpu,abacus'], 'Expected --backend to be one of'],
     [['bench', '--kv-type', 'f16,f8'], 'Expected --kv-type to be one of auto, f32, f16, q8, got "f8"'],
     [['bench', '--peer', 'llama-bench'], 'Expected a peer: llama-bench=PATH'],
     [['bench', '--report', 'b.png'], 'Expected --report to name a file that ends in .svg or .html'],
     [['bench', 'kernels', '--report', 'b'], 'Expected --report to name a file that ends in .svg or .html'],
-    [['bench', '-m', TINY_MODEL, '-p', '0', '-n', '0'], 'Expected something to read or to write'],
+    [['bench', '-m', TINY_MODEL, '-p', '0', '-n', '0'], 'Nothing to measure: -p 0 and -n 0.'],
     [['bench', '-m', TINY_MODEL, '-d', '1000000'], 'Expected a context of 1 to'],
   ])('%j is an error of usage', async (args, message) => {
     const { stderr, code } = await percept(args);

@@ -2,8 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { afterEvent, type BenchState, plannedBench } from '../../cli/bench/state.ts';
 import { columnsOf } from '../../cli/terminal/text/width.ts';
 import { themeOf } from '../../cli/terminal/theme.ts';
-import { dashboardLines } from '../../cli/tui/bench/dashboard.ts';
-import { stacked } from '../../cli/tui/bench/stack.ts';
+import { dashboardLines, stacked } from '../../cli/tui/bench/dashboard.ts';
 import { MACHINE, MEMORY, planOf, stateAfter } from './bench-events.ts';
 
 const PLAIN = themeOf({ color: 0, background: 'dark', ascii: false });
@@ -145,6 +144,11 @@ describe('any screen', () => {
   it('a name cannot control the terminal', () => {
     const lines = linesOf(stateAfter({ model: 'evil\x1b[2J\u202e' }), 80, 24);
     expect(lines[0]).toContain('evil␛[2J');
+    const target = { backend: 'cpu', threads: 2 };
+    const targets = ['a\x1b[2J', 'b\x1b[2J'].map((name) => ({ ...target, path: `/${name}.gguf` }));
+    const many = linesOf(plannedBench({ ...planOf({}), targets }), 120, 40).join('\n');
+    expect(many).toContain('a␛[2J');
+    expect(many).not.toContain('\x1b');
   });
 });
 

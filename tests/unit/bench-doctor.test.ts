@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import type { EngineSpeed, Facts } from '../../bench/doctor/facts.ts';
+import type { CpuSpeed, Facts } from '../../bench/doctor/facts.ts';
 import { findings } from '../../bench/doctor/findings.ts';
 import { parseKilobytes, parseProcessorTicks } from '../../bench/doctor/platform.ts';
 
-const SPEED: EngineSpeed = {
+const SPEED: CpuSpeed = {
   threads: 4,
   multiplyOne: [1e11, 1.02e11],
   multiplyAll: [3.9e11, 4e11],
@@ -11,7 +11,7 @@ const SPEED: EngineSpeed = {
 };
 const WELL: Facts = {
   node: { version: '26.10.0', flags: ['--max-old-space-size=4096'] },
-  engine: { description: 'WebAssembly relaxed SIMD, unsigned dot products (AVX-VNNI)', speed: SPEED },
+  cpu: { description: 'WebAssembly relaxed SIMD, unsigned dot products (AVX-VNNI)', speed: SPEED },
   cores: { present: 4, usable: 4 },
   load: 0.4,
   memory: { availableBytes: 8e9, neededBytes: 0.5e9, swapUsedBytes: 0, swappedBytes: 0 },
@@ -25,8 +25,8 @@ function troubles(changes: Partial<Facts>): string[] {
   for (const { why, todo } of found) expect([why, todo]).not.toContain('');
   return found.map(({ level, what }) => `${level}: ${what}`);
 }
-const measured = (speed: Partial<EngineSpeed>) =>
-  troubles({ engine: { description: 'unsigned', speed: { ...SPEED, ...speed } } });
+const measured = (speed: Partial<CpuSpeed>) =>
+  troubles({ cpu: { description: 'unsigned', speed: { ...SPEED, ...speed } } });
 
 describe('what the doctor finds', () => {
   it('nothing where all is well', () => {
@@ -64,19 +64,19 @@ describe('what the doctor finds', () => {
     expect(troubles({ emulation: 'Rosetta' })).toEqual(['bad: Node runs under Rosetta']);
   });
 
-  it('an engine that does not start, or lacks byte dot products', () => {
-    expect(troubles({ engine: { failure: 'no SIMD.' } })).toEqual(['bad: the fast engine does not start']);
+  it('a CPU backend that does not start, or lacks byte dot products', () => {
+    expect(troubles({ cpu: { failure: 'no SIMD.' } })).toEqual(['bad: the CPU backend does not start']);
     const description = 'WebAssembly relaxed SIMD, 16-bit pairs (AVX2)';
-    expect(troubles({ engine: { description, speed: SPEED } })).toEqual([`warn: vectors: ${description}`]);
+    expect(troubles({ cpu: { description, speed: SPEED } })).toEqual([`warn: vectors: ${description}`]);
   });
 
   it('cores that are not there for this process', () => {
     expect(troubles({ cores: { present: 8, usable: 4 } })).toEqual(['warn: 4 of 8 cores may be used']);
     expect(troubles({ cores: { present: 4, usable: 4, quota: 1.5 } })).toEqual([
-      "warn: the container allows 1.50 cores' worth of time, of the 4 in sight",
+      'warn: the container may use the time of 1.50 cores, of 4 it sees',
     ]);
     expect(troubles({ cores: { present: 4, usable: 1, quota: 0.5 } })).toEqual([
-      "bad: the container allows 0.500 cores' worth of time, of the 1 in sight",
+      'bad: the container may use the time of 0.500 cores, of 1 it sees',
     ]);
     expect(troubles({ cores: { present: 4, usable: 4, quota: 4 } })).toEqual([]);
   });
@@ -86,7 +86,7 @@ describe('what the doctor finds', () => {
     expect(troubles({ load: 9 })).toEqual(['bad: load of the last minute: 9.0 on 4 cores']);
   });
 
-  it('threads that share cores, vary, are stolen or held back', () => {
+  it('threads that share cores, vary, are stolen or paused', () => {
     expect(measured({ multiplyAll: [3e11, 3e11] })).toEqual([
       'warn: 4 threads compute 3.0 times as fast as one',
     ]);
@@ -101,7 +101,7 @@ describe('what the doctor finds', () => {
       "bad: 30 % of the processors' time was stolen by the host",
     ]);
     expect(measured({ throttledMs: 120 })).toEqual([
-      'bad: the container was held back for 120 ms while the probes ran',
+      'bad: the container was paused for 120 ms during the probes',
     ]);
   });
 
@@ -118,7 +118,7 @@ describe('what the doctor finds', () => {
       'warn: swap in use: 2.00 GB',
     ]);
     expect(troubles({ memory: { availableBytes: 8e9, swapUsedBytes: 2e9, swappedBytes: 1e8 } })).toEqual([
-      'bad: 0.100 GB of this very process are swapped out',
+      'bad: 0.100 GB of this process are swapped out',
     ]);
     expect(troubles({ model: { path: '/m.gguf', bytes: 98e6, bytesPerSecond: 9e7 } })).toEqual([
       'warn: the model file is read at 0.0900 GB/s (98.0 MB, cached or not)',

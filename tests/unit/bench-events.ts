@@ -1,6 +1,7 @@
-/** What a bench tells, made up: so many runs of each test, all alike. */
+/** Made-up events of a bench: a number of runs of each test, all alike. */
+
+import type { BenchEvent, Mark } from '../../bench/events.ts';
 import type { Machine } from '../../bench/machine.ts';
-import type { BenchEvent, Mark } from '../../bench/observer.ts';
 import type { SpeedTest } from '../../bench/speed-test.ts';
 import { afterEvent, type BenchPlan, type BenchState, plannedBench } from '../../cli/bench/state.ts';
 
@@ -42,10 +43,9 @@ export function planOf({
 export function* eventsOf(story: Story = {}): Generator<BenchEvent> {
   const { targets = [], tests = [] } = planOf(story);
   const { repetitions = 2, peer, model = 'SmolLM2 135M' } = story;
-  for (const target of targets) {
+  for (const [target, { backend }] of targets.entries()) {
     yield { kind: 'loading', target };
     yield { kind: 'loading', target, progress: { stage: 'weights', weightBytes: 100, readBytes: 45 } };
-    const { backend } = target;
     const loaded = {
       model,
       type: 'Q4_1',
@@ -54,32 +54,39 @@ export function* eventsOf(story: Story = {}): Generator<BenchEvent> {
       kvType: 'q8',
       work: tests.map(({ kind }) => WORK[kind]),
     } as const;
-    yield { kind: 'loaded', ms: 600, model: loaded, memory: MEMORY };
-    for (const test of tests) yield { kind: 'warm-up', test };
-    for (const test of tests) {
-      for (let i = 0; i < repetitions; i++) yield* runOf(test, SPEEDS[test.kind] * (1 + 0.02 * i), peer);
-      yield { kind: 'rows', rows: [] };
+    yield { kind: 'loaded', target, ms: 600, model: loaded, memory: MEMORY };
+    for (const test of tests.keys()) yield { kind: 'warm-up', target, test };
+    for (const [i, test] of tests.entries()) {
+      const at = { target, test: i };
+      for (let run = 0; run < repetitions; run++)
+        yield* runOf(test, at, SPEEDS[test.kind] * (1 + 0.02 * run), peer);
+      yield { kind: 'rows', ...at, rows: [] };
     }
   }
 }
 
-function* runOf(test: SpeedTest, tok_s: number, peer?: string): Generator<BenchEvent> {
-  const own = { runner: 'percept', own: true };
-  yield { kind: 'run', test, ...own };
+function* runOf(
+  test: SpeedTest,
+  at: { readonly target: number; readonly test: number },
+  tok_s: number,
+  peer?: string,
+): Generator<BenchEvent> {
+  const own = { ...at, runner: 'percept', own: true };
+  yield { kind: 'run', ...own };
   const step = test.kind === 'pp' ? test.tokens : 1;
   const marks = Array.from({ length: test.tokens / step }, (_, i): Mark => {
     return [((i + 1) * step) / tok_s, (i + 1) * step];
   });
   const half = Math.ceil(marks.length / 2);
-  yield { kind: 'tokens', marks: marks.slice(0, half) };
-  if (half < marks.length) yield { kind: 'tokens', marks: marks.slice(half) };
+  yield { kind: 'marks', ...at, marks: marks.slice(0, half) };
+  if (half < marks.length) yield { kind: 'marks', ...at, marks: marks.slice(half) };
   yield { kind: 'ran', ...own, tok_s };
   if (peer) {
-    yield { kind: 'run', test, runner: peer, own: false };
-    yield { kind: 'ran', runner: peer, own: false, tok_s: 100 };
+    yield { kind: 'run', ...at, runner: peer, own: false };
+    yield { kind: 'ran', ...at, runner: peer, own: false, tok_s: 100 };
   }
   const roofs = { readBytesPerSecond: 13e9, multiplyAddsPerSecond: 98e9 };
-  yield { kind: 'roofs', roofs, memory: MEMORY };
+  yield { kind: 'roofs', ...at, roofs, memory: MEMORY };
 }
 
 /** After the first `count` events, or all. */

@@ -2,8 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { digits, percent, toCsv, toMarkdown, toSql } from '../../bench/formats.ts';
 import { kernelMarkdown } from '../../bench/kernel-speed.ts';
 import { flatSpeedRow, speedMarkdown, targetNotes } from '../../bench/model-report.ts';
-import type { SpeedRow } from '../../bench/model-speed.ts';
 import { keptCommand } from '../../bench/results.ts';
+import type { SpeedRow } from '../../bench/rows.ts';
 import { newestRows, savedRows, speedTable, withTable } from '../../scripts/speed-table.ts';
 
 const ROW: SpeedRow = {
@@ -20,14 +20,25 @@ const ROW: SpeedRow = {
   samples: [800, 825],
   bytes_per_token: 250_000,
   memory_roof_share: 0.034,
-  multiply_roof_share: null,
+  multiply_roof_share: 0.45,
 };
 const BESIDES: Partial<SpeedRow> = {
   peer: { name: 'llama-bench', tok_s: 330, sd: 3, median: 331, samples: [328, 332] },
   ratio: 2.4472,
   ratio_spread: [2.4, 2.5],
 };
-const WRITING: SpeedRow = { ...ROW, ...BESIDES, test: 'tg128x8', depth: 4096, bytes_per_token: 95.4e6 };
+const WRITING: SpeedRow = {
+  ...ROW,
+  ...BESIDES,
+  test: 'tg128x8',
+  depth: 4096,
+  bytes_per_token: 95.4e6,
+  memory_roof_share: 0.6,
+};
+
+function withoutPeer({ peer: _, ratio: __, ratio_spread: ___, ...row }: SpeedRow): SpeedRow {
+  return row;
+}
 
 describe('numbers', () => {
   it('have three digits or more', () => {
@@ -52,10 +63,10 @@ describe('tables', () => {
       [
         'SmolLM2 135M, Q4_1, cpu, 2 threads, f16 cache, beside llama-bench',
         '',
-        '| test            |      tok/s | median | MB/token | memory | its tok/s |               ratio |',
-        '| --------------- | ---------: | -----: | -------: | -----: | --------: | ------------------: |',
-        '| pp512           | 813 ± 12.3 |    810 |    0.250 |    3 % |       331 | 2.45 (2.40 to 2.50) |',
-        '| tg128x8 @ d4096 | 813 ± 12.3 |    810 |     95.4 |    3 % |       331 | 2.45 (2.40 to 2.50) |',
+        '| test            |      tok/s | median | MB/token | memory | multiply | its tok/s |               ratio |',
+        '| --------------- | ---------: | -----: | -------: | -----: | -------: | --------: | ------------------: |',
+        '| pp512           | 813 ± 12.3 |    810 |    0.250 |      - |     45 % |       331 | 2.45 (2.40 to 2.50) |',
+        '| tg128x8 @ d4096 | 813 ± 12.3 |    810 |     95.4 |   60 % |     45 % |       331 | 2.45 (2.40 to 2.50) |',
         '',
       ].join('\n'),
     );
@@ -94,12 +105,33 @@ describe('tables', () => {
       [
         'SmolLM2 135M, Q4_1, cpu, 2 threads, pp512',
         '',
-        '| kv_type   |      tok/s | median | MB/token | memory |',
-        '| --------- | ---------: | -----: | -------: | -----: |',
-        '| f16 cache | 813 ± 12.3 |    810 |    0.250 |    3 % |',
+        '| kv_type   |      tok/s | median | MB/token | multiply |',
+        '| --------- | ---------: | -----: | -------: | -------: |',
+        '| f16 cache | 813 ± 12.3 |    810 |    0.250 |     45 % |',
         '| q8 cache  |',
       ].join('\n'),
     );
+  });
+
+  it('no roof is a dash beside rows that have one, and no column where none has', () => {
+    const none = { memory_roof_share: null, multiply_roof_share: null };
+    const cells = (rows: SpeedRow[]) =>
+      speedMarkdown(rows)
+        .trim()
+        .split('\n')
+        .map((line) =>
+          line
+            .split('|')
+            .slice(-3, -1)
+            .map((cell) => cell.trim()),
+        );
+    expect(
+      cells([WRITING, { ...WRITING, ...none, backend: 'reference' }].map(withoutPeer)).slice(-2),
+    ).toEqual([
+      ['60 %', '45 %'],
+      ['-', '-'],
+    ]);
+    expect(speedMarkdown([{ ...ROW, ...none }])).not.toContain('memory');
   });
 
   it('a table of nothing is empty', () => {
@@ -159,6 +191,7 @@ describe("README's table", () => {
     platform: 'linux-x64',
     node: '26',
     percept: '0.1.0',
+    commit: '645786f',
   };
   const saved = (date: string, row: object) =>
     JSON.stringify({ date, machine, command: 'percept bench', ...ROW, ...row });
@@ -173,16 +206,29 @@ describe("README's table", () => {
   it('holds the newest row of each test', () => {
     expect(speedTable(newestRows(savedRows(text)))).toBe(
       [
-        'SmolLM2 135M, EPYC, cpu, 2 threads, 2026-11-23, Q4_1',
+        'Measured on 2026-11-23 at commit 645786f: EPYC, 2 cores, linux-x64.',
         '',
-        '| test  | tok/s | of the memory roof |',
-        '| ----- | ----: | -----------------: |',
-        '| pp512 |   900 |                3 % |',
-        '| tg128 |   160 |                3 % |',
+        'SmolLM2 135M, cpu, 2 threads, Q4_1',
+        '',
+        '| test  | tok/s |     of the roof |',
+        '| ----- | ----: | --------------: |',
+        '| pp512 |   900 | 45 % (multiply) |',
+        '| tg128 |   160 |    3 % (memory) |',
         '',
       ].join('\n'),
     );
     expect(speedTable([])).toBe('Nothing measured yet.\n');
+  });
+
+  it('names every machine, commit and date of its rows; no roof is a dash', () => {
+    const [row] = newestRows(savedRows(text));
+    const other = { ...row!, date: '2026-11-24', machine: { ...machine, commit: undefined } };
+    const table = speedTable([
+      { ...row!, multiply_roof_share: null },
+      { ...other, test: 'tg1' },
+    ]);
+    expect(table).toContain('Measured on 2026-11-23 and 2026-11-24 at commit 645786f and unknown: EPYC, 2');
+    expect(table).toMatch(/^\| pp512 \| +900 \| +- \|$/m);
   });
 
   it('stands between its two marks', () => {

@@ -1,26 +1,46 @@
 import { readFileSync } from 'node:fs';
-import { dirname, resolve } from 'node:path';
-import { expect, it } from 'vitest';
+import { dirname, relative, resolve } from 'node:path';
+import { describe, expect, it } from 'vitest';
 
-/** Packages that come with a module: those it imports at once, and those that what it imports does. */
-function packagesWith(file: string, seen = new Set<string>()): Set<string> {
-  const packages = new Set<string>();
-  if (seen.has(file)) return packages;
-  seen.add(file);
-  const imports = readFileSync(file, 'utf8').matchAll(/^(?:import|export) (?!type )[^;]*?from '([^']+)';/gms);
-  for (const [, name] of imports) {
-    if (!name!.startsWith('.')) packages.add(name!);
-    else for (const other of packagesWith(resolve(dirname(file), name!), seen)) packages.add(other);
-  }
-  return packages;
+interface Loaded {
+  readonly files: Set<string>; // of this project, relative to its root
+  readonly packages: Set<string>;
 }
 
-it('a bench without a dashboard loads neither React nor Ink', () => {
-  for (const file of ['cli/bench.ts', 'cli/bench/models.ts', 'cli/bench/kernels.ts']) {
-    const packages = packagesWith(resolve(file));
-    expect(packages).toContain('node:fs');
-    expect(packages).not.toContain('ink');
-    expect(packages).not.toContain('react');
+/** A module with everything that its static imports bring along. */
+function loadedWith(file: string, loaded: Loaded = { files: new Set(), packages: new Set() }): Loaded {
+  const path = resolve(file);
+  const name = relative('.', path);
+  if (loaded.files.has(name)) return loaded;
+  loaded.files.add(name);
+  const imports = readFileSync(path, 'utf8').matchAll(/^(?:import|export) (?!type )[^;]*?from '([^']+)';/gms);
+  for (const [, other] of imports) {
+    if (other!.startsWith('.')) loadedWith(resolve(dirname(path), other!), loaded);
+    else loaded.packages.add(other!);
   }
-  expect(packagesWith(resolve('cli/tui/bench/start.tsx'))).toContain('ink'); // it would be found
+  return loaded;
+}
+
+describe('a bench loads', () => {
+  it('neither React nor Ink without a dashboard', () => {
+    for (const file of ['cli/bench/models.ts', 'cli/bench/kernels.ts']) {
+      const { packages } = loadedWith(file);
+      expect(packages).toContain('node:fs');
+      expect(packages).not.toContain('ink');
+      expect(packages).not.toContain('react');
+    }
+    expect(loadedWith('cli/tui/bench/start.tsx').packages).toContain('ink'); // it would be found
+  });
+
+  it('no kernels for models, and neither before it knows which', () => {
+    const table = 'bench/conformance/cases.ts';
+    expect([...loadedWith('cli/bench.ts').files].sort()).toEqual(['cli/bench.ts', 'errors.ts']);
+    expect(loadedWith('cli/bench/models.ts').files).not.toContain(table);
+    expect(loadedWith('cli/bench/kernels.ts').files).toContain(table); // it would be found
+  });
+
+  it('nothing of itself for verify but the choice of cases', () => {
+    const files = [...loadedWith('cli/verify.ts').files].filter((file) => file.startsWith('cli/bench'));
+    expect(files).toEqual(['cli/bench/case-words.ts']);
+  });
 });

@@ -32,7 +32,7 @@ it('llama-bench runs one repetition of the same test', async () => {
   );
   const peer = await parsePeer(`llama-bench=${path}`)(TARGET);
   expect(peer.name).toBe('llama-bench');
-  expect([peer.takes(READ), peer.takes(WRITE)]).toEqual([true, false]);
+  expect([peer.canRun(READ), peer.canRun(WRITE)]).toEqual([true, false]);
   expect(await peer.run(READ)).toBe(16_000_000 + 400 + 20 + 1);
 });
 
@@ -41,7 +41,7 @@ it('llama-batched-bench writes with several sequences', async () => {
     `${VALUES} console.log("log"); console.log(JSON.stringify({ speed_tg: 1e4 * value("-c") + 100 * value("-npl") + 10 * value("-npp") + value("-ntg") }));`,
   );
   const peer = await parsePeer(`llama-batched-bench=${path}`)(TARGET);
-  expect([peer.takes(READ), peer.takes(WRITE)]).toEqual([false, true]);
+  expect([peer.canRun(READ), peer.canRun(WRITE)]).toEqual([false, true]);
   expect(await peer.run(WRITE)).toBe(27 * 1e4 + 300 + 10 + 8);
 });
 
@@ -49,11 +49,11 @@ it('a peer that fails is named, with what it said and how it was run', async () 
   const failing = program('console.error("no such model"); process.exit(1);');
   const run = async (path: string) => (await parsePeer(`llama-bench=${path}`)(TARGET)).run(READ);
   await expect(run(failing)).rejects.toMatchObject({
-    message: `Expected a speed from ${failing}, but no such model.`,
+    message: `No speed from ${failing}: no such model.`,
     hint: expect.stringContaining(`-m ${resolve('m.gguf')} -t 2`),
   });
   await expect(run('/no/such/program')).rejects.toThrow('there is no such program');
-  await expect(run(program('console.log("[]");'))).rejects.toThrow('Expected a speed from');
+  await expect(run(program('console.log("[]");'))).rejects.toThrow('No speed from');
 });
 
 it('an abort ends the program and is no failure of it', async () => {
@@ -99,7 +99,7 @@ function project(code: string): string {
 it('node-llama-cpp of a folder that is named reads and writes as asked', async () => {
   const folder = project(FAKE_NODE_LLAMA_CPP);
   const peer = await parsePeer(`node-llama-cpp=${folder}`)(TARGET);
-  expect([peer.takes(READ), peer.takes(WRITE)]).toEqual([true, false]);
+  expect([peer.canRun(READ), peer.canRun(WRITE)]).toEqual([true, false]);
   expect(await peer.run(READ)).toBeGreaterThan(0);
   await peer.run({ ...READ, kind: 'tg', tokens: 3, depth: 0 });
   await peer.dispose();
@@ -136,7 +136,7 @@ it('node-llama-cpp that is nowhere is named', async () => {
   onTestFinished(() => void vi.unstubAllEnvs());
   const folder = emptyFolder();
   await expect(parsePeer(`node-llama-cpp=${folder}`)(TARGET)).rejects.toMatchObject({
-    message: `Expected the package node-llama-cpp in ${folder} or among the global ones of npm, found none that loads.`,
+    message: `The package node-llama-cpp loads neither from ${folder} nor from npm's global folder.`,
   });
 });
 

@@ -113,14 +113,14 @@ describe('the file', () => {
   it('a folder that is none is told before anything is measured', () => {
     const folder = emptyFolder();
     writeFileSync(join(folder, 'a'), '');
-    expect(() => checkReport(join(folder, 'missing', 'b.svg'))).toThrow('Expected a folder');
-    expect(() => checkReport(join(folder, 'a', 'b.svg'))).toThrow('Expected a folder');
+    expect(() => checkReport(join(folder, 'missing', 'b.svg'))).toThrow('there is no folder');
+    expect(() => checkReport(join(folder, 'a', 'b.svg'))).toThrow('there is no folder');
   });
 
   it('is there as a whole or not at all', () => {
     const folder = emptyFolder();
     mkdirSync(join(folder, 'b.svg'));
-    expect(() => writeReport(join(folder, 'b.svg'), reported())).toThrow('Expected to write');
+    expect(() => writeReport(join(folder, 'b.svg'), reported())).toThrow('could not be written');
     expect(readdirSync(folder)).toEqual(['b.svg']);
   });
 });

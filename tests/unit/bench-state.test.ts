@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { kernelScenes, letterOf, speedScenes } from '../../cli/bench/scenes.ts';
-import { speedCurve } from '../../cli/bench/speed-curve.ts';
+import { kernelScenes, letterOf, speedCurve, speedScenes } from '../../cli/bench/scenes.ts';
 import { afterEvent, plannedBench } from '../../cli/bench/state.ts';
 import { eventsOf, MEMORY, planOf, READ, stateAfter, WRITE } from './bench-events.ts';
 
@@ -45,13 +44,31 @@ describe('events folded', () => {
     expect([memory, loadMs]).toEqual([MEMORY, 600]);
   });
 
+  it('keep two tests of the same name apart', () => {
+    const { targets } = stateAfter({ tests: [WRITE, WRITE], peer: 'llama-bench' });
+    expect(targets[0]!.tests.map(({ samples }) => samples.length)).toEqual([2, 2]);
+    expect(targets[0]!.tests.map(({ peers }) => peers[0]!.samples.length)).toEqual([2, 2]);
+  });
+
+  it('belong to the target and test they name, in whatever order', () => {
+    const at = { target: 1, test: 1, runner: 'percept', own: true };
+    const plan = plannedBench(planOf({ backends: ['cpu', 'webgpu'] }));
+    const { targets } = afterEvent(plan, { kind: 'ran', ...at, tok_s: 80 });
+    expect(targets.map(({ tests }) => tests.map(({ samples }) => samples))).toEqual([
+      [[], []],
+      [[], [80]],
+    ]);
+    const outside = afterEvent(plan, { kind: 'ran', ...at, target: 2, tok_s: 80 });
+    expect(outside.targets).toEqual(plan.targets);
+  });
+
   it('tell when a run is under way or about to begin', () => {
     let state = plannedBench(planOf({}));
     const kinds = [...eventsOf({ peer: 'llama-bench' })].flatMap((event) => {
       state = afterEvent(state, event);
       return state.isMeasuring ? event.kind : [];
     });
-    expect(new Set(kinds)).toEqual(new Set(['run', 'tokens', 'roofs', 'rows']));
+    expect(new Set(kinds)).toEqual(new Set(['run', 'marks', 'roofs', 'rows']));
   });
 
   it('leave earlier states as they were', () => {
@@ -64,7 +81,7 @@ describe('events folded', () => {
 
   it('marks of runs that nobody counts are left out', () => {
     const state = stateAfter({}, 3);
-    const after = afterEvent(state, { kind: 'tokens', marks: [[1, 1]] });
+    const after = afterEvent(state, { kind: 'marks', target: 0, test: 0, marks: [[1, 1]] });
     expect(after).toEqual({ ...state, isMeasuring: true });
   });
 });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { mean, median, pairedRatio, standardDeviation } from '../../bench/statistics.ts';
+import { mean, median, medianRoofs, pairedRatio, standardDeviation } from '../../bench/statistics.ts';
 
 describe('statistics of a few samples', () => {
   it('mean, median and standard deviation', () => {
@@ -20,6 +20,16 @@ describe('statistics of a few samples', () => {
   it('the ratio of pairs is not swayed by what slows both', () => {
     // The second pair ran at a tenth of the speed: the ratio of the means would be 1.52.
     expect(pairedRatio([200, 20, 210], [100, 16, 100])).toEqual({ median: 2, least: 1.25, most: 2.1 });
+  });
+
+  it('the median of roofs is taken of each roof alone; no roofs have none', () => {
+    const probes = [
+      { readBytesPerSecond: 30, multiplyAddsPerSecond: 1 },
+      { readBytesPerSecond: 10, multiplyAddsPerSecond: 3 },
+      { readBytesPerSecond: 20, multiplyAddsPerSecond: 2 },
+    ];
+    expect(medianRoofs(probes)).toEqual({ readBytesPerSecond: 20, multiplyAddsPerSecond: 2 });
+    expect(medianRoofs([])).toBeUndefined();
   });
 
   it('takes neither nothing nor samples without a partner', () => {

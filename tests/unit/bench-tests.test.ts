@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { modelType } from '../../bench/model-type.ts';
+import { modelTitle, modelType } from '../../bench/model-type.ts';
 import { labelOf, type SpeedTest, speedTests, testName, timedSteps } from '../../bench/speed-test.ts';
 import { modelWork, roofShares, workPerToken } from '../../bench/work.ts';
 import type { LlamaConfig } from '../../core/architectures/llama.ts';
@@ -83,6 +83,17 @@ describe('work of a token', () => {
     const roofs = { readBytesPerSecond: 1e9, multiplyAddsPerSecond: 1e11 };
     expect(roofShares({ bytes: 1e6, macs: 1e8 }, 500, roofs)).toEqual({ memory: 0.5, multiply: 0.5 });
     expect(roofShares({ bytes: 1e6, macs: 1e8 }, 500, undefined)).toEqual({ memory: null, multiply: null });
+  });
+});
+
+describe('the name of a model', () => {
+  it.each([
+    ['/models/SmolLM2-135M-Instruct-Q4_1.gguf', 'Q4_1', 'SmolLM2-135M-Instruct'],
+    ['smol.q4_k_m.GGUF', 'Q4_K_M', 'smol'],
+    ['smol.gguf', 'Q4_1', 'smol'],
+    ['-Q4_1.gguf', 'Q4_1', '-Q4_1'],
+  ])('%s of %s is %s', (path, type, title) => {
+    expect(modelTitle(path, type)).toBe(title);
   });
 });
 

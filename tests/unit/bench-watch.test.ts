@@ -37,9 +37,10 @@ describe('who looks', () => {
     ['a person at a terminal', {}],
     ['a report', { options: { report: 'b.svg' }, stdout: false, stderr: false }],
     ['a report, quietly', { options: { report: 'b.svg', quiet: true } }],
-  ])('%s is told what happens', (_, surroundings) => {
+  ])('%s is shown how far each run is', (_, surroundings) => {
     const { watch } = watching(surroundings);
-    for (const event of eventsOf()) watch.observer!(event);
+    expect(watch.wantsMarks).toBe(true);
+    for (const event of eventsOf()) watch.observer(event);
     expect(watch.state.progress).toEqual({ begun: 6, total: 6 });
   });
 
@@ -53,13 +54,13 @@ describe('who looks', () => {
     ['a screen reader', { options: { screenReader: true } }],
     ['CI', { env: { CI: '1' } }],
     ['a dumb terminal', { env: { TERM: 'dumb' } }],
-  ])('%s: nobody is told', (_, surroundings) => {
-    expect(watching(surroundings).watch.observer).toBeUndefined();
+  ])('%s: runs are left alone', (_, surroundings) => {
+    expect(watching(surroundings).watch.wantsMarks).toBe(false);
   });
 
   it('a screen reader that only the environment knows', () => {
     vi.stubEnv('INK_SCREEN_READER', 'true');
-    expect(watching({}).watch.observer).toBeUndefined();
+    expect(watching({}).watch.wantsMarks).toBe(false);
     vi.unstubAllEnvs();
   });
 });
@@ -68,11 +69,11 @@ describe('without a screen', () => {
   it('lines count the runs; what fails, fails', async () => {
     const { watch, written } = watching({ stdout: false, stderr: false });
     const stopped = await watch.during(async () => {
-      watch.next('warm-up');
+      for (const event of eventsOf()) watch.observer(event);
       watch.aside(() => void written.push('aside\n'));
     });
     expect(stopped).toBe(false);
-    expect(written[0]).toContain('0 of 6  warm-up');
+    expect(written[0]).toContain('0 of 6  pp512, warm-up');
     expect(written).toContain('aside\n');
     await expect(watch.during(async () => Promise.reject(new Error('broken')))).rejects.toThrow('broken');
   });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { axisOf } from '../../cli/terminal/plot/axes.ts';
+import { axisOf } from '../../cli/terminal/plot/scene.ts';
 
 const texts = (values: readonly number[], spec: Parameters<typeof axisOf>[1], room: number) =>
   axisOf(values, spec, room).ticks.map(({ text }) => text);

@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { bar, rangeBar } from '../../cli/terminal/plot/bars.ts';
+import { bar, rangeBar, sparkline } from '../../cli/terminal/plot/bars.ts';
 import { heatmap } from '../../cli/terminal/plot/heat.ts';
-import { sparkline } from '../../cli/terminal/plot/spark.ts';
 import { type Look, themeOf } from '../../cli/terminal/theme.ts';
 
 const look = (color: Look['color'], ascii = false, background: Look['background'] = 'dark') =>

@@ -1,8 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { laneLines, ratioLines } from '../../cli/terminal/plot/lanes.ts';
-import { lineChart } from '../../cli/terminal/plot/line.ts';
-import { rooflineChart, rooflineLegend } from '../../cli/terminal/plot/roofline.ts';
 import type { LaneScene, LineScene, Point, RooflineScene } from '../../cli/terminal/plot/scene.ts';
+import {
+  laneLines,
+  lineChart,
+  ratioLines,
+  rooflineChart,
+  rooflineLegend,
+} from '../../cli/terminal/plot/terminal.ts';
 import { columnsOf } from '../../cli/terminal/text/width.ts';
 import { themeOf } from '../../cli/terminal/theme.ts';
 

@@ -1,8 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { escapeXml, fitted, svgPage, svgPicture } from '../../cli/terminal/plot/svg.ts';
-import { lanePanel, ratioPanel } from '../../cli/terminal/plot/svg-lanes.ts';
-import { linePanel } from '../../cli/terminal/plot/svg-line.ts';
-import { rooflinePanel } from '../../cli/terminal/plot/svg-roofline.ts';
+import { lanePanel, linePanel, ratioPanel, rooflinePanel } from '../../cli/terminal/plot/svg.ts';
+import { escapeXml, fitted, svgPage, svgPicture } from '../../cli/terminal/plot/svg-picture.ts';
 import { elementsOf } from './xml.ts';
 
 const HOSTILE = '</text><script>alert("1" & 2)</script>\x1b[31m';

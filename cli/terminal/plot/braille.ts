@@ -11,8 +11,8 @@ const UPPER = 0x1b; // both rows
 const LOWER = 0xe4;
 
 /**
- * A drawing of dots, 2 x 4 in a cell; (0, 0) is the upper left one. A cell has one colour: that of the last who drew in
- * it. Letters lie above dots. Without glyphs for dots a cell tells whether its upper and lower halves have any.
+ * A drawing of dots, 2 x 4 in a cell; (0, 0) is at the upper left. A cell has one colour, that of the last dot or letter
+ * drawn in it. Letters cover dots. In ASCII a cell shows whether its upper half, its lower half or both have dots.
  */
 export class BrailleCanvas {
   readonly width: number; // dots
@@ -34,7 +34,7 @@ export class BrailleCanvas {
     this.#paints = new Array(cells);
   }
 
-  /** What lies outside is left out. */
+  /** A dot outside the canvas is left out. */
   dot(x: number, y: number, paint: Paint): void {
     if (!(x >= 0 && x < this.width && y >= 0 && y < this.height)) return;
     const cell = Math.floor(y / DOWN) * this.#columns + Math.floor(x / ACROSS);
@@ -50,7 +50,7 @@ export class BrailleCanvas {
     }
   }
 
-  /** A letter at the cell of a dot, or at the nearest beside it where another letter stands there. */
+  /** Puts a letter into the cell of a dot, or into the nearest one without a letter. */
   letter(x: number, y: number, letter: string, paint: Paint): void {
     const column = clamp(Math.floor(x / ACROSS), this.#columns);
     const row = clamp(Math.floor(y / DOWN), this.#rows);
@@ -64,7 +64,7 @@ export class BrailleCanvas {
     }
   }
 
-  /** As wide as the canvas; cells of one colour stand in one SGR sequence. */
+  /** All lines are as wide as the canvas; neighbours of one colour share one SGR sequence. */
   lines({ look }: Theme): string[] {
     return Array.from({ length: this.#rows }, (_, row) => {
       let line = '';
@@ -95,7 +95,7 @@ export class BrailleCanvas {
   }
 }
 
-/** Where a letter may go, the nearest first. */
+/** Cells that a letter may go to, nearest first. */
 const NEAREST = [
   [0, 0],
   [1, 0],

@@ -4,7 +4,7 @@ import type { Look, Theme } from '../theme.ts';
 
 type Color = readonly [red: number, green: number, blue: number];
 
-/** Cold to hot, at equal distances: matplotlib's inferno, and ColorBrewer's YlOrRd where paper is white. */
+/** Cold to hot, at equal distances: matplotlib's inferno, and ColorBrewer's YlOrRd on a white background. */
 const RAMPS: Readonly<Record<Look['background'], readonly Color[]>> = {
   dark: [
     [0, 0, 4],
@@ -23,8 +23,8 @@ const RAMPS: Readonly<Record<Look['background'], readonly Color[]>> = {
 };
 
 /**
- * A map of rows of values, 0 to 1, a cell wide each. With 256 colours or more a line holds two rows, the upper one in the
- * ink of ▀ and the lower one behind it; else a line holds one, in shades.
+ * Rows of values, 0 to 1, a cell each. With 256 colours or more a line holds two rows: the upper one is the foreground
+ * of ▀, the lower one its background. Else a line holds one row, in shades.
  */
 export function heatmap(rows: readonly (readonly number[])[], theme: Theme): string[] {
   const { look, glyphs } = theme;

@@ -1,21 +1,22 @@
-/** A bench on a screen, as lines. Pure: what there is room for is chosen by importance. */
+/** The screen of a bench as lines: a stack of blocks, the more important ones where it is too small for all. Pure. */
 import { digits } from '../../../bench/formats.ts';
-import type { Machine } from '../../../bench/machine.ts';
-import { commonName } from '../../bench/names.ts';
-import { kernelScenes, letterOf, type Phase, speedScenes } from '../../bench/scenes.ts';
+import { type Machine, machineInWords } from '../../../bench/machine.ts';
+import { commonName, kernelScenes, letterOf, type Phase, speedScenes } from '../../bench/scenes.ts';
 import type { BenchState } from '../../bench/state.ts';
 import { formatBytes } from '../../sizes.ts';
 import { bar } from '../../terminal/plot/bars.ts';
-import type { Size } from '../../terminal/plot/frame.ts';
-import { laneLines, ratioLines } from '../../terminal/plot/lanes.ts';
-import { lineChart } from '../../terminal/plot/line.ts';
-import { rooflineChart, rooflineLegend } from '../../terminal/plot/roofline.ts';
 import type { LaneScene, LineScene, RooflineScene } from '../../terminal/plot/scene.ts';
-import { terminalText } from '../../terminal/terminal-text.ts';
+import {
+  laneLines,
+  lineChart,
+  ratioLines,
+  rooflineChart,
+  rooflineLegend,
+  type Size,
+} from '../../terminal/plot/terminal.ts';
 import { columnsOf, padded } from '../../terminal/text/width.ts';
 import { truncate } from '../../terminal/text/wrap.ts';
 import type { Theme } from '../../terminal/theme.ts';
-import { type Block, stacked } from './stack.ts';
 
 export interface Moment {
   readonly state: BenchState;
@@ -23,7 +24,7 @@ export interface Moment {
   readonly seconds: number; // since the bench began
 }
 
-/** At most one line fewer than the screen has, none wider than it. */
+/** Fewer lines than the screen has rows, each narrower than it. */
 export function dashboardLines(moment: Moment, screen: Size, theme: Theme): string[] {
   const columns = screen.columns - 1;
   const { state } = moment;
@@ -46,15 +47,12 @@ export function dashboardLines(moment: Moment, screen: Size, theme: Theme): stri
 
 function titleBlock({ state }: Moment, theme: Theme): Block {
   const what = state.targets.length > 0 ? commonName(state.targets) : 'kernels';
-  const line = `${theme.accent('percept bench')}  ${theme.strong(terminalText(what))}`;
+  const line = `${theme.accent('percept bench')}  ${theme.strong(what)}`;
   return { importance: 9, least: 1, lines: () => [line] };
 }
 
 function machineBlock({ machine }: Moment, theme: Theme): Block {
-  const { cpu, cores, platform, node, percept, commit } = machine;
-  const version = commit ? `${percept} (${commit})` : percept;
-  const line = `${cpu}, ${cores} cores, ${platform}, Node ${node}, percept ${version}`;
-  return { importance: 4, least: 1, gap: true, lines: () => [theme.dim(line)] };
+  return { importance: 4, least: 1, gap: true, lines: () => [theme.dim(machineInWords(machine))] };
 }
 
 function memoryBlock({ state }: Moment, theme: Theme): Block {
@@ -91,6 +89,8 @@ function clock(seconds: number): string {
   const whole = Math.floor(seconds);
   return `${Math.floor(whole / 60)}:${`${whole % 60}`.padStart(2, '0')}`;
 }
+
+// ----- speeds of models
 
 const GAP = '  ';
 const LEAST_CURVE_ROWS = 5;
@@ -129,12 +129,12 @@ function speedBlocks(state: BenchState, columns: number, theme: Theme): Block[] 
   ];
 }
 
-/** At most so many ratios will be there: room is kept for them, so that nothing moves when they come. */
+/** The most ratios that can come. Their room is kept free, so that nothing moves when they do. */
 function ratioCount({ targets, peers }: BenchState): number {
   return targets.reduce((sum, { tests }) => sum + tests.length, 0) * peers;
 }
 
-/** Labels and texts as wide in one phase as in the other, so that bars stand in line. */
+/** Pads labels and texts to one width in both phases, so that their bars align. */
 function aligned(phases: readonly Phase[]): Phase[] {
   const all = phases.flatMap(({ lanes }) => lanes.lanes);
   const labelColumns = Math.max(...all.map(({ label }) => columnsOf(label)));
@@ -149,7 +149,7 @@ function aligned(phases: readonly Phase[]): Phase[] {
   });
 }
 
-/** Prefill and decode: above their curves where it is wide, else one below the other. */
+/** Prefill and decode: side by side, each above its curve, on a wide screen; else one below the other. */
 function laneBlock(phases: readonly Phase[], columns: number, theme: Theme): Block {
   const heights = phases.map(({ lanes }) => lanes.lanes.length + 1);
   const block = { importance: 8, gap: true };
@@ -168,14 +168,14 @@ function laneBlock(phases: readonly Phase[], columns: number, theme: Theme): Blo
     least: 2,
     wanted: heights.reduce((sum, height) => sum + height, 0),
     lines: (rows) => {
-      if (rows < 2 * phases.length) return phaseLanes(phaseAtHand(phases), { columns, rows }, theme);
+      if (rows < 2 * phases.length) return phaseLanes(currentPhase(phases), { columns, rows }, theme);
       const shares = sharedRows(heights, rows);
       return phases.flatMap((phase, i) => phaseLanes(phase, { columns, rows: shares[i]! }, theme));
     },
   };
 }
 
-/** Each gets its share of the rows, and what earlier ones left. */
+/** Equal shares of the rows; what a block does not need goes to the next ones. */
 function sharedRows(heights: readonly number[], rows: number): number[] {
   let left = rows;
   return heights.map((height, i) => {
@@ -191,7 +191,7 @@ function phaseLanes({ lanes }: Phase, { columns, rows }: Size, theme: Theme): st
   return [titleLine(lanes.title, lanes.unit, theme), ...laneWindow(lanes, rows - 1, lines)];
 }
 
-/** So many lines around the lane that runs, or the last that ran. */
+/** As many `lines` as fit into `rows`, around the running lane or else the last one that ran. */
 function laneWindow({ lanes }: LaneScene, rows: number, lines: readonly string[]): readonly string[] {
   const at = lanes.findLastIndex(({ state }) => state !== 'waiting');
   const start = Math.max(0, Math.min(at - Math.floor(rows / 2), lines.length - rows));
@@ -202,9 +202,9 @@ function titleLine(title: string, unit: string, theme: Theme): string {
   return unit ? `${theme.strong(title)}${theme.dim(`, ${unit}`)}` : theme.strong(title);
 }
 
-/** Both phases side by side, or the one that runs where it is narrow. */
+/** Both phases side by side; on a narrow screen only the running one. */
 function curveLines(phases: readonly Phase[], { columns, rows }: Size, theme: Theme): string[] {
-  const shown = columns >= SIDE_BY_SIDE ? phases : [phaseAtHand(phases)];
+  const shown = columns >= SIDE_BY_SIDE ? phases : [currentPhase(phases)];
   const width = widthBeside(columns, shown.length);
   return sideBySide(
     shown.map(({ curves }) => curveChart(curves, { columns: width, rows }, theme)),
@@ -212,7 +212,7 @@ function curveLines(phases: readonly Phase[], { columns, rows }: Size, theme: Th
   );
 }
 
-function phaseAtHand(phases: readonly Phase[]): Phase {
+function currentPhase(phases: readonly Phase[]): Phase {
   return phases.find(({ isRunning }) => isRunning) ?? phases.at(-1)!;
 }
 
@@ -236,6 +236,8 @@ function sideBySide(charts: readonly string[][], width: number): string[] {
   );
 }
 
+// ----- rooflines
+
 function rooflineBlock(scene: RooflineScene, columns: number, theme: Theme): Block {
   return {
     importance: 5,
@@ -246,7 +248,7 @@ function rooflineBlock(scene: RooflineScene, columns: number, theme: Theme): Blo
   };
 }
 
-/** The chart, and beside it what its letters mean. */
+/** The chart, and on a wide screen a legend beside it. */
 function rooflineLines(scene: RooflineScene, { columns, rows }: Size, theme: Theme): string[] {
   const roofs = scene.roofs.map(
     ({ bandwidth, peak }) => `memory ${digits(bandwidth)} GB/s, multiply ${digits(peak)} GMAC/s`,
@@ -256,7 +258,7 @@ function rooflineLines(scene: RooflineScene, { columns, rows }: Size, theme: The
   const isWide = columns >= SIDE_BY_SIDE;
   const legendColumns = isWide ? Math.floor(columns * LEGEND_SHARE) : 0;
   const size = { columns: columns - legendColumns - (isWide ? 2 : 0), rows: rows - 1 };
-  const named = Math.min(rows - 1, scene.dots.length); // the last: each letter is there once
+  const named = Math.min(rows - 1, scene.dots.length); // the last ones, so that each letter occurs once
   const dots = scene.dots.map((dot, i) => ({ ...dot, faint: i < scene.dots.length - named }));
   const chart = rooflineChart({ ...scene, dots }, size, theme);
   if (!isWide) return [title, ...chart];
@@ -264,7 +266,7 @@ function rooflineLines(scene: RooflineScene, { columns, rows }: Size, theme: The
   return [title, ...sideBySide([chart, legend], size.columns)];
 }
 
-/** The roofline alone; of a low screen what was measured last. */
+/** Only the roofline; on a low screen only a legend of the last kernels. */
 function kernelBlocks(scene: RooflineScene | undefined, columns: number, theme: Theme): Block[] {
   if (!scene) return [];
   const lines = (rows: number) => {
@@ -272,4 +274,60 @@ function kernelBlocks(scene: RooflineScene | undefined, columns: number, theme: 
     return rooflineLegend({ ...scene, dots: scene.dots.slice(-rows) }, columns, theme);
   };
   return [{ importance: 5, least: 1, most: Number.POSITIVE_INFINITY, gap: true, lines }];
+}
+
+// ----- layout
+
+/** Lines that are shown together. */
+interface Block {
+  /** Where not all fit, the more important ones are shown; 0 never is. */
+  readonly importance: number;
+  readonly least: number; // rows
+  readonly wanted?: number; // rows it gets before any less important block; default: `least`
+  readonly most?: number; // rows it can use; default: `wanted`
+  /** An empty line below it comes before more rows for others. */
+  readonly gap?: boolean;
+  readonly lines: (rows: number) => readonly string[];
+}
+
+/** At most `rows` lines. Blocks keep their order; spare rows go to those that can use them. */
+export function stacked(blocks: readonly Block[], rows: number): string[] {
+  const heights = new Map<Block, number>();
+  let spare = rows;
+  for (const block of blocks.toSorted((a, b) => b.importance - a.importance)) {
+    if (block.importance === 0 || block.least > spare) continue;
+    const height = Math.min(wantedOf(block), spare);
+    heights.set(block, height);
+    spare -= height;
+  }
+  const kept = blocks.filter((block) => heights.has(block));
+  const gaps = new Set(
+    kept
+      .slice(0, -1)
+      .filter(({ gap }) => gap)
+      .slice(0, spare),
+  );
+  dealOut(heights, spare - gaps.size);
+  return kept.flatMap((block) => {
+    const height = heights.get(block)!;
+    const lines = block.lines(height).slice(0, height);
+    return gaps.has(block) ? [...lines, ''] : lines;
+  });
+}
+
+function wantedOf({ least, wanted = least }: Block): number {
+  return wanted;
+}
+
+/** Gives a row to each block that can use one, again and again. */
+function dealOut(heights: Map<Block, number>, spare: number): void {
+  for (let dealt = true; dealt; ) {
+    dealt = false;
+    for (const [block, height] of heights) {
+      if (spare === 0 || height >= (block.most ?? wantedOf(block))) continue;
+      heights.set(block, height + 1);
+      spare--;
+      dealt = true;
+    }
+  }
 }

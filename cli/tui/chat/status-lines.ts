@@ -1,8 +1,7 @@
 /** Lines around the editor: what runs, what waits, and the footer. Pure: state in, lines out. */
 import type { ChatState, ModelFacts, Reading } from '../../chat/chat-state.ts';
 import { formatBytes } from '../../sizes.ts';
-import { bar } from '../../terminal/plot/bars.ts';
-import { sparkline } from '../../terminal/plot/spark.ts';
+import { bar, sparkline } from '../../terminal/plot/bars.ts';
 import { terminalText } from '../../terminal/terminal-text.ts';
 import { columnsOf } from '../../terminal/text/width.ts';
 import { truncate } from '../../terminal/text/wrap.ts';

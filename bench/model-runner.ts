@@ -1,18 +1,18 @@
 import type { Model } from '../core/index.ts';
-import type { Mark } from './observer.ts';
+import type { Mark } from './events.ts';
 import { type Runner, tokenIds } from './runner.ts';
 import { type SpeedTest, type TimedStep, timedSteps } from './speed-test.ts';
 
-/** Between two times that a run is told how far it is: what is told rarely cannot disturb. */
-const TELL_MS = 250;
+/** Least time between two calls of `onMarks` in a run: they are too rare to disturb it. */
+const PAUSE_MS = 250;
 
 type OnMarks = (marks: readonly Mark[]) => void;
 
 /**
- * percept's own engine as a runner. Sampling is left out: token ids are fixed, so that nothing but the model is
- * timed, and a position always holds the same id, so that what one run has cached serves the next.
+ * percept's own engine as a runner. It does not sample: token ids are fixed, so only the model is timed. A position
+ * always holds the same id, so the positions that one run has cached serve the next.
  */
-export class Engine implements Runner {
+export class ModelRunner implements Runner {
   readonly name = 'percept';
   readonly #model: Model;
   #onMarks: OnMarks | undefined;
@@ -22,12 +22,12 @@ export class Engine implements Runner {
     this.#model = model;
   }
 
-  /** From here on `onMarks` is told how far a run is. What it does then is not measured. */
-  tell(onMarks: OnMarks | undefined): void {
+  /** From now on runs call `onMarks` with their progress. Time spent in it is not measured. */
+  set onMarks(onMarks: OnMarks | undefined) {
     this.#onMarks = onMarks;
   }
 
-  takes(): boolean {
+  canRun(): boolean {
     return true;
   }
 
@@ -44,7 +44,7 @@ export class Engine implements Runner {
     await this.#model.dispose();
   }
 
-  /** Puts `depth` tokens into the cache of every sequence: computed in one, copied to the others. */
+  /** Puts `depth` tokens into the cache of every sequence: computes them in the first and copies them to the others. */
   async #fill({ depth, batch }: SpeedTest, signal?: AbortSignal): Promise<void> {
     const missing = { kind: 'pp', tokens: depth - this.#held, depth: this.#held, batch: 1 } as const;
     if (missing.tokens > 0) await this.#compute(missing, signal);
@@ -70,12 +70,12 @@ export class Engine implements Runner {
   }
 }
 
-/** The time of a run, which stands still while it is told. */
+/** The time of a run, without the time that `onMarks` takes. */
 class RunClock {
   readonly #test: SpeedTest;
   readonly #onMarks: OnMarks | undefined;
-  #start = performance.now(); // ms; moved on by what telling took
-  #toldAt = this.#start;
+  #start = performance.now(); // ms; moved forward by the time that `onMarks` took
+  #calledAt = this.#start;
   #marks: Mark[] = [];
 
   constructor(test: SpeedTest, onMarks: OnMarks | undefined) {
@@ -87,16 +87,16 @@ class RunClock {
     return (now - this.#start) / 1e3;
   }
 
-  /** A step is done. */
+  /** To be called after each step. */
   mark({ pos, count }: TimedStep): void {
     if (!this.#onMarks) return;
     const now = performance.now();
     const done = pos + count - this.#test.depth; // tokens of each sequence
     this.#marks.push([this.seconds(now), done * this.#test.batch]);
-    if (now - this.#toldAt < TELL_MS && done < this.#test.tokens) return;
+    if (now - this.#calledAt < PAUSE_MS && done < this.#test.tokens) return;
     this.#onMarks(this.#marks);
     this.#marks = [];
-    this.#toldAt = performance.now();
-    this.#start += this.#toldAt - now;
+    this.#calledAt = performance.now();
+    this.#start += this.#calledAt - now;
   }
 }

@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { Engine } from '../../bench/engine.ts';
-import { measureTarget } from '../../bench/model-speed.ts';
-import type { BenchEvent, Mark } from '../../bench/observer.ts';
+import type { BenchEvent, Mark } from '../../bench/events.ts';
+import { ModelRunner } from '../../bench/model-runner.ts';
+import { measureTargets, type SpeedOptions } from '../../bench/model-speed.ts';
 import type { Peer } from '../../bench/peers/index.ts';
+import type { SpeedRow, SpeedTarget } from '../../bench/rows.ts';
 import { loadModel } from '../../core/index.ts';
 
 const PATH = 'tests/fixtures/tiny-llama.Q8_0.gguf';
@@ -12,7 +13,7 @@ const WRITE = { kind: 'tg', tokens: 6, depth: 0, batch: 2 } as const;
 /** A peer that reads only, at ever the same speed. */
 const reader: Peer = async () => ({
   name: 'reader',
-  takes: ({ kind }) => kind === 'pp',
+  canRun: ({ kind }) => kind === 'pp',
   run: async () => 50,
   dispose: async () => {},
 });
@@ -22,13 +23,13 @@ describe('what a bench tells', () => {
     const events: BenchEvent[] = [];
     const target = { path: PATH, backend: 'cpu', threads: 1 };
     const options = { tests: [READ, WRITE], repetitions: 2, peers: [reader] };
-    const { rows } = await measureTarget(target, { ...options, observer: (event) => events.push(event) });
+    const rows = await rowsOf(target, { ...options, marks: true, observer: (event) => events.push(event) });
     const loading = events.filter(({ kind }) => kind === 'loading');
-    expect(loading[0]).toEqual({ kind: 'loading', target });
+    expect(loading[0]).toEqual({ kind: 'loading', target: 0 });
     const kinds = events
       .slice(loading.length)
       .map((event) => ('runner' in event ? `${event.kind} ${event.runner}` : event.kind));
-    const own = ['run percept', 'tokens', 'ran percept'];
+    const own = ['run percept', 'marks', 'ran percept'];
     const both = [...own, 'run reader', 'ran reader', 'roofs'];
     const alone = [...own, 'roofs'];
     expect(kinds).toEqual([
@@ -51,6 +52,31 @@ describe('what a bench tells', () => {
     expect(loaded!.memory.process).toBeGreaterThan(loaded!.memory.weights);
   });
 
+  it('two peers of one name apart', async () => {
+    const options = { tests: [READ], repetitions: 2, peers: [reader, reader] };
+    const rows = await rowsOf({ path: PATH, backend: 'cpu', threads: 1 }, options);
+    expect(rows.map(({ peer }) => peer)).toMatchObject([
+      { name: 'reader', samples: [50, 50] },
+      { name: 'reader 2', samples: [50, 50] },
+    ]);
+  });
+
+  it('by the numbers of target and test; no marks unless asked for', async () => {
+    const events: BenchEvent[] = [];
+    const target = { path: PATH, backend: 'cpu', threads: 1 };
+    const options = { tests: [READ, READ], repetitions: 1, peers: [] };
+    const observer = (event: BenchEvent) => void events.push(event);
+    for await (const _ of measureTargets([target, target], { ...options, observer }));
+    const places = events.flatMap((event) => (event.kind === 'ran' ? [[event.target, event.test]] : []));
+    expect(places).toEqual([
+      [0, 0],
+      [0, 1],
+      [1, 0],
+      [1, 1],
+    ]);
+    expect(events.map(({ kind }) => kind)).not.toContain('marks');
+  });
+
   it('marks count the tokens of all sequences, to the end of the run', async () => {
     const told = await marksOf(() => {});
     expect(told.map(([, tokens]) => tokens)).toEqual([2, 4, 6, 8, 10, 12]);
@@ -60,32 +86,38 @@ describe('what a bench tells', () => {
 
   it('the clock of a run stands still meanwhile', async () => {
     const model = await loadModel(PATH, { backend: 'cpu', threads: 1, contextLength: 512 });
-    const engine = new Engine(model);
+    const runner = new ModelRunner(model);
     const busy = { ms: 0, times: 0 };
-    engine.tell(() => {
+    runner.onMarks = () => {
       const start = performance.now();
       while (performance.now() - start < 150); // longer than the pause between two tellings
       busy.ms += performance.now() - start;
       busy.times++;
-    });
+    };
     const start = performance.now();
-    const speed = await engine.run({ ...WRITE, tokens: 512, batch: 1 });
+    const speed = await runner.run({ ...WRITE, tokens: 512, batch: 1 });
     const wall = performance.now() - start;
-    await engine.dispose();
+    await runner.dispose();
     expect(busy.times).toBeGreaterThan(0);
     expect((1e3 * 512) / speed).toBeLessThanOrEqual(wall - busy.ms);
   });
 });
 
+async function rowsOf(target: SpeedTarget, options: SpeedOptions): Promise<SpeedRow[]> {
+  const rows: SpeedRow[] = [];
+  for await (const speed of measureTargets([target], options)) rows.push(...speed.rows);
+  return rows;
+}
+
 async function marksOf(onTold: () => void): Promise<Mark[]> {
   const model = await loadModel(PATH, { backend: 'cpu', threads: 1, contextLength: 64, sequences: 2 });
-  const engine = new Engine(model);
+  const runner = new ModelRunner(model);
   const all: Mark[] = [];
-  engine.tell((marks) => {
+  runner.onMarks = (marks) => {
     all.push(...marks);
     onTold();
-  });
-  await engine.run(WRITE);
-  await engine.dispose();
+  };
+  await runner.run(WRITE);
+  await runner.dispose();
   return all;
 }
