@@ -1,9 +1,9 @@
 /** Speed of a model: percept and its peers take turns, and each figure stands beside what the machine can give. */
 import type { KernelTime, KvType, Roofs } from '../backends/backend.ts';
 import { selectBackend, usableCores } from '../backends/select.ts';
+import { modelType } from '../core/gguf/model-type.ts';
 import { type LoadOptions, loadModel, type Model } from '../core/index.ts';
 import { Engine } from './engine.ts';
-import { modelType } from './model-type.ts';
 import { type LoadedModel, memoryOf, type Observer } from './observer.ts';
 import type { Peer } from './peers/index.ts';
 import type { Runner } from './runner.ts';

@@ -2,10 +2,10 @@
 import { statSync } from 'node:fs';
 import { basename } from 'node:path';
 import type { KvType } from '../../backends/backend.ts';
-import { modelType } from '../../bench/model-type.ts';
 import { Chat } from '../../core/chat.ts';
 import { configFromGguf } from '../../core/config.ts';
 import { directories } from '../../core/directories.ts';
+import { modelType } from '../../core/gguf/model-type.ts';
 import { readGguf } from '../../core/gguf.ts';
 import type { LoadProgress } from '../../core/load-progress.ts';
 import { estimateMemory, type LoadOptions, loadModel, type Model, modelSizes } from '../../core/model.ts';

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { modelType } from '../../bench/model-type.ts';
 import { labelOf, type SpeedTest, speedTests, testName, timedSteps } from '../../bench/speed-test.ts';
 import { modelWork, roofShares, workPerToken } from '../../bench/work.ts';
+import { modelType } from '../../core/gguf/model-type.ts';
 import { configFromGguf, readGguf } from '../../core/index.ts';
 
 const READ: SpeedTest = { kind: 'pp', tokens: 5, depth: 10, batch: 1 };

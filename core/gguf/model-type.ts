@@ -1,4 +1,4 @@
-import type { Gguf } from '../core/index.ts';
+import type { Gguf } from '../gguf.ts';
 
 /** Names of general.file_type: enum llama_ftype in llama.h, at llama.cpp 0c1e570. */
 const FILE_TYPES: Readonly<Record<number, string>> = {
@@ -37,10 +37,10 @@ const FILE_TYPES: Readonly<Record<number, string>> = {
   38: 'MXFP4',
 };
 
-/** The quantization a file is known by: what it says itself, else the tensor type with the most bytes. */
+/** Quantization of a file, as its metadata names it; without a name, the tensor type with the most bytes. */
 export function modelType({ metadata, tensors }: Pick<Gguf, 'metadata' | 'tensors'>): string {
-  const said = FILE_TYPES[metadata.get('general.file_type') as number];
-  if (said) return said;
+  const named = FILE_TYPES[metadata.get('general.file_type') as number];
+  if (named) return named;
   const bytes = new Map<string, number>();
   for (const tensor of tensors.values()) bytes.set(tensor.type, (bytes.get(tensor.type) ?? 0) + tensor.bytes);
   return [...bytes].reduce((most, next) => (next[1] > most[1] ? next : most))[0];
