@@ -7,12 +7,12 @@ import { configFromGguf } from '../../core/config.ts';
 import { directories } from '../../core/directories.ts';
 import { modelType } from '../../core/gguf/model-type.ts';
 import { readGguf } from '../../core/gguf.ts';
-import type { LoadProgress } from '../../core/load-progress.ts';
 import { estimateMemory, type LoadOptions, loadModel, type Model, modelSizes } from '../../core/model.ts';
 import type { PullProgress } from '../../core/models/pull.ts';
 import { lastingReference } from '../../core/models/reference.ts';
 import { resolveModel } from '../../core/models/resolve.ts';
 import { readText } from '../input.ts';
+import { LOADING_STAGES } from '../loading-stages.ts';
 import type { Options } from '../options.ts';
 import { templateOf } from '../prompt.ts';
 import type { ModelFacts } from './chat-state.ts';
@@ -37,13 +37,6 @@ export interface LoadingOptions {
   readonly onProgress: (progress: LoadingProgress) => void;
   readonly onNote: (text: string, detail: boolean) => void;
 }
-
-const STAGES: Readonly<Record<LoadProgress['stage'], string>> = {
-  header: 'loading',
-  backend: 'starting the backend',
-  weights: 'reading weights',
-  kernels: 'compiling kernels',
-};
 
 /** Branches whose caches are kept; so many more conversations cost no memory until they are used. */
 const MOST_SEQUENCES = 4;
@@ -77,7 +70,7 @@ export async function loadChatModel(
     attention: true,
     onNote: ({ text, detail }) => onNote(text, detail),
     onProgress: ({ stage, readBytes, weightBytes }) =>
-      onProgress({ stage: STAGES[stage], done: readBytes, total: weightBytes }),
+      onProgress({ stage: LOADING_STAGES[stage], done: readBytes, total: weightBytes }),
   });
   try {
     const chat = await Chat.open(model, templateOf(model, { own }));
