@@ -2,6 +2,7 @@
 import { statSync } from 'node:fs';
 import { basename } from 'node:path';
 import type { KvType } from '../../backends/backend.ts';
+import { threadsInWords } from '../../bench/formats.ts';
 import { Chat } from '../../core/chat.ts';
 import { configFromGguf } from '../../core/config.ts';
 import { directories } from '../../core/directories.ts';
@@ -105,12 +106,11 @@ async function sequencesFor(
 
 export function factsOf({ reference, model, type, bytes }: LoadedModel): ModelFacts {
   const { name, threads, device } = model.backend;
-  const threadsInWords = threads === 1 ? '1 thread' : `${threads} threads`;
   return {
     ...{ reference, type, bytes },
     name: titleOf(model.path, type),
     backend: name,
-    device: device?.name ?? threadsInWords,
+    device: device?.name ?? threadsInWords(threads),
     contextLength: model.contextLength,
   };
 }
