@@ -74,7 +74,7 @@ export class Chat {
     options: GenerateOptions,
   ): AsyncGenerator<GeneratedToken, GenerateResult> {
     const ids = [...promptIds];
-    const tokens = generate(this.#pool.take(promptIds), promptIds, options);
+    const tokens = generate(this.#pool.sessionFor(promptIds), promptIds, options);
     try {
       for (;;) {
         const next = await tokens.next();
@@ -117,7 +117,7 @@ export class Chat {
 
   /** The session that holds the most of `ids`, until the next call of anything here. */
   session(ids: readonly number[]): Session {
-    return this.#pool.take(ids);
+    return this.#pool.sessionFor(ids);
   }
 
   /**

@@ -16,8 +16,8 @@ export class SequencePool {
     this.#sessions = Array.from({ length: model.sequences }, (_, seq) => new Session(model, seq));
   }
 
-  /** The session to evaluate `ids` in; until the next call it is the caller's. */
-  take(ids: readonly number[]): Session {
+  /** The session to evaluate `ids` in. The caller owns it until the next call. */
+  sessionFor(ids: readonly number[]): Session {
     const shared = new Map(this.#sessions.map((session) => [session, commonPrefix(session.tokens, ids)]));
     const best = this.#sessions.reduce((a, b) => (shared.get(b)! > shared.get(a)! ? b : a));
     const kept = shared.get(best)!;

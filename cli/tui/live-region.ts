@@ -61,7 +61,7 @@ export class LiveRegion {
     this.#terminal = terminal;
     this.#controls = erase;
     this.#reflows = reflows;
-    const write = this.#take.bind(this);
+    const write = this.#receive.bind(this);
     this.stdout = new Proxy(terminal, {
       get(target, name) {
         if (name === 'write') return write;
@@ -117,7 +117,7 @@ export class LiveRegion {
   };
 
   /** As of a stream: a frame, control sequences, or nothing but a callback. */
-  #take(chunk: string | Uint8Array, encoding?: unknown, callback?: () => void): boolean {
+  #receive(chunk: string | Uint8Array, encoding?: unknown, callback?: () => void): boolean {
     const text = typeof chunk === 'string' ? chunk : Buffer.from(chunk).toString();
     const done = typeof encoding === 'function' ? (encoding as () => void) : callback;
     if (done) this.#callbacks.push(done);

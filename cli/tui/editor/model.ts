@@ -294,7 +294,7 @@ export class EditorModel {
 
   #offer(completion: Completion | undefined, isAsked: boolean): void {
     if (!completion?.items.length || completion.start === this.#dismissed) this.#closeMenu();
-    else if (isAsked && completion.items.length === 1) this.#take(completion, completion.items[0]!);
+    else if (isAsked && completion.items.length === 1) this.#insertItem(completion, completion.items[0]!);
     else {
       this.#offered = this.#state;
       this.#show({ menu: menuOf(completion, this.view.get().menu) });
@@ -321,16 +321,16 @@ export class EditorModel {
         this.#show({ menu: chosenBy(menu, 1) });
         return true;
       case 'tab':
-        this.#take(menu, menu.items[menu.chosen]!);
+        this.#insertItem(menu, menu.items[menu.chosen]!);
         return true;
       case 'enter':
-        if (menu.moved) this.#take(menu, menu.items[menu.chosen]!);
+        if (menu.moved) this.#insertItem(menu, menu.items[menu.chosen]!);
         return menu.moved;
     }
     return false;
   }
 
-  #take({ start, end }: Completion, { value, partial }: CompletionItem): void {
+  #insertItem({ start, end }: Completion, { value, partial }: CompletionItem): void {
     const { lines } = this.#state;
     const [from, to] = [positionOf(lines, start), positionOf(lines, end)];
     const isSpaced = partial || lines[to.row]![to.col] === ' ';
