@@ -37,7 +37,7 @@ export function App({ screen, region, onReady }: AppProps) {
     for (const stroke of keystrokes(input, key)) screen.key(...stroke);
   });
   usePaste((text) => screen.paste(text));
-  const state = useStore(screen.state, (state) => state);
+  const state = useStore(screen.state);
   return (
     <Box flexDirection="column">
       {state.view ? (
@@ -55,9 +55,9 @@ const Editor = memo(DrawnEditor);
 function Chat({ screen, region, state }: Omit<AppProps, 'onReady'> & { state: ScreenState }) {
   const { theme, dialogue, transcript, editor } = screen;
   const { columns, rows } = state;
-  const live = useStore(transcript.live, (live) => live);
+  const live = useStore(transcript.live);
   region.drawCaret(live.length > 0);
-  const chat = useStore(dialogue.state, (chat) => chat);
+  const chat = useStore(dialogue.state);
   const low = rows < LOW_ROWS;
   const editorRows = Math.max(1, Math.min(10, Math.floor(rows / 3)));
   const waiting = [
@@ -108,13 +108,13 @@ function View({
 type Room = Parameters<typeof inspectorLines>[1];
 
 function InspectorView({ model, screen, room }: { model: Inspector; screen: ChatScreen; room: Room }) {
-  const state = useStore(model.state, (state) => state);
+  const state = useStore(model.state);
   return <Lines lines={inspectorLines(state, room, screen.theme)} />;
 }
 
 /** Replays go on while nothing new comes: drawn ten times a second until both are through. */
 function RaceView({ model, screen, room }: { model: RaceModel; screen: ChatScreen; room: Room }) {
-  const state = useStore(model.state, (state) => state);
+  const state = useStore(model.state);
   const end = Math.max(0, ...state.lanes.map(({ pieces }) => pieces.at(-1)?.ms ?? 0));
   const now = performance.now();
   useAnimation({ interval: 100, isActive: !state.over || now - state.clock < end });

@@ -20,7 +20,7 @@ interface EditorProps {
 
 /** Draws the editor of `model` and its menu, and tells where the cursor belongs; keys are the owner's to pass on. */
 export function Editor({ model, theme, columns, maxRows, placeholder, onCaret }: EditorProps) {
-  const { state, menu, search } = useStore(model.view, (view) => view);
+  const { state, menu, search } = useStore(model.view);
   const box = useRef<DOMElement>(null);
   const top = useRef<Anchor>(undefined);
   const page = layoutEditor(state, { columns, maxRows, theme, placeholder, top: top.current });
