@@ -1,5 +1,5 @@
 import { Box, Text, useAnimation, useApp, useInput, usePaste, useWindowSize } from 'ink';
-import { memo, useEffect } from 'react';
+import { memo, useEffect, useLayoutEffect } from 'react';
 import { isLateAnswer } from '../../terminal/background.ts';
 import { Editor as DrawnEditor } from '../editor/Editor.tsx';
 import { keystrokes } from '../editor/keys.ts';
@@ -56,8 +56,10 @@ function Chat({ screen, region, state }: Omit<AppProps, 'onReady'> & { state: Sc
   const { theme, dialogue, transcript, editor } = screen;
   const { columns, rows } = state;
   const live = useStore(transcript.live);
-  region.drawCaret(live.length > 0);
   const chat = useStore(dialogue.state);
+  const streams = live.length > 0;
+  // A layout effect runs before the region writes the frame that it is for.
+  useLayoutEffect(() => region.drawCaret(streams), [region, streams]);
   const low = rows < LOW_ROWS;
   const editorRows = Math.max(1, Math.min(10, Math.floor(rows / 3)));
   const waiting = [

@@ -1,5 +1,5 @@
 import { Box, type DOMElement, measureElement, Text } from 'ink';
-import { type RefObject, useEffect, useRef } from 'react';
+import { type RefObject, useEffect, useLayoutEffect, useRef } from 'react';
 import type { Theme } from '../../terminal/theme.ts';
 import type { Cell } from '../live-region.ts';
 import { useStore } from '../use-store.ts';
@@ -14,7 +14,7 @@ interface EditorProps {
   readonly columns: number; // of the terminal
   readonly maxRows: number; // of the text; the menu has up to 8 below it
   readonly placeholder?: string;
-  /** Told where the user writes, at every render. */
+  /** Called with the caret's cell after every render, and with undefined when the editor is removed. */
   readonly onCaret?: (caret: Cell | undefined) => void;
 }
 
@@ -31,8 +31,9 @@ export function Editor({ model, theme, columns, maxRows, placeholder, onCaret }:
     model.columns = columns;
     top.current = page.top;
   });
-  onCaret?.(positionIn(box, cursor));
-  useEffect(() => () => onCaret?.(undefined), [onCaret]);
+  // Layout effects run before the live region writes the frame that they are for.
+  useLayoutEffect(() => onCaret?.(positionIn(box, cursor)));
+  useLayoutEffect(() => () => onCaret?.(undefined), [onCaret]);
   return (
     <Box ref={box} flexDirection="column" flexShrink={0}>
       <Box aria-role="textbox">
