@@ -4,11 +4,10 @@ import { directories } from '../core/directories.ts';
 import { openSessions, type SessionStore, type StoredSession } from '../core/sessions/store.ts';
 import { perceptVersion } from '../core/version.ts';
 import { UserError } from '../errors.ts';
-import { Dialogue } from './chat/dialogue.ts';
+import { Dialogue, type Frontend } from './chat/dialogue.ts';
 import { framePace } from './chat/frame-pace.ts';
 import { Pacer } from './chat/pacer.ts';
 import { SessionKeeper } from './chat/session-keeper.ts';
-import type { Transcript } from './chat/transcript.ts';
 import type { Call } from './commands.ts';
 import { takeGreeting } from './greeting.ts';
 import { modelFor } from './sessions/continue.ts';
@@ -25,8 +24,7 @@ export async function chat(call: Call): Promise<void> {
   if (!said) await output.print(`percept ${perceptVersion()}\n`);
   const pacer = new Pacer(framePace());
   const common = {
-    create: (transcript: Transcript) =>
-      new Dialogue({ transcript, keeper: new SessionKeeper(), options, pacer }),
+    create: (frontend: Frontend) => new Dialogue({ frontend, keeper: new SessionKeeper(), options, pacer }),
     begin: (dialogue: Dialogue) => begin(call, dialogue),
     message: operands.join(' '),
   };

@@ -16,10 +16,6 @@ export interface ChatState {
   readonly speed?: Speed;
   readonly contextUsed: number; // tokens
   readonly queued: readonly string[]; // messages to send when it is their turn
-  /** Source instead of rendered Markdown. */
-  readonly raw: boolean;
-  /** Tokens coloured by probability. */
-  readonly colours: boolean;
 }
 
 export interface ModelFacts {
@@ -50,8 +46,6 @@ export const INITIAL_STATE: ChatState = {
   conversation: EMPTY_CONVERSATION,
   contextUsed: 0,
   queued: [],
-  raw: false,
-  colours: false,
 };
 
 /** @param ms since the reading began */

@@ -40,8 +40,17 @@ interface AnswerIds {
   readonly ids: readonly number[];
 }
 
-export interface DialogueOptions {
+/** What shows a dialogue: a screen, plain lines, or a test. */
+export interface Frontend {
   readonly transcript: Transcript;
+  /** Whether answers should carry the probabilities of their tokens, at a few percent of the speed. Default: no. */
+  wantsProbabilities?(): boolean;
+  /** Receives a message that could not be sent, so that its text is not lost. */
+  onUnsent?(text: string): void;
+}
+
+export interface DialogueOptions {
+  readonly frontend: Frontend;
   readonly keeper: SessionKeeper;
   readonly options: Options;
   readonly pacer: Pacer;
@@ -58,19 +67,19 @@ export class Dialogue {
   readonly transcript: Transcript;
   readonly keeper: SessionKeeper;
   readonly pacer: Pacer;
+  readonly #frontend: Frontend;
   readonly #paced: PacedState<ChatState>;
   /** Ids of the answers given here, which their texts alone may not give back. */
   readonly #given = new Map<MessageId, AnswerIds>();
   /** What may be set while it runs: sampling, limits, the system message of a new conversation. */
   options: Options;
-  /** Told a message that could not be sent, so that it is not lost. */
-  onUnsent: (text: string) => void = () => {};
   #loaded: LoadedModel | undefined;
   #abort: AbortController | undefined;
   #closed = false;
 
-  constructor({ transcript, keeper, options, pacer }: DialogueOptions) {
-    this.transcript = transcript;
+  constructor({ frontend, keeper, options, pacer }: DialogueOptions) {
+    this.#frontend = frontend;
+    this.transcript = frontend.transcript;
     this.keeper = keeper;
     this.options = options;
     this.pacer = pacer;
@@ -252,7 +261,7 @@ export class Dialogue {
     return done;
   }
 
-  setView(view: Partial<Pick<ChatState, 'raw' | 'colours' | 'session'>>): void {
+  setView(view: Pick<ChatState, 'session'>): void {
     this.#paced.now(view);
   }
 
@@ -283,7 +292,7 @@ export class Dialogue {
         this.transcript.add({ kind: 'notice', text: `attached ${path}, ${lines} lines` });
       }
     } catch (error) {
-      this.onUnsent(text);
+      this.#frontend.onUnsent?.(text);
       throw error;
     }
     await this.#generate(this.conversation.head!, [], signal);
@@ -327,7 +336,7 @@ export class Dialogue {
     const generated = await generateAnswer({
       ...{ loaded, promptIds, forced, signal, versions },
       options: this.options,
-      scored: this.state.get().colours,
+      scored: this.#frontend.wantsProbabilities?.() ?? false,
       onReading: (done, total) =>
         this.#paced.soon({ reading: readingOf(done, total, performance.now() - clock) }),
       onToken: (token) => {

@@ -9,11 +9,11 @@ import { terminalText } from '../terminal/terminal-text.ts';
 import { type Theme, themeOf } from '../terminal/theme.ts';
 import { COMMANDS, isCommand, runCommand } from './commands/index.ts';
 import type { Screen } from './commands/slash-command.ts';
-import type { Dialogue } from './dialogue.ts';
+import type { Dialogue, Frontend } from './dialogue.ts';
 import type { Entry, Transcript } from './transcript.ts';
 
 interface LineChatOptions {
-  readonly create: (transcript: Transcript) => Dialogue;
+  readonly create: (frontend: Frontend) => Dialogue;
   /** Has it load its model; throws where it cannot even begin. */
   readonly begin: (dialogue: Dialogue) => Promise<void>;
   readonly message: string;
@@ -29,7 +29,7 @@ const TWICE_MS = 2000;
 export async function runLineChat({ create, begin, message, output }: LineChatOptions): Promise<void> {
   const lines = createInterface({ input: process.stdin, terminal: false });
   const transcript = new LineTranscript(output);
-  const dialogue = create(transcript);
+  const dialogue = create({ transcript });
   const screen: Screen = {
     columns: process.stdout.columns ?? 80,
     compose: () => false,

@@ -19,6 +19,8 @@ const TEMPLATE =
 let entries: Entry[];
 let composed: { text: string; send?: (text: string) => void } | undefined;
 let left: boolean;
+let scored: boolean;
+let unsent: string[];
 let store: SessionStore;
 let dialogue: Dialogue;
 let context: CommandContext;
@@ -50,7 +52,11 @@ async function chat(options: Partial<Options> = {}): Promise<Dialogue> {
     ...options,
   };
   dialogue = new Dialogue({
-    transcript: { add: (entry) => void entries.push(entry) },
+    frontend: {
+      transcript: { add: (entry) => void entries.push(entry) },
+      wantsProbabilities: () => scored,
+      onUnsent: (text) => void unsent.push(text),
+    },
     keeper: new SessionKeeper(store),
     options: all,
     pacer: new Pacer({ least: 1, most: 1, share: 1 }),
@@ -102,6 +108,8 @@ beforeEach(async () => {
   entries = [];
   composed = undefined;
   left = false;
+  scored = false;
+  unsent = [];
   store = await openSessions(join(emptyFolder(), 'sessions.db'));
 });
 
@@ -185,16 +193,24 @@ describe('Dialogue', () => {
 
   it('gives a message back that could not be sent', async () => {
     await chat();
-    let unsent = '';
-    dialogue.onUnsent = (text) => {
-      unsent = text;
-    };
     const folder = emptyFolder();
     writeFileSync(join(folder, 'picture.bin'), Buffer.from([0, 1, 2]));
     await say(`look at @${join(folder, 'picture.bin')}`);
     expect(entries.at(-1)!.kind).toBe('error');
-    expect(unsent).toContain('picture.bin');
+    expect(unsent).toEqual([expect.stringContaining('picture.bin')]);
     expect(dialogue.path).toEqual([]);
+  });
+
+  it('scores tokens while its frontend wants their probabilities', async () => {
+    const tokens = () =>
+      entries.flatMap((entry) => (entry.kind === 'answer-text' ? (entry.token ?? []) : []));
+    await chat();
+    await say('once');
+    expect(tokens()).toEqual([]);
+    scored = true;
+    await say('twice');
+    expect(tokens()[0]!.top.length).toBeGreaterThan(1);
+    for (const { logprob } of tokens()) expect(Math.exp(logprob)).toBeLessThanOrEqual(1);
   });
 
   it('puts the system message of the options first', async () => {
@@ -319,6 +335,19 @@ describe('slash commands', () => {
     expect(await command('/params')).toMatch(/top-p +0\.95/);
     expect(await command('/set nonsense 1')).toContain('error: Expected the name of a parameter');
     expect(await command('/set temperature')).toBe('temperature is the default again');
+  });
+
+  it('asks the screen for the source of answers, where it renders them', async () => {
+    await chat();
+    expect(await command('/raw')).toContain('always');
+    const asked: (boolean | undefined)[] = [];
+    const rendering = {
+      ...context,
+      screen: { ...screen, showSource: (on: boolean | undefined) => asked.push(on) > 1 },
+    };
+    for (const line of ['/raw', '/raw on', '/raw off']) await runCommand(rendering, line);
+    expect(asked).toEqual([undefined, true, false]);
+    expect(entries.at(-1)).toEqual({ kind: 'notice', text: 'answers are shown as Markdown source' });
   });
 
   it('knows typos, and what has to wait', async () => {

@@ -41,10 +41,11 @@ async function stream(rows: number, pacer: Pacer): Promise<FakeTerminal> {
     pacer,
     hyperlinks: false,
     debug: false,
+    look: () => ({ raw: false, colours: false }),
     print: region.print,
   });
   const dialogue = new Dialogue({
-    transcript,
+    frontend: { transcript },
     keeper: new SessionKeeper(),
     options: {},
     pacer,

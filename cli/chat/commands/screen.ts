@@ -11,10 +11,10 @@ export const SCREEN: readonly SlashCommand[] = [
     anytime: true,
     complete: () => [{ value: 'on' }, { value: 'off' }],
     run(context, args) {
-      const { dialogue } = context;
-      const raw = args === '' ? !dialogue.state.get().raw : args === 'on';
-      dialogue.setView({ raw });
-      say(context, raw ? 'answers are shown as they come, Markdown and all' : 'Markdown is rendered');
+      const { screen } = context;
+      if (!screen.showSource) return say(context, 'answers are always shown as Markdown source here');
+      const isSource = screen.showSource(args === '' ? undefined : args === 'on');
+      say(context, isSource ? 'answers are shown as Markdown source' : 'Markdown is rendered');
     },
   },
   {

@@ -50,6 +50,8 @@ export interface Screen {
   copy(text: string): boolean;
   clear(): void;
   exit(): void;
+  /** Shows answers as Markdown source or rendered, or toggles between them. Absent where only source can be shown. */
+  showSource?(on: boolean | undefined): boolean;
   /** Opens a look into the tokens of an answer; false where lines have to do. */
   inspect(inspection: 'alternatives' | 'attention', token?: number): boolean;
   /** Shows two engines at the same prompt; undefined where lines have to do. */

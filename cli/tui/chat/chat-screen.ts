@@ -12,9 +12,9 @@ import type { Theme } from '../../terminal/theme.ts';
 import type { EditorModel } from '../editor/model.ts';
 import type { Inspector } from './inspector.ts';
 import type { RaceModel } from './race-model.ts';
-import type { ScreenTranscript } from './screen-transcript.ts';
+import type { AnswerLook, ScreenTranscript } from './screen-transcript.ts';
 
-export interface ScreenState {
+export interface ScreenState extends AnswerLook {
   readonly view?:
     | { readonly kind: 'inspector'; readonly model: Inspector }
     | { readonly kind: 'race'; readonly model: RaceModel };
@@ -69,12 +69,8 @@ export class ChatScreen implements Screen {
     this.editor = editor;
     this.theme = theme;
     this.#surroundings = surroundings;
-    this.state = createStore<ScreenState>({ columns, rows });
+    this.state = createStore<ScreenState>({ columns, rows, raw: false, colours: false });
     this.#context = { dialogue, screen: this, theme, commands: COMMANDS };
-    dialogue.state.subscribe(() => transcript.setView(dialogue.state.get()));
-    dialogue.onUnsent = (text) => {
-      if (editor.text === '') editor.setText(text);
-    };
   }
 
   // ----- Screen
@@ -103,6 +99,11 @@ export class ChatScreen implements Screen {
     this.#surroundings.exit();
   }
 
+  showSource(on = !this.state.get().raw): boolean {
+    this.#set({ raw: on });
+    return on;
+  }
+
   inspect(inspection: 'alternatives' | 'attention', token?: number): boolean {
     void this.#openInspector(inspection, token);
     return true;
@@ -127,6 +128,11 @@ export class ChatScreen implements Screen {
       this.transcript.add({ kind: 'command', text });
       void runCommand(this.#context, text);
     } else this.dialogue.say(text);
+  }
+
+  /** Puts a message that could not be sent back into the editor, unless the user is writing another one. */
+  giveBack(text: string) {
+    if (this.editor.text === '') this.editor.setText(text);
   }
 
   complete(line: string) {
@@ -206,11 +212,9 @@ export class ChatScreen implements Screen {
   }
 
   #toggleColours() {
-    const colours = !this.dialogue.state.get().colours;
-    this.dialogue.setView({ colours });
-    this.#hint(
-      colours ? 'tokens of answers are coloured by probability' : 'answers without colours of probability',
-    );
+    const colours = !this.state.get().colours;
+    this.#set({ colours });
+    this.#hint(colours ? 'token colours on' : 'token colours off');
     if (colours && lastAnswerOf(this.dialogue.path) && !this.dialogue.busy)
       void runCommand(this.#context, '/alt');
   }

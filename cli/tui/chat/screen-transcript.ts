@@ -11,12 +11,21 @@ import type { Theme } from '../../terminal/theme.ts';
 import { entryLines, originLine } from './entry-lines.ts';
 import { TokenStream } from './token-stream.ts';
 
+export interface AnswerLook {
+  /** Markdown source instead of rendered Markdown. */
+  readonly raw: boolean;
+  /** Tokens coloured by probability, which shows the source too. */
+  readonly colours: boolean;
+}
+
 export interface ScreenTranscriptOptions {
   readonly theme: Theme;
   readonly columns: number;
   readonly pacer: Pacer;
   readonly hyperlinks: boolean;
   readonly debug: boolean;
+  /** How the next answer is shown. */
+  readonly look: () => AnswerLook;
   /** Takes lines that will not change any more. */
   readonly print: (lines: readonly string[]) => void;
 }
@@ -40,8 +49,6 @@ export class ScreenTranscript implements Transcript {
   readonly #options: ScreenTranscriptOptions;
   #columns: number;
   #markdown: typeof MarkdownStream | undefined;
-  #raw = false;
-  #colours = false;
   #stream: LineStream | undefined;
   #gathered: { text: string; token?: ScoredToken }[] = [];
   readonly #flushed = () => this.flush();
@@ -55,12 +62,6 @@ export class ScreenTranscript implements Transcript {
   /** Loads what renders Markdown, which is not needed for a first frame; without it the source is shown. */
   async prepare(): Promise<void> {
     this.#markdown = (await import('../../terminal/text/stream.ts')).MarkdownStream;
-  }
-
-  /** How the next answer is shown. */
-  setView({ raw, colours }: { raw: boolean; colours: boolean }): void {
-    this.#raw = raw;
-    this.#colours = colours;
   }
 
   resize(columns: number): void {
@@ -100,8 +101,9 @@ export class ScreenTranscript implements Transcript {
   #newStream(): LineStream {
     const { theme, hyperlinks } = this.#options;
     const options = { columns: this.#width, theme, hyperlinks };
-    if (this.#colours) return new TokenStream(options);
-    return this.#raw || !this.#markdown ? new SourceStream(options) : new this.#markdown(options);
+    const { raw, colours } = this.#options.look();
+    if (colours) return new TokenStream(options);
+    return raw || !this.#markdown ? new SourceStream(options) : new this.#markdown(options);
   }
 
   #schedule(): void {
@@ -113,7 +115,8 @@ export class ScreenTranscript implements Transcript {
     const gathered = this.#gathered;
     this.#gathered = [];
     this.#stream ??= gathered.length > 0 ? this.#newStream() : undefined;
-    if (this.#colours) return gathered.flatMap(({ text, token }) => [...this.#stream!.push(text, token)]);
+    if (this.#options.look().colours)
+      return gathered.flatMap(({ text, token }) => [...this.#stream!.push(text, token)]);
     return gathered.length > 0 ? [...this.#stream!.push(gathered.map(({ text }) => text).join(''))] : [];
   }
 

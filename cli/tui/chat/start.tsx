@@ -1,6 +1,6 @@
 /** Draws a chat with Ink, on the primary screen: scrollback, selection and the wheel stay the user's. */
 import { render } from 'ink';
-import type { Dialogue } from '../../chat/dialogue.ts';
+import type { Dialogue, Frontend } from '../../chat/dialogue.ts';
 import type { Pacer } from '../../chat/pacer.ts';
 import type { Transcript } from '../../chat/transcript.ts';
 import { hyperlinks, reflows } from '../../terminal/look.ts';
@@ -22,7 +22,7 @@ export interface ChatTuiOptions {
   readonly erase: string;
   readonly historyPath: string;
   readonly debug: boolean;
-  readonly create: (transcript: Transcript) => Dialogue;
+  readonly create: (frontend: Frontend) => Dialogue;
   /** Has it load its model, once there is something to see; throws where it cannot even begin. */
   readonly begin: (dialogue: Dialogue) => Promise<void>;
   /** Sent at once. */
@@ -39,8 +39,20 @@ export async function runChatTui(options: ChatTuiOptions): Promise<number> {
   const region = new LiveRegion(process.stdout, { erase, reflows: reflows(process.env) });
   const links = hyperlinks(process.env);
   const { print } = region;
-  const transcript = new ScreenTranscript({ theme, columns, pacer, hyperlinks: links, debug, print });
-  const dialogue = create(transcript);
+  const transcript = new ScreenTranscript({
+    theme,
+    columns,
+    pacer,
+    hyperlinks: links,
+    debug,
+    look: () => screen.state.get(),
+    print,
+  });
+  const dialogue = create({
+    transcript,
+    wantsProbabilities: () => screen.state.get().colours,
+    onUnsent: (text) => screen.giveBack(text),
+  });
   const terminal = new InkTerminal(region);
   const editor = editorFor(options, transcript, () => screen);
   const screen = new ChatScreen({

@@ -41,13 +41,20 @@ export function queuedLines(queued: readonly string[], columns: number, theme: T
   return before > 0 ? [theme.dim(`  ${before} more messages wait`), ...shown] : shown;
 }
 
-/** What there is to say: a hint, what is being written, what loads, or the figures. */
-export function footerLine(state: ChatState, screen: ScreenState, theme: Theme): string {
+type FooterScreen = Pick<ScreenState, 'columns' | 'hint' | 'composing'>;
+
+/** One of these, the first that applies: a hint, the target of the editor, loading progress, the figures. */
+export function footerLine(state: ChatState, screen: FooterScreen, theme: Theme): string {
   const width = screen.columns - 1;
   return truncate(`  ${footerText(state, screen, width - 2, theme)}`, width, theme.glyphs.ellipsis);
 }
 
-function footerText(state: ChatState, { hint, composing }: ScreenState, width: number, theme: Theme): string {
+function footerText(
+  state: ChatState,
+  { hint, composing }: FooterScreen,
+  width: number,
+  theme: Theme,
+): string {
   if (hint) return theme.accent(hint);
   if (composing) return theme.accent(`writing ${composing}`);
   if (state.loading) return theme.dim(loadingText(state.loading, theme));
