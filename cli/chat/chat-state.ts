@@ -2,10 +2,10 @@
 import { type Conversation, EMPTY_CONVERSATION } from '../../core/conversation.ts';
 import type { LoadingProgress } from './loaded-model.ts';
 
-export type Phase = 'loading' | 'idle' | 'reading' | 'answering' | 'working';
+export type ChatPhase = 'loading' | 'idle' | 'reading' | 'answering' | 'working';
 
 export interface ChatState {
-  readonly phase: Phase;
+  readonly phase: ChatPhase;
   readonly loading?: LoadingProgress;
   readonly model?: ModelFacts; // absent until one is loaded
   readonly conversation: Conversation;

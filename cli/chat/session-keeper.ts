@@ -49,7 +49,7 @@ export class SessionKeeper {
   }
 
   /** What comes next belongs to another session: a new one, or that of `id`. */
-  turnTo(id: string | undefined): void {
+  continueIn(id: string | undefined): void {
     this.#id = id;
   }
 

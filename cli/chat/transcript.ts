@@ -37,7 +37,7 @@ export interface Transcript {
 }
 
 /** Says again what was said before: messages of a conversation. */
-export function tell(
+export function replay(
   transcript: Transcript,
   conversation: Conversation,
   messages: readonly TreeMessage[],

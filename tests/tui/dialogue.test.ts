@@ -102,7 +102,8 @@ async function command(line: string): Promise<string> {
     .join('\n');
 }
 
-const answers = () => dialogue.path.filter(({ role }) => role === 'assistant').map(({ content }) => content);
+const answers = () =>
+  dialogue.branch.path.filter(({ role }) => role === 'assistant').map(({ content }) => content);
 
 beforeEach(async () => {
   entries = [];
@@ -123,7 +124,7 @@ describe('Dialogue', () => {
     expect(kinds).toEqual(['model', 'user', 'answer-begin', 'answer-end']);
     const text = entries.map((entry) => (entry.kind === 'answer-text' ? entry.text : '')).join('');
     expect(answers()).toEqual([text]);
-    expect(dialogue.path.at(-1)!.origin).toMatchObject({
+    expect(dialogue.branch.path.at(-1)!.origin).toMatchObject({
       finish: 'length',
       completionTokens: 6,
       backend: 'cpu',
@@ -136,10 +137,10 @@ describe('Dialogue', () => {
     dialogue.say('two');
     expect(dialogue.state.get().queued).toEqual(['two']);
     dialogue.say('three');
-    expect(dialogue.takeBack()).toBe('three');
+    expect(dialogue.unqueue()).toBe('three');
     await idle();
-    expect(dialogue.path.map(({ role }) => role)).toEqual(['user', 'assistant', 'user', 'assistant']);
-    expect(dialogue.path[2]!.content).toBe('two');
+    expect(dialogue.branch.path.map(({ role }) => role)).toEqual(['user', 'assistant', 'user', 'assistant']);
+    expect(dialogue.branch.path[2]!.content).toBe('two');
   });
 
   it('tries again beside the first answer, with another seed', async () => {
@@ -147,17 +148,17 @@ describe('Dialogue', () => {
     await say('once upon');
     await command('/retry');
     await command('/retry');
-    const [question] = dialogue.path;
-    const versions = [...dialogue.conversation.messages.values()].filter(
+    const [question] = dialogue.branch.path;
+    const versions = [...dialogue.branch.conversation.messages.values()].filter(
       ({ parent }) => parent === question!.id,
     );
     expect(versions).toHaveLength(3);
     expect(new Set(versions.map(({ origin }) => origin!.seed)).size).toBe(3);
-    expect(dialogue.versionOf(versions[2]!.id)).toEqual({ number: 3, of: 3 });
-    expect(dialogue.turnOver(-1)).toBe(true);
+    expect(dialogue.branch.versionOf(versions[2]!.id)).toEqual({ number: 3, of: 3 });
+    expect(dialogue.branch.switchVersion(-1)).toBe(true);
     expect(answers()).toEqual([versions[1]!.content]);
-    expect(dialogue.turnOver(1)).toBe(true);
-    expect(dialogue.turnOver(1)).toBe(false);
+    expect(dialogue.branch.switchVersion(1)).toBe(true);
+    expect(dialogue.branch.switchVersion(1)).toBe(false);
   });
 
   it('gives the same answer for the same seed', async () => {
@@ -177,7 +178,7 @@ describe('Dialogue', () => {
     });
     dialogue.stop();
     await idle();
-    const last = dialogue.path.at(-1)!;
+    const last = dialogue.branch.path.at(-1)!;
     expect(last).toMatchObject({ role: 'assistant', origin: { finish: 'aborted' } });
     expect(last.origin!.completionTokens).toBeLessThan(100);
   });
@@ -198,7 +199,7 @@ describe('Dialogue', () => {
     await say(`look at @${join(folder, 'picture.bin')}`);
     expect(entries.at(-1)!.kind).toBe('error');
     expect(unsent).toEqual([expect.stringContaining('picture.bin')]);
-    expect(dialogue.path).toEqual([]);
+    expect(dialogue.branch.path).toEqual([]);
   });
 
   it('scores tokens while its frontend wants their probabilities', async () => {
@@ -216,7 +217,7 @@ describe('Dialogue', () => {
   it('puts the system message of the options first', async () => {
     await chat({ system: 'be brief' });
     await say('once');
-    expect(dialogue.path[0]).toMatchObject({ role: 'system', content: 'be brief' });
+    expect(dialogue.branch.path[0]).toMatchObject({ role: 'system', content: 'be brief' });
     expect(await command('/template')).toContain('system: be brief');
   });
 
@@ -226,10 +227,12 @@ describe('Dialogue', () => {
     await command('/retry');
     await say('twice');
     const kept = store.last()!;
-    expect([...kept.conversation.messages.values()]).toEqual([...dialogue.conversation.messages.values()]);
+    expect([...kept.conversation.messages.values()]).toEqual([
+      ...dialogue.branch.conversation.messages.values(),
+    ]);
     await command('/clear');
     await dialogue.resume(store.read(kept.id));
-    const contents = dialogue.path.map(({ content }) => content);
+    const contents = dialogue.branch.path.map(({ content }) => content);
     expect([contents[0], contents[2]]).toEqual(['once', 'twice']);
     await say('thrice');
     expect(store.last()!.id).toBe(kept.id);
@@ -254,7 +257,7 @@ describe('Dialogue', () => {
     await chat();
     expect(await dialogue.load(relative(process.cwd(), TINY_MODEL), 'cpu')).toBe(true);
     await say('once');
-    expect(dialogue.path.at(-1)!.origin!.model).toBe(TINY_MODEL);
+    expect(dialogue.branch.path.at(-1)!.origin!.model).toBe(TINY_MODEL);
     expect(store.last()!.model).toBe(TINY_MODEL);
   });
 
@@ -290,14 +293,14 @@ describe('slash commands', () => {
     await say('once');
     await say('twice');
     await command('/edit 1 thrice');
-    expect(dialogue.path.map(({ content }) => content)[0]).toBe('thrice');
-    expect(leavesOf(dialogue.conversation)).toHaveLength(2);
-    expect(dialogue.versionOf(dialogue.path[0]!.id)).toEqual({ number: 2, of: 2 });
+    expect(dialogue.branch.path.map(({ content }) => content)[0]).toBe('thrice');
+    expect(leavesOf(dialogue.branch.conversation)).toHaveLength(2);
+    expect(dialogue.branch.versionOf(dialogue.branch.path[0]!.id)).toEqual({ number: 2, of: 2 });
     await command('/edit');
     expect(composed!.text).toBe('thrice');
     composed!.send!('four times');
     await idle();
-    expect(dialogue.path[0]!.content).toBe('four times');
+    expect(dialogue.branch.path[0]!.content).toBe('four times');
   });
 
   it('takes back, branches off and comes back', async () => {
@@ -311,18 +314,18 @@ describe('slash commands', () => {
     await say('four');
     expect(await command('/branches')).toMatch(/1 .*two.*\n.*2 .*three.*\n \* 3 .*four/);
     await command('/branches 1');
-    expect(dialogue.path.map(({ content }) => content)).toContain('two');
+    expect(dialogue.branch.path.map(({ content }) => content)).toContain('two');
     expect(await command('/branches 9')).toContain('a whole number from 1 to 3, got "9"');
   });
 
   it('forks an answer at a token', async () => {
     await chat();
     await say('once upon');
-    const answer = dialogue.path.at(-1)!;
+    const answer = dialogue.branch.path.at(-1)!;
     const { ids } = dialogue.answerIds(answer);
     const other = (ids[2]! + 1) % 100;
     await dialogue.retry(answer.parent!, [...ids.slice(0, 2), other]);
-    const forked = dialogue.answerIds(dialogue.path.at(-1)!);
+    const forked = dialogue.answerIds(dialogue.branch.path.at(-1)!);
     expect(forked.ids.slice(0, 3)).toEqual([...ids.slice(0, 2), other]);
     expect(forked.ids.length).toBe(9); // three forced, six of its own
   });
@@ -371,7 +374,7 @@ describe('slash commands', () => {
     const { id } = dialogue.keeper;
     await command('/clear');
     await command(`/load ${id!.slice(0, 5)}`);
-    expect(dialogue.path[0]!.content).toBe('purple elephants');
+    expect(dialogue.branch.path[0]!.content).toBe('purple elephants');
   });
 
   it('looks inside: context, stats, tokens, alternatives', async () => {

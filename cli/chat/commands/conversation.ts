@@ -12,7 +12,7 @@ export const CONVERSATION: readonly SlashCommand[] = [
     summary: 'answer the last question again; the other answers stay',
     group: 'Conversation',
     async run({ dialogue }) {
-      await dialogue.retry(lastTurn(dialogue.path).question.id);
+      await dialogue.retry(lastTurn(dialogue.branch.path).question.id);
     },
   },
   {
@@ -27,8 +27,8 @@ export const CONVERSATION: readonly SlashCommand[] = [
     summary: 'take the last question back, with its answer; /branches finds it again',
     group: 'Conversation',
     run({ dialogue, screen }) {
-      const { question } = lastTurn(dialogue.path);
-      dialogue.moveTo(question.parent);
+      const { question } = lastTurn(dialogue.branch.path);
+      dialogue.branch.moveTo(question.parent);
       dialogue.transcript.add({ kind: 'notice', text: 'took back the last question and its answer' });
       screen.compose(question.content);
     },
@@ -39,7 +39,7 @@ export const CONVERSATION: readonly SlashCommand[] = [
     summary: 'go on from an earlier turn; what came after it stays a branch of its own',
     group: 'Conversation',
     complete: ({ dialogue }) =>
-      turnsOf(dialogue.path).map((turn) => ({
+      turnsOf(dialogue.branch.path).map((turn) => ({
         value: `${turn.number}`,
         detail: shortly(turn.question.content),
       })),
@@ -51,7 +51,7 @@ export const CONVERSATION: readonly SlashCommand[] = [
     summary: 'list the branches, or go to one of them',
     group: 'Conversation',
     complete: ({ dialogue }) =>
-      leavesOf(dialogue.conversation).map(({ content }, i) => ({
+      leavesOf(dialogue.branch.conversation).map(({ content }, i) => ({
         value: `${i + 1}`,
         detail: shortly(content),
       })),
@@ -64,7 +64,7 @@ export const CONVERSATION: readonly SlashCommand[] = [
     anytime: true,
     run(context) {
       const { dialogue } = context;
-      const turns = turnsOf(dialogue.path);
+      const turns = turnsOf(dialogue.branch.path);
       if (turns.length === 0) return say(context, 'nothing was said yet');
       print(
         context,
@@ -78,7 +78,7 @@ export const CONVERSATION: readonly SlashCommand[] = [
     summary: 'begin a new conversation; this one is kept',
     group: 'Conversation',
     run({ dialogue, screen }) {
-      dialogue.startOver();
+      dialogue.branch.startOver();
       screen.clear();
       dialogue.transcript.add({ kind: 'cut', title: 'a new conversation' });
     },
@@ -92,9 +92,9 @@ function lastTurn(path: Parameters<typeof turnsOf>[0]): Turn {
 }
 
 async function edit({ dialogue, screen }: CommandContext, args: string): Promise<void> {
-  const turns = turnsOf(dialogue.path);
+  const turns = turnsOf(dialogue.branch.path);
   const [, number, text] = /^(?:(\d+)(?:\s+|$))?(.*)$/s.exec(args)!;
-  const turn = number === undefined ? lastTurn(dialogue.path) : turnNumbered(turns, number);
+  const turn = number === undefined ? lastTurn(dialogue.branch.path) : turnNumbered(turns, number);
   const { id, content } = turn.question;
   if (text !== '') return dialogue.rewrite(id, text!);
   const composed = screen.compose(content, (written) => void dialogue.rewrite(id, written));
@@ -103,7 +103,7 @@ async function edit({ dialogue, screen }: CommandContext, args: string): Promise
 
 function branch(context: CommandContext, args: string) {
   const { dialogue } = context;
-  const turns = turnsOf(dialogue.path);
+  const turns = turnsOf(dialogue.branch.path);
   if (args === '') {
     say(context, 'from which turn? /branch TURN');
     return print(
@@ -112,20 +112,20 @@ function branch(context: CommandContext, args: string) {
     );
   }
   const { answer, question, number } = turnNumbered(turns, args);
-  dialogue.moveTo((answer ?? question).id);
+  dialogue.branch.moveTo((answer ?? question).id);
   say(context, `going on after turn ${number}; /branches lists what else there is`);
 }
 
 function branches(context: CommandContext, args: string) {
   const { dialogue, theme, screen } = context;
-  const { conversation } = dialogue;
+  const { conversation } = dialogue.branch;
   const leaves = leavesOf(conversation);
   if (args !== '') {
     const leaf = leaves[numberIn(args, [1, leaves.length], 'a branch') - 1]!;
-    return dialogue.switchTo(leaf.id);
+    return dialogue.branch.switchTo(leaf.id);
   }
   if (leaves.length === 0) return say(context, 'nothing was said yet');
-  const onPath = new Set(dialogue.path.map(({ id }) => id));
+  const onPath = new Set(dialogue.branch.path.map(({ id }) => id));
   const lines = leaves.map((leaf, i) => {
     const turns = turnsOf(pathTo(conversation, leaf.id));
     const last = turns.at(-1)?.question.content ?? leaf.content;
@@ -151,7 +151,7 @@ function turnLines(
   { number, question, answer }: Turn,
 ): string[] {
   const versions = (message: Turn['question']) => {
-    const version = dialogue.versionOf(message.id);
+    const version = dialogue.branch.versionOf(message.id);
     const { older, newer } = theme.glyphs;
     return version ? theme.dim(` ${older} ${version.number}/${version.of} ${newer}`) : '';
   };

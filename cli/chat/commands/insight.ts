@@ -60,7 +60,7 @@ function contextUse(context: CommandContext) {
   const { chat, model } = loadedModel(context);
   const { dialogue, theme } = context;
   const { contextLength } = model;
-  const path = dialogue.path;
+  const path = dialogue.branch.path;
   const lengths = path.map((_, i) => chat.promptIds(messagesOf(path.slice(0, i + 1)), false).length);
   const used = lengths.at(-1) ?? 0;
   const share = (tokens: number) => `${bar(tokens / contextLength, 20, theme)} ${tokens}`;
@@ -76,7 +76,7 @@ function stats(context: CommandContext): void {
   const loaded = loadedModel(context);
   const { dialogue } = context;
   const { model } = loaded;
-  const answers = [...dialogue.conversation.messages.values()].flatMap(({ origin }) => origin ?? []);
+  const answers = [...dialogue.branch.conversation.messages.values()].flatMap(({ origin }) => origin ?? []);
   const sum = (of: (origin: AnswerOrigin) => number) => answers.reduce((total, each) => total + of(each), 0);
   const tokens = sum(({ completionTokens }) => completionTokens);
   const seconds = sum(({ decodeMs }) => decodeMs) / 1000;
@@ -110,7 +110,7 @@ async function look(
 ): Promise<void> {
   const { dialogue, screen } = context;
   loadedModel(context);
-  const answer = lastAnswerOf(dialogue.path);
+  const answer = lastAnswerOf(dialogue.branch.path);
   if (!answer) throw usage('Expected an answer to look into, but there is none yet.', 'Ask something first.');
   const count = dialogue.answerIds(answer).ids.length;
   const token = args === '' ? undefined : numberIn(args, [1, count], 'a token') - 1;
@@ -131,7 +131,7 @@ function race(context: CommandContext, args: string) {
       'Write: /race cpu webgpu, or /race smollm2 ./other.gguf',
     );
   }
-  const prompt = text || turnsOf(dialogue.path).at(-1)?.question.content;
+  const prompt = text || turnsOf(dialogue.branch.path).at(-1)?.question.content;
   if (prompt === undefined)
     throw usage(
       'Expected a prompt, but nothing was asked yet.',

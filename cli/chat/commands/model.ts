@@ -69,7 +69,7 @@ export const MODEL: readonly SlashCommand[] = [
     anytime: true,
     run(context) {
       const { chat } = loadedModel(context);
-      const text = chat.promptText(messagesOf(context.dialogue.path));
+      const text = chat.promptText(messagesOf(context.dialogue.branch.path));
       print(
         context,
         terminalText(text)
@@ -129,13 +129,13 @@ async function backend(context: CommandContext, name: string): Promise<void> {
 
 function system(context: CommandContext, text: string) {
   const { dialogue } = context;
-  const current = systemOf(dialogue.path);
+  const current = systemOf(dialogue.branch.path);
   if (text === '')
     return say(
       context,
       current === '' ? 'there is no system message of yours' : `system message: ${current}`,
     );
-  dialogue.note('system', text === 'none' ? '' : text);
+  dialogue.branch.note('system', text === 'none' ? '' : text);
   say(context, text === 'none' ? 'no system message from here on' : 'the system message holds from here on');
 }
 
@@ -185,7 +185,7 @@ function dashed(name: string): string {
 function tokens(context: CommandContext, text: string) {
   const { model } = loadedModel(context);
   const { dialogue, theme } = context;
-  const source = text === '' ? dialogue.path.at(-1)?.content : text;
+  const source = text === '' ? dialogue.branch.path.at(-1)?.content : text;
   if (source === undefined) throw usage('Expected a text, got none.', 'Write: /tokens TEXT');
   const ids = model.tokenizer.encode(source);
   const shown = ids.map((id) => {

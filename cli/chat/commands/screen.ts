@@ -41,7 +41,7 @@ const FENCE = /^(`{3,}|~{3,})[^\n]*\n([\s\S]*?)\n?^\1`*~*\s*$/gm;
 
 function copy(context: CommandContext, args: string) {
   const { dialogue, screen } = context;
-  const answer = lastAnswerOf(dialogue.path);
+  const answer = lastAnswerOf(dialogue.branch.path);
   if (!answer) throw usage('Expected an answer to copy, but there is none yet.', 'Ask something first.');
   let text = answer.content;
   if (args === 'code') {

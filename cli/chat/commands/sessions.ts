@@ -65,16 +65,10 @@ function search(context: CommandContext, words: string) {
 function save(context: CommandContext, title: string) {
   const { dialogue } = context;
   storeOf(context);
-  const { keeper, conversation, options, loaded } = dialogue;
-  if (conversation.messages.size === 0)
+  if (dialogue.branch.conversation.messages.size === 0)
     throw usage('Expected something to keep, but nothing was said yet.', 'Ask something first.');
-  if (keeper.id === undefined) keeper.addAll(conversation, loaded?.reference ?? options.model ?? '');
-  if (title !== '') keeper.rename(title);
-  dialogue.setView({ session: { id: keeper.id!, title: title || undefined } });
-  say(
-    context,
-    `kept as ${keeper.id}${title === '' ? '' : ` "${title}"`}; percept chat -r ${keeper.id} goes on with it`,
-  );
+  const id = dialogue.branch.save(title);
+  say(context, `saved as ${id}${title === '' ? '' : ` "${title}"`}; percept chat -r ${id} continues it`);
 }
 
 async function load(context: CommandContext, id: string) {
@@ -117,7 +111,8 @@ async function exportTo(context: CommandContext, file: string) {
 
 /** What was said so far, kept or not. Throws UserError where that is nothing. */
 function currentSession({ dialogue }: CommandContext): StoredSession {
-  const { conversation, keeper, options, state } = dialogue;
+  const { keeper, state } = dialogue;
+  const { conversation } = dialogue.branch;
   const said = [...conversation.messages.values()];
   if (said.length === 0) {
     throw usage('Expected something to write, but nothing was said yet.', 'Ask something first.');
@@ -126,7 +121,7 @@ function currentSession({ dialogue }: CommandContext): StoredSession {
   return {
     id: '',
     title: state.get().session?.title ?? 'A conversation',
-    model: dialogue.loaded?.reference ?? options.model ?? '',
+    model: dialogue.reference,
     createdAt: said[0]!.createdAt,
     updatedAt: said.at(-1)!.createdAt,
     messages: said.length,

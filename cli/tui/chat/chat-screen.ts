@@ -165,17 +165,24 @@ export class ChatScreen implements Screen {
 
   #emptyPromptKey(input: string, key: Key): boolean {
     const plain = !key.ctrl && !key.meta && !key.shift;
-    if (key.leftArrow && plain) return this.dialogue.turnOver(-1) || this.dialogue.path.length > 0;
-    if (key.rightArrow && plain) return this.dialogue.turnOver(1) || this.dialogue.path.length > 0;
+    if (key.leftArrow && plain) return this.#switchVersion(-1);
+    if (key.rightArrow && plain) return this.#switchVersion(1);
     if (input === '?' && plain) {
       void runCommand(this.#context, '/help');
       return true;
     }
     if (key.upArrow && plain && this.dialogue.state.get().queued.length > 0) {
-      this.editor.setText(this.dialogue.takeBack()!);
+      this.editor.setText(this.dialogue.unqueue()!);
       return true;
     }
     return false;
+  }
+
+  /** The editor gets the key while there are no messages. */
+  #switchVersion(step: -1 | 1): boolean {
+    const { busy, branch } = this.dialogue;
+    if (!busy) branch.switchVersion(step);
+    return branch.path.length > 0;
   }
 
   #globalKey(input: string, key: Key) {
@@ -196,8 +203,8 @@ export class ChatScreen implements Screen {
     }
     const twice = performance.now() - this.#lastEscape < TWICE_MS;
     this.#lastEscape = twice ? Number.NEGATIVE_INFINITY : performance.now();
-    if (twice && turnsOf(this.dialogue.path).length > 0) void runCommand(this.#context, '/edit');
-    else if (turnsOf(this.dialogue.path).length > 0) this.#hint('Esc again edits the last question');
+    if (twice && turnsOf(this.dialogue.branch.path).length > 0) void runCommand(this.#context, '/edit');
+    else if (turnsOf(this.dialogue.branch.path).length > 0) this.#hint('Esc again edits the last question');
   }
 
   #interrupt() {
@@ -215,7 +222,7 @@ export class ChatScreen implements Screen {
     const colours = !this.state.get().colours;
     this.#set({ colours });
     this.#hint(colours ? 'token colours on' : 'token colours off');
-    if (colours && lastAnswerOf(this.dialogue.path) && !this.dialogue.busy)
+    if (colours && lastAnswerOf(this.dialogue.branch.path) && !this.dialogue.busy)
       void runCommand(this.#context, '/alt');
   }
 
@@ -234,7 +241,7 @@ export class ChatScreen implements Screen {
 
   async #openInspector(inspection: 'alternatives' | 'attention', token: number | undefined): Promise<void> {
     const { Inspector } = await import('./inspector.ts');
-    const answer = lastAnswerOf(this.dialogue.path)!; // the command has looked
+    const answer = lastAnswerOf(this.dialogue.branch.path)!; // the command has looked
     await this.dialogue.work(async () => {
       const model = await Inspector.open(this.dialogue, answer, inspection, token);
       model.onClose = () => this.#closeView();

@@ -77,7 +77,8 @@ export async function runChatTui(options: ChatTuiOptions): Promise<number> {
   let failure: unknown;
   Promise.all([begin(dialogue), transcript.prepare()]).then(
     () => {
-      if (!dialogue.busy && dialogue.path.length === 0) transcript.add({ kind: 'notice', text: WELCOME });
+      if (!dialogue.busy && dialogue.branch.path.length === 0)
+        transcript.add({ kind: 'notice', text: WELCOME });
     },
     (error) => {
       failure = error;
