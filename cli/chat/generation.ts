@@ -58,7 +58,8 @@ export async function generateAnswer(request: GenerationRequest): Promise<Genera
   const ids = [...forced];
   let text = '';
   const partly = (finish: AnswerOrigin['finish']): Generated => ({
-    ...{ text, ids },
+    text,
+    ids,
     origin: originOf(request, sampler.seed, { finish, completionTokens: ids.length }),
   });
   try {

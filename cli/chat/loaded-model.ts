@@ -107,7 +107,9 @@ async function sequencesFor(
 export function factsOf({ reference, model, type, bytes }: LoadedModel): ModelFacts {
   const { name, threads, device } = model.backend;
   return {
-    ...{ reference, type, bytes },
+    reference,
+    type,
+    bytes,
     name: titleOf(model.path, type),
     backend: name,
     device: device?.name ?? threadsInWords(threads),

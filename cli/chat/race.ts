@@ -40,8 +40,13 @@ const MOST_TOKENS = 128;
 
 export function lanesOf(contenders: readonly string[]): Lane[] {
   return contenders.map((name) => ({
-    ...{ name, status: 'waiting', pieces: [] },
-    ...{ loadMs: 0, promptTokens: 0, readMs: 0, tokensPerSecond: 0 },
+    name,
+    status: 'waiting',
+    pieces: [],
+    loadMs: 0,
+    promptTokens: 0,
+    readMs: 0,
+    tokensPerSecond: 0,
   }));
 }
 
