@@ -34,13 +34,17 @@ export async function inspectAnswer(dialogue: Dialogue, answer: TreeMessage): Pr
 }
 
 /** What the row that chose a token looked at: a weight for every token before it, in every layer and head. */
-export interface Glance extends Attention {
+export interface TokenAttention extends Attention {
   readonly texts: readonly string[]; // of the positions
   readonly controls: readonly boolean[]; // whether a position holds no text but a mark of the template
 }
 
 /** @param index of the token in its answer */
-export async function glanceOf(dialogue: Dialogue, answer: TreeMessage, index: number): Promise<Glance> {
+export async function attentionOfToken(
+  dialogue: Dialogue,
+  answer: TreeMessage,
+  index: number,
+): Promise<TokenAttention> {
   const { chat, model } = dialogue.loaded!;
   const { promptIds, ids } = dialogue.answerIds(answer);
   const before = [...promptIds, ...ids.slice(0, index)];
@@ -57,13 +61,17 @@ export async function glanceOf(dialogue: Dialogue, answer: TreeMessage, index: n
  * The first token draws the attention that has nowhere else to go (Xiao et al., "Efficient streaming language models
  * with attention sinks", 2023): it is told apart, and shares are of what is left.
  */
-export interface Look {
+export interface AttentionShares {
   readonly sink: number; // 0 to 1
   readonly shares: Float64Array; // [positions], of what is left; 0 for the first
 }
 
 /** Mean over the layers and heads that `layer` and `head` leave open. */
-export function lookOf({ layers, heads, positions, weights }: Glance, layer?: number, head?: number): Look {
+export function attentionShares(
+  { layers, heads, positions, weights }: TokenAttention,
+  layer?: number,
+  head?: number,
+): AttentionShares {
   const shares = new Float64Array(positions);
   let rows = 0;
   for (let l = layer ?? 0; l < (layer === undefined ? layers : layer + 1); l++) {
@@ -80,7 +88,7 @@ export function lookOf({ layers, heads, positions, weights }: Glance, layer?: nu
 }
 
 /** For each layer and head the largest weight beside the first token: how sharply it looks at one word, 0 to 1. */
-export function sharpnessOf({ layers, heads, positions, weights }: Glance): number[][] {
+export function peakWeights({ layers, heads, positions, weights }: TokenAttention): number[][] {
   return Array.from({ length: layers }, (_, l) =>
     Array.from({ length: heads }, (_, h) => {
       const start = (l * heads + h) * positions;
@@ -125,15 +133,15 @@ export async function attentionLines(
 ): Promise<string[]> {
   const { ids } = dialogue.answerIds(answer);
   const at = index ?? ids.length - 1;
-  const glance = await glanceOf(dialogue, answer, at);
-  const { sink, shares } = lookOf(glance);
+  const attention = await attentionOfToken(dialogue, answer, at);
+  const { sink, shares } = attentionShares(attention);
   const most = [...shares.entries()].sort(([, a], [, b]) => b - a).slice(0, MOST_LINES);
   const chosen = visible(tokenText(dialogue.loaded!.model.tokenizer, ids[at]!), theme);
   return [
-    `Before ${theme.code(chosen)} (token ${at + 1}) it looked at, mean of ${glance.layers} layers and ${glance.heads} heads:`,
+    `Before ${theme.code(chosen)} (token ${at + 1}) it looked at, mean of ${attention.layers} layers and ${attention.heads} heads:`,
     ...most.map(
       ([i, share]) =>
-        `${`${(100 * share).toFixed(1)}`.padStart(6)} % ${bar(share, BAR_CELLS, theme)} ${theme.code(visible(glance.texts[i]!, theme))}`,
+        `${`${(100 * share).toFixed(1)}`.padStart(6)} % ${bar(share, BAR_CELLS, theme)} ${theme.code(visible(attention.texts[i]!, theme))}`,
     ),
     theme.dim(
       `besides, ${(100 * sink).toFixed(0)} % rest on the first token, where attention goes that has no other place`,

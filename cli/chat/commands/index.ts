@@ -6,10 +6,10 @@ import { MODEL } from './model.ts';
 import { SCREEN } from './screen.ts';
 import { SESSIONS } from './sessions.ts';
 import {
-  type Choice,
   type CommandContext,
   commandNamed,
   type SlashCommand,
+  type Suggestion,
   say,
   unknownCommand,
 } from './slash-command.ts';
@@ -44,7 +44,7 @@ export async function runCommand(context: CommandContext, line: string): Promise
 }
 
 /** What may stand where a command line ends: names of commands, then what the command says of its argument. */
-export async function completeCommand(context: CommandContext, line: string): Promise<readonly Choice[]> {
+export async function completeCommand(context: CommandContext, line: string): Promise<readonly Suggestion[]> {
   const [, name, space, argument] = /^\/(\S*)(\s*)(.*)$/s.exec(line) ?? [];
   if (name === undefined) return [];
   if (space === '')

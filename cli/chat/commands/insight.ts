@@ -38,14 +38,14 @@ export const INSIGHT: readonly SlashCommand[] = [
     args: '[TOKEN]',
     summary: 'what else each token of the last answer could have been; Enter goes on from there',
     group: 'Insight',
-    run: (context, args) => look(context, 'alternatives', args),
+    run: (context, args) => inspect(context, 'alternatives', args),
   },
   {
     name: 'why',
     args: '[TOKEN]',
     summary: 'which earlier words a token of the last answer looked at',
     group: 'Insight',
-    run: (context, args) => look(context, 'attention', args),
+    run: (context, args) => inspect(context, 'attention', args),
   },
   {
     name: 'race',
@@ -103,7 +103,7 @@ function stats(context: CommandContext): void {
   );
 }
 
-async function look(
+async function inspect(
   context: CommandContext,
   kind: 'alternatives' | 'attention',
   args: string,

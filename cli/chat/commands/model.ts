@@ -11,12 +11,12 @@ import { parametersOf } from '../generation.ts';
 import { visible } from '../inspection.ts';
 import { messagesOf, systemOf } from '../messages.ts';
 import {
-  type Choice,
   type CommandContext,
   loadedModel,
   print,
   rows,
   type SlashCommand,
+  type Suggestion,
   say,
   usage,
 } from './slash-command.ts';
@@ -88,7 +88,7 @@ export const MODEL: readonly SlashCommand[] = [
   },
 ];
 
-function models(): Choice[] {
+function models(): Suggestion[] {
   const here = listModels(directories()).models.map(({ reference, path, bytes }) => ({
     value: reference ?? path,
     detail: formatBytes(bytes),

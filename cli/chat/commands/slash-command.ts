@@ -21,14 +21,14 @@ export interface SlashCommand {
   /** Can be used while an answer comes. */
   readonly anytime?: true;
   /** What may stand as the argument that begins with `prefix`. */
-  complete?(context: CommandContext, prefix: string): readonly Choice[] | Promise<readonly Choice[]>;
+  complete?(context: CommandContext, prefix: string): readonly Suggestion[] | Promise<readonly Suggestion[]>;
   run(context: CommandContext, args: string): void | Promise<void>;
 }
 
 export const GROUPS = ['Conversation', 'Sessions', 'Model', 'Insight', 'Screen'] as const;
 export type Group = (typeof GROUPS)[number];
 
-export interface Choice {
+export interface Suggestion {
   readonly value: string;
   readonly detail?: string;
 }

@@ -1,5 +1,5 @@
 /** The inspector as lines: the answer with the chosen token marked, and what there is to know of it. Pure. */
-import { type Glance, lookOf, sharpnessOf, visible } from '../../chat/inspection.ts';
+import { attentionShares, peakWeights, type TokenAttention, visible } from '../../chat/inspection.ts';
 import { bar } from '../../terminal/plot/bars.ts';
 import { heatmap } from '../../terminal/plot/heat.ts';
 import { padded } from '../../terminal/text/width.ts';
@@ -39,18 +39,20 @@ function keysOf(kind: InspectorState['kind'], { look }: Theme): string {
 
 /** The tokens around the chosen one: coloured by probability, or by what it looked at. */
 function textRows(state: InspectorState, width: number, rows: number, theme: Theme): string[] {
-  const { tokens, at, kind, glance, layer, head } = state;
+  const { tokens, at, kind, attention, layer, head } = state;
   const mark = (text: string) =>
     HERE + (theme.look.color === 0 ? `[${visible(text, theme)}]` : theme.selected(visible(text, theme)));
   const answer = tokens.map(({ text, probability }, i) => {
     if (i === at) return mark(text);
     return kind === 'alternatives' ? paintLines(text, (part) => theme.probability(probability, part)) : text;
   });
-  if (kind === 'alternatives' || !glance) return around(answer.join(''), width, rows);
-  const { shares } = lookOf(glance, layer, head);
+  if (kind === 'alternatives' || !attention) return around(answer.join(''), width, rows);
+  const { shares } = attentionShares(attention, layer, head);
   const most = Math.max(...shares);
-  const context = glance.texts.map((text, i) =>
-    paintLines(text, (part) => warm(shares[i]! / most, glance.controls[i] ? theme.dim(part) : part, theme)),
+  const context = attention.texts.map((text, i) =>
+    paintLines(text, (part) =>
+      warm(shares[i]! / most, attention.controls[i] ? theme.dim(part) : part, theme),
+    ),
   );
   return around(`${context.join('')}${mark(tokens[at]!.text)}`, width, rows);
 }
@@ -104,15 +106,15 @@ function alternativeRows({ tokens, at, alternative }: InspectorState, theme: The
 }
 
 function attentionRows(state: InspectorState, width: number, theme: Theme): string[] {
-  const { glance, layer, head, tokens, at } = state;
+  const { attention, layer, head, tokens, at } = state;
   const which = `token ${at + 1} of ${tokens.length}`;
-  if (!glance) return [theme.dim(`${which}: looking ${theme.glyphs.ellipsis}`)];
-  const { sink, shares } = lookOf(glance, layer, head);
-  const title = `${which}, ${rowsInWords(glance, layer, head)}; ${percent(sink)} rest on the first token`;
-  const words = mostLooked(glance, shares, theme);
-  const wordWidth = Math.min(WORD_COLUMNS, width - glance.layers - 4);
+  if (!attention) return [theme.dim(`${which}: looking ${theme.glyphs.ellipsis}`)];
+  const { sink, shares } = attentionShares(attention, layer, head);
+  const title = `${which}, ${rowsInWords(attention, layer, head)}; ${percent(sink)} rest on the first token`;
+  const words = mostAttended(attention, shares, theme);
+  const wordWidth = Math.min(WORD_COLUMNS, width - attention.layers - 4);
   if (wordWidth < LEAST_WORD) return [theme.dim(title), ...words];
-  const map = mapLines(glance, width - wordWidth - 2, theme);
+  const map = mapLines(attention, width - wordWidth - 2, theme);
   const rows = Array.from({ length: Math.max(words.length, map.length) }, (_, i) => {
     const word = truncate(words[i] ?? '', wordWidth, theme.glyphs.ellipsis);
     return `${padded(word, wordWidth)}  ${map[i] ?? ''}`.trimEnd();
@@ -120,7 +122,11 @@ function attentionRows(state: InspectorState, width: number, theme: Theme): stri
   return [theme.dim(title), ...rows];
 }
 
-function rowsInWords({ layers, heads }: Glance, layer: number | undefined, head: number | undefined): string {
+function rowsInWords(
+  { layers, heads }: TokenAttention,
+  layer: number | undefined,
+  head: number | undefined,
+): string {
   return [
     layer === undefined ? `all ${layers} layers` : `layer ${layer + 1} of ${layers}`,
     head === undefined ? `all ${heads} heads` : `head ${head + 1} of ${heads}`,
@@ -134,7 +140,7 @@ function percent(share: number): string {
 const MOST_WORDS = 5;
 
 /** The words it looked at most, with their shares. */
-function mostLooked({ texts }: Glance, shares: Float64Array, theme: Theme): string[] {
+function mostAttended({ texts }: TokenAttention, shares: Float64Array, theme: Theme): string[] {
   const most = [...shares.entries()].sort(([, a], [, b]) => b - a).slice(0, MOST_WORDS);
   return most.map(([i, share]) => {
     const figure = `${(100 * share).toFixed(1)}`.padStart(5);
@@ -143,9 +149,9 @@ function mostLooked({ texts }: Glance, shares: Float64Array, theme: Theme): stri
 }
 
 /** All layers and heads: how sharply each looks at one word. */
-function mapLines(glance: Glance, width: number, theme: Theme): string[] {
-  const sharp = sharpnessOf(glance);
-  const byHead = Array.from({ length: glance.heads }, (_, h) => sharp.map((row) => row[h]!));
+function mapLines(attention: TokenAttention, width: number, theme: Theme): string[] {
+  const sharp = peakWeights(attention);
+  const byHead = Array.from({ length: attention.heads }, (_, h) => sharp.map((row) => row[h]!));
   const caption = wrapLines('layers across, heads down; bright: a sharp look', width);
   return [...heatmap(byHead, theme), ...caption.map((line) => theme.dim(line))];
 }

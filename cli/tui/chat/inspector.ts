@@ -2,7 +2,12 @@
 import type { Key } from 'ink';
 import type { TreeMessage } from '../../../core/conversation.ts';
 import type { Dialogue } from '../../chat/dialogue.ts';
-import { type Glance, glanceOf, type InspectedToken, inspectAnswer } from '../../chat/inspection.ts';
+import {
+  attentionOfToken,
+  type InspectedToken,
+  inspectAnswer,
+  type TokenAttention,
+} from '../../chat/inspection.ts';
 import { createStore, type Store } from '../../store.ts';
 
 export type Inspection = 'alternatives' | 'attention';
@@ -13,22 +18,22 @@ export interface InspectorState {
   readonly at: number; // the chosen token
   readonly alternative: number; // the chosen one of its alternatives
   /** Of the chosen token; absent while it is computed. */
-  readonly glance?: Glance;
+  readonly attention?: TokenAttention;
   /** One layer and head, or the mean over all. */
   readonly layer?: number;
   readonly head?: number;
 }
 
 /** Glances kept: each is layers x heads x positions floats. */
-const MOST_GLANCES = 32;
+const MOST_CACHED = 32;
 
 export class Inspector {
   readonly state: Store<InspectorState>;
   onClose: () => void = () => {};
   readonly #dialogue: Dialogue;
   readonly #answer: TreeMessage;
-  readonly #glances = new Map<number, Glance>();
-  #looking = false;
+  readonly #attentions = new Map<number, TokenAttention>();
+  #computing = false;
 
   private constructor(dialogue: Dialogue, answer: TreeMessage, state: InspectorState) {
     this.#dialogue = dialogue;
@@ -46,7 +51,7 @@ export class Inspector {
     const tokens = await inspectAnswer(dialogue, answer);
     const at = token ?? (kind === 'attention' ? lastWord(tokens) : leastSure(tokens));
     const inspector = new Inspector(dialogue, answer, { kind, tokens, at, alternative: 0 });
-    if (kind === 'attention') await inspector.#look();
+    if (kind === 'attention') await inspector.#computeAttention();
     return inspector;
   }
 
@@ -57,7 +62,7 @@ export class Inspector {
     if (key.rightArrow || input === 'l') return this.#choose(at + 1);
     if (key.home) return this.#choose(0);
     if (key.end) return this.#choose(tokens.length - 1);
-    if (key.tab) return this.#turn(kind === 'attention' ? 'alternatives' : 'attention');
+    if (key.tab) return this.#switchTo(kind === 'attention' ? 'alternatives' : 'attention');
     if (kind === 'alternatives') return this.#alternativeKey(input, key);
     return this.#attentionKey(input, key);
   }
@@ -78,14 +83,14 @@ export class Inspector {
 
   /** Up and down go through layers, [ and ] through heads, 0 back to the mean of all. */
   #attentionKey(input: string, key: Key): boolean {
-    const { glance, layer, head } = this.state.get();
-    if (!glance) return false;
+    const { attention, layer, head } = this.state.get();
+    if (!attention) return false;
     const step = (now: number | undefined, by: number, count: number) =>
       Math.max(0, Math.min(count - 1, now === undefined ? (by > 0 ? 0 : count - 1) : now + by));
-    if (key.upArrow) return this.#set({ layer: step(layer, -1, glance.layers) });
-    if (key.downArrow) return this.#set({ layer: step(layer, 1, glance.layers) });
-    if (input === '[') return this.#set({ head: step(head, -1, glance.heads) });
-    if (input === ']') return this.#set({ head: step(head, 1, glance.heads) });
+    if (key.upArrow) return this.#set({ layer: step(layer, -1, attention.layers) });
+    if (key.downArrow) return this.#set({ layer: step(layer, 1, attention.layers) });
+    if (input === '[') return this.#set({ head: step(head, -1, attention.heads) });
+    if (input === ']') return this.#set({ head: step(head, 1, attention.heads) });
     if (input === '0') return this.#set({ layer: undefined, head: undefined });
     return false;
   }
@@ -101,45 +106,46 @@ export class Inspector {
   }
 
   #choose(at: number): boolean {
-    if (this.state.get().tokens[at]) this.#set({ at, alternative: 0, glance: this.#glances.get(at) });
-    this.#lookSoon();
+    if (this.state.get().tokens[at]) this.#set({ at, alternative: 0, attention: this.#attentions.get(at) });
+    this.#requestAttention();
     return true;
   }
 
-  #turn(kind: Inspection): boolean {
+  #switchTo(kind: Inspection): boolean {
     this.#set({ kind });
-    this.#lookSoon();
+    this.#requestAttention();
     return true;
   }
 
-  /** Where the chosen token's glance is wanted and not there. A backend that has none shows alternatives instead. */
-  #lookSoon(): void {
-    if (this.#looking || this.#isThere()) return;
+  /** Where the chosen token's attention is wanted and not there. A backend that has none shows alternatives instead. */
+  #requestAttention(): void {
+    if (this.#computing || this.#hasAttention()) return;
     void this.#dialogue
-      .work(() => this.#look())
+      .work(() => this.#computeAttention())
       .then((done) => {
         if (!done) this.#set({ kind: 'alternatives' });
       });
   }
 
   /** Computes what the chosen token looked at; goes on with the one that was chosen meanwhile. */
-  async #look(): Promise<void> {
-    this.#looking = true;
+  async #computeAttention(): Promise<void> {
+    this.#computing = true;
     try {
-      while (!this.#isThere()) {
+      while (!this.#hasAttention()) {
         const { at } = this.state.get();
-        this.#glances.set(at, await glanceOf(this.#dialogue, this.#answer, at));
-        if (this.#glances.size > MOST_GLANCES) this.#glances.delete(this.#glances.keys().next().value!);
+        this.#attentions.set(at, await attentionOfToken(this.#dialogue, this.#answer, at));
+        if (this.#attentions.size > MOST_CACHED)
+          this.#attentions.delete(this.#attentions.keys().next().value!);
       }
-      this.#set({ glance: this.#glances.get(this.state.get().at) });
+      this.#set({ attention: this.#attentions.get(this.state.get().at) });
     } finally {
-      this.#looking = false;
+      this.#computing = false;
     }
   }
 
-  #isThere(): boolean {
+  #hasAttention(): boolean {
     const { kind, at } = this.state.get();
-    return kind !== 'attention' || this.#glances.has(at);
+    return kind !== 'attention' || this.#attentions.has(at);
   }
 
   #set(part: Partial<InspectorState>): true {
