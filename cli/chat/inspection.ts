@@ -1,4 +1,4 @@
-/** What went on in the model while it gave an answer: probabilities of its tokens, and what they looked back on. */
+/** Looks into an answer: the probabilities of its tokens, and which earlier tokens they attend to. */
 import { type Attention, attentionOf } from '../../core/attention.ts';
 import type { TreeMessage } from '../../core/conversation.ts';
 import type { Tokenizer } from '../../core/tokenizer/tokenizer.ts';
@@ -10,17 +10,17 @@ import type { Dialogue } from './dialogue.ts';
 import { ALTERNATIVES } from './generation.ts';
 
 export interface InspectedToken extends Alternative {
-  /** The most probable ones in its place, itself perhaps among them. */
+  /** The most probable tokens at its position, possibly including itself. */
   readonly alternatives: readonly Alternative[];
 }
 
 export interface Alternative {
   readonly id: number;
   readonly text: string;
-  readonly probability: number; // under the model itself, before any sampler
+  readonly probability: number; // of the model, before any sampler
 }
 
-/** The tokens of an answer; those at its end that only mark the end included. */
+/** The tokens of an answer, including end-of-text tokens. */
 export async function inspectAnswer(dialogue: Dialogue, answer: TreeMessage): Promise<InspectedToken[]> {
   const { chat, model } = dialogue.loaded!;
   const { promptIds, ids } = dialogue.answerIds(answer);
@@ -33,13 +33,13 @@ export async function inspectAnswer(dialogue: Dialogue, answer: TreeMessage): Pr
   return scored.map((token) => ({ ...named(token), alternatives: token.top.map(named) }));
 }
 
-/** What the row that chose a token looked at: a weight for every token before it, in every layer and head. */
+/** Attention of the row that predicted a token: a weight for every earlier token, in every layer and head. */
 export interface TokenAttention extends Attention {
   readonly texts: readonly string[]; // of the positions
-  readonly controls: readonly boolean[]; // whether a position holds no text but a mark of the template
+  readonly controls: readonly boolean[]; // whether the position holds a control token
 }
 
-/** @param index of the token in its answer */
+/** @param index of the token within the answer */
 export async function attentionOfToken(
   dialogue: Dialogue,
   answer: TreeMessage,
@@ -58,15 +58,15 @@ export async function attentionOfToken(
 }
 
 /**
- * The first token draws the attention that has nowhere else to go (Xiao et al., "Efficient streaming language models
- * with attention sinks", 2023): it is told apart, and shares are of what is left.
+ * The first token is an attention sink (Xiao et al., "Efficient streaming language models with attention sinks", 2023).
+ * Its share is given separately, and the others are shares of the rest.
  */
 export interface AttentionShares {
   readonly sink: number; // 0 to 1
-  readonly shares: Float64Array; // [positions], of what is left; 0 for the first
+  readonly shares: Float64Array; // [positions], of the rest; 0 for the first token
 }
 
-/** Mean over the layers and heads that `layer` and `head` leave open. */
+/** Shares in one layer and head. Averages over all layers if `layer` is undefined, and over all heads if `head` is. */
 export function attentionShares(
   { layers, heads, positions, weights }: TokenAttention,
   layer?: number,
@@ -87,7 +87,7 @@ export function attentionShares(
   return { sink, shares };
 }
 
-/** For each layer and head the largest weight beside the first token: how sharply it looks at one word, 0 to 1. */
+/** [layer][head]: the largest weight besides that of the first token, 0 to 1. */
 export function peakWeights({ layers, heads, positions, weights }: TokenAttention): number[][] {
   return Array.from({ length: layers }, (_, l) =>
     Array.from({ length: heads }, (_, h) => {
@@ -99,12 +99,12 @@ export function peakWeights({ layers, heads, positions, weights }: TokenAttentio
   );
 }
 
-// ----- in lines, where no screen is
+// ----- as lines, for frontends without a screen
 
 const MOST_LINES = 12;
 const BAR_CELLS = 20;
 
-/** Of one token all alternatives; of an answer the tokens it was least sure of. */
+/** All alternatives of one token, or the least certain tokens of the answer. */
 export async function alternativeLines(
   context: CommandContext,
   answer: TreeMessage,
@@ -116,7 +116,7 @@ export async function alternativeLines(
   const unsure = [...tokens.entries()].sort(([, a], [, b]) => a.probability - b.probability);
   const shown = unsure.slice(0, MOST_LINES).sort(([a], [b]) => a - b);
   return [
-    'The tokens it was least sure of; /alt TOKEN shows what else each could have been.',
+    'The least certain tokens; /alt TOKEN lists the alternatives of one.',
     ...shown.map(([i, token]) => `${`${i + 1}`.padStart(5)} ${alternativeLine(context, token)}`),
   ];
 }
@@ -125,7 +125,7 @@ function alternativeLine({ theme }: CommandContext, { text, probability }: Alter
   return `${`${(100 * probability).toFixed(1)}`.padStart(6)} % ${bar(probability, BAR_CELLS, theme)} ${theme.code(visible(text, theme))}`;
 }
 
-/** The words that a token looked at most; the last token where none is named. */
+/** The tokens with the largest attention shares, seen from token `index`; from the last token without one. */
 export async function attentionLines(
   { dialogue, theme }: CommandContext,
   answer: TreeMessage,
@@ -138,23 +138,21 @@ export async function attentionLines(
   const most = [...shares.entries()].sort(([, a], [, b]) => b - a).slice(0, MOST_LINES);
   const chosen = visible(tokenText(dialogue.loaded!.model.tokenizer, ids[at]!), theme);
   return [
-    `Before ${theme.code(chosen)} (token ${at + 1}) it looked at, mean of ${attention.layers} layers and ${attention.heads} heads:`,
+    `Attention when ${theme.code(chosen)} (token ${at + 1}) was chosen, mean of ${attention.layers} layers and ${attention.heads} heads:`,
     ...most.map(
       ([i, share]) =>
         `${`${(100 * share).toFixed(1)}`.padStart(6)} % ${bar(share, BAR_CELLS, theme)} ${theme.code(visible(attention.texts[i]!, theme))}`,
     ),
-    theme.dim(
-      `besides, ${(100 * sink).toFixed(0)} % rest on the first token, where attention goes that has no other place`,
-    ),
+    theme.dim(`not counted: ${(100 * sink).toFixed(0)} % on the first token, the attention sink`),
   ];
 }
 
-/** A token's own text may be part of a character: U+FFFD stands for what is not whole. */
+/** A token may hold only part of a character; it then shows as U+FFFD. */
 export function tokenText(tokenizer: Pick<Tokenizer, 'tokenBytes'>, id: number): string {
   return terminalText(new TextDecoder().decode(tokenizer.tokenBytes(id, { special: true })));
 }
 
-/** A token on one line, with its spaces to be seen. */
+/** A token on one line, with visible spaces. */
 export function visible(text: string, { look }: Theme): string {
   return text
     .replaceAll('\n', '\\n')

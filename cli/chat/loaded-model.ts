@@ -1,4 +1,4 @@
-/** The model that a chat talks to: found, fetched where it is not here, loaded, with room for several branches. */
+/** Finds the model of a chat, downloads it if needed, and loads it with caches for several branches. */
 import { statSync } from 'node:fs';
 import { basename } from 'node:path';
 import type { KvType } from '../../backends/backend.ts';
@@ -19,7 +19,7 @@ import { templateOf } from '../prompt.ts';
 import type { ModelFacts } from './chat-state.ts';
 
 export interface LoadedModel {
-  readonly reference: string; // as it holds in any folder
+  readonly reference: string; // valid in any working directory
   readonly model: Model;
   readonly chat: Chat;
   readonly type: string; // Q4_1
@@ -27,7 +27,7 @@ export interface LoadedModel {
 }
 
 export interface LoadingProgress {
-  readonly stage: string; // "fetching smollm2", "loading"
+  readonly stage: string; // "downloading smollm2", "loading weights"
   readonly done?: number; // bytes
   readonly total?: number;
 }
@@ -39,12 +39,12 @@ export interface LoadingOptions {
   readonly onNote: (text: string, detail: boolean) => void;
 }
 
-/** Branches whose caches are kept; so many more conversations cost no memory until they are used. */
+/** Cached branches. Each reserves address space only; memory is used when a branch is. */
 const MOST_SEQUENCES = 4;
-/** Bytes that the caches of all of them may take. */
+/** Limit for all caches together, in bytes. */
 const MOST_CACHE = 1e9;
 
-/** Throws UserError as resolving and loading do, and where the model has no chat template. */
+/** Throws UserError as resolving and loading do, and if the model has no chat template. */
 export async function loadChatModel(
   reference: string,
   backend: string | undefined,
@@ -54,7 +54,7 @@ export async function loadChatModel(
     directories: directories(),
     pull: !options.noPull,
     signal,
-    onProgress: (progress) => onProgress(fetching(reference, progress)),
+    onProgress: (progress) => onProgress(pulling(reference, progress)),
     onMessage: (text) => onNote(text, false),
   });
   onProgress({ stage: 'loading' });
@@ -88,11 +88,11 @@ export async function loadChatModel(
   }
 }
 
-function fetching(reference: string, { phase, receivedBytes, totalBytes }: PullProgress): LoadingProgress {
+function pulling(reference: string, { phase, receivedBytes, totalBytes }: PullProgress): LoadingProgress {
   return { stage: `${phase} ${reference}`, done: receivedBytes, total: totalBytes };
 }
 
-/** As many as the caches may take, and a quarter of the memory that is free. */
+/** As many sequences as fit the limit for caches and a quarter of the free memory. */
 async function sequencesFor(
   path: string,
   sizes: Pick<LoadOptions, 'contextLength' | 'kvType'>,
@@ -117,7 +117,7 @@ export function factsOf({ reference, model, type, bytes }: LoadedModel): ModelFa
   };
 }
 
-/** What a file is called, without its type: general.name is often that of a training run. */
+/** File name without its type. The metadata field general.name is not used: it is often the name of a training run. */
 function titleOf(path: string, type: string): string {
   const name = basename(path).replace(/\.gguf$/i, '');
   return name.replace(new RegExp(`[.-]${type}$`, 'i'), '') || name;

@@ -315,7 +315,7 @@ describe('slash commands', () => {
     expect(await command('/branches')).toMatch(/1 .*two.*\n.*2 .*three.*\n \* 3 .*four/);
     await command('/branches 1');
     expect(dialogue.branch.path.map(({ content }) => content)).toContain('two');
-    expect(await command('/branches 9')).toContain('a whole number from 1 to 3, got "9"');
+    expect(await command('/branches 9')).toContain('the number of a branch, from 1 to 3, got "9"');
   });
 
   it('forks an answer at a token', async () => {
@@ -337,7 +337,7 @@ describe('slash commands', () => {
     expect(await command('/set top-p 7')).toContain('error: Expected top-p to be a number from 0 to 1');
     expect(await command('/params')).toMatch(/top-p +0\.95/);
     expect(await command('/set nonsense 1')).toContain('error: Expected the name of a parameter');
-    expect(await command('/set temperature')).toBe('temperature is the default again');
+    expect(await command('/set temperature')).toBe('temperature is reset to its default');
   });
 
   it('asks the screen for the source of answers, where it renders them', async () => {
@@ -367,10 +367,10 @@ describe('slash commands', () => {
     await say('purple elephants');
     expect(await command('/save The zoo')).toContain('"The zoo"');
     expect(await command('/search elephants')).toContain('purple elephants');
-    expect(await command('/search nothinglikethis')).toContain('nothing was said');
+    expect(await command('/search nothinglikethis')).toContain('no message contains');
     const file = join(emptyFolder(), 'chat.md');
     expect(await command(`/export ${file}`)).toBe(`wrote ${file}`);
-    expect(await command(`/export ${file}`)).toContain('exists already');
+    expect(await command(`/export ${file}`)).toContain('the file exists');
     const { id } = dialogue.keeper;
     await command('/clear');
     await command(`/load ${id!.slice(0, 5)}`);
@@ -380,7 +380,7 @@ describe('slash commands', () => {
   it('looks inside: context, stats, tokens, alternatives', async () => {
     await chat();
     await say('once upon');
-    expect(await command('/context')).toMatch(/turn 1 .*\n.*all .*\n.*left/);
+    expect(await command('/context')).toMatch(/turn 1 .*\n.*total .*\n.*free/);
     expect(await command('/stats')).toMatch(/answers +1, 6 tokens/);
     expect(await command('/tokens once')).toMatch(/:\d+.*\n\d+ tokens?/);
     expect(await command('/alt 1')).toMatch(/%/);

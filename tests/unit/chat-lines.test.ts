@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { type ChatState, INITIAL_STATE } from '../../cli/chat/chat-state.ts';
 import type { InspectedToken, TokenAttention } from '../../cli/chat/inspection.ts';
 import { attentionShares, peakWeights, visible } from '../../cli/chat/inspection.ts';
-import { type Lane, lanesOf, saidAfter } from '../../cli/chat/race.ts';
+import { type Lane, lanesOf, textAfter } from '../../cli/chat/race.ts';
 import { hyperlinks, reflows } from '../../cli/terminal/look.ts';
 import { themeOf } from '../../cli/terminal/theme.ts';
 import { inspectorLines } from '../../cli/tui/chat/inspector-lines.ts';
@@ -201,9 +201,9 @@ describe('a race', () => {
   };
 
   it('knows what was said when', () => {
-    expect(saidAfter(cpu, 150)).toEqual({ text: 'w0 w1 ', tokens: 2 });
-    expect(saidAfter(cpu, 10_000).tokens).toBe(4);
-    expect(saidAfter(cpu, -1).tokens).toBe(0);
+    expect(textAfter(cpu, 150)).toEqual({ text: 'w0 w1 ', tokens: 2 });
+    expect(textAfter(cpu, 10_000).tokens).toBe(4);
+    expect(textAfter(cpu, -1).tokens).toBe(0);
   });
 
   it('replays the lane that ran before beside the one that runs', () => {

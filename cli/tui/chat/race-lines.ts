@@ -1,6 +1,6 @@
 /** A race as lines: two columns on one clock, or one below the other where it is narrow. Pure. */
 import stringWidth from 'string-width';
-import { type Lane, saidAfter } from '../../chat/race.ts';
+import { type Lane, textAfter } from '../../chat/race.ts';
 import { bar } from '../../terminal/plot/bars.ts';
 import { terminalText } from '../../terminal/terminal-text.ts';
 import { truncate, wrapLines } from '../../terminal/text/wrap.ts';
@@ -20,7 +20,7 @@ export function raceLines(
   const width = room.columns - 1;
   const elapsed = clock > 0 ? now - clock : 0;
   const running = lanes.findLastIndex(({ status }) => status !== 'waiting' && status !== 'loading');
-  const said = lanes.map((lane, i) => saidAfter(lane, i === running ? Number.POSITIVE_INFINITY : elapsed));
+  const said = lanes.map((lane, i) => textAfter(lane, i === running ? Number.POSITIVE_INFINITY : elapsed));
   const fastest = Math.max(1e-9, ...lanes.map(({ tokensPerSecond }) => tokensPerSecond));
   const head = [
     truncate(
