@@ -247,7 +247,7 @@ describe.skipIf(!HAS_TMUX)('percept chat in a terminal', () => {
     first.terminal.press('Enter');
     await first.terminal.shows(/4 tokens/);
     first.terminal.press('C-d');
-    await first.terminal.shows('kept as');
+    await first.terminal.shows('saved as');
     const folder = emptyFolder();
     writeFileSync(join(folder, 'template.jinja'), TEMPLATE);
     const env = { PERCEPT_HOME: home, PERCEPT_MODEL: 'smollm2', LANG: 'C.UTF-8' };

@@ -83,7 +83,7 @@ describe('what stands above the editor', () => {
 
   it('is what waits, each on one line', () => {
     expect(queuedLines(['a\nb', 'c'], 80, PLAIN)).toEqual(['  next: a b', '  next: c']);
-    expect(queuedLines(['1', '2', '3', '4', '5'], 80, PLAIN)[0]).toBe('  2 more messages wait');
+    expect(queuedLines(['1', '2', '3', '4', '5'], 80, PLAIN)[0]).toBe('  2 more queued');
   });
 });
 
@@ -134,7 +134,7 @@ describe('the inspector', () => {
   it('shows what else a token could have been', () => {
     const text = inspectorLines(state, { columns: 100, rows: 20 }, PLAIN).join('\n');
     expect(text).toContain('The[_sky].');
-    expect(text).toMatch(/60\.0 % #+ +_sky said/);
+    expect(text).toMatch(/60\.0 % #+ +_sky chosen/);
     expect(text).toMatch(/^> +30\.0 % #+ +_sea/m);
   });
 
@@ -145,7 +145,7 @@ describe('the inspector', () => {
       PLAIN,
     );
     expect(text.join('\n')).toContain('Why** blue*[_sky]');
-    expect(text.join('\n')).toContain('all 2 layers, all 1 heads; 70 % rest on the first token');
+    expect(text.join('\n')).toContain('all 2 layers, all 1 heads; 70 % on the first token (sink)');
   });
 
   it('says below the map of all heads what it shows, on as many lines as it takes', () => {
@@ -157,7 +157,7 @@ describe('the inspector', () => {
       );
       const text = lines.join('\n').replace(/\x1b\[\d+m/g, '');
       expect(text).toMatch(/ layers across, heads down;/);
-      expect(text).toMatch(/ sharp look$/m);
+      expect(text).toMatch(/ one token$/m);
       expect(text).not.toContain('…');
     }
   });
@@ -209,7 +209,7 @@ describe('a race', () => {
   it('replays the lane that ran before beside the one that runs', () => {
     const state = { prompt: 'go', lanes: [cpu, other], clock: 1000, over: false };
     const lines = raceLines(state, { columns: 100, rows: 12 }, PLAIN, 1250).join('\n');
-    expect(lines).toContain('webgpu runs, cpu is replayed beside it: 0.3 s');
+    expect(lines).toContain('webgpu is running, cpu is replayed beside it: 0.3 s');
     expect(lines).toMatch(/w0 w1 w2\s+\| w0/);
     expect(lines).not.toContain('w3');
   });

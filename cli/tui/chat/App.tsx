@@ -13,18 +13,17 @@ import { raceLines } from './race-lines.ts';
 import type { RaceModel } from './race-model.ts';
 import { footerLine, liveTail, queuedLines, readingLine } from './status-lines.ts';
 
-/** Below so many rows the footer goes. */
+/** Terminals with fewer rows show no footer. */
 const LOW_ROWS = 12;
 
 interface AppProps {
   readonly screen: ChatScreen;
-  /** Where it is drawn. */
   readonly region: LiveRegion;
-  /** Told what of Ink those outside the tree need. */
+  /** Receives the Ink app once it is mounted. */
   readonly onReady: (ink: InkApp) => void;
 }
 
-/** The answer that comes, what waits, the editor and the footer; or a view in place of them. */
+/** The live part of the answer, the queue, the editor and the footer; or the open view instead. */
 export function App({ screen, region, onReady }: AppProps) {
   const ink = useApp();
   useEffect(() => onReady(ink), [ink, onReady]);
@@ -49,7 +48,7 @@ export function App({ screen, region, onReady }: AppProps) {
   );
 }
 
-/** What stands around it changes more often than it does. */
+/** Memoized: the lines around it change more often. */
 const Editor = memo(DrawnEditor);
 
 function Chat({ screen, region, state }: Omit<AppProps, 'onReady'> & { state: ScreenState }) {
@@ -86,7 +85,7 @@ function Chat({ screen, region, state }: Omit<AppProps, 'onReady'> & { state: Sc
 
 function placeholderOf(phase: string): string {
   return phase === 'loading'
-    ? 'Ask anything; it is sent as soon as the model is there'
+    ? 'Ask anything; it is sent as soon as the model is loaded'
     : 'Ask anything, /help for more';
 }
 
@@ -114,7 +113,7 @@ function InspectorView({ model, screen, room }: { model: Inspector; screen: Chat
   return <Lines lines={inspectorLines(state, room, screen.theme)} />;
 }
 
-/** Replays go on while nothing new comes: drawn ten times a second until both are through. */
+/** Redrawn ten times a second until both lanes are finished and replayed. */
 function RaceView({ model, screen, room }: { model: RaceModel; screen: ChatScreen; room: Room }) {
   const state = useStore(model.state);
   const end = Math.max(0, ...state.lanes.map(({ pieces }) => pieces.at(-1)?.ms ?? 0));
@@ -123,7 +122,7 @@ function RaceView({ model, screen, room }: { model: RaceModel; screen: ChatScree
   return <Lines lines={raceLines(state, room, screen.theme, now)} />;
 }
 
-/** An empty first line would have no height. Lines that were made for another width are cut until the next ones. */
+/** Ink gives an empty first line no height, so empty lines become spaces. Lines laid out for another width are cut. */
 function Lines({ lines }: { lines: readonly string[] }) {
   return <Text wrap="truncate">{lines.map((line) => line || ' ').join('\n')}</Text>;
 }

@@ -1,6 +1,6 @@
 /**
- * The screen of a chat as far as it is no drawing: which view has the keys, what they do, and what commands ask for.
- * Keys go to the view that is open, then to the editor, then here.
+ * The chat screen minus rendering: key focus, key bindings, and requests from slash commands. A key goes to the open
+ * view; without a view to the editor, then here.
  */
 import type { Key } from 'ink';
 import { COMMANDS, completeCommand, isCommand, runCommand } from '../../chat/commands/index.ts';
@@ -18,17 +18,17 @@ export interface ScreenState extends AnswerLook {
   readonly view?:
     | { readonly kind: 'inspector'; readonly model: Inspector }
     | { readonly kind: 'race'; readonly model: RaceModel };
-  /** Said in the footer for a moment. */
+  /** Shown in the footer for a moment. */
   readonly hint?: string;
-  /** What is being written will go elsewhere than to the model as the next message. */
+  /** Describes what a submit does, if it does not send a new message. */
   readonly composing?: string;
   readonly columns: number;
   readonly rows: number;
 }
 
-/** What only the terminal program around can do. */
+/** What the screen needs from the terminal. */
 export interface Surroundings {
-  /** Bytes to the terminal, beside the frames. */
+  /** Writes to the terminal, outside of frames. */
   write(data: string): void;
   suspend(): Promise<void>;
   editExternally(text: string): Promise<string | undefined>;
@@ -46,7 +46,7 @@ export interface ChatScreenOptions {
   readonly rows: number;
 }
 
-/** Between two presses that belong together. */
+/** Longest time between the two presses of Esc Esc. */
 const TWICE_MS = 500;
 const HINT_MS = 2000;
 
@@ -58,7 +58,7 @@ export class ChatScreen implements Screen {
   readonly theme: Theme;
   readonly #surroundings: Surroundings;
   readonly #context: CommandContext;
-  #send: ((text: string) => void) | undefined; // where the next text goes, other than to the model
+  #send: ((text: string) => void) | undefined; // receives the next submit instead of the model
   #hintTimer: NodeJS.Timeout | undefined;
   #lastEscape = Number.NEGATIVE_INFINITY; // ms
   #lastInterrupt = Number.NEGATIVE_INFINITY;
@@ -82,7 +82,7 @@ export class ChatScreen implements Screen {
   compose(text: string, send?: (text: string) => void): boolean {
     this.editor.setText(text);
     this.#send = send;
-    this.#set({ composing: send && 'a new version of that question; Esc leaves it as it was' });
+    this.#set({ composing: send && 'a new version of that question; Esc cancels' });
     return true;
   }
 
@@ -113,7 +113,7 @@ export class ChatScreen implements Screen {
     void this.#openRace(contenders, prompt);
   }
 
-  // ----- what the user does
+  // ----- input
 
   resize(columns: number, rows: number) {
     this.#set({ columns, rows });
@@ -215,7 +215,7 @@ export class ChatScreen implements Screen {
     }
     if (performance.now() - this.#lastInterrupt < HINT_MS) return this.exit();
     this.#lastInterrupt = performance.now();
-    this.#hint('press Ctrl-C again to leave');
+    this.#hint('press Ctrl-C again to exit');
   }
 
   #toggleColours() {
@@ -241,7 +241,7 @@ export class ChatScreen implements Screen {
 
   async #openInspector(inspection: 'alternatives' | 'attention', token: number | undefined): Promise<void> {
     const { Inspector } = await import('./inspector.ts');
-    const answer = lastAnswerOf(this.dialogue.branch.path)!; // the command has looked
+    const answer = lastAnswerOf(this.dialogue.branch.path)!; // the command has checked that there is one
     await this.dialogue.work(async () => {
       const model = await Inspector.open(this.dialogue, answer, inspection, token);
       model.onClose = () => this.#closeView();

@@ -1,4 +1,4 @@
-/** A look into the tokens of an answer: which one is chosen, what else it could have been, what it looked back on. */
+/** The inspector: the user moves over the tokens of an answer and sees alternatives to each, or its attention. */
 import type { Key } from 'ink';
 import type { TreeMessage } from '../../../core/conversation.ts';
 import type { Dialogue } from '../../chat/dialogue.ts';
@@ -16,15 +16,15 @@ export interface InspectorState {
   readonly kind: Inspection;
   readonly tokens: readonly InspectedToken[];
   readonly at: number; // the chosen token
-  readonly alternative: number; // the chosen one of its alternatives
-  /** Of the chosen token; absent while it is computed. */
+  readonly alternative: number; // index of the chosen alternative
+  /** Of the chosen token; undefined while it is computed. */
   readonly attention?: TokenAttention;
-  /** One layer and head, or the mean over all. */
+  /** Undefined: the mean over all layers, or over all heads. */
   readonly layer?: number;
   readonly head?: number;
 }
 
-/** Glances kept: each is layers x heads x positions floats. */
+/** Cached attention rows. Each has layers x heads x positions floats. */
 const MOST_CACHED = 32;
 
 export class Inspector {
@@ -41,7 +41,7 @@ export class Inspector {
     this.state = createStore(state);
   }
 
-  /** Has the model read the answer once more, to know how likely each token was. */
+  /** Evaluates the answer once more, for the probability of each token. */
   static async open(
     dialogue: Dialogue,
     answer: TreeMessage,
@@ -49,7 +49,7 @@ export class Inspector {
     token: number | undefined,
   ): Promise<Inspector> {
     const tokens = await inspectAnswer(dialogue, answer);
-    const at = token ?? (kind === 'attention' ? lastWord(tokens) : leastSure(tokens));
+    const at = token ?? (kind === 'attention' ? lastWord(tokens) : leastCertain(tokens));
     const inspector = new Inspector(dialogue, answer, { kind, tokens, at, alternative: 0 });
     if (kind === 'attention') await inspector.#computeAttention();
     return inspector;
@@ -81,7 +81,7 @@ export class Inspector {
     return true;
   }
 
-  /** Up and down go through layers, [ and ] through heads, 0 back to the mean of all. */
+  /** Up and down choose a layer, [ and ] a head, 0 the mean of all. */
   #attentionKey(input: string, key: Key): boolean {
     const { attention, layer, head } = this.state.get();
     if (!attention) return false;
@@ -95,7 +95,7 @@ export class Inspector {
     return false;
   }
 
-  /** Answers again from the chosen alternative on. */
+  /** Generates another answer, which continues after the chosen alternative. */
   #fork(): void {
     const { tokens, at, alternative } = this.state.get();
     const chosen = tokens[at]!.alternatives[alternative];
@@ -117,7 +117,7 @@ export class Inspector {
     return true;
   }
 
-  /** Where the chosen token's attention is wanted and not there. A backend that has none shows alternatives instead. */
+  /** Computes the attention of the chosen token, if it is shown and missing. If that fails, alternatives are shown. */
   #requestAttention(): void {
     if (this.#computing || this.#hasAttention()) return;
     void this.#dialogue
@@ -127,7 +127,7 @@ export class Inspector {
       });
   }
 
-  /** Computes what the chosen token looked at; goes on with the one that was chosen meanwhile. */
+  /** Computes the attention of the chosen token. Repeats while the user chooses another one. */
   async #computeAttention(): Promise<void> {
     this.#computing = true;
     try {
@@ -154,11 +154,11 @@ export class Inspector {
   }
 }
 
-function leastSure(tokens: readonly InspectedToken[]): number {
+function leastCertain(tokens: readonly InspectedToken[]): number {
   return tokens.reduce((least, token, i) => (token.probability < tokens[least]!.probability ? i : least), 0);
 }
 
-/** The last token that shows something. */
+/** The last token that contains a letter or digit and is not a control token. */
 function lastWord(tokens: readonly InspectedToken[]): number {
   return Math.max(
     0,

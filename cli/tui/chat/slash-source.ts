@@ -1,7 +1,7 @@
 import type { Suggestion } from '../../chat/commands/slash-command.ts';
 import { type CompletionSource, ranked } from '../editor/completion.ts';
 
-/** Slash commands and their arguments, where the whole text is one command line and the cursor at its end. */
+/** Completes slash commands and their arguments. The text must be one command line with the cursor at its end. */
 export function slashSource(
   suggestionsFor: (line: string) => Promise<readonly Suggestion[]>,
 ): CompletionSource {
