@@ -57,7 +57,6 @@ export class EditorModel {
   columns = 80;
   readonly #options: EditorOptions;
   #walk: Walk<Draft> | undefined;
-  #sent: EditorState = EMPTY;
   #asked = 0; // number of completion requests, to recognize late answers
   #offered: EditorState | undefined; // the state that the menu belongs to
   #dismissed: number | undefined; // start of the word whose menu the user closed
@@ -96,11 +95,6 @@ export class EditorModel {
   discard(): void {
     this.#remember(this.text);
     this.setText('');
-  }
-
-  /** Restores the last submit, with pastes folded, if the editor is empty. */
-  restore(): void {
-    if (isEmpty(this.#state)) this.#show({ state: { ...this.#sent, kills: this.#state.kills } });
   }
 
   /** Handles one key, as split by `keystrokes`. Returns false if the editor has no use for it. */
@@ -182,7 +176,6 @@ export class EditorModel {
     if (state.col === line.length && line.endsWith('\\')) return this.#edit({ type: 'continue' });
     const text = textOf(state);
     if (text.trim() === '') return false;
-    this.#sent = state;
     this.#walk = undefined;
     this.#closeMenu();
     this.#show({ state: cleared(state) });
