@@ -7,7 +7,7 @@ import { describeError, type Output } from '../output.ts';
 import { formatBytes } from '../sizes.ts';
 import { terminalText } from '../terminal/terminal-text.ts';
 import { type Theme, themeOf } from '../terminal/theme.ts';
-import { COMMANDS, isCommand, runCommand } from './commands/index.ts';
+import { isCommand, runCommand, SLASH_COMMANDS } from './commands/index.ts';
 import type { Screen } from './commands/slash-command.ts';
 import type { Dialogue, Frontend } from './dialogue.ts';
 import type { Entry, Transcript } from './transcript.ts';
@@ -38,7 +38,7 @@ export async function runLineChat({ create, begin, message, output }: LineChatOp
     exit: () => lines.close(),
     inspect: () => false,
   };
-  const context = { dialogue, screen, theme: PLAIN, commands: COMMANDS };
+  const context = { dialogue, screen, theme: PLAIN, commands: SLASH_COMMANDS };
   const say = (text: string) => {
     transcript.typed(text);
     if (isCommand(text)) void runCommand(context, text).then(promptWhenIdle);

@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { COMMANDS, completeCommand, runCommand } from '../../cli/chat/commands/index.ts';
+import { completeCommand, runCommand, SLASH_COMMANDS } from '../../cli/chat/commands/index.ts';
 import type { CommandContext, Screen } from '../../cli/chat/commands/slash-command.ts';
 import { Dialogue } from '../../cli/chat/dialogue.ts';
 import { Pacer } from '../../cli/chat/pacer.ts';
@@ -65,7 +65,7 @@ async function chat(options: Partial<Options> = {}): Promise<Dialogue> {
     dialogue,
     screen,
     theme: themeOf({ color: 0, background: 'dark', ascii: true }),
-    commands: COMMANDS,
+    commands: SLASH_COMMANDS,
   };
   expect(await dialogue.load(TINY_MODEL, 'cpu')).toBe(true);
   return dialogue;
@@ -390,7 +390,7 @@ describe('slash commands', () => {
   it('helps with every command, and leaves', async () => {
     await chat();
     const help = await command('/help');
-    for (const { name } of COMMANDS) expect(help).toContain(`/${name}`);
+    for (const { name } of SLASH_COMMANDS) expect(help).toContain(`/${name}`);
     expect(await command('/help retry')).toContain('/retry');
     await command('/exit');
     expect(left).toBe(true);

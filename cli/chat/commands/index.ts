@@ -14,7 +14,7 @@ import {
   unknownCommand,
 } from './slash-command.ts';
 
-export const COMMANDS: readonly SlashCommand[] = [
+export const SLASH_COMMANDS: readonly SlashCommand[] = [
   ...CONVERSATION,
   ...SESSIONS,
   ...MODEL,

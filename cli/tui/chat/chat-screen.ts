@@ -3,7 +3,7 @@
  * view; without a view to the editor, then here.
  */
 import type { Key } from 'ink';
-import { COMMANDS, completeCommand, isCommand, runCommand } from '../../chat/commands/index.ts';
+import { completeCommand, isCommand, runCommand, SLASH_COMMANDS } from '../../chat/commands/index.ts';
 import type { CommandContext, Screen } from '../../chat/commands/slash-command.ts';
 import type { Dialogue } from '../../chat/dialogue.ts';
 import { lastAnswerOf, turnsOf } from '../../chat/messages.ts';
@@ -70,7 +70,7 @@ export class ChatScreen implements Screen {
     this.theme = theme;
     this.#surroundings = surroundings;
     this.state = createStore<ScreenState>({ columns, rows, raw: false, colours: false });
-    this.#context = { dialogue, screen: this, theme, commands: COMMANDS };
+    this.#context = { dialogue, screen: this, theme, commands: SLASH_COMMANDS };
   }
 
   // ----- Screen

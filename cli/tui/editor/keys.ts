@@ -2,7 +2,7 @@
 import type { Key } from 'ink';
 import type { EditorAction } from './buffer.ts';
 
-export type Command =
+export type EditorCommand =
   | Exclude<EditorAction, { type: 'insert' | 'continue' | 'paste' | 'row' | 'replace' | 'set' }>
   | { readonly type: 'up' | 'down' } // by rows, then through the history
   | { readonly type: 'older' | 'newer' } // in the history
@@ -11,7 +11,7 @@ export type Command =
 
 interface Binding {
   readonly chords: readonly string[]; // modifiers in this order: ctrl, alt, shift
-  readonly command: Command;
+  readonly command: EditorCommand;
   readonly summary: string;
 }
 
@@ -83,12 +83,12 @@ export const BINDINGS: readonly Binding[] = [
   { chords: ['ctrl+o'], command: { type: 'fold' }, summary: 'Unfold or fold a long paste' },
 ];
 
-const COMMANDS: ReadonlyMap<string, Command> = new Map(
+const COMMAND_OF_CHORD: ReadonlyMap<string, EditorCommand> = new Map(
   BINDINGS.flatMap(({ chords, command }) => chords.map((chord) => [chord, command] as const)),
 );
 
-export function commandOf(chord: string): Command | undefined {
-  return COMMANDS.get(chord);
+export function commandOf(chord: string): EditorCommand | undefined {
+  return COMMAND_OF_CHORD.get(chord);
 }
 
 /** Text, or the chord of another key, like `ctrl+left`. The name of an unknown key is empty. */

@@ -26,7 +26,7 @@ import {
 } from './completion.ts';
 import { mentionBefore } from './files.ts';
 import { newer, older, PromptHistory, type Walk } from './history.ts';
-import { type Command, commandOf, type Stroke, strokeOf } from './keys.ts';
+import { commandOf, type EditorCommand, type Stroke, strokeOf } from './keys.ts';
 import { endOfFirstRow, type Position } from './motions.ts';
 import { NEW_SEARCH, type Search, searchFor, searchOn } from './search.ts';
 import { boundaryBefore } from './segments.ts';
@@ -134,7 +134,7 @@ export class EditorModel {
     this.#complete(false);
   }
 
-  #run(command: Command): boolean {
+  #run(command: EditorCommand): boolean {
     switch (command.type) {
       case 'submit':
         return this.#submit();
