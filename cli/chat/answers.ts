@@ -18,7 +18,7 @@ export interface AnswerIds {
   readonly ids: readonly number[];
 }
 
-/** Where answers go. */
+/** The places that answers are written to. */
 export interface AnswerSinks {
   readonly state: PacedState<ChatState>;
   readonly transcript: Transcript;

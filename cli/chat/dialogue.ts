@@ -17,7 +17,7 @@ import type { SessionKeeper } from './session-keeper.ts';
 import type { Transcript } from './transcript.ts';
 import { Turns, type Work } from './turns.ts';
 
-/** What shows a dialogue: a screen, plain lines, or a test. */
+/** A user interface of a dialogue: a screen, plain lines, or a test. */
 export interface Frontend {
   readonly transcript: Transcript;
   /** Whether answers should carry the probabilities of their tokens, at a few percent of the speed. Default: no. */
@@ -124,7 +124,7 @@ export class Dialogue {
 
   // ----- turns
 
-  /** Sends a message, after those that are queued. */
+  /** Queues a message. It is sent at once if nothing runs. */
   say(text: string): void {
     this.#turns.queue(text);
   }
@@ -134,7 +134,7 @@ export class Dialogue {
     return this.#turns.unqueue();
   }
 
-  /** Stops what runs. An answer keeps the text it has. */
+  /** Stops the running answer, load or command. An answer keeps its text so far. */
   stop(): void {
     this.#turns.stop();
   }
@@ -161,7 +161,7 @@ export class Dialogue {
     await this.#turns.run('reading', async (signal) => this.#answers?.prefill(signal));
   }
 
-  /** Stops what runs, waits for it a while, and releases the model and the sessions. */
+  /** Stops the running work, waits for it at most GRACE_MS, and releases the model and the sessions. */
   async close(): Promise<void> {
     this.#closed = true;
     await this.#turns.close(GRACE_MS);

@@ -1,5 +1,5 @@
 /**
- * Runs one thing at a time: answers, model loads, and slash commands that take long. Messages wait in a queue meanwhile.
+ * Runs one thing at a time: answers, model loads, and slash commands that take long. Messages wait in a queue.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ChatPhase, ChatState } from './chat-state.ts';
@@ -68,12 +68,12 @@ export class Turns {
     }
   }
 
-  /** Aborts what runs. */
+  /** Aborts the running work. */
   stop(): void {
     this.#running?.abort.abort();
   }
 
-  /** Empties the queue, aborts what runs and waits for it, at most `graceMs`. A model load is not waited for. */
+  /** Empties the queue, aborts the running work and waits for it, at most `graceMs`. It does not wait for a model load. */
   async close(graceMs: number): Promise<void> {
     this.#change({ queued: [] });
     this.stop();

@@ -40,7 +40,7 @@ export interface CommandContext {
   readonly commands: readonly SlashCommand[];
 }
 
-/** What a command needs from the frontend. */
+/** The part of a frontend that commands use. */
 export interface Screen {
   readonly columns: number;
   /** Puts text into the editor; the next submit goes to `send`. Returns false without an editor. */

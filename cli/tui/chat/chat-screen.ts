@@ -26,7 +26,7 @@ export interface ScreenState extends AnswerLook {
   readonly rows: number;
 }
 
-/** What the screen needs from the terminal. */
+/** The part of the terminal that the screen uses. */
 export interface Surroundings {
   /** Writes to the terminal, outside of frames. */
   write(data: string): void;

@@ -1,6 +1,6 @@
 /**
  * The prompt editor as the chat uses it: keys go in, text comes out. It combines the buffer, the history, the search and
- * the completion menu. `view` is what it shows.
+ * the completion menu. `view` is its visible state.
  */
 import type { Key } from 'ink';
 import { createStore, type Store } from '../../store.ts';
