@@ -1,10 +1,10 @@
 /** Speed of a model: percept and its peers run alternately, and every speed is read against the roofs of the machine. */
 import type { KernelTime, Roofs } from '../backends/backend.ts';
 import { selectBackend, usableCores } from '../backends/select.ts';
+import { modelTitle, modelType } from '../core/gguf/model-type.ts';
 import { type LoadOptions, loadModel, type Model } from '../core/index.ts';
 import { type LoadedModel, memoryOf, type Observer, type TestEvent } from './events.ts';
 import { ModelRunner } from './model-runner.ts';
-import { modelTitle, modelType } from './model-type.ts';
 import type { Peer } from './peers/index.ts';
 import type { Speed, SpeedRow, SpeedTarget } from './rows.ts';
 import type { Runner } from './runner.ts';

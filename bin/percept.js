@@ -55,7 +55,7 @@ function takeKeyboard() {
   stdin.setRawMode(true);
   const isLow = stdout.rows < 12; // as in cli/tui/chat/App.tsx
   const isUtf8 = /utf-?8/i.test(env.LC_ALL || env.LC_CTYPE || env.LANG || 'utf-8') && !env.PERCEPT_ASCII;
-  const prompt = `${isUtf8 ? '›' : '>'} Ask anything; it is sent as soon as the model is there`;
+  const prompt = `${isUtf8 ? '›' : '>'} Ask anything; it is sent as soon as the model is loaded`;
   const lines = [...(isLow ? [] : ['']), prompt, ...(isLow ? [] : ['  loading ...'])];
   const drawn = lines.map((line) => line.slice(0, stdout.columns - 1)).join('\n');
   stdout.write(`${drawn}${isLow ? '' : '\x1b[1A'}\x1b[3G`);

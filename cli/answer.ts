@@ -1,28 +1,28 @@
-/** An answer on stdout as it comes: text, one JSON object, or JSON lines. */
+/** Prints an answer on stdout as it is generated: as text, one JSON object, or JSON lines. */
 import type { GeneratedToken, GenerateResult } from '../core/generate.ts';
 import type { Model } from '../core/model.ts';
 import type { SpeculationStats } from '../core/speculate/speculative-decoder.ts';
 import type { Output } from './output.ts';
 import { terminalText } from './terminal/terminal-text.ts';
 
-export interface AnswerWriter {
+export interface AnswerPrinter {
   token(token: GeneratedToken): Promise<void>;
   /** Called last, without a result where generation failed. */
   end(result: GenerateResult | undefined): Promise<void>;
 }
 
-/** What is known before the first token. */
+/** Facts known before the first token. */
 export interface Beginning {
   readonly reference: string; // of the model, as the user wrote it
   readonly model: Model;
   readonly promptIds: readonly number[];
   readonly seed: number;
-  readonly session?: string; // the conversation that keeps it
+  readonly session?: string; // id of the session that stores it
 }
 
-/** The text as it streams, ended by exactly one newline; nothing where generation failed before it began. */
-export function textAnswer(output: Output): AnswerWriter {
-  let held = ''; // newlines that may turn out to be the last ones
+/** Streams the text and ends it with exactly one newline; prints nothing if generation failed before the first token. */
+export function textAnswer(output: Output): AnswerPrinter {
+  let held = ''; // trailing newlines, dropped if the answer ends here
   let begun = false;
   return {
     async token({ text }) {
@@ -38,8 +38,8 @@ export function textAnswer(output: Output): AnswerWriter {
   };
 }
 
-/** Everything in one object at the end. */
-export function jsonAnswer(output: Output, beginning: Beginning): AnswerWriter {
+/** Prints one object at the end. */
+export function jsonAnswer(output: Output, beginning: Beginning): AnswerPrinter {
   const { reference, model, promptIds, seed, session } = beginning;
   const logprobs: object[] = [];
   return {
@@ -64,8 +64,8 @@ export function jsonAnswer(output: Output, beginning: Beginning): AnswerWriter {
   };
 }
 
-/** A line at the start, one for each token, one at the end. */
-export async function jsonLinesAnswer(output: Output, beginning: Beginning): Promise<AnswerWriter> {
+/** Prints a line at the start, one for each token, and one at the end. */
+export async function jsonLinesAnswer(output: Output, beginning: Beginning): Promise<AnswerPrinter> {
   const { reference, model, promptIds, seed, session } = beginning;
   const engine = engineOf(model);
   await output.json({ type: 'start', model: reference, ...engine, prompt_ids: promptIds, seed, session });
@@ -118,7 +118,7 @@ function topOf(model: Model, top: GeneratedToken['top']) {
   return top?.map(({ id, logprob }) => scored(model, id, logprob));
 }
 
-/** A token's own text may be part of a character: U+FFFD stands for what is not whole. */
+/** A token may hold only part of a character; it then shows as U+FFFD. */
 function scored({ tokenizer }: Model, id: number, logprob: number) {
   return { id, text: new TextDecoder().decode(tokenizer.tokenBytes(id, { special: true })), logprob };
 }

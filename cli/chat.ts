@@ -1,14 +1,13 @@
-/** A conversation: on a screen, in plain lines where a screen cannot be drawn, or one answer where nobody sits. */
+/** percept chat: a terminal UI; plain lines if the terminal cannot draw one; a single answer if there is no terminal. */
 import { join } from 'node:path';
 import { directories } from '../core/directories.ts';
 import { openSessions, type SessionStore, type StoredSession } from '../core/sessions/store.ts';
 import { perceptVersion } from '../core/version.ts';
 import { UserError } from '../errors.ts';
-import { Dialogue } from './chat/dialogue.ts';
+import { Dialogue, type Frontend } from './chat/dialogue.ts';
 import { framePace } from './chat/frame-pace.ts';
 import { Pacer } from './chat/pacer.ts';
 import { SessionKeeper } from './chat/session-keeper.ts';
-import type { Transcript } from './chat/transcript.ts';
 import type { Call } from './commands.ts';
 import { takeGreeting } from './greeting.ts';
 import { modelFor } from './sessions/continue.ts';
@@ -25,8 +24,7 @@ export async function chat(call: Call): Promise<void> {
   if (!said) await output.print(`percept ${perceptVersion()}\n`);
   const pacer = new Pacer(framePace());
   const common = {
-    create: (transcript: Transcript) =>
-      new Dialogue({ transcript, keeper: new SessionKeeper(), options, pacer }),
+    create: (frontend: Frontend) => new Dialogue({ frontend, keeper: new SessionKeeper(), options, pacer }),
     begin: (dialogue: Dialogue) => begin(call, dialogue),
     message: operands.join(' '),
   };
@@ -48,7 +46,7 @@ export async function chat(call: Call): Promise<void> {
   process.exitCode = await runChatTui({ ...common, pacer, erase, theme, historyPath, debug });
 }
 
-/** Opens where conversations are kept, goes on with the one asked for, and loads the model. */
+/** Opens the stored sessions, resumes one if the options name it, and loads the model. */
 async function begin(call: Call, dialogue: Dialogue): Promise<void> {
   const { options } = call;
   const store = await sessionsOf(call, dialogue);
@@ -58,35 +56,31 @@ async function begin(call: Call, dialogue: Dialogue): Promise<void> {
   await dialogue.load(modelFor(call, resumed), options.backend);
 }
 
-/** A terminal that cannot move its cursor, or a reader that would read every frame again. */
+/** True for a terminal that cannot move its cursor, and for a screen reader, which would read every frame again. */
 function wantsLines(screenReader = process.env.INK_SCREEN_READER === 'true'): boolean {
   return screenReader || process.env.TERM === 'dumb' || Boolean(process.env.CI);
 }
 
-/** Undefined where nothing is to be kept; where nothing can be kept, a notice says so and the chat goes on. */
+/** Undefined with --no-save, and if the file cannot be opened: then a notice says so and the chat works without it. */
 async function sessionsOf({ options }: Call, { transcript }: Dialogue): Promise<SessionStore | undefined> {
-  const goesOn = options.continue || options.resume !== undefined;
-  if (options.noSave && !goesOn) return undefined;
+  const resumes = options.continue || options.resume !== undefined;
+  if (options.noSave && !resumes) return undefined;
   try {
     return await openSessions(directories().sessions);
   } catch (error) {
-    if (goesOn || !(error instanceof UserError)) throw error;
-    transcript.add({ kind: 'notice', text: `this conversation is not kept: ${error.message}` });
+    if (resumes || !(error instanceof UserError)) throw error;
+    transcript.add({ kind: 'notice', text: `this conversation is not saved: ${error.message}` });
     return undefined;
   }
 }
 
-/** Throws UserError for an id that is none, and where there is no last session. */
+/** The session that the options name. Throws UserError if it does not exist. */
 function sessionToResume(store: SessionStore, { options }: Call): StoredSession | undefined {
   if (options.resume !== undefined) return store.read(options.resume);
   if (!options.continue) return undefined;
   const last = store.last();
   if (last) return last;
-  throw new UserError(
-    'Expected a conversation to go on with, but none is kept yet.',
-    'Begin one: percept chat',
-    {
-      kind: 'usage',
-    },
-  );
+  throw new UserError('There is no saved conversation to continue yet.', 'Start one: percept chat', {
+    kind: 'usage',
+  });
 }

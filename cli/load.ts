@@ -3,6 +3,7 @@ import { basename } from 'node:path';
 import type { LoadProgress } from '../core/load-progress.ts';
 import { loadModel, type Model } from '../core/model.ts';
 import type { Call } from './commands.ts';
+import { LOADING_STAGES } from './loading-stages.ts';
 import { loadOptionsOf } from './model-file.ts';
 import { type Progress, ProgressDisplay } from './progress.ts';
 
@@ -20,14 +21,7 @@ export async function load(call: Pick<Call, 'options' | 'output'>, path: string)
   );
 }
 
-const ACTIVITIES: Readonly<Record<LoadProgress['stage'], string>> = {
-  header: 'reading the header',
-  backend: 'starting the backend',
-  weights: 'loading',
-  kernels: 'compiling kernels',
-};
-
 function stageOf(subject: string, { stage, readBytes: done, weightBytes: total }: LoadProgress): Progress {
   const counted = stage === 'weights' ? { done, total } : {};
-  return { subject, activity: ACTIVITIES[stage], unit: 'bytes', ...counted };
+  return { subject, activity: LOADING_STAGES[stage], unit: 'bytes', ...counted };
 }

@@ -1,4 +1,5 @@
 /** From what the user gave (operands, stdin, files) to the token ids of the prompt. */
+import type { TemplateSource } from '../core/chat.ts';
 import { ChatTemplate, chatTemplateOf, type Message } from '../core/chat-template.ts';
 import type { Model } from '../core/model.ts';
 import { UserError } from '../errors.ts';
@@ -9,12 +10,6 @@ export type Prompt =
   | { readonly kind: 'ids'; readonly ids: readonly number[] }
   | { readonly kind: 'raw'; readonly text: string }
   | { readonly kind: 'chat'; readonly messages: readonly Message[]; readonly template?: string };
-
-export interface TemplateSource {
-  readonly source: string;
-  readonly bosToken?: string;
-  readonly eosToken?: string;
-}
 
 const WAIT_MS = 2000;
 

@@ -13,7 +13,7 @@ import { samplingDefaults } from '../core/sampler/metadata.ts';
 import { samplerParameters } from '../core/sampler/parameters.ts';
 import { Session } from '../core/session.ts';
 import { UserError } from '../errors.ts';
-import { type AnswerWriter, type Beginning, jsonAnswer, jsonLinesAnswer, textAnswer } from './answer.ts';
+import { type AnswerPrinter, type Beginning, jsonAnswer, jsonLinesAnswer, textAnswer } from './answer.ts';
 import type { Call } from './commands.ts';
 import { load } from './load.ts';
 import { modelFile } from './model-file.ts';
@@ -96,34 +96,34 @@ async function answer(call: Call, prompt: Prompt, answering: Answering): Promise
   const beginning = { reference: options.model ?? '', model, promptIds, seed, session };
   const known = { backend: model.backend.name, seed, promptTokens: promptIds.length };
   const answered = call.abortable(async (signal) => {
-    const writer = await answerWriter(call, beginning);
-    const keeper = continuation?.keeping(writer, known) ?? writer;
+    const printer = await answerPrinter(call, beginning);
+    const keeper = continuation?.keeping(printer, known) ?? printer;
     return write(generate(new Session(model), promptIds, { ...generation, signal }), keeper);
   });
   const result = await answered.finally(() => reading.end());
   if (options.stats) for (const line of statistics(model, sampler, result)) output.note(line);
 }
 
-async function answerWriter({ options, output }: Call, beginning: Beginning): Promise<AnswerWriter> {
+async function answerPrinter({ options, output }: Call, beginning: Beginning): Promise<AnswerPrinter> {
   if (options.jsonl) return jsonLinesAnswer(output, beginning);
   return options.json ? jsonAnswer(output, beginning) : textAnswer(output);
 }
 
 async function write(
   tokens: AsyncGenerator<GeneratedToken, GenerateResult>,
-  writer: AnswerWriter,
+  printer: AnswerPrinter,
 ): Promise<GenerateResult> {
   let result: GenerateResult | undefined;
   try {
     let next = await tokens.next();
-    for (; !next.done; next = await tokens.next()) await writer.token(next.value);
+    for (; !next.done; next = await tokens.next()) await printer.token(next.value);
     result = next.value;
     return result;
   } catch (error) {
     if (error instanceof UnfinishedAnswer) result = error.result;
     throw error;
   } finally {
-    await writer.end(result);
+    await printer.end(result);
   }
 }
 

@@ -1,3 +1,4 @@
+import type { TemplateSource } from '../core/chat.ts';
 import { ChatTemplate, type Message } from '../core/chat-template.ts';
 import { readGguf } from '../core/gguf.ts';
 import { tokenizerFromGguf } from '../core/tokenizer/index.ts';
@@ -5,7 +6,7 @@ import { UserError } from '../errors.ts';
 import type { Call } from './commands.ts';
 import { readJsonArray, readText } from './input.ts';
 import { modelFile } from './model-file.ts';
-import { type TemplateSource, templateOf } from './prompt.ts';
+import { templateOf } from './prompt.ts';
 import { terminalText } from './terminal/terminal-text.ts';
 
 /** Prints the prompt that a template makes of messages, to the byte. */

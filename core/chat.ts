@@ -1,6 +1,6 @@
 /**
- * A model in conversation: messages to the ids of a prompt by the model's template, answers on a cache that reuses
- * whatever it holds, and what the model thought of each token of an answer.
+ * A model in conversation. It renders messages to prompt ids with the model's template, generates answers on cached
+ * sequences, and gives the probabilities of the tokens of an answer.
  */
 import type { Message } from './chat-template.ts';
 import { ChatTemplate } from './chat-template.ts';
@@ -10,71 +10,71 @@ import type { Model } from './model.ts';
 import { SequencePool } from './sequence-pool.ts';
 import type { Session } from './session.ts';
 
-/** How messages become text. */
+/** A chat template, and the texts of the special tokens that it may use. */
 export interface TemplateSource {
   readonly source: string; // Jinja
   readonly bosToken?: string;
   readonly eosToken?: string;
 }
 
-type Names = Omit<TemplateSource, 'source'>;
+type SpecialTokens = Omit<TemplateSource, 'source'>;
 
 export type ChatModel = Pick<Model, 'executable' | 'tokenizer' | 'contextLength' | 'sequences' | 'maxTokens'>;
 
-/** What was said, as text and as the very ids: text taken apart again may give others. */
-interface Said {
+/** A prompt and its answer, as text and as ids: encoding the text may give other ids than those that were generated. */
+interface Exchange {
   readonly text: string; // special tokens included
   readonly ids: readonly number[];
 }
 
-/** Answers whose ids are remembered. */
-const MOST_SAID = 64;
+/** Exchanges whose ids are remembered. */
+const MOST_EXCHANGES = 64;
 
-/** Rows of logits asked for at once. */
+/** Rows of logits per step. */
 const ROWS_PER_STEP = 32;
 
 export class Chat {
   readonly #model: ChatModel;
   readonly #template: ChatTemplate;
-  readonly #names: Names;
+  readonly #specialTokens: SpecialTokens;
   readonly #pool: SequencePool;
-  #said: readonly Said[] = []; // the latest first
+  #exchanges: readonly Exchange[] = []; // the latest first
 
-  private constructor(model: ChatModel, template: ChatTemplate, names: Names) {
+  private constructor(model: ChatModel, template: ChatTemplate, specialTokens: SpecialTokens) {
     this.#model = model;
     this.#template = template;
-    this.#names = names;
+    this.#specialTokens = specialTokens;
     this.#pool = new SequencePool(model);
   }
 
   /** Throws UserError for a template with a syntax error. */
-  static async open(model: ChatModel, { source, ...names }: TemplateSource): Promise<Chat> {
-    return new Chat(model, await ChatTemplate.parse(source), names);
+  static async open(model: ChatModel, { source, ...specialTokens }: TemplateSource): Promise<Chat> {
+    return new Chat(model, await ChatTemplate.parse(source), specialTokens);
   }
 
-  /** The text the model is given for `messages`. Throws UserError where the template refuses them. */
+  /** The prompt for `messages` as text. Throws UserError if the template rejects them. */
   promptText(messages: readonly Message[], addGenerationPrompt = true): string {
-    return this.#template.render({ messages, addGenerationPrompt, ...this.#names });
+    return this.#template.render({ messages, addGenerationPrompt, ...this.#specialTokens });
   }
 
-  /** The ids of that text; where it goes on an answer given here, the ids of the answer are kept as they were. */
+  /** The prompt for `messages` as ids. A prefix that was generated here keeps its ids, so that the cache matches. */
   promptIds(messages: readonly Message[], addGenerationPrompt = true): readonly number[] {
     const text = this.promptText(messages, addGenerationPrompt);
-    for (const said of this.#said) {
-      if (!text.startsWith(said.text)) continue;
-      const ids = this.#goOn(said, text.slice(said.text.length));
+    for (const exchange of this.#exchanges) {
+      if (!text.startsWith(exchange.text)) continue;
+      const ids = this.#extended(exchange, text.slice(exchange.text.length));
       if (ids) return ids;
     }
     return this.#model.tokenizer.encode(text, { special: true });
   }
 
-  /** Answers the prompt. Throws as `generate` does. */
+  /** Generates an answer to the prompt. Throws as `generate` does. */
   async *answer(
     promptIds: readonly number[],
     options: GenerateOptions,
   ): AsyncGenerator<GeneratedToken, GenerateResult> {
     const ids = [...promptIds];
-    const tokens = generate(this.#pool.take(promptIds), promptIds, options);
+    const tokens = generate(this.#pool.sessionFor(promptIds), promptIds, options);
     try {
       for (;;) {
         const next = await tokens.next();
@@ -89,8 +89,8 @@ export class Chat {
   }
 
   /**
-   * For each of `ids` its log probability after `promptIds` and the ones before it, and the `top` most probable tokens
-   * there: under the model itself, before any sampler.
+   * For each of `ids`, its log probability after `promptIds` and the ids before it, and the `top` most probable tokens
+   * at its position. Probabilities are those of the model, before any sampler.
    */
   async probabilities(
     promptIds: readonly number[],
@@ -115,31 +115,31 @@ export class Chat {
     return found;
   }
 
-  /** The session that holds the most of `ids`, until the next call of anything here. */
+  /** The session that caches the longest prefix of `ids`. The caller owns it until the next call of any method. */
   session(ids: readonly number[]): Session {
-    return this.#pool.take(ids);
+    return this.#pool.sessionFor(ids);
   }
 
   /**
-   * `said` and the ids of what follows it; undefined where the border between the two may not be one between tokens:
-   * it is where a control token stands on one side of it.
+   * The ids of an exchange and of the text after it. Undefined unless a control token is at the border of the two:
+   * otherwise a token might span it.
    */
-  #goOn(said: Said, rest: string): readonly number[] | undefined {
+  #extended(exchange: Exchange, rest: string): readonly number[] | undefined {
     const { tokenizer } = this.#model;
-    const last = said.ids.at(-1)!;
-    if (rest === '') return said.ids;
+    const last = exchange.ids.at(-1)!;
+    if (rest === '') return exchange.ids;
     if (tokenizer.isControl(last)) {
       const [first, ...others] = tokenizer.encode(tokenizer.piece(last) + rest, { special: true });
-      return first === last ? [...said.ids, ...others] : undefined;
+      return first === last ? [...exchange.ids, ...others] : undefined;
     }
     const ids = tokenizer.encode(rest, { special: true });
-    return tokenizer.isControl(ids[0]!) ? [...said.ids, ...ids] : undefined;
+    return tokenizer.isControl(ids[0]!) ? [...exchange.ids, ...ids] : undefined;
   }
 
   #remember(ids: readonly number[]): void {
     const text = this.#model.tokenizer.decode(ids, { special: true });
-    const others = this.#said.filter((said) => said.text !== text);
-    this.#said = [{ text, ids }, ...others].slice(0, MOST_SAID);
+    const others = this.#exchanges.filter((exchange) => exchange.text !== text);
+    this.#exchanges = [{ text, ids }, ...others].slice(0, MOST_EXCHANGES);
   }
 }
 

@@ -1,23 +1,23 @@
 /**
- * A conversation is a tree of messages that only grows: an answer tried again and a message written anew become
- * siblings of the old ones, and `head` says which branch is read on. Values are immutable; functions return new ones.
+ * A conversation is a tree of messages that only grows. Another answer, or another version of a question, becomes a
+ * sibling of the old one. `head` is the end of the current branch. Values are immutable; functions return new ones.
  */
-export type MessageId = number; // numbered from 1 within its conversation
+export type MessageId = number; // from 1, unique within a conversation
 
 export type Role = 'system' | 'user' | 'assistant';
 
 export interface TreeMessage {
   readonly id: MessageId;
-  /** What it follows; absent for the first one. */
+  /** The message before it; undefined for the first one. */
   readonly parent?: MessageId;
   readonly role: Role;
   readonly content: string;
   readonly createdAt: string; // ISO 8601
-  /** Of an answer. */
+  /** For answers only. */
   readonly origin?: AnswerOrigin;
 }
 
-/** How an answer came about. */
+/** How an answer was generated. */
 export interface AnswerOrigin {
   readonly model: string; // reference of the model
   readonly backend: string;
@@ -36,9 +36,9 @@ export interface Version {
 }
 
 export interface Conversation {
-  /** In the order in which they were added: a message after the one that it follows. */
+  /** In the order in which they were added, so a parent comes before its children. */
   readonly messages: ReadonlyMap<MessageId, TreeMessage>;
-  /** The last message of the branch that is read; absent while there is none. */
+  /** The last message of the current branch; undefined if that is empty. */
   readonly head?: MessageId;
 }
 
@@ -48,7 +48,7 @@ export function nextId({ messages }: Conversation): MessageId {
   return messages.size === 0 ? 1 : Math.max(...messages.keys()) + 1;
 }
 
-/** With `message` added and, unless told otherwise, read on from there. Throws RangeError for a parent it lacks. */
+/** Adds `message`, by default as the head. Throws RangeError if its parent does not exist. */
 export function withMessage(
   conversation: Conversation,
   message: TreeMessage,
@@ -56,25 +56,25 @@ export function withMessage(
 ): Conversation {
   const { messages } = conversation;
   if (message.parent !== undefined && !messages.has(message.parent)) {
-    throw new RangeError(`Message ${message.id} follows message ${message.parent}, which is not there.`);
+    throw new RangeError(`Message ${message.id} follows message ${message.parent}, which does not exist.`);
   }
   return { messages: new Map(messages).set(message.id, message), head };
 }
 
-/** The branch that ends in `head`, first message first; empty without one. */
+/** The branch that ends at `end`, first message first; empty without an end. */
 export function pathTo({ messages, head }: Conversation, end: MessageId | undefined = head): TreeMessage[] {
   const path: TreeMessage[] = [];
   for (let id = end; id !== undefined; id = path.at(-1)!.parent) path.push(messages.get(id)!);
   return path.reverse();
 }
 
-/** Messages that follow the same one, itself among them, oldest first. */
+/** Messages with the same parent as `id`, including itself, oldest first. */
 export function siblingsOf({ messages }: Conversation, id: MessageId): TreeMessage[] {
   const { parent } = messages.get(id)!;
   return childrenOf({ messages }, parent);
 }
 
-/** Which of how many messages of its role follow the same one; undefined where it stands alone. */
+/** The number of a message among siblings of its role; undefined if it has none. */
 export function versionOf(conversation: Conversation, id: MessageId): Version | undefined {
   const { role } = conversation.messages.get(id)!;
   const versions = siblingsOf(conversation, id).filter((sibling) => sibling.role === role);
@@ -82,12 +82,12 @@ export function versionOf(conversation: Conversation, id: MessageId): Version | 
   return { number: versions.findIndex((sibling) => sibling.id === id) + 1, of: versions.length };
 }
 
-/** What follows a message, oldest first; of `undefined` the first messages. */
+/** Messages whose parent is `id`, oldest first. For undefined: the first messages. */
 export function childrenOf({ messages }: Conversation, id: MessageId | undefined): TreeMessage[] {
   return [...messages.values().filter(({ parent }) => parent === id)];
 }
 
-/** The end of the branch below `id` that was written to last. */
+/** The newest leaf below `id`, or `id` itself. */
 export function newestLeafBelow({ messages }: Conversation, id: MessageId): MessageId {
   const below = new Set([id]);
   let newest = id;
@@ -99,7 +99,7 @@ export function newestLeafBelow({ messages }: Conversation, id: MessageId): Mess
   return newest;
 }
 
-/** Ends of all branches, in the order they were begun. */
+/** The leaves: the last messages of all branches, oldest first. */
 export function leavesOf(conversation: Conversation): TreeMessage[] {
   const { messages } = conversation;
   const followed = new Set(messages.values().map(({ parent }) => parent));

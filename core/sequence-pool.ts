@@ -1,23 +1,23 @@
 /**
- * The sequences of a model as a cache of conversations. Whoever wants to go on with some ids gets the session that
- * already holds the most of them; where that would cost another branch its tokens, the shared beginning is copied to the
- * sequence that was used longest ago, so that going back to the other branch computes nothing.
+ * The sequences of a model as a cache of branches. A prompt gets the session that caches its longest prefix. If that
+ * would overwrite tokens of another branch, the shared prefix is copied to the least recently used sequence, so that
+ * returning to the other branch computes nothing.
  */
 import { commonPrefix, Session, type SessionModel } from './session.ts';
 
-/** Computing so few tokens again is cheaper than a sequence. */
+/** Recomputing this many tokens is cheaper than using another sequence. */
 const FEW_TOKENS = 16;
 
 export class SequencePool {
-  /** By last use, the latest first. */
+  /** The most recently used first. */
   readonly #sessions: Session[];
 
   constructor(model: SessionModel) {
     this.#sessions = Array.from({ length: model.sequences }, (_, seq) => new Session(model, seq));
   }
 
-  /** The session to evaluate `ids` in; until the next call it is the caller's. */
-  take(ids: readonly number[]): Session {
+  /** The session to evaluate `ids` in. The caller owns it until the next call. */
+  sessionFor(ids: readonly number[]): Session {
     const shared = new Map(this.#sessions.map((session) => [session, commonPrefix(session.tokens, ids)]));
     const best = this.#sessions.reduce((a, b) => (shared.get(b)! > shared.get(a)! ? b : a));
     const kept = shared.get(best)!;

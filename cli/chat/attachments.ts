@@ -1,6 +1,6 @@
 /**
- * Files that a message names as `@path` or `@"a path"`: they are read when it is sent and put after its text, each in
- * a fence with its name above.
+ * Attached files. A message names them as `@path` or `@"a path"`. They are read when it is sent and appended to its
+ * text, each in a fence under its name.
  */
 import type { Stats } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
@@ -10,29 +10,29 @@ import { UserError } from '../../errors.ts';
 import { formatBytes } from '../sizes.ts';
 
 export interface Attachment {
-  readonly path: string; // as the message names it
+  readonly path: string; // as written in the message
   readonly bytes: number;
   readonly lines: number;
 }
 
 interface AttachOptions {
   readonly cwd: string;
-  readonly limitBytes?: number; // of all files of a message together
+  readonly limitBytes?: number; // of all files of the message together
 }
 
-/** Some 64 thousand tokens: more than most contexts hold. */
+/** About 64,000 tokens: more than most contexts hold. */
 const LIMIT_BYTES = 256_000;
 
-/** At the start of a word only: neither a@b.c nor `x=@y` names a file. */
+/** Matches at the start of a word only: neither a@b.c nor `x=@y` names a file. */
 const MENTIONS = /(?<=^|[\s([{])@(?:"([^"\n]+)"|([^\s"]+))/g;
 
-/** Ends a sentence rather than a path, where no file is called so. */
+/** Punctuation that ends a sentence, unless a file with that name exists. */
 const CLOSING = /[.,;:!?)\]}']+$/;
 
 /**
- * `text` with the files that it names behind it. A word that names no file stays text.
+ * Appends the files that `text` names. A word that names no file stays text.
  *
- * @throws UserError when one cannot be read, is no text, or all of them are larger than the limit.
+ * @throws UserError if a file cannot be read or is not text, or if the files together exceed the limit.
  */
 export async function attachFiles(
   text: string,
@@ -60,13 +60,13 @@ export async function attachFiles(
   return { content: parts.join('\n\n'), attachments };
 }
 
-/** `path` as a message names it, quoted where it has to be; undefined where that cannot be done. */
+/** How a message names `path`, with quotes if needed; undefined if no mention can express it. */
 export function mentionOf(path: string): string | undefined {
   if (/["\p{Cc}]/u.test(path)) return undefined;
   return /\s/.test(path) || CLOSING.test(path) ? `@"${path}"` : `@${path}`;
 }
 
-/** The absolute path of what a message names. */
+/** The absolute path of a file named in a message. */
 export function locationOf(path: string, cwd: string): string {
   return path.startsWith('~/') ? join(homedir(), path.slice(2)) : resolve(cwd, path);
 }
@@ -77,7 +77,7 @@ interface Named {
   readonly stats: Stats;
 }
 
-/** The word itself first, then without the marks that may end a sentence. */
+/** The word itself first, then the word without closing punctuation. */
 function spellings(word: string): string[] {
   const bare = word.replace(CLOSING, '');
   return bare === word ? [word] : [word, bare];
@@ -85,7 +85,7 @@ function spellings(word: string): string[] {
 
 async function existing(paths: readonly string[], cwd: string): Promise<Named | undefined> {
   for (const path of paths) {
-    if (!/[\p{L}\p{N}]/u.test(path)) continue; // a mark, not a name
+    if (!/[\p{L}\p{N}]/u.test(path)) continue; // punctuation only
     const location = locationOf(path, cwd);
     try {
       return { path, location, stats: await stat(location) };
@@ -99,18 +99,18 @@ async function existing(paths: readonly string[], cwd: string): Promise<Named | 
 
 function requireFile({ path, stats }: Named): void {
   if (stats.isFile()) return;
-  const kind = stats.isDirectory() ? 'a folder' : 'no regular file';
+  const kind = stats.isDirectory() ? 'a folder' : 'not a regular file';
   throw new UserError(
-    `Expected @${path} to be a file; it is ${kind}.`,
-    'Name the files one by one, or write the word without @.',
+    `Expected @${path} to be a file, but it is ${kind}.`,
+    'Name each file, or write the word without @.',
   );
 }
 
 function requireRoom(path: string, total: number, limitBytes: number): void {
   if (total <= limitBytes) return;
   throw new UserError(
-    `Expected at most ${formatBytes(limitBytes)} of files; with @${path} they are ${formatBytes(total)}.`,
-    'Name fewer files, or copy the part that matters into the message.',
+    `Expected at most ${formatBytes(limitBytes)} of attached files, got ${formatBytes(total)} with @${path}.`,
+    'Attach fewer files, or copy the part that matters into the message.',
   );
 }
 
@@ -124,8 +124,8 @@ async function contentOf({ path, location }: Named): Promise<Uint8Array> {
 
 function unreadable(path: string, cause: unknown): UserError {
   return new UserError(
-    `Expected to read @${path}; it failed: ${(cause as Error).message}`,
-    'Make the file readable for you, or write the word without @.',
+    `Reading @${path} failed: ${(cause as Error).message}`,
+    'Give yourself permission to read the file, or write the word without @.',
     { cause },
   );
 }
@@ -135,15 +135,15 @@ function decoded(bytes: Uint8Array, path: string): string {
     const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
     if (!text.includes('\0')) return text;
   } catch {
-    // Reported below: to the user both are the same.
+    // Reported below, as binary files are.
   }
   throw new UserError(
-    `Expected @${path} to be text in UTF-8; it is binary or in another encoding.`,
-    'Convert it to UTF-8 text, or write the word without @.',
+    `Expected @${path} to be UTF-8 text, but it is binary or has another encoding.`,
+    'Convert it to UTF-8, or write the word without @.',
   );
 }
 
-/** In a fence that is longer than any in the file. */
+/** Uses a fence longer than any run of backticks in the file. */
 function fenced(path: string, content: string): string {
   const longest = Math.max(2, ...Array.from(content.matchAll(/`+/g), ([run]) => run.length));
   const fence = '`'.repeat(longest + 1);

@@ -1,25 +1,21 @@
-/** What a chat is at a moment, for whoever draws it; and the values that change with each token. */
+/** The state of a chat, for its frontends. */
 import { type Conversation, EMPTY_CONVERSATION } from '../../core/conversation.ts';
 import type { LoadingProgress } from './loaded-model.ts';
 
-export type Phase = 'loading' | 'idle' | 'reading' | 'answering' | 'working';
+export type ChatPhase = 'loading' | 'idle' | 'reading' | 'answering' | 'working';
 
 export interface ChatState {
-  readonly phase: Phase;
+  readonly phase: ChatPhase;
   readonly loading?: LoadingProgress;
   readonly model?: ModelFacts; // absent until one is loaded
   readonly conversation: Conversation;
-  readonly session?: { readonly id: string; readonly title?: string }; // as kept on disk
-  /** How far the prompt is read. */
+  readonly session?: { readonly id: string; readonly title?: string }; // as stored on disk
+  /** Progress through the prompt. */
   readonly reading?: Reading;
-  /** Of the answer that comes, or of the last one. */
+  /** Speed of the present answer, or of the last one. */
   readonly speed?: Speed;
   readonly contextUsed: number; // tokens
-  readonly queued: readonly string[]; // messages to send when it is their turn
-  /** Source instead of rendered Markdown. */
-  readonly raw: boolean;
-  /** Tokens coloured by probability. */
-  readonly colours: boolean;
+  readonly queued: readonly string[]; // messages waiting to be sent, oldest first
 }
 
 export interface ModelFacts {
@@ -28,21 +24,21 @@ export interface ModelFacts {
   readonly type: string; // Q4_1
   readonly bytes: number;
   readonly backend: string;
-  readonly device: string; // "2 threads", or what the driver calls it
+  readonly device: string; // "2 threads", or the driver's name for the GPU
   readonly contextLength: number; // tokens
 }
 
 export interface Reading {
-  readonly done: number; // tokens, reused ones included
+  readonly done: number; // tokens, including those found in the cache
   readonly total: number;
-  readonly tokensPerSecond: number; // 0 while there is nothing to go by
+  readonly tokensPerSecond: number; // 0 before the first measurement
 }
 
 export interface Speed {
   readonly tokens: number;
   readonly seconds: number; // since the first of them
   readonly tokensPerSecond: number; // over the last two seconds
-  readonly recent: readonly number[]; // a sample each half second, the latest last
+  readonly recent: readonly number[]; // one sample every half second, the latest last
 }
 
 export const INITIAL_STATE: ChatState = {
@@ -50,11 +46,9 @@ export const INITIAL_STATE: ChatState = {
   conversation: EMPTY_CONVERSATION,
   contextUsed: 0,
   queued: [],
-  raw: false,
-  colours: false,
 };
 
-/** @param ms since the reading began */
+/** @param ms since reading started */
 export function readingOf(done: number, total: number, ms: number): Reading {
   return { done, total, tokensPerSecond: ms > 0 ? (1000 * done) / ms : 0 };
 }

@@ -1,4 +1,4 @@
-/** One answer: from the messages of a branch to its text, told in events as it comes. */
+/** Generates one answer from a prompt, with an event for each token. */
 import type { AnswerOrigin } from '../../core/conversation.ts';
 import { type GeneratedToken, type GenerateResult, UnfinishedAnswer } from '../../core/generate.ts';
 import { SamplerChain } from '../../core/sampler/chain.ts';
@@ -11,12 +11,12 @@ import type { LoadedModel } from './loaded-model.ts';
 export interface GenerationRequest {
   readonly loaded: LoadedModel;
   readonly promptIds: readonly number[];
-  /** Tokens that the answer begins with, whatever the model would say. */
+  /** Tokens that the answer starts with, whatever the model would choose. */
   readonly forced: readonly number[];
-  /** Versions of this answer that are there already: with a fixed seed each gets another one. */
+  /** Number of existing versions of this answer. It is added to a fixed seed, so that versions differ. */
   readonly versions: number;
   readonly options: Options;
-  /** Asks for the probability of every token, which costs a few percent of the speed. */
+  /** Computes the probability of every token, which costs a few percent of the speed. */
   readonly scored: boolean;
   readonly signal: AbortSignal;
   readonly onReading: (done: number, total: number) => void;
@@ -24,24 +24,24 @@ export interface GenerationRequest {
 }
 
 export interface Generated {
-  readonly text: string; // without what was forced
-  readonly ids: readonly number[]; // forced ones included
+  readonly text: string; // without the forced tokens
+  readonly ids: readonly number[]; // including the forced ones
   readonly origin: AnswerOrigin;
-  /** What ended it, other than itself or the user. */
+  /** The failure that ended it, if any. */
   readonly error?: unknown;
 }
 
-/** Alternatives kept of each token where it is scored. */
+/** Alternatives kept for each scored token. */
 export const ALTERNATIVES = 8;
 
-/** The sampling parameters in force. Throws UserError for one out of range. */
+/** The sampling parameters that apply. Throws UserError if one is out of range. */
 export function parametersOf({ model }: LoadedModel, options: Options, versions = 0): SamplerParameters {
   const given = samplingOf(options);
   const seed = given.seed === undefined ? undefined : (given.seed + versions) % 2 ** 32;
   return samplerParameters(samplingDefaults(model.gguf.metadata), { ...given, seed });
 }
 
-/** Ends in what there is, also where it fails in the middle; throws where it cannot begin. */
+/** Returns a partial answer if it fails after the first token; throws if it fails before. */
 export async function generateAnswer(request: GenerationRequest): Promise<Generated> {
   const { loaded, options, promptIds, forced, signal, onToken } = request;
   const sampler = new SamplerChain(parametersOf(loaded, options, request.versions), loaded.model.tokenizer);
@@ -58,7 +58,8 @@ export async function generateAnswer(request: GenerationRequest): Promise<Genera
   const ids = [...forced];
   let text = '';
   const partly = (finish: AnswerOrigin['finish']): Generated => ({
-    ...{ text, ids },
+    text,
+    ids,
     origin: originOf(request, sampler.seed, { finish, completionTokens: ids.length }),
   });
   try {
@@ -78,7 +79,7 @@ export async function generateAnswer(request: GenerationRequest): Promise<Genera
   }
 }
 
-/** A limit that the context sets first is none. */
+/** No limit if the context ends first. */
 function fitting(maxTokens: number | undefined, room: number): number | undefined {
   return maxTokens !== undefined && maxTokens > room ? undefined : maxTokens;
 }

@@ -1,4 +1,4 @@
-/** What went on in the model while it gave an answer: probabilities of its tokens, and what they looked back on. */
+/** Looks into an answer: the probabilities of its tokens, and which earlier tokens they attend to. */
 import { type Attention, attentionOf, headWeights } from '../../core/attention.ts';
 import type { TreeMessage } from '../../core/conversation.ts';
 import type { Tokenizer } from '../../core/tokenizer/tokenizer.ts';
@@ -10,17 +10,17 @@ import type { Dialogue } from './dialogue.ts';
 import { ALTERNATIVES } from './generation.ts';
 
 export interface InspectedToken extends Alternative {
-  /** The most probable ones in its place, itself perhaps among them. */
+  /** The most probable tokens at its position, possibly including itself. */
   readonly alternatives: readonly Alternative[];
 }
 
 export interface Alternative {
   readonly id: number;
   readonly text: string;
-  readonly probability: number; // under the model itself, before any sampler
+  readonly probability: number; // of the model, before any sampler
 }
 
-/** The tokens of an answer; those at its end that only mark the end included. */
+/** The tokens of an answer, including end-of-text tokens. */
 export async function inspectAnswer(dialogue: Dialogue, answer: TreeMessage): Promise<InspectedToken[]> {
   const { chat, model } = dialogue.loaded!;
   const { promptIds, ids } = dialogue.answerIds(answer);
@@ -33,14 +33,18 @@ export async function inspectAnswer(dialogue: Dialogue, answer: TreeMessage): Pr
   return scored.map((token) => ({ ...named(token), alternatives: token.top.map(named) }));
 }
 
-/** What the row that chose a token looked at: a weight for every token before it, in every layer and head. */
-export interface Glance extends Attention {
+/** Attention of the row that predicted a token: a weight for every earlier token, in every layer and head. */
+export interface TokenAttention extends Attention {
   readonly texts: readonly string[]; // of the positions
-  readonly controls: readonly boolean[]; // whether a position holds no text but a mark of the template
+  readonly controls: readonly boolean[]; // whether the position holds a control token
 }
 
-/** @param index of the token in its answer */
-export async function glanceOf(dialogue: Dialogue, answer: TreeMessage, index: number): Promise<Glance> {
+/** @param index of the token within the answer */
+export async function attentionOfToken(
+  dialogue: Dialogue,
+  answer: TreeMessage,
+  index: number,
+): Promise<TokenAttention> {
   const { chat, model } = dialogue.loaded!;
   const { promptIds, ids } = dialogue.answerIds(answer);
   const before = [...promptIds, ...ids.slice(0, index)];
@@ -54,23 +58,26 @@ export async function glanceOf(dialogue: Dialogue, answer: TreeMessage, index: n
 }
 
 /**
- * The first token draws the attention that has nowhere else to go (Xiao et al., "Efficient streaming language models
- * with attention sinks", 2023): it is told apart, and shares are of what is left.
+ * The first token is an attention sink (Xiao et al., "Efficient streaming language models with attention sinks", 2023).
+ * Its share is given separately, and the others are shares of the rest.
  */
-export interface Look {
+export interface AttentionShares {
   readonly sink: number; // 0 to 1
-  readonly shares: Float64Array; // [positions], of what is left; 0 for the first
+  readonly shares: Float64Array; // [positions], of the rest; 0 for the first token
 }
 
-/** Mean over the layers and heads that `layer` and `head` leave open; over no head where a layer has fewer. */
-export function lookOf(glance: Glance, layer?: number, head?: number): Look {
-  const { heads, positions } = glance;
+/**
+ * Shares in one layer and head. Averages over all layers if `layer` is undefined, and over all heads if `head` is; all
+ * shares are zero for a head that the layer lacks.
+ */
+export function attentionShares(attention: TokenAttention, layer?: number, head?: number): AttentionShares {
+  const { heads, positions } = attention;
   const shares = new Float64Array(positions);
   let rows = 0;
   for (const [l, count] of heads.entries()) {
     if (layer !== undefined && layer !== l) continue;
     for (let h = head ?? 0; h < Math.min(count, head === undefined ? count : head + 1); h++, rows++) {
-      const weights = headWeights(glance, l, h);
+      const weights = headWeights(attention, l, h);
       for (let i = 0; i < positions; i++) shares[i] = shares[i]! + weights[i]!;
     }
   }
@@ -81,28 +88,28 @@ export function lookOf(glance: Glance, layer?: number, head?: number): Look {
   return { sink, shares };
 }
 
-/** For each layer and head the largest weight beside the first token: how sharply it looks at one word, 0 to 1. */
-export function sharpnessOf(glance: Glance): number[][] {
-  return glance.heads.map((count, l) =>
+/** [layer][head]: the largest weight besides that of the first token, 0 to 1. */
+export function peakWeights(attention: TokenAttention): number[][] {
+  return attention.heads.map((count, l) =>
     Array.from({ length: count }, (_, h) =>
-      headWeights(glance, l, h)
+      headWeights(attention, l, h)
         .subarray(1)
         .reduce((most, weight) => Math.max(most, weight), 0),
     ),
   );
 }
 
-/** Layers that attend, and the most heads of one. */
-export function countsOf({ heads }: Glance): { layers: number; heads: number } {
+/** Layers with attention, and the most heads of one. */
+export function countsOf({ heads }: TokenAttention): { layers: number; heads: number } {
   return { layers: heads.length, heads: Math.max(0, ...heads) };
 }
 
-// ----- in lines, where no screen is
+// ----- as lines, for frontends without a screen
 
 const MOST_LINES = 12;
 const BAR_CELLS = 20;
 
-/** Of one token all alternatives; of an answer the tokens it was least sure of. */
+/** All alternatives of one token, or the least certain tokens of the answer. */
 export async function alternativeLines(
   context: CommandContext,
   answer: TreeMessage,
@@ -114,7 +121,7 @@ export async function alternativeLines(
   const unsure = [...tokens.entries()].sort(([, a], [, b]) => a.probability - b.probability);
   const shown = unsure.slice(0, MOST_LINES).sort(([a], [b]) => a - b);
   return [
-    'The tokens it was least sure of; /alt TOKEN shows what else each could have been.',
+    'The least certain tokens; /alt TOKEN lists the alternatives of one.',
     ...shown.map(([i, token]) => `${`${i + 1}`.padStart(5)} ${alternativeLine(context, token)}`),
   ];
 }
@@ -123,7 +130,7 @@ function alternativeLine({ theme }: CommandContext, { text, probability }: Alter
   return `${`${(100 * probability).toFixed(1)}`.padStart(6)} % ${bar(probability, BAR_CELLS, theme)} ${theme.code(visible(text, theme))}`;
 }
 
-/** The words that a token looked at most; the last token where none is named. */
+/** The tokens with the largest attention shares, seen from token `index`; from the last token without one. */
 export async function attentionLines(
   { dialogue, theme }: CommandContext,
   answer: TreeMessage,
@@ -131,28 +138,27 @@ export async function attentionLines(
 ): Promise<string[]> {
   const { ids } = dialogue.answerIds(answer);
   const at = index ?? ids.length - 1;
-  const glance = await glanceOf(dialogue, answer, at);
-  const { sink, shares } = lookOf(glance);
+  const attention = await attentionOfToken(dialogue, answer, at);
+  const { sink, shares } = attentionShares(attention);
   const most = [...shares.entries()].sort(([, a], [, b]) => b - a).slice(0, MOST_LINES);
   const chosen = visible(tokenText(dialogue.loaded!.model.tokenizer, ids[at]!), theme);
+  const { layers, heads } = countsOf(attention);
   return [
-    `Before ${theme.code(chosen)} (token ${at + 1}) it looked at, mean of ${countsOf(glance).layers} layers and ${countsOf(glance).heads} heads:`,
+    `Attention when ${theme.code(chosen)} (token ${at + 1}) was chosen, mean of ${layers} layers and ${heads} heads:`,
     ...most.map(
       ([i, share]) =>
-        `${`${(100 * share).toFixed(1)}`.padStart(6)} % ${bar(share, BAR_CELLS, theme)} ${theme.code(visible(glance.texts[i]!, theme))}`,
+        `${`${(100 * share).toFixed(1)}`.padStart(6)} % ${bar(share, BAR_CELLS, theme)} ${theme.code(visible(attention.texts[i]!, theme))}`,
     ),
-    theme.dim(
-      `besides, ${(100 * sink).toFixed(0)} % rest on the first token, where attention goes that has no other place`,
-    ),
+    theme.dim(`not counted: ${(100 * sink).toFixed(0)} % on the first token, the attention sink`),
   ];
 }
 
-/** A token's own text may be part of a character: U+FFFD stands for what is not whole. */
+/** A token may hold only part of a character; it then shows as U+FFFD. */
 export function tokenText(tokenizer: Pick<Tokenizer, 'tokenBytes'>, id: number): string {
   return terminalText(new TextDecoder().decode(tokenizer.tokenBytes(id, { special: true })));
 }
 
-/** A token on one line, with its spaces to be seen. */
+/** A token on one line, with visible spaces. */
 export function visible(text: string, { look }: Theme): string {
   return text
     .replaceAll('\n', '\\n')

@@ -1,20 +1,20 @@
 /**
- * A chat in plain lines, for terminals that cannot move their cursor and for screen readers: nothing is drawn over,
- * answers come by whole sentences, and what the terminal itself offers to edit a line is all there is.
+ * A chat in plain lines, for screen readers and for terminals that cannot move their cursor. Nothing is redrawn, answers
+ * are printed sentence by sentence, and line editing is the terminal's own.
  */
 import { createInterface, type Interface } from 'node:readline';
 import { describeError, type Output } from '../output.ts';
 import { formatBytes } from '../sizes.ts';
 import { terminalText } from '../terminal/terminal-text.ts';
 import { type Theme, themeOf } from '../terminal/theme.ts';
-import { COMMANDS, isCommand, runCommand } from './commands/index.ts';
+import { isCommand, runCommand, SLASH_COMMANDS } from './commands/index.ts';
 import type { Screen } from './commands/slash-command.ts';
-import type { Dialogue } from './dialogue.ts';
+import type { Dialogue, Frontend } from './dialogue.ts';
 import type { Entry, Transcript } from './transcript.ts';
 
 interface LineChatOptions {
-  readonly create: (transcript: Transcript) => Dialogue;
-  /** Has it load its model; throws where it cannot even begin. */
+  readonly create: (frontend: Frontend) => Dialogue;
+  /** Starts loading the model. Throws if the chat cannot start. */
   readonly begin: (dialogue: Dialogue) => Promise<void>;
   readonly message: string;
   readonly output: Output;
@@ -22,14 +22,14 @@ interface LineChatOptions {
 
 const PLAIN: Theme = themeOf({ color: 0, background: 'dark', ascii: true });
 
-/** Between two presses of Ctrl-C that belong together. */
+/** Longest time between two presses of Ctrl-C that exit. */
 const TWICE_MS = 2000;
 
-/** Settles when the user leaves. */
+/** Settles when the user exits. */
 export async function runLineChat({ create, begin, message, output }: LineChatOptions): Promise<void> {
   const lines = createInterface({ input: process.stdin, terminal: false });
   const transcript = new LineTranscript(output);
-  const dialogue = create(transcript);
+  const dialogue = create({ transcript });
   const screen: Screen = {
     columns: process.stdout.columns ?? 80,
     compose: () => false,
@@ -38,7 +38,7 @@ export async function runLineChat({ create, begin, message, output }: LineChatOp
     exit: () => lines.close(),
     inspect: () => false,
   };
-  const context = { dialogue, screen, theme: PLAIN, commands: COMMANDS };
+  const context = { dialogue, screen, theme: PLAIN, commands: SLASH_COMMANDS };
   const say = (text: string) => {
     transcript.typed(text);
     if (isCommand(text)) void runCommand(context, text).then(promptWhenIdle);
@@ -48,7 +48,7 @@ export async function runLineChat({ create, begin, message, output }: LineChatOp
     const { phase, queued } = dialogue.state.get();
     if (phase === 'idle' && queued.length === 0) transcript.prompt();
   };
-  whenItTurnsIdle(dialogue, promptWhenIdle);
+  onIdle(dialogue, promptWhenIdle);
   stopOnInterrupt(dialogue, lines, transcript);
   let failure: unknown;
   begin(dialogue).catch((error) => {
@@ -56,7 +56,7 @@ export async function runLineChat({ create, begin, message, output }: LineChatOp
     lines.close();
   });
   if (message) say(message);
-  let joined = ''; // lines that ended in a backslash
+  let joined = ''; // earlier lines of the message: each ended in a backslash
   for await (const line of lines) {
     const whole = joined + line;
     joined = whole.endsWith('\\') ? `${whole.slice(0, -1)}\n` : '';
@@ -71,53 +71,54 @@ export async function runLineChat({ create, begin, message, output }: LineChatOp
   if (failure !== undefined) throw failure;
 }
 
-function whenItTurnsIdle(dialogue: Dialogue, tell: () => void): void {
+/** Calls `listener` whenever the dialogue becomes idle. */
+function onIdle(dialogue: Dialogue, listener: () => void): void {
   let busy = true;
   dialogue.state.subscribe(() => {
-    if (busy && !dialogue.busy) tell();
+    if (busy && !dialogue.busy) listener();
     busy = dialogue.busy;
   });
 }
 
-/** The first Ctrl-C stops the answer; where nothing runs, the second one leaves. */
+/** Ctrl-C stops the answer. If nothing runs, pressing it twice exits. */
 function stopOnInterrupt(dialogue: Dialogue, lines: Interface, transcript: LineTranscript): void {
   let last = Number.NEGATIVE_INFINITY;
   process.on('SIGINT', () => {
     if (dialogue.busy && dialogue.loaded) return dialogue.stop();
     if (performance.now() - last < TWICE_MS) return lines.close();
     last = performance.now();
-    transcript.add({ kind: 'notice', text: 'Press Ctrl-C again to leave.' });
+    transcript.add({ kind: 'notice', text: 'Press Ctrl-C again to exit.' });
     transcript.prompt();
   });
 }
 
-/** The end of a sentence or of a line. */
+/** Text up to the end of the last whole sentence or line. */
 const PAUSE = /[\s\S]*(?:[.!?…:;]["')\]]*\s|\n)/;
 
-/** Entries as lines of text, each said once. */
+/** Prints every entry once, as plain text. */
 export class LineTranscript implements Transcript {
   readonly #output: Pick<Output, 'print'>;
-  #held = ''; // of an answer, up to the next pause
+  #held = ''; // answer text after the last whole sentence
   #typed: string | undefined;
-  #prompted = false; // the cursor stands behind a prompt
+  #prompted = false; // the cursor is after a prompt
 
   constructor(output: Pick<Output, 'print'>) {
     this.#output = output;
   }
 
-  /** What the user has just typed stands on the terminal already. */
+  /** The terminal has echoed what the user typed, so that it is not printed again. */
   typed(text: string): void {
     this.#typed = text;
     this.#prompted = false;
   }
 
-  /** Asks for the next line, once. */
+  /** Prints the prompt, unless it is there already. */
   prompt(): void {
     if (!this.#prompted) void this.#output.print('> ');
     this.#prompted = true;
   }
 
-  /** What comes next begins on a line of its own. */
+  /** Moves from the prompt to a new line. */
   leavePrompt(): void {
     if (this.#prompted) void this.#output.print('\n');
     this.#prompted = false;
@@ -142,7 +143,7 @@ export class LineTranscript implements Transcript {
         return known ? '' : `You: ${terminalText(entry.text)}\n`;
       }
       case 'command':
-        return ''; // typed
+        return ''; // the terminal has echoed it
       case 'answer-begin':
         return entry.version ? `Answer ${entry.version.number} of ${entry.version.of}: ` : 'Answer: ';
       case 'answer-text':

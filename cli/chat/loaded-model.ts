@@ -1,24 +1,25 @@
-/** The model that a chat talks to: found, fetched where it is not here, loaded, with room for several branches. */
+/** Finds the model of a chat, downloads it if needed, and loads it with caches for several branches. */
 import { statSync } from 'node:fs';
 import type { KvType } from '../../backends/backend.ts';
-import { modelTitle, modelType } from '../../bench/model-type.ts';
+import { threadsInWords } from '../../bench/formats.ts';
 import { graphFromGguf } from '../../core/architectures/index.ts';
 import { Chat } from '../../core/chat.ts';
 import { directories } from '../../core/directories.ts';
+import { modelTitle, modelType } from '../../core/gguf/model-type.ts';
 import { readGguf } from '../../core/gguf.ts';
-import type { LoadProgress } from '../../core/load-progress.ts';
 import { type LoadOptions, loadModel, type Model, modelLimits } from '../../core/model.ts';
 import type { PullProgress } from '../../core/models/pull.ts';
 import { lastingReference } from '../../core/models/reference.ts';
 import { resolveModel } from '../../core/models/resolve.ts';
 import { estimateMemory } from '../../core/program.ts';
 import { readText } from '../input.ts';
+import { LOADING_STAGES } from '../loading-stages.ts';
 import type { Options } from '../options.ts';
 import { templateOf } from '../prompt.ts';
 import type { ModelFacts } from './chat-state.ts';
 
 export interface LoadedModel {
-  readonly reference: string; // as it holds in any folder
+  readonly reference: string; // valid in any working directory
   readonly model: Model;
   readonly chat: Chat;
   readonly type: string; // Q4_1
@@ -26,7 +27,7 @@ export interface LoadedModel {
 }
 
 export interface LoadingProgress {
-  readonly stage: string; // "fetching smollm2", "loading"
+  readonly stage: string; // "downloading smollm2", "loading weights"
   readonly done?: number; // bytes
   readonly total?: number;
 }
@@ -38,19 +39,12 @@ export interface LoadingOptions {
   readonly onNote: (text: string, detail: boolean) => void;
 }
 
-const STAGES: Readonly<Record<LoadProgress['stage'], string>> = {
-  header: 'loading',
-  backend: 'starting the backend',
-  weights: 'reading weights',
-  kernels: 'compiling kernels',
-};
-
-/** Branches whose caches are kept; so many more conversations cost no memory until they are used. */
+/** Cached branches. Each reserves address space only; memory is used when a branch is. */
 const MOST_SEQUENCES = 4;
-/** Bytes that the caches of all of them may take. */
+/** Limit for all caches together, in bytes. */
 const MOST_CACHE = 1e9;
 
-/** Throws UserError as resolving and loading do, and where the model has no chat template. */
+/** Throws UserError as resolving and loading do, and if the model has no chat template. */
 export async function loadChatModel(
   reference: string,
   backend: string | undefined,
@@ -60,7 +54,7 @@ export async function loadChatModel(
     directories: directories(),
     pull: !options.noPull,
     signal,
-    onProgress: (progress) => onProgress(fetching(reference, progress)),
+    onProgress: (progress) => onProgress(pulling(reference, progress)),
     onMessage: (text) => onNote(text, false),
   });
   onProgress({ stage: 'loading' });
@@ -77,7 +71,7 @@ export async function loadChatModel(
     attention: true,
     onNote: ({ text, detail }) => onNote(text, detail),
     onProgress: ({ stage, readBytes, weightBytes }) =>
-      onProgress({ stage: STAGES[stage], done: readBytes, total: weightBytes }),
+      onProgress({ stage: LOADING_STAGES[stage], done: readBytes, total: weightBytes }),
   });
   try {
     const chat = await Chat.open(model, templateOf(model, { own }));
@@ -94,11 +88,11 @@ export async function loadChatModel(
   }
 }
 
-function fetching(reference: string, { phase, receivedBytes, totalBytes }: PullProgress): LoadingProgress {
+function pulling(reference: string, { phase, receivedBytes, totalBytes }: PullProgress): LoadingProgress {
   return { stage: `${phase} ${reference}`, done: receivedBytes, total: totalBytes };
 }
 
-/** As many as the caches may take, and a quarter of the memory that is free. */
+/** As many sequences as fit the limit for caches and a quarter of the free memory. */
 async function sequencesFor(
   path: string,
   sizes: Pick<LoadOptions, 'contextLength' | 'kvType'>,
@@ -112,12 +106,13 @@ async function sequencesFor(
 
 export function factsOf({ reference, model, type, bytes }: LoadedModel): ModelFacts {
   const { name, threads, device } = model.backend;
-  const threadsInWords = threads === 1 ? '1 thread' : `${threads} threads`;
   return {
-    ...{ reference, type, bytes },
+    reference,
+    type,
+    bytes,
     name: modelTitle(model.path, type),
     backend: name,
-    device: device?.name ?? threadsInWords,
+    device: device?.name ?? threadsInWords(threads),
     contextLength: model.contextLength,
   };
 }

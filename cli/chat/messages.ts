@@ -2,23 +2,23 @@ import type { Message } from '../../core/chat-template.ts';
 import type { TreeMessage } from '../../core/conversation.ts';
 
 /**
- * What the model is given of a branch: the last system message written on it, in front, unless it is empty; then the
- * others in their order.
+ * The messages of a branch that the template renders: the last system message first, unless it is empty; then all
+ * questions and answers in order.
  */
 export function messagesOf(path: readonly TreeMessage[]): Message[] {
   const system = systemOf(path);
-  const spoken = path.filter(({ role }) => role !== 'system').map(({ role, content }) => ({ role, content }));
-  return system === '' ? spoken : [{ role: 'system', content: system }, ...spoken];
+  const others = path.filter(({ role }) => role !== 'system').map(({ role, content }) => ({ role, content }));
+  return system === '' ? others : [{ role: 'system', content: system }, ...others];
 }
 
-/** The system message that holds at the end of a branch; empty where there is none. */
+/** The system message that applies at the end of a branch; empty if there is none. */
 export function systemOf(path: readonly TreeMessage[]): string {
   return path.findLast(({ role }) => role === 'system')?.content ?? '';
 }
 
-/** Questions and answers of a branch, numbered from 1 as the user sees them. */
+/** A question with its answer. */
 export interface Turn {
-  readonly number: number;
+  readonly number: number; // from 1
   readonly question: TreeMessage;
   readonly answer?: TreeMessage;
 }

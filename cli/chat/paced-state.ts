@@ -1,36 +1,36 @@
 import { createStore, type Store } from '../store.ts';
 import type { Pacer } from './pacer.ts';
 
-/** Figures that run are read, not watched. */
+/** Redraw live numbers only every third frame; they cannot be read faster than that. */
 const BEATS = 3;
 
-/** A state that changes at once where something happened, and only now and then while figures run. */
+/** A store with two kinds of change: events apply at once, live numbers a few frames later. */
 export class PacedState<State extends object> {
   readonly store: Store<State>;
   readonly #pacer: Pacer;
   readonly #flush = () => this.now({});
-  #waiting: Partial<State> = {};
+  #pending: Partial<State> = {};
 
   constructor(initial: State, pacer: Pacer) {
     this.store = createStore(initial);
     this.#pacer = pacer;
   }
 
-  /** Changes it at once, with all that waits. */
+  /** Applies a change at once, together with pending ones. */
   now(change: Partial<State>): void {
     this.stop();
-    const waiting = this.#waiting;
-    this.#waiting = {};
-    this.store.set((state) => ({ ...state, ...waiting, ...change }));
+    const pending = this.#pending;
+    this.#pending = {};
+    this.store.set((state) => ({ ...state, ...pending, ...change }));
   }
 
-  /** Changes it when it is time. */
+  /** Applies a change within `beats` frames. */
   soon(change: Partial<State>, beats = BEATS): void {
-    Object.assign(this.#waiting, change);
+    Object.assign(this.#pending, change);
     this.#pacer.soon(this.#flush, beats);
   }
 
-  /** What waits comes with the next change. */
+  /** Stops the timer. Pending changes apply with the next one. */
   stop(): void {
     this.#pacer.cancel(this.#flush);
   }

@@ -1,19 +1,19 @@
 export interface Pace {
-  /** Between two beats, ms. */
+  /** Shortest and longest time between two beats, ms. */
   readonly least: number;
   readonly most: number;
-  /** Part of the time that what is done on a beat may take; beats are rarer where it would take more. */
+  /** Largest share of the time that tasks may use. Beats become rarer if tasks would use more. */
   readonly share: number;
 }
 
-/** What a new measurement counts for. */
-const NEWS = 0.3;
+/** Weight of a new measurement in the moving average. */
+const SMOOTHING = 0.3;
 
-/** Does what was asked for on a common beat, so that all that changes within it is drawn in one frame. */
+/** Runs tasks on a common beat, so that all changes within a beat are drawn in one frame. */
 export class Pacer {
   readonly #pace: Pace;
   readonly #now: () => number; // ms
-  readonly #tasks = new Map<() => void, number>(); // and the beats until it is their turn
+  readonly #tasks = new Map<() => void, number>(); // to the beats left until it runs
   #timer: NodeJS.Timeout | undefined;
   #beatMs: number;
 
@@ -23,13 +23,13 @@ export class Pacer {
     this.#beatMs = pace.least;
   }
 
-  /** Runs `task` once, so many beats from now at the latest; asking again meanwhile changes nothing. */
+  /** Runs `task` once, `beats` beats from now. Asking again before that changes nothing. */
   soon(task: () => void, beats = 1): void {
     if (!this.#tasks.has(task)) this.#tasks.set(task, beats);
     this.#timer ??= setTimeout(() => this.#beat(), this.#beatMs);
   }
 
-  /** Forgets what was asked for. */
+  /** Removes a task that has not run. */
   cancel(task: () => void): void {
     this.#tasks.delete(task);
     if (this.#tasks.size > 0) return;
@@ -46,12 +46,12 @@ export class Pacer {
       if (beats <= 1) task();
       else this.soon(task, beats - 1);
     }
-    setImmediate(() => this.#learn(this.#now() - start)); // when it is drawn and written
+    setImmediate(() => this.#learn(this.#now() - start)); // after the frame has been drawn and written
   }
 
   #learn(cost: number): void {
     const { least, most, share } = this.#pace;
     const wanted = Math.max(least, Math.min(most, cost / share));
-    this.#beatMs += NEWS * (wanted - this.#beatMs);
+    this.#beatMs += SMOOTHING * (wanted - this.#beatMs);
   }
 }

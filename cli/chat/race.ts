@@ -1,6 +1,6 @@
 /**
- * Two engines at the same prompt. They run in turn, each with the machine to itself, so that neither is slowed by the
- * other; the time of every piece of text is kept, so that both can be shown on one clock.
+ * Runs two backends or models on the same prompt. They run one after the other, so that neither slows the other. The time
+ * of every piece of text is recorded, so that both can be shown on one clock.
  */
 import { BACKEND_NAMES } from '../../backends/select.ts';
 import { SamplerChain } from '../../core/sampler/chain.ts';
@@ -12,11 +12,11 @@ import { loadChatModel } from './loaded-model.ts';
 export interface Lane {
   readonly name: string;
   readonly status: 'waiting' | 'loading' | 'running' | 'finished' | 'failed';
-  /** Pieces in the order they came; `ms` since the prompt was handed over. */
+  /** In the order of generation; `ms` counts from the start of prefill. */
   readonly pieces: readonly Piece[];
   readonly loadMs: number;
   readonly promptTokens: number;
-  readonly readMs: number; // until the prompt was read
+  readonly readMs: number; // until the first token
   readonly tokensPerSecond: number; // of the tokens after the first
   readonly failure?: unknown;
 }
@@ -28,11 +28,11 @@ export interface Piece {
 
 export interface RaceOptions {
   readonly prompt: string;
-  /** The model and the backend of whoever names only the other one. */
+  /** Model of a lane that names a backend only. A lane that names a model uses the backend of the options. */
   readonly reference: string;
   readonly options: Options;
   readonly signal: AbortSignal;
-  /** The lane that just changed; called for each piece. */
+  /** Called for every piece and every change of status. */
   readonly onLane: (index: number, lane: Lane) => void;
 }
 
@@ -40,12 +40,17 @@ const MOST_TOKENS = 128;
 
 export function lanesOf(contenders: readonly string[]): Lane[] {
   return contenders.map((name) => ({
-    ...{ name, status: 'waiting', pieces: [] },
-    ...{ loadMs: 0, promptTokens: 0, readMs: 0, tokensPerSecond: 0 },
+    name,
+    status: 'waiting',
+    pieces: [],
+    loadMs: 0,
+    promptTokens: 0,
+    readMs: 0,
+    tokensPerSecond: 0,
   }));
 }
 
-/** Runs the lanes in turn; one that fails says so and the other runs all the same. */
+/** Runs the lanes one after the other. If one fails, the other still runs. */
 export async function race(contenders: readonly string[], options: RaceOptions): Promise<void> {
   const seed = options.options.seed ?? Math.floor(Math.random() * 2 ** 32);
   for (const [index, lane] of lanesOf(contenders).entries()) {
@@ -96,9 +101,9 @@ async function runLane(index: number, start: Lane, race: RaceOptions): Promise<v
   }
 }
 
-/** What a lane had said after so many milliseconds. */
-export function saidAfter({ pieces }: Lane, ms: number): { text: string; tokens: number } {
+/** The text that a lane had generated after `ms` milliseconds. */
+export function textAfter({ pieces }: Lane, ms: number): { text: string; tokens: number } {
   const count = pieces.findIndex((piece) => piece.ms > ms);
-  const said = count < 0 ? pieces : pieces.slice(0, count);
-  return { text: said.map(({ text }) => text).join(''), tokens: said.length };
+  const shown = count < 0 ? pieces : pieces.slice(0, count);
+  return { text: shown.map(({ text }) => text).join(''), tokens: shown.length };
 }

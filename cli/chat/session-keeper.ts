@@ -1,4 +1,4 @@
-/** Keeps a conversation on disk as it grows; does nothing where nothing is to be kept. */
+/** Stores a conversation on disk as it grows. Does nothing without a store. */
 import type { AnswerOrigin, Conversation, MessageId, TreeMessage } from '../../core/conversation.ts';
 import type { AnswerWriter, SessionStore } from '../../core/sessions/store.ts';
 
@@ -12,7 +12,7 @@ export class SessionKeeper {
     this.#store = store;
   }
 
-  /** From here on it is kept there. */
+  /** Stores all later messages in `store`. */
   open(store: SessionStore): void {
     this.#store = store;
   }
@@ -21,39 +21,39 @@ export class SessionKeeper {
     return this.#store;
   }
 
-  /** Of the session that is kept; absent before its first message. */
+  /** Id of the stored session; undefined before its first message. */
   get id(): string | undefined {
     return this.#id;
   }
 
-  /** @param model reference of the one talked to */
+  /** @param model reference, used if this is the first message */
   add(message: TreeMessage, model: string): void {
-    if (this.#store) this.#store.append(this.#begun(model), message);
+    if (this.#store) this.#store.append(this.#sessionId(model), message);
   }
 
-  /** An answer that is to be written as it comes; `known` is what there is to say of it should it break off. */
+  /** Begins an answer that is stored while it is generated. `known` is its origin if this process dies before the end. */
   begin(
     message: Omit<TreeMessage, 'content' | 'origin'>,
     known: Partial<AnswerOrigin> & Pick<AnswerOrigin, 'model'>,
   ): AnswerWriter {
-    return this.#store ? this.#store.begin(this.#begun(known.model), message, known) : NOWHERE;
+    return this.#store ? this.#store.begin(this.#sessionId(known.model), message, known) : NOWHERE;
   }
 
   setHead(head: MessageId): void {
     if (this.#id !== undefined) this.#store?.setHead(this.#id, head);
   }
 
-  /** Gives the session a title, if one is kept. */
+  /** Gives the session a title, if it is stored. */
   rename(title: string): void {
     if (this.#id !== undefined) this.#store?.rename(this.#id, title);
   }
 
-  /** What comes next belongs to another session: a new one, or that of `id`. */
-  turnTo(id: string | undefined): void {
+  /** Switches to the session `id`; to a new one without an id. */
+  continueIn(id: string | undefined): void {
     this.#id = id;
   }
 
-  /** Everything of a conversation that began without being kept. */
+  /** Stores a conversation that has not been stored so far. */
   addAll({ messages, head }: Conversation, model: string): void {
     for (const { origin, ...message } of messages.values()) {
       if (message.role !== 'assistant') this.add(message, model);
@@ -72,7 +72,8 @@ export class SessionKeeper {
     if (origin) writer.end(origin);
   }
 
-  #begun(model: string): string {
+  /** Creates the session if there is none. */
+  #sessionId(model: string): string {
     this.#id ??= this.#store!.create({ model });
     return this.#id;
   }

@@ -4,9 +4,9 @@ const WINDOW_MS = 2000;
 const SAMPLE_MS = 500;
 const SAMPLES = 8;
 
-/** Tokens a second as they come, by the clock of whoever calls. */
+/** Measures tokens per second while they are generated. */
 export class Speedometer {
-  readonly #times: number[] = []; // ms, within the window
+  readonly #times: number[] = []; // of tokens within the window, ms
   readonly #recent: number[] = [];
   #tokens = 0;
   #first = 0;

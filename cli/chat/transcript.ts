@@ -1,4 +1,4 @@
-/** What a chat says, in order; it is printed once and never changes. */
+/** The output of a chat as entries, in order. Each is printed once and never changes. */
 import {
   type AnswerOrigin,
   type Conversation,
@@ -12,20 +12,20 @@ import type { ModelFacts } from './chat-state.ts';
 export type Entry =
   | { readonly kind: 'model'; readonly facts: ModelFacts }
   | { readonly kind: 'user'; readonly text: string; readonly version?: Version }
-  /** A slash command, as it was written. */
+  /** A slash command, as typed. */
   | { readonly kind: 'command'; readonly text: string }
   | { readonly kind: 'answer-begin'; readonly version?: Version }
   | { readonly kind: 'answer-text'; readonly text: string; readonly token?: ScoredToken }
   | { readonly kind: 'answer-end'; readonly origin: AnswerOrigin; readonly version?: Version }
-  /** Something to know, said quietly. */
+  /** A short remark, dimmed. */
   | { readonly kind: 'notice'; readonly text: string }
   | { readonly kind: 'error'; readonly error: unknown }
-  /** What a command found, styled by the theme it was given. */
+  /** Output of a command, already styled. */
   | { readonly kind: 'output'; readonly lines: readonly string[] }
-  /** Nothing above belongs to what comes. */
+  /** A line between two conversations. */
   | { readonly kind: 'cut'; readonly title: string };
 
-/** A token with what the model thought of it. */
+/** A token with its probability and that of its alternatives. */
 export interface ScoredToken {
   readonly id: number;
   readonly logprob: number; // natural logarithm
@@ -36,8 +36,8 @@ export interface Transcript {
   add(entry: Entry): void;
 }
 
-/** Says again what was said before: messages of a conversation. */
-export function tell(
+/** Prints messages of a conversation again. */
+export function replay(
   transcript: Transcript,
   conversation: Conversation,
   messages: readonly TreeMessage[],

@@ -11,7 +11,7 @@ import { directories } from '../../core/directories.ts';
 import type { GenerateResult } from '../../core/generate.ts';
 import { lastingReference } from '../../core/models/reference.ts';
 import { openSessions, type SessionStore, type StoredSession } from '../../core/sessions/store.ts';
-import type { AnswerWriter } from '../answer.ts';
+import type { AnswerPrinter } from '../answer.ts';
 import { messagesOf, systemOf } from '../chat/messages.ts';
 import type { Call } from '../commands.ts';
 
@@ -24,8 +24,8 @@ export interface Continuation {
   readonly model: string;
   /** What it is given: the branch that is read, and what is asked now. */
   readonly messages: readonly Message[];
-  /** `writer`, with what it gets going to the session too. Nothing is kept where nothing comes. */
-  keeping(writer: AnswerWriter, known: Known): AnswerWriter;
+  /** `printer`, which then also stores the answer in the session. Without a token, nothing is stored. */
+  keeping(printer: AnswerPrinter, known: Known): AnswerPrinter;
   close(): void;
 }
 
@@ -46,7 +46,7 @@ export async function continueSession(call: Call, asked: readonly Message[]): Pr
     return {
       ...{ session, model },
       messages: messagesOf([...path, ...added]),
-      keeping: (writer, known) => keeping(writer, { store, session, added, known: { ...known, model } }),
+      keeping: (printer, known) => keeping(printer, { store, session, added, known: { ...known, model } }),
       close: () => store.close(),
     };
   } catch (error) {
@@ -95,7 +95,7 @@ interface Kept {
   readonly known: Known & Pick<AnswerOrigin, 'model'>;
 }
 
-function keeping(writer: AnswerWriter, { store, session, added, known }: Kept): AnswerWriter {
+function keeping(printer: AnswerPrinter, { store, session, added, known }: Kept): AnswerPrinter {
   let tokens = 0;
   const begin = () => {
     for (const message of added) store.append(session, message);
@@ -109,10 +109,10 @@ function keeping(writer: AnswerWriter, { store, session, added, known }: Kept): 
       answer ??= begin();
       answer.text(token.text);
       tokens++;
-      await writer.token(token);
+      await printer.token(token);
     },
     async end(result) {
-      await writer.end(result);
+      await printer.end(result);
       answer?.end({ ...known, ...endOf(result, tokens) });
     },
   };

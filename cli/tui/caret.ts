@@ -1,6 +1,6 @@
 import { clusters, ESCAPE } from '../terminal/text/width.ts';
 
-/** `line` with the character in column `x` in reverse video; a space where the line is shorter. */
+/** `line` with the character in column `x` in reverse video; a space if the line is shorter. */
 export function withCaret(line: string, x: number): string {
   let column = 0;
   let drawn = '';

@@ -1,17 +1,17 @@
 /**
- * The last rows of what a program has written to a terminal, drawn again in place; what is above goes to the scrollback
- * once and stays. Own code, for a terminal that changes its size moves and rewraps rows behind the program's back, often
- * long before it says so (tmux: up to a quarter of a second), and Ink then erases rows that are not its own.
+ * The last rows of a program's output, redrawn in place. Lines above go to the scrollback once and stay.
  *
- * Two things hold whatever the terminal did meanwhile. Rows are found from the cursor alone, which a terminal keeps at
- * its character: it waits in the first cell of the region, unless the user writes there. And a row is cut at the edge,
- * never wrapped, so that a frame made for another width has as many rows as lines.
+ * It replaces Ink's own writer. A terminal that is resized moves and rewraps rows before the program learns of it (tmux:
+ * up to a quarter of a second), and Ink then erases rows that are not its own. Two invariants hold across a resize:
+ * - Rows are found from the cursor, which a terminal keeps at its character. The cursor waits in the first cell of the
+ *   region, unless the user types there.
+ * - Rows are cut at the edge, never wrapped. A frame made for another width has as many rows as lines.
  */
 
 import { columnsOf } from '../terminal/text/width.ts';
 import { withCaret } from './caret.ts';
 
-/** A cell of the frame, from its first one; may be a getter, for it is read when a frame is drawn. */
+/** A cell, counted from the first of the frame. Fields may be getters: they are read when a frame is drawn. */
 export interface Cell {
   readonly x: number;
   readonly y: number;
@@ -25,34 +25,34 @@ const HIDE = '\x1b[?25l';
 const WRAP = '\x1b[?7h';
 const CUT = '\x1b[?7l';
 
-/** Erases from the beginning of a row to the end of the screen. From the very corner tmux would keep a copy of it. */
+/** Erases from the start of a row to the end of the screen. The space is for tmux: from the corner it would keep a copy. */
 const ERASE = ' \x1b[J\r';
 const CLEAR = '\x1b[2J\x1b[H';
 
 const CONTROL = /^(?:\x1b\[[?<>=]?[\d;]*[A-Za-z])+$/;
 
 interface LiveRegionOptions {
-  /** What takes away that which stands for the first frame. */
+  /** Escape sequence that erases the launcher's placeholder for the first frame. */
   readonly erase?: string;
-  /** The terminal wraps what is drawn anew when it becomes narrower. */
+  /** Whether the terminal rewraps rows when it becomes narrower. */
   readonly reflows?: boolean;
 }
 
 export class LiveRegion {
-  /** For Ink in debug mode, where it writes each frame as a whole. Each turn costs the terminal one write. */
+  /** For Ink in debug mode, in which it writes whole frames. Each event loop turn makes one write to the terminal. */
   readonly stdout: NodeJS.WriteStream;
   readonly #terminal: NodeJS.WriteStream;
   readonly #reflows: boolean;
   #controls: string;
   #above: string[] = []; // lines
   #frame: readonly string[] = [];
-  #drawn: readonly string[] = []; // what of it is on the terminal
-  #row = 0; // of the cursor, from the first line drawn
-  #columns = 0; // of the terminal when it was drawn
+  #drawn: readonly string[] = []; // the part of it on the terminal
+  #row = 0; // of the cursor, from the first drawn line
+  #columns = 0; // of the terminal at the last frame
   #rows = 0;
   #caret: Cell | undefined;
   #drawsCaret = false;
-  #shown: Cell | undefined; // where the cursor was left visible
+  #shown: Cell | undefined; // of the visible cursor
   #callbacks: (() => void)[] = [];
   #scheduled = false;
   #state: 'drawing' | 'away' | 'ended' = 'drawing';
@@ -61,7 +61,7 @@ export class LiveRegion {
     this.#terminal = terminal;
     this.#controls = erase;
     this.#reflows = reflows;
-    const write = this.#take.bind(this);
+    const write = this.#receive.bind(this);
     this.stdout = new Proxy(terminal, {
       get(target, name) {
         if (name === 'write') return write;
@@ -72,41 +72,41 @@ export class LiveRegion {
     process.once('exit', this.end);
   }
 
-  /** Lines for the scrollback, no wider than the terminal; they go out with the next frame, or alone where none comes. */
+  /** Prints lines to the scrollback, with the next frame if there is one. They must not be wider than the terminal. */
   readonly print = (lines: readonly string[]): void => {
     this.#above.push(...lines);
     setImmediate(() => this.#flush());
   };
 
-  /** Where the user writes; undefined where he does not. */
+  /** Sets the cell where the user types; undefined if there is none. */
   readonly place = (caret: Cell | undefined): void => {
     this.#caret = caret;
   };
 
-  /** Whether the caret is drawn, so that the cursor may wait where rewrapped rows cannot move it. */
+  /** Whether the caret is drawn. The cursor then waits in the first cell, where rewrapping cannot move it. */
   drawCaret(drawn: boolean): void {
     this.#drawsCaret = drawn;
   }
 
-  /** Clears the screen, and draws the frame at its top. */
+  /** Clears the screen and draws the frame at its top. */
   redraw(): void {
     this.#terminal.write(this.#erase() + CLEAR);
     this.#flush();
   }
 
-  /** Takes the region off the terminal, for another program to have it. */
+  /** Erases the region, so that another program can use the terminal. */
   leave(): void {
     this.#flush();
     this.#terminal.write(this.#erase() + SHOW);
     this.#state = 'away';
   }
 
-  /** After `leave`: the next frame is drawn where the cursor is. */
+  /** After `leave`: the next frame is drawn at the cursor. */
   enter(): void {
     this.#state = 'drawing';
   }
 
-  /** Leaves the last frame where it is, and the cursor below it. */
+  /** Leaves the last frame on the terminal, with the cursor below it. */
   readonly end = (): void => {
     if (this.#state === 'ended') return;
     process.off('exit', this.end);
@@ -116,8 +116,8 @@ export class LiveRegion {
     this.#state = 'ended';
   };
 
-  /** As of a stream: a frame, control sequences, or nothing but a callback. */
-  #take(chunk: string | Uint8Array, encoding?: unknown, callback?: () => void): boolean {
+  /** The `write` of a stream. A chunk is a frame, control sequences, or empty with a callback. */
+  #receive(chunk: string | Uint8Array, encoding?: unknown, callback?: () => void): boolean {
     const text = typeof chunk === 'string' ? chunk : Buffer.from(chunk).toString();
     const done = typeof encoding === 'function' ? (encoding as () => void) : callback;
     if (done) this.#callbacks.push(done);
@@ -141,7 +141,7 @@ export class LiveRegion {
     });
   }
 
-  /** What turns the terminal into that which it should show; empty where it does. */
+  /** Bytes that bring the terminal up to date; empty if it is. */
   #update(): string {
     const { columns, rows } = this.#terminal;
     const cut = Math.max(0, this.#frame.length - rows);
@@ -150,8 +150,8 @@ export class LiveRegion {
     const lines = this.#frame.slice(cut);
     if (caret && !shown) lines[caret.y] = withCaret(lines[caret.y] ?? '', caret.x);
     const resized = columns !== this.#columns || rows !== this.#rows;
-    const anew = resized || this.#drawn.length === 0 || this.#above.length > 0;
-    const change = anew ? this.#anew(lines) : differences(this.#drawn, lines);
+    const redraws = resized || this.#drawn.length === 0 || this.#above.length > 0;
+    const change = redraws ? this.#redrawn(lines) : differences(this.#drawn, lines);
     if (change === '' && shown?.x === this.#shown?.x && shown?.y === this.#shown?.y) return '';
     const last = Math.max(0, lines.length - 1);
     const rest = shown ?? { x: 0, y: 0 };
@@ -166,13 +166,13 @@ export class LiveRegion {
     return text;
   }
 
-  #anew(lines: readonly string[]): string {
+  #redrawn(lines: readonly string[]): string {
     const erase = this.#drawn.length > 0 ? ERASE : '';
     const above = this.#above.map((line) => `${line}\r\n`).join('');
     return `${erase}${above && WRAP + above + CUT}${lines.join('\r\n')}`;
   }
 
-  /** Rows of the region above the cursor's, now; rather too few than too many, for those above are not to be lost. */
+  /** Rows of the region above the cursor. If unsure, too few: erasing too many would lose lines of the scrollback. */
   #rowsAbove(): number {
     const { columns } = this.#terminal;
     if (!this.#reflows || columns >= this.#columns) return this.#row;
@@ -180,7 +180,7 @@ export class LiveRegion {
     return above.reduce((sum, line) => sum + Math.max(1, Math.ceil(columnsOf(line) / columns)), 0);
   }
 
-  /** What takes the region off the terminal. */
+  /** Bytes that erase the region. */
   #erase(): string {
     const erase = this.#drawn.length > 0 ? `${up(this.#rowsAbove())}\r${ERASE}` : '';
     this.#drawn = [];
@@ -190,7 +190,7 @@ export class LiveRegion {
   }
 }
 
-/** From the first line of `before`, which is drawn, to the last one of `after`; empty where they are the same. */
+/** Bytes that turn the drawn lines `before` into `after`, moving from the first line to the last; empty if equal. */
 function differences(before: readonly string[], after: readonly string[]): string {
   let text = '';
   let row = 0;
@@ -212,7 +212,7 @@ function up(rows: number): string {
   return rows > 0 ? `\x1b[${rows}A` : '';
 }
 
-/** By line feeds: a terminal that has become lower may have cut the rows below the cursor, and gives new ones for them. */
+/** Moves down by line feeds: a terminal that lost rows below the cursor then adds new ones. */
 function down(rows: number): string {
   return '\r\n'.repeat(Math.max(0, rows));
 }

@@ -1,10 +1,10 @@
-/** An answer on its way into the store: text is collected and written every half second. */
+/** Stores an answer while it is generated. Text is collected and written every half second. */
 import type { AnswerOrigin } from '../conversation.ts';
 
 export interface AnswerWriter {
-  /** Adds text; it is on disk half a second later. Never fails: what cannot be written now is tried again. */
+  /** Adds text, which is on disk half a second later. Never throws: a failed write is retried with the next one. */
   text(piece: string): void;
-  /** The last call, with how the answer came about. Throws UserError where it cannot be written. */
+  /** Ends the answer; no call may follow. Throws UserError if it cannot be written. */
   end(origin: AnswerOrigin): void;
 }
 
@@ -12,7 +12,7 @@ const FLUSH_MS = 500;
 
 interface Destination {
   save(text: string): void;
-  /** Saves the last of the text too. */
+  /** Saves the remaining text and the end. */
   end(text: string, origin: AnswerOrigin): void;
 }
 
@@ -29,12 +29,12 @@ export class BufferedAnswer implements AnswerWriter {
   text(piece: string): void {
     this.#buffer += piece;
     const wait = this.#flushedAt + FLUSH_MS - performance.now();
-    // A busy event loop lets no timer run: then the text itself brings the moment.
+    // A busy event loop may not run timers, so text is also flushed here.
     if (wait <= 0) this.flush();
     else this.#timer ??= setTimeout(() => this.flush(), wait).unref();
   }
 
-  /** Writes what there is, except half of a surrogate pair, which UTF-8 cannot hold. */
+  /** Writes the collected text, except half of a surrogate pair, which UTF-8 cannot encode. */
   flush(): void {
     this.#restTimer();
     const whole = this.#buffer.replace(/[\ud800-\udbff]$/, '');
@@ -43,7 +43,7 @@ export class BufferedAnswer implements AnswerWriter {
       this.#destination.save(whole);
       this.#buffer = this.#buffer.slice(whole.length);
     } catch {
-      // It stays in the buffer for the next time; `end` says what is wrong if that does not help.
+      // The text stays in the buffer for the next write. If that fails too, `end` throws.
     }
   }
 

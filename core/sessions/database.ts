@@ -1,4 +1,4 @@
-/** The file of sessions as an SQLite database; this module loads node:sqlite. */
+/** Opens the sessions file, an SQLite database. Loads node:sqlite. */
 import { closeSync, existsSync, mkdirSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -6,22 +6,22 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { migrate } from './schema.ts';
 import { IN_MEMORY, isBusy } from './store-errors.ts';
 
-/** How long a write waits for that of another process. */
+/** Time that a write waits for another process. */
 const BUSY_MS = 5000;
 const RETRY_MS = 10;
 
 /**
- * Opens it, new where there is none: readable by the user alone.
+ * Opens the file, or creates it, readable by the user alone.
  *
- * With a write-ahead log and synchronous = NORMAL a commit costs no fsync: it outlives the process at once, and a loss
- * of power may take the last ones but never damages the file.
+ * With a write-ahead log and synchronous = NORMAL, a commit costs no fsync. It survives a crash of the process. A power
+ * loss may lose the last commits, but never damages the file.
  */
 export async function openDatabase(path: string): Promise<DatabaseSync> {
   if (path !== IN_MEMORY && !existsSync(path)) createPrivate(path);
   const database = new DatabaseSync(path, { timeout: BUSY_MS });
   try {
     if (path !== IN_MEMORY) await switchToLog(database);
-    // Removed text does not stay behind in free pages.
+    // secure_delete: removed text does not stay in free pages.
     database.exec('PRAGMA synchronous = NORMAL; PRAGMA secure_delete = ON');
     migrate(database, path);
     return database;
@@ -31,13 +31,13 @@ export async function openDatabase(path: string): Promise<DatabaseSync> {
   }
 }
 
-/** SQLite gives its other files the mode of this one. */
+/** SQLite gives its other files the mode of this file. */
 function createPrivate(path: string): void {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   closeSync(openSync(path, 'a', 0o600));
 }
 
-/** Once for a file; two processes at it get SQLITE_BUSY without any waiting. */
+/** Needed once per file. Retries, because SQLite does not wait here if two processes switch at once. */
 async function switchToLog(database: DatabaseSync): Promise<void> {
   for (const deadline = performance.now() + BUSY_MS; ; await delay(RETRY_MS)) {
     try {

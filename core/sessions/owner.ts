@@ -1,8 +1,8 @@
 /**
- * Which process writes an answer, and whether it still lives.
+ * Identifies the process that writes an answer, and tells whether it is alive.
  *
- * A process holds the lock of a file of its own for as long as it may write. The operating system lets go of it
- * however the process ends, so that neither a reused pid nor another host or container misleads.
+ * A process holds a lock on a file of its own while it may write. The operating system releases the lock however the
+ * process ends. Unlike a pid, this works across pid reuse, hosts and containers.
  */
 import { existsSync, globSync, rmSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
@@ -11,14 +11,14 @@ import { newSessionId } from './session-id.ts';
 import { IN_MEMORY } from './store-errors.ts';
 
 export class Owner {
-  readonly #path: string; // of the file of sessions
+  readonly #path: string; // of the sessions file
   #own: { readonly name: string; readonly release: () => void } | undefined;
 
   constructor(path: string) {
     this.#path = path;
   }
 
-  /** The name of this process, whose lock is held from the first call on. */
+  /** The name of this process. The first call acquires its lock. */
   get name(): string {
     this.#own ??= this.#path === IN_MEMORY ? { name: '', release: () => {} } : this.#claim();
     return this.#own.name;
@@ -36,7 +36,7 @@ export class Owner {
   release(): void {
     if (!this.#own) return;
     this.#own.release();
-    if (this.#path !== IN_MEMORY) rmSync(this.#lockOf(this.#own.name), { force: true }); // where open files stay
+    if (this.#path !== IN_MEMORY) rmSync(this.#lockOf(this.#own.name), { force: true }); // needed where an open file cannot be removed
     this.#own = undefined;
   }
 
@@ -45,13 +45,13 @@ export class Owner {
     for (;;) {
       const name = newSessionId();
       const release = tryLock(this.#lockOf(name));
-      // Another process may have swept the file away before it was locked.
+      // Another process may have removed the file before it was locked.
       if (release && existsSync(this.#lockOf(name))) return { name, release };
       release?.();
     }
   }
 
-  /** Files of processes that were killed. */
+  /** Removes lock files of processes that were killed. */
   #sweep(): void {
     const names = globSync(`${basename(this.#path)}-*.lock`, { cwd: dirname(this.#path) });
     for (const name of names) tryLock(join(dirname(this.#path), name))?.();

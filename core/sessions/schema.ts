@@ -1,11 +1,11 @@
 /**
- * The tables of the file of sessions. Rows are only added; `DELETE` is for removing a session. What changes over time
- * (a title, the branch that is read, the text of an answer that comes) is a row each time, and the last one holds.
+ * The tables of the sessions file. Rows are only added; `DELETE` is for removing a session. Each change of a title, of
+ * the current branch, or of the text of an answer adds a row, and the last row applies.
  */
 import type { DatabaseSync } from 'node:sqlite';
 import { UserError } from '../../errors.ts';
 
-/** One step each from the schema before; steps are never edited, only added. Times are ISO 8601 in UTC. */
+/** Each step migrates from the schema before it. Steps are only added, never edited. Times are ISO 8601 in UTC. */
 const MIGRATIONS: readonly string[] = [
   `
   CREATE TABLE sessions (
@@ -69,11 +69,11 @@ const MIGRATIONS: readonly string[] = [
   `,
 ];
 
-/** Brings the tables to the present schema. Throws UserError for a schema that is newer. */
+/** Migrates the tables to the present schema. Throws UserError if theirs is newer. */
 export function migrate(database: DatabaseSync, path: string): void {
   if (versionOf(database, path) === MIGRATIONS.length) return;
   inTransaction(database, () => {
-    // Another process may have been first.
+    // Another process may have migrated them meanwhile.
     for (const step of MIGRATIONS.slice(versionOf(database, path))) database.exec(step);
     database.exec(`PRAGMA user_version = ${MIGRATIONS.length}`);
   });
@@ -84,11 +84,11 @@ function versionOf(database: DatabaseSync, path: string): number {
   if (version <= MIGRATIONS.length) return version;
   throw new UserError(
     `Expected sessions of schema ${MIGRATIONS.length} or older in ${path}, got schema ${version}.`,
-    'A newer percept wrote them: update this one, or chat without them by --no-save.',
+    'A newer percept wrote them. To use them, update this percept; or chat with --no-save.',
   );
 }
 
-/** All of `work` or nothing of it; waits while another process writes. */
+/** Runs `work` in a transaction. Waits while another process writes. */
 export function inTransaction<T>(database: DatabaseSync, work: () => T): T {
   database.exec('BEGIN IMMEDIATE');
   try {

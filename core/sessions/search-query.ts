@@ -1,37 +1,37 @@
 /**
- * What a user searches for, as a question to the index and as a look at the text itself.
+ * A search query, for the full-text index and for matching in a text.
  *
- * The index knows words: letters and digits between anything else. A part of the query that is more than one word
- * (C++, a.b, "two words") or none (an emoji, or a language without spaces) must stand in the text as it is.
+ * The index contains words: runs of letters and digits. A part of the query that is not exactly one word (C++, a.b,
+ * "two words", an emoji, a language without spaces) must also occur in the text literally.
  */
 import { UserError } from '../../errors.ts';
 
-/** A piece of text with what was found in it. */
+/** An excerpt of a text, with its matches. */
 export interface Snippet {
   readonly text: string; // on one line
   readonly matches: readonly (readonly [start: number, length: number])[]; // in UTF-16 units, ascending
 }
 
 interface Term {
-  readonly text: string; // in small letters
-  readonly words: readonly string[]; // folded; empty where the index cannot help
+  readonly text: string; // in lower case
+  readonly words: readonly string[]; // folded; empty if the index cannot find it
   readonly literal: boolean;
 }
 
 const WORD = /[\p{L}\p{N}\p{Co}\p{M}]+/gu;
-/** Scripts that put no spaces between words, and marks that the index takes for spaces. */
+/** Scripts without spaces between words, and marks, which the index treats as spaces. */
 const UNSPACED =
   /[\p{M}\p{sc=Han}\p{sc=Hiragana}\p{sc=Katakana}\p{sc=Thai}\p{sc=Lao}\p{sc=Khmer}\p{sc=Myanmar}]/u;
 
 const SNIPPET_CHARACTERS = 120;
 const CHARACTERS_BEFORE = 30;
-/** Matches that a snippet is chosen by. */
+/** Most matches considered for a snippet. */
 const MOST_MATCHES = 200;
 
 export class SearchQuery {
   readonly #terms: readonly Term[];
 
-  /** Throws UserError (usage) where there is nothing to search for. */
+  /** Throws UserError (usage) if `text` contains no words. */
   constructor(text: string) {
     const parts = Array.from(text.matchAll(/"([^"]*)"|[^\s"]+/g), ([part, phrase]) => phrase ?? part);
     this.#terms = parts.filter((part) => part.trim() !== '').map(termOf);
@@ -41,25 +41,25 @@ export class SearchQuery {
     });
   }
 
-  /** For FTS5: every word as a beginning of one; absent where only a look at every text helps. */
+  /** The FTS5 query: prefixes of words. Undefined if every text has to be searched instead. */
   get match(): string | undefined {
     const phrases = this.#terms.filter(({ words }) => words.length > 0).map(({ words }) => words.join(' '));
     return phrases.length > 0 ? phrases.map((phrase) => `"${phrase}"*`).join(' ') : undefined;
   }
 
-  /** Whether a text that the index found has the parts that the index does not know. */
+  /** Whether a text found by the index contains the literal parts, too. */
   accepts(text: string): boolean {
     const small = text.normalize('NFC').toLowerCase();
     return this.#terms.every((term) => !term.literal || small.includes(term.text));
   }
 
-  /** Whether every part is found in a short text that is not in the index. */
+  /** Whether a text outside the index contains every part. */
   matches(text: string): boolean {
     const found = new Set(this.#find(text).map(({ term }) => term));
     return found.size === this.#terms.length;
   }
 
-  /** The part of a text where the most of the query is found close together. */
+  /** The excerpt in which the most parts of the query are close together. */
   snippet(text: string): Snippet {
     const line = text.replace(/\s+/g, ' ').trim();
     const found = this.#find(line);
@@ -74,7 +74,7 @@ export class SearchQuery {
     };
   }
 
-  /** Where the terms stand, in order of place. */
+  /** All matches, by position. */
   #find(text: string): Found[] {
     const found: Found[] = [];
     for (const [term, { text: wanted, words, literal }] of this.#terms.entries()) {
@@ -94,7 +94,7 @@ export class SearchQuery {
 }
 
 interface Found {
-  readonly term: number; // which
+  readonly term: number; // index
   readonly at: number;
   readonly length: number;
 }
@@ -105,12 +105,12 @@ function termOf(part: string): Term {
   return { text, words: words.map(fold), literal: words.length !== 1 || words[0] !== text };
 }
 
-/** As the index folds: small letters without accents. */
+/** Folds as the index does: to lower case, without accents. */
 function fold(text: string): string {
   return text.toLowerCase().normalize('NFD').replace(/\p{M}/gu, '').normalize('NFC');
 }
 
-/** The match from which on the most terms lie within a snippet. */
+/** Position of the match after which a snippet contains the most terms. */
 function bestOf(found: readonly Found[]): number {
   let best = 0;
   let most = 0;
@@ -124,14 +124,14 @@ function bestOf(found: readonly Found[]): number {
   return best;
 }
 
-/** A beginning of a word some way before `at`. */
+/** The start of a word up to CHARACTERS_BEFORE before `at`. */
 function startNear(line: string, at: number): number {
   if (at <= CHARACTERS_BEFORE) return 0;
   const space = line.indexOf(' ', at - CHARACTERS_BEFORE);
   return space >= 0 && space < at ? space + 1 : at;
 }
 
-/** `end`, or one before it rather than between the halves of a character. */
+/** `end`, or one less if it would split a surrogate pair. */
 function cutAt(line: string, end: number): number {
   if (end >= line.length) return line.length;
   return /[\ud800-\udbff]/.test(line[end - 1]!) ? end - 1 : end;

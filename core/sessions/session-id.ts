@@ -8,7 +8,7 @@ export function newSessionId(): string {
   return Array.from({ length: LENGTH }, () => ALPHABET[randomInt(ALPHABET.length)]).join('');
 }
 
-/** As ids are written: small letters, and the digits that i, l and o are taken for. */
+/** The canonical form: lower case, with the digits 1 and 0 for i, l and o. */
 export function canonicalId(text: string): string {
   return text.toLowerCase().replaceAll('o', '0').replace(/[il]/g, '1');
 }

@@ -1,4 +1,4 @@
-/** What the tables of schema.ts say of sessions, their conversations and the words in them. */
+/** Reads sessions, conversations and search hits from the tables of schema.ts. */
 import type { SQLTagStore } from 'node:sqlite';
 import type { AnswerOrigin, Conversation, MessageId, Role, TreeMessage } from '../conversation.ts';
 import type { Owner } from './owner.ts';
@@ -7,10 +7,10 @@ import { titleOf } from './title.ts';
 
 export interface SessionSummary {
   readonly id: string;
-  readonly title: string; // the one it was given, else the beginning of the first question
-  readonly model: string; // reference of the one it began with
+  readonly title: string; // as given, else the beginning of the first question
+  readonly model: string; // reference of the first one
   readonly createdAt: string; // ISO 8601
-  readonly updatedAt: string; // when its last message was begun
+  readonly updatedAt: string; // when its last message began
   readonly messages: number; // on all branches
 }
 
@@ -18,7 +18,7 @@ export interface StoredSession extends SessionSummary {
   readonly conversation: Conversation;
 }
 
-/** A message that was found; a title that was, where there is no `message`. */
+/** A found message, or a found title if there is no `message`. */
 export interface SearchHit {
   readonly session: string;
   readonly title: string;
@@ -27,18 +27,18 @@ export interface SearchHit {
 }
 
 interface SummaryRow extends Omit<SessionSummary, 'title'> {
-  readonly title: string | null; // empty: none any more
+  readonly title: string | null; // empty: removed
   readonly question: string | null; // its beginning
 }
 
 interface MessageRow extends Omit<TreeMessage, 'parent' | 'origin'> {
   readonly parent: MessageId | null;
-  readonly owner: string | null; // of an answer that was begun
+  readonly owner: string | null; // for answers stored piece by piece
   readonly known: string | null; // JSON
   readonly origin: string | null; // JSON, once it has ended
 }
 
-/** An answer that its process left without an end. */
+/** An answer without an end whose process is dead. */
 export interface BrokenAnswer {
   readonly key: number;
   readonly origin: AnswerOrigin;
@@ -53,7 +53,7 @@ export class SessionReader {
     this.#owner = owner;
   }
 
-  /** Of sessions whose ids begin with `prefix`, those written to last in front. */
+  /** Sessions whose ids begin with `prefix`, the last changed first. */
   summaries(prefix: string, limit: number): SessionSummary[] {
     const rows = this.#sql.all`
       WITH recent AS (
@@ -76,7 +76,7 @@ export class SessionReader {
   }
 
   conversation({ id, model }: SessionSummary): Conversation {
-    const dead = this.deadOwners(); // looked for first: who is dead by then can add nothing more
+    const dead = this.deadOwners(); // read first: a process that is dead now adds nothing to the rows read below
     const head = this.#sql.get`SELECT message FROM heads WHERE session = ${id} ORDER BY key DESC LIMIT 1`;
     const rows = this.#sql.all`
       SELECT id, parent, role, created_at AS createdAt, owner, begun.origin AS known, ends.origin,
@@ -95,7 +95,7 @@ export class SessionReader {
     };
   }
 
-  /** Answers without an end that are of those processes. */
+  /** Answers without an end of the given processes. */
   brokenAnswers(dead: ReadonlySet<string>): BrokenAnswer[] {
     const rows = this.#sql.all`
       SELECT key, owner, origin, model
@@ -116,7 +116,7 @@ export class SessionReader {
     return (row?.text ?? '') as string;
   }
 
-  /** Titles that were given, then messages, the best first. */
+  /** Given titles first, then messages, best match first. */
   hits(query: SearchQuery, limit: number): SearchHit[] {
     const titles = new Map(this.summaries('', Number.MAX_SAFE_INTEGER).map(({ id, title }) => [id, title]));
     const hits: SearchHit[] = [];
@@ -138,7 +138,7 @@ export class SessionReader {
     return hits.slice(0, limit);
   }
 
-  /** Keys of messages that may be meant, the best first; of all, the newest first, where the index is of no help. */
+  /** Keys of messages that may match, best first. If the index cannot help, of all messages, newest first. */
   *#candidates({ match }: SearchQuery): Generator<number> {
     const rows =
       match === undefined
@@ -148,7 +148,7 @@ export class SessionReader {
     for (const { key } of rows) yield key as number;
   }
 
-  /** Processes that will not end the answers they have begun. */
+  /** Dead processes that have left answers without an end. */
   deadOwners(): ReadonlySet<string> {
     const rows = this.#sql.all`
       SELECT DISTINCT owner FROM begun WHERE NOT EXISTS (SELECT 1 FROM ends WHERE ends.message = begun.message)`;
@@ -162,7 +162,7 @@ function brokenIf(isBroken: boolean, known: string | null, model: string): { ori
   return isBroken && known !== null ? { origin: brokenOrigin(known, model) } : {};
 }
 
-/** What there is to say of an answer without an end. */
+/** The origin of an answer without an end. */
 function brokenOrigin(known: string, model: string): AnswerOrigin {
   const nothing = { backend: '', seed: 0, promptTokens: 0, completionTokens: 0, cachedTokens: 0 };
   return { model, ...nothing, prefillMs: 0, decodeMs: 0, ...JSON.parse(known), finish: 'broken-off' };

@@ -1,6 +1,6 @@
 /**
- * Sessions on disk: conversations as they grow, safe from a process that dies in the middle of an answer and from
- * several that write at once. The tables are in schema.ts.
+ * Sessions on disk: conversations, stored while they grow. They survive a process that dies during an answer, and several
+ * processes may write at once. The tables are in schema.ts.
  */
 import type { DatabaseSync, SQLTagStore } from 'node:sqlite';
 import { UserError } from '../../errors.ts';
@@ -17,10 +17,10 @@ export type { AnswerWriter } from './answer-writer.ts';
 export type { SearchHit, SessionSummary, StoredSession } from './session-reader.ts';
 export { IN_MEMORY } from './store-errors.ts';
 
-/** Candidates named where the beginning of an id is that of several. */
+/** Most sessions named in an error about an ambiguous id. */
 const MOST_CANDIDATES = 5;
 
-/** Opens the sessions at `path`, or new ones there. Throws UserError where that file cannot be used. */
+/** Opens or creates the sessions file at `path`. Throws UserError if it cannot be used. */
 export async function openSessions(path: string): Promise<SessionStore> {
   const [{ openDatabase }, { Owner }] = await Promise.all([import('./database.ts'), import('./owner.ts')]);
   try {
@@ -31,19 +31,19 @@ export async function openSessions(path: string): Promise<SessionStore> {
 }
 
 /**
- * Every method throws UserError where the file cannot be read or written. Ids of messages are those of the caller's
- * conversation: where another process has taken the same one meanwhile, the file has a free one in its place.
+ * Every method throws UserError if the file cannot be read or written. Message ids are those of the caller's
+ * conversation. If another process has used the same id meanwhile, the file has another id instead.
  */
 export class SessionStore {
   readonly #path: string;
   readonly #database: DatabaseSync;
-  /** Writes by `all` too: `run` fails once FTS5 has left a last rowid beyond 2^53 behind. */
+  /** Writes use `all`, too: `run` fails after FTS5 has left a last rowid beyond 2^53. */
   readonly #sql: SQLTagStore;
   readonly #owner: Owner;
   readonly #reader: SessionReader;
-  /** Sessions without a message so far, which are not in the file. */
+  /** Sessions without messages; they are not in the file yet. */
   readonly #created = new Map<string, { readonly model: string; readonly createdAt: string }>();
-  /** By session: ids in the file where they differ from the caller's. */
+  /** By session: from the caller's message ids to those in the file, where they differ. */
   readonly #renumbered = new Map<string, Map<MessageId, MessageId>>();
   readonly #writers = new Set<BufferedAnswer>();
 
@@ -55,14 +55,14 @@ export class SessionStore {
     this.#reader = new SessionReader(this.#sql, owner);
   }
 
-  /** The id of a new session, which is kept from its first message on. */
+  /** The id of a new session. It is stored with its first message. */
   create({ model }: { readonly model: string }): string {
     const id = newSessionId();
     this.#created.set(id, { model, createdAt: now() });
     return id;
   }
 
-  /** Adds a message that is complete, and reads on from there. Throws RangeError for a parent that is not there. */
+  /** Adds a complete message and makes it the head. Throws RangeError if its parent does not exist. */
   append(session: string, message: TreeMessage): void {
     this.#write(() => {
       const key = this.#insert(session, message);
@@ -74,8 +74,8 @@ export class SessionStore {
   }
 
   /**
-   * Adds an answer that is to come, and reads on from there. Its text is kept as it comes; should this process die
-   * before the end, `known` is what there is to say of it. Throws like `append`.
+   * Begins an answer and makes it the head. Its text is stored while it is generated. If this process dies before the
+   * end, `known` is the answer's origin. Throws like `append`.
    */
   begin(
     session: string,
@@ -108,16 +108,16 @@ export class SessionStore {
     return writer;
   }
 
-  /** Reads on from a message of the session. Throws RangeError for one that it lacks. */
+  /** Makes a message the head. Throws RangeError if it does not exist. */
   setHead(session: string, message: MessageId): void {
     const id = this.#storedId(session, message);
     this.#write(() => {
       this.#addHead(session, id);
-      if (!this.#has(session, id)) throw new RangeError(`There is no message ${message} to read on from.`);
+      if (!this.#has(session, id)) throw new RangeError(`Message ${message} does not exist.`);
     });
   }
 
-  /** Gives a session a title; an empty one gives it back its first question. */
+  /** Gives a session a title. With an empty one, its title is the first question again. */
   rename(session: string, title: string): void {
     const line = title.trim().replace(/\s+/g, ' ');
     this.#write(() => {
@@ -127,7 +127,7 @@ export class SessionStore {
     this.#created.delete(session);
   }
 
-  /** Removes sessions, and their words from every page of the file. */
+  /** Removes sessions, and their text from every page of the file. */
   remove(...sessions: readonly string[]): void {
     this.#write(() => {
       for (const session of sessions) {
@@ -139,12 +139,12 @@ export class SessionStore {
     this.#reach(() => this.#sql.get`PRAGMA wal_checkpoint(TRUNCATE)`);
   }
 
-  /** Those written to last in front. */
+  /** The last changed sessions first. */
   list({ limit = Number.MAX_SAFE_INTEGER }: { readonly limit?: number } = {}): SessionSummary[] {
     return this.#reach(() => this.#reader.summaries('', limit));
   }
 
-  /** The one session whose id begins like this. Throws UserError (usage) for none and for several. */
+  /** The session whose id begins with `id`. Throws UserError (usage) unless there is exactly one. */
   find(id: string): SessionSummary {
     const prefix = canonicalId(id.trim());
     const found = prefix === '' ? [] : this.#reach(() => this.#reader.summaries(prefix, MOST_CANDIDATES + 1));
@@ -156,29 +156,29 @@ export class SessionStore {
   read(id: string): StoredSession {
     const summary = this.find(id);
     const conversation = this.#reach(() => this.#reader.conversation(summary));
-    this.#renumbered.delete(summary.id); // the caller has the ids of the file now
+    this.#renumbered.delete(summary.id); // the caller now uses the ids in the file
     return { ...summary, conversation };
   }
 
-  /** The session that was written to last. */
+  /** The last changed session. */
   last(): StoredSession | undefined {
     const row = this.#reach(() => this.#sql.get`SELECT session FROM messages ORDER BY key DESC LIMIT 1`);
     return row && this.read(row.session as string);
   }
 
-  /** Titles that were given, then messages, the best first. Throws UserError (usage) for an empty query. */
+  /** Given titles first, then messages, best match first. Throws UserError (usage) for an empty query. */
   search(text: string, { limit = 20 }: { readonly limit?: number } = {}): SearchHit[] {
     const query = new SearchQuery(text);
     this.#settle();
     return this.#reach(() => this.#reader.hits(query, limit));
   }
 
-  /** Writes what answers have collected. */
+  /** Writes the collected text of answers. */
   flush(): void {
     for (const writer of this.#writers) writer.flush();
   }
 
-  /** Answers without an end are broken off from here on. */
+  /** Answers without an end count as broken off from now on. */
   close(): void {
     if (!this.#database.isOpen) return;
     this.flush();
@@ -186,7 +186,7 @@ export class SessionStore {
     this.#owner.release();
   }
 
-  /** Ends what dead processes have left, so that it can be found; another time where the file cannot be written. */
+  /** Ends answers of dead processes, so that search finds them. If the file cannot be written, a later call does it. */
   #settle(): void {
     const dead = this.#reach(() => this.#reader.deadOwners());
     if (dead.size === 0) return;
@@ -207,7 +207,7 @@ export class SessionStore {
     this.#insertSession(session);
     const from = parent === undefined ? null : this.#storedId(session, parent);
     if (from !== null && !this.#has(session, from)) {
-      throw new RangeError(`Message ${id} follows message ${parent}, which is not there.`);
+      throw new RangeError(`Message ${id} follows message ${parent}, which does not exist.`);
     }
     const free = this.#freeId(session, id);
     const row = this.#sql.get`
@@ -236,7 +236,7 @@ export class SessionStore {
     this.#sql.all`INSERT INTO ends VALUES (${key}, ${now()}, ${JSON.stringify(origin)})`;
   }
 
-  /** System messages say the same in many sessions: nobody looks for them. */
+  /** System messages are not indexed: many sessions share them, and users do not search for them. */
   #index(key: number, role: TreeMessage['role']): void {
     if (role === 'system') return;
     this.#sql.all`INSERT INTO words (rowid, text) VALUES (${key}, ${this.#reader.content(key)})`;
@@ -279,7 +279,7 @@ function now(): string {
 function noSession(id: string): UserError {
   return new UserError(
     `Expected the id of a session, or its beginning, got "${id}".`,
-    'percept sessions lists the ids; percept sessions search WORDS finds one by what was said.',
+    'percept sessions lists the ids; percept sessions search WORDS finds sessions by their text.',
     { kind: 'usage' },
   );
 }
@@ -290,8 +290,8 @@ function severalSessions(id: string, found: readonly SessionSummary[]): UserErro
     .map(({ id, updatedAt }) => `${id} (${updatedAt.slice(0, 10)})`);
   const more = found.length > MOST_CANDIDATES ? ' and others' : '';
   return new UserError(
-    `Expected the id of one session, but "${id}" begins several: ${shown.join(', ')}${more}.`,
-    'Give more of the id.',
+    `Expected the id of one session, but several begin with "${id}": ${shown.join(', ')}${more}.`,
+    'Type more characters of the id.',
     { kind: 'usage' },
   );
 }

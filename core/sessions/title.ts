@@ -2,7 +2,7 @@ const MOST_CHARACTERS = 60;
 
 const segmenter = new Intl.Segmenter();
 
-/** The beginning of `text` on one line; a character is what a reader takes for one. */
+/** The beginning of `text` on one line. Characters are counted as graphemes. */
 export function titleOf(text: string): string {
   const line = text.trim().replace(/\s+/g, ' ');
   if (line.length <= MOST_CHARACTERS) return line;
@@ -10,9 +10,9 @@ export function titleOf(text: string): string {
   return end === undefined ? line : `${line.slice(0, end).trimEnd()}…`;
 }
 
-/** Where the last character begins that gives way to the ellipsis; undefined for a line that fits. */
+/** Offset of the grapheme that the ellipsis replaces; undefined if the line fits. */
 function endOfTitle(line: string): number | undefined {
-  if (/^[ -~]*$/.test(line.slice(0, MOST_CHARACTERS + 1))) return MOST_CHARACTERS - 1; // a list has many
+  if (/^[ -~]*$/.test(line.slice(0, MOST_CHARACTERS + 1))) return MOST_CHARACTERS - 1; // fast path: lists have many titles
   const starts: number[] = [];
   for (const { index } of segmenter.segment(line)) {
     if (starts.push(index) > MOST_CHARACTERS) return starts.at(-2);

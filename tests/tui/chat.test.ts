@@ -137,9 +137,9 @@ describe.skipIf(!HAS_TMUX)('percept chat in a terminal', () => {
     writeFileSync(join(folder, 'notes.txt'), 'remember the milk\n');
     await terminal.shows(READY);
     terminal.type('/hist');
-    await terminal.shows('the turns of this branch');
+    await terminal.shows('list the turns of this branch');
     terminal.press('Tab', 'Enter');
-    await terminal.shows('nothing was said yet');
+    await terminal.shows('there are no messages yet');
     terminal.type('read @not');
     await terminal.shows('notes.txt');
     terminal.press('Tab', 'Enter');
@@ -247,7 +247,7 @@ describe.skipIf(!HAS_TMUX)('percept chat in a terminal', () => {
     first.terminal.press('Enter');
     await first.terminal.shows(/4 tokens/);
     first.terminal.press('C-d');
-    await first.terminal.shows('kept as');
+    await first.terminal.shows('saved as');
     const folder = emptyFolder();
     writeFileSync(join(folder, 'template.jinja'), TEMPLATE);
     const env = { PERCEPT_HOME: home, PERCEPT_MODEL: 'smollm2', LANG: 'C.UTF-8' };

@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { COMMANDS, completeCommand, runCommand } from '../../cli/chat/commands/index.ts';
+import { completeCommand, runCommand, SLASH_COMMANDS } from '../../cli/chat/commands/index.ts';
 import type { CommandContext, Screen } from '../../cli/chat/commands/slash-command.ts';
 import { Dialogue } from '../../cli/chat/dialogue.ts';
 import { Pacer } from '../../cli/chat/pacer.ts';
@@ -19,6 +19,8 @@ const TEMPLATE =
 let entries: Entry[];
 let composed: { text: string; send?: (text: string) => void } | undefined;
 let left: boolean;
+let scored: boolean;
+let unsent: string[];
 let store: SessionStore;
 let dialogue: Dialogue;
 let context: CommandContext;
@@ -50,7 +52,11 @@ async function chat(options: Partial<Options> = {}): Promise<Dialogue> {
     ...options,
   };
   dialogue = new Dialogue({
-    transcript: { add: (entry) => void entries.push(entry) },
+    frontend: {
+      transcript: { add: (entry) => void entries.push(entry) },
+      wantsProbabilities: () => scored,
+      onUnsent: (text) => void unsent.push(text),
+    },
     keeper: new SessionKeeper(store),
     options: all,
     pacer: new Pacer({ least: 1, most: 1, share: 1 }),
@@ -59,7 +65,7 @@ async function chat(options: Partial<Options> = {}): Promise<Dialogue> {
     dialogue,
     screen,
     theme: themeOf({ color: 0, background: 'dark', ascii: true }),
-    commands: COMMANDS,
+    commands: SLASH_COMMANDS,
   };
   expect(await dialogue.load(TINY_MODEL, 'cpu')).toBe(true);
   return dialogue;
@@ -96,12 +102,15 @@ async function command(line: string): Promise<string> {
     .join('\n');
 }
 
-const answers = () => dialogue.path.filter(({ role }) => role === 'assistant').map(({ content }) => content);
+const answers = () =>
+  dialogue.branch.path.filter(({ role }) => role === 'assistant').map(({ content }) => content);
 
 beforeEach(async () => {
   entries = [];
   composed = undefined;
   left = false;
+  scored = false;
+  unsent = [];
   store = await openSessions(join(emptyFolder(), 'sessions.db'));
 });
 
@@ -115,7 +124,7 @@ describe('Dialogue', () => {
     expect(kinds).toEqual(['model', 'user', 'answer-begin', 'answer-end']);
     const text = entries.map((entry) => (entry.kind === 'answer-text' ? entry.text : '')).join('');
     expect(answers()).toEqual([text]);
-    expect(dialogue.path.at(-1)!.origin).toMatchObject({
+    expect(dialogue.branch.path.at(-1)!.origin).toMatchObject({
       finish: 'length',
       completionTokens: 6,
       backend: 'cpu',
@@ -128,10 +137,10 @@ describe('Dialogue', () => {
     dialogue.say('two');
     expect(dialogue.state.get().queued).toEqual(['two']);
     dialogue.say('three');
-    expect(dialogue.takeBack()).toBe('three');
+    expect(dialogue.unqueue()).toBe('three');
     await idle();
-    expect(dialogue.path.map(({ role }) => role)).toEqual(['user', 'assistant', 'user', 'assistant']);
-    expect(dialogue.path[2]!.content).toBe('two');
+    expect(dialogue.branch.path.map(({ role }) => role)).toEqual(['user', 'assistant', 'user', 'assistant']);
+    expect(dialogue.branch.path[2]!.content).toBe('two');
   });
 
   it('tries again beside the first answer, with another seed', async () => {
@@ -139,17 +148,17 @@ describe('Dialogue', () => {
     await say('once upon');
     await command('/retry');
     await command('/retry');
-    const [question] = dialogue.path;
-    const versions = [...dialogue.conversation.messages.values()].filter(
+    const [question] = dialogue.branch.path;
+    const versions = [...dialogue.branch.conversation.messages.values()].filter(
       ({ parent }) => parent === question!.id,
     );
     expect(versions).toHaveLength(3);
     expect(new Set(versions.map(({ origin }) => origin!.seed)).size).toBe(3);
-    expect(dialogue.versionOf(versions[2]!.id)).toEqual({ number: 3, of: 3 });
-    expect(dialogue.turnOver(-1)).toBe(true);
+    expect(dialogue.branch.versionOf(versions[2]!.id)).toEqual({ number: 3, of: 3 });
+    expect(dialogue.branch.switchVersion(-1)).toBe(true);
     expect(answers()).toEqual([versions[1]!.content]);
-    expect(dialogue.turnOver(1)).toBe(true);
-    expect(dialogue.turnOver(1)).toBe(false);
+    expect(dialogue.branch.switchVersion(1)).toBe(true);
+    expect(dialogue.branch.switchVersion(1)).toBe(false);
   });
 
   it('gives the same answer for the same seed', async () => {
@@ -169,7 +178,7 @@ describe('Dialogue', () => {
     });
     dialogue.stop();
     await idle();
-    const last = dialogue.path.at(-1)!;
+    const last = dialogue.branch.path.at(-1)!;
     expect(last).toMatchObject({ role: 'assistant', origin: { finish: 'aborted' } });
     expect(last.origin!.completionTokens).toBeLessThan(100);
   });
@@ -185,22 +194,30 @@ describe('Dialogue', () => {
 
   it('gives a message back that could not be sent', async () => {
     await chat();
-    let unsent = '';
-    dialogue.onUnsent = (text) => {
-      unsent = text;
-    };
     const folder = emptyFolder();
     writeFileSync(join(folder, 'picture.bin'), Buffer.from([0, 1, 2]));
     await say(`look at @${join(folder, 'picture.bin')}`);
     expect(entries.at(-1)!.kind).toBe('error');
-    expect(unsent).toContain('picture.bin');
-    expect(dialogue.path).toEqual([]);
+    expect(unsent).toEqual([expect.stringContaining('picture.bin')]);
+    expect(dialogue.branch.path).toEqual([]);
+  });
+
+  it('scores tokens while its frontend wants their probabilities', async () => {
+    const tokens = () =>
+      entries.flatMap((entry) => (entry.kind === 'answer-text' ? (entry.token ?? []) : []));
+    await chat();
+    await say('once');
+    expect(tokens()).toEqual([]);
+    scored = true;
+    await say('twice');
+    expect(tokens()[0]!.top.length).toBeGreaterThan(1);
+    for (const { logprob } of tokens()) expect(Math.exp(logprob)).toBeLessThanOrEqual(1);
   });
 
   it('puts the system message of the options first', async () => {
     await chat({ system: 'be brief' });
     await say('once');
-    expect(dialogue.path[0]).toMatchObject({ role: 'system', content: 'be brief' });
+    expect(dialogue.branch.path[0]).toMatchObject({ role: 'system', content: 'be brief' });
     expect(await command('/template')).toContain('system: be brief');
   });
 
@@ -210,10 +227,12 @@ describe('Dialogue', () => {
     await command('/retry');
     await say('twice');
     const kept = store.last()!;
-    expect([...kept.conversation.messages.values()]).toEqual([...dialogue.conversation.messages.values()]);
+    expect([...kept.conversation.messages.values()]).toEqual([
+      ...dialogue.branch.conversation.messages.values(),
+    ]);
     await command('/clear');
     await dialogue.resume(store.read(kept.id));
-    const contents = dialogue.path.map(({ content }) => content);
+    const contents = dialogue.branch.path.map(({ content }) => content);
     expect([contents[0], contents[2]]).toEqual(['once', 'twice']);
     await say('thrice');
     expect(store.last()!.id).toBe(kept.id);
@@ -238,7 +257,7 @@ describe('Dialogue', () => {
     await chat();
     expect(await dialogue.load(relative(process.cwd(), TINY_MODEL), 'cpu')).toBe(true);
     await say('once');
-    expect(dialogue.path.at(-1)!.origin!.model).toBe(TINY_MODEL);
+    expect(dialogue.branch.path.at(-1)!.origin!.model).toBe(TINY_MODEL);
     expect(store.last()!.model).toBe(TINY_MODEL);
   });
 
@@ -274,14 +293,14 @@ describe('slash commands', () => {
     await say('once');
     await say('twice');
     await command('/edit 1 thrice');
-    expect(dialogue.path.map(({ content }) => content)[0]).toBe('thrice');
-    expect(leavesOf(dialogue.conversation)).toHaveLength(2);
-    expect(dialogue.versionOf(dialogue.path[0]!.id)).toEqual({ number: 2, of: 2 });
+    expect(dialogue.branch.path.map(({ content }) => content)[0]).toBe('thrice');
+    expect(leavesOf(dialogue.branch.conversation)).toHaveLength(2);
+    expect(dialogue.branch.versionOf(dialogue.branch.path[0]!.id)).toEqual({ number: 2, of: 2 });
     await command('/edit');
     expect(composed!.text).toBe('thrice');
     composed!.send!('four times');
     await idle();
-    expect(dialogue.path[0]!.content).toBe('four times');
+    expect(dialogue.branch.path[0]!.content).toBe('four times');
   });
 
   it('takes back, branches off and comes back', async () => {
@@ -295,18 +314,18 @@ describe('slash commands', () => {
     await say('four');
     expect(await command('/branches')).toMatch(/1 .*two.*\n.*2 .*three.*\n \* 3 .*four/);
     await command('/branches 1');
-    expect(dialogue.path.map(({ content }) => content)).toContain('two');
-    expect(await command('/branches 9')).toContain('a whole number from 1 to 3, got "9"');
+    expect(dialogue.branch.path.map(({ content }) => content)).toContain('two');
+    expect(await command('/branches 9')).toContain('the number of a branch, from 1 to 3, got "9"');
   });
 
   it('forks an answer at a token', async () => {
     await chat();
     await say('once upon');
-    const answer = dialogue.path.at(-1)!;
+    const answer = dialogue.branch.path.at(-1)!;
     const { ids } = dialogue.answerIds(answer);
     const other = (ids[2]! + 1) % 100;
     await dialogue.retry(answer.parent!, [...ids.slice(0, 2), other]);
-    const forked = dialogue.answerIds(dialogue.path.at(-1)!);
+    const forked = dialogue.answerIds(dialogue.branch.path.at(-1)!);
     expect(forked.ids.slice(0, 3)).toEqual([...ids.slice(0, 2), other]);
     expect(forked.ids.length).toBe(9); // three forced, six of its own
   });
@@ -318,7 +337,20 @@ describe('slash commands', () => {
     expect(await command('/set top-p 7')).toContain('error: Expected top-p to be a number from 0 to 1');
     expect(await command('/params')).toMatch(/top-p +0\.95/);
     expect(await command('/set nonsense 1')).toContain('error: Expected the name of a parameter');
-    expect(await command('/set temperature')).toBe('temperature is the default again');
+    expect(await command('/set temperature')).toBe('temperature is reset to its default');
+  });
+
+  it('asks the screen for the source of answers, where it renders them', async () => {
+    await chat();
+    expect(await command('/raw')).toContain('always');
+    const asked: (boolean | undefined)[] = [];
+    const rendering = {
+      ...context,
+      screen: { ...screen, showSource: (on: boolean | undefined) => asked.push(on) > 1 },
+    };
+    for (const line of ['/raw', '/raw on', '/raw off']) await runCommand(rendering, line);
+    expect(asked).toEqual([undefined, true, false]);
+    expect(entries.at(-1)).toEqual({ kind: 'notice', text: 'answers are shown as Markdown source' });
   });
 
   it('knows typos, and what has to wait', async () => {
@@ -335,20 +367,20 @@ describe('slash commands', () => {
     await say('purple elephants');
     expect(await command('/save The zoo')).toContain('"The zoo"');
     expect(await command('/search elephants')).toContain('purple elephants');
-    expect(await command('/search nothinglikethis')).toContain('nothing was said');
+    expect(await command('/search nothinglikethis')).toContain('no message contains');
     const file = join(emptyFolder(), 'chat.md');
     expect(await command(`/export ${file}`)).toBe(`wrote ${file}`);
-    expect(await command(`/export ${file}`)).toContain('exists already');
+    expect(await command(`/export ${file}`)).toContain('the file exists');
     const { id } = dialogue.keeper;
     await command('/clear');
     await command(`/load ${id!.slice(0, 5)}`);
-    expect(dialogue.path[0]!.content).toBe('purple elephants');
+    expect(dialogue.branch.path[0]!.content).toBe('purple elephants');
   });
 
   it('looks inside: context, stats, tokens, alternatives', async () => {
     await chat();
     await say('once upon');
-    expect(await command('/context')).toMatch(/turn 1 .*\n.*all .*\n.*left/);
+    expect(await command('/context')).toMatch(/turn 1 .*\n.*total .*\n.*free/);
     expect(await command('/stats')).toMatch(/answers +1, 6 tokens/);
     expect(await command('/tokens once')).toMatch(/:\d+.*\n\d+ tokens?/);
     expect(await command('/alt 1')).toMatch(/%/);
@@ -358,7 +390,7 @@ describe('slash commands', () => {
   it('helps with every command, and leaves', async () => {
     await chat();
     const help = await command('/help');
-    for (const { name } of COMMANDS) expect(help).toContain(`/${name}`);
+    for (const { name } of SLASH_COMMANDS) expect(help).toContain(`/${name}`);
     expect(await command('/help retry')).toContain('/retry');
     await command('/exit');
     expect(left).toBe(true);

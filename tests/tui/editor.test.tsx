@@ -52,7 +52,7 @@ function Prompt({ model, columns, above, onOther, onCaret }: PromptProps) {
 }
 
 function Above({ lines }: { readonly lines: Store<readonly string[]> }) {
-  const shown = useStore(lines, (all) => all);
+  const shown = useStore(lines);
   return shown.length > 0 && <Text>{shown.join('\n')}</Text>;
 }
 

@@ -16,6 +16,8 @@ import { FakeTerminal } from './xterm.ts';
 const TOKENS = 600;
 const SECONDS = 3;
 
+const SHOW_CURSOR = '\x1b[?25h';
+
 /** Words with paragraphs, a list and code, each line of its own so that a line seen twice is a fault. */
 function answer(): string[] {
   const tokens: string[] = [];
@@ -39,10 +41,11 @@ async function stream(rows: number, pacer: Pacer): Promise<FakeTerminal> {
     pacer,
     hyperlinks: false,
     debug: false,
+    look: () => ({ raw: false, colours: false }),
     print: region.print,
   });
   const dialogue = new Dialogue({
-    transcript,
+    frontend: { transcript },
     keeper: new SessionKeeper(),
     options: {},
     pacer,
@@ -97,5 +100,8 @@ describe('what an answer of 600 tokens in 3 seconds costs', () => {
       .join('')
       .match(/word\d+/g)!;
     expect(words).toEqual(expected);
+    // The very frame in which the answer begins draws the caret instead of the cursor, and its last frame undoes that.
+    expect(terminal.writes.find((text) => text.includes('word'))).not.toContain(SHOW_CURSOR);
+    expect(terminal.writes.findLast((text) => text.includes('600 tokens'))).toContain(SHOW_CURSOR);
   });
 });

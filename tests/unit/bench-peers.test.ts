@@ -136,7 +136,7 @@ it('node-llama-cpp that is nowhere is named', async () => {
   onTestFinished(() => void vi.unstubAllEnvs());
   const folder = emptyFolder();
   await expect(parsePeer(`node-llama-cpp=${folder}`)(TARGET)).rejects.toMatchObject({
-    message: `The package node-llama-cpp loads neither from ${folder} nor from npm's global folder.`,
+    message: `The package node-llama-cpp does not load from ${folder} or from npm's global folder.`,
   });
 });
 

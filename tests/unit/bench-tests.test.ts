@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { modelTitle, modelType } from '../../bench/model-type.ts';
 import { labelOf, type SpeedTest, speedTests, testName, timedSteps } from '../../bench/speed-test.ts';
 import { modelWork, roofShares, workPerToken } from '../../bench/work.ts';
 import type { LlamaConfig } from '../../core/architectures/llama.ts';
+import { modelTitle, modelType } from '../../core/gguf/model-type.ts';
 import { graphFromGguf, readGguf } from '../../core/index.ts';
 
 const READ: SpeedTest = { kind: 'pp', tokens: 5, depth: 10, batch: 1 };

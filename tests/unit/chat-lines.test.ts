@@ -1,9 +1,9 @@
 import stringWidth from 'string-width';
 import { describe, expect, it } from 'vitest';
 import { type ChatState, INITIAL_STATE } from '../../cli/chat/chat-state.ts';
-import type { Glance, InspectedToken } from '../../cli/chat/inspection.ts';
-import { lookOf, sharpnessOf, visible } from '../../cli/chat/inspection.ts';
-import { type Lane, lanesOf, saidAfter } from '../../cli/chat/race.ts';
+import type { InspectedToken, TokenAttention } from '../../cli/chat/inspection.ts';
+import { attentionShares, peakWeights, visible } from '../../cli/chat/inspection.ts';
+import { type Lane, lanesOf, textAfter } from '../../cli/chat/race.ts';
 import { hyperlinks, reflows } from '../../cli/terminal/look.ts';
 import { themeOf } from '../../cli/terminal/theme.ts';
 import { inspectorLines } from '../../cli/tui/chat/inspector-lines.ts';
@@ -83,7 +83,7 @@ describe('what stands above the editor', () => {
 
   it('is what waits, each on one line', () => {
     expect(queuedLines(['a\nb', 'c'], 80, PLAIN)).toEqual(['  next: a b', '  next: c']);
-    expect(queuedLines(['1', '2', '3', '4', '5'], 80, PLAIN)[0]).toBe('  2 more messages wait');
+    expect(queuedLines(['1', '2', '3', '4', '5'], 80, PLAIN)[0]).toBe('  2 more queued');
   });
 });
 
@@ -97,7 +97,7 @@ const TOKENS: InspectedToken[] = [
   { id: 7, text: '.\n', probability: 0.02, alternatives },
 ];
 /** Two layers, one head, three positions. */
-const GLANCE: Glance = {
+const ATTENTION: TokenAttention = {
   ...{ heads: [1, 1], positions: 3 },
   weights: Float32Array.of(0.5, 0.3, 0.2, 0.9, 0.1, 0),
   texts: ['<s>', 'Why', ' blue'],
@@ -106,7 +106,7 @@ const GLANCE: Glance = {
 
 describe('a look at attention', () => {
   it('tells the first token apart and shares out the rest', () => {
-    const { sink, shares } = lookOf(GLANCE);
+    const { sink, shares } = attentionShares(ATTENTION);
     expect(sink).toBeCloseTo(0.7, 6);
     expect(shares[0]).toBe(0);
     expect(shares[1]).toBeCloseTo(0.4 / 0.6, 6);
@@ -114,12 +114,12 @@ describe('a look at attention', () => {
   });
 
   it('takes one layer and one head', () => {
-    expect(lookOf(GLANCE, 1, 0).sink).toBeCloseTo(0.9, 6);
-    expect(lookOf(GLANCE, 0).shares[2]).toBeCloseTo(0.4, 6);
+    expect(attentionShares(ATTENTION, 1, 0).sink).toBeCloseTo(0.9, 6);
+    expect(attentionShares(ATTENTION, 0).shares[2]).toBeCloseTo(0.4, 6);
   });
 
   it('says how sharply each head looks at one word', () => {
-    expect(sharpnessOf(GLANCE)).toEqual([[expect.closeTo(0.3, 6)], [expect.closeTo(0.1, 6)]]);
+    expect(peakWeights(ATTENTION)).toEqual([[expect.closeTo(0.3, 6)], [expect.closeTo(0.1, 6)]]);
   });
 
   it('shows tokens on one line', () => {
@@ -134,30 +134,30 @@ describe('the inspector', () => {
   it('shows what else a token could have been', () => {
     const text = inspectorLines(state, { columns: 100, rows: 20 }, PLAIN).join('\n');
     expect(text).toContain('The[_sky].');
-    expect(text).toMatch(/60\.0 % #+ +_sky said/);
+    expect(text).toMatch(/60\.0 % #+ +_sky chosen/);
     expect(text).toMatch(/^> +30\.0 % #+ +_sea/m);
   });
 
   it('shows where it looked, by marks where there are no colours', () => {
     const text = inspectorLines(
-      { ...state, kind: 'attention', glance: GLANCE },
+      { ...state, kind: 'attention', attention: ATTENTION },
       { columns: 100, rows: 20 },
       PLAIN,
     );
     expect(text.join('\n')).toContain('Why** blue*[_sky]');
-    expect(text.join('\n')).toContain('all 2 layers, all 1 heads; 70 % rest on the first token');
+    expect(text.join('\n')).toContain('all 2 layers, all 1 heads; 70 % on the first token (sink)');
   });
 
   it('says below the map of all heads what it shows, on as many lines as it takes', () => {
     for (const columns of [80, 120]) {
       const lines = inspectorLines(
-        { ...state, kind: 'attention', glance: GLANCE },
+        { ...state, kind: 'attention', attention: ATTENTION },
         { columns, rows: 20 },
         COLORED,
       );
       const text = lines.join('\n').replace(/\x1b\[\d+m/g, '');
       expect(text).toMatch(/ layers across, heads down;/);
-      expect(text).toMatch(/ sharp look$/m);
+      expect(text).toMatch(/ one token$/m);
       expect(text).not.toContain('…');
     }
   });
@@ -165,14 +165,14 @@ describe('the inspector', () => {
   it.each(SIZES)('fits %i columns and its rows', (columns) => {
     const long = Array.from({ length: 200 }, (_, i) => ({ ...TOKENS[0]!, text: ` word${i}` }));
     const texts = long.map(({ text }) => text);
-    const glance = {
+    const attention = {
       ...{ heads: new Array<number>(30).fill(9), positions: 200, texts, controls: texts.map(() => false) },
       weights: new Float32Array(30 * 9 * 200).fill(1 / 200),
     };
     for (const kind of ['alternatives', 'attention'] as const) {
       for (const theme of [PLAIN, COLORED]) {
         const room = { columns, rows: 14 };
-        const lines = inspectorLines({ kind, tokens: long, at: 150, alternative: 0, glance }, room, theme);
+        const lines = inspectorLines({ kind, tokens: long, at: 150, alternative: 0, attention }, room, theme);
         expect(lines.length).toBeLessThanOrEqual(14);
         for (const line of lines) expect(stringWidth(line)).toBeLessThan(columns);
         expect(lines.join('').replaceAll(' ', '')).toContain('word150'); // a narrow line may break it
@@ -201,15 +201,15 @@ describe('a race', () => {
   };
 
   it('knows what was said when', () => {
-    expect(saidAfter(cpu, 150)).toEqual({ text: 'w0 w1 ', tokens: 2 });
-    expect(saidAfter(cpu, 10_000).tokens).toBe(4);
-    expect(saidAfter(cpu, -1).tokens).toBe(0);
+    expect(textAfter(cpu, 150)).toEqual({ text: 'w0 w1 ', tokens: 2 });
+    expect(textAfter(cpu, 10_000).tokens).toBe(4);
+    expect(textAfter(cpu, -1).tokens).toBe(0);
   });
 
   it('replays the lane that ran before beside the one that runs', () => {
     const state = { prompt: 'go', lanes: [cpu, other], clock: 1000, over: false };
     const lines = raceLines(state, { columns: 100, rows: 12 }, PLAIN, 1250).join('\n');
-    expect(lines).toContain('webgpu runs, cpu is replayed beside it: 0.3 s');
+    expect(lines).toContain('webgpu is running, cpu is replayed beside it: 0.3 s');
     expect(lines).toMatch(/w0 w1 w2\s+\| w0/);
     expect(lines).not.toContain('w3');
   });

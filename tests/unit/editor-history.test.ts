@@ -94,12 +94,12 @@ describe('the history file', () => {
     const path = newPath();
     const history = PromptHistory.open(path);
     writeFileSync(dirname(path), ''); // where its folder would be
-    expect(() => history.add('remembered')).toThrow('Expected to write the prompt history');
+    expect(() => history.add('remembered')).toThrow('Writing the prompt history');
     expect(history.entries).toEqual(['remembered']);
   });
 
   it('says when it cannot be read', () => {
-    expect(() => PromptHistory.open(folder)).toThrow('Expected to read the prompt history');
+    expect(() => PromptHistory.open(folder)).toThrow('Reading the prompt history');
   });
 });
 

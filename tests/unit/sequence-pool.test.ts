@@ -9,7 +9,7 @@ function poolOf(sequences: number) {
   const pool = new SequencePool(model);
   /** Evaluates and says how many tokens had to be computed. */
   const evaluate = async (ids: readonly number[]) => {
-    const { logits, computedTokens } = await pool.take(ids).evaluate(ids);
+    const { logits, computedTokens } = await pool.sessionFor(ids).evaluate(ids);
     expect(logits).toEqual(fakeLogits(ids));
     return computedTokens;
   };
@@ -48,8 +48,8 @@ describe('SequencePool', () => {
   it('computes a few tokens again rather than take a sequence for them', async () => {
     const { evaluate, pool } = poolOf(2);
     await evaluate([...prompt, 1, 2, 3]);
-    const first = pool.take([...prompt, 4]).seq;
-    expect(pool.take([...prompt, 1, 2, 3]).seq).toBe(first);
+    const first = pool.sessionFor([...prompt, 4]).seq;
+    expect(pool.sessionFor([...prompt, 1, 2, 3]).seq).toBe(first);
   });
 
   it('does with one sequence what it can', async () => {

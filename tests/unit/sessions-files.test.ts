@@ -109,7 +109,7 @@ describe('the file of sessions', () => {
     store.close();
     writeFileSync(path, text ?? readFileSync(path).subarray(0, 9000));
     const { message } = await refusalOrLater(path);
-    expect(message).toContain(`Expected to keep sessions in ${path}, but the file is damaged`);
+    expect(message).toContain(`The sessions file ${path} cannot be used: it is damaged`);
   });
 
   it('with the tables of another program is an error that names it', async () => {

@@ -12,7 +12,7 @@ export const HELP: SlashCommand = {
   name: 'help',
   aliases: ['?'],
   args: '[COMMAND]',
-  summary: 'commands and keys',
+  summary: 'list commands and keys',
   group: 'Screen',
   anytime: true,
   complete: ({ commands }) => commands.map(({ name, summary }) => ({ value: name, detail: summary })),
@@ -22,20 +22,20 @@ export const HELP: SlashCommand = {
   },
 };
 
-/** Keys worth knowing, as shown by /help and by ? on an empty prompt. */
+/** The most useful keys, for /help and for ? on an empty prompt. */
 export const KEYS: readonly (readonly [keys: string, meaning: string])[] = [
   ['Enter', 'send'],
-  ['Ctrl-J, Alt-Enter, \\ Enter', 'new line (Shift-Enter where the terminal tells it apart)'],
-  ['Esc, Ctrl-C', 'stop the answer and keep what there is'],
-  ['Tab', 'complete a command, an argument, a file after @'],
+  ['Ctrl-J, Alt-Enter, \\ Enter', 'new line (Shift-Enter too, if the terminal reports it)'],
+  ['Esc, Ctrl-C', 'stop the answer, keeping its text'],
+  ['Tab', 'complete a command, an argument, or a file after @'],
   ['@file', 'attach a text file'],
-  ['Up, Down, Ctrl-R', 'earlier messages, search in them'],
-  ['Left, Right', 'on an empty prompt: other versions of the last turn'],
-  ['Ctrl-T', 'colour tokens by how likely they were'],
-  ['Ctrl-G', 'write in $EDITOR'],
-  ['Ctrl-Z, Ctrl-L', 'suspend, draw anew'],
+  ['Up, Down, Ctrl-R', 'earlier messages; search them'],
+  ['Left, Right', 'on an empty prompt: other versions of the last answer or question'],
+  ['Ctrl-T', 'colour tokens by probability'],
+  ['Ctrl-G', 'edit in $EDITOR'],
+  ['Ctrl-Z, Ctrl-L', 'suspend; redraw'],
   ['Esc Esc', 'edit the last question'],
-  ['Ctrl-D, Ctrl-C twice', 'leave'],
+  ['Ctrl-D, Ctrl-C twice', 'exit'],
 ];
 
 function commandLines(context: CommandContext): string[] {

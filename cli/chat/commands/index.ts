@@ -1,4 +1,4 @@
-/** Every slash command, and the way from a line to one of them. */
+/** The table of slash commands, and how a line is parsed, run and completed. */
 import { CONVERSATION } from './conversation.ts';
 import { HELP } from './help.ts';
 import { INSIGHT } from './insight.ts';
@@ -6,15 +6,15 @@ import { MODEL } from './model.ts';
 import { SCREEN } from './screen.ts';
 import { SESSIONS } from './sessions.ts';
 import {
-  type Choice,
   type CommandContext,
   commandNamed,
   type SlashCommand,
+  type Suggestion,
   say,
   unknownCommand,
 } from './slash-command.ts';
 
-export const COMMANDS: readonly SlashCommand[] = [
+export const SLASH_COMMANDS: readonly SlashCommand[] = [
   ...CONVERSATION,
   ...SESSIONS,
   ...MODEL,
@@ -23,12 +23,12 @@ export const COMMANDS: readonly SlashCommand[] = [
   ...SCREEN,
 ];
 
-/** Whether a line is a command: a slash, then a word, alone or with arguments. */
+/** Whether a line is a command: a slash and a word, alone or with arguments. */
 export function isCommand(line: string): boolean {
   return /^\/[a-z?]+(\s|$)/i.test(line);
 }
 
-/** Runs the command of a line; errors are told in the transcript. */
+/** Runs the command in a line. Errors go to the transcript. */
 export async function runCommand(context: CommandContext, line: string): Promise<void> {
   const { dialogue } = context;
   const [, name, args] = /^\/(\S+)\s*(.*)$/s.exec(line.trim())!;
@@ -36,15 +36,15 @@ export async function runCommand(context: CommandContext, line: string): Promise
     const command = commandNamed(context, name!.toLowerCase());
     if (!command) throw unknownCommand(context, name!);
     if (dialogue.busy && !command.anytime)
-      return say(context, `/${command.name} has to wait: Esc stops what runs`);
+      return say(context, `/${command.name} has to wait until the present work is done; Esc stops it`);
     await command.run(context, args!.trim());
   } catch (error) {
     dialogue.transcript.add({ kind: 'error', error });
   }
 }
 
-/** What may stand where a command line ends: names of commands, then what the command says of its argument. */
-export async function completeCommand(context: CommandContext, line: string): Promise<readonly Choice[]> {
+/** Completions at the end of a command line: command names, then the arguments that the command suggests. */
+export async function completeCommand(context: CommandContext, line: string): Promise<readonly Suggestion[]> {
   const [, name, space, argument] = /^\/(\S*)(\s*)(.*)$/s.exec(line) ?? [];
   if (name === undefined) return [];
   if (space === '')

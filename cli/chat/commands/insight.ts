@@ -1,5 +1,4 @@
-/** Commands that look inside: what fills the context, how fast it goes, what the model thought. */
-
+/** Commands that look inside: context use, speeds, token probabilities, attention. */
 import type { AnswerOrigin } from '../../../core/conversation.ts';
 import { SamplerChain } from '../../../core/sampler/chain.ts';
 import { formatBytes } from '../../sizes.ts';
@@ -21,14 +20,14 @@ import {
 export const INSIGHT: readonly SlashCommand[] = [
   {
     name: 'context',
-    summary: 'what fills the context',
+    summary: 'show how many tokens of the context each turn uses',
     group: 'Insight',
     anytime: true,
     run: contextUse,
   },
   {
     name: 'stats',
-    summary: 'speeds, cache and memory of this chat',
+    summary: 'show speed, cache and memory of this chat',
     group: 'Insight',
     anytime: true,
     run: stats,
@@ -36,21 +35,21 @@ export const INSIGHT: readonly SlashCommand[] = [
   {
     name: 'alt',
     args: '[TOKEN]',
-    summary: 'what else each token of the last answer could have been; Enter goes on from there',
+    summary: 'show alternatives to each token of the last answer; Enter continues from one',
     group: 'Insight',
-    run: (context, args) => look(context, 'alternatives', args),
+    run: (context, args) => inspect(context, 'alternatives', args),
   },
   {
     name: 'why',
     args: '[TOKEN]',
-    summary: 'which earlier words a token of the last answer looked at',
+    summary: 'show which earlier tokens a token of the last answer attends to',
     group: 'Insight',
-    run: (context, args) => look(context, 'attention', args),
+    run: (context, args) => inspect(context, 'attention', args),
   },
   {
     name: 'race',
     args: 'A B [PROMPT]',
-    summary: 'two backends, or two models, at the same prompt',
+    summary: 'race two backends, or two models, on the same prompt',
     group: 'Insight',
     run: race,
   },
@@ -60,7 +59,7 @@ function contextUse(context: CommandContext) {
   const { chat, model } = loadedModel(context);
   const { dialogue, theme } = context;
   const { contextLength } = model;
-  const path = dialogue.path;
+  const path = dialogue.branch.path;
   const lengths = path.map((_, i) => chat.promptIds(messagesOf(path.slice(0, i + 1)), false).length);
   const used = lengths.at(-1) ?? 0;
   const share = (tokens: number) => `${bar(tokens / contextLength, 20, theme)} ${tokens}`;
@@ -69,14 +68,14 @@ function contextUse(context: CommandContext) {
     const start = lengths[path.findIndex(({ id }) => id === question.id) - 1] ?? 0;
     return [`turn ${number}`, share(end - start)] as const;
   });
-  print(context, rows(context, [...turns, ['all', share(used)], ['left', share(contextLength - used)]]));
+  print(context, rows(context, [...turns, ['total', share(used)], ['free', share(contextLength - used)]]));
 }
 
 function stats(context: CommandContext): void {
   const loaded = loadedModel(context);
   const { dialogue } = context;
   const { model } = loaded;
-  const answers = [...dialogue.conversation.messages.values()].flatMap(({ origin }) => origin ?? []);
+  const answers = [...dialogue.branch.conversation.messages.values()].flatMap(({ origin }) => origin ?? []);
   const sum = (of: (origin: AnswerOrigin) => number) => answers.reduce((total, each) => total + of(each), 0);
   const tokens = sum(({ completionTokens }) => completionTokens);
   const seconds = sum(({ decodeMs }) => decodeMs) / 1000;
@@ -89,13 +88,13 @@ function stats(context: CommandContext): void {
       ['answers', `${answers.length}, ${tokens} tokens${speed}`],
       [
         'prompts',
-        `${sum(({ promptTokens }) => promptTokens)} tokens, ${sum(({ cachedTokens }) => cachedTokens)} of them reused`,
+        `${sum(({ promptTokens }) => promptTokens)} tokens, ${sum(({ cachedTokens }) => cachedTokens)} of them cached`,
       ],
       ['engine', `${model.backend.name}, ${model.backend.description}`],
       ['weights', formatBytes(weights)],
       [
         'context',
-        `${formatBytes(kv)} reserved, for ${model.sequences} branches of ${model.contextLength} tokens`,
+        `${formatBytes(kv)} reserved for ${model.sequences} branches of ${model.contextLength} tokens`,
       ],
       ['scratch', formatBytes(arena)],
       ['sampling', sampler.describe()],
@@ -103,15 +102,15 @@ function stats(context: CommandContext): void {
   );
 }
 
-async function look(
+async function inspect(
   context: CommandContext,
   kind: 'alternatives' | 'attention',
   args: string,
 ): Promise<void> {
   const { dialogue, screen } = context;
   loadedModel(context);
-  const answer = lastAnswerOf(dialogue.path);
-  if (!answer) throw usage('Expected an answer to look into, but there is none yet.', 'Ask something first.');
+  const answer = lastAnswerOf(dialogue.branch.path);
+  if (!answer) throw usage('There is no answer to inspect yet.', 'Ask something first.');
   const count = dialogue.answerIds(answer).ids.length;
   const token = args === '' ? undefined : numberIn(args, [1, count], 'a token') - 1;
   if (screen.inspect(kind, token)) return;
@@ -128,16 +127,16 @@ function race(context: CommandContext, args: string) {
   if (a === undefined || b === undefined) {
     throw usage(
       `Expected two backends or two models, got "${args}".`,
-      'Write: /race cpu webgpu, or /race smollm2 ./other.gguf',
+      'Type: /race cpu webgpu, or /race smollm2 ./other.gguf',
     );
   }
-  const prompt = text || turnsOf(dialogue.path).at(-1)?.question.content;
+  const prompt = text || turnsOf(dialogue.branch.path).at(-1)?.question.content;
   if (prompt === undefined)
-    throw usage(
-      'Expected a prompt, but nothing was asked yet.',
-      'Write it behind the two: /race cpu webgpu PROMPT',
-    );
+    throw usage('Expected a prompt, or an earlier question to reuse.', 'Type: /race cpu webgpu PROMPT');
   if (!screen.race)
-    return say(context, 'a race needs a screen; percept bench --backend a,b compares in lines');
+    return say(
+      context,
+      'a race needs a terminal that can redraw; percept bench --backend A,B compares them as text',
+    );
   screen.race([a, b], prompt);
 }

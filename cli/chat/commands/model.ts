@@ -1,4 +1,4 @@
-/** Commands about the model, what computes it, and how it is asked. */
+/** Commands about the model, its backend, and how it is prompted and sampled. */
 import { BACKEND_NAMES } from '../../../backends/select.ts';
 import { directories } from '../../../core/directories.ts';
 import { CATALOGUE } from '../../../core/models/catalogue.ts';
@@ -11,12 +11,12 @@ import { parametersOf } from '../generation.ts';
 import { visible } from '../inspection.ts';
 import { messagesOf, systemOf } from '../messages.ts';
 import {
-  type Choice,
   type CommandContext,
   loadedModel,
   print,
   rows,
   type SlashCommand,
+  type Suggestion,
   say,
   usage,
 } from './slash-command.ts';
@@ -25,7 +25,7 @@ export const MODEL: readonly SlashCommand[] = [
   {
     name: 'model',
     args: '[REF]',
-    summary: 'talk to another model; it reads the conversation first',
+    summary: 'list models, or switch to one; it reads the conversation first',
     group: 'Model',
     complete: models,
     run: model,
@@ -33,7 +33,7 @@ export const MODEL: readonly SlashCommand[] = [
   {
     name: 'backend',
     args: '[NAME]',
-    summary: 'compute on something else',
+    summary: 'show the backend, or switch to another',
     group: 'Model',
     complete: () => ['auto', ...BACKEND_NAMES].map((value) => ({ value })),
     run: backend,
@@ -41,7 +41,7 @@ export const MODEL: readonly SlashCommand[] = [
   {
     name: 'system',
     args: '[TEXT|none]',
-    summary: 'the system message from here on',
+    summary: 'show or set the system message',
     group: 'Model',
     complete: () => [{ value: 'none', detail: 'no system message' }],
     run: system,
@@ -49,7 +49,7 @@ export const MODEL: readonly SlashCommand[] = [
   {
     name: 'set',
     args: 'NAME [VALUE]',
-    summary: 'set a sampling parameter; without a value the default again',
+    summary: 'set a sampling parameter, or reset it to its default',
     group: 'Model',
     anytime: true,
     complete: () => SAMPLING_NAMES.map((name) => ({ value: name, detail: OPTIONS[name].describe })),
@@ -57,19 +57,19 @@ export const MODEL: readonly SlashCommand[] = [
   },
   {
     name: 'params',
-    summary: 'how the next token is chosen',
+    summary: 'list the sampling parameters',
     group: 'Model',
     anytime: true,
     run: params,
   },
   {
     name: 'template',
-    summary: 'the text the model is given for this conversation',
+    summary: 'show the prompt that the chat template makes of this conversation',
     group: 'Model',
     anytime: true,
     run(context) {
       const { chat } = loadedModel(context);
-      const text = chat.promptText(messagesOf(context.dialogue.path));
+      const text = chat.promptText(messagesOf(context.dialogue.branch.path));
       print(
         context,
         terminalText(text)
@@ -81,21 +81,21 @@ export const MODEL: readonly SlashCommand[] = [
   {
     name: 'tokens',
     args: '[TEXT]',
-    summary: 'the tokens of a text, or of the last message',
+    summary: 'show the tokens of a text, or of the last message',
     group: 'Model',
     anytime: true,
     run: tokens,
   },
 ];
 
-function models(): Choice[] {
+function models(): Suggestion[] {
   const here = listModels(directories()).models.map(({ reference, path, bytes }) => ({
     value: reference ?? path,
     detail: formatBytes(bytes),
   }));
   const known = new Set(here.map(({ value }) => value));
   const others = CATALOGUE.filter(({ alias }) => !known.has(alias));
-  return [...here, ...others.map(({ alias }) => ({ value: alias, detail: 'to be fetched' }))];
+  return [...here, ...others.map(({ alias }) => ({ value: alias, detail: 'not downloaded' }))];
 }
 
 async function model(context: CommandContext, reference: string): Promise<void> {
@@ -113,7 +113,7 @@ async function model(context: CommandContext, reference: string): Promise<void> 
       models().map(({ value, detail }) => [`${mark(value)} ${value}`, detail ?? '']),
     ),
   );
-  say(context, '/model REF takes one of them, a path, or hf:owner/repo/file.gguf');
+  say(context, '/model REF loads one of them, a path, or hf:owner/repo/file.gguf');
 }
 
 async function backend(context: CommandContext, name: string): Promise<void> {
@@ -121,7 +121,10 @@ async function backend(context: CommandContext, name: string): Promise<void> {
   const { reference } = loadedModel(context);
   if (name === '') {
     const facts = dialogue.state.get().model!;
-    say(context, `now on ${facts.backend} (${facts.device}); there are auto, ${BACKEND_NAMES.join(', ')}`);
+    say(
+      context,
+      `the backend is ${facts.backend} (${facts.device}); choices are auto, ${BACKEND_NAMES.join(', ')}`,
+    );
     return;
   }
   if (await dialogue.load(reference, name)) dialogue.options = { ...dialogue.options, backend: name };
@@ -129,14 +132,11 @@ async function backend(context: CommandContext, name: string): Promise<void> {
 
 function system(context: CommandContext, text: string) {
   const { dialogue } = context;
-  const current = systemOf(dialogue.path);
+  const current = systemOf(dialogue.branch.path);
   if (text === '')
-    return say(
-      context,
-      current === '' ? 'there is no system message of yours' : `system message: ${current}`,
-    );
-  dialogue.note('system', text === 'none' ? '' : text);
-  say(context, text === 'none' ? 'no system message from here on' : 'the system message holds from here on');
+    return say(context, current === '' ? 'there is no system message' : `system message: ${current}`);
+  dialogue.branch.note('system', text === 'none' ? '' : text);
+  say(context, text === 'none' ? 'the system message is removed' : 'the system message is set');
 }
 
 function set(context: CommandContext, args: string) {
@@ -146,13 +146,13 @@ function set(context: CommandContext, args: string) {
   if (!name) {
     throw usage(
       `Expected the name of a parameter, got "${word}".`,
-      `There are ${SAMPLING_NAMES.join(', ')}.`,
+      `Parameters are ${SAMPLING_NAMES.join(', ')}.`,
     );
   }
   const options = { ...dialogue.options, [camelCase(name)]: parameterIn(name, text!) };
-  if (dialogue.loaded) parametersOf(dialogue.loaded, options); // throws for what is out of range
+  if (dialogue.loaded) parametersOf(dialogue.loaded, options); // throws if the value is out of range
   dialogue.options = options;
-  say(context, text === '' ? `${name} is the default again` : `${name} is ${text}`);
+  say(context, text === '' ? `${name} is reset to its default` : `${name} is ${text}`);
 }
 
 function parameterIn(name: OptionName, text: string) {
@@ -169,15 +169,15 @@ function params(context: CommandContext) {
       ...Object.entries(numbers).map(([name, value]) => [dashed(name), `${value}`] as const),
       ['dry-breakers', dryBreakers.map((text) => JSON.stringify(text)).join(' ')],
       ['samplers', samplers.join(', ')],
-      ['logit-bias', logitBias.size === 0 ? 'none' : `of ${logitBias.size} tokens`],
-      ['max-tokens', options.maxTokens === undefined ? 'as many as fit' : `${options.maxTokens}`],
+      ['logit-bias', logitBias.size === 0 ? 'none' : `for ${logitBias.size} tokens`],
+      ['max-tokens', options.maxTokens === undefined ? 'as many as fit the context' : `${options.maxTokens}`],
       ['seed', options.seed === undefined ? 'a new one for each answer' : `${seed}`],
     ]),
   );
   say(context, '/set NAME VALUE changes one of them');
 }
 
-/** topK as the flag has it: top-k. */
+/** topK as top-k, the name of its option. */
 function dashed(name: string): string {
   return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }
@@ -185,8 +185,8 @@ function dashed(name: string): string {
 function tokens(context: CommandContext, text: string) {
   const { model } = loadedModel(context);
   const { dialogue, theme } = context;
-  const source = text === '' ? dialogue.path.at(-1)?.content : text;
-  if (source === undefined) throw usage('Expected a text, got none.', 'Write: /tokens TEXT');
+  const source = text === '' ? dialogue.branch.path.at(-1)?.content : text;
+  if (source === undefined) throw usage('Expected a text, got none.', 'Type: /tokens TEXT');
   const ids = model.tokenizer.encode(source);
   const shown = ids.map((id) => {
     const piece = new TextDecoder().decode(model.tokenizer.tokenBytes(id, { special: true }));

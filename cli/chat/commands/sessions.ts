@@ -1,4 +1,4 @@
-/** Commands about conversations as they are kept on disk. */
+/** Commands about conversations on disk. */
 import { writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { resolve } from 'node:path';
@@ -15,7 +15,7 @@ export const SESSIONS: readonly SlashCommand[] = [
   {
     name: 'search',
     args: 'WORDS',
-    summary: 'find words in everything that was ever said',
+    summary: 'search all saved conversations',
     group: 'Sessions',
     anytime: true,
     run: search,
@@ -23,7 +23,7 @@ export const SESSIONS: readonly SlashCommand[] = [
   {
     name: 'save',
     args: '[TITLE]',
-    summary: 'keep this conversation, under a title',
+    summary: 'save this conversation, under a title if one is given',
     group: 'Sessions',
     anytime: true,
     run: save,
@@ -31,7 +31,7 @@ export const SESSIONS: readonly SlashCommand[] = [
   {
     name: 'load',
     args: 'ID',
-    summary: 'go on with a conversation that was kept; the beginning of its id is enough',
+    summary: 'continue a saved conversation; the beginning of its id is enough',
     group: 'Sessions',
     complete: ({ dialogue }) =>
       dialogue.keeper.store?.list({ limit: 50 }).map(({ id, title }) => ({ value: id, detail: title })) ?? [],
@@ -40,7 +40,7 @@ export const SESSIONS: readonly SlashCommand[] = [
   {
     name: 'export',
     args: 'FILE',
-    summary: 'write this conversation as Markdown, or all its branches as JSON (.json)',
+    summary: 'write this conversation to a file: as Markdown, or with all branches as JSON (.json)',
     group: 'Sessions',
     anytime: true,
     run: exportTo,
@@ -49,9 +49,9 @@ export const SESSIONS: readonly SlashCommand[] = [
 
 function search(context: CommandContext, words: string) {
   const { theme, screen } = context;
-  if (words === '') throw usage('Expected words to look for, got none.', 'Write: /search WORDS');
+  if (words === '') throw usage('Expected words to search for, got none.', 'Type: /search WORDS');
   const found = storeOf(context).search(words, { limit: 10 });
-  if (found.length === 0) return say(context, `nothing was said with ${words}`);
+  if (found.length === 0) return say(context, `no message contains ${words}`);
   print(
     context,
     found.map(({ session, title, snippet }) => {
@@ -59,44 +59,38 @@ function search(context: CommandContext, words: string) {
       return truncate(line, screen.columns - 1, context.theme.glyphs.ellipsis);
     }),
   );
-  say(context, '/load ID goes on with one');
+  say(context, '/load ID continues one');
 }
 
 function save(context: CommandContext, title: string) {
   const { dialogue } = context;
   storeOf(context);
-  const { keeper, conversation, options, loaded } = dialogue;
-  if (conversation.messages.size === 0)
-    throw usage('Expected something to keep, but nothing was said yet.', 'Ask something first.');
-  if (keeper.id === undefined) keeper.addAll(conversation, loaded?.reference ?? options.model ?? '');
-  if (title !== '') keeper.rename(title);
-  dialogue.setView({ session: { id: keeper.id!, title: title || undefined } });
-  say(
-    context,
-    `kept as ${keeper.id}${title === '' ? '' : ` "${title}"`}; percept chat -r ${keeper.id} goes on with it`,
-  );
+  if (dialogue.branch.conversation.messages.size === 0)
+    throw usage('There is nothing to save yet.', 'Ask something first.');
+  const id = dialogue.branch.save(title);
+  say(context, `saved as ${id}${title === '' ? '' : ` "${title}"`}; percept chat -r ${id} continues it`);
 }
 
 async function load(context: CommandContext, id: string) {
   const { dialogue, screen } = context;
   const store = storeOf(context);
   if (id === '') {
-    const kept = store.list({ limit: 10 });
-    if (kept.length === 0) return say(context, 'nothing is kept yet');
+    const saved = store.list({ limit: 10 });
+    if (saved.length === 0) return say(context, 'there are no saved conversations yet');
     print(
       context,
-      kept.map((each) =>
+      saved.map((each) =>
         truncate(`  ${each.id}  ${clean(each.title)}`, screen.columns - 1, context.theme.glyphs.ellipsis),
       ),
     );
-    return say(context, '/load ID goes on with one');
+    return say(context, '/load ID continues one');
   }
   return dialogue.resume(store.read(id));
 }
 
 async function exportTo(context: CommandContext, file: string) {
   if (file === '')
-    throw usage('Expected a file to write to, got none.', 'Write: /export chat.md or /export chat.json');
+    throw usage('Expected a file to write to, got none.', 'Type: /export chat.md, or /export chat.json');
   const session = currentSession(context);
   const path = resolve(file.replace(/^~(?=\/)/, homedir()));
   const text = /\.json$/i.test(path)
@@ -106,8 +100,8 @@ async function exportTo(context: CommandContext, file: string) {
     await writeFile(path, text, { flag: 'wx' });
   } catch (cause) {
     const { code, message } = cause as NodeJS.ErrnoException;
-    const reason = code === 'EEXIST' ? 'it exists already' : message;
-    throw new UserError(`Expected to write ${path}, but ${reason}.`, 'Give another name.', {
+    const reason = code === 'EEXIST' ? 'the file exists' : message;
+    throw new UserError(`Writing ${path} failed: ${reason}.`, 'Choose another name.', {
       kind: 'usage',
       cause,
     });
@@ -115,39 +109,37 @@ async function exportTo(context: CommandContext, file: string) {
   say(context, `wrote ${path}`);
 }
 
-/** What was said so far, kept or not. Throws UserError where that is nothing. */
+/** The present conversation, saved or not. Throws UserError if it has no messages. */
 function currentSession({ dialogue }: CommandContext): StoredSession {
-  const { conversation, keeper, options, state } = dialogue;
-  const said = [...conversation.messages.values()];
-  if (said.length === 0) {
-    throw usage('Expected something to write, but nothing was said yet.', 'Ask something first.');
+  const { keeper, state } = dialogue;
+  const { conversation } = dialogue.branch;
+  const messages = [...conversation.messages.values()];
+  if (messages.length === 0) {
+    throw usage('There is nothing to export yet.', 'Ask something first.');
   }
   if (keeper.store && keeper.id !== undefined) return keeper.store.read(keeper.id);
   return {
     id: '',
-    title: state.get().session?.title ?? 'A conversation',
-    model: dialogue.loaded?.reference ?? options.model ?? '',
-    createdAt: said[0]!.createdAt,
-    updatedAt: said.at(-1)!.createdAt,
-    messages: said.length,
+    title: state.get().session?.title ?? 'Conversation',
+    model: dialogue.reference,
+    createdAt: messages[0]!.createdAt,
+    updatedAt: messages.at(-1)!.createdAt,
+    messages: messages.length,
     conversation,
   };
 }
 
-/** Throws UserError where nothing is kept in this chat. */
+/** Throws UserError if this chat saves nothing. */
 function storeOf({ dialogue }: CommandContext): SessionStore {
   if (dialogue.keeper.store) return dialogue.keeper.store;
-  throw usage(
-    'Expected a place to keep conversations, but this chat has none.',
-    'Start it without --no-save.',
-  );
+  throw usage('This chat saves no conversations.', 'Start it without --no-save.');
 }
 
 function clean(text: string): string {
   return terminalText(text.replace(/\s+/g, ' '));
 }
 
-/** The words that were looked for stand out. */
+/** The snippet with the matches highlighted. */
 function marked({ text, matches }: SearchHit['snippet'], theme: Theme): string {
   let shown = '';
   let from = 0;

@@ -1,4 +1,4 @@
-/** What a slash command is. The table of all is in index.ts; help, completion and dispatch are made from it. */
+/** The type of slash commands, and functions they share. The table in index.ts drives help, completion and dispatch. */
 import stringWidth from 'string-width';
 import { nearest } from '../../../core/near-miss.ts';
 import { UserError } from '../../../errors.ts';
@@ -6,29 +6,29 @@ import { wrapLines } from '../../terminal/text/wrap.ts';
 import type { Theme } from '../../terminal/theme.ts';
 import type { Dialogue } from '../dialogue.ts';
 
-/** Columns before, between and behind two columns. */
+/** Cells left of, between and right of the two columns. */
 const GAPS = 5;
-/** A right column that is narrower stands below the left one. */
+/** A narrower right column is printed below the left one. */
 const NARROW = 16;
 
 export interface SlashCommand {
   readonly name: string;
   readonly aliases?: readonly string[];
-  /** How its arguments are written, for help: "[TURN]". */
+  /** Syntax of its arguments, for help: "[TURN]". */
   readonly args?: string;
   readonly summary: string;
   readonly group: Group;
-  /** Can be used while an answer comes. */
+  /** Works while an answer is generated, too. */
   readonly anytime?: true;
-  /** What may stand as the argument that begins with `prefix`. */
-  complete?(context: CommandContext, prefix: string): readonly Choice[] | Promise<readonly Choice[]>;
+  /** Suggestions for the argument that begins with `prefix`. */
+  complete?(context: CommandContext, prefix: string): readonly Suggestion[] | Promise<readonly Suggestion[]>;
   run(context: CommandContext, args: string): void | Promise<void>;
 }
 
 export const GROUPS = ['Conversation', 'Sessions', 'Model', 'Insight', 'Screen'] as const;
 export type Group = (typeof GROUPS)[number];
 
-export interface Choice {
+export interface Suggestion {
   readonly value: string;
   readonly detail?: string;
 }
@@ -37,26 +37,27 @@ export interface CommandContext {
   readonly dialogue: Dialogue;
   readonly screen: Screen;
   readonly theme: Theme;
-  /** All there are. */
   readonly commands: readonly SlashCommand[];
 }
 
-/** What a command asks of whatever shows the chat. */
+/** The part of a frontend that commands use. */
 export interface Screen {
   readonly columns: number;
-  /** Puts text before the user, who goes on writing it; false where that cannot be. What is sent then goes to `send`. */
+  /** Puts text into the editor; the next submit goes to `send`. Returns false without an editor. */
   compose(text: string, send?: (text: string) => void): boolean;
-  /** Into the clipboard of the terminal; false where there is none. */
+  /** Copies to the clipboard of the terminal. Returns false if there is none. */
   copy(text: string): boolean;
   clear(): void;
   exit(): void;
-  /** Opens a look into the tokens of an answer; false where lines have to do. */
+  /** Shows answers as Markdown source or rendered, or toggles between them. Absent where only source can be shown. */
+  showSource?(on: boolean | undefined): boolean;
+  /** Opens the inspector on the last answer. Returns false if only lines can be printed. */
   inspect(inspection: 'alternatives' | 'attention', token?: number): boolean;
-  /** Shows two engines at the same prompt; undefined where lines have to do. */
+  /** Shows a race. Absent if only lines can be printed. */
   race?(contenders: readonly [string, string], prompt: string): void;
 }
 
-/** Prints lines that a command has found. */
+/** Prints the output of a command. */
 export function print({ dialogue }: CommandContext, lines: readonly string[]): void {
   dialogue.transcript.add({ kind: 'output', lines });
 }
@@ -65,7 +66,7 @@ export function say({ dialogue }: CommandContext, text: string): void {
   dialogue.transcript.add({ kind: 'notice', text });
 }
 
-/** The left column is as wide as its longest cell, the right one is wrapped beside it. */
+/** Two columns: the left one as wide as its longest cell, the right one wrapped beside it. */
 export function rows(
   { screen }: Pick<CommandContext, 'screen'>,
   entries: readonly (readonly [left: string, right: string])[],
@@ -85,21 +86,22 @@ export function usage(expected: string, hint: string): UserError {
   return new UserError(expected, hint, { kind: 'usage' });
 }
 
-/** The number that `text` is. Throws UserError of kind usage for one out of range, or none. */
+/** Parses a number. Throws UserError (usage) if `text` is not a whole number from `least` to `most`. */
 export function numberIn(text: string, [least, most]: readonly [number, number], what: string): number {
   const number = Number(text);
   if (text !== '' && Number.isInteger(number) && number >= least && number <= most) return number;
-  const range = most < least ? 'there are none yet' : `a whole number from ${least} to ${most}`;
-  throw usage(`Expected the number of ${what}, ${range}, got "${text}".`, 'The list shows the numbers.');
+  if (most < least)
+    throw usage(`Expected the number of ${what}, but there are none yet.`, 'Ask something first.');
+  throw usage(
+    `Expected the number of ${what}, from ${least} to ${most}, got "${text}".`,
+    'The list shows the numbers.',
+  );
 }
 
-/** The model that is loaded. Throws UserError while there is none. */
+/** The loaded model. Throws UserError if there is none. */
 export function loadedModel({ dialogue }: CommandContext) {
   if (dialogue.loaded) return dialogue.loaded;
-  throw usage(
-    'Expected a model, but none is loaded.',
-    'Load one: /model REF; /model lists those on this machine.',
-  );
+  throw usage('No model is loaded.', 'Load one: /model REF. /model lists the models on this machine.');
 }
 
 export function commandNamed({ commands }: CommandContext, name: string): SlashCommand | undefined {
@@ -115,6 +117,6 @@ export function unknownCommand({ commands }: CommandContext, name: string): User
     `There is no command /${name}.`,
     near
       ? `Did you mean /${near}?`
-      : '/help lists them. A message that begins with a slash goes behind a space.',
+      : '/help lists them. To send a message that begins with a slash, put a space before it.',
   );
 }

@@ -90,7 +90,7 @@ interface DashboardProps {
 
 /** The whole screen as one text: lines cost less than boxes while a machine is measured. */
 export function Dashboard({ store, theme, onStop }: DashboardProps) {
-  const moment = useStore(store, (moment) => moment);
+  const moment = useStore(store);
   const { columns, rows } = useWindowSize();
   const { isRawModeSupported } = useStdin();
   const lines = dashboardLines(moment, { columns, rows }, theme);

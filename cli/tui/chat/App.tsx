@@ -1,5 +1,5 @@
 import { Box, Text, useAnimation, useApp, useInput, usePaste, useWindowSize } from 'ink';
-import { memo, useEffect } from 'react';
+import { memo, useEffect, useLayoutEffect } from 'react';
 import { isLateAnswer } from '../../terminal/background.ts';
 import { Editor as DrawnEditor } from '../editor/Editor.tsx';
 import { keystrokes } from '../editor/keys.ts';
@@ -13,18 +13,17 @@ import { raceLines } from './race-lines.ts';
 import type { RaceModel } from './race-model.ts';
 import { footerLine, liveTail, queuedLines, readingLine } from './status-lines.ts';
 
-/** Below so many rows the footer goes. */
+/** Terminals with fewer rows show no footer. */
 const LOW_ROWS = 12;
 
 interface AppProps {
   readonly screen: ChatScreen;
-  /** Where it is drawn. */
   readonly region: LiveRegion;
-  /** Told what of Ink those outside the tree need. */
+  /** Receives the Ink app once it is mounted. */
   readonly onReady: (ink: InkApp) => void;
 }
 
-/** The answer that comes, what waits, the editor and the footer; or a view in place of them. */
+/** The live part of the answer, the queue, the editor and the footer; or the open view instead. */
 export function App({ screen, region, onReady }: AppProps) {
   const ink = useApp();
   useEffect(() => onReady(ink), [ink, onReady]);
@@ -37,7 +36,7 @@ export function App({ screen, region, onReady }: AppProps) {
     for (const stroke of keystrokes(input, key)) screen.key(...stroke);
   });
   usePaste((text) => screen.paste(text));
-  const state = useStore(screen.state, (state) => state);
+  const state = useStore(screen.state);
   return (
     <Box flexDirection="column">
       {state.view ? (
@@ -49,15 +48,17 @@ export function App({ screen, region, onReady }: AppProps) {
   );
 }
 
-/** What stands around it changes more often than it does. */
+/** Memoized: the lines around it change more often. */
 const Editor = memo(DrawnEditor);
 
 function Chat({ screen, region, state }: Omit<AppProps, 'onReady'> & { state: ScreenState }) {
   const { theme, dialogue, transcript, editor } = screen;
   const { columns, rows } = state;
-  const live = useStore(transcript.live, (live) => live);
-  region.drawCaret(live.length > 0);
-  const chat = useStore(dialogue.state, (chat) => chat);
+  const live = useStore(transcript.live);
+  const chat = useStore(dialogue.state);
+  const streams = live.length > 0;
+  // A layout effect runs before the region writes the frame that it is for.
+  useLayoutEffect(() => region.drawCaret(streams), [region, streams]);
   const low = rows < LOW_ROWS;
   const editorRows = Math.max(1, Math.min(10, Math.floor(rows / 3)));
   const waiting = [
@@ -84,7 +85,7 @@ function Chat({ screen, region, state }: Omit<AppProps, 'onReady'> & { state: Sc
 
 function placeholderOf(phase: string): string {
   return phase === 'loading'
-    ? 'Ask anything; it is sent as soon as the model is there'
+    ? 'Ask anything; it is sent as soon as the model is loaded'
     : 'Ask anything, /help for more';
 }
 
@@ -108,20 +109,20 @@ function View({
 type Room = Parameters<typeof inspectorLines>[1];
 
 function InspectorView({ model, screen, room }: { model: Inspector; screen: ChatScreen; room: Room }) {
-  const state = useStore(model.state, (state) => state);
+  const state = useStore(model.state);
   return <Lines lines={inspectorLines(state, room, screen.theme)} />;
 }
 
-/** Replays go on while nothing new comes: drawn ten times a second until both are through. */
+/** Redrawn ten times a second until both lanes are finished and replayed. */
 function RaceView({ model, screen, room }: { model: RaceModel; screen: ChatScreen; room: Room }) {
-  const state = useStore(model.state, (state) => state);
+  const state = useStore(model.state);
   const end = Math.max(0, ...state.lanes.map(({ pieces }) => pieces.at(-1)?.ms ?? 0));
   const now = performance.now();
   useAnimation({ interval: 100, isActive: !state.over || now - state.clock < end });
   return <Lines lines={raceLines(state, room, screen.theme, now)} />;
 }
 
-/** An empty first line would have no height. Lines that were made for another width are cut until the next ones. */
+/** Ink gives an empty first line no height, so empty lines become spaces. Lines laid out for another width are cut. */
 function Lines({ lines }: { lines: readonly string[] }) {
   return <Text wrap="truncate">{lines.map((line) => line || ' ').join('\n')}</Text>;
 }

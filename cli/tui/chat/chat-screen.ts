@@ -1,9 +1,9 @@
 /**
- * The screen of a chat as far as it is no drawing: which view has the keys, what they do, and what commands ask for.
- * Keys go to the view that is open, then to the editor, then here.
+ * The chat screen minus rendering: key focus, key bindings, and requests from slash commands. A key goes to the open
+ * view; without a view to the editor, then here.
  */
 import type { Key } from 'ink';
-import { COMMANDS, completeCommand, isCommand, runCommand } from '../../chat/commands/index.ts';
+import { completeCommand, isCommand, runCommand, SLASH_COMMANDS } from '../../chat/commands/index.ts';
 import type { CommandContext, Screen } from '../../chat/commands/slash-command.ts';
 import type { Dialogue } from '../../chat/dialogue.ts';
 import { lastAnswerOf, turnsOf } from '../../chat/messages.ts';
@@ -12,23 +12,23 @@ import type { Theme } from '../../terminal/theme.ts';
 import type { EditorModel } from '../editor/model.ts';
 import type { Inspector } from './inspector.ts';
 import type { RaceModel } from './race-model.ts';
-import type { ScreenTranscript } from './screen-transcript.ts';
+import type { AnswerLook, ScreenTranscript } from './screen-transcript.ts';
 
-export interface ScreenState {
+export interface ScreenState extends AnswerLook {
   readonly view?:
     | { readonly kind: 'inspector'; readonly model: Inspector }
     | { readonly kind: 'race'; readonly model: RaceModel };
-  /** Said in the footer for a moment. */
+  /** Shown in the footer for a moment. */
   readonly hint?: string;
-  /** What is being written will go elsewhere than to the model as the next message. */
+  /** Describes what a submit does, if it does not send a new message. */
   readonly composing?: string;
   readonly columns: number;
   readonly rows: number;
 }
 
-/** What only the terminal program around can do. */
+/** The part of the terminal that the screen uses. */
 export interface Surroundings {
-  /** Bytes to the terminal, beside the frames. */
+  /** Writes to the terminal, outside of frames. */
   write(data: string): void;
   suspend(): Promise<void>;
   editExternally(text: string): Promise<string | undefined>;
@@ -46,7 +46,7 @@ export interface ChatScreenOptions {
   readonly rows: number;
 }
 
-/** Between two presses that belong together. */
+/** Longest time between the two presses of Esc Esc. */
 const TWICE_MS = 500;
 const HINT_MS = 2000;
 
@@ -58,7 +58,7 @@ export class ChatScreen implements Screen {
   readonly theme: Theme;
   readonly #surroundings: Surroundings;
   readonly #context: CommandContext;
-  #send: ((text: string) => void) | undefined; // where the next text goes, other than to the model
+  #send: ((text: string) => void) | undefined; // receives the next submit instead of the model
   #hintTimer: NodeJS.Timeout | undefined;
   #lastEscape = Number.NEGATIVE_INFINITY; // ms
   #lastInterrupt = Number.NEGATIVE_INFINITY;
@@ -69,12 +69,8 @@ export class ChatScreen implements Screen {
     this.editor = editor;
     this.theme = theme;
     this.#surroundings = surroundings;
-    this.state = createStore<ScreenState>({ columns, rows });
-    this.#context = { dialogue, screen: this, theme, commands: COMMANDS };
-    dialogue.state.subscribe(() => transcript.setView(dialogue.state.get()));
-    dialogue.onUnsent = (text) => {
-      if (editor.text === '') editor.setText(text);
-    };
+    this.state = createStore<ScreenState>({ columns, rows, raw: false, colours: false });
+    this.#context = { dialogue, screen: this, theme, commands: SLASH_COMMANDS };
   }
 
   // ----- Screen
@@ -86,7 +82,7 @@ export class ChatScreen implements Screen {
   compose(text: string, send?: (text: string) => void): boolean {
     this.editor.setText(text);
     this.#send = send;
-    this.#set({ composing: send && 'a new version of that question; Esc leaves it as it was' });
+    this.#set({ composing: send && 'a new version of that question; Esc cancels' });
     return true;
   }
 
@@ -103,6 +99,11 @@ export class ChatScreen implements Screen {
     this.#surroundings.exit();
   }
 
+  showSource(on = !this.state.get().raw): boolean {
+    this.#set({ raw: on });
+    return on;
+  }
+
   inspect(inspection: 'alternatives' | 'attention', token?: number): boolean {
     void this.#openInspector(inspection, token);
     return true;
@@ -112,7 +113,7 @@ export class ChatScreen implements Screen {
     void this.#openRace(contenders, prompt);
   }
 
-  // ----- what the user does
+  // ----- input
 
   resize(columns: number, rows: number) {
     this.#set({ columns, rows });
@@ -127,6 +128,11 @@ export class ChatScreen implements Screen {
       this.transcript.add({ kind: 'command', text });
       void runCommand(this.#context, text);
     } else this.dialogue.say(text);
+  }
+
+  /** Puts a message that could not be sent back into the editor, unless the user is writing another one. */
+  giveBack(text: string) {
+    if (this.editor.text === '') this.editor.setText(text);
   }
 
   complete(line: string) {
@@ -159,17 +165,24 @@ export class ChatScreen implements Screen {
 
   #emptyPromptKey(input: string, key: Key): boolean {
     const plain = !key.ctrl && !key.meta && !key.shift;
-    if (key.leftArrow && plain) return this.dialogue.turnOver(-1) || this.dialogue.path.length > 0;
-    if (key.rightArrow && plain) return this.dialogue.turnOver(1) || this.dialogue.path.length > 0;
+    if (key.leftArrow && plain) return this.#switchVersion(-1);
+    if (key.rightArrow && plain) return this.#switchVersion(1);
     if (input === '?' && plain) {
       void runCommand(this.#context, '/help');
       return true;
     }
     if (key.upArrow && plain && this.dialogue.state.get().queued.length > 0) {
-      this.editor.setText(this.dialogue.takeBack()!);
+      this.editor.setText(this.dialogue.unqueue()!);
       return true;
     }
     return false;
+  }
+
+  /** The editor gets the key while there are no messages. */
+  #switchVersion(step: -1 | 1): boolean {
+    const { busy, branch } = this.dialogue;
+    if (!busy) branch.switchVersion(step);
+    return branch.path.length > 0;
   }
 
   #globalKey(input: string, key: Key) {
@@ -190,8 +203,8 @@ export class ChatScreen implements Screen {
     }
     const twice = performance.now() - this.#lastEscape < TWICE_MS;
     this.#lastEscape = twice ? Number.NEGATIVE_INFINITY : performance.now();
-    if (twice && turnsOf(this.dialogue.path).length > 0) void runCommand(this.#context, '/edit');
-    else if (turnsOf(this.dialogue.path).length > 0) this.#hint('Esc again edits the last question');
+    if (twice && turnsOf(this.dialogue.branch.path).length > 0) void runCommand(this.#context, '/edit');
+    else if (turnsOf(this.dialogue.branch.path).length > 0) this.#hint('Esc again edits the last question');
   }
 
   #interrupt() {
@@ -202,16 +215,14 @@ export class ChatScreen implements Screen {
     }
     if (performance.now() - this.#lastInterrupt < HINT_MS) return this.exit();
     this.#lastInterrupt = performance.now();
-    this.#hint('press Ctrl-C again to leave');
+    this.#hint('press Ctrl-C again to exit');
   }
 
   #toggleColours() {
-    const colours = !this.dialogue.state.get().colours;
-    this.dialogue.setView({ colours });
-    this.#hint(
-      colours ? 'tokens of answers are coloured by probability' : 'answers without colours of probability',
-    );
-    if (colours && lastAnswerOf(this.dialogue.path) && !this.dialogue.busy)
+    const colours = !this.state.get().colours;
+    this.#set({ colours });
+    this.#hint(colours ? 'token colours on' : 'token colours off');
+    if (colours && lastAnswerOf(this.dialogue.branch.path) && !this.dialogue.busy)
       void runCommand(this.#context, '/alt');
   }
 
@@ -230,7 +241,7 @@ export class ChatScreen implements Screen {
 
   async #openInspector(inspection: 'alternatives' | 'attention', token: number | undefined): Promise<void> {
     const { Inspector } = await import('./inspector.ts');
-    const answer = lastAnswerOf(this.dialogue.path)!; // the command has looked
+    const answer = lastAnswerOf(this.dialogue.branch.path)!; // the command has checked that there is one
     await this.dialogue.work(async () => {
       const model = await Inspector.open(this.dialogue, answer, inspection, token);
       model.onClose = () => this.#closeView();

@@ -1,4 +1,4 @@
-/** Entries of the transcript as lines for the scrollback, all but the text of an answer. Pure. */
+/** Transcript entries as lines for the scrollback, except the text of answers. Pure. */
 import type { AnswerOrigin, Version } from '../../../core/conversation.ts';
 import type { ModelFacts } from '../../chat/chat-state.ts';
 import type { Entry } from '../../chat/transcript.ts';
@@ -9,13 +9,13 @@ import { columnsOf } from '../../terminal/text/width.ts';
 import { sourceLines, wrapLines } from '../../terminal/text/wrap.ts';
 import type { Theme } from '../../terminal/theme.ts';
 
-/** What is said in one go. */
+/** Entries that are printed whole. */
 export type WholeEntry = Exclude<Entry, { kind: 'answer-text' | 'answer-begin' | 'answer-end' }>;
 
 export interface LineOptions {
   readonly theme: Theme;
   readonly columns: number; // of the text
-  readonly debug: boolean; // the causes of errors too
+  readonly debug: boolean; // print causes of errors, too
 }
 
 export function entryLines(entry: WholeEntry, options: LineOptions): string[] {
@@ -70,7 +70,7 @@ function cutLine(title: string, { theme, columns }: LineOptions): string {
   return theme.dim(`${rule.repeat(3)} ${title} ${rule.repeat(rest)}`);
 }
 
-/** `‹ 2/3 ›`, or nothing. */
+/** `‹ 2/3 ›`, or an empty string. */
 export function versionMark(version: Version | undefined, { glyphs }: Theme): string {
   return version ? `${glyphs.older} ${version.number}/${version.of} ${glyphs.newer}` : '';
 }
@@ -78,12 +78,12 @@ export function versionMark(version: Version | undefined, { glyphs }: Theme): st
 const ENDINGS: Readonly<Record<AnswerOrigin['finish'], string>> = {
   stop: '',
   aborted: 'stopped',
-  length: 'cut off by the limit',
+  length: 'cut off at the token limit',
   error: 'failed',
   'broken-off': 'broken off',
 };
 
-/** How an answer came about, on one line. */
+/** Token count, speeds and ending of an answer, on one line. */
 export function originLine(origin: AnswerOrigin, version: Version | undefined, theme: Theme): string {
   const { completionTokens: tokens, decodeMs, prefillMs, promptTokens, cachedTokens, finish } = origin;
   const parts = [

@@ -1,4 +1,4 @@
-/** The terminal while Ink draws on it: what a chat asks of it besides frames. */
+/** The terminal while Ink draws on it: what a chat needs from it besides frames. */
 import type { useApp } from 'ink';
 import { editExternally } from '../editor/external-editor.ts';
 import type { LiveRegion } from '../live-region.ts';
@@ -9,7 +9,7 @@ export type InkApp = ReturnType<typeof useApp>;
 
 export class InkTerminal implements Surroundings {
   readonly #region: LiveRegion;
-  #app: InkApp | undefined; // once the first frame is drawn
+  #app: InkApp | undefined; // undefined until the first frame
   #away = false;
 
   constructor(region: LiveRegion) {
@@ -20,7 +20,7 @@ export class InkTerminal implements Surroundings {
     this.#app = app;
   };
 
-  /** Another program has the terminal. */
+  /** Whether another program has the terminal. */
   get away(): boolean {
     return this.#away;
   }
@@ -45,7 +45,7 @@ export class InkTerminal implements Surroundings {
     this.#app?.exit();
   }
 
-  /** Runs `work` with the terminal as the shell had it; then the frame is drawn anew. */
+  /** Restores the terminal for the shell, runs `work`, then redraws the frame. */
   async #give(work: () => Promise<void>): Promise<void> {
     this.#away = true;
     try {

@@ -1,5 +1,11 @@
-/** The inspector as lines: the answer with the chosen token marked, and what there is to know of it. Pure. */
-import { countsOf, type Glance, lookOf, sharpnessOf, visible } from '../../chat/inspection.ts';
+/** The inspector as lines: the answer with the chosen token marked, and details about it. Pure. */
+import {
+  attentionShares,
+  countsOf,
+  peakWeights,
+  type TokenAttention,
+  visible,
+} from '../../chat/inspection.ts';
 import { bar } from '../../terminal/plot/bars.ts';
 import { heatmap } from '../../terminal/plot/heat.ts';
 import { padded } from '../../terminal/text/width.ts';
@@ -9,12 +15,12 @@ import type { InspectorState } from './inspector.ts';
 
 export interface Room {
   readonly columns: number;
-  readonly rows: number; // lines it may take
+  readonly rows: number; // most lines
 }
 
 export function inspectorLines(state: InspectorState, room: Room, theme: Theme): string[] {
   const { kind } = state;
-  const title = kind === 'alternatives' ? 'How likely' : 'Where it looked';
+  const title = kind === 'alternatives' ? 'Alternatives' : 'Attention';
   const keys = keysOf(kind, theme);
   const width = room.columns - 1;
   const details =
@@ -29,33 +35,35 @@ export function inspectorLines(state: InspectorState, room: Room, theme: Theme):
   return lines.slice(0, room.rows).map((line) => truncate(line, width, theme.glyphs.ellipsis));
 }
 
-/** What the keys do, short enough for 80 columns. */
+/** Key bindings, short enough for 80 columns. */
 function keysOf(kind: InspectorState['kind'], { look }: Theme): string {
   const [across, along] = look.ascii ? ['Left Right', 'Up Down'] : ['←→', '↑↓'];
   return kind === 'alternatives'
-    ? `${across} token  ${along} choice  Enter takes it from there  Tab why  Esc`
-    : `${across} token  ${along} layer  [ ] head  0 all  Tab how likely  Esc`;
+    ? `${across} token  ${along} pick  Enter uses it  Tab attention  Esc`
+    : `${across} token  ${along} layer  [ ] head  0 mean  Tab alternatives  Esc`;
 }
 
-/** The tokens around the chosen one: coloured by probability, or by what it looked at. */
+/** The tokens around the chosen one, coloured by probability or by their attention share. */
 function textRows(state: InspectorState, width: number, rows: number, theme: Theme): string[] {
-  const { tokens, at, kind, glance, layer, head } = state;
+  const { tokens, at, kind, attention, layer, head } = state;
   const mark = (text: string) =>
     HERE + (theme.look.color === 0 ? `[${visible(text, theme)}]` : theme.selected(visible(text, theme)));
   const answer = tokens.map(({ text, probability }, i) => {
     if (i === at) return mark(text);
     return kind === 'alternatives' ? paintLines(text, (part) => theme.probability(probability, part)) : text;
   });
-  if (kind === 'alternatives' || !glance) return around(answer.join(''), width, rows);
-  const { shares } = lookOf(glance, layer, head);
+  if (kind === 'alternatives' || !attention) return around(answer.join(''), width, rows);
+  const { shares } = attentionShares(attention, layer, head);
   const most = Math.max(...shares);
-  const context = glance.texts.map((text, i) =>
-    paintLines(text, (part) => warm(shares[i]! / most, glance.controls[i] ? theme.dim(part) : part, theme)),
+  const context = attention.texts.map((text, i) =>
+    paintLines(text, (part) =>
+      warm(shares[i]! / most, attention.controls[i] ? theme.dim(part) : part, theme),
+    ),
   );
   return around(`${context.join('')}${mark(tokens[at]!.text)}`, width, rows);
 }
 
-/** Heat by background; without colours a mark behind the word. */
+/** Shows a share as background colour; without colours, as a mark after the token. */
 function warm(share: number, text: string, theme: Theme): string {
   if (theme.look.color > 0) return theme.heat(share, text);
   return share >= 0.5
@@ -65,7 +73,7 @@ function warm(share: number, text: string, theme: Theme): string {
       : text;
 }
 
-/** A sequence of colours must not span lines. */
+/** Paints each line separately: an escape sequence must not span lines. */
 function paintLines(text: string, paint: (part: string) => string): string {
   return text
     .split('\n')
@@ -73,7 +81,7 @@ function paintLines(text: string, paint: (part: string) => string): string {
     .join('\n');
 }
 
-/** Takes no column; goes before the chosen token, so that its line is found. */
+/** A zero-width mark before the chosen token, to find its line. */
 const HERE = '\u200b';
 
 /** The lines around the chosen token. */
@@ -89,30 +97,30 @@ function around(text: string, width: number, rows: number): string[] {
 
 const BAR_CELLS = 24;
 const SHORT_BAR_CELLS = 12;
-const WORD_COLUMNS = 40; // of the words beside the map
-const LEAST_WORD = 24; // columns; narrower there is no map
+const WORD_COLUMNS = 40; // of the tokens beside the map
+const LEAST_WORD = 24; // columns; if fewer are left, there is no map
 
 function alternativeRows({ tokens, at, alternative }: InspectorState, theme: Theme): string[] {
   const token = tokens[at]!;
   const rows = token.alternatives.map(({ id, text, probability }, i) => {
     const chosen = i === alternative ? theme.accent(theme.glyphs.prompt) : ' ';
-    const said = id === token.id ? theme.dim(' said') : '';
+    const mark = id === token.id ? theme.dim(' chosen') : '';
     const figure = `${(100 * probability).toFixed(1)}`.padStart(5);
-    return `${chosen} ${figure} % ${bar(probability, BAR_CELLS, theme)} ${theme.code(visible(text, theme))}${said}`;
+    return `${chosen} ${figure} % ${bar(probability, BAR_CELLS, theme)} ${theme.code(visible(text, theme))}${mark}`;
   });
   return [theme.dim(`token ${at + 1} of ${tokens.length}, id ${token.id}`), ...rows];
 }
 
 function attentionRows(state: InspectorState, width: number, theme: Theme): string[] {
-  const { glance, layer, head, tokens, at } = state;
+  const { attention, layer, head, tokens, at } = state;
   const which = `token ${at + 1} of ${tokens.length}`;
-  if (!glance) return [theme.dim(`${which}: looking ${theme.glyphs.ellipsis}`)];
-  const { sink, shares } = lookOf(glance, layer, head);
-  const title = `${which}, ${rowsInWords(glance, layer, head)}; ${percent(sink)} rest on the first token`;
-  const words = mostLooked(glance, shares, theme);
-  const wordWidth = Math.min(WORD_COLUMNS, width - countsOf(glance).layers - 4);
+  if (!attention) return [theme.dim(`${which}: computing ${theme.glyphs.ellipsis}`)];
+  const { sink, shares } = attentionShares(attention, layer, head);
+  const title = `${which}, ${rowsInWords(attention, layer, head)}; ${percent(sink)} on the first token (sink)`;
+  const words = mostAttended(attention, shares, theme);
+  const wordWidth = Math.min(WORD_COLUMNS, width - countsOf(attention).layers - 4);
   if (wordWidth < LEAST_WORD) return [theme.dim(title), ...words];
-  const map = mapLines(glance, width - wordWidth - 2, theme);
+  const map = mapLines(attention, width - wordWidth - 2, theme);
   const rows = Array.from({ length: Math.max(words.length, map.length) }, (_, i) => {
     const word = truncate(words[i] ?? '', wordWidth, theme.glyphs.ellipsis);
     return `${padded(word, wordWidth)}  ${map[i] ?? ''}`.trimEnd();
@@ -120,8 +128,8 @@ function attentionRows(state: InspectorState, width: number, theme: Theme): stri
   return [theme.dim(title), ...rows];
 }
 
-function rowsInWords(glance: Glance, layer: number | undefined, head: number | undefined): string {
-  const { layers, heads } = countsOf(glance);
+function rowsInWords(attention: TokenAttention, layer: number | undefined, head: number | undefined): string {
+  const { layers, heads } = countsOf(attention);
   return [
     layer === undefined ? `all ${layers} layers` : `layer ${layer + 1} of ${layers}`,
     head === undefined ? `all ${heads} heads` : `head ${head + 1} of ${heads}`,
@@ -134,8 +142,8 @@ function percent(share: number): string {
 
 const MOST_WORDS = 5;
 
-/** The words it looked at most, with their shares. */
-function mostLooked({ texts }: Glance, shares: Float64Array, theme: Theme): string[] {
+/** The tokens with the largest shares. */
+function mostAttended({ texts }: TokenAttention, shares: Float64Array, theme: Theme): string[] {
   const most = [...shares.entries()].sort(([, a], [, b]) => b - a).slice(0, MOST_WORDS);
   return most.map(([i, share]) => {
     const figure = `${(100 * share).toFixed(1)}`.padStart(5);
@@ -143,10 +151,10 @@ function mostLooked({ texts }: Glance, shares: Float64Array, theme: Theme): stri
   });
 }
 
-/** All layers and heads: how sharply each looks at one word. */
-function mapLines(glance: Glance, width: number, theme: Theme): string[] {
-  const sharp = sharpnessOf(glance);
-  const byHead = Array.from({ length: countsOf(glance).heads }, (_, h) => sharp.map((row) => row[h] ?? 0));
-  const caption = wrapLines('layers across, heads down; bright: a sharp look', width);
+/** A map of all layers and heads: the largest weight of each. */
+function mapLines(attention: TokenAttention, width: number, theme: Theme): string[] {
+  const peaks = peakWeights(attention);
+  const byHead = Array.from({ length: countsOf(attention).heads }, (_, h) => peaks.map((row) => row[h] ?? 0));
+  const caption = wrapLines('layers across, heads down; bright: most weight on one token', width);
   return [...heatmap(byHead, theme), ...caption.map((line) => theme.dim(line))];
 }

@@ -1,13 +1,13 @@
-/** A look into the tokens of an answer: which one is chosen, what else it could have been, what it looked back on. */
+/** The inspector: the user moves over the tokens of an answer and sees alternatives to each, or its attention. */
 import type { Key } from 'ink';
 import type { TreeMessage } from '../../../core/conversation.ts';
 import type { Dialogue } from '../../chat/dialogue.ts';
 import {
+  attentionOfToken,
   countsOf,
-  type Glance,
-  glanceOf,
   type InspectedToken,
   inspectAnswer,
+  type TokenAttention,
 } from '../../chat/inspection.ts';
 import { createStore, type Store } from '../../store.ts';
 
@@ -17,24 +17,24 @@ export interface InspectorState {
   readonly kind: Inspection;
   readonly tokens: readonly InspectedToken[];
   readonly at: number; // the chosen token
-  readonly alternative: number; // the chosen one of its alternatives
-  /** Of the chosen token; absent while it is computed. */
-  readonly glance?: Glance;
-  /** One layer and head, or the mean over all. */
+  readonly alternative: number; // index of the chosen alternative
+  /** Of the chosen token; undefined while it is computed. */
+  readonly attention?: TokenAttention;
+  /** Undefined: the mean over all layers, or over all heads. */
   readonly layer?: number;
   readonly head?: number;
 }
 
-/** Glances kept: each is layers x heads x positions floats. */
-const MOST_GLANCES = 32;
+/** Cached attention rows. Each has layers x heads x positions floats. */
+const MOST_CACHED = 32;
 
 export class Inspector {
   readonly state: Store<InspectorState>;
   onClose: () => void = () => {};
   readonly #dialogue: Dialogue;
   readonly #answer: TreeMessage;
-  readonly #glances = new Map<number, Glance>();
-  #looking = false;
+  readonly #attentions = new Map<number, TokenAttention>();
+  #computing = false;
 
   private constructor(dialogue: Dialogue, answer: TreeMessage, state: InspectorState) {
     this.#dialogue = dialogue;
@@ -42,7 +42,7 @@ export class Inspector {
     this.state = createStore(state);
   }
 
-  /** Has the model read the answer once more, to know how likely each token was. */
+  /** Evaluates the answer once more, for the probability of each token. */
   static async open(
     dialogue: Dialogue,
     answer: TreeMessage,
@@ -50,9 +50,9 @@ export class Inspector {
     token: number | undefined,
   ): Promise<Inspector> {
     const tokens = await inspectAnswer(dialogue, answer);
-    const at = token ?? (kind === 'attention' ? lastWord(tokens) : leastSure(tokens));
+    const at = token ?? (kind === 'attention' ? lastWord(tokens) : leastCertain(tokens));
     const inspector = new Inspector(dialogue, answer, { kind, tokens, at, alternative: 0 });
-    if (kind === 'attention') await inspector.#look();
+    if (kind === 'attention') await inspector.#computeAttention();
     return inspector;
   }
 
@@ -63,7 +63,7 @@ export class Inspector {
     if (key.rightArrow || input === 'l') return this.#choose(at + 1);
     if (key.home) return this.#choose(0);
     if (key.end) return this.#choose(tokens.length - 1);
-    if (key.tab) return this.#turn(kind === 'attention' ? 'alternatives' : 'attention');
+    if (key.tab) return this.#switchTo(kind === 'attention' ? 'alternatives' : 'attention');
     if (kind === 'alternatives') return this.#alternativeKey(input, key);
     return this.#attentionKey(input, key);
   }
@@ -82,21 +82,22 @@ export class Inspector {
     return true;
   }
 
-  /** Up and down go through layers, [ and ] through heads, 0 back to the mean of all. */
+  /** Up and down choose a layer, [ and ] a head, 0 the mean of all. */
   #attentionKey(input: string, key: Key): boolean {
-    const { glance, layer, head } = this.state.get();
-    if (!glance) return false;
+    const { attention, layer, head } = this.state.get();
+    if (!attention) return false;
     const step = (now: number | undefined, by: number, count: number) =>
       Math.max(0, Math.min(count - 1, now === undefined ? (by > 0 ? 0 : count - 1) : now + by));
-    if (key.upArrow) return this.#set({ layer: step(layer, -1, countsOf(glance).layers) });
-    if (key.downArrow) return this.#set({ layer: step(layer, 1, countsOf(glance).layers) });
-    if (input === '[') return this.#set({ head: step(head, -1, countsOf(glance).heads) });
-    if (input === ']') return this.#set({ head: step(head, 1, countsOf(glance).heads) });
+    const { layers, heads } = countsOf(attention);
+    if (key.upArrow) return this.#set({ layer: step(layer, -1, layers) });
+    if (key.downArrow) return this.#set({ layer: step(layer, 1, layers) });
+    if (input === '[') return this.#set({ head: step(head, -1, heads) });
+    if (input === ']') return this.#set({ head: step(head, 1, heads) });
     if (input === '0') return this.#set({ layer: undefined, head: undefined });
     return false;
   }
 
-  /** Answers again from the chosen alternative on. */
+  /** Generates another answer, which continues after the chosen alternative. */
   #fork(): void {
     const { tokens, at, alternative } = this.state.get();
     const chosen = tokens[at]!.alternatives[alternative];
@@ -107,45 +108,46 @@ export class Inspector {
   }
 
   #choose(at: number): boolean {
-    if (this.state.get().tokens[at]) this.#set({ at, alternative: 0, glance: this.#glances.get(at) });
-    this.#lookSoon();
+    if (this.state.get().tokens[at]) this.#set({ at, alternative: 0, attention: this.#attentions.get(at) });
+    this.#requestAttention();
     return true;
   }
 
-  #turn(kind: Inspection): boolean {
+  #switchTo(kind: Inspection): boolean {
     this.#set({ kind });
-    this.#lookSoon();
+    this.#requestAttention();
     return true;
   }
 
-  /** Where the chosen token's glance is wanted and not there. A backend that has none shows alternatives instead. */
-  #lookSoon(): void {
-    if (this.#looking || this.#isThere()) return;
+  /** Computes the attention of the chosen token, if it is shown and missing. If that fails, alternatives are shown. */
+  #requestAttention(): void {
+    if (this.#computing || this.#hasAttention()) return;
     void this.#dialogue
-      .work(() => this.#look())
+      .work(() => this.#computeAttention())
       .then((done) => {
         if (!done) this.#set({ kind: 'alternatives' });
       });
   }
 
-  /** Computes what the chosen token looked at; goes on with the one that was chosen meanwhile. */
-  async #look(): Promise<void> {
-    this.#looking = true;
+  /** Computes the attention of the chosen token. Repeats while the user chooses another one. */
+  async #computeAttention(): Promise<void> {
+    this.#computing = true;
     try {
-      while (!this.#isThere()) {
+      while (!this.#hasAttention()) {
         const { at } = this.state.get();
-        this.#glances.set(at, await glanceOf(this.#dialogue, this.#answer, at));
-        if (this.#glances.size > MOST_GLANCES) this.#glances.delete(this.#glances.keys().next().value!);
+        this.#attentions.set(at, await attentionOfToken(this.#dialogue, this.#answer, at));
+        if (this.#attentions.size > MOST_CACHED)
+          this.#attentions.delete(this.#attentions.keys().next().value!);
       }
-      this.#set({ glance: this.#glances.get(this.state.get().at) });
+      this.#set({ attention: this.#attentions.get(this.state.get().at) });
     } finally {
-      this.#looking = false;
+      this.#computing = false;
     }
   }
 
-  #isThere(): boolean {
+  #hasAttention(): boolean {
     const { kind, at } = this.state.get();
-    return kind !== 'attention' || this.#glances.has(at);
+    return kind !== 'attention' || this.#attentions.has(at);
   }
 
   #set(part: Partial<InspectorState>): true {
@@ -154,11 +156,11 @@ export class Inspector {
   }
 }
 
-function leastSure(tokens: readonly InspectedToken[]): number {
+function leastCertain(tokens: readonly InspectedToken[]): number {
   return tokens.reduce((least, token, i) => (token.probability < tokens[least]!.probability ? i : least), 0);
 }
 
-/** The last token that shows something. */
+/** The last token that contains a letter or digit and is not a control token. */
 function lastWord(tokens: readonly InspectedToken[]): number {
   return Math.max(
     0,

@@ -1,6 +1,6 @@
-/** A race as lines: two columns on one clock, or one below the other where it is narrow. Pure. */
+/** A race as lines: two columns, or one below the other on a narrow terminal. Pure. */
 import stringWidth from 'string-width';
-import { type Lane, saidAfter } from '../../chat/race.ts';
+import { type Lane, textAfter } from '../../chat/race.ts';
 import { bar } from '../../terminal/plot/bars.ts';
 import { terminalText } from '../../terminal/terminal-text.ts';
 import { truncate, wrapLines } from '../../terminal/text/wrap.ts';
@@ -20,7 +20,7 @@ export function raceLines(
   const width = room.columns - 1;
   const elapsed = clock > 0 ? now - clock : 0;
   const running = lanes.findLastIndex(({ status }) => status !== 'waiting' && status !== 'loading');
-  const said = lanes.map((lane, i) => saidAfter(lane, i === running ? Number.POSITIVE_INFINITY : elapsed));
+  const texts = lanes.map((lane, i) => textAfter(lane, i === running ? Number.POSITIVE_INFINITY : elapsed));
   const fastest = Math.max(1e-9, ...lanes.map(({ tokensPerSecond }) => tokensPerSecond));
   const head = [
     truncate(
@@ -28,15 +28,15 @@ export function raceLines(
       width,
       theme.glyphs.ellipsis,
     ),
-    ...lanes.map((lane, i) => laneLine(lane, said[i]!.tokens, fastest, lanes, width, theme)),
+    ...lanes.map((lane, i) => laneLine(lane, texts[i]!.tokens, fastest, lanes, width, theme)),
     truncate(theme.dim(note(lanes, running, elapsed, over)), width, theme.glyphs.ellipsis),
     '',
   ];
   const rows = Math.max(2, room.rows - head.length);
   const text =
     width >= SIDE_BY_SIDE_COLUMNS
-      ? besides(said, width, rows, theme)
-      : below(said, width, rows, lanes, theme);
+      ? besides(texts, width, rows, theme)
+      : below(texts, width, rows, lanes, theme);
   return [...head, ...text].slice(0, room.rows);
 }
 
@@ -64,9 +64,9 @@ function laneLine(
 }
 
 function note(lanes: readonly Lane[], running: number, elapsed: number, over: boolean): string {
-  if (over) return 'each ran alone; shown on one clock. Esc goes back.';
-  if (running <= 0) return 'one after the other, so that neither slows the other. Esc stops.';
-  return `${lanes[running]!.name} runs, ${lanes[0]!.name} is replayed beside it: ${(elapsed / 1000).toFixed(1)} s. Esc stops.`;
+  if (over) return 'each ran alone; both are shown on one clock. Esc closes.';
+  if (running <= 0) return 'they run one after the other, so that neither slows the other. Esc stops.';
+  return `${lanes[running]!.name} is running, ${lanes[0]!.name} is replayed beside it: ${(elapsed / 1000).toFixed(1)} s. Esc stops.`;
 }
 
 function besides(said: readonly { text: string }[], width: number, rows: number, theme: Theme): string[] {

@@ -1,4 +1,4 @@
-/** A race on screen: the lane that runs is live, the one that ran before is replayed beside it on the same clock. */
+/** A race on screen: the running lane is live, the finished one is replayed beside it on the same clock. */
 import type { Key } from 'ink';
 import type { Dialogue } from '../../chat/dialogue.ts';
 import { PacedState } from '../../chat/paced-state.ts';
@@ -11,14 +11,14 @@ import type { Theme } from '../../terminal/theme.ts';
 export interface RaceState {
   readonly prompt: string;
   readonly lanes: readonly Lane[];
-  /** When the prompt was handed to the lane that runs, or ran last; by performance.now(). */
+  /** Start of the newest lane, by performance.now(); 0 before the first. */
   readonly clock: number;
   readonly over: boolean;
 }
 
 export class RaceModel {
   readonly state: Store<RaceState>;
-  readonly #paced: PacedState<RaceState>; // drawing each piece would slow the lane that runs
+  readonly #paced: PacedState<RaceState>; // drawing every piece would slow the running lane
   readonly #contenders: readonly string[];
   #lanes: readonly Lane[];
   #dialogue: Dialogue | undefined;
@@ -42,7 +42,7 @@ export class RaceModel {
     this.#paced.now({ over: true });
   }
 
-  /** Nothing but the keys that end it, which belong to the screen. */
+  /** A race has no keys of its own; the screen closes it. */
   key(_input: string, _key: Key): boolean {
     return false;
   }
@@ -70,7 +70,7 @@ export class RaceModel {
   }
 }
 
-/** What a lane has to show for itself, in words. */
+/** Status and speeds of a lane. */
 export function laneFigures({
   status,
   pieces,
@@ -80,10 +80,10 @@ export function laneFigures({
   failure,
   loadMs,
 }: Lane): string {
-  if (status === 'waiting') return 'waits for its turn';
+  if (status === 'waiting') return 'waiting';
   if (status === 'loading') return 'loading';
   if (status === 'failed') return `failed: ${describeError(failure, { debug: false })[0]}`;
   if (pieces.length === 0) return `reading ${promptTokens} tokens`;
   const read = readMs > 0 ? ((1000 * promptTokens) / readMs).toFixed(0) : '?';
-  return `${tokensPerSecond.toFixed(1)} tok/s, reads ${read} tok/s, loaded in ${(loadMs / 1000).toFixed(2)} s`;
+  return `${tokensPerSecond.toFixed(1)} tok/s, prompt ${read} tok/s, loaded in ${(loadMs / 1000).toFixed(2)} s`;
 }

@@ -1,6 +1,6 @@
 /**
- * The transcript on a screen: frozen text goes to the scrollback once and never changes; of the answer that comes, the
- * part that may still change is drawn as the live region. Text that comes is gathered and laid out once a flush.
+ * The transcript on a screen. Final lines go to the scrollback once and never change; lines of the present answer that
+ * may still change are drawn in the live region. Text is collected and laid out once per flush.
  */
 import type { Pacer } from '../../chat/pacer.ts';
 import type { Entry, ScoredToken, Transcript } from '../../chat/transcript.ts';
@@ -11,27 +11,36 @@ import type { Theme } from '../../terminal/theme.ts';
 import { entryLines, originLine } from './entry-lines.ts';
 import { TokenStream } from './token-stream.ts';
 
+export interface AnswerLook {
+  /** Markdown source instead of rendered Markdown. */
+  readonly raw: boolean;
+  /** Tokens coloured by probability, which shows the source too. */
+  readonly colours: boolean;
+}
+
 export interface ScreenTranscriptOptions {
   readonly theme: Theme;
   readonly columns: number;
   readonly pacer: Pacer;
   readonly hyperlinks: boolean;
   readonly debug: boolean;
-  /** Takes lines that will not change any more. */
+  /** How the next answer is shown. */
+  readonly look: () => AnswerLook;
+  /** Prints final lines. */
   readonly print: (lines: readonly string[]) => void;
 }
 
-/** What turns text that comes in pieces into lines. */
+/** Lays out text that arrives in pieces. */
 export interface LineStream {
-  /** Lines that will not change any more. */
+  /** Returns lines that are now final. */
   push(text: string, token?: ScoredToken): readonly string[];
-  /** Lines of the rest as it stands. */
+  /** Lines of the remaining text, which may still change. */
   live(): readonly string[];
   end(): readonly string[];
   resize(columns: number): void;
 }
 
-/** Entries that begin something: an empty line goes before them. */
+/** Entries that an empty line goes before. */
 const APART: ReadonlySet<Entry['kind']> = new Set(['user', 'command', 'cut']);
 
 export class ScreenTranscript implements Transcript {
@@ -40,27 +49,19 @@ export class ScreenTranscript implements Transcript {
   readonly #options: ScreenTranscriptOptions;
   #columns: number;
   #markdown: typeof MarkdownStream | undefined;
-  #raw = false;
-  #colours = false;
   #stream: LineStream | undefined;
-  #gathered: { text: string; token?: ScoredToken }[] = [];
+  #collected: { text: string; token?: ScoredToken }[] = [];
   readonly #flushed = () => this.flush();
-  #endsEmpty = false; // the last line that was frozen
+  #endsEmpty = false; // whether the last printed line is empty
 
   constructor(options: ScreenTranscriptOptions) {
     this.#options = options;
     this.#columns = options.columns;
   }
 
-  /** Loads what renders Markdown, which is not needed for a first frame; without it the source is shown. */
+  /** Loads the Markdown renderer, which the first frame does not need. Until then answers show their source. */
   async prepare(): Promise<void> {
     this.#markdown = (await import('../../terminal/text/stream.ts')).MarkdownStream;
-  }
-
-  /** How the next answer is shown. */
-  setView({ raw, colours }: { raw: boolean; colours: boolean }): void {
-    this.#raw = raw;
-    this.#colours = colours;
   }
 
   resize(columns: number): void {
@@ -71,28 +72,28 @@ export class ScreenTranscript implements Transcript {
 
   add(entry: Entry) {
     if (entry.kind === 'answer-text') {
-      this.#gathered.push(entry);
+      this.#collected.push(entry);
       this.#schedule();
       return;
     }
     if (entry.kind === 'answer-begin') {
       this.#stream = this.#newStream();
-      return this.#freeze([], true);
+      return this.#printFinal([], true);
     }
     if (entry.kind === 'answer-end') return this.#endAnswer(entry);
     const options = { ...this.#options, columns: this.#width };
     const apart = APART.has(entry.kind);
-    this.#freeze([...this.#lay(), ...entryLines(entry, options)], apart);
+    this.#printFinal([...this.#layOut(), ...entryLines(entry, options)], apart);
   }
 
-  /** One flush for all that came since the last one. */
+  /** Lays out all text since the last flush. */
   flush(): void {
     this.#options.pacer.cancel(this.#flushed);
-    const frozen = this.#lay();
-    this.#show(frozen, this.#stream?.live() ?? []);
+    const final = this.#layOut();
+    this.#show(final, this.#stream?.live() ?? []);
   }
 
-  /** Columns of text: the last one stays free. */
+  /** Columns of text. The last column stays free. */
   get #width(): number {
     return Math.max(10, this.#columns - 1);
   }
@@ -100,40 +101,42 @@ export class ScreenTranscript implements Transcript {
   #newStream(): LineStream {
     const { theme, hyperlinks } = this.#options;
     const options = { columns: this.#width, theme, hyperlinks };
-    if (this.#colours) return new TokenStream(options);
-    return this.#raw || !this.#markdown ? new SourceStream(options) : new this.#markdown(options);
+    const { raw, colours } = this.#options.look();
+    if (colours) return new TokenStream(options);
+    return raw || !this.#markdown ? new SourceStream(options) : new this.#markdown(options);
   }
 
   #schedule(): void {
     this.#options.pacer.soon(this.#flushed);
   }
 
-  /** Gives the stream what was gathered; returns what is frozen by that. */
-  #lay(): string[] {
-    const gathered = this.#gathered;
-    this.#gathered = [];
-    this.#stream ??= gathered.length > 0 ? this.#newStream() : undefined;
-    if (this.#colours) return gathered.flatMap(({ text, token }) => [...this.#stream!.push(text, token)]);
-    return gathered.length > 0 ? [...this.#stream!.push(gathered.map(({ text }) => text).join(''))] : [];
+  /** Lays out the collected text and returns the lines that are now final. */
+  #layOut(): string[] {
+    const collected = this.#collected;
+    this.#collected = [];
+    this.#stream ??= collected.length > 0 ? this.#newStream() : undefined;
+    if (this.#options.look().colours)
+      return collected.flatMap(({ text, token }) => [...this.#stream!.push(text, token)]);
+    return collected.length > 0 ? [...this.#stream!.push(collected.map(({ text }) => text).join(''))] : [];
   }
 
   #endAnswer({ origin, version }: Extract<Entry, { kind: 'answer-end' }>): void {
     this.#options.pacer.cancel(this.#flushed);
-    const lines = [...this.#lay(), ...(this.#stream?.end() ?? [])];
+    const lines = [...this.#layOut(), ...(this.#stream?.end() ?? [])];
     this.#stream = undefined;
     this.#show([...lines, '', originLine(origin, version, this.#options.theme)], []);
   }
 
-  /** @param apart an empty line goes before them, unless there is one */
-  #freeze(lines: readonly string[], apart: boolean): void {
+  /** @param apart print an empty line first, unless the last line is empty */
+  #printFinal(lines: readonly string[], apart: boolean): void {
     const gap = apart && !this.#endsEmpty ? [''] : [];
     if (gap.length + lines.length > 0) this.#show([...gap, ...lines], this.live.get());
   }
 
-  #show(frozen: readonly string[], live: readonly string[]): void {
-    if (frozen.length > 0) {
-      this.#endsEmpty = frozen.at(-1) === '';
-      this.#options.print(frozen);
+  #show(final: readonly string[], live: readonly string[]): void {
+    if (final.length > 0) {
+      this.#endsEmpty = final.at(-1) === '';
+      this.#options.print(final);
     }
     if (live.length > 0 || this.live.get().length > 0) this.live.set(() => live);
   }

@@ -1,16 +1,20 @@
-import type { Choice } from '../../chat/commands/slash-command.ts';
+import type { Suggestion } from '../../chat/commands/slash-command.ts';
 import { type CompletionSource, ranked } from '../editor/completion.ts';
 
-/** Slash commands and their arguments, where the whole text is one command line and the cursor at its end. */
-export function slashSource(choicesFor: (line: string) => Promise<readonly Choice[]>): CompletionSource {
+/** Completes slash commands and their arguments. The text must be one command line with the cursor at its end. */
+export function slashSource(
+  suggestionsFor: (line: string) => Promise<readonly Suggestion[]>,
+): CompletionSource {
   return (text, cursor) => {
     if (!text.startsWith('/') || text.includes('\n') || cursor < text.length) return undefined;
     const start = text.search(/\S*$/);
-    return choicesFor(text).then((choices) => ({
+    return suggestionsFor(text).then((suggestions) => ({
       start,
       end: cursor,
-      items: ranked(choices, text.slice(start), ({ value }) => value).map(({ value, detail }) => ({
-        ...{ value, detail, label: value },
+      items: ranked(suggestions, text.slice(start), ({ value }) => value).map(({ value, detail }) => ({
+        value,
+        detail,
+        label: value,
       })),
     }));
   };

@@ -1,6 +1,6 @@
-/** Draws a chat with Ink, on the primary screen: scrollback, selection and the wheel stay the user's. */
+/** Runs a chat in Ink on the primary screen: scrollback, selection and mouse wheel work as usual. */
 import { render } from 'ink';
-import type { Dialogue } from '../../chat/dialogue.ts';
+import type { Dialogue, Frontend } from '../../chat/dialogue.ts';
 import type { Pacer } from '../../chat/pacer.ts';
 import type { Transcript } from '../../chat/transcript.ts';
 import { hyperlinks, reflows } from '../../terminal/look.ts';
@@ -18,29 +18,41 @@ import { slashSource } from './slash-source.ts';
 export interface ChatTuiOptions {
   readonly theme: Theme;
   readonly pacer: Pacer;
-  /** What takes away that which stands for the first frame. */
+  /** Escape sequence that erases the launcher's placeholder for the first frame. */
   readonly erase: string;
   readonly historyPath: string;
   readonly debug: boolean;
-  readonly create: (transcript: Transcript) => Dialogue;
-  /** Has it load its model, once there is something to see; throws where it cannot even begin. */
+  readonly create: (frontend: Frontend) => Dialogue;
+  /** Starts loading the model, after the first frame. Throws if the chat cannot start. */
   readonly begin: (dialogue: Dialogue) => Promise<void>;
-  /** Sent at once. */
+  /** The first message. */
   readonly message?: string;
 }
 
 const WELCOME =
-  'Nothing leaves this machine. Tab completes, Ctrl-J is a new line, Esc stops an answer, Ctrl-D leaves; /why shows where an answer looked.';
+  'Nothing leaves this machine. Tab completes, Ctrl-J starts a new line, Esc stops an answer, Ctrl-D exits; /why shows what an answer attends to.';
 
-/** Settles when the user leaves, or a signal ends it; then with the code to exit with. */
+/** Settles with the exit code when the user exits or a signal ends the chat. */
 export async function runChatTui(options: ChatTuiOptions): Promise<number> {
   const { theme, pacer, erase, debug, create, begin, message } = options;
   const { columns = 80, rows = 24 } = process.stdout;
   const region = new LiveRegion(process.stdout, { erase, reflows: reflows(process.env) });
   const links = hyperlinks(process.env);
   const { print } = region;
-  const transcript = new ScreenTranscript({ theme, columns, pacer, hyperlinks: links, debug, print });
-  const dialogue = create(transcript);
+  const transcript = new ScreenTranscript({
+    theme,
+    columns,
+    pacer,
+    hyperlinks: links,
+    debug,
+    look: () => screen.state.get(),
+    print,
+  });
+  const dialogue = create({
+    transcript,
+    wantsProbabilities: () => screen.state.get().colours,
+    onUnsent: (text) => screen.giveBack(text),
+  });
   const terminal = new InkTerminal(region);
   const editor = editorFor(options, transcript, () => screen);
   const screen = new ChatScreen({
@@ -55,7 +67,7 @@ export async function runChatTui(options: ChatTuiOptions): Promise<number> {
   const instance = render(<App screen={screen} region={region} onReady={terminal.attach} />, {
     stdout: region.stdout,
     debug: true, // frames as a whole
-    interactive: true, // whoever calls has looked
+    interactive: true, // the caller has checked that there is a terminal
     exitOnCtrlC: false,
     kittyKeyboard: { mode: 'auto' },
   });
@@ -66,7 +78,8 @@ export async function runChatTui(options: ChatTuiOptions): Promise<number> {
   let failure: unknown;
   Promise.all([begin(dialogue), transcript.prepare()]).then(
     () => {
-      if (!dialogue.busy && dialogue.path.length === 0) transcript.add({ kind: 'notice', text: WELCOME });
+      if (!dialogue.busy && dialogue.branch.path.length === 0)
+        transcript.add({ kind: 'notice', text: WELCOME });
     },
     (error) => {
       failure = error;
@@ -77,11 +90,11 @@ export async function runChatTui(options: ChatTuiOptions): Promise<number> {
   await dialogue.close();
   if (failure !== undefined) throw failure;
   const { id } = dialogue.keeper;
-  if (id !== undefined) terminal.write(`${theme.dim(`  kept as ${id}; percept chat -c goes on with it`)}\n`);
+  if (id !== undefined) terminal.write(`${theme.dim(`  saved as ${id}; percept chat -c continues it`)}\n`);
   return ended();
 }
 
-/** @param screen made later, of this editor */
+/** @param screen called later: the screen needs the editor first */
 function editorFor(
   { historyPath }: ChatTuiOptions,
   transcript: Transcript,
@@ -98,12 +111,12 @@ function editorFor(
 
 const SIGNALS = { SIGTERM: 143, SIGHUP: 129, SIGINT: 130 } as const;
 
-/** Has signals end the chat in order; the result gives the code of the one that did, 0 where none did. */
+/** Makes signals end the chat normally. The result returns the exit code: that of the signal, or 0. */
 function exitCodeOfSignals(terminal: InkTerminal, end: () => void): () => number {
   let exitCode = 0;
   for (const [signal, code] of Object.entries(SIGNALS)) {
     process.on(signal, () => {
-      if (signal === 'SIGINT' && terminal.away) return; // meant for the program that has the terminal
+      if (signal === 'SIGINT' && terminal.away) return; // for the program that has the terminal
       exitCode = code;
       end();
     });
@@ -111,7 +124,7 @@ function exitCodeOfSignals(terminal: InkTerminal, end: () => void): () => number
   return () => exitCode;
 }
 
-/** That of this chat alone where the file is of no use, which is told. */
+/** If the file cannot be read, prints the error and returns a history of this chat only. */
 function openHistory(path: string, transcript: Transcript): PromptHistory {
   try {
     return PromptHistory.open(path);

@@ -1,4 +1,4 @@
-/** Lines around the editor: what runs, what waits, and the footer. Pure: state in, lines out. */
+/** Lines around the editor: the live answer, progress, the queue and the footer. Pure: state in, lines out. */
 import type { ChatState, ModelFacts, Reading } from '../../chat/chat-state.ts';
 import { formatBytes } from '../../sizes.ts';
 import { bar, sparkline } from '../../terminal/plot/bars.ts';
@@ -8,7 +8,7 @@ import { truncate } from '../../terminal/text/wrap.ts';
 import type { Theme } from '../../terminal/theme.ts';
 import type { ScreenState } from './chat-screen.ts';
 
-/** The end of what may still change, as far as it fits; the first line says how much is above. */
+/** The last `budget` live lines. If some are hidden, the first line counts them. */
 export function liveTail(live: readonly string[], budget: number, theme: Theme): readonly string[] {
   if (live.length <= budget) return live;
   const hidden = live.length - budget + 1;
@@ -17,7 +17,7 @@ export function liveTail(live: readonly string[], budget: number, theme: Theme):
 
 const BAR_CELLS = 20;
 
-/** How far a long prompt is read. */
+/** Progress through a long prompt. */
 export function readingLine(
   { done, total, tokensPerSecond }: Reading,
   columns: number,
@@ -30,33 +30,42 @@ export function readingLine(
   return truncate(theme.dim(`  ${parts.join(` ${theme.glyphs.dot} `)}`), columns - 1, theme.glyphs.ellipsis);
 }
 
-/** Messages that wait, as far as they fit. */
+/** The newest queued messages, and a count of the others. */
 export function queuedLines(queued: readonly string[], columns: number, theme: Theme): string[] {
   const shown = queued.slice(-3).map((text) => {
     const line = terminalText(text.replace(/\s+/g, ' '));
     return truncate(theme.dim(`  next: ${line}`), columns - 1, theme.glyphs.ellipsis);
   });
   const before = queued.length - shown.length;
-  return before > 0 ? [theme.dim(`  ${before} more messages wait`), ...shown] : shown;
+  return before > 0 ? [theme.dim(`  ${before} more queued`), ...shown] : shown;
 }
 
-/** What there is to say: a hint, what is being written, what loads, or the figures. */
-export function footerLine(state: ChatState, screen: ScreenState, theme: Theme): string {
+type FooterScreen = Pick<ScreenState, 'columns' | 'hint' | 'composing'>;
+
+/** One of these, the first that applies: a hint, the target of the editor, loading progress, the figures. */
+export function footerLine(state: ChatState, screen: FooterScreen, theme: Theme): string {
   const width = screen.columns - 1;
   return truncate(`  ${footerText(state, screen, width - 2, theme)}`, width, theme.glyphs.ellipsis);
 }
 
-function footerText(state: ChatState, { hint, composing }: ScreenState, width: number, theme: Theme): string {
+function footerText(
+  state: ChatState,
+  { hint, composing }: FooterScreen,
+  width: number,
+  theme: Theme,
+): string {
   if (hint) return theme.accent(hint);
-  if (composing) return theme.accent(`writing ${composing}`);
+  if (composing) return theme.accent(`editing ${composing}`);
   if (state.loading) return theme.dim(loadingText(state.loading, theme));
   if (state.model) return theme.dim(figures(state, state.model, width, theme));
   return theme.dim(
-    state.phase === 'loading' ? `loading ${theme.glyphs.ellipsis}` : 'no model: /model REF loads one',
+    state.phase === 'loading'
+      ? `loading ${theme.glyphs.ellipsis}`
+      : 'no model is loaded; /model REF loads one',
   );
 }
 
-/** Model, backend, speed and context; where there is no room the name goes first, then the backend, then the hint. */
+/** Model, backend, speed and context. On a narrow screen the name is dropped first, then the backend, then the hint. */
 function figures(state: ChatState, model: ModelFacts, width: number, theme: Theme): string {
   const parts = [
     terminalText(model.name),
@@ -82,7 +91,7 @@ function speedText({ speed, phase }: ChatState, theme: Theme): string {
   return `${speed.tokensPerSecond.toFixed(1)} tok/s ${sparkline(speed.recent, theme)}`.trimEnd();
 }
 
-/** Shares of the context from which the meter warns. */
+/** Shares of the context above which the meter changes colour. */
 const CROWDED = 0.7;
 const NEARLY_FULL = 0.9;
 const METER_CELLS = 8;

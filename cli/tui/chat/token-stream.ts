@@ -3,18 +3,18 @@ import { terminalText } from '../../terminal/terminal-text.ts';
 import { wrapLines } from '../../terminal/text/wrap.ts';
 import type { Theme } from '../../terminal/theme.ts';
 
-/** The source of an answer with every token in the colour of its probability; whole lines are frozen. */
+/** The source of an answer with every token in the colour of its probability. Whole lines are final. */
 export class TokenStream {
   readonly #theme: Theme;
   #columns: number;
-  #line = ''; // painted, not ended yet
+  #line = ''; // the last, incomplete line, painted
 
   constructor({ theme, columns }: { theme: Theme; columns: number }) {
     this.#theme = theme;
     this.#columns = columns;
   }
 
-  /** @param token what `text` was made of; without one the text is left plain */
+  /** @param token the token of `text`; without one the text has no colour */
   push(text: string, token?: ScoredToken): string[] {
     const painted = terminalText(text)
       .split('\n')

@@ -1,5 +1,5 @@
 import { Box, type DOMElement, measureElement, Text } from 'ink';
-import { type RefObject, useEffect, useRef } from 'react';
+import { type RefObject, useEffect, useLayoutEffect, useRef } from 'react';
 import type { Theme } from '../../terminal/theme.ts';
 import type { Cell } from '../live-region.ts';
 import { useStore } from '../use-store.ts';
@@ -12,15 +12,15 @@ interface EditorProps {
   readonly model: EditorModel;
   readonly theme: Theme;
   readonly columns: number; // of the terminal
-  readonly maxRows: number; // of the text; the menu has up to 8 below it
+  readonly maxRows: number; // of the text; the menu adds up to 8 below it
   readonly placeholder?: string;
-  /** Told where the user writes, at every render. */
+  /** Called with the caret's cell after every render, and with undefined when the editor is removed. */
   readonly onCaret?: (caret: Cell | undefined) => void;
 }
 
-/** Draws the editor of `model` and its menu, and tells where the cursor belongs; keys are the owner's to pass on. */
+/** Draws the editor and its menu, and reports where the caret belongs. The owner passes keys to `model`. */
 export function Editor({ model, theme, columns, maxRows, placeholder, onCaret }: EditorProps) {
-  const { state, menu, search } = useStore(model.view, (view) => view);
+  const { state, menu, search } = useStore(model.view);
   const box = useRef<DOMElement>(null);
   const top = useRef<Anchor>(undefined);
   const page = layoutEditor(state, { columns, maxRows, theme, placeholder, top: top.current });
@@ -31,8 +31,9 @@ export function Editor({ model, theme, columns, maxRows, placeholder, onCaret }:
     model.columns = columns;
     top.current = page.top;
   });
-  onCaret?.(positionIn(box, cursor));
-  useEffect(() => () => onCaret?.(undefined), [onCaret]);
+  // Layout effects run before the live region writes the frame that they are for.
+  useLayoutEffect(() => onCaret?.(positionIn(box, cursor)));
+  useLayoutEffect(() => () => onCaret?.(undefined), [onCaret]);
   return (
     <Box ref={box} flexDirection="column" flexShrink={0}>
       <Box aria-role="textbox">
@@ -48,8 +49,8 @@ export function Editor({ model, theme, columns, maxRows, placeholder, onCaret }:
 }
 
 /**
- * `cursor` relative to the live region. It is read when a frame is drawn, that is after the layout: so it is right at
- * once when what stands above grows, and also in frames for which the editor did not render.
+ * `cursor` relative to the live region. It is read when a frame is drawn, after layout. So it stays right when lines
+ * above are added, even in frames for which the editor does not render.
  */
 function positionIn(box: RefObject<DOMElement | null>, cursor: Cell): Cell {
   const origin = () => (box.current ? measureElement(box.current) : { x: 0, y: 0 });

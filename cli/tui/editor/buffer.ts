@@ -1,24 +1,24 @@
 /**
- * The text of the prompt editor as a pure reducer. Every edit replaces a range of lines and is kept as a Change, so
- * that an edit costs its lines and the array of lines, and undo costs what was changed.
+ * The text of the prompt editor as a pure reducer. Every edit replaces a range of lines and is recorded as a Change. So
+ * an edit copies only its own lines and the array of lines, and undo only the changed lines.
  */
 import { endOf, MOTIONS, type Motion, type Position, vertical } from './motions.ts';
 import { atomOf, atomOffsets, cleaned, expanded, isFolded, pasteIndex } from './pastes.ts';
 import { boundaryAt } from './segments.ts';
 
 export interface EditorState {
-  readonly lines: readonly string[]; // at least one; no newline inside; a folded paste is one atom (pastes.ts)
+  readonly lines: readonly string[]; // at least one, without newlines; a folded paste is one atom (pastes.ts)
   readonly row: number;
-  readonly col: number; // UTF-16 offset, on the boundary of a grapheme: a slice needs no conversion
-  readonly aim: number | undefined; // the cell that up and down try to keep
+  readonly col: number; // UTF-16 offset at a grapheme boundary, so slices need no conversion
+  readonly aim: number | undefined; // the column of cells that up and down try to keep
   readonly undo: readonly Change[]; // the latest last
   readonly redo: readonly Change[];
   readonly kills: readonly string[]; // the latest last
-  readonly pastes: readonly string[]; // by atom; never shortened, undo may bring atoms back
+  readonly pastes: readonly string[]; // indexed by atom; never shortened, because undo may restore atoms
   readonly last: Last | undefined;
 }
 
-/** Lines from `row` on that were `before` and became `after`, and the cursor on both sides. */
+/** Lines from `row` on, before and after an edit, with the cursor before (`from`) and after (`to`). */
 interface Change {
   readonly row: number;
   readonly before: readonly string[];
@@ -27,28 +27,28 @@ interface Change {
   readonly to: Position;
 }
 
-/** The last action, where the next one may go on with it. */
+/** The last action, if the next one may extend it. */
 type Last =
   | { readonly kind: 'typing' | 'deleting' | 'kill' }
   | { readonly kind: 'yank'; readonly from: Position; readonly kill: number };
 
 export type EditorAction =
-  /** What is typed; runs of it are undone in one step. */
+  /** Typed text; a run of it is undone in one step. */
   | { readonly type: 'insert'; readonly text: string }
   | { readonly type: 'newline' }
-  /** The backslash before the cursor becomes a newline. */
+  /** Replaces the backslash before the cursor with a newline. */
   | { readonly type: 'continue' }
   | { readonly type: 'paste'; readonly text: string }
   | { readonly type: 'move'; readonly to: Motion }
   | { readonly type: 'row'; readonly step: -1 | 1; readonly columns: number }
   | { readonly type: 'delete'; readonly to: Motion }
-  /** A motion that does not move takes the newline instead. */
+  /** If the motion does not move, the adjacent newline is cut. */
   | { readonly type: 'kill'; readonly to: Motion }
   | { readonly type: 'yank' | 'yank-pop' | 'undo' | 'redo' }
-  /** Unfolds the paste at the cursor or the nearest one before it, or folds the one that the cursor is in. */
+  /** Unfolds the paste at the cursor, or else the nearest one before it; without any, folds the paste around the cursor. */
   | { readonly type: 'fold' }
   | { readonly type: 'replace'; readonly from: Position; readonly to: Position; readonly text: string }
-  /** All of it; the lines may hold atoms of this state. */
+  /** Replaces all text; the lines may contain atoms of this state. */
   | { readonly type: 'set'; readonly lines: readonly string[]; readonly at?: Position };
 
 const UNDO_STEPS = 200;
@@ -66,7 +66,7 @@ export const EMPTY: EditorState = {
   last: undefined,
 };
 
-/** The state after `action`; the same object where nothing changed that one could see. */
+/** The state after `action`; the same object if nothing visible changed. */
 export function edit(state: EditorState, action: EditorAction): EditorState {
   switch (action.type) {
     case 'insert':
@@ -104,7 +104,7 @@ export function edit(state: EditorState, action: EditorAction): EditorState {
   }
 }
 
-/** The text with pastes unfolded: what is sent. */
+/** The text with pastes unfolded, as it is sent. */
 export function textOf({ lines, pastes }: EditorState): string {
   return expanded(lines.join('\n'), pastes);
 }
@@ -113,7 +113,7 @@ export function isEmpty({ lines }: EditorState): boolean {
   return lines.length === 1 && lines[0] === '';
 }
 
-/** An empty text after `state`: what was cut stays, with pastes unfolded, for their numbers begin anew. */
+/** An empty state that keeps the kills. Their pastes are unfolded, because paste numbers restart. */
 export function cleared({ kills, pastes }: EditorState): EditorState {
   return { ...EMPTY, kills: kills.map((kill) => expanded(kill, pastes)) };
 }
@@ -123,7 +123,7 @@ export function linesOf(text: string): readonly string[] {
   return cleaned(text).split('\n');
 }
 
-/** Offset of a position in the lines joined by newlines, pastes still folded. */
+/** Offset of a position in the lines joined by newlines, with pastes folded. */
 export function offsetOf(lines: readonly string[], { row, col }: Position): number {
   let offset = col;
   for (let i = 0; i < row; i++) offset += lines[i]!.length + 1;
@@ -136,7 +136,7 @@ export function positionOf(lines: readonly string[], offset: number): Position {
   return { row, col: boundaryAt(lines[row]!, offset) };
 }
 
-/** The range `from` to `to` becomes `text`, and the cursor stands after it. */
+/** Replaces the range `from` to `to` with `text` and puts the cursor after it. */
 function replaced(
   state: EditorState,
   from: Position,
@@ -166,16 +166,16 @@ function replaced(
   };
 }
 
-/** A run of typing, or of deleting, in one line stays one step. */
+/** A run of typing or deleting within a line is one undo step. */
 function recorded({ undo, last }: EditorState, change: Change, next: Last | undefined): readonly Change[] {
   const previous = undo.at(-1);
-  const goesOn =
+  const isRun =
     (next?.kind === 'typing' || next?.kind === 'deleting') &&
     next.kind === last?.kind &&
     previous?.row === change.row &&
     previous.after.length === 1 &&
     change.before.length === 1;
-  if (!goesOn) return [...undo.slice(1 - UNDO_STEPS), change];
+  if (!isRun) return [...undo.slice(1 - UNDO_STEPS), change];
   return [...undo.slice(0, -1), { ...change, before: previous.before, from: previous.from }];
 }
 
@@ -229,14 +229,14 @@ function killed(state: EditorState, motion: Motion): EditorState {
   const [from, end] = ordered(state, to);
   const text = textBetween(state.lines, from, end);
   if (text === '') return state;
-  const goesOn = state.last?.kind === 'kill';
-  const previous = goesOn ? state.kills.at(-1)! : '';
+  const isRun = state.last?.kind === 'kill';
+  const previous = isRun ? state.kills.at(-1)! : '';
   const kill = samePosition(from, state) ? previous + text : text + previous;
-  const kills = [...(goesOn ? state.kills.slice(0, -1) : state.kills.slice(1 - KILLS)), kill];
+  const kills = [...(isRun ? state.kills.slice(0, -1) : state.kills.slice(1 - KILLS)), kill];
   return replaced({ ...state, kills }, from, end, [''], { kind: 'kill' });
 }
 
-/** The kill in place of what lies between `from` and the cursor; kills go round. */
+/** Replaces the text between `from` and the cursor with a kill. An index below 0 wraps to the latest kill. */
 function yanked(state: EditorState, from: Position, index: number): EditorState {
   const kill = index < 0 ? state.kills.length - 1 : index;
   const text = state.kills[kill];
@@ -269,7 +269,7 @@ function withCursor(state: EditorState, { row, col }: Position): EditorState {
   return { ...state, row, col, aim: undefined, last: undefined };
 }
 
-/** Lines with `count` of them from `row` on replaced. */
+/** `lines` with `count` lines from `row` on replaced. */
 function spliced(
   lines: readonly string[],
   row: number,

@@ -1,10 +1,10 @@
-/** Completion of the word at the cursor: what sources offer, in which order, and how the menu shows it. */
+/** Completion of the word at the cursor: items, ranking, and the layout of the menu. */
 import { terminalText } from '../../terminal/terminal-text.ts';
 import { columnsOf, padded } from '../../terminal/text/width.ts';
 import { truncate } from '../../terminal/text/wrap.ts';
 import type { Theme } from '../../terminal/theme.ts';
 
-/** What may stand in place of `start` to `end` of the text, the best first. */
+/** Replacements for the range `start` to `end` of the text, best first. */
 export interface Completion {
   readonly start: number; // UTF-16 offsets
   readonly end: number;
@@ -15,11 +15,11 @@ export interface CompletionItem {
   readonly value: string; // replaces the range
   readonly label: string;
   readonly detail?: string;
-  /** More follows, as after a folder: no space is added. */
+  /** More text follows, as after a folder, so no space is added. */
   readonly partial?: boolean;
 }
 
-/** Asked with the whole text, in which a folded paste is one character, and the cursor in it. */
+/** @param text the whole text; a folded paste is one character in it */
 export type CompletionSource = (
   text: string,
   cursor: number,
@@ -27,11 +27,11 @@ export type CompletionSource = (
 
 export interface Menu extends Completion {
   readonly chosen: number;
-  readonly moved: boolean; // the user has chosen, so that Enter accepts
-  readonly rows: number; // reserved while it is open: it does not shrink while one types
+  readonly moved: boolean; // the user has moved in the menu, so Enter accepts the item
+  readonly rows: number; // reserved while the menu is open, so that it does not shrink during typing
 }
 
-/** Entries whose name matches `query`: the name itself, then prefixes, then those with its letters in order. */
+/** Items whose name matches `query`: equal names first, then prefixes, then names with its letters in order. */
 export function ranked<Item>(items: readonly Item[], query: string, nameOf: (item: Item) => string): Item[] {
   const wanted = query.toLowerCase();
   const classes: Item[][] = [[], [], []];
@@ -58,7 +58,7 @@ export function menuOf(completion: Completion, before?: Menu): Menu {
   return { ...completion, chosen: 0, moved: false, rows: Math.max(rows, before?.rows ?? 0) };
 }
 
-/** The entry `step` further, round the ends. */
+/** Moves the choice by `step`, wrapping at the ends. */
 export function chosenBy(menu: Menu, step: -1 | 1): Menu {
   const count = menu.items.length;
   return { ...menu, chosen: (menu.chosen + step + count) % count, moved: true };
@@ -66,7 +66,7 @@ export function chosenBy(menu: Menu, step: -1 | 1): Menu {
 
 const MENU_ROWS = 8;
 
-/** `menu.rows` lines; where not all entries fit, the last line counts them. */
+/** `menu.rows` lines. If not all items fit, the last line counts them. */
 export function layoutMenu(
   menu: Menu,
   { columns, theme }: { columns: number; theme: Theme },
@@ -94,5 +94,5 @@ export function layoutMenu(
   return [...lines, ...Array<string>(Math.max(0, rows - lines.length)).fill(' ')];
 }
 
-const INDENT = 2; // the mark of the chosen entry and a space
+const INDENT = 2; // the mark of the chosen item and a space
 const GAP = 2;

@@ -1,18 +1,18 @@
-/** Completion of `@path`: what lies in the folder that the path has led to so far. */
+/** Completion of `@path` with the entries of the folder typed so far. */
 import type { Dirent } from 'node:fs';
 import { opendir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { locationOf, mentionOf } from '../../chat/attachments.ts';
 import { type CompletionItem, type CompletionSource, ranked } from './completion.ts';
 
-/** A huge folder is not read to its end: beyond this many entries one has to write more of the path. */
+/** Most entries read of a folder. In a larger one, the user has to type more of the path. */
 const ENTRIES_READ = 5000;
 const ENTRIES_OFFERED = 200;
 
-/** From the @ at the start of a word to the cursor; with a quote the path may hold spaces. */
+/** An @ at the start of a word, and the path up to the cursor. A quoted path may contain spaces. */
 const MENTION_BEFORE = /(?:^|[\s([{])@(?:"([^"\n]*)|([^\s"]*))$/;
 
-/** Where a mention starts that the cursor is at the end of, and its path so far. */
+/** The mention that ends at the end of `text`: its start, and its path so far. */
 export function mentionBefore(text: string): { start: number; path: string } | undefined {
   const found = MENTION_BEFORE.exec(text);
   if (!found) return undefined;
@@ -21,7 +21,7 @@ export function mentionBefore(text: string): { start: number; path: string } | u
   return { start: text.length - path.length - (quoted === undefined ? 1 : 2), path };
 }
 
-/** Offers files and folders relative to `cwd`, to the home directory after `~/`, or absolute ones. */
+/** Offers files and folders: relative to `cwd`, relative to the home directory after `~/`, or absolute. */
 export function fileSource(cwd: string): CompletionSource {
   return (text, cursor) => {
     const lineStart = text.lastIndexOf('\n', cursor - 1) + 1;
@@ -40,7 +40,7 @@ async function offered(path: string, cwd: string): Promise<CompletionItem[]> {
   return Promise.all(entries.map((entry) => itemOf(entry, folder, location)));
 }
 
-/** Hidden entries where the name begins with a dot, else the others. */
+/** Hidden entries if `name` begins with a dot, else the others. */
 async function entriesOf(location: string, name: string): Promise<Dirent[]> {
   const found: Dirent[] = [];
   try {
@@ -50,7 +50,7 @@ async function entriesOf(location: string, name: string): Promise<Dirent[]> {
       if (++count === ENTRIES_READ) break;
     }
   } catch {
-    return []; // no such folder, or not for this user: nothing to offer
+    return []; // the folder does not exist, or the user may not read it
   }
   found.sort((a, b) => (a.name < b.name ? -1 : 1));
   return ranked(found, name, (entry) => entry.name)
@@ -62,7 +62,7 @@ async function itemOf(entry: Dirent, folder: string, location: string): Promise<
   const isFolder =
     entry.isDirectory() || (entry.isSymbolicLink() && (await isDirectory(join(location, entry.name))));
   if (!isFolder) return { value: mentionOf(folder + entry.name)!, label: entry.name };
-  // The quote stays open: the path goes on behind the folder.
+  // The quote stays open, because the path continues.
   const value = mentionOf(`${folder}${entry.name}/`)!.replace(/"$/, '');
   return { value, label: `${entry.name}/`, partial: true };
 }
@@ -71,6 +71,6 @@ async function isDirectory(path: string): Promise<boolean> {
   try {
     return (await stat(path)).isDirectory();
   } catch {
-    return false; // a link that leads nowhere
+    return false; // a broken link
   }
 }

@@ -1,6 +1,6 @@
 /**
- * The prompts of earlier sessions: a file of JSON lines, the latest last. Two processes may append to it at once;
- * each sees what the other wrote when it starts again.
+ * The prompts of earlier sessions: a file of JSON lines, the latest last. Several processes may append to it at once;
+ * each sees the others' prompts after a restart.
  */
 import {
   closeSync,
@@ -18,11 +18,11 @@ import {
 import { dirname } from 'node:path';
 import { UserError } from '../../../errors.ts';
 
-/** Entries that a rewritten file keeps, and how many make rewriting worth its while. */
+/** Entries kept in a rewritten file, and the number above which it is rewritten. */
 const KEPT = 1000;
 const REWRITTEN_ABOVE = 1250;
 
-/** A longer prompt is remembered in this session only: the file is read whole at every start. */
+/** A longer prompt is kept in memory only, because every start reads the whole file. */
 const LONGEST = 64 * 1024; // UTF-16 units
 
 const OWNER_ONLY = 0o600;
@@ -37,9 +37,9 @@ export class PromptHistory {
   }
 
   /**
-   * The history kept in `path`, which need not exist yet; without a path it is that of this session.
+   * Reads the history in `path`, which need not exist. Without a path, the history is kept in memory only.
    *
-   * @throws UserError when the file is there and cannot be read.
+   * @throws UserError if the file exists but cannot be read.
    */
   static open(path?: string): PromptHistory {
     if (path === undefined) return new PromptHistory(undefined, []);
@@ -47,22 +47,22 @@ export class PromptHistory {
       return new PromptHistory(path, loaded(path));
     } catch (cause) {
       throw new UserError(
-        `Expected to read the prompt history in ${path}; it failed: ${(cause as Error).message}`,
-        'Make the file readable for you, or move it away.',
+        `Reading the prompt history ${path} failed: ${(cause as Error).message}`,
+        'Give yourself permission to read the file, or move it away.',
         { cause },
       );
     }
   }
 
-  /** Oldest first; neighbours differ. */
+  /** Oldest first; no two neighbours are equal. */
   get entries(): readonly string[] {
     return this.#entries;
   }
 
   /**
-   * Adds what was sent, but not twice in a row.
+   * Adds a prompt, unless it equals the last one.
    *
-   * @throws UserError when it cannot be written; the entry is there for this session all the same.
+   * @throws UserError if the file cannot be written. The entry is then kept in memory.
    */
   add(text: string): void {
     if (text.trim() === '' || text === this.#entries.at(-1)) return;
@@ -72,21 +72,21 @@ export class PromptHistory {
       append(this.#path, text);
     } catch (cause) {
       throw new UserError(
-        `Expected to write the prompt history to ${this.#path}; it failed: ${(cause as Error).message}`,
-        'Make its folder writable; until then prompts are remembered in this session only.',
+        `Writing the prompt history ${this.#path} failed: ${(cause as Error).message}`,
+        'Make its folder writable. Until then, prompts are kept in memory only.',
         { cause },
       );
     }
   }
 }
 
-/** Where one stands in the history, and what one was writing before. */
+/** The position in the history, and the text that was being edited before. */
 export interface Walk<Draft> {
-  readonly index: number; // the entry that is shown
+  readonly index: number; // of the shown entry
   readonly draft: Draft;
 }
 
-/** One entry further back; undefined where there is none. */
+/** Moves to the next older entry; undefined if there is none. */
 export function older<Draft>(
   entries: readonly string[],
   walk: Walk<Draft> | undefined,
@@ -96,13 +96,13 @@ export function older<Draft>(
   return index < 0 ? undefined : { index, draft: walk ? walk.draft : draft };
 }
 
-/** One entry forth; undefined where the draft comes next. */
+/** Moves to the next newer entry; undefined if the draft comes next. */
 export function newer<Draft>(entries: readonly string[], walk: Walk<Draft>): Walk<Draft> | undefined {
   const index = walk.index + 1;
   return index < entries.length ? { ...walk, index } : undefined;
 }
 
-/** One write in append mode, so that lines of two processes never mix; a damaged last line is closed first. */
+/** Appends with a single write, so that lines of two processes never mix. An incomplete last line is ended first. */
 function append(path: string, text: string): void {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   const file = openSync(path, 'a+', OWNER_ONLY);
@@ -141,7 +141,7 @@ function rewrite(path: string, entries: readonly string[], size: number): void {
     if (statSync(path).size === size) renameSync(next, path);
     else rmSync(next);
   } catch {
-    // It stays longer than it need be.
+    // The file stays longer than necessary.
   }
 }
 
@@ -149,7 +149,7 @@ function lineOf(text: string): string {
   return `${JSON.stringify({ at: new Date().toISOString(), text })}\n`;
 }
 
-/** The text of a line, or nothing where the line is damaged. */
+/** The text of a line; nothing if the line is damaged. */
 function entryOf(line: string): string[] {
   try {
     const { text } = JSON.parse(line);

@@ -1,22 +1,22 @@
-/** Which key does what, as data: from what Ink reports, to the name of a chord, to a command. */
+/** Key bindings as data: from Ink's report of a key to the name of a chord to an editor command. */
 import type { Key } from 'ink';
 import type { EditorAction } from './buffer.ts';
 
-export type Command =
+export type EditorCommand =
   | Exclude<EditorAction, { type: 'insert' | 'continue' | 'paste' | 'row' | 'replace' | 'set' }>
-  | { readonly type: 'up' | 'down' } // a row, then the history
+  | { readonly type: 'up' | 'down' } // by rows, then through the history
   | { readonly type: 'older' | 'newer' } // in the history
   | { readonly type: 'submit' | 'search' | 'complete' | 'edit-externally' }
-  | { readonly type: 'delete-or-leave' }; // nothing to delete: not for the editor
+  | { readonly type: 'delete-or-leave' }; // without text, the key is left to the chat
 
 interface Binding {
-  readonly chords: readonly string[]; // modifiers in the order ctrl, alt, shift
-  readonly command: Command;
+  readonly chords: readonly string[]; // modifiers in this order: ctrl, alt, shift
+  readonly command: EditorCommand;
   readonly summary: string;
 }
 
 export const BINDINGS: readonly Binding[] = [
-  { chords: ['enter'], command: { type: 'submit' }, summary: 'Send; after a backslash: a new line' },
+  { chords: ['enter'], command: { type: 'submit' }, summary: 'Send; after a backslash: new line' },
   {
     chords: ['ctrl+j', 'alt+enter', 'shift+enter', 'ctrl+enter'],
     command: { type: 'newline' },
@@ -54,7 +54,7 @@ export const BINDINGS: readonly Binding[] = [
   {
     chords: ['ctrl+d'],
     command: { type: 'delete-or-leave' },
-    summary: 'Delete at the cursor; without text: leave',
+    summary: 'Delete at the cursor; without text: exit',
   },
   {
     chords: ['ctrl+w', 'alt+backspace', 'ctrl+backspace'],
@@ -72,26 +72,26 @@ export const BINDINGS: readonly Binding[] = [
     summary: 'Cut to the start of the line',
   },
   { chords: ['ctrl+k'], command: { type: 'kill', to: 'line-end' }, summary: 'Cut to the end of the line' },
-  { chords: ['ctrl+y'], command: { type: 'yank' }, summary: 'Put back what was cut' },
-  { chords: ['alt+y'], command: { type: 'yank-pop' }, summary: 'Then: what was cut before' },
+  { chords: ['ctrl+y'], command: { type: 'yank' }, summary: 'Paste the last cut' },
+  { chords: ['alt+y'], command: { type: 'yank-pop' }, summary: 'Then: replace it with the cut before' },
   { chords: ['ctrl+_', 'ctrl+/'], command: { type: 'undo' }, summary: 'Undo' },
   { chords: ['alt+_', 'alt+/'], command: { type: 'redo' }, summary: 'Redo' },
   { chords: ['ctrl+p'], command: { type: 'older' }, summary: 'Older prompt' },
   { chords: ['ctrl+n'], command: { type: 'newer' }, summary: 'Newer prompt' },
-  { chords: ['ctrl+r'], command: { type: 'search' }, summary: 'Search the prompts' },
-  { chords: ['ctrl+g'], command: { type: 'edit-externally' }, summary: 'Write in $VISUAL or $EDITOR' },
-  { chords: ['ctrl+o'], command: { type: 'fold' }, summary: 'Show a long paste, or fold it again' },
+  { chords: ['ctrl+r'], command: { type: 'search' }, summary: 'Search earlier prompts' },
+  { chords: ['ctrl+g'], command: { type: 'edit-externally' }, summary: 'Edit in $VISUAL or $EDITOR' },
+  { chords: ['ctrl+o'], command: { type: 'fold' }, summary: 'Unfold or fold a long paste' },
 ];
 
-const COMMANDS: ReadonlyMap<string, Command> = new Map(
+const COMMAND_OF_CHORD: ReadonlyMap<string, EditorCommand> = new Map(
   BINDINGS.flatMap(({ chords, command }) => chords.map((chord) => [chord, command] as const)),
 );
 
-export function commandOf(chord: string): Command | undefined {
-  return COMMANDS.get(chord);
+export function commandOf(chord: string): EditorCommand | undefined {
+  return COMMAND_OF_CHORD.get(chord);
 }
 
-/** A key that is no text has a chord, like `ctrl+left`; an unknown key has an empty name in it. */
+/** Text, or the chord of another key, like `ctrl+left`. The name of an unknown key is empty. */
 export type Stroke = { readonly text: string } | { readonly chord: string };
 
 const NAMED = [
@@ -115,7 +115,7 @@ export function strokeOf(input: string, key: Key): Stroke {
   if (input === '\n' && !named) return { chord: 'ctrl+j' };
   const isModified = key.ctrl || key.meta || key.super || key.hyper;
   if (!named && !isModified && input !== '') return { text: input };
-  // The kitty protocol names the key without Shift, which on most layouts makes _ of -.
+  // The kitty protocol reports the key without Shift. On most layouts, Shift turns - into _.
   const name = named ?? (input === '-' && key.shift ? '_' : input.toLowerCase());
   const modifiers = [
     key.super && 'super',
@@ -128,8 +128,8 @@ export function strokeOf(input: string, key: Key): Stroke {
 }
 
 /**
- * One call of a `useInput` handler as single keys. A terminal, a script or a fast typist may deliver several in one
- * read, and Ink passes on text with the control characters in it: `hello\r` is a word and Enter. Releases are none.
+ * Splits one call of a `useInput` handler into keys. One read may contain several keys, and Ink passes on text with
+ * control characters inside: `hello\r` is a word and Enter. Key releases are dropped.
  */
 export function keystrokes(input: string, key: Key): (readonly [input: string, key: Key])[] {
   if (key.eventType === 'release') return [];
@@ -140,7 +140,7 @@ export function keystrokes(input: string, key: Key): (readonly [input: string, k
   });
 }
 
-/** No flag of a key. */
+/** A key without any flag. */
 export const NO_KEY: Key = {
   upArrow: false,
   downArrow: false,
@@ -164,7 +164,7 @@ export const NO_KEY: Key = {
   numLock: false,
 };
 
-/** What Ink makes of a control character that comes alone. */
+/** The key that Ink reports for a single control character. */
 function controlKey(character: string): readonly [string, Key] {
   const code = character.charCodeAt(0);
   if (character === '\r') return [character, { ...NO_KEY, return: true }];

@@ -1,11 +1,11 @@
-/** What the editor draws: the rows around the cursor, and where the cursor stands among them. */
+/** Layout of the editor: the rows around the cursor, and the cursor's cell among them. */
 
 import { truncate } from '../../terminal/text/wrap.ts';
 import type { Theme } from '../../terminal/theme.ts';
 import { type EditorState, isEmpty } from './buffer.ts';
 import { cellsBefore, GUTTER, type Row, rowIndexAt, rowsOf, textWidth } from './wrap.ts';
 
-/** A row of the wrapped text: `part` counts the rows of line `row`. */
+/** A row of the wrapped text: row `part` of line `row`. */
 export interface Anchor {
   readonly row: number;
   readonly part: number;
@@ -15,14 +15,14 @@ interface LayoutOptions {
   readonly columns: number; // of the terminal
   readonly maxRows: number; // at least 1
   readonly theme: Theme;
-  readonly placeholder?: string; // shown where there is no text
-  readonly top?: Anchor; // where the last layout began: it scrolls no more than it must
+  readonly placeholder?: string; // shown if there is no text
+  readonly top?: Anchor; // first row of the last layout, to scroll as little as possible
 }
 
 export interface EditorLayout {
-  readonly lines: readonly string[]; // with SGR; the last column stays free
+  readonly lines: readonly string[]; // with SGR sequences; the last column stays free
   readonly cursor: { readonly x: number; readonly y: number };
-  readonly hiddenAbove: number; // lines of the text that are not shown, or only in part
+  readonly hiddenAbove: number; // lines of the text that are hidden, at least partly
   readonly hiddenBelow: number;
   readonly top: Anchor;
 }
@@ -55,7 +55,7 @@ export function layoutEditor(state: EditorState, options: LayoutOptions): Editor
   return { lines, cursor: { x, y }, hiddenAbove, hiddenBelow, top };
 }
 
-/** The wrapped text; only lines that are asked for are wrapped. */
+/** The wrapped text. Lines are wrapped on demand. */
 class Page {
   readonly #state: EditorState;
   readonly #width: number;
@@ -87,7 +87,7 @@ class Page {
     return shown;
   }
 
-  /** Where to begin, as near to `wanted` as shows the cursor and leaves no row empty. */
+  /** The first row to show: the nearest to `wanted` that shows the cursor and leaves no row empty. */
   topFor(cursor: Anchor, count: number, wanted: Anchor): Anchor {
     const highest = this.#above(cursor, count - 1);
     let top = isBefore(cursor, wanted) ? cursor : isBefore(wanted, highest) ? highest : wanted;

@@ -1,6 +1,6 @@
 /**
- * The prompt editor as the chat sees it: keys go in, text comes out. It joins the buffer, the history, the search and
- * the completion menu; what it shows is in `view`.
+ * The prompt editor as the chat uses it: keys go in, text comes out. It combines the buffer, the history, the search and
+ * the completion menu. `view` is its visible state.
  */
 import type { Key } from 'ink';
 import { createStore, type Store } from '../../store.ts';
@@ -26,7 +26,7 @@ import {
 } from './completion.ts';
 import { mentionBefore } from './files.ts';
 import { newer, older, PromptHistory, type Walk } from './history.ts';
-import { type Command, commandOf, type Stroke, strokeOf } from './keys.ts';
+import { commandOf, type EditorCommand, type Stroke, strokeOf } from './keys.ts';
 import { endOfFirstRow, type Position } from './motions.ts';
 import { NEW_SEARCH, type Search, searchFor, searchOn } from './search.ts';
 import { boundaryBefore } from './segments.ts';
@@ -40,27 +40,26 @@ export interface EditorView {
 interface EditorOptions {
   readonly onSubmit: (text: string) => void;
   readonly onExternalEditor?: () => void;
-  /** The history could not be written. */
+  /** Called if the history cannot be written. */
   readonly onProblem?: (problem: unknown) => void;
   readonly history?: PromptHistory;
-  /** The first that offers anything is taken. */
+  /** Asked in order; the first that offers anything is used. */
   readonly sources?: readonly CompletionSource[];
 }
 
-/** A text that is being written, with pastes folded. */
+/** A text that is being edited, with pastes folded. */
 type Draft = { readonly lines: readonly string[] } & Position;
 
 export class EditorModel {
   readonly view: Store<EditorView>;
   readonly history: PromptHistory;
-  /** Of the terminal: up and down go by wrapped rows. */
+  /** Width of the terminal: up and down move by wrapped rows. */
   columns = 80;
   readonly #options: EditorOptions;
   #walk: Walk<Draft> | undefined;
-  #sent: EditorState = EMPTY;
-  #asked = 0; // completions asked for, so that late answers are known
-  #offered: EditorState | undefined; // the state that the menu is for
-  #dismissed: number | undefined; // start of the word whose menu was closed
+  #asked = 0; // number of completion requests, to recognize late answers
+  #offered: EditorState | undefined; // the state that the menu belongs to
+  #dismissed: number | undefined; // start of the word whose menu the user closed
 
   constructor(options: EditorOptions) {
     this.#options = options;
@@ -68,42 +67,37 @@ export class EditorModel {
     this.view = createStore<EditorView>({ state: EMPTY, menu: undefined, search: undefined });
   }
 
-  /** What would be sent. */
+  /** The text that a submit would send. */
   get text(): string {
     return textOf(this.#state);
   }
 
-  /** Nothing is written and nothing open: a key may mean something else then. */
+  /** True if there is no text, menu or search, so that keys may have another meaning. */
   get idle(): boolean {
     const { state, menu, search } = this.view.get();
     return isEmpty(state) && !menu && !search;
   }
 
-  /** Replaces the text; undo brings back what was there. */
+  /** Replaces the text; undo restores the old one. */
   setText(text: string): void {
     this.#walk = undefined;
     this.#edit({ type: 'set', lines: linesOf(text) });
   }
 
-  /** Text from the clipboard; a long one is folded. */
+  /** Inserts text from the clipboard. A long one is folded. */
   paste(text: string): void {
     const { search } = this.view.get();
     if (search) this.#find(search.query + linesOf(text).join(' '));
     else this.#edit({ type: 'paste', text });
   }
 
-  /** Clears the text but remembers it in the history. */
+  /** Clears the text and adds it to the history. */
   discard(): void {
     this.#remember(this.text);
     this.setText('');
   }
 
-  /** Puts back what was sent last, pastes folded, unless something is written already: it could not be sent. */
-  restore(): void {
-    if (isEmpty(this.#state)) this.#show({ state: { ...this.#sent, kills: this.#state.kills } });
-  }
-
-  /** One key, as `keystrokes` tells them apart; false where it is none of the editor's. */
+  /** Handles one key, as split by `keystrokes`. Returns false if the editor has no use for it. */
   key(input: string, key: Key): boolean {
     const stroke = strokeOf(input, key);
     const { search, menu } = this.view.get();
@@ -125,7 +119,7 @@ export class EditorModel {
     this.view.set((view) => ({ ...view, ...part }));
   }
 
-  /** False where nothing changed. */
+  /** Returns whether anything changed. */
   #edit(action: EditorAction): boolean {
     const state = edit(this.#state, action);
     const isChanged = state !== this.#state;
@@ -134,13 +128,13 @@ export class EditorModel {
     return isChanged;
   }
 
-  /** An edit at the cursor: completion follows it. */
+  /** Edits at the cursor and updates the completion menu. */
   #type(action: EditorAction): void {
     this.#show({ state: edit(this.#state, action) });
     this.#complete(false);
   }
 
-  #run(command: Command): boolean {
+  #run(command: EditorCommand): boolean {
     switch (command.type) {
       case 'submit':
         return this.#submit();
@@ -182,7 +176,6 @@ export class EditorModel {
     if (state.col === line.length && line.endsWith('\\')) return this.#edit({ type: 'continue' });
     const text = textOf(state);
     if (text.trim() === '') return false;
-    this.#sent = state;
     this.#walk = undefined;
     this.#closeMenu();
     this.#show({ state: cleared(state) });
@@ -207,7 +200,7 @@ export class EditorModel {
     if (!walk) return false;
     this.#walk = walk;
     const recalled = linesOf(this.history.entries[walk.index]!);
-    // Up again leaves the entry at once, and Down goes through its lines.
+    // At the end of the first row, Up moves on to the next entry and Down moves through this one.
     const at = endOfFirstRow({ lines: recalled, pastes, columns: this.columns });
     this.#edit({ type: 'set', lines: recalled, at });
     return true;
@@ -226,7 +219,7 @@ export class EditorModel {
     this.#show({ search: searchFor(this.history.entries, query) });
   }
 
-  /** A key of the editor takes what was found and goes on with it; one of the chat is left to the chat. */
+  /** Handles a key during a search. Another key of the editor accepts the found entry first; it is not handled here. */
   #searchKey(stroke: Stroke, search: Search): boolean {
     const { entries } = this.history;
     if ('text' in stroke) {
@@ -270,7 +263,7 @@ export class EditorModel {
 
   // ----- Completion -----
 
-  /** Asks the sources; unasked only where the text calls for it. */
+  /** Asks the sources for completions. Unless Tab asked, only in a command or a path after @. */
   #complete(isAsked: boolean): void {
     const { state, menu } = this.view.get();
     const id = ++this.#asked;
@@ -294,14 +287,14 @@ export class EditorModel {
 
   #offer(completion: Completion | undefined, isAsked: boolean): void {
     if (!completion?.items.length || completion.start === this.#dismissed) this.#closeMenu();
-    else if (isAsked && completion.items.length === 1) this.#take(completion, completion.items[0]!);
+    else if (isAsked && completion.items.length === 1) this.#insertItem(completion, completion.items[0]!);
     else {
       this.#offered = this.#state;
       this.#show({ menu: menuOf(completion, this.view.get().menu) });
     }
   }
 
-  /** Only Escape has a meaning while the menu is still that of an earlier text. */
+  /** While the menu belongs to an earlier text, only Escape applies to it. */
   #menuKey(stroke: Stroke, menu: Menu): boolean {
     const chord = 'chord' in stroke ? stroke.chord : '';
     if (chord === 'escape') {
@@ -321,16 +314,16 @@ export class EditorModel {
         this.#show({ menu: chosenBy(menu, 1) });
         return true;
       case 'tab':
-        this.#take(menu, menu.items[menu.chosen]!);
+        this.#insertItem(menu, menu.items[menu.chosen]!);
         return true;
       case 'enter':
-        if (menu.moved) this.#take(menu, menu.items[menu.chosen]!);
+        if (menu.moved) this.#insertItem(menu, menu.items[menu.chosen]!);
         return menu.moved;
     }
     return false;
   }
 
-  #take({ start, end }: Completion, { value, partial }: CompletionItem): void {
+  #insertItem({ start, end }: Completion, { value, partial }: CompletionItem): void {
     const { lines } = this.#state;
     const [from, to] = [positionOf(lines, start), positionOf(lines, end)];
     const isSpaced = partial || lines[to.row]![to.col] === ' ';
@@ -344,7 +337,7 @@ export class EditorModel {
   }
 }
 
-/** Whether the menu opens by itself: in a command, and in a path after @. */
+/** Whether the menu opens without Tab: in a command, and in a path after @. */
 function isCompleted({ lines, row, col }: EditorState): boolean {
   const line = lines[row]!;
   return (row === 0 && line.startsWith('/')) || mentionBefore(line.slice(0, col)) !== undefined;

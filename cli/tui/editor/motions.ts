@@ -1,10 +1,10 @@
-/** Where a motion leads. Line start and end are those of the whole line; up and down go by rows of the soft wrap. */
+/** Cursor motions. Line start and end refer to the whole line; up and down move by rows of the soft wrap. */
 import { boundaryAfter, boundaryBefore, wordsOf } from './segments.ts';
 import { cellsBefore, offsetAt, rowIndexAt, rowsOf, textWidth } from './wrap.ts';
 
 export interface Position {
   readonly row: number;
-  readonly col: number; // UTF-16 offset, on the boundary of a grapheme
+  readonly col: number; // UTF-16 offset at a grapheme boundary
 }
 
 export type Motion =
@@ -51,7 +51,7 @@ interface Page {
   readonly columns: number; // of the terminal
 }
 
-/** One row up or down, towards the cell `aim` of the row; undefined where there is none. */
+/** One row up or down, to cell `aim` of the row if possible; undefined if there is no such row. */
 export function vertical(
   { lines, pastes, columns }: Page,
   { row, col }: Position,
@@ -74,7 +74,7 @@ export function vertical(
   return { at: { row: row + step, col: to }, aim: x };
 }
 
-/** The last position that the first row of the wrapped text shows: from there, up leaves the text. */
+/** The last position in the first row of the wrapped text. From there, up leaves the text. */
 export function endOfFirstRow({ lines, pastes, columns }: Page): Position {
   const rows = rowsOf(lines[0]!, textWidth(columns), pastes);
   return { row: 0, col: offsetAt(rows[0]!, Number.POSITIVE_INFINITY, rows.length === 1) };

@@ -1,4 +1,4 @@
-/** Ctrl-R: search through the history while one types, the latest first. */
+/** Ctrl-R: incremental search through the history, the latest entry first. */
 import { terminalText } from '../../terminal/terminal-text.ts';
 import { columnsOf } from '../../terminal/text/width.ts';
 import { truncate } from '../../terminal/text/wrap.ts';
@@ -7,19 +7,19 @@ import { GUTTER } from './wrap.ts';
 
 export interface Search {
   readonly query: string;
-  readonly found: number | undefined; // index of the entry
-  readonly failed: boolean; // nothing further, or nothing at all
+  readonly found: number | undefined; // index of the found entry
+  readonly failed: boolean; // there is no match, or no further one
 }
 
 export const NEW_SEARCH: Search = { query: '', found: undefined, failed: false };
 
-/** The latest entry with `query` in it. */
+/** Searches the latest entry that contains `query`. */
 export function searchFor(entries: readonly string[], query: string): Search {
   const found = query === '' ? -1 : entries.findLastIndex((entry) => indexIn(entry, query) >= 0);
   return { query, found: found < 0 ? undefined : found, failed: query !== '' && found < 0 };
 }
 
-/** The next one that is older (-1) or newer (1), and another text. */
+/** Continues to the next older (-1) or newer (1) entry with another text. */
 export function searchOn(entries: readonly string[], search: Search, step: -1 | 1): Search {
   const { query, found } = search;
   if (found === undefined) return search;
@@ -39,7 +39,7 @@ interface LayoutOptions {
 
 const LABEL = 'search history: ';
 
-/** The query, and below it what was found, from the line of the match on. */
+/** The query, and below it the found entry from the line of the match on. */
 export function layoutSearch(
   { query, found, failed }: Search,
   entries: readonly string[],
@@ -55,7 +55,7 @@ export function layoutSearch(
   );
   const rows = lines.slice(first, first + maxRows - 1).map((line) => {
     const start = indexIn(line, query);
-    // The match itself is what one looks for: a long line is shown from shortly before it.
+    // A long line is cut at the left, so that the match is visible.
     const from = start > columns / 2 ? start - 10 : 0;
     const text = truncate(line.slice(from), columns - 1 - GUTTER, ellipsis);
     return ' '.repeat(GUTTER) + marked(text, query, theme);
@@ -73,7 +73,7 @@ function marked(text: string, query: string, theme: Theme): string {
   return text.slice(0, start) + theme.selected(text.slice(start, end)) + text.slice(end);
 }
 
-/** Upper case in the query is meant. */
+/** Case matters only if the query has upper case. */
 function indexIn(text: string, query: string): number {
   return query === query.toLowerCase() ? text.toLowerCase().indexOf(query) : text.indexOf(query);
 }

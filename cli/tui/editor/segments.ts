@@ -1,10 +1,10 @@
-/** Boundaries of graphemes and words in one line, as UTF-16 offsets: what motion and deletion step over. */
+/** Boundaries of graphemes and words in a line, as UTF-16 offsets. Motions and deletions step over them. */
 import { isAtom } from './pastes.ts';
 
 const graphemes = new Intl.Segmenter(undefined, { granularity: 'grapheme' });
 const words = new Intl.Segmenter(undefined, { granularity: 'word' });
 
-/** Below the first combining mark every code unit is a grapheme, unless a prepended mark comes before it. */
+/** Below the first combining mark, every code unit is a grapheme, unless a prepended mark comes before it. */
 const FIRST_MARK = 0x300;
 
 export function boundaryBefore(line: string, col: number): number {
@@ -20,7 +20,7 @@ export function boundaryAfter(line: string, col: number): number {
   return index + segment.length;
 }
 
-/** `col`, or the end of the grapheme that it lies in: an edit may join what stands on its two sides. */
+/** `col`, or the end of the grapheme around it: an edit may join code units on both sides into one grapheme. */
 export function boundaryAt(line: string, col: number): number {
   if (col <= 0 || col >= line.length) return Math.max(0, Math.min(col, line.length));
   const { index, segment } = graphemes.segment(line).containing(col)!;
@@ -32,7 +32,7 @@ interface Span {
   readonly end: number;
 }
 
-/** Words from left to right; a folded paste is one. */
+/** Words from left to right. A folded paste is a word. */
 export function wordsOf(line: string): Span[] {
   const found: Span[] = [];
   for (const { index, segment, isWordLike } of words.segment(line)) {

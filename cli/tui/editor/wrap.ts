@@ -1,6 +1,6 @@
 /**
- * Soft wrap: a line as rows of cells. A cell is one grapheme, or one folded paste, and is never split. Rows break
- * after spaces and around wide characters where they can, elsewhere where they must.
+ * Soft wrap: a line as rows of cells. A cell is one grapheme, or one folded paste, and is never split. Rows break after
+ * spaces and around wide characters if possible, else anywhere.
  */
 import { terminalText } from '../../terminal/terminal-text.ts';
 import { type Cluster, clusters, columnsOf } from '../../terminal/text/width.ts';
@@ -19,24 +19,24 @@ interface Cell {
   readonly atom: boolean;
 }
 
-/** The offsets `start` to `end` of a line; a row begins where the one before it ends. */
+/** The offsets `start` to `end` of a line. A row begins at the end of the row before. */
 export interface Row {
   readonly start: number;
   readonly end: number;
   readonly cells: readonly Cell[];
 }
 
-/** Cells that text may fill: the last column stays free, for the cursor after a full row. */
+/** Cells for text. The last column stays free for the cursor after a full row. */
 export function textWidth(columns: number): number {
   return Math.max(2, columns - GUTTER - 1);
 }
 
-/** At least one row. A space that no longer fits takes no cell, so that words fill rows to the end. */
+/** At least one row. A space after a full row has no cell, so that words can fill rows to the end. */
 export function rowsOf(line: string, width: number, pastes: readonly string[]): Row[] {
   return PRINTABLE_ASCII.test(line) ? asciiRows(line, width) : cellRows(line, width, pastes);
 }
 
-/** The same by offsets alone: a cell for each character of a very long line would be slow to type in. */
+/** Wraps by offsets alone: making a cell for each character of a very long line would slow down typing. */
 function asciiRows(line: string, width: number): Row[] {
   const rows: Row[] = [];
   let start = 0;
@@ -67,8 +67,8 @@ function cellRows(line: string, width: number, pastes: readonly string[]): Row[]
   const rows: Row[] = [];
   let cells: Cell[] = [];
   let used = 0;
-  let breakAt = 0; // cells before it may end a row
-  let next = 0; // offset where the cell at hand starts
+  let breakAt = 0; // number of cells after which the row can break
+  let next = 0; // offset of the current cell
   const close = (count: number) => {
     const rest = cells.slice(count);
     const start = cells[0]!.start;
@@ -97,7 +97,7 @@ function cellRows(line: string, width: number, pastes: readonly string[]): Row[]
   return rows;
 }
 
-/** The row that shows the cursor: where two rows meet, the later one. */
+/** The row that shows the cursor; at the border of two rows, the later one. */
 export function rowIndexAt(rows: readonly Row[], col: number): number {
   return rows.findLastIndex((row) => row.start <= col);
 }
@@ -107,7 +107,7 @@ export function cellsBefore(row: Row, col: number): number {
   return row.cells.reduce((sum, cell) => (cell.start < col ? sum + cell.width : sum), 0);
 }
 
-/** The offset whose cell covers `x`, or the last one that this row shows. */
+/** The offset of the cell at `x`, or the last offset of the row. */
 export function offsetAt(row: Row, x: number, isLast: boolean): number {
   let left = 0;
   for (const cell of row.cells) {
@@ -133,7 +133,7 @@ function drawn(start: number, cluster: Cluster, width: number, pastes: readonly 
   if (cluster.text === '\t') return cellOf(start, TAB.slice(0, width), Math.min(TAB.length, width));
   const text = terminalText(cluster.text);
   const columns = text === cluster.text ? cluster.width : columnsOf(text);
-  // A heap of marks may be wider than any row.
+  // A grapheme with many marks may be wider than a row.
   return columns > width ? cellOf(start, '\ufffd', 1) : cellOf(start, text, columns);
 }
 

@@ -1,6 +1,6 @@
-/** How a model is known: by the name of its file and by its quantization. */
+/** A model's name, by its file, and its quantization. */
 import { basename } from 'node:path';
-import type { Gguf } from '../core/index.ts';
+import type { Gguf } from '../gguf.ts';
 
 /** Names of general.file_type, from enum llama_ftype in llama.h of llama.cpp 0c1e570. */
 const FILE_TYPES: Readonly<Record<number, string>> = {
@@ -45,7 +45,7 @@ export function modelTitle(path: string, type: string): string {
   return name.replace(new RegExp(`[.-]${type}$`, 'i'), '') || name;
 }
 
-/** The quantization of a file: general.file_type, else the tensor type with the most bytes. */
+/** The quantization of a file: general.file_type; without it, the tensor type with the most bytes. */
 export function modelType({ metadata, tensors }: Pick<Gguf, 'metadata' | 'tensors'>): string {
   const named = FILE_TYPES[metadata.get('general.file_type') as number];
   if (named) return named;

@@ -1,0 +1,76 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { describe, expect, it } from 'vitest';
+import { INITIAL_STATE } from '../../cli/chat/chat-state.ts';
+import { PacedState } from '../../cli/chat/paced-state.ts';
+import { Pacer } from '../../cli/chat/pacer.ts';
+import type { Entry } from '../../cli/chat/transcript.ts';
+import { Turns } from '../../cli/chat/turns.ts';
+
+function turns() {
+  const state = new PacedState(INITIAL_STATE, new Pacer({ least: 1, most: 1, share: 1 }));
+  const entries: Entry[] = [];
+  const sent: string[] = [];
+  const all = new Turns({
+    state,
+    transcript: { add: (entry) => void entries.push(entry) },
+    canSend: () => true,
+    send: async (text) => void sent.push(text),
+  });
+  return { turns: all, state: state.store, entries, sent };
+}
+
+/** Ends some time after `signal` aborts, by throwing its reason, as a generation does. */
+async function endsAfter(signal: AbortSignal, done: () => void): Promise<void> {
+  await new Promise((resolve) => signal.addEventListener('abort', resolve));
+  await sleep(5);
+  done();
+  throw signal.reason;
+}
+
+describe('Turns', () => {
+  it('sends queued messages in order when what runs ends', async () => {
+    const { turns: all, state, sent } = turns();
+    const running = all.run('working', async () => {
+      all.queue('one');
+      all.queue('two');
+      all.queue('three');
+      expect(all.unqueue()).toBe('three');
+    });
+    expect(await running).toBe(true);
+    await sleep(0);
+    expect(sent).toEqual(['one', 'two']);
+    expect(state.get()).toMatchObject({ phase: 'idle', queued: [] });
+  });
+
+  it('prints errors, but not an abort that was asked for', async () => {
+    const { turns: all, entries } = turns();
+    const stopped = all.run('answering', (signal) => endsAfter(signal, () => {}));
+    all.stop();
+    expect(await stopped).toBe(false);
+    expect(entries).toEqual([]);
+    const error = new Error('broken');
+    expect(await all.run('working', () => Promise.reject(error))).toBe(false);
+    expect(entries).toEqual([{ kind: 'error', error }]);
+  });
+
+  it('stops what runs when it closes, waits for it, and sends no more', async () => {
+    const { turns: all, sent } = turns();
+    let ended = false;
+    void all.run('answering', (signal) =>
+      endsAfter(signal, () => {
+        ended = true;
+      }),
+    );
+    all.queue('late');
+    await all.close(60_000);
+    expect(ended).toBe(true);
+    expect(sent).toEqual([]);
+  });
+
+  it.each(['answering', 'loading'] as const)('closes though %s does not end', async (phase) => {
+    const { turns: all } = turns();
+    void all.run(phase, () => new Promise(() => {}));
+    await all.close(phase === 'loading' ? 60_000 : 1); // a load is not waited for at all
+    expect(all.busy).toBe(true);
+  });
+});
