@@ -83,7 +83,8 @@ export interface Limits {
   readonly contextLength: number; // positions of a sequence
   readonly maxTokens: number; // most tokens of a step
   readonly kvType?: KvType; // type of stored keys and values; default f32
-  readonly attention?: boolean; // steps may ask for attention weights; without it nothing is reserved for them
+  readonly attention?: boolean; // slices may want attention weights; without it nothing is reserved for them
+  readonly taps?: readonly ValueId[]; // values with T rows that slices may want; they are kept through the step
 }
 
 /** Tokens of one sequence at positions pos, pos + 1, ...; positions below pos must have been computed. */
@@ -91,47 +92,46 @@ export interface Slice {
   readonly seq: number;
   readonly pos: number;
   readonly tokens: ArrayLike<number>;
+  readonly want?: Want; // default: nothing
 }
 
 /** One pass of the program. Several slices are a batch; each sequence occurs at most once. */
 export interface Step {
   readonly slices: readonly Slice[];
-  readonly logits: 'none' | 'last' | 'all'; // rows wanted: none, the last of each slice, every token
-  /** What the device makes of the wanted rows, instead of handing them over; only as `Executable.chooses` allows. */
-  readonly choose?: Choice;
-  /** The attention weights too, beside logits; of a step of one token, where the executable `attends`. */
-  readonly attention?: boolean;
 }
 
 /**
- * top: the `count` largest logits of each row.
- * greedy: for each slice `count` tokens, each the id of the largest logit (of equal ones the lowest id), fed back as the
- * next token of its sequence. The last of them is not computed on, so count - 1 positions are added to the slice's.
+ * What a slice is to give.
+ *
+ * logits     of its last token, or of all
+ * top        the `count` largest logits of its last token, as far as `Executable.chooses` allows
+ * greedy     `count` ids: that of the largest logit (of equal ones the lowest id), fed back as the sequence's next token,
+ *            and so on. The last of them is not computed on, so count - 1 positions are added to the slice's. Beyond
+ *            one id, every slice of the step must want as many.
+ * attention  the softmax weights of its token; of a step of one token, where the executable `attends`
+ * values     the values that the program was compiled to keep (`Limits.taps`), of all its tokens
  */
-export type Choice =
+export type Want =
+  | { readonly kind: 'logits'; readonly rows?: 'last' | 'all' } // default last
   | { readonly kind: 'top'; readonly count: number }
-  | { readonly kind: 'greedy'; readonly count: number };
+  | { readonly kind: 'greedy'; readonly count: number }
+  | { readonly kind: 'attention' }
+  | { readonly kind: 'values' };
 
-/** The largest logits of S rows, descending, of equal ones the lowest id first. */
+/** What came of a slice: of the kind that it wanted. It belongs to the caller: later steps leave it as it is. */
+export type Result =
+  | { readonly kind: 'none' }
+  | { readonly kind: 'logits'; readonly logits: Float32Array } // [rows, V]
+  | ({ readonly kind: 'top' } & TopLogits)
+  | { readonly kind: 'greedy'; readonly ids: Int32Array } // [count]
+  | { readonly kind: 'attention'; readonly weights: Float32Array } // [heads of all ops, pos + 1]
+  | { readonly kind: 'values'; readonly values: readonly Float32Array[] }; // of each tap [tokens, cols]
+
+/** The largest logits of a row, descending, of equal ones the lowest id first. */
 export interface TopLogits {
-  readonly ids: Int32Array; // [S, count]
-  readonly logits: Float32Array; // [S, count]
-  readonly logSumExp: Float32Array; // [S], over the whole row
-}
-
-/** What comes of a step, as far as it asked for it: logits or what was chosen. All reject where the device fails. */
-export interface Ticket {
-  /** [S, V] rows in slice order; a view that the next submit overwrites. Empty for logits 'none'. */
-  logits(): Promise<Float32Array>;
-  /** Of a step that chooses 'top'. */
-  top?(): Promise<TopLogits>;
-  /** Of a step that chooses 'greedy': ids [slices, count]. */
-  ids?(): Promise<Int32Array>;
-  /**
-   * Of a step that asks for it: [heads, pos + 1] softmax weights of its token over the positions it sees, a row for
-   * each head of each attention op in the order of the program. A copy: it stays as it is.
-   */
-  attention?(): Promise<Float32Array>;
+  readonly ids: Int32Array; // [count]
+  readonly logits: Float32Array; // [count]
+  readonly logSumExp: number; // over the whole row
 }
 
 /** How many rows of attention weights a token has. */
@@ -156,16 +156,24 @@ export interface KernelTime {
 
 export interface Executable {
   readonly memory: MemoryUse;
-  /** The largest count of each kind of choice; absent where the device only hands over logits. */
-  readonly chooses?: Readonly<Record<Choice['kind'], number>>;
-  /** What steps may ask for as `attention`; absent where the program or the device leaves it out. */
+  /** The largest counts that slices may want; absent where the device only hands over logits. */
+  readonly chooses?: Readonly<Record<'top' | 'greedy', number>>;
+  /** Logits cost little to hand over, so drafts, which need those of every token, may pay where it also chooses. */
+  readonly nearLogits?: boolean;
+  /** The attention weights that slices may want; absent where the program or the device leaves them out. */
   readonly attends?: AttentionShape;
-  /** Starts a step. One at a time: throws while an earlier ticket has not settled. */
-  submit(step: Step): Ticket;
-  /** Makes positions 0..upto-1 of sequence `to` equal those of `from`. */
+  /**
+   * Runs a step; settles with a result for each slice. One at a time: throws while an earlier step has not settled, and
+   * RangeError for what only a caller can get wrong. Rejects with a UserError of kind device where the device fails.
+   */
+  submit(step: Step): Promise<readonly Result[]>;
+  /** Makes positions 0..upto-1 of sequence `to` equal those of `from`. Between steps only. */
   kvCopy(from: number, to: number, upto: number): void;
-  /** Forgets positions from `upto` on. */
-  kvTrim(seq: number, upto: number): void;
+  /**
+   * Forgets positions from `upto` on and returns how many are left. That may be fewer: what a state cannot go back to
+   * must be computed again from there.
+   */
+  kvTrim(seq: number, upto: number): number;
   /** Names the first buffer beside which something was written; only of backends started with sentinels. */
   damage?(): Promise<string | undefined>;
   /** By kernel, the slowest first; only of backends started to profile, whose device has a clock. */

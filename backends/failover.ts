@@ -6,8 +6,9 @@
  * logits, where the replacement only hands those over.
  */
 import { UserError } from '../errors.ts';
-import type { Executable, MemoryUse, Step, Ticket, TopLogits } from './backend.ts';
-import { greedyIds, topLogits } from './choices.ts';
+import type { Executable, MemoryUse, Result, Slice, Step, Want } from './backend.ts';
+import { logitsOf, resultFromRow } from './results.ts';
+import { greedyCount } from './step.ts';
 
 export interface FailoverParts {
   readonly first: Executable;
@@ -17,17 +18,10 @@ export interface FailoverParts {
   readonly replace: (failure: UserError) => Promise<Executable>;
 }
 
-/** What a ticket gives, as far as its step asked for it. */
-interface Result {
-  readonly logits?: Float32Array;
-  readonly top?: TopLogits;
-  readonly ids?: Int32Array;
-  readonly attention?: Float32Array;
-}
-
 export class FailoverExecutable implements Executable {
   /** Those of the first executable: what it chose is chosen after it, too. */
   readonly chooses: Executable['chooses'];
+  readonly nearLogits: Executable['nearLogits'];
   readonly attends: Executable['attends'];
   #current: Executable;
   readonly #maxTokens: number;
@@ -43,6 +37,7 @@ export class FailoverExecutable implements Executable {
     this.#replace = replace;
     this.#held = Array.from({ length: sequences }, () => []);
     this.chooses = first.chooses;
+    this.nearLogits = first.nearLogits;
     this.attends = first.attends;
   }
 
@@ -50,21 +45,14 @@ export class FailoverExecutable implements Executable {
     return this.#current.memory;
   }
 
-  submit(step: Step): Ticket {
+  submit(step: Step): Promise<readonly Result[]> {
     if (this.#running)
       throw new RangeError('Expected the earlier step to have settled before the next submit.');
-    const result = this.#start(step);
+    const started = this.#start(step);
     this.#running = true;
-    const done = this.#finish(step, result).finally(() => {
+    return this.#finish(step, started).finally(() => {
       this.#running = false;
     });
-    done.catch(() => {}); // whoever awaits the ticket sees it; nobody has to
-    return {
-      logits: async () => (await done).logits!,
-      top: async () => (await done).top!,
-      ids: async () => (await done).ids!,
-      attention: async () => (await done).attention!,
-    };
   }
 
   kvCopy(from: number, to: number, upto: number): void {
@@ -72,10 +60,14 @@ export class FailoverExecutable implements Executable {
     this.#held[to] = this.#held[from]!.slice(0, upto);
   }
 
-  kvTrim(seq: number, upto: number): void {
-    this.#unlessLost(() => this.#current.kvTrim(seq, upto));
+  kvTrim(seq: number, upto: number): number {
     const held = this.#held[seq]!;
-    if (upto < held.length) held.length = upto;
+    let left = Math.min(upto, held.length);
+    this.#unlessLost(() => {
+      left = this.#current.kvTrim(seq, upto);
+    });
+    held.length = Math.min(left, held.length);
+    return left;
   }
 
   /** On a device that is gone there is nothing to do: the next step fails, and all is computed from the tokens. */
@@ -93,30 +85,29 @@ export class FailoverExecutable implements Executable {
   }
 
   /** What becomes of the step. What only a caller can get wrong is thrown; a device lost before it is waited for. */
-  #start(step: Step): Promise<Result> {
+  #start(step: Step): Promise<readonly Result[]> {
     try {
-      return this.#replaced ? this.#onReplacement(step) : resultOf(this.#current.submit(step), step);
+      return this.#replaced ? this.#onReplacement(step) : this.#current.submit(step);
     } catch (error) {
       if (!isDeviceFailure(error)) throw error;
       return Promise.reject(error);
     }
   }
 
-  async #finish(step: Step, started: Promise<Result>): Promise<Result> {
-    const result = await started.catch((error) => {
+  async #finish(step: Step, started: Promise<readonly Result[]>): Promise<readonly Result[]> {
+    const results = await started.catch((error) => {
       if (this.#replaced || this.#disposed || !isDeviceFailure(error)) throw error;
       return this.#recover(step, error);
     });
     for (const [i, { seq, pos, tokens }] of step.slices.entries()) {
-      const fed = step.choose?.kind === 'greedy' ? fedBack(result.ids!, i, step.choose.count) : [];
       const held = this.#held[seq]!;
       held.length = pos;
-      held.push(...Array.from(tokens), ...fed);
+      held.push(...Array.from(tokens), ...fedBack(results[i]!));
     }
-    return result;
+    return results;
   }
 
-  async #recover(step: Step, failure: UserError): Promise<Result> {
+  async #recover(step: Step, failure: UserError): Promise<readonly Result[]> {
     const lost = this.#current;
     const replacement = await this.#replace(failure);
     this.#current = replacement;
@@ -133,33 +124,53 @@ export class FailoverExecutable implements Executable {
       const end = slices.find((slice) => slice.seq === seq)?.pos ?? held.length;
       for (let pos = 0; pos < end; pos += maxTokens) {
         const tokens = held.slice(pos, Math.min(pos + maxTokens, end));
-        await this.#current.submit({ slices: [{ seq, pos, tokens }], logits: 'none' }).logits();
+        await this.#current.submit({ slices: [{ seq, pos, tokens }] });
       }
     }
   }
 
-  #onReplacement(step: Step): Promise<Result> {
-    const { choose } = step;
-    const executable = this.#current;
-    if (!choose || choose.count <= (executable.chooses?.[choose.kind] ?? 0))
-      return resultOf(executable.submit(step), step);
-    const plain = { slices: step.slices, logits: step.logits };
-    if (choose.kind === 'greedy')
-      return greedyIds(executable, step.slices, choose.count).then((ids) => ({ ids }));
-    return topLogits(executable, plain, choose.count).then((top) => ({ top }));
+  /** Where the replacement does not choose as the device did, from logits. */
+  async #onReplacement(step: Step): Promise<readonly Result[]> {
+    const { chooses } = this.#current;
+    const chosen = ({ want }: Slice) => want?.kind === 'top' || want?.kind === 'greedy';
+    const able = ({ want }: Slice) => {
+      return (want?.kind !== 'top' && want?.kind !== 'greedy') || want.count <= (chooses?.[want.kind] ?? 0);
+    };
+    if (step.slices.every(able)) return this.#current.submit(step);
+    const logits = (slices: readonly Slice[]) =>
+      slices.map((slice) => (chosen(slice) ? { ...slice, want: { kind: 'logits' } as const } : slice));
+    const count = greedyCount(step);
+    let results = await this.#rowsAs(step.slices, logits(step.slices));
+    let slices = step.slices;
+    for (let i = 1; i < count; i++) {
+      slices = slices.map(({ seq, pos, tokens, want }, j) => {
+        const { ids } = results[j] as Extract<Result, { kind: 'greedy' }>;
+        return { seq, pos: pos + tokens.length, tokens: ids.slice(-1), want };
+      });
+      const next = await this.#rowsAs(slices, logits(slices));
+      results = results.map((result, j) => joinedIds(result, next[j]!));
+    }
+    return results;
+  }
+
+  /** Runs `plain`, and makes of the logits that it gives what `slices` want. */
+  async #rowsAs(slices: readonly Slice[], plain: readonly Slice[]): Promise<Result[]> {
+    const results = await this.#current.submit({ slices: plain });
+    return results.map((result, i) => {
+      const want: Want | undefined = slices[i]!.want;
+      return want?.kind === 'top' || want?.kind === 'greedy' ? resultFromRow(want, logitsOf(result)) : result;
+    });
   }
 }
 
-async function resultOf(ticket: Ticket, { choose, attention }: Step): Promise<Result> {
-  if (choose?.kind === 'top') return { top: await ticket.top!() };
-  if (choose?.kind === 'greedy') return { ids: await ticket.ids!() };
-  const logits = await ticket.logits();
-  return attention ? { logits, attention: await ticket.attention!() } : { logits };
+function joinedIds(before: Result, next: Result): Result {
+  if (before.kind !== 'greedy' || next.kind !== 'greedy') return next;
+  return { kind: 'greedy', ids: Int32Array.of(...before.ids, ...next.ids) };
 }
 
-/** Of the ids chosen for slice i those that were computed on: all but the last. */
-function fedBack(ids: Int32Array, i: number, count: number): number[] {
-  return Array.from(ids.subarray(i * count, (i + 1) * count - 1));
+/** Of the ids chosen those that were computed on: all but the last. */
+function fedBack(result: Result): number[] {
+  return result.kind === 'greedy' ? Array.from(result.ids.subarray(0, -1)) : [];
 }
 
 function isDeviceFailure(error: unknown): error is UserError {

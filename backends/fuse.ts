@@ -10,7 +10,7 @@
  *   rope, rope -> attention         heads are rotated while they are read
  */
 import { MAPS, type MapFunction } from '../kernels/reference/map.ts';
-import type { AttentionOp, Op, Program, RopeSpec, StateId, ValueId, WeightId } from './backend.ts';
+import type { AttentionOp, Op, RopeSpec, StateId, ValueId, WeightId } from './backend.ts';
 import { type OpOf, operands, readersOf, weightsOf } from './ops.ts';
 
 export type NormOp = OpOf<'norm'>;
@@ -49,8 +49,9 @@ export interface FuseOptions {
   readonly mostProducts?: number;
 }
 
-export function fuse({ ops, output }: Pick<Program, 'ops' | 'output'>, options: FuseOptions = {}): Phase[] {
-  return new Fuser(ops, output, options).run();
+/** Values in `kept`, the output and taps, are made as they are in the program: somebody outside reads them. */
+export function fuse(ops: readonly Op[], kept: readonly ValueId[], options: FuseOptions = {}): Phase[] {
+  return new Fuser(ops, kept, options).run();
 }
 
 class Fuser {
@@ -60,10 +61,16 @@ class Fuser {
   readonly #done = new Set<number>(); // ops that a phase took in
   readonly #phases: Phase[] = [];
 
-  constructor(ops: readonly Op[], output: ValueId, { mostProducts = Number.POSITIVE_INFINITY }: FuseOptions) {
+  constructor(
+    ops: readonly Op[],
+    kept: readonly ValueId[],
+    { mostProducts = Number.POSITIVE_INFINITY }: FuseOptions,
+  ) {
     this.#ops = ops;
-    // Whoever waits for the output reads it too.
-    this.#readers = readersOf(ops).map((readers, i) => (i === output ? [...readers, ops.length] : readers));
+    // A reader beyond the ops stands for those outside.
+    this.#readers = readersOf(ops).map((readers, i) =>
+      kept.includes(i) ? [...readers, ops.length] : readers,
+    );
     this.#mostProducts = mostProducts;
   }
 
@@ -203,15 +210,19 @@ export function usesOf(phase: Phase): PhaseUses {
 }
 
 /**
- * The last phase that reads each value: behind it the value's memory is free. The output is read after all phases, and
- * a value without readers only where it is made.
+ * The last phase that reads each value: behind it the value's memory is free. Values in `kept` are read after all
+ * phases, and a value without readers only where it is made.
  */
-export function lastReads(uses: readonly PhaseUses[], output: ValueId): ReadonlyMap<ValueId, number> {
+export function lastReads(
+  uses: readonly PhaseUses[],
+  kept: readonly ValueId[],
+): ReadonlyMap<ValueId, number> {
   const last = new Map<ValueId, number>();
   for (const [i, { reads, writes }] of uses.entries()) {
     for (const value of [...reads, ...writes]) last.set(value, i);
   }
-  return last.set(output, Number.POSITIVE_INFINITY);
+  for (const value of kept) last.set(value, Number.POSITIVE_INFINITY);
+  return last;
 }
 
 function present(...ids: readonly (number | undefined)[]): number[] {

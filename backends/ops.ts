@@ -153,6 +153,11 @@ export function shapesOf(
   return shapes;
 }
 
+/** The values that are read from outside: the output and the taps. */
+export function keptValues({ output, limits }: Pick<Program, 'output' | 'limits'>): readonly ValueId[] {
+  return [output, ...(limits.taps ?? [])];
+}
+
 /** The state that an op keeps. Throws RangeError where the program has none of that number. */
 export function stateOf({ state }: OpOf<'attention'>, states: readonly StateShape[]): StateShape {
   const shape = states[state];

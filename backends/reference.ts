@@ -23,15 +23,17 @@ import type {
   MemoryUse,
   Op,
   Program,
+  Result,
+  Slice,
   Step,
-  Ticket,
   ValueId,
   WeightDesc,
   WeightId,
   WeightSource,
 } from './backend.ts';
-import { operands, shapesOf } from './ops.ts';
+import { keptValues, operands, shapesOf } from './ops.ts';
 import { checkSupport, readWeight, vocabularyOf, weightBytes } from './program-weights.ts';
+import { resultsFromLogits } from './results.ts';
 import { attentionShape, Sequences, type StepRows } from './step.ts';
 
 type Row = Float64Array;
@@ -123,15 +125,9 @@ class ReferenceExecutable implements Executable {
     };
   }
 
-  submit(step: Step): Ticket {
+  submit(step: Step): Promise<readonly Result[]> {
     if (this.#state !== 'idle') throw new Error(`Expected an idle executable, but it is ${this.#state}.`);
-    const attended: Row[] | undefined = step.attention ? [] : undefined;
-    const logits = this.#run(this.#sequences.take(step), attended);
-    logits.catch(() => {}); // whoever awaits the ticket sees it; nobody has to
-    if (!attended) return { logits: () => logits };
-    const attention = logits.then(() => flatten(attended));
-    attention.catch(() => {});
-    return { logits: () => logits, attention: () => attention };
+    return this.#run(step, this.#sequences.take(step));
   }
 
   kvCopy(from: number, to: number, upto: number): void {
@@ -143,20 +139,21 @@ class ReferenceExecutable implements Executable {
   }
 
   /** The rows themselves go when the next step writes at `upto`. */
-  kvTrim(seq: number, upto: number): void {
-    this.#sequences.trim(seq, upto);
+  kvTrim(seq: number, upto: number): number {
+    return this.#sequences.trim(seq, upto);
   }
 
   dispose(): void {
     this.#state = 'disposed';
   }
 
-  /** Adds attention weights to `attended`, where they are asked for. */
-  async #run(step: StepRows, attended: Row[] | undefined): Promise<Float32Array> {
+  async #run({ slices }: Step, rows: StepRows): Promise<Result[]> {
     this.#state = 'busy';
+    const attended: Row[] = []; // attention weights, of steps that want them
+    const traced = slices[0]?.want?.kind === 'attention' ? attended : undefined;
     for (const [i, op] of this.#program.ops.entries()) {
       const out: Row[] = [];
-      for (const row of this.#evaluate(op, step, attended)) {
+      for (const row of this.#evaluate(op, rows, traced)) {
         out.push(row);
         await this.#giveTurn();
       }
@@ -164,7 +161,20 @@ class ReferenceExecutable implements Executable {
       for (const value of operands(op)) if (this.#last[value] === i) this.#values[value] = [];
     }
     this.#state = 'idle';
-    return flatten(this.#values[this.#program.output]!);
+    const results = resultsFromLogits(slices, flatten(this.#values[this.#program.output]!));
+    let row = 0;
+    for (const [i, slice] of slices.entries()) {
+      if (slice.want?.kind === 'attention') results[i] = { kind: 'attention', weights: flatten(attended) };
+      if (slice.want?.kind === 'values') results[i] = { kind: 'values', values: this.#tapped(slice, row) };
+      row += slice.tokens.length;
+    }
+    return results;
+  }
+
+  /** The values that the program keeps, of a slice that begins at a row. */
+  #tapped({ tokens }: Slice, row: number): Float32Array[] {
+    const { taps = [] } = this.#program.limits;
+    return taps.map((value) => flatten(this.#values[value]!.slice(row, row + tokens.length)));
   }
 
   /** The rows that `op` makes, computed as they are taken. */
@@ -215,11 +225,12 @@ class ReferenceExecutable implements Executable {
   }
 }
 
-/** The op that reads each value last; none reads the output last. */
-function lastReaders({ ops, output }: Program): number[] {
+/** The op that reads each value last; values that are kept are read by none. */
+function lastReaders(program: Program): number[] {
+  const { ops } = program;
   const last = ops.map((_, i) => i);
   for (const [i, op] of ops.entries()) for (const value of operands(op)) last[value] = i;
-  last[output] = Number.POSITIVE_INFINITY;
+  for (const value of keptValues(program)) last[value] = Number.POSITIVE_INFINITY;
   return last;
 }
 

@@ -3,7 +3,8 @@
  * slices out as rows, one for each token.
  */
 import { UserError } from '../errors.ts';
-import type { AttentionShape, Program, Slice, Step } from './backend.ts';
+import type { AttentionShape, Executable, Limits, Program, Slice, Step } from './backend.ts';
+import { rowsWanted } from './results.ts';
 
 /** The tokens of a step in slice order. */
 export interface StepRows {
@@ -15,15 +16,20 @@ export interface StepRows {
 
 /** How many positions each sequence of an executable holds. Every step and cache call passes through here. */
 export class Sequences {
-  readonly #program: Program;
+  readonly #limits: Limits;
   readonly #vocabulary: number;
+  readonly #chooses: Executable['chooses'];
   readonly #lengths: number[];
 
-  /** @param vocabulary ids of tokens are smaller (vocabularyOf) */
-  constructor(program: Program, vocabulary: number) {
-    this.#program = program;
+  /**
+   * @param vocabulary ids of tokens are smaller (vocabularyOf)
+   * @param chooses as the executable says
+   */
+  constructor({ limits }: Pick<Program, 'limits'>, vocabulary: number, chooses?: Executable['chooses']) {
+    this.#limits = limits;
     this.#vocabulary = vocabulary;
-    this.#lengths = new Array(program.limits.sequences).fill(0);
+    this.#chooses = chooses;
+    this.#lengths = new Array(limits.sequences).fill(0);
   }
 
   /**
@@ -32,11 +38,13 @@ export class Sequences {
    * and RangeError for what only a caller can get wrong.
    */
   take(step: Step): StepRows {
-    if (step.attention) this.#checkAttention(step);
-    const chosen = step.choose?.kind === 'greedy' ? step.choose.count - 1 : 0; // tokens that the device adds itself
-    this.#checkSlices(step.slices, chosen);
-    for (const { tokens } of step.slices) this.#checkTokens(tokens);
-    for (const { seq, pos, tokens } of step.slices) this.#lengths[seq] = pos + tokens.length + chosen;
+    const { slices } = step;
+    const tokens = slices.reduce((sum, slice) => sum + slice.tokens.length, 0);
+    for (const slice of slices) this.#checkWant(slice, slices, tokens);
+    const added = greedyCount(step) - 1; // positions that the device adds itself
+    this.#checkSlices(slices, tokens, added);
+    for (const slice of slices) this.#checkTokens(slice.tokens);
+    for (const { seq, pos, tokens } of slices) this.#lengths[seq] = pos + tokens.length + added;
     return layOut(step);
   }
 
@@ -48,47 +56,80 @@ export class Sequences {
     this.#lengths[to] = upto;
   }
 
-  /** Checks `kvTrim` and counts positions from `upto` on as free. Throws RangeError. */
-  trim(seq: number, upto: number): void {
+  /** Checks `kvTrim`, counts positions from `upto` on as free and returns how many are left. Throws RangeError. */
+  trim(seq: number, upto: number): number {
     this.#checkSequence(seq);
     check(isCount(upto), 'kvTrim upto', 'a position', upto);
     this.#lengths[seq] = Math.min(this.#lengths[seq]!, upto);
+    return this.#lengths[seq];
   }
 
-  #checkSlices(slices: readonly Slice[], chosen: number): void {
-    const T = slices.reduce((sum, { tokens }) => sum + tokens.length, 0);
-    const { maxTokens } = this.#program.limits;
+  /** Checks how many positions of a sequence are to be saved. Throws RangeError. */
+  checkHeld(seq: number, upto: number): void {
+    this.#checkSequence(seq);
+    const held = this.#lengths[seq]!;
+    check(isCount(upto) && upto <= held, 'positions to save', `0 to ${held}`, upto);
+  }
+
+  /** Counts `length` positions of a sequence as held, which were brought there. Throws RangeError. */
+  restore(seq: number, length: number): void {
+    this.#checkSequence(seq);
+    const { contextLength } = this.#limits;
+    check(
+      isCount(length) && length <= contextLength,
+      'positions to restore',
+      `0 to ${contextLength}`,
+      length,
+    );
+    this.#lengths[seq] = length;
+  }
+
+  #checkSlices(slices: readonly Slice[], T: number, added: number): void {
+    const { maxTokens } = this.#limits;
     check(T >= 1 && T <= maxTokens, 'tokens of a step', `1 to ${maxTokens}`, T);
     for (const { seq, pos, tokens } of slices) {
       this.#checkSequence(seq);
       check(tokens.length > 0, `tokens of sequence ${seq}`, 'at least 1', tokens.length);
       check(isCount(pos) && pos <= this.#lengths[seq]!, 'slice pos', `0 to ${this.#lengths[seq]}`, pos);
-      this.#checkContext(pos + tokens.length + chosen);
+      this.#checkContext(pos + tokens.length + added);
     }
     const distinct = new Set(slices.map(({ seq }) => seq)).size;
     check(distinct === slices.length, 'sequences of a step', `${slices.length} different ones`, distinct);
   }
 
-  /** Only a token alone is computed in a way that leaves what its weights are made of. */
-  #checkAttention({ slices, choose }: Step): void {
-    if (!this.#program.limits.attention) {
-      throw new RangeError(
-        'Expected a program compiled for attention weights (Limits.attention), got another.',
-      );
+  #checkWant({ want }: Slice, slices: readonly Slice[], T: number): void {
+    if (want?.kind === 'attention') {
+      if (!this.#limits.attention) {
+        throw new RangeError(
+          'Expected a program compiled for attention weights (Limits.attention), got another.',
+        );
+      }
+      // Only a token alone is computed in a way that leaves what its weights are made of.
+      check(T === 1, 'tokens of a step that wants attention', '1', T);
     }
-    const T = slices.reduce((sum, { tokens }) => sum + tokens.length, 0);
-    check(T === 1, 'tokens of a step that asks for attention', '1', T);
-    if (choose)
-      throw new RangeError('Expected a step that asks for attention to make no choice, but it does.');
+    if (want?.kind === 'values' && !this.#limits.taps?.length) {
+      throw new RangeError('Expected a program compiled to keep values (Limits.taps), got another.');
+    }
+    if (want?.kind !== 'top' && want?.kind !== 'greedy') return;
+    const most = this.#chooses?.[want.kind] ?? 0;
+    check(want.count >= 1 && want.count <= most, `count of ${want.kind}`, `1 to ${most}`, want.count);
+    if (want.kind === 'top' || want.count === 1) return;
+    const alike = slices.filter((other) => other.want?.kind === 'greedy' && other.want.count === want.count);
+    check(
+      alike.length === slices.length,
+      `slices that want ${want.count} ids`,
+      `${slices.length}`,
+      alike.length,
+    );
   }
 
   #checkSequence(seq: number): void {
-    const { sequences } = this.#program.limits;
+    const { sequences } = this.#limits;
     check(isCount(seq) && seq < sequences, 'sequence', `0 to ${sequences - 1}`, seq);
   }
 
   #checkContext(length: number): void {
-    const { contextLength } = this.#program.limits;
+    const { contextLength } = this.#limits;
     if (length <= contextLength) return;
     throw new UserError(
       `Expected at most ${contextLength} tokens, the context length, got ${length}.`,
@@ -115,16 +156,31 @@ export function attentionShape({ limits, ops }: Program): AttentionShape | undef
   return { heads: ops.flatMap((op) => (op.op === 'attention' ? [op.heads] : [])) };
 }
 
-function layOut({ slices, logits }: Step): StepRows {
-  const rows = slices.flatMap(({ seq, pos, tokens }) =>
-    Array.from(tokens, (token, i) => ({ token, seq, pos: pos + i, last: i === tokens.length - 1 })),
-  );
-  const wanted = { none: () => false, last: ({ last }: { last: boolean }) => last, all: () => true }[logits];
+/** Ids that every slice of a step wants of a device that feeds itself; 1 where none does. */
+export function greedyCount({ slices }: Step): number {
+  const want = slices[0]?.want;
+  return want?.kind === 'greedy' ? want.count : 1;
+}
+
+/** A step's rows, in slice order. */
+export function layOut({ slices }: Step): StepRows {
+  const tokens: number[] = [];
+  const positions: number[] = [];
+  const sequences: number[] = [];
+  const outputs: number[] = [];
+  for (const slice of slices) {
+    for (let i = 0; i < slice.tokens.length; i++) {
+      tokens.push(slice.tokens[i]!);
+      positions.push(slice.pos + i);
+      sequences.push(slice.seq);
+    }
+    for (let i = rowsWanted(slice); i > 0; i--) outputs.push(tokens.length - i);
+  }
   return {
-    tokens: Int32Array.from(rows, ({ token }) => token),
-    positions: Int32Array.from(rows, ({ pos }) => pos),
-    sequences: Int32Array.from(rows, ({ seq }) => seq),
-    outputs: Int32Array.from(rows.keys().filter((row) => wanted(rows[row]!))),
+    tokens: Int32Array.from(tokens),
+    positions: Int32Array.from(positions),
+    sequences: Int32Array.from(sequences),
+    outputs: Int32Array.from(outputs),
   };
 }
 

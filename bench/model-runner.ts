@@ -48,9 +48,9 @@ export class ModelRunner implements Runner {
   async #fill({ depth, batch }: SpeedTest, signal?: AbortSignal): Promise<void> {
     const missing = { kind: 'pp', tokens: depth - this.#held, depth: this.#held, batch: 1 } as const;
     if (missing.tokens > 0) await this.#compute(missing, signal);
-    const { executable } = this.#model;
-    executable.kvTrim(0, depth);
-    for (let seq = 1; seq < batch; seq++) executable.kvCopy(0, seq, depth);
+    const { scheduler } = this.#model;
+    scheduler.trim(0, depth);
+    for (let seq = 1; seq < batch; seq++) await scheduler.copy(0, seq, depth);
     this.#held = depth;
   }
 
@@ -63,10 +63,11 @@ export class ModelRunner implements Runner {
   }
 
   async #submit({ pos, count, logits }: TimedStep, batch: number): Promise<void> {
-    const { executable, config } = this.#model;
+    const { scheduler, config } = this.#model;
     const tokens = tokenIds(pos, count, config.vocabularySize);
-    const slices = Array.from({ length: batch }, (_, seq) => ({ seq, pos, tokens }));
-    await executable.submit({ slices, logits: logits ? 'last' : 'none' }).logits();
+    const want = logits ? ({ kind: 'logits' } as const) : undefined;
+    const slices = Array.from({ length: batch }, (_, seq) => ({ seq, pos, tokens, want }));
+    await Promise.all(slices.map((slice) => scheduler.compute(slice)));
   }
 }
 

@@ -2,13 +2,13 @@
  * A model in conversation. It renders messages to prompt ids with the model's template, generates answers on cached
  * sequences, and gives the probabilities of the tokens of an answer.
  */
+import { logitsOf } from '../backends/results.ts';
 import type { Message } from './chat-template.ts';
 import { ChatTemplate } from './chat-template.ts';
 import { Logprobs, type TokenLogprob } from './generate/logprobs.ts';
 import { type GeneratedToken, type GenerateOptions, type GenerateResult, generate } from './generate.ts';
-import type { Model } from './model.ts';
 import { SequencePool } from './sequence-pool.ts';
-import type { Session } from './session.ts';
+import type { Session, SessionModel } from './session.ts';
 
 /** A chat template, and the texts of the special tokens that it may use. */
 export interface TemplateSource {
@@ -19,7 +19,7 @@ export interface TemplateSource {
 
 type SpecialTokens = Omit<TemplateSource, 'source'>;
 
-export type ChatModel = Pick<Model, 'executable' | 'tokenizer' | 'contextLength' | 'sequences' | 'maxTokens'>;
+export type ChatModel = SessionModel;
 
 /** A prompt and its answer, as text and as ids: encoding the text may give other ids than those that were generated. */
 interface Exchange {
@@ -30,8 +30,8 @@ interface Exchange {
 /** Exchanges whose ids are remembered. */
 const MOST_EXCHANGES = 64;
 
-/** Rows of logits per step. */
-const ROWS_PER_STEP = 32;
+/** Rows of logits asked for at once. */
+const ROWS_AT_ONCE = 32;
 
 export class Chat {
   readonly #model: ChatModel;
@@ -74,7 +74,7 @@ export class Chat {
     options: GenerateOptions,
   ): AsyncGenerator<GeneratedToken, GenerateResult> {
     const ids = [...promptIds];
-    const tokens = generate(this.#pool.sessionFor(promptIds), promptIds, options);
+    const tokens = generate(await this.#pool.sessionFor(promptIds), promptIds, options);
     try {
       for (;;) {
         const next = await tokens.next();
@@ -97,14 +97,13 @@ export class Chat {
     ids: readonly number[],
     top: number,
   ): Promise<TokenLogprobs[]> {
-    const session = this.session([...promptIds, ...ids]);
+    const session = await this.session([...promptIds, ...ids]);
     const logprobs = new Logprobs(top);
     const found: TokenLogprobs[] = [];
-    const { logits } = await session.evaluate(promptIds);
-    if (ids.length > 0) found.push({ id: ids[0]!, ...logprobs.of(logits, ids[0]!) });
-    const rows = Math.min(ROWS_PER_STEP, this.#model.maxTokens);
-    for (let start = 0; start < ids.length - 1; start += rows) {
-      const part = ids.slice(start, Math.min(start + rows, ids.length - 1));
+    const { result } = await session.evaluate(promptIds);
+    if (ids.length > 0) found.push({ id: ids[0]!, ...logprobs.of(logitsOf(result), ids[0]!) });
+    for (let start = 0; start < ids.length - 1; start += ROWS_AT_ONCE) {
+      const part = ids.slice(start, Math.min(start + ROWS_AT_ONCE, ids.length - 1));
       const logits = await session.append(...part);
       const V = logits.length / part.length;
       for (let row = 0; row < part.length; row++) {
@@ -116,7 +115,7 @@ export class Chat {
   }
 
   /** The session that caches the longest prefix of `ids`. The caller owns it until the next call of any method. */
-  session(ids: readonly number[]): Session {
+  session(ids: readonly number[]): Promise<Session> {
     return this.#pool.sessionFor(ids);
   }
 

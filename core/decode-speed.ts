@@ -1,5 +1,5 @@
 /** Tokens a second of decode, as an answer would take them: behind a short prompt, one token a step. */
-import type { Executable, Step } from '../backends/backend.ts';
+import type { Executable, Want } from '../backends/backend.ts';
 
 const PROMPT = 16; // tokens
 const WARM_UP = 8; // steps that do not count: clocks rise, caches fill
@@ -11,11 +11,9 @@ export async function decodeSpeed(
   { contextLength, maxTokens }: { readonly contextLength: number; readonly maxTokens: number },
 ): Promise<number> {
   const top = Math.min(TOP, executable.chooses?.top ?? 0);
-  const run = (pos: number, count: number) => {
-    const step: Step = { slices: [{ seq: 0, pos, tokens: new Int32Array(count) }], logits: 'last' };
-    if (top === 0) return executable.submit(step).logits();
-    return executable.submit({ ...step, choose: { kind: 'top', count: top } }).top!();
-  };
+  const want: Want = top === 0 ? { kind: 'logits' } : { kind: 'top', count: top };
+  const run = (pos: number, count: number) =>
+    executable.submit({ slices: [{ seq: 0, pos, tokens: new Int32Array(count), want }] });
   const prompt = Math.max(1, Math.min(PROMPT, maxTokens, contextLength - WARM_UP - TIMED));
   await run(0, prompt);
   const times: number[] = [];

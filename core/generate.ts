@@ -104,8 +104,9 @@ export async function* generate(
   const logprobs = options.logprobs === undefined ? undefined : new Logprobs(options.logprobs);
   const answer = new Answer(tokenizer, promptIds, limit, options.stop);
   const seen = { sampler, banned, scored: logprobs !== undefined };
-  // A device that chooses by itself reads no logits back; drafts would need those of every token.
-  const drafts = options.draft || options.speculate !== 'auto' || !deviceChooses(session, seen);
+  // A device that chooses by itself need not hand logits over; drafts would need those of every token.
+  const far = deviceChooses(session, seen) && !session.model.executable.nearLogits;
+  const drafts = options.draft || options.speculate !== 'auto' || !far;
   const speculation = drafts ? speculativeDecoder(session, promptIds, limit, options) : undefined;
   const source = tokenSource(session, { ...seen, speculation, limit });
   const clock = new Clock();

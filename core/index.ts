@@ -9,7 +9,7 @@
  *     for await (const { text } of generate(new Session(model), ids, { sampler })) process.stdout.write(text);
  *     await model.dispose();
  */
-export type { Backend, Executable, MemoryUse, Program, Step, Ticket } from '../backends/backend.ts';
+export type { Backend, Executable, MemoryUse, Program, Result, Step, Want } from '../backends/backend.ts';
 export { selectBackend } from '../backends/select.ts';
 export { type ErrorKind, UserError } from '../errors.ts';
 export {

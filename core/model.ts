@@ -11,6 +11,7 @@ import { type Gguf, readGguf } from './gguf.ts';
 import { optionalString } from './gguf-metadata.ts';
 import { type LoadProgress, whileTelling } from './load-progress.ts';
 import { estimateMemory, programOn, weightBytesOf } from './program.ts';
+import { Scheduler } from './scheduler.ts';
 import { tokenizerFromGguf } from './tokenizer/index.ts';
 import type { Tokenizer } from './tokenizer/tokenizer.ts';
 
@@ -41,6 +42,7 @@ export interface Model {
   readonly tokenizer: Tokenizer;
   readonly backend: Backend;
   readonly executable: Executable;
+  readonly scheduler: Scheduler; // everything computed on the executable goes through it
   readonly contextLength: number;
   readonly sequences: number;
   readonly maxTokens: number;
@@ -92,6 +94,7 @@ export async function loadModel(path: string, options: LoadOptions = {}): Promis
   const loadMs = performance.now() - started;
   return {
     ...{ path, name, gguf, graph, config, tokenizer, executable },
+    scheduler: new Scheduler(executable, maxTokens),
     ...{ contextLength, sequences, maxTokens, kvType, loadMs },
     get backend() {
       return engine.backend;

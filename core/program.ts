@@ -60,8 +60,9 @@ export function estimateMemory(graph: RecordedGraph, limits: Limits): MemoryUse 
 
 /** Columns of all values that are alive at once, at most. */
 function mostColumns(graph: RecordedGraph): number {
-  const uses = fuse(graph).map(usesOf);
-  const last = lastReads(uses, graph.output);
+  const kept = [graph.output];
+  const uses = fuse(graph.ops, kept).map(usesOf);
+  const last = lastReads(uses, kept);
   let [alive, most] = [0, 0];
   for (const [i, { reads, writes }] of uses.entries()) {
     for (const value of writes) alive += graph.shapes[value]!.cols;

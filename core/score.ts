@@ -6,6 +6,7 @@
  * with at least half a chunk to look back on. Where the tokenizer adds a begin token, it replaces the first
  * token of each chunk. Chunks, second half and begin token are those of llama.cpp tools/perplexity.
  */
+import { logitsOf } from '../backends/results.ts';
 import { UserError } from '../errors.ts';
 import type { Model } from './model.ts';
 import { logSumExp } from './sampler/log-sum-exp.ts';
@@ -34,10 +35,10 @@ export interface ScoreSummary {
   readonly perplexitySecondHalf: number;
 }
 
-type ScoreModel = Pick<Model, 'executable' | 'tokenizer' | 'contextLength' | 'maxTokens'>;
+type ScoreModel = Pick<Model, 'scheduler' | 'tokenizer' | 'contextLength'>;
 
 /** Rows of logits asked for at once: V floats each, so that a large vocabulary does not take a gigabyte. */
-const ROWS_PER_STEP = 64;
+const ROWS_AT_ONCE = 64;
 
 /**
  * Scores `ids` chunk by chunk on sequence 0 of the model, whose cache it empties.
@@ -83,22 +84,20 @@ async function tokenLogprobs(
   tokens: readonly number[],
   { signal, onStep }: { signal?: AbortSignal; onStep: (done: number) => void },
 ): Promise<Float64Array> {
-  const { executable, maxTokens } = model;
+  const { scheduler } = model;
   const logprobs = new Float64Array(tokens.length - 1);
-  const rows = Math.min(maxTokens, ROWS_PER_STEP);
-  executable.kvTrim(0, 0);
-  for (let pos = 0; pos < logprobs.length; pos += rows) {
-    signal?.throwIfAborted();
-    const piece = tokens.slice(pos, Math.min(pos + rows, logprobs.length));
-    const logits = await executable
-      .submit({ slices: [{ seq: 0, pos, tokens: piece }], logits: 'all' })
-      .logits();
+  scheduler.trim(0, 0);
+  for (let pos = 0; pos < logprobs.length; pos += ROWS_AT_ONCE) {
+    const piece = tokens.slice(pos, Math.min(pos + ROWS_AT_ONCE, logprobs.length));
+    const want = { kind: 'logits', rows: 'all' } as const;
+    const onProgress = (done: number) => onStep(pos + done);
+    const slice = { seq: 0, pos, tokens: piece, want };
+    const logits = logitsOf(await scheduler.compute(slice, { signal, onProgress }));
     const V = logits.length / piece.length;
     for (let row = 0; row < piece.length; row++) {
       const logit = logits[row * V + tokens[pos + row + 1]!]!;
       logprobs[pos + row] = logit - logSumExp(logits, row * V, (row + 1) * V);
     }
-    onStep(pos + piece.length);
   }
   return logprobs;
 }

@@ -17,7 +17,7 @@ export class SequencePool {
   }
 
   /** The session to evaluate `ids` in. The caller owns it until the next call. */
-  sessionFor(ids: readonly number[]): Session {
+  async sessionFor(ids: readonly number[]): Promise<Session> {
     const shared = new Map(this.#sessions.map((session) => [session, commonPrefix(session.tokens, ids)]));
     const best = this.#sessions.reduce((a, b) => (shared.get(b)! > shared.get(a)! ? b : a));
     const kept = shared.get(best)!;
@@ -25,7 +25,7 @@ export class SequencePool {
     if (lost <= FEW_TOKENS || this.#sessions.length === 1) return this.#use(best);
     const spare = this.#sessions.findLast((session) => session !== best)!;
     if (kept === 0) return this.#use(spare);
-    const fork = best.fork(spare.seq, kept);
+    const fork = await best.fork(spare.seq, kept);
     this.#sessions.splice(this.#sessions.indexOf(spare), 1, fork);
     return this.#use(fork);
   }

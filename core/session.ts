@@ -1,26 +1,21 @@
 /**
- * One sequence of a model: which token ids its KV cache holds, and the next step over them.
+ * One sequence of a model: which token ids its KV cache holds, and what is computed next on it.
  *
- * `evaluate(ids)` makes the cache hold exactly `ids` and returns logits of the last one: the longest common
- * prefix with what it held is reused, the rest is computed in steps of at most model.maxTokens.
+ * `evaluate(ids)` makes the cache hold exactly `ids` and returns logits of the last one: the longest common prefix with
+ * what it held is reused, the rest is computed.
  */
-import type { Choice, Step, Ticket, TopLogits } from '../backends/backend.ts';
+import type { Result, Want } from '../backends/backend.ts';
+import { logitsOf } from '../backends/results.ts';
 import { UserError } from '../errors.ts';
 import type { Model } from './model.ts';
 
 export type SessionModel = Pick<
   Model,
-  'executable' | 'tokenizer' | 'contextLength' | 'sequences' | 'maxTokens'
+  'executable' | 'scheduler' | 'tokenizer' | 'contextLength' | 'sequences' | 'maxTokens'
 >;
 
-/** What came of a step: logits, or what it was to make of them. */
-export interface Outcome {
-  readonly logits: Float32Array; // [rows, V], valid until the next step; empty where the device chose
-  readonly top?: TopLogits;
-  readonly ids?: Int32Array; // greedy ones
-}
-
-export interface Evaluated extends Outcome {
+export interface Evaluated {
+  readonly result: Result; // as wanted
   readonly cachedTokens: number; // length of the reused prefix
   readonly computedTokens: number;
 }
@@ -30,9 +25,11 @@ export interface EvaluateOptions {
   readonly signal?: AbortSignal;
   /** Called after every step with the tokens held so far, reused ones included, of all. */
   readonly onProgress?: (done: number, total: number) => void;
-  /** What the device is to make of the last token's logits, as far as `Executable.chooses` allows. */
-  readonly choose?: Choice;
+  /** What the last token is to give; default its logits. Choices as far as `Executable.chooses` allows. */
+  readonly want?: Want;
 }
+
+const LOGITS: Want = { kind: 'logits' };
 
 export class Session {
   readonly model: SessionModel;
@@ -54,70 +51,55 @@ export class Session {
   }
 
   /**
-   * Makes the cache hold `ids`, and greedy ids but the last where these are chosen; returns the logits of the last of
-   * `ids`, which is always computed, or what is chosen by them.
-   * Throws UserError for no ids, and of kind 'context' for more than fit.
+   * Makes the cache hold `ids`, and greedy ids but the last where these are wanted; returns what the last of `ids`, which
+   * is always computed, is to give. Throws UserError for no ids, and of kind 'context' for more than fit.
    */
   async evaluate(ids: readonly number[], options: EvaluateOptions = {}): Promise<Evaluated> {
-    const { maxTokens } = this.model;
     const cachedTokens = this.#keep(ids);
-    const whole = maxTokens * Math.floor((ids.length - cachedTokens - 1) / maxTokens);
-    await this.#fill(ids, cachedTokens + whole, options);
-    options.signal?.throwIfAborted();
-    const outcome = await this.#step(ids.slice(cachedTokens + whole), 'last', options.choose);
-    options.onProgress?.(Math.min(this.#tokens.length, ids.length), ids.length);
-    return { ...outcome, cachedTokens, computedTokens: ids.length - cachedTokens };
+    const result = await this.#compute(ids.slice(cachedTokens), options.want ?? LOGITS, options);
+    return { result, cachedTokens, computedTokens: ids.length - cachedTokens };
   }
 
   /**
-   * Makes the cache hold `ids` and returns the attention weights of the last of them (Ticket.attention), which is
-   * computed in a step of its own. Only where `model.executable.attends`. Throws like `evaluate`.
+   * Makes the cache hold `ids` and returns the attention weights of the last of them (Result), which is computed in a
+   * step of its own. Only where `model.executable.attends`. Throws like `evaluate`.
    */
-  async attend(ids: readonly number[], options: Omit<EvaluateOptions, 'choose'> = {}): Promise<Float32Array> {
-    this.#keep(ids);
-    const pos = ids.length - 1;
-    await this.#fill(ids, pos, options);
-    options.signal?.throwIfAborted();
-    const slices = [{ seq: this.seq, pos, tokens: ids.slice(pos) }];
-    const ticket = this.model.executable.submit({ slices, logits: 'none', attention: true });
-    const weights = await ticket.attention!();
-    this.#tokens.push(ids[pos]!);
-    options.onProgress?.(ids.length, ids.length);
-    return weights;
+  async attend(ids: readonly number[], options: Omit<EvaluateOptions, 'want'> = {}): Promise<Float32Array> {
+    const kept = this.#keep(ids);
+    const last = ids.length - 1;
+    const onProgress = (done: number) => options.onProgress?.(done, ids.length);
+    if (kept < last) await this.#compute(ids.slice(kept, last), undefined, { ...options, onProgress });
+    const result = await this.#compute(ids.slice(last), { kind: 'attention' }, { ...options, onProgress });
+    if (result.kind !== 'attention') throw new TypeError(`Expected attention weights, got ${result.kind}.`);
+    return result.weights;
   }
 
-  /**
-   * Adds from 1 to model.maxTokens tokens in one step and returns the logits of each, [tokens, V], valid until the
-   * next step. Throws like `evaluate`.
-   */
+  /** Adds tokens and returns the logits of each, [tokens, V]. Throws like `evaluate`. */
   async append(...ids: readonly number[]): Promise<Float32Array> {
-    const { contextLength } = this.model;
-    const needed = this.#tokens.length + ids.length;
-    if (needed > contextLength) throw contextError(needed, contextLength);
-    return (await this.#step(ids, 'all')).logits;
+    this.#checkRoom(ids.length);
+    return logitsOf(await this.#compute(ids, { kind: 'logits', rows: 'all' }));
   }
 
-  /** Adds a token and has the device choose by its logits; greedy ids but the last are added too. */
-  async choose(choice: Choice, id: number): Promise<Outcome> {
-    const { contextLength } = this.model;
-    const needed = this.#tokens.length + (choice.kind === 'greedy' ? choice.count : 1);
-    if (needed > contextLength) throw contextError(needed, contextLength);
-    return this.#step([id], 'last', choice);
+  /** Adds a token and returns what it is to give; greedy ids but the last are added too. Throws like `evaluate`. */
+  async advance(id: number, want: Want): Promise<Result> {
+    this.#checkRoom(want.kind === 'greedy' ? want.count : 1);
+    return this.#compute([id], want);
   }
 
-  /** Forgets the tokens from place `length` on. */
+  /** Forgets the tokens from place `length` on, or from an earlier one where the model cannot go back to it. */
   trim(length: number): void {
-    if (length < this.#tokens.length) this.#tokens.length = length;
     // Also where nothing is forgotten: a step that failed may have left more in the cache.
-    this.model.executable.kvTrim(this.seq, this.#tokens.length);
+    const left = this.model.scheduler.trim(this.seq, Math.min(length, this.#tokens.length));
+    this.#tokens.length = Math.min(left, this.#tokens.length);
   }
 
   /** A session on another sequence that holds the same tokens, or the first `length`, copied instead of computed. */
-  fork(seq: number, length = this.#tokens.length): Session {
+  async fork(seq: number, length = this.#tokens.length): Promise<Session> {
     if (seq === this.seq) throw new RangeError(`Expected another sequence than ${seq} to fork to.`);
     const fork = new Session(this.model, seq);
-    fork.#tokens = this.#tokens.slice(0, length);
-    this.model.executable.kvCopy(this.seq, seq, fork.#tokens.length);
+    const tokens = this.#tokens.slice(0, length);
+    await this.model.scheduler.copy(this.seq, seq, tokens.length);
+    fork.#tokens = tokens;
     return fork;
   }
 
@@ -126,40 +108,32 @@ export class Session {
     const { contextLength } = this.model;
     if (ids.length === 0) throw emptyPrompt();
     if (ids.length > contextLength) throw contextError(ids.length, contextLength);
-    const kept = Math.min(commonPrefix(this.#tokens, ids), ids.length - 1);
-    this.trim(kept);
-    return kept;
+    this.trim(Math.min(commonPrefix(this.#tokens, ids), ids.length - 1));
+    return this.#tokens.length;
   }
 
-  /** Computes the tokens before place `end` that are not held yet, without logits. */
-  async #fill(ids: readonly number[], end: number, { signal, onProgress }: EvaluateOptions): Promise<void> {
-    while (this.#tokens.length < end) {
-      signal?.throwIfAborted();
-      const start = this.#tokens.length;
-      await this.#step(ids.slice(start, Math.min(start + this.model.maxTokens, end)), 'none');
-      onProgress?.(this.#tokens.length, ids.length);
-    }
+  #checkRoom(more: number): void {
+    const { contextLength } = this.model;
+    const needed = this.#tokens.length + more;
+    if (needed > contextLength) throw contextError(needed, contextLength);
   }
 
-  /** One step over the next tokens, which count as held once it is through. */
-  async #step(tokens: readonly number[], logits: Step['logits'], choose?: Choice): Promise<Outcome> {
-    const ticket = this.model.executable.submit({
-      slices: [{ seq: this.seq, pos: this.#tokens.length, tokens }],
-      logits,
-      choose,
-    });
-    const outcome = await outcomeOf(ticket, choose);
-    for (const token of tokens) this.#tokens.push(token);
-    for (const id of outcome.ids?.subarray(0, -1) ?? []) this.#tokens.push(id);
-    return outcome;
+  /** Computes the next tokens; those of each step count as held once it is through. */
+  async #compute(
+    tokens: readonly number[],
+    want: Want | undefined,
+    { signal, onProgress }: Pick<EvaluateOptions, 'signal' | 'onProgress'> = {},
+  ): Promise<Result> {
+    const before = this.#tokens.length;
+    const held = (done: number) => {
+      for (let i = this.#tokens.length - before; i < done; i++) this.#tokens.push(tokens[i]!);
+      onProgress?.(before + done, before + tokens.length);
+    };
+    const slice = { seq: this.seq, pos: before, tokens, want };
+    const result = await this.model.scheduler.compute(slice, { signal, onProgress: held });
+    if (result.kind === 'greedy') for (const id of result.ids.subarray(0, -1)) this.#tokens.push(id);
+    return result;
   }
-}
-
-async function outcomeOf(ticket: Ticket, choice: Choice | undefined): Promise<Outcome> {
-  const logits = new Float32Array(0);
-  if (choice?.kind === 'greedy') return { logits, ids: await ticket.ids!() };
-  if (choice?.kind === 'top') return { logits, top: await ticket.top!() };
-  return { logits: await ticket.logits() };
 }
 
 /** The error of a text that does not fit. `needed` is the number of tokens it takes. */

@@ -1,7 +1,20 @@
-/** A compiled program on the CPU: writes a step into shared memory, starts the threads, hands out the logits. */
+/** A compiled program on the CPU: writes a step into shared memory, starts the threads, copies the results out. */
+
+import { UserError } from '../../errors.ts';
 import * as layout from '../../kernels/wasm/layout.ts';
-import type { AttentionShape, Executable, MemoryUse, Program, Step, Ticket } from '../backend.ts';
-import { attentionShape, Sequences, type StepRows } from '../step.ts';
+import type {
+  AttentionShape,
+  Executable,
+  MemoryUse,
+  Program,
+  Result,
+  Slice,
+  Step,
+  ValueId,
+  Want,
+} from '../backend.ts';
+import { rowsWanted } from '../results.ts';
+import { attentionShape, greedyCount, layOut, Sequences, type StepRows } from '../step.ts';
 import { attentionWeights, type PlacedAttention } from './attention-weights.ts';
 import type { SharedHeap } from './memory.ts';
 import type { Plan } from './plan.ts';
@@ -13,18 +26,24 @@ export interface Part {
   readonly heap: SharedHeap;
 }
 
+/** Ids that one submit may bring: each is a step of its own, without a turn through the caller. */
+const MOST_GREEDY = 16;
+const CHOOSES = { top: layout.CHOICE_MOST, greedy: MOST_GREEDY };
+
 /** Tasks of attention for each thread in a step of single tokens. */
 const ATTENTION_TASKS = 4;
 
 export class CpuExecutable implements Executable {
   readonly memory: MemoryUse;
+  readonly chooses = CHOOSES;
+  readonly nearLogits = true;
   readonly attends?: AttentionShape;
   /** The memory of each stage; a program that fits in one memory has one stage. */
   readonly stages: readonly number[];
   readonly damage?: () => Promise<string | undefined>;
   readonly #program: Program;
   readonly #parts: readonly Part[];
-  readonly #output: Part; // where the logits are
+  readonly #keptIn: (value: ValueId) => Part; // the output, and taps
   readonly #attention: readonly PlacedAttention[]; // in the order of the program
   readonly #threads: Threads;
   readonly #work: Work;
@@ -35,7 +54,7 @@ export class CpuExecutable implements Executable {
   constructor(parts: {
     program: Program;
     parts: readonly Part[];
-    output: Part;
+    keptIn: (value: ValueId) => Part;
     attention: readonly PlacedAttention[];
     threads: Threads;
     work: Work;
@@ -48,34 +67,92 @@ export class CpuExecutable implements Executable {
     if (damage) this.damage = async () => damage();
     this.#program = parts.program;
     this.#parts = parts.parts;
-    this.#output = parts.output;
+    this.#keptIn = parts.keptIn;
     this.#attention = parts.attention;
     this.#threads = parts.threads;
     this.#work = parts.work;
-    this.#sequences = new Sequences(parts.program, parts.vocabulary);
+    this.#sequences = new Sequences(parts.program, parts.vocabulary, CHOOSES);
     this.#onDispose = parts.onDispose;
     this.memory = parts.memory;
     this.attends = attentionShape(parts.program);
     this.stages = parts.work.stages.map(({ memory }) => memory);
   }
 
-  submit(step: Step): Ticket {
+  submit(step: Step): Promise<readonly Result[]> {
     if (this.#running)
       throw new RangeError('Expected the earlier step to have settled before the next submit.');
     const rows = this.#sequences.take(step);
     this.#running = true;
-    const write = () => {
-      for (const part of this.#parts) this.#write(part, step, rows);
-    };
-    const done = this.#threads.run(this.#work, write).finally(() => {
+    const run = greedyCount(step) > 1 ? this.#greedy(step, rows) : this.#run(step, rows);
+    return run.finally(() => {
       this.#running = false;
     });
-    const logits = done.then(() => this.#logits(rows.outputs.length));
-    logits.catch(() => {}); // whoever awaits the ticket sees it; nobody has to
-    if (!step.attention) return { logits: () => logits };
-    const attention = done.then(() => attentionWeights(this.#attention, rows.positions[0]! + 1));
-    attention.catch(() => {});
-    return { logits: () => logits, attention: () => attention };
+  }
+
+  async #run(step: Step, rows: StepRows): Promise<Result[]> {
+    const choices = choicesOf(step);
+    await this.#threads.run(this.#work, () => {
+      for (const part of this.#parts) this.#write(part, step, rows, choices);
+    });
+    const { slices } = step;
+    const wantsLogits = slices.some(({ want }) => want?.kind === 'logits');
+    const logits = wantsLogits ? this.#rows(this.#program.output, 0, rows.outputs.length) : NO_LOGITS;
+    let [output, token, choice] = [0, 0, 0];
+    return slices.map((slice) => {
+      const [from, first] = [output, token];
+      output += rowsWanted(slice);
+      token += slice.tokens.length;
+      const { want } = slice;
+      if (want?.kind === 'top' || want?.kind === 'greedy') return this.#chosen(want, choice++);
+      return this.#result(slice, logits, { from, to: output, first });
+    });
+  }
+
+  #result(
+    { pos, tokens, want }: Slice,
+    logits: Float32Array,
+    { from, to, first }: { from: number; to: number; first: number },
+  ): Result {
+    if (want?.kind === 'logits') {
+      const { cols } = this.#keptIn(this.#program.output).plan.values.get(this.#program.output)!.shape;
+      return { kind: 'logits', logits: logits.subarray(from * cols, to * cols) };
+    }
+    if (want?.kind === 'attention') {
+      return { kind: 'attention', weights: attentionWeights(this.#attention, pos + 1) };
+    }
+    if (want?.kind !== 'values') return { kind: 'none' };
+    const { taps = [] } = this.#program.limits;
+    return { kind: 'values', values: taps.map((value) => this.#rows(value, first, tokens.length)) };
+  }
+
+  /** Throws UserError where a logit is no number: the sampler does not see them all. */
+  #chosen(want: Extract<Want, { count: number }>, choice: number): Result {
+    const { plan, heap } = this.#keptIn(this.#program.output);
+    const at = plan.choices.results + choice * layout.CHOICE_BYTES;
+    const [max = 0, sum = 0] = heap.f32(at, 2);
+    if (Number.isNaN(max)) throw notFinite();
+    const ids = heap.i32(at + 8, want.count).slice();
+    if (want.kind === 'greedy') return { kind: 'greedy', ids };
+    const logits = heap.f32(at + 8 + 4 * layout.CHOICE_MOST, want.count).slice();
+    return { kind: 'top', ids, logits, logSumExp: max + Math.log(sum) };
+  }
+
+  /** Each id is the next token of its sequence. */
+  async #greedy({ slices }: Step, rows: StepRows): Promise<Result[]> {
+    const ids: number[][] = slices.map(() => []);
+    const count = greedyCount({ slices });
+    let [step, at] = [one(slices), rows];
+    for (let i = 0; i < count; i++) {
+      const results = await this.#run(step, at);
+      for (const [j, result] of results.entries()) if (result.kind === 'greedy') ids[j]!.push(...result.ids);
+      step = one(
+        step.slices.map(({ seq, pos, tokens }, j) => {
+          return { seq, pos: pos + tokens.length, tokens: ids[j]!.slice(-1) };
+        }),
+      );
+      at = layOut(step);
+    }
+    return ids.map((all) => ({ kind: 'greedy', ids: Int32Array.from(all) }));
   }
 
   kvCopy(from: number, to: number, upto: number): void {
@@ -84,28 +161,31 @@ export class CpuExecutable implements Executable {
     for (const part of this.#parts) this.#copyCache(part, from, to, upto);
   }
 
-  kvTrim(seq: number, upto: number): void {
-    this.#sequences.trim(seq, upto);
+  kvTrim(seq: number, upto: number): number {
+    return this.#sequences.trim(seq, upto);
   }
 
   dispose(): void {
     this.#onDispose();
   }
 
-  #write({ plan, heap }: Part, step: Step, { tokens, positions, sequences, outputs }: StepRows): void {
+  #write({ plan, heap }: Part, step: Step, rows: StepRows, choices: Int32Array): void {
+    const { tokens, positions, sequences, outputs } = rows;
     const { sequenceBytes } = plan.kv;
     const control = heap.i32(0, layout.HEAP / 4);
     control[layout.TOKENS / 4] = tokens.length;
     control[layout.OUTPUTS / 4] = outputs.length;
     control[layout.SLICES / 4] = step.slices.length;
     control[layout.SINGLE / 4] = step.slices.length === tokens.length ? this.#chunksPerTask(positions) : 0;
-    control[layout.TRACED / 4] = step.attention ? 1 : 0;
+    control[layout.CHOICES / 4] = choices.length / 2;
+    control[layout.TRACED / 4] = step.slices[0]!.want?.kind === 'attention' ? 1 : 0;
     const arrays: [word: number, address: number, values: Int32Array][] = [
       [layout.TOKEN_IDS, plan.tokenIds, tokens],
       [layout.POSITIONS, plan.positions, positions],
       [layout.OUTPUT_ROWS, plan.outputRows, outputs],
       [layout.TOKEN_KV, plan.tokenKv, sequences.map((seq) => seq * sequenceBytes)],
       [layout.SLICE_LIST, plan.sliceList, sliceList(step, sequenceBytes)],
+      [layout.CHOICE_LIST, plan.choices.list, choices],
     ];
     for (const [word, address, values] of arrays) {
       control[word / 4] = address;
@@ -113,15 +193,17 @@ export class CpuExecutable implements Executable {
     }
   }
 
-  #logits(rows: number): Float32Array {
-    const { plan, heap } = this.#output;
-    const { address, stride, shape } = plan.values.get(this.#program.output)!;
-    const V = shape.cols;
+  /** A copy of `count` rows of a value, without what fills them up. */
+  #rows(value: ValueId, first: number, count: number): Float32Array {
+    const { plan, heap } = this.#keptIn(value);
+    const { address, stride, shape } = plan.values.get(value)!;
     const padded = stride / 4;
-    const all = heap.f32(address, rows * padded);
-    if (padded === V) return all;
-    const compact = new Float32Array(rows * V);
-    for (let row = 0; row < rows; row++) compact.set(all.subarray(row * padded, row * padded + V), row * V);
+    const all = heap.f32(address + first * stride, count * padded);
+    if (padded === shape.cols) return new Float32Array(all);
+    const compact = new Float32Array(count * shape.cols);
+    for (let row = 0; row < count; row++) {
+      compact.set(all.subarray(row * padded, row * padded + shape.cols), row * shape.cols);
+    }
     return compact;
   }
 
@@ -156,5 +238,30 @@ function sliceList({ slices }: Step, sequenceBytes: number): Int32Array {
       row += tokens.length;
       return [row - tokens.length, tokens.length, pos, seq * sequenceBytes];
     }),
+  );
+}
+
+/** i32 [choices]{row of the outputs, how many}, of slices that want the largest logits alone. */
+function choicesOf({ slices }: Step): Int32Array {
+  let row = 0;
+  const choices: number[] = [];
+  for (const slice of slices) {
+    if (slice.want?.kind === 'top' || slice.want?.kind === 'greedy') choices.push(row, slice.want.count);
+    row += rowsWanted(slice);
+  }
+  return Int32Array.from(choices);
+}
+
+/** The step with one id wanted of each slice. */
+function one(slices: readonly Slice[]): Step {
+  return { slices: slices.map((slice) => ({ ...slice, want: { kind: 'greedy', count: 1 } as const })) };
+}
+
+const NO_LOGITS = new Float32Array(0);
+
+function notFinite(): UserError {
+  return new UserError(
+    'The model gave logits that are not numbers.',
+    'Its file is damaged or not for this architecture: get it again, or use another one.',
   );
 }

@@ -10,7 +10,6 @@ import type {
   Op,
   Program,
   Roofs,
-  StateShape,
   WeightDesc,
   WeightId,
   WeightSource,
@@ -85,9 +84,7 @@ class CpuBackend implements Backend {
     this.description = `WebAssembly relaxed SIMD, ${DOT_CLASS_NAMES[dotClass]}`;
   }
 
-  supports({ op }: Op, types: readonly TensorType[], state?: StateShape): true | string {
-    if (state && state.keyDim !== state.valueDim)
-      return 'keys and values of different sizes are not supported yet';
+  supports({ op }: Op, types: readonly TensorType[]): true | string {
     for (const [i, type] of types.entries()) {
       const known = i === 0 && (op === 'matmul' || op === 'embed') ? MATRIX_TYPES : VECTOR_TYPES;
       if (!known.includes(type)) {
@@ -107,6 +104,7 @@ class CpuBackend implements Backend {
 
   async compile(program: Program): Promise<Executable> {
     checkSupport(program, this.#desc, this);
+    const vocabulary = vocabularyOf(program, this.#desc); // throws, before anything is reserved
     const plan = planProgram(program, {
       weights: this.#weights,
       threads: this.threads,
@@ -135,7 +133,7 @@ class CpuBackend implements Backend {
       await loading;
       this.#plant(plan.shares, ['scratch']);
       for (const { memory, sentinels } of plan.shares) this.#planted.push([memory, sentinels.weights]);
-      return this.#executable(program, plan, work, dispose);
+      return this.#executable({ program, vocabulary }, plan, work, dispose);
     } catch (error) {
       for (const giveBack of [...rest, ...weights]) giveBack();
       throw error;
@@ -186,14 +184,14 @@ class CpuBackend implements Backend {
   }
 
   /** Writes the tables that the threads walk, stage after stage. */
-  #write({ limits }: Program, { stages, shares }: ProgramPlan): Work {
+  #write(program: Program, { stages, shares }: ProgramPlan): Work {
     const tables = new Map(
       shares.map((share) => {
         const { plan, memory } = share;
         const weight = (id: WeightId) => ({ ...this.#weights[id]!, address: share.weights.get(id)! });
         const heap = this.#heaps[memory]!;
-        clearForAttention(heap, limits, plan);
-        const table = new PhaseTable({ limits, plan, weight, threads: this.threads, heap });
+        clearForAttention(heap, program.limits, plan);
+        const table = new PhaseTable({ program, plan, weight, threads: this.threads, heap });
         return [memory, { table, ...share }];
       }),
     );
@@ -214,16 +212,21 @@ class CpuBackend implements Backend {
     };
   }
 
-  #executable(program: Program, plan: ProgramPlan, work: Work, onDispose: () => void): CpuExecutable {
+  #executable(
+    { program, vocabulary }: { program: Program; vocabulary: number },
+    plan: ProgramPlan,
+    work: Work,
+    onDispose: () => void,
+  ): CpuExecutable {
     const part = ({ plan, memory }: Share) => ({ plan, heap: this.#heaps[memory]! });
     return new CpuExecutable({
       program,
       parts: plan.shares.map(part),
-      output: part(plan.output),
+      keptIn: (value) => part(plan.shares.find(({ memory }) => memory === plan.keptIn.get(value))!),
       attention: this.#attention(plan),
       threads: this.#pool,
       work,
-      vocabulary: vocabularyOf(program, this.#desc),
+      vocabulary,
       memory: plan.shares
         .map(({ use }) => use)
         .reduce((sum, use) => ({

@@ -3,8 +3,15 @@
 import type { MapFunction } from '../../kernels/reference/map.ts';
 import type { ZipFunction } from '../../kernels/reference/zip.ts';
 import * as layout from '../../kernels/wasm/layout.ts';
-import type { Limits, RopeSpec, ValueId } from '../backend.ts';
-import type { AttentionPhase, MatmulPhase, OpPhase, Phase, Product } from '../fuse.ts';
+import type { Limits, Program, RopeSpec, ValueId } from '../backend.ts';
+import {
+  type AttentionPhase,
+  type MatmulPhase,
+  type OpPhase,
+  type Phase,
+  type Product,
+  usesOf,
+} from '../fuse.ts';
 import type { OpOf } from '../ops.ts';
 import type { SharedHeap } from './memory.ts';
 import { formsOf, type Plan, queryBytes } from './plan.ts';
@@ -25,6 +32,7 @@ const ZIP_FUNCTIONS: Readonly<Record<ZipFunction, number>> = { add: layout.ZIP_A
 
 export class PhaseTable {
   readonly #limits: Limits;
+  readonly #output: ValueId;
   readonly #plan: Plan;
   readonly #weight: (id: number) => PlacedWeight;
   readonly #threads: number;
@@ -33,13 +41,14 @@ export class PhaseTable {
   #records: Words[] = [];
 
   constructor(parts: {
-    limits: Limits;
+    program: Pick<Program, 'limits' | 'output'>;
     plan: Plan;
     weight: (id: number) => PlacedWeight;
     threads: number;
     heap: SharedHeap;
   }) {
-    this.#limits = parts.limits;
+    this.#limits = parts.program.limits;
+    this.#output = parts.program.output;
     this.#plan = parts.plan;
     this.#weight = parts.weight;
     this.#threads = parts.threads;
@@ -67,6 +76,23 @@ export class PhaseTable {
     if (phase.kind === 'matmul') this.#matmul(phase);
     else if (phase.kind === 'attention') this.#attention(phase);
     else this.#op(phase);
+    if (usesOf(phase).writes.includes(this.#output)) this.#choose();
+  }
+
+  /** The largest logits of rows, where slices want those. */
+  #choose(): void {
+    const { maxima, partSums, results } = this.#plan.choices;
+    const words = {
+      [layout.ROWS]: layout.ROWS_CHOICES,
+      [layout.COLS]: this.#cols(this.#output),
+      ...this.#at(this.#output, layout.X, layout.X_STRIDE),
+      [layout.OUT]: results,
+      [layout.OUT_STRIDE]: layout.CHOICE_BYTES,
+      [layout.MAXIMA]: maxima,
+      [layout.PART_SUMS]: partSums,
+    };
+    this.#records.push({ ...words, [layout.KIND]: layout.SCAN_CHOICES });
+    this.#records.push({ ...words, [layout.KIND]: layout.PICK_CHOICES });
   }
 
   #op({ kind, op, out }: OpPhase): void {
@@ -160,6 +186,7 @@ export class PhaseTable {
       [layout.HEADS]: op.heads,
       [layout.KV_HEADS]: shape.kvHeads,
       [layout.HEAD_DIM]: shape.keyDim,
+      [layout.VALUE_DIM]: shape.valueDim,
       ...this.#at(op.k, layout.K_ROWS, layout.K_STRIDE),
       ...this.#at(op.v, layout.V_ROWS, layout.V_STRIDE),
       [layout.KEYS]: keys.address,

@@ -47,6 +47,14 @@ export interface ScratchPlan {
   readonly sentinels: readonly Sentinel[];
 }
 
+/** Where the largest logits of rows are found (kernels/wasm/choose.ts), a row for each sequence. */
+export interface ChoicePlan {
+  readonly list: number; // of the step
+  readonly maxima: number;
+  readonly partSums: number;
+  readonly results: number;
+}
+
 /** The rows of a value. */
 export interface PlacedValue {
   readonly address: number;
@@ -65,6 +73,7 @@ export interface Plan {
   readonly sharedF32: number;
   readonly partials: number; // attention states of chunks
   readonly finished: number;
+  readonly choices: ChoicePlan;
   readonly attentionWeights: ReadonlyMap<ValueId, number>; // f32 [heads][kv.positions] of each attention, where wanted
   readonly ropes: ReadonlyMap<RopeSpec, number>; // f32 [position][pairs]{cos, sin}
   readonly table: number; // of phases
@@ -81,12 +90,13 @@ export interface Part {
   readonly phases: readonly Phase[];
   readonly lifetimes: ReadonlyMap<ValueId, Lifetime>; // of the values held there
   readonly shapes: readonly Shape[]; // of all values of the program
+  readonly output: ValueId;
   readonly states: readonly StateShape[];
   readonly limits: Limits;
 }
 
-/** Records of a phase in the table at most: two, and an end where another memory goes on. */
-const RECORDS = 3;
+/** Records of a phase in the table at most: two, two that choose behind the output, an end where another memory goes on. */
+const RECORDS = 5;
 
 /** Plans everything but weights and scratch, for the phases that run in this memory. */
 export function planMemory(part: Part, weight: WeightOf, space: AddressSpace): Plan {
@@ -109,6 +119,7 @@ export function planMemory(part: Part, weight: WeightOf, space: AddressSpace): P
     partials: space.allocate(attention.partialBytes, 'attention states'),
     finished: words(sequences * attention.kvHeads, 'finished tasks of attention'),
     attentionWeights: planAttentionWeights(part, space),
+    choices: planChoices(part, space),
     values: placeValues(part, space),
     ropes: planRopes(limits, ropes, space),
     table: space.allocate(RECORDS * phases.length * layout.PHASE_BYTES, 'phases'),
@@ -136,6 +147,19 @@ function planRopes(
 /** Positions of a sequence in whole chunks. */
 function paddedContext({ contextLength }: Limits): number {
   return Math.ceil(contextLength / CHUNK) * CHUNK;
+}
+
+function planChoices({ shapes, output, limits }: Part, space: AddressSpace): ChoicePlan {
+  const { cols } = shapes[output]!;
+  const rows = limits.sequences;
+  const blocks = Math.ceil(cols / layout.CHOICE_BLOCK);
+  const parts = Math.ceil(cols / layout.CHOICE_PART);
+  return {
+    list: space.allocate(8 * rows, 'rows to choose from'),
+    maxima: space.allocate(4 * rows * blocks, 'maxima of logits'),
+    partSums: space.allocate(8 * rows * parts, 'sums of logits'),
+    results: space.allocate(layout.CHOICE_BYTES * rows, 'largest logits'),
+  };
 }
 
 function planAttentionWeights({ phases, limits }: Part, space: AddressSpace): ReadonlyMap<ValueId, number> {

@@ -6,7 +6,7 @@ import { UserError } from '../../errors.ts';
 import { HEAP, MOST_SEGMENTS } from '../../kernels/wasm/layout.ts';
 import type { MemoryUse, Program, ValueId, WeightId } from '../backend.ts';
 import { fuse, lastReads, type Phase, usesOf } from '../fuse.ts';
-import { shapesOf } from '../ops.ts';
+import { keptValues, shapesOf } from '../ops.ts';
 import { AddressSpace, megabytes } from './memory.ts';
 import { type Part, type Plan, planMemory } from './plan.ts';
 import { type Sentinel, shifted } from './sentinels.ts';
@@ -33,7 +33,7 @@ export interface Share {
 export interface ProgramPlan {
   readonly stages: readonly Stage[];
   readonly shares: readonly Share[]; // of each memory in use
-  readonly output: Share; // where the logits are
+  readonly keptIn: ReadonlyMap<ValueId, number>; // memory of the output and of each tap
 }
 
 /** What a plan depends on besides the program. */
@@ -51,29 +51,25 @@ export interface Site {
  * @param spare bytes of each memory that are left free, because a first plan was that much too large
  */
 export function planProgram(program: Program, site: Site, spare = 0): ProgramPlan {
-  const phases = fuse(program, { mostProducts: MOST_SEGMENTS });
+  const phases = fuse(program.ops, keptValues(program), { mostProducts: MOST_SEGMENTS });
   const shapes = shapesOf(program, (id) => site.weights[id]!.desc);
   const share = (part: readonly Phase[], lifetimes: ReadonlyMap<ValueId, Lifetime>, memory: number) =>
-    planShare(
-      { phases: part, lifetimes, shapes, states: program.states, limits: program.limits },
-      memory,
-      site,
-    );
-  const likely = likelyLifetimes(phases, program.output);
+    planShare({ ...program, phases: part, lifetimes, shapes }, memory, site);
+  const likely = likelyLifetimes(phases, keptValues(program));
   const memoryOf = assignMemories(phases, {
     count: site.used.length,
     holds: (memory, weight) => site.weights[weight]!.places.has(memory),
     fits: (memory, part) => share(part, likely(part), memory).end <= site.limit - spare,
     tooLarge: (part) => tooLarge(share(part, likely(part), site.used.length), site),
   });
-  const { stages, lifetimes, outputIn } = cutStages(phases, memoryOf, program.output);
+  const { stages, lifetimes, madeIn } = cutStages(phases, memoryOf, keptValues(program));
   const shares = Array.from(lifetimes, ([memory, held]) => {
     const part = phases.filter((_, i) => memoryOf[i] === memory);
     return share(part, held, memory);
   });
   const excess = Math.max(...shares.map(({ end }) => end - site.limit));
   if (excess > 0) return planProgram(program, site, spare + excess);
-  return { stages, shares, output: shares.find(({ memory }) => memory === outputIn)! };
+  return { stages, shares, keptIn: madeIn };
 }
 
 /**
@@ -82,9 +78,9 @@ export function planProgram(program: Program, site: Site, spare = 0): ProgramPla
  */
 function likelyLifetimes(
   all: readonly Phase[],
-  output: ValueId,
+  kept: readonly ValueId[],
 ): (part: readonly Phase[]) => ReadonlyMap<ValueId, Lifetime> {
-  const last = lastReads(all.map(usesOf), output);
+  const last = lastReads(all.map(usesOf), kept);
   const index = new Map(all.map((phase, i) => [phase, i]));
   return (part) => {
     const lifetimes = new Map<ValueId, Lifetime>();

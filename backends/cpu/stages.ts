@@ -18,7 +18,7 @@ export interface Stages {
   readonly stages: readonly Stage[];
   /** Of each memory: the values it holds, and how long. */
   readonly lifetimes: ReadonlyMap<number, ReadonlyMap<ValueId, Lifetime>>;
-  readonly outputIn: number; // memory
+  readonly madeIn: ReadonlyMap<ValueId, number>; // memory
 }
 
 export interface Memories {
@@ -84,8 +84,12 @@ function familyOf(phase: Phase, phases: readonly Phase[]): Set<Phase> {
 }
 
 /** The runs of phases with one memory. A value is held until no memory will read it any more. */
-export function cutStages(phases: readonly Phase[], memoryOf: readonly number[], output: ValueId): Stages {
-  const last = lastReads(phases.map(usesOf), output);
+export function cutStages(
+  phases: readonly Phase[],
+  memoryOf: readonly number[],
+  kept: readonly ValueId[],
+): Stages {
+  const last = lastReads(phases.map(usesOf), kept);
   const stages: Stage[] = [];
   const lifetimes = new Map<number, Map<ValueId, Lifetime>>();
   const madeIn = new Map<ValueId, number>();
@@ -108,7 +112,7 @@ export function cutStages(phases: readonly Phase[], memoryOf: readonly number[],
     }
     stages.push({ memory, phases: phases.slice(start, end), carried });
   }
-  return { stages, lifetimes, outputIn: madeIn.get(output)! };
+  return { stages, lifetimes, madeIn };
 }
 
 /** from, from + 1, ..., to - 1 */

@@ -1,6 +1,16 @@
 /** A program on a device of gpu.js: steps cut into chunks, and the plan's calls for each. */
 import { setImmediate } from 'node:timers/promises';
-import type { AttentionShape, Executable, MemoryUse, Program, Step, Ticket, WeightId } from '../backend.ts';
+import type {
+  AttentionShape,
+  Executable,
+  MemoryUse,
+  Program,
+  Result,
+  Step,
+  ValueId,
+  WeightId,
+} from '../backend.ts';
+import { resultsFromLogits } from '../results.ts';
 import { attentionShape, Sequences, type StepRows } from '../step.ts';
 import { attentionWeights } from './attention-weights.ts';
 import type { Device } from './device.ts';
@@ -48,20 +58,12 @@ export class GpujsExecutable implements Executable {
   /** Runs one token through every kernel, which makes them. Nothing of it is kept. */
   async warmUp(): Promise<void> {
     const one = { positions: Float32Array.of(0), sequences: Int32Array.of(0), outputs: Float32Array.of(0) };
-    await this.#pass({ tokens: Int32Array.of(0), ...one });
+    await this.#pass({ tokens: Int32Array.of(0), ...one }, { attention: false, taps: [] });
   }
 
-  submit(step: Step): Ticket {
+  submit(step: Step): Promise<readonly Result[]> {
     if (this.#state !== 'idle') throw new Error(`Expected an idle executable, but it is ${this.#state}.`);
-    const rows = this.#sequences.take(step);
-    const exponentials: Float32Array[] | undefined = step.attention ? [] : undefined;
-    const logits = this.#run(rows, exponentials);
-    logits.catch(() => {}); // whoever awaits the ticket sees it; nobody has to
-    if (!exponentials) return { logits: () => logits };
-    const length = rows.positions[0]! + 1;
-    const attention = logits.then(() => attentionWeights(exponentials, this.attends!, length));
-    attention.catch(() => {});
-    return { logits: () => logits, attention: () => attention };
+    return this.#run(step, this.#sequences.take(step));
   }
 
   kvCopy(from: number, to: number, upto: number): void {
@@ -70,8 +72,8 @@ export class GpujsExecutable implements Executable {
   }
 
   /** Positions are explicit: what lies beyond is not read before it is written. */
-  kvTrim(seq: number, upto: number): void {
-    this.#sequences.trim(seq, upto);
+  kvTrim(seq: number, upto: number): number {
+    return this.#sequences.trim(seq, upto);
   }
 
   dispose(): void {
@@ -82,27 +84,46 @@ export class GpujsExecutable implements Executable {
     this.#parts.disposed();
   }
 
-  async #run(rows: StepRows, exponentials?: Float32Array[]): Promise<Float32Array> {
+  async #run(step: Step, rows: StepRows): Promise<Result[]> {
     this.#state = 'busy';
     try {
       const { program, device, plan } = this.#parts;
-      const V = plan.shapes[program.output]!.cols;
-      const logits = new Float32Array(rows.outputs.length * V);
-      let at = 0;
+      const { taps = [] } = program.limits;
+      const kinds = new Set(step.slices.map(({ want }) => want?.kind));
+      const passes: PassRows[] = [];
+      const wanted = { attention: kinds.has('attention'), taps: kinds.has('values') ? taps : [] };
       for (const chunk of cut(rows, this.#chunkTokens, device.oneSequence)) {
-        logits.set(await this.#pass(chunk, exponentials), at);
-        at += chunk.outputs.length * V;
+        passes.push(await this.#pass(chunk, wanted));
       }
-      return logits;
+      const logits = joined(passes.map((pass) => pass.logits));
+      const tapped = wanted.taps.map((_, tap) => joined(passes.map((pass) => pass.taps[tap]!)));
+      const results = resultsFromLogits(step.slices, logits);
+      let row = 0;
+      for (const [i, { tokens, want }] of step.slices.entries()) {
+        if (want?.kind === 'attention') {
+          const length = rows.positions[0]! + 1;
+          const weights = attentionWeights(passes[0]!.exponentials, this.attends!, length);
+          results[i] = { kind: 'attention', weights };
+        }
+        if (want?.kind === 'values') {
+          const values = taps.map((value, tap) => {
+            const { cols } = plan.shapes[value]!;
+            return tapped[tap]!.slice(row * cols, (row + tokens.length) * cols);
+          });
+          results[i] = { kind: 'values', values };
+        }
+        row += tokens.length;
+      }
+      return results;
     } finally {
       if (this.#state === 'busy') this.#state = 'idle';
     }
   }
 
-  /** Logits of the chunk's outputs; exponentials of its attention are added, where they are asked for. */
-  async #pass(chunk: Chunk, exponentials?: Float32Array[]): Promise<Float32Array> {
+  async #pass(chunk: Chunk, wanted: { attention: boolean; taps: readonly ValueId[] }): Promise<PassRows> {
     const { program, plan, cache, tables, device } = this.#parts;
-    const pass = new Pass(chunk, cache, tables, exponentials);
+    const exponentials: Float32Array[] = [];
+    const pass = new Pass(chunk, cache, tables, wanted.attention ? exponentials : undefined);
     const outputs = chunk.outputs.length;
     try {
       for (const { of, evaluate } of plan.phases) {
@@ -111,8 +132,10 @@ export class GpujsExecutable implements Executable {
         if (rows > 0) await evaluate(pass, rows);
       }
       const logits = outputs > 0 ? await device.read(pass.get(program.output)) : new Float32Array(0);
+      const taps: Float32Array[] = [];
+      for (const value of wanted.taps) taps.push((await device.read(pass.get(value))).slice());
       await device.settled();
-      return logits;
+      return { logits, taps, exponentials };
     } catch (error) {
       await device.settled(); // where the device failed, that is the reason
       throw error;
@@ -126,6 +149,23 @@ export class GpujsExecutable implements Executable {
     }
     if (this.#state === 'disposed') throw new Error('The executable was disposed of during a step.');
   }
+}
+
+/** What a pass over a chunk gives. */
+interface PassRows {
+  readonly logits: Float32Array; // [outputs of the chunk, V]
+  readonly taps: readonly Float32Array[]; // [tokens of the chunk, cols] each, where they are wanted
+  readonly exponentials: readonly Float32Array[]; // of each attention op, where they are wanted
+}
+
+function joined(parts: readonly Float32Array[]): Float32Array {
+  const all = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return all;
 }
 
 /** As many as the device takes, less where scores or logits of so many would be more than it holds. */

@@ -80,11 +80,13 @@ class GpujsBackend implements Backend {
   }
 
   async compile(program: Program): Promise<Executable> {
-    checkSupport(program, (id) => this.#weights[id]!.desc, this);
+    const desc = (id: WeightId) => this.#weights[id]!.desc;
+    checkSupport(program, desc, this);
+    const vocabulary = vocabularyOf(program, desc);
     let executable: GpujsExecutable | undefined;
     try {
       return await this.#device.fitting(async () => {
-        executable = await this.#executable(program, [...this.#weights]);
+        executable = await this.#executable(program, [...this.#weights], vocabulary);
         await executable.warmUp();
         return executable;
       });
@@ -94,14 +96,18 @@ class GpujsBackend implements Backend {
     }
   }
 
-  async #executable(program: Program, weights: readonly Weight[]): Promise<GpujsExecutable> {
+  async #executable(
+    program: Program,
+    weights: readonly Weight[],
+    vocabulary: number,
+  ): Promise<GpujsExecutable> {
     const executable: GpujsExecutable = new GpujsExecutable({
       program,
       device: this.#device,
       plan: await planProgram(program, weights, this.#device),
       tables: await readTables(program, weights),
       cache: this.#device.newCache(program),
-      vocabulary: vocabularyOf(program, (id) => weights[id]!.desc),
+      vocabulary,
       disposed: () => this.#executables.delete(executable),
     });
     this.#executables.add(executable);

@@ -27,7 +27,7 @@ import {
   type Product,
   usesOf,
 } from '../fuse.ts';
-import { type OpOf, type Shape, shapesOf } from '../ops.ts';
+import { keptValues, type OpOf, type Shape, shapesOf } from '../ops.ts';
 import type { Device, Size } from './device.ts';
 import { type Item, KernelSlot, type Stack } from './kernel-slot.ts';
 import { PACKED_BLOCKS } from './pack.ts';
@@ -92,9 +92,9 @@ class Planner {
     this.#weights = weights;
     this.#device = device;
     this.#scalars = scalars;
-    this.#phases = fuse(program);
+    this.#phases = fuse(program.ops, keptValues(program));
     this.#shapes = shapesOf(program, (id) => weights[id]!.desc);
-    this.#last = lastReads(this.#phases.map(usesOf), program.output);
+    this.#last = lastReads(this.#phases.map(usesOf), keptValues(program));
   }
 
   run(): Plan {

@@ -67,7 +67,7 @@ export function stateBytes({ heads, state }: AttentionOp, { states, limits }: Pr
 
 /**
  * Keys that one workgroup takes, and how many runs that makes of the longest sequence of a step.
- * @param headDim of the widest keys of the program
+ * @param headDim of the widest heads of the program
  */
 export function splitKeys(
   mode: Mode,
@@ -87,16 +87,23 @@ export function attentionCalls(attention: Attention, mode: Mode, tuning: Tuning)
   return onePerSlice(mode) ? calls : [storeCall(attention, tuning), ...calls];
 }
 
+/** Dimensions of a head of keys or of values, whichever has more. */
+export function widestOf({ keyDim, valueDim }: StateShape): number {
+  return Math.max(keyDim, valueDim);
+}
+
 function attentionThreads(headDim: number, tuning: Tuning): number {
   return Math.max(tuning.workgroup, 2 ** Math.ceil(Math.log2(Math.max(1, headDim / 4))));
 }
 
 function cacheConstants({ cache, limits, k, v, rope }: Attention): Record<string, number> {
-  const { kvHeads, keyDim: D } = cache.shape;
+  const { kvHeads, keyDim: D, valueDim: E } = cache.shape;
   return {
     KV_HEADS: kvHeads,
     D,
     D4: Math.ceil(D / 4),
+    E,
+    E4: Math.ceil(E / 4),
     POSITIONS: limits.contextLength,
     PAIRS: rope?.spec.inverseFrequencies.length ?? 0,
     K_STRIDE: k.stride,
@@ -116,8 +123,8 @@ function cacheBindings({ k, v, cache, rope, step }: Attention): Record<number, G
 }
 
 function storeCall(attention: Attention, tuning: Tuning): KernelCall {
-  const { kvHeads, keyDim } = attention.cache.shape;
-  const threads = kvHeads * Math.ceil(keyDim / 4);
+  const { kvHeads } = attention.cache.shape;
+  const threads = kvHeads * Math.ceil(widestOf(attention.cache.shape) / 4);
   return {
     kernel: 'kv-store',
     definitions: cacheDefinitions(attention, true),
@@ -139,7 +146,7 @@ function attend(attention: Attention, mode: Mode, tuning: Tuning): KernelCall {
     definitions: { ...cacheDefinitions(attention, onePerSlice(mode)), SUBGROUPS: tuning.subgroupSize > 0 },
     constants: {
       ...cacheConstants(attention),
-      WG: attentionThreads(keyDim, tuning),
+      WG: attentionThreads(widestOf(attention.cache.shape), tuning),
       HEADS: op.heads,
       SPLITS: onePerSlice(mode) ? MOST_SPLITS : 1,
       SCALE: op.scale,

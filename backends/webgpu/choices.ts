@@ -1,5 +1,5 @@
 /** What the device makes of logits by itself: the best ids, fed back; or the largest logits of a row. */
-import type { Choice, Program, TopLogits } from '../backend.ts';
+import type { Executable, Program, TopLogits } from '../backend.ts';
 import type { Arrays, GpuArray } from './arrays.ts';
 import type { KernelCall, StepSizes } from './kernel-call.ts';
 import type { Dispatch, Pipelines } from './pipelines.ts';
@@ -7,7 +7,7 @@ import type { Plan } from './plan.ts';
 import { stepConstants } from './step-layout.ts';
 import type { Tuning } from './tuning.ts';
 
-export const CHOICE_MOST: Readonly<Record<Choice['kind'], number>> = { greedy: 16, top: 64 };
+export const CHOICE_MOST: NonNullable<Executable['chooses']> = { greedy: 16, top: 64 };
 
 export interface Choices {
   readonly greedy: Dispatch;
@@ -62,25 +62,18 @@ export function readGreedy(mapped: ArrayBuffer, slices: number, count: number): 
   return ids;
 }
 
-/** Sorts `rows` rows of `mapped` into `top`, from its row `first` on. */
-export function readTop(
-  mapped: ArrayBuffer,
-  rows: number,
-  count: number,
-  top: TopLogits,
-  first: number,
-): void {
+/** The `count` largest logits of row `row` of `mapped`, sorted; the device left `held` of them, no fewer. */
+export function readTop(mapped: ArrayBuffer, row: number, held: number, count: number): TopLogits {
   const words = new Int32Array(mapped);
   const floats = new Float32Array(mapped);
   const most = CHOICE_MOST.top;
-  for (let row = 0; row < rows; row++) {
-    const from = row * (2 + 2 * most);
-    const places = Array.from({ length: count }, (_, i) => from + 2 + i);
-    places.sort((a, b) => floats[b + most]! - floats[a + most]! || words[a]! - words[b]!);
-    places.forEach((place, i) => {
-      top.ids[(first + row) * count + i] = words[place]!;
-      top.logits[(first + row) * count + i] = floats[place + most]!;
-    });
-    top.logSumExp[first + row] = floats[from]! + Math.log(floats[from + 1]!);
-  }
+  const from = row * (2 + 2 * most);
+  const places = Array.from({ length: held }, (_, i) => from + 2 + i)
+    .sort((a, b) => floats[b + most]! - floats[a + most]! || words[a]! - words[b]!)
+    .slice(0, count);
+  return {
+    ids: Int32Array.from(places, (place) => words[place]!),
+    logits: Float32Array.from(places, (place) => floats[place + most]!),
+    logSumExp: floats[from]! + Math.log(floats[from + 1]!),
+  };
 }

@@ -1,19 +1,19 @@
 /** A compiled program on the device: a step is one write, one list of dispatches, one submit, one buffer mapped. */
-import { UserError } from '../../errors.ts';
 import type {
   AttentionShape,
-  Choice,
   Executable,
   KernelTime,
   MemoryUse,
   Program,
+  Result,
+  Slice,
   Step,
-  Ticket,
   TopLogits,
 } from '../backend.ts';
-import { attentionShape, Sequences, type StepRows } from '../step.ts';
-import { type Arrays, readBack } from './arrays.ts';
-import { keyRuns, splitKeys, valueRuns } from './attention-calls.ts';
+import { rowsWanted } from '../results.ts';
+import { attentionShape, greedyCount, Sequences, type StepRows } from '../step.ts';
+import { type Arrays, type GpuArray, readBack } from './arrays.ts';
+import { keyRuns, splitKeys, valueRuns, widestOf } from './attention-calls.ts';
 import { CHOICE_MOST, choiceBytes, GREEDY_ROW_BYTES, readGreedy, readTop, TOP_ROW_BYTES } from './choices.ts';
 import type { GpuDevice } from './device.ts';
 import type { Dispatches } from './dispatches.ts';
@@ -39,7 +39,7 @@ export interface ExecutableParts {
 
 export class WebgpuExecutable implements Executable {
   readonly memory: MemoryUse;
-  readonly chooses: Readonly<Record<Choice['kind'], number>>;
+  readonly chooses = CHOICE_MOST;
   readonly attends?: AttentionShape;
   readonly #profiler: Profiler | undefined;
   readonly #parts: ExecutableParts;
@@ -53,11 +53,11 @@ export class WebgpuExecutable implements Executable {
   constructor(parts: ExecutableParts) {
     const { gpu, program, plan, weightBytes } = parts;
     this.#parts = parts;
-    this.#sequences = new Sequences(program, parts.vocabulary);
+    this.#sequences = new Sequences(program, parts.vocabulary, CHOICE_MOST);
     this.#words = new Uint32Array(stepBytes(program.limits) / 4);
     const { device } = gpu;
     const rows = plan.outputRows * 4 * plan.logits.stride;
-    const size = Math.max(rows, choiceBytes(program, plan));
+    const size = rows + choiceBytes(program, plan);
     this.#staging = device.createBuffer({ size, usage: GPUBufferUsage.COPY_DST | GPUBufferUsage.MAP_READ });
     const sizes = plan.caches.flatMap(({ keys, values }) => [keys.bytes, values.bytes]);
     this.#between = device.createBuffer({
@@ -65,43 +65,24 @@ export class WebgpuExecutable implements Executable {
       usage: GPUBufferUsage.COPY_DST | GPUBufferUsage.COPY_SRC,
     });
     this.#widest = {
-      headDim: Math.max(1, ...program.states.map(({ keyDim }) => keyDim)),
+      headDim: Math.max(1, ...program.states.map(widestOf)),
       contextLength: program.limits.contextLength,
     };
     this.memory = { weights: weightBytes, ...plan.bytes };
-    this.chooses = CHOICE_MOST;
     this.attends = attentionShape(program);
     this.#profiler = parts.profile ? new Profiler(gpu) : undefined;
   }
 
-  submit(step: Step): Ticket {
+  submit(step: Step): Promise<readonly Result[]> {
     if (this.#state !== 'idle')
       throw new RangeError(`Expected an idle executable, but it is ${this.#state}.`);
     this.#parts.gpu.check();
     const rows = this.#sequences.take(step);
     this.#state = 'busy';
-    const settle = <T>(work: Promise<T>) => {
-      const settled = this.#parts.gpu.settled(work).finally(() => {
-        if (this.#state === 'busy') this.#state = 'idle';
-      });
-      settled.catch(() => {}); // whoever awaits the ticket sees it; nobody has to
-      return settled;
-    };
-    const choice = step.choose;
-    if (choice?.kind === 'greedy') {
-      const ids = settle(this.#greedy(step, rows, choice.count));
-      return { ids: () => ids, logits: notAskedFor };
-    }
-    if (choice?.kind === 'top') {
-      const top = settle(this.#top(step, rows, choice.count));
-      return { top: () => top, logits: notAskedFor };
-    }
-    if (step.attention) {
-      const both = settle(this.#traced(step, rows));
-      return { logits: async () => (await both).logits, attention: async () => (await both).attention };
-    }
-    const logits = settle(this.#logits(step, rows));
-    return { logits: () => logits };
+    const run = greedyCount(step) > 1 ? this.#greedy(step, rows) : this.#results(step, rows);
+    return this.#parts.gpu.settled(run).finally(() => {
+      if (this.#state === 'busy') this.#state = 'idle';
+    });
   }
 
   kvCopy(from: number, to: number, upto: number): void {
@@ -125,8 +106,8 @@ export class WebgpuExecutable implements Executable {
     gpu.device.queue.submit([encoder.finish()]);
   }
 
-  kvTrim(seq: number, upto: number): void {
-    this.#sequences.trim(seq, upto);
+  kvTrim(seq: number, upto: number): number {
+    return this.#sequences.trim(seq, upto);
   }
 
   kernelTimes(): KernelTime[] {
@@ -148,68 +129,107 @@ export class WebgpuExecutable implements Executable {
 
   // ----- what a step gives
 
-  async #logits(step: Step, rows: StepRows): Promise<Float32Array> {
-    const { plan } = this.#parts;
-    const V = plan.vocabulary;
+  async #results(step: Step, rows: StepRows): Promise<Result[]> {
+    const outputs = await this.#outputs(step, rows);
+    const results: Result[] = [];
+    let [output, token] = [0, 0];
+    for (const slice of step.slices) {
+      const count = rowsWanted(slice);
+      results.push(await this.#result(slice, outputs.slice(output, output + count), token));
+      output += count;
+      token += slice.tokens.length;
+    }
+    return results;
+  }
+
+  /** @param first row of the slice's first token */
+  async #result({ pos, tokens, want }: Slice, outputs: readonly OutputRow[], first: number): Promise<Result> {
+    switch (want?.kind) {
+      case undefined:
+        return { kind: 'none' };
+      case 'logits':
+        return { kind: 'logits', logits: joined(outputs.map(({ logits }) => logits!)) };
+      case 'top':
+        return { kind: 'top', ...outputs[0]!.top! };
+      case 'greedy':
+        return { kind: 'greedy', ids: outputs[0]!.top!.ids };
+      case 'attention':
+        return { kind: 'attention', weights: await this.#attentionWeights(pos + 1) };
+      case 'values':
+        return { kind: 'values', values: await this.#tapped(first, tokens.length) };
+    }
+  }
+
+  /** The rows wanted, each as its slice wants it: as logits, or as the largest of them. */
+  async #outputs(step: Step, rows: StepRows): Promise<OutputRow[]> {
+    const { plan, dispatches } = this.#parts;
     const { stride, offset, array } = plan.logits;
-    const count = this.#selects ? rows.outputs.length : rows.tokens.length;
-    const all = new Float32Array(count * V);
-    await this.#turns(step, rows, (encoder, first, outputs) => {
+    const wants = step.slices.flatMap((slice) => new Array(rowsWanted(slice)).fill(slice.want));
+    const counts = wants.map((want) => (want.kind === 'logits' ? 0 : want.count));
+    const held = Math.max(0, ...counts);
+    const choices = held > 0 ? await dispatches.choices() : undefined;
+    const wantsLogits = counts.includes(0);
+    const found: OutputRow[] = [];
+    await this.#turns(step, rows, held, (encoder, first, outputs, sizes) => {
       if (outputs === 0) return;
-      const bytes = outputs * stride * 4;
-      encoder.copyBufferToBuffer(array.buffer, array.offset, this.#staging, 0, bytes);
+      const logitBytes = wantsLogits ? outputs * stride * 4 : 0;
+      const topBytes = choices ? outputs * TOP_ROW_BYTES : 0;
+      const copy = ({ buffer, offset }: GpuArray, to: number, bytes: number) =>
+        encoder.copyBufferToBuffer(buffer, offset, this.#staging, to, bytes);
+      if (choices) {
+        this.#encode(encoder, [choices.top], sizes);
+        copy(choices.result, logitBytes, topBytes);
+      }
+      if (wantsLogits) copy(array, 0, logitBytes);
       return () =>
-        this.#read(bytes, (mapped) => {
-          const values = new Float32Array(mapped);
+        this.#read(logitBytes + topBytes, (mapped) => {
+          const tops = mapped.slice(logitBytes);
           for (let row = 0; row < outputs; row++) {
-            const start = row * stride + offset;
-            all.set(values.subarray(start, start + V), (first + row) * V);
+            const count = counts[first + row]!;
+            const start = 4 * (row * stride + offset);
+            if (count > 0) found.push({ top: readTop(tops, row, held, count) });
+            else found.push({ logits: new Float32Array(mapped.slice(start, start + 4 * plan.vocabulary)) });
           }
         });
     });
-    return all;
+    return found;
   }
 
-  async #traced(step: Step, rows: StepRows): Promise<{ logits: Float32Array; attention: Float32Array }> {
+  async #attentionWeights(length: number): Promise<Float32Array> {
     const { gpu, plan } = this.#parts;
-    const logits = await this.#logits(step, rows);
-    const attention = await readBack(
-      gpu,
-      plan.attention.map((weights, op) => {
-        return { ...weights, bytes: 4 * this.attends!.heads[op]! * (rows.positions[0]! + 1) };
-      }),
-    );
-    return { logits, attention: new Float32Array(attention) };
-  }
-
-  async #top(step: Step, rows: StepRows, count: number): Promise<TopLogits> {
-    const choices = await this.#parts.dispatches.choices();
-    const outputs = rows.outputs.length;
-    const top: TopLogits = {
-      ids: new Int32Array(outputs * count),
-      logits: new Float32Array(outputs * count),
-      logSumExp: new Float32Array(outputs),
-    };
-    await this.#turns(step, rows, (encoder, first, rowsHere, sizes) => {
-      if (rowsHere === 0) return;
-      this.#encode(encoder, [choices.top], sizes);
-      const bytes = rowsHere * TOP_ROW_BYTES;
-      encoder.copyBufferToBuffer(choices.result.buffer, choices.result.offset, this.#staging, 0, bytes);
-      return () => this.#read(bytes, (mapped) => readTop(mapped, rowsHere, count, top, first));
+    const ranges = plan.attention.map((weights, op) => {
+      return { ...weights, bytes: 4 * this.attends!.heads[op]! * length };
     });
-    return top;
+    return new Float32Array(await readBack(gpu, ranges));
   }
 
-  async #greedy(step: Step, rows: StepRows, count: number): Promise<Int32Array> {
+  async #tapped(first: number, count: number): Promise<Float32Array[]> {
+    const { gpu, plan } = this.#parts;
+    const values: Float32Array[] = [];
+    for (const { view, cols } of plan.taps) {
+      const from = 4 * first * view.stride;
+      const range = { ...view.array, offset: view.array.offset + from, bytes: 4 * count * view.stride };
+      const all = new Float32Array(await readBack(gpu, [range]));
+      const rows = Array.from({ length: count }, (_, row) => {
+        const start = row * view.stride + view.offset;
+        return all.subarray(start, start + cols);
+      });
+      values.push(joined(rows));
+    }
+    return values;
+  }
+
+  async #greedy(step: Step, rows: StepRows): Promise<Result[]> {
     const { gpu, dispatches } = this.#parts;
     const choices = await this.#parts.dispatches.choices();
+    const count = greedyCount(step);
     const slices = step.slices.length;
     const mode = modeOf(step, rows);
-    this.#write(step, rows, mode, count - 1);
+    this.#write(step, rows, mode, { more: count - 1, count });
     const encoder = gpu.device.createCommandEncoder();
     const tail = await dispatches.tail(slices);
     const first = await dispatches.trunk(mode);
-    const further = count > 1 ? await dispatches.trunk(slices === 1 ? 'single' : 'batch') : [];
+    const further = await dispatches.trunk(slices === 1 ? 'single' : 'batch');
     for (let round = 0; round < count; round++) {
       const sizes = { ...this.#sizes(step, rows, round), outputs: slices };
       this.#encode(encoder, round === 0 ? first : further, sizes);
@@ -221,7 +241,7 @@ export class WebgpuExecutable implements Executable {
     gpu.device.queue.submit([encoder.finish()]);
     const ids = await this.#read(bytes, (mapped) => readGreedy(mapped, slices, count));
     await this.#profiler?.read();
-    return ids;
+    return step.slices.map((_, i) => ({ kind: 'greedy', ids: ids.slice(i * count, (i + 1) * count) }));
   }
 
   // ----- encoding
@@ -232,11 +252,12 @@ export class WebgpuExecutable implements Executable {
 
   /**
    * Runs the step: all tokens once, then the rows wanted, some at a time. `finish` encodes what follows a turn and
-   * returns what to do once it is through.
+   * returns what to do once it is through. `count` is that of the largest logits, for who chooses.
    */
   async #turns(
     step: Step,
     rows: StepRows,
+    count: number,
     finish: (
       encoder: GPUCommandEncoder,
       first: number,
@@ -248,7 +269,7 @@ export class WebgpuExecutable implements Executable {
     const { queue } = gpu.device;
     const mode = modeOf(step, rows);
     const trunk = await dispatches.trunk(mode);
-    this.#write(step, rows, mode, 0);
+    this.#write(step, rows, mode, { more: 0, count });
     const total = this.#selects ? rows.outputs.length : rows.tokens.length;
     for (let first = 0; first === 0 || first < total; first += plan.outputRows) {
       const outputs = Math.min(plan.outputRows, total - first);
@@ -269,10 +290,10 @@ export class WebgpuExecutable implements Executable {
     }
   }
 
-  #write(step: Step, rows: StepRows, mode: Mode, more: number): void {
+  #write(step: Step, rows: StepRows, mode: Mode, { more, count }: { more: number; count: number }): void {
     const { gpu, program, plan, tuning } = this.#parts;
     const { keys } = splitKeys(mode, longest(rows) + more, this.#widest, tuning);
-    writeStep(this.#words, program.limits, step, rows, keys);
+    writeStep(this.#words, program.limits, step, rows, { splitKeys: keys, count });
     gpu.device.queue.writeBuffer(plan.step.buffer, plan.step.offset, this.#words);
   }
 
@@ -314,8 +335,8 @@ export class WebgpuExecutable implements Executable {
 /** From here on tiles are filled well enough. */
 const LONG = 32;
 
-function modeOf({ slices, attention }: Step, { tokens }: StepRows): Mode {
-  if (tokens.length === 1) return attention ? 'traced' : 'single';
+function modeOf({ slices }: Step, { tokens }: StepRows): Mode {
+  if (tokens.length === 1) return slices[0]!.want?.kind === 'attention' ? 'traced' : 'single';
   if (tokens.length === slices.length) return 'batch';
   return tokens.length < LONG ? 'many' : 'long';
 }
@@ -325,9 +346,19 @@ function longest({ positions }: StepRows): number {
   return positions.reduce((most, position) => Math.max(most, position + 1), 0);
 }
 
-async function notAskedFor(): Promise<never> {
-  throw new UserError(
-    'Expected the logits of a step that chose by itself.',
-    'Ask for logits without a choice.',
-  );
+/** A row that is wanted: its logits [V], or the largest of them. */
+interface OutputRow {
+  readonly logits?: Float32Array;
+  readonly top?: TopLogits;
+}
+
+function joined(parts: readonly Float32Array[]): Float32Array {
+  if (parts.length === 1) return parts[0]!.slice();
+  const all = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return all;
 }

@@ -17,7 +17,7 @@ import type {
   WeightSource,
 } from '../backend.ts';
 import { fuse, type Phase, type Product } from '../fuse.ts';
-import { shapesOf } from '../ops.ts';
+import { keptValues, type Shape, shapesOf } from '../ops.ts';
 import { checkSupport, vocabularyOf, weightBytes } from '../program-weights.ts';
 import { Arrays, type GpuArray } from './arrays.ts';
 import { type DeviceOptions, GpuDevice } from './device.ts';
@@ -96,10 +96,14 @@ export class WebgpuBackend implements Backend {
 
   async compile(program: Program): Promise<Executable> {
     checkSupport(program, this.#desc, this);
-    const phases = fuse(program);
+    const facts = {
+      phases: fuse(program.ops, keptValues(program)),
+      shapes: shapesOf(program, this.#desc),
+      vocabulary: vocabularyOf(program, this.#desc),
+    };
     const arrays = new Arrays(this.gpu, this.#options.sentinels ?? false);
     try {
-      return await this.gpu.guarded(() => this.#compile(program, phases, arrays));
+      return await this.gpu.guarded(() => this.#compile(program, facts, arrays));
     } catch (error) {
       arrays.destroy();
       throw error;
@@ -114,7 +118,15 @@ export class WebgpuBackend implements Backend {
     this.gpu.dispose();
   }
 
-  async #compile(program: Program, phases: readonly Phase[], arrays: Arrays): Promise<Executable> {
+  async #compile(
+    program: Program,
+    {
+      phases,
+      shapes,
+      vocabulary,
+    }: { phases: readonly Phase[]; shapes: readonly Shape[]; vocabulary: number },
+    arrays: Arrays,
+  ): Promise<Executable> {
     await this.#upload(phases);
     const angles = new Map<RopeSpec, GpuArray>();
     for (const rope of ropesOf(phases))
@@ -122,7 +134,7 @@ export class WebgpuBackend implements Backend {
     const planner = new Planner({
       program,
       phases,
-      shapes: shapesOf(program, this.#desc),
+      shapes,
       weights: this.#weights,
       placed: {
         stack: (ids, inTurn) => this.#stacks.get(stackKey(ids, inTurn))!,
@@ -146,7 +158,7 @@ export class WebgpuBackend implements Backend {
     return new WebgpuExecutable({
       gpu: this.gpu,
       program,
-      vocabulary: vocabularyOf(program, this.#desc),
+      vocabulary,
       plan,
       dispatches,
       arrays,
@@ -229,8 +241,8 @@ export class WebgpuBackend implements Backend {
 
 /** A workgroup sums a head at once. */
 function supportsState({ keyDim, valueDim }: StateShape): true | string {
-  if (keyDim !== valueDim) return 'keys and values of different sizes are not supported yet';
-  return keyDim <= 4 * 256 || `heads of ${keyDim} dimensions are not supported, 1024 are the most`;
+  const widest = Math.max(keyDim, valueDim);
+  return widest <= 4 * 256 || `heads of ${widest} dimensions are not supported, 1024 are the most`;
 }
 
 function stackKey(ids: readonly WeightId[], inTurn: boolean): string {

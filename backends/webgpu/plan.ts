@@ -11,7 +11,7 @@ import {
   type Product as ProductOp,
   usesOf,
 } from '../fuse.ts';
-import type { Shape } from '../ops.ts';
+import { keptValues, type Shape } from '../ops.ts';
 import type { Arrays, GpuArray } from './arrays.ts';
 import { attentionCalls, type Cache, cacheBytes, stateBytes } from './attention-calls.ts';
 import { formOf } from './form.ts';
@@ -50,6 +50,7 @@ export interface Plan {
   readonly outputRows: number; // most in a turn
   readonly logits: View;
   readonly vocabulary: number; // columns of the logits
+  readonly taps: readonly { readonly view: View; readonly cols: number }[];
   readonly caches: readonly Cache[]; // by state
   readonly attention: readonly GpuArray[]; // weights of each attention op, of programs compiled for them
   readonly bytes: { readonly kv: number; readonly arena: number };
@@ -85,7 +86,7 @@ export class Planner {
     tuning: Tuning;
   }) {
     const { program, phases, shapes, arrays, tuning } = parts;
-    const { limits, states, output } = program;
+    const { limits, states } = program;
     const { maxTokens, sequences } = limits;
     this.#shapes = shapes;
     this.#program = program;
@@ -98,7 +99,7 @@ export class Planner {
     const whole = (rows: number) => tuning.tokens * Math.ceil(rows / tuning.tokens);
     this.#outputRows = Math.min(maxTokens, Math.max(OUTPUT_ROWS, sequences));
     const rows = { tokens: whole(maxTokens), outputs: whole(this.#outputRows) };
-    this.#values = new Values({ phases, shapes, output }, rows, arrays);
+    this.#values = new Values({ phases, shapes, kept: keptValues(program) }, rows, arrays);
     this.#step = arrays.make('step', stepBytes(limits));
     this.#caches = states.map((shape, state) => ({
       shape,
@@ -133,6 +134,9 @@ export class Planner {
       outputRows: select < 0 ? this.#program.limits.maxTokens : this.#outputRows,
       logits: this.#values.view(this.#program.output),
       vocabulary: this.#shapes[this.#program.output]!.cols,
+      taps: (this.#program.limits.taps ?? []).map((value) => {
+        return { view: this.#values.view(value), cols: this.#shapes[value]!.cols };
+      }),
       caches: this.#caches,
       attention: this.#attentionWeights,
       bytes: { kv, arena: this.#arrays.bytes - before },
@@ -312,7 +316,7 @@ export class Planner {
 
   /** Whether everything that reads a value takes it rounded to 8 bits, in whole blocks. */
   #onlyRounded(value: ValueId): boolean {
-    if (value === this.#program.output || this.#shapes[value]!.cols % 32 !== 0) return false;
+    if (keptValues(this.#program).includes(value) || this.#shapes[value]!.cols % 32 !== 0) return false;
     const readers = this.#values.readersOf(value);
     return (
       readers.length > 0 &&

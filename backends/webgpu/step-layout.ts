@@ -18,11 +18,11 @@ export function writeStep(
   { sequences, maxTokens }: Limits,
   step: Step,
   rows: StepRows,
-  splitKeys: number,
+  { splitKeys, count }: { splitKeys: number; count: number },
 ): void {
   words[0] = step.slices.length;
   words[1] = splitKeys;
-  words[2] = step.choose?.count ?? 0;
+  words[2] = count;
   words.set(rows.tokens, HEADER);
   words.set(rows.positions, HEADER + maxTokens);
   words.set(rows.sequences, HEADER + 2 * maxTokens);

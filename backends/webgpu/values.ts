@@ -41,13 +41,17 @@ export class Values {
   readonly #kinds = new Map<GpuArray, RowKind>();
 
   constructor(
-    { phases, shapes, output }: { phases: readonly Phase[]; shapes: readonly Shape[]; output: ValueId },
+    {
+      phases,
+      shapes,
+      kept,
+    }: { phases: readonly Phase[]; shapes: readonly Shape[]; kept: readonly ValueId[] },
     rows: Readonly<Record<RowKind, number>>,
     arrays: Arrays,
   ) {
     this.#phases = phases;
     this.#uses = phases.map(usesOf);
-    this.#last = lastReads(this.#uses, output);
+    this.#last = lastReads(this.#uses, kept);
     this.#shapes = shapes;
     this.#rows = rows;
     this.#arrays = arrays;

@@ -1,5 +1,5 @@
 /** Cases of attention, over each type of cache. */
-import type { AttentionOp, KvType, StateId, ValueId } from '../../backends/backend.ts';
+import type { AttentionOp, KvType, StateId, StateShape, ValueId } from '../../backends/backend.ts';
 import { attention, attentionWeights } from '../../kernels/reference/attention.ts';
 import { codedMatrix, inFloats, randomMatrix } from './matrices.ts';
 import {
@@ -11,6 +11,7 @@ import {
   LONG,
   type OpCase,
   slice,
+  stepWith,
   type Tolerance,
   VOCABULARY,
 } from './op-case.ts';
@@ -30,7 +31,8 @@ const POWER: Tolerance = {
 export interface AttentionShape {
   readonly heads: number;
   readonly kvHeads: number;
-  readonly D: number; // head size
+  readonly D: number; // size of a head of queries and keys
+  readonly E?: number; // size of a head of values; default D
 }
 
 export function attentionCase(shape: AttentionShape, type: KvType = 'f32'): OpCase {
@@ -38,7 +40,7 @@ export function attentionCase(shape: AttentionShape, type: KvType = 'f32'): OpCa
   const tokens = 238; // of the longest step of LONG, of which each attends to 17 and those before it
   return {
     ...described(shape, tokens, 17),
-    shape: `${heads}/${kvHeads} heads of ${D}, held as ${type}`,
+    shape: `${heads}/${kvHeads} heads of ${sizesOf(shape)}, held as ${type}`,
     check: attentionCheck(shape, type, {
       actions: LONG,
       expected: ([q], _, history) => {
@@ -55,16 +57,16 @@ export function attentionCase(shape: AttentionShape, type: KvType = 'f32'): OpCa
 const ASKED: readonly Action[] = [
   asked(0, 0),
   asked(0, 1),
-  { slices: [slice(0, 2, 125)], logits: 'none' },
+  stepWith(undefined, slice(0, 2, 125)),
   asked(0, 127),
   asked(0, 128),
-  { slices: [slice(1, 0, 3)], logits: 'none' },
+  stepWith(undefined, slice(1, 0, 3)),
   { copy: { from: 0, to: 1, upto: 100 } },
   asked(1, 100),
 ];
 
 function asked(seq: number, pos: number): Action {
-  return { slices: [slice(seq, pos, 1)], logits: 'none', attention: true };
+  return stepWith({ kind: 'attention' }, slice(seq, pos, 1));
 }
 
 /** The softmax weights that a step hands out, in place of what it makes of them. */
@@ -72,7 +74,7 @@ export function attentionWeightsCase(shape: AttentionShape, type: KvType): OpCas
   const { heads, kvHeads, D } = shape;
   return {
     ...described(shape, 1, 128),
-    shape: `weights of ${heads}/${kvHeads} heads of ${D}, held as ${type}`,
+    shape: `weights of ${heads}/${kvHeads} heads of ${sizesOf(shape)}, held as ${type}`,
     check: attentionCheck(shape, type, {
       actions: ASKED,
       expected: ([q], _, history) => {
@@ -92,7 +94,7 @@ function attentionCheck(
   rest: Pick<CheckParts, 'actions' | 'expected' | 'tolerance'>,
 ): Check {
   const { heads, kvHeads, D } = shape;
-  const state = { kind: 'kv', kvHeads, keyDim: D, valueDim: D } as const;
+  const state = stateOf(shape);
   return check({
     ...rest,
     inputs: inputsOf(shape, type),
@@ -111,23 +113,32 @@ function attentionOp(
   return { op: 'attention', q, k, v, state, heads: shape.heads, scale: scaleOf(shape) };
 }
 
+function stateOf({ kvHeads, D, E = D }: AttentionShape): StateShape {
+  return { kind: 'kv', kvHeads, keyDim: D, valueDim: E };
+}
+
+/** '64', or '24 and 16' of values. */
+function sizesOf({ D, E = D }: AttentionShape): string {
+  return D === E ? `${D}` : `${D} and ${E}`;
+}
+
 function scaleOf({ D }: AttentionShape): number {
   return 1 / Math.sqrt(D);
 }
 
 /** Keys and values, for q8 queries too, are such as the cache holds exactly. */
-export function inputsOf({ heads, kvHeads, D }: AttentionShape, type: KvType) {
+export function inputsOf({ heads, kvHeads, D, E = D }: AttentionShape, type: KvType) {
   if (type !== 'q8')
     return [
       randomMatrix('F32', VOCABULARY, heads * D, 4),
       inFloats(randomMatrix('F16', VOCABULARY, kvHeads * D, 4)),
-      inFloats(randomMatrix('BF16', VOCABULARY, kvHeads * D, 4)),
+      inFloats(randomMatrix('BF16', VOCABULARY, kvHeads * E, 4)),
     ];
   const coded = { D, block: 32, peak: -128, size: 1 / 64 };
   return [
     codedMatrix(VOCABULARY, heads * D, coded),
     codedMatrix(VOCABULARY, kvHeads * D, coded),
-    codedMatrix(VOCABULARY, kvHeads * D, { D, block: D, peak: 127, size: 1 / 128 }),
+    codedMatrix(VOCABULARY, kvHeads * E, { D: E, block: E, peak: 127, size: 1 / 128 }),
   ];
 }
 
@@ -149,7 +160,7 @@ function described(shape: AttentionShape, T: number, held: number) {
   const { heads, kvHeads, D } = shape;
   const attended = T * held + (T * (T + 1)) / 2; // token i of the step sees held + i + 1 positions
   const work = { bytes: FLOAT * 2 * T * heads * D, macs: 2 * attended * heads * D };
-  const state = { kind: 'kv', kvHeads, keyDim: D, valueDim: D } as const;
+  const state = stateOf(shape);
   const examples = [{ op: attentionOp(shape, [0, 1, 2], 0), types: [], state }];
   return { op: 'attention', examples, tokens: T, work } as const;
 }

@@ -81,6 +81,11 @@ const ATTENTION: readonly (readonly [KvType, AttentionShape])[] = [
   ['q8', { heads: 2, kvHeads: 2, D: 50 }],
   ['q8', { heads: 4, kvHeads: 2, D: 80 }],
   ['q8', { heads: 3, kvHeads: 1, D: 128 }],
+  ['f32', { heads: 4, kvHeads: 2, D: 24, E: 16 }],
+  ['f32', { heads: 3, kvHeads: 1, D: 16, E: 50 }],
+  ['f16', { heads: 4, kvHeads: 2, D: 24, E: 64 }],
+  ['q8', { heads: 4, kvHeads: 1, D: 96, E: 64 }],
+  ['q8', { heads: 6, kvHeads: 2, D: 18, E: 80 }],
 ];
 /** SmolLM2 135M's, over 24 layers. */
 const MODEL_ATTENTION = { heads: 9, kvHeads: 3, D: 64, layers: 24 };
@@ -112,6 +117,7 @@ export const CASES: readonly OpCase[] = [
 
   ...ATTENTION.map(([type, shape]) => attentionCase(shape, type)),
   ...KV_TYPES.map((type) => attentionWeightsCase({ heads: 9, kvHeads: 3, D: 64 }, type)),
+  attentionWeightsCase({ heads: 4, kvHeads: 2, D: 24, E: 16 }, 'f32'),
   ...KV_TYPES.flatMap((type) =>
     TIMED_TOKENS.map((T) => modelAttentionCase(MODEL_ATTENTION, { type, T, held: T < 512 ? 2048 : 0 })),
   ),

@@ -1,6 +1,7 @@
 /** Runs a case on a backend and says how far its rows are from those of the reference kernels. */
-import type { Backend, Step, Ticket } from '../../backends/backend.ts';
+import type { Backend, Result, Slice } from '../../backends/backend.ts';
 import { ReferenceBackend } from '../../backends/reference.ts';
+import { rowsWanted } from '../../backends/results.ts';
 import type { CheckedCase } from './cases.ts';
 
 /** The reference computes in float64 and rounds its output to float32, 6e-8 of a value. */
@@ -32,7 +33,7 @@ async function rowsOn(
     for (const action of actions) {
       if ('copy' in action) executable.kvCopy(action.copy.from, action.copy.to, action.copy.upto);
       else if ('trim' in action) executable.kvTrim(action.trim.seq, action.trim.upto);
-      else rows.push(await rowsOf(executable.submit(action), action));
+      else rows.push(...(await executable.submit(action)).map(numbersOf));
     }
     return { rows, damage: await executable.damage?.() };
   } finally {
@@ -40,11 +41,10 @@ async function rowsOn(
   }
 }
 
-async function rowsOf({ logits, attention }: Ticket, step: Step): Promise<Float32Array> {
-  if (!step.attention) return (await logits()).slice();
-  if (!attention)
-    throw new Error('Expected the weights of attention, which the program asks for; none came.');
-  return attention();
+/** The rows of a slice, one after the other. */
+function numbersOf(result: Result): Float32Array {
+  if (result.kind === 'logits') return result.logits;
+  return result.kind === 'attention' ? result.weights : new Float32Array(0);
 }
 
 /** The largest error that the case allows a backend. */
@@ -69,11 +69,10 @@ async function rowsByKernels({ check }: CheckedCase): Promise<readonly Float64Ar
     if ('copy' in action) held[action.copy.to] = held[action.copy.from]!.slice(0, action.copy.upto);
     else if ('trim' in action) held[action.trim.seq]!.length = action.trim.upto;
     else {
-      for (const { seq, pos, tokens } of action.slices) {
+      for (const slice of action.slices) {
+        const { seq, pos, tokens } = slice;
         const all = [...held[seq]!.slice(0, pos), ...Array.from(tokens)];
-        const logits = action.attention ? 'last' : action.logits;
-        const first = { none: all.length, last: all.length - 1, all: pos }[logits];
-        for (let end = first + 1; end <= all.length; end++) out.push(check.expected!(all.slice(0, end)));
+        for (let i = rowsOf(slice) - 1; i >= 0; i--) out.push(check.expected!(all.slice(0, all.length - i)));
         held[seq] = all;
       }
     }
@@ -84,16 +83,19 @@ async function rowsByKernels({ check }: CheckedCase): Promise<readonly Float64Ar
 /** Of a program: from the reference backend, a row for each that its steps want. */
 async function rowsByReference(op: CheckedCase): Promise<readonly Float64Array[]> {
   const { rows } = await rowsOn(op, new ReferenceBackend());
-  const steps = op.check.actions.filter((action) => 'slices' in action);
+  const slices = op.check.actions.flatMap((action) => ('slices' in action ? action.slices : []));
   return rows.flatMap((all, i) => {
-    const { slices, logits } = steps[i]!;
-    const tokens = slices.reduce((sum, slice) => sum + slice.tokens.length, 0);
-    const count = { none: 0, last: slices.length, all: tokens }[logits];
+    const count = rowsOf(slices[i]!);
     const cols = all.length / count;
     return Array.from({ length: count }, (_, row) =>
       Float64Array.from(all.subarray(row * cols, (row + 1) * cols)),
     );
   });
+}
+
+/** Attention weights count as a row. */
+function rowsOf(slice: Slice): number {
+  return slice.want?.kind === 'attention' ? 1 : rowsWanted(slice);
 }
 
 /**

@@ -11,6 +11,7 @@ import type {
   StateShape,
   Step,
   ValueId,
+  Want,
   WeightId,
 } from '../../backends/backend.ts';
 import type { TensorType } from '../../kernels/quant-formats.ts';
@@ -149,7 +150,9 @@ export function programCheck(parts: ProgramParts): Check {
       const ops: Op[] = inputs.map((_, i) => ({ op: 'embed', table: ids[i]! }));
       const result = build((op) => ops.push(op) - 1, [...inputs.keys()], ids.slice(inputs.length));
       const output = parts.selects ? result : ops.push({ op: 'select', x: result }) - 1;
-      const attention = actions.some((action) => 'slices' in action && action.attention);
+      const attention = actions.some(
+        (action) => 'slices' in action && action.slices.some(({ want }) => want?.kind === 'attention'),
+      );
       return { name: 'a case', ops, output, states, limits: { ...sizesOf(actions), kvType, attention } };
     },
   };
@@ -157,8 +160,14 @@ export function programCheck(parts: ProgramParts): Check {
 
 // ----- steps
 
+/** Wants the rows of all tokens. */
 export function step(...slices: Slice[]): Step {
-  return { slices, logits: 'all' };
+  return stepWith({ kind: 'logits', rows: 'all' }, ...slices);
+}
+
+/** Every slice wants the same, or nothing. */
+export function stepWith(want: Want | undefined, ...slices: Slice[]): Step {
+  return { slices: slices.map((each) => (want ? { ...each, want } : each)) };
 }
 
 /** No larger than the actions need, so that what is written beyond the last row or position is outside a buffer. */

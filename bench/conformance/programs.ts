@@ -15,6 +15,7 @@ import {
   SHORT,
   slice,
   step,
+  stepWith,
   type Tolerance,
   VOCABULARY,
 } from './op-case.ts';
@@ -215,7 +216,7 @@ function longLivedCase(): OpCase {
   return programCase('values that live long', weights, build);
 }
 
-const BATCH = [step(slice(0, 0, 3)), { slices: [slice(0, 3, 30), slice(1, 0, 4)], logits: 'last' } as const];
+const BATCH = [step(slice(0, 0, 3)), stepWith({ kind: 'logits' }, slice(0, 3, 30), slice(1, 0, 4))];
 
 export const PROGRAM_CASES: readonly OpCase[] = [
   sumOfProducts([16, 32, 48, 64, 80, 96], false), // more than one phase of the cpu backend holds

@@ -1,5 +1,5 @@
 /** Cases of the ops that take a row by itself: norms, rope, softmax, what works on each number, select. */
-import type { Op, RopeSpec, Step } from '../../backends/backend.ts';
+import type { Op, RopeSpec } from '../../backends/backend.ts';
 import { MAPS, type MapFunction, map } from '../../kernels/reference/map.ts';
 import { rmsNorm } from '../../kernels/reference/rms-norm.ts';
 import { rope } from '../../kernels/reference/rope.ts';
@@ -15,6 +15,7 @@ import {
   SHORT,
   slice,
   step,
+  stepWith,
   type Tolerance,
   VOCABULARY,
 } from './op-case.ts';
@@ -135,17 +136,18 @@ function checked(row: RowOp, actions: CheckParts['actions']) {
   return check({ inputs, weights, apply, actions, expected, tolerance });
 }
 
-export function selectCase(logits: Step['logits']): OpCase {
+export function selectCase(rows: 'none' | 'last' | 'all'): OpCase {
   const slices = [slice(1, 0, 3), slice(0, 0, 1), slice(2, 0, 5)];
+  const want = rows === 'none' ? undefined : ({ kind: 'logits', rows } as const);
   return {
     op: 'select',
     examples: [{ op: { op: 'select', x: 0 }, types: [] }],
-    shape: `${logits} of 7 columns`,
+    shape: `${rows} of 7 columns`,
     tokens: 9,
     work: { bytes: 2 * FLOAT * 9 * 7, macs: 0 },
     check: check({
       inputs: [randomMatrix('F32', VOCABULARY, 7)],
-      actions: [{ slices, logits }],
+      actions: [stepWith(want, ...slices)],
       expected: ([x]) => x!,
       tolerance: FLOAT32,
     }),

@@ -2,6 +2,7 @@
  * The same prompts on a backend and on the reference, which chooses the tokens: both read the prompt in one step and then
  * the reference's greedy answer token by token, so that every row of logits has its counterpart.
  */
+import { logitsOf } from '../../backends/results.ts';
 import type { Model } from '../../core/index.ts';
 import { median } from '../statistics.ts';
 
@@ -133,9 +134,9 @@ async function rowsAfter(
     signal?.throwIfAborted();
     onStep?.();
     const start = performance.now();
-    const logits = await executable.submit({ slices: [{ seq: 0, pos, tokens }], logits: 'last' }).logits();
+    const [result] = await executable.submit({ slices: [{ seq: 0, pos, tokens, want: { kind: 'logits' } }] });
     times.push(performance.now() - start);
-    rows.push(logits.slice());
+    rows.push(logitsOf(result));
     pos += tokens.length;
     tokens = [next(rows.at(-1)!, rows.length - 1)];
   }

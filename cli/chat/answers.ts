@@ -93,7 +93,8 @@ export class Answers {
     if (turnsOf(branch.path).length === 0) return;
     const ids = this.#promptIds(branch.path, false);
     state.now({ phase: 'reading' });
-    await this.loaded.chat.session(ids).evaluate(ids, { signal, onProgress: this.#readingMeter() });
+    const session = await this.loaded.chat.session(ids);
+    await session.evaluate(ids, { signal, onProgress: this.#readingMeter() });
     state.now({ contextUsed: ids.length, reading: undefined });
   }
 

@@ -2,9 +2,10 @@
  * Where the next token comes from: the logits of a step through the sampler, or, where the sampler looks at no more,
  * what the device made of them by itself. `take` gives a token, `advance` starts the step that the one after needs.
  */
-import type { Choice, TopLogits } from '../../backends/backend.ts';
+import type { Result, TopLogits, Want } from '../../backends/backend.ts';
+import { logitsOf } from '../../backends/results.ts';
 import type { SamplerChain } from '../sampler/chain.ts';
-import type { Evaluated, EvaluateOptions, Outcome, Session } from '../session.ts';
+import type { Evaluated, EvaluateOptions, Session } from '../session.ts';
 import type { SpeculativeDecoder } from '../speculate/speculative-decoder.ts';
 
 export interface TokenSource {
@@ -60,7 +61,7 @@ class FromLogits implements TokenSource {
 
   async start(promptIds: readonly number[], options: EvaluateOptions): Promise<Evaluated> {
     const evaluated = await this.#session.evaluate(promptIds, options);
-    this.#logits = evaluated.logits as Float32Array<ArrayBuffer>;
+    this.#logits = logitsOf(evaluated.result) as Float32Array<ArrayBuffer>;
     return evaluated;
   }
 
@@ -83,18 +84,18 @@ class FromLogits implements TokenSource {
 class FromTop implements TokenSource {
   readonly #session: Session;
   readonly #sampler: SamplerChain;
-  readonly #choice: Choice;
+  readonly #want: Want;
   #top: TopLogits | undefined;
 
   constructor(session: Session, sampler: SamplerChain, count: number) {
     this.#session = session;
     this.#sampler = sampler;
-    this.#choice = { kind: 'top', count: Math.min(count, session.model.tokenizer.vocabularySize) };
+    this.#want = { kind: 'top', count: Math.min(count, session.model.tokenizer.vocabularySize) };
   }
 
   async start(promptIds: readonly number[], options: EvaluateOptions): Promise<Evaluated> {
-    const evaluated = await this.#session.evaluate(promptIds, { ...options, choose: this.#choice });
-    this.#top = evaluated.top;
+    const evaluated = await this.#session.evaluate(promptIds, { ...options, want: this.#want });
+    this.#receive(evaluated.result);
     return evaluated;
   }
 
@@ -103,10 +104,15 @@ class FromTop implements TokenSource {
   }
 
   async advance(id: number): Promise<void> {
-    this.#top = (await this.#session.choose(this.#choice, id)).top;
+    this.#receive(await this.#session.advance(id, this.#want));
   }
 
   end(): void {}
+
+  #receive(result: Result): void {
+    if (result.kind !== 'top') throw new TypeError(`Expected the largest logits, got ${result.kind}.`);
+    this.#top = result;
+  }
 }
 
 /** A step that takes this long shows its tokens in time; a shorter one may bring several. */
@@ -129,9 +135,9 @@ class Greedy implements TokenSource {
   async start(promptIds: readonly number[], options: EvaluateOptions): Promise<Evaluated> {
     const evaluated = await this.#session.evaluate(promptIds, {
       ...options,
-      choose: { kind: 'greedy', count: 1 },
+      want: { kind: 'greedy', count: 1 },
     });
-    this.#receive(evaluated);
+    this.#receive(evaluated.result);
     return evaluated;
   }
 
@@ -144,8 +150,8 @@ class Greedy implements TokenSource {
     const start = performance.now();
     const room = this.#session.model.contextLength - this.#session.tokens.length;
     const count = Math.max(1, Math.min(this.#count, this.#left, room));
-    this.#receive(await this.#session.choose({ kind: 'greedy', count }, id));
-    const each = (performance.now() - start) / count;
+    const ids = this.#receive(await this.#session.advance(id, { kind: 'greedy', count }));
+    const each = (performance.now() - start) / ids;
     this.#count = Math.max(1, Math.min(this.#most, Math.floor(STEP_MS / each)));
   }
 
@@ -154,8 +160,11 @@ class Greedy implements TokenSource {
     if (length < this.#session.tokens.length) this.#session.trim(length);
   }
 
-  #receive({ ids }: Outcome): void {
-    this.#ids.push(...ids!);
-    this.#left -= ids!.length;
+  /** Returns how many ids there are. */
+  #receive(result: Result): number {
+    if (result.kind !== 'greedy') throw new TypeError(`Expected ids, got ${result.kind}.`);
+    this.#ids.push(...result.ids);
+    this.#left -= result.ids.length;
+    return result.ids.length;
   }
 }

@@ -1,4 +1,5 @@
 /** Drafts by a smaller model of the same vocabulary: its most probable tokens (Leviathan et al. 2023). */
+import { logitsOf } from '../../backends/results.ts';
 import { UserError } from '../../errors.ts';
 import type { Session } from '../session.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
@@ -27,7 +28,7 @@ export class DraftModel implements Drafter {
     const room = this.#session.model.contextLength - text.length;
     const length = Math.min(max, room + 1); // the last one is not evaluated
     const draft: number[] = [];
-    let { logits } = await this.#session.evaluate(text);
+    let logits = logitsOf((await this.#session.evaluate(text)).result);
     for (;;) {
       draft.push(argmax(logits.subarray(0, this.#vocabularySize))); // rows may be padded beyond the vocabulary
       if (draft.length === length) return draft;

@@ -6,10 +6,10 @@
  * Scratch: scores [8 blocks of 16 keys][4][16], weights {codes [4][CHUNK], f32 scales [4]}.
  */
 import { dot } from './dot';
-import { BLOCK, CHUNK, EXP, POWER, SCALE, SCALE_BYTES } from './layout';
+import { BLOCK, CHUNK, EXP, HEAD_DIM, POWER, SCALE, SCALE_BYTES } from './layout';
 import { codeBlocks, codedKeysBytes, padHead, valueBlocks } from './kv-cache';
 import { tileKeys, tileKeys3 } from './matmul-int-tile';
-import { real } from './phase';
+import { real, word } from './phase';
 import { pack, quantizeRow } from './quantize';
 import { ropeHead } from './rope';
 import { madd, maxLanes, store16, sumLanes } from './simd';
@@ -24,7 +24,7 @@ const WEIGHT_SCALES = TILE_ROWS * CHUNK;
 /** Query head `x` as row `r` of a tile of codes and scales; `row` is scratch of a head. */
 export function codedQuery(phase: usize, x: usize, r: i32, tile: usize, position: i32, row: usize): void {
   ropeHead(phase, x, row, 4, position);
-  padHead(phase, row);
+  padHead(row, word(phase, HEAD_DIM));
   const cols = codeBlocks(phase) * BLOCK;
   quantizeRow(row, tile + (r << 2), tile + <usize>(4 * cols + r * SCALE_BYTES), cols, 4);
 }

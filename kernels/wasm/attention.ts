@@ -17,7 +17,7 @@ import { takeTask } from './barrier';
 import { keysAt, storeHead, valueBlocks, valueScalesAt, valuesAt } from './kv-cache';
 import {
   ATTENTION_SCRATCH, CHUNK, CHUNK_SCRATCH, CONTEXT, FINISHED, HEAD_DIM, HEADS, KV_HEADS, KV_OUT, KV_Q8, KV_TYPE,
-  OUT, OUT_STRIDE, PARTIALS, POSITIONS, QUERY_BLOCK, QUERY_BYTES, SINGLE, SLICE_LIST, SLICES, TRACED, X, X_STRIDE,
+  OUT, OUT_STRIDE, PARTIALS, POSITIONS, QUERY_BLOCK, QUERY_BYTES, SINGLE, SLICE_LIST, SLICES, TRACED, VALUE_DIM, X, X_STRIDE,
 } from './layout';
 import { address, real, word } from './phase';
 import { exp4, madd } from './simd';
@@ -96,20 +96,20 @@ function mergeRow(phase: usize, into: usize, state: usize, r: i32, keep: f32, ta
 
 /** Values over sums: the rows of a finished tile into out [T][heads * D]. */
 function emit(phase: usize, token: i32, h: i32, first: i32, rows: i32, state: usize): void {
-  const headDim = word(phase, HEAD_DIM);
+  const valueDim = word(phase, VALUE_DIM);
   const group = word(phase, HEADS) / word(phase, KV_HEADS);
   for (let r = 0; r < min(TILE_ROWS, rows - first); r++) {
     const t = token + (first + r) / group;
     const head = h * group + ((first + r) % group);
-    const out = address(phase, OUT) + <usize>t * address(phase, OUT_STRIDE) + <usize>(head * headDim << 2);
+    const out = address(phase, OUT) + <usize>t * address(phase, OUT_STRIDE) + <usize>(head * valueDim << 2);
     const values = state + STATE_VALUES + r * ROW_BYTES;
     const sum = load<f32>(state + (r << 2), STATE_SUMS) / real(phase, KV_OUT);
     let d = 0;
-    for (; d + 4 <= headDim; d += 4) {
+    for (; d + 4 <= valueDim; d += 4) {
       const v = v128.load(values + <usize>((d >> 4) * TILE_BYTES + ((d & 15) << 2)));
       v128.store(out + (d << 2), f32x4.div(v, f32x4.splat(sum)));
     }
-    for (; d < headDim; d++) {
+    for (; d < valueDim; d++) {
       store<f32>(out + (d << 2), load<f32>(values + <usize>((d >> 4) * TILE_BYTES + ((d & 15) << 2))) / sum);
     }
   }

@@ -5,6 +5,7 @@
  */
 import { attention } from './attention';
 import { barrier } from './barrier';
+import { pickChoices, scanChoices } from './choose';
 import { elementwise } from './elementwise';
 import { embed } from './embed';
 import {
@@ -14,8 +15,10 @@ import {
   KIND,
   MATMUL,
   PHASE_BYTES,
+  PICK_CHOICES,
   PREPARE,
   ROPE,
+  SCAN_CHOICES,
   SINGLE,
   STORE_KV,
   TILED_ROWS,
@@ -43,6 +46,8 @@ function runPhase(phase: usize, kind: i32, rows: i32, scratch: usize): bool {
     storeKv(phase, rows, scratch);
   } else if (kind == EMBED) embed(phase, rows, scratch);
   else if (kind == ROPE) rope(phase, rows);
+  else if (kind == SCAN_CHOICES) scanChoices(phase, rows);
+  else if (kind == PICK_CHOICES) pickChoices(phase, rows);
   else elementwise(phase, kind, rows);
   return true;
 }

@@ -13,7 +13,7 @@
 import { takeTask } from './barrier';
 import {
   ATTENTION_SCRATCH, BLOCK, CHUNK, CONTEXT, HEAD_DIM, K_ROWS, K_STRIDE, KEY_CHUNK, KEYS, KV_F16, KV_F32, KV_HEADS,
-  KV_TYPE, POSITIONS, SIGN_BYTES, SIGNED, TOKEN_KV, V_ROWS, V_STRIDE, VALUE_CHUNK, VALUE_SCALES, VALUES,
+  KV_TYPE, POSITIONS, SIGN_BYTES, SIGNED, TOKEN_KV, V_ROWS, V_STRIDE, VALUE_CHUNK, VALUE_DIM, VALUE_SCALES, VALUES,
 } from './layout';
 import { address, word } from './phase';
 import { pack, peakOf } from './quantize';
@@ -24,14 +24,14 @@ import { toHalf } from './simd';
 export const KEY_CODE_BYTES: usize = BLOCK * 16;
 export const KEY_BLOCK_BYTES: usize = KEY_CODE_BYTES + 16 * 4;
 
-/** Dimensions of a head in blocks of 16. */
+/** Dimensions of a head of values in blocks of 16. */
 // @ts-ignore: decorator
 @inline
 export function valueBlocks(phase: usize): i32 {
-  return (word(phase, HEAD_DIM) + 15) >> 4;
+  return (word(phase, VALUE_DIM) + 15) >> 4;
 }
 
-/** Dimensions of a head in blocks of 32. */
+/** Dimensions of a head of keys in blocks of 32. */
 // @ts-ignore: decorator
 @inline
 export function codeBlocks(phase: usize): i32 {
@@ -80,9 +80,8 @@ export function storeKv(phase: usize, rows: i32, scratch: usize): void {
 
 /** Head `h` of k, turned to `position`, and of v, from row `t` of the step; `row` is scratch of a head. */
 export function storeHead(phase: usize, t: i32, h: i32, kv: usize, position: i32, row: usize): void {
-  const head = <usize>(h * word(phase, HEAD_DIM) << 2);
-  const k = address(phase, K_ROWS) + <usize>t * address(phase, K_STRIDE) + head;
-  const v = address(phase, V_ROWS) + <usize>t * address(phase, V_STRIDE) + head;
+  const k = address(phase, K_ROWS) + <usize>t * address(phase, K_STRIDE) + <usize>(h * word(phase, HEAD_DIM) << 2);
+  const v = address(phase, V_ROWS) + <usize>t * address(phase, V_STRIDE) + <usize>(h * word(phase, VALUE_DIM) << 2);
   const keys = keysAt(phase, h, kv, position);
   const values = valuesAt(phase, h, kv, position);
   const inChunk = position & (CHUNK - 1);
@@ -99,8 +98,8 @@ function storeFloats(phase: usize, k: usize, v: usize, keys: usize, values: usiz
   const headDim = word(phase, HEAD_DIM);
   keys += <usize>((position >> 4) * headDim << 6) + ((position & 15) << 2);
   values += <usize>(position << 6);
-  for (let d = 0; d < headDim; d++) {
-    store<u32>(keys + (d << 6), load<u32>(k + (d << 2)));
+  for (let d = 0; d < headDim; d++) store<u32>(keys + (d << 6), load<u32>(k + (d << 2)));
+  for (let d = 0; d < word(phase, VALUE_DIM); d++) {
     store<u32>(values + <usize>((d >> 4) * (CHUNK << 6) + ((d & 15) << 2)), load<u32>(v + (d << 2)));
   }
 }
@@ -111,21 +110,23 @@ function storeHalves(phase: usize, k: usize, v: usize, keys: usize, values: usiz
   values += <usize>((position >> 1 << 6) + ((position & 1) << 1));
   for (let d = 0; d < headDim; d++) {
     store<u16>(keys + <usize>((d >> 1 << 6) + ((d & 1) << 1)), <u16>toHalf(load<f32>(k + (d << 2))));
+  }
+  for (let d = 0; d < word(phase, VALUE_DIM); d++) {
     const value = values + <usize>((d >> 4) * (CHUNK << 5) + ((d & 15) << 2));
     store<u16>(value, <u16>toHalf(load<f32>(v + (d << 2))));
   }
 }
 
 /** f32 [D] at `row`, zero up to whole blocks of 32. */
-export function padHead(phase: usize, row: usize): void {
-  for (let d = word(phase, HEAD_DIM); d < codeBlocks(phase) * BLOCK; d++) store<f32>(row + (d << 2), 0);
+export function padHead(row: usize, D: i32): void {
+  for (let d = D; d % BLOCK != 0; d++) store<f32>(row + (d << 2), 0);
 }
 
 function storeKeyCodes(phase: usize, row: usize, codes: usize, lane: i32): void {
   const blocks = codeBlocks(phase);
   const sign = DOT_CLASS == SIGNED ? i32x4.splat(0) : v128.load32_splat(SIGN_BYTES); // codes of keys + 128
   codes += lane << 2;
-  padHead(phase, row);
+  padHead(row, word(phase, HEAD_DIM));
   for (let b = 0; b < blocks; b++, row += BLOCK * 4, codes += KEY_BLOCK_BYTES) {
     const peak = peakOf(row);
     const inverse = f32x4.splat(peak != 0 ? -128.0 / peak : 0);
@@ -145,10 +146,11 @@ function storeKeyCodes(phase: usize, row: usize, codes: usize, lane: i32): void 
 
 /** One scale for the head, positive: it is folded into the weight of the position (attention-int.ts). */
 function storeValueCodes(phase: usize, v: usize, row: usize, values: usize, position: i32, scale: usize): void {
-  memory.copy(row, v, word(phase, HEAD_DIM) << 2);
-  padHead(phase, row);
+  const valueDim = word(phase, VALUE_DIM);
+  memory.copy(row, v, valueDim << 2);
+  padHead(row, valueDim);
   let peak: f32 = 0;
-  for (let b = 0; b < codeBlocks(phase); b++) peak = max(peak, abs(peakOf(row + (b << 7))));
+  for (let b = 0; b * BLOCK < valueDim; b++) peak = max(peak, abs(peakOf(row + (b << 7))));
   store<f32>(scale, peak / 127);
   const inverse = f32x4.splat(peak != 0 ? 127 / peak : 0);
   let to = values + <usize>((position >> 2 << 6) + (position & 3));

@@ -28,6 +28,8 @@ export const OUTPUT_ROWS = 1372; // address of i32 [S]: row of the step's tokens
 export const SLICE_LIST = 1376; // address of [slices]{first row, tokens, first position, byte offset of its KV}
 export const TOKEN_KV = 1380; // address of u32 [T]: byte offset of the token's sequence in the KV cache
 export const TRACED = 1384; // 1 if the step's only token leaves its attention weights; else 0
+export const CHOICES = 1388; // rows of which the largest logits are wanted
+export const CHOICE_LIST = 1392; // address of i32 [CHOICES]{row of the outputs, how many}
 
 // --- constants the kernels load: V8 would rebuild a literal vector from a register at each use ------------------
 export const LOW_NIBBLES = 1408; // 0x0f0f0f0f
@@ -84,6 +86,10 @@ export const HIGH_SUM = 16; // ... and of the last 16
 export const SCALE_BYTES = 20; // of a record
 export const CHUNK = 128; // keys that attention takes at a time
 export const QUERY_BLOCK = 16; // tokens whose attention is one task
+export const CHOICE_MOST = 64; // logits that a slice may want of a row
+export const CHOICE_BLOCK = 64; // columns whose maximum is kept
+export const CHOICE_PART = 4096; // columns of a task
+export const CHOICE_BYTES = 8 + 8 * CHOICE_MOST; // of a row of results
 export const CHUNK_SCRATCH = 4096; // bytes of scores and weights of a tile and a chunk
 
 // --- phases ---------------------------------------------------------------------------------------------------------
@@ -102,6 +108,8 @@ export const MAP = 8;
 export const ZIP = 9;
 export const SELECT = 10;
 export const SOFTMAX = 11;
+export const SCAN_CHOICES = 12; // choose.ts
+export const PICK_CHOICES = 13;
 
 // FUNCTION of MAP, and GATE of MATMUL
 export const MAP_SILU = 0;
@@ -110,12 +118,13 @@ export const ZIP_ADD = 0;
 export const ZIP_MUL = 1;
 
 export const KIND = 0;
-export const ROWS = 1; // ROWS_TOKENS or ROWS_OUTPUTS
+export const ROWS = 1; // ROWS_TOKENS, ROWS_OUTPUTS or ROWS_CHOICES
 export const ROWS_TOKENS = 0; // the phase runs over the T tokens
 export const ROWS_OUTPUTS = 1; // over the S selected rows
+export const ROWS_CHOICES = 2; // over the rows of which the largest logits are wanted
 
 // Addresses are absolute, strides in bytes; "scratch" offsets count from the thread's own scratch.
-// EMBED, RMS_NORM, ROPE, MAP, ZIP, SELECT, SOFTMAX
+// EMBED, RMS_NORM, ROPE, MAP, ZIP, SELECT, SOFTMAX, SCAN_CHOICES, PICK_CHOICES
 export const OUT = 2;
 export const OUT_STRIDE = 3;
 export const COLS = 4;
@@ -129,6 +138,8 @@ export const EPS = 11; // f32
 export const FUNCTION = 12; // MAP, ZIP
 export const SCALARS = 13; // MAP: addresses of f32, one a learned scalar
 export const ROW_IDS = 12; // EMBED: 0 token ids, 1 positions
+export const MAXIMA = 12; // *_CHOICES: f32 [CHOICES][blocks of CHOICE_BLOCK columns]
+export const PART_SUMS = 13; // *_CHOICES: [CHOICES][parts of CHOICE_PART columns]{f32 maximum, f32 sum}
 
 // PREPARE: an optional norm (WEIGHT not 0), then the forms that the next matmul reads
 export const FORMS = 12; // PREPARE_INT8 | PREPARE_F32
@@ -171,7 +182,7 @@ export const ROPE_PAIRS = 13; // rotated pairs of a head
 export const ROPE_TABLE = 14; // f32 [position][pairs]{cos, sin}
 export const HEADS = 15;
 export const KV_HEADS = 16;
-export const HEAD_DIM = 17;
+export const HEAD_DIM = 17; // of queries and keys
 export const K_ROWS = 18; // address of k [T][KV_HEADS * HEAD_DIM]
 export const K_STRIDE = 19;
 export const V_ROWS = 20;
@@ -193,4 +204,5 @@ export const KEY_CHUNK = 32;
 export const VALUE_CHUNK = 33;
 export const VALUE_SCALES = 34; // f32 [KV_HEADS][positions], of sequence 0 and the layer
 export const QUERY_BYTES = 35; // of a tile of queries
+export const VALUE_DIM = 37; // of a head of values
 export const ATTENTION_WEIGHTS = 36; // f32 [HEADS][CONTEXT], written by traced steps

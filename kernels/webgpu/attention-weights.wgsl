@@ -43,14 +43,14 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   }
 
   let splits = slice.position / step[STEP_SPLIT] + 1u;
-  let first = head * SPLITS * (1u + D4);
+  let first = head * SPLITS * (1u + E4);
   var highest = states[first].x;
   for (var i = 1u; i < splits; i++) {
-    highest = max(highest, states[first + i * (1u + D4)].x);
+    highest = max(highest, states[first + i * (1u + E4)].x);
   }
   var sum = 0f;
   for (var i = 0u; i < splits; i++) {
-    let state = states[first + i * (1u + D4)];
+    let state = states[first + i * (1u + E4)];
     sum += exp(state.x - highest) * state.y;
   }
   weights[head * (slice.position + 1u) + key] = exp(score - highest) / sum;

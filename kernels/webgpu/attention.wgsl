@@ -2,14 +2,14 @@
 //
 // Rows are (token, query head) of one kv head and one slice, 4 of them a tile: the lanes of a vec4. A workgroup takes
 // a tile over at most step[STEP_SPLIT] keys, in chunks of 4 * WG, and leaves a state for attention-merge:
-// states [T][HEADS][SPLITS][1 + D4] vec4<f32>: (maximum, sum of exp, 0, 0), then the unscaled sum of values
+// states [T][HEADS][SPLITS][1 + E4] vec4<f32>: (maximum, sum of exp, 0, 0), then the unscaled sum of values
 //
 // STORES (steps of one token a slice): the workgroup whose keys end with the new one keeps it in the cache first.
 
 #include step
 #include kv-cache
 
-override WG: u32; // a power of two, at least D4
+override WG: u32; // a power of two, at least D4 and E4
 override HEADS: u32;
 override SPLITS: u32;
 override SCALE: f32;
@@ -61,7 +61,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, thread: Thread) {
   }
   #if STORES
   if (to == position.w + 1u) {
-    for (var d4 = thread.local; d4 < D4; d4 += WG) {
+    for (var d4 = thread.local; d4 < max(D4, E4); d4 += WG) {
       store(slice.first, slice.sequence, position.w, kv_head, d4);
     }
     storageBarrier();
@@ -81,9 +81,9 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, thread: Thread) {
   }
   workgroupBarrier();
 
-  let parts = WG / D4; // of the keys, while values are summed
-  let part = thread.local / D4;
-  let my_d4 = thread.local % D4;
+  let parts = WG / E4; // of the keys, while values are summed
+  let part = thread.local / E4;
+  let my_e4 = thread.local % E4;
   var highest = vec4<f32>(LOWEST);
   var sums = vec4<f32>();
   #for r 4
@@ -124,7 +124,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, thread: Thread) {
     let count = min(4u * WG, to - chunk);
     if (part < parts) {
       for (var i = part; i < count; i += parts) {
-        let value = from_cache(values[value_at(slice.sequence, kv_head, chunk + i, my_d4)]);
+        let value = from_cache(values[value_at(slice.sequence, kv_head, chunk + i, my_e4)]);
         let weight = weights[i];
         out_0 += weight.x * value;
         out_1 += weight.y * value;
@@ -141,14 +141,14 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, thread: Thread) {
   weights[$ru * WG + thread.local] = out_$r;
   #end
   workgroupBarrier();
-  if (thread.local < D4) {
+  if (thread.local < E4) {
     #for r 4
     if (4u * tile + $ru < rows) {
       var all = vec4<f32>();
       for (var i = 0u; i < parts; i++) {
-        all += weights[$ru * WG + i * D4 + thread.local];
+        all += weights[$ru * WG + i * E4 + thread.local];
       }
-      let state = ((token[$r] * HEADS + head[$r]) * SPLITS + workgroup.x) * (1u + D4);
+      let state = ((token[$r] * HEADS + head[$r]) * SPLITS + workgroup.x) * (1u + E4);
       states[state + 1u + thread.local] = all;
       if (thread.local == 0u) {
         states[state] = vec4(highest[$r], total[$r], 0f, 0f);

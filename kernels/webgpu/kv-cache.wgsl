@@ -1,12 +1,14 @@
 // The cache of a layer, 4 dimensions an element, in float32 or float16.
 //
 // keys   [sequence][KV_HEADS][D4][POSITIONS]: neighbours hold the same dimensions of neighbouring positions
-// values [sequence][KV_HEADS][POSITIONS][D4]
+// values [sequence][KV_HEADS][POSITIONS][E4]
 // k, v   [T][STRIDE] f32, from their offsets on: those of the step, keys not yet turned; where it STORES
 
 override KV_HEADS: u32;
-override D: u32;
+override D: u32; // of a head of queries and keys
 override D4: u32; // ceil(D / 4)
+override E: u32; // of a head of values
+override E4: u32; // ceil(E / 4)
 override POSITIONS: u32;
 override PAIRS: u32;
 override K_STRIDE: u32; // numbers
@@ -52,25 +54,31 @@ fn key_at(sequence: u32, head: u32, position: u32, d4: u32) -> u32 {
   return ((sequence * KV_HEADS + head) * D4 + d4) * POSITIONS + position;
 }
 
-fn value_at(sequence: u32, head: u32, position: u32, d4: u32) -> u32 {
-  return ((sequence * KV_HEADS + head) * POSITIONS + position) * D4 + d4;
+fn value_at(sequence: u32, head: u32, position: u32, e4: u32) -> u32 {
+  return ((sequence * KV_HEADS + head) * POSITIONS + position) * E4 + e4;
 }
 
 #if STORES
-// Keeps 4 dimensions of a token's key and value.
+// Keeps 4 dimensions of a token's key and value, as far as there are so many.
 fn store(token: u32, sequence: u32, position: u32, head: u32, d4: u32) {
-  var key = vec4<f32>();
-  var value = vec4<f32>();
-  let from_k = token * K_STRIDE + K_OFFSET + head * D;
-  let from_v = token * V_STRIDE + V_OFFSET + head * D;
-  for (var i = 0u; i < 4u; i++) {
-    let d = 4u * d4 + i;
-    if (d < D) {
-      key[i] = turned(k[from_k + d], k[from_k + partner(d)], d, position);
-      value[i] = v[from_v + d];
+  if (d4 < D4) {
+    var key = vec4<f32>();
+    let begin = token * K_STRIDE + K_OFFSET + head * D;
+    for (var i = 0u; i < 4u; i++) {
+      let d = 4u * d4 + i;
+      if (d < D) {
+        key[i] = turned(k[begin + d], k[begin + partner(d)], d, position);
+      }
     }
+    keys[key_at(sequence, head, position, d4)] = to_cache(key);
   }
-  keys[key_at(sequence, head, position, d4)] = to_cache(key);
-  values[value_at(sequence, head, position, d4)] = to_cache(value);
+  if (d4 < E4) {
+    var value = vec4<f32>();
+    let begin = token * V_STRIDE + V_OFFSET + head * E;
+    for (var i = 0u; i < min(4u, E - 4u * d4); i++) {
+      value[i] = v[begin + 4u * d4 + i];
+    }
+    values[value_at(sequence, head, position, d4)] = to_cache(value);
+  }
 }
 #end

@@ -8,8 +8,9 @@ override WG: u32;
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) local: u32) {
   let i = workgroup.x * WG + local;
-  if (i < KV_HEADS * D4) {
+  let width = max(D4, E4);
+  if (i < KV_HEADS * width) {
     let token = workgroup.y;
-    store(token, sequence_of(token), position_of(token), i / D4, i % D4);
+    store(token, sequence_of(token), position_of(token), i / width, i % width);
   }
 }

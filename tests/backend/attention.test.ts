@@ -1,5 +1,5 @@
 /**
- * Attention weights as steps ask for them, on every backend, against the reference kernels: the tokens of a sequence are
+ * Attention weights as slices want them, on every backend, against the reference kernels: the tokens of a sequence are
  * all that is expected from, so no cache is involved in it.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -10,7 +10,7 @@ import type {
   Op,
   Program,
   RopeSpec,
-  Step,
+  Slice,
   ValueId,
 } from '../../backends/backend.ts';
 import { createCpuBackend } from '../../backends/cpu/index.ts';
@@ -22,6 +22,7 @@ import { rope } from '../../kernels/reference/rope.ts';
 import { OTHER_CPUS } from '../emulated-kernels.ts';
 import { distance } from '../model/logits.ts';
 import { BACKENDS, type BackendUnderTest, shareOf, titled } from './backends.ts';
+import { attended, lastRows } from './steps.ts';
 
 interface Case {
   readonly name: string;
@@ -104,11 +105,8 @@ function expectedAt(one: Case, position: number): number[] {
   return expected;
 }
 
-const traced = (seq: number, pos: number): Step => ({
-  slices: [{ seq, pos, tokens: [TOKENS[pos]!] }],
-  logits: 'last',
-  attention: true,
-});
+const token = (seq: number, pos: number): Slice => ({ seq, pos, tokens: [TOKENS[pos]!] });
+const asking = (seq: number): Slice => ({ ...token(seq, 0), want: { kind: 'attention' } });
 
 /** Weights at each of `positions`; the tokens between are computed in steps of many. */
 async function weightsOf(executable: Executable, positions = POSITIONS): Promise<Float32Array[]> {
@@ -118,9 +116,9 @@ async function weightsOf(executable: Executable, positions = POSITIONS): Promise
   for (const position of positions) {
     for (; held < position; held = Math.min(position, held + 200)) {
       const tokens = TOKENS.slice(held, Math.min(position, held + 200));
-      await executable.submit({ slices: [{ seq, pos: held, tokens }], logits: 'none' }).logits();
+      await executable.submit({ slices: [{ seq, pos: held, tokens }] });
     }
-    found.push(await executable.submit(traced(seq, position)).attention!());
+    found.push(await attended(executable, token(seq, position)));
     held++;
   }
   return found;
@@ -171,7 +169,7 @@ for (const under of BACKENDS) {
       },
     );
 
-    describe('a step that asks for attention', () => {
+    describe('a slice that wants attention', () => {
       let executable: Executable;
       let backend: Backend;
       const one = CASES[0]!;
@@ -180,52 +178,33 @@ for (const under of BACKENDS) {
         executable = await backend.compile(programOf(one, backend, true));
       });
 
-      it('gives the logits of one that does not, and leaves the same cache', async () => {
-        const run = async (seq: number, ask: boolean) => {
-          const rows: number[] = [];
-          for (const pos of [0, 1, 2, 3]) {
-            const step = traced(seq, pos);
-            const ticket = executable.submit(ask ? step : { ...step, attention: false });
-            rows.push(...(await ticket.logits()));
-          }
-          return rows;
-        };
-        expect(await run(0, true)).toEqual(await run(1, false));
+      it('leaves the cache that one leaves without', async () => {
+        for (const pos of [0, 1, 2, 3]) {
+          await attended(executable, token(0, pos));
+          await lastRows(executable, token(1, pos));
+        }
+        const rows = [await lastRows(executable, token(0, 4)), await lastRows(executable, token(1, 4))];
+        expect(rows[0]).toEqual(rows[1]);
+        expect(rows[0]).toHaveLength(one.heads * one.D);
       });
 
-      it('gives a copy, with the logits or without', async () => {
-        await executable.submit(traced(0, 0)).attention!();
-        const ticket = executable.submit({ ...traced(0, 1), logits: 'none' });
-        const weights = await ticket.attention!();
-        expect(await ticket.logits()).toHaveLength(0);
-        await executable.submit(traced(0, 2)).attention!();
+      it('gets a copy', async () => {
+        await attended(executable, token(0, 0));
+        const weights = await attended(executable, token(0, 1));
+        await attended(executable, token(0, 2));
         expect(distance(weights, expectedAt(one, 1))).toBeLessThan(one.tolerance);
       });
 
-      it.each<[string, Partial<Step>, string]>([
-        [
-          'two tokens',
-          { slices: [{ seq: 0, pos: 0, tokens: [1, 2] }] },
-          'Expected tokens of a step that asks for attention to be 1, got 2.',
-        ],
-        [
-          'two sequences',
-          {
-            slices: [
-              { seq: 0, pos: 0, tokens: [1] },
-              { seq: 1, pos: 0, tokens: [1] },
-            ],
-          },
-          'Expected tokens of a step that asks for attention to be 1, got 2.',
-        ],
-        [
-          'a choice',
-          { choose: { kind: 'top', count: 1 } },
-          'Expected a step that asks for attention to make no choice, but it does.',
-        ],
-      ])('is rejected with %s', async (_, more, message) => {
-        expect(() => executable.submit({ ...traced(0, 0), ...more })).toThrow(message);
-        expect(await executable.submit(traced(0, 0)).attention!()).toHaveLength(2 * one.heads); // nothing is changed
+      it.each<[string, Slice[]]>([
+        ['two tokens', [{ seq: 0, pos: 0, tokens: [1, 2], want: { kind: 'attention' } }]],
+        ['another one', [asking(0), asking(1)]],
+        ['one that wants nothing', [asking(0), token(1, 0)]],
+        ['one that wants logits', [{ ...token(1, 0), want: { kind: 'logits' } }, asking(0)]],
+      ])('is rejected with %s', async (_, slices) => {
+        const message = 'Expected tokens of a step that wants attention to be 1, got 2.';
+        expect(() => executable.submit({ slices })).toThrow(RangeError);
+        expect(() => executable.submit({ slices })).toThrow(message);
+        expect(await attended(executable, token(0, 0))).toHaveLength(2 * one.heads); // nothing is changed
       });
 
       it('is rejected by a program that is not compiled for it', async () => {
@@ -235,7 +214,9 @@ for (const under of BACKENDS) {
           const weights = 4 * 2 * one.heads * CONTEXT; // bytes
           expect(executable.memory.arena - plain.memory.arena).toBeGreaterThanOrEqual(weights);
         }
-        expect(() => plain.submit(traced(0, 0))).toThrow('Expected a program compiled for attention weights');
+        expect(() => attended(plain, token(0, 0))).toThrow(
+          'Expected a program compiled for attention weights',
+        );
         plain.dispose();
       });
     });
@@ -282,15 +263,8 @@ it.each(
   const limits = { sequences: 1, contextLength: 20, maxTokens: 8, attention: true };
   const executable = await backend.compile({ name: 'layers that differ', ops, output, states, limits });
   expect(executable.attends).toEqual({ heads: [6, 2] });
-  await executable
-    .submit({ slices: [{ seq: 0, pos: 0, tokens: TOKENS.slice(0, 8) }], logits: 'none' })
-    .logits();
-  const step = {
-    slices: [{ seq: 0, pos: 8, tokens: [TOKENS[8]!] }],
-    logits: 'none',
-    attention: true,
-  } as const;
-  const found = await executable.submit(step).attention!();
+  await executable.submit({ slices: [{ seq: 0, pos: 0, tokens: TOKENS.slice(0, 8) }] });
+  const found = await attended(executable, token(0, 8));
   const expected = tables.flatMap(([q, k], i) => {
     const rows = (matrix: typeof q, token: number) => embed(matrix!.values, matrix!.desc.cols, token);
     const keys = TOKENS.slice(0, 9).map((token) => rows(k, token));

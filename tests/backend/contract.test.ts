@@ -3,20 +3,29 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import type { Backend, Executable, Program, Slice, Step, WeightId } from '../../backends/backend.ts';
-import { randomMatrix } from '../../bench/conformance/matrices.ts';
+import type { Backend, Executable, Program, Result, Slice, Step, Want } from '../../backends/backend.ts';
+import { ReferenceBackend } from '../../backends/reference.ts';
+import { logitsOf } from '../../backends/results.ts';
+import { type Matrix, randomMatrix } from '../../bench/conformance/matrices.ts';
+import { step as all, stepWith } from '../../bench/conformance/op-case.ts';
 import { UserError } from '../../errors.ts';
+import type { TensorType } from '../../kernels/quant-formats.ts';
 import { argmax, distance } from '../model/logits.ts';
 import { BACKENDS, titled } from './backends.ts';
+import { greedyIds, rowsOf } from './steps.ts';
+import { compileTapped, PLAIN_TAPS, TAP_COLS, TAPPED_STEPS } from './tapped.ts';
 
 /** How far a row may be from itself computed in another step, where bits may differ; its values are up to 4. */
 const OTHER_STEPS = 1e-5;
+/** How far kept values, up to 5, may be from the reference: float32 sums of up to 96 terms; behind products in int8. */
+const FLOAT = 1e-5;
+const CODED = 0.1;
 
 const VOCABULARY = 40;
 const table = randomMatrix('F32', VOCABULARY, 16, 4);
 
 /** Attention of an embedding over itself: 2 heads of 8, 3 sequences of 20 positions, 12 tokens a step. */
-function program(weight: WeightId): Program {
+function program(weight: number): Program {
   return {
     name: 'attention',
     ops: [
@@ -30,8 +39,35 @@ function program(weight: WeightId): Program {
   };
 }
 
+/** Fewer positions than token ids. */
+const positions = randomMatrix('F32', 16, 16, 1, 'positions');
+
+/** Tokens and positions embedded. */
+function positioned([token, position]: readonly number[], contextLength: number): Program {
+  return {
+    name: 'positions',
+    ops: [
+      { op: 'embed', table: position!, by: 'position' },
+      { op: 'embed', table: token! },
+      { op: 'zip', fn: 'add', a: 1, b: 0 },
+      { op: 'select', x: 2 },
+    ],
+    output: 3,
+    states: [],
+    limits: { sequences: 1, contextLength, maxTokens: 16 },
+  };
+}
+
 const slice = (seq: number, pos: number, ...tokens: number[]): Slice => ({ seq, pos, tokens });
-const all = (...slices: Slice[]): Step => ({ slices, logits: 'all' });
+const LAST: Want = { kind: 'logits' };
+const ALL: Want = { kind: 'logits', rows: 'all' };
+
+/** The largest of a row, of equal ones the lowest id first. */
+function expectedTop(row: readonly number[], count: number) {
+  const ids = [...row.keys()].sort((a, b) => row[b]! - row[a]! || a - b).slice(0, count);
+  const logSumExp = Math.log(row.reduce((sum, x) => sum + Math.exp(x), 0));
+  return { ids, logits: ids.map((id) => row[id]!), logSumExp };
+}
 
 for (const { name, absent, sameBits, start } of BACKENDS) {
   describe.skipIf(absent)(titled(name, absent), () => {
@@ -52,21 +88,93 @@ for (const { name, absent, sameBits, start } of BACKENDS) {
       await backend?.dispose();
     });
 
-    const rows = async (step: Step) => [...(await executable.submit(step).logits())];
+    const rows = async (step: Step) => [...(await rowsOf(executable, step))];
 
     /** Of the same rows, computed in different steps. */
-    const expectSame = (got: readonly number[], expected: readonly number[]) => {
-      if (sameBits) expect(got).toEqual(expected);
+    const expectSame = (got: ArrayLike<number>, expected: readonly number[]) => {
+      if (sameBits) expect([...Array.from(got)]).toEqual(expected);
       else expect(distance(got, expected)).toBeLessThan(OTHER_STEPS);
     };
 
-    it('gives the rows asked for, in slice order', async () => {
-      const [a, b, c] = [await rows(all(slice(0, 0, 1, 2))), await rows(all(slice(1, 0, 3))), []];
+    const expectTop = (result: Result | undefined, row: readonly number[], count: number) => {
+      if (result?.kind !== 'top') throw new TypeError(`Expected a result of kind top, got ${result?.kind}.`);
+      const { ids, logits, logSumExp } = expectedTop(row, count);
+      expect([...result.ids]).toEqual(ids);
+      expectSame(result.logits, logits);
+      expect(result.logSumExp).toBeCloseTo(logSumExp, 4);
+    };
+
+    it('gives the rows wanted, in slice order', async () => {
+      const [a, b] = [await rows(all(slice(0, 0, 1, 2))), await rows(all(slice(1, 0, 3)))];
       expect([a.length, b.length]).toEqual([2 * 16, 16]);
       const slices = [slice(1, 0, 3), slice(0, 0, 1, 2)];
-      expectSame(await rows({ slices, logits: 'all' }), [...b, ...a]);
-      expectSame(await rows({ slices, logits: 'last' }), [...b, ...a.slice(16)]);
-      expect(await rows({ slices, logits: 'none' })).toEqual(c);
+      expectSame(await rows(all(...slices)), [...b, ...a]);
+      expectSame(await rows(stepWith(LAST, ...slices)), [...b, ...a.slice(16)]);
+      expect(await executable.submit({ slices })).toEqual([{ kind: 'none' }, { kind: 'none' }]);
+    });
+
+    it.each([[[undefined, LAST, ALL]], [[LAST, ALL, undefined]], [[ALL, undefined, LAST]]])(
+      'gives each slice of a step what it wants: %j',
+      async (wants) => {
+        const slices = [slice(2, 0, 1, 2), slice(0, 0, 3, 4, 5), slice(1, 0, 6)];
+        const whole: number[][] = [];
+        for (const each of slices) whole.push(await rows(all(each)));
+        const results = await executable.submit({
+          slices: slices.map((each, i) => ({ ...each, want: wants[i] })),
+        });
+        expect(results).toHaveLength(3);
+        for (const [i, want] of wants.entries()) {
+          if (want) expectSame(logitsOf(results[i]), want === ALL ? whole[i]! : whole[i]!.slice(-16));
+          else expect(results[i]).toEqual({ kind: 'none' });
+        }
+      },
+    );
+
+    it('chooses for some slices beside logits of others, where it chooses', async () => {
+      const { top = 0, greedy = 0 } = executable.chooses ?? {};
+      if (top === 0 || greedy === 0) return;
+      const slices = [slice(1, 0, 1, 2), slice(0, 0, 3, 4, 5), slice(2, 0, 6)];
+      const whole: number[][] = [];
+      for (const each of slices) whole.push(await rows(all(each)));
+      const count = Math.min(5, top);
+      const wants: Want[] = [{ kind: 'top', count }, ALL, { kind: 'greedy', count: 1 }];
+      for (const order of [
+        [0, 1, 2],
+        [2, 0, 1],
+        [1, 2, 0],
+      ]) {
+        const results = await executable.submit({
+          slices: slices.map((each, i) => ({ ...each, want: wants[order[i]!]! })),
+        });
+        for (const [i, place] of order.entries()) {
+          const last = whole[i]!.slice(-16);
+          if (place === 0) expectTop(results[i], last, count);
+          else if (place === 1) expectSame(logitsOf(results[i]), whole[i]!);
+          else expect(results[i]).toEqual({ kind: 'greedy', ids: Int32Array.of(argmax(last)) });
+        }
+      }
+    });
+
+    it('gives results that later steps leave as they are', async () => {
+      const { top = 0, greedy = 0 } = executable.chooses ?? {};
+      const choices: Want[] =
+        top > 0 && greedy > 0
+          ? [
+              { kind: 'top', count: 1 },
+              { kind: 'greedy', count: 1 },
+            ]
+          : [];
+      for (const wants of [[LAST, ALL], [ALL], choices]) {
+        if (wants.length === 0) continue;
+        const step = (id: number) => ({
+          slices: wants.map((want, seq) => ({ ...slice(seq, 0, id + seq, id + 5, id + 9), want })),
+        });
+        const results = await executable.submit(step(1));
+        const copies = structuredClone(results);
+        expect(await executable.submit(step(20))).not.toEqual(copies);
+        await executable.submit(step(30));
+        expect(results).toEqual(copies);
+      }
     });
 
     it(`gives the same ${sameBits ? 'bits' : 'rows'} token by token as in one step`, async () => {
@@ -99,10 +207,18 @@ for (const { name, absent, sameBits, start } of BACKENDS) {
       expect(await rows(all(slice(0, 2, 3)))).toHaveLength(16);
     });
 
+    it('tells how many positions kvTrim leaves', async () => {
+      await rows(all(slice(0, 0, 1, 2, 3, 4)));
+      executable.kvCopy(0, 1, 3);
+      expect([7, 4, 2, 3, 0, 1].map((upto) => executable.kvTrim(0, upto))).toEqual([4, 4, 2, 2, 0, 0]);
+      expect([9, 1].map((upto) => executable.kvTrim(1, upto))).toEqual([3, 1]);
+      expect(executable.kvTrim(2, 5)).toBe(0);
+    });
+
     it('throws while an earlier step runs', async () => {
-      const ticket = executable.submit(all(slice(0, 0, 1)));
+      const running = executable.submit(all(slice(0, 0, 1)));
       expect(() => executable.submit(all(slice(0, 1, 1)))).toThrow();
-      await ticket.logits();
+      await running;
       expect(await rows(all(slice(0, 1, 1)))).toHaveLength(16);
     });
 
@@ -123,9 +239,43 @@ for (const { name, absent, sameBits, start } of BACKENDS) {
       ],
       ['a gap before the slice', all(slice(0, 1, 1)), 'Expected slice pos to be 0 to 0, got 1.'],
       ['a negative position', all(slice(0, -1, 1)), 'got -1.'],
+      [
+        'values of a program without taps',
+        stepWith({ kind: 'values' }, slice(0, 0, 1)),
+        'Expected a program compiled to keep values (Limits.taps), got another.',
+      ],
     ])('rejects %s', async (_, step, message) => {
+      expect(() => executable.submit(step)).toThrow(RangeError);
       expect(() => executable.submit(step)).toThrow(message);
       expect(await rows(all(slice(0, 0, 1)))).toHaveLength(16); // and nothing is changed
+    });
+
+    it.each(['top', 'greedy'] as const)('rejects counts of %s that it does not choose', async (kind) => {
+      const most = executable.chooses?.[kind] ?? 0;
+      for (const count of [0, -1, most + 1, Number.NaN]) {
+        const submit = () => executable.submit(stepWith({ kind, count }, slice(0, 0, 1)));
+        expect(submit).toThrow(RangeError);
+        expect(submit).toThrow(`count of ${kind} to be 1 to ${most}, got ${count}.`);
+      }
+      expect(await rows(all(slice(0, 0, 1)))).toHaveLength(16);
+    });
+
+    it('rejects several greedy ids beside slices that want anything else', async () => {
+      const count = 2;
+      if ((executable.chooses?.greedy ?? 0) < count) return;
+      const greedy = { ...slice(0, 0, 1), want: { kind: 'greedy', count } } as const;
+      for (const want of [undefined, LAST, { kind: 'greedy', count: 1 } as const]) {
+        const other = { ...slice(1, 0, 1), want };
+        for (const slices of [
+          [greedy, other],
+          [other, greedy],
+        ]) {
+          const submit = () => executable.submit({ slices });
+          expect(submit).toThrow(RangeError);
+          expect(submit).toThrow('Expected slices that want 2 ids to be 2, got 1.');
+        }
+      }
+      expect(await rows(all(slice(0, 0, 1)))).toHaveLength(16);
     });
 
     it('tells the user of token ids outside the vocabulary', () => {
@@ -154,42 +304,111 @@ for (const { name, absent, sameBits, start } of BACKENDS) {
       const count = Math.min(5, executable.chooses?.top ?? 0);
       if (count === 0) return;
       const slices = [slice(0, 0, 1, 2, 3), slice(1, 0, 4)];
-      const expected = await rows(all(...slices));
-      const { ids, logits, logSumExp } = await executable.submit({
-        ...all(...slices),
-        choose: { kind: 'top', count },
-      }).top!();
-      expect([ids.length, logits.length, logSumExp.length]).toEqual([4 * count, 4 * count, 4]);
-      for (let row = 0; row < 4; row++) {
-        const values = expected.slice(row * 16, row * 16 + 16);
-        const best = [...values.keys()].sort((a, b) => values[b]! - values[a]! || a - b).slice(0, count);
-        expect([...ids.subarray(row * count, (row + 1) * count)]).toEqual(best);
-        expectSame(
-          [...logits.subarray(row * count, (row + 1) * count)],
-          best.map((id) => values[id]!),
-        );
-        expect(logSumExp[row]).toBeCloseTo(Math.log(values.reduce((sum, x) => sum + Math.exp(x), 0)), 4);
-      }
+      const expected = await rows(stepWith(LAST, ...slices));
+      const results = await executable.submit(stepWith({ kind: 'top', count }, ...slices));
+      for (const row of [0, 1]) expectTop(results[row], expected.slice(row * 16, row * 16 + 16), count);
     });
 
     it('goes on greedily by itself, where it chooses', async () => {
       const count = Math.min(4, executable.chooses?.greedy ?? 0);
       if (count === 0) return;
       const starts = [slice(0, 0, 1, 2, 3), slice(1, 0, 4)];
-      const step: Step = { slices: starts, logits: 'last', choose: { kind: 'greedy', count } };
-      const ids = [...(await executable.submit(step).ids!())];
+      const ids = await greedyIds(executable, count, ...starts);
       for (const [i, { tokens }] of starts.entries()) {
-        const [first, ...rest] = ids.slice(i * count, (i + 1) * count);
-        const fed = rest.map((_, j) => ids[i * count + j]!);
+        const fed = ids[i]!.slice(0, -1);
         const logits = await rows(all(slice(2, 0, ...Array.from(tokens), ...fed)));
         const bests = Array.from({ length: count }, (_, j) =>
           argmax(logits.slice(logits.length - 16 * (count - j)).slice(0, 16)),
         );
-        expect([first, ...rest]).toEqual(bests);
+        expect(ids[i]).toEqual(bests);
       }
       // The last ids are not computed on: what follows them begins at their position.
-      expect(await rows(all(slice(0, 3 + count - 1, ids[count - 1]!)))).toHaveLength(16);
+      expect(await rows(all(slice(0, 3 + count - 1, ids[0]!.at(-1)!)))).toHaveLength(16);
       expect(() => executable.submit(all(slice(1, 1 + count, 1)))).toThrow('Expected slice pos');
+    });
+
+    it('chooses the lowest of equal ids, where it chooses', async () => {
+      const { top = 0, greedy = 0 } = executable.chooses ?? {};
+      if (top === 0 || greedy === 0) return;
+      const equal = { ...table.desc, cols: 300 };
+      const values = Float32Array.from({ length: VOCABULARY * 300 }, (_, i) => ((i * 7919) >> 2) % 5);
+      const weight = backend.weight(equal, { bytes: new Uint8Array(values.buffer) });
+      const ops: Program['ops'] = [
+        { op: 'embed', table: weight },
+        { op: 'select', x: 0 },
+      ];
+      const limits = { sequences: 3, contextLength: 20, maxTokens: 12 };
+      const tied = await backend.compile({ name: 'equal logits', ops, output: 1, states: [], limits });
+      const row = (id: number) => [...values.subarray(300 * id, 300 * (id + 1))];
+      const slices = [slice(0, 0, 4), slice(1, 0, 5), slice(2, 0, 6)];
+      const [first, second, third] = await tied.submit({
+        slices: [
+          { ...slices[0]!, want: { kind: 'top', count: top } },
+          { ...slices[1]!, want: { kind: 'greedy', count: 1 } },
+          { ...slices[2]!, want: { kind: 'top', count: 2 } },
+        ],
+      });
+      expectTop(first, row(4), top);
+      expect(second).toEqual({ kind: 'greedy', ids: Int32Array.of(argmax(row(5))) });
+      expectTop(third, row(6), 2);
+      tied.dispose();
+    });
+
+    it.each<TensorType>(['F32', 'Q8_0'])(
+      'hands over the values it was compiled to keep, %s',
+      async (type) => {
+        const [kept, right] = [
+          await compileTapped(backend, type),
+          await compileTapped(new ReferenceBackend(), type),
+        ];
+        const found: (readonly Result[])[] = [];
+        for (const step of TAPPED_STEPS) found.push(await kept.submit(step));
+        for (const [i, step] of TAPPED_STEPS.entries()) {
+          for (const [j, expected] of (await right.submit(step)).entries()) {
+            const result = found[i]![j]!;
+            expect(result.kind).toBe(expected.kind);
+            const [tolerance, place] = [type === 'F32' ? FLOAT : CODED, `slice ${j} of step ${i}`];
+            if (expected.kind === 'logits')
+              expect(distance(logitsOf(result), expected.logits), place).toBeLessThan(tolerance);
+            if (result.kind !== 'values' || expected.kind !== 'values') continue;
+            const { tokens } = step.slices[j]!;
+            expect(result.values.map(({ length }) => length)).toEqual(
+              TAP_COLS.map((cols) => tokens.length * cols),
+            );
+            for (const [tap, value] of result.values.entries()) {
+              const most = tap < PLAIN_TAPS ? FLOAT : tolerance;
+              console.log(name, type, tap, distance(value, expected.values[tap]!), Math.max(...value));
+              expect(distance(value, expected.values[tap]!), `tap ${tap} of ${place}`).toBeLessThan(most);
+            }
+          }
+        }
+        kept.dispose();
+        const plain = await compileTapped(backend, type, false);
+        expect(() => plain.submit(TAPPED_STEPS[0]!)).toThrow(RangeError);
+        plain.dispose();
+      },
+    );
+
+    it('takes all token ids beside a table of fewer positions, and no longer context', async () => {
+      const ids = [table, positions].map(({ desc, bytes }) => backend.weight(desc, { bytes }));
+      const compiling = backend.compile(positioned(ids, 17));
+      await expect(compiling).rejects.toThrow(RangeError);
+      await expect(compiling).rejects.toThrow('Expected a context of at most 16 positions, got 17.');
+      const sums = await backend.compile(positioned(ids, 16));
+      for (let from = 0; from < VOCABULARY; from += 10) {
+        for (const pos of [0, 6]) {
+          const tokens = Array.from({ length: 10 }, (_, i) => from + i);
+          const got = await rowsOf(sums, all({ seq: 0, pos, tokens }));
+          const at = ({ values }: Matrix, row: number) => [...values.subarray(16 * row, 16 * (row + 1))];
+          const expected = tokens.flatMap((id, i) => {
+            const place = at(positions, pos + i);
+            return at(table, id).map((x, col) => x + place[col]!);
+          });
+          expect(distance(got, expected)).toBeLessThan(1e-6);
+        }
+      }
+      expect(() => sums.submit(all(slice(0, 0, 40)))).toThrow('Expected token ids from 0 to 39, got 40.');
+      sums.dispose();
     });
 
     it('says what memory it takes', () => {

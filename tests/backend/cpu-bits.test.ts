@@ -17,6 +17,7 @@ import { programOn } from '../../core/program.ts';
 import { HEAP } from '../../kernels/wasm/layout.ts';
 import { OTHER_CPUS } from '../emulated-kernels.ts';
 import { seeded } from '../random.ts';
+import { allRows, lastRows } from './steps.ts';
 
 const MODEL = resolve(import.meta.dirname, '../fixtures/tiny-llama.Q8_0.gguf');
 const DIST = resolve(import.meta.dirname, '../../dist');
@@ -38,8 +39,7 @@ async function load(type: KvType, threads: number, kernels?: KernelChoice): Prom
 }
 
 async function last(executable: Executable, ...slices: Slice[]): Promise<Uint32Array> {
-  const logits = await executable.submit({ slices, logits: 'last' }).logits();
-  return new Uint32Array(logits.slice().buffer);
+  return new Uint32Array((await lastRows(executable, ...slices)).buffer);
 }
 
 /** Logits of the last token, the prompt computed `step` tokens at a time. */
@@ -145,9 +145,8 @@ describe.each<KernelChoice>([{}, ...OTHER_CPUS])(
       const alone: number[] = [];
       for (const id of tokens) alone.push(...(await last(executable, { seq: 0, pos: 0, tokens: [id] })));
       for (const size of SIZES) {
-        const slices = [{ seq: 0, pos: 0, tokens: tokens.slice(0, size) }];
-        const logits = await executable.submit({ slices, logits: 'all' }).logits();
-        const bits = [...new Uint32Array(logits.slice().buffer)];
+        const logits = await allRows(executable, { seq: 0, pos: 0, tokens: tokens.slice(0, size) });
+        const bits = [...new Uint32Array(logits.buffer)];
         expect(bits, `${size} tokens`).toEqual(alone.slice(0, (alone.length / tokens.length) * size));
       }
       executable.dispose();

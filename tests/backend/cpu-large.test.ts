@@ -23,6 +23,7 @@ import { rowBytes, type TensorType } from '../../kernels/quant-formats.ts';
 import { llamaShapes } from '../llama-graph.ts';
 import { type TensorSpec as FileTensor, writeGguf } from '../unit/gguf-writer.ts';
 import { titled } from './backends.ts';
+import { lastRows } from './steps.ts';
 
 const LAYERS = 22;
 const PERIOD = 5; // layers until the weights repeat
@@ -104,12 +105,9 @@ async function firstLayers(gguf: Gguf): Promise<number[]> {
 }
 
 async function oneToken(executable: Executable): Promise<number[]> {
-  await executable
-    .submit({ slices: [{ seq: 0, pos: 0, tokens: [1, 7, 300, 42, 5] }], logits: 'none' })
-    .logits();
+  await executable.submit({ slices: [{ seq: 0, pos: 0, tokens: [1, 7, 300, 42, 5] }] });
   executable.kvCopy(0, 1, 4);
-  const slices = [{ seq: 1, pos: 4, tokens: [17] }];
-  return [...(await executable.submit({ slices, logits: 'last' }).logits())];
+  return [...(await lastRows(executable, { seq: 1, pos: 4, tokens: [17] }))];
 }
 
 function total({ weights, kv, arena }: { weights: number; kv: number; arena: number }): number {

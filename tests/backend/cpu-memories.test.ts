@@ -6,13 +6,14 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import type { Backend, KvType, Limits, Program, Slice } from '../../backends/backend.ts';
+import type { Backend, KvType, Limits, Program } from '../../backends/backend.ts';
 import type { CpuExecutable } from '../../backends/cpu/executable.ts';
 import { type CpuOptions, createCpuBackend } from '../../backends/cpu/index.ts';
 import { rewired } from '../../backends/ops.ts';
 import { type Matrix, randomMatrix } from '../../bench/conformance/matrices.ts';
 import type { LlamaConfig } from '../../core/architectures/llama.ts';
 import { llamaGraph } from '../llama-graph.ts';
+import { allRows, attended, lastRows } from './steps.ts';
 
 const MEBIBYTE = 2 ** 20;
 const CONFIG: LlamaConfig = {
@@ -66,7 +67,8 @@ function give(backend: Backend, tied = true): Given {
       const weight = (i: number) => ids.get(graph.tensors[i]!.name)!;
       const { output, states } = graph;
       const ops = graph.ops.map((op) => rewired(op, { weight }));
-      const limits = { sequences: 3, contextLength: 200, maxTokens: 160, attention: true, ...more };
+      const taps = [...ops.keys()].filter((i) => ops[i]!.op === 'attention'); // in several memories
+      const limits = { sequences: 3, contextLength: 200, maxTokens: 160, attention: true, taps, ...more };
       return { name: 'several memories', ops, output, states, limits };
     },
   };
@@ -83,31 +85,28 @@ async function load({ tied, limits, options = {} }: Run): Promise<CpuExecutable>
   return (await backend.compile(give(backend, tied).program(limits))) as CpuExecutable;
 }
 
-async function rows(
-  executable: CpuExecutable,
-  logits: 'last' | 'all',
-  ...slices: Slice[]
-): Promise<number[]> {
-  return [...(await executable.submit({ slices, logits }).logits())];
-}
-
-/** Logits of prompts cut in several ways, of batches, and of copied and trimmed sequences; attention weights at last. */
-async function everything(executable: CpuExecutable): Promise<number[][]> {
+/** Logits of prompts cut in several ways, of batches, and of copied and trimmed sequences; taps and attention at last. */
+async function everything(executable: CpuExecutable): Promise<Float32Array[]> {
   const slice = (seq: number, from: number, to: number) => ({
     seq,
     pos: from,
     tokens: TOKENS.slice(from, to),
   });
-  const results = [await rows(executable, 'all', slice(0, 0, 150))];
-  for (let pos = 0; pos < 12; pos++) results.push(await rows(executable, 'last', slice(1, pos, pos + 1)));
-  for (let pos = 12; pos < 147; pos += 7) await rows(executable, 'last', slice(1, pos, pos + 7));
+  const results = [await allRows(executable, slice(0, 0, 150))];
+  for (let pos = 0; pos < 12; pos++) results.push(await lastRows(executable, slice(1, pos, pos + 1)));
+  for (let pos = 12; pos < 147; pos += 7) await lastRows(executable, slice(1, pos, pos + 7));
   executable.kvCopy(1, 2, 140);
   executable.kvTrim(0, 120);
-  results.push(await rows(executable, 'last', slice(1, 147, 150), slice(2, 140, 150), slice(0, 120, 121)));
-  results.push(await rows(executable, 'all', slice(2, 141, 142), slice(0, 121, 122), slice(1, 148, 149)));
-  await executable.submit({ slices: [slice(0, 122, 130)], logits: 'none' }).logits();
-  const ticket = executable.submit({ slices: [slice(0, 130, 131)], logits: 'last', attention: true });
-  results.push([...(await ticket.logits())], [...(await ticket.attention!())]);
+  results.push(await lastRows(executable, slice(1, 147, 150), slice(2, 140, 150), slice(0, 120, 121)));
+  results.push(await allRows(executable, slice(2, 141, 142), slice(0, 121, 122), slice(1, 148, 149)));
+  const wanting = { ...slice(0, 122, 130), want: { kind: 'values' } } as const;
+  const [, tapped] = await executable.submit({ slices: [slice(1, 149, 150), wanting] });
+  results.push(...(tapped?.kind === 'values' ? tapped.values : []));
+  expect(results.at(-1)).toHaveLength(8 * CONFIG.embeddingLength);
+  results.push(
+    await attended(executable, slice(0, 130, 131)),
+    await lastRows(executable, slice(0, 131, 132)),
+  );
   return results;
 }
 
@@ -176,7 +175,7 @@ describe('several programs in several memories', () => {
     chained.dispose();
     const fused = await compile(0, 4);
     expect([chained.stages, fused.stages]).toEqual([[0, 1], [0]]);
-    const found = await rows(fused, 'last', { seq: 0, pos: 0, tokens: [7] });
+    const found = await lastRows(fused, { seq: 0, pos: 0, tokens: [7] });
     const x = table.values.subarray(7 * 512, 8 * 512);
     for (let n = 0; n < 300; n++) {
       const y = x.reduce((sum, value, k) => sum + value * a.values[n * 512 + k]!, 0);
@@ -197,7 +196,7 @@ describe('what does not fit or cannot be read', () => {
       ),
     });
     const fitting = (await backend.compile(given.program())) as CpuExecutable;
-    expect(await rows(fitting, 'last', { seq: 0, pos: 0, tokens: [1] })).toHaveLength(90);
+    expect(await lastRows(fitting, { seq: 0, pos: 0, tokens: [1] })).toHaveLength(90);
   });
 
   it('leaves the backend as it was', async () => {

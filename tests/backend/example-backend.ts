@@ -1,8 +1,9 @@
 /** A whole backend: flat arrays in float64, the reference kernels, one thread. docs/backends.md goes through it. */
 import { readFile } from 'node:fs/promises';
-import type { Backend, Executable, Op, Program, Step, Ticket, WeightDesc } from '../../backends/backend.ts';
+import type { Backend, Executable, Op, Program, Result, Step, WeightDesc } from '../../backends/backend.ts';
 import { shapesOf } from '../../backends/ops.ts';
 import { checkSupport, vocabularyOf } from '../../backends/program-weights.ts';
+import { resultsFromLogits } from '../../backends/results.ts';
 import { Sequences, type StepRows } from '../../backends/step.ts';
 import { UserError } from '../../errors.ts';
 import { rowBytes, type TensorType } from '../../kernels/quant-formats.ts';
@@ -85,17 +86,15 @@ class ExampleExecutable implements Executable {
     };
   }
 
-  submit(step: Step): Ticket {
+  submit(step: Step): Promise<readonly Result[]> {
     if (this.#running) throw new RangeError('Expected the earlier step to have settled.');
     const rows = this.#sequences.take(step); // throws, before anything changes, for a step that makes no sense
     this.#running = true;
-    const logits = Promise.resolve().then(() => {
+    return Promise.resolve().then(() => {
       for (const [i, op] of this.#program.ops.entries()) this.#run(op, this.#values[i]!, rows);
       this.#running = false;
-      const wanted = this.#values[this.#program.output]!.slice(0, rows.outputs.length);
-      return Float32Array.from(wanted.flatMap((row) => [...row]));
+      return this.#results(step, rows);
     });
-    return { logits: () => logits };
   }
 
   kvCopy(from: number, to: number, upto: number): void {
@@ -106,11 +105,30 @@ class ExampleExecutable implements Executable {
     }
   }
 
-  kvTrim(seq: number, upto: number): void {
-    this.#sequences.trim(seq, upto); // the rows themselves are overwritten by the next step
+  kvTrim(seq: number, upto: number): number {
+    return this.#sequences.trim(seq, upto); // the rows themselves are overwritten by the next step
   }
 
   dispose(): void {}
+
+  /** One result a slice: its rows of logits, or of the values that the program was compiled to keep. */
+  #results({ slices }: Step, { outputs }: StepRows): Result[] {
+    const { output, limits } = this.#program;
+    const results = resultsFromLogits(slices, this.#copy(output, 0, outputs.length));
+    let first = 0; // row of the slice's first token
+    for (const [i, { tokens, want }] of slices.entries()) {
+      if (want?.kind === 'values') {
+        const values = (limits.taps ?? []).map((value) => this.#copy(value, first, tokens.length));
+        results[i] = { kind: 'values', values };
+      }
+      first += tokens.length;
+    }
+    return results;
+  }
+
+  #copy(value: number, first: number, count: number): Float32Array {
+    return Float32Array.from(this.#values[value]!.slice(first, first + count).flatMap((row) => [...row]));
+  }
 
   /** One op over the rows of the step; only those selected are behind `select`, and more of them do no harm. */
   #run(op: Op, made: readonly Float64Array[], { tokens, positions, sequences, outputs }: StepRows): void {

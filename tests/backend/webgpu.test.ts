@@ -1,16 +1,18 @@
 /** What the WebGPU backend promises beyond the contract: few dispatches, nothing created in a step, clear failures. */
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import type { Backend, Executable, Step } from '../../backends/backend.ts';
+import type { Backend, Executable, Slice } from '../../backends/backend.ts';
 import type { WebgpuExecutable } from '../../backends/webgpu/executable.ts';
 import { createWebgpuBackend, type WebgpuBackend, type WebgpuOptions } from '../../backends/webgpu/index.ts';
 import { Pipelines } from '../../backends/webgpu/pipelines.ts';
 import { randomMatrix } from '../../bench/conformance/matrices.ts';
+import { stepWith } from '../../bench/conformance/op-case.ts';
 import type { GraphTensor } from '../../core/architectures/graph.ts';
 import type { LlamaConfig } from '../../core/architectures/llama.ts';
 import { programOn } from '../../core/program.ts';
 import type { TensorType } from '../../kernels/quant-formats.ts';
 import { llamaGraph } from '../llama-graph.ts';
 import { titled } from './backends.ts';
+import { allRows, greedyIds, lastRows } from './steps.ts';
 
 const adapter = inject('adapters').find(({ absent }) => !absent);
 const absent = adapter ? undefined : 'there is no adapter';
@@ -46,11 +48,7 @@ async function load(backend: Backend, type: TensorType = 'Q4_1', sequences = 2):
 
 const tokens = (count: number, from = 0) =>
   Array.from({ length: count }, (_, i) => (7 * (i + from) + 3) % 300);
-const step = (seq: number, pos: number, ids: number[], more: Partial<Step> = {}): Step => ({
-  slices: [{ seq, pos, tokens: ids }],
-  logits: 'last',
-  ...more,
-});
+const slice = (seq: number, pos: number, ids: number[]): Slice => ({ seq, pos, tokens: ids });
 const best = (logits: Float32Array) => logits.indexOf(Math.max(...logits));
 
 describe.skipIf(absent)(titled('the WebGPU backend', absent), () => {
@@ -73,9 +71,9 @@ describe.skipIf(absent)(titled('the WebGPU backend', absent), () => {
     });
 
     it('of one token takes at most 8 dispatches a layer', async () => {
-      await executable.submit(step(0, 0, [1])).logits();
+      await lastRows(executable, slice(0, 0, [1]));
       const first = executable.kernelTimes().reduce((sum, { dispatches }) => sum + dispatches, 0);
-      await executable.submit(step(0, 1, [2])).logits();
+      await lastRows(executable, slice(0, 1, [2]));
       const both = executable.kernelTimes().reduce((sum, { dispatches }) => sum + dispatches, 0);
       const beside = 6; // embed, two selects and a rounding in the last layer, norm and head
       expect((both - first - beside) / CONFIG.nLayers).toBeLessThanOrEqual(8);
@@ -98,7 +96,7 @@ describe.skipIf(absent)(titled('the WebGPU backend', absent), () => {
       device.createBuffer({ size: 16, usage: GPUBufferUsage.STORAGE }).destroy();
       expect(created).toEqual(['createBuffer']); // the count counts
       created.length = 0;
-      for (let pos = 2; pos < 8; pos++) await executable.submit(step(0, pos, [pos])).logits();
+      for (let pos = 2; pos < 8; pos++) await lastRows(executable, slice(0, pos, [pos]));
       expect(created).toEqual([]);
     });
 
@@ -113,70 +111,63 @@ describe.skipIf(absent)(titled('the WebGPU backend', absent), () => {
   describe('choices of the device', () => {
     let executable: Executable;
     beforeAll(async () => {
-      executable = await load(await start({ validation: true }));
+      executable = await load(await start({ validation: true }), 'Q4_1', 9);
     });
 
     it('greedy: the ids that the logits give, fed back, and the cache that goes with them', async () => {
       const prompt = tokens(20);
       const expected: number[] = [];
-      let logits = await executable.submit(step(0, 0, prompt)).logits();
+      let logits = await lastRows(executable, slice(0, 0, prompt));
       for (let pos = prompt.length; expected.length < 6; pos++) {
         expected.push(best(logits));
-        logits = await executable.submit(step(0, pos, [expected.at(-1)!])).logits();
+        logits = await lastRows(executable, slice(0, pos, [expected.at(-1)!]));
       }
-      const after = logits.slice();
       executable.kvTrim(0, 0);
-      const choose = { kind: 'greedy', count: 6 } as const;
-      const ids = await executable.submit(step(0, 0, prompt, { choose })).ids!();
-      expect([...ids]).toEqual(expected);
-      const again = await executable.submit(step(0, prompt.length + 5, [expected.at(-1)!])).logits();
-      expect(again).toEqual(after);
+      expect(await greedyIds(executable, 6, slice(0, 0, prompt))).toEqual([expected]);
+      const again = await lastRows(executable, slice(0, prompt.length + 5, [expected.at(-1)!]));
+      expect(again).toEqual(logits);
     });
 
     it('greedy for several sequences at once', async () => {
       const prompts = [tokens(3), tokens(4, 50)];
-      const expected: number[] = [];
+      const expected: number[][] = [];
       for (const [seq, prompt] of prompts.entries()) {
         executable.kvTrim(seq, 0);
-        let logits = await executable.submit(step(seq, 0, prompt)).logits();
+        let logits = await lastRows(executable, slice(seq, 0, prompt));
+        const ids: number[] = [];
         for (let i = 0; i < 3; i++) {
-          expected.push(best(logits));
-          logits = await executable.submit(step(seq, prompt.length + i, [expected.at(-1)!])).logits();
+          ids.push(best(logits));
+          logits = await lastRows(executable, slice(seq, prompt.length + i, [ids.at(-1)!]));
         }
+        expected.push(ids);
         executable.kvTrim(seq, 0);
       }
-      const slices = prompts.map((ids, seq) => ({ seq, pos: 0, tokens: ids }));
-      const choose = { kind: 'greedy', count: 3 } as const;
-      const ids = await executable.submit({ slices, logits: 'last', choose }).ids!();
-      expect([...ids]).toEqual(expected);
+      const slices = prompts.map((ids, seq) => slice(seq, 0, ids));
+      expect(await greedyIds(executable, 3, ...slices)).toEqual(expected);
     });
 
     it.each([1, 5, 64])('the %i largest logits, and the sum over all', async (count) => {
-      executable.kvTrim(0, 0);
-      const all = (await executable.submit(step(0, 0, tokens(9), { logits: 'all' })).logits()).slice();
-      executable.kvTrim(0, 0);
-      const choose = { kind: 'top', count } as const;
-      const top = await executable.submit(step(0, 0, tokens(9), { logits: 'all', choose })).top!();
-      for (let row = 0; row < 9; row++) {
+      const slices = Array.from({ length: 9 }, (_, seq) => slice(seq, 0, tokens(seq + 1, 9 * seq)));
+      const all = await lastRows(executable, ...slices);
+      const tops = await executable.submit(stepWith({ kind: 'top', count }, ...slices));
+      for (const [row, top] of tops.entries()) {
         const logits = all.subarray(row * 300, (row + 1) * 300);
         const order = [...logits.keys()].sort((a, b) => logits[b]! - logits[a]! || a - b).slice(0, count);
-        expect([...top.ids.subarray(row * count, (row + 1) * count)]).toEqual(order);
-        expect([...top.logits.subarray(row * count, (row + 1) * count)]).toEqual(
-          order.map((id) => logits[id]),
-        );
         const sum = logits.reduce((total, logit) => total + Math.exp(logit), 0);
-        expect(top.logSumExp[row]).toBeCloseTo(Math.log(sum), 4);
+        expect(top).toEqual({
+          kind: 'top',
+          ids: Int32Array.from(order),
+          logits: Float32Array.from(order, (id) => logits[id]!),
+          logSumExp: expect.closeTo(Math.log(sum), 4),
+        });
       }
     });
 
     it('reject more greedy tokens than the context holds', async () => {
-      executable.kvTrim(0, 0);
-      await executable.submit(step(0, 0, tokens(48))).logits();
-      const greedy = (count: number) => step(0, 48, tokens(48), { choose: { kind: 'greedy', count } });
-      expect(() => executable.submit(greedy(2))).toThrow(
-        /^Expected at most 96 tokens, the context length, got 97\.$/,
-      );
-      expect(await executable.submit(greedy(1)).ids!()).toHaveLength(1);
+      await lastRows(executable, slice(0, 0, tokens(48)));
+      const greedy = (count: number) => greedyIds(executable, count, slice(0, 48, tokens(48)));
+      expect(() => greedy(2)).toThrow(/^Expected at most 96 tokens, the context length, got 97\.$/);
+      expect(await greedy(1)).toEqual([[expect.any(Number)]]);
     });
   });
 
@@ -190,9 +181,9 @@ describe.skipIf(absent)(titled('the WebGPU backend', absent), () => {
     ['nothing optional', { packedDot: false, subgroupSize: 0, f16: false }],
   ])('gives the same logits with %s', async (_, tuning) => {
     const prompt = tokens(40);
-    const expected = await (await load(await start())).submit(step(0, 0, prompt, { logits: 'all' })).logits();
+    const expected = await allRows(await load(await start()), slice(0, 0, prompt));
     const other = await load(await start({ tuning, validation: true }));
-    const logits = await other.submit(step(0, 0, prompt, { logits: 'all' })).logits();
+    const logits = await allRows(other, slice(0, 0, prompt));
     let [errors, squares] = [0, 0];
     logits.forEach((logit, i) => {
       errors += (logit - expected[i]!) ** 2;
@@ -203,11 +194,11 @@ describe.skipIf(absent)(titled('the WebGPU backend', absent), () => {
   });
 
   it('splits weights that are larger than one binding', async () => {
-    const whole = await (await load(await start(), 'Q8_0')).submit(step(0, 0, tokens(40))).logits();
+    const whole = await lastRows(await load(await start(), 'Q8_0'), slice(0, 0, tokens(40)));
     const backend = await start({ bindingLimit: 20_000, validation: true });
     await expect(load(backend, 'Q8_0')).rejects.toMatchObject({ kind: 'memory' }); // activations are not split
     const split = await start({ bindingLimit: 70_000, validation: true });
-    expect(await (await load(split, 'Q8_0')).submit(step(0, 0, tokens(40))).logits()).toEqual(whole);
+    expect(await lastRows(await load(split, 'Q8_0'), slice(0, 0, tokens(40)))).toEqual(whole);
   });
 
   it('tells what does not fit in one buffer, before it computes', async () => {
@@ -219,7 +210,7 @@ describe.skipIf(absent)(titled('the WebGPU backend', absent), () => {
       ),
     });
     const executable = await load(backend, 'Q4_0');
-    expect(await executable.submit(step(0, 0, [1])).logits()).toHaveLength(300);
+    expect(await lastRows(executable, slice(0, 0, [1]))).toHaveLength(300);
   });
 
   it('tells of a kernel that the device does not take, validated or not', async () => {
@@ -244,10 +235,10 @@ describe.skipIf(absent)(titled('the WebGPU backend', absent), () => {
   it('ends a step in a clear error when its device is destroyed under it', async () => {
     const backend = await start();
     const executable = await load(backend);
-    await executable.submit(step(0, 0, tokens(10))).logits();
-    const running = executable.submit(step(0, 10, [1])).logits();
+    await lastRows(executable, slice(0, 0, tokens(10)));
+    const running = lastRows(executable, slice(0, 10, [1]));
     backend.gpu.device.destroy();
     await expect(running).rejects.toMatchObject({ name: 'UserError', kind: 'device' });
-    expect(() => executable.submit(step(0, 11, [1]))).toThrow(/was lost while it computed/);
+    expect(() => lastRows(executable, slice(0, 11, [1]))).toThrow(/was lost while it computed/);
   });
 });

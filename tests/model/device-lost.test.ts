@@ -13,6 +13,7 @@ import { readGguf } from '../../core/gguf.ts';
 import { programOn } from '../../core/program.ts';
 import { SamplerChain } from '../../core/sampler/chain.ts';
 import { samplerParameters } from '../../core/sampler/parameters.ts';
+import { Scheduler } from '../../core/scheduler.ts';
 import { Session } from '../../core/session.ts';
 import { tokenizerFromGguf } from '../../core/tokenizer/index.ts';
 import { titled } from '../backend/backends.ts';
@@ -55,7 +56,9 @@ describe.skipIf(adapter!.absent)(titled('a device that is lost', adapter!.absent
 
   /** Greedy ids, `onToken` called after each. */
   async function answer(engine: Awaited<ReturnType<typeof startEngine>>, onToken: (count: number) => void) {
-    const model = { executable: engine.executable, tokenizer, ...SIZES };
+    const { executable } = engine;
+    const scheduler = new Scheduler(executable, SIZES.maxTokens);
+    const model = { executable, scheduler, tokenizer, ...SIZES };
     const sampler = new SamplerChain(samplerParameters({ temperature: 0 }), tokenizer);
     const ids: number[] = [];
     const options = { sampler, maxTokens: TOKENS, ignoreEos: true };

@@ -16,6 +16,7 @@ import {
 } from '../../core/index.ts';
 import { checkMemory } from '../../core/model.ts';
 import { type BackendUnderTest, titled, withModels } from '../backend/backends.ts';
+import { allRows } from '../backend/steps.ts';
 import { describeShared } from '../shared.ts';
 import { argmax, distance, logitsOf } from './logits.ts';
 
@@ -76,7 +77,7 @@ describe('the library', () => {
     };
     turn();
     const tokens = Array.from({ length: 200 }, (_, i) => i);
-    await model.executable.submit({ slices: [{ seq: 0, pos: 0, tokens }], logits: 'all' }).logits();
+    await allRows(model.executable, { seq: 0, pos: 0, tokens });
     running = false;
     await model.dispose();
     expect(turns).toBeGreaterThan(2);

@@ -1,5 +1,6 @@
 /** Logits of whole token lists, for comparison with goldens. */
 import type { Model } from '../../core/model.ts';
+import { allRows } from '../backend/steps.ts';
 
 /** Rows of logits asked for at once, so that a large vocabulary takes little memory. */
 const ROWS = 32;
@@ -12,7 +13,7 @@ export async function* logitsOf(
 ): AsyncGenerator<Float32Array> {
   for (let pos = 0; pos < ids.length; pos += rows) {
     const tokens = ids.slice(pos, pos + rows);
-    const logits = await executable.submit({ slices: [{ seq, pos, tokens }], logits: 'all' }).logits();
+    const logits = await allRows(executable, { seq, pos, tokens });
     const V = logits.length / tokens.length;
     for (let t = 0; t < tokens.length; t++) yield logits.slice(t * V, (t + 1) * V);
   }

@@ -1,14 +1,14 @@
 /** What core asks of an executable for the attention of a token, and what a program that cannot give it does. */
 import { setImmediate } from 'node:timers/promises';
 import { describe, expect, it, vi } from 'vitest';
-import type { Executable, Program, Step, Ticket } from '../../backends/backend.ts';
+import type { Executable, Program, Result, Step } from '../../backends/backend.ts';
 import { FailoverExecutable } from '../../backends/failover.ts';
 import { attentionShape } from '../../backends/step.ts';
 import { attentionOf } from '../../core/attention.ts';
 import { Session } from '../../core/session.ts';
 import { UserError } from '../../errors.ts';
 import { attention, attentionWeights } from '../../kernels/reference/attention.ts';
-import { FakeExecutable, fakeModel } from './fake-model.ts';
+import { FakeExecutable, fakeModel, modelOf } from './fake-model.ts';
 
 const SHAPE = { heads: [3, 3] };
 
@@ -16,18 +16,20 @@ const SHAPE = { heads: [3, 3] };
 class Attending extends FakeExecutable {
   readonly attends: Executable['attends'] = SHAPE;
 
-  override submit(step: Step): Ticket {
-    const ticket = super.submit(step);
-    if (!step.attention) return ticket;
-    const [{ pos, tokens }] = step.slices as [Step['slices'][number]];
+  override async submit(step: Step): Promise<readonly Result[]> {
+    const [{ want, ...slice }] = step.slices as [Step['slices'][number]];
+    if (want?.kind !== 'attention') return super.submit(step);
+    await super.submit({ slices: [slice] });
+    this.steps[this.steps.length - 1] = step;
+    const { pos, tokens } = slice;
     const weights = new Float32Array(2 * 3 * (pos + 1)).fill(tokens[tokens.length - 1]!);
-    return { ...ticket, attention: () => ticket.logits().then(() => weights) };
+    return [{ kind: 'attention', weights }];
   }
 }
 
 function attendingModel(maxTokens = 4) {
   const sizes = { contextLength: 64, sequences: 2, maxTokens };
-  return { ...fakeModel(sizes), executable: new Attending({ ...sizes, favourite: () => undefined }) };
+  return modelOf(new Attending({ ...sizes, favourite: () => undefined }), fakeModel(sizes));
 }
 
 describe('attentionOf', () => {
@@ -38,13 +40,14 @@ describe('attentionOf', () => {
     const ids = [10, 11, 12, 13, 14, 15, 16];
     const found = await attentionOf(session, ids, { onProgress: (done) => progress.push(done) });
     expect(found).toEqual({ ...SHAPE, positions: 7, weights: new Float32Array(2 * 3 * 7).fill(16) });
-    const steps = model.executable.steps.map(({ slices, logits, attention = false }) => {
-      return [slices[0]!.tokens.length, logits, attention];
-    });
+    const steps = model.executable.steps.map(({ slices: [slice] }) => [
+      slice!.tokens.length,
+      slice!.want?.kind,
+    ]);
     expect(steps).toEqual([
-      [4, 'none', false],
-      [2, 'none', false],
-      [1, 'none', true],
+      [4, undefined],
+      [2, undefined],
+      [1, 'attention'],
     ]);
     expect(progress).toEqual([4, 6, 7]);
     expect(session.tokens).toEqual(ids);
@@ -98,7 +101,7 @@ describe('after a device failed', () => {
     const first = attendingModel().executable;
     const failing = vi.spyOn(first, 'submit');
     const executable = new FailoverExecutable({ first, ...model, replace: async () => model.executable });
-    const session = new Session({ ...model, executable });
+    const session = new Session(modelOf(executable, model));
     expect(executable.attends).toEqual(SHAPE);
     expect((await attentionOf(session, [7, 8])).weights[0]).toBe(8);
     failing.mockImplementation(() => {

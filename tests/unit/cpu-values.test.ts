@@ -24,14 +24,21 @@ const LIMITS = { sequences: 1, contextLength: 256, maxTokens: 8 };
 
 function partOf(layers: number): Part {
   const graph = llamaGraph({ ...CONFIG, nLayers: layers });
-  const phases = fuse(graph);
+  const phases = fuse(graph.ops, [graph.output]);
   const { lifetimes } = cutStages(
     phases,
     phases.map(() => 0),
-    graph.output,
+    [graph.output],
   );
   const shapes = shapesOf(graph, (id) => graph.tensors[id]!);
-  return { phases, shapes, lifetimes: lifetimes.get(0)!, states: graph.states, limits: LIMITS };
+  return {
+    phases,
+    shapes,
+    lifetimes: lifetimes.get(0)!,
+    states: graph.states,
+    output: graph.output,
+    limits: LIMITS,
+  };
 }
 
 it('never overlaps two values that are alive together, but for a sum over its summand', () => {

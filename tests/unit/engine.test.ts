@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { Backend, DeviceInfo, Executable, Step, Ticket } from '../../backends/backend.ts';
+import type { Backend, DeviceInfo, Executable, Result, Step } from '../../backends/backend.ts';
 import type { BackendName, Candidate } from '../../backends/select.ts';
 import { exitCodeOf } from '../../cli/output.ts';
 import { BackendChoices } from '../../core/backend-choice.ts';
@@ -25,7 +25,7 @@ const TASK = {
 };
 const NONE = undefined as never; // what a fake compiles does not matter
 const LOST = new UserError('The device Fastgraph 9 was lost.', 'Try again.', { kind: 'device' });
-const STEP: Step = { slices: [{ seq: 0, pos: 0, tokens: [1] }], logits: 'last' };
+const STEP: Step = { slices: [{ seq: 0, pos: 0, tokens: [1], want: { kind: 'logits' } }] };
 
 interface Behaviour {
   readonly stepMs?: number;
@@ -52,12 +52,10 @@ class SlowExecutable extends FakeExecutable {
     this.#behaviour = behaviour;
   }
 
-  override submit(step: Step): Ticket {
+  override submit(step: Step): Promise<readonly Result[]> {
     const { stepMs = 0, losesDevice } = this.#behaviour;
     if (losesDevice) throw LOST;
-    const inner = super.submit(step).logits();
-    const logits = setTimeout(stepMs).then(() => inner);
-    return { logits: () => logits };
+    return setTimeout(stepMs).then(() => super.submit(step));
   }
 }
 
@@ -179,7 +177,7 @@ describe('a device that is lost', () => {
     await (await startEngine(TASK, engineOptions({ cpu: { stepMs: 4 }, webgpu: {} }))).dispose();
     const engine = await startEngine(TASK, engineOptions({ cpu: {}, webgpu: { losesDevice: true } }));
     expect(engine.backend.name).toBe('webgpu');
-    await engine.executable.submit(STEP).logits();
+    await engine.executable.submit(STEP);
     expect(engine.backend.name).toBe('cpu');
     expect(told().at(-1)).toBe('The device Fastgraph 9 was lost. Going on with cpu.');
     await engine.dispose();

@@ -1,15 +1,15 @@
 /** When the device fails, whenever that is, what comes out is what would have come out without that. */
 import { describe, expect, it } from 'vitest';
-import type { Choice, Executable, Slice, Step, Ticket } from '../../backends/backend.ts';
-import { greedyIds, topLogits } from '../../backends/choices.ts';
+import type { Executable, Result, Slice, Step, Want } from '../../backends/backend.ts';
 import { FailoverExecutable } from '../../backends/failover.ts';
+import { logitsOf } from '../../backends/results.ts';
 import { generate } from '../../core/generate.ts';
 import { SamplerChain } from '../../core/sampler/chain.ts';
 import { samplerParameters } from '../../core/sampler/parameters.ts';
 import { Random } from '../../core/sampler/random.ts';
 import { Session } from '../../core/session.ts';
 import { UserError } from '../../errors.ts';
-import { FakeExecutable, fakeModel, VOCABULARY_SIZE } from './fake-model.ts';
+import { FakeExecutable, fakeModel, modelOf, VOCABULARY_SIZE } from './fake-model.ts';
 
 const SIZES = { contextLength: 48, sequences: 3, maxTokens: 8, favourite: () => undefined };
 const CHOOSES = { top: 10, greedy: 4 };
@@ -19,7 +19,7 @@ const WAYS = ['at submit', 'before it computes', 'after it has computed'] as con
 
 /** The fake wants what a step replaces trimmed away; the contract does not. */
 class Lenient extends FakeExecutable {
-  override submit(step: Step): Ticket {
+  override submit(step: Step): Promise<readonly Result[]> {
     for (const { seq, pos } of step.slices) this.kvTrim(seq, pos);
     return super.submit(step);
   }
@@ -29,7 +29,7 @@ class Lenient extends FakeExecutable {
 class FragileExecutable implements Executable {
   readonly memory = { weights: 1, kv: 2, arena: 3 };
   readonly chooses = CHOOSES;
-  readonly inner = new Lenient(SIZES);
+  readonly inner = new Lenient({ ...SIZES, chooses: CHOOSES });
   readonly #failsAt: number;
   readonly #way: (typeof WAYS)[number];
   #steps = 0;
@@ -40,18 +40,12 @@ class FragileExecutable implements Executable {
     this.#way = way;
   }
 
-  submit(step: Step): Ticket {
+  submit(step: Step): Promise<readonly Result[]> {
     const lost = this.#steps++ >= this.#failsAt;
     if (lost && this.#way === 'at submit') throw LOST;
-    if (lost && this.#way === 'before it computes') return ticketOf(Promise.reject(LOST));
-    const { choose, ...plain } = step;
-    const result =
-      choose?.kind === 'greedy'
-        ? greedyIds(this.inner, step.slices, choose.count)
-        : choose
-          ? topLogits(this.inner, plain, choose.count)
-          : this.inner.submit(plain).logits();
-    return ticketOf(lost ? result.then(() => Promise.reject(LOST)) : result);
+    if (lost && this.#way === 'before it computes') return Promise.reject(LOST);
+    const results = this.inner.submit(step);
+    return lost ? results.then(() => Promise.reject(LOST)) : results;
   }
 
   kvCopy(from: number, to: number, upto: number): void {
@@ -59,20 +53,14 @@ class FragileExecutable implements Executable {
     this.inner.kvCopy(from, to, upto);
   }
 
-  kvTrim(seq: number, upto: number): void {
+  kvTrim(seq: number, upto: number): number {
     if (this.#steps > this.#failsAt) throw LOST;
-    this.inner.kvTrim(seq, upto);
+    return this.inner.kvTrim(seq, upto);
   }
 
   dispose(): void {
     this.disposed = true;
   }
-}
-
-function ticketOf(result: Promise<unknown>): Ticket {
-  result.catch(() => {});
-  const any = () => result as never;
-  return { logits: any, top: any, ids: any };
 }
 
 type Action =
@@ -100,8 +88,9 @@ function randomRun(random: Random, steps: number): Action[] {
     } else {
       const step = randomStep(below, lengths);
       actions.push(step);
-      const more = step.choose?.kind === 'greedy' ? step.choose.count - 1 : 0;
-      for (const { seq, pos, tokens } of step.slices) lengths[seq] = pos + tokens.length + more;
+      for (const { seq, pos, tokens, want } of step.slices) {
+        lengths[seq] = pos + tokens.length + (want?.kind === 'greedy' ? want.count - 1 : 0);
+      }
       taken++;
     }
   }
@@ -115,14 +104,20 @@ function randomStep(below: (limit: number) => number, lengths: readonly number[]
       const pos = Math.max(0, Math.min(lengths[seq]!, 30) - below(3));
       return { seq, pos, tokens: Array.from({ length: 1 + below(2) }, () => below(VOCABULARY_SIZE)) };
     });
-  const choices: (Choice | undefined)[] = [
+  const greedy = 1 + below(CHOOSES.greedy); // several ids are for all slices or for none
+  const wants: (Want | undefined)[] = [
     undefined,
+    { kind: 'logits' },
+    { kind: 'logits', rows: 'all' },
     { kind: 'top', count: 1 + below(CHOOSES.top) },
-    { kind: 'greedy', count: 1 + below(CHOOSES.greedy) },
+    { kind: 'greedy', count: 1 },
   ];
-  const choose = choices[below(3)];
-  const logits = choose?.kind === 'greedy' ? 'last' : (['none', 'last', 'all'] as const)[below(3)]!;
-  return choose && logits !== 'none' ? { slices, logits, choose } : { slices, logits };
+  const alike = below(3) === 0;
+  return {
+    slices: slices.map((slice) => {
+      return { ...slice, want: alike ? { kind: 'greedy', count: greedy } : wants[below(wants.length)] };
+    }),
+  };
 }
 
 async function results(executable: Executable, actions: readonly Action[]): Promise<unknown[]> {
@@ -130,12 +125,7 @@ async function results(executable: Executable, actions: readonly Action[]): Prom
   for (const action of actions) {
     if ('copy' in action) executable.kvCopy(...action.copy);
     else if ('trim' in action) executable.kvTrim(...action.trim);
-    else {
-      const ticket = executable.submit(action);
-      if (action.choose?.kind === 'top') all.push(await ticket.top!());
-      else if (action.choose) all.push([...(await ticket.ids!())]);
-      else all.push((await ticket.logits()).slice());
-    }
+    else all.push(await executable.submit(action));
   }
   return all;
 }
@@ -169,7 +159,7 @@ describe('failover', () => {
     const { tokenizer } = fakeModel();
     const prompt = [...Buffer.from('a question')];
     const answerOf = async (executable: Executable) => {
-      const model = { ...SIZES, executable, tokenizer };
+      const model = modelOf(executable, { ...SIZES, tokenizer });
       const sampler = new SamplerChain(samplerParameters({ temperature, seed: 3, topK: 5 }), tokenizer);
       const ids: number[] = [];
       const options = { sampler, maxTokens: 20, ignoreEos: true };
@@ -184,15 +174,15 @@ describe('failover', () => {
     }
   });
 
-  const step: Step = { slices: [{ seq: 0, pos: 0, tokens: [1] }], logits: 'last' };
+  const step: Step = { slices: [{ seq: 0, pos: 0, tokens: [1], want: { kind: 'logits' } }] };
 
   it('does nothing as long as the device works, and passes other errors on', async () => {
     const replace = () => Promise.reject(new Error('not needed'));
     const executable = new FailoverExecutable({ first: new FragileExecutable(), ...SIZES, replace });
     expect(executable.chooses).toEqual(CHOOSES);
     expect(executable.memory).toEqual({ weights: 1, kv: 2, arena: 3 });
-    expect(await executable.submit(step).logits()).toHaveLength(VOCABULARY_SIZE);
-    const gap: Step = { slices: [{ seq: 0, pos: 5, tokens: [1] }], logits: 'last' };
+    expect(logitsOf((await executable.submit(step))[0])).toHaveLength(VOCABULARY_SIZE);
+    const gap: Step = { slices: [{ seq: 0, pos: 5, tokens: [1] }] };
     expect(() => executable.submit(gap)).toThrow();
   });
 
@@ -200,18 +190,18 @@ describe('failover', () => {
     const { promise, resolve } = Promise.withResolvers<Executable>();
     const first = new FragileExecutable(0, 'before it computes');
     const executable = new FailoverExecutable({ first, ...SIZES, replace: () => promise });
-    const ticket = executable.submit(step);
+    const results = executable.submit(step);
     await new Promise(setImmediate);
     expect(() => executable.submit(step)).toThrow('settled');
     resolve(new Lenient(SIZES));
-    expect(await ticket.logits()).toHaveLength(VOCABULARY_SIZE);
+    expect(logitsOf((await results)[0])).toHaveLength(VOCABULARY_SIZE);
   });
 
   it('rejects where there is no replacement, and where that fails too', async () => {
     const parts = { first: new FragileExecutable(0, 'before it computes'), ...SIZES };
     const none = new FailoverExecutable({ ...parts, replace: () => Promise.reject(new Error('no memory')) });
-    await expect(none.submit(step).logits()).rejects.toThrow('no memory');
+    await expect(none.submit(step)).rejects.toThrow('no memory');
     const fails = new FailoverExecutable({ ...parts, replace: async () => new FragileExecutable(0) });
-    await expect(fails.submit(step).logits()).rejects.toThrow('The device was lost.');
+    await expect(fails.submit(step)).rejects.toThrow('The device was lost.');
   });
 });

@@ -1,11 +1,12 @@
 /**
  * A small honest model for tests. Its logits are a function of the whole token history that its cache holds, so
- * that a wrong reuse of the cache shows in them; its one logits buffer is spoilt by every submit, as a real
- * backend's may be; it refuses what the contract forbids. Its tokenizer has a token for every byte.
+ * that a wrong reuse of the cache shows in them; it refuses what the contract forbids. Its tokenizer has a token for every byte.
  */
 import { setImmediate } from 'node:timers/promises';
-import type { Executable, Slice, Step, Ticket } from '../../backends/backend.ts';
+import type { Executable, Result, Slice, Step, Want } from '../../backends/backend.ts';
+import { topOf } from '../../backends/results.ts';
 import { Random } from '../../core/sampler/random.ts';
+import { Scheduler } from '../../core/scheduler.ts';
 import type { Tokenizer } from '../../core/tokenizer/tokenizer.ts';
 
 export const BOS = 256;
@@ -45,14 +46,12 @@ export class FakeExecutable implements Executable {
   readonly chooses: Executable['chooses'];
   readonly #options: CompleteOptions;
   readonly #sequences: number[][];
-  readonly #buffer: Float32Array;
   #busy = false;
 
   constructor(options: CompleteOptions) {
     this.#options = options;
     this.chooses = options.chooses;
     this.#sequences = Array.from({ length: options.sequences }, () => []);
-    this.#buffer = new Float32Array(new SharedArrayBuffer(4 * VOCABULARY_SIZE * options.maxTokens));
   }
 
   /** What the cache holds. */
@@ -60,45 +59,14 @@ export class FakeExecutable implements Executable {
     return this.#sequences[seq]!;
   }
 
-  submit(step: Step): Ticket {
-    if (this.#busy) throw new Error('Expected the earlier ticket to have settled.');
+  submit(step: Step): Promise<readonly Result[]> {
+    if (this.#busy) throw new Error('Expected the earlier step to have settled.');
     for (const slice of step.slices) this.#check(slice);
     this.steps.push(step);
-    this.#buffer.fill(Number.NaN);
     this.#busy = true;
-    const logits = this.#compute(step).finally(() => {
+    return this.#compute(step).finally(() => {
       this.#busy = false;
     });
-    logits.catch(() => undefined);
-    if (step.choose) return this.#choose(step, logits);
-    return { logits: () => logits };
-  }
-
-  /** Of the one row of a step, by its definition. */
-  #choose({ choose, slices }: Step, logits: Promise<Float32Array>): Ticket {
-    const { kind, count } = choose!;
-    if (count < 1 || count > (this.chooses?.[kind] ?? 0)) throw new RangeError(`Got a choice of ${count}.`);
-    const sorted = (row: Float32Array) => [...row.keys()].sort((a, b) => row[b]! - row[a]! || a - b);
-    const top = async () => {
-      const row = await logits;
-      const ids = sorted(row).slice(0, count);
-      const logSumExp = Math.log(row.reduce((sum, logit) => sum + Math.exp(logit), 0));
-      return {
-        ids: Int32Array.from(ids),
-        logits: Float32Array.from(ids, (id) => row[id]!),
-        logSumExp: Float32Array.of(logSumExp),
-      };
-    };
-    const ids = async () => {
-      const history = this.#sequences[slices[0]!.seq]!;
-      const chosen = [sorted(await logits)[0]!];
-      while (chosen.length < count) {
-        history.push(chosen.at(-1)!);
-        chosen.push(sorted(fakeLogits(history, this.#options.favourite(history)))[0]!);
-      }
-      return Int32Array.from(chosen);
-    };
-    return { logits: () => Promise.reject(new Error('It chose by itself.')), top, ids };
   }
 
   kvCopy(from: number, to: number, upto: number): void {
@@ -106,13 +74,18 @@ export class FakeExecutable implements Executable {
     this.#sequences[to] = this.#sequences[from]!.slice(0, upto);
   }
 
-  kvTrim(seq: number, upto: number): void {
+  kvTrim(seq: number, upto: number): number {
     this.#sequences[seq]!.splice(upto);
+    return this.#sequences[seq]!.length;
   }
 
   dispose(): void {}
 
-  #check({ seq, pos, tokens }: Slice): void {
+  #check({ seq, pos, tokens, want }: Slice): void {
+    if (want?.kind === 'top' || want?.kind === 'greedy') {
+      const most = this.chooses?.[want.kind] ?? 0;
+      if (want.count < 1 || want.count > most) throw new RangeError(`Got a choice of ${want.count}.`);
+    }
     const { contextLength, maxTokens } = this.#options;
     const held = this.#sequences[seq]!.length;
     // Stricter than the contract: what a step replaces must have been trimmed, so that cache and caller agree.
@@ -121,19 +94,34 @@ export class FakeExecutable implements Executable {
     if (pos + tokens.length > contextLength) throw new RangeError(`Got a position past ${contextLength}.`);
   }
 
-  async #compute({ slices, logits }: Step): Promise<Float32Array> {
+  async #compute({ slices }: Step): Promise<Result[]> {
     await setImmediate();
     this.#options.onStep?.(this.steps.at(-1)!);
-    let rows = 0;
-    for (const { seq, tokens } of slices) {
-      const history = this.#sequences[seq]!;
-      for (let i = 0; i < tokens.length; i++) {
-        history.push(tokens[i]!);
-        if (logits === 'none' || (logits === 'last' && i < tokens.length - 1)) continue;
-        this.#buffer.set(fakeLogits(history, this.#options.favourite(history)), VOCABULARY_SIZE * rows++);
-      }
+    return slices.map(({ seq, tokens, want }) => {
+      const rows = Array.from(tokens, (token) => this.#next(seq, token));
+      return want ? this.#result(want, seq, rows) : { kind: 'none' };
+    });
+  }
+
+  /** By the definition of what is wanted. */
+  #result(want: Want, seq: number, rows: readonly Float32Array[]): Result {
+    const last = rows.at(-1)!;
+    if (want.kind === 'logits') {
+      const logits = want.rows === 'all' ? rows.flatMap((row) => [...row]) : last;
+      return { kind: 'logits', logits: Float32Array.from(logits) };
     }
-    return this.#buffer.subarray(0, VOCABULARY_SIZE * rows);
+    if (want.kind === 'top') return { kind: 'top', ...topOf(last, want.count) };
+    if (want.kind !== 'greedy') throw new RangeError(`The fake gives no ${want.kind}.`);
+    const ids = [topOf(last, 1).ids[0]!];
+    while (ids.length < want.count) ids.push(topOf(this.#next(seq, ids.at(-1)!), 1).ids[0]!);
+    return { kind: 'greedy', ids: Int32Array.from(ids) };
+  }
+
+  /** Adds a token; the logits after it. */
+  #next(seq: number, token: number): Float32Array {
+    const history = this.#sequences[seq]!;
+    history.push(token);
+    return fakeLogits(history, this.#options.favourite(history));
   }
 }
 
@@ -174,7 +162,15 @@ export function fakeModel(options: FakeOptions = {}) {
   const complete = { contextLength: 64, sequences: 2, maxTokens: 8, favourite: () => undefined, ...options };
   const { contextLength, sequences, maxTokens } = complete;
   const tokenizer: Tokenizer = new ByteTokenizer();
-  return { executable: new FakeExecutable(complete), tokenizer, contextLength, sequences, maxTokens };
+  return modelOf(new FakeExecutable(complete), { tokenizer, contextLength, sequences, maxTokens });
+}
+
+/** Any executable as a model. */
+export function modelOf<E extends Executable, S extends { readonly maxTokens: number }>(
+  executable: E,
+  rest: S,
+) {
+  return { ...rest, executable, scheduler: new Scheduler(executable, rest.maxTokens) };
 }
 
 /** A favourite that continues any history of `prompt` bytes with `answer`, then the end token. */

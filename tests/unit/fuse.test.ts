@@ -30,9 +30,9 @@ function inWords(phase: Phase): string {
 }
 
 /** The phases behind the inputs; the last value is the output. */
-function fused(ops: Op[], options: Parameters<typeof fuse>[1] = {}, output?: number): string[] {
+function fused(ops: Op[], options: Parameters<typeof fuse>[2] = {}, output?: number): string[] {
   const all = [...INPUTS, ...ops];
-  return fuse({ ops: all, output: output ?? all.length - 1 }, options)
+  return fuse(all, [output ?? all.length - 1], options)
     .map(inWords)
     .slice(INPUTS.length);
 }
@@ -169,8 +169,8 @@ describe('rope into attention', () => {
 
 it('tells the last phase that reads each value, and never lets go of the output', () => {
   const ops = [...INPUTS, norm(0), matmul(4, 1), matmul(4, 2), add(5, 6), silu(7)];
-  const phases = fuse({ ops, output: 7 });
-  const last = lastReads(phases.map(usesOf), 7);
+  const phases = fuse(ops, [7]);
+  const last = lastReads(phases.map(usesOf), [7]);
   expect(phases.slice(4).map(inWords)).toEqual(['5 = w1, 6 = w2 of norm90(0)', '7 = zip 5 6', '8 = map 7']);
   expect([0, 1, 5, 6, 7, 8].map((value) => last.get(value))).toEqual([
     4,

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { logitsOf } from '../../backends/results.ts';
 import { SequencePool } from '../../core/sequence-pool.ts';
 import { fakeLogits, fakeModel } from './fake-model.ts';
 
@@ -9,8 +10,9 @@ function poolOf(sequences: number) {
   const pool = new SequencePool(model);
   /** Evaluates and says how many tokens had to be computed. */
   const evaluate = async (ids: readonly number[]) => {
-    const { logits, computedTokens } = await pool.sessionFor(ids).evaluate(ids);
-    expect(logits).toEqual(fakeLogits(ids));
+    const session = await pool.sessionFor(ids);
+    const { result, computedTokens } = await session.evaluate(ids);
+    expect(logitsOf(result)).toEqual(fakeLogits(ids));
     return computedTokens;
   };
   return { pool, evaluate };
@@ -48,8 +50,8 @@ describe('SequencePool', () => {
   it('computes a few tokens again rather than take a sequence for them', async () => {
     const { evaluate, pool } = poolOf(2);
     await evaluate([...prompt, 1, 2, 3]);
-    const first = pool.sessionFor([...prompt, 4]).seq;
-    expect(pool.sessionFor([...prompt, 1, 2, 3]).seq).toBe(first);
+    const { seq: first } = await pool.sessionFor([...prompt, 4]);
+    expect((await pool.sessionFor([...prompt, 1, 2, 3])).seq).toBe(first);
   });
 
   it('does with one sequence what it can', async () => {

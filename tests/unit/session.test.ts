@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { logitsOf } from '../../backends/results.ts';
 import { Session } from '../../core/session.ts';
 import { UserError } from '../../errors.ts';
 import { fakeLogits, fakeModel } from './fake-model.ts';
@@ -11,15 +12,17 @@ describe('Session', () => {
     const session = new Session(model);
     const progress: [number, number][] = [];
     const ids = count(10);
-    const { logits, cachedTokens, computedTokens } = await session.evaluate(ids, {
+    const { result, cachedTokens, computedTokens } = await session.evaluate(ids, {
       onProgress: (done, total) => progress.push([done, total]),
     });
-    expect(logits).toEqual(fakeLogits(ids));
+    expect(logitsOf(result)).toEqual(fakeLogits(ids));
     expect([cachedTokens, computedTokens]).toEqual([0, 10]);
-    expect(model.executable.steps.map((step) => [step.slices[0]!.tokens.length, step.logits])).toEqual([
-      [4, 'none'],
-      [4, 'none'],
-      [2, 'last'],
+    expect(
+      model.executable.steps.map((step) => [step.slices[0]!.tokens.length, step.slices[0]!.want?.kind]),
+    ).toEqual([
+      [4, undefined],
+      [4, undefined],
+      [2, 'logits'],
     ]);
     expect(progress).toEqual([
       [4, 10],
@@ -39,8 +42,8 @@ describe('Session', () => {
     const model = fakeModel();
     const session = new Session(model);
     await session.evaluate(first);
-    const { logits, cachedTokens, computedTokens } = await session.evaluate(second);
-    expect(logits).toEqual(fakeLogits(second));
+    const { result, cachedTokens, computedTokens } = await session.evaluate(second);
+    expect(logitsOf(result)).toEqual(fakeLogits(second));
     expect([cachedTokens, computedTokens]).toEqual([cached, second.length - cached]);
     expect(model.executable.steps.at(-1)!.slices[0]!.tokens.length).toBe(computedTokens);
     expect(model.executable.tokens(0)).toEqual(second);
@@ -82,7 +85,7 @@ describe('Session', () => {
     const model = fakeModel();
     const session = new Session(model);
     await session.evaluate([1, 2, 3]);
-    const fork = session.fork(1);
+    const fork = await session.fork(1);
     expect(model.executable.steps).toHaveLength(1);
     expect(await fork.append(7)).toEqual(fakeLogits([1, 2, 3, 7]));
     expect(await session.append(8)).toEqual(fakeLogits([1, 2, 3, 8]));
@@ -90,16 +93,16 @@ describe('Session', () => {
       [1, 2, 3, 8],
       [1, 2, 3, 7],
     ]);
-    expect(() => session.fork(2)).toThrow(RangeError);
-    expect(() => session.fork(0)).toThrow(RangeError);
+    await expect(session.fork(2)).rejects.toThrow(RangeError);
+    await expect(session.fork(0)).rejects.toThrow(RangeError);
   });
 
   it('starts with an empty cache, whatever an earlier session left', async () => {
     const model = fakeModel();
     await new Session(model).evaluate([1, 2, 3]);
-    const { logits, cachedTokens } = await new Session(model).evaluate([1, 2, 3, 4]);
+    const { result, cachedTokens } = await new Session(model).evaluate([1, 2, 3, 4]);
     expect(cachedTokens).toBe(0);
-    expect(logits).toEqual(fakeLogits([1, 2, 3, 4]));
+    expect(logitsOf(result)).toEqual(fakeLogits([1, 2, 3, 4]));
   });
 
   it('refuses what does not fit, with both numbers, before computing', async () => {
@@ -130,9 +133,9 @@ describe('Session', () => {
     await expect(stopped).rejects.toMatchObject({ name: 'AbortError' });
     expect(session.tokens).toEqual(count(6));
     expect(model.executable.tokens(0)).toEqual(count(6));
-    const { logits, cachedTokens } = await session.evaluate(count(9));
+    const { result, cachedTokens } = await session.evaluate(count(9));
     expect(cachedTokens).toBe(6);
-    expect(logits).toEqual(fakeLogits(count(9)));
+    expect(logitsOf(result)).toEqual(fakeLogits(count(9)));
   });
 
   it('stays consistent when a step fails', async () => {
@@ -148,6 +151,6 @@ describe('Session', () => {
     await expect(session.evaluate(count(9))).rejects.toThrow('device lost');
     expect(session.tokens).toEqual(count(3));
     failing = false;
-    expect((await session.evaluate(count(9))).logits).toEqual(fakeLogits(count(9)));
+    expect(logitsOf((await session.evaluate(count(9))).result)).toEqual(fakeLogits(count(9)));
   });
 });

@@ -19,7 +19,7 @@ function opsOf(layers: number, head: number): Op[] {
 
 function phases(layers: number, head: number): Phase[] {
   const ops = opsOf(layers, head);
-  return fuse({ ops, output: ops.length - 1 });
+  return fuse(ops, [ops.length - 1]);
 }
 
 /** Memories of room for `limit` phases with weights, which hold `held` already. */
@@ -62,9 +62,9 @@ describe('cutStages', () => {
 
   it('makes one stage of one memory, which carries nothing', () => {
     const all = phases(2, 99); // values 0, 3, 6, 7 (selected) and 8
-    const { stages, lifetimes, outputIn } = cutStages(all, [0, 0, 0, 0, 0], 8);
+    const { stages, lifetimes, madeIn } = cutStages(all, [0, 0, 0, 0, 0], [8]);
     expect(stages).toEqual([{ memory: 0, phases: all, carried: [] }]);
-    expect(outputIn).toBe(0);
+    expect(madeIn.get(8)).toBe(0);
     expect([...lifetimes.get(0)!]).toEqual([
       [0, { from: 0, to: 1 }],
       [3, { from: 1, to: 2 }],
@@ -75,14 +75,14 @@ describe('cutStages', () => {
   });
 
   it('carries the residual stream from where it was made', () => {
-    const { stages, lifetimes, outputIn } = cutStages(phases(2, 0), [0, 1, 2, 2, 0], 8);
+    const { stages, lifetimes, madeIn } = cutStages(phases(2, 0), [0, 1, 2, 2, 0], [8]);
     expect(stages.map(({ memory, carried }) => ({ memory, carried }))).toEqual([
       { memory: 0, carried: [] },
       { memory: 1, carried: [{ value: 0, from: 0 }] },
       { memory: 2, carried: [{ value: 3, from: 1 }] },
       { memory: 0, carried: [{ value: 7, from: 2 }] },
     ]);
-    expect(outputIn).toBe(0);
+    expect(madeIn.get(8)).toBe(0);
     expect(lifetimes.get(1)!.get(0)).toEqual({ from: 1, to: 1 });
     expect(lifetimes.get(1)!.get(3)).toEqual({ from: 1, to: 2 }); // memory 2 reads it there
   });
@@ -95,7 +95,7 @@ describe('cutStages', () => {
       { op: 'zip', fn: 'add', a: 0, b: 1 },
       { op: 'zip', fn: 'mul', a: 3, b: 2 },
     ];
-    const { stages, lifetimes } = cutStages(fuse({ ops, output: 4 }), [0, 1, 0, 1, 0], 4);
+    const { stages, lifetimes } = cutStages(fuse(ops, [4]), [0, 1, 0, 1, 0], [4]);
     expect(stages.map(({ carried }) => carried)).toEqual([
       [],
       [{ value: 0, from: 0 }],

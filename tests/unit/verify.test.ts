@@ -24,12 +24,10 @@ class SpoiltBackend extends ReferenceBackend {
   override async compile(program: Parameters<Backend['compile']>[0]): Promise<Executable> {
     const inner = await super.compile(program);
     const submit = inner.submit.bind(inner);
-    inner.submit = (step) => {
-      const logits = submit(step)
-        .logits()
-        .then((rows) => this.#spoil(rows.slice()));
-      return { logits: () => logits };
-    };
+    inner.submit = async (step) =>
+      (await submit(step)).map((result) => {
+        return result.kind === 'logits' ? { ...result, logits: this.#spoil(result.logits.slice()) } : result;
+      });
     return inner;
   }
 }
