@@ -81,6 +81,8 @@ export interface Program {
 export interface Limits {
   readonly sequences: number;
   readonly contextLength: number; // positions of a sequence
+  /** Positions of all sequences together, where they share a pool of them; default each has its whole context. */
+  readonly positions?: number;
   readonly maxTokens: number; // most tokens of a step
   readonly kvType?: KvType; // type of stored keys and values; default f32
   readonly attention?: boolean; // slices may want attention weights; without it nothing is reserved for them
@@ -127,7 +129,7 @@ export type Result =
   | { readonly kind: 'attention'; readonly weights: Float32Array } // [heads of all ops, pos + 1]
   | { readonly kind: 'values'; readonly values: readonly Float32Array[] }; // of each tap [tokens, cols]
 
-/** The largest logits of a row, descending, of equal ones the lowest id first. */
+/** The largest logits of a row, descending, of equal ones the lowest id first: all where it has fewer. */
 export interface TopLogits {
   readonly ids: Int32Array; // [count]
   readonly logits: Float32Array; // [count]
@@ -174,6 +176,15 @@ export interface Executable {
    * must be computed again from there.
    */
   kvTrim(seq: number, upto: number): number;
+  /** A copy of what a sequence keeps of its first `upto` positions. Between steps only. */
+  save?(seq: number, upto: number): Promise<Uint8Array>;
+  /**
+   * Makes a sequence hold what was saved, of this executable or of one like it, and returns how many positions that is.
+   * Between steps only. Rejects with a UserError, and leaves the sequence empty, where the bytes are another's.
+   */
+  restore?(seq: number, saved: Uint8Array): Promise<number>;
+  /** Positions that sequences may still take of a pool together (`Limits.positions`); absent without one. */
+  free?(): number;
   /** Names the first buffer beside which something was written; only of backends started with sentinels. */
   damage?(): Promise<string | undefined>;
   /** By kernel, the slowest first; only of backends started to profile, whose device has a clock. */

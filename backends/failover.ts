@@ -8,6 +8,7 @@
 import { UserError } from '../errors.ts';
 import type { Executable, MemoryUse, Result, Slice, Step, Want } from './backend.ts';
 import { logitsOf, resultFromRow } from './results.ts';
+import { unreadable } from './saved-state.ts';
 import { greedyCount } from './step.ts';
 
 export interface FailoverParts {
@@ -70,6 +71,27 @@ export class FailoverExecutable implements Executable {
     return left;
   }
 
+  /** The tokens, then what the executable saves, which another one may not be able to read. */
+  async save(seq: number, upto: number): Promise<Uint8Array> {
+    const tokens = this.#held[seq]!.slice(0, upto);
+    if (!this.#current.save) throw new Error('Expected a backend that saves what a sequence holds.');
+    const state = await this.#current.save(seq, upto);
+    return new Uint8Array(Buffer.concat([new Uint8Array(Uint32Array.of(upto, ...tokens).buffer), state]));
+  }
+
+  /** Computes the tokens again where the state is that of another backend. */
+  async restore(seq: number, saved: Uint8Array): Promise<number> {
+    this.kvTrim(seq, 0);
+    const { tokens, state } = split(saved);
+    const fits = this.#current.restore?.(seq, state);
+    await (fits ?? this.#compute(seq, tokens)).catch((error) => {
+      if (!this.#replaced) throw error;
+      return this.#compute(seq, tokens);
+    });
+    this.#held[seq] = tokens;
+    return tokens.length;
+  }
+
   /** On a device that is gone there is nothing to do: the next step fails, and all is computed from the tokens. */
   #unlessLost(work: () => void): void {
     try {
@@ -119,13 +141,17 @@ export class FailoverExecutable implements Executable {
 
   /** Computes what the sequences hold; of those in the step that follows, what stands before its slices. */
   async #replay({ slices }: Step): Promise<void> {
-    const maxTokens = this.#maxTokens;
     for (const [seq, held] of this.#held.entries()) {
       const end = slices.find((slice) => slice.seq === seq)?.pos ?? held.length;
-      for (let pos = 0; pos < end; pos += maxTokens) {
-        const tokens = held.slice(pos, Math.min(pos + maxTokens, end));
-        await this.#current.submit({ slices: [{ seq, pos, tokens }] });
-      }
+      await this.#compute(seq, held.slice(0, end));
+    }
+  }
+
+  async #compute(seq: number, tokens: readonly number[]): Promise<void> {
+    for (let pos = 0; pos < tokens.length; pos += this.#maxTokens) {
+      await this.#current.submit({
+        slices: [{ seq, pos, tokens: tokens.slice(pos, pos + this.#maxTokens) }],
+      });
     }
   }
 
@@ -161,6 +187,18 @@ export class FailoverExecutable implements Executable {
       return want?.kind === 'top' || want?.kind === 'greedy' ? resultFromRow(want, logitsOf(result)) : result;
     });
   }
+}
+
+/** Throws UserError. */
+function split(saved: Uint8Array): { tokens: number[]; state: Uint8Array } {
+  const words = new DataView(saved.buffer, saved.byteOffset, saved.byteLength);
+  const count = saved.length < 4 ? 0 : words.getUint32(0, true);
+  const end = 4 * (count + 1);
+  if (saved.length < 4 || end > saved.length) throw unreadable('a state that is cut off');
+  return {
+    tokens: Array.from({ length: count }, (_, i) => words.getUint32(4 * (i + 1), true)),
+    state: saved.subarray(end),
+  };
 }
 
 function joinedIds(before: Result, next: Result): Result {

@@ -34,6 +34,7 @@ import type {
 import { keptValues, operands, shapesOf } from './ops.ts';
 import { checkSupport, readWeight, vocabularyOf, weightBytes } from './program-weights.ts';
 import { resultsFromLogits } from './results.ts';
+import { packState, StateReader, stateLayout, unpackState } from './saved-state.ts';
 import { attentionShape, Sequences, type StepRows } from './step.ts';
 
 type Row = Float64Array;
@@ -102,6 +103,7 @@ class ReferenceExecutable implements Executable {
   readonly #last: readonly number[]; // op that reads a value last
   readonly #caches: Cache[][]; // [state][sequence]
   readonly #sequences: Sequences;
+  readonly #layout: string;
   #state: 'idle' | 'busy' | 'disposed' = 'idle';
   #turnEnd = 0; // performance.now() at which the event loop is due
 
@@ -116,6 +118,7 @@ class ReferenceExecutable implements Executable {
       Array.from({ length: sequences }, () => ({ keys: [], values: [] })),
     );
     this.#last = lastReaders(program);
+    this.#layout = stateLayout('reference', program);
     this.memory = {
       weights: weights.reduce((bytes, { values }) => bytes + values.byteLength, 0),
       kv: program.states.reduce((bytes, { kvHeads, keyDim, valueDim }) => {
@@ -141,6 +144,33 @@ class ReferenceExecutable implements Executable {
   /** The rows themselves go when the next step writes at `upto`. */
   kvTrim(seq: number, upto: number): number {
     return this.#sequences.trim(seq, upto);
+  }
+
+  async save(seq: number, upto: number): Promise<Uint8Array> {
+    this.#sequences.checkHeld(seq, upto);
+    const parts = this.#caches.flatMap((state) => {
+      const { keys, values } = state[seq]!;
+      return [...keys.slice(0, upto), ...values.slice(0, upto)].map(
+        (row) => new Uint8Array(row.buffer.slice(0)),
+      );
+    });
+    return packState(this.#layout, upto, parts);
+  }
+
+  async restore(seq: number, saved: Uint8Array): Promise<number> {
+    this.kvTrim(seq, 0);
+    const { positions, bytes } = unpackState(this.#layout, saved);
+    this.#sequences.restore(seq, positions);
+    const reader = new StateReader(bytes);
+    for (const [i, { kvHeads, keyDim, valueDim }] of this.#program.states.entries()) {
+      const rows = (dim: number) =>
+        Array.from(
+          { length: positions },
+          () => new Float64Array(reader.next(8 * kvHeads * dim).slice().buffer),
+        );
+      this.#caches[i]![seq] = { keys: rows(keyDim), values: rows(valueDim) };
+    }
+    return positions;
   }
 
   dispose(): void {

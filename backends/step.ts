@@ -71,16 +71,16 @@ export class Sequences {
     check(isCount(upto) && upto <= held, 'positions to save', `0 to ${held}`, upto);
   }
 
-  /** Counts `length` positions of a sequence as held, which were brought there. Throws RangeError. */
+  /** Counts `length` positions of a sequence as held, which were brought there. Throws UserError. */
   restore(seq: number, length: number): void {
     this.#checkSequence(seq);
     const { contextLength } = this.#limits;
-    check(
-      isCount(length) && length <= contextLength,
-      'positions to restore',
-      `0 to ${contextLength}`,
-      length,
-    );
+    if (length > contextLength) {
+      throw new UserError(
+        `Expected a saved sequence of at most ${contextLength} tokens, got one of ${length}.`,
+        'Ask for a longer context (--ctx N).',
+      );
+    }
     this.#lengths[seq] = length;
   }
 
@@ -112,7 +112,12 @@ export class Sequences {
     }
     if (want?.kind !== 'top' && want?.kind !== 'greedy') return;
     const most = this.#chooses?.[want.kind] ?? 0;
-    check(want.count >= 1 && want.count <= most, `count of ${want.kind}`, `1 to ${most}`, want.count);
+    check(
+      isCount(want.count) && want.count >= 1 && want.count <= most,
+      `count of ${want.kind}`,
+      `1 to ${most}`,
+      want.count,
+    );
     if (want.kind === 'top' || want.count === 1) return;
     const alike = slices.filter((other) => other.want?.kind === 'greedy' && other.want.count === want.count);
     check(

@@ -13,7 +13,7 @@ export interface PlacedAttention {
 /** A copy, [heads of all ops][length]: the weights of positions 0 to length - 1. */
 export function attentionWeights(placed: readonly PlacedAttention[], length: number): Float32Array {
   const rows = placed.flatMap(({ phase, plan, heap }) => {
-    const { positions } = plan.kv;
+    const { context: positions } = plan.kv;
     const { heads } = phase.op;
     const all = heap.f32(plan.attentionWeights.get(phase.out)!, heads * positions);
     return Array.from({ length: heads }, (_, h) => all.subarray(h * positions, h * positions + length));

@@ -14,9 +14,11 @@ import type {
   Want,
 } from '../backend.ts';
 import { rowsWanted } from '../results.ts';
+import { packState, StateReader, stateLayout, unpackState } from '../saved-state.ts';
 import { attentionShape, greedyCount, layOut, Sequences, type StepRows } from '../step.ts';
 import { attentionWeights, type PlacedAttention } from './attention-weights.ts';
 import type { SharedHeap } from './memory.ts';
+import { type PageCopy, Pages } from './pages.ts';
 import type { Plan } from './plan.ts';
 import type { Threads, Work } from './threads.ts';
 
@@ -48,6 +50,8 @@ export class CpuExecutable implements Executable {
   readonly #threads: Threads;
   readonly #work: Work;
   readonly #sequences: Sequences;
+  readonly #pages: Pages;
+  readonly #layout: string; // of saved states
   readonly #onDispose: () => void;
   #running = false;
 
@@ -59,6 +63,7 @@ export class CpuExecutable implements Executable {
     threads: Threads;
     work: Work;
     vocabulary: number;
+    codes: string; // the class of CPU, as far as cached codes differ by it
     memory: MemoryUse;
     damage?: () => string | undefined;
     onDispose: () => void;
@@ -72,6 +77,9 @@ export class CpuExecutable implements Executable {
     this.#threads = parts.threads;
     this.#work = parts.work;
     this.#sequences = new Sequences(parts.program, parts.vocabulary, CHOOSES);
+    const { pages: count, pagePositions } = parts.parts[0]!.plan.kv;
+    this.#pages = new Pages({ count, pagePositions, sequences: parts.program.limits.sequences });
+    this.#layout = stateLayout(`cpu ${parts.codes}`, parts.program);
     this.#onDispose = parts.onDispose;
     this.memory = parts.memory;
     this.attends = attentionShape(parts.program);
@@ -82,6 +90,12 @@ export class CpuExecutable implements Executable {
     if (this.#running)
       throw new RangeError('Expected the earlier step to have settled before the next submit.');
     const rows = this.#sequences.take(step);
+    try {
+      this.#makeRoom(step);
+    } catch (error) {
+      for (const { seq, pos } of step.slices) this.#sequences.trim(seq, pos); // nothing was computed
+      throw error;
+    }
     this.#running = true;
     const run = greedyCount(step) > 1 ? this.#greedy(step, rows) : this.#run(step, rows);
     return run.finally(() => {
@@ -131,9 +145,10 @@ export class CpuExecutable implements Executable {
     const at = plan.choices.results + choice * layout.CHOICE_BYTES;
     const [max = 0, sum = 0] = heap.f32(at, 2);
     if (Number.isNaN(max)) throw notFinite();
-    const ids = heap.i32(at + 8, want.count).slice();
+    const count = Math.min(want.count, plan.values.get(this.#program.output)!.shape.cols);
+    const ids = heap.i32(at + 8, count).slice();
     if (want.kind === 'greedy') return { kind: 'greedy', ids };
-    const logits = heap.f32(at + 8 + 4 * layout.CHOICE_MOST, want.count).slice();
+    const logits = heap.f32(at + 8 + 4 * layout.CHOICE_MOST, count).slice();
     return { kind: 'top', ids, logits, logSumExp: max + Math.log(sum) };
   }
 
@@ -155,14 +170,39 @@ export class CpuExecutable implements Executable {
     return ids.map((all) => ({ kind: 'greedy', ids: Int32Array.from(all) }));
   }
 
+  /** Shares pages: bytes are copied when one of the sequences writes to them. */
   kvCopy(from: number, to: number, upto: number): void {
     this.#sequences.copy(from, to, upto);
-    if (from === to) return;
-    for (const part of this.#parts) this.#copyCache(part, from, to, upto);
+    this.#pages.share(from, to, upto);
   }
 
   kvTrim(seq: number, upto: number): number {
-    return this.#sequences.trim(seq, upto);
+    const left = this.#sequences.trim(seq, upto);
+    this.#pages.trim(seq, left);
+    return left;
+  }
+
+  free(): number {
+    return this.#pages.free;
+  }
+
+  async save(seq: number, upto: number): Promise<Uint8Array> {
+    this.#sequences.checkHeld(seq, upto);
+    const pages = this.#pages.table(seq);
+    const parts = this.#parts.flatMap((part) => runsOf(part, pages, upto).map((run) => run.slice()));
+    return packState(this.#layout, upto, parts);
+  }
+
+  async restore(seq: number, saved: Uint8Array): Promise<number> {
+    this.kvTrim(seq, 0);
+    const { positions, bytes } = unpackState(this.#layout, saved);
+    this.#sequences.restore(seq, positions);
+    this.#pages.write(seq, 0, positions);
+    const reader = new StateReader(bytes);
+    for (const part of this.#parts) {
+      for (const run of runsOf(part, this.#pages.table(seq), positions)) run.set(reader.next(run.length));
+    }
+    return positions;
   }
 
   dispose(): void {
@@ -171,7 +211,7 @@ export class CpuExecutable implements Executable {
 
   #write({ plan, heap }: Part, step: Step, rows: StepRows, choices: Int32Array): void {
     const { tokens, positions, sequences, outputs } = rows;
-    const { sequenceBytes } = plan.kv;
+    const tables = (seq: number) => tableAt(plan, seq);
     const control = heap.i32(0, layout.HEAP / 4);
     control[layout.TOKENS / 4] = tokens.length;
     control[layout.OUTPUTS / 4] = outputs.length;
@@ -183,8 +223,8 @@ export class CpuExecutable implements Executable {
       [layout.TOKEN_IDS, plan.tokenIds, tokens],
       [layout.POSITIONS, plan.positions, positions],
       [layout.OUTPUT_ROWS, plan.outputRows, outputs],
-      [layout.TOKEN_KV, plan.tokenKv, sequences.map((seq) => seq * sequenceBytes)],
-      [layout.SLICE_LIST, plan.sliceList, sliceList(step, sequenceBytes)],
+      [layout.TOKEN_KV, plan.tokenKv, sequences.map(tables)],
+      [layout.SLICE_LIST, plan.sliceList, sliceList(step, tables)],
       [layout.CHOICE_LIST, plan.choices.list, choices],
     ];
     for (const [word, address, values] of arrays) {
@@ -214,29 +254,70 @@ export class CpuExecutable implements Executable {
     return Math.max(1, Math.ceil((chunks * kvHeads) / (this.#threads.count * ATTENTION_TASKS)));
   }
 
-  /** Whole chunks of every state and head (layouts: kernels/wasm/kv-cache.ts). */
-  #copyCache({ plan, heap }: Part, from: number, to: number, upto: number): void {
-    const { states, positions, sequenceBytes } = plan.kv;
-    const chunks = Math.ceil(upto / layout.CHUNK);
-    for (const { shape, keys, values, valueScales } of states.values()) {
-      for (const { address, chunkBytes } of [keys, values, valueScales]) {
-        for (let head = 0; head < shape.kvHeads; head++) {
-          const start = address + head * (positions / layout.CHUNK) * chunkBytes;
-          const target = heap.bytes(start + to * sequenceBytes, chunks * chunkBytes);
-          target.set(heap.bytes(start + from * sequenceBytes, chunks * chunkBytes));
-        }
+  /** Pages for the positions that a step writes. Throws UserError where there are none left. */
+  #makeRoom(step: Step): void {
+    const added = greedyCount(step) - 1;
+    for (const { seq, pos, tokens } of step.slices) {
+      this.#pages.trim(seq, pos);
+      const copies = this.#pages.write(seq, pos, pos + tokens.length + added);
+      for (const part of this.#parts) {
+        for (const copy of copies) copyPage(part, copy);
+        writeTable(part, seq, this.#pages.table(seq));
       }
     }
   }
 }
 
-/** i32 [slices]{first row, tokens, first position, byte offset of the sequence in the KV cache}. */
-function sliceList({ slices }: Step, sequenceBytes: number): Int32Array {
+/** Whole chunks of every state and head (layouts: kernels/wasm/kv-cache.ts). */
+function copyPage({ plan, heap }: Part, { from, to, positions }: PageCopy): void {
+  const { states, pagePositions, pageBytes } = plan.kv;
+  const chunks = Math.ceil(positions / layout.CHUNK);
+  for (const { shape, keys, values, valueScales } of states.values()) {
+    for (const { address, chunkBytes } of [keys, values, valueScales]) {
+      for (let head = 0; head < shape.kvHeads; head++) {
+        const start = address + head * (pagePositions / layout.CHUNK) * chunkBytes;
+        const target = heap.bytes(start + to * pageBytes, chunks * chunkBytes);
+        target.set(heap.bytes(start + from * pageBytes, chunks * chunkBytes));
+      }
+    }
+  }
+}
+
+/** The bytes that hold the first `upto` positions of a sequence, in the order in which they are saved. */
+function runsOf({ plan, heap }: Part, pages: readonly number[], upto: number): Uint8Array[] {
+  const { states, pagePositions, pageBytes } = plan.kv;
+  const runs: Uint8Array[] = [];
+  for (const { shape, keys, values, valueScales } of states.values()) {
+    for (const { address, chunkBytes } of [keys, values, valueScales]) {
+      for (let head = 0; head < shape.kvHeads; head++) {
+        for (let begin = 0, i = 0; begin < upto; begin += pagePositions, i++) {
+          const chunks = Math.ceil(Math.min(pagePositions, upto - begin) / layout.CHUNK);
+          const start = address + head * (pagePositions / layout.CHUNK) * chunkBytes;
+          runs.push(heap.bytes(start + pages[i]! * pageBytes, chunks * chunkBytes));
+        }
+      }
+    }
+  }
+  return runs;
+}
+
+function writeTable({ plan, heap }: Part, seq: number, pages: readonly number[]): void {
+  const { pageBytes } = plan.kv;
+  heap.i32(tableAt(plan, seq), pages.length).set(pages.map((page) => page * pageBytes));
+}
+
+/** Address of the pages of a sequence. */
+function tableAt({ kv }: Plan, seq: number): number {
+  return kv.tables + 4 * seq * (kv.context / kv.pagePositions);
+}
+
+/** i32 [slices]{first row, tokens, first position, address of the pages of the sequence}. */
+function sliceList({ slices }: Step, tables: (seq: number) => number): Int32Array {
   let row = 0;
   return Int32Array.from(
     slices.flatMap(({ seq, pos, tokens }) => {
       row += tokens.length;
-      return [row - tokens.length, tokens.length, pos, seq * sequenceBytes];
+      return [row - tokens.length, tokens.length, pos, tables(seq)];
     }),
   );
 }

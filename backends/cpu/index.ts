@@ -62,6 +62,7 @@ class CpuBackend implements Backend {
   readonly description: string;
   readonly #heaps: SharedHeap[];
   readonly #pool: Threads;
+  readonly #dotClass: DotClass;
   readonly #groupBytes: GroupBytes;
   readonly #limit: number; // bytes of one memory
   readonly #sentinels: boolean;
@@ -77,6 +78,7 @@ class CpuBackend implements Backend {
     const { dotClass, groupBytes, memoryLimit, sentinels } = facts;
     this.#heaps = [heap];
     this.#pool = pool;
+    this.#dotClass = dotClass;
     this.#groupBytes = groupBytes;
     this.#limit = memoryLimit;
     this.#sentinels = sentinels;
@@ -226,6 +228,7 @@ class CpuBackend implements Backend {
       attention: this.#attention(plan),
       threads: this.#pool,
       work,
+      codes: this.#dotClass === 'signed' ? 'signed' : 'unsigned', // of the other two they are the same
       vocabulary,
       memory: plan.shares
         .map(({ use }) => use)
@@ -278,8 +281,8 @@ class CpuBackend implements Backend {
 function clearForAttention(heap: SharedHeap, { sequences }: Limits, { finished, kv }: Plan): void {
   for (const { shape, valueScales } of kv.states.values()) {
     heap.i32(finished, sequences * shape.kvHeads).fill(0);
-    for (let seq = 0; seq < sequences; seq++) {
-      heap.clear(valueScales.address + seq * kv.sequenceBytes, valueScales.bytes);
+    for (let page = 0; page < kv.pages; page++) {
+      heap.clear(valueScales.address + page * kv.pageBytes, valueScales.bytes);
     }
   }
 }

@@ -15,12 +15,15 @@ const { BLOCK, CHUNK, GROUP, QUERY_BLOCK, SCALE_BYTES, TILE } = layout;
 
 export interface KvPlan {
   readonly type: number; // KV_F32, KV_F16 or KV_Q8
-  readonly positions: number; // context length, padded to whole chunks
+  readonly context: number; // positions of a sequence at most, padded to whole chunks
+  readonly pagePositions: number; // whole chunks
+  readonly pages: number; // of all sequences together
+  readonly pageBytes: number; // from one page to the next
+  readonly tables: number; // u32 [sequences][pages of a context]
   readonly states: ReadonlyMap<StateId, KvState>; // those kept in this memory
-  readonly sequenceBytes: number; // from one sequence to the next
 }
 
-/** Keys and values of one state, for sequence 0. */
+/** Keys and values of one state, in page 0. */
 export interface KvState {
   readonly shape: StateShape;
   readonly keys: CacheRun;
@@ -28,7 +31,7 @@ export interface KvState {
   readonly valueScales: CacheRun; // of q8
 }
 
-/** [kvHeads][chunks] of `chunkBytes` each. */
+/** [kvHeads][chunks of a page] of `chunkBytes` each. */
 export interface CacheRun {
   readonly address: number;
   readonly chunkBytes: number;
@@ -74,7 +77,7 @@ export interface Plan {
   readonly partials: number; // attention states of chunks
   readonly finished: number;
   readonly choices: ChoicePlan;
-  readonly attentionWeights: ReadonlyMap<ValueId, number>; // f32 [heads][kv.positions] of each attention, where wanted
+  readonly attentionWeights: ReadonlyMap<ValueId, number>; // f32 [heads][kv.context] of each attention, where wanted
   readonly ropes: ReadonlyMap<RopeSpec, number>; // f32 [position][pairs]{cos, sin}
   readonly table: number; // of phases
   readonly kv: KvPlan;
@@ -122,12 +125,14 @@ export function planMemory(part: Part, weight: WeightOf, space: AddressSpace): P
     choices: planChoices(part, space),
     values: placeValues(part, space),
     ropes: planRopes(limits, ropes, space),
+    tables: planTables(limits, space),
     table: space.allocate(RECORDS * phases.length * layout.PHASE_BYTES, 'phases'),
   };
   const beforeKv = space.used;
-  const kv = planKv(part, space);
+  const { tables, ...rest } = step;
+  const kv = planKv(part, tables, space);
   const scratch = planScratch(sizes, attention.scratchBytes, space.gap > 0);
-  return { ...step, kv, scratch, arenaBytes: beforeKv - start, kvBytes: space.used - beforeKv };
+  return { ...rest, kv, scratch, arenaBytes: beforeKv - start, kvBytes: space.used - beforeKv };
 }
 
 /** Bytes of one token in 8 bits with its scales. */
@@ -167,32 +172,48 @@ function planAttentionWeights({ phases, limits }: Part, space: AddressSpace): Re
   if (!limits.attention) return weights;
   for (const phase of phases) {
     if (phase.kind !== 'attention') continue;
-    const bytes = 4 * phase.op.heads * paddedContext(limits);
+    const bytes = 4 * phase.op.heads * pagesOf(limits).context;
     weights.set(phase.out, space.allocate(bytes, `attention weights of value ${phase.out}`));
   }
   return weights;
 }
 
-/** Layout of a state: kernels/wasm/kv-cache.ts. A sequence holds all states of this memory one after the other. */
-function planKv({ phases, states, limits }: Part, space: AddressSpace): KvPlan {
-  const positions = paddedContext(limits);
-  const chunks = positions / CHUNK;
+/** Positions of a page where sequences share a pool of them: two chunks, so that little is left empty (LOG.md). */
+const PAGE_POSITIONS = 2 * CHUNK;
+
+/** Pages of a program: of a pool where there is one, else a page for each sequence. */
+function pagesOf(limits: Limits): Pick<KvPlan, 'pagePositions' | 'pages' | 'context'> {
+  const { positions, sequences } = limits;
+  const padded = paddedContext(limits);
+  if (positions === undefined) return { pagePositions: padded, pages: sequences, context: padded };
+  const context = Math.ceil(padded / PAGE_POSITIONS) * PAGE_POSITIONS;
+  return { pagePositions: PAGE_POSITIONS, pages: Math.ceil(positions / PAGE_POSITIONS), context };
+}
+
+function planTables(limits: Limits, space: AddressSpace): number {
+  const { pagePositions, context } = pagesOf(limits);
+  return space.allocate(4 * limits.sequences * (context / pagePositions), 'pages of sequences');
+}
+
+/** Layout of a state: kernels/wasm/kv-cache.ts. A page holds all states of this memory one after the other. */
+function planKv({ phases, states, limits }: Part, tables: number, space: AddressSpace): KvPlan {
+  const { pagePositions, pages, context } = pagesOf(limits);
+  const chunks = pagePositions / CHUNK;
   const type = kvTypeOf(limits, states);
-  const sequence = new AddressSpace(0, space.gap > 0);
+  const page = new AddressSpace(0, space.gap > 0);
   const kept = new Set(phases.flatMap((phase) => usesOf(phase).state ?? []));
   const offsets = Array.from(kept, (id): [StateId, KvState] => {
     const shape = states[id]!;
     const bytes = chunkBytes(type, shape);
     const run = (name: keyof typeof bytes): CacheRun => {
       const size = shape.kvHeads * chunks * bytes[name];
-      return { address: sequence.allocate(size, `${name} ${id}`), chunkBytes: bytes[name], bytes: size };
+      return { address: page.allocate(size, `${name} ${id}`), chunkBytes: bytes[name], bytes: size };
     };
     return [id, { shape, keys: run('keys'), values: run('values'), valueScales: run('valueScales') }];
   });
-  const address = space.allocate(limits.sequences * sequence.used, 'cache');
-  for (let seq = 0; seq < limits.sequences; seq++) {
-    const prefix = `cache of sequence ${seq}: `;
-    space.sentinels.push(...shifted(sequence.sentinels, address + seq * sequence.used, prefix));
+  const address = space.allocate(pages * page.used, 'cache');
+  for (let i = 0; i < pages; i++) {
+    space.sentinels.push(...shifted(page.sentinels, address + i * page.used, `page ${i}: `));
   }
   const placed = (run: CacheRun) => ({ ...run, address: address + run.address });
   const placedState = ({ shape, keys, values, valueScales }: KvState): KvState => {
@@ -200,9 +221,12 @@ function planKv({ phases, states, limits }: Part, space: AddressSpace): KvPlan {
   };
   return {
     type,
-    positions,
+    context,
+    pagePositions,
+    pages,
+    pageBytes: page.used,
+    tables,
     states: new Map(offsets.map(([id, state]) => [id, placedState(state)])),
-    sequenceBytes: sequence.used,
   };
 }
 
@@ -285,7 +309,7 @@ function attentionSizes({ phases, states, limits }: Part): AttentionSizes {
     const group = phase.op.heads / shape.kvHeads;
     const stateBytes = 32 + Math.ceil(shape.valueDim / 16) * 256;
     const tiles = Math.ceil((QUERY_BLOCK * group) / TILE);
-    const chunks = paddedContext(limits) / CHUNK;
+    const chunks = pagesOf(limits).context / CHUNK;
     const scratch = layout.CHUNK_SCRATCH + stateBytes + tiles * (queryBytes(limits, shape) + stateBytes);
     const partials = limits.sequences * shape.kvHeads * chunks * Math.ceil(group / TILE) * stateBytes;
     most.kvHeads = Math.max(most.kvHeads, shape.kvHeads);

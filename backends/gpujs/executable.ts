@@ -11,6 +11,7 @@ import type {
   WeightId,
 } from '../backend.ts';
 import { resultsFromLogits } from '../results.ts';
+import { packState, StateReader, stateLayout, unpackState } from '../saved-state.ts';
 import { attentionShape, Sequences, type StepRows } from '../step.ts';
 import { attentionWeights } from './attention-weights.ts';
 import type { Device } from './device.ts';
@@ -74,6 +75,34 @@ export class GpujsExecutable implements Executable {
   /** Positions are explicit: what lies beyond is not read before it is written. */
   kvTrim(seq: number, upto: number): number {
     return this.#sequences.trim(seq, upto);
+  }
+
+  async save(seq: number, upto: number): Promise<Uint8Array> {
+    this.#sequences.checkHeld(seq, upto);
+    const parts = await this.#parts.cache.read(seq, upto);
+    const bytes = parts.map(
+      ({ buffer, byteOffset, byteLength }) => new Uint8Array(buffer, byteOffset, byteLength),
+    );
+    return packState(this.#layout, upto, bytes);
+  }
+
+  async restore(seq: number, saved: Uint8Array): Promise<number> {
+    this.kvTrim(seq, 0);
+    const { positions, bytes } = unpackState(this.#layout, saved);
+    this.#sequences.restore(seq, positions);
+    const reader = new StateReader(bytes);
+    this.#parts.cache.write(
+      seq,
+      positions,
+      (count) => new Float32Array(reader.next(4 * count).slice().buffer),
+    );
+    return positions;
+  }
+
+  /** Rows of float32 on every device of gpu.js, whatever type was asked for. */
+  get #layout(): string {
+    const { states, limits } = this.#parts.program;
+    return stateLayout('gpujs', { states, limits: { ...limits, kvType: 'f32' } });
   }
 
   dispose(): void {

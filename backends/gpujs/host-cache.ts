@@ -43,6 +43,10 @@ export class HostCache implements KvCache {
     this.bytes = sequences * contextLength * columns * Float32Array.BYTES_PER_ELEMENT;
   }
 
+  get #all(): Rows[] {
+    return this.#states.flatMap(({ keys, values }) => [keys, values]);
+  }
+
   append(state: StateId, keys: Tensor, values: Tensor, { positions, sequences }: Chunk): void {
     const held = this.#states[state]!;
     for (const [rows, { columns, sequences: cached }] of [
@@ -65,9 +69,17 @@ export class HostCache implements KvCache {
   }
 
   copy(from: number, to: number, upto: number): void {
-    for (const { columns, sequences } of this.#states.flatMap(({ keys, values }) => [keys, values])) {
+    for (const { columns, sequences } of this.#all) {
       sequences[to]!.set(sequences[from]!.subarray(0, upto * columns));
     }
+  }
+
+  async read(sequence: number, upto: number): Promise<Float32Array[]> {
+    return this.#all.map(({ columns, sequences }) => sequences[sequence]!.slice(0, upto * columns));
+  }
+
+  write(sequence: number, upto: number, next: (count: number) => Float32Array<ArrayBuffer>): void {
+    for (const { columns, sequences } of this.#all) sequences[sequence]!.set(next(upto * columns));
   }
 
   dispose(): void {

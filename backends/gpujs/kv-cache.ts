@@ -25,5 +25,9 @@ export interface KvCache {
   view(state: StateId, chunk: Chunk): CacheView;
   /** Makes positions 0..upto-1 of sequence `to` equal those of `from`. */
   copy(from: number, to: number, upto: number): void;
+  /** What holds positions 0..upto-1 of a sequence: of each state its keys, then its values, [upto][columns]. */
+  read(sequence: number, upto: number): Promise<Float32Array[]>;
+  /** Puts what `read` gave in its place; `next` gives so many numbers of it. */
+  write(sequence: number, upto: number, next: (count: number) => Float32Array<ArrayBuffer>): void;
   dispose(): void;
 }

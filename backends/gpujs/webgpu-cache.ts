@@ -88,6 +88,31 @@ export class WebgpuCache implements KvCache {
     between.destroy();
   }
 
+  async read(sequence: number, upto: number): Promise<Float32Array[]> {
+    const parts: Float32Array[] = [];
+    for (const { handle, rowBytes } of this.#all) {
+      const size = upto * rowBytes;
+      const staging = this.#device.createBuffer({
+        size,
+        usage: GPUBufferUsage.COPY_DST | GPUBufferUsage.MAP_READ,
+      });
+      const encoder = this.#device.createCommandEncoder();
+      encoder.copyBufferToBuffer(handle.buffer, sequence * this.#contextLength * rowBytes, staging, 0, size);
+      this.#device.queue.submit([encoder.finish()]);
+      await staging.mapAsync(GPUMapMode.READ);
+      parts.push(new Float32Array(staging.getMappedRange().slice(0)));
+      staging.destroy();
+    }
+    return parts;
+  }
+
+  write(sequence: number, upto: number, next: (count: number) => Float32Array<ArrayBuffer>): void {
+    for (const { handle, rowBytes } of this.#all) {
+      const numbers = next((upto * rowBytes) / Float32Array.BYTES_PER_ELEMENT);
+      this.#device.queue.writeBuffer(handle.buffer, sequence * this.#contextLength * rowBytes, numbers);
+    }
+  }
+
   dispose(): void {
     for (const { handle } of this.#all) handle.delete();
     this.#states.length = 0;

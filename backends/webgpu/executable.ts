@@ -11,9 +11,10 @@ import type {
   TopLogits,
 } from '../backend.ts';
 import { rowsWanted } from '../results.ts';
+import { packState, StateReader, stateLayout, unpackState } from '../saved-state.ts';
 import { attentionShape, greedyCount, Sequences, type StepRows } from '../step.ts';
 import { type Arrays, type GpuArray, readBack } from './arrays.ts';
-import { keyRuns, splitKeys, valueRuns, widestOf } from './attention-calls.ts';
+import { keyRuns, type Run, splitKeys, valueRuns, widestOf } from './attention-calls.ts';
 import { CHOICE_MOST, choiceBytes, GREEDY_ROW_BYTES, readGreedy, readTop, TOP_ROW_BYTES } from './choices.ts';
 import type { GpuDevice } from './device.ts';
 import type { Dispatches } from './dispatches.ts';
@@ -88,26 +89,56 @@ export class WebgpuExecutable implements Executable {
   kvCopy(from: number, to: number, upto: number): void {
     this.#sequences.copy(from, to, upto);
     if (from === to || upto === 0) return;
-    const { gpu, plan, program } = this.#parts;
-    const { limits } = program;
+    const { gpu } = this.#parts;
     const encoder = gpu.device.createCommandEncoder();
-    for (const { shape, keys, values } of plan.caches) {
-      for (const [array, runs] of [
-        [keys, keyRuns(shape, limits, upto)],
-        [values, valueRuns(shape, limits, upto)],
-      ] as const) {
-        const size = array.bytes / limits.sequences; // of a sequence
-        for (const { at, bytes } of runs) {
-          encoder.copyBufferToBuffer(array.buffer, array.offset + from * size + at, this.#between, at, bytes);
-          encoder.copyBufferToBuffer(this.#between, at, array.buffer, array.offset + to * size + at, bytes);
-        }
-      }
+    const [sources, targets] = [this.#runs(from, upto), this.#runs(to, upto)];
+    for (const [i, { buffer, offset, at, bytes }] of sources.entries()) {
+      encoder.copyBufferToBuffer(buffer, offset, this.#between, at, bytes);
+      encoder.copyBufferToBuffer(this.#between, at, buffer, targets[i]!.offset, bytes);
     }
     gpu.device.queue.submit([encoder.finish()]);
   }
 
   kvTrim(seq: number, upto: number): number {
     return this.#sequences.trim(seq, upto);
+  }
+
+  async save(seq: number, upto: number): Promise<Uint8Array> {
+    this.#sequences.checkHeld(seq, upto);
+    const saved = await readBack(this.#parts.gpu, this.#runs(seq, upto));
+    return packState(this.#layout, upto, [new Uint8Array(saved)]);
+  }
+
+  async restore(seq: number, saved: Uint8Array): Promise<number> {
+    this.kvTrim(seq, 0);
+    const { positions, bytes } = unpackState(this.#layout, saved);
+    this.#sequences.restore(seq, positions);
+    const reader = new StateReader(bytes);
+    for (const run of this.#runs(seq, positions)) {
+      this.#parts.gpu.device.queue.writeBuffer(run.buffer, run.offset, reader.next(run.bytes).slice());
+    }
+    return positions;
+  }
+
+  get #layout(): string {
+    return stateLayout('webgpu', this.#parts.program);
+  }
+
+  /** What holds the first `upto` positions of a sequence, in the order in which it is saved. */
+  #runs(seq: number, upto: number): (Run & Pick<GpuArray, 'buffer' | 'offset'>)[] {
+    const { plan, program } = this.#parts;
+    const { limits } = program;
+    return plan.caches.flatMap(({ shape, keys, values }) =>
+      (
+        [
+          [keys, keyRuns(shape, limits, upto)],
+          [values, valueRuns(shape, limits, upto)],
+        ] as const
+      ).flatMap(([{ buffer, offset, bytes }, runs]) => {
+        const start = offset + (seq * bytes) / limits.sequences;
+        return runs.map((run) => ({ ...run, buffer, offset: start + run.at }));
+      }),
+    );
   }
 
   kernelTimes(): KernelTime[] {
@@ -166,7 +197,7 @@ export class WebgpuExecutable implements Executable {
     const { stride, offset, array } = plan.logits;
     const wants = step.slices.flatMap((slice) => new Array(rowsWanted(slice)).fill(slice.want));
     const counts = wants.map((want) => (want.kind === 'logits' ? 0 : want.count));
-    const held = Math.max(0, ...counts);
+    const held = Math.min(plan.vocabulary, Math.max(0, ...counts));
     const choices = held > 0 ? await dispatches.choices() : undefined;
     const wantsLogits = counts.includes(0);
     const found: OutputRow[] = [];

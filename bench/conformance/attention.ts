@@ -36,7 +36,7 @@ export interface AttentionShape {
 }
 
 export function attentionCase(shape: AttentionShape, type: KvType = 'f32'): OpCase {
-  const { heads, kvHeads, D } = shape;
+  const { heads, kvHeads } = shape;
   const tokens = 238; // of the longest step of LONG, of which each attends to 17 and those before it
   return {
     ...described(shape, tokens, 17),
@@ -71,7 +71,7 @@ function asked(seq: number, pos: number): Action {
 
 /** The softmax weights that a step hands out, in place of what it makes of them. */
 export function attentionWeightsCase(shape: AttentionShape, type: KvType): OpCase {
-  const { heads, kvHeads, D } = shape;
+  const { heads, kvHeads } = shape;
   return {
     ...described(shape, 1, 128),
     shape: `weights of ${heads}/${kvHeads} heads of ${sizesOf(shape)}, held as ${type}`,
@@ -93,12 +93,11 @@ function attentionCheck(
   type: KvType,
   rest: Pick<CheckParts, 'actions' | 'expected' | 'tolerance'>,
 ): Check {
-  const { heads, kvHeads, D } = shape;
   const state = stateOf(shape);
   return check({
     ...rest,
     inputs: inputsOf(shape, type),
-    parts: heads,
+    parts: shape.heads,
     states: [state, state],
     kvType: type,
     apply: ([q, k, v]) => attentionOp(shape, [q!, k!, v!], 1),
@@ -157,7 +156,7 @@ export function modelAttentionCase(
 }
 
 function described(shape: AttentionShape, T: number, held: number) {
-  const { heads, kvHeads, D } = shape;
+  const { heads, D } = shape;
   const attended = T * held + (T * (T + 1)) / 2; // token i of the step sees held + i + 1 positions
   const work = { bytes: FLOAT * 2 * T * heads * D, macs: 2 * attended * heads * D };
   const state = stateOf(shape);

@@ -1,6 +1,6 @@
 /**
- * The KV cache. Each layer and sequence has, for each kv head, chunks of CHUNK positions: the keys of all of them, and
- * elsewhere the values, so that a thread reads either front to back. A chunk, with D dimensions a head:
+ * The KV cache, in pages of PAGE_POSITIONS positions of a sequence. Each layer has in a page, for each kv head, chunks of
+ * CHUNK positions: the keys of all of them, and elsewhere the values, so that a thread reads either front to back. A chunk, with D dimensions a head:
  *
  *   f32   keys [8 blocks][D][16 positions], values [D / 16][CHUNK][16 dimensions]
  *   f16   the same; neighbouring dimensions (keys) or positions (values) share a word
@@ -12,8 +12,8 @@
  */
 import { takeTask } from './barrier';
 import {
-  ATTENTION_SCRATCH, BLOCK, CHUNK, CONTEXT, HEAD_DIM, K_ROWS, K_STRIDE, KEY_CHUNK, KEYS, KV_F16, KV_F32, KV_HEADS,
-  KV_TYPE, POSITIONS, SIGN_BYTES, SIGNED, TOKEN_KV, V_ROWS, V_STRIDE, VALUE_CHUNK, VALUE_DIM, VALUE_SCALES, VALUES,
+  ATTENTION_SCRATCH, BLOCK, CHUNK, HEAD_DIM, K_ROWS, K_STRIDE, KEY_CHUNK, KEYS, KV_F16, KV_F32, KV_HEADS,
+  KV_TYPE, PAGE_POSITIONS, POSITIONS, SIGN_BYTES, SIGNED, TOKEN_KV, V_ROWS, V_STRIDE, VALUE_CHUNK, VALUE_DIM, VALUE_SCALES, VALUES,
 } from './layout';
 import { address, word } from './phase';
 import { pack, peakOf } from './quantize';
@@ -45,27 +45,42 @@ export function codedKeysBytes(phase: usize): usize {
   return <usize>codeBlocks(phase) * KEY_BLOCK_BYTES;
 }
 
-/** Keys of kv head `h` in the chunk of `position`, of the sequence at `kv`. */
+/** Byte offset of the page of `position`, in the table at `kv`. */
+// @ts-ignore: decorator
+@inline
+function pageOf(phase: usize, kv: usize, position: i32): usize {
+  return load<u32>(kv + (<usize>(position / word(phase, PAGE_POSITIONS)) << 2));
+}
+
+/** Place of `position` of kv head `h` in its page, whose heads lie one behind the other. */
+// @ts-ignore: decorator
+@inline
+function placeInPage(phase: usize, h: i32, position: i32): usize {
+  const positions = word(phase, PAGE_POSITIONS);
+  return <usize>(h * positions + (position % positions));
+}
+
+/** Keys of kv head `h` in the chunk of `position`, of the sequence whose pages are listed at `kv`. */
 // @ts-ignore: decorator
 @inline
 export function keysAt(phase: usize, h: i32, kv: usize, position: i32): usize {
-  const chunk = <usize>((h * word(phase, CONTEXT) + position) / CHUNK);
-  return address(phase, KEYS) + kv + chunk * address(phase, KEY_CHUNK);
+  const chunk = placeInPage(phase, h, position) / CHUNK;
+  return address(phase, KEYS) + pageOf(phase, kv, position) + chunk * address(phase, KEY_CHUNK);
 }
 
 /** The values likewise. */
 // @ts-ignore: decorator
 @inline
 export function valuesAt(phase: usize, h: i32, kv: usize, position: i32): usize {
-  const chunk = <usize>((h * word(phase, CONTEXT) + position) / CHUNK);
-  return address(phase, VALUES) + kv + chunk * address(phase, VALUE_CHUNK);
+  const chunk = placeInPage(phase, h, position) / CHUNK;
+  return address(phase, VALUES) + pageOf(phase, kv, position) + chunk * address(phase, VALUE_CHUNK);
 }
 
-/** Scales of the values from `position` on. */
+/** Scales of the values from `position` on, to the end of its page. */
 // @ts-ignore: decorator
 @inline
 export function valueScalesAt(phase: usize, h: i32, kv: usize, position: i32): usize {
-  return address(phase, VALUE_SCALES) + kv + <usize>(h * word(phase, CONTEXT) + position << 2);
+  return address(phase, VALUE_SCALES) + pageOf(phase, kv, position) + (placeInPage(phase, h, position) << 2);
 }
 
 /** Keys and values of the step into the cache, a token a task. Steps of single tokens store while they attend. */

@@ -9,7 +9,7 @@ import { samplerParameters } from '../../core/sampler/parameters.ts';
 import { Random } from '../../core/sampler/random.ts';
 import { Session } from '../../core/session.ts';
 import { UserError } from '../../errors.ts';
-import { FakeExecutable, fakeModel, modelOf, VOCABULARY_SIZE } from './fake-model.ts';
+import { FakeExecutable, fakeLogits, fakeModel, modelOf, VOCABULARY_SIZE } from './fake-model.ts';
 
 const SIZES = { contextLength: 48, sequences: 3, maxTokens: 8, favourite: () => undefined };
 const CHOOSES = { top: 10, greedy: 4 };
@@ -56,6 +56,14 @@ class FragileExecutable implements Executable {
   kvTrim(seq: number, upto: number): number {
     if (this.#steps > this.#failsAt) throw LOST;
     return this.inner.kvTrim(seq, upto);
+  }
+
+  save(seq: number, upto: number): Promise<Uint8Array> {
+    return this.inner.save(seq, upto);
+  }
+
+  restore(seq: number, saved: Uint8Array): Promise<number> {
+    return this.inner.restore(seq, saved);
   }
 
   dispose(): void {
@@ -130,7 +138,32 @@ async function results(executable: Executable, actions: readonly Action[]): Prom
   return all;
 }
 
+/** One that cannot read what another saved. */
+class Another extends Lenient {
+  override async restore(): Promise<number> {
+    throw new UserError('Expected the saved state of a sequence of this model, got another.', 'Compute it.');
+  }
+}
+
 describe('failover', () => {
+  it.each([0, 1, 2])('restores what was saved, when the device fails at step %i', async (failsAt) => {
+    const executable = new FailoverExecutable({
+      first: new FragileExecutable(failsAt),
+      sequences: SIZES.sequences,
+      maxTokens: SIZES.maxTokens,
+      replace: async () => new Another({ ...SIZES }),
+    });
+    const next = { slices: [{ seq: 1, pos: 3, tokens: [7], want: { kind: 'logits' } as const }] };
+    await executable.submit({ slices: [{ seq: 0, pos: 0, tokens: [4, 5, 6, 9] }] });
+    const saved = await executable.save(0, 3);
+    await executable.submit({ slices: [{ seq: 2, pos: 0, tokens: [8] }] });
+    expect(await executable.restore(1, saved)).toBe(3);
+    const [result] = await executable.submit(next);
+    expect(logitsOf(result!)).toEqual(fakeLogits([4, 5, 6, 7]));
+    await expect(executable.restore(1, saved.subarray(0, 6))).rejects.toThrow();
+    expect(await executable.save(1, 9)).toHaveLength(4 + '{"fake":[]}'.length);
+  });
+
   it.each(WAYS)('gives what the device would have given, when it fails %s of any step', async (way) => {
     for (let seed = 0; seed < 150; seed++) {
       const random = new Random(seed);

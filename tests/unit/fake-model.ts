@@ -79,6 +79,15 @@ export class FakeExecutable implements Executable {
     return this.#sequences[seq]!.length;
   }
 
+  async save(seq: number, upto: number): Promise<Uint8Array> {
+    return Uint8Array.from(Buffer.from(JSON.stringify({ fake: this.#sequences[seq]!.slice(0, upto) })));
+  }
+
+  async restore(seq: number, saved: Uint8Array): Promise<number> {
+    this.#sequences[seq] = JSON.parse(Buffer.from(saved).toString()).fake;
+    return this.#sequences[seq]!.length;
+  }
+
   dispose(): void {}
 
   #check({ seq, pos, tokens, want }: Slice): void {

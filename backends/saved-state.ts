@@ -1,0 +1,83 @@
+/**
+ * What a sequence keeps, as bytes that outlive the executable: a header that says whose they are, then the states as
+ * their backend lays them out. Only an executable with the same layout takes them; any other computes the tokens again.
+ */
+import { UserError } from '../errors.ts';
+import type { Program } from './backend.ts';
+
+const MAGIC = Buffer.from('PSTATE1\n');
+const LENGTH_BYTES = 4;
+/** Longer headers than any program's: the length is not trusted. */
+const MOST_HEADER = 1 << 20;
+
+/**
+ * Describes the bytes of a program's states.
+ * @param kind of their backend, with whatever makes their layout another one
+ */
+export function stateLayout(kind: string, { states, limits }: Pick<Program, 'states' | 'limits'>): string {
+  return JSON.stringify({ kind, kvType: limits.kvType ?? 'f32', states });
+}
+
+export function packState(layout: string, positions: number, parts: readonly Uint8Array[]): Uint8Array {
+  const header = Buffer.from(JSON.stringify({ layout, positions, bytes: lengthOf(parts) }));
+  const length = Buffer.alloc(LENGTH_BYTES);
+  length.writeUInt32LE(header.length);
+  return new Uint8Array(Buffer.concat([MAGIC, length, header, ...parts]));
+}
+
+/** Throws UserError for bytes that are no saved state, of another layout, or cut off. */
+export function unpackState(layout: string, saved: Uint8Array): { positions: number; bytes: Uint8Array } {
+  const all = Buffer.from(saved.buffer, saved.byteOffset, saved.byteLength);
+  const start = MAGIC.length + LENGTH_BYTES;
+  if (all.length < start || !all.subarray(0, MAGIC.length).equals(MAGIC)) throw unreadable('no saved state');
+  const length = all.readUInt32LE(MAGIC.length);
+  if (length > MOST_HEADER || start + length > all.length) throw unreadable('a state that is cut off');
+  const header = parsed(all.subarray(start, start + length).toString());
+  if (header?.layout !== layout) throw unreadable('that of another model, backend or type of cache');
+  const bytes = saved.subarray(start + length);
+  const { positions } = header;
+  if (bytes.length !== header.bytes || !isCount(positions)) throw unreadable('a state that is cut off');
+  return { positions, bytes };
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
+}
+
+function parsed(text: string): { layout?: unknown; positions?: unknown; bytes?: unknown } | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function lengthOf(parts: readonly Uint8Array[]): number {
+  return parts.reduce((sum, { length }) => sum + length, 0);
+}
+
+export function unreadable(got: string): UserError {
+  return new UserError(
+    `Expected the saved state of a sequence of this model, got ${got}.`,
+    'Compute it again.',
+  );
+}
+
+/** Reads parts one after the other. */
+export class StateReader {
+  readonly #bytes: Uint8Array;
+  #at = 0;
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes;
+  }
+
+  /** Throws UserError where there are not so many left. */
+  next(count: number): Uint8Array {
+    const part = this.#bytes.subarray(this.#at, this.#at + count);
+    if (part.length < count) throw unreadable('a state that is cut off');
+    this.#at += count;
+    return part;
+  }
+}
