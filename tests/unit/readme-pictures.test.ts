@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { screenOf, windowSvg } from '../../scripts/terminal-svg.ts';
 import { elementsOf } from './xml.ts';
@@ -104,5 +106,34 @@ describe('the picture of a screen', () => {
     const [one, two] = [await sizeOf(['']), await sizeOf(['', ''])];
     expect(Number(one[1])).toBeGreaterThan(20 * 9);
     expect(Number(two[2]) - Number(one[2])).toBe(20);
+  });
+});
+
+describe("README's pictures", () => {
+  const root = resolve(import.meta.dirname, '../..');
+  const readme = readFileSync(resolve(root, 'README.md'), 'utf8');
+  const pictures = [...readme.matchAll(/!\[([^\]]*)\]\(([^)]+)\)/g)].map(([, words, file]) => ({
+    words: words!,
+    file: file!,
+  }));
+
+  it('are of the chat and of the benchmark, with words for those who cannot see them', () => {
+    expect(pictures.map(({ file }) => file)).toEqual(['docs/pictures/chat.svg', 'docs/pictures/bench.svg']);
+    for (const { words } of pictures) expect(words.length).toBeGreaterThan(20);
+    expect(readme).not.toContain('<img');
+  });
+
+  it.each(pictures)('$file is small, well-formed, runs nothing and fetches nothing', ({ file }) => {
+    const svg = readFileSync(resolve(root, file), 'utf8');
+    expect(Buffer.byteLength(svg)).toBeLessThan(60_000);
+    const elements = elementsOf(svg);
+    expect(elements[0]).toBe('svg');
+    expect(
+      elements.filter((name) => /^(script|foreignObject|image|use|a|iframe|set|animate.*)$/.test(name)),
+    ).toEqual([]);
+    const references = svg
+      .replace('xmlns="http://www.w3.org/2000/svg"', '')
+      .match(/\bon\w+=|href|url\(|@import|https?:|data:/g);
+    expect(references).toBeNull();
   });
 });
