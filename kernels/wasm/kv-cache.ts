@@ -1,14 +1,14 @@
 /**
- * The KV cache. Each layer and sequence has, for each kv head, chunks of CHUNK positions: the keys of all of them, and
- * elsewhere the values, so that a thread reads either front to back. A chunk, with D dimensions a head:
+ * The KV cache. For each layer, sequence and kv head it has chunks of CHUNK positions. The keys of all chunks lie
+ * together, and the values elsewhere, so a thread reads either from front to back. A chunk, with D dimensions a head:
  *
  *   f32   keys [8 blocks][D][16 positions], values [D / 16][CHUNK][16 dimensions]
  *   f16   the same; neighbouring dimensions (keys) or positions (values) share a word
  *   q8    keys [8 blocks][D / 32]{codes [8 steps][16 positions][4 dimensions], f32 scales [16 positions]},
  *         values, codes [D / 16][32 steps][16 dimensions][4 positions]; their scales are elsewhere, f32 [positions]
  *
- * Codes are bytes of value / scale; those of keys + 128 unless dot products are signed. D / 16 and D / 32 are rounded
- * up, keys beyond D are zero.
+ * Codes are bytes of value / scale; codes of keys are + 128 unless dot products are signed. D / 16 and D / 32 are
+ * rounded up; dimensions of keys beyond D are zero.
  */
 import { takeTask } from './barrier';
 import {
@@ -20,18 +20,18 @@ import { pack, peakOf } from './quantize';
 import { ropeHead } from './rope';
 import { toHalf } from './simd';
 
-/** Codes of 16 keys in a block of 32 dimensions, in q8; then with their scales. */
+/** q8: bytes of the codes of 16 keys in a block of 32 dimensions; then with their scales. */
 export const KEY_CODE_BYTES: usize = BLOCK * 16;
 export const KEY_BLOCK_BYTES: usize = KEY_CODE_BYTES + 16 * 4;
 
-/** Dimensions of a head in blocks of 16. */
+/** Blocks of 16 dimensions in a head. */
 // @ts-ignore: decorator
 @inline
 export function valueBlocks(phase: usize): i32 {
   return (word(phase, HEAD_DIM) + 15) >> 4;
 }
 
-/** Dimensions of a head in blocks of 32. */
+/** Blocks of 32 dimensions in a head. */
 // @ts-ignore: decorator
 @inline
 export function codeBlocks(phase: usize): i32 {
@@ -45,7 +45,7 @@ export function codedKeysBytes(phase: usize): usize {
   return <usize>codeBlocks(phase) * KEY_BLOCK_BYTES;
 }
 
-/** Keys of kv head `h` in the chunk of `position`, of the sequence at `kv`. */
+/** Address of the keys of kv head `h` in the chunk of `position`, for the sequence at `kv`. */
 // @ts-ignore: decorator
 @inline
 export function keysAt(phase: usize, h: i32, kv: usize, position: i32): usize {
@@ -53,7 +53,7 @@ export function keysAt(phase: usize, h: i32, kv: usize, position: i32): usize {
   return address(phase, KEYS) + kv + chunk * address(phase, KEY_CHUNK);
 }
 
-/** The values likewise. */
+/** Address of the values, as keysAt. */
 // @ts-ignore: decorator
 @inline
 export function valuesAt(phase: usize, h: i32, kv: usize, position: i32): usize {
@@ -61,14 +61,14 @@ export function valuesAt(phase: usize, h: i32, kv: usize, position: i32): usize 
   return address(phase, VALUES) + kv + chunk * address(phase, VALUE_CHUNK);
 }
 
-/** Scales of the values from `position` on. */
+/** Address of the scales of the values from `position` on. */
 // @ts-ignore: decorator
 @inline
 export function valueScalesAt(phase: usize, h: i32, kv: usize, position: i32): usize {
   return address(phase, VALUE_SCALES) + kv + <usize>(h * word(phase, CONTEXT) + position << 2);
 }
 
-/** Keys and values of the step into the cache, a token a task. Steps of single tokens store while they attend. */
+/** Stores the keys and values of the step; a task is one token. Steps of single tokens store while they attend. */
 export function storeKv(phase: usize, rows: i32, scratch: usize): void {
   const row = scratch + address(phase, ATTENTION_SCRATCH);
   for (let t = takeTask(); t < rows; t = takeTask()) {
@@ -78,7 +78,7 @@ export function storeKv(phase: usize, rows: i32, scratch: usize): void {
   }
 }
 
-/** Head `h` of k, turned to `position`, and of v, from row `t` of the step; `row` is scratch of a head. */
+/** Stores head `h` of k, rotated to `position`, and of v, from row `t` of the step; `row` is scratch of a head. */
 export function storeHead(phase: usize, t: i32, h: i32, kv: usize, position: i32, row: usize): void {
   const head = <usize>(h * word(phase, HEAD_DIM) << 2);
   const k = address(phase, K_ROWS) + <usize>t * address(phase, K_STRIDE) + head;
@@ -116,7 +116,7 @@ function storeHalves(phase: usize, k: usize, v: usize, keys: usize, values: usiz
   }
 }
 
-/** f32 [D] at `row`, zero up to whole blocks of 32. */
+/** Pads f32 [D] at `row` with zeros to whole blocks of 32. */
 export function padHead(phase: usize, row: usize): void {
   for (let d = word(phase, HEAD_DIM); d < codeBlocks(phase) * BLOCK; d++) store<f32>(row + (d << 2), 0);
 }
@@ -143,7 +143,7 @@ function storeKeyCodes(phase: usize, row: usize, codes: usize, lane: i32): void 
   }
 }
 
-/** One scale for the head, positive: it is folded into the weight of the position (attention-int.ts). */
+/** The head has one positive scale, so it can be folded into the weight of the position (attention-int.ts). */
 function storeValueCodes(phase: usize, v: usize, row: usize, values: usize, position: i32, scale: usize): void {
   memory.copy(row, v, word(phase, HEAD_DIM) << 2);
   padHead(phase, row);

@@ -1,4 +1,4 @@
-/** Reading a phase's parameters, and the rows it runs over. */
+/** Accessors for the parameters of a phase and the number of its rows. */
 import { OUTPUTS, ROWS, ROWS_OUTPUTS, TOKENS } from './layout';
 
 // @ts-ignore: decorator
@@ -19,7 +19,7 @@ export function real(phase: usize, index: i32): f32 {
   return load<f32>(phase + (<usize>index << 2));
 }
 
-/** Rows of the step this phase runs over: T or S. */
+/** Number of rows that this phase runs over: T or S. */
 // @ts-ignore: decorator
 @inline
 export function rowsOf(phase: usize): i32 {

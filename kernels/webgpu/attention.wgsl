@@ -1,10 +1,11 @@
 // Causal attention of queries over the cache with online softmax (Milakov and Gimelshein), split by keys.
 //
-// Rows are (token, query head) of one kv head and one slice, 4 of them a tile: the lanes of a vec4. A workgroup takes
-// a tile over at most step[STEP_SPLIT] keys, in chunks of 4 * WG, and leaves a state for attention-merge:
-// states [T][HEADS][SPLITS][1 + D4] vec4<f32>: (maximum, sum of exp, 0, 0), then the unscaled sum of values
+// Rows are (token, query head) pairs of one kv head and one slice; 4 of them make a tile, the lanes of a vec4. A
+// workgroup computes a tile over at most step[STEP_SPLIT] keys, in chunks of 4 * WG, and writes a state for
+// attention-merge: states [T][HEADS][SPLITS][1 + D4] vec4<f32>: (maximum, sum of exp, 0, 0), then the unscaled sum of
+// values
 //
-// STORES (steps of one token a slice): the workgroup whose keys end with the new one keeps it in the cache first.
+// STORES (steps of one token a slice): the workgroup whose keys include the new one stores it in the cache first.
 
 #include step
 #include kv-cache
@@ -21,7 +22,7 @@ override SCALE: f32;
 #include thread
 #include workgroup-reduce
 
-const LOWEST = -1e30; // stands for minus infinity where differences are taken
+const LOWEST = -1e30; // finite substitute for minus infinity, so that differences of maxima are not NaN
 var<workgroup> queries: array<vec4<f32>, 4 * D4>; // by dimension
 var<workgroup> weights: array<vec4<f32>, 4 * WG>; // by key of the chunk
 
@@ -30,7 +31,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, thread: Thread) {
   let group = HEADS / KV_HEADS;
   let kv_head = workgroup.z;
 
-  // ----- which rows
+  // ----- rows
   var tile = workgroup.y;
   var number = 0u;
   var slice = slice_of(0u);
@@ -52,7 +53,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, thread: Thread) {
   let position = slice.position + row / group;
   let head = kv_head * group + row % group;
 
-  // ----- which keys
+  // ----- keys
   let split = step[STEP_SPLIT];
   let begin = workgroup.x * split;
   let to = min(begin + split, position.w + 1u);
@@ -81,7 +82,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, thread: Thread) {
   }
   workgroupBarrier();
 
-  let parts = WG / D4; // of the keys, while values are summed
+  let parts = WG / D4; // parts of the keys while values are summed
   let part = thread.local / D4;
   let my_d4 = thread.local % D4;
   var highest = vec4<f32>(LOWEST);

@@ -1,8 +1,8 @@
 // The cache of a layer, 4 dimensions an element, in float32 or float16.
 //
-// keys   [sequence][KV_HEADS][D4][POSITIONS]: neighbours hold the same dimensions of neighbouring positions
+// keys   [sequence][KV_HEADS][D4][POSITIONS]: neighbouring elements hold the same dimensions of neighbouring positions
 // values [sequence][KV_HEADS][POSITIONS][D4]
-// k, v   [T][STRIDE] f32, from their offsets on: those of the step, keys not yet turned; where it STORES
+// k, v   [T][STRIDE] f32, from their offsets on: keys, not yet rotated, and values of the step; only if it STORES
 
 override KV_HEADS: u32;
 override D: u32;
@@ -28,7 +28,7 @@ override V_OFFSET: u32;
 @group(0) @binding(6) var<storage, read> angles: array<vec2<f32>>;
 #end
 
-#include turn
+#include rotate
 
 #if CACHE == f16
 alias CacheElement = vec2<u32>;
@@ -57,7 +57,7 @@ fn value_at(sequence: u32, head: u32, position: u32, d4: u32) -> u32 {
 }
 
 #if STORES
-// Keeps 4 dimensions of a token's key and value.
+// Stores 4 dimensions of a token's key and value.
 fn store(token: u32, sequence: u32, position: u32, head: u32, d4: u32) {
   var key = vec4<f32>();
   var value = vec4<f32>();
@@ -66,7 +66,7 @@ fn store(token: u32, sequence: u32, position: u32, head: u32, d4: u32) {
   for (var i = 0u; i < 4u; i++) {
     let d = 4u * d4 + i;
     if (d < D) {
-      key[i] = turned(k[from_k + d], k[from_k + partner(d)], d, position);
+      key[i] = rotated(k[from_k + d], k[from_k + partner(d)], d, position);
       value[i] = v[from_v + d];
     }
   }
