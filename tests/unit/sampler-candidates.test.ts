@@ -104,7 +104,7 @@ describe('Candidates', () => {
       for (const place of [0, 1, 2, 3]) {
         const logits = [4, 3, 2, 1];
         logits[place] = bad;
-        expect(() => use(load(logits))).toThrow(new RegExp(`token ${place} has ${bad}`));
+        expect(() => use(load(logits))).toThrow(new RegExp(`got ${bad} for token ${place}`));
       }
     }
   });
