@@ -150,21 +150,19 @@ describe('as Python', () => {
 describe('errors', () => {
   it('name what the template says in raise_exception', async () => {
     const error = await errorOf(render("{{ raise_exception('System role not supported') }}"));
-    expect(error.message).toBe(
-      'Expected messages that the chat template accepts, but it says: System role not supported.',
-    );
+    expect(error.message).toBe('The chat template refuses the messages: System role not supported.');
     expect(error.hint).toMatch(/--template FILE.*--raw/);
     expect(error.cause).toBeInstanceOf(Error);
   });
 
   it.each([
-    ['{% if x %}', 'in Jinja'],
-    ['{{ 1 +* }}', 'in Jinja'],
-    ['{% unknown %}', 'in Jinja'],
+    ['{% if x %}', 'not valid Jinja'],
+    ['{{ 1 +* }}', 'not valid Jinja'],
+    ['{% unknown %}', 'not valid Jinja'],
     ['{{ "a" | nofilter }}', 'nofilter'],
     ['{{ nothing() }}', 'not a function'],
     ['{{ none + 1 }}', 'null'],
-    [`{{ ${'('.repeat(50_000)} }}`, 'in Jinja'],
+    [`{{ ${'('.repeat(50_000)} }}`, 'not valid Jinja'],
   ])('%s', async (source, message) => {
     const error = await errorOf(render(source));
     expect(error.message).toContain(message);
