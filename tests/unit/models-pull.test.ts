@@ -71,17 +71,17 @@ describe('sources', () => {
     const model = await pullModel(alias(sources));
     expect(model).toMatchObject({ reference: 'test', source: sources[2], sha256: SHA, licence: 'MIT' });
     expect(messages).toEqual([
-      `Passed over ${sources[0]}: connection refused.`,
-      `Passed over ${sources[1]}: HTTP 404.`,
+      `Skipped ${sources[0]}: connection refused.`,
+      `Skipped ${sources[1]}: HTTP 404.`,
     ]);
   });
 
   it.each([
-    ['a wrong size', BODY.subarray(0, -1), /expected a file of 2000004 bytes; it has 2000003/],
+    ['a wrong size', BODY.subarray(0, -1), /expected a file of 2000004 bytes, got 2000003/],
     [
       'wrong content',
       Buffer.from(BODY.toString('latin1').replace('percept', 'pErcept')),
-      /expected sha256 \w+; got sha256/,
+      /expected sha256 \w+, got sha256/,
     ],
   ])('are passed over for %s, and the next begins cleanly', async (_, bad, reason) => {
     const sources = [`${(await serveBody(bad)).origin}/m.gguf`, `${(await serveBody()).origin}/m.gguf`];
@@ -140,13 +140,13 @@ describe('hf:', () => {
   it("holds the file against the hub's sha256", async () => {
     const { env } = await startHub(`"${'0'.repeat(64)}"`);
     await expect(pullModel(TEXT, { env })).rejects.toThrow(
-      `expected sha256 ${'0'.repeat(64)}; got sha256 ${SHA}`,
+      `expected sha256 ${'0'.repeat(64)}, got sha256 ${SHA}`,
     );
   });
 
   it("does not fetch a file whose sha256 is not the catalogue's", async () => {
     const { env, storage } = await startHub(`"${'0'.repeat(64)}"`);
-    await expect(pullModel(alias([TEXT]), { env })).rejects.toThrow(`expected sha256 ${SHA}; it has 000`);
+    await expect(pullModel(alias([TEXT]), { env })).rejects.toThrow(`expected sha256 ${SHA}, got 000`);
     expect(storage.requests).toHaveLength(0);
   });
 
@@ -191,7 +191,7 @@ describe('a lock', () => {
 
   it('says so where it cannot be had', () => {
     writeFileSync(join(models, 'file'), '');
-    expect(() => tryLock(join(models, 'file', 'x.lock'))).toThrow(/Expected to lock .*; it cannot be locked/);
+    expect(() => tryLock(join(models, 'file', 'x.lock'))).toThrow(/Cannot lock .*:/);
   });
 });
 

@@ -105,7 +105,7 @@ describe('parseReference', () => {
   ])('refuses %s and says what is expected', (text) => {
     const error = errorOf(() => parseReference(text, folder));
     expect(error).toMatchObject({ name: 'UserError', kind: 'usage' });
-    expect(error.message).toContain(`got "${text}"`);
+    expect(error.message).toContain(`"${text}"`);
     expect(error.hint).toContain('hf:owner/repo[@revision]/file.gguf');
   });
 
@@ -126,7 +126,7 @@ describe('parseReference', () => {
   ])('refuses %j, which no shell takes as it is', (text, character, code) => {
     const error = errorOf(() => parseReference(text, folder));
     expect(error).toMatchObject({ name: 'UserError', kind: 'usage' });
-    expect(error.message).toContain(`with "${character}" in it`);
+    expect(error.message).toContain(`contains "${character}"`);
     expect(error.message).toMatch(/^[^\p{C}]*$/u);
     expect(error.hint).toContain(code);
   });
@@ -299,11 +299,11 @@ describe('resolveModel', () => {
     const kind = 'model-not-found';
     await expect(resolve('./no.gguf')).rejects.toMatchObject({
       kind,
-      message: expect.stringMatching('there is none'),
+      message: expect.stringMatching('no readable file'),
     });
     await expect(resolve(folder)).rejects.toMatchObject({
       kind,
-      message: expect.stringMatching('that is a folder'),
+      message: expect.stringMatching('is a folder, not a GGUF file'),
     });
   });
 
