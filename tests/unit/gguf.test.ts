@@ -172,7 +172,7 @@ describe('typed metadata', () => {
 
   it('names key and types in errors', async () => {
     const { metadata } = await read(EVERY_TYPE);
-    expect(() => requireNumber(metadata, 'absent')).toThrow('a number under the metadata key "absent"');
+    expect(() => requireNumber(metadata, 'absent')).toThrow('lacks the metadata key "absent", a number');
     expect(() => requireString(metadata, 'u8')).toThrow(
       'a string under the metadata key "u8", got the number 255',
     );
