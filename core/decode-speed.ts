@@ -1,10 +1,10 @@
-/** Tokens a second of decode, as an answer would take them: behind a short prompt, one token a step. */
+/** Decode speed in tokens a second, as in an answer: after a short prompt, one token a step. */
 import type { Executable, Step } from '../backends/backend.ts';
 
 const PROMPT = 16; // tokens
-const WARM_UP = 8; // steps that do not count: clocks rise, caches fill
+const WARM_UP = 8; // steps before the measurement: clocks rise, caches fill
 const TIMED = 24;
-const TOP = 40; // logits that a sampler looks at, where the device chooses them
+const TOP = 40; // logits for the sampler, if the device selects them
 
 export async function decodeSpeed(
   executable: Executable,

@@ -63,7 +63,7 @@ describe('directories', () => {
 
   it('refuse a relative PERCEPT_HOME and ignore an empty one', () => {
     expect(() => linux({ PERCEPT_HOME: '~/p' })).toThrow(
-      'Expected PERCEPT_HOME to be an absolute path; got "~/p".',
+      'Expected PERCEPT_HOME to be an absolute path, got "~/p".',
     );
     expect(linux({ PERCEPT_HOME: '' })).toEqual(linux());
   });
