@@ -19,12 +19,12 @@ import { FLOAT, repeatedAttention } from './timed-program.ts';
 const INT7: Tolerance = {
   nmse: 2e-4,
   reason:
-    'softmax weights in steps of 1/127 of the largest of 128 keys: 5e-6 if alike, more where one stands out',
+    'softmax weights in steps of 1/127 of the largest of 128: 5e-6 if they are alike, more with an outlier',
 };
 
 const POWER: Tolerance = {
   nmse: 1e-8,
-  reason: 'exponentials over an 8-bit cache are wrong by up to 7.5e-5 of themselves',
+  reason: 'exponentials over an 8-bit cache have a relative error of up to 7.5e-5',
 };
 
 export interface AttentionShape {
@@ -35,7 +35,7 @@ export interface AttentionShape {
 
 export function attentionCase(shape: AttentionShape, type: KvType = 'f32'): OpCase {
   const { heads, kvHeads, D } = shape;
-  const tokens = 238; // of the longest step of LONG, of which each attends to 17 and those before it
+  const tokens = 238; // longest step of LONG: its tokens attend to 17 earlier ones and to those before them in the step
   return {
     ...described(shape, tokens, 17),
     shape: `${heads}/${kvHeads} heads of ${D}, held as ${type}`,
@@ -51,7 +51,7 @@ export function attentionCase(shape: AttentionShape, type: KvType = 'f32'): OpCa
   };
 }
 
-/** Tokens that are asked what they attend to: the first of a sequence, and around chunks of 128 keys. */
+/** Tokens whose attention weights are requested: the first of a sequence, and around chunks of 128 keys. */
 const ASKED: readonly Action[] = [
   asked(0, 0),
   asked(0, 1),
@@ -67,7 +67,7 @@ function asked(seq: number, pos: number): Action {
   return { slices: [slice(seq, pos, 1)], logits: 'none', attention: true };
 }
 
-/** The softmax weights that a step hands out, in place of what it makes of them. */
+/** A case whose result is the softmax weights of a step, not its output. */
 export function attentionWeightsCase(shape: AttentionShape, type: KvType): OpCase {
   const { heads, kvHeads, D } = shape;
   return {
@@ -115,7 +115,7 @@ function scaleOf({ D }: AttentionShape): number {
   return 1 / Math.sqrt(D);
 }
 
-/** Keys and values, for q8 queries too, are such as the cache holds exactly. */
+/** Keys and values are numbers that the cache holds exactly; so are queries for q8. */
 export function inputsOf({ heads, kvHeads, D }: AttentionShape, type: KvType) {
   if (type !== 'q8')
     return [
@@ -131,7 +131,7 @@ export function inputsOf({ heads, kvHeads, D }: AttentionShape, type: KvType) {
   ];
 }
 
-/** A step of T tokens behind `held` positions, in `layers` layers one after the other: timed. */
+/** A timed step of T tokens after `held` positions, repeated over `layers` layers. */
 export function modelAttentionCase(
   shape: AttentionShape & { readonly layers: number },
   { type, T, held }: { type: KvType; T: number; held: number },
