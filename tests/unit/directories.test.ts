@@ -5,7 +5,7 @@ const linux = (env: Record<string, string> = {}) =>
   directories({ platform: 'linux', env, home: '/home/ada' });
 
 describe('directories', () => {
-  it('are those of the XDG specification', () => {
+  it('follow the XDG specification', () => {
     expect(linux()).toEqual({
       models: '/home/ada/.local/share/percept/models',
       sessions: '/home/ada/.local/share/percept/sessions.db',

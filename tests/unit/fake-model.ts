@@ -1,7 +1,7 @@
 /**
- * A small honest model for tests. Its logits are a function of the whole token history that its cache holds, so
- * that a wrong reuse of the cache shows in them; its one logits buffer is spoilt by every submit, as a real
- * backend's may be; it refuses what the contract forbids. Its tokenizer has a token for every byte.
+ * A small model for tests. Its logits are a function of the whole token history in its cache, so a wrong reuse of the
+ * cache shows in them. Every submit overwrites its one logits buffer, as a real backend may. It rejects whatever the
+ * contract forbids. Its tokenizer has a token for every byte.
  */
 import { setImmediate } from 'node:timers/promises';
 import type { Executable, Slice, Step, Ticket } from '../../backends/backend.ts';
@@ -22,7 +22,7 @@ export function fakeLogits(tokens: readonly number[], favourite?: number): Float
   return logits;
 }
 
-/** The token that comes after the history, or undefined for one drawn from the noise. */
+/** The next token after a history; undefined for one drawn from the noise. */
 export type Favourite = (tokens: readonly number[]) => number | undefined;
 
 export interface FakeOptions {
@@ -32,7 +32,7 @@ export interface FakeOptions {
   readonly favourite?: Favourite;
   /** Runs before a step computes: to abort or to fail in the middle. */
   readonly onStep?: (step: Step) => void;
-  /** Makes choices by itself, as a device may. */
+  /** Chooses tokens itself, as a device may. */
   readonly chooses?: Executable['chooses'];
 }
 
@@ -55,7 +55,7 @@ export class FakeExecutable implements Executable {
     this.#buffer = new Float32Array(new SharedArrayBuffer(4 * VOCABULARY_SIZE * options.maxTokens));
   }
 
-  /** What the cache holds. */
+  /** The content of the cache. */
   tokens(seq: number): readonly number[] {
     return this.#sequences[seq]!;
   }
@@ -74,7 +74,7 @@ export class FakeExecutable implements Executable {
     return { logits: () => logits };
   }
 
-  /** Of the one row of a step, by its definition. */
+  /** The choice for the only row of a step, by its definition. */
   #choose({ choose, slices }: Step, logits: Promise<Float32Array>): Ticket {
     const { kind, count } = choose!;
     if (count < 1 || count > (this.chooses?.[kind] ?? 0)) throw new RangeError(`Got a choice of ${count}.`);
@@ -115,7 +115,7 @@ export class FakeExecutable implements Executable {
   #check({ seq, pos, tokens }: Slice): void {
     const { contextLength, maxTokens } = this.#options;
     const held = this.#sequences[seq]!.length;
-    // Stricter than the contract: what a step replaces must have been trimmed, so that cache and caller agree.
+    // Stricter than the contract: replaced positions must have been trimmed, so that cache and caller agree.
     if (pos !== held) throw new RangeError(`Expected position ${held}, got ${pos}.`);
     if (tokens.length < 1 || tokens.length > maxTokens) throw new RangeError(`Got ${tokens.length} tokens.`);
     if (pos + tokens.length > contextLength) throw new RangeError(`Got a position past ${contextLength}.`);

@@ -47,7 +47,7 @@ describe('readMember', () => {
     expect((await read(bytes)).text).toBe(MODEL);
   });
 
-  it('names what is wrong', async () => {
+  it('reports faults', async () => {
     await expect(read(zip('stored'), 'b.gguf')).rejects.toThrow(new ZipError('it does not contain b.gguf'));
     await expect(read(Buffer.from('<html>'))).rejects.toThrow('it is not a zip file, or its end is missing');
     const damaged = zip('stored');

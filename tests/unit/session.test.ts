@@ -47,7 +47,7 @@ describe('Session', () => {
     expect(session.tokens).toEqual(second);
   });
 
-  it('appends, trims and goes on', async () => {
+  it('appends, trims and continues', async () => {
     const model = fakeModel();
     const session = new Session(model);
     await session.evaluate([1, 2, 3]);
@@ -78,7 +78,7 @@ describe('Session', () => {
     expect(session.tokens).toEqual([1, 2, 3, 9]);
   });
 
-  it('forks: both hold the tokens and go their own ways', async () => {
+  it('forks: both hold the tokens and then diverge', async () => {
     const model = fakeModel();
     const session = new Session(model);
     await session.evaluate([1, 2, 3]);
@@ -94,7 +94,7 @@ describe('Session', () => {
     expect(() => session.fork(0)).toThrow(RangeError);
   });
 
-  it('starts with an empty cache, whatever an earlier session left', async () => {
+  it('starts with an empty cache after an earlier session', async () => {
     const model = fakeModel();
     await new Session(model).evaluate([1, 2, 3]);
     const { logits, cachedTokens } = await new Session(model).evaluate([1, 2, 3, 4]);
@@ -102,7 +102,7 @@ describe('Session', () => {
     expect(logits).toEqual(fakeLogits([1, 2, 3, 4]));
   });
 
-  it('refuses what does not fit, with both numbers, before computing', async () => {
+  it('rejects tokens that do not fit, with both numbers, before computing', async () => {
     const model = fakeModel({ contextLength: 6 });
     const session = new Session(model);
     const error = await session.evaluate(count(7)).catch((error: unknown) => error);
