@@ -1,6 +1,6 @@
 /**
- * Attention weights as steps ask for them, on every backend, against the reference kernels: the tokens of a sequence are
- * all that is expected from, so no cache is involved in it.
+ * Attention weights of steps that ask for them, on every backend, against the reference kernels. Expected weights are
+ * computed from the tokens of a sequence alone, so they involve no cache.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type {
@@ -35,14 +35,14 @@ interface Case {
 
 /** Scores in float32, their exponential, and a sum of hundreds; 2.1e-7 seen. */
 const FLOAT = 1e-6;
-/** The exponential of an 8-bit cache is wrong by 7.5e-5 of itself at most (backends/cpu/wasm-module.ts); 3.6e-5 seen. */
+/** Exponentials over an 8-bit cache are off by at most 7.5e-5 of themselves (cpu/wasm-module.ts); 3.6e-5 seen. */
 const POWER = 1e-4;
 /** Up to 530 weights rounded to float32, and exponentials that differ from those summed by a few units in the last place. */
 const SUM = 1e-5;
 
 const HALF: RopeSpec = { layout: 'half', inverseFrequencies: [1, 0.3, 0.1, 0.03, 0.01, 0.003] };
 
-/** Groups of one, of part of a tile of four rows, and of more than one tile; keys are such as the cache holds exactly. */
+/** Groups of one, of part of a tile of four rows, and of more than one tile; the cache holds the keys exactly. */
 const CASES: readonly Case[] = [
   { name: 'rotated heads', heads: 6, kvHeads: 2, D: 16, type: 'f32', rope: HALF, tolerance: FLOAT },
   { name: 'heads of an odd size', heads: 3, kvHeads: 3, D: 7, type: 'f32', tolerance: FLOAT },
@@ -53,14 +53,14 @@ const CASES: readonly Case[] = [
 
 const VOCABULARY = 40;
 const CONTEXT = 530;
-/** Around chunks of 128 keys, and several of them. */
+/** Positions around the edges of chunks of 128 keys. */
 const POSITIONS = [0, 1, 127, 128, 300, 512, 529];
-/** Of backends that take seconds for longer ones, and take their keys all in one way. */
+/** For backends that take seconds for longer ones, and handle all keys alike. */
 const SHORT = POSITIONS.slice(0, 4);
 const TOKENS = Array.from({ length: CONTEXT }, (_, i) => (i * 7919 + (i >> 3)) % VOCABULARY);
 const SCALES = [0.12, 0.3]; // of the two ops
 
-/** Two attentions over the same embeddings, with states in another order than ops: op 0 rotates its heads where asked. */
+/** Two attentions over the same embeddings; states and ops differ in order; op 0 rotates its heads if `rope` is given. */
 function programOf(one: Case, backend: Backend, attention?: boolean): Program {
   const { heads, kvHeads, D, type, rope } = one;
   const [q, k, v] = inputsOf(one, type).map(({ desc, bytes }) => backend.weight(desc, { bytes }));
@@ -85,18 +85,18 @@ function expectedOf(one: Case, tokens: readonly number[]): number[] {
   const query = embed(q.values, q.desc.cols, tokens[last]!);
   const keys = tokens.map((token) => embed(k.values, k.desc.cols, token));
   const plain = attentionWeights(query, keys, heads, SCALES[1]!);
-  const turn = (x: Float64Array, count: number, position: number) =>
+  const rotate = (x: Float64Array, count: number, position: number) =>
     one.rope ? rope(x, count, position, one.rope) : x;
-  const turned = attentionWeights(
-    turn(query, heads, last),
-    keys.map((key, position) => turn(key, kvHeads, position)),
+  const rotated = attentionWeights(
+    rotate(query, heads, last),
+    keys.map((key, position) => rotate(key, kvHeads, position)),
     heads,
     SCALES[0]!,
   );
-  return [...turned, ...plain].flatMap((row) => [...row]);
+  return [...rotated, ...plain].flatMap((row) => [...row]);
 }
 
-const expectations = new Map<string, number[]>(); // by case and position: each is computed once
+const expectations = new Map<string, number[]>(); // by case and position: computed once each
 function expectedAt(one: Case, position: number): number[] {
   const key = `${one.name} ${position}`;
   const expected = expectations.get(key) ?? expectedOf(one, TOKENS.slice(0, position + 1));
@@ -110,7 +110,7 @@ const traced = (seq: number, pos: number): Step => ({
   attention: true,
 });
 
-/** Weights at each of `positions`; the tokens between are computed in steps of many. */
+/** Weights at each of `positions`; the tokens between are computed in larger steps. */
 async function weightsOf(executable: Executable, positions = POSITIONS): Promise<Float32Array[]> {
   const seq = 1;
   const found: Float32Array[] = [];
@@ -180,7 +180,7 @@ for (const under of BACKENDS) {
         executable = await backend.compile(programOf(one, backend, true));
       });
 
-      it('gives the logits of one that does not, and leaves the same cache', async () => {
+      it('gives the same logits and cache as one that does not', async () => {
         const run = async (seq: number, ask: boolean) => {
           const rows: number[] = [];
           for (const pos of [0, 1, 2, 3]) {
@@ -225,7 +225,7 @@ for (const under of BACKENDS) {
         ],
       ])('is rejected with %s', async (_, more, message) => {
         expect(() => executable.submit({ ...traced(0, 0), ...more })).toThrow(message);
-        expect(await executable.submit(traced(0, 0)).attention!()).toHaveLength(2 * one.heads); // nothing is changed
+        expect(await executable.submit(traced(0, 0)).attention!()).toHaveLength(2 * one.heads); // nothing has changed
       });
 
       it('is rejected by a program that is not compiled for it', async () => {
@@ -257,7 +257,7 @@ describe('the weights on the CPU', () => {
   });
 });
 
-/** Layers of 6 and 2 heads of other sizes: their weights stand one behind the other, a row a head. */
+/** Layers of 6 and 2 heads of different sizes: their weights follow each other, one row a head. */
 it.each(
   BACKENDS.filter(({ absent, threads }) => !absent && threads.length > 0).map(
     (under) => [under.name, under] as const,

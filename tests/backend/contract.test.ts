@@ -1,4 +1,4 @@
-/** What backends/backend.ts promises beyond the results of ops, on every backend. */
+/** The contract of backends/backend.ts beyond the results of ops, on every backend. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,7 +9,7 @@ import { UserError } from '../../errors.ts';
 import { argmax, distance } from '../model/logits.ts';
 import { BACKENDS, titled } from './backends.ts';
 
-/** How far a row may be from itself computed in another step, where bits may differ; its values are up to 4. */
+/** Tolerance between the same row in different steps, if bits may differ; its values are up to 4. */
 const OTHER_STEPS = 1e-5;
 
 const VOCABULARY = 40;
@@ -54,13 +54,13 @@ for (const { name, absent, sameBits, start } of BACKENDS) {
 
     const rows = async (step: Step) => [...(await executable.submit(step).logits())];
 
-    /** Of the same rows, computed in different steps. */
+    /** Compares the same rows, computed in different steps. */
     const expectSame = (got: readonly number[], expected: readonly number[]) => {
       if (sameBits) expect(got).toEqual(expected);
       else expect(distance(got, expected)).toBeLessThan(OTHER_STEPS);
     };
 
-    it('gives the rows asked for, in slice order', async () => {
+    it('gives the wanted rows, in slice order', async () => {
       const [a, b, c] = [await rows(all(slice(0, 0, 1, 2))), await rows(all(slice(1, 0, 3))), []];
       expect([a.length, b.length]).toEqual([2 * 16, 16]);
       const slices = [slice(1, 0, 3), slice(0, 0, 1, 2)];
@@ -85,14 +85,14 @@ for (const { name, absent, sameBits, start } of BACKENDS) {
       expectSame(again, [...whole.slice(32), ...whole.slice(16)]);
     });
 
-    it('replaces what a sequence held from the slice on', async () => {
+    it('replaces the tokens of a sequence from the slice on', async () => {
       const fresh = await rows(all(slice(0, 0, 1, 2, 9)));
       await rows(all(slice(1, 0, 1, 2, 3, 4, 5)));
       expectSame(await rows(all(slice(1, 2, 9))), fresh.slice(32));
       expect(() => executable.submit(all(slice(1, 4, 5)))).toThrow('got 4');
     });
 
-    it('needs what kvTrim took away computed again', async () => {
+    it('requires tokens removed by kvTrim to be computed again', async () => {
       await rows(all(slice(0, 0, 1, 2, 3, 4)));
       executable.kvTrim(0, 2);
       expect(() => executable.submit(all(slice(0, 3, 4)))).toThrow('Expected slice pos to be 0 to 2, got 3.');
@@ -125,10 +125,10 @@ for (const { name, absent, sameBits, start } of BACKENDS) {
       ['a negative position', all(slice(0, -1, 1)), 'got -1.'],
     ])('rejects %s', async (_, step, message) => {
       expect(() => executable.submit(step)).toThrow(message);
-      expect(await rows(all(slice(0, 0, 1)))).toHaveLength(16); // and nothing is changed
+      expect(await rows(all(slice(0, 0, 1)))).toHaveLength(16); // nothing has changed
     });
 
-    it('tells the user of token ids outside the vocabulary', () => {
+    it('throws a UserError for token ids outside the vocabulary', () => {
       for (const id of [40, -1, 1.5]) {
         const submit = () => executable.submit(all(slice(0, 0, 1, id)));
         expect(submit).toThrow(UserError);
@@ -136,21 +136,21 @@ for (const { name, absent, sameBits, start } of BACKENDS) {
       }
     });
 
-    it('tells the user of more tokens than the context holds', async () => {
+    it('throws a UserError for more tokens than the context holds', async () => {
       await rows(all(slice(0, 0, ...new Array(12).fill(1))));
       const submit = () => executable.submit(all(slice(0, 12, ...new Array(9).fill(1))));
       expect(submit).toThrow('Expected at most 20 tokens, the context length, got 21.');
       expect(submit).toThrow(expect.objectContaining({ kind: 'context' }));
     });
 
-    it('rejects cache calls that make no sense', async () => {
+    it('rejects invalid cache calls', async () => {
       await rows(all(slice(0, 0, 1, 2)));
       expect(() => executable.kvCopy(0, 1, 3)).toThrow('Expected kvCopy upto to be 0 to 2, got 3.');
       expect(() => executable.kvCopy(0, 3, 1)).toThrow('Expected sequence to be 0 to 2, got 3.');
       expect(() => executable.kvTrim(0, -1)).toThrow('Expected kvTrim upto to be a position, got -1.');
     });
 
-    it('chooses the largest logits of a row, where it chooses', async () => {
+    it('chooses the largest logits of a row, if it supports choices', async () => {
       const count = Math.min(5, executable.chooses?.top ?? 0);
       if (count === 0) return;
       const slices = [slice(0, 0, 1, 2, 3), slice(1, 0, 4)];
@@ -172,7 +172,7 @@ for (const { name, absent, sameBits, start } of BACKENDS) {
       }
     });
 
-    it('goes on greedily by itself, where it chooses', async () => {
+    it('continues greedily by itself, if it supports choices', async () => {
       const count = Math.min(4, executable.chooses?.greedy ?? 0);
       if (count === 0) return;
       const starts = [slice(0, 0, 1, 2, 3), slice(1, 0, 4)];
@@ -187,19 +187,19 @@ for (const { name, absent, sameBits, start } of BACKENDS) {
         );
         expect([first, ...rest]).toEqual(bests);
       }
-      // The last ids are not computed on: what follows them begins at their position.
+      // The last ids are not in the cache yet: the next step begins at their position.
       expect(await rows(all(slice(0, 3 + count - 1, ids[count - 1]!)))).toHaveLength(16);
       expect(() => executable.submit(all(slice(1, 1 + count, 1)))).toThrow('Expected slice pos');
     });
 
-    it('says what memory it takes', () => {
+    it('reports its memory', () => {
       const { weights, kv, arena } = executable.memory;
       expect(weights).toBeGreaterThanOrEqual(4 * VOCABULARY * 16);
       expect(kv).toBeGreaterThanOrEqual(2 * 2 * 3 * 20 * 16);
       expect(arena).toBeGreaterThan(0);
     });
 
-    it('rejects tensor types it does not compute, by name', async () => {
+    it('rejects unsupported tensor types, by name', async () => {
       const other = await start();
       const weight = other.weight(
         { ...table.desc, name: 'odd', type: 'IQ2_S', cols: 256 },
@@ -209,7 +209,7 @@ for (const { name, absent, sameBits, start } of BACKENDS) {
       await other.dispose();
     });
 
-    it('rejects a file that ends before its weights do', async () => {
+    it('rejects a file that is too short for its weights', async () => {
       const folder = mkdtempSync(join(tmpdir(), 'percept-backend-'));
       const path = join(folder, 'weights');
       writeFileSync(path, table.bytes);
