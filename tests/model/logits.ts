@@ -1,7 +1,7 @@
 /** Logits of whole token lists, for comparison with goldens. */
 import type { Model } from '../../core/model.ts';
 
-/** Rows of logits asked for at once, so that a large vocabulary takes little memory. */
+/** Rows of logits per step; few, so that a large vocabulary needs little memory. */
 const ROWS = 32;
 
 /** The logits after each of `ids` in sequence `seq`, whose cache they replace; in steps of at most `rows`. */
