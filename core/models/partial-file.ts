@@ -5,7 +5,7 @@ import { dirname } from 'node:path';
 import { UserError } from '../../errors.ts';
 import { SourceFailure } from './sources/failure.ts';
 
-/** Where the content of a partial file comes from. */
+/** The source of a partial file's content. */
 interface Origin {
   readonly source: string; // reference
   readonly validator?: string; // for If-Range: a strong ETag or a Last-Modified date
