@@ -15,9 +15,9 @@ export interface Codes {
 }
 
 /** Unpacks the block at byte `at` into `out`, starting at weight `i`. */
-type TakeApart = (bytes: DataView, at: number, out: Codes, i: number) => void;
+type Unpack = (bytes: DataView, at: number, out: Codes, i: number) => void;
 
-const TAKE_APART: Partial<Record<TensorType, TakeApart>> = {
+const UNPACKERS: Partial<Record<TensorType, Unpack>> = {
   Q4_0(bytes, at, out, i) {
     nibbles(bytes, at + 2, out.codes, i, -8);
     fill(out, i, 2, bytes.getFloat16(at, true));
@@ -107,15 +107,15 @@ const TAKE_APART: Partial<Record<TensorType, TakeApart>> = {
   },
 };
 
-/** The tensor types `takeApart` knows. */
-export const CODED_TYPES = Object.keys(TAKE_APART) as readonly TensorType[];
+/** The tensor types `unpackBlocks` supports. */
+export const CODED_TYPES = Object.keys(UNPACKERS) as readonly TensorType[];
 
 /**
  * Unpacks `bytes` into `out`, from its start on. `bytes` holds whole blocks of one of CODED_TYPES; another type throws
  * RangeError.
  */
-export function takeApart(type: TensorType, bytes: Uint8Array, out: Codes): void {
-  const block = TAKE_APART[type];
+export function unpackBlocks(type: TensorType, bytes: Uint8Array, out: Codes): void {
+  const block = UNPACKERS[type];
   if (!block) throw new RangeError(`Expected one of ${CODED_TYPES.join(', ')}, got ${type}.`);
   const { elements, bytes: blockBytes } = QUANT_FORMATS[type];
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);

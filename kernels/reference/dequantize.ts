@@ -67,7 +67,7 @@ const DECODERS: Partial<Record<TensorType, Decode>> = {
   TQ2_0: (bytes, at, i) => float16(bytes, at + 64) * (code(bytes, at, i, 2, 32) - 1),
 };
 
-/** The tensor types `dequantize` knows. */
+/** The tensor types `dequantize` supports. */
 export const DEQUANTIZED_TYPES = Object.keys(DECODERS) as readonly TensorType[];
 
 /** Dequantizes `bytes`, whole blocks of one of `DEQUANTIZED_TYPES`. Another type throws RangeError. */
