@@ -1,6 +1,6 @@
 /**
- * What `auto` has found to be the fastest on this machine. It is measured once for each size of model, with the model at
- * hand, and kept in the user's cache until the processor, the device, its driver or percept changes.
+ * The fastest backend that `auto` found on this machine. It is measured once for each size of model, with the model
+ * that is loaded, and cached until the processor, the device, its driver or percept changes.
  */
 import { readFileSync } from 'node:fs';
 import { cpus } from 'node:os';
@@ -10,27 +10,27 @@ import { type BackendName, type Candidate, usableCores } from '../backends/selec
 import { writeWhole } from '../backends/whole-file.ts';
 import { perceptVersion } from './version.ts';
 
-/** Of one backend: tokens a second of decode, or why it gave none. */
+/** Result of one backend: tokens a second of decode, or the reason of its failure. */
 export type Measured = { readonly tokensPerSecond: number } | { readonly failure: string };
 
 export interface Choice {
   readonly chosen: BackendName;
   readonly measured: Readonly<Partial<Record<BackendName, Measured>>>;
-  readonly model: string; // that it was measured with
+  readonly model: string; // used for the measurement
   readonly weightBytes: number;
-  /** Measurements that did not come to an end, the program with them: a driver may have taken it along. */
+  /** Measurements that never finished and ended the program as well, perhaps because of a driver. */
   readonly unfinished?: number;
 }
 
-/** What a choice holds for. */
+/** The conditions of a choice: it is valid only for these. */
 export interface Subject {
-  readonly threads: number | undefined; // as asked for
+  readonly threads: number | undefined; // as requested
   readonly devices: readonly DeviceInfo[];
   readonly weightBytes: number;
 }
 
 const FILE = 'backend-choices.json';
-/** Models up to so many times as large share a choice. */
+/** Models whose sizes differ by less than this factor may share a choice. */
 const SIZE_CLASS = 4;
 
 export class BackendChoices {
@@ -44,12 +44,12 @@ export class BackendChoices {
     return this.#read()[keyOf(subject)];
   }
 
-  /** Without a choice, forgets the one there is. */
+  /** Stores `choice`; undefined removes the stored one. */
   keep(subject: Subject, choice: Choice | undefined): void {
     writeWhole(this.#path, JSON.stringify({ ...this.#read(), [keyOf(subject)]: choice }, undefined, 1));
   }
 
-  /** Those that hold for this machine with such devices, whatever the model. */
+  /** All choices for this machine with such devices, for models of any size. */
   forMachine(subject: Omit<Subject, 'weightBytes'>): Choice[] {
     const machine = machineOf(subject);
     const choices = Object.entries(this.#read()).filter(([key]) => key.startsWith(`${machine}, `));
@@ -60,7 +60,7 @@ export class BackendChoices {
     try {
       return JSON.parse(readFileSync(this.#path, 'utf8'));
     } catch {
-      return {}; // nothing measured yet
+      return {}; // no measurement yet
     }
   }
 }
@@ -77,7 +77,7 @@ function machineOf({ threads, devices }: Omit<Subject, 'weightBytes'>): string {
   return [`percept ${perceptVersion()}`, cpu, cores, ...gpus].join(', ');
 }
 
-/** The fastest of what was measured; of those that failed none. */
+/** The fastest of the measured backends; undefined if all failed. */
 export function fastest(measured: Choice['measured']): BackendName | undefined {
   const speedOf = (name: BackendName) => {
     const result = measured[name];
@@ -87,7 +87,7 @@ export function fastest(measured: Choice['measured']): BackendName | undefined {
   return names.sort((a, b) => speedOf(b) - speedOf(a))[0];
 }
 
-/** cpu 412 tok/s, webgpu 903 tok/s */
+/** In words: cpu 412 tok/s, webgpu 903 tok/s */
 export function explain({ measured, unfinished }: Choice): string {
   if (unfinished) return `the program ended ${unfinished} times while others were tried`;
   return Object.entries(measured)
@@ -99,7 +99,7 @@ export function explain({ measured, unfinished }: Choice): string {
     .join(', ');
 }
 
-/** Candidates that are not left out by rule. */
+/** Candidates that no rule excludes. */
 export function eligible(candidates: readonly Candidate[]): Candidate[] {
   return candidates.filter(({ out }) => out === undefined);
 }

@@ -3,7 +3,7 @@ import { strftime } from './chat-template/strftime.ts';
 import type { Gguf } from './gguf.ts';
 import { optionalString } from './gguf-metadata.ts';
 
-/** A turn of a conversation; templates may read further fields, such as tool_calls. */
+/** A message of a conversation; templates may read further fields, such as tool_calls. */
 export interface Message {
   readonly role: string;
   readonly content: string | readonly { readonly type: string; readonly text?: string }[];
@@ -16,8 +16,8 @@ export interface RenderOptions {
   readonly tools?: readonly unknown[]; // function descriptions in JSON Schema
   readonly bosToken?: string;
   readonly eosToken?: string;
-  readonly now?: Date; // what strftime_now writes; default: the clock
-  readonly extra?: Readonly<Record<string, unknown>>; // variables of this template, such as enable_thinking
+  readonly now?: Date; // for strftime_now; default: the clock
+  readonly extra?: Readonly<Record<string, unknown>>; // variables of one template, such as enable_thinking
 }
 
 const OTHER_TEMPLATE =
@@ -26,7 +26,7 @@ const OTHER_TEMPLATE =
 type Interpreter = typeof import('./chat-template/interpreter.ts');
 type Program = import('./chat-template/interpreter.ts').Program;
 
-/** A Jinja template that turns messages into the text of a prompt, with the meaning it has in transformers. */
+/** A Jinja template that renders messages as the text of a prompt, with the semantics of transformers. */
 export class ChatTemplate {
   readonly source: string;
   readonly #interpreter: Interpreter;
@@ -44,13 +44,13 @@ export class ChatTemplate {
     try {
       return new ChatTemplate(source, interpreter, interpreter.parseTemplate(source));
     } catch (cause) {
-      throw new UserError(`Expected a chat template in Jinja, got: ${reason(cause)}.`, OTHER_TEMPLATE, {
+      throw new UserError(`The chat template is not valid Jinja: ${reason(cause)}.`, OTHER_TEMPLATE, {
         cause,
       });
     }
   }
 
-  /** The prompt. Throws UserError for malformed messages, and where the template refuses them or fails. */
+  /** The prompt. Throws UserError for malformed messages, and if the template refuses them or fails. */
   render(options: RenderOptions): string {
     const {
       messages,
@@ -74,18 +74,16 @@ export class ChatTemplate {
         strftime_now: (format: string) => strftime(now, format),
       });
     } catch (cause) {
-      const expected =
-        cause instanceof this.#interpreter.Raised
-          ? 'Expected messages that the chat template accepts, but it says'
-          : 'Expected a chat template that percept can run, but it fails';
-      throw new UserError(`${expected}: ${reason(cause)}.`, OTHER_TEMPLATE, { cause });
+      const isRefusal = cause instanceof this.#interpreter.Raised;
+      const what = isRefusal ? 'refuses the messages' : 'fails';
+      throw new UserError(`The chat template ${what}: ${reason(cause)}.`, OTHER_TEMPLATE, { cause });
     }
   }
 }
 
 /**
- * The chat template a model file carries, if any: the one for conversations with tools where there is one and
- * `withTools` asks for it. Throws UserError if it is no string.
+ * The chat template in a model file, if any; with `withTools`, the template for tools if there is one. Throws UserError
+ * if it is not a string.
  */
 export function chatTemplateOf(gguf: Gguf, withTools = false): string | undefined {
   const named = (name: string) => optionalString(gguf.metadata, `tokenizer.chat_template${name}`);

@@ -8,7 +8,7 @@ export type Role = 'system' | 'user' | 'assistant';
 
 export interface TreeMessage {
   readonly id: MessageId;
-  /** The message before it; undefined for the first one. */
+  /** The message before it; undefined for a first message. */
   readonly parent?: MessageId;
   readonly role: Role;
   readonly content: string;

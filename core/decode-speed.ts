@@ -2,9 +2,9 @@
 import type { Executable, Want } from '../backends/backend.ts';
 
 const PROMPT = 16; // tokens
-const WARM_UP = 8; // steps that do not count: clocks rise, caches fill
+const WARM_UP = 8; // steps before the measurement: clocks rise, caches fill
 const TIMED = 24;
-const TOP = 40; // logits that a sampler looks at, where the device chooses them
+const TOP = 40; // logits for the sampler, if the device selects them
 
 export async function decodeSpeed(
   executable: Executable,

@@ -1,4 +1,4 @@
-/** The backends of this machine: which is there, which is chosen, and why not the others. */
+/** The backends of this machine: which exist, which one is chosen, and why the others are not. */
 import {
   type BackendName,
   type BackendReport,
@@ -10,7 +10,7 @@ import { BackendChoices, type Choice, devicesOf, eligible, explain } from './bac
 import { directories } from './directories.ts';
 
 export interface ListedBackend extends BackendReport {
-  readonly chosen: boolean; // it is what `wanted` takes
+  readonly chosen: boolean; // whether `wanted` selects it
   readonly reason: string; // why it is chosen, or why not
 }
 
@@ -31,7 +31,7 @@ export async function listBackends(wanted = 'auto', options: ListOptions = {}): 
   });
 }
 
-/** What `auto` takes without a model at hand: what it has measured with one, else cpu. */
+/** The backend that `auto` uses without a model: the measured one, else cpu. */
 export async function chosenBackend(options: ListOptions = {}): Promise<BackendName> {
   const { threads, cacheDirectory = directories().cache } = options;
   return (await currentChoice({ threads, cacheDirectory })).chosen;
@@ -49,7 +49,7 @@ async function currentChoice(options: Required<Pick<ListOptions, 'cacheDirectory
   const choices = several
     ? new BackendChoices(cacheDirectory).forMachine({ threads, devices: devicesOf(all) })
     : [];
-  const chosen = choices[0]?.chosen ?? 'cpu'; // of several sizes of models that of the smallest
+  const chosen = choices[0]?.chosen ?? 'cpu'; // the choice for the smallest models, if there are several
   const reasons = new Map(all.map((each) => [each.name, reasonFor(each, { chosen, choices, several })]));
   return { chosen, reasons } satisfies CurrentChoice;
 }

@@ -2,12 +2,12 @@ import { homedir } from 'node:os';
 import { posix, win32 } from 'node:path';
 import { UserError } from '../errors.ts';
 
-/** Where percept keeps things on this machine; absolute paths, none of them created yet; folders but one file. */
+/** Paths of percept's files on this machine: absolute, not created yet; all are folders but `sessions`. */
 export interface Directories {
   readonly models: string;
-  readonly sessions: string; // the file of conversations
+  readonly sessions: string; // file of conversations
   readonly state: string; // history
-  readonly cache: string; // compiled or downloaded things that can be made again
+  readonly cache: string; // compiled or downloaded files that can be made again
   readonly config: string; // the user's config file
 }
 
@@ -18,11 +18,11 @@ interface Surroundings {
 }
 
 /**
- * The directories of this process, or of other `surroundings`: below PERCEPT_HOME where it is set, else native
- * ones on macOS and Windows, else those of the XDG Base Directory Specification 0.8
+ * The directories of this process, or of other `surroundings`: below PERCEPT_HOME if it is set, else the native ones on
+ * macOS and Windows, else those of the XDG Base Directory Specification 0.8
  * (https://specifications.freedesktop.org/basedir-spec/0.8/), which ignores empty and relative values.
  *
- * @throws UserError (usage) when PERCEPT_HOME is not an absolute path.
+ * @throws UserError (usage) if PERCEPT_HOME is not an absolute path.
  */
 export function directories(
   { platform, env, home }: Surroundings = { platform: process.platform, env: process.env, home: homedir() },
@@ -36,7 +36,7 @@ export function directories(
   if (override) {
     if (isAbsolute(override)) return below(override);
     throw new UserError(
-      `Expected PERCEPT_HOME to be an absolute path; got "${override}".`,
+      `Expected PERCEPT_HOME to be an absolute path, got "${override}".`,
       'Set PERCEPT_HOME to a full path, or unset it.',
       { kind: 'usage' },
     );

@@ -1,6 +1,6 @@
 /**
- * Typed reads of GGUF metadata. A key that is absent is undefined (or an error where it is required); a key
- * of another type than expected is always an error that names the key and both types.
+ * Typed reads of GGUF metadata. A missing key is undefined, or an error if it is required. A value of another type is
+ * always an error that names the key and both types.
  */
 import { UserError } from '../errors.ts';
 import type { Gguf, GgufArray, GgufStrings, GgufValue } from './gguf/types.ts';
@@ -9,12 +9,12 @@ type Metadata = Gguf['metadata'];
 
 const REPLACE = 'The file was converted wrongly or is damaged: get the model again, or convert it anew.';
 
-/** The number under `key`. Throws UserError where it is absent or no number. */
+/** The number under `key`. Throws UserError if it is missing or not a number. */
 export function requireNumber(metadata: Metadata, key: string): number {
   return optionalNumber(metadata, key) ?? missing(key, 'a number');
 }
 
-/** The string under `key`. Throws UserError where it is absent or no string. */
+/** The string under `key`. Throws UserError if it is missing or not a string. */
 export function requireString(metadata: Metadata, key: string): string {
   return optionalString(metadata, key) ?? missing(key, 'a string');
 }
@@ -49,7 +49,7 @@ export function optionalNumbers(metadata: Metadata, key: string): ArrayLike<numb
   return value === undefined || isNumbers(value) ? value : mismatch(key, 'an array of numbers', value);
 }
 
-/** True for an array of strings, as opposed to numbers, booleans or nested arrays. */
+/** Whether an array contains strings, not numbers, booleans or arrays. */
 export function isStrings(value: GgufValue): value is GgufStrings {
   return typeof value === 'object' && 'offsets' in value;
 }
@@ -59,10 +59,7 @@ function isNumbers(value: GgufValue): value is ArrayLike<number> {
 }
 
 function missing(key: string, expected: string): never {
-  throw new UserError(
-    `Expected ${expected} under the metadata key "${key}", but the key is absent.`,
-    REPLACE,
-  );
+  throw new UserError(`The file lacks the metadata key "${key}", ${expected}.`, REPLACE);
 }
 
 function mismatch(key: string, expected: string, value: GgufValue): never {

@@ -9,15 +9,15 @@ import { optionalNumber } from './gguf-metadata.ts';
 
 export type { Gguf, GgufStrings, GgufTensor, GgufValue } from './gguf/types.ts';
 
-const DEFAULT_ALIGNMENT = 32; // bytes, where general.alignment does not say otherwise
+const DEFAULT_ALIGNMENT = 32; // bytes, without general.alignment
 const MAX_ALIGNMENT = 1 << 20;
-const KEY_BYTES = 8 + 4 + 1; // least of a metadata entry: key length, value type, one-byte value
+const KEY_BYTES = 8 + 4 + 1; // smallest metadata entry: key length, value type, one-byte value
 
 /**
- * Reads the metadata and the tensor directory of a GGUF file, version 2 or 3, little-endian. The tensors'
- * data stays in the file. Layout: ggml docs/gguf.md.
+ * Reads the metadata and the tensor directory of a GGUF file, version 2 or 3, little-endian. The data of the tensors
+ * stays in the file. Layout: ggml docs/gguf.md.
  *
- * Throws UserError for a file that is absent (kind model-not-found), not GGUF, damaged or incomplete.
+ * Throws UserError for a file that is missing (kind model-not-found), not GGUF, damaged or incomplete.
  */
 export async function readGguf(path: string): Promise<Gguf> {
   const file = await openModel(path);
@@ -44,14 +44,14 @@ async function openModel(path: string): Promise<FileHandle> {
 
 function unreadable(path: string, cause: NodeJS.ErrnoException): never {
   if (cause.code === 'ENOENT') {
-    const hint = 'Check the path; percept list shows the models at hand.';
-    throw new UserError(`Expected a model file, but there is none at ${path}.`, hint, {
+    const hint = 'Check the path; percept list shows the models on this machine.';
+    throw new UserError(`There is no file at ${path}.`, hint, {
       cause,
       kind: 'model-not-found',
     });
   }
   const hint = 'Check the path and its permissions.';
-  throw new UserError(`Expected a model file that can be read, got: ${cause.message}.`, hint, { cause });
+  throw new UserError(`Cannot read the model file: ${cause.message}.`, hint, { cause });
 }
 
 function readHeader(header: Header): Gguf {

@@ -1,19 +1,16 @@
-/** How far the loading of a model is, for who waits for it. */
+/** Progress of loading a model, for display. */
 import type { Backend } from '../backends/backend.ts';
 
-/**
- * What loading is at: it reads what the file says of itself, starts the backend, has it read the weights, and then has it
- * compile what remains.
- */
+/** Stages: read the header, start the backend, let it read the weights, then let it compile the rest. */
 export interface LoadProgress {
   readonly stage: 'header' | 'backend' | 'weights' | 'kernels';
-  readonly weightBytes?: number; // that the model computes with; from 'weights' on
-  readonly readBytes?: number; // of these; absent where the backend does not tell
+  readonly weightBytes?: number; // all weights of the model; from 'weights' on
+  readonly readBytes?: number; // read so far; missing if the backend does not report it
 }
 
 const TELL_MS = 100;
 
-/** Runs `compile`, in which `backend` reads so many bytes of weights, and tells meanwhile how far it is. */
+/** Runs `compile`, in which `backend` reads `weightBytes` of weights, and reports the progress meanwhile. */
 export async function whileTelling<T>(
   { backend, weightBytes }: { backend: Pick<Backend, 'readBytes'>; weightBytes: number },
   onProgress: (progress: LoadProgress) => void,

@@ -1,6 +1,6 @@
 /**
- * Edit distance that counts a swap of neighbours as one edit (optimal string alignment), because `lsit` is one
- * slip. Recurrence: Damerau, "A technique for computer detection and correction of spelling errors", 1964.
+ * Edit distance that counts a swap of neighbours as one edit (optimal string alignment), because a typo such as `lsit`
+ * is one slip. Recurrence: Damerau, "A technique for computer detection and correction of spelling errors", 1964.
  */
 export function editDistance(a: string, b: string): number {
   let before: number[] = [];
@@ -21,8 +21,8 @@ export function editDistance(a: string, b: string): number {
 }
 
 /**
- * The candidate that `word` most likely was meant to be: at most two edits away, and at most one for every
- * three letters of the candidate, so that short words are not taken for each other.
+ * The candidate that `word` most likely means: at most two edits away, and at most one edit for every three letters of
+ * the candidate, so that short words are not mistaken for each other.
  */
 export function nearest(word: string, candidates: Iterable<string>): string | undefined {
   let found: string | undefined;

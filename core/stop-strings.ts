@@ -1,13 +1,13 @@
 import { UserError } from '../errors.ts';
 
 /**
- * Finds stop strings in a text that comes in pieces. Text that may be the start of a stop string is held back
- * until it is decided. However the text is cut into pieces, the outcome is that of reading it character by
- * character: the first stop string to be complete ends the text, the longest where several end together.
+ * Finds stop strings in a text that arrives in pieces. Holds back text that may be the start of a stop string until it
+ * is decided. The result does not depend on the pieces: it is as if the text were read character by character. The
+ * first complete stop string ends the text; if several end at the same character, the longest does.
  */
 export class StopStrings {
   readonly #strings: readonly string[]; // longest first
-  #held = ''; // end of the text, a proper start of some stop string
+  #held = ''; // end of the text, and a proper prefix of some stop string
   #found: string | undefined;
 
   /** Throws UserError for an empty stop string. */
@@ -29,7 +29,7 @@ export class StopStrings {
     return this.#found;
   }
 
-  /** The text that can be shown now; nothing more once a stop string was found. */
+  /** The text that can be shown now; empty once a stop string was found. */
   push(piece: string): string {
     if (this.#found !== undefined) return '';
     const text = this.#held + piece;
@@ -39,16 +39,16 @@ export class StopStrings {
     return shown;
   }
 
-  /** At the end of the text: what was held back. */
+  /** The text held back, at the end of the text. */
   end(): string {
     const held = this.#held;
     this.#held = '';
     return held;
   }
 
-  /** Where the stop string begins that is complete first. */
+  /** Start of the stop string that is complete first. */
   #find(text: string): number | undefined {
-    let earliest = Number.POSITIVE_INFINITY; // where it ends
+    let earliest = Number.POSITIVE_INFINITY; // its end
     for (const string of this.#strings) {
       const start = text.indexOf(string);
       if (start < 0 || start + string.length >= earliest) continue;
@@ -58,7 +58,7 @@ export class StopStrings {
     return this.#found === undefined ? undefined : earliest - this.#found.length;
   }
 
-  /** Length of the longest end of the text that a stop string starts with. */
+  /** Length of the longest suffix of the text that is a prefix of a stop string. */
   #startLength(text: string): number {
     const longest = Math.min(text.length, (this.#strings[0]?.length ?? 0) - 1);
     for (let length = longest; length > 0; length--) {

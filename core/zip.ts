@@ -1,12 +1,12 @@
 /**
- * One member of a zip file, streamed from disk: the end record, the central directory, then the member's bytes.
- * Layout as in PKWARE's APPNOTE 6.3.10, sections 4.3 and 4.5.3 (zip64); stored and deflated members.
+ * Streams one member of a zip file from disk: reads the end record, the central directory, then the bytes of the
+ * member. Layout as in PKWARE's APPNOTE 6.3.10, sections 4.3 and 4.5.3 (zip64); stored and deflated members.
  */
 import { type FileHandle, open } from 'node:fs/promises';
 import { pipeline, Readable } from 'node:stream';
 import { crc32, createInflateRaw } from 'node:zlib';
 
-/** The file is no zip file, is damaged, or holds something this reader does not take. */
+/** The file is not a zip file, is damaged, or uses a feature that this reader does not support. */
 export class ZipError extends Error {
   override readonly name = 'ZipError';
 }
@@ -30,12 +30,12 @@ const END64 = { signature: 0x06064b50, bytes: 56 };
 const LOCATOR64 = { signature: 0x07064b50, bytes: 20 };
 const CENTRAL = { signature: 0x02014b50, bytes: 46 };
 const LOCAL = { signature: 0x04034b50, bytes: 30 };
-const MAX_DIRECTORY = 64 << 20; // bytes; far more than any wheel has
+const MAX_DIRECTORY = 64 << 20; // bytes; far more than any wheel needs
 
 /**
- * Streams `member` of the zip file at `path`; size and CRC-32 are checked at its end.
+ * Streams `member` of the zip file at `path`; checks size and CRC-32 at the end.
  *
- * @param onSize awaited with the member's bytes, before the first chunk.
+ * @param onSize gets the size of the member before the first chunk; awaited
  * @throws ZipError
  */
 export async function* readMember(
@@ -47,7 +47,7 @@ export async function* readMember(
   try {
     const file: ZipFile = { handle, size: (await handle.stat()).size };
     const found = findMember(await readDirectory(file), member);
-    if (!found) throw new ZipError(`there is no ${member} in it`);
+    if (!found) throw new ZipError(`it does not contain ${member}`);
     if (found.flags & 1) throw new ZipError(`${member} is encrypted`);
     if (found.method !== 0 && found.method !== 8)
       throw new ZipError(`${member} has compression ${found.method}`);
@@ -58,14 +58,14 @@ export async function* readMember(
   }
 }
 
-/** Central directory, found through the end record or its zip64 counterpart. */
+/** The central directory, found through the end record or its zip64 counterpart. */
 async function readDirectory(file: ZipFile): Promise<Buffer> {
   const { size } = file;
   const tailBytes = Math.min(size, END.bytes + END.maxComment);
   const tail = await readAt(file, size - tailBytes, tailBytes);
   let end = tail.length - END.bytes;
   while (end >= 0 && tail.readUInt32LE(end) !== END.signature) end--;
-  if (end < 0) throw new ZipError('it is no zip file, or its end is missing');
+  if (end < 0) throw new ZipError('it is not a zip file, or its end is missing');
   let bytes = tail.readUInt32LE(end + 12);
   let offset = tail.readUInt32LE(end + 16);
   if (bytes === 0xffffffff || offset === 0xffffffff) {
@@ -94,7 +94,7 @@ function findMember(directory: Buffer, name: string): Member | undefined {
   return undefined;
 }
 
-/** A directory entry's fields; those that read 0xffffffff are in the zip64 extra field, in this order. */
+/** Fields of a directory entry; fields of 0xffffffff are in the zip64 extra field, in this order. */
 function memberOf(entry: Buffer, extra: Buffer): Member {
   const wide = zip64Field(extra);
   let at = 0;
@@ -123,12 +123,12 @@ function zip64Field(extra: Buffer): Buffer {
   return extra.subarray(0, 0);
 }
 
-/** Where the data begins: the local header repeats the name and may have an extra field of its own. */
+/** Offset of the data: the local header repeats the name and may have an extra field of its own. */
 async function dataOffset(file: ZipFile, { offset, packed }: Member): Promise<number> {
   const header = await readAt(file, offset, LOCAL.bytes);
   expectSignature(header, LOCAL.signature, 'local header');
   const start = offset + LOCAL.bytes + header.readUInt16LE(26) + header.readUInt16LE(28);
-  if (start + packed > file.size) throw new ZipError('it is cut off');
+  if (start + packed > file.size) throw new ZipError('it is truncated');
   return start;
 }
 
@@ -141,7 +141,7 @@ function unpacked({ handle }: ZipFile, { method, packed }: Member, start: number
     highWaterMark: 1 << 20,
   });
   if (method === 0) return stored;
-  return pipeline(stored, createInflateRaw({ chunkSize: 1 << 20 }), () => {}); // errors reach the reader as well
+  return pipeline(stored, createInflateRaw({ chunkSize: 1 << 20 }), () => {}); // the reader gets the errors as well
 }
 
 async function* checked(
@@ -165,7 +165,7 @@ async function* checked(
 }
 
 async function readAt({ handle, size }: ZipFile, position: number, bytes: number): Promise<Buffer> {
-  if (position < 0 || position + bytes > size) throw new ZipError('it is cut off');
+  if (position < 0 || position + bytes > size) throw new ZipError('it is truncated');
   const { buffer } = await handle.read(Buffer.alloc(bytes), 0, bytes, position);
   return buffer;
 }

@@ -1,23 +1,23 @@
 /**
- * Quantized weights as whole numbers with scales, which is what they are: weight i of a row is
- * code * scale + minimum, with one scale and one minimum for every PART weights. Exact for every type, in float32
- * (dequantize.ts has the formulas one weight at a time; here whole rows are taken apart fast enough to load a model).
+ * Unpacks quantized weights into integer codes with scales: weight i of a row is code * scale + minimum, with one scale
+ * and one minimum for every PART weights. Exact in float32 for every type. dequantize.ts has the formulas one weight
+ * at a time; this file unpacks whole rows, fast enough to load a model.
  */
 import { QUANT_FORMATS, type TensorType } from './quant-formats.ts';
 
 export const PART = 16;
 
-/** Room for the weights of some whole blocks. */
+/** Buffers for the weights of whole blocks. */
 export interface Codes {
   readonly codes: Int8Array; // one a weight
   readonly scales: Float32Array; // one a part
   readonly minimums: Float32Array; // one a part
 }
 
-/** Writes the block at byte `at` to `out`, from weight `i` on. */
-type TakeApart = (bytes: DataView, at: number, out: Codes, i: number) => void;
+/** Unpacks the block at byte `at` into `out`, starting at weight `i`. */
+type Unpack = (bytes: DataView, at: number, out: Codes, i: number) => void;
 
-const TAKE_APART: Partial<Record<TensorType, TakeApart>> = {
+const UNPACKERS: Partial<Record<TensorType, Unpack>> = {
   Q4_0(bytes, at, out, i) {
     nibbles(bytes, at + 2, out.codes, i, -8);
     fill(out, i, 2, bytes.getFloat16(at, true));
@@ -107,22 +107,22 @@ const TAKE_APART: Partial<Record<TensorType, TakeApart>> = {
   },
 };
 
-/** The tensor types `takeApart` knows. */
-export const CODED_TYPES = Object.keys(TAKE_APART) as readonly TensorType[];
+/** The tensor types `unpackBlocks` supports. */
+export const CODED_TYPES = Object.keys(UNPACKERS) as readonly TensorType[];
 
 /**
- * Takes `bytes`, whole blocks of one of CODED_TYPES, apart into `out`, from its start on. Throws RangeError for
- * another type.
+ * Unpacks `bytes` into `out`, from its start on. `bytes` holds whole blocks of one of CODED_TYPES; another type throws
+ * RangeError.
  */
-export function takeApart(type: TensorType, bytes: Uint8Array, out: Codes): void {
-  const block = TAKE_APART[type];
+export function unpackBlocks(type: TensorType, bytes: Uint8Array, out: Codes): void {
+  const block = UNPACKERS[type];
   if (!block) throw new RangeError(`Expected one of ${CODED_TYPES.join(', ')}, got ${type}.`);
   const { elements, bytes: blockBytes } = QUANT_FORMATS[type];
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   for (let at = 0, i = 0; at < bytes.byteLength; at += blockBytes, i += elements) block(view, at, out, i);
 }
 
-/** Room for `count` weights. */
+/** Buffers for `count` weights. */
 export function newCodes(count: number): Codes {
   const parts = count / PART;
   return { codes: new Int8Array(count), scales: new Float32Array(parts), minimums: new Float32Array(parts) };
@@ -136,7 +136,7 @@ function fill(out: Codes, i: number, parts: number, scale: number, minimum = 0):
   }
 }
 
-/** 32 codes of 4 bits: byte j of 16 holds code j in its lower half, code 16 + j in its upper. */
+/** 32 codes of 4 bits: the low half of byte j holds code j, the high half code 16 + j. */
 function nibbles(bytes: DataView, at: number, codes: Int8Array, i: number, add: number): void {
   for (let j = 0; j < 16; j++) {
     const byte = bytes.getUint8(at + j);
@@ -157,7 +157,7 @@ function fifthBits(bits: number, codes: Int8Array, i: number): void {
   for (let j = 0; j < 32; j++) codes[i + j]! += ((bits >>> j) & 1) << 4;
 }
 
-/** 256 codes in runs of `width` bytes: byte j of a run holds its codes j, j + width, ... from the lowest bits up. */
+/** 256 codes in runs of `width` bytes: byte j of a run holds codes j, j + width, ... of the run, lowest bits first. */
 function bitPlanes(
   bytes: DataView,
   at: number,
@@ -177,7 +177,7 @@ function bitPlanes(
   }
 }
 
-/** Scales and minimums of Q4_K and Q5_K: 8 parts of 32, in 6 bits each times the block's d and m. */
+/** Scales and minimums of Q4_K and Q5_K: 8 parts of 32 weights; 6 bits each, times d and m of the block. */
 function sixBitScales(bytes: DataView, at: number, out: Codes, i: number): void {
   const [d, m] = [bytes.getFloat16(at, true), bytes.getFloat16(at + 2, true)];
   for (let part = 0; part < 8; part++) {
@@ -187,8 +187,8 @@ function sixBitScales(bytes: DataView, at: number, out: Codes, i: number): void 
 }
 
 /**
- * Scale and minimum of part 0 to 7 from 12 bytes. Parts 0 to 3 fill the lower six bits of bytes 0 to 3 and 4 to 7;
- * parts 4 to 7 have their upper two bits above those, and their lower four in bytes 8 to 11.
+ * Scale and minimum of part 0 to 7, from 12 bytes. Parts 0 to 3 use the low six bits of bytes 0 to 3 and 4 to 7.
+ * Parts 4 to 7 keep their high two bits above those, and their low four bits in bytes 8 to 11.
  */
 export function sixBits(bytes: DataView, at: number, part: number): { scale: number; minimum: number } {
   const [a, b] = [bytes.getUint8(at + (part & 3)), bytes.getUint8(at + 4 + (part & 3))];
@@ -207,5 +207,5 @@ function trit(bytes: DataView, at: number, j: number): number {
 /** The levels of IQ4_NL and IQ4_XS (ggml's kvalues_iq4nl). */
 const IQ4_LEVELS = Int8Array.of(-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113);
 
-/** FP4 of the OCP Microscaling specification 1.0, doubled, so that it is whole. */
+/** FP4 of the OCP Microscaling specification 1.0, doubled to make every level an integer. */
 const E2M1_DOUBLED = Int8Array.of(0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12);

@@ -1,5 +1,5 @@
 /**
- * The tensor types a GGUF file may name, and the only place that knows how many bytes each takes.
+ * The tensor types of GGUF files and their sizes. No other file knows how many bytes a type takes.
  *
  * A tensor row is a run of blocks; a block holds `elements` weights in `bytes` bytes. Ids, sizes and names
  * are those of ggml (gguf-py 0.17, `GGML_QUANT_SIZES`).
@@ -53,12 +53,12 @@ const NAME_BY_ID = new Map<number, TensorType>(
   Object.entries(QUANT_FORMATS).map(([name, format]) => [format.id, name as TensorType]),
 );
 
-/** Name of ggml's type number `id`, or undefined if this table does not know it. */
+/** Name of ggml's type number `id`; undefined if this table lacks it. */
 export function tensorTypeOf(id: number): TensorType | undefined {
   return NAME_BY_ID.get(id);
 }
 
-/** Bytes of one row of `cols` weights; NaN if `cols` is no whole number of blocks. */
+/** Bytes of one row of `cols` weights; NaN if `cols` is not a whole number of blocks. */
 export function rowBytes(type: TensorType, cols: number): number {
   const { elements, bytes } = QUANT_FORMATS[type];
   return cols % elements === 0 ? (cols / elements) * bytes : Number.NaN;

@@ -1,12 +1,12 @@
 /**
- * CPUs of other classes, as far as dot products go (kernels/wasm/dot.ts). Their kernels are built before the tests,
+ * CPUs of other classes, emulated in their dot products (kernels/wasm/dot.ts). The kernels are built before the tests,
  * unless they are up to date.
  */
 import { execFileSync } from 'node:child_process';
 import { resolve } from 'node:path';
 import type { KernelChoice } from '../backends/cpu/wasm-module.ts';
 
-/** Every class, and the only one whose kernels are exact on any CPU without emulation. */
+/** Every class emulated, and the one class whose kernels are exact on any CPU without emulation. */
 export const OTHER_CPUS: readonly KernelChoice[] = [
   { dotClass: 'unsigned', emulated: true },
   { dotClass: 'signed', emulated: true },

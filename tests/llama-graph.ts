@@ -1,4 +1,4 @@
-/** The llama architecture over tensors that no file holds: tests say their types and bytes. */
+/** The llama architecture over tensors without a file: tests provide their types and bytes. */
 import { Graph, type RecordedGraph } from '../core/architectures/graph.ts';
 import { type LlamaConfig, llama } from '../core/architectures/llama.ts';
 import type { Gguf, GgufTensor } from '../core/gguf.ts';
@@ -34,7 +34,7 @@ export function llamaShapes(c: LlamaConfig, { tied = true, biases = false }: Ten
   return shapes;
 }
 
-/** The directory of a file that holds them, in any order but this. */
+/** The directory of a file with these tensors, in another order. */
 export function llamaFile(config: LlamaConfig, choice: TensorChoice = {}): Gguf {
   const { typeOf = () => 'F32' } = choice;
   const tensors = llamaShapes(config, choice).map(([name, shape]): [string, GgufTensor] => {

@@ -1,6 +1,6 @@
 /**
- * Goldens that do not ship with the project lie beside the checkout, in ../shared. Where they are absent the
- * tests that need them are skipped and say so; PERCEPT_REQUIRE_SHARED=1 turns their absence into a failure.
+ * Goldens that do not ship with the project are beside the checkout, in ../shared. If they are absent, the
+ * tests that need them are skipped and say so; PERCEPT_REQUIRE_SHARED=1 makes their absence a failure.
  */
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';

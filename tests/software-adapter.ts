@@ -1,10 +1,11 @@
 /**
- * Graphics adapters in software, so that the WebGPU backend is tested on every machine: SwiftShader, from a package that
- * packs it for a browser, and Mesa's lavapipe where the machine has it.
+ * Software graphics adapters, which test the WebGPU backend on every machine: SwiftShader, from a package that ships
+ * it for a browser, and Mesa's lavapipe if the machine has it.
  *
- * Dawn finds them through the Vulkan loader, which the dynamic linker looks for along LD_LIBRARY_PATH as the process had
- * it at its start: so this runs before the workers are forked, and they inherit what it sets. Tests start programs with
- * `environment` of an adapter. PERCEPT_TEST_ADAPTER=own leaves everything alone: the machine's own adapter is tested.
+ * Dawn finds them through the Vulkan loader. The dynamic linker searches the loader along LD_LIBRARY_PATH as it was at
+ * the start of the process. So this runs before the workers are forked, and they inherit its settings. Tests start
+ * programs with the `environment` of an adapter. PERCEPT_TEST_ADAPTER=own changes nothing: the machine's own adapter
+ * is tested.
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, globSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
@@ -26,7 +27,7 @@ declare module 'vitest' {
 
 const MODULES = resolve(import.meta.dirname, '../node_modules');
 const PACKAGE = join(MODULES, '@sparticuz/chromium');
-const OLDEST_MESA = 25; // earlier ones lack what the kernels need
+const OLDEST_MESA = 25; // earlier ones lack features that the kernels need
 
 export function setup({ provide }: TestProject): void {
   if (process.env.PERCEPT_TEST_ADAPTER === 'own') {
@@ -75,10 +76,10 @@ function unpacked(): string {
     if (/vulkan|vk_/.test(name)) writeFileSync(join(making, name), bytes, { mode: 0o755 });
   }
   try {
-    renameSync(making, folder); // whole or not at all
+    renameSync(making, folder); // atomic
   } catch (error) {
     rmSync(making, { recursive: true });
-    if (!existsSync(folder)) throw error; // else another run was faster
+    if (!existsSync(folder)) throw error; // otherwise another run was faster
   }
   return folder;
 }
@@ -95,7 +96,7 @@ function* filesOfTar(archive: Buffer): Generator<[name: string, bytes: Buffer]> 
   }
 }
 
-/** Through SwiftShader's Vulkan loader, where the machine has none. */
+/** Uses SwiftShader's Vulkan loader if the machine has none. */
 function findLavapipe({ environment: { LD_LIBRARY_PATH = '' } }: SoftwareAdapter): SoftwareAdapter {
   const name = 'lavapipe';
   const [driver] = globSync('/usr/share/vulkan/icd.d/lvp_icd*.json');
@@ -110,7 +111,7 @@ function findLavapipe({ environment: { LD_LIBRARY_PATH = '' } }: SoftwareAdapter
   };
 }
 
-/** Major version as the adapter's description tells it: "Mesa 25.0.7 (LLVM 19.1.7)". */
+/** Major version from the adapter's description: "Mesa 25.0.7 (LLVM 19.1.7)". */
 function mesaVersion(environment: SoftwareAdapter['environment']): number | undefined {
   const script = `
     import { create } from 'webgpu';

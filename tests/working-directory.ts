@@ -1,6 +1,6 @@
 import { onTestFinished } from 'vitest';
 
-/** Has the rest of a test run in `folder`, as somebody else may have left it. */
+/** Runs the rest of a test in `folder`, whose content may be foreign. */
 export function within(folder: string): void {
   const before = process.cwd();
   process.chdir(folder);

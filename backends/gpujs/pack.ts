@@ -1,6 +1,6 @@
 /** Weights as the file holds them, made into packed blocks: kernels/gpujs/packed-block.ts has the layout. */
 import { blockLayout, GROUP, type PackedBlock, packedLength } from '../../kernels/gpujs/packed-block.ts';
-import { type Codes, newCodes, PART, takeApart } from '../../kernels/quant-codes.ts';
+import { type Codes, newCodes, PART, unpackBlocks } from '../../kernels/quant-codes.ts';
 import { rowBytes, type TensorType } from '../../kernels/quant-formats.ts';
 
 const FLOAT = { weights: 1, bits: 0, signed: false, minimum: false } as const;
@@ -63,7 +63,7 @@ function rowPacker(type: TensorType, cols: number): PackRow {
   if (block.bits === 0) return (bytes, out, at, stride) => packFloats(type, bytes, out, at, stride);
   const codes = newCodes(cols);
   return (bytes, out, at, stride) => {
-    takeApart(type, bytes, codes);
+    unpackBlocks(type, bytes, codes);
     packCodes(block, codes, out, at, stride);
   };
 }

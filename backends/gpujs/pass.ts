@@ -1,5 +1,5 @@
 /** What the kernels of one chunk read and write. */
-import { turns } from '../../kernels/gpujs/rope.ts';
+import { rotations } from '../../kernels/gpujs/rope.ts';
 import type { RopeSpec, StateId, ValueId, WeightId } from '../backend.ts';
 import type { OpOf } from '../ops.ts';
 import type { HostRows, Tensor } from './device.ts';
@@ -69,7 +69,7 @@ export class Pass {
     this.#rotations.set(spec, bySize);
     const known = bySize.get(headDim);
     if (known) return known;
-    const rows = Array.from(this.chunk.positions, (position) => turns(position, headDim, spec));
+    const rows = Array.from(this.chunk.positions, (position) => rotations(position, headDim, spec));
     const made = { cosines: rows.map(({ cosines }) => cosines), sines: rows.map(({ sines }) => sines) };
     bySize.set(headDim, made);
     return made;

@@ -2,7 +2,7 @@
  * Rows of a weight as the file holds them, made into what the kernels read: one group of rows at a time. Layouts:
  * kernels/webgpu/matmul-pairs.wgsl, matmul-dot.wgsl and matmul-float.wgsl.
  */
-import { type Codes, newCodes, sixBits, takeApart } from '../../kernels/quant-codes.ts';
+import { type Codes, newCodes, sixBits, unpackBlocks } from '../../kernels/quant-codes.ts';
 import { QUANT_FORMATS, type TensorType } from '../../kernels/quant-formats.ts';
 import type { CodedForm, FloatForm, Form } from './form.ts';
 
@@ -36,7 +36,7 @@ export class Packer {
       return;
     }
     rows.forEach((bytes, i) => {
-      if (bytes) takeApart(this.#type, bytes, this.#rows[i]!);
+      if (bytes) unpackBlocks(this.#type, bytes, this.#rows[i]!);
       else for (const values of Object.values(this.#rows[i]!)) values.fill(0);
     });
     const codes = this.#rows.map((row) => row.codes);

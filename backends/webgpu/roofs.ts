@@ -23,7 +23,7 @@ export async function measureRoofs(gpu: GpuDevice, pipelines: Pipelines, tuning:
     const call = (read: boolean, turns: number): KernelCall => ({
       kernel: 'roofline',
       definitions: { READ: read, PACKED_DOT: tuning.packedDot },
-      constants: { WG: 64, TURNS: turns },
+      constants: { WG: 64, ITERATIONS: turns },
       bindings: { 1: source, 3: out },
       grid: () => [threads / 64, 1, 1],
       work: () => NO_WORK,

@@ -20,12 +20,12 @@ import { FLOAT, repeatedAttention } from './timed-program.ts';
 const INT7: Tolerance = {
   nmse: 2e-4,
   reason:
-    'softmax weights in steps of 1/127 of the largest of 128 keys: 5e-6 if alike, more where one stands out',
+    'softmax weights in steps of 1/127 of the largest of 128: 5e-6 if they are alike, more with an outlier',
 };
 
 const POWER: Tolerance = {
   nmse: 1e-8,
-  reason: 'exponentials over an 8-bit cache are wrong by up to 7.5e-5 of themselves',
+  reason: 'exponentials over an 8-bit cache have a relative error of up to 7.5e-5',
 };
 
 export interface AttentionShape {
@@ -53,7 +53,7 @@ export function attentionCase(shape: AttentionShape, type: KvType = 'f32'): OpCa
   };
 }
 
-/** Tokens that are asked what they attend to: the first of a sequence, and around chunks of 128 keys. */
+/** Tokens whose attention weights are requested: the first of a sequence, and around chunks of 128 keys. */
 const ASKED: readonly Action[] = [
   asked(0, 0),
   asked(0, 1),
@@ -69,7 +69,7 @@ function asked(seq: number, pos: number): Action {
   return stepWith({ kind: 'attention' }, slice(seq, pos, 1));
 }
 
-/** The softmax weights that a step hands out, in place of what it makes of them. */
+/** A case whose result is the softmax weights of a step, not its output. */
 export function attentionWeightsCase(shape: AttentionShape, type: KvType): OpCase {
   const { heads, kvHeads } = shape;
   return {
@@ -141,7 +141,7 @@ export function inputsOf({ heads, kvHeads, D, E = D }: AttentionShape, type: KvT
   ];
 }
 
-/** A step of T tokens behind `held` positions, in `layers` layers one after the other: timed. */
+/** A timed step of T tokens after `held` positions, repeated over `layers` layers. */
 export function modelAttentionCase(
   shape: AttentionShape & { readonly layers: number },
   { type, T, held }: { type: KvType; T: number; held: number },

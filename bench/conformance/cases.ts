@@ -1,9 +1,9 @@
 /**
- * The table of cases: every op in awkward shapes, and in those that models have. It is what backends are tested against
- * (tests/backend/ops.test.ts), what `percept verify` checks on a user's machine, and what `percept bench kernels` times.
+ * The table of cases: every op in awkward shapes and in shapes of models. Backends are tested against it
+ * (tests/backend/ops.test.ts), `percept verify` checks it on a user's machine, and `percept bench kernels` times it.
  *
- * Awkward for kernels are: rows that are no multiple of 4, 8, 16 or 64; a K of one block; heads of every size, in groups
- * of one to eight; steps of one token, of a few, and one more than a tile of them.
+ * Awkward for kernels are: rows that are not a multiple of 4, 8, 16 or 64; a K of one block; heads of every size, in
+ * groups of one to eight; steps of one token, of a few, and of one more than a tile.
  */
 import type { Backend, KvType } from '../../backends/backend.ts';
 import type { TensorType } from '../../kernels/quant-formats.ts';
@@ -14,7 +14,7 @@ import { PROGRAM_CASES } from './programs.ts';
 import { mapOf, modelRowCase, rmsNormOf, ropeOf, rowCase, selectCase, softmaxOf, zipOf } from './rows.ts';
 
 const FLOATS: readonly TensorType[] = ['F32', 'F16', 'BF16'];
-/** Types in blocks of 32, and in superblocks of 256. */
+/** Types with blocks of 32, and with superblocks of 256. */
 const BLOCKS: readonly TensorType[] = ['Q4_0', 'Q4_1', 'Q5_0', 'Q5_1', 'Q8_0', 'IQ4_NL', 'MXFP4'];
 const SUPERBLOCKS: readonly TensorType[] = [
   ...(['Q2_K', 'Q3_K', 'Q4_K', 'Q5_K', 'Q6_K'] as const),
@@ -50,15 +50,15 @@ const SUPERBLOCK_SHAPES: readonly MatmulShape[] = [
   { T: 130, N: 66, K: 256 },
 ];
 
-/** SmolLM2 135M's feed-forward, there and back, and a square of 7B models. */
+/** SmolLM2 135M's feed-forward, up and down, and a square matrix of 7B models. */
 const UP = { N: 1536, K: 576 };
 const DOWN = { N: 576, K: 1536 };
 const SQUARE = { N: 4096, K: 4096 };
-const LARGE = 'the float64 reference takes minutes for it; the same kernels are checked in smaller shapes';
+const LARGE = 'the float64 reference takes minutes for it; smaller shapes check the same kernels';
 const WIDE = 'checked with fewer tokens and with fewer columns';
 const ALIKE = 'as large as 576 -> 1536, which is checked';
 
-/** Steps that are timed: decode, a few drafted tokens, prefill. */
+/** Tokens of timed steps: decode, a few drafted tokens, prefill. */
 const TIMED_TOKENS = [1, 4, 512] as const;
 
 const ATTENTION: readonly (readonly [KvType, AttentionShape])[] = [
@@ -154,14 +154,14 @@ export type TimedCase = OpCase & { readonly timing: Timing };
 
 export const CHECKED_CASES: readonly CheckedCase[] = CASES.filter((each) => each.check) as CheckedCase[];
 
-/** The cases that are timed, of the ops and tensor types that the backend computes. */
+/** The timed cases whose op and tensor types the backend supports. */
 export function timedCases(backend: Backend): TimedCase[] {
   return (CASES.filter(({ timing }) => timing) as TimedCase[]).filter(
     (each) => supportsCase(backend, each) === true,
   );
 }
 
-/** The cases whose op, type or shape each of the words is part of, in any letter case. */
+/** The cases whose name contains every word, ignoring case. */
 export function casesNamed<Case extends OpCase>(cases: readonly Case[], words: readonly string[]): Case[] {
   const holds = (name: string) => words.every((word) => name.includes(word.toLowerCase()));
   return cases.filter((each) => holds(nameOf(each).toLowerCase()));

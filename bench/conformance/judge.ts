@@ -4,14 +4,14 @@ import { ReferenceBackend } from '../../backends/reference.ts';
 import { rowsWanted } from '../../backends/results.ts';
 import type { CheckedCase } from './cases.ts';
 
-/** The reference computes in float64 and rounds its output to float32, 6e-8 of a value. */
+/** The reference computes in float64 and rounds its output to float32: a relative error of 6e-8. */
 const REFERENCE_NMSE = 1e-14;
 
 export interface Outcome {
-  readonly rows: Float32Array; // all output rows of the case's actions, one after the other
+  readonly rows: Float32Array; // all output rows of the case's actions, in order
   /** Sum of squared errors over the sum of squares, of all rows or of the worst part of one (`errorOf`). */
   readonly nmse: number;
-  /** The buffer beside which something was written, of backends that look for it. */
+  /** The buffer beside which a kernel wrote, if the backend checks that. */
   readonly damage: string | undefined;
 }
 
@@ -54,14 +54,14 @@ export function limitOf({ check }: CheckedCase, backend: Pick<Backend, 'name'>):
 
 const expectations = new WeakMap<CheckedCase, Promise<readonly Float64Array[]>>();
 
-/** The same rows by definition. */
+/** Expected rows: by the kernels, or by the reference backend. */
 function expectedRows(op: CheckedCase): Promise<readonly Float64Array[]> {
   const known = expectations.get(op) ?? (op.check.expected ? rowsByKernels(op) : rowsByReference(op));
   expectations.set(op, known);
   return known;
 }
 
-/** From the tokens that each sequence holds. */
+/** Computes each row from the tokens that its sequence holds. */
 async function rowsByKernels({ check }: CheckedCase): Promise<readonly Float64Array[]> {
   const held: number[][] = [[], [], []];
   const out: Float64Array[] = [];
@@ -80,7 +80,7 @@ async function rowsByKernels({ check }: CheckedCase): Promise<readonly Float64Ar
   return out;
 }
 
-/** Of a program: from the reference backend, a row for each that its steps want. */
+/** For programs: one row for each output of the steps, from the reference backend. */
 async function rowsByReference(op: CheckedCase): Promise<readonly Float64Array[]> {
   const { rows } = await rowsOn(op, new ReferenceBackend());
   const slices = op.check.actions.flatMap((action) => ('slices' in action ? action.slices : []));
@@ -99,15 +99,16 @@ function rowsOf(slice: Slice): number {
 }
 
 /**
- * How much larger the error of one part of a row may be than that of all rows together: where its few numbers cancel,
- * their squares are small beside what was added. 38 was the most seen (attention over 200 random keys).
+ * Bound on the error of one part of a row, relative to that of all rows together. The few numbers of a part may
+ * cancel, so that their squares are small beside the terms of their sums. The largest ratio seen is 38 (attention over
+ * 200 random keys).
  */
 const PART_SLACK = 100;
 
 /**
- * Sum of squared errors over the sum of squares, of all rows; or that of the worst part of a row over PART_SLACK, if it
- * is larger. Pooled alone, one head of one token left at zero vanishes among thousands of correct ones. Infinity for
- * another number of values.
+ * Sum of squared errors over the sum of squares, of all rows; or that of the worst part of a row, divided by
+ * PART_SLACK, if it is larger. In the pooled sum alone, one head of one token left at zero would vanish among
+ * thousands of correct ones. Infinity if the number of values differs.
  */
 export function errorOf(got: Float32Array, rows: readonly Float64Array[], parts: number): number {
   if (got.length !== lengthOf(rows)) return Number.POSITIVE_INFINITY;

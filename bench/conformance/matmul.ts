@@ -1,4 +1,4 @@
-/** Cases of embed and matmul: the ops that read matrices of weights. */
+/** Cases of embed and matmul, the ops that read matrices of weights. */
 import { QUANT_FORMATS, rowBytes, type TensorType } from '../../kernels/quant-formats.ts';
 import { matmul } from '../../kernels/reference/matmul.ts';
 import { type Matrix, randomMatrix } from './matrices.ts';
@@ -33,7 +33,7 @@ export interface MatmulShape {
   readonly K: number; // inputs
 }
 
-/** A shape of kernels' seams: checked. */
+/** A shape at the edges of kernels' tiles: checked. */
 export function matmulCase(type: TensorType, shape: MatmulShape): OpCase {
   return { ...described(type, shape), check: checked(type, shape) };
 }
@@ -44,7 +44,7 @@ export function biasCase(type: TensorType, shape: MatmulShape): OpCase {
   return { ...rest, shape: `${name} + bias`, check: checked(type, shape, bias) };
 }
 
-/** A shape that models have: timed, and checked unless there is a reason not to. */
+/** A shape of models: timed, and checked unless `speedOnly` says why not. */
 export function modelMatmulCase(type: TensorType, shape: MatmulShape, speedOnly?: string): OpCase {
   const timing = repeatedMatmul(type, shape);
   const verdict = speedOnly === undefined ? { check: checked(type, shape) } : { speedOnly };

@@ -1,10 +1,10 @@
-/** Seeded weights of every computed tensor type, for checks that need no trained ones. */
+/** Seeded random weights of every computed tensor type, for checks without trained weights. */
 import type { WeightDesc } from '../../backends/backend.ts';
 import { Random } from '../../core/sampler/random.ts';
 import { QUANT_FORMATS, rowBytes, type TensorType } from '../../kernels/quant-formats.ts';
 import { dequantize } from '../../kernels/reference/dequantize.ts';
 
-/** Made when they are first read, so that a table of many costs nothing. */
+/** Generated at the first read, so a table of many matrices costs nothing. */
 export interface Matrix {
   readonly desc: WeightDesc;
   readonly bytes: Uint8Array;
@@ -33,7 +33,7 @@ class LazyMatrix implements Matrix {
   }
 }
 
-/** Where the float16 numbers of a block stand, and how large they are; all other bytes are codes. */
+/** Offsets and sizes of the float16 numbers in a block; all other bytes are codes. */
 const HALVES: Partial<Record<TensorType, readonly { at: number; size: number }[]>> = {
   Q4_0: [{ at: 0, size: 0.1 }],
   Q4_1: [
@@ -64,10 +64,10 @@ const HALVES: Partial<Record<TensorType, readonly { at: number; size: number }[]
   IQ4_XS: [{ at: 0, size: 0.0005 }],
   TQ1_0: [{ at: 52, size: 1 }],
   TQ2_0: [{ at: 64, size: 1 }],
-  MXFP4: [], // an exponent in its place
+  MXFP4: [], // has an exponent instead
 };
 
-/** A matrix of values around -1 to 1 times `size`, always the same one for its type, shape and seed. */
+/** A matrix of values around -1 to 1 times `size`; type, shape, size and seed determine the values. */
 export function randomMatrix(type: TensorType, rows: number, cols: number, size = 1, seed = ''): Matrix {
   return new LazyMatrix({ name: `${type} [${rows}, ${cols}]`, type, rows, cols }, () => {
     const random = seeded(`${type} ${rows} ${cols} ${size}${seed}`);
@@ -86,15 +86,15 @@ export function floatVector(values: readonly number[]): Matrix {
   return new LazyMatrix(desc, () => new Uint8Array(Float32Array.from(values).buffer));
 }
 
-/** The same values in F32: such as a cache of that type holds exactly, from a table that every backend reads. */
+/** The same values in F32: a cache of the original type holds them exactly, and every backend reads F32 tables. */
 export function inFloats(matrix: Matrix): Matrix {
   const desc = { ...matrix.desc, name: `${matrix.desc.name} in F32`, type: 'F32' } as const;
   return new LazyMatrix(desc, () => new Uint8Array(matrix.values.buffer));
 }
 
 /**
- * An F32 matrix of whole numbers times `size` that 8 bits hold exactly: the first of every `block` columns of a head of
- * D is `peak`, the largest magnitude that a rounding to 8 bits would map to a code of that value.
+ * An F32 matrix of integers times `size` that 8-bit caches hold exactly. The first of every `block` columns in a head
+ * of D is `peak`, the largest magnitude, so that rounding to 8 bits maps every number to itself as a code.
  */
 export function codedMatrix(
   rows: number,
@@ -111,7 +111,7 @@ export function codedMatrix(
   });
 }
 
-/** Other numbers for every name. */
+/** A random stream for each name. */
 function seeded(name: string): Random {
   let seed = 0x811c9dc5; // FNV-1a
   for (const char of name) seed = Math.imul(seed ^ char.codePointAt(0)!, 0x01000193);
@@ -132,7 +132,7 @@ function writeBlock(type: TensorType, block: DataView, size: number, random: Ran
   }
 }
 
-/** The upper 16 bits of a float32. */
+/** The high 16 bits of a float32. */
 function upperHalf(value: number): number {
   BITS.setFloat32(0, value);
   return BITS.getUint16(0);

@@ -1,6 +1,6 @@
 /**
- * A case of the conformance suite: one op in one shape. It may be checked (against the reference kernels, as a function
- * of a sequence's tokens, so that no cache is involved in what is expected), timed, or both.
+ * A case of the conformance suite: one op in one shape. It may be checked, timed, or both. Checks compare with the
+ * reference kernels, as a function of a sequence's tokens, so that expected rows involve no cache.
  */
 import type {
   Backend,
@@ -22,17 +22,17 @@ import type { Matrix } from './matrices.ts';
 export type Row = Float64Array;
 
 export interface OpCase {
-  readonly op: Op['op'] | 'program'; // a program is several ops, as models have them
-  readonly type?: TensorType; // of the weight, where the op has one
-  /** What `Backend.supports` is asked: the op, its operands and weights numbered from 0; of a program each. */
+  readonly op: Op['op'] | 'program'; // a program is several ops, as in models
+  readonly type?: TensorType; // of the weight, if the op has one
+  /** Arguments for `Backend.supports`: the op, with operands and weights numbered from 0; for a program every op. */
   readonly examples: readonly Example[];
   readonly shape: string;
   readonly tokens: number; // T of the step that `work` counts
-  readonly work: Work; // of the op, once; attention reads the cache besides, whose size is the backend's matter
+  readonly work: Work; // of the op, once; without the cache that attention reads, whose size the backend decides
   readonly check?: Check;
-  /** Why it is not checked: only timed. */
+  /** Why it is not checked but only timed. */
   readonly speedOnly?: string;
-  /** Of a shape that models have. */
+  /** For shapes of models. */
   readonly timing?: Timing;
 }
 
@@ -48,11 +48,11 @@ export interface Check {
   program(ids: readonly WeightId[]): Program;
   readonly actions: readonly Action[];
   /**
-   * The output row for the last of a sequence's tokens; of steps that ask for attention, its weights. Without it the
-   * reference backend says what is right.
+   * The output row for the last token of a sequence, or its weights if the step asks for attention. Without this
+   * function the reference backend computes the expected rows.
    */
   expected?(tokens: readonly number[]): Row;
-  /** Parts of a row whose errors are judged apart, of equal length: the heads of attention, else 1. */
+  /** Number of equal parts of a row whose errors are judged separately: the heads of attention, else 1. */
   readonly parts: number;
   readonly tolerance: Tolerance;
 }
@@ -61,11 +61,11 @@ export interface Check {
 export interface Timing {
   readonly held: number; // positions in the cache before the step
   readonly repeats: number; // of the op in the program
-  /** Hands its weights to the backend and describes the program. */
+  /** Registers its weights with the backend and describes the program. */
   program(backend: Backend): Program;
 }
 
-/** What is done with an executable, in order. */
+/** Calls of an executable, in order. */
 export type Action =
   | Step
   | { readonly copy: { from: number; to: number; upto: number } }
@@ -82,7 +82,7 @@ export const FLOAT32: Tolerance = {
   reason: 'float32 sums of up to 1000 terms: 1e-6 of the result',
 };
 
-/** Unique in the table. */
+/** The name of a case, unique in the table. */
 export function nameOf({ op, type, shape, tokens }: OpCase): string {
   return [op, ...(type ? [type] : []), `${shape}, ${tokens} ${tokens === 1 ? 'token' : 'tokens'}`].join(' ');
 }
@@ -100,13 +100,13 @@ export const VOCABULARY = 40;
 export interface CheckParts {
   readonly inputs: readonly Matrix[]; // [VOCABULARY, cols], embedded, one value each
   readonly weights?: readonly Matrix[];
-  /** What a sequence keeps; the op uses the last of them. */
+  /** States of a sequence; the op uses the last one. */
   readonly states?: readonly StateShape[];
   readonly kvType?: KvType;
   /** The op under test; without it the first input is the result. */
   readonly apply?: (inputs: readonly ValueId[], weights: readonly WeightId[]) => Op;
   readonly actions?: readonly Action[];
-  /** Inputs of a token, its position, and the inputs of every token of its sequence up to it. */
+  /** Arguments: inputs of a token, its position, and the inputs of all tokens of its sequence up to it. */
   readonly expected: (inputs: readonly Row[], position: number, history: readonly (readonly Row[])[]) => Row;
   readonly parts?: number; // default 1
   readonly tolerance: Tolerance;
@@ -129,7 +129,7 @@ export function check({ inputs, apply, expected, ...rest }: CheckParts): Check {
 }
 
 export interface ProgramParts extends Omit<CheckParts, 'apply' | 'expected'> {
-  /** Adds ops behind the inputs; returns the result, of which the step's rows are selected unless it has S rows. */
+  /** Adds ops after the inputs and returns the result. Rows of the step are selected from it, unless it has S rows. */
   readonly build: (
     push: (op: Op) => ValueId,
     inputs: readonly ValueId[],
@@ -138,7 +138,7 @@ export interface ProgramParts extends Omit<CheckParts, 'apply' | 'expected'> {
   readonly selects?: true; // the result has S rows
 }
 
-/** A check without expected rows: those of the reference backend. */
+/** A check without expected rows; the reference backend computes them. */
 export function programCheck(parts: ProgramParts): Check {
   const { inputs, weights = [], states = [], kvType, build, actions = SHORT, tolerance } = parts;
   return {
@@ -170,7 +170,7 @@ export function stepWith(want: Want | undefined, ...slices: Slice[]): Step {
   return { slices: slices.map((each) => (want ? { ...each, want } : each)) };
 }
 
-/** No larger than the actions need, so that what is written beyond the last row or position is outside a buffer. */
+/** Sizes that just fit the actions, so that a write beyond the last row or position is outside a buffer. */
 function sizesOf(actions: readonly Action[]) {
   const steps = actions.filter((action) => 'slices' in action);
   const slices = steps.flatMap((step) => step.slices);
@@ -183,18 +183,18 @@ function sizesOf(actions: readonly Action[]) {
   };
 }
 
-/** Tokens at positions pos to pos + count - 1; `round` makes other tokens at the same positions. */
+/** Tokens at positions pos to pos + count - 1; each `round` has other tokens at the same positions. */
 export function slice(seq: number, pos: number, count: number, round = 0): Slice {
   const id = (i: number) => (7 * (pos + i) + 13 * seq + 5 * round) % VOCABULARY;
   return { seq, pos, tokens: Array.from({ length: count }, (_, i) => id(i)) };
 }
 
-/** For ops that take a row by itself: few rows, one, many. */
+/** For ops that compute each row by itself: few rows, one, many. */
 export const SHORT: readonly Action[] = [step(slice(0, 0, 5)), step(slice(0, 5, 1)), step(slice(1, 0, 130))];
 
 /**
- * For ops that know positions: three sequences; positions cross 16, 64, 128 and 256 in the middle and at the edge of a
- * step, alone and beside other sequences.
+ * For ops that depend on positions: three sequences. Their positions cross 16, 64, 128 and 256 in the middle and at the
+ * edge of a step, alone and beside other sequences.
  */
 export const LONG: readonly Action[] = [
   step(slice(0, 0, 15)),

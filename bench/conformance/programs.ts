@@ -1,6 +1,6 @@
 /**
- * Cases of several ops together, as models have them: what backends fuse, where values lie and when their memory is used
- * again is judged here. The reference backend, which runs op by op, says what is right.
+ * Cases of several ops together, as in models. They check fusion, the placement of values and the reuse of their
+ * memory. The reference backend, which runs op by op, computes the expected rows.
  */
 import type { AttentionOp, Op, RopeSpec, StateShape, ValueId, WeightId } from '../../backends/backend.ts';
 import { weightsOf } from '../../backends/ops.ts';
@@ -22,13 +22,13 @@ import {
 
 const FLOATS: Tolerance = {
   nmse: 1e-10,
-  reason: 'several float32 sums of up to 1000 terms, one after the other',
+  reason: 'several consecutive float32 sums of up to 1000 terms',
 };
 const CODES: Tolerance = { nmse: 4 * INT8.nmse, reason: 'activations in int8 before each of four products' };
 
 const CODED_LAYERS: Tolerance = {
   nmse: 2e-2,
-  reason: 'int8 before 21 products of three layers with gates: 3.5e-3 seen',
+  reason: 'int8 activations before the 21 products of three gated layers: 3.5e-3 seen',
 };
 
 type Push = (op: Op) => ValueId;
@@ -65,7 +65,7 @@ function programCase(
   };
 }
 
-// ----- ops in one line each
+// ----- ops, one line each
 
 const norm = (x: ValueId, weight: WeightId): Op => ({ op: 'norm', x, weight, eps: 1e-5 });
 const matmul = (x: ValueId, weight: WeightId, bias?: WeightId): Op => ({ op: 'matmul', x, weight, bias });
@@ -73,13 +73,13 @@ const add = (a: ValueId, b: ValueId): Op => ({ op: 'zip', fn: 'add', a, b });
 const mul = (a: ValueId, b: ValueId): Op => ({ op: 'zip', fn: 'mul', a, b });
 const silu = (x: ValueId): Op => ({ op: 'map', fn: 'silu', x });
 
-/** Small, so that sums of products stay around 1. */
+/** Small values, so that sums of products stay around 1. */
 function matrix(rows: number, cols: number, seed: string, type: TensorType = 'F32'): Matrix {
   return randomMatrix(type, rows, cols, type === 'F32' ? 1 / Math.sqrt(cols) : 1, seed);
 }
 const vector = (cols: number, seed = '') => randomMatrix('F32', 1, cols, 1, seed);
 
-/** Matrices `down` of one x, each brought back by its `up`, and added. */
+/** The sum of `up` products of the `down` products of one x. */
 function sumOfProducts(down: readonly number[], readsNorm: boolean): OpCase {
   const weights = [
     vector(C),
@@ -92,11 +92,11 @@ function sumOfProducts(down: readonly number[], readsNorm: boolean): OpCase {
     const first = readsNorm ? h : x!;
     return products.reduce((sum, low, i) => push(add(sum, push(matmul(low, ids[down.length + i]!)))), first);
   };
-  const shape = `${down.length} products of one norm${readsNorm ? ', which is read besides' : ''}`;
+  const shape = `${down.length} products of one norm${readsNorm ? ', which is added as well' : ''}`;
   return programCase(shape, weights, build);
 }
 
-/** The sides in either order, of matrices of these types. */
+/** A gate and its partner in either order, with matrices of these types. */
 function gateCase(types: readonly [TensorType, TensorType], order: 'gate first' | 'up first'): OpCase {
   const F = 96;
   const weights = [matrix(F, C, 'gate', types[0]), matrix(F, C, 'up', types[1]), matrix(C, F, 'down')];
@@ -111,7 +111,7 @@ function gateCase(types: readonly [TensorType, TensorType], order: 'gate first' 
   });
 }
 
-/** What low-rank adapters do to the queries, keys and values of a layer: W x + B (A x). */
+/** Low-rank adapters on the queries, keys and values of a layer: W x + B (A x). */
 function adapterCase(): OpCase {
   const names = ['q', 'k', 'v'];
   const weights = names.flatMap((name) => [
@@ -143,7 +143,7 @@ const LAYERS: readonly Layer[] = [
 ];
 const F = 160;
 
-/** Norms, products, rotated heads, attention, gates and sums of layers whose heads differ; rows selected in the last. */
+/** Layers of norms, products, rotated heads, attention, gates and sums. Heads differ by layer; the last one selects. */
 function layersCase(type: TensorType, actions: ProgramParts['actions']): OpCase {
   const weights = LAYERS.flatMap(({ heads, state: { kvHeads, keyDim: D } }, i) => [
     vector(C, `${i} attention`),
@@ -194,7 +194,7 @@ function addLayer(
   return push(add(y, push(matmul(gated, down!))));
 }
 
-/** A table of positions has fewer rows than the vocabulary, or more. */
+/** A table of positions, which has fewer rows than the vocabulary. */
 function positionsCase(): OpCase {
   const steps = [step(slice(0, 0, 5)), step(slice(0, 5, 1), slice(1, 0, 9)), step(slice(0, 6, 10))];
   const build: Build = (push, [x], [table]) =>
@@ -204,7 +204,7 @@ function positionsCase(): OpCase {
   });
 }
 
-/** Values that are read long after they were made, when others have used and left the memory beside them. */
+/** Values that are read long after they are made, while memory beside them is used and freed. */
 function longLivedCase(): OpCase {
   const weights = [matrix(C, C, 'a'), matrix(C, C, 'b'), matrix(C, C, 'c')];
   const build: Build = (push, [x], ids) => {
@@ -213,13 +213,13 @@ function longLivedCase(): OpCase {
     const late = push(matmul(push({ op: 'softmax', x: middle }), ids[2]!));
     return push(add(push(mul(late, early)), push(add(middle, x!))));
   };
-  return programCase('values that live long', weights, build);
+  return programCase('long-lived values', weights, build);
 }
 
 const BATCH = [step(slice(0, 0, 3)), stepWith({ kind: 'logits' }, slice(0, 3, 30), slice(1, 0, 4))];
 
 export const PROGRAM_CASES: readonly OpCase[] = [
-  sumOfProducts([16, 32, 48, 64, 80, 96], false), // more than one phase of the cpu backend holds
+  sumOfProducts([16, 32, 48, 64, 80, 96], false), // more products than one phase of the cpu backend holds
   sumOfProducts([16, 32], true),
   gateCase(['F32', 'F32'], 'gate first'),
   gateCase(['F32', 'F32'], 'up first'),

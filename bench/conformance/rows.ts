@@ -26,7 +26,7 @@ const EXP: Tolerance = {
   reason: 'exp in float32: WGSL allows it 3 + 2 |x| ulp, 1e-6 of the largest',
 };
 
-/** An op on rows of `cols` numbers: what it reads, how it is written and what it gives. */
+/** An op on rows of `cols` numbers: its inputs, how to build it, and its expected result. */
 export interface RowOp {
   readonly op: Op['op'];
   readonly shape: string;
@@ -73,7 +73,7 @@ export function ropeOf(layout: RopeSpec['layout'], { heads, D, pairs }: RopeShap
   };
 }
 
-/** Numbers around 10, as for map: where they are large, exp is wrong first. */
+/** Numbers around 10, as for map: large numbers show the errors of exp first. */
 export function softmaxOf(cols: number): RowOp {
   return {
     op: 'softmax',
@@ -86,10 +86,10 @@ export function softmaxOf(cols: number): RowOp {
   };
 }
 
-/** @param scalars the learned ones of the function */
+/** @param scalars the learned scalars of the function */
 export function mapOf(fn: MapFunction, cols: number, scalars: readonly number[] = []): RowOp {
   if (scalars.length !== MAPS[fn].scalars)
-    throw new RangeError(`Expected ${MAPS[fn].scalars} scalars of ${fn}.`);
+    throw new RangeError(`Expected ${MAPS[fn].scalars} scalars of ${fn}, got ${scalars.length}.`);
   return {
     op: 'map',
     shape: `${fn} of ${cols}`,
@@ -112,12 +112,12 @@ export function zipOf(fn: ZipFunction, cols: number): RowOp {
   };
 }
 
-/** Of few rows, one and many, checked. */
+/** Few rows, one row and many rows: checked. */
 export function rowCase(row: RowOp): OpCase {
   return { ...described(row, 130), check: checked(row, row.op === 'rope' ? LONG : SHORT) };
 }
 
-/** Of a shape that models have: timed in steps of T tokens, and checked unless there is a reason not to. */
+/** A shape of models: timed in steps of T tokens, and checked unless `speedOnly` says why not. */
 export function modelRowCase(row: RowOp, T: number, speedOnly?: string): OpCase {
   const verdict = speedOnly === undefined ? { check: checked(row, [step(slice(0, 0, T))]) } : { speedOnly };
   return { ...described(row, T), ...verdict, timing: repeatedInPlace(row, T) };

@@ -1,6 +1,6 @@
 /**
- * Programs of one op each, to time it through the contract that models use. An op is repeated until its weights
- * (for attention: its cache) are beyond the processor's caches, as in a model, whose layers push each other out.
+ * Programs of one op each, to time the op through the contract that models use. The op is repeated until its weights
+ * (for attention: its cache) exceed the processor's caches, as in a model, whose layers evict each other.
  */
 import type { Backend, KvType, Op, Program, StateShape, ValueId } from '../../backends/backend.ts';
 import { rowBytes, type TensorType } from '../../kernels/quant-formats.ts';
@@ -8,12 +8,12 @@ import type { Timing } from './op-case.ts';
 import type { RowOp } from './rows.ts';
 
 const BEYOND_CACHES = 96e6; // bytes
-const MOST_MACS = 4e9; // of a program, so that it ends on a slow machine too
+const MOST_MACS = 4e9; // of a program, so that it ends soon on a slow machine
 const MOST_REPEATS = 256;
 const MAX_TOKENS = 512;
 export const FLOAT = 4; // bytes
 
-/** With a norm before it, as in a model, so that no two read the same activations. */
+/** Each product follows a norm, as in a model, so that no two read the same activations. */
 export function repeatedMatmul(
   type: TensorType,
   { T, N, K }: { readonly T: number; readonly N: number; readonly K: number },
@@ -59,7 +59,7 @@ export function repeatedAttention(
   };
 }
 
-/** Each repeat takes the result of the one before as its first input. */
+/** The first input of each repeat is the result of the one before. */
 export function repeatedInPlace({ inputs, weights = [], cols, apply }: RowOp, T: number): Timing {
   const repeats = 16;
   return {
@@ -74,14 +74,14 @@ export function repeatedInPlace({ inputs, weights = [], cols, apply }: RowOp, T:
   };
 }
 
-// ----- what the programs share
+// ----- shared by the programs
 
 type Push = (op: Op) => ValueId;
 
 interface Body {
   readonly inputs: readonly number[]; // columns; filled with ones
   readonly repeats: number;
-  /** Adds repeat i; `before` is what the one before made, at first the first input. */
+  /** Adds repeat i; `before` is the result of the one before, or the first input. */
   readonly repeat: (push: Push, i: number, before: ValueId) => ValueId;
   readonly T: number;
   readonly states?: readonly StateShape[];
@@ -89,7 +89,7 @@ interface Body {
   readonly kvType?: KvType;
 }
 
-/** A vocabulary of one token, whose embeddings are ones. */
+/** A program with a vocabulary of one token, whose embeddings are ones. */
 function program(body: Body, backend: Backend): Program {
   const { inputs, repeats, repeat, T, states = [], contextLength = T, kvType } = body;
   const ops: Op[] = inputs.map((cols) => ({ op: 'embed', table: ones(backend, cols) }));
@@ -101,7 +101,7 @@ function program(body: Body, backend: Backend): Program {
   return { name: 'one op', ops, output, states, limits };
 }
 
-/** As float16 1.06, as float32 and bfloat16 0.01, as a power of two 2^-67: no type makes a NaN of it. */
+/** 1.06 as float16, 0.01 as float32 and bfloat16, 2^-67 as a power of two: NaN in no type. */
 const PLAIN_BYTE = 0x3c;
 
 function ones(backend: Backend, cols: number) {

@@ -1,33 +1,33 @@
 /**
- * The same prompts on a backend and on the reference, which chooses the tokens: both read the prompt in one step and then
- * the reference's greedy answer token by token, so that every row of logits has its counterpart.
+ * Compares a backend with the reference on the same prompts. Both read the prompt in one step and then the reference's
+ * greedy answer token by token, so every row of logits has a counterpart.
  */
 import { logitsOf } from '../../backends/results.ts';
 import type { Model } from '../../core/index.ts';
 import { median } from '../statistics.ts';
 
-/** Text, code, and a list: short, because the reference takes its time. */
+/** Text, code and a list; short, because the reference is slow. */
 const PROMPTS = [
   'Once upon a time, in a village by the sea, there lived an old woman who',
   'function fibonacci(n) {\n  if (n < 2) return n;\n  return ',
   'The seven days of the week are Monday, Tuesday,',
 ];
 
-/** Where the two best logits of the reference are closer, rounding may decide which is chosen. */
+/** If the two best logits of the reference are closer than this, rounding may decide the choice. */
 export const MARGIN_BOUND = 0.3;
 
-/** What the reference says to one prompt. */
+/** The reference's answer to one prompt. */
 export interface Answer {
   readonly promptIds: readonly number[];
   readonly ids: readonly number[]; // greedy
-  readonly rows: readonly Float32Array[]; // the logits that each id was chosen from
+  readonly rows: readonly Float32Array[]; // the logits from which each id was chosen
 }
 
 export interface ModelVerdict {
   readonly tokens: number; // compared
   readonly equal: number; // greedy ids
   readonly first_difference: Difference | null;
-  /** Largest margin of the reference at a token where the ids differ; 0 where all are equal. */
+  /** Largest margin of the reference at a token where the ids differ; 0 if none differs. */
   readonly worst_margin: number;
   readonly worst_logit_error: number;
   readonly prefill_tok_s: number; // of these prompts
@@ -46,11 +46,11 @@ type CheckedModel = Pick<Model, 'executable' | 'tokenizer' | 'contextLength' | '
 
 export interface ModelCheckOptions {
   readonly signal?: AbortSignal;
-  /** Before each step. */
+  /** Called before each step. */
   readonly onStep?: () => void;
 }
 
-/** The prompts as this model's tokens, cut so that n more fit. */
+/** Token ids of the prompts, cut so that n more tokens fit. */
 export function promptIds({ tokenizer, contextLength, maxTokens }: CheckedModel, n: number): number[][] {
   const room = Math.min(maxTokens, contextLength - n);
   return PROMPTS.map((text) => tokenizer.encode(text, { addSpecial: true }).slice(0, room));
@@ -71,7 +71,7 @@ export async function answer(
   return { promptIds: prompt, ids, rows, times };
 }
 
-/** What a backend says to the same tokens. */
+/** Compares a backend on the tokens of the reference's answers. */
 export async function compare(
   model: CheckedModel,
   answers: readonly Answer[],
@@ -100,12 +100,12 @@ export async function compare(
   };
 }
 
-/** Ids that differ where the reference is sure, or logits that are no numbers. */
+/** Whether ids differ although the margin of the reference is large, or logits are not numbers. */
 export function isWrong({ worst_margin, worst_logit_error }: ModelVerdict): boolean {
   return worst_margin > MARGIN_BOUND || !Number.isFinite(worst_logit_error);
 }
 
-/** Milliseconds of each step; the first read the prompt. */
+/** Milliseconds of each step; the first step read the prompt. */
 export interface Times {
   readonly times: readonly number[];
   readonly promptIds: readonly number[];
@@ -119,7 +119,7 @@ export function speedOf(seen: readonly Times[]): Pick<ModelVerdict, 'prefill_tok
   };
 }
 
-/** n rows of logits, a step each: after the prompt, and after each token that `next` makes of the row before. */
+/** n rows of logits, one a step: after the prompt, and after each token that `next` picks from the row before. */
 async function rowsAfter(
   { executable }: CheckedModel,
   prompt: readonly number[],
@@ -152,7 +152,7 @@ function bestTwo(row: Float32Array): { best: number; margin: number } {
   return { best, margin: row[best]! - second };
 }
 
-/** NaN where one of them holds what is no number. */
+/** Largest difference; NaN if one of them contains NaN. */
 function distance(a: Float32Array, b: Float32Array): number {
   let largest = 0;
   for (let i = 0; i < a.length; i++) largest = Math.max(largest, Math.abs(a[i]! - b[i]!));

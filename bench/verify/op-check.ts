@@ -1,4 +1,4 @@
-/** Cases of the conformance table on one backend, against the reference kernels. */
+/** Runs cases of the conformance table on one backend, against the reference kernels. */
 import type { Backend } from '../../backends/backend.ts';
 import { UserError } from '../../errors.ts';
 import type { CheckedCase } from '../conformance/cases.ts';
@@ -7,9 +7,9 @@ import { nameOf, type OpCase, supportsCase } from '../conformance/op-case.ts';
 
 export interface OpVerdict {
   readonly op: OpCase['op'];
-  readonly cases: number; // that were run
-  readonly unsupported: number; // that the backend says it does not do
-  /** Largest error over what the case allows; above 1 it is wrong. Null where it failed without a result. */
+  readonly cases: number; // run
+  readonly unsupported: number; // according to the backend
+  /** Largest error, divided by the limit of its case; above 1 it is wrong. Null for a failure without a result. */
   readonly worst: number | null;
   readonly worst_case: string | null;
   readonly failure?: string;
@@ -20,7 +20,7 @@ export interface OpCheckOptions {
   readonly onCase?: (name: string, op: OpCase['op']) => void;
 }
 
-/** A verdict an op. A device that fails ends the check, with the op at hand. */
+/** One verdict an op. If the device fails, the check ends with the current op. */
 export async function checkOps(
   backend: Backend,
   cases: readonly CheckedCase[],

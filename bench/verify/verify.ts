@@ -1,4 +1,4 @@
-/** Whether the backends of this machine compute what the reference computes: op by op, and with a model. */
+/** Checks the backends of this machine against the reference: op by op, and with a model. */
 import type { KvType } from '../../backends/backend.ts';
 import { selectBackend } from '../../backends/select.ts';
 import { directories } from '../../core/directories.ts';
@@ -21,9 +21,9 @@ export interface VerifyOptions {
   readonly threads?: number;
   readonly kvType?: KvType | 'auto';
   readonly cases: readonly CheckedCase[]; // of ops
-  readonly model?: { readonly path: string; readonly tokens: number }; // of the answer to each prompt
+  readonly model?: { readonly path: string; readonly tokens: number }; // tokens of the answer to each prompt
   readonly signal?: AbortSignal;
-  /** Before each piece of work, of `workOf` in all; `kind` is the same for many. */
+  /** Called before each piece of work, `workOf` times in all; many pieces share a `kind`. */
   readonly onWork?: (label: string, kind: string) => void;
   readonly onNote?: LoadOptions['onNote'];
 }
@@ -33,7 +33,7 @@ export interface BackendVerdict {
   readonly device: string | null;
   readonly ops: readonly OpVerdict[];
   readonly model: ModelVerdict | null;
-  /** What is wrong, in words; nothing where all is right. */
+  /** Faults in words; empty if there are none. */
   readonly wrong: readonly string[];
 }
 
@@ -46,7 +46,7 @@ export interface Verification {
 const PROMPTS = 3;
 const CONTEXT = 256; // tokens: prompts and answers are short
 
-/** Calls of `onWork` at most. */
+/** Maximum number of calls of `onWork`. */
 export function workOf({
   backends,
   model,
@@ -56,7 +56,7 @@ export function workOf({
   return backends.length * (cases.length + steps) + steps;
 }
 
-/** Throws UserError for a backend that cannot run here, and for a model that the reference does not take. */
+/** Throws UserError for a backend that cannot run here, and for a model that the reference does not support. */
 export async function verify(options: VerifyOptions): Promise<Verification> {
   const ops = new Map<string, Pick<BackendVerdict, 'device' | 'ops'>>();
   for (const name of options.backends) ops.set(name, await opsOf(name, options));
@@ -103,7 +103,7 @@ async function referenceAnswers(
   }
 }
 
-/** The verdict, or in words why the backend gives none. */
+/** The verdict, or in words why there is none. */
 async function modelOf(
   backend: string,
   { path }: NonNullable<VerifyOptions['model']>,
@@ -135,12 +135,12 @@ function opInWords(verdict: OpVerdict): string[] {
   if (!isWrongOp(verdict)) return [];
   const { op, worst, worst_case, failure } = verdict;
   if (failure !== undefined) return [`${op} fails: ${failure} (${worst_case})`];
-  return [`${op} has ${worst!.toPrecision(2)} times the error it may have (${worst_case})`];
+  return [`${op} has ${worst!.toPrecision(2)} times the allowed error (${worst_case})`];
 }
 
 function modelInWords(verdict: ModelVerdict | null): string[] {
   if (!verdict || !isWrongModel(verdict)) return [];
   const { worst_margin, worst_logit_error } = verdict;
-  if (!Number.isFinite(worst_logit_error)) return ['its logits hold what is no number'];
-  return [`it chooses another token where the reference is sure, by a margin of ${worst_margin.toFixed(2)}`];
+  if (!Number.isFinite(worst_logit_error)) return ['its logits contain NaN or infinity'];
+  return [`it chooses another token although the margin of the reference is ${worst_margin.toFixed(2)}`];
 }

@@ -1,28 +1,28 @@
 /**
  * Runs chat templates as transformers does, with @huggingface/jinja as parser and interpreter.
  *
- * Where version 0.5.11 silently differs from Python's Jinja this file follows Python: values print as str()
- * writes them, == compares types and contents, what a loop's body sets ends with the turn, {% break %} and
- * {% continue %} keep what was printed before them, strip() takes characters. What the package does not know
- * at all (rare filters, {% raw %}) stays an error.
+ * Version 0.5.11 silently differs from Python's Jinja in some points. This file follows Python there: values print as
+ * str() writes them, == compares types and contents, assignments in the body of a loop end with the iteration, {%
+ * break %} and {% continue %} keep the text printed before them, strip() takes characters. Features that the package
+ * lacks (rare filters, {% raw %}) remain errors.
  *
- * A template comes with the model file, so it gets bounds: on its own length, on evaluated nodes, on the
- * length of a range and on the size of a value.
+ * A template comes from the model file, so it is bounded: its own length, the number of evaluated nodes, the length of
+ * a range, and the size of a value.
  */
 import { Environment, Interpreter, parse, tokenize } from '@huggingface/jinja';
 import { equal, listOf, mappingOf, str, strip, type Value } from './python.ts';
 
-const MAX_SOURCE = 1 << 18; // characters; real templates take up to 40,000
-const MAX_SPACE = 1000; // blanks in a row; the package's time to parse grows with the square of it
-const MAX_STEPS = 2_000_000; // nodes evaluated; up to 200 a message were seen
-const TURN_STEPS = 10; // a turn of a loop takes the time of so many nodes
+const MAX_SOURCE = 1 << 18; // characters; real templates have up to 40,000
+const MAX_SPACE = 1000; // consecutive blanks; the package's parsing time grows with their square
+const MAX_STEPS = 2_000_000; // evaluated nodes; real templates take up to 200 a message
+const ITERATION_STEPS = 10; // an iteration of a loop takes the time of this many nodes
 const MAX_RANGE = 100_000; // as jinja2.sandbox.MAX_RANGE
 const MAX_SIZE = 1 << 22; // characters of a string; characters and elements of a list or mapping
 
 type Scope = Environment;
 export type Program = ReturnType<typeof parse>;
 
-/** A node of the syntax tree, with the fields read here. */
+/** A node of the syntax tree, with the fields that are read here. */
 interface Node {
   readonly type: string;
   readonly value: string; // Identifier
@@ -38,7 +38,7 @@ interface Node {
   readonly property: Node;
 }
 
-/** evaluateBlock is private in the package's types; its version is pinned, and the tests cover the override. */
+/** evaluateBlock is private in the package's types. Its version is pinned, and tests cover the override. */
 const OpenInterpreter = Interpreter as unknown as new (
   globals: Scope,
 ) => {
@@ -47,10 +47,10 @@ const OpenInterpreter = Interpreter as unknown as new (
   evaluateBlock(body: readonly Node[], scope: Scope): Value;
 };
 
-/** What a template says in raise_exception. */
+/** The message that a template passes to raise_exception. */
 export class Raised extends Error {}
 
-/** {% break %} or {% continue %} on its way to the loop, with the text printed before it in this turn. */
+/** {% break %} or {% continue %} on its way to the loop, with the text printed before it in this iteration. */
 class LoopControl {
   readonly type: string;
   text = '';
@@ -60,7 +60,7 @@ class LoopControl {
   }
 }
 
-/** Throws an Error if the source is no Jinja template. */
+/** Throws an Error if the source is not a Jinja template. */
 export function parseTemplate(source: string): Program {
   if (source.length > MAX_SOURCE) {
     throw new Error(`it has ${source.length} characters, more than ${MAX_SOURCE}`);
@@ -73,8 +73,8 @@ export function parseTemplate(source: string): Program {
 }
 
 /**
- * Throws Raised where the template refuses its input, another Error where it fails.
- * @public imported when first needed
+ * Throws Raised if the template refuses its input, another Error if it fails.
+ * @public imported on first use
  */
 export function runTemplate(program: Program, variables: Readonly<Record<string, unknown>>): string {
   const globals = new Environment();
@@ -99,10 +99,10 @@ class PythonInterpreter extends OpenInterpreter {
     return value;
   }
 
-  /** The text that statements and expressions print. */
+  /** The text that a block prints. */
   override evaluateBlock(body: readonly Node[], scope: Scope): Value {
     const isLoop = this.#loopBodies.has(body);
-    if (isLoop) this.#step(TURN_STEPS);
+    if (isLoop) this.#step(ITERATION_STEPS);
     if (isLoop && this.#broken.has(scope)) return super.evaluate({ type: 'Break' } as Node, scope);
     const inner = isLoop ? new Environment(scope) : scope;
     let text = '';
@@ -115,18 +115,18 @@ class PythonInterpreter extends OpenInterpreter {
       if (!(control instanceof LoopControl)) throw control;
       text = control.text = text + control.text;
       if (!isLoop) throw control;
-      if (control.type === 'Break') this.#broken.add(scope); // its next turn ends the loop
+      if (control.type === 'Break') this.#broken.add(scope); // the next iteration ends the loop
     }
     return toValue(text);
   }
 
-  /** A statement gives the text it printed, or null; an expression is written as str() does. */
+  /** A statement prints its text, or nothing if null; an expression prints as str() writes it. */
   #print(node: Node, scope: Scope): string {
     const value = this.evaluate(node, scope);
     return value.type === 'NullValue' && STATEMENTS.has(node.type) ? '' : str(value);
   }
 
-  /** Undefined where the package does as Python does. */
+  /** Undefined if the package agrees with Python. */
   #evaluateAsPython(node: Node, scope: Scope): Value | undefined {
     switch (node.type) {
       case 'BinaryExpression':
@@ -161,7 +161,7 @@ class PythonInterpreter extends OpenInterpreter {
     if (this.#steps > MAX_STEPS) throw new Error(`it takes more than ${MAX_STEPS} steps`);
   }
 
-  /** Characters and elements in a value, shared ones each time they occur: what writing it out may take. */
+  /** Characters and elements of a value, a bound on its text; shared parts count each time they occur. */
   #size(value: Value): number {
     if (typeof value.value === 'string') return value.value.length;
     const elements = listOf(value) ?? mappingOf(value)?.values();

@@ -1,6 +1,6 @@
-/** What Python does with the values of a template, where @huggingface/jinja does something else. */
+/** Python's semantics for values of a template, in the points where @huggingface/jinja differs. */
 
-/** A value of the interpreter: StringValue, ArrayValue, ... by `type`, with what it holds. */
+/** A value of the interpreter: StringValue, ArrayValue, ... by `type`, with its content. */
 export interface Value {
   readonly type: string;
   readonly value: unknown;
@@ -37,7 +37,7 @@ function repr(value: Value): string {
 
 const ESCAPES: Readonly<Record<string, string>> = { '\\': '\\\\', '\n': '\\n', '\r': '\\r', '\t': '\\t' };
 
-/** A string literal, in double quotes only where that spares escaping single ones. */
+/** A string literal, in double quotes only if that avoids escaping single ones. */
 function quote(text: string): string {
   const escaped = text.replace(
     /[\\\x00-\x1f\x7f]/g,
@@ -47,7 +47,7 @@ function quote(text: string): string {
   return `'${escaped.replaceAll("'", "\\'")}'`;
 }
 
-/** Python's ==: by type and content, where JavaScript's converts types and compares lists by identity. */
+/** Python's ==, by type and content; JavaScript's converts types and compares lists by identity. */
 export function equal(a: Value, b: Value): boolean {
   if (isNumber(a) && isNumber(b)) return Number(a.value) === Number(b.value);
   if (a.type !== b.type) return false;
@@ -70,7 +70,7 @@ function isNumber({ value }: Value): boolean {
   return typeof value === 'number' || typeof value === 'boolean';
 }
 
-/** str.strip, lstrip and rstrip with an argument: the text without any of `characters` at these ends. */
+/** str.strip, lstrip and rstrip with an argument: removes all of `characters` from these ends. */
 export function strip(text: string, characters: string, ends: 'both' | 'left' | 'right'): string {
   const letters = [...text];
   const unwanted = new Set(characters);

@@ -16,7 +16,7 @@ const MONTHS = [
 
 const padded = (value: number, digits = 2, filler = '0'): string => String(value).padStart(digits, filler);
 
-/** What each letter of a format stands for, as C's strftime has it in the C locale. */
+/** Meaning of each letter of a format, as in C's strftime in the C locale. */
 const CODES: Readonly<Record<string, (date: Date) => string>> = {
   a: (date) => DAYS[date.getDay()]!.slice(0, 3),
   A: (date) => DAYS[date.getDay()]!,
@@ -37,8 +37,8 @@ const CODES: Readonly<Record<string, (date: Date) => string>> = {
 };
 
 /**
- * The date in local time, formatted as Python's datetime.strftime does for the codes above; `%-d` leaves out
- * padding. Other codes stay as they are.
+ * Formats the date in local time as Python's datetime.strftime does, for the codes above; `%-d` omits padding. Other
+ * codes are kept.
  */
 export function strftime(date: Date, format: string): string {
   return format.replace(/%(-?)([a-zA-Z%])/g, (code, bare, letter) => {

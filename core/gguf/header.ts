@@ -3,10 +3,10 @@ import { UserError } from '../../errors.ts';
 
 const FIRST_WINDOW = 4 << 20;
 
-/** Far above any header in use (a vocabulary of 262k tokens takes 20 MB), and little enough to allocate. */
+/** Far above any real header (a vocabulary of 262k tokens takes 20 MB), and small enough to allocate. */
 const MAX_HEADER = 128 << 20;
 
-/** Most keys, tensors, booleans and others that become a JavaScript value each; real headers have thousands. */
+/** Most keys, tensors, booleans and other items that become JavaScript values; real headers have thousands. */
 const MAX_ITEMS = 1 << 17;
 
 const MAX_NAME = 65535; // of a key, by the specification
@@ -14,15 +14,15 @@ const MAX_NAME = 65535; // of a key, by the specification
 const DAMAGED = 'The file is damaged or incomplete: get it again.';
 
 /**
- * The head of an open file, read forwards through a window from byte 0 that grows as needed.
+ * The header of an open file, read forwards from byte 0 through a window that grows as needed.
  *
- * Nothing is allocated on the word of the file alone: a length or count must fit into what is left of the
- * file, and the window stays below 128 MiB. Numbers are little-endian; the machine is assumed to be, too.
+ * No allocation trusts the file: a length or count must fit into the rest of the file, and the window stays below
+ * 128 MiB. Numbers are little-endian; the machine is assumed to be little-endian, too.
  */
 export class Header {
   readonly path: string;
   readonly fileBytes: number;
-  /** What is being read, in words, for error messages. */
+  /** The part being read, in words, for error messages. */
   reading = 'the start of the header';
   readonly #fd: number;
   readonly #limit: number; // bytes the header may take
@@ -38,12 +38,12 @@ export class Header {
     this.#limit = Math.min(fileBytes, MAX_HEADER);
   }
 
-  /** Bytes from the start of the file to the next one to be read. */
+  /** Offset of the next byte from the start of the file. */
   get position(): number {
     return this.#position;
   }
 
-  /** The file from byte 0 on, at least up to `position`. Reading on may replace it: ask again after each read. */
+  /** The file from byte 0 on, at least up to `position`. A read may replace it: get it again after each read. */
   get bytes(): Buffer<ArrayBuffer> {
     return this.#window;
   }
@@ -53,7 +53,7 @@ export class Header {
     return this.#view;
   }
 
-  /** Moves on by `bytes`, which are then in `bytes` and `view`; returns where they start. */
+  /** Advances by `bytes`, which are then in `bytes` and `view`; returns their start. */
   take(bytes: number): number {
     const start = this.#position;
     const end = start + bytes;
@@ -67,13 +67,13 @@ export class Header {
     return this.#view.getUint32(at, true);
   }
 
-  /** An unsigned 64-bit number; beyond 2^53 it is rounded, which is still far above every limit. */
+  /** An unsigned 64-bit number. It is rounded beyond 2^53, but still far above every limit. */
   u64(): number {
     const at = this.take(8);
     return this.#view.getUint32(at, true) + this.#view.getUint32(at + 4, true) * 2 ** 32;
   }
 
-  /** How many `things` follow, of at least `bytesEach`. Throws UserError if the file cannot hold them. */
+  /** Number of `things` that follow, each of at least `bytesEach`. Throws UserError if the file cannot hold them. */
   count(things: string, bytesEach: number): number {
     const count = this.u64();
     if (count * bytesEach > this.#limit - this.#position) {
@@ -110,11 +110,11 @@ export class Header {
     if (name === '' || name.length > MAX_NAME) {
       this.fail(`a name of 1 to ${MAX_NAME} characters`, `${name.length}`);
     }
-    if (known.has(name)) this.fail('a name that occurs once', 'it a second time');
+    if (known.has(name)) this.fail('a new name', 'the name of an earlier one');
     return name;
   }
 
-  /** Throws a UserError that says where in the file the reader stands. */
+  /** Throws a UserError with the current position in the file. */
   fail(expected: string, got: string, hint = DAMAGED): never {
     const place = `${this.reading}, byte ${this.#position} of ${this.path}`;
     throw new UserError(`Expected ${expected}, got ${got} (${place}).`, hint);
@@ -141,7 +141,7 @@ export class Header {
   }
 }
 
-/** A name from the file for an error message, without control characters and not too long. */
+/** A name from the file, for an error message: without control characters, shortened. */
 export function quoted(name: string): string {
   return JSON.stringify(name.slice(0, 80));
 }

@@ -2,9 +2,9 @@ import type { Header } from './header.ts';
 
 const CONVERT = "Convert the model with llama.cpp's convert_hf_to_gguf.py, or get its GGUF version.";
 const GET_FILE =
-  'Get the model file itself: from a web site use its download link, not the page that shows it.';
+  'Get the model file itself: on a web site, use its download link, not the page that shows the model.';
 
-/** What a file that is no GGUF looks like, by its first bytes as Latin-1, and what to do about it. */
+/** Files that are not GGUF, recognized by their first bytes as Latin-1, each with a hint. */
 const LOOKALIKES: readonly (readonly [start: RegExp, name: string, hint: string])[] = [
   [/^version https:\/\/git-lfs/, 'a git-lfs pointer', 'Fetch the file it stands for: git lfs pull.'],
   [/^\s*<(!doctype|html|\?xml|head)/i, 'a web page', GET_FILE],
@@ -13,18 +13,18 @@ const LOOKALIKES: readonly (readonly [start: RegExp, name: string, hint: string]
   [/^(lmgg|fmgg|tjgg|algg)/, 'a llama.cpp model older than GGUF', CONVERT],
   [/^\x1f\x8b/, 'a gzip archive', 'Unpack it first: gunzip FILE.'],
   [/^\s*[{[]/, 'JSON', GET_FILE],
-  [/^\0+$/, 'zeros', 'The download was not finished: get the file again.'],
+  [/^\0+$/, 'zeros', 'The download is incomplete: get the file again.'],
 ];
 
 const MAGIC = 'GGUF';
 
-/** Reads magic and version; returns the version, 2 or 3. Throws a UserError that says what the file looks like. */
+/** Reads magic and version; returns the version, 2 or 3. Otherwise throws a UserError that names the kind of file. */
 export function readVersion(header: Header): number {
   header.take(MAGIC.length);
   if (header.bytes.toString('latin1', 0, MAGIC.length) !== MAGIC) notGguf(header);
   const version = header.u32();
   if (version === 2 || version === 3) return version;
-  // The version of a big-endian file, read the wrong way round, has its low bytes zero.
+  // Read as little-endian, the version of a big-endian file has zeros in its low bytes.
   if (version !== 0 && (version & 0xffff) === 0)
     header.fail('a little-endian GGUF', 'a big-endian one', CONVERT);
   const hint = version === 1 ? CONVERT : 'Update percept if the file is newer than it.';

@@ -39,7 +39,7 @@ const FILE_TYPES: Readonly<Record<number, string>> = {
   38: 'MXFP4',
 };
 
-/** The name of a file without its type; general.name is often that of a training run. */
+/** The name of a file without its type. general.name is not used: often it names a training run. */
 export function modelTitle(path: string, type: string): string {
   const name = basename(path).replace(/\.gguf$/i, '');
   return name.replace(new RegExp(`[.-]${type}$`, 'i'), '') || name;

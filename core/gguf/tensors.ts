@@ -5,12 +5,12 @@ import type { GgufTensor } from './types.ts';
 const MAX_DIMENSIONS = 4; // GGML_MAX_DIMS
 const CONVERT = 'Convert or quantize the model again, to a type such as Q4_0, Q8_0 or F16.';
 
-/** Least bytes of a directory entry: name length, a dimension count with one dimension, type, offset. */
+/** Smallest directory entry in bytes: name length, number of dimensions, one dimension, type, offset. */
 export const ENTRY_BYTES = 8 + 4 + 8 + 4 + 8;
 
 /**
- * Reads the tensor directory, `count` entries, and checks that every tensor lies within the file, aligned
- * and apart from the others. Their data starts at the first multiple of `alignment` after the directory.
+ * Reads the tensor directory, `count` entries. Checks that every tensor lies within the file, is aligned, and does not
+ * overlap another. The data starts at the first multiple of `alignment` after the directory.
  */
 export function readTensors(header: Header, count: number, alignment: number): Map<string, GgufTensor> {
   const tensors = new Map<string, GgufTensor>();
@@ -25,7 +25,7 @@ export function readTensors(header: Header, count: number, alignment: number): M
   return tensors;
 }
 
-/** One entry; its offset still counts from the start of the tensor data. */
+/** One entry; its offset is still relative to the start of the tensor data. */
 function readTensor(header: Header, name: string, alignment: number): GgufTensor {
   const shape = readShape(header);
   const type = readType(header);

@@ -1,8 +1,8 @@
-/** What a GGUF file holds, as read from its header; tensor bytes stay in the file. */
+/** Content of a GGUF file, as read from its header; tensor bytes stay in the file. */
 import type { TensorType } from '../../kernels/quant-formats.ts';
 
 export type GgufScalar = number | bigint | boolean | string;
-/** Numeric arrays as typed arrays; strings stay undecoded bytes until asked for (vocabularies are large). */
+/** Numeric arrays are typed arrays; strings stay undecoded bytes until they are read (vocabularies are large). */
 export type GgufArray = GgufStrings | ArrayLike<number> | readonly bigint[] | readonly GgufValue[];
 export type GgufValue = GgufScalar | GgufArray;
 

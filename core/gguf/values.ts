@@ -1,7 +1,7 @@
 import type { Header } from './header.ts';
 import type { GgufArray, GgufStrings, GgufValue } from './types.ts';
 
-/** Arrays of arrays are allowed by the format and rare; this bounds the recursion. */
+/** Bounds the recursion: the format allows arrays of arrays, but they are rare. */
 const MAX_DEPTH = 4;
 
 interface NumberType {
@@ -10,7 +10,7 @@ interface NumberType {
   pack(buffer: ArrayBuffer): ArrayLike<number>; // without copying
 }
 
-/** GGUF's value type numbers (ggml docs/gguf.md), those of plain numbers with how to read them. */
+/** GGUF's value type numbers (ggml docs/gguf.md); here those of plain numbers, with their readers. */
 const NUMBERS: Readonly<Record<number, NumberType>> = {
   0: { bytes: 1, read: (view, at) => view.getUint8(at), pack: (buffer) => new Uint8Array(buffer) },
   1: { bytes: 1, read: (view, at) => view.getInt8(at), pack: (buffer) => new Int8Array(buffer) },
@@ -89,13 +89,13 @@ function readStrings(header: Header): GgufStrings {
   return new HeaderStrings(header, offsets, lengths);
 }
 
-/** The next `length` bytes in memory of their own, aligned for any number type. */
+/** Copies the next `length` bytes, aligned for any number type. */
 function copy(header: Header, length: number): ArrayBuffer {
   const at = header.take(length);
   return header.bytes.buffer.slice(at, at + length);
 }
 
-/** Strings left where the header has them: offsets count from its start. */
+/** Strings inside the header; offsets are relative to its start. */
 class HeaderStrings implements GgufStrings {
   readonly offsets: Uint32Array;
   readonly lengths: Uint32Array;

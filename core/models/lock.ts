@@ -4,18 +4,18 @@ import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as delay } from 'node:timers/promises';
 import { UserError } from '../../errors.ts';
 
-/** Gives the lock back; safe to call twice. */
+/** Releases the lock; safe to call twice. */
 type Release = () => void;
 
 const SQLITE_BUSY = 5; // https://sqlite.org/rescode.html#busy
 
 /**
- * Takes the lock at `path`, or returns undefined while another holder has it. Makes the folder if need be.
+ * Acquires the lock at `path`; returns undefined if another holder has it. Creates the folder if necessary.
  *
- * An exclusive transaction on an empty SQLite database is a file lock of the operating system on every platform:
- * it ends with the process, however that ends, so a lock is never stale.
+ * An exclusive transaction on an empty SQLite database is a file lock of the operating system on every platform. It
+ * ends with the process, whatever ends that, so a lock is never stale.
  *
- * @throws UserError when the folder cannot be written or its file system has no locks.
+ * @throws UserError if the folder cannot be written or its file system has no locks.
  */
 export function tryLock(path: string): Release | undefined {
   let database: DatabaseSync | undefined;
@@ -27,23 +27,23 @@ export function tryLock(path: string): Release | undefined {
     database?.close();
     if ((error as { errcode?: number }).errcode === SQLITE_BUSY) return undefined;
     throw new UserError(
-      `Expected to lock ${path}; it cannot be locked: ${(error as Error).message}.`,
-      'Set PERCEPT_HOME to a folder of a local disk that you may write to.',
+      `Cannot lock ${path}: ${(error as Error).message}.`,
+      'Set PERCEPT_HOME to a writable folder on a local disk.',
       { cause: error },
     );
   }
   return () => {
     if (!database.isOpen) return;
     try {
-      rmSync(path, { force: true }); // while it is held, so that it is never another's
+      rmSync(path, { force: true }); // while the lock is held, so that the file is never another holder's
     } catch {
-      // Windows keeps open files: it stays, empty
+      // Windows does not remove open files; an empty file remains.
     }
     database.close();
   };
 }
 
-/** Takes the lock at `path`, waiting while another holder has it; `onWait` is called once if so. */
+/** Acquires the lock at `path`; waits while another holder has it, and then calls `onWait` once. */
 export async function lock(path: string, onWait: () => void, signal?: AbortSignal): Promise<Release> {
   for (let waiting = false; ; waiting = true) {
     const release = tryLock(path);

@@ -5,15 +5,15 @@ import { dirname } from 'node:path';
 import { UserError } from '../../errors.ts';
 import { SourceFailure } from './sources/failure.ts';
 
-/** What a partial file holds the beginning of. */
+/** The source of a partial file's content. */
 interface Origin {
   readonly source: string; // reference
   readonly validator?: string; // for If-Range: a strong ETag or a Last-Modified date
 }
 
 /**
- * A file under way: appended to in order and hashed as it grows, kept when the transfer breaks off, renamed when
- * it is whole. Its origin lies beside it, in PATH.json, so that a later process can go on from where it ends.
+ * A file in transfer. It is appended to in order, hashed as it grows, kept if the transfer breaks off, and renamed once
+ * complete. Its origin is stored beside it, in PATH.json, so that a later process can continue it.
  */
 export class PartialFile {
   readonly path: string;
@@ -22,7 +22,7 @@ export class PartialFile {
   #origin: Origin | undefined;
   #inherited: boolean;
   #hash = createHash('sha256');
-  #hashed = 0; // bytes of the beginning that #hash covers
+  #hashed = 0; // bytes from the start that #hash covers
 
   private constructor(path: string, handle: FileHandle, size: number) {
     this.path = path;
@@ -32,28 +32,28 @@ export class PartialFile {
     this.#origin = readOrigin(`${path}.json`);
   }
 
-  /** Opens the partial file at `path` with what it holds, or a new one. */
+  /** Opens the partial file at `path`, with its content, or creates it. */
   static async open(path: string): Promise<PartialFile> {
     const handle = await open(path, constants.O_RDWR | constants.O_CREAT);
     return new PartialFile(path, handle, (await handle.stat()).size);
   }
 
-  /** Bytes it holds. */
+  /** Bytes in the file. */
   get size(): number {
     return this.#size;
   }
 
-  /** Whether its beginning was written by an earlier process, which may have died while writing. */
+  /** Whether its beginning is from an earlier process, which may have died while writing. */
   get inherited(): boolean {
     return this.#inherited;
   }
 
-  /** The validator with which a transfer from `source` may go on where the file ends. */
+  /** The validator with which a transfer from `source` may continue at the end of the file. */
   validatorFor(source: string): string | undefined {
     return this.#size > 0 && this.#origin?.source === source ? this.#origin.validator : undefined;
   }
 
-  /** Empties the file; what follows comes from `origin`. */
+  /** Empties the file; the next bytes come from `origin`. */
   async restart(origin?: Origin): Promise<void> {
     await this.#handle.truncate(0);
     this.#size = this.#hashed = 0;
@@ -64,7 +64,7 @@ export class PartialFile {
     else rmSync(`${this.path}.json`, { force: true });
   }
 
-  /** @throws SourceFailure when the first bytes are not those of a GGUF file, UserError when the disk is full. */
+  /** @throws SourceFailure if the first bytes are not those of a GGUF file, UserError if the disk is full. */
   async append(chunk: Uint8Array): Promise<void> {
     if (this.#size === 0 && chunk.length >= 4) checkMagic(chunk);
     await this.#hashWhatIsThere();
@@ -80,13 +80,13 @@ export class PartialFile {
     this.#hashed = this.#size;
   }
 
-  /** Hex digest of all it holds. */
+  /** Hex digest of the whole content. */
   async sha256(): Promise<string> {
     await this.#hashWhatIsThere();
     return this.#hash.copy().digest('hex');
   }
 
-  /** Makes it the file `target`, at once and for good. */
+  /** Renames it to `target`, atomically, after a sync to disk. */
   async complete(target: string): Promise<void> {
     await this.#handle.sync();
     await this.#handle.close();
@@ -94,7 +94,7 @@ export class PartialFile {
     rmSync(`${this.path}.json`, { force: true });
   }
 
-  /** Closes it; what it holds stays for the next attempt. */
+  /** Closes the file; its content is kept for the next attempt. */
   async close(): Promise<void> {
     await this.#handle.close();
     if (this.#size === 0) for (const path of [this.path, `${this.path}.json`]) rmSync(path, { force: true });
@@ -112,25 +112,25 @@ export class PartialFile {
   }
 }
 
-/** @throws UserError with both numbers when the disk of `path` has less than `bytes` to spare. */
+/** @throws UserError with both numbers if the disk of `path` has less than `bytes` free. */
 export async function ensureSpace(path: string, bytes: number): Promise<void> {
   const { blocks, bavail, bsize } = await statfs(dirname(path));
-  if (blocks === 0 || bavail * bsize >= bytes) return; // some network file systems do not say
+  if (blocks === 0 || bavail * bsize >= bytes) return; // some network file systems do not report it
   throw new UserError(
-    `Expected ${megabytes(bytes)} free in ${dirname(path)}; there are ${megabytes(bavail * bsize)}.`,
-    'Make room, or set PERCEPT_HOME to a folder of a larger disk.',
+    `Not enough space in ${dirname(path)}: ${megabytes(bytes)} are needed, ${megabytes(bavail * bsize)} are free.`,
+    'Free some space, or set PERCEPT_HOME to a folder on a larger disk.',
   );
 }
 
-/** A UserError for what a disk can refuse; other errors pass through. */
+/** A UserError for errors of the disk; returns other errors unchanged. */
 export function storageError(error: unknown, path: string): unknown {
   const { code, message } = error as NodeJS.ErrnoException;
   if (!/^(ENOSPC|EDQUOT|EACCES|EPERM|EROFS|EIO|EFBIG|ENOTDIR)$/.test(code ?? '')) return error;
-  const hint = 'Make room there, or set PERCEPT_HOME to a folder that you may write to.';
-  return new UserError(`Expected to write ${path}; the disk refused: ${message}.`, hint, { cause: error });
+  const hint = 'Free some space there, or set PERCEPT_HOME to a writable folder.';
+  return new UserError(`Cannot write ${path}: ${message}.`, hint, { cause: error });
 }
 
-/** Rounded up, in decimal megabytes. */
+/** In decimal megabytes, rounded up. */
 function megabytes(bytes: number): string {
   return `${Math.ceil(bytes / 1e6).toLocaleString('en')} MB`;
 }
@@ -138,7 +138,7 @@ function megabytes(bytes: number): string {
 function checkMagic(chunk: Uint8Array): void {
   const magic = String.fromCharCode(...chunk.subarray(0, 4));
   if (magic !== 'GGUF')
-    throw new SourceFailure(`expected a GGUF file; its first bytes are ${JSON.stringify(magic)}`);
+    throw new SourceFailure(`expected a GGUF file, got a file that starts with ${JSON.stringify(magic)}`);
 }
 
 function readOrigin(path: string): Origin | undefined {
@@ -146,6 +146,6 @@ function readOrigin(path: string): Origin | undefined {
     const { source, validator } = JSON.parse(readFileSync(path, 'utf8'));
     return { source, validator };
   } catch {
-    return undefined; // none, or cut off while it was written
+    return undefined; // missing, or cut off while it was written
   }
 }

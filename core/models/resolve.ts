@@ -3,16 +3,16 @@ import { parseReference } from './reference.ts';
 import { findModel, type ModelFile, notFound } from './store.ts';
 
 export interface ResolveOptions extends PullOptions {
-  readonly pull: boolean; // whether a model that is not here may be fetched
-  readonly folder?: string; // relative paths count from here; default: the working directory
+  readonly pull: boolean; // whether a missing model may be fetched
+  readonly folder?: string; // relative paths are relative to it; default: the working directory
 }
 
 /**
- * The file behind a reference: what lies on this machine, else what its sources deliver. Nothing of the network
- * is loaded for a model that is here.
+ * The file of a reference: from this machine, else from its sources. Loads no network code for a model that is on this
+ * machine.
  *
- * @throws UserError (usage, model-not-found) as parseReference does; (model-not-found) with the command to run
- *   for a model that is not here when `pull` is false; and as pull does.
+ * @throws UserError (usage, model-not-found) as parseReference does; (model-not-found) with the command to run, for a
+ *   missing model if `pull` is false; and as pull does.
  */
 export async function resolveModel(text: string, options: ResolveOptions): Promise<ModelFile> {
   const reference = parseReference(text, options.folder);

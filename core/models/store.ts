@@ -1,13 +1,13 @@
 /**
- * The models directory, made to be looked into:
+ * The models directory. Its layout is meant for users to read:
  *
- *   smollm2/SmolLM2-135M-Instruct.Q4_1.gguf        one folder an alias
- *   hf/owner/repo/revision/file.gguf               others as they are referred to
+ *   smollm2/SmolLM2-135M-Instruct.Q4_1.gguf        one folder for each alias
+ *   hf/owner/repo/revision/file.gguf               other models by their reference
  *   pip/package-version/folder/file.gguf
- *   https/host/3f2a9c01/file.gguf                  the hex is of the whole address
+ *   https/host/3f2a9c01/file.gguf                  the hex is a hash of the whole address
  *
- * Beside a model lies FILE.json, its record. FILE.partial, FILE.partial.json, FILE.pip-XXXXXX/ and FILE.lock are
- * those of a transfer under way or broken off. A file under its own name is complete: transfers end in a rename.
+ * FILE.json beside a model is its record. FILE.partial, FILE.partial.json, FILE.pip-XXXXXX/ and FILE.lock belong to a
+ * running or broken transfer. A file under its own name is complete: transfers end in a rename.
  */
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync, realpathSync, rmdirSync, rmSync, type Stats, statSync } from 'node:fs';
@@ -16,7 +16,7 @@ import { UserError } from '../../errors.ts';
 import type { Directories } from '../directories.ts';
 import { pullCommand, type Reference } from './reference.ts';
 
-/** A model on this machine. What is known beyond path and size comes from its record, if it was pulled. */
+/** A model on this machine. All but path and size comes from its record, if it was pulled. */
 export interface ModelFile extends Partial<ModelRecord> {
   readonly path: string;
   readonly bytes: number;
@@ -30,7 +30,7 @@ export interface ModelRecord {
   readonly pulledAt: string; // ISO 8601
 }
 
-/** What a transfer that was broken off left behind. */
+/** A remainder of a broken transfer. */
 export interface Leftover {
   readonly path: string;
   readonly bytes: number;
@@ -40,7 +40,7 @@ type Place = Pick<Directories, 'models'>;
 
 const LEFTOVER = /^(.+\.gguf)\.(?:partial|pip-\w+)$/i;
 
-/** Where a model lies or would lie: a function of the reference alone. */
+/** The path of a model, present or not; it depends on the reference alone. */
 export function modelPath(reference: Reference, { models }: Place): string {
   switch (reference.kind) {
     case 'path':
@@ -60,7 +60,7 @@ export function modelPath(reference: Reference, { models }: Place): string {
   }
 }
 
-/** The model if it is on this machine: the file itself for a path, never a copy. */
+/** The model, if it is on this machine. For a path: the file itself, never a copy. */
 export function findModel(reference: Reference, place: Place): ModelFile | undefined {
   const path = modelPath(reference, place);
   const stat = statOf(path);
@@ -68,7 +68,7 @@ export function findModel(reference: Reference, place: Place): ModelFile | undef
   return { ...readRecord(path), path, bytes: stat.size };
 }
 
-/** Every model in the models directory, by path, and what broken transfers left there. */
+/** All models of the models directory, by path, and the leftovers of broken transfers. */
 export function listModels(place: Place): { models: ModelFile[]; leftovers: Leftover[] } {
   const models: ModelFile[] = [];
   const leftovers: Leftover[] = [];
@@ -83,15 +83,16 @@ export function listModels(place: Place): { models: ModelFile[]; leftovers: Left
  * Deletes a model of the models directory with its record and leftovers, or a leftover by its path.
  *
  * @returns bytes freed.
- * @throws UserError (usage) for a file outside the models directory, (model-not-found) when nothing is there,
- *   and when another process is pulling this very model.
+ * @throws UserError (usage) for a file outside the models directory, (model-not-found) if there is no such model, and
+ * if
+ *   another process is pulling this model.
  */
 export async function removeModel(reference: Reference, place: Place): Promise<number> {
   const asked = modelPath(reference, place);
   if (reference.kind === 'path' && !isInside(asked, place.models)) {
     throw new UserError(
-      `Expected a model that percept pulled; ${asked} is a file of your own.`,
-      'Delete it yourself if it is no longer wanted; `percept list` shows the others.',
+      `${asked} is a file of your own, not a model that percept pulled.`,
+      'Delete it yourself; `percept list` shows the models that percept pulled.',
       { kind: 'usage' },
     );
   }
@@ -103,7 +104,7 @@ export async function removeModel(reference: Reference, place: Place): Promise<n
   if (!release) {
     throw new UserError(
       `${reference.text} is being pulled by another process.`,
-      'Wait for it or end it first.',
+      'Wait for that process, or end it first.',
     );
   }
   const bytes = parts.reduce((sum, part) => sum + sizeOf(part), 0);
@@ -113,22 +114,22 @@ export async function removeModel(reference: Reference, place: Place): Promise<n
   return bytes;
 }
 
-/** The error for a model that is neither here nor may be fetched; its hint is the command to run. */
+/** The error for a model that is missing and may not be fetched; its hint is the command to run. */
 export function notFound(reference: Reference): UserError {
   const kind = 'model-not-found';
   if (reference.kind !== 'path') {
     const message = `${reference.text} is not on this machine.`;
     return new UserError(message, `To fetch it, run: ${pullCommand(reference.text)}`, { kind });
   }
-  const came = statOf(reference.path)?.isDirectory() ? 'that is a folder' : 'there is none that can be read';
-  return new UserError(
-    `Expected a GGUF file at ${reference.path}; ${came}.`,
-    'Check the path; `percept list` shows the models on this machine.',
-    { kind },
-  );
+  const { path } = reference;
+  const isFolder = statOf(path)?.isDirectory();
+  const message = isFolder
+    ? `${path} is a folder, not a GGUF file.`
+    : `There is no readable file at ${path}.`;
+  return new UserError(message, 'Check the path; `percept list` shows the models on this machine.', { kind });
 }
 
-/** Files and leftovers of the model at `path`, the lock excepted. */
+/** Files and leftovers of the model at `path`, without the lock. */
 function partsOf(path: string): string[] {
   const own = ['', '.json', '.partial', '.partial.json'].map((suffix) => basename(path) + suffix);
   return entriesOf(dirname(path))
@@ -140,11 +141,11 @@ function readRecord(path: string): ModelRecord | undefined {
   try {
     return JSON.parse(readFileSync(`${path}.json`, 'utf8'));
   } catch {
-    return undefined; // put there by hand, or the record is damaged: the model is still one
+    return undefined; // no record, because a user copied the file here, or a damaged one: it is still a model
   }
 }
 
-/** Paths below a folder, sorted; folders that are leftovers are named, not entered. */
+/** Paths below a folder, sorted. Folders that are leftovers are listed, not entered. */
 function* walk(folder: string): Generator<string> {
   for (const entry of entriesOf(folder)) {
     const path = join(folder, entry.name);
@@ -173,7 +174,7 @@ function statOf(path: string): Stats | undefined {
   try {
     return statSync(path);
   } catch {
-    return undefined; // absent or out of reach
+    return undefined; // missing or not accessible
   }
 }
 
@@ -186,7 +187,7 @@ function isInside(path: string, folder: string): boolean {
   }
 }
 
-/** Removes `folder` and those above it, below `root`, as far as they are empty. */
+/** Removes `folder` and its parents below `root`, as long as they are empty. */
 export function pruneEmpty(folder: string, root: string): void {
   while (folder !== root && isInside(folder, root) && entriesOf(folder).length === 0) {
     rmdirSync(folder);

@@ -3,23 +3,23 @@ import { UserError } from '../../errors.ts';
 type Keys = Float32Array | Float64Array; // [V] by id
 
 /**
- * The tokens still in the running for the next place.
+ * The candidates for the next token.
  *
- * `logits` and `probabilities` are indexed by token id [V]; the first `length` entries of `ids` say who is still
- * a candidate. At the start everybody is, and `ids` is not even written: the first cut usually leaves a few
- * dozen of V. Editing the logit of somebody who is no candidate does no harm.
+ * `logits` and `probabilities` are indexed by token id [V]; the first `length` entries of `ids` list the candidates. At
+ * the start all tokens are candidates and `ids` is not written: the first cut usually leaves a few dozen of V. Editing
+ * the logit of a token that is not a candidate has no effect.
  *
  * Order: greater logit first, lower id first among equals, so that nothing depends on how a sort breaks ties.
  */
 export class Candidates {
-  logits = new Float32Array(0); // [V] a copy; to be changed by edit(), or all in a way that keeps the order
-  probabilities = new Float64Array(0); // [V] of the candidates, as of the last softmax()
-  ids = new Int32Array(0); // [V], the first `length` count; call list() before reading
+  logits = new Float32Array(0); // [V] a copy; change one with edit(), or all in a way that keeps their order
+  probabilities = new Float64Array(0); // [V] of the candidates, from the last softmax()
+  ids = new Int32Array(0); // [V], only the first `length` are valid; call list() before reading
   length = 0;
-  #everybody = true; // all ids are candidates and `ids` is not written
-  #sorted = false; // ids[0..length) is in order
+  #all = true; // all ids are candidates and `ids` is not written
+  #sorted = false; // ids[0..length) is sorted
 
-  /** Starts over with every token of `logits` [V] a candidate, except those at -Infinity. */
+  /** Starts over: all tokens of `logits` [V] are candidates, except those at -Infinity. */
   load(logits: Float32Array): void {
     if (this.logits.length !== logits.length) {
       this.logits = new Float32Array(logits.length);
@@ -28,11 +28,11 @@ export class Candidates {
     }
     this.logits.set(logits);
     this.length = logits.length;
-    this.#everybody = true;
+    this.#all = true;
     this.#sorted = false;
   }
 
-  /** Starts over with the largest logits of V, in order: ids and logits of equal length. */
+  /** Starts over with the largest logits of V, sorted: ids and logits of equal length. */
   loadTop(ids: Int32Array, logits: Float32Array, V: number): void {
     if (this.logits.length !== V) {
       this.logits = new Float32Array(V);
@@ -48,7 +48,7 @@ export class Candidates {
       this.logits[id] = logit;
     });
     this.length = n;
-    this.#everybody = false;
+    this.#all = false;
     this.#sorted = true;
   }
 
@@ -58,9 +58,9 @@ export class Candidates {
     this.#sorted = false;
   }
 
-  /** Candidate ids; only the first `length` count. */
+  /** Candidate ids; only the first `length` are valid. */
   list(): Int32Array {
-    if (!this.#everybody) return this.ids;
+    if (!this.#all) return this.ids;
     let n = 0;
     for (let id = 0; id < this.logits.length; id++) {
       const logit = this.logits[id]!;
@@ -69,49 +69,49 @@ export class Candidates {
       this.ids[n++] = id;
     }
     this.length = n;
-    this.#everybody = false;
+    this.#all = false;
     return this.ids;
   }
 
-  /** Id of the greatest logit. Throws UserError where no token is left to choose. */
+  /** Id of the greatest logit. Throws UserError if no token is left. */
   best(): number {
     const { ids, logits, length } = this;
-    const best = this.#everybody ? indexOfGreatest(logits) : firstOf(ids, length, logits);
+    const best = this.#all ? indexOfGreatest(logits) : firstOf(ids, length, logits);
     const logit = logits[best] ?? -Infinity;
     if (logit === -Infinity) throw nothingLeft();
     if (!(logit < Infinity)) throw notFinite(best, logit);
     return best;
   }
 
-  /** Keeps the k greatest logits, in order. */
+  /** Keeps the k greatest logits, sorted. */
   keepTop(k: number): void {
-    if (this.#everybody) this.#selectFromAll(Math.min(k, this.length));
+    if (this.#all) this.#selectFromAll(Math.min(k, this.length));
     else if (!this.#sorted) this.#select(Math.min(k, this.length), this.logits);
     this.length = Math.min(k, this.length);
     this.#sorted = true;
   }
 
-  /** Keeps the candidates for which `keep` holds; their order stays. */
+  /** Keeps the candidates that `keep` accepts, in their order. */
   filter(keep: (id: number) => boolean): void {
     const { ids, length } = this;
-    const everybody = this.#everybody;
+    const all = this.#all;
     let n = 0;
     for (let i = 0; i < length; i++) {
-      const id = everybody ? i : ids[i]!;
+      const id = all ? i : ids[i]!;
       if (keep(id)) ids[n++] = id;
     }
     this.length = n;
-    this.#everybody = false;
+    this.#all = false;
   }
 
-  /** Keeps the fewest candidates of greatest `keys` [V] whose probabilities sum to `mass` or more. */
+  /** Keeps the fewest candidates of the greatest `keys` [V] whose probabilities sum to `mass` or more. */
   keepMass(mass: number, keys: Keys): void {
     this.softmax();
     const { ids, probabilities } = this;
     const byLogit = keys === this.logits;
     let sum = 0;
     let kept = 0;
-    // Sorting a few is nearly always enough; every round sorts eight times as many.
+    // Sorting a few is nearly always enough; each round sorts eight times as many.
     for (let ordered = 256; kept < this.length && (sum < mass || kept === 0); ordered *= 8) {
       const k = Math.min(ordered, this.length);
       if (!(byLogit && this.#sorted)) this.#select(k, keys);
@@ -121,7 +121,7 @@ export class Candidates {
     this.#sorted = byLogit;
   }
 
-  /** Fills `probabilities` of the candidates, in float64; returns log(sum(exp(logit))), so that ln p = logit - that. */
+  /** Fills `probabilities` of the candidates, in float64; returns log(sum(exp(logit))): ln p = logit - this. */
   softmax(): number {
     const greatest = this.logits[this.best()]!;
     const ids = this.list();
@@ -135,7 +135,7 @@ export class Candidates {
     return greatest + Math.log(sum);
   }
 
-  /** The candidate in whose share of [0, 1) the number u falls, as of the last softmax(). */
+  /** The candidate whose share of [0, 1) contains u; uses the last softmax(). */
   at(u: number): number {
     const { ids, probabilities, length } = this;
     let sum = 0;
@@ -145,15 +145,15 @@ export class Candidates {
       sum += probabilities[id]!;
       if (u < sum) break;
     }
-    return id; // the last one, where rounding left the sum just below u
+    return id; // the last one, if rounding left the sum just below u
   }
 
-  // ----- the k greatest: a heap of ids in ids[0..k), its root the least of them, sorted at the end -----
+  // ----- the k greatest: a heap of ids in ids[0..k), whose root is the least of them, sorted at the end -----
 
   #selectFromAll(k: number): void {
     const { ids, logits } = this;
     let n = 0;
-    let bar = -Infinity; // what a logit must exceed to get in; an equal one has a higher id than those inside
+    let bar = -Infinity; // a logit must exceed it to enter; an equal one has a higher id than those in the heap
     for (let id = nextAbove(bar, logits, 0); id < logits.length; id = nextAbove(bar, logits, id + 1)) {
       if (!(logits[id]! < Infinity)) throw notFinite(id, logits[id]!);
       if (n < k) {
@@ -168,10 +168,10 @@ export class Candidates {
     if (n < k) heapify(ids, n, logits);
     sortHeap(ids, n, logits);
     this.length = n;
-    this.#everybody = false;
+    this.#all = false;
   }
 
-  /** Brings the k candidates of greatest key to the front, in order; the others stay, after them. */
+  /** Moves the k candidates of the greatest keys to the front, sorted; the others follow. */
   #select(k: number, keys: Keys): void {
     const { ids, length } = this;
     heapify(ids, k, keys);
@@ -186,14 +186,14 @@ export class Candidates {
   }
 }
 
-/** The first id from `id` on whose logit exceeds `bar`, or is NaN; V where there is none. The one loop over all V. */
+/** First id at or after `id` whose logit exceeds `bar` or is NaN, or V. The only loop over all V. */
 function nextAbove(bar: number, logits: Float32Array, id: number): number {
   const V = logits.length;
   while (id < V && logits[id]! <= bar) id++;
   return id;
 }
 
-/** Id of the greatest logit, or of the first that is not finite; -1 where all are -Infinity. */
+/** Id of the greatest logit, or of the first that is not finite; -1 if all are -Infinity. */
 function indexOfGreatest(logits: Float32Array): number {
   let best = -1;
   let greatest = -Infinity;
@@ -209,14 +209,14 @@ function indexOfGreatest(logits: Float32Array): number {
   return best;
 }
 
-/** The first in order of ids[0..n); -1 where n is 0. */
+/** The first of ids[0..n) in order; -1 if n is 0. */
 function firstOf(ids: Int32Array, n: number, keys: Keys): number {
   let first = n > 0 ? ids[0]! : -1;
   for (let i = 1; i < n; i++) if (precedes(ids[i]!, first, keys)) first = ids[i]!;
   return first;
 }
 
-/** True where candidate a comes before candidate b. */
+/** Whether candidate a comes before candidate b. */
 export function precedes(a: number, b: number, keys: Keys): boolean {
   return keys[a]! > keys[b]! || (keys[a] === keys[b] && a < b);
 }
@@ -225,7 +225,7 @@ function heapify(ids: Int32Array, n: number, keys: Keys): void {
   for (let i = (n >> 1) - 1; i >= 0; i--) sink(ids, i, n, keys);
 }
 
-/** Moves ids[i] down until nobody below it comes later in order. */
+/** Moves ids[i] down the heap until nothing below it comes later in order. */
 function sink(ids: Int32Array, i: number, n: number, keys: Keys): void {
   const id = ids[i]!;
   for (let child = 2 * i + 1; child < n; child = 2 * i + 1) {
@@ -248,14 +248,14 @@ function sortHeap(ids: Int32Array, n: number, keys: Keys): void {
 
 function notFinite(id: number, logit: number): UserError {
   return new UserError(
-    `Expected a finite logit for every token, but token ${id} has ${logit}.`,
+    `Expected a finite logit for every token, got ${logit} for token ${id}.`,
     'The model file may be damaged: fetch it again, or see whether --backend reference does better.',
   );
 }
 
 function nothingLeft(): UserError {
   return new UserError(
-    'Expected at least one token to choose from, but every logit is -Infinity.',
+    'No token is left to choose from: every logit is -Infinity.',
     'Ban fewer tokens: look at the logit bias.',
   );
 }

@@ -13,10 +13,10 @@ import type { Choice, Sampler } from './sampler.ts';
 export type SamplerVocabulary = Pick<Tokenizer, 'vocabularySize' | 'tokenBytes'>;
 
 /**
- * Chooses tokens: logit bias, then the samplers in their order, then the choice among what they leave.
+ * Chooses tokens: logit bias, then the samplers in their order, then a choice among the remaining candidates.
  *
- * Temperature 0 is greedy whatever the order: the samplers that edit logits by what was said apply, those that cut
- * do not. Mirostat likewise takes the place of the cuts. The same seed, text so far and logits give the same ids.
+ * Temperature 0 is greedy whatever the order: samplers that edit logits by the text so far apply, samplers that cut do
+ * not. Mirostat likewise replaces the cuts. The same seed, text so far and logits give the same ids.
  */
 export class SamplerChain {
   readonly seed: number;
@@ -24,10 +24,10 @@ export class SamplerChain {
   readonly #samplers: readonly Sampler[];
   readonly #choice: Choice;
   readonly #candidates = new Candidates();
-  /** How much of the logits it looks at, where that is not all: the best id, or the `count` largest. */
+  /** The part of the logits that it looks at, if not all: the best id, or the `count` largest. */
   readonly sees: { readonly kind: 'greedy' } | { readonly kind: 'top'; readonly count: number } | undefined;
 
-  /** Throws UserError where a logit bias names a token outside the vocabulary. */
+  /** Throws UserError if a logit bias names a token outside the vocabulary. */
   constructor(parameters: SamplerParameters, vocabulary: SamplerVocabulary) {
     checkBiases(parameters.logitBias, vocabulary.vocabularySize);
     this.seed = parameters.seed;
@@ -38,9 +38,9 @@ export class SamplerChain {
   }
 
   /**
-   * Id of the next token. `logits` [V] are read, not changed.
-   * @param banned ids not to be chosen this time
-   * Throws UserError where a logit is NaN or Infinity, or none is left above -Infinity.
+   * Id of the next token. Reads `logits` [V], does not change them.
+   * @param banned ids that must not be chosen this time
+   * Throws UserError if a logit is NaN or Infinity, or none is above -Infinity.
    */
   sample(logits: Float32Array, banned?: Iterable<number>): number {
     const candidates = this.#candidates;
@@ -51,8 +51,8 @@ export class SamplerChain {
   }
 
   /**
-   * The same from the largest logits alone, of a chain that `sees` no more.
-   * @param top at least `count` of [V], the first row of it
+   * As sample, from the largest logits only, for a chain that `sees` no more.
+   * @param top the first row has at least `count` of [V]
    */
   sampleTop({ ids, logits }: Pick<TopLogits, 'ids' | 'logits'>, vocabularySize: number): number {
     const count = this.sees?.kind === 'top' ? this.sees.count : 1;
@@ -61,19 +61,19 @@ export class SamplerChain {
     return this.#choice.choose(this.#candidates);
   }
 
-  /** Takes note of a token of the text so far, prompt included: penalties look back on it. */
+  /** Records a token of the text so far, including the prompt: penalties look back on it. */
   accept(id: number): void {
     for (const sampler of this.#samplers) sampler.accept?.(id);
   }
 
-  /** Forgets the text so far and starts the random numbers over. */
+  /** Forgets the text so far and restarts the random numbers. */
   reset(): void {
     this.#random.seed(this.seed);
     for (const sampler of this.#samplers) sampler.reset?.();
     this.#choice.reset?.();
   }
 
-  /** The chain as it runs: "top-k 40 -> temperature 0.8 -> draw". */
+  /** The chain in words: "top-k 40 -> temperature 0.8 -> draw". */
   describe(): string {
     return [...this.#samplers, this.#choice].map(({ label }) => label).join(' -> ');
   }
@@ -98,14 +98,14 @@ function activeSamplers(p: SamplerParameters, vocabulary: SamplerVocabulary, ran
   return [biases, ...names.map((name) => build[name]())].filter((sampler) => sampler !== false);
 }
 
-/** A chain that begins by cutting to the top k needs no others; a bias or a penalty before that may lift any. */
+/** A chain that cuts to the top k first needs no other logits; a bias or penalty before that may lift any logit. */
 function seenBy(samplers: readonly Sampler[], p: SamplerParameters): SamplerChain['sees'] {
   if (samplers.length === 0) return isGreedy(p) ? { kind: 'greedy' } : undefined;
   const cutsFirst = samplers[0]!.label === topK(p.topK).label;
   return cutsFirst ? { kind: 'top', count: p.topK } : undefined;
 }
 
-/** Temperatures so near 0 that a logit divided by them might overflow count as 0. */
+/** Temperatures near 0 count as 0: a logit divided by them might overflow. */
 function isGreedy(p: SamplerParameters): boolean {
   return p.temperature < 1e-6;
 }

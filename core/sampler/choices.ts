@@ -20,7 +20,7 @@ export function draw(random: Random): Choice {
 
 /**
  * Mirostat v2 (Basu et al. 2021, algorithm 2): draws among the tokens whose surprise -log2 p is at most mu, then
- * moves mu so that the surprise of what is drawn keeps near `tau` bits; starts at mu = 2 tau. Surprise is measured
+ * moves mu so that the surprise of drawn tokens stays near `tau` bits; starts at mu = 2 tau. Surprise is measured
  * after the cut, as in llama.cpp src/llama-sampler.cpp, llama_sampler_mirostat_v2_apply.
  * @param tau target surprise, bits a token
  * @param eta learning rate

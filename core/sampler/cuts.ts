@@ -26,8 +26,8 @@ export function minP(p: number): Sampler {
 }
 
 /**
- * Locally typical sampling (Meister et al. 2023): keeps the tokens whose surprise -ln p is nearest to the entropy
- * of the distribution, the fewest whose probabilities sum to `mass` or more.
+ * Locally typical sampling (Meister et al. 2023): keeps the fewest tokens whose probabilities sum to `mass` or more,
+ * beginning with those whose surprise -ln p is nearest to the entropy of the distribution.
  */
 export function typicalP(mass: number): Sampler {
   let nearness = new Float64Array(0); // [V] by id
@@ -49,8 +49,8 @@ export function typicalP(mass: number): Sampler {
 }
 
 /**
- * Exclude top choices: with the given probability, where two tokens or more reach the threshold, only the least
- * probable of them stays (p-e-w 2024, text-generation-webui pull request 6335; llama.cpp llama_sample_xtc_apply).
+ * Exclude top choices: if two or more tokens reach the threshold, removes all of them but the least probable, with the
+ * given probability (p-e-w 2024, text-generation-webui pull request 6335; llama.cpp llama_sample_xtc_apply).
  */
 export function xtc(probability: number, threshold: number, random: Random): Sampler {
   return {

@@ -1,10 +1,10 @@
 /**
  * DRY, "don't repeat yourself": a penalty on tokens that would prolong a repetition.
  *
- * Where the text ends in a run of n tokens that occurred before, the token that followed it then is lowered by
- * multiplier * base^(n - allowedLength), for n of at least allowedLength. A run never reaches back across a sequence
+ * If the text ends in a run of n tokens that occurred before, the token that followed the run then is lowered by
+ * multiplier * base^(n - allowedLength), for n of at least allowedLength. A run never extends back across a sequence
  * breaker. Source: p-e-w 2024, text-generation-webui pull request 5677, as in llama.cpp src/llama-sampler.cpp,
- * llama_sampler_dry_apply; breakers are found in the text here, not in tokenizations of it.
+ * llama_sampler_dry_apply; but breakers are found in the text, not in tokenizations of it.
  */
 import { RecentTokens } from './recent-tokens.ts';
 import type { Sampler } from './sampler.ts';
@@ -12,14 +12,14 @@ import type { Sampler } from './sampler.ts';
 export interface DryOptions {
   readonly multiplier: number;
   readonly base: number;
-  readonly allowedLength: number; // tokens that may repeat freely
-  readonly lastN: number; // tokens looked back on, -1 = all
+  readonly allowedLength: number; // length of a repetition without penalty, tokens
+  readonly lastN: number; // tokens to look back on, -1 = all
   readonly breakers: readonly string[];
 }
 
 const GREATEST_PENALTY = 3e38; // keeps a logit finite in float32
 
-/** @param tokenBytes what a token stands for in the text, control tokens written out */
+/** @param tokenBytes the text of a token, control tokens included */
 export function dry(options: DryOptions, tokenBytes: (id: number) => Uint8Array): Sampler {
   const { multiplier, base, allowedLength, lastN } = options;
   const recent = new RecentTokens(lastN);
@@ -47,7 +47,7 @@ export function dry(options: DryOptions, tokenBytes: (id: number) => Uint8Array)
   };
 }
 
-/** For each token that would prolong a run of at least `least` tokens: the longest such run, at most `most`. */
+/** Tokens that would prolong a run of at least `least` tokens, each with its longest such run, at most `most`. */
 function continuations(recent: RecentTokens, least: number, most: number): Map<number, number> {
   const runs = runLengths(recent);
   const longest = new Map<number, number>();
@@ -60,12 +60,12 @@ function continuations(recent: RecentTokens, least: number, most: number): Map<n
 }
 
 /**
- * runs[k]: how many tokens up to k places before the end are the same as those up to the end: the Z function
- * (Gusfield 1997) of the tokens read backwards, in linear time.
+ * runs[k]: length of the longest common suffix of the whole text and the text without its last k tokens. It is the Z
+ * function (Gusfield 1997) of the reversed tokens, in linear time.
  */
 function runLengths(recent: RecentTokens): Int32Array {
   const runs = new Int32Array(recent.length);
-  let left = 0; // [left, right) is the match known that reaches furthest
+  let left = 0; // [left, right) is the known match that reaches furthest
   let right = 0;
   for (let k = 1; k < runs.length; k++) {
     let length = k < right ? Math.min(right - k, runs[k - left]!) : 0;
@@ -79,7 +79,7 @@ function runLengths(recent: RecentTokens): Int32Array {
   return runs;
 }
 
-/** Finds breakers in a stream of token texts, also across their borders. Texts are strings of one char a byte. */
+/** Finds breakers in a stream of token texts, also across token borders. Texts are strings of one char a byte. */
 class SequenceBreakers {
   readonly #breakers: readonly string[];
   readonly #longest: number;
@@ -95,7 +95,7 @@ class SequenceBreakers {
     return this.#breakers.some((breaker) => text.includes(breaker));
   }
 
-  /** True where a breaker ends inside this piece. */
+  /** Whether a breaker ends inside this piece. */
   push(bytes: Uint8Array): boolean {
     const text = this.#tail + byteString(bytes);
     const start = this.#tail.length;

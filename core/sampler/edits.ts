@@ -1,8 +1,8 @@
-/** Samplers that edit logits: bias, temperature and the penalties on what was said before. */
+/** Samplers that edit logits: bias, temperature and penalties on earlier tokens. */
 import { RecentTokens } from './recent-tokens.ts';
 import type { Sampler } from './sampler.ts';
 
-/** logit += bias for each token named; -Infinity bans it. */
+/** logit += bias for each given token; -Infinity bans it. */
 export function logitBias(biases: ReadonlyMap<number, number>): Sampler {
   return {
     label: `logit-bias (tokens ${biases.size})`,
@@ -12,7 +12,7 @@ export function logitBias(biases: ReadonlyMap<number, number>): Sampler {
   };
 }
 
-/** logit /= temperature, which must be above 0. */
+/** logit /= temperature; temperature is above 0. */
 export function temperature(temperature: number): Sampler {
   return {
     label: `temperature ${temperature}`,
@@ -27,14 +27,14 @@ export interface Penalties {
   readonly repeat: number; // 1 = off
   readonly presence: number; // 0 = off
   readonly frequency: number; // 0 = off
-  readonly lastN: number; // tokens looked back on, -1 = all
+  readonly lastN: number; // tokens to look back on, -1 = all
 }
 
 /**
- * Penalties on every token that occurs among the last N: its logit is divided by `repeat` (multiplied where it
- * is not positive, so that it always sinks), then lowered by count * frequency + presence. Repeat: CTRL
- * (Keskar et al. 2019) with the sign fixed; presence and frequency: OpenAI's API; all as in llama.cpp
- * src/llama-sampler.cpp, llama_sampler_penalties_apply.
+ * Penalties on every token among the last N: its logit is divided by `repeat` (multiplied if it is not positive, so
+ * that it always decreases), then lowered by count * frequency + presence. Repeat: CTRL (Keskar et al. 2019) with the
+ * sign fixed; presence and frequency: OpenAI's API; all as in llama.cpp src/llama-sampler.cpp,
+ * llama_sampler_penalties_apply.
  */
 export function penalties({ repeat, presence, frequency, lastN }: Penalties): Sampler {
   const recent = new RecentTokens(lastN);

@@ -1,5 +1,5 @@
 /**
- * log(sum(exp(x))) of logits[start..end), shifted by the greatest so that nothing overflows, in float64.
+ * log(sum(exp(x))) of logits[start..end), in float64; the maximum is subtracted first, so exp never overflows.
  * A logit minus this is the log probability of its token.
  */
 export function logSumExp(logits: Float32Array, start = 0, end = logits.length): number {

@@ -17,17 +17,17 @@ const NUMBERS = {
   mirostat_eta: 'mirostatEta',
 } as const satisfies Record<string, keyof SamplerParameters>;
 
-/** Samplers of llama.cpp that are off unless a parameter turns them on for which metadata has no key. */
+/** Samplers of llama.cpp that are off by default and have no parameter in the metadata. */
 const NEUTRAL = /^(top[-_]?n[-_]?sigma|adaptive[-_]?p)$/i;
 
 /**
- * Sampling parameters that a model recommends in its metadata; empty where it has none.
- * Throws UserError where a value has the wrong type; ranges are checked by `samplerParameters`.
+ * Sampling parameters that a model recommends in its metadata; empty if there are none. Throws UserError for a value of
+ * the wrong type; `samplerParameters` checks ranges.
  */
 export function samplingDefaults(metadata: Gguf['metadata']): Partial<SamplerParameters> {
   const numbers = Object.entries(NUMBERS).map(([name, parameter]) => {
     const value = optionalNumber(metadata, `general.sampling.${name}`);
-    // Seven digits give back the decimal that was stored as float32.
+    // Rounding to seven digits restores the decimal that was stored as float32.
     return [parameter, value === undefined ? undefined : Number(value.toPrecision(7))];
   });
   const sequence = optionalString(metadata, 'general.sampling.sequence');

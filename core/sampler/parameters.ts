@@ -1,6 +1,6 @@
 import { UserError } from '../../errors.ts';
 
-/** Samplers in the order in which they are applied unless told otherwise, by the names llama.cpp gives them. */
+/** Samplers in their default order, by llama.cpp's names. */
 export const SAMPLER_NAMES = [
   'penalties',
   'dry',
@@ -14,8 +14,8 @@ export const SAMPLER_NAMES = [
 export type SamplerName = (typeof SAMPLER_NAMES)[number];
 
 /**
- * All that decides how the next token is chosen. A sampler whose parameters are neutral, or that `samplers` does
- * not name, is left out.
+ * All parameters of the choice of the next token. A sampler is left out if its parameters are neutral or `samplers`
+ * does not name it.
  */
 export interface SamplerParameters {
   readonly samplers: readonly SamplerName[];
@@ -30,13 +30,13 @@ export interface SamplerParameters {
   readonly repeatPenalty: number; // 1: off
   readonly presencePenalty: number; // 0: off
   readonly frequencyPenalty: number; // 0: off
-  readonly penaltyLastN: number; // tokens the three penalties look back on; 0: off, -1: all
+  readonly penaltyLastN: number; // tokens that the three penalties look back on; 0: off, -1: all
   readonly dryMultiplier: number; // 0: off
   readonly dryBase: number;
   readonly dryAllowedLength: number; // tokens that may repeat without penalty
   readonly dryLastN: number; // tokens; 0: off, -1: all
   readonly dryBreakers: readonly string[];
-  readonly mirostat: number; // 0: off, 2: version 2, in place of the samplers that cut
+  readonly mirostat: number; // 0: off, 2: version 2, which replaces the samplers that cut
   readonly mirostatTau: number; // bits a token
   readonly mirostatEta: number;
   readonly logitBias: ReadonlyMap<number, number>; // token id -> added to its logit; -Infinity bans it
@@ -68,7 +68,7 @@ const DEFAULTS: Omit<SamplerParameters, 'seed'> = {
 };
 
 interface Range {
-  readonly option: string; // as the user knows it
+  readonly option: string; // the user's name for it
   readonly from: number;
   readonly to: number;
   readonly whole?: boolean;
@@ -96,10 +96,10 @@ const RANGES: { readonly [K in keyof SamplerParameters]?: Range } = {
 };
 
 /**
- * Complete and checked parameters: the defaults, then each layer over the one before; what a layer leaves
- * undefined it does not change. The seed is drawn where no layer gives one.
+ * Complete and checked parameters: the defaults, then each layer over the one before. A layer changes nothing that it
+ * leaves undefined. The seed is random if no layer gives one.
  *
- * Throws UserError that names the option, its range and what came.
+ * Throws UserError that names the option, its range and the given value.
  */
 export function samplerParameters(...layers: readonly Partial<SamplerParameters>[]): SamplerParameters {
   const merged = { seed: Math.floor(Math.random() * 2 ** 32), ...DEFAULTS };
@@ -157,7 +157,7 @@ const ALIASES: Readonly<Record<string, SamplerName>> = {
 };
 
 /**
- * Sampler names in the order given, separated by semicolons or commas: "penalties;top_k;temperature".
+ * Parses sampler names, in order, separated by semicolons or commas: "penalties;top_k;temperature".
  * Throws UserError that lists the valid names.
  */
 export function parseSamplers(text: string): SamplerName[] {

@@ -5,12 +5,12 @@ export class Random {
   #c = 0;
   #d = 0;
 
-  /** @param seed whole number from 0 to 2^32 - 1 */
+  /** @param seed integer from 0 to 2^32 - 1 */
   constructor(seed: number) {
     this.seed(seed);
   }
 
-  /** Starts the stream of `seed` from its beginning. */
+  /** Restarts the stream of `seed`. */
   seed(seed: number): void {
     const [low, high] = splitMix64(BigInt(seed));
     this.setState(Number(low & M32), Number(low >> 32n), Number(high & M32), Number(high >> 32n));

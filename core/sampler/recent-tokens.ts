@@ -16,11 +16,11 @@ export class RecentTokens {
     return this.#ids[this.#ids.length - 1 - i]!;
   }
 
-  /** Adds an id and returns the one that falls out for it, if any. */
+  /** Adds an id; returns the id that it displaces, if any. */
   push(id: number): number | undefined {
     this.#ids.push(id);
     const fallen = this.#ids.length > this.#capacity ? this.back(this.#capacity) : undefined;
-    // The list may grow to twice the capacity, so that an id is moved once on average.
+    // The list may grow to twice the capacity, so each id is moved once on average.
     if (this.#ids.length > 2 * this.#capacity) this.#ids = this.#ids.slice(-this.#capacity);
     return fallen;
   }

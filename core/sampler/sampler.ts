@@ -1,11 +1,11 @@
 import type { Candidates } from './candidates.ts';
 
-/** One link of the chain: edits the logits of the candidates, or cuts some of them. */
+/** One link of the chain: edits the logits of the candidates, or removes some candidates. */
 export interface Sampler {
-  /** As users see it, with its parameters: "top-k 40". */
+  /** Name for users, with parameters: "top-k 40". */
   readonly label: string;
   apply(candidates: Candidates): void;
-  /** Takes note of a token of the text so far. */
+  /** Records a token of the text so far. */
   accept?(id: number): void;
   reset?(): void;
 }

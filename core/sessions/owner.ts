@@ -36,7 +36,7 @@ export class Owner {
   release(): void {
     if (!this.#own) return;
     this.#own.release();
-    if (this.#path !== IN_MEMORY) rmSync(this.#lockOf(this.#own.name), { force: true }); // needed where an open file cannot be removed
+    if (this.#path !== IN_MEMORY) rmSync(this.#lockOf(this.#own.name), { force: true }); // an open file may stay
     this.#own = undefined;
   }
 

@@ -7,10 +7,10 @@ import { titleOf } from './title.ts';
 
 export interface SessionSummary {
   readonly id: string;
-  readonly title: string; // as given, else the beginning of the first question
-  readonly model: string; // reference of the first one
+  readonly title: string; // given, or the beginning of the first question
+  readonly model: string; // reference of its first model
   readonly createdAt: string; // ISO 8601
-  readonly updatedAt: string; // when its last message began
+  readonly updatedAt: string; // start of its last message
   readonly messages: number; // on all branches
 }
 
@@ -38,7 +38,7 @@ interface MessageRow extends Omit<TreeMessage, 'parent' | 'origin'> {
   readonly origin: string | null; // JSON, once it has ended
 }
 
-/** An answer without an end whose process is dead. */
+/** An unfinished answer whose process is dead. */
 export interface BrokenAnswer {
   readonly key: number;
   readonly origin: AnswerOrigin;
@@ -95,7 +95,7 @@ export class SessionReader {
     };
   }
 
-  /** Answers without an end of the given processes. */
+  /** Unfinished answers of the given processes. */
   brokenAnswers(dead: ReadonlySet<string>): BrokenAnswer[] {
     const rows = this.#sql.all`
       SELECT key, owner, origin, model
@@ -116,7 +116,7 @@ export class SessionReader {
     return (row?.text ?? '') as string;
   }
 
-  /** Given titles first, then messages, best match first. */
+  /** Hits in given titles first, then in messages, best match first. */
   hits(query: SearchQuery, limit: number): SearchHit[] {
     const titles = new Map(this.summaries('', Number.MAX_SAFE_INTEGER).map(({ id, title }) => [id, title]));
     const hits: SearchHit[] = [];
@@ -138,7 +138,7 @@ export class SessionReader {
     return hits.slice(0, limit);
   }
 
-  /** Keys of messages that may match, best first. If the index cannot help, of all messages, newest first. */
+  /** Keys of messages that may match, best first. Without help from the index: all messages, newest first. */
   *#candidates({ match }: SearchQuery): Generator<number> {
     const rows =
       match === undefined
@@ -148,7 +148,7 @@ export class SessionReader {
     for (const { key } of rows) yield key as number;
   }
 
-  /** Dead processes that have left answers without an end. */
+  /** Dead processes with unfinished answers. */
   deadOwners(): ReadonlySet<string> {
     const rows = this.#sql.all`
       SELECT DISTINCT owner FROM begun WHERE NOT EXISTS (SELECT 1 FROM ends WHERE ends.message = begun.message)`;
@@ -162,7 +162,7 @@ function brokenIf(isBroken: boolean, known: string | null, model: string): { ori
   return isBroken && known !== null ? { origin: brokenOrigin(known, model) } : {};
 }
 
-/** The origin of an answer without an end. */
+/** The origin of an unfinished answer. */
 function brokenOrigin(known: string, model: string): AnswerOrigin {
   const nothing = { backend: '', seed: 0, promptTokens: 0, completionTokens: 0, cachedTokens: 0 };
   return { model, ...nothing, prefillMs: 0, decodeMs: 0, ...JSON.parse(known), finish: 'broken-off' };

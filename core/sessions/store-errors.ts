@@ -1,10 +1,10 @@
-/** Turns errors of SQLite and the file system into errors that a user can act on. */
+/** Converts errors of SQLite and the file system into errors that a user can act on. */
 import { UserError } from '../../errors.ts';
 
-/** Instead of a path: sessions that end with the process. */
+/** Used in place of a path: sessions that end with the process. */
 export const IN_MEMORY = ':memory:';
 
-// https://sqlite.org/rescode.html; the lower byte is the primary code.
+// https://sqlite.org/rescode.html; the low byte is the primary code.
 const BUSY = 5;
 const FULL = 13;
 const DAMAGED = new Set([11, 26]); // SQLITE_CORRUPT, SQLITE_NOTADB
@@ -17,7 +17,7 @@ export function isBusy(error: unknown): boolean {
   return primaryCodeOf(error) === BUSY;
 }
 
-/** The error to show for one thrown while reading or writing `path`. Errors of other kinds are returned unchanged. */
+/** Converts an error thrown while reading or writing `path`. Errors of other kinds are returned unchanged. */
 export function storeError(path: string, error: unknown): unknown {
   if (codeOf(error) === FOREIGN_KEY) {
     return new UserError(

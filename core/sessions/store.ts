@@ -43,7 +43,7 @@ export class SessionStore {
   readonly #reader: SessionReader;
   /** Sessions without messages; they are not in the file yet. */
   readonly #created = new Map<string, { readonly model: string; readonly createdAt: string }>();
-  /** By session: from the caller's message ids to those in the file, where they differ. */
+  /** By session: the caller's message ids to the ids in the file, if they differ. */
   readonly #renumbered = new Map<string, Map<MessageId, MessageId>>();
   readonly #writers = new Set<BufferedAnswer>();
 
@@ -117,7 +117,7 @@ export class SessionStore {
     });
   }
 
-  /** Gives a session a title. With an empty one, its title is the first question again. */
+  /** Gives a session a title. An empty one restores the first question as its title. */
   rename(session: string, title: string): void {
     const line = title.trim().replace(/\s+/g, ' ');
     this.#write(() => {
@@ -166,7 +166,7 @@ export class SessionStore {
     return row && this.read(row.session as string);
   }
 
-  /** Given titles first, then messages, best match first. Throws UserError (usage) for an empty query. */
+  /** Hits in given titles first, then in messages, best match first. Throws UserError (usage) for an empty query. */
   search(text: string, { limit = 20 }: { readonly limit?: number } = {}): SearchHit[] {
     const query = new SearchQuery(text);
     this.#settle();
@@ -178,7 +178,7 @@ export class SessionStore {
     for (const writer of this.#writers) writer.flush();
   }
 
-  /** Answers without an end count as broken off from now on. */
+  /** Closes the file. Unfinished answers count as broken off from now on. */
   close(): void {
     if (!this.#database.isOpen) return;
     this.flush();
@@ -186,7 +186,7 @@ export class SessionStore {
     this.#owner.release();
   }
 
-  /** Ends answers of dead processes, so that search finds them. If the file cannot be written, a later call does it. */
+  /** Ends answers of dead processes, so that search finds them. A later call retries if the file cannot be written. */
   #settle(): void {
     const dead = this.#reach(() => this.#reader.deadOwners());
     if (dead.size === 0) return;
@@ -290,7 +290,7 @@ function severalSessions(id: string, found: readonly SessionSummary[]): UserErro
     .map(({ id, updatedAt }) => `${id} (${updatedAt.slice(0, 10)})`);
   const more = found.length > MOST_CANDIDATES ? ' and others' : '';
   return new UserError(
-    `Expected the id of one session, but several begin with "${id}": ${shown.join(', ')}${more}.`,
+    `Several sessions have ids that begin with "${id}": ${shown.join(', ')}${more}.`,
     'Type more characters of the id.',
     { kind: 'usage' },
   );

@@ -1,26 +1,26 @@
 /**
- * How many tokens to draft, so that it pays: learned while decoding, from what steps cost and how often drafts hold.
+ * Number of tokens to draft, learned while decoding from the cost of steps and the rate at which drafted tokens hold.
  *
- * A step over n drafted tokens gives 1 + r + r^2 + ... + r^n tokens where each holds with rate r after the one
- * before it, in the time of n + 1 tokens. The n of most tokens a second is chosen, 0 being plain decoding. Where
- * nothing seems to pay, one token is drafted now and then to find out whether that is still so.
+ * If a drafted token holds with rate r once the ones before it held, a step over n drafted tokens gives
+ * 1 + r + r^2 + ... + r^n tokens, in the time of a step of n + 1 tokens. The n with the most tokens a second is chosen;
+ * 0 is plain decoding. While no n pays, one token is drafted now and then to check whether that is still so.
  */
 import { StepCosts } from './step-costs.ts';
 
-/** Steps with a draft after which one is plain, lest the comparison grow old: few at first, then twice as many. */
+/** Steps with a draft between two plain ones, which keep the comparison fresh: few at first, then twice as many. */
 const PLAIN_AFTER = { first: 2, most: 32 };
-/** Least gain that counts: below it the errors of the estimates decide. */
+/** Least gain that counts: smaller gains are within the error of the estimates. */
 const MARGIN = 1.05;
-/** Share of the time that may be lost by finding out. */
+/** Share of the time that exploring may cost. */
 const ALLOWANCE = 0.02;
 
-/** What came of a step. */
+/** Result of a step. */
 export interface Outcome {
   readonly kind?: number; // of the draft
   readonly drafted: number; // tokens, 0 for a plain step
   readonly accepted: number; // of them
-  readonly ms: number; // drafting included
-  /** The drafter had more to do than it will have again, such as reading the prompt: not typical of its steps. */
+  readonly ms: number; // includes drafting
+  /** The drafter did work that it will not repeat, such as reading the prompt: its time is not typical. */
   readonly isFirst?: boolean;
 }
 
@@ -28,23 +28,23 @@ export class DraftLength {
   readonly #always: boolean;
   readonly #costs: StepCosts;
   readonly #rates = new Map<number, HoldRate>(); // by kind
-  #sincePlain = Infinity; // steps with a draft; the first step is plain
+  #sincePlain = Infinity; // steps with a draft since a plain one; the first step is plain
   #plainAfter = PLAIN_AFTER.first / 2;
-  #debt = 0; // ms lost by drafts and not made good since, by gains or the allowance
+  #debt = 0; // ms that drafts lost and neither gains nor the allowance have made up for
   #ms = 0; // of all steps
-  #plainMs = 0; // of those without a draft
-  #tokens = 0; // that steps with a draft gave
+  #plainMs = 0; // of plain steps
+  #tokens = 0; // from steps with a draft
 
   /**
-   * @param costs learned before, if any, and learned on
-   * @param always draft as much as allowed, once plain steps are timed, whether or not that pays
+   * @param costs learned earlier, if any; continues to learn
+   * @param always once plain steps are timed, draft as much as allowed, whether or not it pays
    */
   constructor(costs = new StepCosts(), always = false) {
     this.#costs = costs;
     this.#always = always;
   }
 
-  /** Tokens to draft, 0 to `max`, where a draft of this kind (Drafter.kind) can be had. */
+  /** Number of tokens to draft, 0 to `max`, for a draft of this kind (Drafter.kind). */
   choose(kind: number, max: number): number {
     const plain = this.#costs.of(1);
     if (plain === undefined || max < 1 || this.#sincePlain >= this.#plainAfter) return 0;
@@ -64,7 +64,7 @@ export class DraftLength {
   observe({ kind = 0, drafted, accepted, ms, isFirst = false }: Outcome): void {
     const plain = this.#costs.of(1);
     this.#ms += ms;
-    if (drafted === 0) this.#takePlain(ms);
+    if (drafted === 0) this.#observePlain(ms);
     else {
       this.#sincePlain++;
       this.#tokens += 1 + accepted;
@@ -78,13 +78,13 @@ export class DraftLength {
     this.#debt = Math.max(0, this.#debt - saved - ALLOWANCE * ms);
   }
 
-  /** Estimated time of plain decoding over the time taken; undefined before plain steps are timed. */
+  /** Estimated time of plain decoding, divided by the time taken; undefined before plain steps are timed. */
   get gain(): number | undefined {
     const plain = this.#costs.of(1);
     return plain && this.#ms > 0 ? (this.#plainMs + this.#tokens * plain) / this.#ms : undefined;
   }
 
-  #takePlain(ms: number): void {
+  #observePlain(ms: number): void {
     this.#plainMs += ms;
     if (this.#sincePlain >= this.#plainAfter) {
       this.#plainAfter = Math.min(PLAIN_AFTER.most, 2 * this.#plainAfter);
@@ -93,18 +93,18 @@ export class DraftLength {
   }
 }
 
-/** How often a drafted token holds where those before it did: over about the latest 16 that were put to the test. */
+/** Rate at which a drafted token holds once those before it held, over about the latest 16 tested. */
 class HoldRate {
   #held = 0;
   #tested = 0;
 
-  /** With one token that held and one that did not added, so that few observations do not make it 0 or 1. */
+  /** Counts one more token that held and one that did not, so that few observations do not make it 0 or 1. */
   get value(): number {
     return (this.#held + 1) / (this.#tested + 2);
   }
 
   observe(accepted: number, drafted: number): void {
-    const tested = Math.min(accepted + 1, drafted); // the first that fails ends the test
+    const tested = Math.min(accepted + 1, drafted); // the test ends at the first token that fails
     const kept = Math.max(0, 1 - tested / 16);
     this.#held = kept * this.#held + accepted;
     this.#tested = kept * this.#tested + tested;

@@ -10,9 +10,9 @@ export class DraftModel implements Drafter {
   readonly #vocabularySize: number;
 
   /**
-   * @param session of the smaller model; what it holds of the text is not computed again
-   * @param tokenizer of the model that checks
-   * Throws UserError of kind 'usage' where the vocabularies differ.
+   * @param session of the smaller model; tokens that it already holds are not computed again
+   * @param tokenizer of the main model
+   * Throws UserError of kind 'usage' if the vocabularies differ.
    */
   constructor(session: Session, tokenizer: Tokenizer) {
     checkVocabularies(tokenizer, session.model.tokenizer);
@@ -26,7 +26,7 @@ export class DraftModel implements Drafter {
 
   async propose(text: readonly number[], max: number): Promise<number[]> {
     const room = this.#session.model.contextLength - text.length;
-    const length = Math.min(max, room + 1); // the last one is not evaluated
+    const length = Math.min(max, room + 1); // the last token is not evaluated
     const draft: number[] = [];
     let logits = logitsOf((await this.#session.evaluate(text)).result);
     for (;;) {
@@ -37,7 +37,7 @@ export class DraftModel implements Drafter {
   }
 }
 
-/** Compares the sizes, the end tokens, and the pieces of 64 ids spread over the vocabulary. */
+/** Compares sizes, end tokens, and the pieces of 64 ids spread over the vocabulary. */
 function checkVocabularies(expected: Tokenizer, got: Tokenizer): void {
   const { vocabularySize } = expected;
   if (got.vocabularySize !== vocabularySize) {

@@ -1,5 +1,5 @@
 /**
- * Drafts from the text itself: where its last tokens stood before, what followed them then may follow again.
+ * Drafts from the text itself: if its last tokens occurred before, the tokens that followed them then may follow again.
  * Quotations, edited code and summaries repeat long runs (prompt lookup decoding, A. Saxena 2023).
  */
 import type { Drafter } from './drafter.ts';
@@ -8,14 +8,14 @@ const LONGEST_NGRAM = 3;
 
 export class PromptLookup implements Drafter {
   /**
-   * Of n - 1: hash of an n-gram -> place of the token after its latest occurrence. Two of one hash, rare among 2^30,
-   * cost no more than a draft that fails.
+   * At n - 1: hash of an n-gram -> place of the token after its latest occurrence. A collision, rare among 2^30 hashes,
+   * costs no more than a draft that fails.
    */
   readonly #follower = Array.from({ length: LONGEST_NGRAM }, () => new Map<number, number>());
   #indexed = 1; // n-grams that end before this place are in the index
   #source = 0; // where the draft is copied from
 
-  /** Length of the longest n-gram, up to 3, that ends the text and stood in it before: its latest place counts. */
+  /** Length of the longest n-gram, up to 3, that ends the text and occurred in it before; the latest place counts. */
   kind(text: readonly number[]): number | undefined {
     for (; this.#indexed < text.length; this.#indexed++) this.#index(text, this.#indexed);
     for (let n = Math.min(LONGEST_NGRAM, text.length); n > 0; n--) {
@@ -27,7 +27,7 @@ export class PromptLookup implements Drafter {
     return undefined;
   }
 
-  /** Copies what followed; where that runs into the end of the text, it goes on with the draft's own start. */
+  /** Copies the tokens that followed; at the end of the text, continues with the start of the draft itself. */
   propose(text: readonly number[], max: number): number[] {
     const draft: number[] = [];
     for (let place = this.#source; draft.length < max; place++) {
@@ -36,7 +36,7 @@ export class PromptLookup implements Drafter {
     return draft;
   }
 
-  /** The n-grams that end before `place`, now that a token follows them. */
+  /** Indexes the n-grams that end before `place`, now that a token follows them. */
   #index(text: readonly number[], place: number): void {
     for (let n = Math.min(LONGEST_NGRAM, place); n > 0; n--) {
       this.#follower[n - 1]!.set(hash(text, place, n), place);
@@ -44,7 +44,7 @@ export class PromptLookup implements Drafter {
   }
 }
 
-/** FNV-1a over the n ids before `end`, cut to 30 bits, which V8 holds without a box. */
+/** FNV-1a over the n ids before `end`, cut to 30 bits, which V8 stores without a box. */
 function hash(text: readonly number[], end: number, n: number): number {
   let value = 0x811c9dc5;
   for (let i = end - n; i < end; i++) value = Math.imul(value ^ text[i]!, 0x01000193);

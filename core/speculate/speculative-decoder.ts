@@ -1,26 +1,26 @@
 /**
- * Decoding several tokens a step: a drafter proposes how the text goes on, one step computes the logits after
- * the token at hand and after each drafted one, and they are handed out row by row as long as the tokens chosen
- * are those drafted. What was drafted beyond is taken back from the cache.
+ * Decodes several tokens a step. A drafter proposes the next tokens. One step computes the logits after the current
+ * token and after each drafted one. They are returned row by row while the chosen tokens equal the drafted ones. The
+ * rest of the draft is removed from the cache.
  *
- * The sampler draws each token from the logits after the same text as in plain decoding, in the same order. Where a
- * backend's logits do not depend on how many tokens a step has (cpu and reference: same bits), the ids are therefore
- * those of plain decoding, for every sampler and seed.
+ * The sampler draws each token from the logits after the same text as in plain decoding, in the same order. If a
+ * backend's logits do not depend on the number of tokens in a step (cpu and reference: same bits), the ids are
+ * therefore those of plain decoding, for every sampler and seed.
  */
 import type { Session } from '../session.ts';
 import { DraftLength } from './draft-length.ts';
 import type { Drafter } from './drafter.ts';
 import type { StepCosts } from './step-costs.ts';
 
-/** Most tokens drafted for a step, which then has 8: what kernels for small batches are made for. */
+/** Most tokens drafted for a step. With them a step has 8, for which kernels of small batches are made. */
 const LONGEST_DRAFT = 7;
 
 export interface SpeculationOptions {
-  /** Most tokens the session may hold, drafted ones included. */
+  /** Most tokens that the session may hold, including drafted ones. */
   readonly mostTokens: number;
-  /** Drafts as much as it can, whether or not that pays. */
+  /** Draft as much as allowed, whether or not it pays. */
   readonly always: boolean;
-  /** What is known of the times of steps, and learned on. */
+  /** Known times of steps; continues to learn. */
   readonly costs: StepCosts;
 }
 
@@ -30,11 +30,11 @@ export interface SpeculationStats {
   readonly drafted: number; // tokens
   readonly accepted: number; // of them
   readonly meanAccepted: number; // tokens a draft
-  /** Estimated time of the steps had they been plain over the time they took. */
+  /** Estimated time of the steps as plain ones, divided by the time they took. */
   readonly gain?: number;
 }
 
-/** A step and what came of it so far. */
+/** A step and its result so far. */
 interface Round {
   readonly kind: number | undefined; // of the draft
   readonly draft: readonly number[];
@@ -48,11 +48,11 @@ export class SpeculativeDecoder {
   readonly #drafter: Drafter;
   readonly #mostTokens: number;
   readonly #length: DraftLength;
-  readonly #text: number[]; // what is decided; the session may hold drafted tokens beyond
+  readonly #text: number[]; // decided tokens; the session may hold drafted tokens beyond
   readonly #totals = { steps: 0, drafts: 0, drafted: 0, accepted: 0 };
   #round: Round | undefined;
 
-  /** @param promptIds what the session will hold when the first token is appended */
+  /** @param promptIds tokens that the session will hold when the first token is appended */
   constructor(session: Session, promptIds: readonly number[], drafter: Drafter, options: SpeculationOptions) {
     this.#session = session;
     this.#text = promptIds.slice();
@@ -77,14 +77,14 @@ export class SpeculativeDecoder {
     return round.rows.subarray(round.accepted * V, (round.accepted + 1) * V);
   }
 
-  /** Leaves the session with what was appended. */
+  /** Leaves only the appended tokens in the session. */
   end(): void {
     const round = this.#round;
     if (!round) return;
     this.#round = undefined;
     this.#session.trim(this.#text.length);
     const drafted = round.draft.length;
-    const isFirst = drafted > 0 && this.#totals.drafts === 0; // a draft model reads the prompt for it
+    const isFirst = drafted > 0 && this.#totals.drafts === 0; // a draft model reads the prompt first
     this.#length.observe({ ...round, drafted, isFirst });
     this.#totals.steps++;
     this.#totals.drafts += Math.sign(drafted);

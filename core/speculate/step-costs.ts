@@ -1,12 +1,12 @@
-/** Steps of a size that count. Few, because the first ones of a process run code that V8 has yet to optimize. */
+/** Latest steps of a size that count. Few, because the first steps of a process run code that is not optimized yet. */
 const LATEST = 3;
 
-/** Time of a step by its number of tokens, drafting included: medians of the latest ones. */
+/** Time of a step by its number of tokens, including drafting: medians of the latest steps. */
 export class StepCosts {
   readonly #latest: number[][] = []; // [tokens][LATEST or less] ms
   readonly #medians: (number | undefined)[] = []; // [tokens] ms
 
-  /** That of one token, to which all others are compared, is known only after LATEST steps. */
+  /** The time of one token is known only after LATEST steps, because all other times are compared with it. */
   add(tokens: number, ms: number): void {
     const latest = [...(this.#latest[tokens] ?? []), ms].slice(-LATEST);
     this.#latest[tokens] = latest;
@@ -14,8 +14,9 @@ export class StepCosts {
   }
 
   /**
-   * Measured, or on the line between the neighbours measured, or on that from one token through the largest
-   * measured; with one token alone known, as dear as so many plain steps. Undefined while that is not known.
+   * Time of a step of `tokens` tokens: measured, or interpolated between the measured neighbours, or extrapolated from
+   * one token through the largest measured size; with one token alone measured, `tokens` plain steps. Undefined until
+   * that is measured.
    */
   of(tokens: number): number | undefined {
     const known = this.#medians[tokens];
@@ -33,9 +34,9 @@ export class StepCosts {
   }
 }
 
-const learned = new WeakMap<object, WeakMap<object, StepCosts>>(); // [model][what drafts]
+const learned = new WeakMap<object, WeakMap<object, StepCosts>>(); // [model][drafter]
 
-/** What generations learned of this model with this drafter so far; new where there was none. */
+/** Costs that earlier generations learned of this model with this drafter; new if there are none. */
 export function stepCostsOf(model: object, drafter: object): StepCosts {
   const ofModel = learned.get(model) ?? new WeakMap<object, StepCosts>();
   const costs = ofModel.get(drafter) ?? new StepCosts();

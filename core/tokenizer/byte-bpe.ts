@@ -12,28 +12,29 @@ import { WordCache } from './word-cache.ts';
 const utf8 = new TextEncoder();
 
 /**
- * Byte-level BPE, as of GPT-2: words from a pre-tokenizer, their UTF-8 bytes as symbols, neighbours merged in
- * the order of the vocabulary's merge list. Pieces and merges are spelt as in byte-level.ts.
+ * Byte-level BPE, as in GPT-2. A pre-tokenizer splits text into words; the symbols of a word are its UTF-8 bytes;
+ * neighbours are merged in the order of the vocabulary's merge list. byte-level.ts has the spelling of pieces and
+ * merges.
  */
 export class ByteBpe implements PieceModel {
-  readonly addsSpace = false; // add_space_prefix is SentencePiece's: llama.cpp ignores it here too
+  readonly addsSpace = false; // add_space_prefix is a key of SentencePiece: llama.cpp ignores it here too
   readonly #preTokenizer: PreTokenizer;
   readonly #tokens: PieceIndex;
   readonly #merger: PairMerger;
   readonly #words = new WordCache((word) => this.#encodeWord(word));
 
-  /** Throws UserError where the metadata has no merges. */
+  /** Throws UserError if the metadata has no merges. */
   constructor(metadata: Gguf['metadata'], vocabulary: Vocabulary, preTokenizer: PreTokenizer) {
     const merges = optionalStrings(metadata, 'tokenizer.ggml.merges');
     if (merges === undefined) {
       throw new UserError(
-        'Expected the merges of byte-level BPE under tokenizer.ggml.merges, but the key is absent.',
+        'The file lacks tokenizer.ggml.merges, the merges of byte-level BPE.',
         VOCABULARY_HINT,
       );
     }
     this.#preTokenizer = preTokenizer;
     this.#tokens = new PieceIndex(vocabulary.pieces, (id) => vocabulary.types[id] !== TokenType.CONTROL);
-    const ranks = new PieceIndex(merges); // "left right": the earlier, the better
+    const ranks = new PieceIndex(merges); // "left right": the index is the rank, and the lowest merges first
     this.#merger = new PairMerger((bytes, start, middle, end) => {
       const rank = ranks.findPair(bytes, start, middle, end);
       return rank < 0 ? NEVER : rank;
@@ -63,7 +64,7 @@ export class ByteBpe implements PieceModel {
     return ids;
   }
 
-  /** The tokens of single bytes; a byte without a token is left out, as by llama.cpp. */
+  /** Appends the tokens of single bytes; skips a byte without a token, as llama.cpp does. */
   #pushBytes(spelt: Uint8Array, ids: number[]): void {
     for (let start = 0, end = 0; start < spelt.length; start = end) {
       end = start + (spelt[start]! < 0x80 ? 1 : 2);

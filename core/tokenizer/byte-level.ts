@@ -1,10 +1,10 @@
 /**
- * GPT-2's spelling of bytes as visible characters, in which byte-level vocabularies are stored: a printable
- * Latin-1 byte is its own character, the others are U+0100, U+0101, ... in order
+ * GPT-2's spelling of bytes as visible characters, in which byte-level vocabularies are stored. A printable Latin-1
+ * byte is spelt as itself; the other bytes are U+0100, U+0101, ... in order
  * (openai/gpt-2, src/encoder.py, bytes_to_unicode).
  */
 const CHARACTER_OF_BYTE = new Uint16Array(256);
-const BYTE_OF_CHARACTER = new Int16Array(0x800).fill(-1); // all that two bytes of UTF-8 can spell
+const BYTE_OF_CHARACTER = new Int16Array(0x800).fill(-1); // all characters of one or two bytes of UTF-8
 
 let hidden = 0x100;
 for (let byte = 0; byte < 256; byte++) {
@@ -13,7 +13,7 @@ for (let byte = 0; byte < 256; byte++) {
   BYTE_OF_CHARACTER[CHARACTER_OF_BYTE[byte]!] = byte;
 }
 
-/** UTF-8 of the characters that spell `bytes`: one or two bytes each. */
+/** UTF-8 of the characters that spell `bytes`: one or two bytes for each. */
 export function spellBytes(bytes: Uint8Array): Uint8Array {
   const spelt = new Uint8Array(2 * bytes.length);
   let length = 0;
@@ -29,7 +29,7 @@ export function spellBytes(bytes: Uint8Array): Uint8Array {
   return spelt.subarray(0, length);
 }
 
-/** The bytes that UTF-8 characters spell; a character that spells none stands for itself. */
+/** The bytes that UTF-8 characters spell; other characters are kept as they are. */
 export function unspellBytes(spelt: Uint8Array): Uint8Array {
   const bytes = new Uint8Array(spelt.length);
   let length = 0;

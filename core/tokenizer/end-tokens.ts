@@ -1,5 +1,5 @@
 /**
- * Tokens that end a text or a turn without a metadata key that points at them (llama.cpp 0c1e57098,
+ * Tokens that end a text or a turn although no metadata key points at them (llama.cpp 0c1e57098,
  * src/llama-vocab.cpp, special_eog_ids).
  */
 const END_TEXTS = new Set([
@@ -25,12 +25,12 @@ const END_TEXTS = new Set([
   '</s>',
   '<｜end▁of▁sentence｜>', // DeepSeek
   '[e~[', // MiniMax
-  '<|fim_pad|>', // Qwen Coder: what follows is another file
+  '<|fim_pad|>', // Qwen Coder: another file follows
   '<|repo_name|>',
   '<|file_sep|>',
 ]);
 
-/** End-of-generation ids: those the metadata names, and special tokens known by their text. */
+/** End-of-generation ids: the ids named in the metadata, and special tokens whose text is known. */
 export function endIdsOf(specialTexts: ReadonlyMap<number, string>, named: Iterable<number>): Set<number> {
   const ends = new Set(named);
   const ids = new Map([...specialTexts].map(([id, text]) => [text, id]));

@@ -6,7 +6,7 @@ export function isEscapedSpace(bytes: Uint8Array, at: number): boolean {
   return bytes[at] === 0xe2 && bytes[at + 1] === 0x96 && bytes[at + 2] === 0x81;
 }
 
-/** The bytes with every escaped space as a space. */
+/** Replaces every escaped space by a space. */
 export function unescapeSpaces(piece: Uint8Array): Uint8Array {
   const bytes = new Uint8Array(piece.length);
   let length = 0;

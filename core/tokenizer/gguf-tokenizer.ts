@@ -7,7 +7,7 @@ import { byteOf, TokenType, type Vocabulary } from './vocabulary.ts';
 
 const EMPTY = new Uint8Array(0);
 
-/** A vocabulary, its special tokens and the model that cuts the text between them. */
+/** A vocabulary, its special tokens, and the model that tokenizes the text between them. */
 export class GgufTokenizer implements Tokenizer {
   readonly model: Tokenizer['model'];
   readonly vocabularySize: number;
@@ -85,7 +85,7 @@ export class GgufTokenizer implements Tokenizer {
     try {
       this.#pieceModel.encode(text, ids);
     } catch (cause) {
-      if (!(cause instanceof RangeError)) throw cause; // a regular expression out of stack, a buffer too large
+      if (!(cause instanceof RangeError)) throw cause; // a regular expression ran out of stack, or a large buffer
       throw new UserError(
         `Expected words of a few million characters at most, got a longer one in ${text.length} characters.`,
         'Break the text into lines.',
@@ -94,7 +94,7 @@ export class GgufTokenizer implements Tokenizer {
     }
   }
 
-  /** The piece as stored; a view. */
+  /** The piece as stored; a view, not a copy. */
   #pieceBytes(id: number): Uint8Array {
     this.#check(id);
     const { bytes, offsets, lengths } = this.#vocabulary.pieces;

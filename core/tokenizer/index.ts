@@ -10,9 +10,8 @@ import { readVocabulary } from './vocabulary.ts';
 import { WordPiece } from './wordpiece.ts';
 
 /**
- * The tokenizer that a GGUF file describes. The tables for encoding are built when they are first needed.
- * Throws UserError for a kind of tokenizer or a pre-tokenizer that is not supported, and for a vocabulary
- * that is missing or contradicts itself.
+ * The tokenizer that a GGUF file describes. Tables for encoding are built at their first use. Throws UserError if the
+ * kind of tokenizer or its pre-tokenizer is not supported, or if the vocabulary is missing or inconsistent.
  */
 export function tokenizerFromGguf(gguf: Gguf): Tokenizer {
   const { metadata } = gguf;

@@ -1,20 +1,20 @@
 /**
- * Byte-pair merging, the heart of byte-level BPE and SentencePiece: of all neighbouring symbols join the two
- * of the best rank, the leftmost of equals, until no two can be joined. O(n log n) in the symbols of a word.
+ * Byte-pair merging, the core of byte-level BPE and SentencePiece: repeatedly joins the two neighbouring symbols of the
+ * best rank, the leftmost first, until no two can be joined. O(n log n) in the symbols of a word.
  */
 
-/** Rank of joining bytes[start, middle) with bytes[middle, end): lower goes first, NEVER means never. */
+/** Rank of joining bytes[start, middle) with bytes[middle, end): the lowest is joined first, NEVER is not joined. */
 export type RankOf = (bytes: Uint8Array, start: number, middle: number, end: number) => number;
 
 export const NEVER = Number.POSITIVE_INFINITY;
 
-/** Scratch memory of longer words is given back: it is over 40 bytes a symbol. */
+/** Symbols above which scratch memory is freed after a word: it is over 40 bytes a symbol. */
 const KEPT_SYMBOLS = 1 << 16;
 
 export class PairMerger {
   readonly #rankOf: RankOf;
   #queue = new PairQueue(0);
-  // Symbol i of the word: its first byte, its neighbours, and the rank of joining it with the next one.
+  // For symbol i of the word: its first byte, its neighbours, and the rank of joining it with the next one.
   // Symbol `count` is the end of the word.
   #starts = new Int32Array(0);
   #previous = new Int32Array(0);
@@ -26,7 +26,7 @@ export class PairMerger {
     this.#rankOf = rankOf;
   }
 
-  /** Merges the UTF-8 characters of a word; calls emit(start, end) for each symbol left, in order. */
+  /** Merges the UTF-8 characters of a word; calls emit(start, end) for each remaining symbol, in order. */
   merge(bytes: Uint8Array, emit: (start: number, end: number) => void): void {
     this.#split(bytes);
     for (let i = 0; i < this.#count; i++) this.#rate(bytes, i);
@@ -57,10 +57,10 @@ export class PairMerger {
     this.#previous = new Int32Array(symbols);
     this.#next = new Int32Array(symbols);
     this.#ranks = new Float64Array(symbols);
-    this.#queue = new PairQueue(2 * symbols); // a pair a symbol; each join takes one out and puts up to two in
+    this.#queue = new PairQueue(2 * symbols); // one pair a symbol; a join removes one pair and adds up to two
   }
 
-  /** Finds out the rank of joining a symbol with its next one, and queues the pair. */
+  /** Computes the rank of joining a symbol with the next one, and queues the pair. */
   #rate(bytes: Uint8Array, left: number): void {
     const right = this.#next[left]!;
     let rank = NEVER;
@@ -76,7 +76,7 @@ export class PairMerger {
     if (rank < NEVER) this.#queue.push(rank, left);
   }
 
-  /** Left symbol of the best pair, or -1. A queued pair of another rank than its symbol's now is outdated. */
+  /** Left symbol of the best pair, or -1. Skips outdated pairs: their rank is no longer the rank of their symbol. */
   #take(): number {
     while (!this.#queue.isEmpty) {
       const rank = this.#queue.bestRank;
@@ -128,7 +128,7 @@ class PairQueue {
     this.#positions[at] = position;
   }
 
-  /** Takes the best pair out and returns its position. */
+  /** Removes the best pair and returns its position. */
   pop(): number {
     const best = this.#positions[0]!;
     const size = --this.#size;

@@ -4,7 +4,7 @@ const FNV_OFFSET = 0x811c9dc5 | 0; // FNV-1a, 32 bit: http://www.isthe.com/chong
 const FNV_PRIME = 0x01000193;
 const SPACE = 0x20;
 
-/** FNV-1a hash of bytes[start, end); `seed` is the hash of what stands before them, if anything. */
+/** FNV-1a hash of bytes[start, end); `seed` is the hash of the bytes before them, if any. */
 export function hashBytes(bytes: Uint8Array, start: number, end: number, seed = FNV_OFFSET): number {
   let hash = seed;
   for (let i = start; i < end; i++) hash = Math.imul(hash ^ bytes[i]!, FNV_PRIME);
@@ -12,8 +12,8 @@ export function hashBytes(bytes: Uint8Array, start: number, end: number, seed = 
 }
 
 /**
- * Which string of a vocabulary equals given bytes: an open-addressing hash table over the undecoded bytes,
- * built at the first look-up. Of equal strings the first one counts.
+ * Finds the string of a vocabulary that equals given bytes: an open-addressing hash table over the undecoded bytes,
+ * built at the first look-up. The first of equal strings wins.
  */
 export class PieceIndex {
   readonly #strings: GgufStrings;
@@ -27,7 +27,7 @@ export class PieceIndex {
     this.#include = include;
   }
 
-  /** Index of the string equal to bytes[start, end), or -1. `hash` is theirs, where the caller has it. */
+  /** Index of the string equal to bytes[start, end), or -1. `hash` is the hash of these bytes, if the caller has it. */
   find(bytes: Uint8Array, start: number, end: number, hash = hashBytes(bytes, start, end)): number {
     return this.#find(hash, bytes, start, end, end);
   }
@@ -53,14 +53,14 @@ export class PieceIndex {
       const end = start + lengths[index]!;
       const hash = hashBytes(bytes, start, end);
       const slot = this.#slotOf(slots, hash, bytes, start, end, end);
-      if (slots[2 * slot + 1] !== 0) continue; // an equal string came before
+      if (slots[2 * slot + 1] !== 0) continue; // an equal string is in the table already
       slots[2 * slot] = hash;
       slots[2 * slot + 1] = index + 1;
     }
     return slots;
   }
 
-  /** The slot of the string that is bytes[start, end), cut as in #equals, or the free slot where it would be. */
+  /** Slot of the string that equals bytes[start, end), split as in #equals; or the free slot for it. */
   #slotOf(
     slots: Int32Array,
     hash: number,
@@ -78,7 +78,7 @@ export class PieceIndex {
     return slot;
   }
 
-  /** Whether a string is bytes[start, end), with a space between the two parts unless the right is empty. */
+  /** Whether a string equals bytes[start, end), with a space at `middle` unless the right part is empty. */
   #equals(index: number, bytes: Uint8Array, start: number, middle: number, end: number): boolean {
     const { bytes: own, offsets, lengths } = this.#strings;
     const separator = middle < end ? 1 : 0;

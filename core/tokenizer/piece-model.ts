@@ -1,9 +1,9 @@
-/** What differs between the kinds of tokenizer: how plain text becomes pieces, and what a piece stands for. */
+/** A kind of tokenizer: splits plain text into pieces, and decodes pieces. */
 export interface PieceModel {
-  /** Appends the token ids of a text, in which nothing is a special token, to `out`. */
+  /** Appends the token ids of `text` to `out`; nothing in `text` counts as a special token. */
   encode(text: string, out: number[]): void;
-  /** Whether encode puts a space before the text, so that decoding has to take one away at its start. */
+  /** Whether encode adds a space before the text, which decoding must remove at the start. */
   readonly addsSpace: boolean;
-  /** Bytes of text that an ordinary piece, given as stored in the vocabulary, stands for. */
+  /** Bytes of text for an ordinary piece, which is given as stored in the vocabulary. */
   decode(piece: Uint8Array): Uint8Array;
 }

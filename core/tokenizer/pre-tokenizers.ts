@@ -1,16 +1,16 @@
 /**
- * Pre-tokenizers: how byte-level BPE cuts text into words before it merges bytes. tokenizer.ggml.pre names
- * one; the names are those of llama.cpp 0c1e57098 (src/llama-vocab.cpp), the patterns those of the models'
- * own tokenizer.json as quoted there.
+ * Pre-tokenizers split text into words before byte-level BPE merges bytes. tokenizer.ggml.pre names one. The names are
+ * those of llama.cpp 0c1e57098 (src/llama-vocab.cpp); the patterns are those of each model's tokenizer.json, as quoted
+ * there.
  */
 import { UserError } from '../../errors.ts';
 
 export interface PreTokenizer {
-  /** Applied one after the other, each to the pieces the one before left: a match is a word, and so is a gap. */
+  /** Applied in order, each to the pieces of the one before. Matches and the gaps between them are words. */
   readonly patterns: readonly RegExp[];
-  /** A word that is a token as a whole is taken as it is, without merging. */
+  /** A whole word that is a token is not merged. */
   readonly ignoreMerges: boolean;
-  /** Begin-of-text token where the metadata does not say. */
+  /** Add the begin-of-text token if the metadata does not say. */
   readonly addBos: boolean;
 }
 
@@ -21,13 +21,13 @@ interface Row {
   readonly addBos?: boolean;
 }
 
-// \s stands for Unicode White_Space here; see compile.
+// \s means Unicode White_Space here; see compile.
 const { raw } = String;
-const SPACES = raw`\s+(?!\S)|\s+`; // all but the last one before a word: that one belongs to the word
+const SPACES = raw`\s+(?!\S)|\s+`; // all but the last space before a word: that one belongs to the word
 const LINES_AND_SPACES = raw`\s*[\r\n]+|${SPACES}`;
 const GPT2 = raw`'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|${SPACES}`;
 const CONTRACTION = raw`(?i:'(?:[sdmt]|ll|ve|re))`;
-const LEAD = raw`[^\r\n\p{L}\p{N}]?`; // any one character may lead a word
+const LEAD = raw`[^\r\n\p{L}\p{N}]?`; // a word may begin with any one character
 const DIGIT = raw`\p{N}`;
 const THREE_DIGITS = raw`\p{N}{1,3}`;
 const BLOOM = ' ?[^(\\s|.,!?…。，、।۔،)]+';
@@ -98,7 +98,7 @@ const ROWS: readonly Row[] = [
   { names: 'viking', patterns: [BLOOM, DIGIT] },
 ];
 
-/** The pre-tokenizer of a name; without a name llama.cpp's default. Throws UserError for a name not known. */
+/** The pre-tokenizer with this name; by default llama.cpp's default. Throws UserError for an unknown name. */
 export function preTokenizerOf(name = 'default'): PreTokenizer {
   const row = ROWS.find(({ names }) => names.split(' ').includes(name));
   if (row === undefined) {
@@ -115,7 +115,7 @@ export function preTokenizerOf(name = 'default'): PreTokenizer {
   };
 }
 
-/** Words of a text, in order; joined they are the text. Linear in its length. */
+/** Words of a text, in order; joined, they are the text. Linear in its length. */
 export function splitWords(text: string, { patterns }: PreTokenizer): string[] {
   let words = [text];
   for (const pattern of patterns) words = words.flatMap((word) => word.split(pattern));
@@ -123,8 +123,8 @@ export function splitWords(text: string, { patterns }: PreTokenizer): string[] {
 }
 
 /**
- * A pattern in a capturing group, so that split() keeps the matches. JavaScript's \s is not Unicode's: it has
- * U+FEFF and lacks U+0085.
+ * Compiles a pattern in a capturing group, so that split() keeps the matches. JavaScript's \s is not White_Space: it
+ * has U+FEFF and lacks U+0085.
  */
 function compile(source: string): RegExp {
   const unicode = source.replaceAll(raw`\s`, raw`\p{White_Space}`).replaceAll(raw`\S`, raw`\P{White_Space}`);

@@ -12,19 +12,19 @@ const utf8 = new TextEncoder();
 const WORD = /[ \u2581]+[^ \u2581]*|[^ \u2581]+/g;
 
 /**
- * SentencePiece BPE, as of Llama 2: characters as symbols, neighbours merged whose joint piece has the best
- * score, characters without a piece as bytes.
+ * SentencePiece BPE, as in Llama 2. Symbols are characters; the neighbours whose joint piece has the best score are
+ * merged first; characters without a piece become bytes.
  */
 export class SentencePiece implements PieceModel {
   readonly addsSpace: boolean;
   readonly #unknownId: number | undefined;
-  readonly #byteIds: Int32Array; // id of the piece for each byte, -1 where there is none
+  readonly #byteIds: Int32Array; // id of the piece of each byte, or -1
   readonly #cutsAtSpaces: boolean;
   readonly #pieces: PieceIndex;
   readonly #merger: PairMerger;
   readonly #words = new WordCache((word) => this.#encodeWord(word));
 
-  /** Throws UserError where the metadata has no scores, or not one for each token. */
+  /** Throws UserError unless the metadata has a score for each token. */
   constructor(metadata: Gguf['metadata'], vocabulary: Vocabulary) {
     const { pieces, types } = vocabulary;
     const scores = readScores(metadata, pieces.length);
@@ -60,7 +60,7 @@ export class SentencePiece implements PieceModel {
     return ids;
   }
 
-  /** A character without a piece: its bytes, or the unknown token where the vocabulary lacks one of them. */
+  /** Bytes of a character without a piece; the unknown token if the vocabulary lacks one of them. */
   #byteFallback(character: Uint8Array): number[] {
     const ids = Array.from(character, (byte) => this.#byteIds[byte]!);
     if (!ids.includes(-1)) return ids;
@@ -72,7 +72,7 @@ function readScores(metadata: Gguf['metadata'], tokens: number): ArrayLike<numbe
   const scores = optionalNumbers(metadata, 'tokenizer.ggml.scores');
   if (scores === undefined) {
     throw new UserError(
-      'Expected the scores of SentencePiece under tokenizer.ggml.scores, but the key is absent.',
+      'The file lacks tokenizer.ggml.scores, the scores of SentencePiece.',
       VOCABULARY_HINT,
     );
   }
@@ -90,8 +90,8 @@ function byteIdsOf({ pieces, types }: Vocabulary): Int32Array {
 }
 
 /**
- * Whether a piece has a space after something else. Where none has, no merge crosses the start of a run of
- * spaces, so that the words there can be encoded one by one, with the same result.
+ * Whether any piece has a space after another character. If none has, no merge crosses the start of a run of spaces, so
+ * the words between can be encoded one by one with the same result.
  */
 function hasPieceAcrossWords({ bytes, offsets, lengths, length }: GgufStrings): boolean {
   for (let id = 0; id < length; id++) {

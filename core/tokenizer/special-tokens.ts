@@ -1,6 +1,6 @@
 import { TokenType, type Vocabulary } from './vocabulary.ts';
 
-/** Special tokens of Phi-3 that leave the white space after them alone (its tokenizer.json, rstrip: false). */
+/** Special tokens of Phi-3 that do not swallow the white space after them (its tokenizer.json, rstrip: false). */
 const KEEPS_SPACE = new Set(['<unk>', '<s>', '<|endoftext|>']);
 
 interface Matcher {
@@ -18,8 +18,8 @@ export class SpecialTokens {
   }
 
   /**
-   * Cuts text into plain texts and ids of special tokens; at each place the longest wins. User-defined
-   * tokens are found either way, control and unknown tokens only among `all`.
+   * Splits text into plain texts and ids of special tokens; the longest token at a place wins. User-defined tokens are
+   * always found, control and unknown tokens only with `all`.
    */
   split(text: string, which: 'all' | 'user-defined'): (string | number)[] {
     const { pattern, ids } = this.#matcher(which);

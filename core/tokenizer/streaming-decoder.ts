@@ -1,22 +1,22 @@
 import type { DecodeOptions, Tokenizer } from './tokenizer.ts';
 
 export interface StreamingOptions extends DecodeOptions {
-  /** The ids go on a text that has been shown already, so that a leading space belongs to them. Default false. */
+  /** The ids continue a text that is already on show, so they keep a leading space. Default false. */
   readonly continues?: boolean;
 }
 
 type PieceSource = Pick<Tokenizer, 'tokenBytes' | 'isControl' | 'addSpacePrefix'>;
 
 /**
- * Turns token ids into text as they come. A UTF-8 character cut by a token border is held back until it is
- * whole; however the ids are split into pushes, the text is that of decoding them at once, with U+FFFD for
- * bytes that are not UTF-8.
+ * Decodes token ids into text as they arrive. A UTF-8 character split by a token border is held back until it is whole.
+ * However the ids are split into pushes, the text is the same as from decoding them at once, with U+FFFD for bytes that
+ * are not UTF-8.
  */
 export class StreamingDecoder {
   readonly #tokenizer: PieceSource;
   readonly #options: StreamingOptions;
   readonly #utf8 = new TextDecoder('utf-8', { ignoreBOM: true });
-  #removesSpace: boolean; // the space that encoding put before the text is still to come
+  #removesSpace: boolean; // the space that encoding added before the text has not come yet
 
   constructor(tokenizer: PieceSource, options: StreamingOptions = {}) {
     this.#tokenizer = tokenizer;
@@ -24,12 +24,12 @@ export class StreamingDecoder {
     this.#removesSpace = tokenizer.addSpacePrefix && options.continues !== true;
   }
 
-  /** The text that can be shown now that `id` has come. Throws UserError for an id outside the vocabulary. */
+  /** The text that `id` completes. Throws UserError for an id outside the vocabulary. */
   push(id: number): string {
     return this.#utf8.decode(this.#bytes(id), { stream: true });
   }
 
-  /** What is left at the end: U+FFFD where a character never became whole. */
+  /** The rest at the end: U+FFFD for an incomplete character. */
   end(): string {
     return this.#utf8.decode();
   }

@@ -1,16 +1,16 @@
 export interface EncodeOptions {
-  /** Parse special tokens such as <|im_start|> in the text; otherwise they are text like any other. */
+  /** Parse special tokens such as <|im_start|> in the text; by default they are ordinary text. */
   readonly special?: boolean;
-  /** Add begin/end tokens where the model's metadata asks for them (add_bos_token, add_eos_token). */
+  /** Add begin/end tokens if the model's metadata asks for them (add_bos_token, add_eos_token). */
   readonly addSpecial?: boolean;
 }
 
 export interface DecodeOptions {
-  /** Render control tokens as their text instead of leaving them out. */
+  /** Render control tokens as their text instead of omitting them. */
   readonly special?: boolean;
 }
 
-/** Text to token ids and back, built from GGUF metadata. */
+/** Converts text to token ids and back; built from GGUF metadata. */
 export interface Tokenizer {
   readonly model: 'bpe' | 'sentencepiece' | 'wordpiece';
   readonly vocabularySize: number;
@@ -18,15 +18,15 @@ export interface Tokenizer {
   readonly eosId: number | undefined;
   readonly addBos: boolean;
   readonly addEos: boolean;
-  /** Encoding puts a space before the text, as SentencePiece does; decoding takes it away again. */
+  /** Encoding adds a space before the text, as SentencePiece does; decoding removes it. */
   readonly addSpacePrefix: boolean;
-  /** End-of-generation ids: eos, eot, and tokens known by name such as <|im_end|> or <|eot_id|>. */
+  /** End-of-generation ids: eos, eot, and tokens known by name, such as <|im_end|> or <|eot_id|>. */
   readonly endIds: ReadonlySet<number>;
   /** Token ids of a text; a lone surrogate counts as U+FFFD. Linear in the length of the text. */
   encode(text: string, options?: EncodeOptions): number[];
   /** The text of token ids, with U+FFFD for bytes that are not UTF-8. Throws UserError for an unknown id. */
   decode(ids: ArrayLike<number>, options?: DecodeOptions): string;
-  /** Bytes a token stands for in decoded text; empty for control tokens unless `special`. */
+  /** Bytes of decoded text for a token; empty for control tokens unless `special`. */
   tokenBytes(id: number, options?: DecodeOptions): Uint8Array;
   /** Piece as stored in the vocabulary; throws UserError for an id outside it. */
   piece(id: number): string;

@@ -13,7 +13,7 @@ import type { Tokenizer } from './tokenizer.ts';
 /** Values of tokenizer.ggml.token_type (ggml, docs/gguf.md). */
 export const TokenType = { NORMAL: 1, UNKNOWN: 2, CONTROL: 3, USER_DEFINED: 4, UNUSED: 5, BYTE: 6 } as const;
 
-/** The part of the metadata that all kinds of tokenizer share, checked. */
+/** The part of the metadata that all kinds of tokenizer share; checked. */
 export interface Vocabulary {
   readonly pieces: GgufStrings;
   readonly types: Uint8Array; // TokenType of each id
@@ -29,7 +29,7 @@ export interface Vocabulary {
   readonly stripsAfterSpecial: boolean;
 }
 
-/** What holds where the metadata says nothing (llama.cpp 0c1e57098, src/llama-vocab.cpp, load). */
+/** Defaults for missing metadata (llama.cpp 0c1e57098, src/llama-vocab.cpp, load). */
 export interface VocabularyDefaults {
   readonly bosId?: number;
   readonly eosId?: number;
@@ -43,7 +43,7 @@ type Metadata = Gguf['metadata'];
 export const VOCABULARY_HINT =
   'The file was converted wrongly or is damaged: get the model again, or convert it anew.';
 
-/** Reads and checks the vocabulary. Throws UserError where it is missing or contradicts itself. */
+/** Reads and checks the vocabulary. Throws UserError if it is missing or inconsistent. */
 export function readVocabulary(
   metadata: Metadata,
   model: Tokenizer['model'],
@@ -52,14 +52,14 @@ export function readVocabulary(
   const pieces = optionalStrings(metadata, 'tokenizer.ggml.tokens');
   if (pieces === undefined || pieces.length === 0) {
     throw new UserError(
-      'Expected a vocabulary under tokenizer.ggml.tokens, but there are no tokens.',
+      'The file has no vocabulary: tokenizer.ggml.tokens is missing or empty.',
       VOCABULARY_HINT,
     );
   }
   const id = (name: string) => tokenId(metadata, name, pieces.length);
   const inRange = (byDefault?: number) =>
     byDefault !== undefined && byDefault < pieces.length ? byDefault : undefined;
-  // WordPiece has no begin and end of text: [CLS] and [SEP] stand there. (GGUF misspells the separator.)
+  // WordPiece has [CLS] and [SEP] for begin and end of text. (GGUF misspells the separator.)
   const isWordPiece = model === 'wordpiece';
   const bosId = (isWordPiece ? id('cls') : undefined) ?? id('bos') ?? inRange(defaults.bosId);
   const eosId = (isWordPiece ? id('seperator') : undefined) ?? id('eos') ?? inRange(defaults.eosId);
@@ -78,7 +78,7 @@ export function readVocabulary(
   };
 }
 
-/** Throws UserError unless an array that goes with the tokens has an element for each. */
+/** Throws UserError unless the array has one element for each token. */
 export function checkLength(name: string, values: ArrayLike<number>, tokens: number): void {
   if (values.length === tokens) return;
   throw new UserError(
@@ -87,13 +87,13 @@ export function checkLength(name: string, values: ArrayLike<number>, tokens: num
   );
 }
 
-/** The byte that a byte piece such as <0x0A> stands for. */
+/** The byte of a byte piece such as <0x0A>. */
 export function byteOf(piece: string): number | undefined {
   const hex = /^<0x([0-9A-F]{2})>$/i.exec(piece)?.[1];
   return hex === undefined ? undefined : Number.parseInt(hex, 16);
 }
 
-/** Finds the special tokens and the ends. An end is a control token whatever its type: never text. */
+/** Finds special and end tokens. An end token is a control token whatever its type: never text. */
 function classify(
   pieces: GgufStrings,
   types: Uint8Array,
@@ -134,10 +134,7 @@ function adds(metadata: Metadata, name: 'bos' | 'eos', id: number | undefined, b
   const key = `tokenizer.ggml.add_${name}_token`;
   const asked = optionalBoolean(metadata, key);
   if (asked && id === undefined) {
-    throw new UserError(
-      `Expected tokenizer.ggml.${name}_token_id, because ${key} is true, but the key is absent.`,
-      VOCABULARY_HINT,
-    );
+    throw new UserError(`${key} is true, but tokenizer.ggml.${name}_token_id is missing.`, VOCABULARY_HINT);
   }
   return (asked ?? byDefault) && id !== undefined;
 }

@@ -1,8 +1,8 @@
 const MAX_WORDS = 1 << 16;
-/** V8 keeps longer substrings as views of the whole text, which a cached word would keep alive. */
+/** V8 keeps longer substrings as views of the whole text, so a cached word would keep that text alive. */
 const MAX_LENGTH = 12; // UTF-16 units
 
-/** Remembers the token ids of short words: text repeats itself. Bounded: when full, it starts anew. */
+/** Caches the token ids of short words, because text repeats itself. Bounded: a full cache is cleared. */
 export class WordCache {
   readonly #ids = new Map<string, readonly number[]>();
   readonly #encodeWord: (word: string) => readonly number[];

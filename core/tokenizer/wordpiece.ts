@@ -8,7 +8,7 @@ import { WordCache } from './word-cache.ts';
 
 const utf8 = new TextEncoder();
 
-/** Longer words are unknown as a whole (max_input_chars_per_word of BERT's tokenizer.json). */
+/** Longer words become the unknown token (max_input_chars_per_word of BERT's tokenizer.json). */
 const MAX_WORD = 100; // code points
 
 // The classes of BERT's BasicTokenizer (google-research/bert, tokenization.py).
@@ -18,7 +18,7 @@ const CHINESE =
   '\u4e00-\u9fff\u3400-\u4dbf\u{20000}-\u{2a6df}\u{2a700}-\u{2b73f}\u{2b740}-\u{2b81f}\u{2b820}-\u{2ceaf}\uf900-\ufaff\u{2f800}-\u{2fa1f}';
 const WORD = new RegExp(`[${PUNCTUATION}${CHINESE}]|[^\\p{White_Space}${PUNCTUATION}${CHINESE}]+`, 'gu');
 
-/** WordPiece, as of BERT: every word as the longest pieces from left to right, or as the unknown token. */
+/** WordPiece, as in BERT: a word becomes the longest pieces from left to right, or the unknown token. */
 export class WordPiece implements PieceModel {
   readonly addsSpace = true; // before every word
   readonly #lowercase: boolean;
@@ -48,7 +48,7 @@ export class WordPiece implements PieceModel {
   #normalize(text: string): string {
     let normal = text.replace(CONTROL, '');
     if (this.#stripAccents) normal = normal.normalize('NFD').replace(/\p{Mn}/gu, '');
-    // Character by character: a sigma at the end of a word is like any other.
+    // Lowercase by character: a sigma at the end of a word is not special.
     return this.#lowercase ? normal.replaceAll('Σ', 'σ').toLowerCase() : normal;
   }
 

@@ -1,7 +1,7 @@
 /**
- * Scaled dot-product attention over the cache: scores, softmax (softmax.ts), mix. Rows are (token, query
- * head) pairs, r = t * heads + h; query head h reads kv head floor(h * kvHeads / heads). Keys and values are
- * [rows of the cache] [kvHeads * D], values of [kvHeads * E]; token t's sequence begins at row bases[t] and is seen up to
+ * Scaled dot-product attention over the cache: scores, softmax (softmax.ts), mix. A row is a (token, query head) pair:
+ * r = t * heads + h. Query head h reads kv head floor(h * kvHeads / heads). Keys are [rows of the cache] [kvHeads * D],
+ * values [rows of the cache] [kvHeads * E]. The sequence of token t begins at row bases[t]; the token sees it up to
  * positions[t].
  */
 import type { KernelSource } from './kernel-source.ts';
@@ -14,9 +14,7 @@ export interface AttentionShape {
   readonly scale: number;
 }
 
-/**
- * scores[r][p] = scale * q[r] . keys[base + p]; 0 for positions that the token does not see. q: [rows * D]
- */
+/** scores[r][p] = scale * q[r] . keys[base + p]; 0 for positions that the token does not see. q: [rows * D] */
 export function scores({ heads, kvHeads, keyDim, scale }: AttentionShape): KernelSource {
   const text = `function (q, keys, positions, bases) {
     const t = Math.floor((this.thread.y + 0.5) / ${heads});
@@ -32,7 +30,7 @@ export function scores({ heads, kvHeads, keyDim, scale }: AttentionShape): Kerne
   return { name: 'scores', text, args: ['Array', 'Input', 'Array', 'Array'] };
 }
 
-/** mixed[r][d] = sum over p of weights[r][p] * values[base + p][d], over the sum of the row's weights */
+/** mixed[r][d] = sum over p of weights[r][p] * values[base + p][d], divided by the sum of the row's weights */
 export function mix({ heads, kvHeads, valueDim }: AttentionShape): KernelSource {
   const text = `function (weights, values, positions, bases) {
     const t = Math.floor((this.thread.y + 0.5) / ${heads});

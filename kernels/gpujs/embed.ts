@@ -1,6 +1,6 @@
 /**
- * Rows of the embedding table as numbers: out[t][c] = table[token t][c]. The host picks the packed rows of
- * the step's tokens (a few kB each), so that the device does not hold a table that it reads a row of.
+ * Rows of the embedding table as numbers: out[t][c] = table[token t][c]. The host picks the packed rows of the step's
+ * tokens (a few kB each), so the device does not hold the whole table.
  */
 import type { KernelSource } from './kernel-source.ts';
 import { blockLayout, codeOf, type PackedBlock } from './packed-block.ts';

@@ -1,10 +1,9 @@
 /**
- * What a kernel of gpu.js is: the text of a JavaScript function that computes one cell of its result, which
- * gpu.js turns into WGSL, WebAssembly or plain JavaScript. Text, not a function, so that no bundler can
- * change it.
+ * A kernel of gpu.js: the text of a JavaScript function that computes one cell of the result. gpu.js compiles it to
+ * WGSL, WebAssembly or plain JavaScript. It is text, not a function, so that no bundler can change it.
  *
- * this.thread.x is a column of the result and this.thread.y a row; a[y][x] reads row y of an argument, and
- * a[i] its numbers one after the other. Sizes that never change are written into the text.
+ * this.thread.x is a column of the result and this.thread.y a row. a[y][x] reads row y of an argument; a[i] reads its
+ * numbers as one list. Constant sizes are written into the text.
  */
 export interface KernelSource {
   readonly name: string; // for messages
@@ -12,8 +11,8 @@ export interface KernelSource {
   readonly args: readonly ArgumentType[];
 }
 
-/** A matrix that a kernel computed or the host lists; one that keeps its place in memory; a whole number. */
+/** Array: a matrix from a kernel or the host. Input: a matrix with a fixed place in memory. Integer: a whole number. */
 export type ArgumentType = 'Array' | 'Input' | 'Integer';
 
-/** Cells that share a sum or a maximum of a row: each takes every 16th column. */
+/** Cells that share a sum or a maximum of a row: each reads every 16th column. */
 export const PARTIALS = 16;

@@ -1,13 +1,13 @@
-/** y[t][c] = fn(x[t][c]); the functions and their definitions: kernels/reference/map.ts */
+/** y[t][c] = fn(x[t][c]); kernels/reference/map.ts defines the functions */
 import type { MapFunction } from '../reference/map.ts';
 import type { KernelSource } from './kernel-source.ts';
 
-/** Of `value`, and of the learned scalars s0, s1, ... */
+/** In `value` and the learned scalars s0, s1, ... */
 const EXPRESSIONS: Readonly<Record<MapFunction, string>> = {
   silu: 'value / (1 + Math.exp(-value))',
 };
 
-/** @param scalars the learned ones, which are written into the text */
+/** @param scalars learned; written into the text */
 export function map(fn: MapFunction, scalars: readonly number[] = []): KernelSource {
   const text = `function (x) {
     ${scalars.map((scalar, i) => `const s${i} = ${scalar};`).join(' ')}
@@ -17,7 +17,7 @@ export function map(fn: MapFunction, scalars: readonly number[] = []): KernelSou
   return { name: fn, text, args: ['Array'] };
 }
 
-/** The same of a gate's sum `sum0`, times `sum1` (matmul.ts). */
+/** The function applied to `sum0`, the sum of the gate, times `sum1` (matmul.ts). */
 export function gated(fn: MapFunction): string {
   return `(${EXPRESSIONS[fn].replaceAll('value', 'sum0')}) * sum1`;
 }

@@ -2,9 +2,9 @@
  * y = x W^T: out[t][n] = sum over k of x[t][k] * weight[n][k], then + bias[n], + residual[t][n]; gated:
  * out[t][n] = fn(sum with weight 0) * sum with weight 1.
  *
- * One cell is one number of the result. A stack holds the weights of all layers that have the same shape, so
- * that one kernel serves them; `item` says which. x is read as one list, [T * K]: two indices for each number
- * of it would cost half the speed in mode cpu.
+ * One cell is one number of the result. A stack holds the weights of all layers of the same shape, so that one kernel
+ * serves them; `item` is the index in the stack. x is read as one list, [T * K]: indexing it by row and column would
+ * cost half the speed in mode cpu.
  */
 import type { MapFunction } from '../reference/map.ts';
 import type { KernelSource } from './kernel-source.ts';
@@ -28,16 +28,15 @@ export interface MatmulShape {
 }
 
 /**
- * What a local variable must start as to become an integer. gpu.js takes it for one only where its first
- * value is a literal and it is counted up somewhere; and for WebAssembly, which it translates twice, only
- * where that literal is no number. Any other local is a float32, converted at each use as an index, and
- * inexact beyond 2^24.
+ * Initial value that makes a local variable an integer. gpu.js infers an integer only if the first value is a literal
+ * and the variable is incremented somewhere. For WebAssembly, which gpu.js translates twice, that literal must not be a
+ * number. Any other local is a float32: converted at each use as an index, and inexact beyond 2^24.
  */
 export type IntegerLiteral = '0' | 'this.output.x';
 
-/** One of an item's matrices. */
+/** One matrix of an item. */
 interface Matrix {
-  readonly id: number; // ends the names of its variables
+  readonly id: number; // suffix of the names of its variables
   readonly offset: number; // floats from the item's start
 }
 
@@ -68,7 +67,7 @@ function floatLoop(matrices: readonly Matrix[], cols: number): string {
     }`;
 }
 
-/** The weights of a block share a scale, so it is multiplied once; a minimum, with the sum of their x. */
+/** The weights of a block share a scale, so it is multiplied once. A minimum is multiplied by the sum of the x. */
 function codeLoop(matrices: readonly Matrix[], cols: number, layout: BlockLayout): string {
   const { header, minimum, perWord, fullWords, rest } = layout;
   const begin = each(matrices, ({ id, offset }) => {
@@ -89,7 +88,7 @@ function codeLoop(matrices: readonly Matrix[], cols: number, layout: BlockLayout
     }`;
 }
 
-/** The next word of each matrix, and the next `count` numbers of x times its codes. */
+/** Reads the next word of each matrix and multiplies the next `count` numbers of x with its codes. */
 function word(matrices: readonly Matrix[], block: PackedBlock, count: number, prefix: string): string {
   const loads = each(matrices, ({ id, offset }) => `word${id} = this.constants.weights[at + ${offset}];`);
   const products = Array.from({ length: count }, (_, i) => {

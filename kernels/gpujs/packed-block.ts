@@ -1,15 +1,14 @@
 /**
- * How weights lie in memory for kernels that know nothing but float32: a block of a row is a run of floats,
- * first its scale, then its minimum if it has one, then words of codes. A word is a whole number below 2^24,
- * which a float32 holds exactly: 24 bits, the first code in the lowest. A weight is code * scale + minimum.
+ * Layout of weights for kernels that know only float32. A block of a row is a run of floats: its scale, its minimum if
+ * it has one, then words of codes. A word is an integer of 24 bits, which a float32 holds exactly; its first code is
+ * in the lowest bits. A weight is code * scale + minimum.
  *
- * A matrix is [rows / 16][K / block][floats][16 rows]: neighbouring cells read neighbouring floats, and a
- * group of rows one stream. Float weights are blocks of one float. Rows are filled up to whole groups with
- * zeros.
+ * A matrix is [rows / 16][K / block][floats][16 rows]: neighbouring cells read neighbouring floats, and a group of rows
+ * reads one stream. Float weights are blocks of one float. Rows are padded to whole groups with zeros.
  */
 export interface PackedBlock {
   readonly weights: number; // of a row in a block
-  readonly bits: number; // of a code; 0: the weights themselves
+  readonly bits: number; // of a code; 0: floats without codes
   readonly signed: boolean; // codes are two's complement
   readonly minimum: boolean;
 }
@@ -41,7 +40,7 @@ export function packedLength(block: PackedBlock, rows: number, cols: number): nu
   return Math.ceil(rows / GROUP) * GROUP * (cols / block.weights) * blockLayout(block).floats;
 }
 
-/** An expression of code i of a word. */
+/** An expression for the code at bit `shift` of a word. */
 export function codeOf({ bits, signed }: PackedBlock, word: string, shift: number | string): string {
   const up = typeof shift === 'number' ? 32 - bits - shift : `(${32 - bits} - ${shift})`;
   return `((${word} << ${up}) ${signed ? '>>' : '>>>'} ${32 - bits})`;

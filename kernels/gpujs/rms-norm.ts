@@ -1,6 +1,6 @@
 /**
- * out[t][c] = x[t][c] / sqrt(mean of x[t]^2 + eps) * weight[c], in two kernels: a cell of the result would
- * have to read the whole row otherwise.
+ * out[t][c] = x[t][c] / sqrt(mean of x[t]^2 + eps) * weight[c], in two kernels. In one kernel, every cell of the result
+ * would read the whole row.
  */
 import { type KernelSource, PARTIALS } from './kernel-source.ts';
 
@@ -18,7 +18,7 @@ export function squares(cols: number): KernelSource {
   return { name: 'squares', text, args: ['Array'] };
 }
 
-/** The weights of all layers are the rows of a stack. */
+/** Row `item` of `weights` is the norm of one layer. */
 export function rmsNorm(cols: number, eps: number): KernelSource {
   const text = `function (x, squares, item) {
     let sum = 0;

@@ -1,7 +1,7 @@
 /**
- * Turns pairs of dimensions of every head. Cosines and sines are the host's, in float64: the device's own are
- * only good to 2^-11 in WGSL. Each dimension has a partner, and both layouts, as well as dimensions that pass
- * through, are out = x * cosine + x of the partner * sine with the right signs.
+ * Rotates pairs of dimensions of every head. The host computes cosines and sines in float64: WGSL's own are only good
+ * to 2^-11. Each dimension has a partner: out = x * cosine + x of the partner * sine, with the right signs. Both
+ * layouts, and dimensions that pass through, have this form.
  */
 import type { KernelSource } from './kernel-source.ts';
 
@@ -10,7 +10,7 @@ interface RopeLayout {
   readonly inverseFrequencies: readonly number[];
 }
 
-/** cosines, sines: [T][D] of `turns` */
+/** cosines, sines: [T][D], from `rotations` */
 export function rope(headDim: number, { layout, inverseFrequencies }: RopeLayout): KernelSource {
   const pairs = inverseFrequencies.length;
   const partner =
@@ -27,8 +27,8 @@ export function rope(headDim: number, { layout, inverseFrequencies }: RopeLayout
   return { name: 'rope', text, args: ['Array', 'Array', 'Array'] };
 }
 
-/** The factors of a head's dimensions at a position, float32. */
-export function turns(
+/** Cosine and signed sine of each dimension of a head at a position, float32. */
+export function rotations(
   position: number,
   headDim: number,
   { layout, inverseFrequencies }: RopeLayout,

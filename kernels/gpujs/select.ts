@@ -1,4 +1,4 @@
-/** The rows of x that a step wants output for: out[s] = x[rows[s]] */
+/** The rows of x for which a step wants output: out[s] = x[rows[s]] */
 import type { KernelSource } from './kernel-source.ts';
 
 export const SELECT: KernelSource = {

@@ -1,11 +1,10 @@
 /**
- * p[r][i] = exp(x[r][i] - max) / sum over j < length of exp(x[r][j] - max), in four kernels; attention takes
- * the first two and divides by the sum while it mixes values. Rows have lengths of their own; what lies
- * beyond is not read.
+ * p[r][i] = exp(x[r][i] - max) / sum over j < length of exp(x[r][j] - max), in four kernels. Attention uses the first
+ * two and divides by the sum while it mixes values. Each row has a length; numbers beyond it are not read.
  */
 import { type KernelSource, PARTIALS } from './kernel-source.ts';
 
-/** maxima[r][i]: the largest of x[r][i], x[r][i + 16], ...; x[r][0] where there is none. lengths: [rows] */
+/** maxima[r][i]: the maximum of x[r][i], x[r][i + 16], ...; x[r][0] if there are none. lengths: [rows] */
 export const MAXIMA: KernelSource = {
   name: 'maxima',
   text: `function (x, lengths) {
@@ -30,7 +29,7 @@ export const EXPONENTIALS: KernelSource = {
   args: ['Array', 'Array', 'Array'],
 };
 
-/** sums[r][i]: of x[r][i], x[r][i + 16], ... */
+/** sums[r][i]: the sum of x[r][i], x[r][i + 16], ... */
 export const SUMS: KernelSource = {
   name: 'sums',
   text: `function (x, lengths) {
@@ -41,7 +40,7 @@ export const SUMS: KernelSource = {
   args: ['Array', 'Array'],
 };
 
-/** x[r][i] over the sum of its row */
+/** x[r][i] divided by the sum of its row */
 export const SHARES: KernelSource = {
   name: 'shares',
   text: `function (x, sums) {

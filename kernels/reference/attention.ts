@@ -21,7 +21,7 @@ export function attention(
   return mix(attentionWeights(q, keys, heads, scale), values, kvHeads);
 }
 
-/** What each head of the token attends to: softmax of its scores, `heads` rows of [P]. */
+/** Attention weights of one token, by head: softmax of its scores, `heads` rows of [P]. */
 export function attentionWeights(
   q: Float64Array,
   keys: readonly Float64Array[],
@@ -39,7 +39,7 @@ export function attentionWeights(
   });
 }
 
-/** The values of all positions, weighed for each head: [heads * E]. */
+/** Weighted sum of the values of all positions, by head: [heads * E]. */
 function mix(
   weights: readonly Float64Array[],
   values: readonly Float64Array[],

@@ -34,7 +34,7 @@ const DECODERS: Partial<Record<TensorType, Decode>> = {
     const m = float16(bytes, at + 82) * (part >> 4);
     return d * code(bytes, at + 16, i, 2, 32) - m;
   },
-  // 32 bytes of the codes' third bits, 64 of their lower two; 8 of the scales' lower four, 4 of upper two; d
+  // 32 bytes of the codes' third bits, 64 of their low two; 8 of the scales' low four, 4 of their high two; d
   Q3_K(bytes, at, i) {
     const part = i >> 4;
     const scale = code(bytes, at + 96, part, 4, 8) | (code(bytes, at + 104, part, 2, 4) << 4);
@@ -43,18 +43,18 @@ const DECODERS: Partial<Record<TensorType, Decode>> = {
   },
   // d, m, 12 bytes of scales and mins, 128 of codes
   Q4_K: (bytes, at, i) => scaled(bytes, at, i >> 5, code(bytes, at + 16, i, 4, 32)),
-  // d, m, 12 bytes of scales and mins, 32 of the codes' fifth bits, 128 of their lower four
+  // d, m, 12 bytes of scales and mins, 32 of the codes' fifth bits, 128 of their low four
   Q5_K(bytes, at, i) {
     const q = code(bytes, at + 48, i, 4, 32) | (code(bytes, at + 16, i, 1, 32) << 4);
     return scaled(bytes, at, i >> 5, q);
   },
-  // 128 bytes of the codes' lower four bits, 64 of their upper two, 16 int8 scales, d
+  // 128 bytes of the codes' low four bits, 64 of their high two, 16 int8 scales, d
   Q6_K(bytes, at, i) {
     const scale = bytes.getInt8(at + 192 + (i >> 4));
     const q = code(bytes, at, i, 4, 64) | (code(bytes, at + 128, i, 2, 32) << 4);
     return float16(bytes, at + 208) * scale * (q - 32);
   },
-  // d, 2 bytes of the scales' upper two bits, 4 of their lower four, 128 of codes
+  // d, 2 bytes of the scales' high two bits, 4 of their low four, 128 of codes
   IQ4_XS(bytes, at, i) {
     const part = i >> 5;
     const scale = code(bytes, at + 4, part, 4, 1) | (code(bytes, at + 2, part, 2, 1) << 4);
@@ -67,13 +67,10 @@ const DECODERS: Partial<Record<TensorType, Decode>> = {
   TQ2_0: (bytes, at, i) => float16(bytes, at + 64) * (code(bytes, at, i, 2, 32) - 1),
 };
 
-/** The tensor types `dequantize` knows. */
+/** The tensor types `dequantize` supports. */
 export const DEQUANTIZED_TYPES = Object.keys(DECODERS) as readonly TensorType[];
 
-/**
- * The weights in `bytes`, a whole number of blocks of one of `DEQUANTIZED_TYPES`. Throws RangeError for
- * another type.
- */
+/** Dequantizes `bytes`, whole blocks of one of `DEQUANTIZED_TYPES`. Another type throws RangeError. */
 export function dequantize(type: TensorType, bytes: Uint8Array): Float32Array {
   const decode = DECODERS[type];
   if (!decode) throw new RangeError(`Expected one of ${DEQUANTIZED_TYPES.join(', ')}, got ${type}.`);
@@ -90,8 +87,8 @@ export function dequantize(type: TensorType, bytes: Uint8Array): Float32Array {
 // ----- integers
 
 /**
- * Code i of those packed from byte `at` on, each of 1, 2 or 4 bits, in runs of `width` bytes: byte j of a run
- * holds the run's codes j, j + width, j + 2 width, ... from its lowest bits up.
+ * Code i of the codes packed from byte `at` on. Each has 1, 2 or 4 bits. They lie in runs of `width` bytes: byte j of
+ * a run holds codes j, j + width, j + 2 width, ... of the run, lowest bits first.
  */
 function code(bytes: DataView, at: number, i: number, bits: number, width: number): number {
   const perByte = 8 / bits;
@@ -100,12 +97,12 @@ function code(bytes: DataView, at: number, i: number, bits: number, width: numbe
   return (byte >> (bits * (row % perByte))) & ((1 << bits) - 1);
 }
 
-/** 5-bit code i of 32: 4 bytes of fifth bits in order, then 16 of the lower four. */
+/** 5-bit code i of 32: 4 bytes of fifth bits in order, then 16 bytes of the low four. */
 function code5(bytes: DataView, at: number, i: number): number {
   return code(bytes, at + 4, i, 4, 16) | (code(bytes, at, i, 1, 1) << 4);
 }
 
-/** Q4_K and Q5_K: q of part p in 0..7 by the block's d and m and the part's scale and min. */
+/** Q4_K and Q5_K: weight of code q in part p (0..7), from d and m of the block and scale and min of the part. */
 function scaled(bytes: DataView, at: number, p: number, q: number): number {
   const d = float16(bytes, at) * sixBits(bytes, at + 4, p, 0);
   const m = float16(bytes, at + 2) * sixBits(bytes, at + 4, p, 4);
@@ -113,9 +110,9 @@ function scaled(bytes: DataView, at: number, p: number, q: number): number {
 }
 
 /**
- * Scale (`side` 0) or min (`side` 4) of part p in 0..7, from 12 bytes. Parts 0 to 3 fill the lower six bits
- * of bytes 0 to 3 (scales) and 4 to 7 (mins); parts 4 to 7 have their upper two bits above those, and their
- * lower four in bytes 8 to 11: scales in the lower half, mins in the upper.
+ * Scale (`side` 0) or min (`side` 4) of part p in 0..7, from 12 bytes. Parts 0 to 3 use the low six bits of bytes
+ * 0 to 3 (scales) and 4 to 7 (mins). Parts 4 to 7 keep their high two bits above those, and their low four bits in
+ * bytes 8 to 11: scales in the low half, mins in the high half.
  */
 function sixBits(bytes: DataView, at: number, p: number, side: 0 | 4): number {
   const byte = bytes.getUint8(at + side + (p & 3));
@@ -124,8 +121,8 @@ function sixBits(bytes: DataView, at: number, p: number, side: 0 | 4): number {
 }
 
 /**
- * TQ1_0's digit i, 0 to 2: runs of 32 and 16 bytes with five digits a byte, then of 4 bytes with four. A byte
- * is its digits as a fraction of base 3, in 256ths and rounded up: times 3, the first one carries out.
+ * Digit i of TQ1_0, 0 to 2: runs of 32 and 16 bytes with five digits a byte, then of 4 bytes with four. A byte is a
+ * fraction with these base-3 digits, in 256ths, rounded up: multiplied by 3, it carries out its first digit.
  */
 function trit(bytes: DataView, at: number, i: number): number {
   const [start, width] = i < 160 ? [0, 32] : i < 240 ? [160, 16] : [240, 4];
@@ -140,7 +137,7 @@ function float16(bytes: DataView, at: number): number {
   return bytes.getFloat16(at, true);
 }
 
-/** The upper half of a float32. */
+/** A bfloat16 is the high half of a float32. */
 function bfloat16(bytes: DataView, at: number): number {
   BITS.setUint32(0, bytes.getUint16(at, true) << 16);
   return BITS.getFloat32(0);

@@ -1,5 +1,5 @@
 /**
- * y[c] = fn(x[c]): the functions of single numbers, and how many learned scalars each takes.
+ * y[c] = fn(x[c]): functions of one number, and the number of learned scalars that each takes.
  *
  * silu     x * sigmoid(x) (Elfwing et al., SiLU)
  */

@@ -1,5 +1,5 @@
 /**
- * Turns pair i of every head by the angle position * inverseFrequencies[i] (Su et al., RoFormer, eq. 34).
+ * Rotates pair i of every head by the angle position * inverseFrequencies[i] (Su et al., RoFormer, eq. 34).
  * Dimensions beyond the pairs pass through.
  *
  * @param x [H * D]

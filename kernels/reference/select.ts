@@ -1,4 +1,4 @@
-/** The rows of x that a step wants output for. @param x [T, C] @returns [S, C] */
+/** The rows of x for which a step wants output. @param x [T, C] @returns [S, C] */
 export function select(x: readonly Float64Array[], rows: ArrayLike<number>): Float64Array[] {
   return Array.from(rows, (row) => x[row]!);
 }

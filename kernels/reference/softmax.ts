@@ -1,5 +1,5 @@
 /**
- * p[i] = exp(x[i]) / sum over j of exp(x[j]); the maximum is taken off first, so that no exp overflows.
+ * p[i] = exp(x[i]) / sum over j of exp(x[j]). The maximum is subtracted first, so exp never overflows.
  *
  * @param x [P]
  * @returns [P]

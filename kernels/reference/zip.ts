@@ -1,4 +1,4 @@
-/** y[c] = fn(a[c], b[c]): the functions of two numbers. */
+/** y[c] = fn(a[c], b[c]): functions of two numbers. */
 export const ZIPS = {
   add: (a, b) => a + b,
   mul: (a, b) => a * b,

@@ -1,6 +1,6 @@
 /**
- * A tile of 4 rows against one chunk of a float cache (kv-cache.ts): scores (tile x 16 keys) and mixing (tile x 16
- * dimensions) are the float tile product of matmul-float.ts.
+ * Attention of a tile of 4 rows over one chunk of a float cache (kv-cache.ts). Scores (tile x 16 keys) and mixing
+ * (tile x 16 dimensions) use the float tile product of matmul-float.ts.
  * Scratch: scores [8 blocks of 16 keys][4][16], weights [CHUNK][4].
  */
 import { CHUNK, HEAD_DIM, KV_F16, KV_IN, KV_OUT, KV_TYPE, SCALE } from './layout';
@@ -13,7 +13,7 @@ import {
   TILE_BYTES, maskRow, ROW_BYTES, rowMaximum, SCORE_BYTES, seenBy, STATE_SUMS, STATE_VALUES, TILE_ROWS,
 } from './attention-scores';
 
-/** Query head `x` as row `r` of a tile [D][4]. */
+/** Stores query head `x` as row `r` of a tile [D][4]. */
 export function floatQuery(phase: usize, x: usize, r: i32, tile: usize, position: i32): void {
   const row = tile + (r << 2);
   ropeHead(phase, x, row, 16, position);
@@ -21,7 +21,7 @@ export function floatQuery(phase: usize, x: usize, r: i32, tile: usize, position
   for (let d = 0; d < word(phase, HEAD_DIM); d++) store<f32>(row + (d << 4), load<f32>(row + (d << 4)) * scale);
 }
 
-/** Bytes of 16 elements of the cache, as a shift. */
+/** log2 of the bytes of 16 elements of the cache. */
 // @ts-ignore: decorator
 @inline
 function rowShift(phase: usize): i32 {
@@ -42,7 +42,7 @@ export function scoreFloats(phase: usize, k: usize, keys: i32, q: usize, scores:
   for (let b = 0; b < (keys + 15) >> 4; b++) tile(phase, k + <usize>b * step, q, scores + b * TILE_BYTES, headDim);
 }
 
-/** Weights from the scores of a tile that begins with row `first` of `rows`; maxima and sums into the state. */
+/** Weights from the scores of a tile, whose first row is row `first` of `rows`; maxima and sums go into the state. */
 export function weighFloats(
   phase: usize, keys: i32, first: i32, rows: i32, lead: i32, scores: usize, state: usize,
 ): void {
@@ -52,7 +52,7 @@ export function weighFloats(
   softmax(scores, scores + SCORE_BYTES, state, blocks, scale, real(phase, KV_IN));
 }
 
-/** Values of `keys` positions times the weights, into the state. */
+/** Multiplies the values of `keys` positions by the weights, into the state. */
 export function mixFloats(phase: usize, v: usize, keys: i32, scores: usize, state: usize): void {
   const step = <usize>CHUNK << rowShift(phase);
   for (let d = 0; d < valueBlocks(phase); d++) {
@@ -60,7 +60,7 @@ export function mixFloats(phase: usize, v: usize, keys: i32, scores: usize, stat
   }
 }
 
-/** Softmax weights of a tile over one chunk as [keys][4]; maxima and sums into the state. */
+/** Softmax weights of a tile over one chunk, as [keys][4]; maxima and sums go into the state. */
 function softmax(scores: usize, weights: usize, state: usize, blocks: i32, scale: f32, weightScale: f32): void {
   const m0 = rowMaximum(scores, blocks, scale);
   const m1 = rowMaximum(scores + ROW_BYTES, blocks, scale);

@@ -1,8 +1,8 @@
 /**
- * A tile of 4 rows against one chunk of an 8-bit cache (kv-cache.ts). Queries are quantized in blocks of 32 dimensions
- * and multiplied as by matmul-int-tile.ts. Softmax weights, times the scales of the values, become 7-bit codes with one
- * scale for the chunk: dot products take them as their unsigned operand, exact on every CPU.
- * Rows that a tile lacks are neither written nor read.
+ * Attention of a tile of 4 rows over one chunk of an 8-bit cache (kv-cache.ts). Queries are quantized in blocks of 32
+ * dimensions and multiplied as in matmul-int-tile.ts. Softmax weights, times the scales of the values, become 7-bit
+ * codes with one scale for the chunk: as the unsigned operand of a dot product, 7 bits are exact on every CPU. Rows
+ * that a tile lacks are neither written nor read.
  * Scratch: scores [8 blocks of 16 keys][4][16], weights {codes [4][CHUNK], f32 scales [4]}.
  */
 import { dot } from './dot';
@@ -18,10 +18,10 @@ import {
 } from './attention-scores';
 
 export const LOG2_E: f32 = 1.4426950408889634;
-/** Of a tile of weights: bytes in front of the scales. */
+/** Offset of the scales in a tile of weights, in bytes. */
 const WEIGHT_SCALES = TILE_ROWS * CHUNK;
 
-/** Query head `x` as row `r` of a tile of codes and scales; `row` is scratch of a head. */
+/** Stores query head `x` as row `r` of a tile of codes and scales; `row` is scratch of a head. */
 export function codedQuery(phase: usize, x: usize, r: i32, tile: usize, position: i32, row: usize): void {
   ropeHead(phase, x, row, 4, position);
   padHead(row, word(phase, HEAD_DIM));
@@ -43,8 +43,8 @@ export function scoreCodes(phase: usize, k: usize, keys: i32, q: usize, scores: 
 }
 
 /**
- * Weights from the scores of a tile that begins with row `first` of `rows`; maxima and sums into the state. One kind
- * of pass over all rows after the other: a row alone would wait for its maxima.
+ * Weights from the scores of a tile, whose first row is row `first` of `rows`; maxima and sums go into the state. Each
+ * pass runs over all rows before the next pass: a single row would stall on its maximum.
  */
 export function weighCodes(
   phase: usize, valueScales: usize, keys: i32, first: i32, rows: i32, lead: i32, scores: usize, state: usize,
@@ -72,7 +72,7 @@ export function weighCodes(
   }
 }
 
-/** Values of `keys` positions times the weights of the first `present` rows, into the state. */
+/** Multiplies the values of `keys` positions by the weights of the first `present` rows, into the state. */
 export function mixCodes(phase: usize, v: usize, keys: i32, scores: usize, state: usize, present: i32): void {
   const weights = scores + SCORE_BYTES;
   const steps = (keys + 15) >> 4 << 2;
@@ -84,8 +84,8 @@ export function mixCodes(phase: usize, v: usize, keys: i32, scores: usize, state
 }
 
 /**
- * 2^x of 4 lanes for x in -125..0, relative error 1e-4: what it gives is rounded to 7 bits. The polynomial is the
- * minimax of degree 3 on -0.5..0.5.
+ * 2^x of 4 lanes for x in -125..0. The relative error of 1e-4 is enough: results are rounded to 7 bits. The polynomial
+ * is the minimax of degree 3 on -0.5..0.5.
  */
 // @ts-ignore: decorator
 @inline
@@ -100,8 +100,8 @@ export function power(x: v128): v128 {
 }
 
 /**
- * A row's scores become 2^(score * factor + shift) times the scale of the position's values, in place; returns the
- * largest, writes the sum before that scale to `sum`.
+ * Replaces each score of a row by 2^(score * factor + shift) times the value scale of its position. Returns the largest
+ * and writes the sum of the powers without that scale to `sum`.
  */
 function weighRow(scores: usize, blocks: i32, factor: f32, shift: f32, valueScales: usize, sum: usize): f32 {
   const f = f32x4.splat(factor), g = f32x4.splat(shift);
@@ -126,7 +126,7 @@ function weighRow(scores: usize, blocks: i32, factor: f32, shift: f32, valueScal
   return maxLanes(f32x4.relaxed_max(f32x4.relaxed_max(m0, m1), f32x4.relaxed_max(m2, m3)));
 }
 
-/** out[ROWS][16] = rows of weights {codes [4][CHUNK], f32 scales [4]} times 16 dimensions of 4 `steps` positions. */
+/** out[ROWS][16] = rows of weights {codes [4][CHUNK], f32 scales [4]} times 16 dimensions of 4 * `steps` positions. */
 // @ts-ignore: decorator
 @inline
 function mix(v: usize, x: usize, out: usize, steps: i32, ROWS: i32): void {

@@ -1,6 +1,6 @@
 /**
- * What attention over float and over 8-bit caches share: the scores of a chunk, f32 [8 blocks of 16 keys][4 rows][16],
- * and the state that they leave: f32 {maximum [4 rows], sum [4 rows], values [D / 16][4 rows][16]}.
+ * Shared by attention over float and 8-bit caches: the scores of a chunk, f32 [8 blocks of 16 keys][4 rows][16],
+ * and the state of a chunk, f32 {maximum [4 rows], sum [4 rows], values [D / 16][4 rows][16]}.
  */
 import { CHUNK, HEADS, KV_HEADS } from './layout';
 import { word } from './phase';
@@ -8,14 +8,14 @@ import { maxLanes } from './simd';
 
 export const TILE_ROWS = 4;
 export const ROW_BYTES = 16 * 4; // of one row of a tile product [4 rows][16]
-export const TILE_BYTES = TILE_ROWS * ROW_BYTES; // of all of it
+export const TILE_BYTES = TILE_ROWS * ROW_BYTES; // of a whole tile product
 export const SCORE_BYTES: usize = CHUNK * TILE_ROWS * 4;
-export const STATE_SUMS = TILE_ROWS * 4; // bytes from the state's beginning
+export const STATE_SUMS = TILE_ROWS * 4; // bytes from the start of the state
 export const STATE_VALUES = 2 * TILE_ROWS * 4;
-/** Stands for minus infinity where differences are taken. */
+/** Finite substitute for minus infinity, so that differences of maxima are not NaN. */
 const LOWEST: f32 = -1e30;
 
-/** Scores of a row outside the `keys` it sees become minus infinity: weights of zero, in 8 bits after rounding. */
+/** Sets the scores beyond the first `keys` to minus infinity: their weight is zero, in 8 bits after rounding. */
 // @ts-ignore: decorator
 @inline
 export function maskRow(scores: usize, keys: i32, blocks: i32): void {
@@ -37,7 +37,7 @@ export function rowMaximum(scores: usize, blocks: i32, scale: f32): f32 {
   return max(maxLanes(top) * scale, LOWEST);
 }
 
-/** Keys of a chunk that row `r` of a tile sees, whose first row is `first` of `rows`; a token of lead 0 sees one. */
+/** Keys of a chunk that row `r` of a tile sees; the tile begins at row `first` of `rows`. A token of lead 0 sees 1. */
 // @ts-ignore: decorator
 @inline
 export function seenBy(phase: usize, r: i32, first: i32, rows: i32, lead: i32): i32 {

@@ -1,8 +1,8 @@
 /**
- * What a single token attends to, for steps that ask for it. Scores are not kept while attention runs: once the states
- * of a tile are merged, they are computed again by the same kernels, and become weights as they did there: exp of the
- * score less the chunk's maximum m, times exp(m - M) / sum with the maximum M and the sum of the merged state. Beside an
- * 8-bit cache these are the weights before they are rounded to 7 bits.
+ * Attention weights of a single token, for steps that ask for them. Attention does not keep its scores. Once the states
+ * of a tile are merged, the same kernels compute the scores again. A weight is exp of the score less the chunk's
+ * maximum m, times exp(m - M) / sum, with the maximum M and the sum of the merged state. With an 8-bit cache, these
+ * are the weights before they are rounded to 7 bits.
  *
  * Weights of a phase: f32 [HEADS][CONTEXT]; whole blocks of 16 positions are written.
  */
@@ -14,7 +14,7 @@ import { ATTENTION_WEIGHTS, CHUNK, CONTEXT, HEADS, KV_HEADS, KV_OUT, KV_Q8, KV_T
 import { address, real, word } from './phase';
 import { exp4, madd } from './simd';
 
-/** Weights of the rows of a tile, whose first is row `first` of kv head `h`, from its queries and its merged state. */
+/** Weights of a tile, whose first row is row `first` of kv head `h`, from its queries and its merged state. */
 export function storeWeights(
   phase: usize, h: i32, kv: usize, position: i32, first: i32, q: usize, work: usize, state: usize,
 ): void {
@@ -35,7 +35,7 @@ export function storeWeights(
   }
 }
 
-/** A row of a chunk: `top` and `sum` are those of all its keys. */
+/** Weights of a row over one chunk; `top` and `sum` are the maximum and the sum over all keys of the row. */
 function weighRow(phase: usize, scores: usize, keys: i32, top: f32, sum: f32, out: usize, coded: bool): void {
   const blocks = (keys + 15) >> 4;
   const scale = real(phase, SCALE) * (coded ? <f32>1 : real(phase, KV_OUT));

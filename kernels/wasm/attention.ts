@@ -4,10 +4,10 @@
  *   s[i][j] = scale * q[i] . k[j]    for the keys j <= i
  *   out[i] = sum over j of exp(s[i][j] - m[i]) v[j] / sum over j of exp(s[i][j] - m[i]), m[i] = max over j of s[i][j]
  *
- * A row is one query head of one token; four rows of a kv head make a tile. Keys are taken CHUNK at a time at fixed
- * positions: each chunk gives a state (maximum, sum, weighted values) of a row (attention-float.ts, attention-int.ts),
- * and the states are merged in the order of the chunks. Steps of single tokens spread chunks over threads, longer ones
- * spread blocks of queries; both add the same floats in the same order, so a row's bits depend on its keys alone.
+ * A row is one query head of one token; four rows of a kv head make a tile. Keys are read in chunks of CHUNK, at fixed
+ * positions. Each chunk gives a state (maximum, sum, weighted values) of a row (attention-float.ts, attention-int.ts).
+ * States are merged in the order of the chunks. Steps of single tokens spread chunks over threads, longer steps spread
+ * blocks of queries. Both add the same floats in the same order, so the bits of a row depend on its keys alone.
  *
  * The layout of a state is in attention-scores.ts.
  */
@@ -30,7 +30,7 @@ function stateBytes(phase: usize): usize {
   return <usize>(STATE_VALUES + valueBlocks(phase) * TILE_BYTES);
 }
 
-/** Queries of rows first.. of a tile, turned to their positions. */
+/** Queries of the tile that begins at row `first`, rotated to their positions. */
 function gather(phase: usize, token: i32, h: i32, first: i32, rows: i32, q: usize, row: usize): void {
   const group = word(phase, HEADS) / word(phase, KV_HEADS);
   const headBytes = <usize>word(phase, HEAD_DIM) << 2;
@@ -45,8 +45,8 @@ function gather(phase: usize, token: i32, h: i32, first: i32, rows: i32, q: usiz
 }
 
 /**
- * State of one tile over the chunk of position `from`. Row r of the tile is row first + r of `rows`, whose tokens stand
- * at start + row / group.
+ * State of one tile over the chunk of position `from`. Row r of the tile is row first + r of `rows`; the position of
+ * its token is start + (first + r) / group.
  */
 function attendChunk(
   phase: usize, h: i32, kv: usize, from: i32, start: i32, first: i32, rows: i32, q: usize, work: usize, state: usize,
@@ -67,7 +67,7 @@ function attendChunk(
   }
 }
 
-/** Merges the state of later keys into `into`: both are brought to the larger maximum and added. */
+/** Merges the state of later keys into `into`: rescales both to the larger maximum and adds them. */
 function merge(phase: usize, into: usize, state: usize): void {
   const m = v128.load(into), n = v128.load(state);
   const top = f32x4.max(m, n);
@@ -80,7 +80,7 @@ function merge(phase: usize, into: usize, state: usize): void {
   mergeRow(phase, into, state, 3, f32x4.extract_lane(keep, 3), f32x4.extract_lane(take, 3));
 }
 
-/** The values of row `r`. */
+/** Merges the values of row `r`. */
 // @ts-ignore: decorator
 @inline
 function mergeRow(phase: usize, into: usize, state: usize, r: i32, keep: f32, take: f32): void {
@@ -94,7 +94,7 @@ function mergeRow(phase: usize, into: usize, state: usize, r: i32, keep: f32, ta
   }
 }
 
-/** Values over sums: the rows of a finished tile into out [T][heads * D]. */
+/** Divides the values of a finished tile by their sums, into out [T][heads * D]. */
 function emit(phase: usize, token: i32, h: i32, first: i32, rows: i32, state: usize): void {
   const valueDim = word(phase, VALUE_DIM);
   const group = word(phase, HEADS) / word(phase, KV_HEADS);
@@ -115,7 +115,7 @@ function emit(phase: usize, token: i32, h: i32, first: i32, rows: i32, state: us
   }
 }
 
-/** A block of queries of one kv head against all their keys, a chunk after the other. */
+/** Attention of a block of queries of one kv head over all their keys, chunk by chunk. */
 function attendBlock(
   phase: usize, token: i32, tokens: i32, start: i32, h: i32, kv: usize, work: usize,
 ): void {
@@ -143,7 +143,7 @@ function attendBlock(
   }
 }
 
-/** Some chunks of one kv head for a single token; whoever finishes the last merges all of them in order. */
+/** Attention of a single token over some chunks of one kv head. The thread that finishes last merges all, in order. */
 function attendSingle(
   phase: usize, slice: i32, token: i32, position: i32, h: i32, part: i32, kv: usize, work: usize,
 ): void {
@@ -180,14 +180,14 @@ function attendSingle(
   }
 }
 
-/** Parts of each kv head of a slice: `step` chunks each for a single token, else blocks of queries. */
+/** Tasks of each kv head of a slice: for a single token one per `step` chunks, else one per block of queries. */
 // @ts-ignore: decorator
 @inline
 function partsOf(tokens: i32, position: i32, step: i32): i32 {
   return step > 0 ? (position / CHUNK + step) / step : (tokens + QUERY_BLOCK - 1) / QUERY_BLOCK;
 }
 
-/** Tasks are numbered through the slices of the step: the parts of each, for all kv heads. */
+/** Tasks are numbered over all slices of the step: slice by slice, the parts of all its kv heads. */
 export function attention(phase: usize, scratch: usize): void {
   const kvHeads = word(phase, KV_HEADS);
   const step = load<i32>(SINGLE);
@@ -205,7 +205,7 @@ export function attention(phase: usize, scratch: usize): void {
     }
     if (slice == slices) return;
     const h = (task - before) % kvHeads;
-    const part = parts - 1 - (task - before) / kvHeads; // the longest first
+    const part = parts - 1 - (task - before) / kvHeads; // the longest parts first
     const token = load<i32>(entry);
     const start = load<i32>(entry, 8);
     const kv = load<usize>(entry, 12);

@@ -1,7 +1,10 @@
-/** Threads of a step share phases: they take tasks from one counter and meet at one barrier. */
+/** Task counter and barrier that the threads of a step share. */
 import { ARRIVED, NEXT_TASK, PASSED, SLEEPERS } from './layout';
 
-/** Loads before a thread sleeps: some 6 us. More is faster alone, but keeps the core from who is waited for (LOG.md). */
+/**
+ * Loads before a thread sleeps: about 6 us. A longer spin is faster on an idle machine, but on a busy one it takes the
+ * core from the thread we are waiting for (LOG.md).
+ */
 const SPIN = 6000;
 
 /** Next task of the running phase; the caller stops at the phase's task count. */

@@ -1,20 +1,21 @@
 /**
- * Dot products of bytes, the one instruction whose result depends on the CPU: x is s8, and the classes of CPU read w as
+ * Dot products of bytes. Only the result of this instruction depends on the CPU: x is s8, and each class of CPU reads
+ * w as
  *
  *   UNSIGNED     0..255      AVX-VNNI               8-bit weights are stored + 128
  *   SIGNED       -128..127   ARM, AVX-VNNI-INT8     8-bit weights as they are
- *   SATURATING   0..255      AVX2                   8-bit weights as two planes of nibbles, because a sum of two
- *                                                   products stays within -32768..32767
+ *   SATURATING   0..255      AVX2                   8-bit weights as two planes of nibbles, because the sum of two
+ *                                                   products saturates to -32768..32767
  *
- * Codes 0..127 are exact on every CPU. The compiler gets two constants (scripts/build.ts): DOT_CLASS, the class that
- * the module is for; and EMULATED, 1 in modules for tests, where plain SIMD computes what CPUs of that class do. A
- * branch on either leaves no code.
+ * Codes 0..127 are exact on every CPU. scripts/build.ts passes two constants to the compiler: DOT_CLASS, the class of
+ * the module; and EMULATED, which is 1 in modules for tests. Those compute the result of that class in plain SIMD.
+ * Branches on these constants are compiled away.
  */
 import { SATURATING, SIGNED } from './layout';
 
-/** Sums over nibbles have 16 bits: where dot products saturate, those of 32 bits take an instruction more. */
+/** Sum nibble products in 16 bits: where dot products saturate, 32-bit sums cost one more instruction. */
 export const NARROW_NIBBLES: bool = DOT_CLASS == SATURATING;
-/** An 8-bit weight is d * (code - 2^WIDE_SHIFT), or d * code where that is -1. */
+/** An 8-bit weight is d * (code - 2^WIDE_SHIFT); at WIDE_SHIFT -1 it is d * code. */
 export const WIDE_SHIFT: i32 = DOT_CLASS == SIGNED ? -1 : 7;
 
 /** 4 lanes of i32: acc + the sum over 4 bytes of x * w. */
@@ -24,7 +25,7 @@ export function dot(x: v128, w: v128, acc: v128): v128 {
   return EMULATED ? emulatedDot(x, w, acc) : v128.relaxed_dot_add<i32>(x, w, acc);
 }
 
-/** 8 lanes of i16: acc + the sum over 2 bytes of x * w, w 0..127; exact while sums stay below 32768. */
+/** 8 lanes of i16: acc + the sum over 2 bytes of x * w, with w in 0..127; exact while sums stay below 32768. */
 // @ts-ignore: decorator
 @inline
 export function dot16(x: v128, w: v128, acc: v128): v128 {
@@ -39,7 +40,7 @@ function emulatedDot(x: v128, w: v128, acc: v128): v128 {
   return i32x4.add(acc, i32x4.add(even, odd));
 }
 
-/** 8 lanes of i16, the sums over 2 bytes, at most 32767 and at least -32768. */
+/** 8 lanes of i16: sums over 2 bytes, saturated to -32768..32767. */
 function saturatedPairs(x: v128, w: v128): v128 {
   const low = i16x8.mul(i16x8.extend_low_i8x16_s(x), lowBytes(w));
   const high = i16x8.mul(i16x8.extend_high_i8x16_s(x), highBytes(w));
@@ -54,7 +55,7 @@ function lowBytes(w: v128): v128 {
   return DOT_CLASS == SIGNED ? i16x8.extend_low_i8x16_s(w) : i16x8.extend_low_i8x16_u(w);
 }
 
-/** Bytes 8 to 15. */
+/** Bytes 8 to 15 of w as i16. */
 // @ts-ignore: decorator
 @inline
 function highBytes(w: v128): v128 {

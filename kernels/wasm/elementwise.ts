@@ -1,4 +1,4 @@
-/** Ops on whole rows of f32, a row a task: map, zip, norm, softmax, select. Rows are padded to 16 floats. */
+/** Ops on rows of f32: map, zip, norm, softmax, select. A task is one row. Rows are padded to 16 floats. */
 import { takeTask } from './barrier';
 import {
   COLS,

@@ -1,4 +1,7 @@
-/** out[t] = row of the table for token t, by its id or its position, from groups of 16 rows (weight-layout.ts); a token a task. */
+/**
+ * out[t] = row of the table for token t, by its id or its position, from groups of 16 rows (weight-layout.ts). A task
+ * is one token.
+ */
 import { takeTask } from './barrier';
 import {
   BLOCK, COLS, GROUP, OUT, OUT_STRIDE, PANEL, POSITIONS, ROW_IDS, TOKEN_IDS, W_BF16, W_F16, W_F32, W_Q4_0, W_Q5_0, WEIGHT,
@@ -31,7 +34,7 @@ function embedFloat(type: i32, group: usize, r: i32, out: usize, cols: i32): voi
   }
 }
 
-/** Unpacks the whole group, as for a matmul, and takes one row of it. */
+/** Unpacks the whole group, as a matmul does, and keeps one row of it. */
 function embedInt(type: i32, group: usize, r: i32, out: usize, cols: i32, panel: usize): void {
   let scales = panel + panelCodeBytes(type, cols);
   unpackInt(type, group, panel, scales, cols);

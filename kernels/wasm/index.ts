@@ -1,6 +1,6 @@
 /**
- * The module every thread of the CPU backend runs, once for each memory. The host writes a table of phases and a step
- * into shared memory; each thread walks the whole table here, takes tasks from a counter and meets the others at a
+ * The module that every thread of the CPU backend runs, once for each memory. The host writes a table of phases and a
+ * step into shared memory. Each thread walks the whole table, takes tasks from a counter and waits for the others at a
  * barrier. No JavaScript runs between ops.
  */
 import { attention } from './attention';
@@ -34,7 +34,7 @@ export { repack } from './repack';
 export { groupBytes } from './weight-layout';
 export { multiplyRoof, readRoof } from './roofline';
 
-/** One phase; true if the threads must meet before the next. */
+/** Runs one phase; returns whether the threads must meet before the next. */
 function runPhase(phase: usize, kind: i32, rows: i32, scratch: usize): bool {
   if (kind == MATMUL) matmul(phase, rows, scratch);
   else if (kind == PREPARE) {
@@ -52,7 +52,7 @@ function runPhase(phase: usize, kind: i32, rows: i32, scratch: usize): bool {
   return true;
 }
 
-/** Runs the phases of the step from `table` on, to the END. `scratch` is the thread's own memory. */
+/** Runs the phases of the step from `table` to the END. `scratch` belongs to the thread. */
 export function walk(table: usize, threads: i32, scratch: usize): void {
   for (let phase = table; word(phase, KIND) != END; phase += PHASE_BYTES) {
     const rows = rowsOf(phase);

@@ -7,8 +7,8 @@
  *   q8    keys [8 blocks][D / 32]{codes [8 steps][16 positions][4 dimensions], f32 scales [16 positions]},
  *         values, codes [D / 16][32 steps][16 dimensions][4 positions]; their scales are elsewhere, f32 [positions]
  *
- * Codes are bytes of value / scale; those of keys + 128 unless dot products are signed. D / 16 and D / 32 are rounded
- * up, keys beyond D are zero.
+ * Codes are bytes of value / scale; codes of keys are + 128 unless dot products are signed. D / 16 and D / 32 are
+ * rounded up; dimensions of keys beyond D are zero.
  */
 import { takeTask } from './barrier';
 import {
@@ -20,7 +20,7 @@ import { pack, peakOf } from './quantize';
 import { ropeHead } from './rope';
 import { toHalf } from './simd';
 
-/** Codes of 16 keys in a block of 32 dimensions, in q8; then with their scales. */
+/** q8: bytes of the codes of 16 keys in a block of 32 dimensions; then with their scales. */
 export const KEY_CODE_BYTES: usize = BLOCK * 16;
 export const KEY_BLOCK_BYTES: usize = KEY_CODE_BYTES + 16 * 4;
 
@@ -68,7 +68,7 @@ export function keysAt(phase: usize, h: i32, kv: usize, position: i32): usize {
   return address(phase, KEYS) + pageOf(phase, kv, position) + chunk * address(phase, KEY_CHUNK);
 }
 
-/** The values likewise. */
+/** Address of the values, as keysAt. */
 // @ts-ignore: decorator
 @inline
 export function valuesAt(phase: usize, h: i32, kv: usize, position: i32): usize {
@@ -83,7 +83,7 @@ export function valueScalesAt(phase: usize, h: i32, kv: usize, position: i32): u
   return address(phase, VALUE_SCALES) + pageOf(phase, kv, position) + (placeInPage(phase, h, position) << 2);
 }
 
-/** Keys and values of the step into the cache, a token a task. Steps of single tokens store while they attend. */
+/** Stores the keys and values of the step; a task is one token. Steps of single tokens store while they attend. */
 export function storeKv(phase: usize, rows: i32, scratch: usize): void {
   const row = scratch + address(phase, ATTENTION_SCRATCH);
   for (let t = takeTask(); t < rows; t = takeTask()) {
@@ -93,7 +93,7 @@ export function storeKv(phase: usize, rows: i32, scratch: usize): void {
   }
 }
 
-/** Head `h` of k, turned to `position`, and of v, from row `t` of the step; `row` is scratch of a head. */
+/** Stores head `h` of k, rotated to `position`, and of v, from row `t` of the step; `row` is scratch of a head. */
 export function storeHead(phase: usize, t: i32, h: i32, kv: usize, position: i32, row: usize): void {
   const k = address(phase, K_ROWS) + <usize>t * address(phase, K_STRIDE) + <usize>(h * word(phase, HEAD_DIM) << 2);
   const v = address(phase, V_ROWS) + <usize>t * address(phase, V_STRIDE) + <usize>(h * word(phase, VALUE_DIM) << 2);
@@ -159,7 +159,7 @@ function storeKeyCodes(phase: usize, row: usize, codes: usize, lane: i32): void 
   }
 }
 
-/** One scale for the head, positive: it is folded into the weight of the position (attention-int.ts). */
+/** The head has one positive scale, so it can be folded into the weight of the position (attention-int.ts). */
 function storeValueCodes(phase: usize, v: usize, row: usize, values: usize, position: i32, scale: usize): void {
   const valueDim = word(phase, VALUE_DIM);
   memory.copy(row, v, valueDim << 2);

@@ -1,17 +1,17 @@
 /**
- * Numbers the wasm kernels and the host (backends/cpu) agree on. Plain constants: read by both compilers.
- * Addresses are bytes in the shared memory, below HEAP; everything above is planned by the host.
+ * Constants that the wasm kernels and the host (backends/cpu) share: both compilers read this file.
+ * Addresses are bytes in the shared memory, below HEAP; the host plans everything above.
  */
 
 // --- control block -------------------------------------------------------------------------------------------
-// These three count in the first memory only.
-export const GENERATION = 1024; // i32: the host adds one to start the threads on COMMAND
+// These three are used in the first memory only.
+export const GENERATION = 1024; // i32: the host increments it to start the threads on COMMAND
 export const COMMAND = 1028; // i32: LEAVE or RUN
 export const DONE = 1088; // i32: generation whose step is finished
-// The others in each.
+// The rest are used in every memory.
 export const ARRIVED = 1152; // i32: threads at the barrier
 export const PASSED = 1216; // i32: barriers passed
-export const SLEEPERS = 1220; // i32: threads that wait at the barrier without spinning
+export const SLEEPERS = 1220; // i32: threads that sleep at the barrier
 export const NEXT_TASK = 1280; // i32: next task of the running phase; zero after every barrier
 
 export const LEAVE = 0;
@@ -21,7 +21,7 @@ export const RUN = 1;
 export const TOKENS = 1348; // T
 export const OUTPUTS = 1352; // S
 export const SLICES = 1356; // slices in the step
-export const SINGLE = 1360; // if every slice is one token: chunks of keys that are one task of attention; else 0
+export const SINGLE = 1360; // if every slice is one token: chunks of keys in one task of attention; else 0
 export const TOKEN_IDS = 1364; // address of i32 [T]
 export const POSITIONS = 1368; // address of i32 [T]
 export const OUTPUT_ROWS = 1372; // address of i32 [S]: row of the step's tokens
@@ -32,24 +32,24 @@ export const TRACED = 1384; // 1 if the step's only token leaves its attention w
 export const CHOICES = 1388; // rows of which the largest logits are wanted
 export const CHOICE_LIST = 1392; // address of i32 [CHOICES]{row of the outputs, how many}
 
-// --- constants the kernels load: V8 would rebuild a literal vector from a register at each use ------------------
+// --- constants that kernels load: V8 would rebuild a literal vector from a register at each use -----------------
 export const LOW_NIBBLES = 1408; // 0x0f0f0f0f
 export const HIGH_NIBBLES = 1412; // 0xf0f0f0f0
 export const HALF_MASK = 1416; // 0x8fffe000: sign, exponent and mantissa of a widened f16
-export const HALF_SCALE = 1420; // f32 2^112: exponent bias of f32 less that of f16
+export const HALF_SCALE = 1420; // f32 2^112: the exponent bias of f32 less that of f16
 export const SIGN_BYTES = 1424; // 0x80808080
 export const FIFTH_BITS = 1432; // 0x10101010
 export const HIGH_CRUMBS = 1448; // 0x30303030
 export const UPPER_HALF = 1436; // 0xffff0000
-export const HALF_IN = 1440; // f32 2^100: f16 weights, read 2^112 too small, times this ...
-export const HALF_OUT = 1444; // f32 2^12: ... and the sums times this, so that activations up to 2^28 do not overflow
+export const HALF_IN = 1440; // f32 2^100: scales f16 weights, which are read 2^112 too small
+export const HALF_OUT = 1444; // f32 2^12: scales their sums; so activations up to 2^28 do not overflow
 
-export const EXP = 1472; // f32: what exp4 needs (simd.ts), in the order of its use
-export const POWER = 1536; // f32: what power needs (attention-int.ts): -125, then the coefficients from r^3 on
+export const EXP = 1472; // f32: constants of exp4 (simd.ts), in the order of use
+export const POWER = 1536; // f32: constants of power (attention-int.ts): -125, then the coefficients from r^3 on
 
 export const HEAP = 4096;
 
-// --- classes of CPU by their dot products, each with a module of its own (dot.ts, scripts/build.ts) ------------------
+// --- classes of CPU by their dot products; each has its own module (dot.ts, scripts/build.ts) -----------------------
 export const UNSIGNED = 0; // AVX-VNNI
 export const SIGNED = 1; // ARM, AVX-VNNI-INT8
 export const SATURATING = 2; // AVX2
@@ -64,7 +64,7 @@ export const W_Q5_0 = 5;
 export const W_Q5_1 = 6;
 export const W_Q8_0 = 7;
 export const W_IQ4_NL = 8;
-export const W_MXFP4 = 9; // the last whose block is 32 weights; the others have 256
+export const W_MXFP4 = 9; // the last type with blocks of 32 weights; the rest have 256
 export const W_Q2_K = 10;
 export const W_Q3_K = 11;
 export const W_Q4_K = 12;
@@ -74,16 +74,16 @@ export const W_IQ4_XS = 15;
 export const W_TQ1_0 = 16;
 export const W_TQ2_0 = 17;
 
-export const GROUP = 16; // weight rows that lie interleaved
+export const GROUP = 16; // interleaved weight rows
 export const BLOCK = 32; // activations that share a scale; weights of a row that lie together
 export const TILE = 4; // tokens of an activation tile
-export const TILED_ROWS = 3; // rows of a step from which on they go in tiles; fewer go one by one
+export const TILED_ROWS = 3; // steps of at least this many rows use tiles; shorter ones run row by row
 // The record of scales of an activation block and token, by bytes (quantize.ts).
-export const BLOCK_SCALE = 0; // f32: a value is this times its code
+export const BLOCK_SCALE = 0; // f32: value = scale * code
 export const SCALED_SUM = 4; // f32: the scale times the sum of the codes
 export const NEGATIVE_SUM = 8; // i32: minus the sum of the codes
-export const LOW_SUM = 12; // f32: as SCALED_SUM, of the first 16 codes ...
-export const HIGH_SUM = 16; // ... and of the last 16
+export const LOW_SUM = 12; // f32: as SCALED_SUM, over the first 16 codes
+export const HIGH_SUM = 16; // over the last 16
 export const SCALE_BYTES = 20; // of a record
 export const CHUNK = 128; // keys that attention takes at a time
 export const QUERY_BLOCK = 16; // tokens whose attention is one task
@@ -94,8 +94,8 @@ export const CHOICE_BYTES = 8 + 8 * CHOICE_MOST; // of a row of results
 export const CHUNK_SCRATCH = 4096; // bytes of scores and weights of a tile and a chunk
 
 // --- phases ---------------------------------------------------------------------------------------------------------
-// A phase is 64 words: [kind, rows mode, ...parameters]; the word numbers of each kind follow its name. Words from 12 on
-// mean something else for each kind.
+// A phase is 64 words: [kind, rows mode, ...parameters]. Below, each kind is followed by its word numbers. Words from
+// 12 on differ between kinds.
 export const PHASE_BYTES = 256;
 export const END = 0;
 export const EMBED = 1;
@@ -137,18 +137,18 @@ export const WEIGHT = 9; // RMS_NORM: f32 [cols]; EMBED: groups of 16 rows
 export const WEIGHT_TYPE = 10; // EMBED
 export const EPS = 11; // f32
 export const FUNCTION = 12; // MAP, ZIP
-export const SCALARS = 13; // MAP: addresses of f32, one a learned scalar
+export const SCALARS = 13; // MAP: addresses of f32, one per learned scalar
 export const ROW_IDS = 12; // EMBED: 0 token ids, 1 positions
 export const MAXIMA = 12; // *_CHOICES: f32 [CHOICES][blocks of CHOICE_BLOCK columns]
 export const PART_SUMS = 13; // *_CHOICES: [CHOICES][parts of CHOICE_PART columns]{f32 maximum, f32 sum}
 
-// PREPARE: an optional norm (WEIGHT not 0), then the forms that the next matmul reads
+// PREPARE: a norm, unless WEIGHT is 0; then the forms that the next matmul reads
 export const FORMS = 12; // PREPARE_INT8 | PREPARE_F32
 export const PREPARE_INT8 = 1;
 export const PREPARE_F32 = 2;
 export const SHARED_INT = 13; // tiles of 4 tokens: codes [4 K], scales [K / 32][4]
 export const SHARED_F32 = 14; // tiles of 4 tokens: f32 [K][4]
-export const SMALL_INT = 15; // scratch: the same for single tokens, when fewer than TILED_ROWS
+export const SMALL_INT = 15; // scratch: the same for single tokens, in steps below TILED_ROWS
 export const SMALL_F32 = 16; // scratch: f32 [K] a token
 export const ROW_SCRATCH = 17; // scratch: f32 [K], a normalized row
 
@@ -157,12 +157,12 @@ export const EPILOGUE = 18;
 export const STORE = 0; // out = y
 export const ACCUMULATE = 1; // out = residual + y
 export const GATED = 2; // out = GATE(y of segment 0) * (y of segment 1)
-export const TASK_GROUPS = 19; // groups in a task of a step of few tiles
-export const PANEL = 20; // scratch: codes and scales or f32, of two segments
+export const TASK_GROUPS = 19; // groups in a task, for steps of few tiles
+export const PANEL = 20; // scratch: codes and scales, or f32, of two segments
 export const PANEL_BYTES = 21; // of one segment
-export const SEGMENTS = 22; // matrices that read the same x
+export const SEGMENTS = 22; // number of matrices that read the same x
 export const GATE = 23; // GATED: a function of MAP
-export const SEGMENT_TABLE = 24; // SEGMENT_WORDS each:
+export const SEGMENT_TABLE = 24; // SEGMENT_WORDS for each segment:
 export const SEGMENT_WORDS = 8;
 export const MOST_SEGMENTS = 5; // (PHASE_BYTES / 4 - SEGMENT_TABLE) / SEGMENT_WORDS
 export const S_WEIGHT = 0;
@@ -194,13 +194,13 @@ export const CONTEXT = 24; // positions, a multiple of CHUNK
 export const SCALE = 25; // f32
 export const ATTENTION_SCRATCH = 26; // scratch
 export const PARTIALS = 27; // states [SLICES][KV_HEADS][chunks][row tiles], for steps of single tokens
-export const FINISHED = 28; // i32 [SLICES][KV_HEADS]: tasks whose states are written
+export const FINISHED = 28; // i32 [SLICES][KV_HEADS]: number of tasks that have written their states
 export const KV_TYPE = 29;
 export const KV_F32 = 0;
 export const KV_F16 = 1;
 export const KV_Q8 = 2;
-export const KV_IN = 30; // f32: queries and weights are multiplied by this before they meet the cache ...
-export const KV_OUT = 31; // f32: ... and what comes out by this (1 and 1, or HALF_IN and HALF_OUT)
+export const KV_IN = 30; // f32: scales queries and weights before they are multiplied with the cache
+export const KV_OUT = 31; // f32: scales the products (both 1, or HALF_IN and HALF_OUT)
 export const KEY_CHUNK = 32;
 export const VALUE_CHUNK = 33;
 export const VALUE_SCALES = 34; // f32 [KV_HEADS][PAGE_POSITIONS], of page 0 and the layer

@@ -1,10 +1,10 @@
-/** fn(x) of four numbers; the functions and their definitions: kernels/reference/map.ts. */
+/** fn(x) of four numbers; kernels/reference/map.ts defines the functions. */
 import { EXP } from './layout';
 import { exp4 } from './simd';
 
 /**
  * @param fn MAP_... (layout.ts)
- * @param scalars addresses of the learned scalars of fn, one after the other; functions in a gate have none
+ * @param scalars addresses of the learned scalars of fn, in order; gates have none
  */
 // @ts-ignore: decorator
 @inline

@@ -1,12 +1,12 @@
 /**
- * Float products: 16 weight rows times 1 or 4 tokens, all of K in one chain of fused multiply-adds a result, so
- * a token's bits do not depend on the tile. Weights f32 [k][16 rows], or f16 and bf16 [k / 2][16 rows][2 k];
- * activations f32 [k][M].
+ * Float products: 16 weight rows times 1 or 4 tokens. A result is one chain of fused multiply-adds over all of K, so
+ * the bits of a token do not depend on the tile. Weights: f32 [k][16 rows], or f16 and bf16 [k / 2][16 rows][2 k].
+ * Activations: f32 [k][M].
  */
 import { HALF_IN, HALF_MASK, HALF_OUT, HALF_SCALE, UPPER_HALF, W_BF16, W_F16 } from './layout';
 import { highHalf, lowHalf, madd, store16 } from './simd';
 
-/** out[4][16] = 4 tokens times a panel of f32; also the scores and the mixing of attention. */
+/** out[4][16] = 4 tokens times a panel of f32; attention uses it for scores and mixing. */
 export function tileF32(w: usize, x: usize, out: usize, k: i32): void {
   const zero = f32x4.splat(0);
   let a0 = zero, a1 = zero, a2 = zero, a3 = zero;
@@ -32,18 +32,18 @@ export function tileF32(w: usize, x: usize, out: usize, k: i32): void {
   store16(out + 192, e0, e1, e2, e3);
 }
 
-/** The same with f16 [k / 2][16][2 k]: the caller's x is 2^100 too large, and out comes 2^-12 too small. */
+/** The same with f16 [k / 2][16][2 k]: expects x scaled by 2^100, and its results are 2^-12 too small. */
 export function tileF16(w: usize, x: usize, out: usize, k: i32): void {
   tileHalf(W_F16, false, w, x, out, k);
 }
 
-/** The same with a group of f16 or bf16 as it lies in memory. */
+/** The same with a group of f16 or bf16 in its layout in memory. */
 export function streamHalf(type: i32, w: usize, x: usize, out: usize, k: i32): void {
   if (type == W_F16) tileHalf(W_F16, true, w, x, out, k);
   else tileHalf(W_BF16, false, w, x, out, k);
 }
 
-/** `SCALED`: f16 weights are brought to their size here, not by the caller. */
+/** `SCALED`: scale f16 weights here, not in the caller. */
 // @ts-ignore: decorator
 @inline
 function tileHalf(TYPE: i32, SCALED: bool, w: usize, x: usize, out: usize, k: i32): void {
@@ -55,7 +55,7 @@ function tileHalf(TYPE: i32, SCALED: bool, w: usize, x: usize, out: usize, k: i3
   let c0 = zero, c1 = zero, c2 = zero, c3 = zero;
   let e0 = zero, e1 = zero, e2 = zero, e3 = zero;
   for (let i = 0; i < k; i++) {
-    // Even k reads the low halves of the words, odd k the high halves of the same.
+    // Even k reads the low halves of the words, odd k the high halves of the same words.
     let w0 = v128.load(w), w1 = v128.load(w, 16), w2 = v128.load(w, 32), w3 = v128.load(w, 48);
     const up = (i & 1) == 0 ? 16 : 0;
     w0 = half(TYPE, SCALED, w0, up, mask, scale);

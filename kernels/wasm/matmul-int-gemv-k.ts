@@ -95,7 +95,7 @@ export function gemvQ5_K(w: usize, x: usize, s: usize, out: usize, superblocks: 
   gemvQ45K(w, x, s, out, superblocks, true);
 }
 
-/** 16 rows of Q6_K: out[16]. Each half of a block has a scale; codes are 0..63 for values -32..31. */
+/** 16 rows of Q6_K: out[16]. Each half of a block has a scale; codes 0..63 mean values -32..31. */
 export function gemvQ6_K(w: usize, x: usize, s: usize, out: usize, superblocks: i32): void {
   const low = v128.load32_splat(LOW_NIBBLES);
   const top = v128.load32_splat(HIGH_CRUMBS);
@@ -146,7 +146,7 @@ export function gemvQ6_K(w: usize, x: usize, s: usize, out: usize, superblocks: 
   store16(out, y0, y1, y2, y3);
 }
 
-/** y + d * scale * (dot * f - 32 * g), as a panel's scale and minimum give it. */
+/** y + d * scale * (dot * f - 32 * g), rounded as with the scale and minimum of a panel. */
 // @ts-ignore: decorator
 @inline
 function fine(y: v128, sums: v128, d: v128, sub: usize, j: i32, f: v128, g: v128): v128 {

@@ -14,9 +14,9 @@
  *   x    codes c s8 [block][8 steps][4 k]
  *   s    records [block]{scale, scale * sum, -sum ...} (layout.ts, BLOCK_SCALE ...)
  *
- * Accumulators a0 to a3 hold 4 rows each; AssemblyScript has no arrays of locals. Every integer form, here and in the
- * other matmul-int-*.ts, adds these floats in this order: a token's result has the same bits in every tile, batch and
- * thread, and on every class of CPU (dot.ts).
+ * Accumulators a0 to a3 hold 4 rows each; AssemblyScript has no arrays of locals. All integer kernels, here and in the
+ * other matmul-int-*.ts, add these floats in this order. So the result of a token has the same bits in every tile,
+ * batch and thread, and on every class of CPU (dot.ts).
  */
 import { dot, dot16 } from './dot';
 import {
@@ -44,7 +44,7 @@ function gemvQ4(w: usize, x: usize, s: usize, out: usize, blocks: i32, MIN: bool
       const xh = v128.load32_splat(x, 16);
       const q0 = v128.load(q), q1 = v128.load(q, 16), q2 = v128.load(q, 32), q3 = v128.load(q, 48);
       if (DOT_CLASS == UNSIGNED) {
-        // The high nibbles stay in place, 16 times too large; their own sums are shifted once a block.
+        // The high nibbles stay in place, 16 times too large; their sums are shifted once a block.
         a0 = dot(xl, v128.and(q0, low), a0);
         a1 = dot(xl, v128.and(q1, low), a1);
         a2 = dot(xl, v128.and(q2, low), a2);
@@ -89,7 +89,7 @@ function gemvQ4(w: usize, x: usize, s: usize, out: usize, blocks: i32, MIN: bool
       y2 = madd(highHalf(p2, mask), g, madd(f32x4.convert_i32x4_s(a2), f32x4.mul(lowHalf(p2, mask), f), y2));
       y3 = madd(highHalf(p3, mask), g, madd(f32x4.convert_i32x4_s(a3), f32x4.mul(lowHalf(p3, mask), f), y3));
     } else {
-      const bias = i32x4.shl(v128.load32_splat(s, NEGATIVE_SUM), 3); // -8 * sum: codes are 0..15 for values -8..7
+      const bias = i32x4.shl(v128.load32_splat(s, NEGATIVE_SUM), 3); // -8 * sum: codes 0..15 mean values -8..7
       y0 = madd(f32x4.convert_i32x4_s(i32x4.add(a0, bias)), f32x4.mul(lowHalf(p0, mask), f), y0);
       y1 = madd(f32x4.convert_i32x4_s(i32x4.add(a1, bias)), f32x4.mul(lowHalf(p1, mask), f), y1);
       y2 = madd(f32x4.convert_i32x4_s(i32x4.add(a2, bias)), f32x4.mul(highHalf(p0, mask), f), y2);
@@ -122,11 +122,11 @@ function gemvQ5(w: usize, x: usize, s: usize, out: usize, blocks: i32, MIN: bool
   const zero = i32x4.splat(0);
   let y0 = zero, y1 = zero, y2 = zero, y3 = zero;
   for (let b = 0; b < blocks; b++) {
-    // -16 * sum: codes are 0..31 for values -16..15
+    // -16 * sum: codes 0..31 mean values -16..15
     let a0 = MIN ? zero : i32x4.shl(v128.load32_splat(s, NEGATIVE_SUM), 4);
     let a1 = a0, a2 = a0, a3 = a0;
     let q = w + (MIN ? 64 : 32);
-    // Bits of steps j and j + 4 stand at 0 and 4, and move down a place a turn.
+    // The bits of steps j and j + 4 are bits 0 and 4 of a byte; each iteration shifts them down by one.
     let h0 = v128.load(q, 256), h1 = v128.load(q, 272), h2 = v128.load(q, 288), h3 = v128.load(q, 304);
     for (let k = 0; k < 4; k++) {
       const xl = v128.load32_splat(x);

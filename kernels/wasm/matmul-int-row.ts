@@ -1,6 +1,6 @@
 /**
- * Integer products of one token with an unpacked panel (panel.ts): what types without a kernel that streams them
- * (matmul-int-gemv.ts) use. Activations as there; the order of the float operations too.
+ * Integer products of one token with an unpacked panel (panel.ts), for types that no streaming kernel covers
+ * (matmul-int-gemv.ts). Activations and the order of float operations are the same as there.
  */
 import { dot, dot16, WIDE_SHIFT } from './dot';
 import { BLOCK_SCALE, LOW_SUM, NEGATIVE_SUM, SATURATING, SCALE_BYTES, SCALED_SUM } from './layout';
@@ -57,7 +57,7 @@ export function rowFine(w: usize, d: usize, x: usize, s: usize, out: usize, bloc
   row(w, d, x, s, out, blocks, true, true, -1);
 }
 
-/** 8-bit weights, in the form that suits the CPU (panel.ts). */
+/** 8-bit weights, in the form for the class of CPU (panel.ts). */
 export function rowWide(w: usize, d: usize, x: usize, s: usize, out: usize, blocks: i32): void {
   if (DOT_CLASS != SATURATING) row(w, d, x, s, out, blocks, false, false, WIDE_SHIFT);
   else rowPlanes(w, d, x, s, out, blocks);

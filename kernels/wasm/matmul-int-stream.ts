@@ -1,7 +1,7 @@
 /**
- * Integer products of 4 tokens with a group of 16 rows where it lies (weight-layout.ts), for steps of few tiles: the
- * next blocks come from memory while one is multiplied; to unpack a panel first is to wait for them without work.
- * Tiles, results and the order of the float operations are those of matmul-int-tile.ts.
+ * Integer products of 4 tokens with a group of 16 rows, read in place (weight-layout.ts), for steps of few tiles. The
+ * next blocks are fetched from memory while one is multiplied; unpacking a panel first would wait for them idle.
+ * Tiles, results and the order of float operations are those of matmul-int-tile.ts.
  */
 import { NARROW_NIBBLES, WIDE_SHIFT } from './dot';
 import {
@@ -12,7 +12,7 @@ import { flush, planesPair, start, step } from './matmul-int-tile';
 import { unpackHead } from './panel';
 import { codeBytes, headBytes, superblock } from './weight-layout';
 
-/** Adds to out[4][16]. `scales` is scratch for the scales of a superblock, as in a panel (panel.ts). */
+/** Adds to out[4][16]. `scales` is scratch for the scales of a superblock, in the layout of a panel (panel.ts). */
 // @ts-ignore: decorator
 @inline
 function stream(TYPE: i32, w: usize, x: usize, s: usize, out: usize, cols: i32, scales: usize): void {
@@ -39,7 +39,7 @@ function stream(TYPE: i32, w: usize, x: usize, s: usize, out: usize, cols: i32, 
   }
 }
 
-/** A block of nibbles, some with a fifth bit: a load serves two steps. */
+/** A block of nibbles, for some types with fifth bits: a load serves two steps. */
 // @ts-ignore: decorator
 @inline
 function nibbles(TYPE: i32, w: usize, x: usize, s: usize, out: usize, d: usize): void {
@@ -96,7 +96,7 @@ function nibbles(TYPE: i32, w: usize, x: usize, s: usize, out: usize, d: usize):
   flush(out + 192, d, s + 3 * SCALE_BYTES, 0, e0, e1, e2, e3, MIN, false, SHIFT, NARROW);
 }
 
-/** A block of Q8_0, or of Q6_K the half with the low nibbles or the `HIGH` ones: a load serves one step. */
+/** A block of Q8_0, or the half of a block of Q6_K with its low or `HIGH` nibbles: a load serves one step. */
 // @ts-ignore: decorator
 @inline
 function wide(TYPE: i32, HIGH: bool, w: usize, x: usize, s: usize, out: usize, d: usize): void {
@@ -141,7 +141,7 @@ function wide(TYPE: i32, HIGH: bool, w: usize, x: usize, s: usize, out: usize, d
   flush(out + 192, d, s + 3 * SCALE_BYTES, half, e0, e1, e2, e3, FINE, FINE, SHIFT, false);
 }
 
-/** Nibbles with two bits more. */
+/** Nibbles with two more bits. */
 // @ts-ignore: decorator
 @inline
 function sixBits(q: v128, crumbs: v128, low: v128, top: v128, HIGH: bool): v128 {

@@ -1,5 +1,5 @@
 /**
- * Integer products of 4 tokens t, out[t][r] += sum over k of W[r][k] x[t][k] for 16 rows r, by the formula of
+ * Integer products of 4 tokens t, out[t][r] += sum over k of W[r][k] x[t][k] for 16 rows r; the formula is in
  * matmul-int-gemv.ts.
  *
  *   w    a panel: codes u8 [block][8 steps][16 rows][4 k], unpacked once for many tiles (panel.ts)
@@ -8,7 +8,7 @@
  *   s    records [block][4 tokens] (layout.ts, BLOCK_SCALE ...)
  *   out  f32 [4 tokens][16 rows]
  *
- * Accumulators a, b, c and e are those of tokens 0 to 3, each of 4 vectors of 4 rows: 16 dot products for 8 loads.
+ * Accumulators a, b, c and e belong to tokens 0 to 3; each is 4 vectors of 4 rows: 16 dot products for 8 loads.
  */
 import { dot, dot16, NARROW_NIBBLES, WIDE_SHIFT } from './dot';
 import { KEY_BLOCK_BYTES, KEY_CODE_BYTES } from './kv-cache';
@@ -18,9 +18,9 @@ import {
 import { madd, store16 } from './simd';
 
 /**
- * Adds to out[TOKENS][16]. MIN: weights are d * code + m, for each 32 k or, if FINE, each 16; else
- * d * (code - 2^SHIFT), or d * code where SHIFT is -1. BESIDE: a block's 16 d follow its codes. NARROW: sums have 16
- * bits (dot.ts). The loops over steps stay loops: unrolled, V8 orders them chain by chain and spills.
+ * Adds to out[TOKENS][16]. MIN: weights are d * code + m, for each 32 k or, if FINE, each 16; otherwise
+ * d * (code - 2^SHIFT), or d * code where SHIFT is -1. BESIDE: the 16 d of a block follow its codes. NARROW: sums have
+ * 16 bits (dot.ts). Do not unroll the loops over steps: V8 would order the sums chain by chain and spill registers.
  */
 // @ts-ignore: decorator
 @inline
@@ -76,7 +76,7 @@ function tile(
   }
 }
 
-/** Sums begin at -2^SHIFT * sum of the token's codes; where they have 16 bits, `total` adds it. */
+/** Initial sum: -2^SHIFT * sum of the token's codes; if sums have 16 bits it is 0, and `total` adds that later. */
 // @ts-ignore: decorator
 @inline
 export function start(s: usize, SHIFT: i32, NARROW: bool): v128 {
@@ -89,7 +89,7 @@ export function step(x: v128, w: v128, acc: v128, NARROW: bool): v128 {
   return NARROW ? dot16(x, w, acc) : dot(x, w, acc);
 }
 
-/** One token's sums of a block, or half of one, into its 16 results. */
+/** Adds the sums of one token over a block, or half a block, to its 16 results. */
 // @ts-ignore: decorator
 @inline
 export function flush(
@@ -122,8 +122,8 @@ function total(a: v128, s: usize, SHIFT: i32, NARROW: bool): v128 {
 }
 
 /**
- * A block of 8-bit weights as two planes of nibbles, times tokens 0 and 1 of a tile of 4. The planes lie apart, or are
- * the halves of bytes (`BYTES`).
+ * A block of 8-bit weights as two planes of nibbles, times tokens 0 and 1 of a tile of 4. The planes are separate, or
+ * the two halves of bytes (`BYTES`).
  */
 // @ts-ignore: decorator
 @inline
@@ -208,7 +208,7 @@ export function tileMin(w: usize, d: usize, x: usize, s: usize, out: usize, bloc
   tile(w, d, x, s, out, blocks, false, true, false, -1, false, TILE);
 }
 
-/** d * code + m, codes up to 15, where that makes a difference. */
+/** d * code + m, codes up to 15, for CPUs with narrow sums. */
 export function tileMinNarrow(w: usize, d: usize, x: usize, s: usize, out: usize, blocks: i32): void {
   tile(w, d, x, s, out, blocks, false, true, false, -1, true, TILE);
 }
@@ -218,7 +218,7 @@ export function tileFine(w: usize, d: usize, x: usize, s: usize, out: usize, blo
   tile(w, d, x, s, out, blocks, false, true, true, -1, false, TILE);
 }
 
-/** 8-bit weights, in the form that suits the CPU (panel.ts). */
+/** 8-bit weights, in the form for the class of CPU (panel.ts). */
 export function tileWide(w: usize, d: usize, x: usize, s: usize, out: usize, blocks: i32): void {
   if (DOT_CLASS != SATURATING) return tile(w, d, x, s, out, blocks, false, false, false, WIDE_SHIFT, false, TILE);
   for (let pair: usize = 0; pair < 2; pair++) {
@@ -229,7 +229,7 @@ export function tileWide(w: usize, d: usize, x: usize, s: usize, out: usize, blo
   }
 }
 
-/** 8-bit keys {codes, scales} a block (kv-cache.ts), times 4 queries. */
+/** 8-bit keys, {codes, scales} in each block (kv-cache.ts), times 4 queries. */
 export function tileKeys(w: usize, x: usize, s: usize, out: usize, blocks: i32): void {
   if (DOT_CLASS != SATURATING) return tile(w, 0, x, s, out, blocks, true, false, false, WIDE_SHIFT, false, TILE);
   for (; blocks > 0; blocks--, w += KEY_BLOCK_BYTES, x += 128, s += 4 * SCALE_BYTES) {
@@ -238,7 +238,7 @@ export function tileKeys(w: usize, x: usize, s: usize, out: usize, blocks: i32):
   }
 }
 
-/** The same, times the first 3; planes take them two by two. */
+/** The same, times the first 3 queries; planes compute queries in pairs, so they compute 4. */
 export function tileKeys3(w: usize, x: usize, s: usize, out: usize, blocks: i32): void {
   if (DOT_CLASS != SATURATING) tile(w, 0, x, s, out, blocks, true, false, false, WIDE_SHIFT, false, 3);
   else tileKeys(w, x, s, out, blocks);

@@ -1,4 +1,4 @@
-/** Which integer kernel multiplies which weight type. */
+/** Table of integer kernels by weight type. */
 import { NARROW_NIBBLES } from './dot';
 import { BLOCK, W_Q4_0, W_Q4_1, W_Q4_K, W_Q5_0, W_Q5_1, W_Q5_K, W_Q6_K, W_Q8_0, W_TQ1_0 } from './layout';
 import { gemvQ4_0, gemvQ4_1, gemvQ5_0, gemvQ5_1, gemvQ8_0 } from './matmul-int-gemv';
@@ -10,7 +10,7 @@ import {
 } from './matmul-int-stream';
 import { isFine, isWide, panelCodeBytes, unpackInt } from './panel';
 
-/** out[16] = one token times the group at `w`; `panel` is scratch for types that are unpacked first. */
+/** out[16] = one token times the group at `w`; `panel` is scratch for types that must be unpacked first. */
 export function gemvInt(type: i32, w: usize, x: usize, out: usize, cols: i32, panel: usize): void {
   const s = x + cols;
   const blocks = cols / BLOCK;
@@ -29,7 +29,7 @@ export function gemvInt(type: i32, w: usize, x: usize, out: usize, cols: i32, pa
   else rowMin(panel, d, x, s, out, blocks);
 }
 
-/** Adds 4 tokens times a panel to out[4][16]; x and s are a tile's codes and scales. */
+/** Adds 4 tokens times a panel to out[4][16]; x holds the codes of a tile, then its scales. */
 export function tileInt(type: i32, panel: usize, x: usize, out: usize, cols: i32): void {
   const d = panel + panelCodeBytes(type, cols);
   const s = x + 4 * cols;
@@ -48,7 +48,7 @@ export function isStreamed(type: i32): bool {
   return (type >= W_Q4_0 && type <= W_Q8_0) || (type >= W_Q4_K && type <= W_Q6_K);
 }
 
-/** As tileInt, with the group at `w` as it lies in memory; `panel` is scratch. */
+/** As tileInt, but reads the group at `w` in place; `panel` is scratch. */
 export function streamInt(type: i32, w: usize, x: usize, out: usize, cols: i32, panel: usize): void {
   const s = x + 4 * cols;
   if (type == W_Q4_0) streamQ4_0(w, x, s, out, cols, panel);

@@ -1,8 +1,8 @@
 /**
- * y = x W^T for up to a few matrices that read the same x, with what follows folded in (EPILOGUE).
+ * y = x W^T for a few matrices that read the same x, with a fused epilogue (EPILOGUE).
  *
- * Work is split by groups of 16 rows, never along K. Fewer than TILED_ROWS rows of x: a group is streamed from memory
- * for each of them. Otherwise they go in tiles of 4 tokens: few of them multiply a group where it lies, for many it is
+ * Work is split by groups of 16 rows, never along K. With fewer than TILED_ROWS rows of x, a group is streamed from
+ * memory for each row. Otherwise rows form tiles of 4 tokens: for few tiles a group is read in place, for many it is
  * unpacked first, once for TOKEN_TILES.
  */
 import { takeTask } from './barrier';
@@ -19,11 +19,11 @@ import { address, word } from './phase';
 import { intBytes } from './prepare';
 import { groupBytes } from './weight-layout';
 
-/** Tiles of one task: x of 256 tokens stays in the second cache level while a panel passes over it. */
+/** Tiles of one task: x of 256 tokens stays in the L2 cache while a panel passes over it. */
 const TOKEN_TILES = 64;
-/** Up to so many tiles what counts is to read weights at full speed: in long tasks, and where they lie. */
+/** Up to this many tiles, read bandwidth is the limit: tasks are long, and weights are read in place. */
 const FEW_TILES = 8;
-/** Scratch in front of the panels: results of one tile of two segments. */
+/** Scratch before the panels: results of one tile of two segments. */
 const RESULT_BYTES = 512;
 
 // @ts-ignore: decorator
@@ -52,7 +52,7 @@ export function matmul(phase: usize, rows: i32, scratch: usize): void {
   }
 }
 
-/** Group `g` of the segments laid end to end, for each row of x. */
+/** Group `g`, counted over all segments, for each row of x. */
 function fewRows(phase: usize, g: i32, rows: i32, scratch: usize, gated: bool): void {
   let s = segment(phase, 0);
   while (g >= word(s, S_GROUPS)) {
@@ -78,7 +78,7 @@ function gemv(phase: usize, s: usize, g: i32, r: i32, scratch: usize, y: usize):
   }
 }
 
-/** Group `g` of the segments laid end to end, for tiles first..last-1 of x. */
+/** Group `g`, counted over all segments, for tiles first..last-1 of x. */
 function manyRows(
   phase: usize, g: i32, first: i32, last: i32, rows: i32, scratch: usize, gated: bool,
 ): void {
@@ -99,7 +99,7 @@ function manyRows(
   }
 }
 
-/** Where the weights of a group are to be read for `tiles` tiles: in the panel, unpacked, or where they lie. */
+/** Address from which `tiles` tiles read the weights of a group: the panel, once unpacked, or their place in memory. */
 function unpack(phase: usize, s: usize, g: i32, tiles: i32, panel: usize): usize {
   const cols = word(phase, COLS);
   const type = word(s, S_TYPE);
@@ -110,14 +110,14 @@ function unpack(phase: usize, s: usize, g: i32, tiles: i32, panel: usize): usize
   return panel;
 }
 
-/** Up to how many tiles it is faster to read a group where it lies than to unpack it first. */
+/** Number of tiles up to which reading a group in place is faster than unpacking it first. */
 function streamedTiles(type: i32): i32 {
   if (type == W_F32) return TOKEN_TILES;
   if (type <= W_BF16) return FEW_TILES / 2;
   return isStreamed(type) ? FEW_TILES : 0;
 }
 
-/** y[4][16] = a tile of x times the group at `w`; where that is not the panel, the panel is scratch. */
+/** y[4][16] = a tile of x times the group at `w`; `panel` is scratch unless `w` is the panel. */
 function multiply(phase: usize, s: usize, w: usize, tile: i32, y: usize, panel: usize): void {
   const cols = word(phase, COLS);
   const type = word(s, S_TYPE);
@@ -133,9 +133,7 @@ function multiply(phase: usize, s: usize, w: usize, tile: i32, y: usize, panel: 
   else streamInt(type, w, x, y, cols, panel);
 }
 
-/**
- * Results of `rows` rows at y[rows][16] (of the second segment at y + 256) to where they belong, from row `first` on.
- */
+/** Stores the results of `rows` rows at y[rows][16] (second segment: y + 256) into the output, from row `first` on. */
 function emit(phase: usize, s: usize, g: i32, first: i32, rows: i32, y: usize, gated: bool): void {
   const column = <usize>(g << 6);
   const stride = address(s, S_OUT_STRIDE);

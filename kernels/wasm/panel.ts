@@ -1,11 +1,11 @@
 /**
- * Unpacks a group of 16 rows (weight-layout.ts) to what the tile kernels read, in a thread's own scratch.
+ * Unpacks a group of 16 rows (weight-layout.ts) into the layout of the tile kernels, in the thread's own scratch.
  *
  * Integer panel: codes u8 [block][8 steps][16 rows][4 k], and scales f32 [16 d][16 m] for each 32 k, or for each 16 k
- * (isFine). A weight is d * code + m, or d * (code - 2^shiftOf) where there is a shift and m is unused.
- * Codes of 8-bit types follow the class of CPU (dot.ts): value + 128 where dot products are unsigned, the value where
- * they are signed, two planes of nibbles [low 16 rows, high 16 rows] of value + 128 a step where they saturate.
- * Float panel: f32 [k][16 rows].
+ * (isFine). A weight is d * code + m; types with a shift are d * (code - 2^SHIFT) and leave m unused.
+ * Codes of 8-bit types depend on the class of CPU (dot.ts): value + 128 where dot products are unsigned, the value
+ * where they are signed; where they saturate, each step is two planes of nibbles [low 16 rows, high 16 rows] of value
+ * + 128. Float panel: f32 [k][16 rows].
  */
 import {
   BLOCK, GROUP, LOW_NIBBLES, SATURATING, SIGN_BYTES, SIGNED, UPPER_HALF, W_BF16, W_IQ4_NL, W_IQ4_XS, W_MXFP4,
@@ -15,14 +15,14 @@ import { highF32, lowF32, store16 } from './simd';
 import { signedSub, subByte, unsignedSub } from './sub-scales';
 import { codeBytes, headBytes, superblock } from './weight-layout';
 
-/** Scales are for 16 k, not for 32. */
+/** Whether each 16 k have a scale, instead of each 32. */
 // @ts-ignore: decorator
 @inline
 export function isFine(type: i32): bool {
   return type == W_Q6_K || type == W_Q3_K || type == W_Q2_K;
 }
 
-/** Codes are 8 bits wide in the panel. */
+/** Whether codes are 8 bits wide in the panel. */
 // @ts-ignore: decorator
 @inline
 export function isWide(type: i32): bool {
@@ -34,7 +34,7 @@ export function panelCodeBytes(type: i32, cols: i32): usize {
   return <usize>(cols * GROUP) << (isWide(type) && DOT_CLASS == SATURATING ? 1 : 0);
 }
 
-/** Integer group at `w` to a panel. */
+/** Unpacks the integer group at `w` into a panel. */
 export function unpackInt(type: i32, w: usize, codes: usize, scales: usize, cols: i32): void {
   const k = superblock(type);
   const step = <usize>(BLOCK * GROUP) << (isWide(type) && DOT_CLASS == SATURATING ? 1 : 0);
@@ -96,7 +96,7 @@ function addCrumbs(plane: usize, codes: usize, shift: i32): void {
   }
 }
 
-/** Nibbles to the values they stand for, + 128: kvalues_iq4nl and kvalues_mxfp4 (doubled) of ggml-common.h. */
+/** Replaces nibbles by their values + 128: kvalues_iq4nl and kvalues_mxfp4 (doubled) of ggml-common.h. */
 function lookUp(type: i32, codes: usize): void {
   const table = type == W_MXFP4
     ? i8x16(0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12)
@@ -107,7 +107,7 @@ function lookUp(type: i32, codes: usize): void {
   }
 }
 
-/** 512 codes of value + 128 to the form the CPU multiplies exactly; two planes are written from the end. */
+/** Converts 512 codes of value + 128 to the form that this CPU multiplies exactly; planes are written from the end. */
 function fitClass(codes: usize): void {
   if (DOT_CLASS == SIGNED) {
     const sign = v128.load32_splat(SIGN_BYTES);
@@ -129,15 +129,15 @@ function fitClass(codes: usize): void {
   }
 }
 
-/** Code `k` of row `r`; of codes in two planes the low nibble. */
+/** Code `k` of row `r`; its low nibble if codes are in two planes. */
 export function codeAt(panel: usize, r: i32, k: i32): i32 {
   return <i32>load<u8>(panel + <usize>(((k >> 2) << 6) + (r << 2) + (k & 3)));
 }
 
-/** The value of an 8-bit code, in whichever form. */
+/** Value of an 8-bit code, in any of the forms. */
 export function wideCode(panel: usize, r: i32, k: i32): i32 {
   if (DOT_CLASS != SATURATING) return <i32><i8>(codeAt(panel, r, k) ^ (DOT_CLASS == SIGNED ? 0 : 0x80));
-  const step = panel + <usize>((k >> 2) << 6); // steps take twice as much
+  const step = panel + <usize>((k >> 2) << 6); // steps are twice as large
   return (codeAt(step, r, k) | (codeAt(step + 64, r, k) << 4)) - 128;
 }
 
@@ -162,7 +162,7 @@ export function unpackHead(type: i32, head: usize, scales: usize): void {
   if (type >= W_TQ1_0) ternaryScales(scales);
 }
 
-/** 2^(e - 128): values are stored doubled. */
+/** 2^(e - 128), because values are doubled. */
 function unpackExponents(head: usize, scales: usize): void {
   for (let r = 0; r < GROUP; r++) {
     const e = <u32>load<u8>(head + r);
@@ -170,7 +170,7 @@ function unpackExponents(head: usize, scales: usize): void {
   }
 }
 
-/** d * scale and -dmin * minimum of 8 blocks; d and dmin stand in the first block's place. */
+/** d * scale and -dmin * minimum of 8 blocks; on entry, d and dmin are in the place of the first block. */
 function subScales(sub: usize, minima: usize, scales: usize): void {
   const d0 = v128.load(scales), d1 = v128.load(scales, 16), d2 = v128.load(scales, 32), d3 = v128.load(scales, 48);
   const m0 = f32x4.neg(v128.load(scales, 64)), m1 = f32x4.neg(v128.load(scales, 80));
@@ -187,7 +187,7 @@ function subScales(sub: usize, minima: usize, scales: usize): void {
   }
 }
 
-/** The same for 16 half blocks, scale and minimum in the nibbles of a byte. */
+/** The same for 16 half blocks; scale and minimum are the nibbles of a byte. */
 function nibbleScales(sub: usize, scales: usize): void {
   const low = i32x4.splat(15);
   for (let i: usize = 0; i < 64; i += 16) {
@@ -201,7 +201,7 @@ function nibbleScales(sub: usize, scales: usize): void {
   }
 }
 
-/** d * scale, and `offset` times that as the minimum. */
+/** d * scale, and as the minimum `offset` times that. */
 function signedScales(sub: usize, scales: usize, count: i32, offset: f32): void {
   const d0 = v128.load(scales), d1 = v128.load(scales, 16), d2 = v128.load(scales, 32), d3 = v128.load(scales, 48);
   const times = f32x4.splat(offset);
@@ -213,7 +213,7 @@ function signedScales(sub: usize, scales: usize, count: i32, offset: f32): void 
   }
 }
 
-/** One d for 8 blocks of codes 0, 1, 2 that stand for -1, 0, 1. */
+/** One d for 8 blocks; codes 0, 1, 2 mean -1, 0, 1. */
 function ternaryScales(scales: usize): void {
   for (let i: usize = 0; i < 64; i += 16) {
     const d = v128.load(scales + i);
@@ -226,7 +226,7 @@ function ternaryScales(scales: usize): void {
 
 // --- floats ---------------------------------------------------------------------------------------------------------
 
-/** Group of F16 or BF16 at `w` to f32 [cols, made even][16]. */
+/** Unpacks the group of F16 or BF16 at `w` into f32 [cols, rounded up to even][16]. */
 export function unpackHalf(type: i32, w: usize, panel: usize, cols: i32): void {
   const end = panel + <usize>((cols + 1) / 2 << 7);
   const upper = v128.load32_splat(UPPER_HALF);

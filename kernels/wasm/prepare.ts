@@ -1,8 +1,8 @@
 /**
- * Activations for the matmuls that follow: normalized (where a norm is fused in) and in the forms they read.
+ * Prepares activations for the matmuls that follow: normalizes them if a norm is fused, and stores the forms they read.
  *
- * Fewer than TILED_ROWS rows: every thread prepares all of them in its own scratch, which is cheaper than a barrier.
- * Otherwise the tiles are tasks, in shared memory; rows missing from the last tile are zero.
+ * With fewer than TILED_ROWS rows, every thread prepares all of them in its own scratch: that is cheaper than a
+ * barrier. Otherwise the tiles are tasks, in shared memory; rows missing from the last tile are zero.
  */
 import { takeTask } from './barrier';
 import {
@@ -52,7 +52,7 @@ export function prepare(phase: usize, rows: i32, scratch: usize): void {
   }
 }
 
-/** Address of row r, in scratch if it had to be normalized. */
+/** Address of row r; in scratch if it is normalized. */
 function normalized(phase: usize, r: i32, cols: i32, scratch: usize): usize {
   const x = address(phase, X) + <usize>r * address(phase, X_STRIDE);
   const weight = address(phase, WEIGHT);

@@ -1,6 +1,7 @@
 /**
- * Activations to 8 bits, a scale for each block of 32: the value of largest magnitude becomes -128, whatever its
- * sign (the scale takes it), so the steps are 1/128 of it; the same magnitude of the other sign saturates at 127.
+ * Quantizes activations to 8 bits, with a scale for each block of 32. The value of largest magnitude becomes -128,
+ * whatever its sign: the scale carries the sign. So a step is 1/128 of that value; the same magnitude with the other
+ * sign saturates at 127.
  */
 import { BLOCK, BLOCK_SCALE, EXP, HIGH_SUM, LOW_SUM, NEGATIVE_SUM, SCALE_BYTES, SCALED_SUM } from './layout';
 import { madd } from './simd';
@@ -44,7 +45,7 @@ export function peakOf(p: usize): f32 {
   return highest > lowest ? highest : -lowest;
 }
 
-/** Sums of 16 and 16 signed bytes, in lanes 0 and 2. */
+/** Sums of two groups of 16 signed bytes, in lanes 0 and 2. */
 // @ts-ignore: decorator
 @inline
 function sumBytes(low: v128, high: v128): v128 {
@@ -55,8 +56,8 @@ function sumBytes(low: v128, high: v128): v128 {
 }
 
 /**
- * One token of a tile of `tokens`: x f32 [cols] to codes [block][8 steps][tokens][4 k] and records of scales
- * [block][tokens] (layout.ts, BLOCK_SCALE ...); `codes` and `scales` point at the token's first entry.
+ * Quantizes one token of a tile of `tokens`: x f32 [cols] to codes [block][8 steps][tokens][4 k] and records of scales
+ * [block][tokens] (layout.ts, BLOCK_SCALE ...). `codes` and `scales` point at the first entry of the token.
  */
 export function quantizeRow(x: usize, codes: usize, scales: usize, cols: i32, tokens: i32): void {
   const stride = <usize>tokens << 2;

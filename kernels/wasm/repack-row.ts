@@ -1,6 +1,6 @@
 /**
- * One row of the types that are neither Q4_0, Q4_1 nor Q8_0: each superblock is decoded to one code a byte, then laid
- * into the planes of weight-layout.ts. Block layouts are those of ggml's ggml-common.h (structs block_q5_0 ...).
+ * Repacks one row of all types but floats, Q4_0, Q4_1 and Q8_0. Each superblock is decoded to one code a byte and then
+ * packed into the planes of weight-layout.ts. Block layouts are those of ggml's ggml-common.h (structs block_q5_0 ...).
  */
 import {
   BLOCK, GROUP, W_IQ4_NL, W_IQ4_XS, W_MXFP4, W_Q2_K, W_Q3_K, W_Q4_K, W_Q5_0, W_Q5_1, W_Q5_K, W_Q6_K, W_TQ1_0,
@@ -13,7 +13,7 @@ function byte(p: usize): u32 {
   return <u32>load<u8>(p);
 }
 
-/** Row `r` of a group at `dst` from the file's row at `src`; returns where the row ends. */
+/** Repacks the file's row at `src` into row `r` of the group at `dst`; returns the end of the row in the file. */
 export function repackRow(type: i32, src: usize, dst: usize, r: i32, cols: i32, scratch: usize): usize {
   const k = superblock(type);
   for (let done = 0; done < cols; done += k) {
@@ -24,7 +24,7 @@ export function repackRow(type: i32, src: usize, dst: usize, r: i32, cols: i32, 
   return src;
 }
 
-/** Head of a superblock to `head`, its codes to `codes`, one a byte; returns where the superblock ends. */
+/** Decodes a superblock: its head to `head`, its codes to `codes`, one a byte; returns the end of the superblock. */
 function decode(type: i32, src: usize, head: usize, r: i32, codes: usize): usize {
   if (type == W_Q5_0) return decode32(src, head, r, codes, 2, true);
   if (type == W_Q5_1) return decode32(src, head, r, codes, 4, true);
@@ -39,14 +39,14 @@ function decode(type: i32, src: usize, head: usize, r: i32, codes: usize): usize
   return type == W_TQ1_0 ? decodeTq1(src, head, r, codes) : decodeTq2(src, head, r, codes);
 }
 
-/** f16 at `src` among the pairs of a head. */
+/** Stores the f16 at `src` into the pairs of a head. */
 // @ts-ignore: decorator
 @inline
 function storePair(head: usize, r: i32, src: usize): void {
   store<u16>(head + ((r & 7) << 2) + ((r >> 3) << 1), load<u16>(src));
 }
 
-/** Place of scale `i` of row `r` among the subs of a head. */
+/** Offset of scale `i` of row `r` in the subs of a head. */
 // @ts-ignore: decorator
 @inline
 function subAt(i: i32, r: i32): usize {
@@ -175,7 +175,7 @@ function decodeTq1(src: usize, head: usize, r: i32, codes: usize): usize {
   return src + 54;
 }
 
-/** `bytes` bytes of ternary fractions: digit n of all of them, then digit n + 1; returns where the codes end. */
+/** `bytes` bytes of ternary fractions: digit n of all bytes, then digit n + 1; returns the end of the codes. */
 function decodeDigits(src: usize, bytes: i32, digits: i32, codes: usize): usize {
   let power: u32 = 1;
   for (let n = 0; n < digits; n++, power *= 3) {
@@ -189,7 +189,7 @@ function decodeDigits(src: usize, bytes: i32, digits: i32, codes: usize): usize 
 
 // --- planes ----------------------------------------------------------------------------------------------------------
 
-/** 32 codes of row `r` into the planes of a block. */
+/** Packs 32 codes of row `r` into the planes of a block. */
 function layPlanes(type: i32, codes: usize, dst: usize, r: i32): void {
   const at = dst + (r << 2);
   const size = codeBytes(type);
@@ -211,7 +211,7 @@ function layNibbles(codes: usize, at: usize): void {
   }
 }
 
-/** Bits `shift` and `shift` + 1 of the codes. */
+/** Packs bits `shift` and `shift` + 1 of the codes. */
 function layCrumbs(codes: usize, at: usize, shift: i32): void {
   for (let j = 0; j < 2; j++) {
     let word = 0;
@@ -222,7 +222,7 @@ function layCrumbs(codes: usize, at: usize, shift: i32): void {
   }
 }
 
-/** Bit `shift` of the codes. */
+/** Packs bit `shift` of the codes. */
 function layBits(codes: usize, at: usize, shift: i32): void {
   let word = 0;
   for (let s = 0; s < 8; s++) word |= ((load<u32>(codes + (s << 2)) >> shift) & 0x01010101) << s;

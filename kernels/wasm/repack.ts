@@ -1,11 +1,11 @@
-/** Weights from a file's rows to groups of 16 rows (weight-layout.ts). Rows missing from the last group are zero. */
+/** Repacks weights from rows of a file to groups of 16 rows (weight-layout.ts). Rows missing from a group are zero. */
 import { BLOCK, GROUP, W_BF16, W_F32, W_Q4_0, W_Q4_1, W_Q8_0 } from './layout';
 import { repackRow } from './repack-row';
 import { groupBytes } from './weight-layout';
 
 /**
- * Repacks `rows` rows of `cols` weights at `src` (as in a GGUF file) into whole groups at `dst`. `scratch` is 1 KiB of
- * the thread's own.
+ * Repacks `rows` rows of `cols` weights at `src` (as in a GGUF file) into whole groups at `dst`. `scratch` is 1 KiB
+ * that belongs to the thread.
  */
 export function repack(type: i32, src: usize, dst: usize, rows: i32, cols: i32, scratch: usize): void {
   for (let row = 0; row < rows; row += GROUP) {
@@ -38,7 +38,7 @@ function repackF16(src: usize, dst: usize, height: i32, cols: i32): usize {
   return src;
 }
 
-/** The file pairs k and k + 16 in a byte as the nibble plane does. `head`: bytes of d (2) or d and m (4). */
+/** The file and the nibble plane both pair k and k + 16 in a byte. `head`: bytes of d (2), or of d and m (4). */
 function repackQ4(src: usize, dst: usize, height: i32, cols: i32, head: i32): usize {
   const scales = head == 4 ? 64 : 32;
   for (let r = 0; r < height; r++) {

@@ -17,7 +17,7 @@ export function inverseRms(x: usize, cols: i32, eps: f32): f32 {
   return <f32>(1.0 / sqrt(<f64>total / <f64>cols + <f64>eps));
 }
 
-/** One row; writes whole vectors, so up to 3 floats of padding. */
+/** Normalizes one row; writes whole vectors, so up to 3 floats of padding. */
 export function rmsNormRow(x: usize, weight: usize, out: usize, cols: i32, eps: f32): void {
   const scale = f32x4.splat(inverseRms(x, cols, eps));
   for (let i: usize = 0; i < (<usize>cols) << 2; i += 16) {

@@ -1,7 +1,7 @@
-/** What this machine gives at best: bytes read a second, 8-bit multiply-adds a second. Timed by the host. */
+/** Peak rates of this machine: bytes read a second and 8-bit multiply-adds a second. The host takes the time. */
 import { dot } from './dot';
 
-/** Reads `bytes` bytes (a multiple of 128) once, front to back; the result only keeps the loads alive. */
+/** Reads `bytes` bytes (a multiple of 128) once, from front to back; the result only keeps the loads alive. */
 export function readRoof(from: usize, bytes: usize): i32 {
   const zero = i32x4.splat(0);
   let a = zero, b = zero, c = zero, d = zero;
@@ -16,14 +16,14 @@ export function readRoof(from: usize, bytes: usize): i32 {
   return load<i32>(from);
 }
 
-/** `turns` times 16 dot products of 16 bytes, all operands in registers or the first cache line at `at` (128 bytes). */
-export function multiplyRoof(at: usize, turns: i32): void {
+/** `iterations` times 16 dot products of 16 bytes; operands are in registers or the 128 bytes at `at`, in cache. */
+export function multiplyRoof(at: usize, iterations: i32): void {
   const x = v128.load32_splat(at);
   const w0 = v128.load(at, 64), w1 = v128.load(at, 80);
   const zero = i32x4.splat(0);
   let a0 = zero, a1 = zero, b0 = zero, b1 = zero, c0 = zero, c1 = zero, d0 = zero, d1 = zero;
   let e0 = zero, e1 = zero, f0 = zero, f1 = zero, g0 = zero, g1 = zero, h0 = zero, h1 = zero;
-  for (; turns > 0; turns--) {
+  for (; iterations > 0; iterations--) {
     a0 = dot(x, w0, a0); a1 = dot(x, w1, a1);
     b0 = dot(x, w0, b0); b1 = dot(x, w1, b1);
     c0 = dot(x, w0, c0); c1 = dot(x, w1, c1);

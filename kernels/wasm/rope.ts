@@ -1,4 +1,4 @@
-/** Rotary embedding of one head: pair i turns by the angle whose cosine and sine the table holds. */
+/** Rotary embedding of one head: rotates pair i by the angle whose cosine and sine are in the table. */
 import { takeTask } from './barrier';
 import {
   HEAD_DIM,
@@ -16,8 +16,8 @@ import {
 import { address, word } from './phase';
 
 /**
- * Head at `x` (f32 [headDim]) turned to `position` and written to out[d * step] (step in bytes, so that a head can
- * be laid into an interleaved tile); dimensions beyond the pairs are copied.
+ * Rotates the head at `x` (f32 [headDim]) to `position` and writes it to out[d * step]; step is in bytes, so a head can
+ * be written into an interleaved tile. Dimensions beyond the pairs are copied.
  */
 export function ropeHead(phase: usize, x: usize, out: usize, step: usize, position: i32): void {
   const kind = word(phase, ROPE_KIND);
@@ -39,7 +39,7 @@ export function ropeHead(phase: usize, x: usize, out: usize, step: usize, positi
   for (let d = pairs * 2; d < headDim; d++) store<f32>(out + <usize>d * step, load<f32>(x + (d << 2)));
 }
 
-/** The op by itself: every head of a token, a token a task. */
+/** The op by itself: rotates every head of a token; a task is one token. */
 export function rope(phase: usize, rows: i32): void {
   const headBytes = (<usize>word(phase, HEAD_DIM)) << 2;
   for (let t = takeTask(); t < rows; t = takeTask()) {

@@ -1,4 +1,4 @@
-/** Small pieces that kernels share: half floats, exp, horizontal sums. */
+/** Primitives that kernels share: half floats, exp, horizontal sums. */
 import { EXP, HALF_MASK, HALF_SCALE } from './layout';
 
 /** a * b + c. */
@@ -8,7 +8,7 @@ export function madd(a: v128, b: v128, c: v128): v128 {
   return f32x4.relaxed_madd(a, b, c);
 }
 
-/** Two adjacent pairs of stores, the higher of each first: the order in which V8 pairs them into 256 bits. */
+/** Stores 64 bytes from the end: in this order V8 merges adjacent pairs of stores into 256 bits. */
 // @ts-ignore: decorator
 @inline
 export function store16(out: usize, y0: v128, y1: v128, y2: v128, y3: v128): void {
@@ -18,14 +18,14 @@ export function store16(out: usize, y0: v128, y1: v128, y2: v128, y3: v128): voi
   v128.store(out, y0);
 }
 
-/** f16 in the low half of each word, times 2^-112. */
+/** The f16 in the low half of each word, times 2^-112. */
 // @ts-ignore: decorator
 @inline
 export function lowHalf(words: v128, mask: v128): v128 {
   return v128.and(i32x4.shr_s(i32x4.shl(words, 16), 3), mask);
 }
 
-/** f16 in the high half of each word, times 2^-112. */
+/** The f16 in the high half of each word, times 2^-112. */
 // @ts-ignore: decorator
 @inline
 export function highHalf(words: v128, mask: v128): v128 {
@@ -46,14 +46,14 @@ export function highF32(words: v128): v128 {
   return f32x4.mul(highHalf(words, v128.load32_splat(HALF_MASK)), v128.load32_splat(HALF_SCALE));
 }
 
-/** One f16 at `p` as f32. */
+/** The f16 at `p` as f32. */
 // @ts-ignore: decorator
 @inline
 export function loadHalf(p: usize): f32 {
   return reinterpret<f32>((<i32>load<i16>(p) << 13) & load<i32>(HALF_MASK)) * load<f32>(HALF_SCALE);
 }
 
-/** x as f16, rounded to nearest even; beyond its range the largest. */
+/** x as f16, rounded to nearest even; the largest f16 beyond its range. */
 export function toHalf(x: f32): u32 {
   const bits = reinterpret<u32>(x);
   const sign = (bits >> 16) & 0x8000;
@@ -79,9 +79,10 @@ export function maxLanes(v: v128): f32 {
 }
 
 /**
- * exp of 4 lanes; exactly 0 below -87.3, cut at 88.3 so that infinity is not reached.
- * x = n ln2 + r, a polynomial in r, n added to the exponent; constants of ARM's optimized routines (v_expf, 2 ulp),
- * which the host writes to EXP: [0] -87.3, 88.3, 1.5 * 2^23, log2 e, -ln2 high, -ln2 low, [6] c0 to c4, 1.
+ * exp of 4 lanes; exactly 0 below -87.3, and clamped at 88.3, so it never reaches infinity.
+ * x = n ln2 + r: a polynomial in r, with n added to the exponent. The constants are those of ARM's optimized routines
+ * (v_expf, 2 ulp). The host writes them to EXP: [0] -87.3, 88.3, 1.5 * 2^23, log2 e, -ln2 high, -ln2 low, [6] c0 to
+ * c4, 1.
  */
 // @ts-ignore: decorator
 @inline

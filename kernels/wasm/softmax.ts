@@ -1,10 +1,10 @@
 /**
- * out[i] = exp(x[i] - max x) / sum over j of exp(x[j] - max x), for rows of f32 whose allocation is padded to 16 floats.
- * What stands in the padding counts neither for the maximum nor for the sum: it may be anything, NaN too.
+ * out[i] = exp(x[i] - max x) / sum over j of exp(x[j] - max x), for rows of f32 whose allocation is padded to 16
+ * floats. The padding counts neither for the maximum nor for the sum: it may hold anything, even NaN.
  */
 import { exp4, maxLanes, sumLanes } from './simd';
 
-/** Lanes of the vector at column i: x as far as the row goes, then minus infinity, whose exp is 0. */
+/** Lanes of the vector at column i; lanes beyond the row are minus infinity, whose exp is 0. */
 // @ts-ignore: decorator
 @inline
 function lanes(x: usize, i: i32, cols: i32): v128 {
@@ -12,7 +12,7 @@ function lanes(x: usize, i: i32, cols: i32): v128 {
   return v128.bitselect(v128.load(x + (i << 2)), f32x4.splat(-Infinity), inside);
 }
 
-/** One row, in place too; writes whole vectors, so up to 3 floats of padding. */
+/** One row; works in place. Writes whole vectors, so up to 3 floats of padding. */
 export function softmaxRow(x: usize, out: usize, cols: i32): void {
   let top = f32x4.splat(-Infinity);
   for (let i = 0; i < cols; i += 4) top = f32x4.max(top, lanes(x, i, cols));

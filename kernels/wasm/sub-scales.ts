@@ -1,4 +1,4 @@
-/** Scales of a byte, four to a word (weight-layout.ts, "subs"), for 4 rows at once. `p`: the words of scales 0 to 3. */
+/** Byte scales, four to a word (weight-layout.ts, "subs"), for 4 rows at once. `p` is the address of scales 0 to 3. */
 
 /** Scale `j` of 4 rows as i32, 0..255. */
 // @ts-ignore: decorator

@@ -1,8 +1,8 @@
 /**
- * How integer weights lie in memory: groups of 16 rows, interleaved, that a thread reads once, front to back.
+ * Layout of integer weights in memory: interleaved groups of 16 rows, which a thread reads once, from front to back.
  *
  * A group is a run of superblocks of 32 or 256 k. A superblock is a head of scales, then for each block of 32 k the
- * codes in planes, each a power of two of bits wide. Step s of a block is k 4s..4s+3; a vector holds 4 rows x 4 k.
+ * codes in planes. A plane is 1, 2, 4 or 8 bits wide. Step s of a block is k 4s..4s+3; a vector holds 4 rows x 4 k.
  *
  *   nibbles [4 j][16 rows][4 k]   steps j (low) and j + 4 (high)           256 bytes
  *   crumbs  [2 j][16 rows][4 k]   steps j, j + 2, j + 4, j + 6, 2 bits     128
@@ -19,14 +19,14 @@ import {
   W_Q5_K, W_Q6_K, W_Q8_0, W_TQ1_0, W_TQ2_0,
 } from './layout';
 
-/** k of a superblock. */
+/** Number of k in a superblock. */
 // @ts-ignore: decorator
 @inline
 export function superblock(type: i32): i32 {
   return type <= W_MXFP4 ? BLOCK : 256;
 }
 
-/** Bytes in front of a superblock's codes. */
+/** Bytes before the codes of a superblock. */
 export function headBytes(type: i32): usize {
   if (type == W_Q4_0 || type == W_Q5_0 || type == W_Q8_0 || type == W_IQ4_NL) return 32;
   if (type == W_Q4_1 || type == W_Q5_1) return 64;

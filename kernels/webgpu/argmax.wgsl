@@ -1,5 +1,5 @@
-// The id of the largest logit of each slice, of equal ones the lowest; made the next token of its slice, so that the
-// same program can run again without the host. A workgroup a slice.
+// Argmax of the logits of each slice; ties go to the lowest id. The id becomes the next token of its slice, so that the
+// same program can run again without the host. A workgroup computes one slice.
 //
 // logits [slices][STRIDE] f32, from column OFFSET on; ids [MAX_SLICES][MOST]
 
@@ -48,7 +48,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   if (local == 0u) {
     let slice = slice_of(number);
     let next = slice.position + slice.count;
-    let fed = STEP_ARRAYS + 4u * MAX_TOKENS + 4u * MAX_SLICES + number; // ids of this slice so far
+    let fed = STEP_ARRAYS + 4u * MAX_TOKENS + 4u * MAX_SLICES + number; // number of ids of this slice so far
     ids[number * MOST + step[fed]] = best_ids[0];
     step[fed] += 1u;
     step[STEP_ARRAYS + number] = best_ids[0];

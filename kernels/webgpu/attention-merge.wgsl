@@ -1,5 +1,5 @@
-// Puts the states of all splits of a row together: out = sum of exp(m_i - m) values_i / sum of exp(m_i - m) sum_i.
-// A workgroup a head of a token, a thread 4 dimensions.
+// Merges the states of all splits of a row: out = sum of exp(m_i - m) values_i / sum of exp(m_i - m) sum_i.
+// A workgroup computes one head of a token, a thread 4 dimensions.
 //
 // out [T][OUT_STRIDE] f32, from column OUT_OFFSET on; ROUNDED (D whole blocks of 32): four codes a word, and out_scales
 

@@ -1,7 +1,7 @@
-// What the only token of a step attends to: its scores are computed again from the cache, and normalized with the
-// maximum and the sum of all the states that attention left. A workgroup WG keys of a query head, a thread a key.
+// Attention weights of the only token of a step. Its scores are computed again from the cache and normalized with the
+// maximum and the sum over all states of attention. A workgroup computes WG keys of a query head, a thread one key.
 //
-// weights [HEADS][P] f32, with P positions that the token sees; states: see attention.wgsl
+// weights [HEADS][P] f32, where P is the number of positions that the token sees; states: see attention.wgsl
 
 #include step
 #include kv-cache

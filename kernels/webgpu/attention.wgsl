@@ -4,7 +4,7 @@
 // a tile over at most step[STEP_SPLIT] keys, in chunks of 4 * WG, and leaves a state for attention-merge:
 // states [T][HEADS][SPLITS][1 + E4] vec4<f32>: (maximum, sum of exp, 0, 0), then the unscaled sum of values
 //
-// STORES (steps of one token a slice): the workgroup whose keys end with the new one keeps it in the cache first.
+// STORES (steps of one token a slice): the workgroup whose keys include the new one stores it in the cache first.
 
 #include step
 #include kv-cache
@@ -21,7 +21,7 @@ override SCALE: f32;
 #include thread
 #include workgroup-reduce
 
-const LOWEST = -1e30; // stands for minus infinity where differences are taken
+const LOWEST = -1e30; // finite substitute for minus infinity, so that differences of maxima are not NaN
 var<workgroup> queries: array<vec4<f32>, 4 * D4>; // by dimension
 var<workgroup> weights: array<vec4<f32>, 4 * WG>; // by key of the chunk
 
@@ -30,7 +30,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, thread: Thread) {
   let group = HEADS / KV_HEADS;
   let kv_head = workgroup.z;
 
-  // ----- which rows
+  // ----- rows
   var tile = workgroup.y;
   var number = 0u;
   var slice = slice_of(0u);
@@ -52,7 +52,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, thread: Thread) {
   let position = slice.position + row / group;
   let head = kv_head * group + row % group;
 
-  // ----- which keys
+  // ----- keys
   let split = step[STEP_SPLIT];
   let begin = workgroup.x * split;
   let to = min(begin + split, position.w + 1u);

@@ -10,7 +10,7 @@ fn byte_at(word: u32, i: u32) -> f32 {
   return f32((word >> (8u * i)) & 255u);
 }
 
-// Scale and minimum of a row's block.
+// Scale and minimum of a block of a row.
 fn row_scale(row: u32, block: u32, half: u32) -> vec2<f32> {
   let at = (row / 4u) * (K / 32u) + block;
   let r = row % 4u;

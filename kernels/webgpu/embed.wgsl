@@ -1,6 +1,7 @@
-// out[t] = the table's row of token t, BY its id or its position; a thread 4 numbers, whose weights lie as products read them (matmul-*.wgsl).
+// out[t] = row of the table for token t, BY its id or its position. A thread computes 4 numbers. The weights have the
+// layout of the products (matmul-*.wgsl).
 //
-// The table may be in parts of PART_ROWS rows each (one binding holds no more): this one starts at row FIRST_ROW.
+// The table may be in parts of PART_ROWS rows each, the most that a binding holds; this part starts at row FIRST_ROW.
 // out [T][OUT_STRIDE] vec4<f32>, from column OUT_OFFSET on
 
 #include step
@@ -44,7 +45,7 @@ fn byte_of(word: u32, i: u32) -> f32 {
   return f32((word >> (8u * i)) & 255u);
 }
 
-// Where the 8 rows of a group lie: words of 4 pairs.
+// Groups of 8 rows, in words of 4 pairs.
 fn weights_at(row: u32, k: u32) -> vec4<f32> {
   let pair = (row % 8u) / 2u;
   let upper = row % 2u == 1u;
@@ -81,7 +82,7 @@ fn weights_at(row: u32, k: u32) -> vec4<f32> {
   #end
 }
 #else
-// Rows one after the other; scales of 4 rows together.
+// Rows in order; the scales of 4 rows lie together.
 #include dot-scales
 fn weights_at(row: u32, k: u32) -> vec4<f32> {
   #if PLANES == 2

@@ -1,4 +1,4 @@
-// Float weights of 4 rows at one k: float32, or float16 with the extension or unpacked by hand.
+// Float weights of 4 rows at one k: float32, or float16, which is unpacked by hand unless the device has the extension.
 
 #if WEIGHTS == f32
 @group(0) @binding(1) var<storage, read> weights: array<vec4<f32>>;

@@ -30,7 +30,7 @@ override V_OFFSET: u32;
 @group(0) @binding(6) var<storage, read> angles: array<vec2<f32>>;
 #end
 
-#include turn
+#include rotate
 
 #if CACHE == f16
 alias CacheElement = vec2<u32>;

@@ -1,4 +1,5 @@
-// Turns the step's keys and keeps them and the values in the cache; a thread 4 dimensions of a head of a token.
+// Rotates the keys of the step and stores keys and values in the cache. A thread stores 4 dimensions of a head of a
+// token.
 
 #include step
 #include kv-cache

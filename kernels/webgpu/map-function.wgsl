@@ -1,5 +1,5 @@
-// fn(x), by FN, of each of some Numbers; the functions and their definitions: kernels/reference/map.ts. Whoever includes
-// this says what Numbers are, and binds the learned scalars of a function as scalar0[0], scalar1[0], ...
+// fn(x), by FN, of every component of Numbers; kernels/reference/map.ts defines the functions. The including kernel
+// declares the type Numbers and binds the learned scalars of the function as scalar0[0], scalar1[0], ...
 
 fn mapped(x: Numbers) -> Numbers {
   #if FN == silu

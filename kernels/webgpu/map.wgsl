@@ -1,4 +1,4 @@
-// out = fn(x), each number by itself; GATED: fn(x) * up. A thread takes 4 numbers.
+// out = fn(x), element by element; GATED: fn(x) * up. A thread computes 4 numbers.
 //
 // x, up, out [T][STRIDE] vec4<f32>, from their offsets on; WIDTH vec4s a row
 

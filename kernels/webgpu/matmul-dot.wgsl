@@ -1,9 +1,10 @@
 // y = x W^T for weights in codes, by packed dot products of four signed bytes.
 //
-// A thread computes 4 rows for TOKENS tokens; LANES threads share the blocks of 32 k, neighbours reading neighbours.
+// A thread computes 4 rows for TOKENS tokens. LANES threads share the blocks of 32 k; neighbouring threads read
+// neighbouring blocks.
 // codes  4 bits: [N][K / 32] vec4<u32>, byte i of the 16 holds k = i in its low half, k = 16 + i in its high half
 //        8 bits: [N][K / 16] vec4<u32>, signed bytes in the order of k
-// scales see SCALES below: of 4 rows x 32 k
+// scales of 4 rows x 32 k, see SCALES below
 // x      [T][K / 16] vec4<u32> of signed bytes; x_scales [T][K / 32] (scale, sum of the 32 codes)
 
 #include matmul-output
@@ -76,7 +77,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
       let sums = vec2(f32(dot16(ones, a)), f32(dot16(ones, b)));
       #for r 4
       let part_$r = at * 8u + $ru * 2u;
-      let d_$r = bitcast<vec2<f32>>(scales[part_$r]); // of both halves of the block
+      let d_$r = bitcast<vec2<f32>>(scales[part_$r]); // for each half of the block
       let m_$r = bitcast<vec2<f32>>(scales[part_$r + 1u]);
       let dots_$r = vec2(f32(dot16(first_$r, a)), f32(dot16(second_$r, b)));
       y_$t[$r] += s.x * (dot(d_$r, dots_$r) + dot(m_$r, sums));

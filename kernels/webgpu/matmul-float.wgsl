@@ -2,7 +2,7 @@
 //
 // A thread computes 4 rows for TOKENS tokens; LANES threads share k, in runs of 4.
 // weights F32: [N / 4][K] vec4<f32> over the 4 rows; F16: the same in half the bytes
-// x       [T][X_STRIDE] vec4<f32>, from column X_OFFSET on; beyond K both may hold anything finite but one of them zeros
+// x       [T][X_STRIDE] vec4<f32>, from column X_OFFSET on; beyond K, x or weights are zero and the other is finite
 
 #include matmul-output
 

@@ -1,4 +1,4 @@
-// What every product does with its sums: adds up the lanes, then bias, residual, gate, or rounding to 8 bits.
+// Epilogue of every product: adds the sums of the lanes, then applies bias, residual, gate, or rounding to 8 bits.
 //
 // out     [T][OUT_STRIDE] vec4<f32>, from column OUT_OFFSET on; rounded: four bytes a word, and out_scales as x_scales
 // GATED   rows alternate between gate and up: out[n] = fn(y[2n]) * y[2n + 1]
@@ -41,7 +41,7 @@ override RESIDUAL_OFFSET: u32;
 var<workgroup> partial_sums: array<vec4<f32>, WG>;
 #end
 
-// The sum over the lanes of a row group, for its lane 0.
+// The sum over the lanes of a row group; valid in lane 0.
 fn over_lanes(local: u32, lane: u32, sums: vec4<f32>) -> vec4<f32> {
   #if LANES_MEET == none
   return sums;
@@ -67,7 +67,7 @@ fn over_lanes(local: u32, lane: u32, sums: vec4<f32>) -> vec4<f32> {
   #end
 }
 
-// Takes the sums of 4 rows of a token; every thread of the workgroup comes here together.
+// Stores the sums of 4 rows of a token. All threads of the workgroup must call it together.
 fn output(token: u32, quad: u32, lane: u32, local: u32, sums: vec4<f32>) {
   var y = over_lanes(local, lane, sums);
   if (lane != 0u || quad >= QUADS) {
@@ -94,7 +94,7 @@ fn output(token: u32, quad: u32, lane: u32, local: u32, sums: vec4<f32>) {
 }
 
 #if ROUNDED
-// Rounds the workgroup's outputs of a token, which all its threads have given.
+// Rounds the outputs of one token that the threads of the workgroup have stored.
 fn round_outputs(token: u32, workgroup: u32, local: u32) {
   workgroupBarrier();
   let blocks = WG / LANES * QUADS_EACH / 16u;

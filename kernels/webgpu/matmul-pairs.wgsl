@@ -1,12 +1,12 @@
 // y = x W^T for weights in codes, without packed dot products: one multiplication serves two rows.
 //
 // A word of codes holds 4 bits for 4 k of two rows: bits 4i of its low half belong to row 2p, of its high half to
-// row 2p + 1, at k = 4j + i. Times x, both halves grow by their product; after 32 k, and with 8 taken off each code,
-// each is within 32 * 8 * 127 < 2^15, so the two sums can be told apart. Codes of 8 bits are two such planes.
+// row 2p + 1, at k = 4j + i. One product with x adds to both halves. After 32 k, with 8 subtracted from each code,
+// each half is within 32 * 8 * 127 < 2^15, so the two sums can be separated. Codes of 8 bits are two such planes.
 //
 // A thread computes 8 rows (4 pairs, the lanes of a vec4) for TOKENS tokens; LANES threads share the blocks of 32 k.
 // codes  [N / 8][K / 32][PLANES][8] vec4<u32>
-// scales see SCALES below: of a block of 8 rows x 32 k
+// scales of a block of 8 rows x 32 k, see SCALES below
 // x      [T][K / 4] four bytes, each a code + 128; x_scales [T][K / 32] (scale, sum of the 32 codes)
 
 #include matmul-output
@@ -35,7 +35,7 @@ fn halves(words: vec4<u32>) -> Pair {
   return Pair(vec4(a.x, b.x, c.x, d.x), vec4(a.y, b.y, c.y, d.y));
 }
 
-// The two sums of each pair, of which each lies within 16 bits; those of odd rows times 2^16.
+// The sums of even rows, from the low 16 bits of each pair. The rest of a pair is the sum of the odd row times 2^16.
 fn low_sums(pairs: vec4<i32>) -> vec4<i32> {
   return ((pairs & vec4(0xffff)) ^ vec4(0x8000)) - vec4(0x8000);
 }

@@ -1,6 +1,6 @@
 // y = x W^T of many tokens, by packed dot products: tiles of 64 rows x 64 tokens in workgroup memory.
 //
-// Every turn brings 32 k of both sides; a thread then multiplies 4 rows with 4 tokens. Layouts: matmul-dot.wgsl.
+// Each iteration loads 32 k of both sides; then a thread multiplies 4 rows by 4 tokens. Layouts: matmul-dot.wgsl.
 // WG 256: thread r + 16 t computes rows 4r to 4r + 3 of the tile and tokens 4t to 4t + 3.
 
 #include matmul-output
@@ -12,7 +12,7 @@
 
 override K: u32;
 override GROUPS: u32; // of 4 rows
-override TOKENS_PADDED: u32; // rows that x has
+override TOKENS_PADDED: u32; // rows of x
 const NIBBLES = vec4<u32>(0x0f0f0f0f);
 
 var<workgroup> w_tile: array<array<u32, 64>, 8>; // [4 k][row]
@@ -20,8 +20,8 @@ var<workgroup> x_tile: array<array<u32, 64>, 8>; // [4 k][token]
 var<workgroup> w_scales: array<array<vec2<f32>, 64>, HALVES>; // scale and minimum of a row
 var<workgroup> x_tile_scales: array<vec2<f32>, 64>;
 
-// Brings a row's 32 codes, or a token's, as 8 words; each thread of the first 128 one row.
-fn bring(local: u32, first_row: u32, first_token: u32, block: u32) {
+// Loads 32 codes of a row (threads 0 to 63) or a token (64 to 127) as 8 words; the other threads load the scales.
+fn load_block(local: u32, first_row: u32, first_token: u32, block: u32) {
   let i = local % 64u;
   if (local < 64u) {
     let row = min(first_row + i, 4u * GROUPS - 1u);
@@ -65,7 +65,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   var y_$t = vec4<f32>();
   #end
   for (var block = 0u; block < K / 32u; block++) {
-    bring(local, first_row, first_token, block);
+    load_block(local, first_row, first_token, block);
     workgroupBarrier();
     #for half HALVES
     {

@@ -1,6 +1,6 @@
 // y = x W^T of many tokens for float weights: tiles of 64 rows x 64 tokens in workgroup memory.
 //
-// Every turn brings 16 k of both sides; a thread then multiplies 4 rows with 4 tokens. Layouts: matmul-float.wgsl.
+// Each iteration loads 16 k of both sides; then a thread multiplies 4 rows by 4 tokens. Layouts: matmul-float.wgsl.
 // WG 256: thread r + 16 t computes rows 4r to 4r + 3 of the tile and tokens 4t to 4t + 3.
 
 #include matmul-output
@@ -13,7 +13,7 @@ override K: u32; // padded to 4
 override GROUPS: u32; // of 4 rows
 override X_STRIDE: u32; // vec4s
 override X_OFFSET: u32;
-override TOKENS_PADDED: u32; // rows that x has
+override TOKENS_PADDED: u32; // rows of x
 
 var<workgroup> w_tile: array<array<vec4<f32>, 16>, 16>; // [k][4 rows]
 var<workgroup> x_tile: array<array<f32, 64>, 16>; // [k][token]

@@ -1,5 +1,5 @@
-// Activations for products with coded weights: normed where NORM says so, and rounded to 8 bits in blocks of 32.
-// A workgroup a row, a thread a block.
+// Activations for products with coded weights: normalized if NORM, and rounded to 8 bits in blocks of 32.
+// A workgroup prepares one row, a thread one block.
 //
 // x          [T][X_STRIDE] vec4<f32>, from column X_OFFSET on
 // weight     [COLS] of the norm: x / sqrt(mean(x^2) + EPS) * weight

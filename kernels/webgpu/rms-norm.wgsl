@@ -1,6 +1,6 @@
-// out = x / sqrt(mean(x^2) + EPS) * weight; a workgroup a row.
+// out = x / sqrt(mean(x^2) + EPS) * weight. A workgroup computes one row.
 //
-// x, out [T][STRIDE] vec4<f32>, from their offsets on; weight [COLS], zeros behind it
+// x, out [T][STRIDE] vec4<f32>, from their offsets on; weight [COLS], padded with zeros
 
 override WG: u32;
 override COLS: u32;

@@ -1,7 +1,7 @@
-// What a device gives at best: READ sums an array, MULTIPLY turns registers over. A thread per output.
+// Peak rates of a device: READ sums an array, MULTIPLY multiplies in registers. One thread an output.
 
 override WG: u32;
-override TURNS: u32; // vec4s a thread reads, or turns of 32 products of 4 bytes (of 2 codes, without packed dots)
+override ITERATIONS: u32; // each reads a vec4, or makes 32 products of 4 bytes (of 2 codes, without packed dots)
 
 #if READ
 @group(0) @binding(1) var<storage, read> source: array<vec4<u32>>;
@@ -13,7 +13,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
   #if READ
   let threads = groups.x * WG;
   var sum = vec4<u32>();
-  for (var i = 0u; i < TURNS; i++) {
+  for (var i = 0u; i < ITERATIONS; i++) {
     sum ^= source[i * threads + id.x];
   }
   out[id.x] = sum.x ^ sum.y ^ sum.z ^ sum.w;
@@ -22,7 +22,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
   var sum_$i = vec4<i32>(vec4(id.x + $iu));
   #end
   let x = bitcast<i32>(id.x * 2654435761u);
-  for (var turn = 0u; turn < TURNS; turn++) {
+  for (var i = 0u; i < ITERATIONS; i++) {
     #for i 8
     #if PACKED_DOT
     sum_$i += vec4(

@@ -1,4 +1,4 @@
-// Turns every head of x by its position; a thread one number.
+// Rotates every head of x by its position. A thread computes one number.
 //
 // x, out [T][STRIDE] f32, from their offsets on; HEADS heads of D
 
@@ -17,7 +17,7 @@ override OUT_OFFSET: u32;
 @group(0) @binding(2) var<storage, read> angles: array<vec2<f32>>;
 @group(0) @binding(3) var<storage, read_write> out: array<f32>;
 
-#include turn
+#include rotate
 
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) local: u32) {
@@ -28,5 +28,5 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   let token = workgroup.y;
   let d = i % D;
   let head = token * X_STRIDE + X_OFFSET + i - d;
-  out[token * OUT_STRIDE + OUT_OFFSET + i] = turned(x[head + d], x[head + partner(d)], d, position_of(token));
+  out[token * OUT_STRIDE + OUT_OFFSET + i] = rotated(x[head + d], x[head + partner(d)], d, position_of(token));
 }

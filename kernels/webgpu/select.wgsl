@@ -1,4 +1,4 @@
-// out[s] = x[output_row(s)]; a thread 4 numbers.
+// out[s] = x[output_row(s)]. A thread copies 4 numbers.
 //
 // x, out [rows][STRIDE] vec4<f32>, from their offsets on; WIDTH vec4s a row
 

@@ -1,4 +1,4 @@
-// out[i] = exp(x[i] - max) / sum over j of exp(x[j] - max); a workgroup a row.
+// out[i] = exp(x[i] - max) / sum over j of exp(x[j] - max). A workgroup computes one row.
 //
 // x, out [T][STRIDE] vec4<f32>, from their offsets on
 

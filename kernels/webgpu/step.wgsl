@@ -1,4 +1,4 @@
-// What a step carries: counts, then a run of words for each kind of number, MAX_TOKENS or MAX_SLICES long.
+// Layout of a step: counts, then one run of words for each kind of number, MAX_TOKENS or MAX_SLICES long.
 
 override MAX_TOKENS: u32;
 override MAX_SLICES: u32;
@@ -9,9 +9,9 @@ override MAX_SLICES: u32;
 @group(0) @binding(0) var<storage, read> step: array<u32>;
 #end
 
-const STEP_SLICES = 0u; // how many
-const STEP_SPLIT = 1u; // keys a workgroup of attention takes
-const STEP_COUNT = 2u; // of what is chosen
+const STEP_SLICES = 0u; // number of slices
+const STEP_SPLIT = 1u; // keys that a workgroup of attention reads
+const STEP_COUNT = 2u; // number of candidates that top-k keeps
 const STEP_ARRAYS = 4u;
 
 fn token_id(token: u32) -> u32 {

@@ -1,5 +1,5 @@
-// Where a thread stands in its workgroup; `lanes` is the size of its subgroup, whose threads are neighbours in `local`.
-// The workgroup's own place is a parameter beside it: in one struct with these, it would not count as uniform.
+// Position of a thread in its workgroup; `lanes` is the size of its subgroup, whose threads have consecutive `local`.
+// The id of the workgroup is a separate parameter: in this struct, it would not count as uniform.
 struct Thread {
   @builtin(local_invocation_index) local: u32,
   #if SUBGROUPS

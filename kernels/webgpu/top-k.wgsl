@@ -1,6 +1,6 @@
-// The step[STEP_COUNT] largest logits of each row, in no order, of equal ones those of the lowest ids; and what
-// logSumExp needs. The smallest of them is found digit by digit: 4 histograms of 8 bits (radix selection).
-// A workgroup a row.
+// The step[STEP_COUNT] largest logits of each row, in no order, and the sum for logSumExp. Ties go to the lowest ids.
+// The smallest of these logits is found digit by digit, from 4 histograms of 8 bits (radix selection).
+// A workgroup computes one row.
 //
 // logits [S][STRIDE] f32, from column OFFSET on
 // out    [S][2 + 2 * MOST]: maximum, sum of exp(logit - maximum), then ids, then logits (floats as their bits)
@@ -21,11 +21,11 @@ override MOST: u32;
 
 var<workgroup> histogram: array<atomic<u32>, 256>;
 var<workgroup> digit: u32;
-var<workgroup> missing: u32; // of the largest, below the digits that are settled
+var<workgroup> missing: u32; // how many of the largest are below the digits settled so far
 var<workgroup> taken: atomic<u32>;
-var<workgroup> equals: array<u32, WG>; // numbers equal to the smallest, by thread
+var<workgroup> equals: array<u32, WG>; // logits equal to the smallest, by thread
 
-// Whole numbers in the order of the floats.
+// Integers in the order of the floats.
 fn key_of(value: f32) -> u32 {
   let bits = bitcast<u32>(value);
   return select(bits | 0x80000000u, ~bits, (bits >> 31u) == 1u);
@@ -37,7 +37,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, thread: Thread) {
   let to = workgroup.x * (2u + 2u * MOST);
   let count = step[STEP_COUNT];
 
-  // ----- the smallest of the largest, from its highest digit down
+  // ----- the smallest of the largest, from its high digit down
   if (thread.local == 0u) {
     missing = count;
     atomicStore(&taken, 0u);
@@ -51,7 +51,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, thread: Thread) {
     workgroupBarrier();
     for (var i = thread.local; i < COLS; i += WG) {
       let key = key_of(logits[row + i]);
-      // Above the digit, all that is settled; in the first round nothing is, and a shift by 32 would not do.
+      // Compare the settled digits above this one. The first round has none, and WGSL cannot shift by 32.
       if (round == 0u || (key >> (shift + 8u)) == (smallest >> (shift + 8u))) {
         atomicAdd(&histogram[(key >> shift) & 255u], 1u);
       }
@@ -74,7 +74,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, thread: Thread) {
     smallest |= workgroupUniformLoad(&digit) << shift;
   }
 
-  // ----- all above it, and the first of those equal to it: each thread owns a run of ids
+  // ----- all logits above it, and the first ones equal to it: each thread owns a run of ids
   let run = (COLS + WG - 1u) / WG;
   let first = thread.local * run;
   let end = min(first + run, COLS);

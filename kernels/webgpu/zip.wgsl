@@ -1,4 +1,4 @@
-// out = fn(a, b), each pair of numbers by itself; a thread 4 of them.
+// out = fn(a, b), element by element. A thread computes 4 numbers.
 //
 // a, b, out [T][STRIDE] vec4<f32>, from their offsets on; WIDTH vec4s a row
 

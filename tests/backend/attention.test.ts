@@ -36,14 +36,14 @@ interface Case {
 
 /** Scores in float32, their exponential, and a sum of hundreds; 2.1e-7 seen. */
 const FLOAT = 1e-6;
-/** The exponential of an 8-bit cache is wrong by 7.5e-5 of itself at most (backends/cpu/wasm-module.ts); 3.6e-5 seen. */
+/** Exponentials over an 8-bit cache are off by at most 7.5e-5 of themselves (cpu/wasm-module.ts); 3.6e-5 seen. */
 const POWER = 1e-4;
 /** Up to 530 weights rounded to float32, and exponentials that differ from those summed by a few units in the last place. */
 const SUM = 1e-5;
 
 const HALF: RopeSpec = { layout: 'half', inverseFrequencies: [1, 0.3, 0.1, 0.03, 0.01, 0.003] };
 
-/** Groups of one, of part of a tile of four rows, and of more than one tile; keys are such as the cache holds exactly. */
+/** Groups of one, of part of a tile of four rows, and of more than one tile; the cache holds the keys exactly. */
 const CASES: readonly Case[] = [
   { name: 'rotated heads', heads: 6, kvHeads: 2, D: 16, type: 'f32', rope: HALF, tolerance: FLOAT },
   { name: 'heads of an odd size', heads: 3, kvHeads: 3, D: 7, type: 'f32', tolerance: FLOAT },
@@ -54,14 +54,14 @@ const CASES: readonly Case[] = [
 
 const VOCABULARY = 40;
 const CONTEXT = 530;
-/** Around chunks of 128 keys, and several of them. */
+/** Positions around the edges of chunks of 128 keys. */
 const POSITIONS = [0, 1, 127, 128, 300, 512, 529];
-/** Of backends that take seconds for longer ones, and take their keys all in one way. */
+/** For backends that take seconds for longer ones, and handle all keys alike. */
 const SHORT = POSITIONS.slice(0, 4);
 const TOKENS = Array.from({ length: CONTEXT }, (_, i) => (i * 7919 + (i >> 3)) % VOCABULARY);
 const SCALES = [0.12, 0.3]; // of the two ops
 
-/** Two attentions over the same embeddings, with states in another order than ops: op 0 rotates its heads where asked. */
+/** Two attentions over the same embeddings; states and ops differ in order; op 0 rotates its heads if `rope` is given. */
 function programOf(one: Case, backend: Backend, attention?: boolean): Program {
   const { heads, kvHeads, D, type, rope } = one;
   const [q, k, v] = inputsOf(one, type).map(({ desc, bytes }) => backend.weight(desc, { bytes }));
@@ -86,18 +86,18 @@ function expectedOf(one: Case, tokens: readonly number[]): number[] {
   const query = embed(q.values, q.desc.cols, tokens[last]!);
   const keys = tokens.map((token) => embed(k.values, k.desc.cols, token));
   const plain = attentionWeights(query, keys, heads, SCALES[1]!);
-  const turn = (x: Float64Array, count: number, position: number) =>
+  const rotate = (x: Float64Array, count: number, position: number) =>
     one.rope ? rope(x, count, position, one.rope) : x;
-  const turned = attentionWeights(
-    turn(query, heads, last),
-    keys.map((key, position) => turn(key, kvHeads, position)),
+  const rotated = attentionWeights(
+    rotate(query, heads, last),
+    keys.map((key, position) => rotate(key, kvHeads, position)),
     heads,
     SCALES[0]!,
   );
-  return [...turned, ...plain].flatMap((row) => [...row]);
+  return [...rotated, ...plain].flatMap((row) => [...row]);
 }
 
-const expectations = new Map<string, number[]>(); // by case and position: each is computed once
+const expectations = new Map<string, number[]>(); // by case and position: computed once each
 function expectedAt(one: Case, position: number): number[] {
   const key = `${one.name} ${position}`;
   const expected = expectations.get(key) ?? expectedOf(one, TOKENS.slice(0, position + 1));
@@ -108,7 +108,7 @@ function expectedAt(one: Case, position: number): number[] {
 const token = (seq: number, pos: number): Slice => ({ seq, pos, tokens: [TOKENS[pos]!] });
 const asking = (seq: number): Slice => ({ ...token(seq, 0), want: { kind: 'attention' } });
 
-/** Weights at each of `positions`; the tokens between are computed in steps of many. */
+/** Weights at each of `positions`; the tokens between are computed in larger steps. */
 async function weightsOf(executable: Executable, positions = POSITIONS): Promise<Float32Array[]> {
   const seq = 1;
   const found: Float32Array[] = [];
@@ -238,7 +238,7 @@ describe('the weights on the CPU', () => {
   });
 });
 
-/** Layers of 6 and 2 heads of other sizes: their weights stand one behind the other, a row a head. */
+/** Layers of 6 and 2 heads of different sizes: their weights follow each other, one row a head. */
 it.each(
   BACKENDS.filter(({ absent, threads }) => !absent && threads.length > 0).map(
     (under) => [under.name, under] as const,

@@ -1,4 +1,4 @@
-/** The backends that every tier tests, each with what it is known not to do. */
+/** The backends that every tier tests, each with its known gaps. */
 import { inject } from 'vitest';
 import type { Backend } from '../../backends/backend.ts';
 import { createCpuBackend } from '../../backends/cpu/index.ts';
@@ -15,18 +15,18 @@ export interface StartOptions {
 
 export interface BackendUnderTest {
   readonly name: string;
-  /** Goldens are as far from a backend as its arithmetic is. */
+  /** Class of arithmetic; it determines the distance from goldens. */
   readonly kind: 'reference' | 'cpu' | 'webgpu' | 'gpujs';
-  readonly threads: readonly number[]; // counts that must give the same bits
-  /** A row's bits do not depend on the step it is computed in. */
+  readonly threads: readonly number[]; // thread counts that must give the same bits
+  /** The bits of a row do not depend on its step. */
   readonly sameBits: boolean;
-  /** Models it is tested with: none where they tell nothing more than its ops, small ones where others take minutes. */
+  /** Models to test: none if they add nothing to the ops, small ones if others take minutes. */
   readonly models: 'all' | 'small' | 'none';
-  /** One case of so many is run: a software adapter takes seconds to compile for some. PERCEPT_TEST_ALL=1 runs all. */
+  /** One case in this many is run: a software adapter takes seconds to compile some. PERCEPT_TEST_ALL=1 runs all. */
   readonly share: number;
-  /** Why it cannot be tested on this machine. */
+  /** The reason why it cannot be tested on this machine. */
   readonly absent?: string;
-  /** Cases it does not do, and why; every other case must pass, and these must not. */
+  /** Unsupported cases with reasons. They must fail, and all others must pass. */
   readonly skip: readonly Skip[];
   start(options?: StartOptions): Promise<Backend>;
 }
@@ -39,9 +39,9 @@ export interface Skip {
 const EXACT = { sameBits: true, models: 'all', share: 1, skip: [] } as const;
 const ROUNDED = { threads: [1], sameBits: false, models: 'all', share: 1, skip: [] } as const;
 
-/** The forms of WebGPU's kernels that suit hardware: a software adapter gets others by itself. */
+/** The forms of WebGPU's kernels for hardware; a software adapter selects others by default. */
 const FOR_HARDWARE = { packedDot: true, lanes: 16, workgroup: 64, tiles: true };
-/** Those of hardware that has no feature beyond the least. */
+/** The forms for hardware with only the required features. */
 const PLAIN = { ...FOR_HARDWARE, subgroupSize: 0, f16: false, packedDot: false };
 
 export const BACKENDS: readonly BackendUnderTest[] = [
@@ -58,7 +58,7 @@ export const BACKENDS: readonly BackendUnderTest[] = [
   { ...gpujs('cpu'), models: 'small' },
 ];
 
-/** Not validated, as users have it: Dawn's own checks would keep a kernel within its buffers. */
+/** Not validated, as for users: Dawn's own checks would keep a kernel within its buffers. */
 function webgpu(adapter: SoftwareAdapter, kind: string, options: WebgpuOptions): BackendUnderTest {
   return {
     ...ROUNDED,
@@ -66,7 +66,7 @@ function webgpu(adapter: SoftwareAdapter, kind: string, options: WebgpuOptions):
     kind: 'webgpu',
     absent: adapter.absent,
     async start({ sentinels } = {}) {
-      Object.assign(process.env, adapter.environment); // which driver the Vulkan loader takes
+      Object.assign(process.env, adapter.environment); // selects the driver of the Vulkan loader
       return createWebgpuBackend({ sentinels, lazy: true, ...options });
     },
   };
@@ -86,8 +86,8 @@ function gpujs(mode: GpujsOptions['mode'], adapter?: SoftwareAdapter): BackendUn
 }
 
 /**
- * Its share of things that have names, at least one of each kind. Which of several is chosen by a hash, so that it is no
- * pattern of a table.
+ * The share of named items that a backend tests, at least one of each kind. A hash selects them, so that the selection
+ * does not follow a pattern of the table.
  */
 export function shareOf<T>(
   { share, name }: BackendUnderTest,
@@ -102,7 +102,7 @@ export function shareOf<T>(
   );
 }
 
-/** Those that models are tested on, or only those that do not take minutes for a large one. */
+/** Backends to test with models; `large` excludes those that take minutes for a large one. */
 export function withModels(large = false): readonly BackendUnderTest[] {
   const wanted = large && process.env.PERCEPT_TEST_ALL !== '1' ? ['all'] : ['all', 'small'];
   return BACKENDS.filter(({ models }) => wanted.includes(models));
@@ -115,7 +115,7 @@ function hash(text: string): number {
   return (value ^ (value >>> 15)) >>> 0;
 }
 
-/** A test's title that says why it is skipped, where it is. */
+/** A test title, with the reason if it is skipped. */
 export function titled(name: string, skipped?: string): string {
   return skipped ? `${name} (skipped: ${skipped})` : name;
 }

@@ -1,4 +1,4 @@
-/** What backends/backend.ts promises beyond the results of ops, on every backend. */
+/** The contract of backends/backend.ts beyond the results of ops, on every backend. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -125,14 +125,14 @@ for (const { name, absent, sameBits, start } of BACKENDS) {
       expectSame(again, [...whole.slice(32), ...whole.slice(16)]);
     });
 
-    it('replaces what a sequence held from the slice on', async () => {
+    it('replaces the tokens of a sequence from the slice on', async () => {
       const fresh = await rows(all(slice(0, 0, 1, 2, 9)));
       await rows(all(slice(1, 0, 1, 2, 3, 4, 5)));
       expectSame(await rows(all(slice(1, 2, 9))), fresh.slice(32));
       expect(() => executable.submit(all(slice(1, 4, 5)))).toThrow('got 4');
     });
 
-    it('needs what kvTrim took away computed again', async () => {
+    it('requires tokens removed by kvTrim to be computed again', async () => {
       await rows(all(slice(0, 0, 1, 2, 3, 4)));
       executable.kvTrim(0, 2);
       expect(() => executable.submit(all(slice(0, 3, 4)))).toThrow('Expected slice pos to be 0 to 2, got 3.');
@@ -179,10 +179,10 @@ for (const { name, absent, sameBits, start } of BACKENDS) {
     ])('rejects %s', async (_, step, message) => {
       expect(() => executable.submit(step)).toThrow(RangeError);
       expect(() => executable.submit(step)).toThrow(message);
-      expect(await rows(all(slice(0, 0, 1)))).toHaveLength(16); // and nothing is changed
+      expect(await rows(all(slice(0, 0, 1)))).toHaveLength(16); // nothing has changed
     });
 
-    it('tells the user of token ids outside the vocabulary', () => {
+    it('throws a UserError for token ids outside the vocabulary', () => {
       for (const id of [40, -1, 1.5]) {
         const submit = () => executable.submit(all(slice(0, 0, 1, id)));
         expect(submit).toThrow(UserError);
@@ -190,14 +190,14 @@ for (const { name, absent, sameBits, start } of BACKENDS) {
       }
     });
 
-    it('tells the user of more tokens than the context holds', async () => {
+    it('throws a UserError for more tokens than the context holds', async () => {
       await rows(all(slice(0, 0, ...new Array(12).fill(1))));
       const submit = () => executable.submit(all(slice(0, 12, ...new Array(9).fill(1))));
       expect(submit).toThrow('Expected at most 20 tokens, the context length, got 21.');
       expect(submit).toThrow(expect.objectContaining({ kind: 'context' }));
     });
 
-    it('rejects cache calls that make no sense', async () => {
+    it('rejects invalid cache calls', async () => {
       await rows(all(slice(0, 0, 1, 2)));
       expect(() => executable.kvCopy(0, 1, 3)).toThrow('Expected kvCopy upto to be 0 to 2, got 3.');
       expect(() => executable.kvCopy(0, 3, 1)).toThrow('Expected sequence to be 0 to 2, got 3.');
@@ -256,14 +256,14 @@ for (const { name, absent, sameBits, start } of BACKENDS) {
       sums.dispose();
     });
 
-    it('says what memory it takes', () => {
+    it('reports its memory', () => {
       const { weights, kv, arena } = executable.memory;
       expect(weights).toBeGreaterThanOrEqual(4 * VOCABULARY * 16);
       expect(kv).toBeGreaterThanOrEqual(2 * 2 * 3 * 20 * 16);
       expect(arena).toBeGreaterThan(0);
     });
 
-    it('rejects tensor types it does not compute, by name', async () => {
+    it('rejects unsupported tensor types, by name', async () => {
       const other = await start();
       const weight = other.weight(
         { ...table.desc, name: 'odd', type: 'IQ2_S', cols: 256 },
@@ -273,7 +273,7 @@ for (const { name, absent, sameBits, start } of BACKENDS) {
       await other.dispose();
     });
 
-    it('rejects a file that ends before its weights do', async () => {
+    it('rejects a file that is too short for its weights', async () => {
       const folder = mkdtempSync(join(tmpdir(), 'percept-backend-'));
       const path = join(folder, 'weights');
       writeFileSync(path, table.bytes);

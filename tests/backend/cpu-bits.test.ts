@@ -1,6 +1,6 @@
 /**
- * The CPU backend's promise: logits do not depend on threads, on how a prompt is cut into steps, on what else is in
- * the batch, or on the class of CPU. Everything here is compared bit for bit.
+ * Logits of the CPU backend do not depend on threads, on how a prompt is cut into steps, on the rest of the batch, or
+ * on the class of CPU. Everything here is compared bit for bit.
  */
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
@@ -90,7 +90,7 @@ describe.each<KvType>(['f32', 'f16', 'q8'])('bits of the logits, cache in %s', a
 
 const CASES = CHECKED_CASES.filter(({ op }) => op === 'matmul' || op === 'embed' || op === 'attention');
 
-/** Where the bits of two arrays begin to differ, else -1: a message with all of them takes minutes. */
+/** First index at which the bits of two arrays differ, or -1; a message with all values would take minutes. */
 function firstDifference(a: Float32Array, b: Float32Array): number {
   if (a.length !== b.length) return Math.min(a.length, b.length);
   const other = new Uint32Array(b.buffer, b.byteOffset, b.length);
@@ -111,20 +111,20 @@ describe.each(OTHER_CPUS)('ops with kernels $dotClass, emulated $emulated', asyn
   });
 });
 
-/** One product of each type of weight, that with the longest rows. */
+/** The product with the longest rows for each type of weight. */
 const PRODUCTS = new Map(
   CASES.filter(({ op, timing }) => op === 'matmul' && !timing)
     .toSorted((a, b) => a.check.weights[1]!.desc.cols - b.check.weights[1]!.desc.cols)
     .map((product) => [product.type, product.check]),
 );
-/** f32 rows, of which row 1 is as large as 8 bits hold in all places: its sums with codes are the largest there are. */
+/** f32 rows, row 1 is the largest 8-bit value in all places, so that its sums with codes are maximal. */
 function withExtremes(rows: Uint8Array, cols: number): Uint8Array<ArrayBuffer> {
   const extreme = rows.slice();
   new Float32Array(extreme.buffer).fill(1, cols, 2 * cols);
   return extreme;
 }
 
-/** Tokens of a step: one, a tile, part of one, and so many that weights are unpacked for them. */
+/** Tokens of a step: one, a tile, part of one, and enough to unpack the weights. */
 const SIZES = [2, 3, 4, 5, 6, 7, 8, 9, 17, 33, 40];
 
 describe.each<KernelChoice>([{}, ...OTHER_CPUS])(
@@ -154,7 +154,7 @@ describe.each<KernelChoice>([{}, ...OTHER_CPUS])(
   },
 );
 
-/** 16 bytes of x (s8) times those of w on CPUs of a class: a sum of four products for each lane. */
+/** 16 bytes of x (s8) times 16 of w, as a class of CPU computes it: the sum of four products for each lane. */
 function dotProduct(dotClass: KernelChoice['dotClass'], x: Int8Array, w: Uint8Array): Int32Array {
   const read = dotClass === 'signed' ? new Int8Array(w.buffer) : w;
   const pair = (i: number) => x[i]! * read[i]! + x[i + 1]! * read[i + 1]!;
@@ -168,11 +168,11 @@ describe('the dot products of', async () => {
     own,
     ...(await Promise.all(OTHER_CPUS.filter((kernels) => kernels.emulated).map(compileKernels))),
   ];
-  it.each(modules)('$dotClass kernels are those of the class', ({ module, dotClass }) => {
+  it.each(modules)('$dotClass kernels are the definition of the class', ({ module, dotClass }) => {
     const memory = new WebAssembly.Memory({ initial: 1, maximum: 65536, shared: true });
     const { multiplyRoof } = instantiate(module, memory);
     const below = seeded(11);
-    for (let turn = 0; turn < 200; turn++) {
+    for (let round = 0; round < 200; round++) {
       // Extremes often, in x (one word for all lanes) and in w.
       const byte = () => (below(3) === 0 ? [0, 127, 128, 255][below(4)]! : below(256));
       const word = Array.from({ length: 4 }, byte);
@@ -187,7 +187,7 @@ describe('the dot products of', async () => {
   });
 });
 
-/** How often an instruction occurs: 0xfd, then the opcode as LEB128 (WebAssembly relaxed SIMD, opcodes 0x100-0x12f). */
+/** Number of times that an instruction occurs: 0xfd, then the opcode as LEB128 (relaxed SIMD, opcodes 0x100-0x12f). */
 function count(file: string, opcode: number): number {
   const module = readFileSync(resolve(DIST, file));
   let found = 0;

@@ -1,9 +1,9 @@
 /**
- * A model of 6 GB, more than 32-bit addresses reach: loading it from one file, and one token. Layer i holds the weights
- * of layer i - 5 again, so that a program over the first five layers' weights, which fit in one memory, must give the
- * same bits as the whole file in several.
+ * A model of 6 GB, which 32-bit addresses do not reach: loads it from one file and computes one token. Layer i has the
+ * same weights as layer i - 5. So a program over the weights of the first five layers, which fit in one memory, must
+ * give the same bits as the whole file in several memories.
  *
- * It writes 6 GB and takes 8 GB of memory and most of a minute, so it runs only where PERCEPT_TEST_LARGE=1.
+ * It writes 6 GB and takes 8 GB of memory and most of a minute, so it runs only with PERCEPT_TEST_LARGE=1.
  */
 import { closeSync, ftruncateSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -81,7 +81,7 @@ async function whole(path: string): Promise<number[]> {
   return logits;
 }
 
-/** The same logits from the first layers, taken again and again. */
+/** The same logits from the first layers, repeated. */
 async function firstLayers(gguf: Gguf): Promise<number[]> {
   const { tensors, ops, output, states } = graphFromGguf(gguf);
   const backend = await createCpuBackend();
@@ -114,7 +114,7 @@ function total({ weights, kv, arena }: { weights: number; kv: number; arena: num
   return weights + kv + arena;
 }
 
-/** The tensor among the first layers that holds the same weights. */
+/** The tensor of the first layers with the same weights. */
 function repeated(name: string): string {
   return name.replace(/^blk\.(\d+)/, (_, layer) => `blk.${layer % PERIOD}`);
 }
@@ -125,7 +125,7 @@ function typeOf(name: string, rows: number): TensorType {
   return /^blk\.0\./.test(repeated(name)) ? 'F16' : 'Q8_0';
 }
 
-/** Writes the header, then every tensor from a pool of random blocks, begun at a place of the tensor's own. */
+/** Writes the header, then every tensor from a pool of random blocks, starting at a different place for each tensor. */
 function writeModel(path: string): void {
   const specs = llamaShapes(CONFIG).map(([name, shape]) => ({ name, shape }));
   const tensors: FileTensor[] = [];
@@ -154,7 +154,7 @@ function writeModel(path: string): void {
   closeSync(file);
 }
 
-/** About 20 MB of random blocks; rows of 4096 and 14336 weights begin at other places of it each time. */
+/** About 20 MB of random blocks; rows of 4096 and 14336 weights begin at different places each time. */
 function pool(type: TensorType, size: number): Uint8Array {
   return randomMatrix(type, 4999, 4064, size).bytes;
 }

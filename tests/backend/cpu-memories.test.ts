@@ -1,6 +1,6 @@
 /**
- * Models that need several memories, played through with small ones: a llama of six layers in memories of 1 MiB must
- * give the bits it gives in one memory.
+ * Models that need several memories, simulated with small ones: a llama of six layers in memories of 1 MiB must give
+ * the same bits as in one memory.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -42,7 +42,7 @@ async function start(options: CpuOptions): Promise<Backend> {
   return backend;
 }
 
-/** A llama on a backend: its weights are handed over once, programs of any limits are made of them. */
+/** A llama on a backend: its weights are registered once, for programs of any limits. */
 interface Given {
   readonly ids: Map<string, number>;
   program(limits?: Partial<Limits>): Program;
@@ -132,7 +132,7 @@ describe.each<{ name: string } & Run>([
 });
 
 describe('several programs in several memories', () => {
-  it('run in turn and at once, and are disposed of in any order', async () => {
+  it('run alternately and concurrently, and are disposed of in any order', async () => {
     const expected = await everything(await load({}));
     const backend = await start({ threads: 2, memoryLimit: MEBIBYTE });
     const given = give(backend);
@@ -151,7 +151,7 @@ describe('several programs in several memories', () => {
     expect(await everything(await compile(200))).toEqual(expected);
   });
 
-  it('bring a weight to a second memory where a phase needs it there', async () => {
+  it('copy a weight to a second memory if a phase needs it there', async () => {
     const backend = await start({ threads: 2, memoryLimit: 5.2 * MEBIBYTE });
     const [table, a, b] = [40, 300, 512].map((height) => randomMatrix('F16', height, 512)) as [
       Matrix,
@@ -184,8 +184,8 @@ describe('several programs in several memories', () => {
   });
 });
 
-describe('what does not fit or cannot be read', () => {
-  it('is told by name and size before anything is reserved', async () => {
+describe('weights that do not fit or cannot be read', () => {
+  it('are reported by name and size before anything is reserved', async () => {
     const backend = await start({ threads: 1, memoryLimit: MEBIBYTE });
     const given = give(backend);
     const compiling = backend.compile(given.program({ contextLength: 400, sequences: 30 }));
@@ -199,7 +199,7 @@ describe('what does not fit or cannot be read', () => {
     expect(await lastRows(fitting, { seq: 0, pos: 0, tokens: [1] })).toHaveLength(90);
   });
 
-  it('leaves the backend as it was', async () => {
+  it('leave the backend unchanged', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'percept-memories-'));
     disposals.push(async () => rmSync(folder, { recursive: true }));
     const path = join(folder, 'weights');

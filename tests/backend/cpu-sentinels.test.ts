@@ -1,4 +1,4 @@
-/** That the CPU backend's sentinels see what they are for; ops.test.ts relies on them. */
+/** The sentinels of the CPU backend detect stray writes; ops.test.ts relies on them. */
 import { expect, it } from 'vitest';
 import { createCpuBackend } from '../../backends/cpu/index.ts';
 import { AddressSpace, REACH, SharedHeap } from '../../backends/cpu/memory.ts';
@@ -6,7 +6,7 @@ import { damaged, plant, poison } from '../../backends/cpu/sentinels.ts';
 import { CHECKED_CASES } from '../../bench/conformance/cases.ts';
 import { runCase } from '../../bench/conformance/judge.ts';
 
-it('name the buffer behind which a byte was written', () => {
+it('name the buffer after which a byte was written', () => {
   const heap = new SharedHeap(REACH);
   const space = new AddressSpace(heap.used, true);
   const keys = space.allocate(100, 'keys');
@@ -22,7 +22,7 @@ it('name the buffer behind which a byte was written', () => {
   expect(damaged(heap, space.sentinels)).toBe('keys');
 });
 
-it('cost nothing where nobody asked for them', async () => {
+it('cost nothing if they are off', async () => {
   const space = new AddressSpace(0);
   space.allocate(100, 'keys');
   expect(space.used).toBe(128);
@@ -32,7 +32,7 @@ it('cost nothing where nobody asked for them', async () => {
   await backend.dispose();
 });
 
-it('memory that was used before is cleared, that which was not is left alone', () => {
+it('used memory is cleared, unused memory is not touched', () => {
   const heap = new SharedHeap(REACH);
   const start = heap.used;
   heap.reserve(start + 1000);

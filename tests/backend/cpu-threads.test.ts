@@ -1,16 +1,16 @@
-/** The threads of the CPU backend where something goes wrong. */
+/** Failures in threads of the CPU backend. */
 import { expect, it } from 'vitest';
 import { REACH, SharedHeap } from '../../backends/cpu/memory.ts';
 import { Threads } from '../../backends/cpu/threads.ts';
 import { compileKernels } from '../../backends/cpu/wasm-module.ts';
 import { HEAP } from '../../kernels/wasm/layout.ts';
 
-it('a thread that dies ends the step it took part in, the later ones, and no more', async () => {
+it('a dying thread fails its step and later steps, and nothing else', async () => {
   const heap = new SharedHeap(REACH);
   heap.reserve(2 * HEAP);
   const { module } = await compileKernels();
   const threads = new Threads(3, { module, memory: heap.memory });
-  // Whoever takes the copy fails; the others wait for it at the barrier.
+  // The thread that takes the copy fails; the others wait for it at the barrier.
   const carried = [{ from: 7, source: 0, target: 0, stride: 4, selected: false }];
   const stages = [{ memory: 0, table: HEAP, carried, scratch: [0, 0, 0] }];
   const died = expect.objectContaining({ message: 'A compute thread ended unexpectedly.' });

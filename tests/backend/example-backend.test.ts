@@ -1,4 +1,4 @@
-/** The backend of docs/backends.md is the one that stands there, and works. */
+/** The example backend equals the one printed in docs/backends.md, and works. */
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { expect, it } from 'vitest';
@@ -11,14 +11,14 @@ import { TINY_MODEL } from '../cli/percept.ts';
 import { ExampleBackend } from './example-backend.ts';
 import { compileTapped, TAPPED_STEPS } from './tapped.ts';
 
-it('stands in docs/backends.md word for word', () => {
+it('is printed in docs/backends.md word for word', () => {
   const read = (path: string) => readFileSync(resolve(import.meta.dirname, path), 'utf8');
   expect(read('../../docs/backends.md')).toContain(`\n\`\`\`ts\n${read('example-backend.ts')}\`\`\`\n`);
 });
 
 const backend = new ExampleBackend();
 
-/** Of attention, which takes the longest, the smallest shapes. */
+/** All cases, but of attention, which is slowest, only the smallest shapes. */
 const cases = CHECKED_CASES.filter((each) => {
   return (
     supportsCase(backend, each) === true && (each.op !== 'attention' || each.shape.includes('heads of 8,'))

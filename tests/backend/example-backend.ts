@@ -1,4 +1,4 @@
-/** A whole backend: flat arrays in float64, the reference kernels, one thread. docs/backends.md goes through it. */
+/** A complete backend: flat arrays in float64, the reference kernels, one thread. docs/backends.md explains it. */
 import { readFile } from 'node:fs/promises';
 import type { Backend, Executable, Op, Program, Result, Step, WeightDesc } from '../../backends/backend.ts';
 import { shapesOf } from '../../backends/ops.ts';
@@ -34,7 +34,7 @@ export class ExampleBackend implements Backend {
   }
 
   async compile(program: Program): Promise<Executable> {
-    checkSupport(program, (id) => this.#weights[id]!.desc, this); // throws what the user is to read
+    checkSupport(program, (id) => this.#weights[id]!.desc, this); // throws a UserError
     const weights: Weight[] = [];
     for (const { desc, source } of this.#weights) {
       const length = desc.rows * rowBytes(desc.type, desc.cols);
@@ -57,7 +57,7 @@ class ExampleExecutable implements Executable {
   readonly memory;
   readonly #program: Program;
   readonly #weights: readonly Weight[];
-  readonly #sequences: Sequences; // checks steps, and knows what each sequence holds
+  readonly #sequences: Sequences; // checks steps and tracks the content of each sequence
   readonly #values: readonly Float64Array[][]; // [value][token]: a row
   readonly #caches: readonly { keys: Float64Array[]; values: Float64Array[] }[][]; // [state][sequence]
   #running = false;
@@ -88,7 +88,7 @@ class ExampleExecutable implements Executable {
 
   submit(step: Step): Promise<readonly Result[]> {
     if (this.#running) throw new RangeError('Expected the earlier step to have settled.');
-    const rows = this.#sequences.take(step); // throws, before anything changes, for a step that makes no sense
+    const rows = this.#sequences.take(step); // throws for an invalid step, before anything changes
     this.#running = true;
     return Promise.resolve().then(() => {
       for (const [i, op] of this.#program.ops.entries()) this.#run(op, this.#values[i]!, rows);
@@ -153,7 +153,7 @@ class ExampleExecutable implements Executable {
         out.set(matmul(row(op.x, t), weight(op.weight), bias));
       } else {
         const { keys, values } = this.#caches[op.state]![sequences[t]!]!;
-        keys[positions[t]!]!.set(row(op.k, t)); // causal: each token sees what stands before it, and itself
+        keys[positions[t]!]!.set(row(op.k, t)); // causal: each token sees itself and the tokens before it
         values[positions[t]!]!.set(row(op.v, t));
         const seen = positions[t]! + 1;
         out.set(attention(row(op.q, t), keys.slice(0, seen), values.slice(0, seen), op.heads, op.scale));

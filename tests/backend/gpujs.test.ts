@@ -1,6 +1,6 @@
 /**
- * What the gpu.js backend promises beyond the contract: the mode it gets, one device for many, an end of its
- * own.
+ * Properties of the gpu.js backend beyond the contract: its mode, one device shared by many backends, and processes
+ * that end by themselves.
  */
 import { execFile } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -77,7 +77,7 @@ async function expectSilu(executable: Executable): Promise<void> {
 }
 
 describe('the mode', () => {
-  it.each(['webasm', 'cpu'] as const)('%s is told', async (mode) => {
+  it.each(['webasm', 'cpu'] as const)('%s is reported', async (mode) => {
     const backend = await start(mode);
     expect(backend).toMatchObject({
       name: 'gpujs',
@@ -87,7 +87,7 @@ describe('the mode', () => {
     expect(backend.threads).toBeGreaterThan(0);
   });
 
-  it.skipIf(noGpu)(titled('webgpu is told, with its device', noGpu), async () => {
+  it.skipIf(noGpu)(titled('webgpu is reported, with its device', noGpu), async () => {
     const backend = await start('webgpu');
     expect(backend).toMatchObject({ threads: 0, description: expect.stringContaining('in mode webgpu:') });
     expect(backend.device!.name).not.toBe('');
@@ -95,21 +95,21 @@ describe('the mode', () => {
     expect(backend.description.includes('(software)')).toBe(backend.device!.software);
   });
 
-  it('auto is webasm but for a GPU in hardware', async () => {
+  it('auto is webasm except with a hardware GPU', async () => {
     const backend = await createGpujsBackend();
     started.push(backend);
     expect(backend.description).toContain(`in mode ${backend.device ? 'webgpu' : 'webasm'}:`);
     expect(backend.device?.software ?? false).toBe(false);
   });
 
-  it('gl is refused, and why', async () => {
+  it('gl is refused with a reason', async () => {
     const gl = createGpujsBackend({ mode: 'gl' });
     await expect(gl).rejects.toThrow(UserError);
     await expect(gl).rejects.toThrow(/Mode gl of gpu.js is not supported: .*package gl/);
   });
 
-  it('is asked of every kernel: one that gpu.js exchanges is refused, with its reason', async () => {
-    vi.spyOn(console, 'warn').mockImplementation(() => {}); // gpu.js tells the console
+  it('is checked for every kernel: one that falls back to another mode is refused, with the reason', async () => {
+    vi.spyOn(console, 'warn').mockImplementation(() => {}); // gpu.js writes to the console
     const device = new HostDevice(await importGpuJs(), 'webasm', 1);
     const source = { name: 'odd', text: 'function (x) { return x[0]; }', args: ['Array(2)'] };
     const kernel = device.kernel(source as never, { size: [4, 1] });
@@ -122,7 +122,7 @@ describe('the mode', () => {
     vi.restoreAllMocks();
   });
 
-  it('is told as it is, where it is another', () => {
+  it('is reported if it differs', () => {
     const kernel = { constructor: { mode: 'cpu' }, fallbackReason: 'no pictures' };
     const check = () =>
       checkMode({ name: 'odd', text: '', args: [] }, { kernel } as KernelFunction, 'webgpu');
@@ -132,23 +132,23 @@ describe('the mode', () => {
   });
 });
 
-it.each(['webasm', 'cpu'] as const)('a context that does not fit is told, in mode %s', async (mode) => {
+it.each(['webasm', 'cpu'] as const)('a context that does not fit is reported, in mode %s', async (mode) => {
   const huge = compile(await start(mode), { contextLength: 2 ** 40 });
   await expect(huge).rejects.toThrow(UserError);
   await expect(huge).rejects.toMatchObject({ kind: 'memory' });
 });
 
-it.each(['webasm', 'cpu'] as const)('the event loop gets turns during a step in mode %s', async (mode) => {
+it.each(['webasm', 'cpu'] as const)('the event loop runs during a step in mode %s', async (mode) => {
   const executable = await compile(await start(mode));
-  let turns = 0;
-  const timer = setInterval(() => turns++, 1);
+  let iterations = 0;
+  const timer = setInterval(() => iterations++, 1);
   const until = performance.now() + 200;
   while (performance.now() < until) await run(executable, ...new Array(200).fill(5));
   clearInterval(timer);
-  expect(turns).toBeGreaterThan(2);
+  expect(iterations).toBeGreaterThan(2);
 });
 
-it('ends a step that it is disposed of in', async () => {
+it('ends a step when it is disposed of', async () => {
   const backend = await start('webasm');
   const executable = await compile(backend);
   const step = run(executable, ...new Array(200).fill(5));
@@ -159,7 +159,7 @@ it('ends a step that it is disposed of in', async () => {
 });
 
 describe.skipIf(noGpu)(titled('the GPU', noGpu), () => {
-  it('is shared by backends, and opened again after the last', async () => {
+  it('is shared by backends, and reopened after the last', async () => {
     const [one, two] = [await createGpujsBackend({ mode: 'webgpu' }), await start('webgpu')];
     const [first, second] = [await compile(one), await compile(two)];
     await expectSilu(first);
@@ -171,7 +171,7 @@ describe.skipIf(noGpu)(titled('the GPU', noGpu), () => {
     await expectSilu(await compile(await start('webgpu')));
   });
 
-  it('that is lost is told, and another one opened', async () => {
+  it('is reopened after a loss, which is reported', async () => {
     const backend = await start('webgpu');
     const executable = await compile(backend);
     const { device } = await (await importGpuJs()).WebGPUContext.acquire();
@@ -182,7 +182,7 @@ describe.skipIf(noGpu)(titled('the GPU', noGpu), () => {
     await expectSilu(await compile(await start('webgpu')));
   });
 
-  it('has a limit of a buffer, which a context must keep to', async () => {
+  it('has a buffer limit, which bounds the context', async () => {
     const long = compile(await start('webgpu'), { contextLength: 2 ** 30 });
     await expect(long).rejects.toThrow(
       /keys of a layer to fit into one buffer of \d+ bytes, but the context takes/,
@@ -191,8 +191,8 @@ describe.skipIf(noGpu)(titled('the GPU', noGpu), () => {
   });
 });
 
-it('gives the same bits with threads and without', async () => {
-  const weight = randomMatrix('Q4_1', 10_004, 32); // no multiple of the rows that a thread takes
+it('gives the same bits with and without threads', async () => {
+  const weight = randomMatrix('Q4_1', 10_004, 32); // not a multiple of the rows of a thread
   const bits: Uint32Array[] = [];
   for (const threads of [1, 2, 3]) {
     const backend = await createGpujsBackend({ mode: 'webasm', threads });
@@ -205,7 +205,7 @@ it('gives the same bits with threads and without', async () => {
   expect(bits[2]).toEqual(bits[0]);
 });
 
-/** Uses threads where there are any, disposes, and does not call process.exit. */
+/** Uses threads if there are any, disposes, and does not call process.exit. */
 const SCRIPT = `
   import { createGpujsBackend } from '${resolve(import.meta.dirname, '../../backends/gpujs/index.ts')}';
   const backend = await createGpujsBackend({ mode: process.argv[2], threads: 2 });

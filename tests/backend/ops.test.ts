@@ -14,7 +14,7 @@ for (const under of BACKENDS) {
     const backends = under.threads.map((threads, i) => started(under, threads, i === 0));
     for (const op of shareOf(under, CHECKED_CASES, nameOf, ({ op }) => op)) {
       const gap = under.skip.find(({ cases }) => cases(op));
-      if (gap) it(`${nameOf(op)} is not done: ${gap.reason}`, () => expectGap(op, backends[0]!()));
+      if (gap) it(`${nameOf(op)} is not supported: ${gap.reason}`, () => expectGap(op, backends[0]!()));
       else
         it(nameOf(op), () =>
           expectCase(
@@ -26,7 +26,7 @@ for (const under of BACKENDS) {
   });
 }
 
-/** A backend for all cases of a describe block. Memory lies differently with sentinels and without: both are run. */
+/** A backend for all cases of a describe block. Memory is laid out differently with sentinels, so both are run. */
 function started({ start }: BackendUnderTest, threads: number, sentinels: boolean): () => Backend {
   let backend: Backend;
   beforeAll(async () => {
@@ -43,7 +43,7 @@ async function expectCase(op: CheckedCase, [one, ...more]: readonly Backend[]): 
   for (const backend of more) expect(bits((await runCase(op, backend)).rows)).toEqual(bits(rows));
 }
 
-/** A case that the list says is not done must not pass: the list would be out of date. */
+/** A listed gap must fail; otherwise the list is out of date. */
 async function expectGap(op: CheckedCase, backend: Backend): Promise<void> {
   const { nmse } = await runCase(op, backend).catch(() => ({ nmse: Number.POSITIVE_INFINITY }));
   expect(nmse, 'error of a case that is listed as not done').toBeGreaterThan(limitOf(op, backend));

@@ -11,7 +11,7 @@ describe('the table of kernels/README.md (node scripts/support-table.ts writes i
   });
 
   for (const { name, kind, absent, start } of BACKENDS) {
-    it.skipIf(absent)(titled(`says what ${name} says`, absent), async () => {
+    it.skipIf(absent)(titled(`agrees with ${name}`, absent), async () => {
       const backend = await start({ threads: 1 });
       expect(columnsIn(markdown).get(kind)).toEqual(columnOf(backend));
       await backend.dispose();

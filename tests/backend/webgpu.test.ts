@@ -1,4 +1,4 @@
-/** What the WebGPU backend promises beyond the contract: few dispatches, nothing created in a step, clear failures. */
+/** Properties of the WebGPU backend beyond the contract: few dispatches, no allocation in a step, clear failures. */
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import type { Backend, Executable, Slice } from '../../backends/backend.ts';
 import type { WebgpuExecutable } from '../../backends/webgpu/executable.ts';
@@ -79,7 +79,7 @@ describe.skipIf(absent)(titled('the WebGPU backend', absent), () => {
       expect((both - first - beside) / CONFIG.nLayers).toBeLessThanOrEqual(8);
     });
 
-    it('creates nothing but its command encoder', async () => {
+    it('creates only its command encoder', async () => {
       const { device } = backend.gpu;
       const created: string[] = [];
       for (const name of Object.getOwnPropertyNames(Object.getPrototypeOf(device))) {
@@ -108,13 +108,13 @@ describe.skipIf(absent)(titled('the WebGPU backend', absent), () => {
     });
   });
 
-  describe('choices of the device', () => {
+  describe('choices on the device', () => {
     let executable: Executable;
     beforeAll(async () => {
       executable = await load(await start({ validation: true }), 'Q4_1', 9);
     });
 
-    it('greedy: the ids that the logits give, fed back, and the cache that goes with them', async () => {
+    it('greedy: the ids that the logits give, fed back, and a matching cache', async () => {
       const prompt = tokens(20);
       const expected: number[] = [];
       let logits = await lastRows(executable, slice(0, 0, prompt));
@@ -189,7 +189,7 @@ describe.skipIf(absent)(titled('the WebGPU backend', absent), () => {
       errors += (logit - expected[i]!) ** 2;
       squares += expected[i]! ** 2;
     });
-    // Other orders of float32 sums, and here and there a rounding to 8 bits that falls the other way.
+    // Other orders of float32 sums, and occasionally another rounding to 8 bits.
     expect(errors / squares).toBeLessThan(5e-5);
   });
 
@@ -201,7 +201,7 @@ describe.skipIf(absent)(titled('the WebGPU backend', absent), () => {
     expect(await lastRows(await load(split, 'Q8_0'), slice(0, 0, tokens(40)))).toEqual(whole);
   });
 
-  it('tells what does not fit in one buffer, before it computes', async () => {
+  it('reports what does not fit in one buffer, before it computes', async () => {
     const backend = await start();
     await expect(load(backend, 'Q4_0', 100_000)).rejects.toMatchObject({
       kind: 'memory',
@@ -213,7 +213,7 @@ describe.skipIf(absent)(titled('the WebGPU backend', absent), () => {
     expect(await lastRows(executable, slice(0, 0, [1]))).toHaveLength(300);
   });
 
-  it('tells of a kernel that the device does not take, validated or not', async () => {
+  it('reports a kernel that the device rejects, validated or not', async () => {
     for (const validation of [true, false]) {
       const { gpu } = await start({ validation });
       if (gpu.has('shader-f16')) continue;
@@ -232,7 +232,7 @@ describe.skipIf(absent)(titled('the WebGPU backend', absent), () => {
     }
   });
 
-  it('ends a step in a clear error when its device is destroyed under it', async () => {
+  it('ends a step with a clear error if its device is destroyed', async () => {
     const backend = await start();
     const executable = await load(backend);
     await lastRows(executable, slice(0, 0, tokens(10)));

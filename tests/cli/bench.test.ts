@@ -37,7 +37,7 @@ describe('percept bench', () => {
     expect(stderr).toMatch(/loaded in .* first token of a 8-token prompt after .* warm-up .*\n +roofs: /);
   });
 
-  it('every combination of lists; a flag may be repeated', async () => {
+  it('runs every combination of lists; a flag may be repeated', async () => {
     const lists = ['-d', '0,4', '-b', '1', '-b', '2', '--backend', 'cpu,reference', '-r', '1'];
     const { stdout } = await percept([...QUICK, ...lists, '--jsonl', '--quiet']);
     const rows = stdout
@@ -52,7 +52,7 @@ describe('percept bench', () => {
     expect(rows.at(-1)!.memory_roof_share).toBeNull(); // the reference has no roofs
   });
 
-  it('a row for each type of cache, in every format', async () => {
+  it('prints a row for each type of cache, in every format', async () => {
     const args = ['bench', '-m', TINY_MODEL, '-p', '0', '-n', '4', '-r', '1', '--kv-type', 'f32,f16'];
     const formats = [['--jsonl'], ['-o', 'csv'], ['-o', 'sql'], ['-o', 'md']];
     const [jsonl, csv, sql, md] = await Promise.all(
@@ -69,7 +69,7 @@ describe('percept bench', () => {
     expect(md).toMatch(/^\| kv_type .*\n.*\n\| f32 cache \|.*\n\| f16 cache \|/m);
   });
 
-  it('takes turns with a peer', async () => {
+  it('alternates with a peer', async () => {
     const peer = join(emptyFolder(), 'llama-bench');
     writeFileSync(peer, `#!${process.execPath}\nconsole.log('[{"avg_ts":1000}]');\n`, { mode: 0o755 });
     const { stdout, stderr } = await percept([...QUICK, '--peer', `llama-bench=${peer}`, '--json']);
@@ -112,7 +112,7 @@ describe('percept bench', () => {
     expect(new Date(rows[0].date).getTime()).not.toBeNaN();
   });
 
-  it('--report draws what was measured, and changes nothing else', async () => {
+  it('--report draws the measurements, and changes nothing else', async () => {
     const folder = emptyFolder();
     const run = (...more: string[]) => percept([...QUICK, '-r', '1', ...more], { cwd: folder });
     const { stdout, stderr, code } = await run('--report', 'bench.svg');
@@ -137,14 +137,14 @@ describe('percept bench', () => {
     expect(html).toContain('q8_0 1536 -&gt; 576 x 512');
   });
 
-  it('--report into a folder that is none is told before anything is measured', async () => {
+  it('--report into a missing folder is reported before anything is measured', async () => {
     const { stdout, stderr, code } = await percept([...QUICK, '--report', join('none', 'b.svg')]);
     expect(stderr).toContain('there is no folder none');
     expect([stdout, code]).toEqual(['', 1]);
     expect(stderr).not.toContain('warm-up');
   });
 
-  it('kernels, chosen by words', async () => {
+  it('kernels are selected by words', async () => {
     const { stdout } = await percept(['bench', 'kernels', 'rope', '-t', '1', '--json']);
     const { machine, rows } = JSON.parse(stdout);
     expect(machine.cores).toBeGreaterThan(0);
@@ -171,7 +171,7 @@ describe('percept bench', () => {
     [['bench', 'kernels', '--report', 'b'], 'Expected --report to name a file that ends in .svg or .html'],
     [['bench', '-m', TINY_MODEL, '-p', '0', '-n', '0'], 'Nothing to measure: -p 0 and -n 0.'],
     [['bench', '-m', TINY_MODEL, '-d', '1000000'], 'Expected a context of 1 to'],
-  ])('%j is an error of usage', async (args, message) => {
+  ])('%j is a usage error', async (args, message) => {
     const { stderr, code } = await percept(args);
     expect(stderr).toContain(message);
     expect(code).toBe(2);

@@ -26,11 +26,11 @@ esac
 `;
 
 interface Asked {
-  readonly program?: string; // what stands for percept where names are asked for
+  readonly program?: string; // replaces percept for the lookup of names
   readonly flags?: readonly string[];
 }
 
-/** What a shell prints that has the completion of percept, and then does `ask`; it runs in `folder`. */
+/** Output of a shell that loads percept's completion and then runs `ask` in `folder`. */
 async function inShell(
   shell: string,
   ask: string,
@@ -57,7 +57,7 @@ async function inShell(
 const ASK_BASH = `source ./completion; compopt() { COMPREPLY=(files); }
   COMP_LINE=$1; COMP_POINT=\${#1}; _percept; printf '%s\\n' "\${COMPREPLY[@]}"`;
 
-/** What bash offers after `line`, with a percept that knows two models and two sessions. */
+/** Completions of bash after `line`, with a percept that has two models and two sessions. */
 async function offered(line: string, asked: Asked = {}): Promise<string[]> {
   return (await inShell('bash', ASK_BASH, ['-', line], asked)).lines;
 }
@@ -72,7 +72,7 @@ describe.skipIf(!hasBash)(`completion in bash${hasBash ? '' : ' (skipped: there 
     ['percept score --kv-type ', ['auto', 'f32', 'f16', 'q8']],
     ['percept completion f', ['fish']],
     ['percept -m sm', ['smollm2']],
-    ['percept -m hf:ow', ['owner/repo/tiny.gguf']], // bash itself keeps what stands before the colon
+    ['percept -m hf:ow', ['owner/repo/tiny.gguf']], // bash itself keeps the text before the colon
     ['percept rm ', ['smollm2', 'hf:owner/repo/tiny.gguf']],
     ['percept sessions s', ['show', 'search']],
     ['percept sessions show 7f', ['7fg1r4sp']],
@@ -85,7 +85,7 @@ describe.skipIf(!hasBash)(`completion in bash${hasBash ? '' : ' (skipped: there 
   });
 });
 
-/** Names as a model's record, a file or a session of somebody else may have them. */
+/** Hostile names, as a model's record, a file or a foreign session may contain them. */
 const HOSTILE = [
   'https://h/x$(touch pwned).gguf',
   'https://h/`touch pwned`.gguf',
@@ -111,13 +111,13 @@ const suite = (shell: string) =>
     () => {
       it.each(CASES[shell]!)('%s', async (_, ask, flags = []) => {
         const { lines, folder } = await inShell(shell, ask, [], { program, flags });
-        expect(lines.sort()).toEqual(HOSTILE.toSorted()); // each shell has an order of its own
+        expect(lines.sort()).toEqual(HOSTILE.toSorted()); // the order depends on the shell
         expect(existsSync(join(folder, 'pwned'))).toBe(false);
       });
     },
   );
 
-/** Each prints the names that come of what is offered; in bash as they would be read from its command line. */
+/** Each prints the completed names; bash as its command line would read them. */
 const CASES: Readonly<Record<string, [title: string, ask: string, flags?: string[]][]>> = {
   bash: ['percept show ', 'percept -m ', 'percept chat --resume ', 'percept rm '].map((line) => [
     line,

@@ -14,12 +14,12 @@ interface Report {
 }
 
 const [adapter] = inject('adapters');
-/** Where there is no driver at all, whatever this machine has. */
+/** Environment without any driver, whatever this machine has. */
 const WITHOUT = { VK_DRIVER_FILES: join(import.meta.dirname, 'no-driver.json') };
 const noVulkan = process.platform === 'linux' ? undefined : 'drivers cannot be hidden here';
 
 describe('percept devices', () => {
-  it('says of each backend whether it is here, and why it is chosen or not', async () => {
+  it('reports whether each backend is available, and why it is chosen or not', async () => {
     const { machine, versions, backends } = JSON.parse((await percept(['devices', '--json'])).stdout);
     expect(machine.cores).toBeGreaterThan(0);
     expect(machine.memory_bytes).toBeGreaterThan(0);
@@ -29,7 +29,7 @@ describe('percept devices', () => {
     for (const { reason } of backends as Report[]) expect(reason).not.toBe('');
   });
 
-  it('chooses what is asked for', async () => {
+  it('chooses the requested backend', async () => {
     const { stdout } = await percept(['devices', '--backend', 'reference']);
     expect(stdout).toMatch(/^\* reference: /m);
     expect(stdout).toMatch(/^ {4}not chosen: reference was asked for$/m);
@@ -52,7 +52,7 @@ describe('percept devices', () => {
     },
   );
 
-  it.skipIf(adapter!.absent)(titled('never chooses an adapter in software', adapter!.absent), async () => {
+  it.skipIf(adapter!.absent)(titled('never chooses a software adapter', adapter!.absent), async () => {
     const env = adapter!.environment;
     const { adapters, backends } = JSON.parse((await percept(['devices', '--json'], { env })).stdout);
     expect(adapters).toHaveLength(1);

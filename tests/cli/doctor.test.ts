@@ -9,7 +9,7 @@ interface Finding {
 }
 
 describe('percept doctor', () => {
-  it('measures this machine and looks at the model', async () => {
+  it('measures this machine and checks the model', async () => {
     const { stdout, stderr, code } = await percept(['doctor', '--model', TINY_MODEL, '--json']);
     expect(code, stderr).toBe(0);
     const { machine, findings } = JSON.parse(stdout) as { machine: object; findings: Finding[] };

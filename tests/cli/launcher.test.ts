@@ -57,7 +57,7 @@ describe('the launcher', () => {
     );
   });
 
-  it('hands over to the package node on an old one: arguments, streams, exit code', () => {
+  it('starts the package node on an old one: arguments, streams, exit code', () => {
     const program =
       'process.stdin.pipe(process.stdout); console.error(process.argv.slice(2)); process.exitCode = 6;';
     const launcher = checkout(program, '26.0.0');
@@ -93,16 +93,16 @@ describe('the launcher', () => {
       'in order\n',
     ],
     ['will not end', "process.on('SIGHUP', () => {});", ''],
-  ])('takes its child along when it is killed: one that %s', async (_, code, last) => {
+  ])('ends its child when it is killed: one that %s', async (_, code, last) => {
     const program = `${code} setInterval(() => {}, 1000); console.log(process.env.PERCEPT_LIFELINE);`;
     const child = spawn(process.execPath, ['--import', OLD_NODE, checkout(program, '26.0.0')]);
     const ready = await new Promise<Buffer>((resolve) => child.stdout.once('data', resolve));
-    expect(String(ready)).toBe('undefined\n'); // not for programs that the child starts
+    expect(String(ready)).toBe('undefined\n'); // not inherited by programs of the child
     child.kill('SIGKILL');
-    expect((await finished(child)).stderr).toBe(last); // it ends with the last who could write
+    expect((await finished(child)).stderr).toBe(last); // its end is that of the last writer
   });
 
-  it('ignores a lifeline that is none', () => {
+  it('ignores an invalid lifeline', () => {
     const launcher = checkout('console.log("here");');
     const env = { ...process.env, PERCEPT_LIFELINE: '99' };
     expect(spawnSync(process.execPath, [launcher], { env, encoding: 'utf8' })).toMatchObject({
@@ -114,7 +114,7 @@ describe('the launcher', () => {
   it.each([
     ['is not there', undefined],
     ['is itself too old', '22.0.0'],
-  ])('says what to do where the package node %s', (_, nodeVersion) => {
+  ])('says what to do if the package node %s', (_, nodeVersion) => {
     const { stderr, status } = launch(checkout('', nodeVersion), ['hi'], { old: true });
     expect(status).toBe(1);
     expect(stderr).toMatch(/^error: percept needs Node 26 or later.*\n {2}Run: npm rebuild node .*\n$/);

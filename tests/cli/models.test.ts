@@ -6,7 +6,7 @@ import { emptyFolder, percept, TINY_MODEL } from './percept.ts';
 const BYTES = statSync(TINY_MODEL).size;
 const REFERENCE = 'hf:owner/repo/tiny.gguf';
 
-/** A home with one model in it, as if it had been pulled. */
+/** A home with one model, as after a pull. */
 function homeWithModel() {
   const home = emptyFolder();
   const path = join(home, 'models/hf/owner/repo/main/tiny.gguf');
@@ -16,7 +16,7 @@ function homeWithModel() {
 }
 
 describe('percept list', () => {
-  it('shows what is here and what could be', async () => {
+  it('shows present models and available ones', async () => {
     const { env, path } = homeWithModel();
     const { stdout, code } = await percept(['list'], { env });
     expect(code).toBe(0);
@@ -32,13 +32,13 @@ describe('percept list', () => {
     expect(report.leftovers).toEqual([]);
   });
 
-  it('gives names for completion', async () => {
+  it('prints names for completion', async () => {
     const { env, path } = homeWithModel();
     const { stdout } = await percept(['list', '--names'], { env });
     expect(stdout.split('\n')).toEqual(expect.arrayContaining([path, 'smollm2']));
   });
 
-  it('gives a path for a name that is no reference, and no name that is not one line of text', async () => {
+  it('prints a path if a name is not a reference, and skips names that are not one line of text', async () => {
     const { env, path } = homeWithModel();
     writeFileSync(`${path}.json`, JSON.stringify({ reference: 'https://h/x$(touch pwned).gguf' }));
     const folder = dirname(path);
@@ -50,14 +50,14 @@ describe('percept list', () => {
 });
 
 describe('percept pull', () => {
-  it('finds what is here already', async () => {
+  it('finds a present model', async () => {
     const { env, path } = homeWithModel();
     expect(await percept(['pull', REFERENCE], { env })).toEqual({ stdout: `${path}\n`, stderr: '', code: 0 });
   });
 });
 
 describe('percept rm', () => {
-  it('needs -y where nobody can be asked', async () => {
+  it('needs -y without a terminal', async () => {
     const { env, path } = homeWithModel();
     const { stderr, code } = await percept(['rm', REFERENCE], { env });
     expect(code).toBe(2);
@@ -73,7 +73,7 @@ describe('percept rm', () => {
     expect(existsSync(path)).toBe(false);
   });
 
-  it('does not know what was never pulled', async () => {
+  it('reports a model that was never pulled', async () => {
     expect((await percept(['rm', 'smollm2'])).code).toBe(3);
   });
 });
@@ -98,7 +98,7 @@ describe('percept show', () => {
     expect(template).toBeNull();
   });
 
-  it('counts the cache as it is to be kept', async () => {
+  it('counts the cache in its type', async () => {
     const bytesPerToken = async (type: string) => {
       const { stdout } = await percept(['show', TINY_MODEL, '--kv-type', type, '--json']);
       return JSON.parse(stdout).memory.kv_bytes_per_token;
@@ -109,7 +109,7 @@ describe('percept show', () => {
     expect((await percept(['show', TINY_MODEL])).stdout).toMatch(/^KV cache .* tokens of .* as q8$/m);
   });
 
-  it('says where the engine would refuse the context', async () => {
+  it('reports a context that the engine would refuse', async () => {
     const { stdout, code } = await percept(['show', TINY_MODEL, '--ctx', '513', '--json']);
     expect(code).toBe(0);
     expect(JSON.parse(stdout).memory.unknown_because).toContain('1 to 512 tokens, as trained, got 513');

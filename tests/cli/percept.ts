@@ -21,7 +21,7 @@ export interface Surroundings {
   readonly cwd?: string;
 }
 
-/** Waits for the end. */
+/** Runs it to its end. */
 export function percept(args: readonly string[], surroundings: Surroundings = {}): Promise<Finished> {
   return finished(start(args, surroundings), surroundings.input ?? '');
 }
@@ -39,20 +39,20 @@ export async function finished(child: ChildProcess, input = ''): Promise<Finishe
   let stderr = '';
   child.stdout!.setEncoding('utf8').on('data', (text) => (stdout += text));
   child.stderr!.setEncoding('utf8').on('data', (text) => (stderr += text));
-  child.stdin!.on('error', () => {}); // it may end without having read
+  child.stdin!.on('error', () => {}); // it may end before it reads
   child.stdin!.end(input);
   const code = await new Promise<number | null>((resolve) => child.on('close', resolve));
   return { stdout, stderr, code };
 }
 
-/** A folder that is gone after the test. */
+/** A folder that is removed after the test. */
 export function emptyFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'percept-test-'));
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
   return folder;
 }
 
-/** The environment without settings of whoever runs the tests, without a software adapter, and with a new home. */
+/** The environment without the settings of the tester, without a software adapter, and with a new home. */
 function clean(): NodeJS.ProcessEnv {
   const foreign = /^(PERCEPT_|NO_COLOR$|FORCE_COLOR$|NODE_)/;
   const adapters = new Set(inject('adapters').flatMap(({ environment }) => Object.values(environment)));

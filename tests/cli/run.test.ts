@@ -7,7 +7,7 @@ import { emptyFolder, finished, percept, start, TINY_MODEL } from './percept.ts'
 const GREEDY = ['-m', TINY_MODEL, '-t', '0'];
 const TEMPLATE = '{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}{{ bos_token }}';
 
-/** The ids the program made of the prompt, through a template that shows all of it. */
+/** The prompt as the program tokenizes it, through a template that prints all of it. */
 async function promptIds(args: readonly string[], input?: string): Promise<number[]> {
   const cwd = emptyFolder();
   writeFileSync(join(cwd, 'show.jinja'), TEMPLATE);
@@ -35,7 +35,7 @@ describe('the prompt', () => {
     expect(await promptIds(args, input)).toEqual(await idsOf(expected));
   });
 
-  it('takes messages from a file, a system message from the flag before theirs', async () => {
+  it("reads messages from a file, after the flag's system message", async () => {
     const messages = join(emptyFolder(), 'messages.json');
     const turns = [
       { role: 'system', content: 'old' },
@@ -50,7 +50,7 @@ describe('the prompt', () => {
     );
   });
 
-  it('is left alone by --raw, special tokens parsed', async () => {
+  it('is not changed by --raw, except for special tokens', async () => {
     const { stdout } = await percept([...GREEDY, '--raw', '-n', '1', '--json', '-'], { input: 'a</s>\n' });
     expect(JSON.parse(stdout).prompt_ids).toEqual([1, ...(await idsOf('a</s>\n'))]);
   });
@@ -71,7 +71,7 @@ describe('the prompt', () => {
 describe('the answer', () => {
   const ask = ['--prompt-ids', '1,5,9'];
 
-  it('is the text on stdout with one newline at its end, and nothing else anywhere', async () => {
+  it('is the text on stdout with one newline, and nothing else', async () => {
     const { stdout, stderr, code } = await percept([...GREEDY, ...ask, '-n', '8']);
     expect({ stderr, code }).toEqual({ stderr: '', code: 0 });
     const json = JSON.parse((await percept([...GREEDY, ...ask, '-n', '8', '--json'])).stdout);
@@ -136,7 +136,7 @@ describe('the answer', () => {
     expect((await sampled('2', '1')).stdout).not.toBe(first.stdout);
   });
 
-  it('may be that of another type of cache, asked for in any way', async () => {
+  it('may use another type of cache, set in any way', async () => {
     const ids = async (flags: string[], env?: Record<string, string>) => {
       const { stdout, stderr } = await percept(
         [...GREEDY, ...ask, '-n', '4', '--json', '--logprobs', '0', ...flags],
@@ -148,12 +148,12 @@ describe('the answer', () => {
     };
     const auto = await ids([]);
     const f32 = await ids(['--kv-type', 'f32']);
-    expect(await ids(['--kv-type', 'q8'])).toEqual(auto); // beside quantized weights
+    expect(await ids(['--kv-type', 'q8'])).toEqual(auto); // auto for quantized weights
     expect(f32).not.toEqual(auto);
     expect(await ids([], { PERCEPT_KV_TYPE: 'f32' })).toEqual(f32);
   });
 
-  it('is reported on by --stats, silenced by -q', async () => {
+  it('has statistics with --stats, unless -q is given', async () => {
     const args = [
       '-m',
       TINY_MODEL,
@@ -176,26 +176,26 @@ describe('the answer', () => {
   });
 });
 
-describe('what goes wrong has an exit code of its own', () => {
+describe('each failure has its own exit code', () => {
   it('3: no such model', async () => {
     const { stdout, stderr, code } = await percept(['-m', './none.gguf', 'hi']);
     expect({ stdout, code }).toEqual({ stdout: '', code: 3 });
     expect(stderr).toContain('none.gguf');
   });
 
-  it('3: a model that may not be pulled, with the command that would', async () => {
+  it('3: a model that may not be pulled, with the command to pull it', async () => {
     const { stderr, code } = await percept(['--no-pull', 'hi']);
     expect(code).toBe(3);
     expect(stderr).toContain('percept pull smollm2');
   });
 
-  it('4: nobody answers', async () => {
+  it('4: no server answers', async () => {
     const { stderr, code } = await percept(['-m', 'http://127.0.0.1:1/model.gguf', 'hi']);
     expect(code).toBe(4);
     expect(stderr).toContain('connection refused');
   });
 
-  it('5: a context that no memory holds', async () => {
+  it('5: a context that does not fit in memory', async () => {
     const file = readFileSync(TINY_MODEL);
     const key = 'llama.context_length';
     file.writeUInt32LE(2 ** 31 - 1, file.indexOf(key) + key.length + 4); // after the type of the value
@@ -206,7 +206,7 @@ describe('what goes wrong has an exit code of its own', () => {
     expect(stderr).toMatch(/Expected \d+ MB of free memory/);
   });
 
-  it('6: a prompt and an answer that the context does not hold', async () => {
+  it('6: a prompt and an answer that do not fit the context', async () => {
     const { stdout, stderr, code } = await percept([
       ...GREEDY,
       '--prompt-ids',
@@ -220,7 +220,7 @@ describe('what goes wrong has an exit code of its own', () => {
     expect(stderr).toMatch(/64 tokens.*103 are needed/);
   });
 
-  describe('6: an answer that fills the context, after what there was of it', () => {
+  describe('6: an answer that fills the context, after its text', () => {
     const full = async (...flags: string[]) => {
       const args = [...GREEDY, '--prompt-ids', '1,2,3', '--ignore-eos', '--ctx', '16', ...flags];
       const { stdout, stderr, code } = await percept(args);
@@ -251,7 +251,7 @@ describe('what goes wrong has an exit code of its own', () => {
     });
   });
 
-  it('1: a file that is no model', async () => {
+  it('1: a file that is not a model', async () => {
     const path = join(emptyFolder(), 'notes.gguf');
     writeFileSync(path, 'just some notes');
     const { stderr, code } = await percept(['-m', path, 'hi', '--raw']);
@@ -261,7 +261,7 @@ describe('what goes wrong has an exit code of its own', () => {
 });
 
 describe('pipes and signals', () => {
-  // Slow enough to be caught in the middle.
+  // Slow enough to be interrupted in the middle.
   const ENDLESS = [
     '-m',
     TINY_MODEL,
@@ -274,7 +274,7 @@ describe('pipes and signals', () => {
     '500',
   ];
 
-  it('ends quietly when the reader has enough', async () => {
+  it('ends quietly when the reader closes the pipe', async () => {
     const child = start([...ENDLESS, '--jsonl']);
     child.stdout!.once('data', () => child.stdout!.destroy());
     const { stderr, code } = await finished(child);
@@ -294,7 +294,7 @@ describe('pipes and signals', () => {
     expect(usage.completion_tokens).toBeLessThan(500);
   });
 
-  it('does not take a Ctrl-C that arrives twice at once for a second one', async () => {
+  it('counts a Ctrl-C that arrives twice at once as one', async () => {
     const child = start(ENDLESS);
     child.stdout!.once('data', () => {
       child.kill('SIGINT');
@@ -305,7 +305,7 @@ describe('pipes and signals', () => {
     expect(stdout).toMatch(/[^\n]\n$/);
   });
 
-  it('says what it waits for when stdin stays open', async () => {
+  it('says that it waits for stdin while it stays open', async () => {
     const child = start([...GREEDY, 'hi']);
     const notice = await new Promise<string>((resolve) =>
       child.stderr!.once('data', (text) => resolve(`${text}`)),

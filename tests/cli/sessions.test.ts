@@ -10,7 +10,7 @@ interface Home {
   readonly store: SessionStore;
 }
 
-/** A home whose sessions the test holds open, as a chat would. */
+/** A home whose sessions the test keeps open, as a chat does. */
 async function homeWithSessions(): Promise<Home> {
   const home = emptyFolder();
   const store = await openSessions(join(home, 'sessions.db'));
@@ -18,7 +18,7 @@ async function homeWithSessions(): Promise<Home> {
   return { env: { PERCEPT_HOME: home }, store };
 }
 
-/** A question and two answers, the second of which is read. */
+/** A question and two answers; the second is on the current branch. */
 function ask(store: SessionStore, question: string, answers = ['An answer.', 'Another answer.']): string {
   const session = store.create({ model: 'smollm2' });
   store.append(session, { id: 1, role: 'user', content: question, createdAt });
@@ -35,7 +35,7 @@ const json = async (args: readonly string[], env: Home['env']) => {
 };
 
 describe('percept sessions', () => {
-  it('says so where nothing is kept, and makes no file', async () => {
+  it('reports that there are none, and creates no file', async () => {
     const home = emptyFolder();
     const { stdout, stderr, code } = await percept(['sessions'], { env: { PERCEPT_HOME: home } });
     expect({ stdout, code }).toEqual({ stdout: '', code: 0 });
@@ -43,7 +43,7 @@ describe('percept sessions', () => {
     expect(existsSync(join(home, 'sessions.db'))).toBe(false);
   });
 
-  it('lists them in aligned columns, the latest in front', async () => {
+  it('lists them in aligned columns, the latest first', async () => {
     const { env, store } = await homeWithSessions();
     const [first, second] = [ask(store, 'Why is the sky blue?'), ask(store, '你好\u001b[2J世界')];
     store.rename(first, '天空');
@@ -65,7 +65,7 @@ describe('percept sessions', () => {
     });
   });
 
-  it('show prints the branch that is read', async () => {
+  it('show prints the current branch', async () => {
     const { env, store } = await homeWithSessions();
     const id = ask(store, 'Why?');
     store.append(id, { id: 4, parent: 3, role: 'user', content: 'And?', createdAt });
@@ -105,7 +105,7 @@ describe('percept sessions', () => {
     ]);
   });
 
-  it('search finds what was said, under its session', async () => {
+  it('search finds messages, grouped by session', async () => {
     const { env, store } = await homeWithSessions();
     const id = ask(store, 'Why is\nthe sky blue?', ['Rayleigh scattering.']);
     const { stdout } = await percept(['sessions', 'search', 'scatt', 'ray'], { env });
@@ -136,7 +136,7 @@ describe('percept sessions', () => {
     expect(stderr).toBe(`Renamed ${id}: Why?\n`);
   });
 
-  it('rm asks, deletes several, and nothing where one is unknown', async () => {
+  it('rm asks, deletes several, and deletes nothing if one is unknown', async () => {
     const { env, store } = await homeWithSessions();
     const [first, second, third] = ['one', 'two', 'three'].map((text) => ask(store, text));
     const refused = await percept(['sessions', 'rm', first!], { env });
@@ -162,7 +162,7 @@ describe('percept sessions', () => {
     expect(stderr).toContain(expected);
   });
 
-  it('names a file that is damaged, and how to go on', async () => {
+  it('reports a damaged file, and what to do', async () => {
     const home = emptyFolder();
     writeFileSync(join(home, 'sessions.db'), 'This is no database. '.repeat(100));
     const { stderr, code } = await percept(['sessions'], { env: { PERCEPT_HOME: home } });
@@ -175,7 +175,7 @@ describe('percept sessions', () => {
 describe('percept run --continue', () => {
   const TEMPLATE = '{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}{{ bos_token }}';
 
-  /** Goes on in `home` with a template that shows all of the prompt. */
+  /** Continues in `home` with a template that prints all of the prompt. */
   async function goOn(home: string, args: readonly string[], input?: string) {
     writeFileSync(join(home, 'show.jinja'), TEMPLATE);
     const flags = ['-c', '-t', '0', '--template', 'show.jinja'];
@@ -194,7 +194,7 @@ describe('percept run --continue', () => {
     return all.map(({ conversation }) => [...conversation.messages.values()]);
   }
 
-  it('begins a session, then goes on with it, its model and its system message', async () => {
+  it('begins a session, then continues it with its model and its system message', async () => {
     const home = emptyFolder();
     const args = ['-m', TINY_MODEL, '-n', '4', '-s', 'Be brief.', 'Hello'];
     const first = await goOn(home, args);
@@ -222,7 +222,7 @@ describe('percept run --continue', () => {
     ]);
   });
 
-  it('takes a new system message in place of the old one', async () => {
+  it('replaces the system message', async () => {
     const home = emptyFolder();
     await goOn(home, ['-m', TINY_MODEL, '-n', '1', '-s', 'old', 'a']);
     const { stdout } = await goOn(home, ['-n', '1', '-s', 'new', '--jsonl', 'b']);
@@ -237,10 +237,10 @@ describe('percept run --continue', () => {
     });
     await goOn(home, ['-n', '1', '-s', 'new', 'c']);
     const roles = (await kept(home))[0]!.map(({ role }) => role[0]);
-    expect(roles.join('')).toBe('suasuaua'); // the third time nothing was new
+    expect(roles.join('')).toBe('suasuaua'); // the third run added nothing new
   });
 
-  it('keeps what came before Ctrl-C', async () => {
+  it('keeps the answer up to Ctrl-C', async () => {
     const home = emptyFolder();
     writeFileSync(join(home, 'show.jinja'), TEMPLATE);
     const args = ['-c', '-m', TINY_MODEL, '--ignore-eos', '--template', 'show.jinja', 'go', '--jsonl'];
@@ -259,14 +259,14 @@ describe('percept run --continue', () => {
     expect(readdirSync(home).filter((name) => name.startsWith('sessions'))).toEqual(['sessions.db']);
   });
 
-  it('keeps nothing of an answer that cannot begin', async () => {
+  it('stores nothing if an answer cannot begin', async () => {
     const home = emptyFolder();
     const { code } = await goOn(home, ['-m', TINY_MODEL, '--ctx', '16', 'a '.repeat(100)]);
     expect(code).toBe(6);
     expect(await kept(home)).toEqual([]);
   });
 
-  it('is needed for anything to be kept', async () => {
+  it('is required to store anything', async () => {
     const home = emptyFolder();
     const args = ['-m', TINY_MODEL, '--prompt-ids', '1,5,9', '-n', '2'];
     expect((await percept(args, { env: { PERCEPT_HOME: home } })).code).toBe(0);
@@ -277,7 +277,7 @@ describe('percept run --continue', () => {
     ['--raw', ['--raw', 'x']],
     ['--prompt-ids', ['--prompt-ids', '1,2']],
     ['--messages', ['--messages', '-']],
-  ])('does not go with %s', async (flag, args) => {
+  ])('conflicts with %s', async (flag, args) => {
     const { stderr, code } = await percept(['-c', ...args]);
     expect(code).toBe(2);
     expect(stderr).toContain(`Expected ${flag} or --continue, got both.`);

@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { emptyFolder, percept, TINY_MODEL } from './percept.ts';
 
-/** A home and, apart from it, a project with settings files; `deep` lies inside the project. */
+/** A home and, apart from it, a project with settings files; `deep` is inside the project. */
 function places(user: object, project: object) {
   const home = emptyFolder();
   const folder = emptyFolder();
@@ -34,14 +34,14 @@ describe('percept config', () => {
     expect(directories.models).toBe(join(home, 'models'));
   });
 
-  it('is readable by people too', async () => {
+  it('prints a readable table', async () => {
     const { stdout } = await percept(['config'], { env: { PERCEPT_SEED: '5' } });
     expect(stdout).toMatch(/^seed +5 +env PERCEPT_SEED$/m);
     expect(stdout).toMatch(/^model +smollm2 +default$/m);
   });
 });
 
-describe('settings that are wrong name the file and the key', () => {
+describe('errors in settings name the file and the key', () => {
   it.each([
     [{ temprature: 1 }, 'got the unknown key "temprature"', 'Did you mean "temperature"?'],
     [{ json: true }, 'got the unknown key "json"', 'Settings are: model, '],
@@ -66,13 +66,13 @@ describe('settings that are wrong name the file and the key', () => {
     for (const part of [...expected, 'config.json']) expect(stderr).toContain(part);
   });
 
-  it('or the variable', async () => {
+  it('or name the variable', async () => {
     const { stderr, code } = await percept(['config'], { env: { PERCEPT_CTX: 'wide' } });
     expect(code).toBe(2);
     expect(stderr).toContain('Expected PERCEPT_CTX to be a whole number of at least 1, got "wide".');
   });
 
-  it('or the flaw in the JSON', async () => {
+  it('or report the JSON error', async () => {
     const { folder } = places({}, {});
     writeFileSync(join(folder, '.percept.json'), '{"seed": 1,}');
     const { stderr, code } = await percept(['list'], { cwd: folder });
@@ -92,7 +92,7 @@ describe("a project's file", () => {
     ['system', 'Lie.'],
     ['threads', 1],
   ])(
-    'may not set %s: the file, the key and the places for it are named',
+    'may not set %s; the error names the file, the key and the places for it',
     async (key, value, expected = '') => {
       const { home, folder } = places({}, { [key]: value });
       const { stdout, stderr, code } = await percept(['list'], { cwd: folder, env: { PERCEPT_HOME: home } });
@@ -105,7 +105,7 @@ describe("a project's file", () => {
     },
   );
 
-  it('is named on stderr, on a line of its own, by commands that it has a say in', async () => {
+  it('is reported on stderr, on its own line, by commands that use it', async () => {
     const { folder } = places({}, { temperature: 0, 'max-tokens': 1 });
     const notice = `Settings of this project are in force: temperature, max-tokens (${join(folder, '.percept.json')}).`;
     const answer = await percept(['-m', TINY_MODEL, '--raw', 'hi'], { cwd: folder });
@@ -118,7 +118,7 @@ describe("a project's file", () => {
   it.each([
     ['model', {}],
     ['draft', { model: 'smollm2' }],
-  ])('has no %s fetched: nothing is asked for, and the command to run is said', async (key, more) => {
+  ])('fetches no %s: no request is made, and the command to run is printed', async (key, more) => {
     let requests = 0;
     const server = createServer((_, response) => {
       requests++;
@@ -139,7 +139,7 @@ describe("a project's file", () => {
     expect(requests).toBe(0);
   });
 
-  it('may name a model that was pulled, or an alias; a path is for the user to name', async () => {
+  it('may name a pulled model, or an alias; only the user may give a path', async () => {
     const reference = 'hf:owner/repo/tiny.gguf';
     const { home, folder } = places({}, { model: reference });
     const path = join(home, 'models/hf/owner/repo/main/tiny.gguf');
@@ -161,7 +161,7 @@ describe("a project's file", () => {
     expect((await run('config')).stdout).toMatch(new RegExp(`^model +${TINY_MODEL} +project `, 'm'));
   });
 
-  it('of any size is looked at only so far', async () => {
+  it('is read only up to a limit', async () => {
     const { folder } = places({}, {});
     writeFileSync(join(folder, '.percept.json'), `{"seed": ${' '.repeat(1 << 20)}1}`);
     const { stderr, code } = await percept(['config'], { cwd: folder });

@@ -33,8 +33,8 @@ describe.each([
   });
 });
 
-describe('what was drafted', () => {
-  it('is in the JSON object', async () => {
+describe('the draft statistics', () => {
+  it('are in the JSON object', async () => {
     const { speculation, usage } = await answered([...GREEDY, ...DRAFT]);
     const { steps, drafts, drafted, accepted, mean_accepted } = speculation;
     expect(speculation).toEqual({
@@ -51,18 +51,18 @@ describe('what was drafted', () => {
     expect(drafted).toBeGreaterThanOrEqual(accepted);
   });
 
-  it('is in the last of the JSON lines', async () => {
+  it('are in the last of the JSON lines', async () => {
     const { stdout } = await percept([...GREEDY, ...DRAFT, '--jsonl']);
     const end = JSON.parse(stdout.trimEnd().split('\n').at(-1)!);
     expect(end.speculation.drafted).toBeGreaterThan(0);
   });
 
-  it('is a line of --stats', async () => {
+  it('are a line of --stats', async () => {
     const { stderr } = await percept([...GREEDY, ...DRAFT, '--stats']);
     expect(stderr).toMatch(/^speculation: \d+ tokens drafted, \d+ accepted, estimated speedup \d+\.\d\d$/m);
   });
 
-  it('is not mentioned where it is nothing', async () => {
+  it('are omitted if nothing was drafted', async () => {
     for (const flags of [
       ['--speculate', 'off'],
       [...DRAFT, '-n', '3'],
@@ -74,7 +74,7 @@ describe('what was drafted', () => {
 });
 
 describe('the draft model', () => {
-  it('that is not there is an error like any other, unless nothing is drafted', async () => {
+  it('is an ordinary error if it is missing, unless nothing is drafted', async () => {
     const args = [...GREEDY, '--draft', './none.gguf'];
     const { stdout, stderr, code } = await percept(args);
     expect({ stdout, code }).toEqual({ stdout: '', code: 3 });

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { emptyFolder, percept, TINY_MODEL } from './percept.ts';
 
-/** Texts that are in a bundle as soon as the package is. */
+/** Texts that mark a package inside a bundle. */
 const MARKS = {
   react: /react\.transitional\.element/,
   ink: /yoga-layout|resetAfterCommit/,
@@ -13,7 +13,7 @@ const MARKS = {
   webgpu: /createComputePipeline/,
 };
 
-/** Which packages the files hold that a run of the program loaded, by V8's own account. */
+/** The packages inside the files that a run of the program loaded, according to V8. */
 async function loadedBy(args: readonly string[], input = ''): Promise<string[]> {
   const folder = emptyFolder();
   const { code, stderr } = await percept(args, { input, env: { NODE_V8_COVERAGE: folder } });
@@ -28,7 +28,7 @@ async function loadedBy(args: readonly string[], input = ''): Promise<string[]> 
   return Object.entries(MARKS).flatMap(([name, mark]) => (texts.some((text) => mark.test(text)) ? name : []));
 }
 
-describe('what a command loads', () => {
+describe('files that a command loads', () => {
   it.each([
     ['--help', ['--help'], ''],
     ['run', ['run', '-m', TINY_MODEL, '--raw', '-n', '2', '--backend', 'cpu', 'a'], ''],
@@ -37,7 +37,7 @@ describe('what a command loads', () => {
     ['show', ['show', TINY_MODEL], ''],
     ['config', ['config'], ''],
     ['bench, piped', ['bench', '-m', TINY_MODEL, '-p', '4', '-n', '2', '-r', '1', '--backend', 'cpu'], ''],
-  ])('%s loads neither React nor Ink nor what else it does not need', async (_, args, input) => {
+  ])('%s loads neither React nor Ink nor other unneeded packages', async (_, args, input) => {
     expect(await loadedBy(args, input)).toEqual([]);
   });
 
@@ -45,7 +45,7 @@ describe('what a command loads', () => {
     expect(await loadedBy(['sessions', 'list'])).toEqual(['sqlite']);
   });
 
-  it('knows the screen by these marks', () => {
+  it('these marks detect the screen', () => {
     const texts = readdirSync(new URL('../../dist', import.meta.url))
       .filter((file) => file.endsWith('.js'))
       .map((file) => readFileSync(new URL(`../../dist/${file}`, import.meta.url), 'utf8'));

@@ -7,7 +7,7 @@ import { emptyFolder, percept, TINY_MODEL } from './percept.ts';
 const MODEL = ['-m', TINY_MODEL];
 
 describe('percept tokenize and detokenize', () => {
-  it('go there and back, through arguments and pipes', async () => {
+  it('round-trip, through arguments and pipes', async () => {
     const { stdout: ids } = await percept(['tokenize', ...MODEL, 'a b']);
     expect(ids).toMatch(/^\d+( \d+)*\n$/);
     expect((await percept(['tokenize', ...MODEL, '-'], { input: 'a b' })).stdout).toBe(ids);
@@ -17,7 +17,7 @@ describe('percept tokenize and detokenize', () => {
     expect((await percept(['detokenize', ...MODEL, listed])).stdout).toBe('a b\n');
   });
 
-  it('take and give JSON', async () => {
+  it('read and write JSON', async () => {
     const { ids, pieces } = JSON.parse((await percept(['tokenize', ...MODEL, 'ab', '--json'])).stdout);
     expect(pieces).toHaveLength(ids.length);
     const lines = await percept(['tokenize', ...MODEL, '--jsonl', '-'], { input: '"ab"\n""\n"a\\nb"\n' });
@@ -37,7 +37,7 @@ describe('percept tokenize and detokenize', () => {
     expect((await percept(['detokenize', ...MODEL, '2', '--special'])).stdout).toBe('</s>\n');
   });
 
-  it('name the line that is wrong', async () => {
+  it('name the invalid line', async () => {
     const { stderr, code } = await percept(['tokenize', ...MODEL, '--jsonl', '-'], { input: '"a"\n{}\n' });
     expect(code).toBe(2);
     expect(stderr).toContain('Expected a JSON string on line 2 of stdin, got {}.');
@@ -66,7 +66,7 @@ describe('percept template', () => {
     expect(late).toMatchObject({ code: 2, stderr: expect.stringContaining('Expected --now to be a date') });
   });
 
-  it('refuses a file that is no array of messages', async () => {
+  it('refuses a file that is not an array of messages', async () => {
     const { stderr, code } = await percept(['template', '--messages', '-'], { input: '{"role": "user"}' });
     expect(code).toBe(2);
     expect(stderr).toContain('Expected a JSON array of messages in -, got a JSON object.');

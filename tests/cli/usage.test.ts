@@ -16,7 +16,7 @@ describe('help', () => {
   });
 
   it.each([[['show', '--help']], [['show', '-h']], [['help', 'show']]])(
-    'shows that of a command: %j',
+    'shows the help of a command: %j',
     async (args) => {
       const { stdout, code } = await percept(args);
       expect(code).toBe(0);
@@ -32,7 +32,7 @@ describe('help', () => {
   });
 });
 
-describe('what is wrong is named, on two lines, with exit code 2', () => {
+describe('usage errors are two lines, with exit code 2', () => {
   const cases: [args: string[], message: string, hint: string][] = [
     [['lsit'], 'percept has no command "lsit".', 'Did you mean percept list?'],
     [['tokenise'], 'percept has no command "tokenise".', 'percept run tokenise'],
@@ -102,7 +102,7 @@ describe('--debug', () => {
 describe('colours', () => {
   const red = '\x1b[31m';
 
-  it('are left out of a pipe, and forced by FORCE_COLOR but not against --no-color', async () => {
+  it('are off in a pipe, and forced by FORCE_COLOR unless --no-color is given', async () => {
     expect((await percept(['--wrong'])).stderr).not.toContain('\x1b');
     expect((await percept(['--wrong'], { env: { FORCE_COLOR: '1' } })).stderr).toContain(red);
     expect((await percept(['--wrong'], { env: { FORCE_COLOR: '1', NO_COLOR: '1' } })).stderr).toContain(red);

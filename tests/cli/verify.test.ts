@@ -25,7 +25,7 @@ describe('percept verify', () => {
     expect(stderr).toMatch(/^verifying {2}0 of \d+ {2}cpu: matmul .*\n/);
   });
 
-  it('a table of the ops alone needs no model', async () => {
+  it('checks only ops without a model', async () => {
     const { stdout, code } = await percept(['verify', '--ops', 'q8_0', ...BACKEND, '--no-pull', '--quiet']);
     expect(stdout).toMatch(/^Ops, error over what is allowed: 1 is the limit\nop +cpu\n/);
     expect(stdout).toMatch(/\ncpu is right\.\n$/);
@@ -46,7 +46,7 @@ describe('percept verify', () => {
     [['--backend', 'abacus'], 'Expected --backend to be one of'],
     [['-n', '0'], 'Expected --max-tokens to be'],
     [['convolution'], 'got "1025 convolution"'],
-  ])('%j is an error of usage', async (args, message) => {
+  ])('%j is a usage error', async (args, message) => {
     const { stderr, code } = await percept([...QUICK, ...args]);
     expect(stderr).toContain(message);
     expect(code).toBe(2);

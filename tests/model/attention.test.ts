@@ -1,7 +1,7 @@
 /**
- * What the tokens of a prompt attend to: in the small model that ships with the tests, on cpu against the reference; in
- * the default model against PyTorch float32 on the dequantized file, the first and the last layer. That one's weights are
- * found as in smollm2.test.ts.
+ * Attention weights of a prompt: in the small model that ships with the tests, on cpu against the reference; in the
+ * default model, first and last layer, against PyTorch float32 on the dequantized file. The weights of the default
+ * model are found as in smollm2.test.ts.
  */
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
@@ -36,7 +36,7 @@ describe('tiny-llama.Q8_0', () => {
     expect(distance(found[0]!.weights, found[1]!.weights)).toBeLessThan(0.01);
   });
 
-  it('gives nothing, and takes nothing, where it is loaded without', async () => {
+  it('has no weights, and needs no memory for them, if it is loaded without', async () => {
     const model = await loadModel(path, { backend: 'cpu' });
     const { gguf, graph, config } = model;
     await expect(attentionOf(new Session(model), ids)).rejects.toMatchObject({ kind: 'usage' });
@@ -55,7 +55,7 @@ const TOKENS = 36; // of the prompt
 
 interface Bounds {
   readonly kvTypes: readonly KvType[];
-  readonly rows: readonly number[]; // tokens whose rows are looked at
+  readonly rows: readonly number[]; // tokens whose rows are compared
   readonly first: number; // largest distance of a weight in layer 0
   readonly last: number; // in layer 29
 }
@@ -63,9 +63,9 @@ interface Bounds {
 const ALL = Array.from({ length: TOKENS }, (_, token) => token);
 
 const BOUNDS: Readonly<Record<BackendUnderTest['kind'], Bounds>> = {
-  // Float64 against float32; slow, so only a few: 1e-6 and 3e-6 seen over all.
+  // Float64 against float32; slow, so few tokens: 1e-6 and 3e-6 seen over all.
   reference: { kvTypes: ['f32'], rows: [0, 1, 6], first: 1e-5, last: 1e-5 },
-  // Activations in 8 bits, here in one norm: 0.016 seen; there behind 29 layers: 0.069, with a float32 cache 0.052.
+  // Activations in 8 bits, after one norm: 0.016 seen; after 29 layers: 0.069, with a float32 cache 0.052.
   cpu: { kvTypes: ['f32', 'q8'], rows: ALL, first: 0.03, last: 0.12 },
   // Likewise. A software adapter computes a few tokens a second.
   webgpu: { kvTypes: ['f16'], rows: [20, 35], first: 0.03, last: 0.12 },
@@ -102,7 +102,7 @@ describeShared(titled('attention of SmolLM2-135M-Instruct Q4_1', missing), (path
       });
       afterAll(() => model?.dispose());
 
-      it('is that of PyTorch in the first and the last layer, and sums to 1 in all', {
+      it("equals PyTorch's in the first and the last layer, and sums to 1 in all", {
         timeout: 5 * MINUTES,
       }, async () => {
         const session = new Session(model);

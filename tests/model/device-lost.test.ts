@@ -1,4 +1,4 @@
-/** A real device that is lost in the middle of an answer: with `auto` the answer goes on, by name it is an error. */
+/** A real device that is lost in the middle of an answer: with `auto` the answer continues, by name it is an error. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -35,7 +35,7 @@ describe.skipIf(adapter!.absent)(titled('a device that is lost', adapter!.absent
     return backend.compile(programOn(backend, graphFromGguf(gguf), { name: 'lost', limits: SIZES, source }));
   };
 
-  /** An engine on webgpu, and how its device is lost. */
+  /** An engine on webgpu, and a function that loses its device. */
   async function started(wanted: string, notes: string[]) {
     let webgpu: WebgpuBackend | undefined;
     const selectBackend = async (name: string): Promise<Backend> => {
@@ -66,7 +66,7 @@ describe.skipIf(adapter!.absent)(titled('a device that is lost', adapter!.absent
     return ids;
   }
 
-  it('leaves the answer to cpu', async () => {
+  it('moves the answer to cpu', async () => {
     const notes: string[] = [];
     const whole = await started('auto', notes);
     const expected = await answer(whole.engine, () => {});
@@ -81,7 +81,7 @@ describe.skipIf(adapter!.absent)(titled('a device that is lost', adapter!.absent
     await engine.dispose();
   });
 
-  it('is an error of kind device where it was asked for by name', async () => {
+  it('is an error of kind device if webgpu was requested by name', async () => {
     const { engine, lose } = await started('webgpu', []);
     const failure = await answer(engine, (count) => count === 3 && lose()).catch((error) => error);
     expect(failure).toMatchObject({

@@ -33,11 +33,11 @@ const TOLERANCE: Readonly<Record<BackendUnderTest['kind'], number>> = {
   webgpu: 0.15, // likewise
   gpujs: 0.15, // the cache in 8 bits
 };
-/** How far a row may be from itself computed in another step, where bits may differ. */
+/** Tolerance between the same row in different steps, if bits may differ. */
 const OTHER_STEPS: Readonly<Record<BackendUnderTest['kind'], number>> = {
   reference: 0,
   cpu: 0,
-  webgpu: 0.05, // float32 sums in another order turn roundings of activations and keys
+  webgpu: 0.05, // float32 sums in another order change roundings of activations and keys
   gpujs: 0.05,
 };
 
@@ -67,20 +67,20 @@ for (const { name, kind, absent, threads, start } of withModels()) {
 }
 
 describe('the library', () => {
-  it('lets the event loop turn while the reference computes', async () => {
+  it('lets the event loop run while the reference computes', async () => {
     const model = await loadModel(PATH, { backend: 'reference' });
-    let turns = 0;
+    let iterations = 0;
     let running = true;
-    const turn = () => {
-      turns++;
-      if (running) setImmediate(turn);
+    const iterate = () => {
+      iterations++;
+      if (running) setImmediate(iterate);
     };
-    turn();
+    iterate();
     const tokens = Array.from({ length: 200 }, (_, i) => i);
     await allRows(model.executable, { seq: 0, pos: 0, tokens });
     running = false;
     await model.dispose();
-    expect(turns).toBeGreaterThan(2);
+    expect(iterations).toBeGreaterThan(2);
   });
 
   it('loads and generates, greedily the ids of the largest logits', async () => {
@@ -98,7 +98,7 @@ describe('the library', () => {
 });
 
 describe('loadModel', () => {
-  it('says what it loaded', async () => {
+  it('describes the loaded model', async () => {
     const model = await loadModel(PATH, { backend: 'reference', contextLength: 64, sequences: 3 });
     expect(model).toMatchObject({
       path: PATH,
@@ -112,7 +112,7 @@ describe('loadModel', () => {
     await model.dispose();
   });
 
-  it('takes the trained context and steps of at most 512 tokens unless told otherwise', async () => {
+  it('defaults to the trained context and steps of at most 512 tokens', async () => {
     const model = await loadModel(PATH, { backend: 'reference' });
     expect(model).toMatchObject({ contextLength: 512, sequences: 1, maxTokens: 512 });
     await model.dispose();
@@ -144,7 +144,7 @@ describe('loadModel', () => {
     expect(estimateMemory({ ...graph, states }, limits).kv).toBe(300 * heads * bytes);
   });
 
-  it('fills in the sizes that nobody asked for', async () => {
+  it('fills in sizes that were not given', async () => {
     const gguf = await readGguf(PATH);
     const config = configFromGguf(gguf);
     expect(modelLimits(gguf, config)).toEqual({
@@ -171,7 +171,7 @@ describe('loadModel', () => {
 });
 
 describeShared('loadModel of a vocabulary', (path) => {
-  it('says that there are no weights', async () => {
+  it('reports a file without weights', async () => {
     const load = loadModel(path('goldens/tokenizers/ggml-vocab-llama-bpe.gguf'), { backend: 'reference' });
     await expect(load).rejects.toThrow('found only a vocabulary');
   });

@@ -1,6 +1,6 @@
 /**
- * Tiny llama checkpoints in Hugging Face layout against transformers in float64: rotation in halves, tied and
- * untied heads, and the frequency factors of Llama 3.1, which GGUF files carry ready-made in rope_freqs.weight.
+ * Tiny llama checkpoints in Hugging Face layout against transformers in float64: rotation in halves, tied and untied
+ * heads, and the frequency factors of Llama 3.1, which GGUF files contain precomputed in rope_freqs.weight.
  */
 import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
@@ -108,7 +108,7 @@ function configOf(json: ReturnType<typeof JSON.parse>): LlamaConfig {
 }
 
 /**
- * Llama 3.1 slows rotations longer than the original context by `factor`, leaves those shorter than
+ * Llama 3.1 slows rotations longer than the original context by `factor`, keeps those shorter than
  * original / high_freq_factor, and blends in between (transformers, `_compute_llama3_parameters`).
  */
 function inverseFrequencies(pairs: number, scaling: Llama3Scaling): number[] {
@@ -116,8 +116,8 @@ function inverseFrequencies(pairs: number, scaling: Llama3Scaling): number[] {
   return Array.from({ length: pairs }, (_, i) => {
     const frequency = base ** (-i / pairs);
     if (scaling.rope_type === 'default') return frequency;
-    const turns = (scaling.original_max_position_embeddings * frequency) / (2 * Math.PI);
-    const kept = Math.min(1, Math.max(0, (turns - low) / (high - low)));
+    const rotations = (scaling.original_max_position_embeddings * frequency) / (2 * Math.PI);
+    const kept = Math.min(1, Math.max(0, (rotations - low) / (high - low)));
     return (frequency * (1 - kept)) / factor + frequency * kept;
   });
 }

@@ -2,7 +2,7 @@
 import type { Model } from '../../core/model.ts';
 import { allRows } from '../backend/steps.ts';
 
-/** Rows of logits asked for at once, so that a large vocabulary takes little memory. */
+/** Rows of logits per step; few, so that a large vocabulary needs little memory. */
 const ROWS = 32;
 
 /** The logits after each of `ids` in sequence `seq`, whose cache they replace; in steps of at most `rows`. */

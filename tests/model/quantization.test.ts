@@ -1,5 +1,5 @@
 /**
- * One tiny llama in 20 files of other tensor types: PyTorch's logits, computed on the weights as gguf-py
+ * One tiny llama in 20 files of different tensor types: PyTorch's logits, computed on the weights as gguf-py
  * gives them. A file with a type that the backend says it does not support is an error by name.
  */
 import { readFileSync } from 'node:fs';
@@ -18,7 +18,7 @@ interface Golden {
 
 const FLOATS: readonly TensorType[] = ['F32', 'F16', 'BF16'];
 const FLOAT32 = 1e-5; // the goldens have 6 decimals and their angles are float32; 3e-6 seen
-/** Activations in blocks of 32 int8: 0.095 seen; the reference is off by 0.086 with its own rounded so. */
+/** Activations in blocks of 32 int8: 0.095 seen; the reference with the same rounding of its own is off by 0.086. */
 const INT8 = 0.15;
 
 describeShared('quantization', (path) => {
@@ -44,7 +44,7 @@ describeShared('quantization', (path) => {
             expectLogits(rows, expected, exact ? FLOAT32 : INT8);
           });
         } else {
-          it(`names a tensor of ${file} that is not computed: ${missing.join(' or ')}`, async () => {
+          it(`names an unsupported tensor of ${file}: ${missing.join(' or ')}`, async () => {
             const { name, message } = await load().catch((error) => error);
             expect(name).toBe('UserError');
             const [, tensor, found] = /^(\S+): (\w+) is not supported yet/.exec(message) ?? [];
@@ -57,7 +57,7 @@ describeShared('quantization', (path) => {
   }
 });
 
-/** Which types a backend multiplies by. */
+/** The weight types that a backend supports in matmul. */
 async function supportedBy(start: BackendUnderTest['start']): Promise<(type: TensorType) => boolean> {
   const backend = await start({ threads: 1 });
   await backend.dispose();

@@ -1,6 +1,6 @@
 /**
- * The default model against PyTorch float32 on the dequantized file. The weights are no part of the tests: they
- * are the file PERCEPT_TEST_MODEL names, or the one `percept pull smollm2` fetched.
+ * The default model against PyTorch float32 on the dequantized file. The weights are not part of the tests: they come
+ * from the file in PERCEPT_TEST_MODEL, or from `percept pull smollm2`.
  */
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -29,14 +29,14 @@ interface Perplexity {
 
 interface Bounds {
   readonly chats: number; // of the golden's five
-  readonly ids: number; // of a chat's 96 greedy ones
-  readonly margin: number; // greedy ids are binding above it
+  readonly ids: number; // of the 96 greedy ones of a chat
+  readonly margin: number; // above it, greedy ids must be equal
   readonly logit: number; // largest distance; logits lie between -20 and 40
   readonly nll: number; // largest distance of a token's negative log probability
 }
 
 const BOUNDS: Readonly<Record<BackendUnderTest['kind'], Bounds>> = {
-  // Float64 against float32: 30 layers of float32 sums. Slow, so only the beginning.
+  // Float64 against float32: 30 layers of float32 sums. Slow, so only the first tokens.
   reference: { chats: 1, ids: 6, margin: 0.01, logit: 1e-3, nll: 1e-3 },
   // Activations and cache in 8 bits, in 30 layers: 1.24 and 0.59 seen, 1.15 with a float32 cache.
   cpu: { chats: 5, ids: 96, margin: 0.3, logit: 1.6, nll: 0.9 },
@@ -83,7 +83,7 @@ describeShared(titled('SmolLM2-135M-Instruct Q4_1', missing), (path) => {
         });
       }
 
-      if (kind !== 'cpu') return; // what follows would take the others an hour
+      if (kind !== 'cpu') return; // the rest would take an hour on the others
       it('reads WikiText-2', { timeout: 5 * MINUTES }, async () => {
         const golden: Perplexity = JSON.parse(readFileSync(folder('perplexity.json'), 'utf8'));
         const ids = model.tokenizer.encode(readFileSync(path('text/wikitext2-test-60k.txt'), 'utf8'));

@@ -13,9 +13,9 @@ interface Golden {
   readonly first32_logits_last: number[]; // after the first 32 tokens, 5 decimals
 }
 
-/** How far a row may be from itself computed in another step, where bits may differ. */
+/** Tolerance between the same row in different steps, if bits may differ. */
 const OTHER_STEPS = 1e-4;
-/** Tokens that are then read one by one: each takes a software adapter a tenth of a second. */
+/** Tokens read one by one afterwards: each takes a software adapter a tenth of a second. */
 const FEW = 48;
 /** Float sums in another order change a logit by less than this; logits lie between -10 and 20. */
 const MARGIN = 0.001;
@@ -31,7 +31,7 @@ describeShared('stories260K', (path) => {
   for (const { name, absent, threads, sameBits, start } of withModels()) {
     describe.skipIf(absent)(titled(name, absent), () => {
       for (const count of threads) {
-        it(`tells the story with ${count} threads, read at once and token by token`, {
+        it(`writes the story with ${count} threads, computed at once and token by token`, {
           timeout: 5 * MINUTES,
         }, async () => {
           const model = await loadModel(path('models/stories260K.gguf'), { backend: start, threads: count });

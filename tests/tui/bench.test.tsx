@@ -48,7 +48,7 @@ describe('the component', () => {
 });
 
 describe('a whole bench on a terminal', () => {
-  it('draws seldom, never twice the same line, and leaves the screen as it was', async () => {
+  it('draws rarely, never the same line twice, and restores the screen', async () => {
     const terminal = new FakeTerminal(100, 30);
     terminal.write('$ percept bench\n');
     const story = { backends: ['cpu', 'webgpu'], repetitions: 5, peer: 'llama-bench' };
@@ -82,7 +82,7 @@ describe('a whole bench on a terminal', () => {
     expect(all.lastIndexOf('\x1b[?25h')).toBeGreaterThan(all.lastIndexOf('\x1b[?25l'));
   });
 
-  it('what is shown stands on the screen when show returns', async () => {
+  it('the state is on the screen when show returns', async () => {
     const terminal = new FakeTerminal(80, 24);
     const screen = screenOn(terminal, stateAfter({}, 5));
     await sleep(300);
@@ -137,7 +137,7 @@ describe.skipIf(!HAS_TMUX)('percept bench in a terminal', () => {
     return new Terminal(command, { columns: 100, rows: 30, cwd: emptyFolder(), env, ...size });
   }
 
-  it('shows the run, then the table as on a pipe, on the screen that was there', async () => {
+  it('shows the run, then the table as on a pipe, on the original screen', async () => {
     const terminal = bench(`-m ${TINY_MODEL} -p 8 -n 4 -r 6`);
     const live = await terminal.shows(/run \d+ of 14/);
     expect(live).toContain('A cpu pp8');
@@ -149,7 +149,7 @@ describe.skipIf(!HAS_TMUX)('percept bench in a terminal', () => {
     expect(after).not.toContain('esc stops');
   });
 
-  it('Esc stops; what was measured is printed', async () => {
+  it('Esc stops; the measurements so far are printed', async () => {
     const terminal = bench(`-m ${TINY_MODEL} -p 8 -n 4 -r 9`);
     await terminal.shows('tg4, percept');
     terminal.press('Escape');
@@ -159,7 +159,7 @@ describe.skipIf(!HAS_TMUX)('percept bench in a terminal', () => {
     expect([terminal.fact('alternate_on'), terminal.fact('cursor_flag')]).toEqual(['0', '1']);
   });
 
-  it('what fails is told on the screen that was there', async () => {
+  it('a failure is reported on the original screen', async () => {
     const terminal = bench(`-m ${TINY_MODEL} -p 8 -d 100000`);
     const after = await terminal.shows('code 2');
     expect(after).toContain('error: Expected a context of 1 to');

@@ -1,4 +1,4 @@
-/** The whole chat in a real terminal, as a user has it. */
+/** The whole chat in a real terminal, as users see it. */
 import { execFileSync } from 'node:child_process';
 import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,7 +9,7 @@ import { HAS_TMUX, Terminal, type TerminalOptions } from './tmux.ts';
 
 const TEMPLATE = '{% for m in messages %}{{ m.content }}\n{% endfor %}';
 
-/** Takes most of the time from the reference backend, which computes on the main thread in turns of 20 ms. */
+/** Takes most of the time from the reference backend, which computes on the main thread in slices of 20 ms. */
 const SLOW =
   'setInterval(() => { for (const end = performance.now() + 60; performance.now() < end; ); }, 5).unref();';
 
@@ -18,7 +18,7 @@ interface ChatOptions extends TerminalOptions {
   readonly home?: string;
   /** So slow that there is time to do something in the middle of an answer, on any machine. */
   readonly slow?: boolean;
-  /** NAME=value, for what tmux would set itself. */
+  /** NAME=value, for variables that tmux would set itself. */
   readonly variable?: string;
 }
 
@@ -46,7 +46,7 @@ const ANSWERING = /tok\/s.*Esc stops/;
 /** Lines of the screen that are not empty. */
 const filled = (screen: string) => screen.split('\n').filter((line) => line.trim() !== '');
 
-/** The shell's own line editor aside, a program that is started now finds a terminal that edits lines and echoes. */
+/** A program started now finds a terminal that edits lines and echoes, apart from the shell's own line editor. */
 async function expectCooked(terminal: Terminal): Promise<void> {
   terminal.type("stty -a | tr ' ;' '\\n\\n' | grep -cx -e icanon -e echo -e isig");
   terminal.press('Enter');
@@ -68,7 +68,7 @@ function lastSession(home: string) {
 }
 
 describe.skipIf(!HAS_TMUX)('percept chat in a terminal', () => {
-  it('takes what is typed before the model is there, and answers it', async () => {
+  it('accepts input before the model is loaded, and answers it', async () => {
     const { terminal } = chat({ flags: '-n 8' });
     await terminal.shows(/^percept \d/m);
     terminal.type('hello there');
@@ -78,7 +78,7 @@ describe.skipIf(!HAS_TMUX)('percept chat in a terminal', () => {
     await terminal.shows(READY);
   });
 
-  it('takes its place away again where it cannot begin', async () => {
+  it('erases itself if it cannot begin', async () => {
     const { terminal } = chat({ flags: '--nonsense' });
     const screen = await terminal.shows('has no option --nonsense');
     expect(screen).not.toContain('Ask anything');
@@ -99,7 +99,7 @@ describe.skipIf(!HAS_TMUX)('percept chat in a terminal', () => {
     expect(JSON.stringify(lastSession(home))).toContain('second line pasted 0\\npasted 1');
   });
 
-  it('stops an answer and keeps it; tries again beside it; turns over', async () => {
+  it('stops an answer and keeps it; retries beside it; switches versions', async () => {
     const { terminal } = chat({ slow: true, flags: '-n 480 --backend reference' });
     await terminal.shows(READY);
     terminal.type('go on for long');
@@ -116,7 +116,7 @@ describe.skipIf(!HAS_TMUX)('percept chat in a terminal', () => {
     await terminal.shows(/stopped.*‹ 1\/2 ›/);
   });
 
-  it('queues a message while it answers, and takes it back', async () => {
+  it('queues a message while it answers, and removes it again', async () => {
     const { terminal } = chat({ slow: true, flags: '-n 480 --backend reference' });
     await terminal.shows(READY);
     terminal.type('go');
@@ -163,7 +163,7 @@ describe.skipIf(!HAS_TMUX)('percept chat in a terminal', () => {
     await terminal.shows('› from the editor and on');
   });
 
-  it('suspends, and comes back as it was', async () => {
+  it('suspends, and restores itself', async () => {
     const { terminal } = chat();
     await terminal.shows(READY);
     terminal.type('unsent');
@@ -178,7 +178,7 @@ describe.skipIf(!HAS_TMUX)('percept chat in a terminal', () => {
     await terminal.shows('› unsent!');
   });
 
-  it('leaves after Ctrl-C twice, with the terminal as it was', async () => {
+  it('leaves after Ctrl-C twice, and restores the terminal', async () => {
     const { terminal } = chat();
     await terminal.shows(READY);
     terminal.type('something');
@@ -213,7 +213,7 @@ describe.skipIf(!HAS_TMUX)('percept chat in a terminal', () => {
     expect(JSON.stringify(lastSession(home))).toMatch(/"finish":"aborted"/);
   });
 
-  it('restores the terminal after a crash, and says what happened', async () => {
+  it('restores the terminal after a crash, and reports it', async () => {
     const folder = emptyFolder();
     const crash = join(folder, 'crash.mjs');
     writeFileSync(crash, "setTimeout(() => { throw new Error('a planted fault'); }, 1500);\n");
@@ -223,7 +223,7 @@ describe.skipIf(!HAS_TMUX)('percept chat in a terminal', () => {
     await expectCooked(terminal);
   });
 
-  it('keeps what was said through a kill, and goes on with it', async () => {
+  it('keeps the conversation through a kill, and continues it', async () => {
     const home = emptyFolder();
     const first = chat({ home, slow: true, flags: '-n 480 --backend reference --seed 2047' });
     await first.terminal.shows(READY);
@@ -239,7 +239,7 @@ describe.skipIf(!HAS_TMUX)('percept chat in a terminal', () => {
     await second.terminal.shows('broken off');
   });
 
-  it('goes on with the model that answered last, whatever the settings say', async () => {
+  it('continues with the model that answered last, whatever the settings are', async () => {
     const home = emptyFolder();
     const first = chat({ home, flags: '-n 4' });
     await first.terminal.shows(READY);
@@ -280,9 +280,9 @@ describe.skipIf(!HAS_TMUX)('percept chat in a terminal', () => {
     [80, 24],
   ] as const;
 
-  // tmux tells of a size up to 250 ms late: at the first pause always, at the last one hardly ever.
+  // tmux reports a size up to 250 ms late: always at the first interval, rarely at the last one.
   it.each([20, 90, 150, 300])(
-    'goes through sizes every %i ms while it answers, and history stays as it was',
+    'resizes every %i ms while it answers, and the history is unchanged',
     async (pause) => {
       const { terminal } = chat({ slow: true, flags: '-n 60 --backend reference' });
       await terminal.shows(READY);
@@ -300,7 +300,7 @@ describe.skipIf(!HAS_TMUX)('percept chat in a terminal', () => {
     },
   );
 
-  it('is drawn once where it becomes narrower while several rows are written', async () => {
+  it('is drawn once if the terminal narrows while several rows are written', async () => {
     const { terminal } = chat();
     await terminal.shows(READY);
     terminal.type('words '.repeat(30));
@@ -310,7 +310,7 @@ describe.skipIf(!HAS_TMUX)('percept chat in a terminal', () => {
     expect(terminal.screen({ history: true }).match(/words/g)).toHaveLength(30);
   });
 
-  it('leaves no copy of itself in the history when it is drawn anew in the corner', async () => {
+  it('leaves no copy of itself in the history when it is redrawn in the corner', async () => {
     const { terminal } = chat();
     await terminal.shows(READY);
     terminal.press('C-l');
@@ -321,7 +321,7 @@ describe.skipIf(!HAS_TMUX)('percept chat in a terminal', () => {
     expect(terminal.screen({ history: true })).not.toContain(READY);
   });
 
-  it('has no colour where none is wanted', async () => {
+  it('has no colour if colours are off', async () => {
     const { terminal } = chat({ env: { NO_COLOR: '1' }, flags: '-n 8' });
     await terminal.shows(READY);
     terminal.type('hello');
@@ -331,7 +331,7 @@ describe.skipIf(!HAS_TMUX)('percept chat in a terminal', () => {
     expect(terminal.screen({ styled: true })).not.toContain('\x1b[');
   });
 
-  it('uses ASCII alone where that is asked for', async () => {
+  it('uses only ASCII on request', async () => {
     const { terminal } = chat({ flags: '-n 8 --ascii -t 0' });
     await terminal.shows('/help');
     terminal.type('/help');
@@ -341,7 +341,7 @@ describe.skipIf(!HAS_TMUX)('percept chat in a terminal', () => {
     expect(chrome).toMatch(/^[\x00-\x7f]*$/);
   });
 
-  it.each(['TERM=dumb', 'INK_SCREEN_READER=true'])('talks in plain lines with %s', async (variable) => {
+  it.each(['TERM=dumb', 'INK_SCREEN_READER=true'])('prints plain lines with %s', async (variable) => {
     const { terminal } = chat({ variable, flags: '-n 8' });
     await terminal.shows(/^>$/m);
     terminal.type('hello');
@@ -352,7 +352,7 @@ describe.skipIf(!HAS_TMUX)('percept chat in a terminal', () => {
     await terminal.shows(/^\$$/m);
   });
 
-  it('is not started where nobody sits', async () => {
+  it('does not start without a terminal', async () => {
     const { terminal, folder } = chat({ flags: '-n 4 < /dev/null > out; echo done' });
     await terminal.shows(/^done/m);
     expect(existsSync(join(folder, 'out'))).toBe(true);

@@ -71,7 +71,7 @@ async function chat(options: Partial<Options> = {}): Promise<Dialogue> {
   return dialogue;
 }
 
-/** Waits until nothing runs and nothing waits. */
+/** Waits until nothing is running or queued. */
 async function idle(): Promise<void> {
   await new Promise<void>((resolve) => {
     const check = () => {
@@ -131,7 +131,7 @@ describe('Dialogue', () => {
     });
   });
 
-  it('answers messages that wait in their order', async () => {
+  it('answers queued messages in order', async () => {
     await chat();
     dialogue.say('one');
     dialogue.say('two');
@@ -143,7 +143,7 @@ describe('Dialogue', () => {
     expect(dialogue.branch.path[2]!.content).toBe('two');
   });
 
-  it('tries again beside the first answer, with another seed', async () => {
+  it('retries beside the first answer, with another seed', async () => {
     await chat();
     await say('once upon');
     await command('/retry');
@@ -170,7 +170,7 @@ describe('Dialogue', () => {
     expect(answers()).toEqual([first]);
   });
 
-  it('keeps what is stopped, and says so', async () => {
+  it('keeps a stopped answer, and reports it', async () => {
     await chat({ maxTokens: 100 });
     dialogue.say('once upon');
     await new Promise<void>((resolve) => {
@@ -183,7 +183,7 @@ describe('Dialogue', () => {
     expect(last.origin!.completionTokens).toBeLessThan(100);
   });
 
-  it('tells what fails and goes on', async () => {
+  it('reports a failure and continues', async () => {
     await chat();
     await say('word '.repeat(2000));
     expect(entries.at(-1)).toMatchObject({ kind: 'error', error: { kind: 'context' } });
@@ -192,7 +192,7 @@ describe('Dialogue', () => {
     expect(answers()).toHaveLength(1);
   });
 
-  it('gives a message back that could not be sent', async () => {
+  it('returns a message that could not be sent', async () => {
     await chat();
     const folder = emptyFolder();
     writeFileSync(join(folder, 'picture.bin'), Buffer.from([0, 1, 2]));
@@ -221,7 +221,7 @@ describe('Dialogue', () => {
     expect(await command('/template')).toContain('system: be brief');
   });
 
-  it('keeps all of it, and goes on with it from disk', async () => {
+  it('stores everything, and continues it from disk', async () => {
     await chat();
     await say('once');
     await command('/retry');
@@ -239,13 +239,13 @@ describe('Dialogue', () => {
     expect(store.last()!.messages).toBe(kept.messages + 2);
   });
 
-  it('goes on with a session while its model loads, and is busy all the time', async () => {
+  it('resumes a session while its model loads, and stays busy', async () => {
     await chat();
     await say('once');
     const { id } = store.last()!;
     await dialogue.resume(store.read(id));
     const loading = dialogue.load(TINY_MODEL, 'cpu');
-    let models = 0; // loaded when it was idle for the first time
+    let models = 0; // loaded at the first idle moment
     dialogue.state.subscribe(() => {
       if (!dialogue.busy) models ||= entries.filter(({ kind }) => kind === 'model').length;
     });
@@ -253,7 +253,7 @@ describe('Dialogue', () => {
     expect(models).toBe(2);
   });
 
-  it('names a model so that it is found from any folder', async () => {
+  it('stores a model reference that works from any folder', async () => {
     await chat();
     expect(await dialogue.load(relative(process.cwd(), TINY_MODEL), 'cpu')).toBe(true);
     await say('once');
@@ -261,7 +261,7 @@ describe('Dialogue', () => {
     expect(store.last()!.model).toBe(TINY_MODEL);
   });
 
-  it('does not wait for a model that loads when it closes', async () => {
+  it('does not wait for a loading model when it closes', async () => {
     await chat();
     let loaded = false;
     const loading = dialogue.load(TINY_MODEL, 'reference').then(() => {
@@ -273,7 +273,7 @@ describe('Dialogue', () => {
     expect(dialogue.loaded).toBeUndefined();
   });
 
-  it('switches the model in place and has it read the conversation', async () => {
+  it('switches the model in place and prefills the conversation', async () => {
     await chat();
     await say('once upon');
     const answered = answers();
@@ -281,14 +281,14 @@ describe('Dialogue', () => {
     expect(dialogue.state.get()).toMatchObject({ model: { backend: 'reference' } });
     expect(dialogue.state.get().contextUsed).toBeGreaterThan(0);
     expect(answers()).toEqual(answered);
-    expect(await command('/model nowhere.gguf')).toContain('error: Expected a model; there is no alias');
+    expect(await command('/model nowhere.gguf')).toContain('error: There is no model "nowhere.gguf"');
     await say('again');
     expect(answers()).toHaveLength(2);
   });
 });
 
 describe('slash commands', () => {
-  it('edits a question beside the old one', async () => {
+  it('edits a question into a sibling', async () => {
     await chat();
     await say('once');
     await say('twice');
@@ -303,7 +303,7 @@ describe('slash commands', () => {
     expect(dialogue.branch.path[0]!.content).toBe('four times');
   });
 
-  it('takes back, branches off and comes back', async () => {
+  it('undoes, branches and returns', async () => {
     await chat();
     await say('one');
     await say('two');
@@ -327,7 +327,7 @@ describe('slash commands', () => {
     await dialogue.retry(answer.parent!, [...ids.slice(0, 2), other]);
     const forked = dialogue.answerIds(dialogue.branch.path.at(-1)!);
     expect(forked.ids.slice(0, 3)).toEqual([...ids.slice(0, 2), other]);
-    expect(forked.ids.length).toBe(9); // three forced, six of its own
+    expect(forked.ids.length).toBe(9); // three forced, six generated
   });
 
   it('sets parameters and refuses wrong ones', async () => {
@@ -340,7 +340,7 @@ describe('slash commands', () => {
     expect(await command('/set temperature')).toBe('temperature is reset to its default');
   });
 
-  it('asks the screen for the source of answers, where it renders them', async () => {
+  it('asks the screen for the source of answers, if it renders them', async () => {
     await chat();
     expect(await command('/raw')).toContain('always');
     const asked: (boolean | undefined)[] = [];
@@ -353,7 +353,7 @@ describe('slash commands', () => {
     expect(entries.at(-1)).toEqual({ kind: 'notice', text: 'answers are shown as Markdown source' });
   });
 
-  it('knows typos, and what has to wait', async () => {
+  it('suggests commands for typos, and rejects commands while busy', async () => {
     await chat({ maxTokens: 50 });
     expect(await command('/rety')).toContain('no command /rety');
     dialogue.say('once');
@@ -377,7 +377,7 @@ describe('slash commands', () => {
     expect(dialogue.branch.path[0]!.content).toBe('purple elephants');
   });
 
-  it('looks inside: context, stats, tokens, alternatives', async () => {
+  it('shows internals: context, stats, tokens, alternatives', async () => {
     await chat();
     await say('once upon');
     expect(await command('/context')).toMatch(/turn 1 .*\n.*total .*\n.*free/);
@@ -387,7 +387,7 @@ describe('slash commands', () => {
     expect(await command('/alt 99')).toContain('error: Expected the number of a token');
   });
 
-  it('helps with every command, and leaves', async () => {
+  it('explains every command, and leaves', async () => {
     await chat();
     const help = await command('/help');
     for (const { name } of SLASH_COMMANDS) expect(help).toContain(`/${name}`);

@@ -15,7 +15,7 @@ import { useStore } from '../../cli/tui/use-store.ts';
 
 const theme = themeOf({ color: 0, background: 'dark', ascii: false });
 
-/** Until it holds. */
+/** Waits until it holds. */
 const until = (check: () => void) => vi.waitFor(check, { interval: 5, timeout: 10_000 });
 
 const mounted: Pick<Instance, 'unmount'>[] = [];
@@ -36,7 +36,7 @@ interface PromptProps {
   readonly onCaret?: (caret: Cell | undefined) => void;
 }
 
-/** The editor as a chat has it: lines above it, a footer below, and keys passed on one by one. */
+/** The editor as in a chat: lines above it, a footer below, and keys passed on one by one. */
 function Prompt({ model, columns, above, onOther, onCaret }: PromptProps) {
   useInput((input, key) => {
     for (const stroke of keystrokes(input, key)) if (!model.key(...stroke)) onOther?.(...stroke);
@@ -101,7 +101,7 @@ describe('the drawn editor', () => {
     expect(sent).toEqual(['hello']);
   });
 
-  it('folds a long paste that comes in brackets', async () => {
+  it('folds a long bracketed paste', async () => {
     const { model, shows, write } = await mount();
     write(`\x1b[200~${'line\r'.repeat(42)}\x1b[201~`);
     await shows('› [pasted #1, 42 lines]');
@@ -139,7 +139,7 @@ describe('the drawn editor', () => {
   });
 });
 
-describe('what Ink makes of the bytes of a key', () => {
+describe("Ink's parsing of the bytes of a key", () => {
   const seen: Stroke[] = [];
   const app = render(<Keys onStroke={(stroke) => seen.push(stroke)} />);
   beforeAll(() => until(() => expect(app.stdin.listenerCount('readable')).toBe(1)));
@@ -232,7 +232,7 @@ describe('on a terminal', () => {
     return { app, stdin, cursor, line, above };
   }
 
-  it('the real cursor stands where one writes', async () => {
+  it('the real cursor is at the editing position', async () => {
     const { model } = newModel();
     const { stdin, cursor, line } = mount(model);
     await until(() => expect(cursor()).toEqual([2, 0]));
@@ -248,7 +248,7 @@ describe('on a terminal', () => {
     expect(line(2)).toBe('footer');
   });
 
-  it('goes along when what stands above grows, without the editor being drawn again', async () => {
+  it('moves when the text above grows, without a redraw of the editor', async () => {
     const { model } = newModel();
     const { app, stdin, cursor, line, above } = mount(model);
     stdin.press('x');
@@ -261,7 +261,7 @@ describe('on a terminal', () => {
     }
   });
 
-  it('stands after a full row in the last column, and in the search after the query', async () => {
+  it('is in the last column after a full row, and after the query in the search', async () => {
     const { model } = newModel();
     const { stdin, cursor } = mount(model);
     stdin.press('a'.repeat(27));

@@ -18,7 +18,7 @@ const SECONDS = 3;
 
 const SHOW_CURSOR = '\x1b[?25h';
 
-/** Words with paragraphs, a list and code, each line of its own so that a line seen twice is a fault. */
+/** Words with paragraphs, a list and code, each line unique, so that a repeated line is a fault. */
 function answer(): string[] {
   const tokens: string[] = [];
   for (let i = 0; tokens.length < TOKENS; i++) {
@@ -85,7 +85,7 @@ async function stream(rows: number, pacer: Pacer): Promise<FakeTerminal> {
   return terminal;
 }
 
-describe('what an answer of 600 tokens in 3 seconds costs', () => {
+describe('the cost of an answer of 600 tokens in 3 seconds', () => {
   it.each([
     [24, 2],
     [10, 2],
@@ -100,7 +100,7 @@ describe('what an answer of 600 tokens in 3 seconds costs', () => {
       .join('')
       .match(/word\d+/g)!;
     expect(words).toEqual(expected);
-    // The very frame in which the answer begins draws the caret instead of the cursor, and its last frame undoes that.
+    // The first frame of the answer draws the caret instead of the cursor, and its last frame reverts that.
     expect(terminal.writes.find((text) => text.includes('word'))).not.toContain(SHOW_CURSOR);
     expect(terminal.writes.findLast((text) => text.includes('600 tokens'))).toContain(SHOW_CURSOR);
   });

@@ -1,4 +1,4 @@
-/** Ctrl-Z, signals and death concern the launcher, what started it and the process that computes alike. */
+/** Ctrl-Z, signals and exits affect the launcher, its parent and the computing process alike. */
 import { execFileSync } from 'node:child_process';
 import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -22,7 +22,7 @@ const OLD_NODE =
 const READY = 'Ask anything, /help';
 
 interface Started {
-  /** How many processes stand between the shell and the one that computes. */
+  /** Number of processes between the shell and the computing process. */
   readonly around: number;
   readonly wrap: (command: string) => string;
 }
@@ -32,7 +32,7 @@ const LAUNCHED: Started = {
   around: 1,
   wrap: (command) => command.replace('NODE', 'NODE --import ./old.mjs'),
 };
-/** As npx does it: a shell that does not become what it starts. */
+/** As npx: a shell that does not exec its command. */
 const BEHIND_A_SHELL: Started = {
   around: 2,
   wrap: (command) => `sh -c '${LAUNCHED.wrap(command)}; exit $?'`,
@@ -66,7 +66,7 @@ function processes(): Process[] {
   });
 }
 
-/** What the shell of the terminal has started, from the outermost on. */
+/** The processes started by the shell of the terminal, from the outermost on. */
 function job(terminal: Terminal): number[] {
   const all = processes();
   const pids: number[] = [];
@@ -95,7 +95,7 @@ async function expectShell(terminal: Terminal): Promise<void> {
   await terminal.shows(/^3$/m);
 }
 
-/** The chat has it: keys come one by one, and what is pasted comes as a whole. */
+/** The chat has the terminal: keys arrive one by one, and a paste arrives as a whole. */
 async function expectChat(terminal: Terminal): Promise<void> {
   terminal.press('C-l');
   await terminal.shows(READY);
@@ -111,7 +111,7 @@ describe.skipIf(why !== '')(`a job of the shell${why}`, () => {
     ['behind the launcher', LAUNCHED],
     ['behind the launcher and a shell', BEHIND_A_SHELL],
   ])('percept %s', (_, started) => {
-    it('stops as a whole at Ctrl-Z, twice, and comes back as a whole', async () => {
+    it('stops as a whole at Ctrl-Z, twice, and resumes as a whole', async () => {
       const { terminal } = chat(started);
       await terminal.shows(READY);
       const pids = job(terminal);
@@ -131,7 +131,7 @@ describe.skipIf(why !== '')(`a job of the shell${why}`, () => {
       await states(pids, /^Z+$/);
     });
 
-    it('stops as a whole where an editor does', async () => {
+    it('stops as a whole when its editor stops', async () => {
       const folder = emptyFolder();
       const editor = join(folder, 'editor');
       writeFileSync(editor, '#!/bin/sh\nkill -TSTP 0\nprintf edited > "$1"\n');
@@ -147,7 +147,7 @@ describe.skipIf(why !== '')(`a job of the shell${why}`, () => {
       await terminal.shows('› edited');
     });
 
-    it.each(['running', 'stopped'])('ends as a whole with its terminal: %s', async (state) => {
+    it.each(['running', 'stopped'])('ends as a whole when its terminal closes: %s', async (state) => {
       const { terminal } = chat(started);
       await terminal.shows(READY);
       const pids = job(terminal);
@@ -189,12 +189,12 @@ describe.skipIf(why !== '')(`a job of the shell${why}`, () => {
     expect(await terminal.shows(/Killed/)).not.toContain('Error');
   });
 
-  it('has no shell to come back from where it is the first process of a terminal: Ctrl-Z does nothing', async () => {
+  it('ignores Ctrl-Z if it is the first process of a terminal, because no shell could resume it', async () => {
     const { terminal } = chat({ ...LAUNCHED, wrap: (command) => `exec ${LAUNCHED.wrap(command)}` });
     await terminal.shows(READY);
     for (let i = 0; i < 2; i++) {
       terminal.press('C-z');
-      await sleep(400); // longer than it waits to be stopped
+      await sleep(400); // longer than its wait for the stop
       await expectChat(terminal);
     }
   });

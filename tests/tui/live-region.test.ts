@@ -5,7 +5,7 @@ import { type Cell, LiveRegion } from '../../cli/tui/live-region.ts';
 import { type Random, seeded } from '../random.ts';
 import { FakeTerminal } from './xterm.ts';
 
-/** A region on a terminal that may have another size than the one it tells. */
+/** A region on a terminal whose real size may differ from the reported one. */
 function open({ columns = 40, rows = 12 } = {}) {
   const terminal = new FakeTerminal(columns, rows);
   const region = new LiveRegion(terminal as unknown as NodeJS.WriteStream);
@@ -27,7 +27,7 @@ function open({ columns = 40, rows = 12 } = {}) {
 }
 
 describe('a live region', () => {
-  it('draws a frame over the one before, below what was printed', async () => {
+  it('draws a frame over the previous one, below the printed text', async () => {
     const { terminal, region, draw, drawn, close } = open();
     draw(['one', 'two', 'three'], { x: 1, y: 1 });
     await drawn();
@@ -38,7 +38,7 @@ describe('a live region', () => {
     expect(terminal.cursor).toEqual({ x: 0, y: 3 });
   });
 
-  it('prints alone where no frame comes', async () => {
+  it('prints alone if no frame follows', async () => {
     const { region, draw, drawn, close } = open();
     draw(['frame']);
     await drawn();
@@ -46,7 +46,7 @@ describe('a live region', () => {
     expect(await close()).toEqual(['printed', 'frame']);
   });
 
-  it('writes once a turn, only what is new, and nothing where nothing is', async () => {
+  it('writes once an event-loop iteration, only changes, and nothing without changes', async () => {
     const { terminal, draw, drawn, close } = open();
     draw(['first']);
     draw(['one', 'two', 'three']);
@@ -80,7 +80,7 @@ describe('a live region', () => {
     expect(await close()).toEqual(['3', '4', '5', '6']);
   });
 
-  it('lets another program have the terminal, and keeps what comes meanwhile', async () => {
+  it('hands the terminal to another program, and buffers output meanwhile', async () => {
     const { terminal, region, draw, drawn, close } = open();
     draw(['frame', 'footer'], { x: 0, y: 1 });
     await drawn();
@@ -105,7 +105,7 @@ describe('a live region', () => {
     expect((await terminal.lines()).slice(-2)).toEqual(['frame', 'footer']);
   });
 
-  it('cuts what is too wide for a terminal that has not told yet', async () => {
+  it('truncates lines for a terminal whose resize is not reported yet', async () => {
     const { terminal, region, draw, drawn, close } = open({ columns: 40 });
     region.print(['printed']);
     draw(['short']);
@@ -121,7 +121,7 @@ describe('a live region', () => {
     expect(await close()).toEqual(['printed', 'told']);
   });
 
-  it('makes rows where the terminal has cut those below the cursor and has not told yet', async () => {
+  it('adds rows if the terminal has dropped those below the cursor in an unreported resize', async () => {
     const { terminal, region, draw, drawn, close } = open({ rows: 12 });
     const printed = Array.from({ length: 8 }, (_, i) => `printed ${i}`);
     region.print(printed);
@@ -140,7 +140,7 @@ describe('a live region', () => {
     expect(await close()).toEqual([...printed, 'told', 'now']);
   });
 
-  it('draws the caret where the cursor waits elsewhere', async () => {
+  it('draws the caret if the cursor is elsewhere', async () => {
     const { terminal, draw, drawn, close } = open();
     draw(['above', 'text'], { x: 4, y: 1 }, true);
     await drawn();
@@ -160,7 +160,7 @@ it.each([
   expect(withCaret(line, x)).toBe(expected);
 });
 
-/** What a chat does in random order, while the terminal has one size or another. */
+/** Actions of a chat in random order, while the terminal is resized. */
 class Storm {
   readonly printed: string[] = [];
   #frames = 0;
@@ -173,7 +173,7 @@ class Storm {
     this.#site = site;
   }
 
-  /** @param late the program learns of some sizes only after it has drawn further frames */
+  /** @param late some sizes are reported only after further frames */
   async rage(steps: number, late: boolean): Promise<void> {
     for (let i = 0; i < steps; i++) {
       const kind = this.#random(4);
@@ -221,7 +221,7 @@ class Storm {
   }
 }
 
-/** @param late the program learns of some sizes only after it has drawn further frames */
+/** @param late some sizes are reported only after further frames */
 async function stormed(seed: number, { late = false } = {}) {
   const site = open();
   const storm = new Storm(seed, site);
@@ -231,9 +231,9 @@ async function stormed(seed: number, { late = false } = {}) {
   return { lines: await site.terminal.unwrapped(), printed: storm.printed };
 }
 
-// Of a frame whose rows have scrolled away, which no program reaches any more, some may stay.
+// Rows of a frame that scrolled away are out of reach, so some may remain.
 it.each(Array.from({ length: 40 }, (_, seed) => seed))(
-  'in storm %i of sizes nothing is lost that was printed, and nothing is there twice',
+  'in resize storm %i, no printed line is lost or duplicated',
   async (seed) => {
     for (const late of [false, true]) {
       const { lines, printed } = await stormed(seed, { late });

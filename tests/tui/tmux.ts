@@ -1,4 +1,4 @@
-/** A program in a real terminal: tmux with a server of its own. */
+/** A program in a real terminal: tmux with its own server. */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { onTestFinished } from 'vitest';
@@ -19,7 +19,7 @@ let servers = 0;
 export class Terminal {
   readonly #server = `percept-${process.pid}-${servers++}`;
 
-  /** Starts a shell command line; what the shell leaves behind stays on screen. */
+  /** Starts a shell command line; the shell's output stays on screen. */
   constructor(command: string, { columns = 80, rows = 24, env = {}, cwd }: TerminalOptions = {}) {
     const variables = Object.entries(env).flatMap(([name, value]) => ['-e', `${name}=${value}`]);
     const size = ['-x', `${columns}`, '-y', `${rows}`];
@@ -40,7 +40,7 @@ export class Terminal {
     this.press('Enter');
   }
 
-  /** As a window that is closed: whoever is in it gets SIGHUP from the kernel. */
+  /** Closes the window: its processes get SIGHUP from the kernel. */
   close(): void {
     spawnSync('tmux', ['-L', this.#server, 'kill-server']);
   }
@@ -54,7 +54,7 @@ export class Terminal {
     this.#tmux('send-keys', '-l', text);
   }
 
-  /** As from the clipboard, in brackets where the program asked for them. */
+  /** Pastes text, bracketed if the program enabled that. */
   paste(text: string): void {
     execFileSync('tmux', ['-L', this.#server, 'load-buffer', '-'], { input: text });
     this.#tmux('paste-buffer', '-p');
@@ -64,13 +64,13 @@ export class Terminal {
     this.#tmux('resize-window', '-x', `${columns}`, '-y', `${rows}`);
   }
 
-  /** What is on screen; with `history` also what has scrolled away. */
+  /** The text on screen; with `history` also scrolled-away lines. */
   screen({ history = false, styled = false } = {}): string {
     const flags = [...(history ? ['-S', '-'] : []), ...(styled ? ['-e'] : [])];
     return this.#tmux('capture-pane', '-p', ...flags);
   }
 
-  /** Of tmux, by its format names: cursor_x, alternate_on, pane_title. */
+  /** A value of tmux, by its format name: cursor_x, alternate_on, pane_title. */
   fact(name: string): string {
     return this.#tmux('display-message', '-p', `#{${name}}`).trim();
   }
@@ -93,6 +93,6 @@ export class Terminal {
   }
 }
 
-/** Without what whoever runs the tests has set for himself. */
+/** The environment without the tester's own settings. */
 const FOREIGN = /^(PERCEPT_|NODE_|VITEST|TMUX|(NO_COLOR|FORCE_COLOR|CI|EDITOR|VISUAL|INK_SCREEN_READER)$)/;
 const CLEAN = Object.fromEntries(Object.entries(process.env).filter(([name]) => !FOREIGN.test(name)));

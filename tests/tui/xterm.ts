@@ -1,4 +1,4 @@
-/** A terminal in memory: what Ink writes goes through xterm's own parser, so erasing, scrolling and wide cells count. */
+/** A terminal in memory: Ink's output goes through xterm's own parser, so erasing, scrolling and wide cells count. */
 import { EventEmitter } from 'node:events';
 import { PassThrough } from 'node:stream';
 import xterm from '@xterm/headless';
@@ -9,7 +9,7 @@ export class FakeTerminal extends EventEmitter {
   readonly isTTY = true;
   columns: number;
   rows: number;
-  /** What was written, as it was. */
+  /** The raw writes. */
   readonly writes: string[] = [];
   readonly stdin = Object.assign(new PassThrough(), {
     isTTY: true,
@@ -27,7 +27,7 @@ export class FakeTerminal extends EventEmitter {
     this.#screen = new xterm.Terminal(options);
   }
 
-  /** As of a stream; Ink waits for the callback. */
+  /** write() of a stream; Ink waits for the callback. */
   write(data: string | Uint8Array, encoding?: unknown, done?: () => void): boolean {
     const text = typeof data === 'string' ? data : Buffer.from(data).toString();
     this.writes.push(text);
@@ -46,7 +46,7 @@ export class FakeTerminal extends EventEmitter {
     this.emit('resize');
   }
 
-  /** Keys as a terminal in raw mode sends them. */
+  /** Sends keys as a terminal in raw mode does. */
   type(text: string): void {
     this.stdin.write(text);
   }
@@ -59,12 +59,12 @@ export class FakeTerminal extends EventEmitter {
     return this.writes.filter((text) => text.includes(BEGIN_FRAME)).length;
   }
 
-  /** Until it shows all that was written. */
+  /** Waits until it shows all that was written. */
   settled(): Promise<void> {
     return new Promise((resolve) => this.#screen.write('', resolve));
   }
 
-  /** All lines, those scrolled away included, up to the last one that is not empty. */
+  /** All lines, including scrolled-away ones, up to the last one that is not empty. */
   async lines(): Promise<string[]> {
     await this.settled();
     const { active } = this.#screen.buffer;
@@ -72,7 +72,7 @@ export class FakeTerminal extends EventEmitter {
     return lines.slice(0, lines.findLastIndex((line) => line !== '') + 1);
   }
 
-  /** The same, each as it was written: rows that the terminal wrapped are put together again. */
+  /** The same lines as written: rows wrapped by the terminal are joined. */
   async unwrapped(): Promise<string[]> {
     const rows = await this.lines();
     const { active } = this.#screen.buffer;

@@ -1,4 +1,4 @@
-/** Looking for graphics adapters: at no cost where there is no driver, in a process of its own where there is one. */
+/** The search for graphics adapters: free if there is no driver, and in a separate process if there is one. */
 import { mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -18,7 +18,7 @@ afterEach(() => {
   rmSync(folder, { recursive: true });
 });
 
-/** As another start of the program would. */
+/** Searches as a new process of the program would. */
 async function findAdapters(cacheDirectory?: string) {
   vi.resetModules();
   return (await import('../../backends/adapters.ts')).findAdapters(cacheDirectory);
@@ -28,11 +28,11 @@ describe.skipIf(process.platform !== 'linux')('driver files', () => {
   const manifest = () => join(folder, 'driver.json');
   const environment = () => ({ VK_DRIVER_FILES: manifest() });
 
-  it('say that there is no driver', () => {
+  it('say so if there is no driver', () => {
     expect(driverFiles(environment()).none).toContain('no Vulkan driver is installed');
   });
 
-  it('change when a driver comes, is replaced, or is deselected', () => {
+  it('change when a driver is added, replaced or deselected', () => {
     const signatures = [driverFiles(environment()).signature];
     writeFileSync(manifest(), '{}');
     expect(driverFiles(environment())).not.toHaveProperty('none');
@@ -44,21 +44,21 @@ describe.skipIf(process.platform !== 'linux')('driver files', () => {
     expect(new Set(signatures).size).toBe(signatures.length);
   });
 
-  it('are looked for where the loader does', () => {
+  it("are searched in the loader's folders", () => {
     const none = { HOME: folder, XDG_DATA_HOME: folder, XDG_DATA_DIRS: folder, XDG_CONFIG_DIRS: folder };
     expect(driverFiles({ ...none, VK_ADD_DRIVER_FILES: import.meta.filename })).not.toHaveProperty('none');
   });
 });
 
 describe.skipIf(process.platform !== 'linux')('adapters', () => {
-  it('there are none without a driver: nothing is started, nothing kept', async () => {
+  it('without a driver: none, and nothing is started or cached', async () => {
     vi.stubEnv('VK_DRIVER_FILES', join(folder, 'none.json'));
     const found = await findAdapters(folder);
     expect(found).toEqual({ adapters: [], none: expect.stringContaining('no Vulkan driver is installed') });
     expect(() => readFileSync(join(folder, 'adapters.json'))).toThrow();
   });
 
-  it.skipIf(absent)(titled('are described, and asked for once', absent), async () => {
+  it.skipIf(absent)(titled('are described, and queried once', absent), async () => {
     for (const [name, value] of Object.entries(adapter!.environment)) vi.stubEnv(name, value);
     const { adapters, none } = await findAdapters(folder);
     expect(none).toBeUndefined();
@@ -69,13 +69,13 @@ describe.skipIf(process.platform !== 'linux')('adapters', () => {
     const kept = join(folder, 'adapters.json');
     writeFileSync(kept, readFileSync(kept, 'utf8').replace('"google"', '"kept"'));
     expect((await findAdapters(folder)).adapters[0]!.vendor).toBe('kept');
-    vi.stubEnv('CUDA_VISIBLE_DEVICES', '7'); // whatever a driver depends on has changed
+    vi.stubEnv('CUDA_VISIBLE_DEVICES', '7'); // part of what a driver depends on
     expect((await findAdapters(folder)).adapters[0]!.vendor).toBe('google');
     writeFileSync(kept, '{"key": ');
     expect((await findAdapters(folder)).adapters[0]!.vendor).toBe('google');
   });
 
-  it('a driver that crashes takes only the question along', async () => {
+  it('a driver that crashes ends only the query', async () => {
     const manifest = join(folder, 'driver.json');
     writeFileSync(manifest, '{}');
     vi.stubEnv('VK_DRIVER_FILES', manifest);

@@ -24,14 +24,14 @@ for (const [name, content] of Object.entries(FILES)) writeFileSync(join(cwd, nam
 const attached = (text: string) => attachFiles(text, { cwd, limitBytes: 1000 });
 
 describe('files named in a message', () => {
-  it('are put behind it, with their names', async () => {
+  it('follow it, with their names', async () => {
     expect(await attached('Explain @src/a.ts please')).toEqual({
       content: 'Explain @src/a.ts please\n\nsrc/a.ts:\n```ts\nconst a = 1;\n```',
       attachments: [{ path: 'src/a.ts', bytes: 13, lines: 1 }],
     });
   });
 
-  it('may have spaces, several lines of their own fences, or nothing in them', async () => {
+  it('may have spaces, contain fences, or be empty', async () => {
     const { content, attachments } = await attached('@"a b.txt" @notes.md @empty');
     expect(content).toBe(
       [
@@ -72,12 +72,12 @@ describe('files named in a message', () => {
     '@"none at all"',
     '@src/none',
     '@src/a.ts/x',
-  ])('are not seen in %j', async (text) => {
+  ])('are not found in %j', async (text) => {
     expect(await attached(text)).toEqual({ content: text, attachments: [] });
   });
 });
 
-describe('what no model could read is an error', () => {
+describe('content that no model can read is an error', () => {
   it.each([
     ['@src', 'it is a folder'],
     ['@zero.bin', 'binary or has another encoding'],
@@ -91,7 +91,7 @@ describe('what no model could read is an error', () => {
     });
   });
 
-  it('also when only all of them together are too large', async () => {
+  it('files that are too large together', async () => {
     writeFileSync(join(cwd, 'half1'), 'x'.repeat(600));
     writeFileSync(join(cwd, 'half2'), 'y'.repeat(600));
     expect((await attached('@half1')).attachments).toHaveLength(1);

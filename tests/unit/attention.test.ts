@@ -1,4 +1,4 @@
-/** What core asks of an executable for the attention of a token, and what a program that cannot give it does. */
+/** How core gets attention weights from an executable, and what happens for programs without them. */
 import { setImmediate } from 'node:timers/promises';
 import { describe, expect, it, vi } from 'vitest';
 import type { Executable, Program, Result, Step } from '../../backends/backend.ts';
@@ -12,7 +12,7 @@ import { FakeExecutable, fakeModel, modelOf } from './fake-model.ts';
 
 const SHAPE = { heads: [3, 3] };
 
-/** Weights that tell the last token and how many it sees. */
+/** Weights that encode the last token and the number of tokens it sees. */
 class Attending extends FakeExecutable {
   readonly attends: Executable['attends'] = SHAPE;
 
@@ -33,7 +33,7 @@ function attendingModel(maxTokens = 4) {
 }
 
 describe('attentionOf', () => {
-  it('computes the last token by itself, behind steps of at most maxTokens', async () => {
+  it('computes the last token in its own step, after steps of at most maxTokens', async () => {
     const model = attendingModel();
     const session = new Session(model);
     const progress: number[] = [];
@@ -53,7 +53,7 @@ describe('attentionOf', () => {
     expect(session.tokens).toEqual(ids);
   });
 
-  it('reuses what the session holds, and computes a held token again', async () => {
+  it("reuses the session's tokens, and recomputes the last one if it is held", async () => {
     const model = attendingModel();
     const session = new Session(model);
     await session.evaluate([1, 2, 3, 4, 5]);
@@ -67,7 +67,7 @@ describe('attentionOf', () => {
     expect(model.executable.steps).toHaveLength(3);
   });
 
-  it('tells the user of a model that gives none, before it computes', async () => {
+  it('throws for a model without weights, before it computes', async () => {
     const model = fakeModel();
     const asked = attentionOf(new Session(model), [1, 2]);
     await expect(asked).rejects.toBeInstanceOf(UserError);
@@ -78,7 +78,7 @@ describe('attentionOf', () => {
     expect(model.executable.steps).toHaveLength(0);
   });
 
-  it('stops between two steps, and tells of a text that does not fit', async () => {
+  it('aborts between steps, and throws for a text that does not fit', async () => {
     const session = new Session(attendingModel());
     const controller = new AbortController();
     const stopped = attentionOf(session, [1, 2, 3, 4, 5, 6], {
@@ -96,7 +96,7 @@ describe('attentionOf', () => {
 describe('after a device failed', () => {
   const lost = new UserError('The device was lost.', 'Try again.', { kind: 'device' });
 
-  it('the replacement computes what the session holds, and gives the attention', async () => {
+  it('the replacement recomputes the session and returns the weights', async () => {
     const model = attendingModel();
     const first = attendingModel().executable;
     const failing = vi.spyOn(first, 'submit');
@@ -113,7 +113,7 @@ describe('after a device failed', () => {
     expect((await attentionOf(session, [7, 5])).weights[0]).toBe(5);
   });
 
-  it('there is none where there was none', () => {
+  it('there are no weights if there were none before', () => {
     const { executable: first, ...model } = fakeModel();
     const executable = new FailoverExecutable({ first, ...model, replace: async () => first });
     expect(executable.attends).toBeUndefined();
@@ -139,7 +139,7 @@ describe('attentionShape', () => {
 describe('the reference', () => {
   const row = (...values: number[]) => Float64Array.from(values);
 
-  it('weighs by softmax of the scaled products, each head by its kv head', () => {
+  it('computes softmax of the scaled products, each head with its kv head', () => {
     // Two query heads of two dimensions share a kv head; the scores are 0, ln 3 and 0, 0.
     const q = row(1, 0, 0, 1);
     const keys = [row(0, 5), row(Math.log(3) / 2, 5)];

@@ -22,22 +22,22 @@ describe('the background of a terminal', () => {
     expect(question).toContain(']11;?');
   });
 
-  it('does not wait for a terminal that does not say', async () => {
+  it('does not wait for a terminal that does not report it', async () => {
     const { background } = await asked('\x1b[?1;2c');
     expect(background).toBeUndefined();
   });
 
-  it('gives up on one that says nothing', async () => {
+  it('gives up on a silent terminal', async () => {
     expect((await asked()).background).toBeUndefined();
   });
 
-  it('puts back what was typed meanwhile', async () => {
+  it('puts back input typed meanwhile', async () => {
     const { background, stdin } = await asked('hel', '\x1b]11;rgb:00/00/00\x1b', '\\lo', '\x1b[?62;22c\r');
     expect(background).toBe('dark');
     expect(String(stdin.read())).toBe('hello\r');
   });
 
-  it('knows an answer that comes late, and nothing else', () => {
+  it('recognizes a late answer, and nothing else', () => {
     expect(isLateAnswer(']11;rgb:0000/0000/0000')).toBe(true);
     expect(isLateAnswer('[?62;22c')).toBe(true);
     expect(isLateAnswer('rgb')).toBe(false);

@@ -51,7 +51,7 @@ describe('a bench of models', () => {
       expect(lines.join('\n')).toContain(part);
   });
 
-  it('wide enough, prefill stands beside decode, over its curve', () => {
+  it('on a wide screen, prefill is beside decode, above its curve', () => {
     const lines = linesOf(stateAfter(), 120, 40);
     const titles = lines.find((line) => line.startsWith('prefill, tok/s'))!;
     const curves = lines.find((line) => line.startsWith('prefill over time'))!;
@@ -59,7 +59,7 @@ describe('a bench of models', () => {
     expect(lines.length).toBeLessThanOrEqual(39);
   });
 
-  it('what matters least goes first', () => {
+  it('the least important parts are dropped first', () => {
     const shown = (rows: number) => {
       const text = linesOf(stateAfter({ peer: 'llama-bench' }), 80, rows).join('\n');
       const parts = {
@@ -79,9 +79,9 @@ describe('a bench of models', () => {
     expect(shown(6)).toEqual(['lanes', 'progress']);
   });
 
-  it('of more lanes than there is room for those around the one that runs', () => {
+  it('with too many lanes, shows those around the running one', () => {
     const backends = Array.from({ length: 12 }, (_, i) => `backend${i}`);
-    const text = linesOf(stateAfter({ backends }, 96), 60, 12).join('\n'); // half of them are through
+    const text = linesOf(stateAfter({ backends }, 96), 60, 12).join('\n'); // half of them are finished
     expect(text).toContain('H backend3 tg128');
     expect(text).not.toContain('backend0 ');
     expect(text).not.toContain('backend5 ');
@@ -89,7 +89,7 @@ describe('a bench of models', () => {
 });
 
 describe('a bench of kernels', () => {
-  it('has the last ones in the legend, each with a letter of its own', () => {
+  it('lists the latest kernels in the legend, each with its letter', () => {
     const lines = linesOf(KERNELS, 120, 30);
     const legend = lines.flatMap((line) => /([A-Za-z]) q4_0 (\d+) -> 1536 x 1/.exec(line)?.slice(1, 3) ?? []);
     const [letters, numbers] = [legend.filter((_, i) => i % 2 === 0), legend.filter((_, i) => i % 2 === 1)];
@@ -99,7 +99,7 @@ describe('a bench of kernels', () => {
     expect(lines.at(-1)).toContain('60 of 60  matmul Q4_0 59 -> 1536, 1 token');
   });
 
-  it('on a low screen is what was measured last', () => {
+  it('a low screen shows the latest measurement', () => {
     const lines = linesOf(KERNELS, 40, 8);
     expect(lines.join('\n')).toContain('q4_0 59');
     expect(lines.join('\n')).not.toContain('┤');
@@ -136,7 +136,7 @@ describe('any screen', () => {
         }
   });
 
-  it('without glyphs is ASCII, with what belongs to the text itself', () => {
+  it('without glyphs it is ASCII, apart from the text itself', () => {
     const text = linesOf(stateAfter({ peer: 'llama-bench' }), 120, 40, ASCII).join('');
     expect(text.replaceAll('±', '')).toMatch(/^[ -~]*$/);
   });
@@ -166,7 +166,7 @@ describe('blocks', () => {
     expect(stacked([block('a', 0, 1)], 5)).toEqual([]);
   });
 
-  it('what a block wants comes before others, what it can use after gaps', () => {
+  it('minimum sizes come before other blocks, extra space after gaps', () => {
     const blocks = [block('a', 2, 1, { wanted: 3, gap: true }), block('b', 1, 1, { most: 9 })];
     expect(stacked(blocks, 2)).toEqual(['a', 'a']);
     expect(stacked(blocks, 4)).toEqual(['a', 'a', 'a', 'b']);

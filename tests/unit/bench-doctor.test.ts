@@ -19,7 +19,7 @@ const WELL: Facts = {
   power: { governor: 'performance', driver: 'acpi-cpufreq' },
 };
 
-/** What differs from a machine where all is well, as "level: what". */
+/** Findings that differ from those of a healthy machine, as "level: what". */
 function troubles(changes: Partial<Facts>): string[] {
   const found = findings({ ...WELL, ...changes }).filter(({ level }) => level !== 'ok');
   for (const { why, todo } of found) expect([why, todo]).not.toContain('');
@@ -28,8 +28,8 @@ function troubles(changes: Partial<Facts>): string[] {
 const measured = (speed: Partial<CpuSpeed>) =>
   troubles({ cpu: { description: 'unsigned', speed: { ...SPEED, ...speed } } });
 
-describe('what the doctor finds', () => {
-  it('nothing where all is well', () => {
+describe('findings of the doctor', () => {
+  it('a healthy machine', () => {
     expect(findings(WELL).map(({ level, what }) => `${level}: ${what}`)).toEqual([
       'ok: Node 26.10.0',
       'ok: vectors: WebAssembly relaxed SIMD, unsigned dot products (AVX-VNNI)',
@@ -45,7 +45,7 @@ describe('what the doctor finds', () => {
     ]);
   });
 
-  it('says nothing of what a platform does not tell', () => {
+  it('omits what a platform does not report', () => {
     const facts: Facts = {
       ...WELL,
       load: undefined,
@@ -64,13 +64,13 @@ describe('what the doctor finds', () => {
     expect(troubles({ emulation: 'Rosetta' })).toEqual(['bad: Node runs under Rosetta']);
   });
 
-  it('a CPU backend that does not start, or lacks byte dot products', () => {
+  it('a CPU backend that fails to start, or lacks byte dot products', () => {
     expect(troubles({ cpu: { failure: 'no SIMD.' } })).toEqual(['bad: the CPU backend does not start']);
     const description = 'WebAssembly relaxed SIMD, 16-bit pairs (AVX2)';
     expect(troubles({ cpu: { description, speed: SPEED } })).toEqual([`warn: vectors: ${description}`]);
   });
 
-  it('cores that are not there for this process', () => {
+  it('cores that this process may not use', () => {
     expect(troubles({ cores: { present: 8, usable: 4 } })).toEqual(['warn: 4 of 8 cores may be used']);
     expect(troubles({ cores: { present: 4, usable: 4, quota: 1.5 } })).toEqual([
       'warn: the container may use the time of 1.50 cores, of 4 it sees',
@@ -134,7 +134,7 @@ describe('what the doctor finds', () => {
   });
 });
 
-describe('what Linux tells', () => {
+describe('figures of Linux', () => {
   it('the ticks of processors', () => {
     const text = 'cpu  480 0 20 700 3 0 1 50 7 0\ncpu0 1 2 3 4 5 6 7 8 9 10\n';
     expect(parseProcessorTicks(text)).toEqual({ all: 1254, stolen: 50 });

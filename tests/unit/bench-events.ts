@@ -1,4 +1,4 @@
-/** Made-up events of a bench: a number of runs of each test, all alike. */
+/** Synthetic events of a bench: some runs of each test, all alike. */
 
 import type { BenchEvent, Mark } from '../../bench/events.ts';
 import type { Machine } from '../../bench/machine.ts';
@@ -89,7 +89,7 @@ function* runOf(
   yield { kind: 'roofs', ...at, roofs, memory: MEMORY };
 }
 
-/** After the first `count` events, or all. */
+/** State after the first `count` events, or after all. */
 export function stateAfter(story: Story = {}, count = Number.POSITIVE_INFINITY): BenchState {
   return [...eventsOf(story)].slice(0, count).reduce(afterEvent, plannedBench(planOf(story)));
 }

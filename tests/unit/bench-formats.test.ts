@@ -58,7 +58,7 @@ describe('numbers', () => {
 });
 
 describe('tables', () => {
-  it('Markdown says once what is common to all, and leaves out what nobody has', () => {
+  it('Markdown states common values once, and omits empty columns', () => {
     expect(speedMarkdown([{ ...ROW, ...BESIDES }, WRITING])).toBe(
       [
         'SmolLM2 135M, Q4_1, cpu, 2 threads, f16 cache, beside llama-bench',
@@ -100,7 +100,7 @@ describe('tables', () => {
     );
   });
 
-  it('Markdown has a column for what differs, such as the type of the cache', () => {
+  it('Markdown has a column for each value that differs, such as the type of the cache', () => {
     expect(speedMarkdown([ROW, { ...ROW, kv_type: 'q8' }])).toContain(
       [
         'SmolLM2 135M, Q4_1, cpu, 2 threads, pp512',
@@ -113,7 +113,7 @@ describe('tables', () => {
     );
   });
 
-  it('no roof is a dash beside rows that have one, and no column where none has', () => {
+  it('a missing roof is a dash, and no column if all are missing', () => {
     const none = { memory_roof_share: null, multiply_roof_share: null };
     const cells = (rows: SpeedRow[]) =>
       speedMarkdown(rows)
@@ -134,7 +134,7 @@ describe('tables', () => {
     expect(speedMarkdown([{ ...ROW, ...none }])).not.toContain('memory');
   });
 
-  it('a table of nothing is empty', () => {
+  it('a table without rows is empty', () => {
     expect(toMarkdown([{ title: 'a', cell: String }], [])).toBe('');
   });
 
@@ -166,7 +166,7 @@ describe('tables', () => {
   });
 });
 
-it('the start and the roofs stand apart from the rows', () => {
+it('start-up times and roofs are separate from the rows', () => {
   const start = { load_ms: 181.4, first_token_ms: 623, prompt_tokens: 512, warm_up_ms: 1843 };
   const roofs = { readBytesPerSecond: 30.1e9, multiplyAddsPerSecond: 410e9 };
   expect(targetNotes({ rows: [ROW], start, roofs })).toEqual([
@@ -176,7 +176,7 @@ it('the start and the roofs stand apart from the rows', () => {
   expect(targetNotes({ rows: [ROW], start })).toHaveLength(1);
 });
 
-it('a command is kept without folders', () => {
+it('a stored command has no folders', () => {
   const words = ['-m', '/a/b/m.gguf,./n.gguf', '--peer', 'llama-bench=../bin/llama-bench', 'C:\\x\\y.gguf'];
   expect(keptCommand(words)).toBe('-m m.gguf,n.gguf --peer llama-bench=llama-bench y.gguf');
   const references = ['hf:owner/repo/file.gguf', 'https://host/x.gguf', 'pip:p==1.2#a/b.gguf', 'q4_0'];
@@ -231,7 +231,7 @@ describe("README's table", () => {
     expect(table).toMatch(/^\| pp512 \| +900 \| +- \|$/m);
   });
 
-  it('stands between its two marks', () => {
+  it('is between its two marks', () => {
     const readme = 'before\n<!-- speed:begin -->\nold\n<!-- speed:end -->\nafter\n';
     const updated = withTable(readme, 'new\n');
     expect(updated).toBe('before\n<!-- speed:begin -->\nnew\n<!-- speed:end -->\nafter\n');

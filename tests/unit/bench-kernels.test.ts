@@ -14,7 +14,7 @@ describe('kernels that are timed', () => {
   });
   afterAll(() => backend.dispose());
 
-  it('every type of weight that the backend computes, and every op between', () => {
+  it('cover every weight type that the backend computes, and every op', () => {
     const types = new Set(cases.flatMap(({ type }) => type ?? []));
     for (const type of ['F32', 'F16', 'Q4_0', 'Q8_0'] as TensorType[]) expect(types).toContain(type);
     for (const type of types) expect(backend.supports({ op: 'matmul', x: 0, weight: 0 }, [type])).toBe(true);
@@ -22,7 +22,7 @@ describe('kernels that are timed', () => {
     expect([...ops]).toEqual(['matmul', 'attention', 'norm', 'rope', 'softmax', 'map', 'zip']);
   });
 
-  it('are chosen by words', () => {
+  it('are selected by words', () => {
     expect(casesNamed(cases, []).length).toBe(cases.length);
     const chosen = casesNamed(cases, ['q4_0', 'matmul', '576 -> 1536']);
     expect(chosen.map(({ op, type, tokens }) => `${op} ${type} ${tokens}`)).toEqual([

@@ -7,7 +7,7 @@ interface Loaded {
   readonly packages: Set<string>;
 }
 
-/** A module with everything that its static imports bring along. */
+/** A module with all its static imports, transitively. */
 function loadedWith(file: string, loaded: Loaded = { files: new Set(), packages: new Set() }): Loaded {
   const path = resolve(file);
   const name = relative('.', path);
@@ -29,17 +29,17 @@ describe('a bench loads', () => {
       expect(packages).not.toContain('ink');
       expect(packages).not.toContain('react');
     }
-    expect(loadedWith('cli/tui/bench/start.tsx').packages).toContain('ink'); // it would be found
+    expect(loadedWith('cli/tui/bench/start.tsx').packages).toContain('ink'); // the check can find it
   });
 
-  it('no kernels for models, and neither before it knows which', () => {
+  it('no kernels for models, and neither before it knows which one runs', () => {
     const table = 'bench/conformance/cases.ts';
     expect([...loadedWith('cli/bench.ts').files].sort()).toEqual(['cli/bench.ts', 'errors.ts']);
     expect(loadedWith('cli/bench/models.ts').files).not.toContain(table);
-    expect(loadedWith('cli/bench/kernels.ts').files).toContain(table); // it would be found
+    expect(loadedWith('cli/bench/kernels.ts').files).toContain(table); // the check can find it
   });
 
-  it('nothing of itself for verify but the choice of cases', () => {
+  it('only the choice of cases for verify', () => {
     const files = [...loadedWith('cli/verify.ts').files].filter((file) => file.startsWith('cli/bench'));
     expect(files).toEqual(['cli/bench/case-words.ts']);
   });

@@ -16,7 +16,7 @@ function emptyFolder(): string {
   return folder;
 }
 
-/** A program that prints what `body`, JavaScript, makes of its arguments. */
+/** A program that runs `body`, JavaScript, on its arguments. */
 function program(body: string): string {
   const path = join(emptyFolder(), 'peer');
   writeFileSync(path, `#!${process.execPath}\nconst args = process.argv.slice(2);\n${body}\n`);
@@ -36,7 +36,7 @@ it('llama-bench runs one repetition of the same test', async () => {
   expect(await peer.run(READ)).toBe(16_000_000 + 400 + 20 + 1);
 });
 
-it('llama-batched-bench writes with several sequences', async () => {
+it('llama-batched-bench decodes with several sequences', async () => {
   const path = program(
     `${VALUES} console.log("log"); console.log(JSON.stringify({ speed_tg: 1e4 * value("-c") + 100 * value("-npl") + 10 * value("-npp") + value("-ntg") }));`,
   );
@@ -45,7 +45,7 @@ it('llama-batched-bench writes with several sequences', async () => {
   expect(await peer.run(WRITE)).toBe(27 * 1e4 + 300 + 10 + 8);
 });
 
-it('a peer that fails is named, with what it said and how it was run', async () => {
+it('a failing peer is reported with its output and its command', async () => {
   const failing = program('console.error("no such model"); process.exit(1);');
   const run = async (path: string) => (await parsePeer(`llama-bench=${path}`)(TARGET)).run(READ);
   await expect(run(failing)).rejects.toMatchObject({
@@ -56,7 +56,7 @@ it('a peer that fails is named, with what it said and how it was run', async () 
   await expect(run(program('console.log("[]");'))).rejects.toThrow('No speed from');
 });
 
-it('an abort ends the program and is no failure of it', async () => {
+it('an abort ends the peer and does not count as its failure', async () => {
   const peer = await parsePeer(`llama-bench=${program('setTimeout(() => {}, 60_000);')}`)(TARGET);
   const controller = new AbortController();
   const running = peer.run(READ, controller.signal);
@@ -64,7 +64,7 @@ it('an abort ends the program and is no failure of it', async () => {
   await expect(running).rejects.toMatchObject({ name: 'AbortError' });
 });
 
-/** A node-llama-cpp that counts: reading advances the clock by nothing, but what it is asked for is kept. */
+/** A node-llama-cpp that counts: it takes no time and records its calls. */
 const FAKE_NODE_LLAMA_CPP = `
 const asked = (globalThis.askedOfPeer = []);
 const sequence = {
@@ -96,7 +96,7 @@ function project(code: string): string {
   return folder;
 }
 
-it('node-llama-cpp of a folder that is named reads and writes as asked', async () => {
+it('node-llama-cpp from a given folder prefills and decodes', async () => {
   const folder = project(FAKE_NODE_LLAMA_CPP);
   const peer = await parsePeer(`node-llama-cpp=${folder}`)(TARGET);
   expect([peer.canRun(READ), peer.canRun(WRITE)]).toEqual([true, false]);
@@ -111,7 +111,7 @@ it('node-llama-cpp of a folder that is named reads and writes as asked', async (
   ]);
 });
 
-it('node-llama-cpp is not taken from the working directory unasked, nor is an npm', async () => {
+it('node-llama-cpp and npm are not loaded from the working directory unasked', async () => {
   const folder = project("import { writeFileSync } from 'node:fs'; writeFileSync('ran', '');");
   for (const name of ['npm', 'npm.cmd'])
     writeFileSync(join(folder, name), `#!/bin/sh\ntouch ${folder}/ran\n`, { mode: 0o755 });
@@ -122,7 +122,7 @@ it('node-llama-cpp is not taken from the working directory unasked, nor is an np
   expect(existsSync(join(folder, 'ran'))).toBe(false);
 });
 
-it('a program that is a peer finds nothing in the working directory, and is found from there', async () => {
+it('a peer program runs in an empty folder, but relative paths to it work', async () => {
   const here = 'require("node:fs").existsSync("libggml-cpu.so")';
   const path = program(`console.log(JSON.stringify([{ avg_ts: ${here} ? 2 : 1 }]));`);
   const folder = emptyFolder();
@@ -131,7 +131,7 @@ it('a program that is a peer finds nothing in the working directory, and is foun
   expect(await (await parsePeer(`llama-bench=${relative('.', path)}`)(TARGET)).run(READ)).toBe(1);
 });
 
-it('node-llama-cpp that is nowhere is named', async () => {
+it('a missing node-llama-cpp is reported by name', async () => {
   vi.stubEnv('PATH', ''); // no npm to ask for its global folder
   onTestFinished(() => void vi.unstubAllEnvs());
   const folder = emptyFolder();

@@ -89,7 +89,7 @@ describe('a page', () => {
     expect(JSON.parse(rows)).toMatchObject({ machine: MACHINE, rows: [{ model: 'SmolLM2', tok_s: 485 }] });
   });
 
-  it('what a model file says stays text', () => {
+  it('text from a model file stays text', () => {
     const html = written('bench.html', reported());
     expect(html.match(/<script/g)).toHaveLength(1);
     expect(html).not.toContain('<!--');
@@ -100,24 +100,24 @@ describe('a page', () => {
 
 describe('the file', () => {
   it.each(['bench.png', 'bench', 'svg', 'bench.svg.txt'])(
-    '%s: another ending is an error of usage',
+    '%s: an unknown extension is a usage error',
     (file) => {
       expect(() => checkReport(file)).toThrow(expect.objectContaining({ kind: 'usage' }));
     },
   );
 
-  it('endings in capitals do', () => {
+  it('extensions may be in capitals', () => {
     expect(written('BENCH.SVG', reported())).toMatch(/^<svg /);
   });
 
-  it('a folder that is none is told before anything is measured', () => {
+  it('a missing folder is reported before anything is measured', () => {
     const folder = emptyFolder();
     writeFileSync(join(folder, 'a'), '');
     expect(() => checkReport(join(folder, 'missing', 'b.svg'))).toThrow('there is no folder');
     expect(() => checkReport(join(folder, 'a', 'b.svg'))).toThrow('there is no folder');
   });
 
-  it('is there as a whole or not at all', () => {
+  it('is written atomically', () => {
     const folder = emptyFolder();
     mkdirSync(join(folder, 'b.svg'));
     expect(() => writeReport(join(folder, 'b.svg'), reported())).toThrow('could not be written');

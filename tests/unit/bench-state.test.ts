@@ -3,8 +3,8 @@ import { kernelScenes, letterOf, speedCurve, speedScenes } from '../../cli/bench
 import { afterEvent, plannedBench } from '../../cli/bench/state.ts';
 import { eventsOf, MEMORY, planOf, READ, stateAfter, WRITE } from './bench-events.ts';
 
-describe('events folded', () => {
-  it('say what is going on, and how far', () => {
+describe('the state after events', () => {
+  it('tells the current work and the progress', () => {
     const story = { repetitions: 1, peer: 'llama-bench' };
     let state = plannedBench(planOf(story));
     const told = [...eventsOf(story)].map((event) => {
@@ -28,7 +28,7 @@ describe('events folded', () => {
     ]);
   });
 
-  it('keep every run of every test of every target', () => {
+  it('keeps every run of every test of every target', () => {
     const { targets, memory, loadMs } = stateAfter({ backends: ['cpu', 'webgpu'], peer: 'llama-bench' });
     expect(targets.map(({ loaded }) => loaded!.backend)).toEqual(['cpu', 'webgpu']);
     for (const { tests } of targets) {
@@ -44,13 +44,13 @@ describe('events folded', () => {
     expect([memory, loadMs]).toEqual([MEMORY, 600]);
   });
 
-  it('keep two tests of the same name apart', () => {
+  it('keeps two tests of the same name apart', () => {
     const { targets } = stateAfter({ tests: [WRITE, WRITE], peer: 'llama-bench' });
     expect(targets[0]!.tests.map(({ samples }) => samples.length)).toEqual([2, 2]);
     expect(targets[0]!.tests.map(({ peers }) => peers[0]!.samples.length)).toEqual([2, 2]);
   });
 
-  it('belong to the target and test they name, in whatever order', () => {
+  it('assigns events by target and test, in any order', () => {
     const at = { target: 1, test: 1, runner: 'percept', own: true };
     const plan = plannedBench(planOf({ backends: ['cpu', 'webgpu'] }));
     const { targets } = afterEvent(plan, { kind: 'ran', ...at, tok_s: 80 });
@@ -62,7 +62,7 @@ describe('events folded', () => {
     expect(outside.targets).toEqual(plan.targets);
   });
 
-  it('tell when a run is under way or about to begin', () => {
+  it('tells whether a run is active or about to begin', () => {
     let state = plannedBench(planOf({}));
     const kinds = [...eventsOf({ peer: 'llama-bench' })].flatMap((event) => {
       state = afterEvent(state, event);
@@ -71,7 +71,7 @@ describe('events folded', () => {
     expect(new Set(kinds)).toEqual(new Set(['run', 'marks', 'roofs', 'rows']));
   });
 
-  it('leave earlier states as they were', () => {
+  it('leaves earlier states unchanged', () => {
     const events = [...eventsOf()];
     const before = stateAfter({}, 8);
     const copy = structuredClone(before);
@@ -79,7 +79,7 @@ describe('events folded', () => {
     expect(before).toEqual(copy);
   });
 
-  it('marks of runs that nobody counts are left out', () => {
+  it('omits marks of runs that do not count', () => {
     const state = stateAfter({}, 3);
     const after = afterEvent(state, { kind: 'marks', target: 0, test: 0, marks: [[1, 1]] });
     expect(after).toEqual({ ...state, isMeasuring: true });
@@ -87,7 +87,7 @@ describe('events folded', () => {
 });
 
 describe('scenes', () => {
-  it('prefill and decode apart: a lane, a curve and a dot a test, with one mark', () => {
+  it('prefill and decode are separate: one lane, curve and dot a test, with the same letter', () => {
     const { phases, roofline, ratios } = speedScenes(
       stateAfter({ backends: ['cpu', 'webgpu'], peer: 'llama-bench' }),
     );
@@ -121,7 +121,7 @@ describe('scenes', () => {
     ]);
   });
 
-  it('the curve of the run at hand, or of the one of median speed, has the mark; others are faint before it', () => {
+  it('the current run, or the median run, has the letter; earlier curves are faint', () => {
     const { curves } = speedScenes(stateAfter({ repetitions: 3, tests: [WRITE] })).phases[0]!;
     expect(curves.series.map(({ mark, faint }) => mark ?? faint)).toEqual([true, true, 'A']);
     expect(curves.series[2]!.points.at(-1)![1]).toBeCloseTo(80 * 1.02, 6);
@@ -132,14 +132,14 @@ describe('scenes', () => {
     expect(phase!.lanes.lanes[0]).toMatchObject({ state: 'running', text: '80.0' });
   });
 
-  it('before the first run there is nothing but names', () => {
+  it('before the first run there are only names', () => {
     const { phases, roofline } = speedScenes(plannedBench(planOf({})));
     expect(phases.map(({ lanes }) => lanes.lanes[0]!.text)).toEqual(['waits', 'waits']);
     expect(phases.map(({ curves }) => curves.series)).toEqual([[], []]);
     expect([roofline.dots, roofline.roofs]).toEqual([[], []]);
   });
 
-  it('a kernel is a dot under the roofs of its backend; one that multiplies nothing is none', () => {
+  it('a kernel is a dot under the roofs of its backend, unless it multiplies nothing', () => {
     const kernel = {
       backend: 'cpu',
       threads: 2,
@@ -173,13 +173,13 @@ describe('scenes', () => {
     ]);
   });
 
-  it('letters begin again behind z', () => {
+  it('letters start over after z', () => {
     expect([0, 25, 26, 51, 52].map(letterOf)).toEqual(['A', 'Z', 'a', 'z', 'A']);
   });
 });
 
 describe('speed over time', () => {
-  it('of few steps each at its own speed', () => {
+  it('with few steps, shows the speed of each', () => {
     expect(
       speedCurve([
         [2, 512],
@@ -193,7 +193,7 @@ describe('speed over time', () => {
     ]);
   });
 
-  it('of many steps that of a window, so that one slow step is a dip and not a spike', () => {
+  it('with many steps, averages a window, so a slow step is a dip, not a spike', () => {
     let seconds = 0;
     const marks = Array.from({ length: 300 }, (_, i) => {
       seconds += i === 150 ? 0.05 : 0.01;

@@ -17,12 +17,12 @@ describe('statistics of a few samples', () => {
     expect(samples).toEqual([3, 1, 2]);
   });
 
-  it('the ratio of pairs is not swayed by what slows both', () => {
+  it('the ratio of pairs ignores slowdowns of both', () => {
     // The second pair ran at a tenth of the speed: the ratio of the means would be 1.52.
     expect(pairedRatio([200, 20, 210], [100, 16, 100])).toEqual({ median: 2, least: 1.25, most: 2.1 });
   });
 
-  it('the median of roofs is taken of each roof alone; no roofs have none', () => {
+  it('roofs have separate medians; without roofs there is none', () => {
     const probes = [
       { readBytesPerSecond: 30, multiplyAddsPerSecond: 1 },
       { readBytesPerSecond: 10, multiplyAddsPerSecond: 3 },
@@ -32,7 +32,7 @@ describe('statistics of a few samples', () => {
     expect(medianRoofs([])).toBeUndefined();
   });
 
-  it('takes neither nothing nor samples without a partner', () => {
+  it('rejects empty lists and samples without a partner', () => {
     expect(() => mean([])).toThrow(RangeError);
     expect(() => median([])).toThrow(RangeError);
     expect(() => pairedRatio([1], [1, 2])).toThrow(RangeError);

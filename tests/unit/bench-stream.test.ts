@@ -10,7 +10,7 @@ const PATH = 'tests/fixtures/tiny-llama.Q8_0.gguf';
 const READ = { kind: 'pp', tokens: 8, depth: 0, batch: 1 } as const;
 const WRITE = { kind: 'tg', tokens: 6, depth: 0, batch: 2 } as const;
 
-/** A peer that reads only, at ever the same speed. */
+/** A peer that only prefills, at constant speed. */
 const reader: Peer = async () => ({
   name: 'reader',
   canRun: ({ kind }) => kind === 'pp',
@@ -18,8 +18,8 @@ const reader: Peer = async () => ({
   dispose: async () => {},
 });
 
-describe('what a bench tells', () => {
-  it('in order: load, warm-up, then every run, the roofs beside it, and the rows of each test', async () => {
+describe('events of a bench', () => {
+  it('come in order: load, warm-up, every run with its roofs, and the rows of each test', async () => {
     const events: BenchEvent[] = [];
     const target = { path: PATH, backend: 'cpu', threads: 1 };
     const options = { tests: [READ, WRITE], repetitions: 2, peers: [reader] };
@@ -52,7 +52,7 @@ describe('what a bench tells', () => {
     expect(loaded!.memory.process).toBeGreaterThan(loaded!.memory.weights);
   });
 
-  it('two peers of one name apart', async () => {
+  it('keep two peers of the same name apart', async () => {
     const options = { tests: [READ], repetitions: 2, peers: [reader, reader] };
     const rows = await rowsOf({ path: PATH, backend: 'cpu', threads: 1 }, options);
     expect(rows.map(({ peer }) => peer)).toMatchObject([
@@ -61,7 +61,7 @@ describe('what a bench tells', () => {
     ]);
   });
 
-  it('by the numbers of target and test; no marks unless asked for', async () => {
+  it('carry the numbers of target and test; marks only if requested', async () => {
     const events: BenchEvent[] = [];
     const target = { path: PATH, backend: 'cpu', threads: 1 };
     const options = { tests: [READ, READ], repetitions: 1, peers: [] };
@@ -77,20 +77,20 @@ describe('what a bench tells', () => {
     expect(events.map(({ kind }) => kind)).not.toContain('marks');
   });
 
-  it('marks count the tokens of all sequences, to the end of the run', async () => {
+  it('count the tokens of all sequences in marks, to the end of the run', async () => {
     const told = await marksOf(() => {});
     expect(told.map(([, tokens]) => tokens)).toEqual([2, 4, 6, 8, 10, 12]);
     const seconds = told.map(([at]) => at);
     expect(seconds).toEqual(seconds.toSorted((a, b) => a - b));
   });
 
-  it('the clock of a run stands still meanwhile', async () => {
+  it('stop the clock of a run while they are handled', async () => {
     const model = await loadModel(PATH, { backend: 'cpu', threads: 1, contextLength: 512 });
     const runner = new ModelRunner(model);
     const busy = { ms: 0, times: 0 };
     runner.onMarks = () => {
       const start = performance.now();
-      while (performance.now() - start < 150); // longer than the pause between two tellings
+      while (performance.now() - start < 150); // longer than the interval of events
       busy.ms += performance.now() - start;
       busy.times++;
     };

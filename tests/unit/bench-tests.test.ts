@@ -8,8 +8,8 @@ import { graphFromGguf, readGguf } from '../../core/index.ts';
 const READ: SpeedTest = { kind: 'pp', tokens: 5, depth: 10, batch: 1 };
 const WRITE: SpeedTest = { kind: 'tg', tokens: 2, depth: 10, batch: 4 };
 
-describe('what is timed', () => {
-  it('every combination of lists, reading first, zeros left out', () => {
+describe('timed tests', () => {
+  it('are every combination of the lists, prefill first, without zeros', () => {
     const tests = speedTests({ prompts: [512, 0], generations: [128], depths: [0, 64], batches: [1, 8] });
     expect(tests.map((test) => labelOf(testName(test), test.depth))).toEqual([
       'pp512',
@@ -22,7 +22,7 @@ describe('what is timed', () => {
     expect(speedTests({ prompts: [0], generations: [0], depths: [0], batches: [1] })).toEqual([]);
   });
 
-  it('reading goes in large steps, with logits at the end only', () => {
+  it('prefill in large steps, with logits only at the end', () => {
     expect([...timedSteps(READ, 2)]).toEqual([
       { pos: 10, count: 2, logits: false },
       { pos: 12, count: 2, logits: false },
@@ -30,7 +30,7 @@ describe('what is timed', () => {
     ]);
   });
 
-  it('writing goes token by token, each with logits', () => {
+  it('decode token by token, each with logits', () => {
     expect([...timedSteps(WRITE, 512)]).toEqual([
       { pos: 10, count: 1, logits: true },
       { pos: 11, count: 1, logits: true },
@@ -48,20 +48,20 @@ describe('work of a token', () => {
     attentionMacs: 3,
   };
 
-  it('reading shares the weights among the tokens of a step', () => {
+  it('prefill shares the weights among the tokens of a step', () => {
     // Steps of 3 and 2 tokens; they see 11 + 12 + 13 and 14 + 15 positions and read 13 and 15 of them.
     const work = workPerToken(MODEL, READ, 3);
     expect(work.bytes * 5).toBeCloseTo(2 * 1000 + 100 + (13 + 15) * 8, 9);
     expect(work.macs * 5).toBeCloseTo(5 * 500 + 50 + (11 + 12 + 13 + 14 + 15) * 3, 9);
   });
 
-  it('writing shares them among sequences; each reads its own cache', () => {
+  it('decode shares them among sequences; each reads its own cache', () => {
     const work = workPerToken(MODEL, WRITE, 512);
     expect(work.bytes).toBe((2 * (1000 + 100) + 4 * (11 + 12) * 8) / 8);
     expect(work.macs).toBe(500 + 50 + ((11 + 12) / 2) * 3);
   });
 
-  it('counts the tensors of a file: the tied head as a head, its rows looked up not at all', async () => {
+  it('counts the tensors of a file: a tied head counts once, as the head', async () => {
     const gguf = await readGguf('tests/fixtures/tiny-llama.Q8_0.gguf');
     const graph = graphFromGguf(gguf);
     const config = graph.config as LlamaConfig;
@@ -69,7 +69,7 @@ describe('work of a token', () => {
     const executable = { memory } as never;
     const work = modelWork({ graph, executable, sequences: 2, contextLength: 100 });
     const { embeddingLength: C, feedForwardLength: F, nHeads: H, nKvHeads: G, headDim: D } = config;
-    const ofRows = C * H * D + 3 * C * F; // of the last layer: what only selected rows need
+    const ofRows = C * H * D + 3 * C * F; // of the last layer: needed by selected rows only
     expect(work.headMacs).toBe(C * config.vocabularySize + ofRows);
     expect(work.bodyMacs + ofRows).toBe(config.nLayers * (2 * C * H * D + 2 * C * G * D + 3 * C * F));
     expect(work.attentionMacs).toBe(2 * config.nLayers * H * D);
@@ -79,7 +79,7 @@ describe('work of a token', () => {
     expect(work.kvBytes).toBe(40);
   });
 
-  it('shares of the roofs, or none', () => {
+  it('gives shares of the roofs, or none', () => {
     const roofs = { readBytesPerSecond: 1e9, multiplyAddsPerSecond: 1e11 };
     expect(roofShares({ bytes: 1e6, macs: 1e8 }, 500, roofs)).toEqual({ memory: 0.5, multiply: 0.5 });
     expect(roofShares({ bytes: 1e6, macs: 1e8 }, 500, undefined)).toEqual({ memory: null, multiply: null });
@@ -106,11 +106,11 @@ describe('the type of a model', () => {
     ].map(([name, type, bytes]) => [name as string, { type, bytes } as never]),
   );
 
-  it('is what the file says', () => {
+  it('is the one in the file', () => {
     expect(modelType({ metadata: new Map([['general.file_type', 15]]), tensors })).toBe('Q4_K_M');
   });
 
-  it('is else the tensor type with the most bytes', () => {
+  it('is otherwise the tensor type with the most bytes', () => {
     expect(modelType({ metadata: new Map(), tensors })).toBe('Q5_0');
     expect(modelType({ metadata: new Map([['general.file_type', 999]]), tensors })).toBe('Q5_0');
   });

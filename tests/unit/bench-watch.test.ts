@@ -32,12 +32,12 @@ function watching({ options = {}, stdout = true, stderr = true, env = {} }: Surr
   return { watch: new BenchWatch(call as unknown as Call, MACHINE, plannedBench(planOf({}))), written };
 }
 
-describe('who looks', () => {
+describe('progress for a viewer', () => {
   it.each<[string, Surroundings]>([
     ['a person at a terminal', {}],
     ['a report', { options: { report: 'b.svg' }, stdout: false, stderr: false }],
     ['a report, quietly', { options: { report: 'b.svg', quiet: true } }],
-  ])('%s is shown how far each run is', (_, surroundings) => {
+  ])('%s sees the progress of each run', (_, surroundings) => {
     const { watch } = watching(surroundings);
     expect(watch.wantsMarks).toBe(true);
     for (const event of eventsOf()) watch.observer(event);
@@ -54,11 +54,11 @@ describe('who looks', () => {
     ['a screen reader', { options: { screenReader: true } }],
     ['CI', { env: { CI: '1' } }],
     ['a dumb terminal', { env: { TERM: 'dumb' } }],
-  ])('%s: runs are left alone', (_, surroundings) => {
+  ])('%s: runs are not interrupted', (_, surroundings) => {
     expect(watching(surroundings).watch.wantsMarks).toBe(false);
   });
 
-  it('a screen reader that only the environment knows', () => {
+  it('a screen reader that only the environment announces', () => {
     vi.stubEnv('INK_SCREEN_READER', 'true');
     expect(watching({}).watch.wantsMarks).toBe(false);
     vi.unstubAllEnvs();
@@ -66,7 +66,7 @@ describe('who looks', () => {
 });
 
 describe('without a screen', () => {
-  it('lines count the runs; what fails, fails', async () => {
+  it('lines count the runs; failures are passed on', async () => {
     const { watch, written } = watching({ stdout: false, stderr: false });
     const stopped = await watch.during(async () => {
       for (const event of eventsOf()) watch.observer(event);

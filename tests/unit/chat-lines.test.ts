@@ -31,13 +31,13 @@ const SPEED = { tokens: 12, seconds: 0.3, tokensPerSecond: 38.24, recent: [10, 3
 describe('the footer', () => {
   const screen = (columns: number) => ({ columns, rows: 24 });
 
-  it('names the model, where it runs, how fast, and how full the context is', () => {
+  it('shows model, backend, speed and how full the context is', () => {
     expect(footerLine({ ...IDLE, speed: SPEED }, screen(100), PLAIN)).toMatch(
       /^ {2}SmolLM2-135M-Instruct - cpu - 38\.2 tok\/s ... - \[ {8}\] 100\/8\.0k - \/help$/,
     );
   });
 
-  it('leaves out the name before the figures', () => {
+  it('drops the name before the figures', () => {
     const line = footerLine({ ...IDLE, speed: SPEED }, screen(60), PLAIN);
     expect(line).toContain('38.2 tok/s');
     expect(line).not.toContain('SmolLM2');
@@ -57,7 +57,7 @@ describe('the footer', () => {
     }
   });
 
-  it('says in a number what it says in a colour', () => {
+  it('shows as a number what a colour shows', () => {
     const full = footerLine({ ...IDLE, contextUsed: 8000 }, screen(80), COLORED);
     expect(full).toContain('\x1b[31m');
     expect(full).toContain('7.8k/8.0k');
@@ -68,20 +68,20 @@ describe('the footer', () => {
   });
 });
 
-describe('what stands above the editor', () => {
-  it('is the end of the answer, and how much is above', () => {
+describe('the lines above the editor', () => {
+  it('are the end of the answer, and the number of lines above', () => {
     const lines = Array.from({ length: 10 }, (_, i) => `line ${i}`);
     expect(liveTail(lines, 10, PLAIN)).toEqual(lines);
     expect(liveTail(lines, 3, PLAIN)).toEqual(['... 8 lines above', 'line 8', 'line 9']);
   });
 
-  it('is how far the prompt is read, in numbers too', () => {
+  it('are the progress of the prompt, in numbers too', () => {
     expect(readingLine({ done: 512, total: 2048, tokensPerSecond: 310 }, 80, PLAIN)).toBe(
       '  reading #####                512/2048 tokens - 310 tok/s',
     );
   });
 
-  it('is what waits, each on one line', () => {
+  it('are the queued messages, each on one line', () => {
     expect(queuedLines(['a\nb', 'c'], 80, PLAIN)).toEqual(['  next: a b', '  next: c']);
     expect(queuedLines(['1', '2', '3', '4', '5'], 80, PLAIN)[0]).toBe('  2 more queued');
   });
@@ -104,8 +104,8 @@ const ATTENTION: TokenAttention = {
   controls: [true, false, false],
 };
 
-describe('a look at attention', () => {
-  it('tells the first token apart and shares out the rest', () => {
+describe('the summary of attention', () => {
+  it('separates the first token and distributes the rest', () => {
     const { sink, shares } = attentionShares(ATTENTION);
     expect(sink).toBeCloseTo(0.7, 6);
     expect(shares[0]).toBe(0);
@@ -113,12 +113,12 @@ describe('a look at attention', () => {
     expect(shares[1]! + shares[2]!).toBeCloseTo(1, 6);
   });
 
-  it('takes one layer and one head', () => {
+  it('reads one layer and one head', () => {
     expect(attentionShares(ATTENTION, 1, 0).sink).toBeCloseTo(0.9, 6);
     expect(attentionShares(ATTENTION, 0).shares[2]).toBeCloseTo(0.4, 6);
   });
 
-  it('says how sharply each head looks at one word', () => {
+  it('measures how strongly each head focuses on one word', () => {
     expect(peakWeights(ATTENTION)).toEqual([[expect.closeTo(0.3, 6)], [expect.closeTo(0.1, 6)]]);
   });
 
@@ -131,14 +131,14 @@ describe('a look at attention', () => {
 describe('the inspector', () => {
   const state = { kind: 'alternatives', tokens: TOKENS, at: 1, alternative: 1 } as const;
 
-  it('shows what else a token could have been', () => {
+  it('shows the alternatives of a token', () => {
     const text = inspectorLines(state, { columns: 100, rows: 20 }, PLAIN).join('\n');
     expect(text).toContain('The[_sky].');
     expect(text).toMatch(/60\.0 % #+ +_sky chosen/);
     expect(text).toMatch(/^> +30\.0 % #+ +_sea/m);
   });
 
-  it('shows where it looked, by marks where there are no colours', () => {
+  it('shows its attention, with marks if there are no colours', () => {
     const text = inspectorLines(
       { ...state, kind: 'attention', attention: ATTENTION },
       { columns: 100, rows: 20 },
@@ -148,7 +148,7 @@ describe('the inspector', () => {
     expect(text.join('\n')).toContain('all 2 layers, all 1 heads; 70 % on the first token (sink)');
   });
 
-  it('says below the map of all heads what it shows, on as many lines as it takes', () => {
+  it('explains the map of all heads below it, on as many lines as needed', () => {
     for (const columns of [80, 120]) {
       const lines = inspectorLines(
         { ...state, kind: 'attention', attention: ATTENTION },
@@ -200,13 +200,13 @@ describe('a race', () => {
     tokensPerSecond: 2,
   };
 
-  it('knows what was said when', () => {
+  it('knows the time of each token', () => {
     expect(textAfter(cpu, 150)).toEqual({ text: 'w0 w1 ', tokens: 2 });
     expect(textAfter(cpu, 10_000).tokens).toBe(4);
     expect(textAfter(cpu, -1).tokens).toBe(0);
   });
 
-  it('replays the lane that ran before beside the one that runs', () => {
+  it('replays the finished lane beside the running one', () => {
     const state = { prompt: 'go', lanes: [cpu, other], clock: 1000, over: false };
     const lines = raceLines(state, { columns: 100, rows: 12 }, PLAIN, 1250).join('\n');
     expect(lines).toContain('webgpu is running, cpu is replayed beside it: 0.3 s');
@@ -214,7 +214,7 @@ describe('a race', () => {
     expect(lines).not.toContain('w3');
   });
 
-  it('marks the faster one when both are through', () => {
+  it('marks the faster lane when both have finished', () => {
     const state = {
       prompt: 'go',
       lanes: [cpu, { ...other, status: 'finished' as const }],
@@ -237,7 +237,7 @@ describe('a race', () => {
 describe('coloured tokens', () => {
   const token = (logprob: number) => ({ id: 1, logprob, top: [] });
 
-  it('are plain where it was sure, underlined where it was not, and final line by line', () => {
+  it('are plain if certain, underlined if not, and final line by line', () => {
     const stream = new TokenStream({ theme: COLORED, columns: 40 });
     expect(stream.push('sure', token(Math.log(0.99)))).toEqual([]);
     const [line] = stream.push(' unsure\nnext', token(Math.log(0.01)));
@@ -253,7 +253,7 @@ describe('coloured tokens', () => {
   });
 });
 
-describe('lines that a narrower terminal wraps anew', () => {
+describe('lines that a narrower terminal rewraps', () => {
   it.each([
     [{ TMUX: '/tmp/x', TERM: 'screen-256color' }, true],
     [{ VTE_VERSION: '6003' }, true],

@@ -17,7 +17,7 @@ function said(
 }
 
 describe('messages of a branch', () => {
-  it('puts the last system message in front of what was spoken', () => {
+  it('puts the last system message first', () => {
     const path = said(['system', 'old'], ['user', 'a'], ['assistant', 'b'], ['system', 'new'], ['user', 'c']);
     expect(messagesOf(path)).toEqual([
       { role: 'system', content: 'new' },
@@ -28,7 +28,7 @@ describe('messages of a branch', () => {
     expect(systemOf(path)).toBe('new');
   });
 
-  it('has none where the last one is empty', () => {
+  it('has none if the last one is empty', () => {
     const path = said(['system', 'old'], ['user', 'a'], ['system', '']);
     expect(messagesOf(path)).toEqual([{ role: 'user', content: 'a' }]);
   });
@@ -52,7 +52,7 @@ describe('Speedometer', () => {
     expect(speedometer.speed.recent.length).toBeGreaterThan(5);
   });
 
-  it('knows nothing after one token', () => {
+  it('has no speed after one token', () => {
     const speedometer = new Speedometer();
     speedometer.token(5);
     expect(speedometer.speed).toMatchObject({ tokens: 1, tokensPerSecond: 0, recent: [] });
@@ -71,7 +71,7 @@ describe('LineTranscript', () => {
     return { lines, written };
   }
 
-  it('says an answer by whole sentences', () => {
+  it('prints an answer in whole sentences', () => {
     const { lines, written } = transcript();
     lines.add({ kind: 'answer-begin' });
     for (const text of ['Cats', ' purr. They', ' sle', 'ep!\nAnd', ' more'])
@@ -85,7 +85,7 @@ describe('LineTranscript', () => {
     ]);
   });
 
-  it('does not repeat what the user has typed, but says what was said before', () => {
+  it("does not repeat the user's input, but prints earlier messages", () => {
     const { lines, written } = transcript();
     lines.typed('hello');
     lines.add({ kind: 'user', text: 'hello' });
@@ -93,7 +93,7 @@ describe('LineTranscript', () => {
     expect(written).toEqual(['You: hello\n']);
   });
 
-  it('asks once, and not on the line of something else', () => {
+  it('asks once, on a line of its own', () => {
     const { lines, written } = transcript();
     lines.prompt();
     lines.prompt();
@@ -102,7 +102,7 @@ describe('LineTranscript', () => {
     expect(written.join('')).toBe('> \na note\n> ');
   });
 
-  it('neutralises what a model may send', () => {
+  it('neutralises control sequences of a model', () => {
     const { lines, written } = transcript();
     lines.add({ kind: 'answer-text', text: '\x1b]0;owned\x07\x1b[2J\u202e.\n' });
     lines.add({ kind: 'error', error: new Error('\x1b[31m') });

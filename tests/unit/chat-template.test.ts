@@ -91,7 +91,7 @@ describe('variables', () => {
   });
 });
 
-/** Expected texts are those of jinja2 3.1.6, set up as transformers does. */
+/** The expected texts come from jinja2 3.1.6, configured as in transformers. */
 describe('as Python', () => {
   const cases: [source: string, text: string][] = [
     ['{{ true }} {{ none }} {{ x }} {{ 1.0 }}', 'True None  1.0'],
@@ -148,23 +148,21 @@ describe('as Python', () => {
 });
 
 describe('errors', () => {
-  it('name what the template says in raise_exception', async () => {
+  it('contain the message of raise_exception', async () => {
     const error = await errorOf(render("{{ raise_exception('System role not supported') }}"));
-    expect(error.message).toBe(
-      'Expected messages that the chat template accepts, but it says: System role not supported.',
-    );
+    expect(error.message).toBe('The chat template refuses the messages: System role not supported.');
     expect(error.hint).toMatch(/--template FILE.*--raw/);
     expect(error.cause).toBeInstanceOf(Error);
   });
 
   it.each([
-    ['{% if x %}', 'in Jinja'],
-    ['{{ 1 +* }}', 'in Jinja'],
-    ['{% unknown %}', 'in Jinja'],
+    ['{% if x %}', 'not valid Jinja'],
+    ['{{ 1 +* }}', 'not valid Jinja'],
+    ['{% unknown %}', 'not valid Jinja'],
     ['{{ "a" | nofilter }}', 'nofilter'],
     ['{{ nothing() }}', 'not a function'],
     ['{{ none + 1 }}', 'null'],
-    [`{{ ${'('.repeat(50_000)} }}`, 'in Jinja'],
+    [`{{ ${'('.repeat(50_000)} }}`, 'not valid Jinja'],
   ])('%s', async (source, message) => {
     const error = await errorOf(render(source));
     expect(error.message).toContain(message);
@@ -187,7 +185,7 @@ describe('errors', () => {
   });
 });
 
-describe('templates that would not end', () => {
+describe('templates that would never end', () => {
   const doubled = (statement: string) => statement.repeat(40);
   it.each([
     ['a long range', '{% for i in range(1000000000) %}{% endfor %}', 'range of 1000000000'],
@@ -214,7 +212,7 @@ describe('the template of a model', () => {
     ({ metadata: new Map(Object.entries(entries)) }) as unknown as Gguf;
   const both = gguf({ 'tokenizer.chat_template': 'chat', 'tokenizer.chat_template.tool_use': 'tools' });
 
-  it('is the one under its name', () => {
+  it('is found by its name', () => {
     expect(chatTemplateOf(both)).toBe('chat');
     expect(chatTemplateOf(both, true)).toBe('tools');
     expect(chatTemplateOf(gguf({ 'tokenizer.chat_template': 'chat' }), true)).toBe('chat');

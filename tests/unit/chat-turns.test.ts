@@ -19,7 +19,7 @@ function turns() {
   return { turns: all, state: state.store, entries, sent };
 }
 
-/** Ends some time after `signal` aborts, by throwing its reason, as a generation does. */
+/** Throws the reason of `signal` some time after it aborts, as a generation does. */
 async function endsAfter(signal: AbortSignal, done: () => void): Promise<void> {
   await new Promise((resolve) => signal.addEventListener('abort', resolve));
   await sleep(5);
@@ -28,7 +28,7 @@ async function endsAfter(signal: AbortSignal, done: () => void): Promise<void> {
 }
 
 describe('Turns', () => {
-  it('sends queued messages in order when what runs ends', async () => {
+  it('sends queued messages in order when the running turn ends', async () => {
     const { turns: all, state, sent } = turns();
     const running = all.run('working', async () => {
       all.queue('one');
@@ -42,7 +42,7 @@ describe('Turns', () => {
     expect(state.get()).toMatchObject({ phase: 'idle', queued: [] });
   });
 
-  it('prints errors, but not an abort that was asked for', async () => {
+  it('prints errors, but not a requested abort', async () => {
     const { turns: all, entries } = turns();
     const stopped = all.run('answering', (signal) => endsAfter(signal, () => {}));
     all.stop();
@@ -53,7 +53,7 @@ describe('Turns', () => {
     expect(entries).toEqual([{ kind: 'error', error }]);
   });
 
-  it('stops what runs when it closes, waits for it, and sends no more', async () => {
+  it('stops and awaits the running turn on close, and sends no more', async () => {
     const { turns: all, sent } = turns();
     let ended = false;
     void all.run('answering', (signal) =>
@@ -67,10 +67,10 @@ describe('Turns', () => {
     expect(sent).toEqual([]);
   });
 
-  it.each(['answering', 'loading'] as const)('closes though %s does not end', async (phase) => {
+  it.each(['answering', 'loading'] as const)('closes even if %s never ends', async (phase) => {
     const { turns: all } = turns();
     void all.run(phase, () => new Promise(() => {}));
-    await all.close(phase === 'loading' ? 60_000 : 1); // a load is not waited for at all
+    await all.close(phase === 'loading' ? 60_000 : 1); // close does not wait for a load
     expect(all.busy).toBe(true);
   });
 });

@@ -4,7 +4,7 @@ import { SamplerChain } from '../../core/sampler/chain.ts';
 import { samplerParameters } from '../../core/sampler/parameters.ts';
 import { ByteTokenizer, END, type FakeOptions, fakeLogits, fakeModel } from './fake-model.ts';
 
-/** Knows its end token in text, and takes "ab" for one token where it reads them, never where it writes them. */
+/** Parses its end token in text; encodes "ab" as one token, but never generates that token. */
 class ChatTokenizer extends ByteTokenizer {
   static readonly AB = 200;
 
@@ -45,7 +45,7 @@ async function chatOf(options: FakeOptions = {}) {
   return { model, tokenizer, chat, answer };
 }
 
-/** Goes on with `answer` after a prompt of so many tokens, then ends. */
+/** Continues a prompt of this many tokens with `answer`, then ends. */
 const saying = (promptTokens: number, answer: string) => (tokens: readonly number[]) =>
   Buffer.from(answer)[tokens.length - promptTokens] ?? END;
 
@@ -56,7 +56,7 @@ describe('Chat', () => {
     expect(chat.promptIds(HELLO)).toEqual(tokenizer.encode(PROMPT));
   });
 
-  it('keeps the ids of its own answers, which encoding would not give', async () => {
+  it('keeps the ids of its own answers, which encoding would not reproduce', async () => {
     const promptTokens = PROMPT.length - 3;
     const { chat, answer, model } = await chatOf({ favourite: saying(promptTokens, 'cab') });
     expect(await answer(chat.promptIds(HELLO))).toBe('cab');
@@ -77,7 +77,7 @@ describe('Chat', () => {
     expect(computed).toBe('u:more'.length + 1 + 'a:'.length + 1); // the end token was never computed
   });
 
-  it('goes on after an answer that was stopped', async () => {
+  it('continues after a stopped answer', async () => {
     const { chat, answer } = await chatOf({ favourite: saying(PROMPT.length - 3, 'cab and more') });
     expect(await answer(chat.promptIds(HELLO), 3)).toBe('cab');
     const ids = chat.promptIds([
@@ -88,14 +88,14 @@ describe('Chat', () => {
     expect(ids).not.toContain(ChatTokenizer.AB);
   });
 
-  it('encodes anew what another answer would not go on', async () => {
+  it('encodes again if the stored ids do not match the text', async () => {
     const { chat, answer } = await chatOf({ favourite: saying(PROMPT.length - 3, 'cab') });
     await answer(chat.promptIds(HELLO));
     const other = chat.promptIds([...HELLO, { role: 'assistant', content: 'drab' }]);
     expect(other).toContain(ChatTokenizer.AB);
   });
 
-  it('gives each token of an answer the probability the model gave it', async () => {
+  it('reports the probability of each token of an answer', async () => {
     const { chat, tokenizer } = await chatOf({ maxTokens: 5 });
     const prompt = tokenizer.encode(PROMPT);
     const ids = [...Buffer.from('any answer')];

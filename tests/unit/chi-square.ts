@@ -1,6 +1,6 @@
 /**
- * Pearson's test of counts against probabilities. p is how often counts that do follow them would differ as much,
- * by the normal approximation of Wilson and Hilferty (1931).
+ * Pearson's test of counts against probabilities. p is the probability that matching counts differ at least as much, by
+ * the normal approximation of Wilson and Hilferty (1931).
  */
 export function chiSquare(
   counts: readonly number[],

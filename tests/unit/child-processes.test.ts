@@ -1,4 +1,4 @@
-/** Programs that percept starts: a folder that was cloned must not choose what runs. */
+/** Programs that percept starts: a cloned folder must not choose what runs. */
 import { globSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { expect, it } from 'vitest';
@@ -6,7 +6,7 @@ import { expect, it } from 'vitest';
 const ROOT = resolve(import.meta.dirname, '../..');
 const SOURCES = globSync(['bin/*.js', '{cli,core,backends,bench}/**/*.{ts,tsx}'], { cwd: ROOT });
 
-/** How many programs a file starts, all of them in a folder of ours: a new one needs a decision, and a row here. */
+/** Number of programs that each file starts, all in folders of percept. A new one needs a decision, and a row here. */
 const STARTS: Readonly<Record<string, number>> = {
   'backends/adapters.ts': 1,
   'bench/doctor/platform.ts': 1,
@@ -24,7 +24,7 @@ function startsIn(text: string): string[] {
   return [...text.matchAll(call)].map(({ index }) => text.slice(index, text.indexOf(';', index)));
 }
 
-it('every program starts in a folder of ours; percept itself alone stays where it is', () => {
+it('every program starts in a private folder; only percept itself stays in the working directory', () => {
   const starts = SOURCES.map((path) => [path, startsIn(readFileSync(resolve(ROOT, path), 'utf8'))] as const);
   const others = starts.filter(([path, calls]) => calls.length > 0 && path !== 'bin/percept.js');
   expect(Object.fromEntries(others.map(([path, { length }]) => [path, length]))).toEqual(STARTS);

@@ -6,7 +6,7 @@ import { asciiOnly, lookOf } from '../../cli/terminal/look.ts';
 import { terminalText } from '../../cli/terminal/terminal-text.ts';
 import { editDistance, nearest } from '../../core/near-miss.ts';
 
-/** A stream that remembers. */
+/** A stream that records. */
 function fakeStream(isTTY: boolean) {
   const written: string[] = [];
   return {
@@ -52,7 +52,7 @@ describe('an answer in text', () => {
     expect(await written([])).toBe(''); // generation failed before it began
   });
 
-  it('is made harmless on a terminal and left alone in a pipe', async () => {
+  it('is escaped on a terminal and unchanged in a pipe', async () => {
     expect(await written(['\x1b', '[2J'], true)).toBe('␛[2J\n');
     expect(await written(['\x1b', '[2J'])).toBe('\x1b[2J\n');
   });
@@ -72,7 +72,7 @@ describe('suggestions', () => {
     expect(editDistance(b, a)).toBe(distance);
   });
 
-  it('do not take short words for each other', () => {
+  it('do not confuse short words', () => {
     const commands = ['run', 'rm', 'list', 'detokenize'];
     expect(nearest('hi', commands)).toBeUndefined();
     expect(nearest('rum', commands)).toBe('run');
@@ -125,7 +125,7 @@ describe('colours', () => {
 describe('the look of a terminal', () => {
   const terminal = { isTTY: true, getColorDepth: () => 8 } as never;
 
-  it('has the colours that are there, unless they are not wanted', () => {
+  it('has the available colours, unless they are turned off', () => {
     expect(lookOf(terminal, { env: {} }).color).toBe(2);
     expect(lookOf(terminal, { env: {}, noColor: true }).color).toBe(0);
   });
@@ -154,7 +154,7 @@ describe('the look of a terminal', () => {
     expect(asciiOnly(env, platform)).toBe(ascii);
   });
 
-  it('is ASCII where that is asked for', () => {
+  it('is ASCII on request', () => {
     expect(lookOf(terminal, { env: {}, ascii: true }).ascii).toBe(true);
   });
 });

@@ -23,7 +23,7 @@ const SIZES: Record<string, GgufValue> = {
 
 const configFromGguf = (gguf: Gguf) => anyConfig(gguf) as LlamaConfig & { architecture: string };
 
-/** A file's directory without a file; undefined takes a key away. */
+/** The directory of a file, without a file; undefined removes a key. */
 function gguf(
   changes: Record<string, GgufValue | undefined> = {},
   tensors: GgufTensor[] = [],
@@ -62,14 +62,14 @@ describe('configFromGguf', () => {
     expect(Object.isFrozen(config)).toBe(true);
   });
 
-  it('takes as many kv heads as heads, and heads that share the embedding, unless told otherwise', () => {
+  it('defaults to as many kv heads as heads, and to heads that share the embedding', () => {
     const config = configFromGguf(gguf({ 'llama.attention.head_count_kv': undefined }));
     expect([config.nKvHeads, config.headDim]).toEqual([9, 64]);
     const wide = { 'llama.attention.key_length': 128, 'llama.attention.value_length': 128 };
     expect(configFromGguf(gguf(wide)).headDim).toBe(128);
   });
 
-  it('takes one size for each layer where all are the same', () => {
+  it('accepts one size for each layer if all are the same', () => {
     expect(
       configFromGguf(gguf({ 'llama.feed_forward_length': Uint32Array.of(64, 64) })).feedForwardLength,
     ).toBe(64);
@@ -161,7 +161,7 @@ describe('configFromGguf', () => {
 describe('rotary embedding', () => {
   const four = { 'llama.rope.dimension_count': 4 };
 
-  it('turns pair i by base^(-2i / dimensions), interleaved', () => {
+  it('rotates pair i by base^(-2i / dimensions), interleaved', () => {
     const { layout, inverseFrequencies } = configFromGguf(gguf(four)).rope;
     expect(layout).toBe('interleaved');
     expect(inverseFrequencies).toEqual([1, 100_000 ** -0.5]);
@@ -170,13 +170,13 @@ describe('rotary embedding', () => {
     ).toHaveLength(32);
   });
 
-  it('has base 10000 unless told otherwise', () => {
+  it('has base 10000 by default', () => {
     expect(
       configFromGguf(gguf({ ...four, 'llama.rope.freq_base': undefined })).rope.inverseFrequencies[1],
     ).toBeCloseTo(0.01, 15);
   });
 
-  it('slows down by linear scaling, under its new and its old key', () => {
+  it('is slowed by linear scaling, under its new and its old key', () => {
     expect(
       frequencies({ ...four, 'llama.rope.scaling.type': 'linear', 'llama.rope.scaling.factor': 4 })[0],
     ).toBe(0.25);

@@ -27,7 +27,7 @@ function treeOf(...messages: readonly TreeMessage[]): Conversation {
 
 const ids = (messages: readonly TreeMessage[]) => messages.map(({ id }) => id);
 
-/** A question, two answers to it, and more below the first: 1 - (2 - 4 - 5, 3). */
+/** A question, two answers, and more messages below the first: 1 - (2 - 4 - 5, 3). */
 const FORKED = treeOf(
   message(1),
   message(2, 1, 'assistant'),
@@ -49,7 +49,7 @@ describe('a conversation', () => {
     expect(ids(pathTo(FORKED, 4))).toEqual([1, 2, 4]);
   });
 
-  it('keeps the head where it is told to', () => {
+  it('keeps the head on request', () => {
     expect(withMessage(FORKED, message(6, 3), FORKED.head).head).toBe(5);
   });
 
@@ -66,14 +66,14 @@ describe('a conversation', () => {
     expect(versionOf(withSystem, 4)).toBeUndefined();
   });
 
-  it('goes on where a branch was written to last, however old its fork', () => {
+  it('continues at the newest leaf of a branch, however old its fork', () => {
     expect(newestLeafBelow(FORKED, 1)).toBe(5);
     expect(newestLeafBelow(FORKED, 3)).toBe(3);
     const again = withMessage(FORKED, message(6, 3, 'user'));
     expect(newestLeafBelow(again, 1)).toBe(6);
   });
 
-  it('refuses a message that follows nothing', () => {
+  it('refuses a message whose parent does not exist', () => {
     expect(() => withMessage(FORKED, message(6, 9))).toThrow(RangeError);
   });
 });

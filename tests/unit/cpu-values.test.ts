@@ -1,4 +1,4 @@
-/** Where the CPU backend puts values: bytes are shared by those that are never alive together. */
+/** Placement of values in the CPU backend: values that are never alive together share bytes. */
 import { expect, it } from 'vitest';
 import { AddressSpace } from '../../backends/cpu/memory.ts';
 import type { Part } from '../../backends/cpu/plan.ts';
@@ -41,7 +41,7 @@ function partOf(layers: number): Part {
   };
 }
 
-it('never overlaps two values that are alive together, but for a sum over its summand', () => {
+it('never overlaps two live values, except a sum and its summand', () => {
   const part = partOf(3);
   const placed = placeValues(part, new AddressSpace(0));
   const ends = [...placed].map(([value, { address, stride }]) => {
@@ -55,14 +55,14 @@ it('never overlaps two values that are alive together, but for a sum over its su
   }
 });
 
-it('takes no more for many layers than for two', () => {
+it('needs no more memory for many layers than for two', () => {
   const bytes = (layers: number) => {
     const space = new AddressSpace(0);
     placeValues(partOf(layers), space);
     return space.used;
   };
   expect(bytes(30)).toBe(bytes(2));
-  // The residual stream in float32, the gate beside it, and what rows of 16 floats fill up: less than four such rows.
+  // The residual stream in float32, the gate beside it, and padding to rows of 16 floats: less than four such rows.
   expect(bytes(30)).toBeLessThan(4 * LIMITS.maxTokens * 4 * (64 + 160));
 });
 
@@ -76,7 +76,7 @@ it('keeps the residual stream in one place', () => {
   for (const [before, after] of sums) expect(placed.get(after!)!.address).toBe(placed.get(before!)!.address);
 });
 
-it('gives every value bytes of its own where writes beyond them are looked for', () => {
+it('gives every value its own bytes if sentinels are on', () => {
   const space = new AddressSpace(0, true);
   const placed = [...placeValues(partOf(3), space).values()].sort((a, b) => a.address - b.address);
   for (const [i, { address, stride }] of placed.entries()) {

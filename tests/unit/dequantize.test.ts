@@ -1,4 +1,4 @@
-/** Dequantization against gguf-py's values, bit for bit: of blocks made by a formula, and of whole files. */
+/** Dequantization against gguf-py, bit for bit: blocks made by a formula, and whole files. */
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { readGguf } from '../../core/gguf.ts';
@@ -6,7 +6,7 @@ import { QUANT_FORMATS, type TensorType } from '../../kernels/quant-formats.ts';
 import { DEQUANTIZED_TYPES, dequantize } from '../../kernels/reference/dequantize.ts';
 import { describeShared } from '../shared.ts';
 
-/** What gguf-py makes of 256 weights in blocks of each type. */
+/** gguf-py's values for 256 weights in blocks of each type. */
 interface Blocks {
   readonly type: TensorType;
   readonly fixed: string; // "at:hex ...": bytes set in every block, float16 1 (003c) and -0.5 (00b8) mostly
@@ -175,12 +175,12 @@ describe('dequantize', () => {
     expect(picked(255)).toEqual([Infinity, -(2 ** 127), 0, 2 ** 127]);
   });
 
-  it('is tested with every type it knows', () => {
+  it('is tested with every type that it supports', () => {
     const tested = ['F32', 'F16', 'BF16', ...GGUF_PY.map(({ type }) => type)];
     expect(new Set(tested)).toEqual(new Set(DEQUANTIZED_TYPES));
   });
 
-  it('names the types it knows where it is given another', () => {
+  it('lists its types if it is given another', () => {
     const message = `Expected one of ${DEQUANTIZED_TYPES.join(', ')}, got IQ2_XXS.`;
     expect(() => values('IQ2_XXS', ...new Array(66).fill(0))).toThrow(message);
   });

@@ -5,7 +5,7 @@ const linux = (env: Record<string, string> = {}) =>
   directories({ platform: 'linux', env, home: '/home/ada' });
 
 describe('directories', () => {
-  it('are those of the XDG specification', () => {
+  it('follow the XDG specification', () => {
     expect(linux()).toEqual({
       models: '/home/ada/.local/share/percept/models',
       sessions: '/home/ada/.local/share/percept/sessions.db',
@@ -63,7 +63,7 @@ describe('directories', () => {
 
   it('refuse a relative PERCEPT_HOME and ignore an empty one', () => {
     expect(() => linux({ PERCEPT_HOME: '~/p' })).toThrow(
-      'Expected PERCEPT_HOME to be an absolute path; got "~/p".',
+      'Expected PERCEPT_HOME to be an absolute path, got "~/p".',
     );
     expect(linux({ PERCEPT_HOME: '' })).toEqual(linux());
   });

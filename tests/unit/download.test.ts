@@ -39,7 +39,7 @@ function fetchModel(text: string, options: Partial<PullOptions> = {}) {
   return pull(parseReference(text), { directories: { models }, patience: SOON, onProgress, ...options });
 }
 
-/** Leaves what a process leaves that was killed after `bytes`. */
+/** Leaves the files of a process that was killed after `bytes`. */
 function leavePartial(url: string, bytes: Buffer, etag: string): string {
   const path = `${modelPath(parseReference(url), { models })}.partial`;
   mkdirSync(dirname(path), { recursive: true });
@@ -60,7 +60,7 @@ describe('a download', () => {
     expect(existsSync(`${model.path}.lock`)).toBe(false);
   });
 
-  it('reports bytes and total while it comes', async () => {
+  it('reports bytes and total meanwhile', async () => {
     const url = await serve((request, response) => sendFile(request, response, { body: BODY }));
     await fetchModel(url);
     expect(progress[0]).toEqual({
@@ -79,7 +79,7 @@ describe('a download', () => {
     });
   });
 
-  it('is not repeated for a model that is there', async () => {
+  it('is not repeated for a present model', async () => {
     const url = await serve((request, response) => sendFile(request, response, { body: BODY }));
     const first = await fetchModel(url);
     expect(await fetchModel(url)).toEqual(first);
@@ -93,7 +93,7 @@ describe('a download', () => {
 });
 
 describe('a broken connection', () => {
-  it('goes on where it broke off', async () => {
+  it('resumes at the break', async () => {
     const url = await serve((request, response, number) =>
       sendFile(request, response, { body: BODY, etag: '"1"', cutAfter: number < 3 ? 1_000_000 : undefined }),
     );
@@ -104,7 +104,7 @@ describe('a broken connection', () => {
     expect(Number(/^bytes=(\d+)-$/.exec(ranges[2]!)?.[1])).toBeGreaterThan(1_000_000);
   });
 
-  it('begins anew where the server knows no ranges', async () => {
+  it('starts over if the server does not support ranges', async () => {
     const url = await serve((request, response, number) =>
       sendFile(request, response, {
         body: BODY,
@@ -116,7 +116,7 @@ describe('a broken connection', () => {
     expect((await fetchModel(url)).sha256).toBe(SHA);
   });
 
-  it('begins anew where nothing vouches that the file is the same', async () => {
+  it('starts over without a validator', async () => {
     const url = await serve((request, response, number) =>
       sendFile(request, response, { body: BODY, etag: 'W/"1"', cutAfter: number === 1 ? 9000 : undefined }),
     );
@@ -124,13 +124,13 @@ describe('a broken connection', () => {
     expect(rangesAsked()).toEqual([undefined, undefined]);
   });
 
-  it('is given up after a few attempts without headway', async () => {
+  it('is given up after a few attempts without progress', async () => {
     const url = await serve((_, response) => response.destroy());
     await expect(fetchModel(url)).rejects.toMatchObject({ kind: 'network', message: /connection reset/ });
     expect(server?.requests).toHaveLength(4);
   });
 
-  it('is taken up again when the server stalls', async () => {
+  it('is retried when the server stalls', async () => {
     const url = await serve((request, response, number) =>
       sendFile(request, response, { body: BODY, etag: '"1"', stallAfter: number === 1 ? 50_000 : undefined }),
     );
@@ -138,7 +138,7 @@ describe('a broken connection', () => {
     expect(server?.requests).toHaveLength(2);
   });
 
-  it('is reported with its reason when the server never answers', async () => {
+  it('is reported with its reason if the server never answers', async () => {
     const url = await serve(() => {});
     await expect(fetchModel(url, HASTY)).rejects.toMatchObject({
       kind: 'network',
@@ -146,7 +146,7 @@ describe('a broken connection', () => {
     });
   });
 
-  it('is tried again when the server is busy', async () => {
+  it('is retried when the server is busy', async () => {
     const url = await serve((request, response, number) => {
       if (number < 3) response.writeHead(number === 1 ? 503 : 429).end();
       else sendFile(request, response, { body: BODY });
@@ -155,10 +155,10 @@ describe('a broken connection', () => {
   });
 });
 
-describe('what an earlier process left', () => {
+describe('a partial file of an earlier process', () => {
   const HALF = BODY.subarray(0, 1_500_000);
 
-  it('is gone on with', async () => {
+  it('is continued', async () => {
     const url = await serve((request, response) => sendFile(request, response, { body: BODY, etag: '"1"' }));
     leavePartial(url, HALF, '"1"');
     expect((await fetchModel(url)).sha256).toBe(SHA);
@@ -166,35 +166,35 @@ describe('what an earlier process left', () => {
     expect(progress[0]).toMatchObject({ phase: 'connecting', receivedBytes: 1_500_000 });
   });
 
-  it('is dropped when the file has changed', async () => {
+  it('is dropped if the file has changed', async () => {
     const url = await serve((request, response) => sendFile(request, response, { body: BODY, etag: '"2"' }));
     leavePartial(url, Buffer.from('GGUF of yesterday'), '"1"');
     expect((await fetchModel(url)).sha256).toBe(SHA);
   });
 
-  it('is dropped when a server sends a range of a changed file all the same', async () => {
+  it('is dropped if a server sends a range of a changed file regardless', async () => {
     const url = await serve((request, response) => {
-      request.headers['if-range'] = '"2"'; // as if it had been asked without a condition
+      request.headers['if-range'] = '"2"'; // as without a condition
       sendFile(request, response, { body: BODY, etag: '"2"' });
     });
     leavePartial(url, Buffer.from('GGUF of yesterday'), '"1"');
     expect((await fetchModel(url)).sha256).toBe(SHA);
   });
 
-  it('is enough when it was all', async () => {
+  it('is enough if it is complete', async () => {
     const url = await serve((request, response) => sendFile(request, response, { body: BODY, etag: '"1"' }));
     leavePartial(url, BODY, '"1"');
     expect((await fetchModel(url)).sha256).toBe(SHA);
     expect(rangesAsked()).toEqual([`bytes=${BODY.length}-`]);
   });
 
-  it('is dropped when it is longer than the file', async () => {
+  it('is dropped if it is longer than the file', async () => {
     const url = await serve((request, response) => sendFile(request, response, { body: BODY, etag: '"1"' }));
     leavePartial(url, Buffer.concat([BODY, HALF]), '"1"');
     expect((await fetchModel(url)).sha256).toBe(SHA);
   });
 
-  it('is kept when the network fails, for the next attempt', async () => {
+  it('is kept for the next attempt if the network fails', async () => {
     const url = await serve((_, response) => response.destroy());
     const partial = leavePartial(url, HALF, '"1"');
     await expect(fetchModel(url)).rejects.toMatchObject({ kind: 'network' });
@@ -203,26 +203,26 @@ describe('what an earlier process left', () => {
   });
 });
 
-describe('what is not the model', () => {
+describe('a wrong file', () => {
   it('is refused at the first bytes', async () => {
     const url = await serve((_, response) => response.end('<!doctype html><p>Please log in.'));
-    await expect(fetchModel(url)).rejects.toThrow('expected a GGUF file; its first bytes are "<!do"');
+    await expect(fetchModel(url)).rejects.toThrow('expected a GGUF file, got a file that starts with "<!do"');
     expect(listModels({ models })).toEqual({ models: [], leftovers: [] });
   });
 
-  it.each([404, 410])('is not asked for twice: HTTP %i', async (status) => {
+  it.each([404, 410])('is not requested twice: HTTP %i', async (status) => {
     const url = await serve((_, response) => response.writeHead(status).end('no'));
     await expect(fetchModel(url)).rejects.toMatchObject({ kind: 'model-not-found', message: /HTTP 4/ });
     expect(server?.requests).toHaveLength(1);
   });
 
-  it('is refused before it fills the disk', async () => {
+  it('is refused if the disk is too small', async () => {
     const url = await serve((_, response) =>
       response.writeHead(200, { 'content-length': String(9e14) }).write('GGUF'),
     );
     await expect(fetchModel(url)).rejects.toMatchObject({
       kind: 'error',
-      message: /^Expected 900,000,000 MB free in .*; there are [\d,]+ MB\.$/,
+      message: /^Not enough space in .*: 900,000,000 MB are needed, [\d,]+ MB are free\.$/,
     });
   });
 
@@ -234,7 +234,7 @@ describe('what is not the model', () => {
 });
 
 describe('redirects', () => {
-  it('are followed, five of them', async () => {
+  it('are followed up to five times', async () => {
     const url = await serve((request, response, number) => {
       if (number <= 5) response.writeHead(302, { location: `/hop${number}` }).end('elsewhere');
       else sendFile(request, response, { body: BODY });
@@ -242,7 +242,7 @@ describe('redirects', () => {
     expect((await fetchModel(url)).sha256).toBe(SHA);
   });
 
-  it('end somewhere', async () => {
+  it('are limited', async () => {
     const url = await serve((_, response) => response.writeHead(302, { location: '/again' }).end());
     await expect(fetchModel(url)).rejects.toThrow('more than 5 redirects');
   });
@@ -257,7 +257,7 @@ describe('redirects', () => {
 });
 
 describe('a server that cannot be reached', () => {
-  it('is named at once when it refuses', async () => {
+  it('is reported at once if it refuses', async () => {
     const url = await serve(() => {});
     await server!.close();
     await expect(fetchModel(url)).rejects.toMatchObject({
@@ -267,7 +267,7 @@ describe('a server that cannot be reached', () => {
     });
   });
 
-  it('is given up when it takes the connection and does not speak', async () => {
+  it('is given up if it accepts the connection and stays silent', async () => {
     const mute = createServer();
     await new Promise<void>((resolve) => mute.listen(0, '127.0.0.1', resolve));
     const { port } = mute.address() as { port: number };
@@ -277,7 +277,7 @@ describe('a server that cannot be reached', () => {
     mute.close();
   });
 
-  it('is given up when its proxy takes the connection and does not speak', async () => {
+  it('is given up if its proxy accepts the connection and stays silent', async () => {
     const proxy = createServer(() => {});
     await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
     const env = { HTTPS_PROXY: `http://127.0.0.1:${(proxy.address() as { port: number }).port}` };
@@ -287,7 +287,7 @@ describe('a server that cannot be reached', () => {
     proxy.close();
   });
 
-  it('is asked through HTTPS_PROXY, unless NO_PROXY has it', async () => {
+  it('is reached through HTTPS_PROXY, unless NO_PROXY lists it', async () => {
     const url = 'https://models.invalid/m.gguf';
     const tunnels: string[] = [];
     const proxy = createServer((socket) => {
@@ -306,8 +306,8 @@ describe('a server that cannot be reached', () => {
   });
 });
 
-describe('giving up', () => {
-  it('rejects with the reason and keeps what has come', async () => {
+describe('an abort', () => {
+  it('rejects with the reason and keeps the received bytes', async () => {
     const url = await serve((request, response) =>
       sendFile(request, response, { body: BODY, etag: '"1"', stallAfter: 100_000 }),
     );

@@ -31,7 +31,7 @@ describe('prompt lookup', () => {
     expect(drafted(text)).toEqual(expected);
   });
 
-  it('finds what a search of the whole text finds, at every length', () => {
+  it('finds the same as a search of the whole text, at every length', () => {
     const random = new Random(1);
     const lookup = new PromptLookup();
     const text: number[] = [];
@@ -83,7 +83,7 @@ describe('draft model', () => {
     return logits.indexOf(Math.max(...logits));
   };
 
-  it('proposes its most probable tokens, and computes only what is new', async () => {
+  it('proposes its most probable tokens, and computes only new tokens', async () => {
     const model = fakeModel();
     const drafter = new DraftModel(new Session(model), tokenizer);
     const text = bytes('abcd');
@@ -96,7 +96,7 @@ describe('draft model', () => {
     expect(model.executable.steps.map(({ slices }) => slices[0]!.tokens)).toEqual([[7, 8]]);
   });
 
-  it('drafts up to the end of its context and not beyond', async () => {
+  it('drafts up to the end of its context, not beyond', async () => {
     const drafter = new DraftModel(new Session(fakeModel({ contextLength: 6 })), tokenizer);
     expect(await drafter.propose(bytes('abcd'), 7)).toHaveLength(3);
     expect(await drafter.propose(bytes('abcdef'), 7)).toHaveLength(1);
@@ -132,7 +132,7 @@ describe('draft length', () => {
     'no batching': (tokens: number) => tokens,
   };
 
-  /** Decodes `count` tokens, each drafted one of which holds with the rate of the moment; time in plain steps. */
+  /** Decodes `count` tokens; drafted ones hold at the current rate. Times are in plain steps. */
   function decode(costs: (tokens: number) => number, count: number, rate: (place: number) => number) {
     const [length, random] = [new DraftLength(), new Random(5)];
     const chosen: number[] = [];
@@ -151,40 +151,37 @@ describe('draft length', () => {
     return { time: ms / place, chosen, gain: length.gain! };
   }
 
-  it.each(Object.keys(COSTS) as (keyof typeof COSTS)[])(
-    'loses at most 4 %% where drafts fail: %s',
-    (name) => {
-      expect(decode(COSTS[name], 500, () => 0).time).toBeLessThan(1.04);
-    },
-  );
+  it.each(Object.keys(COSTS) as (keyof typeof COSTS)[])('loses at most 4 %% if drafts fail: %s', (name) => {
+    expect(decode(COSTS[name], 500, () => 0).time).toBeLessThan(1.04);
+  });
 
-  it('stays plain but for a trial now and then where a step costs what its tokens cost', () => {
+  it('stays plain but for an occasional trial if a step costs as much as its tokens', () => {
     const { chosen, time } = decode(COSTS['no batching'], 500, () => 0.9);
     expect(time).toBeLessThan(1.04);
     expect(chosen.filter((n) => n > 0).length).toBeLessThan(500 * 0.2);
   });
 
-  it('drafts long where drafts hold and steps are cheap', () => {
+  it('makes long drafts if drafts hold and steps are cheap', () => {
     const { time, gain, chosen } = decode(COSTS.flat, 500, () => 0.98);
     expect(time).toBeLessThan(0.3);
     expect(gain).toBeGreaterThan(3);
     expect(chosen.toSorted((a, b) => a - b)[chosen.length >> 1]).toBe(7);
   });
 
-  it('finds the lengths that fill a tile', () => {
+  it('finds the draft lengths that fill a tile', () => {
     const { chosen } = decode(COSTS['tiles of four'], 2000, () => 0.7);
     const late = chosen.slice(-200).filter((n) => n > 0);
     expect(late.filter((n) => n === 3).length).toBeGreaterThan(late.length / 2);
   });
 
-  it('takes drafting up again when the text begins to repeat itself, and lets it be when that ends', () => {
+  it('resumes drafting when the text becomes repetitive, and stops when that ends', () => {
     const rate = (place: number) => (place >= 400 && place < 800 ? 0.97 : 0.05);
     expect(decode(COSTS.flat, 400, rate).time).toBeLessThan(1.04);
     expect(decode(COSTS.flat, 800, rate).time).toBeLessThan(0.8);
     expect(decode(COSTS.flat, 1200, rate).time).toBeLessThan(0.9);
   });
 
-  it('notices when plain steps become cheaper, though every draft seemed to pay', () => {
+  it('notices cheaper plain steps although every draft seemed to pay', () => {
     const length = new DraftLength();
     let drafts = 0;
     for (let step = 0; step < 400; step++) {
@@ -196,7 +193,7 @@ describe('draft length', () => {
     expect(drafts).toBeLessThan(20);
   });
 
-  it('drafts all it may when told to, once three plain steps are timed', () => {
+  it('with `always`, drafts as much as allowed once three plain steps are timed', () => {
     const length = new DraftLength(new StepCosts(), true);
     for (let i = 0; i < 3; i++) {
       expect(length.choose(1, 7)).toBe(0);
@@ -209,7 +206,7 @@ describe('draft length', () => {
     expect(length.gain).toBeCloseTo(13 / 83, 10);
   });
 
-  /** Lengths chosen where all that is drafted holds; a plain step takes `plain(step)`, one with a draft half of it a token. */
+  /** Chosen lengths if all drafts hold; a plain step takes `plain(step)`, a step with a draft half per token. */
   function chosenWith(costs: StepCosts, steps: number, plain: (step: number) => number = () => 1) {
     const length = new DraftLength(costs, true);
     const chosen = Array.from({ length: steps }, (_, step) => {
@@ -226,18 +223,18 @@ describe('draft length', () => {
     expect(plain).toEqual([0, 1, 2, 5, 10, 19, 36, 69, 102, 135]);
   });
 
-  it('estimates the gain by plain steps as they are, not as they were at the cold start', () => {
+  it('estimates the gain from current plain steps, not from those at the cold start', () => {
     const { gain } = chosenWith(new StepCosts(), 20, (step) => (step < 3 ? 5 : 1));
     expect(gain).toBeCloseTo((3 * 5 + 3 + 14 * 8) / (3 * 5 + 3 + 14 * 4), 10);
   });
 
-  it('goes on with the costs learned before, after one plain step', () => {
+  it('continues with costs learned before, after one plain step', () => {
     const costs = new StepCosts();
     chosenWith(costs, 30);
     expect(chosenWith(costs, 6).chosen).toEqual([0, 7, 7, 0, 7, 7]);
   });
 
-  it('counts a first draft for the gain, not for the costs', () => {
+  it('counts a first draft toward the gain, not the costs', () => {
     const length = new DraftLength();
     for (let i = 0; i < 3; i++) length.observe({ drafted: 0, accepted: 0, ms: 1 });
     length.observe({ kind: 1, drafted: 1, accepted: 1, ms: 95, isFirst: true });

@@ -28,7 +28,7 @@ function at(marked: string): EditorState {
   return { ...EMPTY, lines, ...positionOf(lines, offset) };
 }
 
-/** The text with a bar where the cursor stands. */
+/** The text with a bar at the cursor. */
 function shown(state: EditorState): string {
   const text = state.lines.join('\n');
   const offset = offsetOf(state.lines, state);
@@ -67,13 +67,13 @@ describe('edits', () => {
     expect(family.col).toBe(family.lines[0]!.length);
   });
 
-  it('give back the same object where there is nothing to do', () => {
+  it('return the same object if nothing changes', () => {
     for (const action of [undo, redo, remove('left'), kill('line-end'), move('left'), type('')]) {
       expect(edit(EMPTY, action)).toBe(EMPTY);
     }
   });
 
-  it('copy one line and the array, whatever the text is long', () => {
+  it('copy one line and the array, however long the text is', () => {
     const state = { ...EMPTY, lines: Array<string>(10_000).fill('x'), row: 5000 };
     const [change] = edit(state, type('y')).undo;
     expect(change).toMatchObject({ before: ['x'], after: ['yx'] });
@@ -112,18 +112,18 @@ describe('motions', () => {
     expect(edit(wrapped, down)).toBe(wrapped);
   });
 
-  it('keep the column over shorter rows until something else is done', () => {
+  it('keep the column over shorter rows until another action', () => {
     const state = at('abcdef\nab\nabcde|f');
     expect(shown(edited(state, up))).toBe('abcdef\nab|\nabcdef');
     expect(shown(edited(state, up, up))).toBe('abcde|f\nab\nabcdef');
     expect(shown(edited(state, up, move('left'), up))).toBe('a|bcdef\nab\nabcdef');
   });
 
-  it('stand before a wide character whose middle they meet', () => {
+  it('stop before a wide character if they hit its middle', () => {
     expect(shown(edit(at('你好世\nabc|'), up))).toBe('你|好世\nabc');
   });
 
-  it('stand before the last character of a full row that the aim lies behind', () => {
+  it('stop before the last character of a full row if the target is after it', () => {
     // The offset after it is shown at the start of the next row.
     const aimed = { ...at('aaaaaaaaaabb\n|'), aim: 10 };
     expect(shown(edited(aimed, up, up))).toBe('aaaaaaaaa|abb\n');
@@ -145,7 +145,7 @@ describe('kills', () => {
     expect(state.kills).toEqual([cut]);
   });
 
-  it('in a row make one, in the order of the text', () => {
+  it('in sequence make one, in the order of the text', () => {
     expect(edited(at('a b c|'), kill('word-left'), kill('word-left')).kills).toEqual(['b c']);
     expect(edited(at('|a b c'), kill('word-right'), kill('word-right')).kills).toEqual(['a b']);
     expect(edited(at('a |b'), kill('word-left'), kill('word-right')).kills).toEqual(['a b']);
@@ -153,7 +153,7 @@ describe('kills', () => {
     expect(apart.kills).toEqual(['c', 'b']);
   });
 
-  it('are put back, and older ones in their place', () => {
+  it('are yanked, and replaced by older ones', () => {
     const state = edited(at('one two|'), kill('word-left'), move('left'), kill('line-start'), {
       type: 'yank',
     });
@@ -167,7 +167,7 @@ describe('kills', () => {
 });
 
 describe('undo', () => {
-  it('takes a run of typing in one step', () => {
+  it('undoes a run of typing in one step', () => {
     const state = edited(EMPTY, type('a'), type('b'), type('c'), { type: 'newline' }, type('d'));
     expect(shown(edit(state, undo))).toBe('abc\n|');
     expect(shown(edited(state, undo, undo))).toBe('abc|');
@@ -175,26 +175,26 @@ describe('undo', () => {
     expect(shown(edited(state, undo, undo, undo, redo))).toBe('abc|');
   });
 
-  it('tells runs apart that a motion parts', () => {
+  it('separates runs at a motion', () => {
     const state = edited(EMPTY, type('a'), type('b'), move('left'), type('c'), type('d'));
     expect(shown(state)).toBe('acd|b');
     expect(shown(edit(state, undo))).toBe('a|b');
     expect(shown(edited(state, undo, redo))).toBe('acd|b');
   });
 
-  it('takes a run of deleting in one step, also over a newline', () => {
+  it('undoes a run of deletions in one step, also over a newline', () => {
     const state = edited(at('ab\ncd|'), ...Array<EditorAction>(4).fill(remove('left')));
     expect(shown(state)).toBe('a|');
     expect(shown(edited(state, undo, undo))).toBe('ab\ncd|');
   });
 
-  it('brings back what a new text replaced', () => {
+  it('restores a replaced text', () => {
     const state = edit(at('one\nt|wo'), { type: 'set', lines: ['three'] });
     expect(shown(state)).toBe('three|');
     expect(shown(edit(state, undo))).toBe('one\nt|wo');
   });
 
-  it('forgets what was undone when something else is written', () => {
+  it('drops the redo history at a new edit', () => {
     const state = edited(EMPTY, type('a'), undo, type('b'));
     expect(edit(state, redo)).toBe(state);
   });
@@ -203,12 +203,12 @@ describe('undo', () => {
 describe('pastes', () => {
   const folded = edit(at('see | end'), { type: 'paste', text: LONG });
 
-  it('are text where they are short', () => {
+  it('are text if they are short', () => {
     expect(shown(edit(at('a|b'), { type: 'paste', text: '1\n2\n3\n4\n5' }))).toBe('a1\n2\n3\n4\n5|b');
     expect(edit(EMPTY, { type: 'paste', text: 'x'.repeat(500) }).pastes).toEqual([]);
   });
 
-  it('are one character where they are long', () => {
+  it('are one character if they are long', () => {
     expect(folded.lines).toHaveLength(1);
     expect(folded.lines[0]).toHaveLength('see  end'.length + 1);
     expect(textOf(folded)).toBe(`see ${LONG} end`);
@@ -220,7 +220,7 @@ describe('pastes', () => {
     expect(edit(EMPTY, { type: 'paste', text: 'x'.repeat(501) }).pastes).toHaveLength(1);
   });
 
-  it('come back by undo', () => {
+  it('are restored by undo', () => {
     expect(textOf(edited(folded, remove('left'), undo))).toBe(`see ${LONG} end`);
   });
 
@@ -239,7 +239,7 @@ describe('pastes', () => {
     expect(edited(two, move('left'), move('left'), { type: 'fold' }).lines).toHaveLength(42);
   });
 
-  it('hold no carriage returns, sequences of a terminal or control characters', () => {
+  it('contain no carriage returns, terminal sequences or control characters', () => {
     const state = edit(EMPTY, { type: 'paste', text: 'a\r\nb\rc\x1b[31md\x07\te\x7f\ud800' });
     expect(textOf(state)).toBe('a\nb\ncd\te\ufffd');
   });
@@ -308,7 +308,7 @@ describe('any sequence of actions', () => {
   }
 });
 
-it('an editor is empty without text only', () => {
+it('an editor is empty only without text', () => {
   expect(isEmpty(EMPTY)).toBe(true);
   expect(isEmpty(at(' |'))).toBe(false);
   expect(isEmpty(at('\n|'))).toBe(false);

@@ -20,7 +20,7 @@ describe('ranking', () => {
     ]);
   });
 
-  it('keeps the order given among equals, and all of them without a query', () => {
+  it('keeps the given order among equals, and returns all without a query', () => {
     expect(rank('', 'b', 'a')).toEqual(['b', 'a']);
     expect(rank('aa', 'a', 'xaxa')).toEqual(['xaxa']);
   });
@@ -34,7 +34,7 @@ describe('the menu', () => {
     items: Array.from({ length: count }, (_, i) => ({ value: `v${i}`, label: `label ${i}`, detail: 'why' })),
   });
 
-  it('marks the chosen entry and goes round its ends', () => {
+  it('marks the chosen entry and wraps around', () => {
     const menu = chosenBy(menuOf(offer(2)), 1);
     expect(menu).toMatchObject({ chosen: 1, moved: true });
     expect(layoutMenu(menu, { columns: 40, theme })).toEqual(['  label 0  why', '› label 1  why']);
@@ -97,7 +97,7 @@ describe('paths after @', () => {
   const source = fileSource(folder);
   const values = async (text: string) => (await source(text, text.length))?.items.map(({ value }) => value);
 
-  it('are what the folder holds, but hidden ones', async () => {
+  it('are the entries of the folder, without hidden ones', async () => {
     expect(await values('see @')).toEqual(['@README.md', '@broken', '@link/', '@src/', '@"two words/']);
     expect(await values('@.')).toEqual(['@.env', '@.hidden/']);
   });
@@ -108,7 +108,7 @@ describe('paths after @', () => {
     expect(completion?.items[0]).toEqual({ value: '@README.md', label: 'README.md' });
   });
 
-  it('go on behind folders', async () => {
+  it('continue after folders', async () => {
     expect(await values('@src/')).toEqual(['@"src/a b.txt"', '@src/deep/', '@src/main.ts']);
     expect(await values('@src/mn')).toEqual(['@src/main.ts']);
     expect(await values('@"two words/')).toEqual(['@"two words/x.ts"']);
@@ -120,7 +120,7 @@ describe('paths after @', () => {
     expect((await source('@~/', 3))?.items.every(({ value }) => /^@"?~\//.test(value))).toBe(true);
   });
 
-  it('are none where there is no folder or no mention', async () => {
+  it('are none without a folder or a mention', async () => {
     expect(await values('@none/x')).toEqual([]);
     expect(source('nothing', 7)).toBeUndefined();
     expect(source('a@b', 3)).toBeUndefined();

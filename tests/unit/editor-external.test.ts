@@ -29,10 +29,10 @@ const edited = (text: string, env: NodeJS.ProcessEnv) =>
     },
   });
 
-describe('the editor of the user', () => {
+describe("the user's editor", () => {
   const seen = join(folder, 'seen.json');
 
-  it('gets the text in a file for the user alone, which is gone afterwards', async () => {
+  it('gets the text in a private file, which is removed afterwards', async () => {
     const EDITOR = editor(`
       const file = process.argv.at(-1);
       writeFileSync(${JSON.stringify(seen)}, JSON.stringify({
@@ -53,7 +53,7 @@ describe('the editor of the user', () => {
     expect(suspended).toBe(1);
   });
 
-  it('finds nothing in the working directory, and is found from there', async () => {
+  it('runs in an empty folder, but relative paths to it work', async () => {
     within(folder);
     writeFileSync('.exrc', '!touch pwned');
     const command = editor(
@@ -69,14 +69,14 @@ describe('the editor of the user', () => {
     expect(await edited('text', { VISUAL, EDITOR: 'none' })).toBe('text\nmore');
   });
 
-  it('that fails leaves the text as it was', async () => {
+  it('leaves the text unchanged if it fails', async () => {
     await expect(edited('text', { EDITOR: editor('process.exit(3);') })).rejects.toMatchObject({
       name: 'UserError',
       message: expect.stringContaining('code 3'),
     });
   });
 
-  it('that is not there is an error one can act on', async () => {
+  it('is an actionable error if it does not exist', async () => {
     await expect(edited('text', { EDITOR: join(folder, 'none') })).rejects.toMatchObject({
       name: 'UserError',
       hint: expect.stringContaining('EDITOR'),

@@ -41,7 +41,7 @@ describe('the history file', () => {
     expect(PromptHistory.open(path).entries).toEqual(['a', 'b', 'c']);
   });
 
-  it('stands a damaged last line, and does not write behind it', () => {
+  it('tolerates a damaged last line, and does not append to it', () => {
     const path = newPath();
     PromptHistory.open(path).add('whole');
     writeFileSync(path, `${readFileSync(path, 'utf8')}{"text":"half`);
@@ -51,14 +51,14 @@ describe('the history file', () => {
     expect(PromptHistory.open(path).entries).toEqual(['whole', 'next']);
   });
 
-  it('passes over lines that are no entries', () => {
+  it('skips lines that are not entries', () => {
     const path = newPath();
     PromptHistory.open(path).add('x');
     writeFileSync(path, '{"text":1}\nnull\n[]\n\n"text"\n{"text":"y"}\n{"text":"y"}\n');
     expect(PromptHistory.open(path).entries).toEqual(['y']);
   });
 
-  it('is shortened to 1,000 entries when it has grown beyond 1,250', () => {
+  it('is truncated to 1,000 entries once it exceeds 1,250', () => {
     const path = newPath();
     PromptHistory.open(path).add('first');
     const write = (count: number) =>
@@ -72,16 +72,16 @@ describe('the history file', () => {
     expect(texts(path)).toHaveLength(1000);
   });
 
-  it('is read also where it cannot be shortened', () => {
+  it('is readable even if it cannot be truncated', () => {
     const path = newPath();
     PromptHistory.open(path).add('first');
     writeFileSync(path, Array.from({ length: 1300 }, (_, i) => `{"text":"${i}"}\n`).join(''));
-    mkdirSync(`${path}.${process.pid}.tmp`); // where the new one would be written
+    mkdirSync(`${path}.${process.pid}.tmp`); // blocks the path of the new file
     expect(PromptHistory.open(path).entries).toHaveLength(1000);
     expect(texts(path)).toHaveLength(1300);
   });
 
-  it('does not keep very long prompts, but remembers them', () => {
+  it('does not store very long prompts, but remembers them', () => {
     const path = newPath();
     const history = PromptHistory.open(path);
     history.add('short');
@@ -90,15 +90,15 @@ describe('the history file', () => {
     expect(PromptHistory.open(path).entries).toEqual(['short']);
   });
 
-  it('says when it cannot be written, and goes on without', () => {
+  it('reports that it cannot be written, and continues without', () => {
     const path = newPath();
     const history = PromptHistory.open(path);
-    writeFileSync(dirname(path), ''); // where its folder would be
+    writeFileSync(dirname(path), ''); // blocks the path of its folder
     expect(() => history.add('remembered')).toThrow('Writing the prompt history');
     expect(history.entries).toEqual(['remembered']);
   });
 
-  it('says when it cannot be read', () => {
+  it('reports that it cannot be read', () => {
     expect(() => PromptHistory.open(folder)).toThrow('Reading the prompt history');
   });
 });
@@ -106,7 +106,7 @@ describe('the history file', () => {
 describe('walking through the history', () => {
   const entries = ['old', 'new'];
 
-  it('goes back to the first entry and forth to the draft', () => {
+  it('goes back to the first entry and forward to the draft', () => {
     const first = older(entries, undefined, 'draft')!;
     expect(first).toEqual({ index: 1, draft: 'draft' });
     const second = older(entries, first, 'edited')!;
@@ -116,7 +116,7 @@ describe('walking through the history', () => {
     expect(newer(entries, first)).toBeUndefined();
   });
 
-  it('has nowhere to go in an empty one', () => {
+  it('does nothing in an empty history', () => {
     expect(older([], undefined, '')).toBeUndefined();
   });
 });
@@ -133,13 +133,13 @@ describe('searching the history', () => {
     expect(searchOn(entries, second, 1).found).toBe(2);
   });
 
-  it('heeds upper case where it is written', () => {
+  it('is case-sensitive if the query has upper case', () => {
     expect(searchFor(entries, 'write').found).toBe(4);
     expect(searchFor(entries, 'Li').found).toBe(0);
     expect(searchFor(entries, 'LI')).toEqual({ query: 'LI', found: undefined, failed: true });
   });
 
-  it('begins with nothing found', () => {
+  it('begins without a match', () => {
     expect(searchFor(entries, '')).toEqual(NEW_SEARCH);
     expect(searchOn(entries, NEW_SEARCH, -1)).toBe(NEW_SEARCH);
   });

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { BINDINGS, commandOf, keystrokes, strokeOf } from '../../cli/tui/editor/keys.ts';
 import { key } from './editor-keyboard.ts';
 
-/** As `useInput` delivers it, with the chord that it is. */
+/** Input as `useInput` delivers it, and its chord. */
 const DELIVERED: readonly [input: string, flags: Partial<Key>, chord: string][] = [
   ['\r', { return: true }, 'enter'],
   ['\r', { return: true, meta: true }, 'alt+enter'],
@@ -41,14 +41,14 @@ describe('keys', () => {
     },
   );
 
-  it('are bound once each, and explained', () => {
+  it('have one binding each, and an explanation', () => {
     const chords = BINDINGS.flatMap((binding) => binding.chords);
     expect(new Set(chords).size).toBe(chords.length);
     for (const { summary } of BINDINGS) expect(summary).not.toBe('');
   });
 });
 
-describe('keys that come in one read', () => {
+describe('several keys in one read', () => {
   const chordsOf = (input: string) =>
     keystrokes(input, key()).map((stroke) => {
       const found = strokeOf(...stroke);
@@ -67,14 +67,14 @@ describe('keys that come in one read', () => {
     expect(chordsOf(input)).toEqual(chords);
   });
 
-  it('are left alone where there is one', () => {
+  it('are unchanged if there is only one', () => {
     const enter = key({ return: true });
     expect(keystrokes('\r', enter)).toEqual([['\r', enter]]);
     const arrow = key({ upArrow: true });
     expect(keystrokes('', arrow)).toEqual([['', arrow]]);
   });
 
-  it('are nothing when a key is let go', () => {
+  it('are ignored when a key is released', () => {
     expect(keystrokes('a', key({ eventType: 'release' }))).toEqual([]);
   });
 });

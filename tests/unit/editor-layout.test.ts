@@ -38,7 +38,7 @@ describe('soft wrap', () => {
     expect(drawn(line, width)).toEqual(rows);
   });
 
-  it('never makes a row too wide, nor loses an offset', () => {
+  it('never makes a row too wide or loses an offset', () => {
     const line = 'mixed 你好 text\twith 👨‍👩‍👧‍👦 and cafe\u0301, a-very-long-word-indeed \u202eand 🇫🇷🇫🇷';
     for (let width = 2; width < 40; width++) {
       const rows = rowsOf(line, width, []);
@@ -51,7 +51,7 @@ describe('soft wrap', () => {
     }
   });
 
-  it('breaks a line of ASCII where it would break one of other letters', () => {
+  it('breaks a line of ASCII at the same places as one of other letters', () => {
     const line = 'a  aba abba  abacaba ab cadabraabracadabra    a ';
     for (let width = 2; width < 50; width++) {
       const bounds = (text: string) => rowsOf(text, width, []).map(({ start, end }) => [start, end]);
@@ -59,7 +59,7 @@ describe('soft wrap', () => {
     }
   });
 
-  it('shows what could harm a terminal, and long pastes by their size', () => {
+  it('makes control characters visible, and shows long pastes by their size', () => {
     expect(drawn('a\u202eb\u009bc', 20)).toEqual(['a\ufffdb\ufffdc']);
     const pasted = edit(stateOf('x '), { type: 'paste', text: 'y\n'.repeat(42) });
     expect(layout(pasted, 80).lines).toEqual(['› [pasted #1, 42 lines]x ']);
@@ -71,7 +71,7 @@ describe('soft wrap', () => {
 });
 
 describe('the layout', () => {
-  it('has a gutter with the prompt, and the placeholder where nothing is written', () => {
+  it('has a gutter with the prompt, and a placeholder without text', () => {
     expect(layout(stateOf('a\nb', 1, 1), 80)).toMatchObject({
       lines: ['› a', '  b'],
       cursor: { x: 3, y: 1 },
@@ -84,7 +84,7 @@ describe('the layout', () => {
     expect(layoutEditor(EMPTY, { ...empty, theme: ascii }).lines).toEqual(['> Ask an...']);
   });
 
-  it('leaves the last column free, but for the cursor', () => {
+  it('leaves the last column free, except for the cursor', () => {
     const { lines, cursor } = layout(stateOf('abcdefg', 0, 7), 10);
     expect(lines).toEqual(['› abcdefg']);
     expect(cursor).toEqual({ x: 9, y: 0 });
@@ -107,7 +107,7 @@ describe('the layout', () => {
     expect(layout(stateOf(tall, 4), 80, 1)).toMatchObject({ lines: ['↑ 5'], cursor: { x: 2, y: 0 } });
   });
 
-  it('scrolls no more than it must', () => {
+  it('scrolls as little as possible', () => {
     const options = { columns: 80, maxRows: 3, theme };
     let { top, lines } = layoutEditor(stateOf(tall, 8), options);
     ({ top, lines } = layoutEditor(stateOf(tall, 7), { ...options, top }));
@@ -118,7 +118,7 @@ describe('the layout', () => {
     expect(lines).toEqual(['↑ 6', '  7', '↓ 8']);
   });
 
-  it('fills its rows when the text has become shorter', () => {
+  it('fills its rows when the text becomes shorter', () => {
     const { top } = layoutEditor(stateOf(tall, 8), { columns: 80, maxRows: 3, theme });
     const { lines } = layoutEditor(stateOf('1\n2\n3\n4', 3), { columns: 80, maxRows: 3, theme, top });
     expect(lines).toEqual(['↑ 2', '  3', '  4']);
@@ -142,7 +142,7 @@ describe('the layout', () => {
     });
   });
 
-  it('stands in the narrowest of terminals', () => {
+  it('fits the narrowest of terminals', () => {
     for (const columns of [1, 2, 3, 5]) {
       const { lines } = layout(stateOf('你好 abc', 0, 3), columns, 2);
       expect(lines.length).toBeLessThanOrEqual(2);

@@ -55,13 +55,13 @@ describe('sending', () => {
     expect(model.text).toBe('rest');
   });
 
-  it('is no matter of Enter after a backslash, nor of Ctrl-J', () => {
+  it('does not follow Enter after a backslash, or Ctrl-J', () => {
     const { sent, press } = newModel();
     press('a\\', '<enter>', 'b', '<newline>', 'c', '<enter>');
     expect(sent).toEqual(['a\nb\nc']);
   });
 
-  it('needs something to send', () => {
+  it('needs a text', () => {
     const { sent, press } = newModel();
     expect(press(' ', '<enter>')).toBe(false);
     expect(sent).toEqual([]);
@@ -75,7 +75,7 @@ describe('sending', () => {
     expect(sent).toEqual([long]);
   });
 
-  it('leaves what was cut, also a paste', () => {
+  it('keeps the kill ring, also with a paste', () => {
     const { model, press } = newModel();
     model.paste('x'.repeat(600));
     press('^w', 'hello', '<enter>');
@@ -84,7 +84,7 @@ describe('sending', () => {
     expect(model.text).toBe('y'.repeat(600) + 'x'.repeat(600));
   });
 
-  it('goes on when the history cannot be written', () => {
+  it('works even if the history cannot be written', () => {
     const onProblem = vi.fn();
     const history = historyOf();
     vi.spyOn(history, 'add').mockImplementation(() => {
@@ -97,18 +97,18 @@ describe('sending', () => {
   });
 });
 
-describe('keys that are not for the editor', () => {
+describe('keys that the editor does not handle', () => {
   it.each(['<escape>', '^c', '^t', '^l', '^z', '^d'])('%s is left to the chat', (name) => {
     expect(newModel().press(name)).toBe(false);
   });
 
-  it('Ctrl-D deletes where there is text', () => {
+  it('Ctrl-D deletes if there is text', () => {
     const { model, press } = newModel();
     expect(press('ab', '^a', '^d')).toBe(true);
     expect(model.text).toBe('b');
   });
 
-  it('may be any while nothing is written and nothing open', () => {
+  it('is idle only while the text is empty and nothing is open', () => {
     const { model, press } = newModel();
     expect(model.idle).toBe(true);
     press('^r');
@@ -117,14 +117,14 @@ describe('keys that are not for the editor', () => {
     expect(model.idle).toBe(false);
   });
 
-  it('Ctrl-G is one where somebody edits', () => {
+  it('include Ctrl-G unless an external editor is available', () => {
     const onExternalEditor = vi.fn();
     expect(newModel().press('^g')).toBe(false);
     expect(newModel({ onExternalEditor }).press('^g')).toBe(true);
     expect(onExternalEditor).toHaveBeenCalledOnce();
   });
 
-  it('up and down are none where nothing is older or newer', () => {
+  it('include up and down if there is no older or newer entry', () => {
     const { press } = newModel();
     expect(press('text', '<up>')).toBe(false);
     expect(press('<down>')).toBe(false);
@@ -145,7 +145,7 @@ describe('the history', () => {
     expect(model.text).toBe('draf!t');
   });
 
-  it('is left by up at once, and by down through the lines of an entry', () => {
+  it('moves on at once with up, and line by line with down', () => {
     const { model, press } = newModel({ history: historyOf('old', 'a\nb') });
     press('<up>');
     expect(model.view.get().state).toMatchObject({ row: 0, col: 1 });
@@ -155,7 +155,7 @@ describe('the history', () => {
     expect(model.text).toBe('old');
   });
 
-  it('always comes with Ctrl-P and Ctrl-N, and undo takes it back', () => {
+  it('is always reached with Ctrl-P and Ctrl-N, and undo reverts it', () => {
     const { model, press } = newModel({ history: historyOf('one') });
     press('a', '<newline>', 'b', '^p');
     expect(model.text).toBe('one');
@@ -173,7 +173,7 @@ describe('the history', () => {
     expect(model.view.get().state.lines[0]).toHaveLength(1);
   });
 
-  it('remembers what was discarded', () => {
+  it('remembers discarded text', () => {
     const { model, press } = newModel();
     press('half');
     model.discard();
@@ -186,7 +186,7 @@ describe('the history', () => {
 describe('the search', () => {
   const history = () => historyOf('list files', 'write', 'list folders');
 
-  it('finds while one types and puts the entry into the editor', () => {
+  it('finds while typing and puts the entry into the editor', () => {
     const { model, sent, press } = newModel({ history: history() });
     press('draft', '^r', 'li');
     expect(model.view.get().search).toEqual({ query: 'li', found: 2, failed: false });
@@ -208,14 +208,14 @@ describe('the search', () => {
     expect(press('<escape>')).toBe(false);
   });
 
-  it('takes back letters, and pasted ones', () => {
+  it('deletes letters, also pasted ones', () => {
     const { model, press } = newModel({ history: history() });
     press('^r', 'writ', 'x', '<backspace>');
     model.paste('e');
     expect(model.view.get().search).toEqual({ query: 'write', found: 1, failed: false });
   });
 
-  it('ends with any other key of the editor, which then does its work', () => {
+  it('ends with any other key of the editor, which then takes effect', () => {
     const { model, press } = newModel({ history: history() });
     press('^r', 'wri', '^a', 'X');
     expect(model.text).toBe('Xwrite');
@@ -236,7 +236,7 @@ describe('completion', () => {
       : undefined;
   const menuOf = (model: EditorModel) => model.view.get().menu?.items.map(({ label }) => label);
 
-  it('opens by itself in a command and follows what is typed', () => {
+  it('opens by itself in a command and follows the typed text', () => {
     const { model, press } = newModel({ sources: [source] });
     press('/');
     expect(menuOf(model)).toEqual(NAMES);
@@ -257,7 +257,7 @@ describe('completion', () => {
     expect(menuOf(model)).toBeUndefined();
   });
 
-  it('is accepted with Enter only after one has chosen', () => {
+  it('is accepted with Enter only after a choice', () => {
     const { model, sent, press } = newModel({ sources: [source] });
     press('/h', '<down>', '<enter>');
     expect(model.text).toBe('/history ');
@@ -286,7 +286,7 @@ describe('completion', () => {
     expect(model.text).toBe('/exit ');
   });
 
-  it('does not come with history, nor does it keep one from walking on', () => {
+  it('does not open in the history, nor block its keys', () => {
     const { model, press } = newModel({ sources: [source], history: historyOf('x', '/help') });
     press('<up>');
     expect(menuOf(model)).toBeUndefined();
@@ -294,13 +294,13 @@ describe('completion', () => {
     expect(model.text).toBe('x');
   });
 
-  it('does nothing on Tab where no source has an answer', () => {
+  it('does nothing on Tab if no source has an answer', () => {
     const { model, press } = newModel({ sources: [source] });
     expect(press('text', '<tab>')).toBe(true);
     expect(model.text).toBe('text');
   });
 
-  it('goes on behind a folder without a space', () => {
+  it('continues after a folder without a space', () => {
     const paths: CompletionSource = (text, cursor) =>
       text === '@s'
         ? { start: 0, end: cursor, items: [{ value: '@src/', label: 'src/', partial: true }] }
@@ -333,7 +333,7 @@ describe('completion', () => {
       expect(menuOf(model)).toEqual(['new']);
     });
 
-    it('is not accepted for a text that it was not made for', async () => {
+    it('is not accepted for a text that has changed', async () => {
       const { answers, offer, model, sent, press } = deferred();
       press('@');
       answers[0]!(offer('one', 'two'));

@@ -1,4 +1,4 @@
-/** What `auto` takes and when it measures; and that an answer outlives the device it began on. */
+/** The choices and measurements of `auto`, and answers that outlive their device. */
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -84,11 +84,11 @@ function engineOptions(behaviours: Partial<Record<BackendName, Behaviour>>, webg
   } satisfies EngineOptions;
 }
 
-/** What was told without being asked for. */
+/** Notes of the engine. */
 const told = () => notes.filter(({ detail }) => !detail).map(({ text }) => text);
 
 describe('auto', () => {
-  it('takes cpu at once where nothing else may compute, and says why to who asks', async () => {
+  it('takes cpu at once if nothing else is eligible, and explains why on request', async () => {
     const options = engineOptions({ cpu: {} }, { out: 'no driver' });
     const engine = await startEngine(TASK, options);
     expect(engine.backend.name).toBe('cpu');
@@ -102,7 +102,7 @@ describe('auto', () => {
   it.each<[BackendName, Record<string, Behaviour>]>([
     ['webgpu', { cpu: { stepMs: 6 }, webgpu: {} }],
     ['cpu', { cpu: {}, webgpu: { stepMs: 6 } }],
-  ])('measures once and takes the faster: %s', async (faster, behaviours) => {
+  ])('measures once and takes the faster one: %s', async (faster, behaviours) => {
     const engine = await startEngine(TASK, engineOptions(behaviours));
     expect(engine.backend.name).toBe(faster);
     expect(started).toEqual(['cpu', 'webgpu', faster]);
@@ -133,7 +133,7 @@ describe('auto', () => {
     expect(choices.map(({ weightBytes }) => weightBytes)).toEqual([1e8, 1e10]);
   });
 
-  it('goes on with cpu where the other takes the model not, and tries again next time', async () => {
+  it('falls back to cpu if the other one rejects the model, and retries next time', async () => {
     const behaviours = { cpu: { stepMs: 2 }, webgpu: { fails: new UserError('Q9 is not supported.', '') } };
     for (let i = 0; i < 2; i++) {
       started = [];
@@ -146,7 +146,7 @@ describe('auto', () => {
     expect(running).toBe(0);
   });
 
-  it('leaves alone what ended the program twice while it was measured', async () => {
+  it('avoids a backend whose measurement ended the program twice', async () => {
     const choices = new BackendChoices(folder);
     const subject = { threads: undefined, devices: [DEVICE], weightBytes: TASK.weightBytes };
     const behaviours = { cpu: { stepMs: 2 }, webgpu: {} };
@@ -160,7 +160,7 @@ describe('auto', () => {
     expect((await startEngine(TASK, engineOptions(behaviours))).backend.name).toBe('webgpu');
   });
 
-  it('goes on with cpu, and says so, where the chosen one does not start any more', async () => {
+  it('falls back to cpu with a note if the chosen one no longer starts', async () => {
     const options = engineOptions({ cpu: { stepMs: 4 }, webgpu: {} });
     await (await startEngine(TASK, options)).dispose();
     const broken = engineOptions({ cpu: {}, webgpu: { fails: new UserError('It does not fit.', '') } });
@@ -173,7 +173,7 @@ describe('auto', () => {
 });
 
 describe('a device that is lost', () => {
-  it('leaves the answer to cpu, which says so', async () => {
+  it('moves the answer to cpu, with a note', async () => {
     await (await startEngine(TASK, engineOptions({ cpu: { stepMs: 4 }, webgpu: {} }))).dispose();
     const engine = await startEngine(TASK, engineOptions({ cpu: {}, webgpu: { losesDevice: true } }));
     expect(engine.backend.name).toBe('webgpu');
@@ -184,7 +184,7 @@ describe('a device that is lost', () => {
     expect(running).toBe(0);
   });
 
-  it('is an error where the backend was asked for by name', async () => {
+  it('is an error if the backend was requested by name', async () => {
     const options = engineOptions({ webgpu: { losesDevice: true } });
     const engine = await startEngine(TASK, { ...options, backend: 'webgpu' });
     expect(() => engine.executable.submit(STEP)).toThrow(LOST);
@@ -193,7 +193,7 @@ describe('a device that is lost', () => {
   });
 });
 
-it('a backend of one’s own is started with the options', async () => {
+it('a custom backend is started with the options', async () => {
   const { backends, ...options } = engineOptions({ cpu: {} });
   const own = (options: object) => {
     expect(options).toMatchObject({ threads: 3 });

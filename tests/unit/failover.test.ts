@@ -1,4 +1,4 @@
-/** When the device fails, whenever that is, what comes out is what would have come out without that. */
+/** Whenever the device fails, results are the same as without the failure. */
 import { describe, expect, it } from 'vitest';
 import type { Executable, Result, Slice, Step, Want } from '../../backends/backend.ts';
 import { FailoverExecutable } from '../../backends/failover.ts';
@@ -17,7 +17,7 @@ const LOST = new UserError('The device was lost.', 'Try again.', { kind: 'device
 
 const WAYS = ['at submit', 'before it computes', 'after it has computed'] as const;
 
-/** The fake wants what a step replaces trimmed away; the contract does not. */
+/** The fake requires replaced positions to be trimmed first; the contract does not. */
 class Lenient extends FakeExecutable {
   override submit(step: Step): Promise<readonly Result[]> {
     for (const { seq, pos } of step.slices) this.kvTrim(seq, pos);
@@ -25,7 +25,7 @@ class Lenient extends FakeExecutable {
   }
 }
 
-/** A device that chooses, and that is gone from one step on. */
+/** A device that chooses tokens, and fails from one step on. */
 class FragileExecutable implements Executable {
   readonly memory = { weights: 1, kv: 2, arena: 3 };
   readonly chooses = CHOOSES;
@@ -76,7 +76,7 @@ type Action =
   | { copy: [from: number, to: number, upto: number] }
   | { trim: [seq: number, upto: number] };
 
-/** A run that a program may do, with the lengths of sequences as they are then. */
+/** A run of a program, with the lengths of its sequences. */
 function randomRun(random: Random, steps: number): Action[] {
   const below = (limit: number) => Math.floor(random.uniform() * limit);
   const lengths = [0, 0, 0];
@@ -188,7 +188,7 @@ describe('failover', () => {
     }
   });
 
-  it.each([0, 1])('leaves an answer as it was, temperature %i', async (temperature) => {
+  it.each([0, 1])('does not change an answer, temperature %i', async (temperature) => {
     const { tokenizer } = fakeModel();
     const prompt = [...Buffer.from('a question')];
     const answerOf = async (executable: Executable) => {
@@ -209,7 +209,7 @@ describe('failover', () => {
 
   const step: Step = { slices: [{ seq: 0, pos: 0, tokens: [1], want: { kind: 'logits' } }] };
 
-  it('does nothing as long as the device works, and passes other errors on', async () => {
+  it('does nothing while the device works, and passes other errors on', async () => {
     const replace = () => Promise.reject(new Error('not needed'));
     const executable = new FailoverExecutable({ first: new FragileExecutable(), ...SIZES, replace });
     expect(executable.chooses).toEqual(CHOOSES);
@@ -219,7 +219,7 @@ describe('failover', () => {
     expect(() => executable.submit(gap)).toThrow();
   });
 
-  it('throws while an earlier step runs, also while it is done again', async () => {
+  it('throws while an earlier step runs, also while it is repeated', async () => {
     const { promise, resolve } = Promise.withResolvers<Executable>();
     const first = new FragileExecutable(0, 'before it computes');
     const executable = new FailoverExecutable({ first, ...SIZES, replace: () => promise });
@@ -230,7 +230,7 @@ describe('failover', () => {
     expect(logitsOf((await results)[0])).toHaveLength(VOCABULARY_SIZE);
   });
 
-  it('rejects where there is no replacement, and where that fails too', async () => {
+  it('rejects if there is no replacement, or if that fails too', async () => {
     const parts = { first: new FragileExecutable(0, 'before it computes'), ...SIZES };
     const none = new FailoverExecutable({ ...parts, replace: () => Promise.reject(new Error('no memory')) });
     await expect(none.submit(step)).rejects.toThrow('no memory');

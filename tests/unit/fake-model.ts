@@ -23,7 +23,7 @@ export function fakeLogits(tokens: readonly number[], favourite?: number): Float
   return logits;
 }
 
-/** The token that comes after the history, or undefined for one drawn from the noise. */
+/** The next token after a history; undefined for one drawn from the noise. */
 export type Favourite = (tokens: readonly number[]) => number | undefined;
 
 export interface FakeOptions {
@@ -33,7 +33,7 @@ export interface FakeOptions {
   readonly favourite?: Favourite;
   /** Runs before a step computes: to abort or to fail in the middle. */
   readonly onStep?: (step: Step) => void;
-  /** Makes choices by itself, as a device may. */
+  /** Chooses tokens itself, as a device may. */
   readonly chooses?: Executable['chooses'];
 }
 
@@ -54,7 +54,7 @@ export class FakeExecutable implements Executable {
     this.#sequences = Array.from({ length: options.sequences }, () => []);
   }
 
-  /** What the cache holds. */
+  /** The content of the cache. */
   tokens(seq: number): readonly number[] {
     return this.#sequences[seq]!;
   }
@@ -97,7 +97,7 @@ export class FakeExecutable implements Executable {
     }
     const { contextLength, maxTokens } = this.#options;
     const held = this.#sequences[seq]!.length;
-    // Stricter than the contract: what a step replaces must have been trimmed, so that cache and caller agree.
+    // Stricter than the contract: replaced positions must have been trimmed, so that cache and caller agree.
     if (pos !== held) throw new RangeError(`Expected position ${held}, got ${pos}.`);
     if (tokens.length < 1 || tokens.length > maxTokens) throw new RangeError(`Got ${tokens.length} tokens.`);
     if (pos + tokens.length > contextLength) throw new RangeError(`Got a position past ${contextLength}.`);

@@ -1,10 +1,10 @@
-/** What fusion makes of small programs: which phases, and which value and weight each of them gets. */
+/** Fusion of small programs: the phases, and the values and weights of each. */
 import { describe, expect, it } from 'vitest';
 import type { Op } from '../../backends/backend.ts';
 import { fuse, lastReads, type Phase, usesOf } from '../../backends/fuse.ts';
 
 const ROPE = { layout: 'half', inverseFrequencies: [1] } as const;
-/** Values 0 to 3; no test cares for what they are. */
+/** Values 0 to 3; their content does not matter. */
 const INPUTS: Op[] = [0, 1, 2, 3].map((table) => ({ op: 'embed', table }));
 const norm = (x: number, weight = 90): Op => ({ op: 'norm', x, weight, eps: 1e-5 });
 const matmul = (x: number, weight: number, bias?: number): Op => ({ op: 'matmul', x, weight, bias });
@@ -12,7 +12,7 @@ const add = (a: number, b: number): Op => ({ op: 'zip', fn: 'add', a, b });
 const mul = (a: number, b: number): Op => ({ op: 'zip', fn: 'mul', a, b });
 const silu = (x: number): Op => ({ op: 'map', fn: 'silu', x });
 
-/** A phase in one line: what it makes = of which values and weights. */
+/** A phase in one line: its result = the values and weights it reads. */
 function inWords(phase: Phase): string {
   if (phase.kind === 'attention') {
     const { op, rope, out } = phase;
@@ -38,19 +38,19 @@ function fused(ops: Op[], options: Parameters<typeof fuse>[2] = {}, output?: num
 }
 
 describe('norm into matmul', () => {
-  it('leaves the norm out where only matmuls read it', () => {
+  it('fuses the norm if only matmuls read it', () => {
     expect(fused([norm(0, 91), matmul(4, 1), matmul(4, 2), add(5, 6)])).toEqual([
       '5 = w1, 6 = w2 of norm91(0)',
       '7 = zip 5 6',
     ]);
   });
 
-  it('keeps the norm where something else reads it, or waits for it', () => {
+  it('keeps the norm if another op reads it, or if it is the output', () => {
     expect(fused([norm(0), matmul(4, 1), add(4, 5)])).toEqual(['4 = norm 0', '6 = w1 of 4 + 4']);
     expect(fused([norm(0), matmul(4, 1)], {}, 4)).toEqual(['4 = norm 0', '5 = w1 of 4']);
   });
 
-  it('norms for each phase of many products', () => {
+  it('repeats the norm for each phase of many products', () => {
     const products = [1, 2, 3].map((weight) => matmul(4, weight));
     expect(fused([norm(0), ...products], { mostProducts: 2 })).toEqual([
       '5 = w1, 6 = w2 of norm90(0)',
@@ -70,11 +70,11 @@ describe('products of one x', () => {
     ]);
   });
 
-  it('read what the one before made in a chain', () => {
+  it('read the result of the one before in a chain', () => {
     expect(fused([matmul(0, 1), matmul(4, 2)])).toEqual(['4 = w1 of 0', '5 = w2 of 4']);
   });
 
-  it('are cut at the most that a phase holds', () => {
+  it('are split at the capacity of a phase', () => {
     const six = [1, 2, 3, 4, 5, 6].map((weight) => matmul(0, weight));
     expect(fused(six, { mostProducts: 5 })).toEqual([
       '4 = w1, 5 = w2, 6 = w3, 7 = w4, 8 = w5 of 0',
@@ -93,12 +93,12 @@ describe('matmul into add', () => {
     expect(fused([matmul(0, 1), matmul(1, 2), add(4, 5)])).toEqual(['4 = w1 of 0', '6 = w2 of 1 + 4']);
   });
 
-  it('does not add a product to itself, or what is not there yet', () => {
+  it('does not add a product to itself, or a value computed later', () => {
     expect(fused([matmul(0, 1), add(4, 4)])).toEqual(['4 = w1 of 0', '5 = zip 4 4']);
     expect(fused([matmul(0, 1), silu(1), add(4, 5)])).toEqual(['4 = w1 of 0', '5 = map 1', '6 = zip 4 5']);
   });
 
-  it('keeps the product where it is read again, or waited for', () => {
+  it('keeps the product if it is read again, or if it is the output', () => {
     expect(fused([matmul(0, 1), add(2, 4), mul(4, 5)])).toEqual([
       '4 = w1 of 0',
       '5 = zip 2 4',
@@ -109,7 +109,7 @@ describe('matmul into add', () => {
 });
 
 describe('gate', () => {
-  it('is closed in the matmul, whichever product comes first and on whichever side', () => {
+  it('is fused into the matmul, in any order of products and operands', () => {
     const expected = ['7 = w1 silu over w2 of 0'];
     expect(fused([matmul(0, 1), matmul(0, 2), silu(4), mul(6, 5)])).toEqual(expected);
     expect(fused([matmul(0, 1), matmul(0, 2), silu(4), mul(5, 6)])).toEqual(expected);
@@ -117,7 +117,7 @@ describe('gate', () => {
     expect(fused([matmul(0, 1), silu(4), matmul(0, 2), mul(5, 6)])).toEqual(expected);
   });
 
-  it('stands beside other products of the same x', () => {
+  it('is separate from other products of the same x', () => {
     expect(fused([matmul(0, 1), matmul(0, 2), matmul(0, 3), silu(4), mul(7, 5), mul(8, 6)])).toEqual([
       '8 = w1 silu over w2 of 0',
       '6 = w3 of 0',
@@ -128,10 +128,10 @@ describe('gate', () => {
   it.each<[string, Op[]]>([
     ['with a bias', [matmul(0, 1, 8), matmul(0, 2), silu(4), mul(6, 5)]],
     ['of two x', [matmul(0, 1), matmul(1, 2), silu(4), mul(6, 5)]],
-    ['whose function is read besides', [matmul(0, 1), matmul(0, 2), silu(4), mul(6, 5), add(7, 6)]],
-    ['whose product is read besides', [matmul(0, 1), matmul(0, 2), silu(4), mul(6, 5), add(7, 5)]],
-    ['that closes itself', [matmul(0, 1), silu(4), mul(5, 4)]],
-  ])('is left alone %s', (_, ops) => {
+    ['whose function is read elsewhere', [matmul(0, 1), matmul(0, 2), silu(4), mul(6, 5), add(7, 6)]],
+    ['whose product is read elsewhere', [matmul(0, 1), matmul(0, 2), silu(4), mul(6, 5), add(7, 5)]],
+    ['whose factor is its own input', [matmul(0, 1), silu(4), mul(5, 4)]],
+  ])('is not fused %s', (_, ops) => {
     expect(fused(ops).join('; ')).not.toContain('over');
   });
 });
@@ -146,7 +146,7 @@ describe('rope into attention', () => {
     expect(fused([rotate(0), rotate(1), attention(4, 5, 2)])).toEqual(['6 = rotated attention q0 k1 v2']);
   });
 
-  it('needs both, with one spec', () => {
+  it('needs both rotations, with one spec', () => {
     expect(fused([rotate(0), attention(4, 1, 2)])).toEqual(['4 = rope 0', '5 = attention q4 k1 v2']);
     expect(fused([rotate(0), rotate(1, { ...ROPE }), attention(4, 5, 2)])).toEqual([
       '4 = rope 0',
@@ -155,7 +155,7 @@ describe('rope into attention', () => {
     ]);
   });
 
-  it('keeps rotations that something else reads', () => {
+  it('keeps rotations that another op reads', () => {
     const kept = ['4 = rope 0', '5 = rope 1', '6 = attention q4 k5 v2'];
     expect(fused([rotate(0), rotate(1), attention(4, 5, 2), add(4, 6)])).toEqual([...kept, '7 = zip 4 6']);
     expect(fused([rotate(0), attention(4, 4, 2)])).toEqual(['4 = rope 0', '5 = attention q4 k4 v2']);
@@ -167,7 +167,7 @@ describe('rope into attention', () => {
   });
 });
 
-it('tells the last phase that reads each value, and never lets go of the output', () => {
+it('lastReads gives the last phase that reads each value, and keeps the output', () => {
   const ops = [...INPUTS, norm(0), matmul(4, 1), matmul(4, 2), add(5, 6), silu(7)];
   const phases = fuse(ops, [7]);
   const last = lastReads(phases.map(usesOf), [7]);

@@ -35,11 +35,11 @@ async function run(session: Session, options?: Options, prompt?: readonly number
   }
 }
 
-/** A session with a model that says `answer` after the prompt. */
+/** A session with a model that answers `answer` after the prompt. */
 const speaking = (answer: string) => new Session(fakeModel({ favourite: saying(PROMPT.length, answer) }));
 
 describe('generate', () => {
-  it('streams an answer up to the end token, which counts among the ids and not in the text', async () => {
+  it('streams an answer up to the end token, which is in the ids but not in the text', async () => {
     const session = speaking('Hi there');
     const { tokens, result } = await run(session);
     expect(result.ids).toEqual([...Buffer.from('Hi there'), END]);
@@ -52,7 +52,7 @@ describe('generate', () => {
     expect(session.tokens).toEqual([...PROMPT, ...Buffer.from('Hi there')]);
   });
 
-  it('equals evaluating the whole text anew for each token', async () => {
+  it('equals evaluating the whole text again for each token', async () => {
     const { result } = await run(new Session(fakeModel()), { maxTokens: 30, ignoreEos: true });
     const ids = [...PROMPT];
     for (let i = 0; i < 30; i++) {
@@ -64,14 +64,14 @@ describe('generate', () => {
     expect(result.finishReason).toBe('length');
   });
 
-  it('never splits a character, and shows what remains of one at the end', async () => {
+  it('never splits a character, and shows an incomplete one at the end', async () => {
     const { tokens, result } = await run(speaking('né🙂'));
     expect(tokens.map(({ text }) => text)).toEqual(['n', '', 'é', '', '', '', '🙂', '']);
     expect(result.text).toBe('né🙂');
     expect((await run(speaking('né🙂'), { maxTokens: 5 })).result.text).toBe('né\ufffd');
   });
 
-  it('leaves out the space that the tokenizer puts before a text, where the answer begins it', async () => {
+  it("omits the tokenizer's leading space if the answer begins the text", async () => {
     class Spacing extends ByteTokenizer {
       override readonly addSpacePrefix = true;
     }
@@ -89,7 +89,7 @@ describe('generate', () => {
     expect(unmet.result).toMatchObject({ text: 'one two', finishReason: 'stop', stopString: undefined });
   });
 
-  it('shows what was held back for a stop string when maxTokens end it', async () => {
+  it('shows text held back for a stop string when maxTokens end the answer', async () => {
     const { result } = await run(speaking('one two'), { stop: ['two!'], maxTokens: 6 });
     expect(result).toMatchObject({ text: 'one tw', finishReason: 'length' });
   });
@@ -117,7 +117,7 @@ describe('generate', () => {
     expect(await drawn(1)).not.toEqual(await drawn(2));
   });
 
-  it('shows the sampler the prompt and what was generated', async () => {
+  it('shows the sampler the prompt and the generated tokens', async () => {
     const penalised = { temperature: 0, presencePenalty: 500, penaltyLastN: -1 };
     const model = fakeModel({ favourite: (tokens) => tokens[tokens.length % 3] });
     const { result } = await run(new Session(model), {
@@ -128,14 +128,14 @@ describe('generate', () => {
     expect(new Set([...PROMPT, ...result.ids]).size).toBe(new Set(PROMPT).size + 50);
   });
 
-  it('starts the sampler over, so that a second run is like the first', async () => {
+  it('resets the sampler, so that a second run equals the first', async () => {
     const sampler = new SamplerChain(samplerParameters({ seed: 3, repeatPenalty: 2 }), fakeModel().tokenizer);
     const again = async () =>
       (await run(new Session(fakeModel()), { sampler, maxTokens: 20, ignoreEos: true })).result.ids;
     expect(await again()).toEqual(await again());
   });
 
-  it('goes on past end tokens when they are to be ignored', async () => {
+  it('continues past ignored end tokens', async () => {
     const model = fakeModel({ favourite: () => END });
     const { ids, finishReason } = (await run(new Session(model), { maxTokens: 9, ignoreEos: true })).result;
     expect(ids).toHaveLength(9);
@@ -166,7 +166,7 @@ describe('generate', () => {
     expect((await run(speaking('a'))).tokens[0]).toEqual({ id: 97, text: 'a' });
   });
 
-  it('measures times that fit together', async () => {
+  it('measures consistent times', async () => {
     const { timings } = (await run(speaking('Hello'))).result;
     expect(timings.firstTokenMs).toBeGreaterThanOrEqual(timings.prefillMs);
     expect(timings.prefillTokensPerSecond).toBeCloseTo(8000 / timings.prefillMs, 6);
@@ -192,7 +192,7 @@ describe('generate, the context', () => {
     expect((await run(session, { maxTokens: 8, ignoreEos: true })).result.ids).toHaveLength(8);
   });
 
-  it('without maxTokens fills the context, then says that the answer is not finished', async () => {
+  it('without maxTokens fills the context, then reports an unfinished answer', async () => {
     const generation = start(small(), { ignoreEos: true });
     const ids: number[] = [];
     const error = await (async () => {
@@ -216,7 +216,7 @@ describe('generate, the context', () => {
 });
 
 describe('generate, stopped by the caller', () => {
-  it('keeps what was generated when aborted', async () => {
+  it('keeps the generated tokens when aborted', async () => {
     const controller = new AbortController();
     const session = new Session(fakeModel());
     const generation = start(session, { signal: controller.signal, ignoreEos: true });

@@ -69,7 +69,7 @@ const MUTATIONS: Readonly<Record<string, Mutation>> = {
   },
 };
 
-/** Where a length or a count may stand: offsets of 64-bit numbers that are small. */
+/** Possible places of lengths and counts: offsets of small 64-bit numbers. */
 function lengthsIn(header: Buffer): number[] {
   return Array.from({ length: header.length - 8 }, (_, at) => at).filter(
     (at) => header.readBigUInt64LE(at) <= header.length,
@@ -96,7 +96,7 @@ async function damage(file: Buffer, headerBytes: number, count: number): Promise
   return parsed;
 }
 
-/** True if the file was read, false for a UserError; throws for anything else. */
+/** Whether the file was read; false for a UserError; throws any other error. */
 async function survives(path: string, mutation: string): Promise<boolean> {
   const before = process.memoryUsage();
   const error = await readGguf(path).then(
@@ -113,7 +113,7 @@ async function survives(path: string, mutation: string): Promise<boolean> {
 it('survives 2,100 damaged files of every value type', async () => {
   const file = writeGguf(EVERY_TYPE);
   const parsed = await damage(file, file.length, 2100);
-  expect(parsed).toBeGreaterThan(100); // damage to names, values and data goes unnoticed
+  expect(parsed).toBeGreaterThan(100); // damage to names, values and data is not detected
   expect(parsed).toBeLessThan(1500);
 });
 

@@ -1,5 +1,5 @@
 /**
- * Writes small GGUF files for tests, wrong ones too: a field takes the value it is given, checked by nobody.
+ * Writes small GGUF files for tests, also invalid ones: fields take any value, unchecked.
  * Layout: ggml docs/gguf.md.
  */
 import { QUANT_FORMATS, rowBytes, type TensorType } from '../../kernels/quant-formats.ts';
@@ -81,9 +81,9 @@ export type Field = readonly [TypeName | readonly TypeName[], FieldValue];
 
 export interface TensorSpec {
   readonly name: string;
-  readonly type?: TensorType | number; // default F32; a number is written as it is
+  readonly type?: TensorType | number; // default F32; a number is written unchanged
   readonly shape: readonly (number | bigint)[];
-  readonly offset?: number | bigint; // default: behind the tensor before it
+  readonly offset?: number | bigint; // default: after the previous tensor
   readonly data?: Uint8Array; // default: zeros
 }
 
@@ -92,7 +92,7 @@ export interface GgufSpec {
   readonly version?: number;
   readonly tensorCount?: number | bigint;
   readonly keyCount?: number | bigint;
-  readonly alignment?: number; // of the data written; the metadata key is the caller's
+  readonly alignment?: number; // of the written data; the caller writes the metadata key
   readonly metadata?: readonly (readonly [key: string, ...Field])[];
   readonly tensors?: readonly TensorSpec[];
 }

@@ -106,13 +106,13 @@ describe('tensors', () => {
     );
   });
 
-  it('take any type there is a name for', async () => {
+  it('accept any type with a name', async () => {
     const types = Object.keys(QUANT_FORMATS) as (keyof typeof QUANT_FORMATS)[];
     const { tensors } = await read({ tensors: types.map((type) => ({ name: type, type, shape: [256, 2] })) });
     expect([...tensors.values()].map((tensor) => tensor.type)).toEqual(types);
   });
 
-  it('need not be there', async () => {
+  it('are optional', async () => {
     const path = saved(writeGguf({ metadata: [['a', 'u8', 1]] }));
     truncateSync(path, 24 + 8 + 1 + 4 + 1); // no padding to where the data would start
     expect((await readGguf(path)).tensors.size).toBe(0);
@@ -172,7 +172,7 @@ describe('typed metadata', () => {
 
   it('names key and types in errors', async () => {
     const { metadata } = await read(EVERY_TYPE);
-    expect(() => requireNumber(metadata, 'absent')).toThrow('a number under the metadata key "absent"');
+    expect(() => requireNumber(metadata, 'absent')).toThrow('lacks the metadata key "absent", a number');
     expect(() => requireString(metadata, 'u8')).toThrow(
       'a string under the metadata key "u8", got the number 255',
     );
@@ -186,8 +186,8 @@ describe('typed metadata', () => {
   });
 });
 
-describe('files that are no model', () => {
-  it('absent', async () => {
+describe('files that are not models', () => {
+  it('missing', async () => {
     const error = await errorOf(join(folder, 'absent.gguf'));
     expect(error.kind).toBe('model-not-found');
     expect(error.message).toContain('absent.gguf');
@@ -359,7 +359,7 @@ describe('damaged files', () => {
     );
   });
 
-  it('does not believe a length because the file is large', async () => {
+  it('does not trust a length in a large file', async () => {
     const path = saved(
       head(1, 8)
         .number('u64', 2 ** 31)

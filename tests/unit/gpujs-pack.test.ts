@@ -1,4 +1,4 @@
-/** Packed weights of the gpu.js backend are those of the file, to the last bit. */
+/** Packed weights of the gpu.js backend equal those of the file, bit for bit. */
 import { describe, expect, it } from 'vitest';
 import { PACKED_BLOCKS, packMatrix, packRow } from '../../backends/gpujs/pack.ts';
 import { type Matrix, randomMatrix } from '../../bench/conformance/matrices.ts';
@@ -9,10 +9,7 @@ import { DEQUANTIZED_TYPES } from '../../kernels/reference/dequantize.ts';
 const ROWS = 35; // two groups, and three rows of a third
 const COLS = 512;
 
-/**
- * Weight k of a row whose floats are out[at], out[at + stride], ...: the definition in packed-block.ts, in
- * words.
- */
+/** Weight k of a row whose floats are out[at], out[at + stride], ...: the definition of packed-block.ts. */
 function weightAt(type: TensorType, out: Float32Array, at: number, stride: number, k: number): number {
   const { weights, bits, signed, minimum, header, perWord, floats } = blockLayout(PACKED_BLOCKS[type]!);
   const start = at + Math.floor(k / weights) * floats * stride;
@@ -49,7 +46,7 @@ describe.each(DEQUANTIZED_TYPES)('%s', (type) => {
     }
   });
 
-  it('fills the last group up with zeros', () => {
+  it('pads the last group with zeros', () => {
     const out = packed(matrix);
     const last = out.subarray((out.length / 3) * 2);
     expect(last.filter((_, i) => i % GROUP >= ROWS % GROUP).every((value) => value === 0)).toBe(true);

@@ -1,4 +1,4 @@
-/** Which kernels of gpu.js a program becomes, and which weights they serve. */
+/** The gpu.js kernels of a program, and the weights that they share. */
 import { describe, expect, it } from 'vitest';
 import type { Op, Program } from '../../backends/backend.ts';
 import type { Argument, Device, KernelOptions, Size, Tensor } from '../../backends/gpujs/device.ts';
@@ -14,7 +14,7 @@ import type { TensorType } from '../../kernels/quant-formats.ts';
 /** 16 x 32 floats of a scale and six words to a block of 32. */
 const ITEM_BYTES = 4 * 16 * 7;
 
-/** A device that notes what it is asked for. */
+/** A device that records its calls. */
 class NotingDevice implements Partial<Device> {
   readonly mode: Device['mode'];
   readonly integer = '0';
@@ -62,33 +62,33 @@ const silu = (x: number): Op => ({ op: 'map', fn: 'silu', x });
 describe('weights of one shape', () => {
   const weights = [matrix('Q4_0', 32), matrix('Q4_0', 32), matrix('Q4_0', 32)];
   const bytes = 2 * ITEM_BYTES; // of 32 rows
-  /** A product and a function of it, in turn: nobody reads a product any more when the next one is made. */
+  /** Products and functions of them alternate: no product is read after the next one is made. */
   const chain = (ids: readonly number[]): Op[] =>
     ids.flatMap((weight, i) => [{ op: 'matmul', x: 2 * i, weight } as const, silu(2 * i + 1)]);
 
-  it('share a kernel, one after the other', async () => {
+  it('share a kernel, in sequence', async () => {
     const { matmuls } = await plan(weights, chain([0, 1, 2]));
     expect(matmuls.map(({ bytes }) => bytes)).toEqual([3 * bytes]);
   });
 
-  it('take a second kernel where a buffer does not hold them all', async () => {
+  it('need a second kernel if a buffer does not hold them all', async () => {
     const { matmuls } = await plan(weights, chain([0, 1, 2]), 2.5 * bytes);
     expect(matmuls.map(({ bytes }) => bytes)).toEqual([2 * bytes, bytes]);
   });
 
-  it('take kernels of their own while both results are needed', async () => {
+  it('need separate kernels while both results are needed', async () => {
     const both: Op[] = [product(0), product(1), { op: 'zip', fn: 'mul', a: 1, b: 2 }];
     const { matmuls } = await plan(weights, both);
     expect(matmuls.map(({ bytes }) => bytes)).toEqual([bytes, bytes]);
   });
 
-  it('are stacked once where they are used twice', async () => {
+  it('are stacked once even if they are used twice', async () => {
     const { matmuls } = await plan(weights, chain([0, 0]));
     expect(matmuls.map(({ bytes }) => bytes)).toEqual([bytes]);
   });
 });
 
-it('never lets a kernel write what it reads', async () => {
+it('never lets a kernel write its input', async () => {
   const { slots } = await plan([], [silu(0), silu(1), silu(2)]);
   expect(slots.filter(({ source }) => source.name === 'silu')).toHaveLength(2);
 });
@@ -98,7 +98,7 @@ const gate: Op[] = [product(0), product(1), silu(1), { op: 'zip', fn: 'mul', a: 
 it.each([
   ['in one kernel, of one type', [matrix('Q4_0'), matrix('Q4_0')], ['embed', 'matmul', 'select']],
   [
-    'in kernels of their own, of two types',
+    'in separate kernels for two types',
     [matrix('Q4_0'), matrix('Q8_0')],
     ['embed', 'matmul', 'matmul', 'silu', 'mul', 'select'],
   ],
@@ -107,7 +107,7 @@ it.each([
   expect(slots.map(({ source }) => source.name)).toEqual(names);
 });
 
-it('tells of a weight that no buffer holds, with both sizes', async () => {
+it('reports a weight that no buffer holds, with both sizes', async () => {
   const failure = await plan([matrix('Q4_0')], [product(0)], ITEM_BYTES - 1).catch((error) => error);
   expect(failure).toBeInstanceOf(UserError);
   expect(failure.kind).toBe('memory');
@@ -136,7 +136,7 @@ it.each([
   expect(inputs[0]!.value).toHaveLength(left);
 });
 
-it('does not run again once it is disposed of', async () => {
+it('does not run after dispose', async () => {
   const device = new NotingDevice(2 ** 20);
   const slot = new KernelSlot(device as unknown as Device, [], { name: 'silu', text: '', args: [] }, []);
   slot.dispose();

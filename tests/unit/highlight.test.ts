@@ -4,7 +4,7 @@ import { type SyntaxRole, type Theme, themeOf } from '../../cli/terminal/theme.t
 
 const COLORED = themeOf({ color: 1, background: 'dark', ascii: false });
 
-/** Writes roles out instead of colours: keyword`if`. */
+/** Writes roles instead of colours: keyword`if`. */
 const named = (name: string) => (text: string) => `${name}‹${text}›`;
 const ROLES: readonly SyntaxRole[] = ['keyword', 'string', 'number', 'comment', 'title', 'type', 'meta'];
 const NAMED: Theme = {
@@ -25,7 +25,7 @@ describe('highlight', () => {
     expect(highlight('-a\n+b\n c', 'diff', NAMED)).toBe('bad‹-a›\nok‹+b›\n c');
   });
 
-  it('leaves plain what stands in a string but is code', () => {
+  it('leaves code inside strings plain', () => {
     expect(highlight('f"a {x} b"', 'python', NAMED)).toBe('string‹f"a ›{x}string‹ b"›');
   });
 
@@ -51,7 +51,7 @@ describe('highlight', () => {
     expect(highlight(code, language, NAMED)).toContain(expected);
   });
 
-  it('leaves code of an unknown language, and all without colours, as it is', () => {
+  it('does not change code of an unknown language, or any code without colours', () => {
     const code = 'if x then "y" -- z';
     for (const language of ['', 'text', 'nope', 'constructor', '__proto__']) {
       expect(highlight(code, language, NAMED)).toBe(code);
@@ -60,13 +60,13 @@ describe('highlight', () => {
     expect(highlight('const x = 1;', 'js', plain)).toBe('const x = 1;');
   });
 
-  it('paints with SGR alone', () => {
+  it('uses only SGR sequences', () => {
     expect(highlight('return 1', 'js', COLORED)).toBe('\x1b[35mreturn\x1b[39m \x1b[33m1\x1b[39m');
   });
 });
 
 describe('LineHighlighter', () => {
-  it('remembers a comment and a string over lines', () => {
+  it('continues comments and strings over lines', () => {
     expect(highlight('/* a\n b\n*/ c();', 'js', NAMED)).toBe(
       'comment‹/* a›\ncomment‹ b›\ncomment‹*/› title‹c›();',
     );
@@ -78,7 +78,7 @@ describe('LineHighlighter', () => {
     );
   });
 
-  it('remembers a comment longer than what it reads again', () => {
+  it('continues a comment that is longer than its look-back', () => {
     const lines = highlight(`/*\n${' if\n'.repeat(100)}*/\nif`, 'js', NAMED).split('\n');
     expect(lines.slice(1, -2)).toEqual(Array(100).fill('comment‹ if›'));
     expect(lines.slice(-2)).toEqual(['comment‹*/›', 'keyword‹if›']);
@@ -99,7 +99,7 @@ describe('LineHighlighter', () => {
     ]);
   });
 
-  it('forgets a line that was not finished', () => {
+  it('drops an unfinished line', () => {
     const highlighter = new LineHighlighter('js', NAMED);
     expect(highlighter.unfinishedLine('/* a')).toBe('comment‹/* a›');
     expect(highlighter.line('if')).toBe('keyword‹if›');

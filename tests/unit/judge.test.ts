@@ -1,4 +1,4 @@
-/** How the conformance table judges rows: no part of one may be lost among the others. */
+/** How the conformance table judges rows: an error in one part must not vanish among the others. */
 import { expect, it } from 'vitest';
 import { ReferenceBackend } from '../../backends/reference.ts';
 import { CHECKED_CASES } from '../../bench/conformance/cases.ts';
@@ -11,7 +11,7 @@ const ATTENTION = CHECKED_CASES.find((each) =>
   nameOf(each).startsWith('attention 9/3 heads of 64, held as q8'),
 )!;
 
-it('finds any head of any token that was left at zero', async () => {
+it('finds any head of any token left at zero', async () => {
   const { rows } = await runCase(ATTENTION, new ReferenceBackend());
   const expected = rowsOf(Float64Array.from(rows));
   const limit = limitOf(ATTENTION, { name: 'cpu' });
@@ -24,7 +24,7 @@ it('finds any head of any token that was left at zero', async () => {
   expect(passed).toEqual([]);
 });
 
-it('is infinite for another number of values, and no number for NaN', () => {
+it('is infinite for a wrong number of values, and NaN for NaN', () => {
   const rows = [Float64Array.of(1, 2)];
   expect(errorOf(Float32Array.of(1), rows, 1)).toBe(Number.POSITIVE_INFINITY);
   expect(errorOf(Float32Array.of(1, Number.NaN), rows, 2)).toBe(Number.NaN);

@@ -1,4 +1,4 @@
-/** The llama architecture as a graph, without a file and without computing. */
+/** The llama architecture as a graph, without a file and without computation. */
 import { describe, expect, it } from 'vitest';
 import { shapesOf, weightsOf } from '../../backends/ops.ts';
 import { ReferenceBackend } from '../../backends/reference.ts';
@@ -36,7 +36,7 @@ describe('the graph of a llama', () => {
     ['tied', {}],
     ['with a head of its own', { tied: false }],
     ['with biases', { biases: true }],
-  ])('reads every tensor of the file once, %s', (_, choice) => {
+  ])('reads each tensor of the file once, %s', (_, choice) => {
     const graph = llamaGraph(CONFIG, choice);
     const names = llamaShapes(CONFIG, choice).map(([name]) => name);
     expect(graph.tensors.map(({ name }) => name).sort()).toEqual(names.sort());
@@ -75,7 +75,7 @@ describe('the graph of a llama', () => {
       'blk.0.ffn_up.weight with shape [64, 160], found [160, 64].',
     ],
     [
-      'a dimension more',
+      'an extra dimension',
       [tensor('output_norm.weight', 64, 1, 2)],
       'output_norm.weight with shape [64], found [64, 1, 2].',
     ],
@@ -85,7 +85,7 @@ describe('the graph of a llama', () => {
       'blk.0.attn_k.bias with shape [48], found [96].',
     ],
     [
-      'a tensor that would be left out',
+      'a tensor that would be ignored',
       [tensor('blk.0.attn_q_norm.weight', 24)],
       'The tensor blk.0.attn_q_norm.weight belongs to no model',
     ],
@@ -93,20 +93,20 @@ describe('the graph of a llama', () => {
     expect(() => graphOver(changed(...changes), CONFIG)).toThrow(message);
   });
 
-  it('ends at the first layer that is not there, however many are claimed', () => {
+  it('ends at the first missing layer, however many are claimed', () => {
     const claimed = { ...CONFIG, nLayers: 2 ** 31 - 1 };
     const message = 'Expected the tensor blk.2.attn_norm.weight with shape [64], found no such tensor.';
     expect(() => graphOver(llamaFile(CONFIG), claimed)).toThrow(message);
   });
 
-  it('says so where there is only a vocabulary', () => {
+  it('reports a file with only a vocabulary', () => {
     const empty = { ...llamaFile(CONFIG), tensors: new Map<string, GgufTensor>() };
     expect(() => graphOver(empty, CONFIG)).toThrow('found only a vocabulary in tiny.gguf');
   });
 });
 
 describe('programOn', () => {
-  it('gives every tensor one id, whatever ids the backend has given before', () => {
+  it('gives every tensor one id, whatever ids the backend assigned before', () => {
     const backend = new ReferenceBackend();
     backend.weight({ name: 'another', type: 'F32', rows: 1, cols: 1 }, { bytes: new Uint8Array(4) });
     const graph = llamaGraph(CONFIG);
@@ -118,7 +118,7 @@ describe('programOn', () => {
     expect(weightsOf(head)).toEqual(weightsOf(embed)); // a tied head is the embedding table again
   });
 
-  it('names the first tensor of a type the backend does not compute', () => {
+  it('names the first tensor whose type the backend does not support', () => {
     const graph = llamaGraph(CONFIG, { typeOf: () => 'IQ2_S' });
     expect(() => programOn(new ReferenceBackend(), graph, NOWHERE)).toThrow(
       'token_embd.weight: IQ2_S is not supported yet',

@@ -1,4 +1,4 @@
-/** Documents of Markdown glued together at random, seeded: whatever they are, and however they come. */
+/** Random Markdown documents, seeded, in random pieces. */
 import stringWidth from 'string-width';
 import { expect, it } from 'vitest';
 import { renderMarkdown } from '../../cli/terminal/text/markdown.ts';
@@ -9,7 +9,7 @@ import { type Random, seeded } from '../random.ts';
 
 const pick = <T>(random: Random, items: readonly T[]): T => items[random(items.length)]!;
 
-// One entry a line; \n, \r, \t and the like stand for themselves.
+// One entry a line; \n, \r, \t and so on are literal.
 const FRAGMENTS = String.raw`
 - |* |+ |1. |2) |10. |  |    |\t|\n|\n|\n\n|\n\n|\n\n\n|\r\n|\r|> |>|>> |# |## |###### x #|===\n|---\n|***\n|___|- - -\n
 \u0060\u0060\u0060|\u0060\u0060\u0060js\n|\u0060\u0060\u0060\n|~~~\n|~~~ py\n|\u0060\u0060\u0060\u0060\n|   \u0060\u0060\u0060\n|\u0060|\u0060\u0060
@@ -131,7 +131,7 @@ function expectHarmless(lines: readonly string[], columns: number, seed: number)
   }
 }
 
-it('gives the lines of the whole, whatever the pieces', () => {
+it('gives the same lines as the whole document, for any pieces', () => {
   let early = 0;
   for (const { seed, random, document, options } of CASES) {
     const stream = new MarkdownStream(options);
@@ -145,10 +145,10 @@ it('gives the lines of the whole, whatever the pieces', () => {
     expect(lines, `seed ${seed}`).toEqual(renderMarkdown(document, options));
     expect(stream.live()).toEqual([]);
   }
-  expect(early).toBeGreaterThan(8 * CASES.length); // it is not all left to the end
+  expect(early).toBeGreaterThan(8 * CASES.length); // lines come early, not only at the end
 });
 
-it('shows nothing but text and its own sequences, no line too wide', () => {
+it('prints only text and its own sequences, and no line is too wide', () => {
   for (const { seed, document, options } of CASES) {
     const lines = renderMarkdown(document, options);
     expectHarmless(lines, options.columns, seed);
@@ -156,7 +156,7 @@ it('shows nothing but text and its own sequences, no line too wide', () => {
   }
 });
 
-it('gives the lines of a source, whatever the pieces', () => {
+it('gives the same source lines for any pieces', () => {
   for (const { seed, random, document, options } of CASES.slice(0, 400)) {
     const source = random(8) === 0 ? document.replaceAll('\n', ' ').repeat(20) : document;
     const stream = new SourceStream(options);

@@ -1,4 +1,4 @@
-/** What a terminal would obey never reaches it, wherever a model writes it. */
+/** Control sequences never reach the terminal, wherever a model writes them. */
 import { describe, expect, it } from 'vitest';
 import { renderMarkdown } from '../../cli/terminal/text/markdown.ts';
 import { renderSource } from '../../cli/terminal/text/source-stream.ts';
@@ -65,13 +65,13 @@ describe('links', () => {
       .map((match) => match[1])
       .filter((target) => target !== '');
 
-  it('hold printable ASCII alone', () => {
+  it('contain only printable ASCII', () => {
     expect(targets('[a](<https://b.c/d e\u00e4\u202ef;g>)')).toEqual(['https://b.c/d%20e%C3%A4%EF%BF%BDf;g']);
     expect(targets('[a](https://b.c/&#27;&#7;x)')).toEqual(['https://b.c/%E2%90%9B%E2%90%87x']);
     expect(targets('[a](https://\u0430pple.com)')).toEqual(['https://xn--pple-43d.com/']);
   });
 
-  it('lead to the web and to mail alone', () => {
+  it('lead only to the web and to mail', () => {
     for (const url of [
       'javascript:alert(1)',
       'JaVaScRiPt:x',

@@ -13,14 +13,14 @@ function streamOf(columns = 40, look = PLAIN): MarkdownStream {
   return new MarkdownStream(optionsOf(columns, look));
 }
 
-/** How `tail` looks while it is all that came. */
+/** Rendering of `tail` while nothing else has come. */
 function live(tail: string, look = PLAIN): string[] {
   const stream = streamOf(60, look);
   return [...stream.push(tail), ...stream.live()];
 }
 
-describe('what is final', () => {
-  it('is every block but the last one', () => {
+describe('final lines', () => {
+  it('are all blocks but the last', () => {
     const stream = streamOf();
     expect(stream.push('# A\none ')).toEqual([]);
     expect(stream.live()).toEqual(['# A', '', 'one']);
@@ -32,7 +32,7 @@ describe('what is final', () => {
     expect(stream.live()).toEqual([]);
   });
 
-  it('is every item of a list but the last one', () => {
+  it('are all items of a list but the last', () => {
     const stream = streamOf();
     expect(stream.push('7. a\n7. b\n')).toEqual(['7. a']);
     expect(stream.push('\n1. c\n   more\n')).toEqual(['8. b']);
@@ -42,13 +42,13 @@ describe('what is final', () => {
     expect(stream.end()).toEqual(['', 'end']);
   });
 
-  it('begins to count anew in another list', () => {
+  it('restart the numbers in another list', () => {
     const stream = streamOf();
     const lines = [...stream.push('5. a\n6. b\n\n1) c\n2) d\n'), ...stream.end()];
     expect(lines).toEqual(['5. a', '6. b', '', '1) c', '2) d']);
   });
 
-  it('is every line of code', () => {
+  it('are all lines of code', () => {
     const stream = streamOf();
     expect(stream.push('a\n```js\nb\n  c')).toEqual(['a', '', '| js', '| b']);
     expect(stream.live()).toEqual(['|   c']);
@@ -59,7 +59,7 @@ describe('what is final', () => {
     expect(stream.end()).toEqual(['', 'e']);
   });
 
-  it('keeps the colours of a comment over pieces', () => {
+  it('keep the colours of a comment over pieces', () => {
     const stream = streamOf(40, COLORED);
     const lines = [...stream.push('```js\n/* a\n'), ...stream.push('if\n'), ...stream.live()];
     expect(lines.slice(1)).toEqual([
@@ -70,7 +70,7 @@ describe('what is final', () => {
     expect(stream.live()).toEqual(['\x1b[2m│\x1b[22m \x1b[2mb */\x1b[22m \x1b[35mif\x1b[39m']);
   });
 
-  it('takes code without lines, and a fence that ends with the text', () => {
+  it('include empty code, and a fence that ends with the text', () => {
     const empty = streamOf();
     expect(empty.push('```\n')).toEqual([]);
     expect(empty.push('```\n~~~py\n')).toEqual(['|', '', '| py']);
@@ -81,7 +81,7 @@ describe('what is final', () => {
     expect(stream.end()).toEqual([]);
   });
 
-  it('starts afresh after the end', () => {
+  it('start over after the end', () => {
     const stream = streamOf();
     stream.push('1. a\n1. b\n\n```\nc\n');
     stream.end();
@@ -89,7 +89,7 @@ describe('what is final', () => {
     expect(stream.end()).toEqual(['1. a']);
   });
 
-  it('waits for the other half of a line end and of a character', () => {
+  it('wait for the other half of a line end and of a character', () => {
     const stream = streamOf();
     expect(stream.push('a\n\nb\r')).toEqual([]);
     expect(stream.push('\nc \ud83d')).toEqual(['a']);
@@ -100,7 +100,7 @@ describe('what is final', () => {
 });
 
 describe('resize', () => {
-  it('draws anew what is not final', () => {
+  it('redraws lines that are not final', () => {
     const stream = streamOf(12);
     const final = stream.push('one two three\n\none two three\n');
     expect(final).toEqual(['one two', 'three']);
@@ -113,7 +113,7 @@ describe('resize', () => {
   });
 });
 
-describe('what breaks off', () => {
+describe('incomplete text', () => {
   const bold = (text: string) => `\x1b[1m${text}\x1b[22m`;
   const italic = (text: string) => `\x1b[3m${text}\x1b[23m`;
 
@@ -140,11 +140,11 @@ describe('what breaks off', () => {
     ['[a](https://b.c/d', '\x1b[4ma\x1b[24m \x1b[2m(https://b.c/d)\x1b[22m'],
     ['**[a](htt', bold('\x1b[4ma\x1b[24m \x1b[2m(htt)\x1b[22m\x1b[1m')],
     ['![a](b', '\x1b[4m[image: a]\x1b[24m \x1b[2m(b)\x1b[22m'],
-  ])('shows %j as if it were closed', (tail, expected) => {
+  ])('is shown as if it were closed: %j', (tail, expected) => {
     expect(live(tail, COLORED).join(';')).toBe(expected);
   });
 
-  it.each(['a snake_case', '2 * 3', 'a ~5', 'x[0', 'a (b) c', '`a` b'])('leaves %j', (tail) => {
+  it.each(['a snake_case', '2 * 3', 'a ~5', 'x[0', 'a (b) c', '`a` b'])('is unchanged: %j', (tail) => {
     expect(live(tail)).toEqual([tail]);
   });
 
@@ -174,11 +174,11 @@ describe('what breaks off', () => {
     ['*', ''],
     ['##', ''],
     ['```py', ''],
-  ])('holds back the end of %j', (tail, expected) => {
+  ])('has its end held back: %j', (tail, expected) => {
     expect(live(tail).join('\n')).toBe(expected.trim());
   });
 
-  it('shows the head of a table as one', () => {
+  it('shows the head of a table as a table', () => {
     const table = ['| a | b |', '+---+---+'];
     expect(live('| a | b')).toEqual(table);
     expect(live('| a | b |\n')).toEqual(table);
@@ -187,12 +187,12 @@ describe('what breaks off', () => {
     expect(live('| a | b |\n|---|---|\n| **c')).toEqual([...table, '| c |   |']);
   });
 
-  it('leaves code in lists', () => {
+  it('leaves code in lists unchanged', () => {
     expect(live('- a\n  ```\n  **b')).toEqual(['* a', '  | **b']);
     expect(live('- a\n  ```\n  b\n  ```\n  **c')).toEqual(['* a', '  | b', '  c']);
   });
 
-  it('never shows a mark that is to go', () => {
+  it('never shows a mark that disappears later', () => {
     const source = `# A **b** c
 
 One **two three** *four* and ***five*** then **six *seven* eight**, ~~nine~~ and \`ten\`.
@@ -213,7 +213,7 @@ One **two three** *four* and ***five*** then **six *seven* eight**, ~~nine~~ and
     }
   });
 
-  it('shows at last what becomes final', () => {
+  it('finally shows the final text', () => {
     const source = 'a *b*\n\n- c\n  - d\n\n| e | f |\n|---|---|\n| g | h |\n';
     const options = optionsOf(40, COLORED);
     const stream = new MarkdownStream(options);
@@ -242,7 +242,7 @@ describe('a block without end', () => {
     for (let i = 0; i < source.length; i += 500) {
       final.push(...stream.push(source.slice(i, i + 500)));
       const shown = final.length + stream.live().length;
-      expect(shown).toBeGreaterThan(0.95 * lines); // nothing that was there goes
+      expect(shown).toBeGreaterThan(0.95 * lines); // nothing disappears
       lines = shown;
     }
     expect(stream.live().join(' ')).not.toContain('**');
@@ -250,7 +250,7 @@ describe('a block without end', () => {
     expect([...final, ...stream.end()]).toEqual(renderMarkdown(source, options));
   });
 
-  it('is read again only in part', () => {
+  it('is parsed again only in part', () => {
     const stream = streamOf(80);
     const time = (count: number) => {
       const start = performance.now();
@@ -263,14 +263,14 @@ describe('a block without end', () => {
     time(40);
     const first = time(80);
     time(600);
-    expect(Math.min(time(80), time(80))).toBeLessThan(5 * first); // some 9 times if all were read
+    expect(Math.min(time(80), time(80))).toBeLessThan(5 * first); // about 9 times if all were parsed
   });
 });
 
 describe('a long paragraph', () => {
   const prose = 'word and word, '.repeat(40);
 
-  it('is handed out but for its last lines', () => {
+  it('is final except for its last lines', () => {
     const stream = streamOf(40);
     const lines = stream.push(prose);
     expect(lines.length).toBeGreaterThan(10);
@@ -280,14 +280,14 @@ describe('a long paragraph', () => {
     );
   });
 
-  it.each(['*', '`', '[', '<', '$', '|', '~', '_'])('waits for what an open %s turns out to be', (mark) => {
+  it.each(['*', '`', '[', '<', '$', '|', '~', '_'])('waits until an open %s is decided', (mark) => {
     const stream = streamOf(40);
     expect(stream.push(`${mark}${prose}`)).toEqual([]);
     const rest = [...stream.push(mark), ...stream.end()];
     expect(rest).toEqual(renderMarkdown(`${mark}${prose}${mark}`, optionsOf(40, PLAIN)));
   });
 
-  it('goes on behind marks that are closed, in their colours', () => {
+  it('continues after closed marks, in their colours', () => {
     const stream = streamOf(40, COLORED);
     const source = `**bold** and \`code\` ${prose}`;
     const lines = stream.push(source);
@@ -295,7 +295,7 @@ describe('a long paragraph', () => {
     expect([...lines, ...stream.end()]).toEqual(renderMarkdown(source, optionsOf(40, COLORED)));
   });
 
-  it('takes another width from where it is', () => {
+  it('changes its width at the current place', () => {
     const stream = streamOf(40);
     const lines = stream.push(prose);
     stream.resize(20);
@@ -318,7 +318,7 @@ describe('SourceStream', () => {
     expect(stream.live()).toEqual([]);
   });
 
-  it('takes a line without end in parts', () => {
+  it('prints an endless line in parts', () => {
     const stream = new SourceStream({ columns: 40 });
     const source = 'word '.repeat(2000);
     expect(stream.push(source).length).toBeGreaterThan(150);

@@ -19,7 +19,7 @@ describe('text', () => {
     expect(render('\n \n')).toEqual([]);
   });
 
-  it('breaks where the source insists', () => {
+  it('keeps hard breaks of the source', () => {
     expect(render('a  \nb\\\nc<br>d<BR/>e\nf')).toEqual(['a', 'b', 'c', 'd', 'e f']);
   });
 
@@ -29,11 +29,11 @@ describe('text', () => {
     ]);
   });
 
-  it('keeps the marks of code and of what is struck out where there are no colours', () => {
+  it('keeps the marks of code and strikethrough without colours', () => {
     expect(render('**a** *b* ~~c~~ ``d ` e``')).toEqual(['a b ~~c~~ `d ` e`']);
   });
 
-  it('takes marks over a break', () => {
+  it('handles marks across a break', () => {
     expect(colored('**one two**', 5)).toEqual(['\x1b[1mone\x1b[22m', '\x1b[1mtwo\x1b[22m']);
   });
 
@@ -43,13 +43,13 @@ describe('text', () => {
     ]);
   });
 
-  it('leaves what is escaped, HTML and words with underscores', () => {
+  it('does not change escapes, HTML and words with underscores', () => {
     expect(render('\\*a\\* <b>c</b> snake_case_name 2 * 3 * 4')).toEqual([
       '*a* <b>c</b> snake_case_name 2 * 3 * 4',
     ]);
   });
 
-  it('leaves LaTeX', () => {
+  it('does not change LaTeX', () => {
     expect(render('\\(a_1 * b_1 * c\\) and $x*y*z$ for $5 and *$6*', 60)).toEqual([
       '\\(a_1 * b_1 * c\\) and $x*y*z$ for $5 and $6',
     ]);
@@ -73,7 +73,7 @@ describe('headings and rules', () => {
     expect(render('# A #\n\n## B\n#\n\n####### C')).toEqual(['# A', '', '## B', '', '####### C']);
   });
 
-  it('takes a line of dashes under text for a rule', () => {
+  it('reads a line of dashes under text as a rule', () => {
     expect(render('A\n===\n\nB\n---\nC', 10)).toEqual(['A ===', '', 'B', '', '----------', '', 'C']);
   });
 
@@ -83,7 +83,7 @@ describe('headings and rules', () => {
 });
 
 describe('lists', () => {
-  it('hangs what is carried over', () => {
+  it('indents wrapped lines', () => {
     expect(render('- one two three\n- four', 10)).toEqual(['* one two', '  three', '* four']);
     expect(render('9. one two three\n10) a\n', 10)).toEqual(['9. one two', '   three', '', '10) a']);
   });
@@ -104,7 +104,7 @@ describe('lists', () => {
     ]);
   });
 
-  it('leaves lines empty where the source does', () => {
+  it('keeps empty lines of the source', () => {
     expect(render('- a\n\n- b\n- c\n\n  d\n  ```\n  e\n  ```\n\n  f')).toEqual([
       '* a',
       '',
@@ -128,7 +128,7 @@ describe('lists', () => {
     ]);
   });
 
-  it('stops indenting where too little is left', () => {
+  it('stops indenting if too little width is left', () => {
     expect(render('- a\n  - b\n    - c\n      - one two', 10)).toEqual([
       '* a',
       '  * b',
@@ -168,7 +168,7 @@ describe('code', () => {
     expect(colored('```js\nif\n```')).toEqual(['\x1b[2m│ js\x1b[22m', '\x1b[2m│\x1b[22m \x1b[35mif\x1b[39m']);
   });
 
-  it('folds long lines and keeps all spaces', () => {
+  it('wraps long lines and keeps all spaces', () => {
     expect(render('```\nabcdef  gh\n```', 8)).toEqual(['| abcdef', '|   gh']);
   });
 
@@ -177,18 +177,18 @@ describe('code', () => {
     expect(render('```{.py}\n```')).toEqual(['|']);
   });
 
-  it('takes fences of other lengths as code, and the end of the text as a fence', () => {
+  it('accepts fences of other lengths, and the end of the text as a fence', () => {
     expect(render('````\n```\na\n```\n````\nb')).toEqual(['| ```', '| a', '| ```', '', 'b']);
     expect(render('```\na\n``` x\n')).toEqual(['| a', '| ``` x']);
     expect(render('```\na\n\n')).toEqual(['| a', '|']);
   });
 
-  it('takes indented code, and off what a fence is indented', () => {
+  it('accepts indented code, and removes the indentation of a fence', () => {
     expect(render('    a\n\n      b\n\nc')).toEqual(['| a', '|', '|   b', '', 'c']);
     expect(render('  ```\n  a\n b\n    c\n  ```')).toEqual(['| a', '| b', '|   c']);
   });
 
-  it('takes code within lists and quotes', () => {
+  it('accepts code within lists and quotes', () => {
     expect(render('1. a\n   ```sh\n   ls\n   ```\n> ```\n> **b**\n> ```')).toEqual([
       '1. a',
       '   | sh',
@@ -215,7 +215,7 @@ describe('tables', () => {
     ]);
   });
 
-  it('wraps the widest cells, and then tells rows apart', () => {
+  it('wraps the widest cells, and then separates rows', () => {
     expect(render('a|b\n-|-\none two three|x\nfour|y', 17)).toEqual([
       '| a         | b |',
       '+-----------+---+',
@@ -226,7 +226,7 @@ describe('tables', () => {
     ]);
   });
 
-  it('takes missing cells, breaks and escaped bars', () => {
+  it('accepts missing cells, breaks and escaped bars', () => {
     expect(render('a|b\n-|-\n1\n2<br>3|`4\\|5`|6')).toEqual([
       '| a | b     |',
       '+---+-------+',
@@ -237,7 +237,7 @@ describe('tables', () => {
     ]);
   });
 
-  it('becomes records where columns would be too narrow', () => {
+  it('become records if columns would be too narrow', () => {
     expect(render('name|what it is|\n-|-\nalpha beta|first one\ngamma|', 16)).toEqual([
       'name: alpha',
       '  beta',
@@ -252,7 +252,7 @@ describe('tables', () => {
 });
 
 describe('links and images', () => {
-  it('writes addresses out where the terminal does not know links', () => {
+  it('prints addresses if the terminal does not support links', () => {
     expect(render('[a *b*](https://c.de/?f=1&amp;g=2 "title") and <https://h.ij>', 80)).toEqual([
       'a b (https://c.de/?f=1&g=2) and https://h.ij',
     ]);
@@ -262,7 +262,7 @@ describe('links and images', () => {
     ]);
   });
 
-  it('uses OSC 8 where the terminal does', () => {
+  it('uses OSC 8 if the terminal supports it', () => {
     expect(linked('[a](https://c.de/f)')).toEqual(['\x1b]8;;https://c.de/f\x07\x1b[4ma\x1b[24m\x1b]8;;\x07']);
     expect(render('[a](https://c.de/f)', 60, PLAIN, true)).toEqual(['a (https://c.de/f)']);
   });
@@ -273,14 +273,14 @@ describe('links and images', () => {
     ]);
   });
 
-  it('makes links of http, https and mailto alone', () => {
+  it('makes links only of http, https and mailto', () => {
     for (const url of ['javascript:alert(1)', 'file:///etc/passwd', 'data:text/html,x', 'a/b', '#c']) {
       expect(linked(`[a](${url})`)).toEqual([`\x1b[4ma\x1b[24m \x1b[2m(${url})\x1b[22m`]);
     }
     expect(linked('<d@e.fg>')).toEqual(['\x1b]8;;mailto:d@e.fg\x07\x1b[4md@e.fg\x1b[24m\x1b]8;;\x07']);
   });
 
-  it('takes definitions and references as text', () => {
+  it('treats definitions and references as text', () => {
     expect(render('[a] and [b][a]\n\n[a]: https://c.de')).toEqual([
       '[a] and [b][a]',
       '',
@@ -288,13 +288,13 @@ describe('links and images', () => {
     ]);
   });
 
-  it('does not take an open anchor for links to come', () => {
+  it('does not extend an open anchor over later links', () => {
     expect(linked('<a href="x">\n\nhttps://c.de').at(-1)).toContain('\x1b]8;;https://c.de/\x07');
   });
 });
 
 describe('HTML', () => {
-  it('stays as it is', () => {
+  it('is unchanged', () => {
     expect(render('<div>\n  *a*\n</div>\n\n<!-- b\n\nc -->')).toEqual([
       '<div>',
       '  *a*',
@@ -307,8 +307,8 @@ describe('HTML', () => {
   });
 });
 
-describe('what marked cannot bear', () => {
-  it('draws blocks nested beyond reason', () => {
+describe('input that breaks marked', () => {
+  it('draws deeply nested blocks', () => {
     for (const mark of ['> ', '- ', '1. ', '>', '- > ']) {
       const lines = render(`${mark.repeat(5000)}x\n\nend`, 80);
       expect(lines.at(-1)).toBe('end');
@@ -316,11 +316,11 @@ describe('what marked cannot bear', () => {
     }
   });
 
-  it('draws a lazy line behind an empty list in a quote behind text in an item', () => {
+  it('draws a lazy line after an empty list in a quote after text in an item', () => {
     expect(render('- a\n  > -\n  b')).toEqual(['* a', '  | *', '  b']);
   });
 
-  it('takes time in proportion to the text', () => {
+  it('takes linear time', () => {
     const leastTime = (source: string) =>
       Math.min(
         ...Array.from({ length: 3 }, () => {
@@ -330,6 +330,6 @@ describe('what marked cannot bear', () => {
         }),
       );
     const short = leastTime('_a_b'.repeat(2000));
-    expect(leastTime('_a_b'.repeat(20_000))).toBeLessThan(40 * short); // 100 times if it took the square
+    expect(leastTime('_a_b'.repeat(20_000))).toBeLessThan(40 * short); // 100 times if quadratic
   });
 });

@@ -1,4 +1,4 @@
-/** A server on loopback that hands out one file, well or badly: what tests of downloads talk to. */
+/** A loopback server of one file, well-behaved or faulty, for tests of downloads. */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
@@ -31,7 +31,7 @@ export interface Served {
   readonly stallAfter?: number; // bytes of this response after which nothing more comes
 }
 
-/** Answers as a good server would: 200, 206 when If-Range matches, 416 when the range begins at the end. */
+/** Answers as a correct server: 200, 206 when If-Range matches, 416 when the range begins at the end. */
 export function sendFile(request: IncomingMessage, response: ServerResponse, served: Served): void {
   const { body, etag, ranges = true, cutAfter, stallAfter } = served;
   const [, first] = /^bytes=(\d+)-$/.exec(request.headers.range ?? '') ?? [];

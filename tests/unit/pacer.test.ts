@@ -8,7 +8,7 @@ afterEach(() => void vi.useRealTimers());
 const STEADY = { least: 100, most: 100, share: 1 };
 
 describe('Pacer', () => {
-  it('does all that was asked for on one beat, each once', () => {
+  it('runs all requests on one beat, each once', () => {
     const pacer = new Pacer(STEADY);
     const done: string[] = [];
     const a = () => void done.push('a');
@@ -23,7 +23,7 @@ describe('Pacer', () => {
     expect(done).toEqual(['a', 'b']);
   });
 
-  it('lets what is less urgent wait for more beats, together with what is due then', () => {
+  it('delays less urgent requests for more beats, and runs them with those due then', () => {
     const pacer = new Pacer(STEADY);
     const done: string[] = [];
     pacer.soon(() => void done.push('figures'), 3);
@@ -33,7 +33,7 @@ describe('Pacer', () => {
     expect(done).toEqual(['figures']);
   });
 
-  it('beats more rarely where a beat costs more, within bounds, and learns that it costs less', () => {
+  it('beats less often if a beat costs more, within bounds, and adapts when it costs less', () => {
     let clock = 0;
     let cost = 10;
     const beats: number[] = [];
@@ -54,7 +54,7 @@ describe('Pacer', () => {
     expect(beats.at(-1)! - beats.at(-2)!).toBeCloseTo(50, -1);
   });
 
-  it('forgets', () => {
+  it('drops requests on cancel', () => {
     const pacer = new Pacer(STEADY);
     const task = vi.fn();
     pacer.soon(task);
@@ -66,7 +66,7 @@ describe('Pacer', () => {
 });
 
 describe('PacedState', () => {
-  it('changes at once with all that waited, or when it is time', () => {
+  it('changes immediately with all pending updates, or when due', () => {
     const state = new PacedState<{ a: number; b: number }>(
       { a: 0, b: 0 },
       new Pacer({ ...STEADY, least: 10, most: 10 }),

@@ -18,12 +18,12 @@ describe('ticks', () => {
     expect(texts(values, { unit: '' }, room)).toEqual(expected);
   });
 
-  it('from and to are held', () => {
+  it('fixed ends are kept', () => {
     expect(texts([300, 412], { unit: '', from: 0 }, 3)).toEqual(['0', '500']);
     expect(texts([1], { unit: '', from: 0, to: 100 }, 3)).toEqual(['0', '50', '100']);
   });
 
-  it('of decades all of 1, 2, 5 where there is room, else powers of ten', () => {
+  it('of decades are all of 1, 2, 5 if there is room, else powers of ten', () => {
     const log = { unit: '', log: true };
     expect(texts([0.7, 40], log, 9)).toEqual(['0.5', '1', '2', '5', '10', '20', '50']);
     expect(texts([0.7, 40], log, 4)).toEqual(['1', '10']);
@@ -31,20 +31,20 @@ describe('ticks', () => {
     expect(texts([3, 4], log, 1)).toEqual(['2']);
   });
 
-  it('values that are no numbers, and on a logarithmic axis none above zero, do not count', () => {
+  it('ignore values that are not numbers, and on a logarithmic axis values up to zero', () => {
     expect(texts([Number.NaN, 1, Number.POSITIVE_INFINITY, 2], { unit: '' }, 2)).toEqual(['1', '2']);
     expect(texts([0, -1, 1, 10], { unit: '', log: true }, 2)).toEqual(['1', '10']);
     expect(texts([], { unit: '' }, 2)).toEqual(['0', '1']);
     expect(texts([], { unit: '', log: true }, 2)).toEqual(['1', '10']);
   });
 
-  it('one value alone still has a width', () => {
+  it('a single value still has a width', () => {
     expect(texts([5], { unit: '' }, 3)).toEqual(['5', '10']);
     expect(texts([0], { unit: '' }, 2)).toEqual(['0', '1']);
   });
 });
 
-it('places are shares of the way from end to end', () => {
+it('positions are fractions of the axis', () => {
   const linear = axisOf([0, 100], { unit: '' }, 3);
   expect([linear.at(0), linear.at(25), linear.at(100)]).toEqual([0, 0.25, 1]);
   const log = axisOf([1, 100], { unit: '', log: true }, 3);

@@ -21,11 +21,11 @@ describe('bars', () => {
     expect(bar(share, 4, PLAIN)).toBe(expected);
   });
 
-  it('without glyphs for parts whole cells', () => {
+  it('without glyphs, only whole cells', () => {
     expect([0.4, 0.9].map((share) => bar(share, 4, ASCII))).toEqual(['##  ', '####']);
   });
 
-  it('ranges have ends, a middle, and what they are read against', () => {
+  it('ranges have ends, a middle, and a reference line', () => {
     const range = { least: 0.2, middle: 0.4, most: 0.5, mark: 0.9 };
     expect(rangeBar(range, 11, PLAIN)).toBe('  ├─●┤   │ ');
     expect(rangeBar(range, 11, ASCII)).toBe('  +-*+   | ');
@@ -41,7 +41,7 @@ describe('sparklines', () => {
     expect(sparkline([0, 8], ASCII)).toBe('.@');
   });
 
-  it('of many values the greatest of each stretch is kept', () => {
+  it('keep the maximum of each interval of many values', () => {
     expect(sparkline([0, 8, 0, 0, 0, 0], PLAIN, 3)).toBe('█▁▁');
     expect(sparkline([1, 1], PLAIN, 3)).toBe('██');
   });
@@ -54,26 +54,26 @@ describe('heat', () => {
     [1, 0],
   ];
 
-  it('two rows share a line of half blocks; the last of an odd number has no background', () => {
+  it('two rows share a line of half blocks; an odd last row has no background', () => {
     expect(heatmap(rows, look(3))).toEqual([
       '\x1b[38;2;0;0;4m\x1b[48;2;188;55;84m▀\x1b[49m\x1b[39m\x1b[38;2;252;255;164m\x1b[48;2;87;16;110m▀\x1b[49m\x1b[39m',
       '\x1b[38;2;252;255;164m▀\x1b[39m\x1b[38;2;0;0;4m▀\x1b[39m',
     ]);
   });
 
-  it('with 256 colours the nearest of them; on paper cold is light', () => {
+  it('with 256 colours, uses the nearest; on a light background cold is light', () => {
     expect(heatmap([[1], [0]], look(2))[0]).toMatch(/^\x1b\[38;5;\d+m\x1b\[48;5;\d+m▀/);
     expect(heatmap([[0]], look(3, false, 'light'))).toEqual(['\x1b[38;2;255;255;204m▀\x1b[39m']);
   });
 
-  it('with fewer colours a line a row, in shades', () => {
+  it('with fewer colours, uses a line a row, in shades', () => {
     expect(heatmap(rows, PLAIN)).toEqual([' █', '▒░', '█ ']);
     expect(heatmap(rows, look(1))).toEqual([' █', '▒░', '█ ']);
     expect(heatmap(rows, ASCII)).toEqual([' #', ':.', '# ']);
     expect(heatmap(rows, look(3, true))).toEqual([' #', ':.', '# ']);
   });
 
-  it('values beyond the scale, and those that are no numbers, take its ends', () => {
+  it('values beyond the scale, and those that are not numbers, use its ends', () => {
     const ends = heatmap([[-1, 2, Number.NaN]], look(3))[0]!;
     expect(ends.match(/38;2;[\d;]+m/g)).toEqual(['38;2;0;0;4m', '38;2;252;255;164m', '38;2;0;0;4m']);
   });

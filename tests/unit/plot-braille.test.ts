@@ -18,7 +18,7 @@ describe('dots', () => {
     expect(glyphs.join('')).toBe('⠁⠈⠂⠐⠄⠠⡀⢀');
   });
 
-  it('what lies outside, or nowhere, is left out', () => {
+  it('points outside, or at NaN, are skipped', () => {
     const canvas = new BrailleCanvas(2, 1);
     for (const [x, y] of [
       [-1, 0],
@@ -30,7 +30,7 @@ describe('dots', () => {
     expect(canvas.lines(PLAIN)).toEqual(['  ']);
   });
 
-  it('a segment has both its ends, in either direction', () => {
+  it('a segment includes both ends, in either direction', () => {
     const [there, back] = [new BrailleCanvas(4, 2), new BrailleCanvas(4, 2)];
     there.segment(0, 7, 7, 0, same);
     back.segment(7, 0, 0, 7, same);
@@ -38,7 +38,7 @@ describe('dots', () => {
     expect(back.lines(PLAIN)).toEqual(there.lines(PLAIN));
   });
 
-  it('without glyphs a cell tells which of its halves has dots', () => {
+  it('without glyphs a cell shows which of its halves has dots', () => {
     const canvas = new BrailleCanvas(4, 1);
     canvas.dot(0, 1, same);
     canvas.dot(2, 2, same);
@@ -48,7 +48,7 @@ describe('dots', () => {
 });
 
 describe('colours', () => {
-  it('the last who draws in a cell gives it its colour; neighbours of one share a sequence', () => {
+  it('the last dot in a cell sets its colour; neighbours of one colour share a sequence', () => {
     const { ok, bad } = COLORS;
     const canvas = new BrailleCanvas(3, 1);
     canvas.segment(0, 0, 5, 0, ok);
@@ -66,14 +66,14 @@ describe('colours', () => {
 });
 
 describe('letters', () => {
-  it('lie above dots, and beside each other where two want one cell', () => {
+  it('cover dots, and move apart if two want the same cell', () => {
     const canvas = new BrailleCanvas(4, 1);
     canvas.segment(0, 0, 7, 0, same);
     for (const letter of 'ABC') canvas.letter(2, 0, letter, same);
     expect(canvas.lines(PLAIN)).toEqual(['CAB⠉']);
   });
 
-  it('stay inside', () => {
+  it('stay inside the canvas', () => {
     const canvas = new BrailleCanvas(2, 1);
     canvas.letter(100, -5, 'A', same);
     expect(canvas.lines(PLAIN)).toEqual([' A']);

@@ -24,7 +24,7 @@ const RISING: readonly Point[] = [
 ];
 
 describe('lines', () => {
-  it('stand between axes, values to the left, the unit behind the last tick', () => {
+  it('are drawn between axes, with values to the left and the unit after the last tick', () => {
     expect(lineChart(scene(RISING, { mark: 'A' }), { columns: 18, rows: 7 }, PLAIN)).toEqual([
       '100 ┤        ⢀⠔⠁A ',
       '    │      ⢀⠔⠁    ',
@@ -36,7 +36,7 @@ describe('lines', () => {
     ]);
   });
 
-  it('a low one has no line below, one without glyphs says the same', () => {
+  it('a low chart has no line below; one without glyphs is equivalent', () => {
     expect(lineChart(scene(RISING), { columns: 18, rows: 5 }, ASCII)).toEqual([
       "100 +        .:'  ",
       "    |     .:'     ",
@@ -46,7 +46,7 @@ describe('lines', () => {
     ]);
   });
 
-  it('every line is as wide as asked for, at any size', () => {
+  it('every line has the requested width, at any size', () => {
     for (const theme of [PLAIN, ASCII])
       for (const columns of [10, 17, 40, 120])
         for (const rows of [3, 5, 6, 12]) {
@@ -60,10 +60,10 @@ describe('lines', () => {
     const points = Array.from({ length: 10_000 }, (_, i): Point => [i, i === 4321 ? 90 : 10]);
     const lines = lineChart(scene(points), { columns: 40, rows: 8 }, ASCII);
     expect(lines[0]).toContain('.');
-    expect(lines.join('').match(/'/g)!.length).toBeLessThan(60); // and nothing else rises
+    expect(lines.join('').match(/'/g)!.length).toBeLessThan(60); // and no other column rises
   });
 
-  it('a value that is none is a gap', () => {
+  it('a value of NaN is a gap', () => {
     const ys = [1, 1, Number.NaN, 1, 1];
     const points = ys.map((y, x): Point => [x, y]);
     expect(lineChart(scene(points), { columns: 30, rows: 5 }, ASCII)[0]).toBe(
@@ -100,12 +100,12 @@ describe('lanes', () => {
     expect(laneLines(lanes, 28, ASCII)[1]).toBe('B webgpu [###       ]    100');
   });
 
-  it('leave the bar out where there is no room, then cut names in the middle', () => {
+  it('drop the bar if there is no room, then cut names in the middle', () => {
     expect(laneLines(lanes, 20, PLAIN)[0]).toBe('A cpu    400 ±6');
     expect(laneLines(lanes, 13, PLAIN)[1]).toBe('B we…u    100');
   });
 
-  it('ratios are ranges around 1, halves as far from it as doubles', () => {
+  it('ratios are ranges around 1, with a half as far from it as a double', () => {
     const ratio = { mark: 'A', label: 'cpu', color: 0 };
     const ratios = [
       { ...ratio, median: 0.6, least: 0.5, most: 0.8 },
@@ -128,7 +128,7 @@ describe('rooflines', () => {
     ],
   };
 
-  it('rise to the ridge and are flat behind it; letters lie under them', () => {
+  it('rise to the ridge and are flat after it; letters are below them', () => {
     const lines = rooflineChart(roofline, { columns: 44, rows: 10 }, PLAIN);
     expect(lines.map((line) => line.trimEnd())).toEqual([
       '    │',
@@ -144,7 +144,7 @@ describe('rooflines', () => {
     ]);
   });
 
-  it('what has no name is a dot and not in the legend', () => {
+  it('a kernel without a name is a dot, not in the legend', () => {
     const dots = roofline.dots.map((dot, i) => ({ ...dot, faint: i === 0 }));
     const lines = rooflineChart({ ...roofline, dots }, { columns: 44, rows: 10 }, PLAIN);
     expect(lines[1]).toMatch(/┤ +⢀⠤⠒+⠲⠒+$/);
@@ -152,7 +152,7 @@ describe('rooflines', () => {
     expect(rooflineLegend({ ...roofline, dots }, 40, PLAIN)).toEqual(['B tg128 7 GB/s (70 % of roof)']);
   });
 
-  it('the legend is brief where it is narrow', () => {
+  it('a narrow legend is short', () => {
     expect(rooflineLegend(roofline, 40, PLAIN)).toEqual([
       'A pp512 80 GMAC/s (80 % of roof)',
       'B tg128 7 GB/s (70 % of roof)',

@@ -48,7 +48,7 @@ describe('panels', () => {
     ['a crowded roofline', rooflinePanel(roofline(147), WIDTH)],
     ['no lines', linePanel({ ...lines, series: [] }, WIDTH)],
     ['no roofs', rooflinePanel({ ...roofline(1), roofs: [] }, WIDTH)],
-  ])('%s: a picture of its own, without NaN', (_, panel) => {
+  ])('%s: a picture without NaN', (_, panel) => {
     const picture = svgPicture(panel, { style: true });
     expect(elementsOf(picture)[0]).toBe('svg');
     expect(picture).not.toMatch(/NaN|Infinity|undefined/);
@@ -65,7 +65,7 @@ describe('panels', () => {
     expect(body).toContain('412 ±6');
   });
 
-  it('dots that would cover each other are moved apart, with a line to where they belong', () => {
+  it('overlapping dots are moved apart, with a line to their place', () => {
     const alike = roofline(3).dots.map((dot) => ({ ...dot, intensity: 5, speed: 5 }));
     const { body } = rooflinePanel({ ...roofline(0), dots: alike }, WIDTH);
     const discs = [...body.matchAll(/<circle cx="([\d.]+)" cy="([\d.]+)" r="8"/g)].slice(0, 3);
@@ -84,7 +84,7 @@ describe('panels', () => {
 });
 
 describe('text', () => {
-  it('is escaped, and control characters go', () => {
+  it('is escaped, and loses control characters', () => {
     expect(escapeXml(HOSTILE)).toBe(
       '&lt;/text&gt;&lt;script&gt;alert(&quot;1&quot; &amp; 2)&lt;/script&gt;[31m',
     );
@@ -100,7 +100,7 @@ describe('text', () => {
   });
 });
 
-it('a page stacks rows of panels, each below the other', () => {
+it('a page stacks rows of panels', () => {
   const panel = lanePanel(lanes, WIDTH);
   const page = svgPage({ title: 't', notes: ['a', 'b'], width: 960 }, [[panel, panel], [panel]]);
   const moves = [...page.matchAll(/<g transform="translate\((\S+) (\S+)\)">\n/g)].map(([, x, y]) => [

@@ -21,8 +21,8 @@ describe('the progress of loading', () => {
     return { seen, telling };
   }
 
-  it('is told every tenth of a second, and kernels are compiled once all weights are read', async () => {
-    let read = 1000; // of an earlier program
+  it('is reported every tenth of a second, and kernels are compiled once all weights are read', async () => {
+    let read = 1000; // by an earlier program
     const { seen, telling } = told(() => read);
     const result = await telling(async () => {
       for (; read < 1120; read += 60) vi.advanceTimersByTime(100);
@@ -47,7 +47,7 @@ describe('the progress of loading', () => {
     ]);
   });
 
-  it('has no count where the backend tells none, and ends where it fails', async () => {
+  it('has no count if the backend reports none, and ends at a failure', async () => {
     const { seen, telling } = told();
     await expect(telling(() => Promise.reject(new Error('no memory')))).rejects.toThrow('no memory');
     vi.advanceTimersByTime(1000);
@@ -64,7 +64,7 @@ describe('the progress of loading', () => {
 });
 
 describe('the progress of scoring', () => {
-  it('counts the tokens to be predicted, from none to all', async () => {
+  it('counts the predicted tokens, from none to all', async () => {
     const seen: [number, number][] = [];
     const ids = Array.from({ length: 45 }, (_, i) => i);
     const onProgress = (done: number, total: number) => seen.push([done, total]);

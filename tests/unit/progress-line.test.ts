@@ -50,7 +50,7 @@ describe('a bar', () => {
     }
   });
 
-  it('is never wider than the terminal, whatever it tells', () => {
+  it('is never wider than the terminal, whatever it shows', () => {
     const subjects = [
       undefined,
       'smollm2',
@@ -68,21 +68,21 @@ describe('a bar', () => {
     }
   });
 
-  it('names of a path the file, of a long name the beginning and the end', () => {
+  it('shows the file of a path, and both ends of a long name', () => {
     const name = (subject: string) => barLine({ ...download, subject }, rate, theme, 85).split(':')[0];
     expect(name('hf:owner/repo/tiny-q4.gguf')).toBe('tiny-q4.gguf');
     expect(name('hf:owner/repository/model-of-some-size.gguf')).toBe('model-of…ze.gguf');
     expect(name('model-of-some-size.gguf')).toBe('model-of…ze.gguf');
   });
 
-  it('is as long at any speed', () => {
+  it('has the same length at any speed', () => {
     const lengths = [{}, { speed: 0 }, { speed: 999e3, left: 9 }, { speed: 12e6, left: 59 }].map((rate) =>
       barLine(download, rate, theme, 79).indexOf('▏  '),
     );
     expect(new Set(lengths).size).toBe(1);
   });
 
-  it('tells what is at hand where there is room', () => {
+  it('shows the current piece if there is room', () => {
     const pieces = { activity: 'verifying', unit: 'pieces', done: 7, total: 345 } as const;
     const lines = [79, 60].map((columns) =>
       barLine({ ...pieces, detail: 'cpu: matmul q4_0 576x1536' }, { left: 65 }, theme, columns),
@@ -93,7 +93,7 @@ describe('a bar', () => {
     ]);
   });
 
-  it('tells of a stall also where a speed has no room', () => {
+  it('shows a stall even if there is no room for a speed', () => {
     expect(barLine(download, { speed: 0 }, theme, 39)).toBe('downloading  12.3 of 98.4 MB  0 B/s');
   });
 
@@ -103,13 +103,13 @@ describe('a bar', () => {
     expect(barLine({ ...unknown, done: undefined }, {}, theme, 79)).toBe('smollm2: downloading');
   });
 
-  it('has a colour, which takes no room', () => {
+  it('has a colour, which takes no columns', () => {
     const coloured = barLine(download, rate, themeOf({ ...look, color: 1 }), 79);
     expect(coloured).toContain('▕\x1b[36m█▍         \x1b[39m▏');
     expect(stringWidth(coloured)).toBe(stringWidth(barLine(download, rate, theme, 79)));
   });
 
-  it('lets no name control the terminal', () => {
+  it('prevents a name from controlling the terminal', () => {
     expect(barLine({ ...download, subject: 'a\x1b[2J\nb' }, {}, theme, 79)).toMatch(/^a␛\[2J b: downloading/);
   });
 });

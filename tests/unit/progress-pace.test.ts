@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { PiecePace, StreamPace } from '../../cli/pace.ts';
 
-/** A pace that has been told of `rate(at)` units a second until `until`, every 100 ms. */
+/** A pace with updates of `rate(at)` units a second, every 100 ms until `until`. */
 function streamed(until: number, rate: (at: number) => number) {
   const pace = new StreamPace({ at: 0, done: 0 });
   const lefts: (number | undefined)[] = [];
@@ -15,7 +15,7 @@ function streamed(until: number, rate: (at: number) => number) {
 }
 
 describe('the pace of a stream', () => {
-  it('says nothing before there is anything to go by', () => {
+  it('is undefined before there is enough data', () => {
     const pace = new StreamPace({ at: 0, done: 500 });
     expect([pace.speed(60_000), pace.left(1000, 60_000)]).toEqual([undefined, undefined]);
     pace.record({ at: 200, done: 510 });
@@ -26,7 +26,7 @@ describe('the pace of a stream', () => {
     expect([pace.speed(2000), pace.left(1000, 2000)]).toEqual([20, 23]);
   });
 
-  it('has the speed of the last seconds', () => {
+  it('is the speed of the last seconds', () => {
     const { pace } = streamed(20_000, (at) => (at <= 12_000 ? 10 : 40));
     expect(pace.speed(20_000)).toBeCloseTo(40, 5);
   });
@@ -42,26 +42,26 @@ describe('the pace of a stream', () => {
     for (const [i, left] of steady.slice(1).entries()) expect(steady[i]! - left).toBeCloseTo(0.1, 5);
   });
 
-  it('tells of another speed within seconds', () => {
+  it('adapts to another speed within seconds', () => {
     const { lefts } = streamed(40_000, (at) => (at <= 10_000 ? 40 : 4));
     expect(lefts[99]).toBeCloseTo(15, 0); // 600 at 40 a second
-    expect(lefts[199]).toBeGreaterThan(24); // half of what it goes by is slow
+    expect(lefts[199]).toBeGreaterThan(24); // half of its window is slow
     expect(lefts.at(-1)).toBeGreaterThan(100); // 480 at 4 a second: 120, within the tolerance
   });
 
-  it('slows down in a pause and stands still in a stall, without a time left', () => {
+  it('slows down in a pause and stops in a stall, without a time left', () => {
     const { pace, done } = streamed(10_000, () => 20);
     expect(pace.speed(10_200)).toBeCloseTo(20, 5);
     expect(pace.speed(12_000)).toBeLessThan(15);
     expect(pace.left(1000, 15_000)).toBeGreaterThan(40);
     expect([pace.speed(15_001), pace.left(1000, 15_001)]).toEqual([0, undefined]);
     pace.record({ at: 60_000, done: done + 50 });
-    expect(pace.speed(60_000)).toBeUndefined(); // it begins anew
+    expect(pace.speed(60_000)).toBeUndefined(); // it starts over
     pace.record({ at: 61_000, done: done + 90 });
     expect(pace.speed(61_000)).toBeCloseTo(40, 5);
   });
 
-  it('takes long steps for what they are', () => {
+  it('handles long steps', () => {
     const pace = new StreamPace({ at: 0, done: 0 });
     for (let step = 1; step <= 3; step++) pace.record({ at: 8000 * step, done: 64 * step });
     for (const later of [0, 4000, 8000, 12_000]) expect(pace.speed(24_000 + later)).toBe(8);
@@ -82,14 +82,14 @@ describe('the pace of pieces', () => {
     expect(pace.left(10, 12_000)).toBe(28);
   });
 
-  it('promises nothing once the last piece takes longer than the others did', () => {
+  it('has no time left once the last piece takes longer than the others', () => {
     const pace = new PiecePace({ at: 0, done: 0 });
     pace.record({ at: 8000, done: 2 });
     expect(pace.left(3, 10_000)).toBe(2);
     expect(pace.left(3, 12_000)).toBeUndefined();
   });
 
-  it('promises nothing while a piece takes unusually long', () => {
+  it('has no time left while a piece takes unusually long', () => {
     const pace = new PiecePace({ at: 0, done: 0 });
     for (let done = 1; done <= 4; done++) pace.record({ at: 2000 * done, done });
     expect(pace.left(100, 12_000)).toBe(190);

@@ -15,7 +15,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-/** What reaches stderr. */
+/** Text that reaches stderr. */
 function terminal({ isTTY = true, quiet = false, env = {} } = {}) {
   const written: string[] = [];
   const write = (text: string) => written.push(text) > 0;
@@ -30,7 +30,7 @@ function download(done: number): Progress {
   return { activity: 'downloading', subject: 'tiny', unit: 'bytes', done, total: 100e6 };
 }
 
-/** So many bytes every 100 ms. */
+/** Advances by this many bytes every 100 ms. */
 function advance(display: ProgressDisplay, from: number, until: number, bytes: number): void {
   for (let done = from; done <= until; done += bytes) {
     display.show(download(done));
@@ -39,7 +39,7 @@ function advance(display: ProgressDisplay, from: number, until: number, bytes: n
 }
 
 describe('on a terminal', () => {
-  it('a bar is redrawn at most ten times a second and taken away', async () => {
+  it('a bar is redrawn at most ten times a second and erased', async () => {
     const { written, display } = terminal();
     const bar = display();
     await bar.during(async () => {
@@ -57,7 +57,7 @@ describe('on a terminal', () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
-  it('is taken away where the work fails, which is told as it is', async () => {
+  it('is erased if the work fails, and the failure is passed on', async () => {
     const { written, display } = terminal();
     const bar = display();
     const failing = bar.during(async () => {
@@ -83,7 +83,7 @@ describe('on a terminal', () => {
     expect(written).toHaveLength(drawn); // nothing new to draw
   });
 
-  it('is out of the way of other lines', () => {
+  it('makes way for other lines', () => {
     const { written, output, display } = terminal();
     const bar = display();
     bar.show(download(0));
@@ -94,7 +94,7 @@ describe('on a terminal', () => {
     expect(written.slice(4)).toEqual([ERASED, 'another\n']);
   });
 
-  it('quick work is silent where it is shown only if slow', async () => {
+  it('quick work is silent if only slow work is shown', async () => {
     const { written, display } = terminal();
     const quick = display(true);
     await quick.during(async () => {
@@ -108,7 +108,7 @@ describe('on a terminal', () => {
     expect(written).toEqual([`${ERASED}loading`]);
   });
 
-  it('a bar as the options want it is drawn once it is loaded', async () => {
+  it('a bar according to the options is drawn once it is loaded', async () => {
     vi.useRealTimers();
     const { written, output } = terminal();
     const options = { ascii: true, noColor: true } as never;
@@ -119,7 +119,7 @@ describe('on a terminal', () => {
     bar.end();
   });
 
-  it('speed counts from where a broken transfer goes on, and anew where one begins anew', () => {
+  it('speed counts from the resume of a transfer, and restarts with a new transfer', () => {
     const { written, display } = terminal();
     const bar = display();
     advance(bar, 90e6, 95e6, 100e3);
@@ -130,7 +130,7 @@ describe('on a terminal', () => {
 });
 
 describe('in a log', () => {
-  it('there is a line at the start, then one when ten seconds and a tenth are over, and one at the end', async () => {
+  it('prints a line at the start, one after ten seconds and a tenth, and one at the end', async () => {
     const { written, display } = terminal({ isTTY: false });
     const log = display();
     await log.during(async () => {
@@ -151,14 +151,14 @@ describe('in a log', () => {
     ]);
   });
 
-  it('a stall is told once', () => {
+  it('a stall is reported once', () => {
     const { written, display } = terminal({ isTTY: false });
     advance(display(), 0, 5e6, 100e3);
     vi.advanceTimersByTime(60_000);
     expect(written.slice(1)).toEqual(['tiny: downloading  5.0 MB of 100.0 MB  0 B/s\n']);
   });
 
-  it('the end of failed work is not told', async () => {
+  it('the end of failed work is not reported', async () => {
     const { written, display } = terminal({ isTTY: false });
     const log = display();
     await log
@@ -170,7 +170,7 @@ describe('in a log', () => {
     expect(written).toEqual(['tiny: downloading  0 B of 100.0 MB\n']);
   });
 
-  it('quick work is silent where it is shown only if slow', async () => {
+  it('quick work is silent if only slow work is shown', async () => {
     const { written, display } = terminal({ isTTY: false });
     const quick = display(true);
     await quick.during(async () => {

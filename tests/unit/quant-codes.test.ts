@@ -1,28 +1,28 @@
 import { describe, expect, it } from 'vitest';
 import { randomMatrix } from '../../bench/conformance/matrices.ts';
-import { CODED_TYPES, newCodes, PART, takeApart } from '../../kernels/quant-codes.ts';
+import { CODED_TYPES, newCodes, PART, unpackBlocks } from '../../kernels/quant-codes.ts';
 import { DEQUANTIZED_TYPES } from '../../kernels/reference/dequantize.ts';
 
-describe('quantized weights taken apart', () => {
+describe('unpacked weights', () => {
   it.each(CODED_TYPES)('%s: code * scale + minimum is the weight', (type) => {
     const { bytes, values } = randomMatrix(type, 5, 512);
     const { codes, scales, minimums } = randomCodes(values.length);
-    takeApart(type, bytes, { codes, scales, minimums });
+    unpackBlocks(type, bytes, { codes, scales, minimums });
     const part = (i: number) => Math.floor(i / PART);
     const got = values.map((_, i) => codes[i]! * scales[part(i)]! + minimums[part(i)]! + 0); // no -0
     expect(got).toEqual(values.map((value) => value + 0));
   });
 
-  it('of every type but the float ones', () => {
+  it('all types but the float ones', () => {
     const floats = ['F32', 'F16', 'BF16'];
     expect([...CODED_TYPES].sort()).toEqual(
       DEQUANTIZED_TYPES.filter((type) => !floats.includes(type)).sort(),
     );
-    expect(() => takeApart('F32', new Uint8Array(4), newCodes(16))).toThrow(RangeError);
+    expect(() => unpackBlocks('F32', new Uint8Array(4), newCodes(16))).toThrow(RangeError);
   });
 });
 
-/** Room with something in it already, which must not show. */
+/** Buffers with old content, which must not show. */
 function randomCodes(count: number) {
   const room = newCodes(count);
   room.codes.fill(77);

@@ -1,4 +1,4 @@
-/** The reference kernels against values worked out by hand: they are what every backend is held to. */
+/** The reference kernels against values worked out by hand. Every backend is compared with these kernels. */
 import { describe, expect, it } from 'vitest';
 import { attention } from '../../kernels/reference/attention.ts';
 import { embed } from '../../kernels/reference/embed.ts';
@@ -34,21 +34,21 @@ describe('kernels/reference', () => {
     expectClose(matmul(row(10, 1), w, weight(-12, 0, 1)), [0, 34, 57]);
   });
 
-  it('rope turns interleaved pairs, counterclockwise, and leaves the rest', () => {
+  it('rope rotates interleaved pairs, counterclockwise, and nothing else', () => {
     const inverseFrequencies = [Math.PI / 4, Math.PI / 2];
     const spec = { layout: 'interleaved', inverseFrequencies } as const;
-    // Position 2: pair 0 turns by 90 degrees, pair 1 by 180.
+    // Position 2 rotates pair 0 by 90 degrees, pair 1 by 180.
     expectClose(rope(row(1, 2, 3, 4, 9), 1, 2, spec), [-2, 1, -3, -4, 9]);
   });
 
-  it('rope turns pairs half a rotation width apart in every head', () => {
+  it('rope rotates pairs half a rotation width apart in every head', () => {
     const inverseFrequencies = [Math.PI / 4, Math.PI / 2];
     const spec = { layout: 'half', inverseFrequencies } as const;
-    const turned = rope(row(1, 2, 3, 4, 9, 5, 6, 7, 8, 9), 2, 2, spec);
-    expectClose(turned, [-3, -2, 1, -4, 9, -7, -6, 5, -8, 9]);
+    const rotated = rope(row(1, 2, 3, 4, 9, 5, 6, 7, 8, 9), 2, 2, spec);
+    expectClose(rotated, [-3, -2, 1, -4, 9, -7, -6, 5, -8, 9]);
   });
 
-  it('rope leaves position 0 as it is', () => {
+  it('rope does not change position 0', () => {
     const spec = { layout: 'half', inverseFrequencies: [1] } as const;
     expectClose(rope(row(5, 6), 1, 0, spec), [5, 6]);
   });
@@ -79,7 +79,7 @@ describe('kernels/reference', () => {
     expectClose(zip('add', row(2, -3), row(5, 7)), [7, 4]);
   });
 
-  it('select takes the rows asked for', () => {
+  it('select takes the requested rows', () => {
     expect(select([row(1), row(2), row(3)], [0, 2])).toEqual([row(1), row(3)]);
   });
 });

@@ -11,7 +11,7 @@ function load(logits: Iterable<number>): Candidates {
 
 const ids = (candidates: Candidates) => [...candidates.list().subarray(0, candidates.length)];
 
-/** Ids in order: greater logit first, lower id among equals; without the banned. */
+/** Ids in order: greater logit first, lower id among equals; without banned ones. */
 function inOrder(logits: Float32Array): number[] {
   return [...logits.keys()]
     .filter((id) => logits[id] !== -Infinity)
@@ -23,7 +23,7 @@ describe('Candidates', () => {
     const random = new Random(3);
     for (const V of [1, 2, 5, 64, 1000]) {
       for (const k of [1, 2, 40, 999, 5000]) {
-        // Few distinct values, so that ties abound; some banned.
+        // Few distinct values, so that there are many ties; some banned.
         const logits = Float32Array.from({ length: V }, () =>
           random.uniform() < 0.1 ? -Infinity : Math.floor(random.uniform() * V) / 3,
         );
@@ -47,7 +47,7 @@ describe('Candidates', () => {
     expect(candidates.best()).toBe(1);
   });
 
-  it('does not change the logits it is given, and reads them once', () => {
+  it('does not change its input, and reads it once', () => {
     const logits = new Float32Array(new SharedArrayBuffer(12));
     logits.set([1, 2, 3]);
     const candidates = new Candidates();
@@ -75,7 +75,7 @@ describe('Candidates', () => {
     expect(candidates.probabilities[2]).toBe(0);
   });
 
-  it('keeps mass from a flat distribution, beyond the first ones sorted', () => {
+  it('keeps mass of a flat distribution, beyond the first sorted candidates', () => {
     const V = 5000;
     const logits = Float32Array.from({ length: V }, (_, id) => ((id * 7919) % V) / (1000 * V));
     const candidates = load(logits);
@@ -104,12 +104,12 @@ describe('Candidates', () => {
       for (const place of [0, 1, 2, 3]) {
         const logits = [4, 3, 2, 1];
         logits[place] = bad;
-        expect(() => use(load(logits))).toThrow(new RegExp(`token ${place} has ${bad}`));
+        expect(() => use(load(logits))).toThrow(new RegExp(`got ${bad} for token ${place}`));
       }
     }
   });
 
-  it('says so when nobody is left', () => {
+  it('reports that no candidate is left', () => {
     const none = [-Infinity, -Infinity];
     expect(() => load(none).best()).toThrow(UserError);
     expect(() => load(none).softmax()).toThrow(UserError);

@@ -10,7 +10,7 @@ function chain(partial: Partial<SamplerParameters> = {}): SamplerChain {
   return new SamplerChain(samplerParameters({ seed: 1 }, partial), new ByteTokenizer());
 }
 
-/** Nothing but the draw. */
+/** Only the draw. */
 const BARE = { temperature: 1, topK: 0, topP: 1, minP: 0 };
 const logs = (...probabilities: number[]) => Float32Array.from(probabilities, Math.log);
 
@@ -88,8 +88,8 @@ describe('SamplerChain', () => {
     expect(chiSquare(counts, [4 / 29, 9 / 29, 16 / 29]).p).toBeGreaterThan(0.001);
   });
 
-  it('applies samplers in the order named', () => {
-    // Flattened first, all of the tokens are within min-p of the best; sharp, only one is.
+  it('applies samplers in the given order', () => {
+    // After flattening, all tokens are within min-p of the best; before it, only one is.
     const seen = (order: string) => {
       const sampler = chain({ ...BARE, temperature: 100, minP: 0.5, samplers: parseSamplers(order) });
       return new Set(Array.from({ length: 200 }, () => sampler.sample(logs(0.1, 0.2, 0.7)))).size;
@@ -109,16 +109,16 @@ describe('SamplerChain', () => {
     expect([...logits]).toEqual([1, 5, 4, 3]);
   });
 
-  it('never draws a banned token, and says so when all are', () => {
+  it('never draws a banned token, and throws if all are banned', () => {
     for (const partial of [BARE, {}, { mirostat: 2 }, { ...BARE, typicalP: 0.9 }, { ...BARE, topP: 0.9 }]) {
       const sampler = chain(partial);
       for (let i = 0; i < 50; i++) expect(sampler.sample(Float32Array.of(9, 1, 1), [0])).not.toBe(0);
       expect(() => sampler.sample(Float32Array.of(1, 2), [0, 1])).toThrow(UserError);
-      expect(() => sampler.sample(Float32Array.of(1, Number.NaN))).toThrow(/token 1 has NaN/);
+      expect(() => sampler.sample(Float32Array.of(1, Number.NaN))).toThrow(/got NaN for token 1/);
     }
   });
 
-  it('stays sane for logits of any size, at any temperature', () => {
+  it('draws a valid token for logits of any size, at any temperature', () => {
     const random = new Random(8);
     for (const temperature of [1e-6, 0.01, 1, 1000]) {
       for (const scale of [1e-3, 1, 1e4]) {
@@ -134,7 +134,7 @@ describe('SamplerChain', () => {
     expect(() => chain({ logitBias: new Map([[258, 1]]) })).toThrow(/below 258, got one for 258/);
   });
 
-  it('breaks DRY at breakers in the text, control tokens written out', () => {
+  it('breaks DRY at breakers in the text, including control tokens', () => {
     const penalises = (breakers: string[], history: number[]) => {
       const sampler = chain({ temperature: 0, dryMultiplier: 5, dryBreakers: breakers });
       for (const id of history) sampler.accept(id);

@@ -27,7 +27,7 @@ describe('draw', () => {
     expect(chiSquare(counts, [0.06, 0.14, 0.3, 0.5]).p).toBeLessThan(0.001); // the test can tell
   });
 
-  it('follows them among the candidates left', () => {
+  it('follows them among the remaining candidates', () => {
     const choice = draw(new Random(12));
     const counts = [0, 0];
     for (let i = 0; i < 20_000; i++) {
@@ -54,8 +54,8 @@ describe('mirostat v2', () => {
   });
 
   it('moves mu by eta times the error of the surprise', () => {
-    // tau 1, eta 1: mu is 2, so a and b are in (2/3 and 1/3). A token of 2/3 surprises by 0.585 bits, so that mu
-    // becomes 2.415; one of 1/3 by 1.585, so that mu becomes 1.415 and b is out.
+    // tau 1, eta 1: mu is 2, so a and b are candidates (2/3 and 1/3). A token of 2/3 has a surprise of 0.585 bits, and
+    // mu becomes 2.415. A token of 1/3 has 1.585 bits; mu becomes 1.415 and excludes b.
     const P = [0.5, 0.25, 0.125, 0.125];
     const random = new Random(0);
     const choice = mirostat(1, 1, random);
@@ -66,7 +66,7 @@ describe('mirostat v2', () => {
       expect([...next].sort()).toEqual(first === 0 ? [0, 1] : [0]);
     }
 
-    /** What may come second: replays until the first choice is `first` again. */
+    /** The possible second choices: replays until the first choice is `first` again. */
     function drawOnce(again: typeof choice, probabilities: number[], wanted: number): number {
       for (;;) {
         again.reset!();

@@ -5,7 +5,7 @@ import { minP, topK, topP, typicalP, xtc } from '../../core/sampler/cuts.ts';
 import { Random } from '../../core/sampler/random.ts';
 import type { Sampler } from '../../core/sampler/sampler.ts';
 
-/** Ids left of a distribution, ascending. */
+/** Remaining ids of a distribution, ascending. */
 function left(sampler: Sampler, probabilities: readonly number[]): number[] {
   const candidates = new Candidates();
   candidates.load(Float32Array.from(probabilities, Math.log));
@@ -39,7 +39,7 @@ describe('top-p', () => {
     expect(left(topP(p), P)).toEqual(expected);
   });
 
-  it('is measured on what is left, as if that were all', () => {
+  it('is measured on the remaining candidates, renormalized', () => {
     const candidates = new Candidates();
     candidates.load(Float32Array.from(P, Math.log));
     topK(2).apply(candidates);
@@ -61,7 +61,7 @@ describe('min-p', () => {
     expect(left(minP(p), P)).toEqual(expected);
   });
 
-  it('1 keeps all that share the first place', () => {
+  it('1 keeps all candidates that tie for the first place', () => {
     expect(left(minP(1), [0.25, 0.4, 0.4])).toEqual([1, 2]);
   });
 });
@@ -80,7 +80,7 @@ describe('typical-p', () => {
     expect(left(typicalP(mass), probabilities)).toEqual(expected);
   });
 
-  it('leaves the candidates to be put in order again', () => {
+  it('leaves the candidates unsorted', () => {
     const candidates = new Candidates();
     candidates.load(Float32Array.from(P, Math.log));
     topK(4).apply(candidates);
@@ -89,7 +89,7 @@ describe('typical-p', () => {
     expect([...candidates.list().subarray(0, candidates.length)]).toEqual([3]);
   });
 
-  it('leaves banned tokens out of the entropy', () => {
+  it('excludes banned tokens from the entropy', () => {
     expect(left(typicalP(0.5), [0.4, 0.2, 0, 0.2, 0.2])).toEqual([1, 3, 4]);
   });
 });
@@ -105,7 +105,7 @@ describe('xtc', () => {
     expect(left(always(threshold), P)).toEqual(expected);
   });
 
-  it('keeps one of those that tie for the least probable', () => {
+  it('keeps one of the tied least probable candidates', () => {
     expect(left(always(0.2), [0.5, 0.25, 0.25])).toEqual([2]);
   });
 

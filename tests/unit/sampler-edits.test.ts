@@ -23,7 +23,7 @@ describe('logit bias', () => {
     expect(edited(logitBias(biases), [1, 2, 3])).toEqual([2.5, 2, -Infinity]);
   });
 
-  it('puts candidates that are in order out of it', () => {
+  it('invalidates the order of sorted candidates', () => {
     const candidates = new Candidates();
     candidates.load(Float32Array.of(1, 2, 3));
     candidates.keepTop(3);
@@ -43,7 +43,7 @@ describe('temperature', () => {
 describe('penalties', () => {
   const OFF: Penalties = { repeat: 1, presence: 0, frequency: 0, lastN: 64 };
 
-  it('repeat: divides what is positive, multiplies what is not', () => {
+  it('repeat: divides positive logits, multiplies others', () => {
     expect(edited(penalties({ ...OFF, repeat: 2 }), [3, -3, 0, 5], [0, 1, 2, 1])).toEqual([1.5, -6, 0, 5]);
   });
 
@@ -91,7 +91,7 @@ describe('penalties', () => {
 });
 
 describe('RecentTokens', () => {
-  it('holds the last ones and gives back what falls out', () => {
+  it('holds the latest ids and returns the displaced one', () => {
     const recent = new RecentTokens(3);
     expect([1, 2, 3, 4, 5, 6, 7, 8].map((id) => recent.push(id))).toEqual([
       undefined,
@@ -123,7 +123,7 @@ describe('dry', () => {
     return Object.fromEntries(entries);
   }
 
-  it('penalises what would prolong a repetition, by its length', () => {
+  it('penalizes tokens that would prolong a repetition, by its length', () => {
     expect(penalised('ab')).toEqual({});
     expect(penalised('abcab')).toEqual({ c: 1 }); // llama.cpp: lengths of 2 cost the multiplier
     expect(penalised('abcab', { multiplier: 2 })).toEqual({ c: 2 });
@@ -165,13 +165,13 @@ describe('dry', () => {
     }
   });
 
-  it('does not look across a sequence breaker, nor penalise one', () => {
+  it('does not look across a sequence breaker, nor penalize one', () => {
     const breakers = ['\n'];
     expect(penalised('zabczab', { breakers })).toEqual({ c: 1 });
     expect(penalised('abcdzabc')).toEqual({ d: 1.5 });
     expect(penalised('dabczdab', { breakers })).toEqual({ c: 1.5 });
     expect(penalised('dabcdazb', { breakers })).toEqual({});
-    expect(penalised('abzab', { breakers })).toEqual({}); // the line end would be next
+    expect(penalised('abzab', { breakers })).toEqual({}); // the next token would be the line end
     expect(penalised('abyab', { breakers })).toEqual({}); // a token that contains one
     expect(penalised('abzab')).toEqual({ z: 1 });
   });
@@ -188,7 +188,7 @@ describe('dry', () => {
     expect(penalised('abcddab', { lastN: 7 })).toEqual({ c: 1 });
   });
 
-  it('keeps logits finite whatever the length', () => {
+  it('keeps logits finite for any length', () => {
     const { a } = penalised('a'.repeat(2000), { base: 1000 });
     expect(a).toBeGreaterThan(1e38);
     expect(a).toBeLessThan(Infinity);

@@ -21,12 +21,12 @@ describe('samplerParameters', () => {
     });
   });
 
-  it('lets later layers win, where they say something', () => {
+  it('lets later layers win if they set a value', () => {
     const parameters = samplerParameters({ topK: 5, topP: 0.5 }, { topK: 7, topP: undefined, seed: 3 });
     expect(parameters).toMatchObject({ topK: 7, topP: 0.5, seed: 3, minP: 0.05 });
   });
 
-  it('draws a seed where none is given', () => {
+  it('draws a seed if none is given', () => {
     const seeds = Array.from({ length: 5 }, () => samplerParameters().seed);
     expect(new Set(seeds).size).toBeGreaterThan(1);
     for (const seed of seeds) expect(Number.isInteger(seed) && seed >= 0 && seed < 2 ** 32).toBe(true);
@@ -65,7 +65,7 @@ describe('samplerParameters', () => {
     expect(attempt).toThrow(message);
   });
 
-  it('takes the ends of the ranges', () => {
+  it('accepts the ends of the ranges', () => {
     const ends = {
       temperature: 0,
       topK: -1,
@@ -87,7 +87,7 @@ describe('parseSamplers', () => {
     expect(parseSamplers('')).toEqual([]);
   });
 
-  it('lists the valid names for one that is not', () => {
+  it('lists the valid names for an invalid one', () => {
     const error = attempt(() => parseSamplers('top_k;top_q'));
     expect(error).toMatchObject({ kind: 'usage', message: expect.stringContaining('"top_q"') });
     for (const name of SAMPLER_NAMES) expect(error.hint).toContain(name);
@@ -106,7 +106,7 @@ describe('samplingDefaults', () => {
     expect(samplerParameters({ seed: 1 }, from({}))).toEqual(samplerParameters({ seed: 1 }));
   });
 
-  it('reads the keys of llama.cpp, with decimals as they were meant', () => {
+  it('reads the keys of llama.cpp, and restores decimals', () => {
     const found = from({
       temp: Math.fround(0.6),
       top_k: 20,
@@ -137,7 +137,7 @@ describe('samplingDefaults', () => {
     });
   });
 
-  it('yields to what the user says', () => {
+  it("yields to the user's parameters", () => {
     expect(samplerParameters(from({ temp: 0.6, top_k: 20 }), { topK: 3 })).toMatchObject({
       temperature: 0.6,
       topK: 3,

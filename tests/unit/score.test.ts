@@ -15,7 +15,7 @@ async function run(model: ScoreModel, ids: readonly number[], options: ScoreOpti
   }
 }
 
-/** Log probability of `id` after `history`, the plain way. */
+/** Log probability of `id` after `history`, computed directly. */
 function logprob(history: readonly number[], id: number): number {
   const logits = fakeLogits(history);
   return Math.log(Math.exp(logits[id]!) / logits.reduce((sum, logit) => sum + Math.exp(logit), 0));
@@ -25,7 +25,7 @@ const ids = Array.from({ length: 45 }, (_, i) => (i * 37) % 251);
 const mean = (values: ArrayLike<number>) => Array.from(values).reduce((sum, x) => sum + x, 0) / values.length;
 
 describe('score', () => {
-  it('predicts every token of a chunk but the first from those before it, whatever the step size', async () => {
+  it('predicts every token of a chunk but the first from those before it, for any step size', async () => {
     for (const maxTokens of [3, 8, 512]) {
       const model = fakeModel({ maxTokens });
       const { chunks, summary } = await run(model, ids, { chunkTokens: 20 });
@@ -53,7 +53,7 @@ describe('score', () => {
     }
   });
 
-  it('puts the begin token first in each chunk where the tokenizer adds one', async () => {
+  it('puts the begin token first in each chunk if the tokenizer adds one', async () => {
     class Adding extends ByteTokenizer {
       override readonly addBos = true;
     }
@@ -65,7 +65,7 @@ describe('score', () => {
     expect(chunks[1]!.logprobs[0]).toBeCloseTo(logprob([BOS], ids[21]!), 10);
   });
 
-  it('scores as many chunks as asked for, or as there are', async () => {
+  it('scores the requested number of chunks, or all', async () => {
     expect((await run(fakeModel(), ids, { chunkTokens: 10, chunks: 3 })).summary.chunks).toBe(3);
     expect((await run(fakeModel(), ids, { chunkTokens: 10, chunks: 9 })).summary.chunks).toBe(4);
     expect((await run(fakeModel(), ids.slice(0, 3), { chunkTokens: 3 })).summary.tokens).toBe(2);

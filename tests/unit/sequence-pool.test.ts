@@ -8,7 +8,7 @@ const run = (n: number, from: number) => Array.from({ length: n }, (_, i) => fro
 function poolOf(sequences: number) {
   const model = fakeModel({ sequences, contextLength: 200, maxTokens: 64 });
   const pool = new SequencePool(model);
-  /** Evaluates and says how many tokens had to be computed. */
+  /** Evaluates and returns the number of computed tokens. */
   const evaluate = async (ids: readonly number[]) => {
     const session = await pool.sessionFor(ids);
     const { result, computedTokens } = await session.evaluate(ids);
@@ -23,7 +23,7 @@ describe('SequencePool', () => {
   const left = [...prompt, ...run(30, 100)];
   const right = [...prompt, ...run(30, 150)];
 
-  it('goes on with the sequence that holds the beginning', async () => {
+  it('continues the sequence that holds the beginning', async () => {
     const { evaluate } = poolOf(3);
     expect(await evaluate(prompt)).toBe(30);
     expect(await evaluate(left)).toBe(30);
@@ -37,7 +37,7 @@ describe('SequencePool', () => {
     expect(await evaluate([...right, 7])).toBe(1);
   });
 
-  it('gives up the branch that was used longest ago', async () => {
+  it('evicts the least recently used branch', async () => {
     const { evaluate } = poolOf(2);
     const third = [...prompt, ...run(30, 60)];
     await evaluate(left);
@@ -47,14 +47,14 @@ describe('SequencePool', () => {
     expect(await evaluate([...left, 7])).toBe(31);
   });
 
-  it('computes a few tokens again rather than take a sequence for them', async () => {
+  it('recomputes a few tokens rather than use another sequence', async () => {
     const { evaluate, pool } = poolOf(2);
     await evaluate([...prompt, 1, 2, 3]);
     const { seq: first } = await pool.sessionFor([...prompt, 4]);
     expect((await pool.sessionFor([...prompt, 1, 2, 3])).seq).toBe(first);
   });
 
-  it('does with one sequence what it can', async () => {
+  it('works with a single sequence', async () => {
     const { evaluate } = poolOf(1);
     await evaluate(left);
     expect(await evaluate(right)).toBe(30);

@@ -50,7 +50,7 @@ describe('Session', () => {
     expect(session.tokens).toEqual(second);
   });
 
-  it('appends, trims and goes on', async () => {
+  it('appends, trims and continues', async () => {
     const model = fakeModel();
     const session = new Session(model);
     await session.evaluate([1, 2, 3]);
@@ -81,7 +81,7 @@ describe('Session', () => {
     expect(session.tokens).toEqual([1, 2, 3, 9]);
   });
 
-  it('forks: both hold the tokens and go their own ways', async () => {
+  it('forks: both hold the tokens and then diverge', async () => {
     const model = fakeModel();
     const session = new Session(model);
     await session.evaluate([1, 2, 3]);
@@ -97,7 +97,7 @@ describe('Session', () => {
     await expect(session.fork(0)).rejects.toThrow(RangeError);
   });
 
-  it('starts with an empty cache, whatever an earlier session left', async () => {
+  it('starts with an empty cache after an earlier session', async () => {
     const model = fakeModel();
     await new Session(model).evaluate([1, 2, 3]);
     const { result, cachedTokens } = await new Session(model).evaluate([1, 2, 3, 4]);
@@ -105,7 +105,7 @@ describe('Session', () => {
     expect(logitsOf(result)).toEqual(fakeLogits([1, 2, 3, 4]));
   });
 
-  it('refuses what does not fit, with both numbers, before computing', async () => {
+  it('rejects tokens that do not fit, with both numbers, before computing', async () => {
     const model = fakeModel({ contextLength: 6 });
     const session = new Session(model);
     const error = await session.evaluate(count(7)).catch((error: unknown) => error);

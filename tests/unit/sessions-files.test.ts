@@ -28,7 +28,7 @@ const isRoot = process.getuid?.() === 0;
 const onWindows = process.platform === 'win32';
 
 describe('the file of sessions', () => {
-  it.skipIf(onWindows)('is for its user alone, as are the folders made for it', async () => {
+  it.skipIf(onWindows)('is private to its user, as are its new folders', async () => {
     const path = join(emptyFolder(), 'data', 'percept', 'sessions.db');
     const store = await opened(path);
     ask(store, 'Hello');
@@ -60,7 +60,7 @@ describe('the file of sessions', () => {
     expect(existsSync(IN_MEMORY)).toBe(false);
   });
 
-  it('only ever gets rows added', async () => {
+  it('only gets rows added', async () => {
     const path = join(emptyFolder(), 'sessions.db');
     const store = await opened(path);
     ask(store, 'Hello');
@@ -85,7 +85,7 @@ describe('the file of sessions', () => {
     expect(later.read(id)).toMatchObject({ title: 'Another title', messages: 3 });
   });
 
-  it('of a newer percept is refused and left alone', async () => {
+  it('of a newer percept is refused and not changed', async () => {
     const path = join(emptyFolder(), 'sessions.db');
     (await opened(path)).close();
     const database = new DatabaseSync(path);
@@ -102,7 +102,7 @@ describe('the file of sessions', () => {
   it.each([
     ['no database at all', 'This is a text file, not a database. '.repeat(100)],
     ['cut off', undefined],
-  ])('that is %s is an error that names it', async (_, text) => {
+  ])('is reported with its path if it is %s', async (_, text) => {
     const path = join(emptyFolder(), 'sessions.db');
     const store = await opened(path);
     for (let i = 0; i < 20; i++) ask(store, 'Hello '.repeat(200));
@@ -112,7 +112,7 @@ describe('the file of sessions', () => {
     expect(message).toContain(`The sessions file ${path} cannot be used: it is damaged`);
   });
 
-  it('with the tables of another program is an error that names it', async () => {
+  it('is reported with its path if it has the tables of another program', async () => {
     const path = join(emptyFolder(), 'sessions.db');
     const database = new DatabaseSync(path);
     database.exec('CREATE TABLE other (x); PRAGMA user_version = 1');
@@ -122,21 +122,21 @@ describe('the file of sessions', () => {
     expect(failure(() => ask(store, 'Hello')).hint).toContain('--no-save');
   });
 
-  it.each(['a folder', 'a file as a folder'])('that is %s is an error that names it', async (what) => {
+  it.each(['a folder', 'a file as a folder'])('is reported with its path if it is %s', async (what) => {
     const folder = emptyFolder();
     const path = what === 'a folder' ? folder : join(folder, 'file', 'sessions.db');
     writeFileSync(join(folder, 'file'), '');
     expect((await refusal(path)).message).toContain(path);
   });
 
-  it.skipIf(isRoot || onWindows)(`in a folder that cannot be written is an error that names it`, async () => {
+  it.skipIf(isRoot || onWindows)(`is reported with its path if its folder cannot be written`, async () => {
     const folder = join(emptyFolder(), 'mine');
     mkdirSync(folder);
     chmodSync(folder, 0o500);
     expect((await refusal(join(folder, 'sessions.db'))).message).toContain('cannot be read or written');
   });
 
-  it.skipIf(isRoot || onWindows)('can be read where it cannot be written', async () => {
+  it.skipIf(isRoot || onWindows)('can be read even if it cannot be written', async () => {
     const path = join(emptyFolder(), 'sessions.db');
     const before = await opened(path);
     const id = ask(before, 'Hello');

@@ -1,4 +1,4 @@
-/** Sessions in a folder of their own, for tests. */
+/** Sessions in a temporary folder, for tests. */
 import { join } from 'node:path';
 import { expect, onTestFinished } from 'vitest';
 import type { AnswerOrigin, TreeMessage } from '../../core/conversation.ts';
@@ -22,7 +22,7 @@ export const ORIGIN: AnswerOrigin = {
   decodeMs: 20.25,
 };
 
-/** Closed after the test. */
+/** A store that is closed after the test. */
 export async function opened(path = join(emptyFolder(), 'sessions.db')): Promise<SessionStore> {
   const store = await openSessions(path);
   onTestFinished(() => store.close());
@@ -37,7 +37,7 @@ export const question = (content: string, id = 1, parent?: number): TreeMessage 
   ...(parent === undefined ? {} : { parent }),
 });
 
-/** A session of one question and one answer; gives its id. */
+/** A session of one question and one answer; returns its id. */
 export function ask(store: SessionStore, content: string, answer = 'An answer.'): string {
   const id = store.create({ model: 'smollm2' });
   store.append(id, question(content));

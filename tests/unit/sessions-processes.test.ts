@@ -28,7 +28,7 @@ function processWith(path: string, script: string): ChildProcess {
   return child;
 }
 
-/** The end of it, and how. */
+/** Waits for its end; returns how it ended. */
 async function ended(child: ChildProcess): Promise<unknown> {
   const [code, signal] = await once(child, 'close');
   return signal ?? code;
@@ -58,7 +58,7 @@ describe('two processes that write at once', () => {
     }
     store.close();`;
 
-  it('lose nothing, also in a file that both begin', async () => {
+  it('lose nothing, even in a file that both create', async () => {
     const path = join(emptyFolder(), 'sessions.db');
     const children = [processWith(path, script), processWith(path, script), processWith(path, script)];
     expect(await Promise.all(children.map(ended))).toEqual([0, 0, 0]);
@@ -76,7 +76,7 @@ describe('two processes that write at once', () => {
     expect(store.search('answer 300')).toHaveLength(3);
   });
 
-  it('go on with one session on branches of their own', async () => {
+  it('continue one session on separate branches', async () => {
     const path = join(emptyFolder(), 'sessions.db');
     const store = await opened(path);
     const id = ask(store, 'Hello');
@@ -100,7 +100,7 @@ describe('two processes that write at once', () => {
 });
 
 describe('a process that is killed in the middle of an answer', () => {
-  /** Writes a numbered word every 5 ms and says when it did. */
+  /** Writes a numbered word every 5 ms and reports each. */
   const STREAM = `
     const id = store.create({ model: 'smollm2' });
     store.append(id, { id: 1, role: 'user', content: 'Count.', createdAt });
@@ -111,7 +111,7 @@ describe('a process that is killed in the middle of an answer', () => {
       console.log(n++, performance.timeOrigin + performance.now(), id);
     }, 5);`;
 
-  it('loses what came in the last second at most', async () => {
+  it('loses at most the text of the last second', async () => {
     const path = join(emptyFolder(), 'sessions.db');
     const child = processWith(path, STREAM);
     const said: [word: number, at: number][] = [];
@@ -124,7 +124,7 @@ describe('a process that is killed in the middle of an answer', () => {
     });
     await expect.poll(() => said.length, { timeout: 30_000 }).toBeGreaterThan(300);
     const store = await opened(path);
-    expect(messagesOf(store, id)[1]!.origin).toBeUndefined(); // it lives
+    expect(messagesOf(store, id)[1]!.origin).toBeUndefined(); // it is alive
     child.kill('SIGKILL');
     expect(await ended(child)).toBe('SIGKILL');
 
@@ -145,7 +145,7 @@ describe('a process that is killed in the middle of an answer', () => {
     expect(integrityOf(path)).toBe('ok');
   });
 
-  it('leaves alone those that live', async () => {
+  it('does not touch answers of live processes', async () => {
     const path = join(emptyFolder(), 'sessions.db');
     const child = processWith(path, STREAM);
     const [line] = await once(createInterface({ input: child.stdout! }), 'line');

@@ -3,7 +3,7 @@ import { Random } from '../../core/sampler/random.ts';
 import type { SearchHit, SessionStore } from '../../core/sessions/store.ts';
 import { ask, createdAt, failure, opened, question } from './sessions-fixture.ts';
 
-/** The parts of a snippet that were marked. */
+/** The marked parts of a snippet. */
 function marked({ snippet: { text, matches } }: SearchHit): string[] {
   return matches.map(([start, length]) => text.slice(start, start + length));
 }
@@ -43,12 +43,12 @@ describe('the search', () => {
     },
   );
 
-  it.each(['', ' \n', '""', '" "', '"'])('asks for words where it gets %j', async (query) => {
+  it.each(['', ' \n', '""', '" "', '"'])('requires words, and rejects %j', async (query) => {
     const store = await opened();
     expect(failure(() => store.search(query)).kind).toBe('usage');
   });
 
-  it('takes anything for a query', async () => {
+  it('accepts anything as a query', async () => {
     const store = await opened();
     ask(store, `sky ' " \\ ( ) * ^ - + : { } NEAR OR \0 %_ \ud800 ﷽ 𞤀`);
     const random = new Random(1);
@@ -79,7 +79,7 @@ describe('the search', () => {
     }
   });
 
-  it('tells who said it and where', async () => {
+  it('returns role and session', async () => {
     const store = await opened();
     const id = ask(store, 'Why?', 'Rayleigh scattering.');
     expect(store.search('rayleigh')).toEqual([
@@ -92,7 +92,7 @@ describe('the search', () => {
     ]);
   });
 
-  it('puts what is more about the words in front, and the newest of equals', async () => {
+  it('ranks by relevance, and the newest first among equals', async () => {
     const store = await opened();
     ask(store, `${'many other words '.repeat(50)} sky`);
     const [older, newer] = [ask(store, 'the sky'), ask(store, 'the sky')];
@@ -113,7 +113,7 @@ describe('the search', () => {
     expect(hit!.snippet.text.length).toBeLessThan(125);
   });
 
-  it('finds titles that were given, and leaves system messages out', async () => {
+  it('finds given titles, and skips system messages', async () => {
     const store = await opened();
     const id = store.create({ model: 'smollm2' });
     store.append(id, { id: 1, role: 'system', content: 'secret words', createdAt });

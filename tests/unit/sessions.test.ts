@@ -46,7 +46,7 @@ describe('a session', () => {
     });
   });
 
-  it('is not kept before its first message', async () => {
+  it('is not stored before its first message', async () => {
     const store = await opened();
     const id = store.create({ model: 'smollm2' });
     store.rename(id, 'Plans');
@@ -57,7 +57,7 @@ describe('a session', () => {
     expect(store.list()).toMatchObject([{ id, title: 'Plans', messages: 1 }]);
   });
 
-  it('may hold an answer that is complete already', async () => {
+  it('may contain a complete answer', async () => {
     const store = await opened();
     const id = store.create({ model: 'smollm2' });
     const answer: TreeMessage = { id: 1, role: 'assistant', content: 'Hello', createdAt, origin: ORIGIN };
@@ -65,7 +65,7 @@ describe('a session', () => {
     expect(messagesOf(store, id)).toEqual([answer]);
   });
 
-  it('refuses a message that follows nothing, and keeps nothing of it', async () => {
+  it('refuses a message whose parent does not exist, and stores nothing', async () => {
     const store = await opened();
     const id = ask(store, 'Hello');
     expect(() => store.append(id, question('And?', 5, 4))).toThrow(RangeError);
@@ -88,7 +88,7 @@ describe('a session', () => {
     expect(titles()[0]).toBe(`${'a'.repeat(59)}…`);
   });
 
-  it('is gone without a trace when it is removed', async () => {
+  it('leaves no trace after it is removed', async () => {
     const path = join(emptyFolder(), 'sessions.db');
     const store = await opened(path);
     const [gone, also, stays] = ['marmalade', 'marzipan', 'margarine'].map((word) => ask(store, word, word));
@@ -99,11 +99,11 @@ describe('a session', () => {
     expect(traces()).toEqual([]);
     expect(store.list().map(({ id }) => id)).toEqual([stays]);
     expect(store.search('mar')).toHaveLength(2);
-    ask(store, 'more'); // writing goes on
+    ask(store, 'more'); // writing continues
     expect(store.list()).toHaveLength(2);
   });
 
-  it('that another process removed cannot be added to', async () => {
+  it('rejects additions after another process removed it', async () => {
     const path = join(emptyFolder(), 'sessions.db');
     const [store, other] = [await opened(path), await opened(path)];
     const id = store.create({ model: 'smollm2' });
@@ -118,7 +118,7 @@ describe('a session', () => {
 });
 
 describe('ids', () => {
-  it('are found by their beginning, however it is written', async () => {
+  it('are found by their beginning, in any spelling', async () => {
     const store = await opened();
     const ids = Array.from({ length: 40 }, (_, i) => ask(store, `question ${i}`));
     expect(new Set(ids).size).toBe(40);
@@ -131,9 +131,9 @@ describe('ids', () => {
     }
   });
 
-  it('that begin several sessions are an error that lists them', async () => {
+  it('that match several sessions are an error that lists them', async () => {
     const store = await opened();
-    const ids = Array.from({ length: 33 }, (_, i) => ask(store, `question ${i}`)); // two begin alike
+    const ids = Array.from({ length: 33 }, (_, i) => ask(store, `question ${i}`)); // two share their first character
     const first = ids.map((id) => id[0]!);
     const shared = first.find((letter, i) => first.indexOf(letter) !== i)!;
     const { message, kind } = failure(() => store.find(shared));
@@ -142,13 +142,13 @@ describe('ids', () => {
     expect(message).toContain('2026-01-02');
   });
 
-  it.each(['', ' ', 'zzzzzzzzz', '%', '~', 'ü', '\0'])('do not begin with %j', async (prefix) => {
+  it.each(['', ' ', 'zzzzzzzzz', '%', '~', 'ü', '\0'])('match no session: %j', async (prefix) => {
     const store = await opened();
     ask(store, 'Hello');
     expect(failure(() => store.find(prefix)).message).toContain('Expected the id of a session');
   });
 
-  it('of messages are new ones where another process took them', async () => {
+  it('of messages are replaced if another process used them', async () => {
     const path = join(emptyFolder(), 'sessions.db');
     const [store, other] = [await opened(path), await opened(path)];
     const id = ask(store, 'Hello');
@@ -164,7 +164,7 @@ describe('ids', () => {
       'mine',
       'mine too',
     ]);
-    store.append(id, question('once more', 7, conversation.head)); // ids are those of the file from `read` on
+    store.append(id, question('once more', 7, conversation.head)); // after `read`, ids are those of the file
     other.setHead(id, 4);
     expect(pathTo(store.read(id).conversation).map(({ content }) => content)).toEqual([
       ...['Hello', 'An answer.', 'theirs', 'theirs too'],
@@ -176,7 +176,7 @@ describe('ids', () => {
 });
 
 describe('the list', () => {
-  it('has those written to last in front', async () => {
+  it('begins with the latest', async () => {
     const store = await opened();
     const [first, second, third] = ['one', 'two', 'three'].map((text) => ask(store, text));
     store.append(first!, question('more', 3, 2));
@@ -186,7 +186,7 @@ describe('the list', () => {
   });
 });
 
-describe('an answer that comes', () => {
+describe('an answer in progress', () => {
   it('is on disk half a second later, without its end', async () => {
     const path = join(emptyFolder(), 'sessions.db');
     const [store, other] = [await opened(path), await opened(path)];
@@ -200,14 +200,14 @@ describe('an answer that comes', () => {
       .poll(() => messagesOf(other, id)[1], { timeout: 10_000 })
       .toEqual({
         ...{ id: 2, parent: 1, role: 'assistant', createdAt },
-        content: 'Hello ', // and no origin: it is being written
+        content: 'Hello ', // and no origin: it is unfinished
       });
     writer.text('you');
     writer.end(ORIGIN);
     expect(messagesOf(other, id)[1]).toMatchObject({ content: 'Hello you', origin: ORIGIN });
   });
 
-  it('never has half a character in the file', async () => {
+  it('never stores half a character', async () => {
     const store = await opened();
     const id = store.create({ model: 'smollm2' });
     const writer = store.begin(id, { id: 1, role: 'assistant', createdAt });
@@ -237,7 +237,7 @@ describe('an answer that comes', () => {
     expect(readdirSync(join(path, '..')).filter((name) => name.endsWith('.lock'))).toEqual([]);
   });
 
-  it('goes on in memory while the file cannot be written', async () => {
+  it('continues in memory while the file cannot be written', async () => {
     const path = join(emptyFolder(), 'sessions.db');
     const store = await opened(path);
     const id = store.create({ model: 'smollm2' });

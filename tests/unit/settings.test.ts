@@ -33,7 +33,7 @@ describe('settings from the environment', () => {
     expect(found.get('top-p')?.value).toBe(0.5);
   });
 
-  it('are not taken from empty variables, nor for options that are no settings', () => {
+  it('ignore empty variables, and options that are not settings', () => {
     const found = settings({ PERCEPT_MODEL: '', PERCEPT_JSON: '1', PERCEPT_MESSAGES: 'a.json' });
     expect(found.get('model')).toEqual({ value: 'smollm2', origin: 'default' });
     expect(found.has('json')).toBe(false);
@@ -46,7 +46,7 @@ describe('settings from the environment', () => {
 });
 
 describe('the project file', () => {
-  it('may set sampling and lengths, and name a model: every other option is off until someone decides', () => {
+  it('may only set sampling and lengths, and name a model', () => {
     expect(PROJECT_NAMES).toEqual([
       'model',
       ...['max-tokens', 'temperature', 'top-k', 'top-p', 'min-p', 'typical'],
@@ -79,11 +79,11 @@ describe('values', () => {
   it.each([
     ['1e3', 1000],
     [' 7 ', 7],
-  ])('take %j for a number', (text, value) => {
+  ])('accept %j as a number', (text, value) => {
     expect(parseText(OPTIONS.temperature, text, '--temperature')).toBe(value);
   });
 
-  it.each(['', ' ', 'Infinity', '-', '1,5', '0x'])('do not take %j for a number', (text) => {
+  it.each(['', ' ', 'Infinity', '-', '1,5', '0x'])('reject %j as a number', (text) => {
     expect(() => parseText(OPTIONS.temperature, text, '--temperature')).toThrow(
       'Expected --temperature to be a number',
     );
@@ -94,13 +94,13 @@ describe('values', () => {
     ['ON', true],
     ['no', false],
     ['0', false],
-  ])('take %j for %j', (text, value) => {
+  ])('read %j as %j', (text, value) => {
     expect(parseText(OPTIONS.stats, text, '--stats')).toBe(value);
   });
 });
 
 describe('sampling options', () => {
-  it('that are lists of numbers are named in order', () => {
+  it('keep lists of numbers in order', () => {
     expect(samplingOf({ dry: '0.8,1.75', xtc: '0.5,0.1', mirostat: '2,5,0.2' })).toMatchObject({
       dryMultiplier: 0.8,
       dryBase: 1.75,
@@ -113,7 +113,7 @@ describe('sampling options', () => {
     expect(samplingOf({ dry: '0.8' }).dryBase).toBeUndefined();
   });
 
-  it('of logit bias are pairs', () => {
+  it('read logit biases as pairs', () => {
     const { logitBias } = samplingOf({ logitBias: ['5:-1.5', '7:-inf', '8:+1e2'] });
     expect([...logitBias!]).toEqual([
       [5, -1.5],

@@ -15,7 +15,7 @@ import { ByteTokenizer, END, type FakeOptions, type Favourite, fakeModel } from 
 const bytes = (text: string) => [...Buffer.from(text)];
 const TINY_LLAMA = resolve(import.meta.dirname, '../fixtures/tiny-llama.Q8_0.gguf');
 
-/** Repeats what came nine tokens ago, but for every seventh token, which comes from the noise. */
+/** Repeats the token nine places ago; every seventh token comes from the noise. */
 const stammering: Favourite = (tokens) => (tokens.length % 7 === 0 ? undefined : tokens[tokens.length - 9]);
 const PROMPT = bytes('repeat it! repeat');
 
@@ -25,12 +25,12 @@ interface Run {
   model?: FakeOptions;
   options?: Options;
   prompt?: readonly number[];
-  /** After so many tokens... */
+  /** After this many tokens... */
   after?: number;
   then?: 'abort' | 'break';
 }
 
-/** All that can be seen of a run, but times and what is known of speculation. */
+/** The visible results of a run, without times and speculation. */
 async function observed({ model, options = {}, prompt = PROMPT, after, then }: Run) {
   const { parameters = { temperature: 0 }, ...rest } = options;
   const session = new Session(fakeModel({ contextLength: 256, favourite: stammering, ...model }));
@@ -60,7 +60,7 @@ async function observed({ model, options = {}, prompt = PROMPT, after, then }: R
   return { ...seen, ending: { ...result, kind, message }, speculation };
 }
 
-/** Checks that speculation changes nothing, and returns how it went. */
+/** Checks that speculation changes nothing, and returns its statistics. */
 async function checkSame(run: Run, speculative: Options = { speculate: 'on' }) {
   const { steps: plainSteps, ...plain } = await observed(run);
   const { steps, speculation, ...other } = await observed({
@@ -80,7 +80,7 @@ async function checkSame(run: Run, speculative: Options = { speculate: 'on' }) {
 describe('speculation', () => {
   const LONG = { maxTokens: 120, ignoreEos: true };
 
-  it('is off unless asked for', async () => {
+  it('is off by default', async () => {
     const { speculation, steps } = await observed({ options: LONG });
     expect(speculation).toBeUndefined();
     expect(steps).toHaveLength(3 + 119); // a prompt of 17 tokens, eight a step
@@ -106,7 +106,7 @@ describe('speculation', () => {
     expect(speculation!.gain).toBeGreaterThan(0);
   });
 
-  it('gives them whatever pays', async () => {
+  it('gives the ids of plain decoding whether or not drafts pay', async () => {
     await checkSame({ options: LONG }, { speculate: 'auto' });
     await checkSame({ options: { ...LONG, parameters: { temperature: 3 } } }, { speculate: 'auto' });
   });
@@ -123,7 +123,7 @@ describe('speculation', () => {
     expect(speculation!.drafted > 0).toBe(maxTokens > 1);
   });
 
-  it('ends with the same token, wherever that is', async () => {
+  it('ends with the same token, at any place', async () => {
     for (let maxTokens = 1; maxTokens < 40; maxTokens++) {
       const { plain, reached } = await checkSame({ options: { maxTokens, ignoreEos: true } });
       expect(plain.ending).toMatchObject({ finishReason: 'length' });
@@ -139,7 +139,7 @@ describe('speculation', () => {
     }
   });
 
-  it('ends at an end token amid a draft', async () => {
+  it('ends at an end token within a draft', async () => {
     const prompt = [...bytes('1234567'), END, ...bytes('89 123')];
     const favourite: Favourite = (tokens) => prompt[tokens.length - 11] ?? tokens[tokens.length - 11];
     const { plain, speculation } = await checkSame({ prompt, model: { favourite } });
@@ -147,13 +147,13 @@ describe('speculation', () => {
     expect(speculation!.drafted - speculation!.accepted).toBeGreaterThan(1);
   });
 
-  it('ignores end tokens where told to', async () => {
+  it('ignores end tokens on request', async () => {
     const favourite: Favourite = (tokens) => (tokens.length % 5 === 0 ? END : tokens[tokens.length - 9]);
     const { speculation } = await checkSame({ options: LONG, model: { favourite } });
     expect(speculation!.accepted).toBeGreaterThan(0);
   });
 
-  it('ends at a stop string amid a draft', async () => {
+  it('ends at a stop string within a draft', async () => {
     const { plain, speculation } = await checkSame({
       options: { stop: ['it! rep'], maxTokens: 120 },
       model: { favourite: (tokens) => tokens[tokens.length - 11] },
@@ -214,14 +214,14 @@ describe('speculation', () => {
     expect(draft!.tokens.slice(0, next.length)).toEqual(next);
   });
 
-  it('remembers the times of steps as long as the model lives', async () => {
+  it('remembers the times of steps for the life of the model', async () => {
     const model = fakeModel({ contextLength: 256, favourite: (tokens) => tokens[tokens.length - 9] });
     const sampler = new SamplerChain(samplerParameters({ temperature: 0 }), model.tokenizer);
     const plainAtFirst = async () => {
       model.executable.steps.length = 0;
       const options = { sampler, speculate: 'on', maxTokens: 40, ignoreEos: true } as const;
       for await (const _ of generate(new Session(model), PROMPT, options));
-      const sizes = model.executable.steps.map(({ slices }) => slices[0]!.tokens.length).slice(3); // of the prompt
+      const sizes = model.executable.steps.map(({ slices }) => slices[0]!.tokens.length).slice(3); // 3 of the prompt
       return sizes.findIndex((tokens) => tokens > 1);
     };
     expect(await plainAtFirst()).toBe(3);
@@ -245,7 +245,7 @@ describe('speculation', () => {
       }
     });
 
-    it('goes on without it where its context ends', async () => {
+    it('continues without it at the end of its context', async () => {
       const { speculation } = await checkSame(
         { options: LONG },
         drafting({ favourite: guess, contextLength: 40 }),
@@ -254,7 +254,7 @@ describe('speculation', () => {
       expect(speculation!.steps - speculation!.drafts).toBeGreaterThan(60);
     });
 
-    it('is used unasked, and its vocabulary checked before the prompt is computed', async () => {
+    it('is used by default, and its vocabulary is checked before the prompt is computed', async () => {
       const { draft } = drafting({ favourite: guess });
       expect((await checkSame({ options: LONG }, { draft })).speculation).toBeDefined();
       class Larger extends ByteTokenizer {

@@ -1,4 +1,4 @@
-/** Which memory each phase runs in, and what is carried between memories. */
+/** The memory of each phase, and the values carried between memories. */
 import { describe, expect, it } from 'vitest';
 import type { Op } from '../../backends/backend.ts';
 import { assignMemories, cutStages } from '../../backends/cpu/stages.ts';
@@ -22,7 +22,7 @@ function phases(layers: number, head: number): Phase[] {
   return fuse(ops, [ops.length - 1]);
 }
 
-/** Memories of room for `limit` phases with weights, which hold `held` already. */
+/** Memories for `limit` phases with weights, which already hold `held`. */
 function memories(limit: number, held: readonly (readonly number[])[] = [[]]) {
   return {
     count: held.length,
@@ -34,7 +34,7 @@ function memories(limit: number, held: readonly (readonly number[])[] = [[]]) {
 }
 
 describe('assignMemories', () => {
-  it('takes one memory where one is enough, the one that holds the weights if there is one', () => {
+  it('uses one memory if it is enough, preferably one that holds the weights', () => {
     expect(new Set(assignMemories(phases(4, 99), memories(6)))).toEqual(new Set([0]));
     expect(new Set(assignMemories(phases(4, 99), memories(6, [[50], [3]])))).toEqual(new Set([1]));
   });
@@ -47,12 +47,12 @@ describe('assignMemories', () => {
     expect(assignMemories(phases(4, 0), memories(3))).toEqual([0, 0, 1, 1, 1, 1, 0]);
   });
 
-  it('uses weights where they lie, and empty memories for the rest', () => {
+  it('uses weights in place, and empty memories for the rest', () => {
     const held = [[2], [0], [6]];
     expect(assignMemories(phases(3, 99), memories(2, held))).toEqual([1, 0, 0, 2, 2, 2]);
   });
 
-  it('says what fits nowhere', () => {
+  it('reports a phase that fits nowhere', () => {
     expect(() => assignMemories(phases(2, 0), memories(1))).toThrow('too large');
   });
 });

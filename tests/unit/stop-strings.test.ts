@@ -3,7 +3,7 @@ import { Random } from '../../core/sampler/random.ts';
 import { StopStrings } from '../../core/stop-strings.ts';
 import { UserError } from '../../errors.ts';
 
-/** The definition: read character by character; the first string to be complete ends the text. */
+/** The definition: read character by character; the first complete string ends the text. */
 function search(text: string, strings: readonly string[]): { text: string; found: string | undefined } {
   for (let end = 1; end <= text.length; end++) {
     const found = strings
@@ -21,17 +21,17 @@ function stream(pieces: readonly string[], strings: readonly string[]) {
 }
 
 describe('StopStrings', () => {
-  it('passes text through at once where nothing can match', () => {
+  it('passes text through at once if nothing can match', () => {
     expect(stream(['Hello', ' ', 'world'], []).shown).toEqual(['Hello', ' ', 'world']);
     expect(stream(['Hello', ' ', 'world'], ['xyz']).shown).toEqual(['Hello', ' ', 'world']);
   });
 
-  it('finds a string across pieces and shows nothing of it or after it', () => {
+  it('finds a string across pieces, and hides it and the rest', () => {
     const result = stream(['The en', 'd is', ' near'], ['end i']);
     expect(result).toEqual({ text: 'The ', found: 'end i', shown: ['The ', '', ''] });
   });
 
-  it('holds back only what may be a start, and releases it when it is not', () => {
+  it('holds back only a possible start, and releases it otherwise', () => {
     const matcher = new StopStrings(['abcd', 'cx']);
     expect([matcher.push('zab'), matcher.push('c'), matcher.push('y')]).toEqual(['z', '', 'abcy']);
     expect([matcher.push('ab'), matcher.push('ab')]).toEqual(['', 'ab']);

@@ -14,7 +14,7 @@ function tokenizerOf(pieces: readonly Uint8Array[], addSpacePrefix = false, cont
 
 const utf8 = (text: string) => new TextEncoder().encode(text);
 
-/** What each push shows, and at last what end shows. */
+/** The text of each push, and finally of end. */
 function pushes(decoder: StreamingDecoder, count: number): string[] {
   return [...Array.from({ length: count }, (_, id) => decoder.push(id)), decoder.end()];
 }
@@ -60,7 +60,7 @@ describe('StreamingDecoder', () => {
     }
   });
 
-  it('takes away the one space that encoding put before the text', () => {
+  it('removes the one space that encoding added before the text', () => {
     const pieces = [utf8('<s>'), utf8('  a'), utf8(' b')];
     const tokenizer = tokenizerOf(pieces, true, new Set([0]));
     expect(pushes(new StreamingDecoder(tokenizer), 3)).toEqual(['', ' a', ' b', '']);

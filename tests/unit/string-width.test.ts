@@ -1,4 +1,4 @@
-/** The stand-in that the bundle has for string-width, against the package. */
+/** The replacement of string-width in the bundle, against the package. */
 import { globSync, readFileSync } from 'node:fs';
 import real from 'string-width';
 import { describe, expect, it } from 'vitest';
@@ -17,7 +17,7 @@ describe('string-width in the bundle', () => {
   });
 
   it.each(['👩‍🚀', 'e\u0301', '1\ufe0f\u20e3', '\x1b]8;;x\x07link\x1b]8;;\x07', 'ﾞ', '\t', '\0'])(
-    'gives what the package says of %j',
+    'equals the package for %j',
     (text) => {
       expect(standIn(text)).toBe(real(text));
     },
@@ -30,13 +30,13 @@ describe('string-width in the bundle', () => {
     expect(holding[0]).toMatch(/__esm\(\{"node_modules\/string-width\/index\.js"\(\)\{/);
   });
 
-  it.each([{ countAnsiEscapeCodes: true }, { ambiguousIsNarrow: false }])('knows %o', (options) => {
+  it.each([{ countAnsiEscapeCodes: true }, { ambiguousIsNarrow: false }])('supports %o', (options) => {
     for (const text of ['\x1b[1mbold\x1b[22m', '·…', 'plain']) {
       expect(standIn(text, options)).toBe(real(text, options));
     }
   });
 
-  it('agrees about every plain code unit', () => {
+  it('agrees on every plain code unit', () => {
     const units = Array.from({ length: 0x10000 }, (_, code) => String.fromCharCode(code)).filter(isPlain);
     expect(units.length).toBeGreaterThan(30_000);
     expect(units.filter((unit) => plainWidth(unit) !== real(unit))).toEqual([]);

@@ -1,4 +1,4 @@
-/** Choices of the device: the same answer as from the logits, and the same tokens left in the session. */
+/** Choices of the device: the same answer as from the logits, and the same tokens in the session. */
 import { describe, expect, it } from 'vitest';
 import { type GenerateOptions, type GenerateResult, generate } from '../../core/generate.ts';
 import { SamplerChain } from '../../core/sampler/chain.ts';
@@ -31,7 +31,7 @@ async function run(
   return { result: next.value, held: [...session.tokens], kinds };
 }
 
-/** With the device's choices and without. */
+/** Runs with and without the device's choices. */
 async function both(...[fake, parameters, options]: Parameters<typeof run>) {
   const plain = await run(fake, parameters, options);
   const chosen = await run({ ...fake, chooses: CHOOSES }, parameters, options);
@@ -49,13 +49,13 @@ describe('greedy', () => {
     expect(kinds.length).toBeLessThan(result.ids.length); // steps of a fake model are short: several tokens each
   });
 
-  it('forgets what was chosen beyond the end', async () => {
+  it('forgets tokens chosen beyond the end', async () => {
     const { result } = await both({ favourite: saying(5, 'Fine day!') }, { temperature: 0 });
     expect(result).toMatchObject({ text: 'Fine day!', finishReason: 'stop' });
     await both({ favourite: saying(5, 'one two three') }, { temperature: 0 }, { stop: ['two'] });
   });
 
-  it('needs no drafts where these are left to be weighed', async () => {
+  it('makes no drafts if speculation is automatic', async () => {
     const { kinds, result } = await run({ chooses: CHOOSES }, { temperature: 0 }, { speculate: 'auto' });
     expect(new Set(kinds)).toEqual(new Set(['greedy']));
     expect(result.speculation).toBeUndefined();
@@ -66,7 +66,7 @@ describe('greedy', () => {
     for (let maxTokens = 1; maxTokens < 10; maxTokens++) await both({}, { temperature: 0 }, { maxTokens });
   });
 
-  it('ends where it is aborted', async () => {
+  it('ends at an abort', async () => {
     const model = fakeModel({ chooses: CHOOSES });
     const session = new Session(model);
     const sampler = new SamplerChain(samplerParameters({ temperature: 0 }), model.tokenizer);
@@ -97,7 +97,7 @@ describe('the logits themselves', () => {
     ['log probabilities', { temperature: 0 }, { logprobs: 2 }],
     ['forbidden end tokens', { temperature: 0 }, { ignoreEos: true }],
     ['speculation', { temperature: 0 }, { speculate: 'on' }],
-  ])('are asked for with %s', async (_, parameters, options) => {
+  ])('are requested with %s', async (_, parameters, options) => {
     const { kinds } = await both({}, parameters, options);
     expect(new Set(kinds)).toEqual(new Set(['logits']));
   });

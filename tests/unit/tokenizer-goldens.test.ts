@@ -46,13 +46,13 @@ describeShared('vocabularies of llama.cpp', (path) => {
         if (tokenizer.model !== 'wordpiece') {
           expect(tokenizer.decode(ids)).toBe(text);
         } else {
-          const known = ids.filter((id) => tokenizer.piece(id) !== '[UNK]'); // what is unknown is lost
+          const known = ids.filter((id) => tokenizer.piece(id) !== '[UNK]'); // unknown text is lost
           expect(tokenizer.encode(tokenizer.decode(ids))).toEqual(known);
         }
       }
     });
 
-    it('decodes random texts piece by piece as at once', () => {
+    it('decodes random texts the same piece by piece and at once', () => {
       const random = seededRandom(2);
       for (let round = 0; round < 200; round++) {
         const text = randomText(random, 20);
@@ -66,7 +66,7 @@ describeShared('vocabularies of llama.cpp', (path) => {
       }
     });
 
-    it('knows its ends and whether a text begins with a token', () => {
+    it('knows its end tokens, and whether a text begins with a token', () => {
       expect([...tokenizer.endIds].map((id) => tokenizer.piece(id)).sort()).toEqual(ends);
       expect(tokenizer.addBos).toBe(addBos);
       const [first] = tokenizer.encode('a', { addSpecial: true });
@@ -74,7 +74,7 @@ describeShared('vocabularies of llama.cpp', (path) => {
     });
   });
 
-  it('takes the white space after a special token of Phi-3 into the token', async () => {
+  it('includes the white space after a special token of Phi-3', async () => {
     const tokenizer = tokenizerFromGguf(await readGguf(path('goldens/tokenizers/ggml-vocab-phi-3.gguf')));
     const ids = tokenizer.encode('<|user|> \nHi<|end|>\n<|assistant|>\n', { special: true });
     expect(ids.map((id) => tokenizer.piece(id))).toEqual(['<|user|>', '▁Hi', '<|end|>', '<|assistant|>']);

@@ -6,7 +6,7 @@ import { ggufStrings, randomText, seededRandom } from './vocabularies.ts';
 
 const utf8 = (text: string) => new TextEncoder().encode(text);
 
-/** Byte-pair merging as it is defined: look at all pairs, join the best, start again. */
+/** Byte-pair merging by definition: look at all pairs, join the best, repeat. */
 function mergeNaively(word: string, ranks: ReadonlyMap<string, number>): string[] {
   const symbols = [...word];
   for (;;) {
@@ -22,7 +22,7 @@ function mergeNaively(word: string, ranks: ReadonlyMap<string, number>): string[
 }
 
 describe('PairMerger', () => {
-  it('joins as the definition does, on random merges and words', () => {
+  it('equals the definition, on random merges and words', () => {
     const random = seededRandom(4);
     const alphabet = ['a', 'b', 'é', '世'];
     const symbol = () => alphabet[Math.floor(random() * alphabet.length)]!;
@@ -56,7 +56,7 @@ describe('PieceIndex', () => {
   const texts = [...new Set(Array.from({ length: 5_000 }, () => randomText(random, 3)))];
   const index = new PieceIndex(ggufStrings(texts));
 
-  it('finds every string where it is, and no other', () => {
+  it('finds every string at its index, and no other', () => {
     for (const [i, text] of texts.entries()) {
       const bytes = utf8(`«${text}»`);
       expect(index.find(bytes, 2, bytes.length - 2)).toBe(i);
@@ -64,7 +64,7 @@ describe('PieceIndex', () => {
     expect(index.find(utf8('not there'), 0, 9)).toBe(-1);
   });
 
-  it('finds two parts as the string with a space between them', () => {
+  it('finds the string of two parts with a space between them', () => {
     const merges = new PieceIndex(ggufStrings(['a b', 'ab c', 'a bc', ' a']));
     const bytes = utf8('abc');
     expect(merges.findPair(bytes, 0, 1, 2)).toBe(0);
@@ -73,12 +73,12 @@ describe('PieceIndex', () => {
     expect(merges.findPair(bytes, 1, 2, 3)).toBe(-1);
   });
 
-  it('takes time linear in the number of strings where all are equal', () => {
+  it('takes linear time even if all strings are equal', () => {
     const index = new PieceIndex(ggufStrings(Array(300_000).fill('[PAD]')));
     expect(index.find(utf8('[PAD]'), 0, 5)).toBe(0);
   });
 
-  it('takes the first of equal strings, and those only that are to be included', () => {
+  it('finds the first of equal strings, and only included ones', () => {
     const strings = ggufStrings(['x', 'y', 'x', 'z']);
     expect(new PieceIndex(strings).find(utf8('x'), 0, 1)).toBe(0);
     const some = new PieceIndex(strings, (i) => i === 2);

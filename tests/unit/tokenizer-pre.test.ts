@@ -1,4 +1,4 @@
-/** Pre-tokenizers: where each cuts words. */
+/** Pre-tokenizers: the word boundaries of each. */
 import { describe, expect, it } from 'vitest';
 import { preTokenizerOf, splitWords } from '../../core/tokenizer/pre-tokenizers.ts';
 import { UserError } from '../../errors.ts';
@@ -7,7 +7,7 @@ import { randomText, seededRandom } from './vocabularies.ts';
 const cut = (name: string, text: string) => splitWords(text, preTokenizerOf(name)).join('|');
 
 describe('pre-tokenizers', () => {
-  // As the tokenizer.json of a model of each name cuts.
+  // Words according to the tokenizer.json of a model of each name.
   it.each([
     ['gpt-2', "I'll pay  $1234\n\nNow'S", "I|'ll| pay| | $|1234|\n|\n|Now|'|S"],
     ['smollm', "I'll pay  $1234\n\nNow", "I|'ll| pay| | $|1|2|3|4|\n|\n|Now"],
@@ -27,12 +27,12 @@ describe('pre-tokenizers', () => {
     expect(cut(name, text)).toBe(expected);
   });
 
-  it('have the white space of Unicode, not that of JavaScript', () => {
+  it('use the white space of Unicode, not of JavaScript', () => {
     expect(cut('gpt-2', 'a \u0085b')).toBe('a| |\u0085|b');
     expect(cut('gpt-2', 'a \ufeffb')).toBe('a| \ufeff|b');
   });
 
-  it('lose nothing of a text, under any name', () => {
+  it('lose no text, under any name', () => {
     const random = seededRandom(6);
     for (const name of everyName()) {
       const preTokenizer = preTokenizerOf(name);

@@ -1,4 +1,4 @@
-/** Rules of tokenizers that a small vocabulary shows: special tokens, defaults, prefixes, fallbacks, errors. */
+/** Rules of tokenizers, on small vocabularies: special tokens, defaults, prefixes, fallbacks, errors. */
 import { describe, expect, it } from 'vitest';
 import { spellBytes } from '../../core/tokenizer/byte-level.ts';
 import { tokenizerFromGguf } from '../../core/tokenizer/index.ts';
@@ -33,7 +33,7 @@ function bpe(keys: Keys = {}): Tokenizer {
 /** Keys of `bpe` for other tokens, none of them special. */
 const PLAIN: Keys = { token_type: undefined, bos_token_id: undefined, eos_token_id: undefined };
 
-/** SentencePiece of <unk>, <s>, </s>, <x>, the bytes (4 ...) and some pieces (260 ...), the better the earlier. */
+/** SentencePiece of <unk>, <s>, </s>, <x>, the bytes (4 ...) and some pieces (260 ...), earlier ones score better. */
 function sentencePiece(pieces: readonly string[], keys: Keys = {}): Tokenizer {
   const bytes = BYTES.map((_, byte) => `<0x${byte.toString(16).padStart(2, '0').toUpperCase()}>`);
   const tokens = ['<unk>', '<s>', '</s>', '<x>', ...bytes, ...pieces];
@@ -66,7 +66,7 @@ const pieces = (tokenizer: Tokenizer, text: string, options?: EncodeOptions) =>
   tokenizer.encode(text, options).map((id) => tokenizer.piece(id));
 
 describe('special tokens', () => {
-  it('are text unless asked for', () => {
+  it('are text by default', () => {
     expect(pieces(bpe(), 'he<|im|>')).toEqual(['he', '<', '|', 'i', 'm', '|', '>']);
     expect(pieces(bpe(), 'he<|im|>', { special: true })).toEqual(['he', '<|im|>']);
   });
@@ -80,14 +80,14 @@ describe('special tokens', () => {
     ]);
   });
 
-  it('never come out of plain text, not even where a whole word is looked up', () => {
+  it('never come from plain text, not even from the look-up of a whole word', () => {
     const keys = { ...PLAIN, tokens: [...BYTES, 'Quit'], token_type: types(256, 3) };
     const tokenizer = bpe({ ...keys, pre: 'llama-bpe' });
     expect(pieces(tokenizer, 'Quit')).toEqual(['Q', 'u', 'i', 't']);
     expect(pieces(tokenizer, 'Quit', { special: true })).toEqual(['Quit']);
   });
 
-  it('are left out of decoded text unless asked for, but user-defined ones are text', () => {
+  it('are omitted from decoded text by default, but user-defined ones are text', () => {
     expect(bpe().decode([256, 260, 261, 259])).toBe('he<|im|>x');
     expect(bpe().decode([256, 260, 259], { special: true })).toBe('he<|im|><|im_end|>');
     expect(bpe().isControl(260)).toBe(true);
@@ -129,7 +129,7 @@ describe('begin and end of text', () => {
     expect(tokenizer.encode('<|im_end|>')).toHaveLength(10);
   });
 
-  it('does not end at <|end|> where that ends a message only', () => {
+  it('does not end at <|end|> if that only ends a message', () => {
     const tokens = [...BYTES, '<|end|>', '<|return|>', '<|call|>'];
     const tokenizer = bpe({ tokens, token_type: types(256, 3, 3, 3), bos_token_id: 0, eos_token_id: 257 });
     expect([...tokenizer.endIds].sort()).toEqual([257, 258]);
@@ -137,48 +137,48 @@ describe('begin and end of text', () => {
 });
 
 describe('byte-level BPE', () => {
-  it('keeps every byte, of lone surrogates as U+FFFD', () => {
+  it('keeps every byte, and encodes lone surrogates as U+FFFD', () => {
     for (const text of ['', '\0', '\u00ad\u00a0 ~', '日本語 😀', 'a\u{10ffff}\u0085\ufeff']) {
       expect(bpe().decode(bpe().encode(text))).toBe(text);
     }
     expect(bpe().decode(bpe().encode('a\ud83db\udc00'))).toBe('a\ufffdb\ufffd');
   });
 
-  it('encodes a merge without a token as single bytes, and leaves out a byte without a token', () => {
+  it('encodes a merge without a token as single bytes, and skips a byte without a token', () => {
     const tokenizer = bpe({ ...PLAIN, tokens: BYTES.slice(0, 105) }); // up to i
     expect(pieces(tokenizer, 'hehz')).toEqual(['h', 'e', 'h']);
   });
 
-  it('decodes pieces that spell no bytes as they are', () => {
+  it('decodes pieces that spell no bytes literally', () => {
     expect(bpe({ ...PLAIN, tokens: ['世 界', '!'] }).decode([0])).toBe('世 界');
   });
 });
 
 describe('SentencePiece', () => {
-  it('puts a space before a text, also after a special token, unless the metadata says no', () => {
+  it('adds a space before a text, also after a special token, unless the metadata forbids it', () => {
     expect(pieces(sentencePiece(['▁', 'a', '▁a']), 'a<x>a', { special: true })).toEqual(['▁a', '<x>', '▁a']);
     const bare = sentencePiece(['▁', 'a', '▁a'], { add_space_prefix: false });
     expect(pieces(bare, 'a a')).toEqual(['a', '▁a']);
     expect(bare.decode(bare.encode(' a'))).toBe(' a');
   });
 
-  it('takes the space away again, and only that', () => {
+  it('removes this space again, and nothing else', () => {
     const tokenizer = sentencePiece(['▁', 'a', '▁a']);
     for (const text of ['a', ' a', '  a a', '']) {
       expect(tokenizer.decode(tokenizer.encode(text, { addSpecial: true }))).toBe(text);
     }
   });
 
-  it('merges the best score first, the leftmost of equals', () => {
+  it('merges the best score first, and the leftmost among equals', () => {
     expect(pieces(sentencePiece(['▁', 'a', 'b', 'bc', 'ab', 'c']), 'abc')).toEqual(['▁', 'a', 'bc']);
     expect(pieces(sentencePiece(['▁', 'a', 'aa']), 'aaa')).toEqual(['▁', 'aa', 'a']);
   });
 
-  it('merges across words where a piece does', () => {
+  it('merges across words if a piece spans them', () => {
     expect(pieces(sentencePiece(['▁', 'a', 'b', 'a▁', 'a▁b']), 'a b')).toEqual(['▁', 'a▁b']);
   });
 
-  it('spells characters without a piece in bytes, and in the unknown token where bytes are missing', () => {
+  it('spells characters without a piece in bytes, or as the unknown token if bytes are missing', () => {
     const tokenizer = sentencePiece(['▁']);
     expect(pieces(tokenizer, '世')).toEqual(['▁', '<0xE4>', '<0xB8>', '<0x96>']);
     expect(tokenizer.decode(tokenizer.encode('世'))).toBe('世');
@@ -186,7 +186,7 @@ describe('SentencePiece', () => {
     expect(pieces(sentencePiece([], keys), 'é')).toEqual(['▁', '<unk>']);
   });
 
-  it('makes no byte, control or unknown token out of text', () => {
+  it('makes no byte, control or unknown token from text', () => {
     const text = '<0x41>';
     const steps = ['▁', ...new Set(text), '<0', '<0x', '<0x4', '<0x41'];
     expect(pieces(sentencePiece(steps), text)).toEqual(['▁', '<0x41', '>']);
@@ -212,7 +212,7 @@ describe('WordPiece', () => {
     expect(pieces(tokenizer, `a${'b'.repeat(100)}`)).toEqual(['[UNK]']);
   });
 
-  it('keeps case and accents where the metadata says so', () => {
+  it('keeps case and accents if the metadata says so', () => {
     const cased = wordPiece(['▁Ún', '▁un'], { 'tokenizer.ggml.normalizer.lowercase': false });
     expect(pieces(cased, 'Ún un Un')).toEqual(['▁Ún', '▁un', '[UNK]']);
   });
@@ -240,8 +240,8 @@ describe('errors', () => {
     { make: () => bpe({ model: none }), message: /tokenizer\.ggml\.model/ },
     { make: () => bpe({ model: 'rwkv' }), message: /gpt2, llama or bert, got "rwkv"/ },
     { make: () => bpe({ pre: 'gpt-9' }), message: /got "gpt-9"/, hint: /llama-bpe, .*qwen2, .*smollm/ },
-    { make: () => bpe({ tokens: none }), message: /there are no tokens/ },
-    { make: () => bpe({ tokens: [] }), message: /there are no tokens/ },
+    { make: () => bpe({ tokens: none }), message: /has no vocabulary/ },
+    { make: () => bpe({ tokens: [] }), message: /has no vocabulary/ },
     { make: () => bpe({ tokens: 7 }), message: /array of strings/ },
     { make: () => bpe({ merges: none }), message: /merges/ },
     { make: () => bpe({ token_type: types(3) }), message: /token_type to have 262 elements.* got 3/ },
@@ -254,7 +254,7 @@ describe('errors', () => {
     { make: () => bpe().piece(262), message: /from 0 to 261, got 262/ },
     { make: () => bpe().tokenBytes(-1), message: /from 0 to 261, got -1/ },
     { make: () => bpe().decode([1.5]), message: /got 1\.5/ },
-  ])('say what was expected and what came: $message', ({ make, message, hint }) => {
+  ])('are reported: $message', ({ make, message, hint }) => {
     const error = thrownBy(make);
     expect(error).toBeInstanceOf(UserError);
     expect((error as UserError).message).toMatch(message);

@@ -1,4 +1,4 @@
-/** percept verify finds what is wrong: a backend whose results are spoilt in various ways. */
+/** percept verify finds faults: a backend whose results are corrupted in various ways. */
 import { describe, expect, it } from 'vitest';
 import type { Backend, Executable } from '../../backends/backend.ts';
 import { ReferenceBackend } from '../../backends/reference.ts';
@@ -11,7 +11,7 @@ import { TINY_MODEL } from '../cli/percept.ts';
 
 type Spoil = (logits: Float32Array) => Float32Array;
 
-/** The reference with results that `spoil` has changed, under a name of its own. */
+/** The reference under another name, with results changed by `spoil`. */
 class SpoiltBackend extends ReferenceBackend {
   override readonly name = 'spoilt' as 'reference';
   readonly #spoil: Spoil;
@@ -40,7 +40,7 @@ const lose: Spoil = () => {
 describe('ops', () => {
   const cases = ['silu of 172', 'add of 172'].flatMap((name) => casesNamed(CHECKED_CASES, [name]));
 
-  it('are right where the errors are small', async () => {
+  it('are right if the errors are small', async () => {
     const verdicts = await checkOps(new SpoiltBackend((rows) => rows.map((x) => x * (1 + 5e-7))), cases);
     expect(verdicts.map(({ op }) => op)).toEqual(['map', 'zip']);
     for (const verdict of verdicts) {
@@ -61,7 +61,7 @@ describe('ops', () => {
     expect(isWrongOp(verdict!)).toBe(true);
   });
 
-  it('end with a device that fails', async () => {
+  it('end when the device fails', async () => {
     const verdicts = await checkOps(new SpoiltBackend(lose), cases);
     expect(verdicts).toEqual([
       expect.objectContaining({ op: 'map', worst: null, failure: 'The device was lost.' }),
@@ -69,7 +69,7 @@ describe('ops', () => {
     expect(isWrongOp(verdicts[0]!)).toBe(true);
   });
 
-  it('stop when they are told to', async () => {
+  it('stop on abort', async () => {
     const signal = AbortSignal.abort(new Error('enough'));
     await expect(checkOps(new ReferenceBackend(), cases, { signal })).rejects.toThrow('enough');
   });
@@ -91,14 +91,14 @@ describe('answers', async () => {
     return verdict;
   }
 
-  it('are right where they are the same', async () => {
+  it('are right if they are the same', async () => {
     const verdict = await verdictOn((rows) => rows);
     expect(verdict).toMatchObject({ tokens: 18, equal: 18, first_difference: null, worst_logit_error: 0 });
     expect(verdict.decode_tok_s).toBeGreaterThan(0);
     expect(isWrong(verdict)).toBe(false);
   });
 
-  it('differ where the best logit is not, which counts where the reference is sure', async () => {
+  it('differ if the best logit differs, which counts only above the margin', async () => {
     const weaken = (by: number) => (rows: Float32Array) => {
       rows[rows.indexOf(Math.max(...rows))]! -= by;
       return rows;
@@ -114,7 +114,7 @@ describe('answers', async () => {
     expect(isWrong(much)).toBe(true);
   });
 
-  it('are wrong where a logit is no number', async () => {
+  it('are wrong if a logit is not a number', async () => {
     const verdict = await verdictOn((rows) => rows.fill(Number.NaN, 3, 4));
     expect(verdict.worst_logit_error).toBeNaN();
     expect(isWrong(verdict)).toBe(true);

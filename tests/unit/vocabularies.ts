@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import type { Gguf, GgufStrings, GgufValue } from '../../core/gguf.ts';
 
-/** An array of strings in the undecoded form in which the GGUF reader hands it over. */
+/** An array of undecoded strings, as the GGUF reader returns it. */
 export function ggufStrings(texts: readonly string[]): GgufStrings {
   const pieces = texts.map((text) => Buffer.from(text));
   const lengths = Uint32Array.from(pieces, (piece) => piece.length);
@@ -65,7 +65,7 @@ const SNIPPETS = (
   '<|im_start|>¦<|im_end|>¦</s>¦[UNK]'
 ).split('¦');
 
-/** A text of up to `most` snippets in which scripts, spaces, digits, marks and emoji meet. */
+/** A text of up to `most` snippets that mix scripts, spaces, digits, marks and emoji. */
 export function randomText(random: () => number, most: number): string {
   const count = 1 + Math.floor(random() * most);
   return Array.from({ length: count }, () => SNIPPETS[Math.floor(random() * SNIPPETS.length)]).join('');

@@ -8,7 +8,7 @@ const expanded = (text: string, definitions: Definitions = {}, parts: Record<str
   expand(text, definitions, (name) => parts[name]!);
 
 describe('directives of kernels', () => {
-  it('choose by a definition, its absence or its value', () => {
+  it('select by a definition, its absence or its value', () => {
     const text = lines(
       '#if A',
       'a',
@@ -35,7 +35,7 @@ describe('directives of kernels', () => {
     expect(expanded(text)).toBe('');
   });
 
-  it('repeat lines with a number in them, as often as a definition says', () => {
+  it('repeat numbered lines, as often as a definition says', () => {
     const text = lines('#for t TOKENS', 'x_$t = $tu;', '#for r 2', 'y_$t_$r', '#end', '#end');
     expect(expanded(text, { TOKENS: 2 })).toBe(
       lines('x_0 = 0u;', 'y_0_0', 'y_0_1', 'x_1 = 1u;', 'y_1_0', 'y_1_1'),
@@ -43,7 +43,7 @@ describe('directives of kernels', () => {
     expect(expanded(lines('a', '#for t 0', 'b', '#end', 'c'))).toBe(lines('a', 'c'));
   });
 
-  it('include other texts, directives and all', () => {
+  it('include other texts and their directives', () => {
     const parts = { part: lines('#if A', 'part', '#end') };
     expect(expanded(lines('#include part', 'rest'), { A: 1 }, parts)).toBe(lines('part', 'rest'));
   });
@@ -54,12 +54,12 @@ describe('directives of kernels', () => {
     ['#unless A', /unexpected #unless/],
     ['#if A > 2\n#end', /cannot read the condition "A > 2"/],
     ['#for t COUNT\n#end', /cannot read "#for t COUNT"/],
-  ])('that make no sense are refused: %s', (text, message) => {
+  ])('are rejected if invalid: %s', (text, message) => {
     expect(() => expanded(text)).toThrow(message);
   });
 });
 
-it('every kernel has a text of its own, whose names are those of the reference where it is the same op', () => {
+it('every op of the reference has a kernel with the same name', () => {
   const kernels = readdirSync(resolve(import.meta.dirname, '../../kernels/webgpu'));
   for (const op of ['attention', 'embed', 'map', 'rms-norm', 'rope', 'select', 'softmax', 'zip']) {
     expect(kernels).toContain(`${op}.wgsl`);

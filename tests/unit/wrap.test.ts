@@ -23,7 +23,7 @@ describe('columnsOf', () => {
     expect(wrong).toEqual([]);
   });
 
-  it('takes clusters as one character and escapes as none', () => {
+  it('counts clusters as one character and escapes as none', () => {
     expect([...clusters(`e\u0301你${FAMILY}`)]).toEqual([
       { text: 'e\u0301', width: 1 },
       { text: '你', width: 2 },
@@ -42,11 +42,11 @@ describe('wrapLines', () => {
     expect(wrapLines('a\n\nb', 9)).toEqual(['a', '', 'b']);
   });
 
-  it('cuts only words that no line takes', () => {
+  it('cuts only words that are longer than a line', () => {
     expect(wrapLines('see abcdefghijkl end', 5)).toEqual(['see', 'abcde', 'fghij', 'kl', 'end']);
   });
 
-  it('breaks between ideographs, but not before what closes or behind what opens', () => {
+  it('breaks between ideographs, but not before closing or after opening punctuation', () => {
     expect(wrapLines('你好，世界。你好', 6)).toEqual(['你好，', '世界。', '你好']);
     expect(wrapLines('说「你好」', 5)).toEqual(['说', '「你', '好」']);
     expect(wrapLines('你好hello世界', 5)).toEqual(['你好', 'hello', '世界']);
@@ -57,7 +57,7 @@ describe('wrapLines', () => {
     expect(wrapLines('e\u0301'.repeat(5), 2)).toEqual(['e\u0301e\u0301', 'e\u0301e\u0301', 'e\u0301']);
   });
 
-  it('begins and ends colours and links in every line', () => {
+  it('starts and ends colours and links in every line', () => {
     expect(wrapLines(`a ${BOLD}b ${RED}cc dd${COLOR_END}${BOLD_END} e`, 4)).toEqual([
       `a ${BOLD}b${BOLD_END}`,
       `${BOLD}${RED}cc${COLOR_END}${BOLD_END}`,
@@ -69,26 +69,26 @@ describe('wrapLines', () => {
     ]);
   });
 
-  it('takes bold and dim together, and of colours the last', () => {
+  it('combines bold and dim, and keeps the last colour', () => {
     expect(wrapLines(`${BOLD}${DIM}${RED}\x1b[38;5;9maa bb`, 2)[1]).toBe(
       `${BOLD}${DIM}\x1b[38;5;9mbb\x1b[39m${BOLD_END}${BOLD_END}`,
     );
   });
 
-  it('keeps an indentation in front, and lets none be wider than the line', () => {
+  it('keeps the indentation, but never wider than the line', () => {
     expect(wrapLines('  aa bb', 5)).toEqual(['  aa', 'bb']);
     expect(wrapLines(`${' '.repeat(30)}aa`, 5)).toEqual(['aa']);
     expect(wrapLines('\taa bb', 7)).toEqual(['    aa', 'bb']);
   });
 
-  it('puts a replacement where a single character is wider than a line', () => {
+  it('replaces a single character that is wider than a line', () => {
     const heap = `क${'ा'.repeat(12)}`;
     for (const line of wrapLines(`a ${heap} b`, 8)) expect(stringWidth(line)).toBeLessThanOrEqual(8);
   });
 });
 
 describe('other lines', () => {
-  it('hangs what is carried over', () => {
+  it('indents wrapped lines', () => {
     expect(hangingLines('name: one two three', 12, 2)).toEqual(['name: one', '  two three']);
     expect(hangingLines('one two three', 8, 4)).toEqual(['one two', 'three']);
   });
@@ -105,7 +105,7 @@ describe('other lines', () => {
 });
 
 describe('truncate', () => {
-  it('ends what it cuts', () => {
+  it('marks the cut', () => {
     expect(truncate('hello', 5, '…')).toBe('hello');
     expect(truncate('hello!', 5, '…')).toBe('hell…');
     expect(truncate('你好世界', 6, '…')).toBe('你好…');

@@ -1,9 +1,9 @@
-/** Whether a text is well-formed XML, as far as what percept writes goes: elements, attributes in quotes, text. */
+/** Checks that a text is well-formed XML, limited to what percept writes: elements, quoted attributes, text. */
 
 const TAG = /<(\/?)([A-Za-z][\w:-]*)((?:\s+[\w:-]+="[^"<]*")*)\s*(\/?)>/y;
 const TEXT = /(?:[^<&]|&(?:amp|lt|gt|quot|apos|#\d+);)+/y;
 
-/** The names of its elements in order. Throws Error that says where it is not well-formed. */
+/** The names of its elements in order. Throws Error with the position of a fault. */
 export function elementsOf(xml: string): string[] {
   const names: string[] = [];
   const open: string[] = [];

@@ -1,7 +1,7 @@
-/** Why a source was passed over, in words that follow its name. */
+/** Why a source was skipped; the message follows the name of the source. */
 export class SourceFailure extends Error {
   override readonly name = 'SourceFailure';
-  readonly missing: boolean; // it was reached and has no such file
+  readonly missing: boolean; // the source was reached and has no such file
 
   constructor(reason: string, options: { cause?: unknown; missing?: boolean } = {}) {
     super(reason, { cause: options.cause });

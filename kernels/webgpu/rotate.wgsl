@@ -1,7 +1,7 @@
-// Rotary embedding of one dimension of a head: needs `angles` [position][PAIRS] (cos, sin), and PAIRS.
+// Rotary embedding of one dimension of a head. Needs `angles` [position][PAIRS] (cos, sin), and PAIRS.
 
 #if ROPE == none
-fn turned(value: f32, other: f32, d: u32, position: u32) -> f32 {
+fn rotated(value: f32, other: f32, d: u32, position: u32) -> f32 {
   return value;
 }
 
@@ -9,7 +9,7 @@ fn partner(d: u32) -> u32 {
   return d;
 }
 #else
-// The dimension that is turned together with d; beyond the pairs, d itself.
+// The other dimension of d's pair; d itself beyond the pairs.
 fn partner(d: u32) -> u32 {
   if (d >= 2u * PAIRS) {
     return d;
@@ -21,8 +21,8 @@ fn partner(d: u32) -> u32 {
   #end
 }
 
-// Dimension d after the turn; `other` is the value at partner(d).
-fn turned(value: f32, other: f32, d: u32, position: u32) -> f32 {
+// Dimension d after the rotation; `other` is the value at partner(d).
+fn rotated(value: f32, other: f32, d: u32, position: u32) -> f32 {
   if (d >= 2u * PAIRS) {
     return value;
   }
