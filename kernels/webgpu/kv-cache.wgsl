@@ -67,7 +67,7 @@ fn store(token: u32, sequence: u32, position: u32, head: u32, d4: u32) {
     for (var i = 0u; i < 4u; i++) {
       let d = 4u * d4 + i;
       if (d < D) {
-        key[i] = turned(k[begin + d], k[begin + partner(d)], d, position);
+        key[i] = rotated(k[begin + d], k[begin + partner(d)], d, position);
       }
     }
     keys[key_at(sequence, head, position, d4)] = to_cache(key);
