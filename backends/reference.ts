@@ -31,7 +31,7 @@ import type {
   WeightSource,
 } from './backend.ts';
 import { operands, shapesOf } from './ops.ts';
-import { checkSupport, readWeight, vocabularyOf, weightBytes } from './program-weights.ts';
+import { checkSupport, givenWeight, readWeight, vocabularyOf, weightBytes } from './program-weights.ts';
 import { attentionShape, Sequences, type StepRows } from './step.ts';
 
 type Row = Float64Array;
@@ -82,7 +82,7 @@ class Weight {
 
   constructor(desc: WeightDesc, source: WeightSource) {
     this.desc = desc;
-    this.#source = source;
+    this.#source = givenWeight(desc, source).source;
   }
 
   async load(): Promise<void> {

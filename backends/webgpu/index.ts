@@ -18,7 +18,7 @@ import type {
 } from '../backend.ts';
 import { fuse, type Phase, type Product } from '../fuse.ts';
 import { shapesOf } from '../ops.ts';
-import { checkSupport, vocabularyOf, weightBytes } from '../program-weights.ts';
+import { checkSupport, givenWeight, vocabularyOf, weightBytes } from '../program-weights.ts';
 import { Arrays, type GpuArray } from './arrays.ts';
 import { type DeviceOptions, GpuDevice } from './device.ts';
 import { Dispatches } from './dispatches.ts';
@@ -87,7 +87,7 @@ export class WebgpuBackend implements Backend {
   }
 
   weight(desc: WeightDesc, source: WeightSource): WeightId {
-    return this.#weights.push({ desc, source }) - 1;
+    return this.#weights.push(givenWeight(desc, source)) - 1;
   }
 
   readBytes(): number {

@@ -1,11 +1,24 @@
 /** A whole backend: flat arrays in float64, the reference kernels, one thread. docs/backends.md goes through it. */
-import { readFile } from 'node:fs/promises';
-import type { Backend, Executable, Op, Program, Step, Ticket, WeightDesc } from '../../backends/backend.ts';
+import type {
+  Backend,
+  Executable,
+  Op,
+  Program,
+  Step,
+  Ticket,
+  WeightDesc,
+  WeightSource,
+} from '../../backends/backend.ts';
 import { shapesOf } from '../../backends/ops.ts';
-import { checkSupport, vocabularyOf } from '../../backends/program-weights.ts';
+import {
+  checkSupport,
+  type GivenWeight,
+  givenWeight,
+  readWeight,
+  vocabularyOf,
+} from '../../backends/program-weights.ts';
 import { Sequences, type StepRows } from '../../backends/step.ts';
-import { UserError } from '../../errors.ts';
-import { rowBytes, type TensorType } from '../../kernels/quant-formats.ts';
+import type { TensorType } from '../../kernels/quant-formats.ts';
 import { attention } from '../../kernels/reference/attention.ts';
 import { dequantize } from '../../kernels/reference/dequantize.ts';
 import { map } from '../../kernels/reference/map.ts';
@@ -21,25 +34,22 @@ export class ExampleBackend implements Backend {
   readonly name = 'example';
   readonly threads = 1;
   readonly description = 'flat arrays in float64, the reference kernels, one thread';
-  readonly #weights: { desc: WeightDesc; source: Parameters<Backend['weight']>[1] }[] = [];
+  readonly #weights: GivenWeight[] = [];
 
   supports(_op: Op, types: readonly TensorType[]): true | string {
     const other = types.find((type) => !TYPES.includes(type));
     return !other || `${other} is not supported; example computes ${TYPES.join(', ')}`;
   }
 
-  weight(desc: WeightDesc, source: Parameters<Backend['weight']>[1]): number {
-    return this.#weights.push({ desc, source }) - 1; // nothing is read yet
+  weight(desc: WeightDesc, source: WeightSource): number {
+    return this.#weights.push(givenWeight(desc, source)) - 1; // it is checked; nothing is read yet
   }
 
   async compile(program: Program): Promise<Executable> {
     checkSupport(program, (id) => this.#weights[id]!.desc, this); // throws what the user is to read
     const weights: Weight[] = [];
     for (const { desc, source } of this.#weights) {
-      const length = desc.rows * rowBytes(desc.type, desc.cols);
-      const bytes = 'bytes' in source ? source.bytes : (await readFile(source.path)).subarray(source.offset);
-      if (bytes.length < length) throw new UserError(`${desc.name} is cut off.`, 'Get the file again.');
-      weights.push({ desc, values: dequantize(desc.type, bytes.subarray(0, length)) });
+      weights.push({ desc, values: dequantize(desc.type, await readWeight(desc, source)) });
     }
     return new ExampleExecutable(program, weights);
   }
