@@ -253,6 +253,11 @@ export interface Backend {
    * a source that does not give the matrix described.
    */
   weight(desc: WeightDesc, source: WeightSource): WeightId;
+  /**
+   * Drops a weight: its id is void, and `compile` throws RangeError for it. Its memory is given back at once, or when the
+   * last program compiled with it is disposed of.
+   */
+  forget(weight: WeightId): void;
   /** Bytes of weights read so far, as their sources hold them; absent where nobody counts them. */
   readBytes?(): number;
   /** Rejects with a UserError that names what is not supported or does not fit. */

@@ -1,4 +1,4 @@
-/** What every backend does with the weights of a program before it computes: check that they are supported, read their bytes. */
+/** What every backend does with weights: keep them by id, check that a program's are supported, read their bytes. */
 import { UserError } from '../errors.ts';
 import { rowBytes } from '../kernels/quant-formats.ts';
 import type { Backend, Program, SourceMatrix, WeightDesc, WeightId, WeightSource } from './backend.ts';
@@ -95,4 +95,77 @@ export async function readRows(
     await files.runSoon(rowsOf(source, desc.name, first + row, rows, into), desc.name);
   }
   return bytes;
+}
+
+/** The weights of a backend by id, and how many compiled programs use each. */
+export class WeightTable<Weight> {
+  readonly #weights: Weight[] = []; // forgotten ones are missing
+  readonly #users: number[] = [];
+  readonly #forgotten = new Set<WeightId>(); // that programs still use
+  readonly #drop: (weight: Weight, id: WeightId) => void;
+  #compiled: Promise<unknown> = Promise.resolve(); // settles when no program is being compiled
+
+  /** @param drop gives the memory of a weight back that was forgotten and that no program uses */
+  constructor(drop: (weight: Weight, id: WeightId) => void) {
+    this.#drop = drop;
+  }
+
+  /** By id, as programs being compiled read them. */
+  get all(): readonly Weight[] {
+    return this.#weights;
+  }
+
+  add(weight: Weight): WeightId {
+    this.#users.push(0);
+    return this.#weights.push(weight) - 1;
+  }
+
+  /** Throws RangeError for a weight that was forgotten, or that nobody gave. */
+  get(id: WeightId): Weight {
+    if (id in this.#weights && !this.#forgotten.has(id)) return this.#weights[id]!;
+    throw new RangeError(`Expected a weight of this backend, got ${id}, which was forgotten or never given.`);
+  }
+
+  /**
+   * Compiles a program once those before it are compiled, so that it finds the weights they brought. Its weights are in
+   * use until it calls `release`, or fails. Rejects with RangeError as `get` throws it.
+   */
+  async compiling<T>(
+    program: Pick<Program, 'ops'>,
+    compile: (release: () => void) => Promise<T>,
+  ): Promise<T> {
+    const release = this.#use(program);
+    const compiled = this.#compiled.then(() => compile(release));
+    this.#compiled = compiled.catch(release);
+    return compiled;
+  }
+
+  /** Throws RangeError as `get` does. */
+  forget(id: WeightId): void {
+    this.get(id);
+    this.#forgotten.add(id);
+    this.#dropUnused(id);
+  }
+
+  #use({ ops }: Pick<Program, 'ops'>): () => void {
+    const ids = new Set(ops.flatMap(weightsOf));
+    for (const id of ids) this.get(id);
+    for (const id of ids) this.#users[id]!++;
+    let held = true;
+    return () => {
+      if (!held) return;
+      held = false;
+      for (const id of ids) {
+        this.#users[id]!--;
+        this.#dropUnused(id);
+      }
+    };
+  }
+
+  #dropUnused(id: WeightId): void {
+    if (this.#users[id]! > 0 || !this.#forgotten.delete(id)) return;
+    const weight = this.#weights[id]!;
+    delete this.#weights[id];
+    this.#drop(weight, id);
+  }
 }

@@ -42,12 +42,13 @@ const JOB_BYTES = 512 * 1024;
 
 export interface Weight extends GivenWeight {
   readonly layout: number;
-  readonly places: Map<number, number>; // address in each memory that holds it
+  readonly places: Map<number, Place>; // in each memory that holds it
 }
 
+/** Where a weight lies in a memory. */
 export interface Place {
-  readonly memory: number;
   readonly address: number;
+  giveBack(): void;
 }
 
 /** A weight as one memory holds it. */
@@ -77,7 +78,11 @@ export function placedBytes({ desc, layout: kind }: Weight, groupBytes: GroupByt
 }
 
 /** The jobs that bring a weight to an address of a memory. */
-export function loadJobs(weight: Weight, { memory, address }: Place, groupBytes: GroupBytes): LoadJob[] {
+export function loadJobs(
+  weight: Weight,
+  { memory, address }: { readonly memory: number; readonly address: number },
+  groupBytes: GroupBytes,
+): LoadJob[] {
   const { desc, source, layout: kind } = weight;
   const { name, rows, cols } = desc;
   if (isVector(desc)) {

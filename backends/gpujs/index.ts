@@ -12,7 +12,7 @@ import type {
   WeightSource,
 } from '../backend.ts';
 import { usableCores } from '../cpu/cores.ts';
-import { checkSupport, vocabularyOf } from '../program-weights.ts';
+import { checkSupport, vocabularyOf, WeightTable } from '../program-weights.ts';
 import type { Device } from './device.ts';
 import { GpujsExecutable } from './executable.ts';
 import { type GpuJs, importGpuJs, type Mode } from './gpu-js.ts';
@@ -56,7 +56,7 @@ class GpujsBackend implements Backend {
   readonly description: string;
   readonly device?: DeviceInfo;
   readonly #device: Device;
-  readonly #weights: Weight[] = [];
+  #weights = new WeightTable<Weight>(() => {}); // their bytes belong to the executables
   readonly #executables = new Set<Executable>();
 
   constructor(device: Device) {
@@ -76,15 +76,23 @@ class GpujsBackend implements Backend {
   }
 
   weight(desc: WeightDesc, source: WeightSource): WeightId {
-    return this.#weights.push(new Weight(desc, source)) - 1;
+    return this.#weights.add(new Weight(desc, source));
+  }
+
+  forget(weight: WeightId): void {
+    this.#weights.forget(weight);
   }
 
   async compile(program: Program): Promise<Executable> {
-    checkSupport(program, (id) => this.#weights[id]!.desc, this);
+    checkSupport(program, (id) => this.#weights.get(id).desc, this);
+    return this.#weights.compiling(program, (release) => this.#compile(program, release));
+  }
+
+  async #compile(program: Program, release: () => void): Promise<Executable> {
     let executable: GpujsExecutable | undefined;
     try {
       return await this.#device.fitting(async () => {
-        executable = await this.#executable(program, [...this.#weights]);
+        executable = await this.#executable(program, [...this.#weights.all], release);
         await executable.warmUp();
         return executable;
       });
@@ -94,7 +102,11 @@ class GpujsBackend implements Backend {
     }
   }
 
-  async #executable(program: Program, weights: readonly Weight[]): Promise<GpujsExecutable> {
+  async #executable(
+    program: Program,
+    weights: readonly Weight[],
+    release: () => void,
+  ): Promise<GpujsExecutable> {
     const executable: GpujsExecutable = new GpujsExecutable({
       program,
       device: this.#device,
@@ -102,7 +114,10 @@ class GpujsBackend implements Backend {
       tables: await readTables(program, weights),
       cache: this.#device.newCache(program),
       vocabulary: vocabularyOf(program, (id) => weights[id]!.desc),
-      disposed: () => this.#executables.delete(executable),
+      disposed: () => {
+        this.#executables.delete(executable);
+        release();
+      },
     });
     this.#executables.add(executable);
     return executable;
@@ -110,7 +125,7 @@ class GpujsBackend implements Backend {
 
   async dispose(): Promise<void> {
     for (const executable of this.#executables) executable.dispose();
-    this.#weights.length = 0;
+    this.#weights = new WeightTable(() => {});
     await this.#device.dispose();
   }
 }

@@ -53,6 +53,11 @@ export function stackLayout(
   return { form, cols, rows, firstRows, inTurn, partRows: Math.min(rows, partRows) };
 }
 
+/** Everything of a stack on the device. */
+export function arraysOf(parts: readonly StackPart[]): GpuArray[] {
+  return parts.flatMap(({ codes, scales }) => (scales ? [codes, scales] : [codes]));
+}
+
 /** Reads the rows of a stack from their sources, packs them and hands them to the device. */
 export async function uploadStack(
   gpu: GpuDevice,

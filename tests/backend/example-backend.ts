@@ -9,13 +9,14 @@ import type {
   WeightDesc,
   WeightSource,
 } from '../../backends/backend.ts';
-import { shapesOf } from '../../backends/ops.ts';
+import { shapesOf, weightsOf } from '../../backends/ops.ts';
 import {
   checkSupport,
   type GivenWeight,
   givenWeight,
   readWeight,
   vocabularyOf,
+  WeightTable,
 } from '../../backends/program-weights.ts';
 import { Sequences, type StepRows } from '../../backends/step.ts';
 import type { TensorType } from '../../kernels/quant-formats.ts';
@@ -34,7 +35,7 @@ export class ExampleBackend implements Backend {
   readonly name = 'example';
   readonly threads = 1;
   readonly description = 'flat arrays in float64, the reference kernels, one thread';
-  readonly #weights: GivenWeight[] = [];
+  readonly #weights = new WeightTable<GivenWeight>(() => {}); // by id, and which programs use each
 
   supports(_op: Op, types: readonly TensorType[]): true | string {
     const other = types.find((type) => !TYPES.includes(type));
@@ -42,16 +43,23 @@ export class ExampleBackend implements Backend {
   }
 
   weight(desc: WeightDesc, source: WeightSource): number {
-    return this.#weights.push(givenWeight(desc, source)) - 1; // it is checked; nothing is read yet
+    return this.#weights.add(givenWeight(desc, source)); // it is checked; nothing is read yet
+  }
+
+  forget(weight: number): void {
+    this.#weights.forget(weight);
   }
 
   async compile(program: Program): Promise<Executable> {
-    checkSupport(program, (id) => this.#weights[id]!.desc, this); // throws what the user is to read
-    const weights: Weight[] = [];
-    for (const { desc, source } of this.#weights) {
-      weights.push({ desc, values: dequantize(desc.type, await readWeight(desc, source)) });
-    }
-    return new ExampleExecutable(program, weights);
+    checkSupport(program, (id) => this.#weights.get(id).desc, this); // throws what the user is to read
+    return this.#weights.compiling(program, async (release) => {
+      const weights = new Map<number, Weight>();
+      for (const id of new Set(program.ops.flatMap(weightsOf))) {
+        const { desc, source } = this.#weights.all[id]!;
+        weights.set(id, { desc, values: dequantize(desc.type, await readWeight(desc, source)) });
+      }
+      return new ExampleExecutable(program, weights, release);
+    });
   }
 
   async dispose(): Promise<void> {}
@@ -65,19 +73,21 @@ interface Weight {
 class ExampleExecutable implements Executable {
   readonly memory;
   readonly #program: Program;
-  readonly #weights: readonly Weight[];
+  readonly #weights: ReadonlyMap<number, Weight>;
+  readonly #release: () => void; // its weights are no longer in use
   readonly #sequences: Sequences; // checks steps, and knows what each sequence holds
   readonly #values: readonly Float64Array[][]; // [value][token]: a row
   readonly #caches: readonly { keys: Float64Array[]; values: Float64Array[] }[][]; // [state][sequence]
   #running = false;
 
-  constructor(program: Program, weights: readonly Weight[]) {
+  constructor(program: Program, weights: ReadonlyMap<number, Weight>, release: () => void) {
     const { sequences, contextLength, maxTokens } = program.limits;
     const rows = (count: number, cols: number) => Array.from({ length: count }, () => new Float64Array(cols));
-    const desc = (id: number) => weights[id]!.desc;
+    const desc = (id: number) => weights.get(id)!.desc;
     const shapes = shapesOf(program, desc);
     this.#program = program;
     this.#weights = weights;
+    this.#release = release;
     this.#sequences = new Sequences(program, vocabularyOf(program, desc));
     this.#values = shapes.map(({ cols }) => rows(maxTokens, cols));
     this.#caches = program.states.map(({ kvHeads, keyDim, valueDim }) =>
@@ -87,7 +97,7 @@ class ExampleExecutable implements Executable {
       })),
     );
     this.memory = {
-      weights: weights.reduce((bytes, { values }) => bytes + values.byteLength, 0),
+      weights: weights.values().reduce((bytes, { values }) => bytes + values.byteLength, 0),
       kv: program.states.reduce((bytes, { kvHeads, keyDim, valueDim }) => {
         return bytes + 8 * sequences * contextLength * kvHeads * (keyDim + valueDim);
       }, 0),
@@ -120,12 +130,14 @@ class ExampleExecutable implements Executable {
     this.#sequences.trim(seq, upto); // the rows themselves are overwritten by the next step
   }
 
-  dispose(): void {}
+  dispose(): void {
+    this.#release();
+  }
 
   /** One op over the rows of the step; only those selected are behind `select`, and more of them do no harm. */
   #run(op: Op, made: readonly Float64Array[], { tokens, positions, sequences, outputs }: StepRows): void {
     const row = (value: number, t: number) => this.#values[value]![t]!;
-    const weight = (id: number) => this.#weights[id]!.values;
+    const weight = (id: number) => this.#weights.get(id)!.values;
     const rows = op.op === 'select' ? outputs.length : tokens.length;
     for (let t = 0; t < rows; t++) {
       const out = made[t]!;

@@ -1,6 +1,6 @@
 /**
  * Weights through expressions, on every backend: a layer whose tensors lie in a file as checkpoints have them gives the
- * bits of the same weights given as bytes.
+ * bits of the same weights given as bytes. And weights that are forgotten.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -15,6 +15,8 @@ import type {
   WeightId,
   WeightSource,
 } from '../../backends/backend.ts';
+import type { CpuExecutable } from '../../backends/cpu/executable.ts';
+import { createCpuBackend } from '../../backends/cpu/index.ts';
 import { randomMatrix } from '../../bench/conformance/matrices.ts';
 import { UserError } from '../../errors.ts';
 import type { TensorType } from '../../kernels/quant-formats.ts';
@@ -230,5 +232,113 @@ for (const { name, absent, start } of BACKENDS) {
       await expect(compiling).rejects.toBeInstanceOf(UserError);
       await backend.dispose();
     });
+
+    it('forgets weights: at once for programs to come, and for those that run when they end', async () => {
+      const backend = await start();
+      const ids = giveAll(backend, ({ source }) => source);
+      const executable = await backend.compile(program(ids));
+      const expected = await logitsOf(executable);
+      for (const id of ids) backend.forget(id);
+      await expect(backend.compile(program(ids))).rejects.toThrow(RangeError);
+      expect(() => backend.forget(ids[0]!)).toThrow(RangeError);
+      expect(() => backend.forget(999)).toThrow(RangeError);
+      const others = giveAll(backend, ({ bytes }) => ({ bytes }));
+      expect(new Set([...ids, ...others]).size).toBe(2 * ids.length);
+      const second = await backend.compile(program(others));
+      expect(await logitsOf(second)).toEqual(expected);
+      expect(await logitsOf(executable)).toEqual(expected);
+      executable.dispose();
+      executable.dispose();
+      expect(await logitsOf(second)).toEqual(expected);
+      await expect(backend.compile(program(ids))).rejects.toThrow(RangeError);
+      await backend.dispose();
+    });
+
+    it('reads each weight once for programs compiled at the same time', async () => {
+      const backend = await start();
+      const ids = giveAll(backend, ({ source }) => source);
+      const [first, second] = await Promise.all([1, 2].map(() => backend.compile(program(ids))));
+      const bytes = GIVEN.reduce((sum, given) => sum + given.bytes.length, 0);
+      if (backend.readBytes) expect(backend.readBytes()).toBe(bytes);
+      expect(await logitsOf(second!)).toEqual(await logitsOf(first!));
+      await backend.dispose();
+    });
+
+    it('takes no more memory for models that come and go', async () => {
+      const backend = await start();
+      const uses: unknown[] = [];
+      let before: (() => void) | undefined;
+      for (let i = 0; i < 20; i++) {
+        const ids = giveAll(backend, ({ source }) => source);
+        const executable = await backend.compile(program(ids));
+        before?.();
+        before = () => {
+          for (const id of ids.slice(0, 4)) backend.forget(id);
+          executable.dispose();
+          for (const id of ids.slice(4)) backend.forget(id);
+        };
+        uses.push(executable.memory);
+      }
+      expect(uses.slice(1)).toEqual(Array(19).fill(uses[1])); // from the second on there are two
+      await backend.dispose();
+    });
   });
 }
+
+describe('cpu', () => {
+  /** All that a program takes, its weights and the rest. */
+  const bytesOf = ({ memory: { weights, kv, arena } }: CpuExecutable) => weights + kv + arena;
+
+  it('gives later weights and programs the addresses of earlier ones, in any order', async () => {
+    const probe = await createCpuBackend({ threads: 2 });
+    const one = bytesOf(
+      (await probe.compile(program(giveAll(probe, ({ bytes }) => ({ bytes }))))) as CpuExecutable,
+    );
+    await probe.dispose();
+    const memoryLimit = 65_536 * Math.ceil((2.5 * one + 8192) / 65_536); // two and a half at once
+    const backend = await createCpuBackend({ threads: 2, memoryLimit, sentinels: false });
+    const alive: (() => void)[] = [];
+    let expected: number[] | undefined;
+    for (let i = 0; i < 20; i++) {
+      const ids = giveAll(backend, ({ source }) => source);
+      const executable = (await backend.compile(program(ids))) as CpuExecutable;
+      expect(executable.stages).toEqual([0]);
+      const logits = await logitsOf(executable);
+      expected ??= logits;
+      expect(logits).toEqual(expected);
+      alive.push(() => {
+        if (i % 3 > 0) executable.dispose();
+        for (const id of i % 2 ? ids : ids.toReversed()) backend.forget(id);
+        executable.dispose();
+      });
+      if (alive.length > 1) alive.splice(i % 5 === 0 ? 1 : 0, 1)[0]!();
+    }
+    await backend.dispose();
+  });
+
+  it('computes the same where an earlier weight left its bytes in what fills a group up', async () => {
+    const run = async (backend: Backend) => {
+      const table = randomMatrix('F32', 7, 31);
+      const odd = randomMatrix('F16', 21, 31);
+      const ids = [table, odd].map(({ desc, bytes }) => backend.weight(desc, { bytes }));
+      const ops: Op[] = [
+        { op: 'embed', table: ids[0]! },
+        { op: 'matmul', x: 0, weight: ids[1]! },
+      ];
+      const limits = { sequences: 1, contextLength: 8, maxTokens: 8 };
+      const executable = await backend.compile({ name: 'odd', ops, output: 1, states: [], limits });
+      const slices = [{ seq: 0, pos: 0, tokens: [1, 2, 3, 4, 5, 6] }];
+      return [...(await executable.submit({ slices, logits: 'all' }).logits())];
+    };
+    const [fresh, used] = [await createCpuBackend({ threads: 1 }), await createCpuBackend({ threads: 1 })];
+    const bytes = new Uint8Array(4 * 64 * 64).fill(0x7f); // huge, and no numbers where two bytes are one
+    const huge = used.weight({ name: 'huge', type: 'F32', rows: 64, cols: 64 }, { bytes });
+    const limits = { sequences: 1, contextLength: 8, maxTokens: 8 };
+    const ops: Op[] = [{ op: 'embed', table: huge }];
+    (await used.compile({ name: 'huge', ops, output: 0, states: [], limits })).dispose();
+    used.forget(huge);
+    expect(await run(used)).toEqual(await run(fresh));
+    await used.dispose();
+    await fresh.dispose();
+  });
+});
