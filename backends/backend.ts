@@ -18,7 +18,7 @@ export type ValueId = number; // op i of a program makes value i; its operands a
 export type WeightId = number; // given by Backend.weight
 export type StateId = number; // place in Program.states
 
-/** A matrix as the file holds it: `rows` rows of `cols` weights (a vector is one row). */
+/** A matrix as the program reads it: `rows` rows of `cols` weights (a vector is one row). */
 export interface WeightDesc {
   readonly name: string; // GGUF tensor name
   readonly type: TensorType;
