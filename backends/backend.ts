@@ -12,12 +12,13 @@
 import type { TensorType } from '../kernels/quant-formats.ts';
 import type { MapFunction } from '../kernels/reference/map.ts';
 import type { ZipFunction } from '../kernels/reference/zip.ts';
+import type { SourceType } from '../kernels/source-formats.ts';
 
 export type ValueId = number; // op i of a program makes value i; its operands are smaller
 export type WeightId = number; // given by Backend.weight
 export type StateId = number; // place in Program.states
 
-/** A matrix as the file holds it: `rows` rows of `cols` weights (a vector is one row). */
+/** A matrix as the program reads it: `rows` rows of `cols` weights (a vector is one row). */
 export interface WeightDesc {
   readonly name: string; // GGUF tensor name
   readonly type: TensorType;
@@ -25,10 +26,58 @@ export interface WeightDesc {
   readonly cols: number; // K, inputs
 }
 
-/** Where a weight's bytes are: a range of a file that any thread can open, or memory. */
-export type WeightSource =
-  | { readonly path: string; readonly offset: number }
-  | { readonly bytes: Uint8Array };
+/** A range of a file that any thread can open, or memory. */
+export type ByteRange = { readonly path: string; readonly offset: number } | { readonly bytes: Uint8Array };
+
+/** What a weight is made of: the matrix as it lies, or an expression. Plain data, so that threads can evaluate it. */
+export type WeightSource = ByteRange | SourceMatrix;
+
+/**
+ * A matrix [rows, cols], row after row without gaps, or what is made of such ones; so a checkpoint loads in whatever layout
+ * it has. Tensors of more dimensions have all but the last one as rows. weight-source.ts checks and evaluates it.
+ */
+export type SourceMatrix =
+  | {
+      readonly op: 'range';
+      readonly at: ByteRange;
+      readonly type: SourceType;
+      readonly rows: number;
+      readonly cols: number;
+    }
+  /** The same weights in rows of another length: [heads * D, C] is [heads, D * C] too. */
+  | { readonly op: 'reshape'; readonly of: SourceMatrix; readonly rows: number; readonly cols: number }
+  /** `count` rows or columns from `first` on, of which each `every`-th (default 1) counts. */
+  | {
+      readonly op: 'slice';
+      readonly of: SourceMatrix;
+      readonly axis: 'rows' | 'cols';
+      readonly first: number;
+      readonly count: number;
+      readonly every?: number;
+    }
+  /** The rows of one after those of the other: experts, or parts of a fused matrix. */
+  | { readonly op: 'stack'; readonly of: readonly SourceMatrix[] }
+  /** [cols, rows]; of types whose weights stand alone. */
+  | { readonly op: 'transpose'; readonly of: SourceMatrix }
+  /** fn(x), or fn(x, by), of each number, in float32. */
+  | { readonly op: 'map'; readonly of: SourceMatrix; readonly fn: 'negate-exp' } // -exp(x)
+  | {
+      readonly op: 'map';
+      readonly of: SourceMatrix;
+      readonly fn: 'add' | 'multiply';
+      readonly by: number | Spread;
+    }
+  /** Rounded to another type (kernels/reference/quantize.ts). */
+  | { readonly op: 'convert'; readonly of: SourceMatrix; readonly type: TensorType }
+  /** MXFP4 out of two tensors: codes U8 [rows, cols / 2] of pairs (k, k + 1), exponents U8 [rows, cols / 32]. */
+  | { readonly op: 'mxfp4'; readonly codes: SourceMatrix; readonly scales: SourceMatrix };
+
+/** A matrix of which each number stands for a block of `rows` times `cols`: scales of blocks, of rows, of all. */
+export interface Spread {
+  readonly of: SourceMatrix;
+  readonly rows: number;
+  readonly cols: number;
+}
 
 /** Rotary embedding: pair i of a head is rotated by position * inverseFrequencies[i]. */
 export interface RopeSpec {
@@ -218,8 +267,16 @@ export interface Backend {
   readonly description: string;
   /** True, or the reason why not, in words. `types` are those of the op's weights (ops.ts), `state` is its state. */
   supports(op: Op, types: readonly TensorType[], state?: StateShape): true | string;
-  /** Hands a weight over. The backend owns its layout; the bytes are read at the latest by `compile`. */
+  /**
+   * Hands a weight over. The backend owns its layout; the bytes are read at the latest by `compile`. Throws UserError for
+   * a source that does not give the matrix described.
+   */
   weight(desc: WeightDesc, source: WeightSource): WeightId;
+  /**
+   * Drops a weight: its id is void, and `compile` throws RangeError for it. Its memory is given back at once, or when the
+   * last program compiled with it is disposed of.
+   */
+  forget(weight: WeightId): void;
   /** Bytes of weights read so far, as their sources hold them; absent where nobody counts them. */
   readBytes?(): number;
   /** Rejects with a UserError that names what is not supported or does not fit. */

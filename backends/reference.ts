@@ -31,8 +31,8 @@ import type {
   WeightId,
   WeightSource,
 } from './backend.ts';
-import { keptValues, operands, shapesOf } from './ops.ts';
-import { checkSupport, readWeight, vocabularyOf, weightBytes } from './program-weights.ts';
+import { keptValues, operands, shapesOf, weightsOf } from './ops.ts';
+import { checkSupport, givenWeight, readWeight, vocabularyOf, WeightTable } from './program-weights.ts';
 import { resultsFromLogits } from './results.ts';
 import { packState, StateReader, stateLayout, unpackState } from './saved-state.ts';
 import { attentionShape, Sequences, type StepRows } from './step.ts';
@@ -50,7 +50,8 @@ export class ReferenceBackend implements Backend {
   readonly name = 'reference';
   readonly threads = 1;
   readonly description = 'plain TypeScript in float64, one thread, slow: the definition of correct';
-  readonly #weights: Weight[] = [];
+  #weights = new WeightTable<Weight>(() => {});
+  #readBytes = 0;
 
   supports(_op: Op, types: readonly TensorType[]): true | string {
     const other = types.find((type) => !DEQUANTIZED_TYPES.includes(type));
@@ -59,22 +60,32 @@ export class ReferenceBackend implements Backend {
   }
 
   weight(desc: WeightDesc, source: WeightSource): WeightId {
-    return this.#weights.push(new Weight(desc, source)) - 1;
+    return this.#weights.add(new Weight(desc, source));
+  }
+
+  forget(weight: WeightId): void {
+    this.#weights.forget(weight);
   }
 
   readBytes(): number {
-    const read = this.#weights.filter(({ values }) => values.length > 0);
-    return read.reduce((sum, { desc }) => sum + weightBytes(desc), 0);
+    return this.#readBytes;
   }
 
   async compile(program: Program): Promise<Executable> {
-    checkSupport(program, (id) => this.#weights[id]!.desc, this);
-    for (const weight of this.#weights) await weight.load();
-    return new ReferenceExecutable(program, this.#weights);
+    checkSupport(program, (id) => this.#weights.get(id).desc, this);
+    return this.#weights.compiling(program, async (release) => {
+      const weights = new Map<WeightId, Weight>();
+      for (const id of new Set(program.ops.flatMap(weightsOf))) {
+        const weight = this.#weights.all[id]!;
+        this.#readBytes += await weight.load();
+        weights.set(id, weight);
+      }
+      return new ReferenceExecutable(program, weights, release);
+    });
   }
 
   async dispose(): Promise<void> {
-    this.#weights.length = 0;
+    this.#weights = new WeightTable(() => {});
   }
 }
 
@@ -85,12 +96,15 @@ class Weight {
 
   constructor(desc: WeightDesc, source: WeightSource) {
     this.desc = desc;
-    this.#source = source;
+    this.#source = givenWeight(desc, source).source;
   }
 
-  async load(): Promise<void> {
-    if (this.values.length > 0) return;
-    this.values = dequantize(this.desc.type, await readWeight(this.desc, this.#source));
+  /** Bytes that it had to read. */
+  async load(): Promise<number> {
+    if (this.values.length > 0) return 0;
+    const bytes = await readWeight(this.desc, this.#source);
+    this.values = dequantize(this.desc.type, bytes);
+    return bytes.length;
   }
 }
 
@@ -98,7 +112,8 @@ class ReferenceExecutable implements Executable {
   readonly memory: MemoryUse;
   readonly attends?: AttentionShape;
   readonly #program: Program;
-  readonly #weights: readonly Weight[];
+  readonly #weights: Map<WeightId, Weight>; // of the program
+  readonly #release: () => void;
   readonly #values: Row[][] = []; // [value]
   readonly #last: readonly number[]; // op that reads a value last
   readonly #caches: Cache[][]; // [state][sequence]
@@ -107,12 +122,13 @@ class ReferenceExecutable implements Executable {
   #state: 'idle' | 'busy' | 'disposed' = 'idle';
   #turnEnd = 0; // performance.now() at which the event loop is due
 
-  constructor(program: Program, weights: readonly Weight[]) {
+  constructor(program: Program, weights: Map<WeightId, Weight>, release: () => void) {
     const { sequences, contextLength, maxTokens } = program.limits;
-    const desc = (id: WeightId) => weights[id]!.desc;
+    const desc = (id: WeightId) => weights.get(id)!.desc;
     this.attends = attentionShape(program);
     this.#program = program;
     this.#weights = weights;
+    this.#release = release;
     this.#sequences = new Sequences(program, vocabularyOf(program, desc));
     this.#caches = program.states.map(() =>
       Array.from({ length: sequences }, () => ({ keys: [], values: [] })),
@@ -120,7 +136,7 @@ class ReferenceExecutable implements Executable {
     this.#last = lastReaders(program);
     this.#layout = stateLayout('reference', program);
     this.memory = {
-      weights: weights.reduce((bytes, { values }) => bytes + values.byteLength, 0),
+      weights: weights.values().reduce((bytes, { values }) => bytes + values.byteLength, 0),
       kv: program.states.reduce((bytes, { kvHeads, keyDim, valueDim }) => {
         return bytes + 8 * sequences * contextLength * kvHeads * (keyDim + valueDim);
       }, 0),
@@ -175,6 +191,7 @@ class ReferenceExecutable implements Executable {
 
   dispose(): void {
     this.#state = 'disposed';
+    this.#release();
   }
 
   async #run({ slices }: Step, rows: StepRows): Promise<Result[]> {
@@ -210,11 +227,11 @@ class ReferenceExecutable implements Executable {
   /** The rows that `op` makes, computed as they are taken. */
   #evaluate(op: Op, step: StepRows, attended: Row[] | undefined): Iterable<Row> {
     const rows = (value: ValueId) => this.#values[value]!;
-    const weight = (id: WeightId) => this.#weights[id]!.values;
+    const weight = (id: WeightId) => this.#weights.get(id)!.values;
     const each = (value: ValueId, row: (x: Row, t: number) => Row) => rows(value).values().map(row);
     switch (op.op) {
       case 'embed': {
-        const { desc, values } = this.#weights[op.table]!;
+        const { desc, values } = this.#weights.get(op.table)!;
         const ids = op.by === 'position' ? step.positions : step.tokens;
         return ids.values().map((id) => embed(values, desc.cols, id));
       }

@@ -14,7 +14,7 @@ import type {
   WeightId,
   WeightSource,
 } from '../backend.ts';
-import { checkSupport, vocabularyOf } from '../program-weights.ts';
+import { checkSupport, vocabularyOf, WeightTable } from '../program-weights.ts';
 import type { PlacedAttention } from './attention-weights.ts';
 import { usableCores } from './cores.ts';
 import { CpuExecutable } from './executable.ts';
@@ -32,7 +32,15 @@ import {
   type KernelChoice,
   writeConstants,
 } from './wasm-module.ts';
-import { type GroupBytes, loadJobs, MATRIX_TYPES, newWeight, VECTOR_TYPES, type Weight } from './weights.ts';
+import {
+  type GroupBytes,
+  loadJobs,
+  MATRIX_TYPES,
+  newWeight,
+  type Place,
+  VECTOR_TYPES,
+  type Weight,
+} from './weights.ts';
 
 export interface CpuOptions extends KernelChoice {
   readonly threads?: number; // default: cores this process may use
@@ -56,6 +64,13 @@ export async function createCpuBackend(options: CpuOptions = {}): Promise<Backen
   });
 }
 
+/** A weight on its way to a memory. */
+interface Brought {
+  readonly weight: Weight;
+  readonly memory: number;
+  readonly place: Place;
+}
+
 class CpuBackend implements Backend {
   readonly name = 'cpu';
   readonly threads: number;
@@ -66,9 +81,9 @@ class CpuBackend implements Backend {
   readonly #groupBytes: GroupBytes;
   readonly #limit: number; // bytes of one memory
   readonly #sentinels: boolean;
-  readonly #weights: Weight[] = [];
-  readonly #desc = (id: WeightId) => this.#weights[id]!.desc;
-  readonly #planted: [memory: number, sentinels: readonly Sentinel[]][] = []; // behind weights in place
+  readonly #weights = new WeightTable<Weight>((weight) => this.#giveBack(weight));
+  readonly #desc = (id: WeightId) => this.#weights.all[id]!.desc; // of programs being compiled
+  #planted: { readonly memory: number; readonly sentinel: Sentinel }[] = []; // behind weights in place
 
   constructor(
     heap: SharedHeap,
@@ -97,7 +112,11 @@ class CpuBackend implements Backend {
   }
 
   weight(desc: WeightDesc, source: WeightSource): WeightId {
-    return this.#weights.push(newWeight(desc, source)) - 1;
+    return this.#weights.add(newWeight(desc, source));
+  }
+
+  forget(weight: WeightId): void {
+    this.#weights.forget(weight);
   }
 
   readBytes(): number {
@@ -105,41 +124,68 @@ class CpuBackend implements Backend {
   }
 
   async compile(program: Program): Promise<Executable> {
-    checkSupport(program, this.#desc, this);
-    const vocabulary = vocabularyOf(program, this.#desc); // throws, before anything is reserved
+    const desc = (id: WeightId) => this.#weights.get(id).desc;
+    checkSupport(program, desc, this);
+    const vocabulary = vocabularyOf(program, desc); // throws, before anything is reserved
+    return this.#weights.compiling(program, (release) => this.#compile({ program, vocabulary }, release));
+  }
+
+  async #compile(
+    { program, vocabulary }: { program: Program; vocabulary: number },
+    release: () => void,
+  ): Promise<Executable> {
     const plan = planProgram(program, {
-      weights: this.#weights,
+      weights: this.#weights.all,
       threads: this.threads,
       groupBytes: this.#groupBytes,
-      used: this.#heaps.map(({ used }) => used),
+      free: this.#heaps.map(({ free }) => free),
       limit: this.#limit,
       sentinels: this.#sentinels,
     });
-    const weights: (() => void)[] = []; // give back what was reserved
-    const rest: (() => void)[] = [];
+    const brought: Brought[] = [];
+    const rest: (() => void)[] = []; // give back what was claimed
     const dispose = () => {
       for (const giveBack of rest) giveBack();
+      release();
     };
     try {
-      for (const { memory, weightsEnd, end } of plan.shares) {
-        const heap = this.#heap(memory);
-        weights.push(heap.reserve(weightsEnd));
-        rest.push(heap.reserve(end));
-      }
-      if (this.#sentinels) {
-        for (const { memory, weightsEnd, end } of plan.shares) poison(this.#heaps[memory]!, weightsEnd, end);
-      }
+      for (const share of plan.shares) this.#claim(share, brought, rest);
       this.#plant(plan.shares, ['weights', 'plan']);
-      const loading = this.#load(plan.shares);
+      const loading = this.#load(brought, plan.shares);
       const work = this.#write(program, plan);
       await loading;
       this.#plant(plan.shares, ['scratch']);
-      for (const { memory, sentinels } of plan.shares) this.#planted.push([memory, sentinels.weights]);
+      for (const { weight, memory, place } of brought) weight.places.set(memory, place);
+      for (const { memory, sentinels } of plan.shares)
+        this.#planted.push(...sentinels.weights.map((sentinel) => ({ memory, sentinel })));
       return this.#executable({ program, vocabulary }, plan, work, dispose);
     } catch (error) {
-      for (const giveBack of [...rest, ...weights]) giveBack();
+      for (const { place } of brought) place.giveBack();
+      dispose();
       throw error;
     }
+  }
+
+  /** Claims the ranges of a share; those of weights are added to `brought`. */
+  #claim(share: Share, brought: Brought[], rest: (() => void)[]): void {
+    const { memory, weights, missing } = share;
+    const heap = this.#heap(memory);
+    for (const { id, range } of missing) {
+      const giveBack = heap.claim(range);
+      const place = {
+        address: weights.get(id)!,
+        giveBack: () => {
+          giveBack();
+          this.#planted = this.#planted.filter(({ memory: other, sentinel: { address } }) => {
+            return other !== memory || address < range.start || address >= range.end;
+          });
+        },
+      };
+      brought.push({ weight: this.#weights.all[id]!, memory, place });
+    }
+    rest.push(heap.claim(share.rest));
+    if (!this.#sentinels) return;
+    for (const { start, end } of [...missing.map(({ range }) => range), share.rest]) poison(heap, start, end);
   }
 
   /** The memory of that number, which is at most the next one. */
@@ -160,29 +206,26 @@ class CpuBackend implements Backend {
   }
 
   #damage(shares: readonly Share[]): string | undefined {
-    const planted = [
-      ...this.#planted,
-      ...shares.map(({ memory, sentinels: { plan, scratch } }) => [memory, [...plan, ...scratch]] as const),
-    ];
-    for (const [memory, sentinels] of planted) {
-      const name = damaged(this.#heaps[memory]!, sentinels);
+    const own = shares.flatMap(({ memory, sentinels: { plan, scratch } }) =>
+      [...plan, ...scratch].map((sentinel) => ({ memory, sentinel })),
+    );
+    for (const { memory, sentinel } of [...this.#planted, ...own]) {
+      const name = damaged(this.#heaps[memory]!, [sentinel]);
       if (name !== undefined) return name;
     }
     return undefined;
   }
 
-  /** Brings the weights that are missing to their places. */
-  async #load(shares: readonly Share[]): Promise<void> {
-    const missing = shares.flatMap(({ memory, weights, missing }) =>
-      missing.map((id) => ({ weight: this.#weights[id]!, place: { memory, address: weights.get(id)! } })),
+  /** Brings weights to their places, which are claimed. */
+  async #load(brought: readonly Brought[], shares: readonly Share[]): Promise<void> {
+    const jobs = brought.flatMap(({ weight, memory, place: { address } }) =>
+      loadJobs(weight, { memory, address }, this.#groupBytes),
     );
-    const jobs = missing.flatMap(({ weight, place }) => loadJobs(weight, place, this.#groupBytes));
     const staging = Array.from({ length: this.threads }, (_, thread) => {
       const scratch = new Map(shares.map((share) => [share.memory, share.scratch[thread]!]));
       return this.#heaps.map((_, memory) => scratch.get(memory) ?? 0);
     });
     await this.#pool.load(jobs, staging);
-    for (const { weight, place } of missing) weight.places.set(place.memory, place.address);
   }
 
   /** Writes the tables that the threads walk, stage after stage. */
@@ -190,7 +233,7 @@ class CpuBackend implements Backend {
     const tables = new Map(
       shares.map((share) => {
         const { plan, memory } = share;
-        const weight = (id: WeightId) => ({ ...this.#weights[id]!, address: share.weights.get(id)! });
+        const weight = (id: WeightId) => ({ ...this.#weights.all[id]!, address: share.weights.get(id)! });
         const heap = this.#heaps[memory]!;
         clearForAttention(heap, program.limits, plan);
         const table = new PhaseTable({ program, plan, weight, threads: this.threads, heap });
@@ -267,6 +310,12 @@ class CpuBackend implements Backend {
     } finally {
       giveBack();
     }
+  }
+
+  /** A weight that was forgotten. */
+  #giveBack({ places }: Weight): void {
+    for (const { giveBack } of places.values()) giveBack();
+    places.clear();
   }
 
   async dispose(): Promise<void> {

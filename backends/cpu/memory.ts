@@ -1,6 +1,7 @@
 /**
- * Memories that all threads share. Addresses have 32 bits, so a larger model lies in several; each is handed out from
- * the bottom and never moved. Reserved address space costs nothing until it is touched.
+ * Memories that all threads share. Addresses have 32 bits, so a larger model lies in several. What lies somewhere is never
+ * moved, and what comes later takes the lowest place that is free. Reserved address space costs nothing until it is
+ * touched; a memory does not shrink.
  */
 import { UserError } from '../../errors.ts';
 import { HEAP } from '../../kernels/wasm/layout.ts';
@@ -40,11 +41,63 @@ export class AddressSpace {
   }
 }
 
+/** Addresses from `start` up to `end`. */
+export interface Range {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** The addresses of a memory that nothing lies at. */
+export class FreeRanges {
+  #ranges: readonly Range[]; // ascending, apart from each other; the last one has no end
+
+  constructor(ranges: readonly Range[] = [{ start: HEAP, end: Infinity }]) {
+    this.#ranges = ranges;
+  }
+
+  /** From here on everything is free. */
+  get top(): number {
+    return this.#ranges.at(-1)!.start;
+  }
+
+  copy(): FreeRanges {
+    return new FreeRanges(this.#ranges);
+  }
+
+  /** The lowest address at which so many bytes are free. */
+  find(bytes: number): number {
+    return this.#ranges.find(({ start, end }) => start + bytes <= end)!.start;
+  }
+
+  /** Takes a range that is free. */
+  claim({ start, end }: Range): void {
+    this.#ranges = this.#ranges.flatMap((free) => {
+      if (end <= free.start || free.end <= start) return [free];
+      const rest = [
+        { start: free.start, end: start },
+        { start: end, end: free.end },
+      ];
+      return rest.filter((range) => range.start < range.end);
+    });
+  }
+
+  /** Gives a range back that was claimed. */
+  release(range: Range): void {
+    const all = [...this.#ranges, range].sort((a, b) => a.start - b.start);
+    const merged: Range[] = [];
+    for (const next of all) {
+      const last = merged.at(-1);
+      if (last?.end === next.start) merged[merged.length - 1] = { start: last.start, end: next.end };
+      else merged.push(next);
+    }
+    this.#ranges = merged;
+  }
+}
+
 export class SharedHeap {
   readonly memory: WebAssembly.Memory;
-  #top = HEAP;
+  readonly #free = new FreeRanges();
   #dirty = HEAP; // above it nothing was ever written
-  readonly #regions: { readonly start: number; held: boolean }[] = []; // from the bottom
 
   /** Throws UserError of kind memory. */
   constructor(limit: number) {
@@ -55,26 +108,34 @@ export class SharedHeap {
     );
   }
 
-  /** Where the next region starts. */
+  /** A copy, to plan with. */
+  get free(): FreeRanges {
+    return this.#free.copy();
+  }
+
+  /** Nothing lies from here on. */
   get used(): number {
-    return this.#top;
+    return this.#free.top;
+  }
+
+  /** Takes what is free up to `top`: `claim`. */
+  reserve(top: number): () => void {
+    return this.claim({ start: this.used, end: top });
   }
 
   /**
-   * Reserves the addresses up to `top`, zero unless used before, and returns how to give them back: they are free
-   * again when everything above them is given back too. Throws UserError of kind memory.
+   * Takes a free range, zero unless used before, and returns how to give it back. Throws UserError of kind memory.
    */
-  reserve(top: number): () => void {
-    const missing = Math.ceil(top / PAGE) - this.memory.buffer.byteLength / PAGE;
+  claim(range: Range): () => void {
+    if (range.start === range.end) return () => {};
+    const missing = Math.ceil(range.end / PAGE) - this.memory.buffer.byteLength / PAGE;
     if (missing > 0) reserved(missing * PAGE, () => this.memory.grow(missing));
-    if (top === this.#top) return () => {};
-    const region = { start: this.#top, held: true };
-    this.#regions.push(region);
-    this.#top = top;
+    this.#free.claim(range);
+    let held = true;
     return () => {
-      region.held = false;
-      this.#dirty = Math.max(this.#dirty, top);
-      while (this.#regions.at(-1)?.held === false) this.#top = this.#regions.pop()!.start;
+      if (held) this.#free.release(range);
+      held = false;
+      this.#dirty = Math.max(this.#dirty, range.end);
     };
   }
 

@@ -3,11 +3,11 @@
  * run there, then everything else they need.
  */
 import { UserError } from '../../errors.ts';
-import { HEAP, MOST_SEGMENTS } from '../../kernels/wasm/layout.ts';
+import { MOST_SEGMENTS } from '../../kernels/wasm/layout.ts';
 import type { MemoryUse, Program, ValueId, WeightId } from '../backend.ts';
 import { fuse, lastReads, type Phase, usesOf } from '../fuse.ts';
 import { keptValues, shapesOf } from '../ops.ts';
-import { AddressSpace, megabytes } from './memory.ts';
+import { AddressSpace, FreeRanges, megabytes, type Range } from './memory.ts';
 import { type Part, type Plan, planMemory } from './plan.ts';
 import { type Sentinel, shifted } from './sentinels.ts';
 import { assignMemories, cutStages, type Stage } from './stages.ts';
@@ -17,17 +17,23 @@ import { type GroupBytes, placedBytes, stagingBytes, type Weight } from './weigh
 export interface Share {
   readonly memory: number;
   readonly weights: ReadonlyMap<WeightId, number>; // addresses
-  readonly missing: readonly WeightId[]; // those that are not in place yet
-  readonly weightsEnd: number;
+  readonly missing: readonly MissingWeight[]; // those that are not in place yet
+  readonly rest: Range; // of everything else
   readonly plan: Plan;
   readonly scratch: readonly number[]; // of each thread
-  readonly end: number;
+  readonly end: number; // of all that lies in the memory
   readonly use: MemoryUse;
   readonly sentinels: {
     readonly weights: readonly Sentinel[]; // behind those that were missing
     readonly plan: readonly Sentinel[]; // behind everything else
     readonly scratch: readonly Sentinel[]; // within the scratch of threads, where weights are staged before
   };
+}
+
+/** A weight, and the range to claim for it. */
+export interface MissingWeight {
+  readonly id: WeightId;
+  readonly range: Range;
 }
 
 export interface ProgramPlan {
@@ -41,7 +47,7 @@ export interface Site {
   readonly weights: readonly Weight[];
   readonly threads: number;
   readonly groupBytes: GroupBytes;
-  readonly used: readonly number[]; // where each memory is free from
+  readonly free: readonly FreeRanges[]; // of each memory
   readonly limit: number; // bytes of one memory
   readonly sentinels: boolean;
 }
@@ -57,10 +63,10 @@ export function planProgram(program: Program, site: Site, spare = 0): ProgramPla
     planShare({ ...program, phases: part, lifetimes, shapes }, memory, site);
   const likely = likelyLifetimes(phases, keptValues(program));
   const memoryOf = assignMemories(phases, {
-    count: site.used.length,
+    count: site.free.length,
     holds: (memory, weight) => site.weights[weight]!.places.has(memory),
     fits: (memory, part) => share(part, likely(part), memory).end <= site.limit - spare,
-    tooLarge: (part) => tooLarge(share(part, likely(part), site.used.length), site),
+    tooLarge: (part) => tooLarge(share(part, likely(part), site.free.length), site),
   });
   const { stages, lifetimes, madeIn } = cutStages(phases, memoryOf, keptValues(program));
   const shares = Array.from(lifetimes, ([memory, held]) => {
@@ -95,46 +101,70 @@ function likelyLifetimes(
   };
 }
 
-/** The share of a part of the program in a memory. */
+/** The share of a part of the program in a memory: each weight, and all the rest together, where it first fits. */
 function planShare(part: Part, memory: number, site: Site): Share {
-  const { phases } = part;
-  const { weights, threads, groupBytes, used } = site;
-  const space = new AddressSpace(used[memory] ?? HEAP, site.sentinels);
-  if (site.sentinels) space.allocate(0, 'what lies below');
-  const ids = [...new Set(phases.flatMap((phase) => usesOf(phase).weights))];
+  const { weights, threads, groupBytes } = site;
+  const free = site.free[memory]?.copy() ?? new FreeRanges();
+  const ids = [...new Set(part.phases.flatMap((phase) => usesOf(phase).weights))];
   const bytesOf = (id: WeightId) => placedBytes(weights[id]!, groupBytes);
-  const place = (id: WeightId) => space.allocate(bytesOf(id), weights[id]!.desc.name);
-  const placed = ids.map((id) => weights[id]!.places.get(memory) ?? place(id));
-  const missing = ids.filter((id) => !weights[id]!.places.has(memory));
-  const weightsEnd = space.used;
-  const weightSentinels = space.sentinels.splice(0);
-
-  const plan = planMemory(part, (id) => weights[id]!, space);
-  const scratchBytes = Math.max(plan.scratch.bytes, stagingBytes(missing.map((id) => weights[id]!)));
-  const scratch = Array.from({ length: threads }, (_, i) => {
-    return space.allocate(scratchBytes, `scratch of thread ${i}`);
+  const isMissing = (id: WeightId) => !weights[id]!.places.has(memory);
+  const missing = ids.filter(isMissing).map((id) => {
+    const { name } = weights[id]!.desc;
+    return { id, ...placed(free, site, (space) => space.allocate(bytesOf(id), name)) };
   });
+  const addresses = new Map(missing.map(({ id, made }) => [id, made]));
+  const rest = placed(free, site, (space) => {
+    const plan = planMemory(part, (id) => weights[id]!, space);
+    const staging = stagingBytes(missing.map(({ id }) => weights[id]!));
+    const scratchBytes = Math.max(plan.scratch.bytes, staging);
+    const scratch = Array.from({ length: threads }, (_, i) => {
+      return space.allocate(scratchBytes, `scratch of thread ${i}`);
+    });
+    return { plan, scratch, scratchBytes };
+  });
+  const { plan, scratch, scratchBytes } = rest.made;
   return {
     memory,
-    weights: new Map(ids.map((id, i) => [id, placed[i]!])),
-    missing,
-    weightsEnd,
+    weights: new Map(ids.map((id) => [id, addresses.get(id) ?? weights[id]!.places.get(memory)!.address])),
+    missing: missing.map(({ id, range }) => ({ id, range })),
+    rest: rest.range,
     plan,
     scratch,
-    end: space.used,
+    end: free.top,
     use: {
       weights: ids.reduce((sum, id) => sum + bytesOf(id), 0),
       kv: plan.kvBytes,
       arena: plan.arenaBytes + threads * scratchBytes,
     },
     sentinels: {
-      weights: weightSentinels,
-      plan: space.sentinels,
+      weights: missing.flatMap(({ sentinels }) => sentinels),
+      plan: rest.sentinels,
       scratch: scratch.flatMap((address, i) =>
         shifted(plan.scratch.sentinels, address, `scratch of thread ${i}: `),
       ),
     },
   };
+}
+
+interface Placed<T> {
+  readonly made: T;
+  readonly range: Range;
+  readonly sentinels: readonly Sentinel[];
+}
+
+/** What `plan` makes in the lowest range that is free for it. It is asked twice where that is not the top. */
+function placed<T>(free: FreeRanges, { sentinels }: Site, plan: (space: AddressSpace) => T): Placed<T> {
+  const planAt = (start: number): Placed<T> => {
+    const space = new AddressSpace(start, sentinels);
+    if (sentinels) space.allocate(0, 'what lies below');
+    const made = plan(space);
+    return { made, range: { start, end: space.used }, sentinels: space.sentinels };
+  };
+  const onTop = planAt(free.top);
+  const start = free.find(onTop.range.end - onTop.range.start);
+  const found = start === free.top ? onTop : planAt(start);
+  free.claim(found.range);
+  return found;
 }
 
 function tooLarge({ weights, end, use }: Share, site: Site): UserError {

@@ -5,7 +5,7 @@
 import { Worker } from 'node:worker_threads';
 import { UserError } from '../../errors.ts';
 import * as layout from '../../kernels/wasm/layout.ts';
-import type { Roofs, WeightSource } from '../backend.ts';
+import type { Roofs, SourceMatrix } from '../backend.ts';
 
 export interface ThreadData {
   readonly module: WebAssembly.Module;
@@ -13,14 +13,15 @@ export interface ThreadData {
   readonly thread: number; // 0 to count - 1
 }
 
-/** Rows of one weight: read to a staging area and repacked (`kind` = weight layout), or read in place ('copy'). */
+/** Rows of one weight: made in a staging area and repacked (`kind` = weight layout), or made in place ('copy'). */
 export interface LoadJob {
   readonly name: string;
-  readonly source: WeightSource;
-  readonly bytes: number;
-  readonly kind: number | 'copy';
+  readonly source: SourceMatrix;
+  readonly first: number;
   readonly rows: number;
   readonly cols: number;
+  readonly bytes: number;
+  readonly kind: number | 'copy';
   readonly memory: number;
   readonly to: number; // address
 }
@@ -42,6 +43,11 @@ export interface Carried {
   readonly target: number; // address in the stage's memory
   readonly stride: number;
   readonly selected: boolean; // S rows, otherwise T
+}
+
+/** What a thread says when its jobs are done. */
+export interface Loaded {
+  readonly failed?: { readonly message: string; readonly hint: string };
 }
 
 export type ToThread =
@@ -94,7 +100,7 @@ export class Threads {
     return this.#next(async () => {
       await this.#leave();
       this.#loading = jobs;
-      const answers = await this.#ask<{ failed?: string }>((i) => ({
+      const answers = await this.#ask<Loaded>((i) => ({
         type: 'load',
         jobs,
         staging: staging[i]!,
@@ -103,8 +109,7 @@ export class Threads {
       this.#loadedBytes += bytesOf(jobs);
       Atomics.store(this.#control, layout.NEXT_TASK / 4, 0);
       const failed = answers.find((answer) => answer.failed)?.failed;
-      if (failed)
-        throw new UserError(`Could not read the weights: ${failed}.`, 'Check the file, or get it again.');
+      if (failed) throw new UserError(failed.message, failed.hint);
     });
   }
 

@@ -1,7 +1,8 @@
 /** Weights in shared memory: where each lies, in which layout (kernels/wasm/repack.ts), and how it gets there. */
-import { QUANT_FORMATS, rowBytes, type TensorType } from '../../kernels/quant-formats.ts';
+import { rowBytes, type TensorType } from '../../kernels/quant-formats.ts';
 import * as layout from '../../kernels/wasm/layout.ts';
 import type { WeightDesc, WeightSource } from '../backend.ts';
+import { type GivenWeight, givenWeight } from '../program-weights.ts';
 import type { LoadJob } from './threads.ts';
 
 /** Layout of a matrix by its type in the file; types without one are not supported. */
@@ -36,19 +37,18 @@ export const MATRIX_TYPES = Object.keys(LAYOUTS) as readonly TensorType[];
 /** Vectors (norms, biases) lie as plain f32, padded to 16. */
 export const VECTOR_TYPES: readonly TensorType[] = ['F32'];
 
-/** File bytes a thread reads before it repacks them: small enough for the second cache level. */
+/** Bytes a thread reads before it repacks them: small enough for the second cache level. */
 const JOB_BYTES = 512 * 1024;
 
-export interface Weight {
-  readonly desc: WeightDesc;
-  readonly source: WeightSource;
+export interface Weight extends GivenWeight {
   readonly layout: number;
-  readonly places: Map<number, number>; // address in each memory that holds it
+  readonly places: Map<number, Place>; // in each memory that holds it
 }
 
+/** Where a weight lies in a memory. */
 export interface Place {
-  readonly memory: number;
   readonly address: number;
+  giveBack(): void;
 }
 
 /** A weight as one memory holds it. */
@@ -59,7 +59,7 @@ export function isVector(desc: WeightDesc): boolean {
 }
 
 export function newWeight(desc: WeightDesc, source: WeightSource): Weight {
-  return { desc, source, layout: LAYOUTS[desc.type] ?? -1, places: new Map() };
+  return { ...givenWeight(desc, source), layout: LAYOUTS[desc.type] ?? -1, places: new Map() };
 }
 
 /** Whether products with this matrix take 8-bit activations. */
@@ -77,12 +77,28 @@ export function placedBytes({ desc, layout: kind }: Weight, groupBytes: GroupByt
   return groupsOf(desc) * groupBytes(kind, desc.cols);
 }
 
-/** The jobs that bring a weight to its place. */
-export function loadJobs(weight: Weight, place: Place, groupBytes: GroupBytes): LoadJob[] {
-  return isVector(weight.desc) ? [vectorJob(weight, place)] : matrixJobs(weight, place, groupBytes);
+/** The jobs that bring a weight to an address of a memory. */
+export function loadJobs(
+  weight: Weight,
+  { memory, address }: { readonly memory: number; readonly address: number },
+  groupBytes: GroupBytes,
+): LoadJob[] {
+  const { desc, source, layout: kind } = weight;
+  const { name, rows, cols } = desc;
+  if (isVector(desc)) {
+    return [{ name, source, first: 0, rows, cols, bytes: 4 * cols, kind: 'copy', memory, to: address }];
+  }
+  const step = jobRows(desc);
+  return Array.from({ length: Math.ceil(rows / step) }, (_, i): LoadJob => {
+    const first = i * step;
+    const height = Math.min(step, rows - first);
+    const bytes = height * rowBytes(desc.type, cols);
+    const to = address + (first / layout.GROUP) * groupBytes(kind, cols);
+    return { name, source, first, rows: height, cols, bytes, kind, memory, to };
+  });
 }
 
-/** Staging memory a thread needs for these weights: scratch for a row, then the file's bytes of a job. */
+/** Staging memory a thread needs for these weights: scratch for a row, then the bytes of a job as its type has them. */
 export function stagingBytes(weights: readonly Weight[]): number {
   const matrices = weights.map(({ desc }) => desc).filter((desc) => !isVector(desc));
   const jobs = matrices.map((desc) => Math.min(desc.rows, jobRows(desc)) * rowBytes(desc.type, desc.cols));
@@ -92,35 +108,4 @@ export function stagingBytes(weights: readonly Weight[]): number {
 /** Rows of a matrix that one job brings. */
 function jobRows({ type, cols }: WeightDesc): number {
   return layout.GROUP * Math.max(1, Math.floor(JOB_BYTES / (rowBytes(type, cols) * layout.GROUP)));
-}
-
-function vectorJob({ desc: { name, cols }, source }: Weight, { memory, address: to }: Place): LoadJob {
-  return { name, source, bytes: cols * QUANT_FORMATS.F32.bytes, kind: 'copy', rows: 1, cols, memory, to };
-}
-
-function matrixJobs(weight: Weight, { memory, address }: Place, groupBytes: GroupBytes): LoadJob[] {
-  const { desc, source, layout: kind } = weight;
-  const { name, type, rows, cols } = desc;
-  const bytesPerRow = rowBytes(type, cols);
-  const step = jobRows(desc);
-  const jobs: LoadJob[] = [];
-  for (let row = 0; row < rows; row += step) {
-    const height = Math.min(step, rows - row);
-    jobs.push({
-      name,
-      source: from(source, row * bytesPerRow, height * bytesPerRow),
-      bytes: height * bytesPerRow,
-      kind,
-      rows: height,
-      cols,
-      memory,
-      to: address + (row / layout.GROUP) * groupBytes(kind, cols),
-    });
-  }
-  return jobs;
-}
-
-function from(source: WeightSource, offset: number, bytes: number): WeightSource {
-  if ('bytes' in source) return { bytes: source.bytes.subarray(offset, offset + bytes) };
-  return { path: source.path, offset: source.offset + offset };
 }

@@ -2,8 +2,8 @@
  * One thread of the CPU backend. Between steps it waits for the next one on shared memory (serve), so that a step costs
  * no message; messages bring it further memories, weights to read, and the work to serve or the end of it.
  */
-import { closeSync, openSync, readSync } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
+import { UserError } from '../../errors.ts';
 import {
   COMMAND,
   DONE,
@@ -15,7 +15,9 @@ import {
   TOKENS,
 } from '../../kernels/wasm/layout.ts';
 import type { Roofs } from '../backend.ts';
-import type { Carried, LoadJob, ThreadData, ToThread, Work } from './threads.ts';
+import { WeightFiles } from '../weight-files.ts';
+import { rowsOf } from '../weight-rows.ts';
+import type { Carried, Loaded, LoadJob, ThreadData, ToThread, Work } from './threads.ts';
 import { instantiate, type KernelExports } from './wasm-module.ts';
 import { ROW_SCRATCH } from './weights.ts';
 
@@ -105,8 +107,8 @@ function median(run: () => void): number {
 }
 
 /** Takes jobs from the counter of tasks until none is left; returns what went wrong, if anything. */
-function load(jobs: readonly LoadJob[], staging: readonly number[]): { failed?: string } {
-  const files = new Map<string, number>();
+function load(jobs: readonly LoadJob[], staging: readonly number[]): Loaded {
+  using files = new WeightFiles();
   try {
     for (let i = takeTask(memories[0]!); i < jobs.length; i = takeTask(memories[0]!)) {
       run(jobs[i]!, staging[jobs[i]!.memory]!, files);
@@ -114,31 +116,16 @@ function load(jobs: readonly LoadJob[], staging: readonly number[]): { failed?: 
     return {};
   } catch (error) {
     Atomics.store(control, NEXT_TASK / 4, jobs.length); // the others need not go on
-    return { failed: error instanceof Error ? error.message : String(error) };
-  } finally {
-    for (const file of files.values()) closeSync(file);
+    if (error instanceof UserError) return { failed: { message: error.message, hint: error.hint } };
+    throw error;
   }
 }
 
-function run(job: LoadJob, staging: number, files: Map<string, number>): void {
-  const { name, source, bytes, kind, rows, cols, to } = job;
+function run(job: LoadJob, staging: number, files: WeightFiles): void {
+  const { name, source, first, rows, cols, bytes, kind, to } = job;
   const { memory, kernels } = memories[job.memory]!;
   const into = new Uint8Array(memory.buffer, kind === 'copy' ? to : staging + ROW_SCRATCH, bytes);
-  if ('bytes' in source) into.set(source.bytes);
-  else readFully(opened(source.path, files), name, into, source.offset);
+  files.check(source, name);
+  files.run(rowsOf(source, name, first, rows, into), name);
   if (kind !== 'copy') kernels.repack(kind, staging + ROW_SCRATCH, to, rows, cols, staging);
-}
-
-function opened(path: string, files: Map<string, number>): number {
-  const file = files.get(path) ?? openSync(path, 'r');
-  files.set(path, file);
-  return file;
-}
-
-function readFully(file: number, name: string, into: Uint8Array, offset: number): void {
-  for (let done = 0; done < into.length; ) {
-    const read = readSync(file, into, done, into.length - done, offset + done);
-    if (read === 0) throw new Error(`the file ended inside ${name}`);
-    done += read;
-  }
 }

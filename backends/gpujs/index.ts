@@ -12,7 +12,7 @@ import type {
   WeightSource,
 } from '../backend.ts';
 import { usableCores } from '../cpu/cores.ts';
-import { checkSupport, vocabularyOf } from '../program-weights.ts';
+import { checkSupport, vocabularyOf, WeightTable } from '../program-weights.ts';
 import type { Device } from './device.ts';
 import { GpujsExecutable } from './executable.ts';
 import { type GpuJs, importGpuJs, type Mode } from './gpu-js.ts';
@@ -56,7 +56,7 @@ class GpujsBackend implements Backend {
   readonly description: string;
   readonly device?: DeviceInfo;
   readonly #device: Device;
-  readonly #weights: Weight[] = [];
+  #weights = new WeightTable<Weight>(() => {}); // their bytes belong to the executables
   readonly #executables = new Set<Executable>();
 
   constructor(device: Device) {
@@ -76,17 +76,25 @@ class GpujsBackend implements Backend {
   }
 
   weight(desc: WeightDesc, source: WeightSource): WeightId {
-    return this.#weights.push(new Weight(desc, source)) - 1;
+    return this.#weights.add(new Weight(desc, source));
+  }
+
+  forget(weight: WeightId): void {
+    this.#weights.forget(weight);
   }
 
   async compile(program: Program): Promise<Executable> {
-    const desc = (id: WeightId) => this.#weights[id]!.desc;
+    const desc = (id: WeightId) => this.#weights.get(id).desc;
     checkSupport(program, desc, this);
     const vocabulary = vocabularyOf(program, desc);
+    return this.#weights.compiling(program, (release) => this.#compile({ program, vocabulary }, release));
+  }
+
+  async #compile(facts: { program: Program; vocabulary: number }, release: () => void): Promise<Executable> {
     let executable: GpujsExecutable | undefined;
     try {
       return await this.#device.fitting(async () => {
-        executable = await this.#executable(program, [...this.#weights], vocabulary);
+        executable = await this.#executable(facts, [...this.#weights.all], release);
         await executable.warmUp();
         return executable;
       });
@@ -97,9 +105,9 @@ class GpujsBackend implements Backend {
   }
 
   async #executable(
-    program: Program,
+    { program, vocabulary }: { program: Program; vocabulary: number },
     weights: readonly Weight[],
-    vocabulary: number,
+    release: () => void,
   ): Promise<GpujsExecutable> {
     const executable: GpujsExecutable = new GpujsExecutable({
       program,
@@ -108,7 +116,10 @@ class GpujsBackend implements Backend {
       tables: await readTables(program, weights),
       cache: this.#device.newCache(program),
       vocabulary,
-      disposed: () => this.#executables.delete(executable),
+      disposed: () => {
+        this.#executables.delete(executable);
+        release();
+      },
     });
     this.#executables.add(executable);
     return executable;
@@ -116,7 +127,7 @@ class GpujsBackend implements Backend {
 
   async dispose(): Promise<void> {
     for (const executable of this.#executables) executable.dispose();
-    this.#weights.length = 0;
+    this.#weights = new WeightTable(() => {});
     await this.#device.dispose();
   }
 }

@@ -1,15 +1,16 @@
 /** A weight as it was handed over: its bytes are read when a kernel needs them. */
 import { rowBytes } from '../../kernels/quant-formats.ts';
-import type { WeightDesc, WeightSource } from '../backend.ts';
-import { readWeight } from '../program-weights.ts';
+import type { SourceMatrix, WeightDesc, WeightSource } from '../backend.ts';
+import { type GivenWeight, givenWeight, readWeight } from '../program-weights.ts';
 
-export class Weight {
+export class Weight implements GivenWeight {
   readonly desc: WeightDesc;
-  readonly #source: WeightSource;
+  readonly source: SourceMatrix;
 
+  /** Throws UserError for a source that does not give the matrix described. */
   constructor(desc: WeightDesc, source: WeightSource) {
     this.desc = desc;
-    this.#source = source;
+    this.source = givenWeight(desc, source).source;
   }
 
   get rowBytes(): number {
@@ -18,6 +19,6 @@ export class Weight {
 
   /** Rejects with a UserError where the file ends before the weight does. */
   read(): Promise<Uint8Array> {
-    return readWeight(this.desc, this.#source);
+    return readWeight(this.desc, this.source);
   }
 }

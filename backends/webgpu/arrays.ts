@@ -12,11 +12,11 @@ export interface GpuArray {
 const GUARD_BYTES = 256; // what offsets of bindings are aligned to
 const GUARD_WORD = 0xdeadbeef;
 
-/** Makes arrays, and destroys them all together. */
+/** Makes arrays, and destroys some or all of them. */
 export class Arrays {
   readonly #device: GpuDevice;
   readonly #guarded: boolean;
-  readonly #arrays: GpuArray[] = [];
+  readonly #arrays = new Set<GpuArray>();
   bytes = 0; // of all arrays, guards left out
 
   constructor(device: GpuDevice, guarded: boolean) {
@@ -39,7 +39,7 @@ export class Arrays {
       device.queue.writeBuffer(buffer, 0, words);
       device.queue.writeBuffer(buffer, guard + size, words);
     }
-    this.#arrays.push(array);
+    this.#arrays.add(array);
     this.bytes += size;
     return array;
   }
@@ -59,9 +59,12 @@ export class Arrays {
     return undefined;
   }
 
-  destroy(): void {
-    for (const { buffer } of this.#arrays) buffer.destroy();
-    this.#arrays.length = 0;
+  destroy(arrays: Iterable<GpuArray> = this.#arrays): void {
+    for (const array of [...arrays]) {
+      if (!this.#arrays.delete(array)) continue;
+      array.buffer.destroy();
+      this.bytes -= array.bytes;
+    }
   }
 }
 

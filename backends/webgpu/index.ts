@@ -18,7 +18,7 @@ import type {
 } from '../backend.ts';
 import { fuse, type Phase, type Product } from '../fuse.ts';
 import { keptValues, type Shape, shapesOf } from '../ops.ts';
-import { checkSupport, vocabularyOf, weightBytes } from '../program-weights.ts';
+import { checkSupport, givenWeight, vocabularyOf, WeightTable, weightBytes } from '../program-weights.ts';
 import { Arrays, type GpuArray } from './arrays.ts';
 import { type DeviceOptions, GpuDevice } from './device.ts';
 import { Dispatches } from './dispatches.ts';
@@ -30,7 +30,7 @@ import { Planner, ropesOf } from './plan.ts';
 import { measureRoofs } from './roofs.ts';
 import { stacksOf } from './stacks.ts';
 import { type Tuning, tune } from './tuning.ts';
-import { stackLayout, uploadStack, uploadVector, type Weight } from './weights.ts';
+import { arraysOf, stackLayout, uploadStack, uploadVector, type Weight } from './weights.ts';
 
 export interface WebgpuOptions extends DeviceOptions {
   /** Forms of the kernels, instead of what suits the device; tests and comparisons. */
@@ -48,6 +48,12 @@ export async function createWebgpuBackend(options: WebgpuOptions = {}): Promise<
   return new WebgpuBackend(await GpuDevice.open(options), options);
 }
 
+/** Weights on the device, together in some arrays. */
+interface Placed {
+  readonly ids: readonly WeightId[];
+  readonly arrays: readonly GpuArray[];
+}
+
 export class WebgpuBackend implements Backend {
   readonly name = 'webgpu';
   readonly threads = 0;
@@ -59,10 +65,10 @@ export class WebgpuBackend implements Backend {
   readonly #options: WebgpuOptions;
   readonly #pipelines: Pipelines;
   readonly #arrays: Arrays; // of weights
-  readonly #weights: Weight[] = [];
-  readonly #stacks = new Map<string, Stack>();
-  readonly #vectors = new Map<string, GpuArray>();
-  readonly #desc = (id: WeightId) => this.#weights[id]!.desc;
+  readonly #weights = new WeightTable<Weight>((_, id) => this.#drop(id));
+  readonly #stacks = new Map<string, Stack & Placed>();
+  readonly #vectors = new Map<string, Placed>();
+  readonly #desc = (id: WeightId) => this.#weights.all[id]!.desc; // of programs being compiled
   #readBytes = 0;
 
   constructor(gpu: GpuDevice, options: WebgpuOptions) {
@@ -87,7 +93,11 @@ export class WebgpuBackend implements Backend {
   }
 
   weight(desc: WeightDesc, source: WeightSource): WeightId {
-    return this.#weights.push({ desc, source }) - 1;
+    return this.#weights.add(givenWeight(desc, source));
+  }
+
+  forget(weight: WeightId): void {
+    this.#weights.forget(weight);
   }
 
   readBytes(): number {
@@ -95,19 +105,26 @@ export class WebgpuBackend implements Backend {
   }
 
   async compile(program: Program): Promise<Executable> {
-    checkSupport(program, this.#desc, this);
+    const desc = (id: WeightId) => this.#weights.get(id).desc;
+    checkSupport(program, desc, this);
     const facts = {
       phases: fuse(program.ops, keptValues(program)),
-      shapes: shapesOf(program, this.#desc),
-      vocabulary: vocabularyOf(program, this.#desc),
+      shapes: shapesOf(program, desc),
+      vocabulary: vocabularyOf(program, desc),
     };
-    const arrays = new Arrays(this.gpu, this.#options.sentinels ?? false);
-    try {
-      return await this.gpu.guarded(() => this.#compile(program, facts, arrays));
-    } catch (error) {
-      arrays.destroy();
-      throw error;
-    }
+    return this.#weights.compiling(program, async (release) => {
+      const arrays = new Arrays(this.gpu, this.#options.sentinels ?? false);
+      const dispose = () => {
+        arrays.destroy();
+        release();
+      };
+      try {
+        return await this.gpu.guarded(() => this.#compile(program, facts, arrays, dispose));
+      } catch (error) {
+        arrays.destroy();
+        throw error;
+      }
+    });
   }
 
   roofs(): Promise<Roofs> {
@@ -126,6 +143,7 @@ export class WebgpuBackend implements Backend {
       vocabulary,
     }: { phases: readonly Phase[]; shapes: readonly Shape[]; vocabulary: number },
     arrays: Arrays,
+    onDispose: () => void,
   ): Promise<Executable> {
     await this.#upload(phases);
     const angles = new Map<RopeSpec, GpuArray>();
@@ -135,11 +153,11 @@ export class WebgpuBackend implements Backend {
       program,
       phases,
       shapes,
-      weights: this.#weights,
+      weights: this.#weights.all,
       placed: {
         stack: (ids, inTurn) => this.#stacks.get(stackKey(ids, inTurn))!,
-        vector: (id) => this.#vectors.get(String(id))!,
-        biases: (products) => this.#vectors.get(biasKey(products))!,
+        vector: (id) => this.#vectors.get(String(id))!.arrays[0]!,
+        biases: (products) => this.#vectors.get(biasKey(products))!.arrays[0]!,
       },
       angles,
       arrays,
@@ -165,7 +183,7 @@ export class WebgpuBackend implements Backend {
       tuning: this.#tuning,
       weightBytes: this.#arrays.bytes,
       profile: (this.#options.profile ?? false) && this.gpu.has('timestamp-query'),
-      onDispose: () => arrays.destroy(),
+      onDispose,
     });
   }
 
@@ -177,7 +195,7 @@ export class WebgpuBackend implements Backend {
       if (phase.kind === 'map') for (const id of phase.op.scalars ?? []) await this.#uploadVector(id);
       if (phase.kind !== 'matmul') continue;
       if (phase.norm) await this.#uploadVector(phase.norm.weight);
-      for (const { products, inTurn } of stacksOf(phase, this.#weights)) {
+      for (const { products, inTurn } of stacksOf(phase, this.#weights.all)) {
         await this.#uploadStack(
           products.map(({ weight }) => weight),
           inTurn,
@@ -190,32 +208,48 @@ export class WebgpuBackend implements Backend {
   async #uploadStack(ids: readonly WeightId[], inTurn: boolean): Promise<void> {
     const key = stackKey(ids, inTurn);
     if (this.#stacks.has(key)) return;
-    const weights = ids.map((id) => this.#weights[id]!);
+    const weights = ids.map((id) => this.#weights.all[id]!);
     const layout = stackLayout(
       weights.map(({ desc }) => desc),
       inTurn,
       { packedDot: this.#tuning.packedDot, bindingLimit: this.gpu.bindingLimit },
     );
     const parts = await uploadStack(this.gpu, this.#arrays, weights, layout);
-    this.#stacks.set(key, { layout, parts });
+    this.#stacks.set(key, { layout, parts, ids, arrays: arraysOf(parts) });
     this.#count(weights);
   }
 
   async #uploadVector(id: WeightId): Promise<void> {
-    const key = String(id);
-    if (this.#vectors.has(key)) return;
-    this.#vectors.set(key, await uploadVector(this.gpu, this.#arrays, [this.#weights[id]!]));
-    this.#count([this.#weights[id]!]);
+    await this.#uploadNumbers(String(id), [id], [this.#weights.all[id]!]);
   }
 
   async #uploadBiases(products: readonly Product[]): Promise<void> {
-    const key = biasKey(products);
-    if (products.every(({ bias }) => bias === undefined) || this.#vectors.has(key)) return;
+    const ids = products.flatMap(({ bias }) => bias ?? []);
     const vectors = products.map(({ weight, bias }) =>
-      bias === undefined ? this.#weights[weight]!.desc.rows : this.#weights[bias]!,
+      bias === undefined ? this.#desc(weight).rows : this.#weights.all[bias]!,
     );
-    this.#vectors.set(key, await uploadVector(this.gpu, this.#arrays, vectors));
+    if (ids.length > 0) await this.#uploadNumbers(biasKey(products), ids, vectors);
+  }
+
+  async #uploadNumbers(
+    key: string,
+    ids: readonly WeightId[],
+    vectors: readonly (Weight | number)[],
+  ): Promise<void> {
+    if (this.#vectors.has(key)) return;
+    this.#vectors.set(key, { ids, arrays: [await uploadVector(this.gpu, this.#arrays, vectors)] });
     this.#count(vectors.filter((each) => typeof each !== 'number'));
+  }
+
+  /** Destroys all that a forgotten weight is part of. */
+  #drop(id: WeightId): void {
+    for (const placed of [this.#stacks, this.#vectors]) {
+      for (const [key, { ids, arrays }] of placed) {
+        if (!ids.includes(id)) continue;
+        placed.delete(key);
+        this.#arrays.destroy(arrays);
+      }
+    }
   }
 
   #count(weights: readonly Weight[]): void {

@@ -2,19 +2,16 @@
  * Weights on the device. Matrices that are computed together lie together: a stack is the rows of one or more of them,
  * one after the other or in turn, cut into parts that a binding holds.
  */
-import { type FileHandle, open } from 'node:fs/promises';
 import { rowBytes } from '../../kernels/quant-formats.ts';
-import type { WeightDesc, WeightSource } from '../backend.ts';
-import { cutOff } from '../program-weights.ts';
+import type { WeightDesc } from '../backend.ts';
+import { type GivenWeight, readRows } from '../program-weights.ts';
+import { WeightFiles } from '../weight-files.ts';
 import type { Arrays, GpuArray } from './arrays.ts';
 import type { GpuDevice } from './device.ts';
 import { type Form, formOf, groupBytes, groupRows } from './form.ts';
 import { Packer, type RowBytes } from './pack.ts';
 
-export interface Weight {
-  readonly desc: WeightDesc;
-  readonly source: WeightSource;
-}
+export type Weight = GivenWeight;
 
 /** How the matrices of a stack lie. */
 export interface StackLayout {
@@ -56,6 +53,11 @@ export function stackLayout(
   return { form, cols, rows, firstRows, inTurn, partRows: Math.min(rows, partRows) };
 }
 
+/** Everything of a stack on the device. */
+export function arraysOf(parts: readonly StackPart[]): GpuArray[] {
+  return parts.flatMap(({ codes, scales }) => (scales ? [codes, scales] : [codes]));
+}
+
 /** Reads the rows of a stack from their sources, packs them and hands them to the device. */
 export async function uploadStack(
   gpu: GpuDevice,
@@ -65,40 +67,62 @@ export async function uploadStack(
 ): Promise<StackPart[]> {
   const { form, cols, rows, partRows } = layout;
   const label = weights.map(({ desc }) => desc.name).join(' | ');
-  const height = groupRows(form);
   const bytes = groupBytes(form, cols);
-  await using readers = new Readers(weights);
+  using readers = new Readers(weights);
   const packer = new Packer(weights[0]!.desc.type, form, cols);
   const parts: StackPart[] = [];
-  for (let firstRow = 0; firstRow < rows; firstRow += partRows) {
-    const count = Math.min(partRows, rows - firstRow);
-    const groups = count / height;
-    const codes = arrays.make(label, groups * bytes.codes);
-    const scales = bytes.scales > 0 ? arrays.make(`scales of ${label}`, groups * bytes.scales) : undefined;
-    const window = Math.max(1, Math.floor(WINDOW_BYTES / (bytes.codes + bytes.scales)));
-    for (let group = 0; group < groups; group += window) {
-      const size = Math.min(window, groups - group);
-      const packed = {
-        codes: new Uint32Array((size * bytes.codes) / 4),
-        scales: new Uint32Array((size * bytes.scales) / 4),
-      };
-      for (let i = 0; i < size; i++) {
-        const from = firstRow + (group + i) * height;
-        const rowsOfGroup: RowBytes[] = [];
-        for (let row = from; row < from + height; row++) rowsOfGroup.push(await readers.row(layout, row));
-        packer.pack(rowsOfGroup, {
-          codes: packed.codes.subarray((i * bytes.codes) / 4, ((i + 1) * bytes.codes) / 4),
-          scales: packed.scales.subarray((i * bytes.scales) / 4, ((i + 1) * bytes.scales) / 4),
-        });
-      }
-      gpu.device.queue.writeBuffer(codes.buffer, codes.offset + group * bytes.codes, packed.codes);
-      if (scales)
-        gpu.device.queue.writeBuffer(scales.buffer, scales.offset + group * bytes.scales, packed.scales);
-      await gpu.settled(gpu.device.queue.onSubmittedWorkDone()); // copies wait in memory until they are through
+  const made: GpuArray[] = [];
+  const make = (name: string, size: number) => {
+    const array = arrays.make(name, size);
+    made.push(array);
+    return array;
+  };
+  try {
+    for (let firstRow = 0; firstRow < rows; firstRow += partRows) {
+      const count = Math.min(partRows, rows - firstRow);
+      const groups = count / groupRows(form);
+      const codes = make(label, groups * bytes.codes);
+      const scales = bytes.scales > 0 ? make(`scales of ${label}`, groups * bytes.scales) : undefined;
+      const part = { firstRow, rows: count, codes, scales };
+      await uploadPart(gpu, { readers, packer, layout }, part);
+      parts.push(part);
     }
-    parts.push({ firstRow, rows: count, codes, scales });
+    return parts;
+  } catch (error) {
+    arrays.destroy(made);
+    throw error;
   }
-  return parts;
+}
+
+async function uploadPart(
+  gpu: GpuDevice,
+  { readers, packer, layout }: { readers: Readers; packer: Packer; layout: StackLayout },
+  { firstRow, rows, codes, scales }: StackPart,
+): Promise<void> {
+  const height = groupRows(layout.form);
+  const bytes = groupBytes(layout.form, layout.cols);
+  const groups = rows / height;
+  const window = Math.max(1, Math.floor(WINDOW_BYTES / (bytes.codes + bytes.scales)));
+  for (let group = 0; group < groups; group += window) {
+    const size = Math.min(window, groups - group);
+    const packed = {
+      codes: new Uint32Array((size * bytes.codes) / 4),
+      scales: new Uint32Array((size * bytes.scales) / 4),
+    };
+    for (let i = 0; i < size; i++) {
+      const from = firstRow + (group + i) * height;
+      const rowsOfGroup: RowBytes[] = [];
+      for (let row = from; row < from + height; row++) rowsOfGroup.push(await readers.row(layout, row));
+      packer.pack(rowsOfGroup, {
+        codes: packed.codes.subarray((i * bytes.codes) / 4, ((i + 1) * bytes.codes) / 4),
+        scales: packed.scales.subarray((i * bytes.scales) / 4, ((i + 1) * bytes.scales) / 4),
+      });
+    }
+    gpu.device.queue.writeBuffer(codes.buffer, codes.offset + group * bytes.codes, packed.codes);
+    if (scales)
+      gpu.device.queue.writeBuffer(scales.buffer, scales.offset + group * bytes.scales, packed.scales);
+    await gpu.settled(gpu.device.queue.onSubmittedWorkDone()); // copies wait in memory until they are through
+  }
 }
 
 /** The numbers of vectors, one after the other as float32, each filled up to `ROW_UNIT`. */
@@ -111,7 +135,7 @@ export async function uploadVector(
   const padded = lengths.map((length) => ROW_UNIT * Math.ceil(length / ROW_UNIT));
   const values = new Uint8Array(4 * padded.reduce((sum, length) => sum + length, 0));
   const named = weights.filter((each) => typeof each !== 'number');
-  await using readers = new Readers(named);
+  using readers = new Readers(named);
   let at = 0;
   for (const [i, weight] of weights.entries()) {
     if (typeof weight !== 'number') values.set(await readers.of(weight).row(0), at);
@@ -123,13 +147,14 @@ export async function uploadVector(
 }
 
 /** Reads rows of several weights, each in windows, as rows are asked for in ascending order. */
-class Readers implements AsyncDisposable {
+class Readers implements Disposable {
+  readonly #files = new WeightFiles();
   readonly #readers: readonly RowReader[];
   readonly #weights: readonly Weight[];
 
   constructor(weights: readonly Weight[]) {
     this.#weights = weights;
-    this.#readers = weights.map((weight) => new RowReader(weight));
+    this.#readers = weights.map((weight) => new RowReader(weight, this.#files));
   }
 
   of(weight: Weight): RowReader {
@@ -146,20 +171,21 @@ class Readers implements AsyncDisposable {
     return reader.holds(own) ?? (await reader.row(own));
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    for (const reader of this.#readers) await reader.close();
+  [Symbol.dispose](): void {
+    this.#files[Symbol.dispose]();
   }
 }
 
 class RowReader {
   readonly #weight: Weight;
+  readonly #files: WeightFiles;
   readonly #rowBytes: number;
-  #file: FileHandle | undefined;
-  #window = new Uint8Array(0);
+  #window: Uint8Array = new Uint8Array(0);
   #first = 0; // row the window begins with
 
-  constructor(weight: Weight) {
+  constructor(weight: Weight, files: WeightFiles) {
     this.#weight = weight;
+    this.#files = files;
     this.#rowBytes = rowBytes(weight.desc.type, weight.desc.cols);
   }
 
@@ -171,23 +197,10 @@ class RowReader {
   }
 
   async row(row: number): Promise<Uint8Array> {
-    const { source, desc } = this.#weight;
-    if ('bytes' in source) {
-      const at = row * this.#rowBytes;
-      return source.bytes.subarray(at, at + this.#rowBytes);
-    }
+    const { desc } = this.#weight;
     const rows = Math.min(desc.rows - row, Math.max(1, Math.floor(WINDOW_BYTES / this.#rowBytes)));
-    this.#file ??= await open(source.path);
-    const bytes = new Uint8Array(rows * this.#rowBytes);
-    const offset = source.offset + row * this.#rowBytes;
-    const { bytesRead } = await this.#file.read(bytes, 0, bytes.length, offset);
-    if (bytesRead < bytes.length)
-      throw cutOff(desc.name, { path: source.path, offset, expected: bytes.length, got: bytesRead });
-    [this.#window, this.#first] = [bytes, row];
+    this.#window = await readRows(this.#files, this.#weight, row, rows);
+    this.#first = row;
     return this.holds(row)!;
-  }
-
-  async close(): Promise<void> {
-    await this.#file?.close();
   }
 }

@@ -1,12 +1,26 @@
 /** A complete backend: flat arrays in float64, the reference kernels, one thread. docs/backends.md explains it. */
-import { readFile } from 'node:fs/promises';
-import type { Backend, Executable, Op, Program, Result, Step, WeightDesc } from '../../backends/backend.ts';
-import { shapesOf } from '../../backends/ops.ts';
-import { checkSupport, vocabularyOf } from '../../backends/program-weights.ts';
+import type {
+  Backend,
+  Executable,
+  Op,
+  Program,
+  Result,
+  Step,
+  WeightDesc,
+  WeightSource,
+} from '../../backends/backend.ts';
+import { shapesOf, weightsOf } from '../../backends/ops.ts';
+import {
+  checkSupport,
+  type GivenWeight,
+  givenWeight,
+  readWeight,
+  vocabularyOf,
+  WeightTable,
+} from '../../backends/program-weights.ts';
 import { resultsFromLogits } from '../../backends/results.ts';
 import { Sequences, type StepRows } from '../../backends/step.ts';
-import { UserError } from '../../errors.ts';
-import { rowBytes, type TensorType } from '../../kernels/quant-formats.ts';
+import type { TensorType } from '../../kernels/quant-formats.ts';
 import { attention } from '../../kernels/reference/attention.ts';
 import { dequantize } from '../../kernels/reference/dequantize.ts';
 import { map } from '../../kernels/reference/map.ts';
@@ -22,27 +36,31 @@ export class ExampleBackend implements Backend {
   readonly name = 'example';
   readonly threads = 1;
   readonly description = 'flat arrays in float64, the reference kernels, one thread';
-  readonly #weights: { desc: WeightDesc; source: Parameters<Backend['weight']>[1] }[] = [];
+  readonly #weights = new WeightTable<GivenWeight>(() => {}); // by id, and which programs use each
 
   supports(_op: Op, types: readonly TensorType[]): true | string {
     const other = types.find((type) => !TYPES.includes(type));
     return !other || `${other} is not supported; example computes ${TYPES.join(', ')}`;
   }
 
-  weight(desc: WeightDesc, source: Parameters<Backend['weight']>[1]): number {
-    return this.#weights.push({ desc, source }) - 1; // nothing is read yet
+  weight(desc: WeightDesc, source: WeightSource): number {
+    return this.#weights.add(givenWeight(desc, source)); // it is checked; nothing is read yet
+  }
+
+  forget(weight: number): void {
+    this.#weights.forget(weight);
   }
 
   async compile(program: Program): Promise<Executable> {
-    checkSupport(program, (id) => this.#weights[id]!.desc, this); // throws a UserError
-    const weights: Weight[] = [];
-    for (const { desc, source } of this.#weights) {
-      const length = desc.rows * rowBytes(desc.type, desc.cols);
-      const bytes = 'bytes' in source ? source.bytes : (await readFile(source.path)).subarray(source.offset);
-      if (bytes.length < length) throw new UserError(`${desc.name} is cut off.`, 'Get the file again.');
-      weights.push({ desc, values: dequantize(desc.type, bytes.subarray(0, length)) });
-    }
-    return new ExampleExecutable(program, weights);
+    checkSupport(program, (id) => this.#weights.get(id).desc, this); // throws a UserError
+    return this.#weights.compiling(program, async (release) => {
+      const weights = new Map<number, Weight>();
+      for (const id of new Set(program.ops.flatMap(weightsOf))) {
+        const { desc, source } = this.#weights.all[id]!;
+        weights.set(id, { desc, values: dequantize(desc.type, await readWeight(desc, source)) });
+      }
+      return new ExampleExecutable(program, weights, release);
+    });
   }
 
   async dispose(): Promise<void> {}
@@ -56,19 +74,21 @@ interface Weight {
 class ExampleExecutable implements Executable {
   readonly memory;
   readonly #program: Program;
-  readonly #weights: readonly Weight[];
+  readonly #weights: ReadonlyMap<number, Weight>;
+  readonly #release: () => void; // its weights are no longer in use
   readonly #sequences: Sequences; // checks steps and tracks the content of each sequence
   readonly #values: readonly Float64Array[][]; // [value][token]: a row
   readonly #caches: readonly { keys: Float64Array[]; values: Float64Array[] }[][]; // [state][sequence]
   #running = false;
 
-  constructor(program: Program, weights: readonly Weight[]) {
+  constructor(program: Program, weights: ReadonlyMap<number, Weight>, release: () => void) {
     const { sequences, contextLength, maxTokens } = program.limits;
     const rows = (count: number, cols: number) => Array.from({ length: count }, () => new Float64Array(cols));
-    const desc = (id: number) => weights[id]!.desc;
+    const desc = (id: number) => weights.get(id)!.desc;
     const shapes = shapesOf(program, desc);
     this.#program = program;
     this.#weights = weights;
+    this.#release = release;
     this.#sequences = new Sequences(program, vocabularyOf(program, desc));
     this.#values = shapes.map(({ cols }) => rows(maxTokens, cols));
     this.#caches = program.states.map(({ kvHeads, keyDim, valueDim }) =>
@@ -78,7 +98,7 @@ class ExampleExecutable implements Executable {
       })),
     );
     this.memory = {
-      weights: weights.reduce((bytes, { values }) => bytes + values.byteLength, 0),
+      weights: weights.values().reduce((bytes, { values }) => bytes + values.byteLength, 0),
       kv: program.states.reduce((bytes, { kvHeads, keyDim, valueDim }) => {
         return bytes + 8 * sequences * contextLength * kvHeads * (keyDim + valueDim);
       }, 0),
@@ -109,7 +129,9 @@ class ExampleExecutable implements Executable {
     return this.#sequences.trim(seq, upto); // the rows themselves are overwritten by the next step
   }
 
-  dispose(): void {}
+  dispose(): void {
+    this.#release();
+  }
 
   /** One result a slice: its rows of logits, or of the values that the program was compiled to keep. */
   #results({ slices }: Step, { outputs }: StepRows): Result[] {
@@ -133,7 +155,7 @@ class ExampleExecutable implements Executable {
   /** One op over the rows of the step; only those selected are behind `select`, and more of them do no harm. */
   #run(op: Op, made: readonly Float64Array[], { tokens, positions, sequences, outputs }: StepRows): void {
     const row = (value: number, t: number) => this.#values[value]![t]!;
-    const weight = (id: number) => this.#weights[id]!.values;
+    const weight = (id: number) => this.#weights.get(id)!.values;
     const rows = op.op === 'select' ? outputs.length : tokens.length;
     for (let t = 0; t < rows; t++) {
       const out = made[t]!;

@@ -1,17 +1,19 @@
 /**
  * Tiny llama checkpoints in Hugging Face layout against transformers in float64: rotation in halves, tied and untied
- * heads, and the frequency factors of Llama 3.1, which GGUF files contain precomputed in rope_freqs.weight.
+ * heads, and the frequency factors of Llama 3.1, which GGUF files contain precomputed in rope_freqs.weight. Weights are
+ * read from the files as they are stored: phi3 has q, k, v in one matrix, gate and up in another; llama-f8 has 8-bit
+ * floats with a scale for each matrix.
  */
 import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
-import type { Backend } from '../../backends/backend.ts';
+import type { Backend, SourceMatrix } from '../../backends/backend.ts';
 import type { LlamaConfig } from '../../core/architectures/llama.ts';
 import { programOn } from '../../core/program.ts';
 import { titled, withModels } from '../backend/backends.ts';
 import { llamaGraph } from '../llama-graph.ts';
 import { describeShared } from '../shared.ts';
 import { argmax, distance, logitsOf } from './logits.ts';
-import { readSafetensors } from './safetensors.ts';
+import { readSafetensors, safetensorsRanges } from './safetensors.ts';
 
 interface Llama3Scaling {
   readonly rope_type: 'default' | 'llama3';
@@ -31,10 +33,15 @@ interface Golden {
 const TOLERANCE = 1e-5; // logits around 1; float32 sums, and float32 angles in the golden
 
 describeShared('llama checkpoints', (path) => {
-  for (const checkpoint of ['llama', 'llama3-rope']) {
+  for (const checkpoint of [
+    'architectures/llama',
+    'architectures/llama3-rope',
+    'architectures/phi3',
+    'variants/llama-f8',
+  ]) {
     for (const { name, absent, start } of withModels()) {
       it.skipIf(absent)(titled(`${checkpoint} on ${name}`, absent), async () => {
-        const folder = path(`goldens/architectures/${checkpoint}`);
+        const folder = path(`goldens/${checkpoint}`);
         const golden: Golden = JSON.parse(readFileSync(`${folder}/golden.json`, 'utf8'));
         const expected = readSafetensors(`${folder}/golden.safetensors`)('logits');
         const backend = await start();
@@ -62,11 +69,10 @@ describeShared('llama checkpoints', (path) => {
 /** The checkpoint as a program, with its tensors under their GGUF names. */
 function compile(backend: Backend, folder: string) {
   const json = JSON.parse(readFileSync(`${folder}/config.json`, 'utf8'));
-  const tensor = readSafetensors(`${folder}/model.safetensors`);
-  const graph = llamaGraph(configOf(json), { tied: json.tie_word_embeddings });
-  const source = ({ name }: { name: string }) => {
-    return { bytes: new Uint8Array(tensor(huggingFaceName(name)).buffer) };
-  };
+  const config = configOf(json);
+  const range = safetensorsRanges(`${folder}/model.safetensors`);
+  const graph = llamaGraph(config, { tied: json.tie_word_embeddings });
+  const source = ({ name }: { name: string }) => sourceOf(huggingFaceName(name), range, config);
   const limits = { sequences: 1, contextLength: 64, maxTokens: 32 };
   return backend.compile(programOn(backend, graph, { name: folder, limits, source }));
 }
@@ -91,19 +97,45 @@ function huggingFaceName(name: string): string {
   return `${layer ? `model.layers.${layer}.` : ''}${NAMES[tensor!]}.weight`;
 }
 
+type Ranges = ReturnType<typeof safetensorsRanges>;
+
+/** A tensor by its own name, or out of a fused one, in F32. */
+function sourceOf(name: string, range: Ranges, config: LlamaConfig): SourceMatrix {
+  const whole = range(name) ?? fusedRows(name, range, config);
+  const scale = range(name.replace(/weight$/, 'weight_scale'));
+  if (!scale) return whole;
+  const { rows, cols } = range(name)!;
+  return { op: 'map', of: whole, fn: 'multiply', by: { of: scale, rows, cols } };
+}
+
+function fusedRows(name: string, range: Ranges, c: LlamaConfig): SourceMatrix {
+  const [Q, K, F] = [c.nHeads * c.headDim, c.nKvHeads * c.headDim, c.feedForwardLength];
+  const parts: Record<string, { fused: string; first: number; count: number }> = {
+    q_proj: { fused: 'qkv_proj', first: 0, count: Q },
+    k_proj: { fused: 'qkv_proj', first: Q, count: K },
+    v_proj: { fused: 'qkv_proj', first: Q + K, count: K },
+    gate_proj: { fused: 'gate_up_proj', first: 0, count: F },
+    up_proj: { fused: 'gate_up_proj', first: F, count: F },
+  };
+  const part = name.split('.').at(-2)!;
+  const { fused, first, count } = parts[part]!;
+  return { op: 'slice', of: range(name.replace(part, fused))!, axis: 'rows', first, count };
+}
+
 /** Of a parsed config.json. */
 function configOf(json: ReturnType<typeof JSON.parse>): LlamaConfig {
+  const headDim = json.head_dim ?? json.hidden_size / json.num_attention_heads;
   return {
     nLayers: json.num_hidden_layers,
     embeddingLength: json.hidden_size,
     feedForwardLength: json.intermediate_size,
     nHeads: json.num_attention_heads,
     nKvHeads: json.num_key_value_heads,
-    headDim: json.head_dim,
+    headDim,
     vocabularySize: json.vocab_size,
     contextLength: json.max_position_embeddings,
     rmsEps: json.rms_norm_eps,
-    rope: { layout: 'half', inverseFrequencies: inverseFrequencies(json.head_dim / 2, json.rope_parameters) },
+    rope: { layout: 'half', inverseFrequencies: inverseFrequencies(headDim / 2, json.rope_parameters) },
   };
 }
 

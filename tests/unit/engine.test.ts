@@ -67,6 +67,7 @@ function engineOptions(behaviours: Partial<Record<BackendName, Behaviour>>, webg
     running++;
     return {
       ...{ name, threads: 1, description: '', supports: () => true, weight: () => 0 },
+      forget: () => {},
       compile: async (): Promise<Executable> => {
         if (behaviour.fails) throw behaviour.fails;
         return new SlowExecutable(behaviour);
