@@ -3,8 +3,7 @@ import { setImmediate } from 'node:timers/promises';
 import type { AttentionShape, Executable, MemoryUse, Program, Step, Ticket, WeightId } from '../backend.ts';
 import { attentionShape, Sequences, type StepRows } from '../step.ts';
 import { attentionWeights } from './attention-weights.ts';
-import type { Device } from './device.ts';
-import type { Chunk, KvCache } from './kv-cache.ts';
+import type { Chunk, Device, KvCache } from './device.ts';
 import { Pass, type Table } from './pass.ts';
 import type { Plan } from './plan.ts';
 
