@@ -27,7 +27,7 @@ describe('percept verify', () => {
 
   it('a table of the ops alone needs no model', async () => {
     const { stdout, code } = await percept(['verify', '--ops', 'q8_0', ...BACKEND, '--no-pull', '--quiet']);
-    expect(stdout).toMatch(/^Ops, error over what is allowed: 1 is the limit\nop +cpu\n/);
+    expect(stdout).toMatch(/^Ops, error divided by its tolerance: 1 is the limit\nop +cpu\n/);
     expect(stdout).toMatch(/\ncpu is right\.\n$/);
     expect(code).toBe(0);
     for (const line of stdout.split('\n')) expect(line.length).toBeLessThanOrEqual(80);

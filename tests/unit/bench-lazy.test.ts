@@ -34,13 +34,18 @@ describe('a bench loads', () => {
 
   it('no kernels for models, and neither before it knows which', () => {
     const table = 'bench/conformance/cases.ts';
-    expect([...loadedWith('cli/bench.ts').files].sort()).toEqual(['cli/bench.ts', 'errors.ts']);
+    expect([...loadedWith('cli/commands/bench.ts').files].sort()).toEqual([
+      'cli/commands/bench.ts',
+      'errors.ts',
+    ]);
     expect(loadedWith('cli/bench/models.ts').files).not.toContain(table);
     expect(loadedWith('cli/bench/kernels.ts').files).toContain(table); // it would be found
   });
 
   it('nothing of itself for verify but the choice of cases', () => {
-    const files = [...loadedWith('cli/verify.ts').files].filter((file) => file.startsWith('cli/bench'));
+    const files = [...loadedWith('cli/commands/verify.ts').files].filter((file) =>
+      file.startsWith('cli/bench'),
+    );
     expect(files).toEqual(['cli/bench/case-words.ts']);
   });
 });

@@ -1,26 +1,26 @@
 import { describe, expect, it } from 'vitest';
-import { clearWay, takeGreeting } from '../../cli/greeting.ts';
+import { clearGreeting, readGreeting } from '../../cli/greeting.ts';
 
 describe('what the launcher has written', () => {
   it('is taken once', () => {
     const env = { PERCEPT_GREETED: '\x1b[1A\r \x1b[J\r', OTHER: 'x' };
-    expect(takeGreeting(env)).toEqual({ said: true, erase: '\x1b[1A\r \x1b[J\r' });
-    expect(takeGreeting(env)).toEqual({ said: false, erase: '' });
+    expect(readGreeting(env)).toEqual({ said: true, erase: '\x1b[1A\r \x1b[J\r' });
+    expect(readGreeting(env)).toEqual({ said: false, erase: '' });
     expect(env).toEqual({ OTHER: 'x' });
   });
 
   it('may be the name alone', () => {
-    expect(takeGreeting({ PERCEPT_GREETED: '1' })).toEqual({ said: true, erase: '' });
+    expect(readGreeting({ PERCEPT_GREETED: '1' })).toEqual({ said: true, erase: '' });
   });
 
   it('makes way for a line once; the name stays said', async () => {
     const env = { PERCEPT_GREETED: '\x1b[1A\r \x1b[J\r' };
     const printed: string[] = [];
     const output = { print: async (text: string) => void printed.push(text) };
-    await clearWay(output, env);
-    expect(takeGreeting(env)).toEqual({ said: true, erase: '' });
-    await clearWay(output, env);
-    expect(takeGreeting(env)).toEqual({ said: false, erase: '' });
+    await clearGreeting(output, env);
+    expect(readGreeting(env)).toEqual({ said: true, erase: '' });
+    await clearGreeting(output, env);
+    expect(readGreeting(env)).toEqual({ said: false, erase: '' });
     expect(printed).toEqual(['\x1b[1A\r \x1b[J\r', '']);
   });
 });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { PiecePace, StreamPace } from '../../cli/pace.ts';
+import { PiecePace, StreamPace } from '../../cli/progress/pace.ts';
 
 /** A pace that has been told of `rate(at)` units a second until `until`, every 100 ms. */
 function streamed(until: number, rate: (at: number) => number) {

@@ -3,8 +3,14 @@ import { BACKEND_NAMES } from '../../../backends/select.ts';
 import { directories } from '../../../core/directories.ts';
 import { CATALOGUE } from '../../../core/models/catalogue.ts';
 import { listModels } from '../../../core/models/store.ts';
-import { parseText } from '../../option-values.ts';
-import { camelCase, OPTIONS, type OptionName, type OptionSpec, SAMPLING_NAMES } from '../../options.ts';
+import { parseText } from '../../arguments/option-values.ts';
+import {
+  camelCase,
+  OPTIONS,
+  type OptionName,
+  type OptionSpec,
+  SAMPLING_NAMES,
+} from '../../arguments/options.ts';
 import { formatBytes } from '../../sizes.ts';
 import { terminalText } from '../../terminal/terminal-text.ts';
 import { parametersOf } from '../generation.ts';

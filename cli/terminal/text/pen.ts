@@ -9,7 +9,7 @@ export class Pen {
   #link = ''; // the whole sequence; empty outside links
 
   /** Follows one sequence of those that `ESCAPE` matches. */
-  take(sequence: string): void {
+  follow(sequence: string): void {
     if (sequence.startsWith('\x1b]')) {
       this.#link = sequence === LINK_END ? '' : sequence;
       return;

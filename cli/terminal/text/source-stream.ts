@@ -44,7 +44,7 @@ export class SourceStream {
 
   /** Takes the next piece; the lines that are final by it. */
   push(piece: string): string[] {
-    return this.#take(this.#cleaner.push(piece));
+    return this.#linesOf(this.#cleaner.push(piece));
   }
 
   /** The lines of what is not final. */
@@ -54,7 +54,7 @@ export class SourceStream {
 
   /** The lines of what is left, final too. */
   end(): string[] {
-    const lines = this.#take(this.#cleaner.end());
+    const lines = this.#linesOf(this.#cleaner.end());
     if (this.#tail !== '') lines.push(...sourceLines(this.#tail, this.#options.columns));
     this.#tail = '';
     return lines;
@@ -65,7 +65,7 @@ export class SourceStream {
     this.#options = { columns };
   }
 
-  #take(source: string): string[] {
+  #linesOf(source: string): string[] {
     const whole = (this.#tail + source).split('\n');
     const { parts, rest } = cutParts(whole.pop()!);
     this.#tail = rest;
