@@ -6,7 +6,7 @@ import {
   generate,
   UnfinishedAnswer,
 } from '../../core/generate.ts';
-import { readGguf } from '../../core/gguf.ts';
+import { readGguf } from '../../core/gguf/index.ts';
 import type { Model } from '../../core/model.ts';
 import { SamplerChain } from '../../core/sampler/chain.ts';
 import { samplingDefaults } from '../../core/sampler/metadata.ts';

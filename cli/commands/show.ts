@@ -1,7 +1,7 @@
 import { graphFromGguf } from '../../core/architectures/index.ts';
 import { chatTemplateOf } from '../../core/chat-template.ts';
-import { type Gguf, type GgufValue, readGguf } from '../../core/gguf.ts';
-import { isStrings } from '../../core/gguf-metadata.ts';
+import { type Gguf, type GgufValue, readGguf } from '../../core/gguf/index.ts';
+import { isStrings } from '../../core/gguf/metadata.ts';
 import { type LoadOptions, modelLimits } from '../../core/model.ts';
 import { estimateMemory } from '../../core/program.ts';
 import { UserError } from '../../errors.ts';

@@ -1,6 +1,6 @@
 import type { TemplateSource } from '../../core/chat.ts';
 import { ChatTemplate, type Message } from '../../core/chat-template.ts';
-import { readGguf } from '../../core/gguf.ts';
+import { readGguf } from '../../core/gguf/index.ts';
 import { tokenizerFromGguf } from '../../core/tokenizer/index.ts';
 import { UserError } from '../../errors.ts';
 import type { Call } from '../command.ts';

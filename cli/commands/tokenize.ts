@@ -1,4 +1,4 @@
-import { readGguf } from '../../core/gguf.ts';
+import { readGguf } from '../../core/gguf/index.ts';
 import { tokenizerFromGguf } from '../../core/tokenizer/index.ts';
 import type { Tokenizer } from '../../core/tokenizer/tokenizer.ts';
 import { UserError } from '../../errors.ts';

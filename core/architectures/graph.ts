@@ -8,7 +8,7 @@ import type { Op, RopeSpec, StateId, StateShape, ValueId, WeightId } from '../..
 import { type Shape, shapeOf, stateOf } from '../../backends/ops.ts';
 import { UserError } from '../../errors.ts';
 import type { MapFunction } from '../../kernels/reference/map.ts';
-import type { Gguf, GgufTensor } from '../gguf.ts';
+import type { Gguf, GgufTensor } from '../gguf/index.ts';
 
 /** A tensor that the program reads: a matrix [rows, cols], or a vector of `cols` where rows is 1. */
 export interface GraphTensor extends Pick<GgufTensor, 'name' | 'type' | 'offset' | 'bytes'> {

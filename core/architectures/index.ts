@@ -1,7 +1,7 @@
 /** The table of architectures, and a model's file as the graph that its architecture makes of it. */
 import type { ValueId } from '../../backends/backend.ts';
-import type { Gguf } from '../gguf.ts';
-import { requireString } from '../gguf-metadata.ts';
+import type { Gguf } from '../gguf/index.ts';
+import { requireString } from '../gguf/metadata.ts';
 import type { ModelConfig } from './architecture.ts';
 import { Graph, type RecordedGraph } from './graph.ts';
 import { llama } from './llama.ts';

@@ -1,6 +1,6 @@
 import { UserError } from '../../errors.ts';
-import type { Gguf } from '../gguf.ts';
-import { optionalStrings } from '../gguf-metadata.ts';
+import type { Gguf } from '../gguf/index.ts';
+import { optionalStrings } from '../gguf/metadata.ts';
 import { spellBytes, unspellBytes } from './byte-level.ts';
 import { NEVER, PairMerger } from './pair-merger.ts';
 import { PieceIndex } from './piece-index.ts';

@@ -1,6 +1,6 @@
 import { UserError } from '../../errors.ts';
-import type { Gguf, GgufStrings } from '../gguf.ts';
-import { optionalBoolean, optionalNumbers } from '../gguf-metadata.ts';
+import type { Gguf, GgufStrings } from '../gguf/index.ts';
+import { optionalBoolean, optionalNumbers } from '../gguf/metadata.ts';
 import { ESCAPED_SPACE, isEscapedSpace, unescapeSpaces } from './escaped-space.ts';
 import { NEVER, PairMerger } from './pair-merger.ts';
 import { PieceIndex } from './piece-index.ts';

@@ -1,5 +1,5 @@
-import type { Gguf } from '../gguf.ts';
-import { optionalBoolean } from '../gguf-metadata.ts';
+import type { Gguf } from '../gguf/index.ts';
+import { optionalBoolean } from '../gguf/metadata.ts';
 import { ESCAPED_SPACE, unescapeSpaces } from './escaped-space.ts';
 import { hashBytes, PieceIndex } from './piece-index.ts';
 import type { PieceModel } from './piece-model.ts';

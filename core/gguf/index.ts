@@ -1,13 +1,13 @@
 import { type FileHandle, open, stat } from 'node:fs/promises';
-import { UserError } from '../errors.ts';
-import { Header } from './gguf/header.ts';
-import { readVersion } from './gguf/identify.ts';
-import { ENTRY_BYTES, readTensors } from './gguf/tensors.ts';
-import type { Gguf, GgufValue } from './gguf/types.ts';
-import { readValue } from './gguf/values.ts';
-import { optionalNumber } from './gguf-metadata.ts';
+import { UserError } from '../../errors.ts';
+import { Header } from './header.ts';
+import { readVersion } from './identify.ts';
+import { optionalNumber } from './metadata.ts';
+import { ENTRY_BYTES, readTensors } from './tensors.ts';
+import type { Gguf, GgufValue } from './types.ts';
+import { readValue } from './values.ts';
 
-export type { Gguf, GgufStrings, GgufTensor, GgufValue } from './gguf/types.ts';
+export type { Gguf, GgufStrings, GgufTensor, GgufValue } from './types.ts';
 
 const DEFAULT_ALIGNMENT = 32; // bytes, where general.alignment does not say otherwise
 const MAX_ALIGNMENT = 1 << 20;

@@ -2,8 +2,8 @@
  * Typed reads of GGUF metadata. A key that is absent is undefined (or an error where it is required); a key
  * of another type than expected is always an error that names the key and both types.
  */
-import { UserError } from '../errors.ts';
-import type { Gguf, GgufArray, GgufStrings, GgufValue } from './gguf/types.ts';
+import { UserError } from '../../errors.ts';
+import type { Gguf, GgufArray, GgufStrings, GgufValue } from './types.ts';
 
 type Metadata = Gguf['metadata'];
 
