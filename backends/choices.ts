@@ -1,5 +1,6 @@
 /** What a device makes of logits (Choice in backend.ts), made of those that an executable hands over. */
 import type { Executable, Slice, Step, Ticket, TopLogits } from './backend.ts';
+import { argmax, largest, logSumExp } from './logits.ts';
 
 /** The `count` largest logits of each row of the step, which is started at once. */
 export function topLogits(executable: Executable, step: Step, count: number): Promise<TopLogits> {
@@ -11,18 +12,15 @@ function topOf(logits: Float32Array, rows: number, count: number): TopLogits {
   const V = rows === 0 ? 0 : logits.length / rows;
   const top = {
     ids: new Int32Array(rows * count),
-    logits: new Float32Array(rows * count),
+    logits: new Float32Array(rows * count).fill(-Infinity), // of places that a row does not fill
     logSumExp: new Float32Array(rows),
   };
   for (let row = 0; row < rows; row++) {
     const values = logits.subarray(row * V, (row + 1) * V);
-    const ids = largest(values, count);
-    top.ids.set(ids, row * count);
-    top.logits.set(
-      Float32Array.from(ids, (id) => values[id]!),
-      row * count,
-    );
-    top.logSumExp[row] = logSumExp(values, values[ids[0]!]!);
+    const ids = top.ids.subarray(row * count, (row + 1) * count);
+    const found = largest(values, count, ids);
+    for (let i = 0; i < found; i++) top.logits[row * count + i] = values[ids[i]!]!;
+    top.logSumExp[row] = logSumExp(values);
   }
   return top;
 }
@@ -52,9 +50,9 @@ async function goOn(
     const logits = await ticket.logits();
     const V = logits.length / slices.length;
     next = next.map(({ seq, pos, tokens }, j) => {
-      const [id] = largest(logits.subarray(j * V, (j + 1) * V), 1);
-      ids[j * count + i] = id!;
-      return { seq, pos: pos + tokens.length, tokens: [id!] };
+      const id = argmax(logits.subarray(j * V, (j + 1) * V));
+      ids[j * count + i] = id;
+      return { seq, pos: pos + tokens.length, tokens: [id] };
     });
   }
   return ids;
@@ -63,23 +61,4 @@ async function goOn(
 function rowsOf({ slices, logits }: Step): number {
   if (logits === 'none') return 0;
   return logits === 'last' ? slices.length : slices.reduce((sum, { tokens }) => sum + tokens.length, 0);
-}
-
-/** Ids of the largest values, descending, of equal ones the lowest id first. */
-function largest(values: Float32Array, count: number): number[] {
-  const ids: number[] = [];
-  for (let id = 0; id < values.length; id++) {
-    if (ids.length === count && values[id]! <= values[ids.at(-1)!]!) continue;
-    let at = ids.length;
-    while (at > 0 && values[id]! > values[ids[at - 1]!]!) at--;
-    ids.splice(at, 0, id);
-    if (ids.length > count) ids.pop();
-  }
-  return ids;
-}
-
-function logSumExp(values: Float32Array, max: number): number {
-  let sum = 0;
-  for (const value of values) sum += Math.exp(value - max);
-  return max + Math.log(sum);
 }

@@ -3,7 +3,6 @@
  * is declared where it is used, once, and checked against the file there; everything else that is known of a model (its
  * program, its memory, its work) comes from this record.
  */
-
 import type { Op, RopeSpec, StateId, StateShape, ValueId, WeightId } from '../../backends/backend.ts';
 import { type Shape, shapeOf, stateOf } from '../../backends/ops.ts';
 import { UserError } from '../../errors.ts';

@@ -1,5 +1,4 @@
 /** Code blocks, line by line: a line looks the same whether those after it are known or not. */
-
 import { LineHighlighter } from './highlight.ts';
 import type { RenderOptions } from './options.ts';
 import { columnsOf } from './width.ts';
