@@ -76,7 +76,7 @@ describe('the history file', () => {
     const path = newPath();
     PromptHistory.open(path).add('first');
     writeFileSync(path, Array.from({ length: 1300 }, (_, i) => `{"text":"${i}"}\n`).join(''));
-    mkdirSync(`${path}.${process.pid}.tmp`); // where the new one would be written
+    mkdirSync(`${path}.${process.pid}`); // where the new one would be written
     expect(PromptHistory.open(path).entries).toHaveLength(1000);
     expect(texts(path)).toHaveLength(1300);
   });
