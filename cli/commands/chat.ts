@@ -5,8 +5,7 @@ import { openSessions, type SessionStore, type StoredSession } from '../../core/
 import { perceptVersion } from '../../core/version.ts';
 import { UserError } from '../../errors.ts';
 import { Dialogue, type Frontend } from '../chat/dialogue.ts';
-import { framePace } from '../chat/frame-pace.ts';
-import { Pacer } from '../chat/pacer.ts';
+import { framePace, Pacer } from '../chat/pacer.ts';
 import { SessionKeeper } from '../chat/session-keeper.ts';
 import type { Call } from '../command.ts';
 import { readGreeting } from '../greeting.ts';
