@@ -181,7 +181,7 @@ function unexpected(name: string): UserError {
 
 function noWeights(path: string): UserError {
   return new UserError(
-    `Expected a model with weights, found only a vocabulary in ${path}.`,
+    `${path} has no weights: it is only a vocabulary.`,
     'Use the model’s full file; this one serves for tokenizing only.',
   );
 }

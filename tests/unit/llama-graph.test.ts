@@ -101,7 +101,7 @@ describe('the graph of a llama', () => {
 
   it('says so where there is only a vocabulary', () => {
     const empty = { ...llamaFile(CONFIG), tensors: new Map<string, GgufTensor>() };
-    expect(() => graphOver(empty, CONFIG)).toThrow('found only a vocabulary in tiny.gguf');
+    expect(() => graphOver(empty, CONFIG)).toThrow('tiny.gguf has no weights');
   });
 });
 

@@ -98,7 +98,7 @@ async function edit({ dialogue, screen }: CommandContext, args: string): Promise
   const { id, content } = turn.question;
   if (text !== '') return dialogue.rewrite(id, text!);
   const composed = screen.compose(content, (text) => void dialogue.rewrite(id, text));
-  if (!composed) throw usage('Expected the new text of the question, got none.', 'Type: /edit TEXT');
+  if (!composed) throw usage('There is no new text for the question.', 'Type: /edit TEXT');
 }
 
 function branch(context: CommandContext, args: string) {

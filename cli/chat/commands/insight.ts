@@ -132,7 +132,7 @@ function race(context: CommandContext, args: string) {
   }
   const prompt = text || turnsOf(dialogue.branch.path).at(-1)?.question.content;
   if (prompt === undefined)
-    throw usage('Expected a prompt, or an earlier question to reuse.', 'Type: /race cpu webgpu PROMPT');
+    throw usage('There is no prompt, and no earlier question to reuse.', 'Type: /race cpu webgpu PROMPT');
   if (!screen.race)
     return say(
       context,

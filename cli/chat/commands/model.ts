@@ -192,7 +192,7 @@ function tokens(context: CommandContext, text: string) {
   const { model } = loadedModel(context);
   const { dialogue, theme } = context;
   const source = text === '' ? dialogue.branch.path.at(-1)?.content : text;
-  if (source === undefined) throw usage('Expected a text, got none.', 'Type: /tokens TEXT');
+  if (source === undefined) throw usage('There is no text to split into tokens.', 'Type: /tokens TEXT');
   const ids = model.tokenizer.encode(source);
   const shown = ids.map((id) => {
     const piece = new TextDecoder().decode(model.tokenizer.tokenBytes(id, { special: true }));

@@ -49,7 +49,7 @@ export const SESSIONS: readonly SlashCommand[] = [
 
 function search(context: CommandContext, words: string) {
   const { theme, screen } = context;
-  if (words === '') throw usage('Expected words to search for, got none.', 'Type: /search WORDS');
+  if (words === '') throw usage('There are no words to search for.', 'Type: /search WORDS');
   const found = storeOf(context).search(words, { limit: 10 });
   if (found.length === 0) return say(context, `no message contains ${words}`);
   print(
@@ -90,7 +90,7 @@ async function load(context: CommandContext, id: string) {
 
 async function exportTo(context: CommandContext, file: string) {
   if (file === '')
-    throw usage('Expected a file to write to, got none.', 'Type: /export chat.md, or /export chat.json');
+    throw usage('There is no file to write to.', 'Type: /export chat.md, or /export chat.json');
   const session = currentSession(context);
   const path = resolve(file.replace(/^~(?=\/)/, homedir()));
   const text = /\.json$/i.test(path)

@@ -90,8 +90,7 @@ export function usage(expected: string, hint: string): UserError {
 export function numberIn(text: string, [least, most]: readonly [number, number], what: string): number {
   const number = Number(text);
   if (text !== '' && Number.isInteger(number) && number >= least && number <= most) return number;
-  if (most < least)
-    throw usage(`Expected the number of ${what}, but there are none yet.`, 'Ask something first.');
+  if (most < least) throw usage(`There is not yet ${what} to choose.`, 'Ask something first.');
   throw usage(
     `Expected the number of ${what}, from ${least} to ${most}, got "${text}".`,
     'The list shows the numbers.',
