@@ -2,11 +2,11 @@
 import type { Output } from '../output.ts';
 import { lookOf } from '../terminal/look.ts';
 import { type Theme, themeOf } from '../terminal/theme.ts';
+import type { barLine } from './bar.ts';
+import { endLine, type Progress, plainLine } from './line.ts';
 import { PiecePace, StreamPace } from './pace.ts';
-import type { barLine } from './progress-bar.ts';
-import { endLine, type Progress, plainLine } from './progress-line.ts';
 
-export type { Progress } from './progress-line.ts';
+export type { Progress } from './line.ts';
 
 const REDRAW_MS = 100;
 /** For work in pieces: redraw rarely, because the pieces may be measurements. */
@@ -121,7 +121,7 @@ export class ProgressDisplay {
   }
 
   #loadBarLine(): 'loading' {
-    void import('./progress-bar.ts').then(({ barLine }) => {
+    void import('./bar.ts').then(({ barLine }) => {
       this.#barLine = barLine;
       this.#refresh();
     });

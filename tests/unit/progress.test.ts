@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Output, type OutputOptions } from '../../cli/output.ts';
+import { barLine } from '../../cli/progress/bar.ts';
 import { CountedProgress, type Progress, ProgressDisplay } from '../../cli/progress/progress.ts';
-import { barLine } from '../../cli/progress/progress-bar.ts';
 import { themeOf } from '../../cli/terminal/theme.ts';
 
 const theme = themeOf({ color: 0, background: 'dark', ascii: false });

@@ -1,16 +1,7 @@
 /** A progress line for a terminal: label, bar, amount, speed, time left. With less room some of them are left out. */
 import stringWidth from 'string-width';
 import type { Theme } from '../terminal/theme.ts';
-import {
-  amountOf,
-  GAP,
-  labelOf,
-  leftOf,
-  oneLine,
-  type Progress,
-  type Rate,
-  speedOf,
-} from './progress-line.ts';
+import { amountOf, GAP, labelOf, leftOf, oneLine, type Progress, type Rate, speedOf } from './line.ts';
 
 const BAR_CELLS = { least: 8, most: 30, besideDetail: 16 } as const;
 const BAR_ENDS = 2;
