@@ -4,15 +4,8 @@ import type { LoadProgress } from '../core/load-progress.ts';
 import { type LoadOptions, loadModel, type Model } from '../core/model.ts';
 import type { Options } from './arguments/options.ts';
 import type { Context } from './command.ts';
+import { LOADING_STAGES } from './progress/line.ts';
 import { type Progress, ProgressDisplay } from './progress/progress.ts';
-
-/** The stages of a load in words, for a progress line and for the footer of a chat. */
-export const LOADING_STAGES: Readonly<Record<LoadProgress['stage'], string>> = {
-  header: 'reading the header',
-  backend: 'starting the backend',
-  weights: 'loading weights',
-  kernels: 'compiling kernels',
-};
 
 /** Loads the model file at `path`. Of the options, those that `loadOptionsOf` reads count. */
 export async function load(

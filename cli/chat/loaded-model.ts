@@ -14,7 +14,7 @@ import { resolveModel } from '../../core/models/resolve.ts';
 import { estimateMemory } from '../../core/program.ts';
 import type { Options } from '../arguments/options.ts';
 import { readText } from '../input.ts';
-import { LOADING_STAGES } from '../load.ts';
+import { LOADING_STAGES } from '../progress/line.ts';
 import { templateOf } from '../prompt.ts';
 import type { LoadingProgress, ModelFacts } from './chat-state.ts';
 

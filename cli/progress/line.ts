@@ -1,4 +1,5 @@
 /** Progress in words. */
+import type { LoadProgress } from '../../core/load-progress.ts';
 import { formatBytes, formatDuration } from '../sizes.ts';
 import { terminalText } from '../terminal/terminal-text.ts';
 
@@ -17,6 +18,14 @@ export interface Rate {
   readonly speed?: number; // units a second
   readonly left?: number; // seconds
 }
+
+/** The stages of a load in words, for a progress line and for the footer of a chat. */
+export const LOADING_STAGES: Readonly<Record<LoadProgress['stage'], string>> = {
+  header: 'reading the header',
+  backend: 'starting the backend',
+  weights: 'loading weights',
+  kernels: 'compiling kernels',
+};
 
 /** Separates the parts of a line. */
 export const GAP = '  ';
