@@ -8,6 +8,7 @@
  * Shapes: T tokens of a step, S of them selected for output, C columns, D head size, V vocabulary. A value is
  * f32 [T, C] before `select` and [S, C] after it. What an op reads and makes is said once, in ops.ts.
  */
+
 import type { TensorType } from '../kernels/quant-formats.ts';
 import type { MapFunction } from '../kernels/reference/map.ts';
 import type { ZipFunction } from '../kernels/reference/zip.ts';

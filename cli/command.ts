@@ -1,9 +1,9 @@
-/** What a command is, and what it gets when it runs. Imports no command. */
+/** The types of a command and of its call. Imports no command. */
 import type { OptionName, OptionSpec, Options } from './arguments/options.ts';
 import type { Settings } from './arguments/settings.ts';
 import type { Output } from './output.ts';
 
-/** What a command gets. Only cli/commands takes it whole; other modules take the fields that they need. */
+/** The input of a command. Only cli/commands takes it whole; other modules take the fields that they need. */
 export interface Call {
   readonly operands: readonly string[];
   readonly options: Options;
@@ -16,7 +16,7 @@ export interface Call {
   readonly commands: readonly CommandSpec[];
 }
 
-/** What work needs besides its own input: the streams, and an end by Ctrl-C. */
+/** The streams, and a way to run work that Ctrl-C aborts. */
 export type Context = Pick<Call, 'output' | 'abortable'>;
 
 export interface CommandSpec {

@@ -46,7 +46,7 @@ export class Output {
   /** stderr is a terminal that can redraw a line. */
   readonly progressBars: boolean;
   readonly style: ReturnType<typeof styles>;
-  /** What the user asked for: no colours, no glyph outside ASCII. */
+  /** The user's choice: no colours, only ASCII glyphs. */
   readonly appearance: Pick<OutputOptions, 'noColor' | 'ascii'>;
   readonly #stdout: Stream;
   readonly #stderr: Stream;

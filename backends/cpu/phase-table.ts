@@ -1,4 +1,5 @@
 /** Writes the phases of one memory as the tables that the kernels walk (kernels/wasm/layout.ts). */
+
 import type { MapFunction } from '../../kernels/reference/map.ts';
 import type { ZipFunction } from '../../kernels/reference/zip.ts';
 import * as layout from '../../kernels/wasm/layout.ts';

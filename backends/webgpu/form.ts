@@ -1,4 +1,5 @@
 /** In which form the kernels take a matrix of each tensor type. */
+
 import type { TensorType } from '../../kernels/quant-formats.ts';
 import { DEQUANTIZED_TYPES } from '../../kernels/reference/dequantize.ts';
 

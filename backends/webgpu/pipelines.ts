@@ -1,4 +1,5 @@
 /** Pipelines and bind groups: compiled in parallel at load, each form of a kernel once; a step creates nothing. */
+
 import { UserError } from '../../errors.ts';
 import type { GpuDevice } from './device.ts';
 import type { Binding, KernelCall, StepSizes, Work } from './kernel-call.ts';

@@ -84,18 +84,18 @@ function labelWithin(
   const whole = withSubject ? labelOf(progress) : oneLine(progress.activity);
   if (stringWidth(whole) <= cells) return whole;
   if (!withSubject || progress.subject === undefined) return undefined;
-  const subject = oneLine(progress.subject).replace(/^.*\//, ''); // of a path the file's name
+  const subject = oneLine(progress.subject).replace(/^.*\//, ''); // only the file name of a path
   const room = cells - stringWidth(labelOf({ ...progress, subject: '' }));
   if (room < Math.min(SUBJECT_CELLS, stringWidth(subject))) return undefined;
   return labelOf({ ...progress, subject: cutMiddle(subject, room, ellipsis) });
 }
 
-/** 0 to 1; undefined where there is nothing to compare. */
+/** 0 to 1. Undefined without a known total. */
 function shareOf({ done, total }: Progress): number | undefined {
   return done === undefined || !total ? undefined : Math.min(1, done / total);
 }
 
-/** Never 100 before all is done. */
+/** Rounded down: 100 only when all is done. */
 function percent(share: number): string {
   return `${Math.floor(100 * share)} %`;
 }

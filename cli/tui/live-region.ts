@@ -7,6 +7,7 @@
  *   region, unless the user types there.
  * - Rows are cut at the edge, never wrapped. A frame made for another width has as many rows as lines.
  */
+
 import { columnsOf } from '../terminal/text/width.ts';
 import { withCaret } from './caret.ts';
 

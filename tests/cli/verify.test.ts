@@ -45,7 +45,7 @@ describe('percept verify', () => {
   it.each([
     [['--backend', 'abacus'], 'Expected --backend to be one of'],
     [['-n', '0'], 'Expected --max-tokens to be'],
-    [['convolution'], 'got "1025 convolution"'],
+    [['convolution'], 'No kernel has "1025 convolution"'],
   ])('%j is an error of usage', async (args, message) => {
     const { stderr, code } = await percept([...QUICK, ...args]);
     expect(stderr).toContain(message);

@@ -1,4 +1,5 @@
 /** Made-up events of a bench: a number of runs of each test, all alike. */
+
 import type { BenchEvent, Mark } from '../../bench/events.ts';
 import type { Machine } from '../../bench/machine.ts';
 import type { SpeedTest } from '../../bench/speed-test.ts';

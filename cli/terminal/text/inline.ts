@@ -33,7 +33,7 @@ function inlineToken(token: MarkdownToken, options: InlineOptions, linked: boole
       return theme.strong(children(token.tokens));
     case 'em':
       return theme.italic(children(token.tokens));
-    case 'del': // what is struck out means the opposite: without colours the marks stay
+    case 'del': // without colours the marks stay, because struck-out text means the opposite
       return colored ? theme.strike(children(token.tokens)) : `~~${children(token.tokens)}~~`;
     case 'codespan':
       return colored ? theme.code(code(token.text)) : `\`${code(token.text)}\``;
@@ -63,7 +63,7 @@ function code(text: string): string {
   return terminalText(text).replace(/[\t\n]/g, ' ');
 }
 
-/** What the label of a link says about its address. `another`: it looks like an address, but not the link's. */
+/** The address in the label of a link. `another`: it looks like an address, but not the link's. */
 type Shows = 'address' | 'another' | 'nothing';
 
 function link(token: Tokens.Link, options: InlineOptions, linked: boolean): string {

@@ -1,4 +1,5 @@
 /** Layout of the editor: the rows around the cursor, and the cursor's cell among them. */
+
 import { truncate } from '../../terminal/text/wrap.ts';
 import type { Theme } from '../../terminal/theme.ts';
 import { type EditorState, isEmpty } from './buffer.ts';
