@@ -1,5 +1,6 @@
 /** Results of slices, as every backend cuts them from the rows of a step; and what may be made of logits afterwards. */
 import type { Result, Slice, TopLogits, Want } from './backend.ts';
+import { argmax, largest, logSumExp } from './logits.ts';
 
 /** The result of a slice that is known to want logits, [rows, V]. Throws TypeError for another. */
 export function logitsOf(result: Result | undefined): Float32Array {
@@ -32,35 +33,13 @@ export function resultsFromLogits(slices: readonly Slice[], logits: Float32Array
 /** What a device would make of a row of logits [V] for a slice that wants it; of several greedy ids the first. */
 export function resultFromRow(want: Want, row: Float32Array): Result {
   if (want.kind === 'top') return { kind: 'top', ...topOf(row, want.count) };
-  if (want.kind === 'greedy') return { kind: 'greedy', ids: Int32Array.from(largest(row, 1)) };
+  if (want.kind === 'greedy') return { kind: 'greedy', ids: Int32Array.of(argmax(row)) };
   return { kind: 'logits', logits: row };
 }
 
-/** The `count` largest of a row [V]. */
+/** The `count` largest of a row [V]; those of -Infinity are left out. */
 export function topOf(row: Float32Array, count: number): TopLogits {
-  const ids = largest(row, count);
-  return {
-    ids: Int32Array.from(ids),
-    logits: Float32Array.from(ids, (id) => row[id]!),
-    logSumExp: logSumExp(row, row[ids[0]!]!),
-  };
-}
-
-/** Ids of the largest values, descending, of equal ones the lowest id first. */
-function largest(values: Float32Array, count: number): number[] {
-  const ids: number[] = [];
-  for (let id = 0; id < values.length; id++) {
-    if (ids.length === count && values[id]! <= values[ids.at(-1)!]!) continue;
-    let at = ids.length;
-    while (at > 0 && values[id]! > values[ids[at - 1]!]!) at--;
-    ids.splice(at, 0, id);
-    if (ids.length > count) ids.pop();
-  }
-  return ids;
-}
-
-function logSumExp(values: Float32Array, max: number): number {
-  let sum = 0;
-  for (const value of values) sum += Math.exp(value - max);
-  return max + Math.log(sum);
+  const places = new Int32Array(Math.min(count, row.length));
+  const ids = places.slice(0, largest(row, places.length, places));
+  return { ids, logits: Float32Array.from(ids, (id) => row[id]!), logSumExp: logSumExp(row) };
 }

@@ -1,14 +1,35 @@
-import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
+import { mkdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 
-/** Writes a file of a cache so that readers see the old one or the new one. Where that is not possible, there is none. */
+export interface ReplaceOptions {
+  readonly mode?: number; // permissions of the new file
+  /** Give up if the old file no longer has this size, because another process has written to it. */
+  readonly size?: number; // bytes
+}
+
+/** Replaces a file as a whole: readers see the old text or the new one. If that fails, it throws and leaves nothing. */
+export function replaceFile(path: string, text: string, { mode, size }: ReplaceOptions = {}): void {
+  const partial = `${path}.${process.pid}`;
+  try {
+    writeFileSync(partial, text, { mode });
+    if (size === undefined || statSync(path).size === size) renameSync(partial, path);
+    else rmSync(partial);
+  } catch (error) {
+    try {
+      rmSync(partial, { force: true });
+    } catch {
+      // the first error says more
+    }
+    throw error;
+  }
+}
+
+/** As replaceFile for a file of a cache, whose folder is made too. If that fails, the next start computes it again. */
 export function writeWhole(path: string, text: string): void {
-  const making = `${path}.${process.pid}`;
   try {
     mkdirSync(dirname(path), { recursive: true });
-    writeFileSync(making, text);
-    renameSync(making, path);
+    replaceFile(path, text);
   } catch {
-    // a home that cannot be written to: the next start finds out again
+    // such as a home folder that cannot be written
   }
 }

@@ -10,7 +10,7 @@ const MINIMUM_MAJOR = 26;
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 const BUNDLE = join(ROOT, 'dist', 'percept.js');
 const args = process.argv.slice(2);
-const GREETED = 'PERCEPT_GREETED'; // in the environment, for the Node that is handed over to and for cli/chat.ts
+const GREETED = 'PERCEPT_GREETED'; // in the environment, for the Node that is handed over to and for cli/commands/chat.ts
 const LIFELINE = 'PERCEPT_LIFELINE'; // likewise: the number of a pipe's file descriptor
 
 const isChat = beginsChat();
@@ -62,7 +62,7 @@ function takeKeyboard() {
   env[GREETED] = `${isLow ? '' : '\x1b[1A'}\r \x1b[J\r`; // from the very corner tmux would keep a copy: hence the space
 }
 
-/** The first line of a chat, before anything else is loaded; cli/chat.ts writes it where this does not. */
+/** The first line of a chat, before anything else is loaded; cli/commands/chat.ts writes it where this does not. */
 function greet() {
   if (process.env[GREETED]) return;
   process.env[GREETED] = '1';

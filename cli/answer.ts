@@ -1,4 +1,4 @@
-/** Prints an answer on stdout as it is generated: as text, one JSON object, or JSON lines. */
+/** Prints an answer on stdout while it is generated: as text, one JSON object, or JSON lines. */
 import type { GeneratedToken, GenerateResult } from '../core/generate.ts';
 import type { Model } from '../core/model.ts';
 import type { SpeculationStats } from '../core/speculate/speculative-decoder.ts';
@@ -7,11 +7,11 @@ import { terminalText } from './terminal/terminal-text.ts';
 
 export interface AnswerPrinter {
   token(token: GeneratedToken): Promise<void>;
-  /** Called last, without a result where generation failed. */
+  /** Called last, without a result if generation failed. */
   end(result: GenerateResult | undefined): Promise<void>;
 }
 
-/** Facts known before the first token. */
+/** Facts that are known before the first token. */
 export interface Beginning {
   readonly reference: string; // of the model, as the user wrote it
   readonly model: Model;
@@ -118,7 +118,7 @@ function topOf(model: Model, top: GeneratedToken['top']) {
   return top?.map(({ id, logprob }) => scored(model, id, logprob));
 }
 
-/** A token may hold only part of a character; it then shows as U+FFFD. */
+/** A token may contain only a part of a character, which becomes U+FFFD. */
 function scored({ tokenizer }: Model, id: number, logprob: number) {
   return { id, text: new TextDecoder().decode(tokenizer.tokenBytes(id, { special: true })), logprob };
 }

@@ -2,12 +2,12 @@ import { createInterface } from 'node:readline/promises';
 import { UserError } from '../errors.ts';
 
 /**
- * Asks a person at the terminal; no answer is no.
- * @param command that goes without asking, for who is not at one
+ * Asks the user at the terminal. No answer means no.
+ * @param command for the error without a terminal: the same command with -y
  */
 export async function confirm(question: string, command: string): Promise<boolean> {
   if (!process.stdin.isTTY) {
-    throw new UserError('Expected -y, because there is no terminal to ask at.', `Run: ${command}`, {
+    throw new UserError('Deleting needs a yes, and there is no terminal to ask on.', `Run: ${command}`, {
       kind: 'usage',
     });
   }

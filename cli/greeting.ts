@@ -1,27 +1,27 @@
-/** What the launcher has written before the program was loaded (bin/percept.js), as it says in the environment. */
+/** Reads from the environment what the launcher (bin/percept.js) has already written on the terminal. */
 import type { Output } from './output.ts';
 
 const VARIABLE = 'PERCEPT_GREETED';
 
 export interface Greeting {
-  /** The program's name and version stand on the terminal. */
+  /** The program's name and version are on the terminal. */
   readonly said: boolean;
-  /** Takes away what stands for the first frame; empty where nothing does. */
+  /** Escape sequence that erases the launcher's placeholder for the first frame; empty if there is none. */
   readonly erase: string;
 }
 
-/** Makes room for lines before a chat: what stands for the first frame goes, the name stays said. */
-export async function clearWay(
+/** Erases the placeholder, so that lines can be written before a chat. A later `readGreeting` still says `said`. */
+export async function clearGreeting(
   output: Pick<Output, 'print'>,
   env: NodeJS.ProcessEnv = process.env,
 ): Promise<void> {
-  const { said, erase } = takeGreeting(env);
+  const { said, erase } = readGreeting(env);
   await output.print(erase);
   if (said) env[VARIABLE] = '1';
 }
 
-/** Asks once: programs started from here on are not concerned. */
-export function takeGreeting(env: NodeJS.ProcessEnv = process.env): Greeting {
+/** Reads the greeting and removes it from the environment, so that child processes do not see it. */
+export function readGreeting(env: NodeJS.ProcessEnv = process.env): Greeting {
   const value = env[VARIABLE];
   delete env[VARIABLE];
   return { said: value !== undefined, erase: value?.includes('\x1b') ? value : '' };

@@ -1,4 +1,4 @@
-/** What comes in besides flags: stdin and files. `-` is stdin wherever a file can be named. */
+/** Reads stdin and files. `-` as a file name is stdin. */
 import { readFile } from 'node:fs/promises';
 import { UserError } from '../errors.ts';
 
@@ -24,8 +24,8 @@ export async function readText(path: string): Promise<string> {
 }
 
 /**
- * The JSON array in a file.
- * @param items what the array should hold, in words
+ * Reads a file that contains a JSON array.
+ * @param items what the array contains, for the error
  */
 export async function readJsonArray<T>(path: string, items: string): Promise<readonly T[]> {
   const text = await readText(path);
@@ -39,7 +39,7 @@ export async function readJsonArray<T>(path: string, items: string): Promise<rea
   throw wrongJson(path, items, value === null ? 'null' : `a JSON ${typeof value}`);
 }
 
-/** Token ids separated by commas, spaces or lines; the brackets of a JSON array are allowed. */
+/** Parses token ids that are separated by commas, spaces or lines, with or without the brackets of a JSON array. */
 export function parseIds(text: string): number[] {
   const words = text.replace(/^\s*\[|\]\s*$/g, '').split(/[\s,]+/);
   return words.filter((word) => word !== '').map(parseId);
@@ -55,7 +55,7 @@ function parseId(word: string): number {
 }
 
 function unreadable(path: string, cause: unknown): UserError {
-  return new UserError(`Expected to read ${path}: ${(cause as Error).message}.`, 'Check the path.', {
+  return new UserError(`Reading ${path} failed: ${(cause as Error).message}.`, 'Check the path.', {
     kind: 'usage',
     cause,
   });

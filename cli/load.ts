@@ -1,24 +1,40 @@
-/** Loading a model, shown where it takes a while. */
+/** Loads a model, and shows its progress if that takes long. */
 import { basename } from 'node:path';
 import type { LoadProgress } from '../core/load-progress.ts';
-import { loadModel, type Model } from '../core/model.ts';
-import type { Call } from './commands.ts';
-import { LOADING_STAGES } from './loading-stages.ts';
-import { loadOptionsOf } from './model-file.ts';
-import { type Progress, ProgressDisplay } from './progress.ts';
+import { type LoadOptions, loadModel, type Model } from '../core/model.ts';
+import type { Options } from './arguments/options.ts';
+import type { Context } from './command.ts';
+import { LOADING_STAGES } from './progress/line.ts';
+import { type Progress, ProgressDisplay } from './progress/progress.ts';
 
-/** The model of a file, loaded as the options say. */
-export async function load(call: Pick<Call, 'options' | 'output'>, path: string): Promise<Model> {
-  const display = new ProgressDisplay(call, { onlyIfSlow: true });
-  const options = loadOptionsOf(call);
+/** Loads the model file at `path`. Of the options, those that `loadOptionsOf` reads count. */
+export async function load(
+  path: string,
+  options: Options,
+  { output }: Pick<Context, 'output'>,
+): Promise<Model> {
+  const display = new ProgressDisplay(output, { onlyIfSlow: true });
+  const { onNote, ...loadOptions } = loadOptionsOf(options, { output });
   const subject = basename(path, '.gguf');
   return display.during(() =>
     loadModel(path, {
-      ...options,
-      onNote: (note) => display.aside(() => options.onNote?.(note)),
+      ...loadOptions,
+      onNote: (note) => display.aside(() => onNote(note)),
       onProgress: (progress) => display.show(stageOf(subject, progress)),
     }),
   );
+}
+
+/** The options that concern loading. Notes go to stderr. */
+export function loadOptionsOf(
+  { backend, threads, ctx, kvType }: Options,
+  { output }: Pick<Context, 'output'>,
+): LoadOptions & Required<Pick<LoadOptions, 'onNote'>> {
+  return {
+    ...{ backend, threads, contextLength: ctx },
+    kvType: kvType as LoadOptions['kvType'], // one of its choices
+    onNote: ({ text, detail }) => (detail ? output.detail(text) : output.note(text)),
+  };
 }
 
 function stageOf(subject: string, { stage, readBytes: done, weightBytes: total }: LoadProgress): Progress {

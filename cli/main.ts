@@ -1,25 +1,25 @@
-/** The way through the program: arguments, settings, one command, exit code. */
+/** The program: parse arguments, resolve settings, run one command, exit with its code. */
 import { join } from 'node:path';
 import { directories } from '../core/directories.ts';
-import { type Invocation, optionsOf, parseArguments } from './arguments.ts';
-import { type Call, COMMANDS } from './commands.ts';
-import { clearWay, takeGreeting } from './greeting.ts';
-import { commandHelp, fullHelp, shortHelp } from './help.ts';
-import { camelCase, type Options } from './options.ts';
+import { type Invocation, optionsOf, parseArguments } from './arguments/arguments.ts';
+import { camelCase, type Options } from './arguments/options.ts';
+import { findProjectFile, projectNotice, resolveSettings, type Settings } from './arguments/settings.ts';
+import type { Call } from './command.ts';
+import { COMMANDS } from './commands/index.ts';
+import { clearGreeting, readGreeting } from './greeting.ts';
 import { exitCodeOf, Output } from './output.ts';
-import { findProjectFile, projectNotice, resolveSettings, type Settings } from './settings.ts';
 import { Interruption } from './signals.ts';
 
 const args = process.argv.slice(2);
 const interruption = new Interruption();
-endQuietlyWithoutReader();
+exitIfReaderIsGone();
 
 let output = new Output({ debug: args.includes('--debug'), noColor: args.includes('--no-color') });
 let exitCode = 0;
 try {
   await main();
 } catch (error) {
-  await output.print(takeGreeting().erase);
+  await output.print(readGreeting().erase);
   if (interruption.exitCode === undefined) output.error(error);
   exitCode = exitCodeOf(error);
 }
@@ -27,18 +27,19 @@ await output.drained();
 process.exit(interruption.exitCode ?? (exitCode || process.exitCode));
 
 async function main(): Promise<void> {
-  const invocation = asChat(await parseArguments(args));
+  const invocation = asChat(await parseArguments(args, COMMANDS));
   const { command, operands, help } = invocation;
-  if (help) return output.print(helpFor(invocation));
+  if (help) return output.print(await helpFor(invocation));
   if (args.length === 0 && process.stdin.isTTY && !process.stdout.isTTY) {
-    return output.print(shortHelp(output.style));
+    const { shortHelp } = await import('./arguments/help.ts');
+    return output.print(shortHelp(output.style, COMMANDS));
   }
   const settings = settingsOf(invocation);
   const options = Object.fromEntries(
     [...settings].map(([name, { value }]) => [camelCase(name), value]),
   ) as Options;
   output = new Output(options);
-  await tellOfProject(invocation, settings);
+  await announceProject(invocation, settings);
   const run = await command.load();
   await run({
     operands,
@@ -46,10 +47,11 @@ async function main(): Promise<void> {
     settings,
     output,
     abortable: (work) => interruption.during(work),
+    commands: COMMANDS,
   } satisfies Call);
 }
 
-/** Options alone, where a person sits at a terminal, are those of a chat. */
+/** On a terminal, options without a prompt start a chat, if chat takes them all. */
 function asChat(invocation: Invocation): Invocation {
   const { implied, operands, flags, help } = invocation;
   if (!implied || help || operands.length > 0 || !process.stdin.isTTY || !process.stdout.isTTY)
@@ -59,7 +61,7 @@ function asChat(invocation: Invocation): Invocation {
   return [...flags.keys()].every((name) => known.has(name)) ? { ...invocation, command: chat } : invocation;
 }
 
-/** What the command takes, from wherever it comes. */
+/** The settings that the command takes, from all sources. */
 function settingsOf({ command, flags }: Invocation): Settings {
   const known = new Set(optionsOf(command));
   const all = resolveSettings({
@@ -71,26 +73,27 @@ function settingsOf({ command, flags }: Invocation): Settings {
   return new Map([...all].filter(([name]) => known.has(name)));
 }
 
-/** Says that a project's file has a say. Throws UserError where it names a model that it may not have fetched. */
-async function tellOfProject({ command, operands }: Invocation, settings: Settings): Promise<void> {
+/** Notes which settings come from a project's file. Throws UserError if it names a model that it must not name. */
+async function announceProject({ command, operands }: Invocation, settings: Settings): Promise<void> {
   const notice = projectNotice(settings);
   if (notice === undefined) return;
-  await clearWay(output);
+  await clearGreeting(output);
   output.note(notice);
   if (command.name === 'config') return; // shows references, uses none
-  const { checkProjectReferences } = await import('./project-reference.ts');
+  const { checkProjectReferences } = await import('./arguments/project-reference.ts');
   const isNamed = command.operand?.name === 'REF' && operands.length > 0;
   checkProjectReferences(settings, directories(), isNamed ? ['draft'] : ['model', 'draft']);
 }
 
-function helpFor({ command, implied }: Invocation): string {
-  return implied ? fullHelp(output.style) : commandHelp(output.style, command);
+async function helpFor({ command, implied }: Invocation): Promise<string> {
+  const { commandHelp, fullHelp } = await import('./arguments/help.ts');
+  return implied ? fullHelp(output.style, COMMANDS) : commandHelp(output.style, command);
 }
 
-/** `percept ... | head -1`: when nobody reads on, there is nothing left to do and nothing wrong. */
-function endQuietlyWithoutReader(): void {
+/** `percept ... | head -1`: a closed pipe ends the program without an error. */
+function exitIfReaderIsGone(): void {
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     process.exit(error.code === 'EPIPE' ? 0 : 1);
   });
-  process.stderr.on('error', () => {}); // nobody reads the notes: the answer still counts
+  process.stderr.on('error', () => {}); // losing notes must not lose the answer
 }

@@ -1,42 +1,38 @@
+/** Finds model files and downloads them, with progress on stderr. */
 import { directories } from '../core/directories.ts';
-import type { LoadOptions } from '../core/model.ts';
 import type { PullOptions, PullProgress } from '../core/models/pull.ts';
 import { resolveModel } from '../core/models/resolve.ts';
 import type { ModelFile } from '../core/models/store.ts';
-import type { Call } from './commands.ts';
-import { type Progress, ProgressDisplay } from './progress.ts';
+import type { Options } from './arguments/options.ts';
+import type { Context } from './command.ts';
+import { type Progress, ProgressDisplay } from './progress/progress.ts';
 
-/** The file of the model that --model or a setting names; fetched first, with progress, unless --no-pull. */
-export async function modelFile(call: Call): Promise<ModelFile> {
-  const { model = '', noPull = false } = call.options;
-  return showingProgress(call, model, (options) => resolveModel(model, { ...options, pull: !noPull }));
-}
-
-/** What a command's options say about loading its model; what there is to tell meanwhile goes to stderr. */
-export function loadOptionsOf({ options, output }: Pick<Call, 'options' | 'output'>): LoadOptions {
-  const { backend, threads, ctx, kvType } = options;
-  return {
-    ...{ backend, threads, contextLength: ctx },
-    kvType: kvType as LoadOptions['kvType'], // one of its choices
-    onNote: ({ text, detail }) => (detail ? output.detail(text) : output.note(text)),
-  };
-}
-
-/** Runs a transfer with its progress on stderr. */
-export async function showingProgress<T>(
-  call: Call,
-  name: string,
-  transfer: (options: PullOptions) => Promise<T>,
-): Promise<T> {
-  const display = new ProgressDisplay(call);
-  const onProgress = (progress: PullProgress) => display.show(transferOf(name, progress));
-  const onMessage = (text: string) => display.aside(() => call.output.note(text));
-  return display.during(() =>
-    call.abortable((signal) => transfer({ directories: directories(), signal, onProgress, onMessage })),
+/** The file of a model. Downloads it first if it is not on this machine, unless --no-pull. */
+export async function modelFile(
+  reference: string,
+  { noPull = false }: Pick<Options, 'noPull'>,
+  context: Context,
+): Promise<ModelFile> {
+  return showingProgress(reference, context, (options) =>
+    resolveModel(reference, { ...options, pull: !noPull }),
   );
 }
 
-/** Until bytes come there is nothing to count. */
+/** Runs a download with its progress on stderr. */
+export async function showingProgress<T>(
+  name: string,
+  { output, abortable }: Context,
+  transfer: (options: PullOptions) => Promise<T>,
+): Promise<T> {
+  const display = new ProgressDisplay(output);
+  const onProgress = (progress: PullProgress) => display.show(transferOf(name, progress));
+  const onMessage = (text: string) => display.aside(() => output.note(text));
+  return display.during(() =>
+    abortable((signal) => transfer({ directories: directories(), signal, onProgress, onMessage })),
+  );
+}
+
+/** Bytes are counted only while they arrive. */
 function transferOf(subject: string, { phase, receivedBytes, totalBytes }: PullProgress): Progress {
   const begun = phase === 'downloading' || phase === 'extracting';
   const counted = begun ? { done: receivedBytes, total: totalBytes } : {};

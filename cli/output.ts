@@ -1,7 +1,4 @@
-/**
- * The two streams and the end of the process: data goes to stdout, everything else to stderr. Colour is
- * decided here and nowhere else.
- */
+/** The two streams and the exit code: data goes to stdout, everything else to stderr. */
 import { once } from 'node:events';
 import type { WriteStream } from 'node:tty';
 import { Chalk, type ChalkInstance } from 'chalk';
@@ -17,14 +14,14 @@ export const EXIT_CODES = {
   device: 7,
 } as const satisfies Record<ErrorKind, number>;
 
-/** For the end of --help. */
+/** Shown at the end of --help. */
 export const EXIT_CODE_MEANINGS: readonly (readonly [code: number, meaning: string])[] = [
   [0, 'ok'],
   [EXIT_CODES.error, 'error'],
   [EXIT_CODES.usage, 'usage: a flag or an argument is wrong'],
   [EXIT_CODES['model-not-found'], 'model not found'],
   [EXIT_CODES.network, 'network'],
-  [EXIT_CODES.memory, 'model or context does not fit in memory'],
+  [EXIT_CODES.memory, 'the model or its context does not fit in memory'],
   [EXIT_CODES.context, 'more tokens than the context holds'],
   [EXIT_CODES.device, 'the device was lost or failed'],
   [130, 'Ctrl-C (143: SIGTERM)'],
@@ -37,17 +34,20 @@ export interface OutputOptions {
   readonly quiet?: boolean;
   readonly debug?: boolean;
   readonly noColor?: boolean;
+  readonly ascii?: boolean;
   readonly stdout?: Stream;
   readonly stderr?: Stream;
   readonly env?: NodeJS.ProcessEnv;
 }
 
 export class Output {
-  /** A terminal shows stdout: what comes from a model must not reach it raw. */
+  /** stdout is a terminal: text from a model must be cleaned before it is printed. */
   readonly interactive: boolean;
-  /** A person watches stderr: a line may be drawn over and over. */
+  /** stderr is a terminal that can redraw a line. */
   readonly progressBars: boolean;
   readonly style: ReturnType<typeof styles>;
+  /** The user's choice: no colours, only ASCII glyphs. */
+  readonly appearance: Pick<OutputOptions, 'noColor' | 'ascii'>;
   readonly #stdout: Stream;
   readonly #stderr: Stream;
   readonly #quiet: boolean;
@@ -60,24 +60,25 @@ export class Output {
     this.#stderr = options.stderr ?? process.stderr;
     this.#quiet = options.quiet ?? false;
     this.#debug = options.debug ?? false;
+    this.appearance = { noColor: options.noColor, ascii: options.ascii };
     this.interactive = this.#stdout.isTTY === true;
     this.progressBars = this.#stderr.isTTY === true && env.TERM !== 'dumb' && !env.CI;
     this.style = styles(colorLevel(this.#stdout, env, options.noColor));
     this.#errorStyle = styles(colorLevel(this.#stderr, env, options.noColor));
   }
 
-  /** Writes data to stdout and waits where the reader is slow. */
+  /** Writes data to stdout. Waits while the reader is slow. */
   async print(text: string): Promise<void> {
     if (!this.#stdout.write(text)) await once(this.#stdout as WriteStream, 'drain');
   }
 
-  /** One JSON value on a line of its own; integers beyond 2^53 as strings. */
+  /** Writes one JSON value on its own line. Integers above 2^53 become strings. */
   async json(value: unknown): Promise<void> {
     const text = JSON.stringify(value, (_, item) => (typeof item === 'bigint' ? String(item) : item));
     await this.print(`${text}\n`);
   }
 
-  /** Columns as wide as their longest cell; the last one runs on. */
+  /** Writes columns as wide as their longest cell. The last one is not padded. */
   async table(rows: readonly (readonly string[])[]): Promise<void> {
     const columns = Math.max(0, ...rows.map((row) => row.length));
     const widths = Array.from({ length: columns }, (_, i) =>
@@ -87,22 +88,22 @@ export class Output {
     await this.print(lines.map((line) => `${line.trimEnd()}\n`).join(''));
   }
 
-  /** A line for the person at the terminal, on stderr; silenced by --quiet. */
+  /** Writes a line for the user to stderr, unless --quiet. */
   note(line: string): void {
     if (!this.#quiet) this.#stderr.write(`${line}\n`);
   }
 
-  /** The same for who looks for it: only with --debug. */
+  /** As `note`, only with --debug. */
   detail(line: string): void {
     if (this.#debug) this.note(this.#errorStyle.faint(line));
   }
 
-  /** Replaces what stands on the current line of stderr; only for `progressBars`. */
+  /** Replaces the current line of stderr. Only if `progressBars`. */
   status(line: string): void {
     if (!this.#quiet) this.#stderr.write(`\r\x1b[K${line}`);
   }
 
-  /** What went wrong and what to do next, a line each; the chain of causes under --debug. */
+  /** Writes the message and the hint of an error, and its causes with --debug. */
   error(error: unknown): void {
     const style = this.#errorStyle;
     const [message, ...more] = describeError(error, { debug: this.#debug });
@@ -110,7 +111,7 @@ export class Output {
     for (const line of more) this.#stderr.write(`${style.faint(line)}\n`);
   }
 
-  /** Settles when everything written has reached the other side, so that exiting loses nothing. */
+  /** Resolves when both streams are flushed, so that exiting loses nothing. */
   async drained(): Promise<void> {
     const flush = (stream: Stream) => new Promise<void>((resolve) => stream.write('', () => resolve()));
     await Promise.all([flush(this.#stdout), flush(this.#stderr)]);
@@ -123,7 +124,7 @@ function styles(level: ColorLevel) {
   return { error: chalk.red.bold, heading: chalk.bold, faint: chalk.dim };
 }
 
-/** --no-color, then FORCE_COLOR, then NO_COLOR, then what the terminal can do. */
+/** --no-color decides first, then FORCE_COLOR, then NO_COLOR, then the terminal. */
 export function colorLevel(
   stream: Pick<Stream, 'isTTY' | 'getColorDepth'>,
   env: NodeJS.ProcessEnv,
@@ -142,7 +143,7 @@ export function exitCodeOf(error: unknown): number {
   return EXIT_CODES[error instanceof UserError ? error.kind : 'error'];
 }
 
-/** The lines of an error: what went wrong, what to do next (indented), and under `debug` the chain of causes. */
+/** The lines of an error: its message, its hint (indented), and with `debug` the chain of causes. */
 export function describeError(error: unknown, { debug }: { debug: boolean }): [message: string, ...string[]] {
   const known = error instanceof UserError;
   const message = error instanceof Error ? error.message : String(error);

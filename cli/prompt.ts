@@ -1,10 +1,11 @@
-/** From what the user gave (operands, stdin, files) to the token ids of the prompt. */
+/** Makes the prompt from operands, stdin and files, and converts it to token ids. */
 import type { TemplateSource } from '../core/chat.ts';
 import { ChatTemplate, chatTemplateOf, type Message } from '../core/chat-template.ts';
 import type { Model } from '../core/model.ts';
 import { UserError } from '../errors.ts';
-import type { Call } from './commands.ts';
+import type { Call, Context } from './command.ts';
 import { parseIds, readJsonArray, readStdin, readText } from './input.ts';
+import type { Output } from './output.ts';
 
 export type Prompt =
   | { readonly kind: 'ids'; readonly ids: readonly number[] }
@@ -13,23 +14,26 @@ export type Prompt =
 
 const WAIT_MS = 2000;
 
-/** Reads everything the prompt is made of. @throws UserError (usage) for an empty one */
-export async function readPrompt(call: Call): Promise<Prompt> {
-  const { options, operands } = call;
-  refuseConflicts(call);
+/** The part of a call that makes a prompt. */
+type Asked = Pick<Call, 'operands' | 'options' | 'settings'>;
+
+/** Reads all parts of the prompt. @throws UserError (usage) if it is empty, or if two flags exclude each other */
+export async function readPrompt(asked: Asked, { output }: Pick<Context, 'output'>): Promise<Prompt> {
+  const { options, operands } = asked;
+  refuseConflicts(asked);
   if (options.promptIds !== undefined) return { kind: 'ids', ids: parseIds(options.promptIds) };
   const given =
     options.messages === undefined ? [] : await readJsonArray<Message>(options.messages, 'messages');
-  const text = given.length > 0 && operands.length === 0 ? '' : await promptText(call);
+  const text = given.length > 0 && operands.length === 0 ? '' : await promptText(asked, output);
   if (text === '' && given.length === 0) throw emptyPrompt();
   if (options.raw) return { kind: 'raw', text };
-  const asked: Message[] = text === '' ? [] : [{ role: 'user', content: text }];
+  const typed: Message[] = text === '' ? [] : [{ role: 'user', content: text }];
   const template = options.template === undefined ? undefined : await readText(options.template);
-  return { kind: 'chat', messages: withSystem([...given, ...asked], call), template };
+  return { kind: 'chat', messages: withSystem([...given, ...typed], asked), template };
 }
 
-/** Nothing that was given is left out in silence. */
-function refuseConflicts({ operands, options, settings }: Call): void {
+/** No part of the input is ignored silently. */
+function refuseConflicts({ operands, options, settings }: Asked): void {
   const { promptIds, messages, raw } = options;
   const given = {
     'a prompt': operands.length > 0,
@@ -42,7 +46,7 @@ function refuseConflicts({ operands, options, settings }: Call): void {
   const refuse = (flag: string, others: readonly (keyof typeof given)[]) => {
     const other = others.find((name) => given[name]);
     if (!other) return;
-    throw new UserError(`Expected ${flag} or ${other}, got both.`, `${flag} has no place for it.`, {
+    throw new UserError(`${flag} cannot be combined with ${other}.`, 'Leave one of them out.', {
       kind: 'usage',
     });
   };
@@ -53,18 +57,17 @@ function refuseConflicts({ operands, options, settings }: Call): void {
   if (messages !== undefined) refuse('--messages', kept);
 }
 
-/** The operands as an instruction, and below it what is piped in; `-` alone is stdin alone. */
-async function promptText(call: Call): Promise<string> {
-  const { operands, options } = call;
+/** The operands as an instruction, then the piped text. `-` alone is stdin alone. */
+async function promptText({ operands, options }: Asked, output: Output): Promise<string> {
   const instruction = operands.length === 1 && operands[0] === '-' ? '' : operands.join(' ');
   const content =
-    process.stdin.isTTY && operands[0] !== '-' ? '' : await readContent(call, instruction !== '');
+    process.stdin.isTTY && operands[0] !== '-' ? '' : await readContent(output, instruction !== '');
   if (options.raw && instruction === '') return content;
   return [instruction, content.replace(/[\r\n]+$/, '')].filter((part) => part !== '').join('\n\n');
 }
 
-/** Stdin; says what it waits for when nothing comes, because a pipe that nobody closes looks like a hang. */
-async function readContent({ output }: Call, isExtra: boolean): Promise<string> {
+/** Reads stdin. After a while it says that it waits, because an open pipe looks like a hang. */
+async function readContent(output: Output, isExtra: boolean): Promise<string> {
   const hint = isExtra ? '; to go without it: percept ... < /dev/null' : '';
   const timer = setTimeout(() => output.note(`Waiting for the end of stdin${hint}.`), WAIT_MS);
   try {
@@ -74,15 +77,15 @@ async function readContent({ output }: Call, isExtra: boolean): Promise<string> 
   }
 }
 
-/** --system replaces the system message of --messages; one from the settings only stands in for a missing one. */
-function withSystem(messages: readonly Message[], { options, settings }: Call): readonly Message[] {
+/** --system replaces the system message of --messages. A system message from the settings does not. */
+function withSystem(messages: readonly Message[], { options, settings }: Asked): readonly Message[] {
   const { system } = options;
   const hasOwn = messages[0]?.role === 'system';
   if (system === undefined || (hasOwn && settings.get('system')?.origin !== 'flag')) return messages;
   return [{ role: 'system', content: system }, ...(hasOwn ? messages.slice(1) : messages)];
 }
 
-/** The ids the model is given. In a chat, the template places the special tokens. */
+/** The token ids for the model. In a chat, the template places the special tokens. */
 export async function encodePrompt(prompt: Prompt, model: Model): Promise<readonly number[]> {
   const { tokenizer } = model;
   if (prompt.kind === 'ids') return prompt.ids;
@@ -93,7 +96,7 @@ export async function encodePrompt(prompt: Prompt, model: Model): Promise<readon
   return tokenizer.encode(text, { special: true });
 }
 
-/** The model's template, or `own` in its place, with the model's names of the first and last token. */
+/** The model's template, or `own` instead, with the texts of the model's bos and eos tokens. */
 export function templateOf(
   { gguf, tokenizer }: Pick<Model, 'gguf' | 'tokenizer'>,
   { own, withTools }: { own?: string; withTools?: boolean },
@@ -101,8 +104,8 @@ export function templateOf(
   const source = own ?? chatTemplateOf(gguf, withTools);
   if (source === undefined) {
     throw new UserError(
-      'Expected a chat template in the model file, but it has none.',
-      'Use --raw to send the text as it is, or --template FILE to give a template.',
+      'The model file has no chat template.',
+      'Use --raw to send the text unchanged, or --template FILE to give a template.',
       { kind: 'usage' },
     );
   }
@@ -111,7 +114,7 @@ export function templateOf(
 }
 
 function emptyPrompt(): UserError {
-  return new UserError('Expected a prompt, but it is empty.', 'Run: percept "Why is the sky blue?"', {
+  return new UserError('The prompt is empty.', 'Run: percept "Why is the sky blue?"', {
     kind: 'usage',
   });
 }

@@ -1,9 +1,9 @@
-/** Sampling options as the engine's parameters. */
+/** Converts sampling options to parameters of the engine. */
 import { parseSamplers, type SamplerParameters } from '../core/sampler/parameters.ts';
 import { UserError } from '../errors.ts';
-import type { Options } from './options.ts';
+import type { Options } from './arguments/options.ts';
 
-/** Only what was asked for; the rest is the model's or the engine's default. Ranges are checked by the engine. */
+/** Contains only the options that are set. Others have the defaults of the model or the engine, which checks ranges. */
 export function samplingOf(options: Options): Partial<SamplerParameters> {
   const { samplers, dry, xtc, mirostat, logitBias } = options;
   return {
@@ -24,7 +24,7 @@ export function samplingOf(options: Options): Partial<SamplerParameters> {
   };
 }
 
-/** "0.8,1.75" under the first names; the others keep their defaults. */
+/** Assigns the numbers of "0.8,1.75" to the first names. The others keep their defaults. */
 function named<K extends string>(
   names: readonly K[],
   text: string | undefined,
@@ -42,7 +42,7 @@ function named<K extends string>(
   return Object.fromEntries(numbers.map((number, i) => [names[i], number])) as { [N in K]?: number };
 }
 
-/** "1234:-5" or "1234:-inf". */
+/** Parses "1234:-5" or "1234:-inf". */
 function parseBias(text: string): [id: number, bias: number] {
   const [, id, bias] = /^(\d+)[:=](-inf|[+-]?[\d.]+(?:e[+-]?\d+)?)$/i.exec(text) ?? [];
   const value = bias?.toLowerCase() === '-inf' ? Number.NEGATIVE_INFINITY : Number(bias);

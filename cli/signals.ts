@@ -1,20 +1,19 @@
 /**
- * SIGINT, SIGTERM and SIGHUP while work can be aborted: the first asks for an orderly end, the second ends at
- * once. Outside such work they end the process by themselves, because work that never yields to the event loop
- * could not be stopped otherwise.
+ * Handles SIGINT, SIGTERM and SIGHUP during work that can be aborted: the first aborts the work, the second exits at once.
+ * Outside such work there is no handler, so that they end the process even if it blocks the event loop.
  */
 const EXIT_CODES = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
 
-/** npx and the launcher forward a Ctrl-C that the terminal has delivered already; people are slower than that. */
+/** npx and the launcher forward a Ctrl-C that the terminal has already delivered. A second Ctrl-C takes a user longer. */
 const ECHO_MS = 100;
-/** Work that does not notice the abort is ended after this long. */
+/** The process exits this long after an abort that the work does not react to. */
 const GRACE_MS = 3000;
 
 export class Interruption {
   #exitCode: number | undefined;
   #abortedAt = 0;
 
-  /** 128 + the number of the signal that came during work, if one did. */
+  /** 128 + the number of the signal received during work, if any. */
   get exitCode(): number | undefined {
     return this.#exitCode;
   }
@@ -28,7 +27,7 @@ export class Interruption {
     try {
       return await work(controller.signal);
     } finally {
-      // An echo may still be on its way: it must not cut off what is left to do.
+      // After a signal the handlers stay: a forwarded copy must not end the process before it has finished.
       if (this.#exitCode === undefined) for (const name of names) process.off(name, onSignal);
     }
   }

@@ -1,13 +1,13 @@
-/** Numbers as people read them. */
+/** Formats sizes and durations. */
 
-/** Decimal units, as disks and networks count: 98.4 MB. */
+/** In decimal units, as for disks and networks: 98.4 MB. */
 export function formatBytes(bytes: number): string {
   const units = ['B', 'kB', 'MB', 'GB', 'TB'];
   const power = Math.min(units.length - 1, Math.max(0, Math.floor(Math.log10(Math.max(bytes, 1)) / 3)));
   return `${(bytes / 1000 ** power).toFixed(power < 2 ? 0 : 1)} ${units[power]}`;
 }
 
-/** Whole seconds, then minutes: 42 s, 3 min 5 s, 2 h 10 min. */
+/** 42 s, 3 min 5 s, 2 h 10 min. */
 export function formatDuration(seconds: number): string {
   const s = Math.ceil(seconds);
   if (s < 60) return `${s} s`;

@@ -1,8 +1,8 @@
-/** One value that is replaced as a whole, and those who want to know. */
+/** A value that is replaced as a whole, and its subscribers. */
 
 export interface Store<State> {
   get(): State;
-  /** Replaces the state by what `change` makes of it; who gets the same object back is not told. */
+  /** Replaces the state with the result of `change`. The same object notifies no subscriber. */
   set(change: (state: State) => State): void;
   subscribe(listener: () => void): () => void;
 }

@@ -13,7 +13,7 @@ import { perceptVersion } from './version.ts';
 /** Result of one backend: tokens a second of decode, or the reason of its failure. */
 export type Measured = { readonly tokensPerSecond: number } | { readonly failure: string };
 
-export interface Choice {
+export interface BackendChoice {
   readonly chosen: BackendName;
   readonly measured: Readonly<Partial<Record<BackendName, Measured>>>;
   readonly model: string; // used for the measurement
@@ -40,23 +40,23 @@ export class BackendChoices {
     this.#path = join(cacheDirectory, FILE);
   }
 
-  find(subject: Subject): Choice | undefined {
+  find(subject: Subject): BackendChoice | undefined {
     return this.#read()[keyOf(subject)];
   }
 
   /** Stores `choice`; undefined removes the stored one. */
-  keep(subject: Subject, choice: Choice | undefined): void {
+  keep(subject: Subject, choice: BackendChoice | undefined): void {
     writeWhole(this.#path, JSON.stringify({ ...this.#read(), [keyOf(subject)]: choice }, undefined, 1));
   }
 
   /** All choices for this machine with such devices, for models of any size. */
-  forMachine(subject: Omit<Subject, 'weightBytes'>): Choice[] {
+  forMachine(subject: Omit<Subject, 'weightBytes'>): BackendChoice[] {
     const machine = machineOf(subject);
     const choices = Object.entries(this.#read()).filter(([key]) => key.startsWith(`${machine}, `));
     return choices.map(([, choice]) => choice).sort((a, b) => a.weightBytes - b.weightBytes);
   }
 
-  #read(): Record<string, Choice> {
+  #read(): Record<string, BackendChoice> {
     try {
       return JSON.parse(readFileSync(this.#path, 'utf8'));
     } catch {
@@ -78,7 +78,7 @@ function machineOf({ threads, devices }: Omit<Subject, 'weightBytes'>): string {
 }
 
 /** The fastest of the measured backends; undefined if all failed. */
-export function fastest(measured: Choice['measured']): BackendName | undefined {
+export function fastest(measured: BackendChoice['measured']): BackendName | undefined {
   const speedOf = (name: BackendName) => {
     const result = measured[name];
     return result && 'tokensPerSecond' in result ? result.tokensPerSecond : 0;
@@ -88,7 +88,7 @@ export function fastest(measured: Choice['measured']): BackendName | undefined {
 }
 
 /** In words: cpu 412 tok/s, webgpu 903 tok/s */
-export function explain({ measured, unfinished }: Choice): string {
+export function explain({ measured, unfinished }: BackendChoice): string {
   if (unfinished) return `the program ended ${unfinished} times while others were tried`;
   return Object.entries(measured)
     .map(([name, result]) =>

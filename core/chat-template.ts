@@ -1,7 +1,7 @@
 import { UserError } from '../errors.ts';
 import { strftime } from './chat-template/strftime.ts';
-import type { Gguf } from './gguf.ts';
-import { optionalString } from './gguf-metadata.ts';
+import type { Gguf } from './gguf/index.ts';
+import { optionalString } from './gguf/metadata.ts';
 
 /** A message of a conversation; templates may read further fields, such as tool_calls. */
 export interface Message {

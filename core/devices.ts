@@ -6,7 +6,7 @@ import {
   candidates,
   reportBackends,
 } from '../backends/select.ts';
-import { BackendChoices, type Choice, devicesOf, eligible, explain } from './backend-choice.ts';
+import { type BackendChoice, BackendChoices, devicesOf, eligible, explain } from './backend-choice.ts';
 import { directories } from './directories.ts';
 
 export interface ListedBackend extends BackendReport {
@@ -56,7 +56,7 @@ async function currentChoice(options: Required<Pick<ListOptions, 'cacheDirectory
 
 function reasonFor(
   { name, out }: Candidate,
-  { chosen, choices, several }: { chosen: BackendName; choices: readonly Choice[]; several: boolean },
+  { chosen, choices, several }: { chosen: BackendName; choices: readonly BackendChoice[]; several: boolean },
 ): string {
   if (out !== undefined) return out;
   if (!several) return 'the fastest here';

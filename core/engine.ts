@@ -4,8 +4,8 @@ import { FailoverExecutable } from '../backends/failover.ts';
 import type { BackendName, BackendOptions } from '../backends/select.ts';
 import * as present from '../backends/select.ts';
 import {
+  type BackendChoice,
   BackendChoices,
-  type Choice,
   devicesOf,
   eligible,
   explain,
@@ -171,7 +171,7 @@ async function measure(
   options: EngineOptions,
   choices: BackendChoices,
   subject: Subject,
-): Promise<Choice> {
+): Promise<BackendChoice> {
   const about = { chosen: 'cpu', model: task.name, weightBytes: task.weightBytes } as const;
   const unfinished = (choices.find(subject)?.unfinished ?? 0) + 1;
   choices.keep(subject, { ...about, measured: {}, unfinished });

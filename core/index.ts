@@ -31,7 +31,7 @@ export {
   generate,
   UnfinishedAnswer,
 } from './generate.ts';
-export { type Gguf, type GgufTensor, readGguf } from './gguf.ts';
+export { type Gguf, type GgufTensor, readGguf } from './gguf/index.ts';
 export type { LoadProgress } from './load-progress.ts';
 export { type LoadOptions, loadModel, type Model, type ModelLimits, modelLimits } from './model.ts';
 export { estimateMemory } from './program.ts';

@@ -6,10 +6,10 @@
  * with at least half a chunk to look back on. Where the tokenizer adds a begin token, it replaces the first
  * token of each chunk. Chunks, second half and begin token are those of llama.cpp tools/perplexity.
  */
+import { logSumExp } from '../backends/logits.ts';
 import { logitsOf } from '../backends/results.ts';
 import { UserError } from '../errors.ts';
 import type { Model } from './model.ts';
-import { logSumExp } from './sampler/log-sum-exp.ts';
 import { contextError } from './session.ts';
 
 export interface ScoreOptions {

@@ -1,7 +1,7 @@
 /** The llama architecture over tensors without a file: tests provide their types and bytes. */
 import { Graph, type RecordedGraph } from '../core/architectures/graph.ts';
 import { type LlamaConfig, llama } from '../core/architectures/llama.ts';
-import type { Gguf, GgufTensor } from '../core/gguf.ts';
+import type { Gguf, GgufTensor } from '../core/gguf/index.ts';
 import { rowBytes, type TensorType } from '../kernels/quant-formats.ts';
 
 export interface TensorChoice {

@@ -18,10 +18,10 @@ import { checkSupport, vocabularyOf, WeightTable } from '../program-weights.ts';
 import type { PlacedAttention } from './attention-weights.ts';
 import { usableCores } from './cores.ts';
 import { CpuExecutable } from './executable.ts';
-import { REACH, SharedHeap } from './memory.ts';
+import { REACH, type Sentinel, SharedHeap } from './memory.ts';
 import { PhaseTable } from './phase-table.ts';
 import type { Plan } from './plan.ts';
-import { damaged, plant, poison, type Sentinel } from './sentinels.ts';
+import { damaged, plant, poison } from './sentinels.ts';
 import { type ProgramPlan, planProgram, type Share } from './shares.ts';
 import { Threads, type Work } from './threads.ts';
 import {

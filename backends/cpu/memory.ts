@@ -5,13 +5,22 @@
  */
 import { UserError } from '../../errors.ts';
 import { HEAP } from '../../kernels/wasm/layout.ts';
-import { SENTINEL_BYTES, type Sentinel } from './sentinels.ts';
 
 const PAGE = 65_536;
 const ALIGNMENT = 64; // a cache line
 
+/** Bytes from a buffer to the next at least: a write of one vector too far, or of a row of 16, is seen. */
+export const SENTINEL_BYTES = 64;
+
 /** Bytes of one memory at most: a page less than 4 GiB, so that the end of a range is an address too. */
 export const REACH = 2 ** 32 - PAGE;
+
+/** Bytes of a known pattern between two buffers; see sentinels.ts. */
+export interface Sentinel {
+  readonly name: string; // of the buffer in front of it
+  readonly address: number;
+  readonly bytes: number;
+}
 
 /** Hands out the addresses of one memory. Plans are made with it, before anything is reserved. */
 export class AddressSpace {

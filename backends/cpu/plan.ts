@@ -6,9 +6,9 @@ import * as layout from '../../kernels/wasm/layout.ts';
 import type { KvType, Limits, RopeSpec, StateId, StateShape, ValueId } from '../backend.ts';
 import { type MatmulPhase, type Phase, usesOf } from '../fuse.ts';
 import type { Shape } from '../ops.ts';
-import { AddressSpace } from './memory.ts';
-import { type Sentinel, shifted } from './sentinels.ts';
-import { type Lifetime, placeValues } from './values.ts';
+import { AddressSpace, type Sentinel } from './memory.ts';
+import { shifted } from './sentinels.ts';
+import { type PartValues, type PlacedValue, placeValues } from './values.ts';
 import { isInteger, type Weight } from './weights.ts';
 
 const { BLOCK, CHUNK, GROUP, QUERY_BLOCK, SCALE_BYTES, TILE } = layout;
@@ -58,13 +58,6 @@ export interface ChoicePlan {
   readonly results: number;
 }
 
-/** The rows of a value. */
-export interface PlacedValue {
-  readonly address: number;
-  readonly stride: number;
-  readonly shape: Shape;
-}
-
 export interface Plan {
   readonly values: ReadonlyMap<ValueId, PlacedValue>;
   readonly tokenIds: number;
@@ -89,13 +82,9 @@ export interface Plan {
 type WeightOf = (id: number) => Weight;
 
 /** What runs in one memory. */
-export interface Part {
-  readonly phases: readonly Phase[];
-  readonly lifetimes: ReadonlyMap<ValueId, Lifetime>; // of the values held there
-  readonly shapes: readonly Shape[]; // of all values of the program
+export interface Part extends PartValues {
   readonly output: ValueId;
   readonly states: readonly StateShape[];
-  readonly limits: Limits;
 }
 
 /** Records of a phase in the table at most: two, two that choose behind the output, an end where another memory goes on. */

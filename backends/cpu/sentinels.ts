@@ -3,16 +3,8 @@
  * a buffer is found. The padding of rows to 16 floats belongs to the buffer: kernels write whole vectors. And what is
  * planned is full of huge numbers at first, so that one which reads what nobody wrote is found by its results.
  */
-import type { SharedHeap } from './memory.ts';
+import type { Sentinel, SharedHeap } from './memory.ts';
 
-export interface Sentinel {
-  readonly name: string; // of the buffer in front of it
-  readonly address: number;
-  readonly bytes: number;
-}
-
-/** Bytes from a buffer to the next at least: a write of one vector too far, or of a row of 16, is seen. */
-export const SENTINEL_BYTES = 64;
 const PATTERN = 0xa5;
 const HUGE = 0x7f; // four of them are the float32 3.4e38
 

@@ -2,15 +2,30 @@
  * Addresses of values in one memory: values that are never alive together share bytes. A value that a phase makes of
  * another number by number may lie where that one dies.
  */
-import type { ValueId } from '../backend.ts';
+import type { Limits, ValueId } from '../backend.ts';
 import { type Phase, usesOf } from '../fuse.ts';
+import type { Shape } from '../ops.ts';
 import type { AddressSpace } from './memory.ts';
-import type { Part, PlacedValue } from './plan.ts';
 
 /** Phases of the whole program between which a value is held in a memory, both included. */
 export interface Lifetime {
   readonly from: number;
   readonly to: number;
+}
+
+/** The values of what runs in one memory. */
+export interface PartValues {
+  readonly phases: readonly Phase[];
+  readonly lifetimes: ReadonlyMap<ValueId, Lifetime>; // of the values held there
+  readonly shapes: readonly Shape[]; // of all values of the program
+  readonly limits: Limits;
+}
+
+/** The rows of a value. */
+export interface PlacedValue {
+  readonly address: number;
+  readonly stride: number;
+  readonly shape: Shape;
 }
 
 interface Range {
@@ -21,7 +36,7 @@ interface Range {
 const LINE = 64; // bytes of a cache line: values begin on one
 
 /** With sentinels every value has bytes of its own, so that a write beyond one is seen. */
-export function placeValues(part: Part, space: AddressSpace): ReadonlyMap<ValueId, PlacedValue> {
+export function placeValues(part: PartValues, space: AddressSpace): ReadonlyMap<ValueId, PlacedValue> {
   const { shapes, lifetimes, limits } = part;
   const stride = (value: ValueId) => 4 * 16 * Math.ceil(shapes[value]!.cols / 16);
   const bytes = (value: ValueId) => LINE * Math.ceil((limits.maxTokens * stride(value)) / LINE);

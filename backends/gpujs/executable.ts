@@ -14,8 +14,7 @@ import { resultsFromLogits } from '../results.ts';
 import { packState, StateReader, stateLayout, unpackState } from '../saved-state.ts';
 import { attentionShape, Sequences, type StepRows } from '../step.ts';
 import { attentionWeights } from './attention-weights.ts';
-import type { Device } from './device.ts';
-import type { Chunk, KvCache } from './kv-cache.ts';
+import type { Chunk, Device, KvCache } from './device.ts';
 import { Pass, type Table } from './pass.ts';
 import type { Plan } from './plan.ts';
 

@@ -4,8 +4,7 @@
  * too short, because another length is another module.
  */
 import type { Program, StateId } from '../backend.ts';
-import type { Device, HostRows, Tensor } from './device.ts';
-import type { CacheView, Chunk, KvCache } from './kv-cache.ts';
+import type { CacheView, Chunk, Device, HostRows, KvCache, Tensor } from './device.ts';
 
 const SHORTEST = 64;
 

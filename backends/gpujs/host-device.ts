@@ -13,13 +13,13 @@ import {
   type HostRows,
   type Kernel,
   type KernelOptions,
+  type KvCache,
   MAX_TURNS,
   type Size,
   type Tensor,
 } from './device.ts';
 import type { GpuInstance, GpuJs, Input, KernelFunction, KernelSettings } from './gpu-js.ts';
 import { HostCache } from './host-cache.ts';
-import type { KvCache } from './kv-cache.ts';
 import { optimized } from './v8-flags.ts';
 
 /** Results with fewer numbers are computed on one thread by gpu.js; each further thread takes as many. */

@@ -2,8 +2,7 @@
 import { rotations } from '../../kernels/gpujs/rope.ts';
 import type { RopeSpec, StateId, ValueId, WeightId } from '../backend.ts';
 import type { OpOf } from '../ops.ts';
-import type { HostRows, Tensor } from './device.ts';
-import type { CacheView, Chunk, KvCache } from './kv-cache.ts';
+import type { CacheView, Chunk, HostRows, KvCache, Tensor } from './device.ts';
 import { packRow } from './pack.ts';
 import type { Weight } from './weight.ts';
 

@@ -2,9 +2,8 @@
  * The cache on the GPU: a buffer of keys and one of values for each state, written by copies between kernels.
  */
 import type { Program, StateId } from '../backend.ts';
-import type { Tensor } from './device.ts';
+import type { CacheView, Chunk, KvCache, Tensor } from './device.ts';
 import type { BufferHandle, GpuContext, GpuJs } from './gpu-js.ts';
-import type { CacheView, Chunk, KvCache } from './kv-cache.ts';
 
 /** Keys of a state, or its values: [sequences * contextLength][rowBytes]. */
 interface Rows {

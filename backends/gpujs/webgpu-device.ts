@@ -13,12 +13,12 @@ import {
   doesNotFit,
   type Kernel,
   type KernelOptions,
+  type KvCache,
   MAX_TURNS,
   type Size,
   type Tensor,
 } from './device.ts';
 import type { BufferHandle, GpuInstance, GpuJs, Input, KernelFunction } from './gpu-js.ts';
-import type { KvCache } from './kv-cache.ts';
 import { type OpenGpu, openGpu } from './open-gpu.ts';
 import { WebgpuCache } from './webgpu-cache.ts';
 

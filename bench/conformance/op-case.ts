@@ -112,6 +112,18 @@ export interface CheckParts {
   readonly tolerance: Tolerance;
 }
 
+/** An op on rows of `cols` numbers: what it reads, how it is written and what it gives. */
+export interface RowOp {
+  readonly op: Op['op'];
+  readonly shape: string;
+  readonly cols: number;
+  readonly inputs: readonly Matrix[];
+  readonly weights?: readonly Matrix[]; // vectors
+  readonly apply: NonNullable<CheckParts['apply']>;
+  readonly expected: CheckParts['expected'];
+  readonly tolerance?: Tolerance; // default: FLOAT32
+}
+
 export function check({ inputs, apply, expected, ...rest }: CheckParts): Check {
   const embedded = new Map<number, readonly Row[]>(); // by token
   const inputsOf = (id: number) => {

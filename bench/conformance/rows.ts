@@ -1,17 +1,18 @@
 /** Cases of the ops that take a row by itself: norms, rope, softmax, what works on each number, select. */
-import type { Op, RopeSpec } from '../../backends/backend.ts';
+import type { RopeSpec } from '../../backends/backend.ts';
 import { MAPS, type MapFunction, map } from '../../kernels/reference/map.ts';
 import { rmsNorm } from '../../kernels/reference/rms-norm.ts';
 import { rope } from '../../kernels/reference/rope.ts';
 import { softmax } from '../../kernels/reference/softmax.ts';
 import { type ZipFunction, zip } from '../../kernels/reference/zip.ts';
-import { floatVector, type Matrix, randomMatrix } from './matrices.ts';
+import { floatVector, randomMatrix } from './matrices.ts';
 import {
   type CheckParts,
   check,
   FLOAT32,
   LONG,
   type OpCase,
+  type RowOp,
   SHORT,
   slice,
   step,
@@ -25,18 +26,6 @@ const EXP: Tolerance = {
   nmse: 1e-11,
   reason: 'exp in float32: WGSL allows it 3 + 2 |x| ulp, 1e-6 of the largest',
 };
-
-/** An op on rows of `cols` numbers: its inputs, how to build it, and its expected result. */
-export interface RowOp {
-  readonly op: Op['op'];
-  readonly shape: string;
-  readonly cols: number;
-  readonly inputs: readonly Matrix[];
-  readonly weights?: readonly Matrix[]; // vectors
-  readonly apply: NonNullable<CheckParts['apply']>;
-  readonly expected: CheckParts['expected'];
-  readonly tolerance?: Tolerance; // default: FLOAT32
-}
 
 export function rmsNormOf(cols: number, size = 1): RowOp {
   const weight = randomMatrix('F32', 1, cols);

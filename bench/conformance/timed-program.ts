@@ -4,8 +4,7 @@
  */
 import type { Backend, KvType, Op, Program, StateShape, ValueId } from '../../backends/backend.ts';
 import { rowBytes, type TensorType } from '../../kernels/quant-formats.ts';
-import type { Timing } from './op-case.ts';
-import type { RowOp } from './rows.ts';
+import type { RowOp, Timing } from './op-case.ts';
 
 const BEYOND_CACHES = 96e6; // bytes
 const MOST_MACS = 4e9; // of a program, so that it ends soon on a slow machine

@@ -6,27 +6,31 @@ import type { KernelRow } from '../../bench/rows.ts';
 import { chosenBackend } from '../../core/devices.ts';
 import { directories } from '../../core/directories.ts';
 import { UserError } from '../../errors.ts';
-import type { Call } from '../commands.ts';
+import type { Options } from '../arguments/options.ts';
+import type { Context } from '../command.ts';
 import { casesChosen } from './case-words.ts';
 import { checkReport, writeReport } from './report.ts';
 import { Rows } from './rows.ts';
 import { plannedBench } from './state.ts';
 import { BenchWatch } from './watch.ts';
 
-export async function benchKernels(call: Call, words: readonly string[]): Promise<void> {
-  const { options, output } = call;
+export async function benchKernels(
+  words: readonly string[],
+  options: Options,
+  context: Context,
+): Promise<void> {
   const { peer, report } = options;
   if (peer) throw new UserError('No peer runs single kernels.', 'Leave --peer out.', { kind: 'usage' });
   if (report !== undefined) checkReport(report);
-  const timings = await timingsOf(call, words);
+  const timings = await timingsOf(words, options);
   const machine = await describeMachine();
   const shape = {
     table: 'percept_bench_kernels',
     flat: (row: KernelRow) => ({ ...row }),
     markdown: kernelMarkdown,
   };
-  const rows = new Rows<KernelRow>(call, machine, shape);
-  const watch = new BenchWatch(call, machine, plannedBench({ total: timings.length }));
+  const rows = new Rows<KernelRow>(options, context, machine, shape);
+  const watch = new BenchWatch(options, context, machine, plannedBench({ total: timings.length }));
   const stopped = await watch.during(async (signal) => {
     for (const { target, kernel } of timings) {
       await rows.add([await measureKernel(target, kernel, { signal, observer: watch.observer })]);
@@ -36,7 +40,7 @@ export async function benchKernels(call: Call, words: readonly string[]): Promis
   if (stopped || report === undefined) return;
   const measured = watch.state.kernels.map(({ row }) => row);
   writeReport(report, { state: watch.state, machine, table: kernelTable(measured), rows: measured });
-  output.note(`report: ${report}`);
+  context.output.note(`report: ${report}`);
 }
 
 interface Timing {
@@ -44,8 +48,8 @@ interface Timing {
   readonly kernel: TimedCase;
 }
 
-/** Every combination of a backend, a number of threads and a kernel that the words choose. */
-async function timingsOf({ options }: Call, words: readonly string[]): Promise<Timing[]> {
+/** All combinations of backends, numbers of threads, and the kernels that the words choose. */
+async function timingsOf(words: readonly string[], options: Options): Promise<Timing[]> {
   const { backend: backends, threads } = options;
   const timings: Timing[] = [];
   for (const name of [backends ?? 'auto'].flat()) {

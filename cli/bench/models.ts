@@ -11,29 +11,31 @@ import { parsePeer } from '../../bench/peers/index.ts';
 import type { SpeedRow, SpeedTarget } from '../../bench/rows.ts';
 import { type SpeedTest, speedTests } from '../../bench/speed-test.ts';
 import { UserError } from '../../errors.ts';
-import type { Call } from '../commands.ts';
-import { loadOptionsOf, modelFile } from '../model-file.ts';
-import type { Options } from '../options.ts';
+import type { Options } from '../arguments/options.ts';
+import type { Context } from '../command.ts';
+import { loadOptionsOf } from '../load.ts';
+import { modelFile } from '../model-file.ts';
 import { terminalText } from '../terminal/terminal-text.ts';
 import { checkReport, writeReport } from './report.ts';
 import { Rows } from './rows.ts';
 import { plannedBench } from './state.ts';
 import { BenchWatch } from './watch.ts';
 
-export async function benchModels(call: Call): Promise<void> {
-  const { options, output } = call;
+export async function benchModels(options: Options, context: Context): Promise<void> {
+  const { output } = context;
   const { repetitions = 5, profile, report } = options;
   const peers = (options.peer ?? []).map(parsePeer);
   const tests = testsOf(options);
   if (report !== undefined) checkReport(report);
-  const targets = await targetsOf(call);
+  const targets = await targetsOf(options, context);
   const machine = await describeMachine();
   const shape = { table: 'percept_bench', flat: flatSpeedRow, markdown: speedMarkdown };
-  const rows = new Rows<SpeedRow>(call, machine, shape);
+  const rows = new Rows<SpeedRow>(options, context, machine, shape);
   const total = targets.length * runsOf({ tests, repetitions });
-  const watch = new BenchWatch(call, machine, plannedBench({ targets, tests, peers: peers.length, total }));
+  const plan = plannedBench({ targets, tests, peers: peers.length, total });
+  const watch = new BenchWatch(options, context, machine, plan);
   const notes: string[] = [];
-  const { onNote } = loadOptionsOf(call);
+  const { onNote } = loadOptionsOf(options, context);
   const stopped = await watch.during(async (signal) => {
     const speeds = measureTargets(targets, {
       tests,
@@ -41,7 +43,7 @@ export async function benchModels(call: Call): Promise<void> {
       peers,
       profile,
       signal,
-      onNote: (note) => watch.aside(() => onNote?.(note)),
+      onNote: (note) => watch.aside(() => onNote(note)),
       observer: watch.observer,
       marks: watch.wantsMarks,
     });
@@ -64,7 +66,7 @@ export async function benchModels(call: Call): Promise<void> {
   output.note(`report: ${report}`);
 }
 
-/** Options given as lists are arrays, whatever their types say: hence `flat`, here and below. */
+/** List options are arrays, although their types say otherwise: hence `flat`, here and below. */
 function testsOf({ nPrompt, nGen, nDepth, batch }: Options): SpeedTest[] {
   const tests = speedTests({
     prompts: [nPrompt ?? 512].flat(),
@@ -76,12 +78,12 @@ function testsOf({ nPrompt, nGen, nDepth, batch }: Options): SpeedTest[] {
   throw new UserError('Nothing to measure: -p 0 and -n 0.', 'Leave one of them out.', { kind: 'usage' });
 }
 
-/** Every combination of models, backends, threads and types of the cache. */
-async function targetsOf(call: Call): Promise<SpeedTarget[]> {
-  const { model, backend, threads, kvType } = call.options;
+/** All combinations of models, backends, threads and cache types. */
+async function targetsOf(options: Options, context: Context): Promise<SpeedTarget[]> {
+  const { model, backend, threads, kvType } = options;
   const paths: string[] = [];
   for (const reference of [model ?? []].flat()) {
-    const file = await modelFile({ ...call, options: { ...call.options, model: reference } });
+    const file = await modelFile(reference, options, context);
     paths.push(file.path);
   }
   const kvTypes = [kvType as SpeedTarget['kvType']].flat();

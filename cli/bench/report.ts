@@ -1,6 +1,7 @@
 /** --report: the figures as an SVG picture, or as an HTML page with pictures, table and rows. */
-import { existsSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { dirname, extname } from 'node:path';
+import { replaceFile } from '../../backends/whole-file.ts';
 import type { Table } from '../../bench/formats.ts';
 import { hardwareInWords, type Machine, versionInWords } from '../../bench/machine.ts';
 import { UserError } from '../../errors.ts';
@@ -48,12 +49,9 @@ export function checkReport(file: string): void {
 export function writeReport(file: string, reported: Omit<Reported, 'date'>): void {
   const date = new Date().toISOString().slice(0, 10);
   const text = WRITERS[extname(file).toLowerCase()]!({ ...reported, date });
-  const partial = `${file}.${process.pid}`;
   try {
-    writeFileSync(partial, text);
-    renameSync(partial, file);
+    replaceFile(file, text);
   } catch (cause) {
-    rmSync(partial, { force: true });
     throw new UserError(
       `The report ${file} could not be written: ${(cause as Error).message}`,
       'Give another file to --report.',

@@ -1,13 +1,14 @@
 import { type FlatRow, toCsv, toSql } from '../../bench/formats.ts';
 import { type Machine, machineInWords } from '../../bench/machine.ts';
 import { keptCommand, saveRows } from '../../bench/results.ts';
-import type { Call } from '../commands.ts';
-import type { Options } from '../options.ts';
+import type { Options } from '../arguments/options.ts';
+import type { Context } from '../command.ts';
+import type { Output } from '../output.ts';
 import { terminalText } from '../terminal/terminal-text.ts';
 
 type Format = 'json' | 'jsonl' | 'md' | 'csv' | 'sql';
 
-/** --json and --jsonl as in every command, else -o. */
+/** --json and --jsonl as in every command; otherwise -o. */
 export function formatOf({ json, jsonl, output }: Options): Format {
   if (json) return 'json';
   return jsonl ? 'jsonl' : (output as Format);
@@ -19,19 +20,21 @@ export interface RowShape<Row> {
   readonly markdown: (rows: readonly Row[]) => string;
 }
 
-/** Prints rows: jsonl as they come, the other formats at the end. Appends them to --save as they come. */
+/** Prints rows: jsonl at once, other formats at the end. Appends each row to --save at once. */
 export class Rows<Row extends object> {
-  readonly #call: Call;
+  readonly #options: Options;
+  readonly #output: Output;
   readonly #machine: Machine;
   readonly #shape: RowShape<Row>;
   readonly #format: Format;
   readonly #rows: Row[] = [];
 
-  constructor(call: Call, machine: Machine, shape: RowShape<Row>) {
-    this.#call = call;
+  constructor(options: Options, { output }: Pick<Context, 'output'>, machine: Machine, shape: RowShape<Row>) {
+    this.#options = options;
+    this.#output = output;
     this.#machine = machine;
     this.#shape = shape;
-    this.#format = formatOf(call.options);
+    this.#format = formatOf(options);
   }
 
   get count(): number {
@@ -40,15 +43,15 @@ export class Rows<Row extends object> {
 
   async add(rows: readonly Row[]): Promise<void> {
     this.#rows.push(...rows);
-    const { output, options } = this.#call;
-    if (this.#format === 'jsonl') for (const row of rows) await output.json(row);
-    if (options.save === undefined) return;
+    const { save } = this.#options;
+    if (this.#format === 'jsonl') for (const row of rows) await this.#output.json(row);
+    if (save === undefined) return;
     const command = `percept ${keptCommand(process.argv.slice(2))}`;
-    saveRows(options.save, { date: new Date().toISOString(), machine: this.#machine, command }, rows);
+    saveRows(save, { date: new Date().toISOString(), machine: this.#machine, command }, rows);
   }
 
   async end(): Promise<void> {
-    const { output } = this.#call;
+    const output = this.#output;
     const { table, flat, markdown } = this.#shape;
     const rows = this.#rows;
     switch (this.#format) {
@@ -65,8 +68,8 @@ export class Rows<Row extends object> {
     }
   }
 
-  /** Models are named by their files, and a file's name may hold control characters. */
+  /** Models are named after their files, and a file name may contain control characters. */
   #shown(text: string): string {
-    return this.#call.output.interactive ? terminalText(text) : text;
+    return this.#output.interactive ? terminalText(text) : text;
   }
 }

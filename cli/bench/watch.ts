@@ -1,7 +1,9 @@
 import type { Observer } from '../../bench/events.ts';
 import type { Machine } from '../../bench/machine.ts';
-import type { Call } from '../commands.ts';
-import { CountedProgress } from '../progress.ts';
+import type { Options } from '../arguments/options.ts';
+import type { Context } from '../command.ts';
+import type { Output } from '../output.ts';
+import { CountedProgress } from '../progress/progress.ts';
 import { lookOf } from '../terminal/look.ts';
 import { themeOf } from '../terminal/theme.ts';
 import type { BenchScreen } from '../tui/bench/start.tsx';
@@ -9,11 +11,12 @@ import { formatOf } from './rows.ts';
 import { afterEvent, type BenchState } from './state.ts';
 
 /**
- * Folds the events of a bench and shows its progress: on a screen of its own, or as a bar or lines on stderr. Lines of
- * another kind are held back until the screen is gone.
+ * Folds the events of a bench into its state and shows the progress: on a screen, or as a bar or lines on stderr. Other
+ * lines are held back until the screen has ended.
  */
 export class BenchWatch {
-  readonly #call: Call;
+  readonly #options: Options;
+  readonly #context: Context;
   readonly #machine: Machine;
   readonly #progress: CountedProgress;
   readonly #isLive: boolean;
@@ -21,11 +24,12 @@ export class BenchWatch {
   #screen: BenchScreen | undefined;
   #state: BenchState;
 
-  constructor(call: Call, machine: Machine, state: BenchState) {
-    this.#call = call;
+  constructor(options: Options, context: Context, machine: Machine, state: BenchState) {
+    this.#options = options;
+    this.#context = context;
     this.#machine = machine;
-    this.#progress = new CountedProgress(call, 'measuring', state.progress.total);
-    this.#isLive = wantsScreen(call);
+    this.#progress = new CountedProgress(context.output, 'measuring', state.progress.total);
+    this.#isLive = wantsScreen(options, context.output);
     this.#state = state;
   }
 
@@ -41,9 +45,9 @@ export class BenchWatch {
     this.#screen?.show(this.#state);
   };
 
-  /** Whether progress inside a run is drawn, by the screen or the report. */
+  /** Whether the screen or the report draws the progress inside a run. */
   get wantsMarks(): boolean {
-    return this.#isLive || this.#call.options.report !== undefined;
+    return this.#isLive || this.#options.report !== undefined;
   }
 
   aside(write: () => void): void {
@@ -51,9 +55,9 @@ export class BenchWatch {
     else this.#progress.aside(write);
   }
 
-  /** Runs the work. True where the user stopped it on the screen: the rows so far count. */
+  /** Runs the work. Returns true if the user stopped it on the screen; the rows so far count. */
   async during(work: (signal: AbortSignal) => Promise<void>): Promise<boolean> {
-    const { abortable } = this.#call;
+    const { abortable } = this.#context;
     if (!this.#isLive) {
       await this.#progress.during(() => abortable(work));
       return false;
@@ -63,22 +67,22 @@ export class BenchWatch {
 
   async #onScreen(signal: AbortSignal, work: (signal: AbortSignal) => Promise<void>): Promise<boolean> {
     const { startBenchScreen } = await import('../tui/bench/start.tsx');
-    const { noColor, ascii } = this.#call.options;
+    const { output } = this.#context;
     this.#screen = startBenchScreen({
       state: this.#state,
       machine: this.#machine,
-      theme: themeOf(lookOf(process.stdout, { noColor, ascii })),
-      onStop: () => process.emit('SIGINT', 'SIGINT'), // as Ctrl-C does where the terminal makes it a signal
+      theme: themeOf(lookOf(process.stdout, output.appearance)),
+      onStop: () => process.emit('SIGINT', 'SIGINT'), // as if the terminal turned Ctrl-C into a signal
     });
     try {
       const working = work(signal);
-      working.catch(() => {}); // nobody awaits it after an abort: a step may take long
+      working.catch(() => {}); // not awaited after an abort, because a step may take long
       await Promise.race([working, aborted(signal)]);
       return false;
     } catch (error) {
       if (!signal.aborted) throw error;
       const { begun, total } = this.#state.progress;
-      this.#asides.push(() => this.#call.output.note(`stopped at ${begun} of ${total}`));
+      this.#asides.push(() => output.note(`stopped at ${begun} of ${total}`));
       return true;
     } finally {
       await this.#screen.end();
@@ -96,8 +100,8 @@ function aborted(signal: AbortSignal): Promise<never> {
   });
 }
 
-/** A person watches both streams, asked for a table and can use a moving screen. */
-function wantsScreen({ options, output }: Call): boolean {
+/** Both streams are terminals, the format is a table, and the user can use a moving screen. */
+function wantsScreen(options: Options, output: Output): boolean {
   const { quiet } = options;
   const { screenReader = process.env.INK_SCREEN_READER === 'true' } = options;
   const isTable = formatOf(options) === 'md';

@@ -2,7 +2,7 @@
 import type { AnswerOrigin, MessageId, TreeMessage, Version } from '../../core/conversation.ts';
 import type { GeneratedToken } from '../../core/generate.ts';
 import type { AnswerWriter } from '../../core/sessions/store.ts';
-import type { Options } from '../options.ts';
+import type { Options } from '../arguments/options.ts';
 import type { Branch, Draft } from './branch.ts';
 import { type ChatState, readingOf } from './chat-state.ts';
 import { type Generated, generateAnswer } from './generation.ts';

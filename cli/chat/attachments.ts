@@ -100,16 +100,13 @@ async function existing(paths: readonly string[], cwd: string): Promise<Named | 
 function requireFile({ path, stats }: Named): void {
   if (stats.isFile()) return;
   const kind = stats.isDirectory() ? 'a folder' : 'not a regular file';
-  throw new UserError(
-    `Expected @${path} to be a file, but it is ${kind}.`,
-    'Name each file, or write the word without @.',
-  );
+  throw new UserError(`@${path} is not a file but ${kind}.`, 'Name each file, or write the word without @.');
 }
 
 function requireRoom(path: string, total: number, limitBytes: number): void {
   if (total <= limitBytes) return;
   throw new UserError(
-    `Expected at most ${formatBytes(limitBytes)} of attached files, got ${formatBytes(total)} with @${path}.`,
+    `The attached files are too large: ${formatBytes(total)} with @${path}, the limit is ${formatBytes(limitBytes)}.`,
     'Attach fewer files, or copy the part that matters into the message.',
   );
 }
@@ -138,7 +135,7 @@ function decoded(bytes: Uint8Array, path: string): string {
     // Reported below, as binary files are.
   }
   throw new UserError(
-    `Expected @${path} to be UTF-8 text, but it is binary or has another encoding.`,
+    `@${path} is not UTF-8 text: it is binary or has another encoding.`,
     'Convert it to UTF-8, or write the word without @.',
   );
 }

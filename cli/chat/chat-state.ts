@@ -1,6 +1,5 @@
 /** The state of a chat, for its frontends. */
 import { type Conversation, EMPTY_CONVERSATION } from '../../core/conversation.ts';
-import type { LoadingProgress } from './loaded-model.ts';
 
 export type ChatPhase = 'loading' | 'idle' | 'reading' | 'answering' | 'working';
 
@@ -16,6 +15,12 @@ export interface ChatState {
   readonly speed?: Speed;
   readonly contextUsed: number; // tokens
   readonly queued: readonly string[]; // messages waiting to be sent, oldest first
+}
+
+export interface LoadingProgress {
+  readonly stage: string; // "downloading smollm2", "loading weights"
+  readonly done?: number; // bytes
+  readonly total?: number;
 }
 
 export interface ModelFacts {

@@ -4,7 +4,7 @@
  */
 import type { MessageId, TreeMessage } from '../../core/conversation.ts';
 import type { StoredSession } from '../../core/sessions/store.ts';
-import type { Options } from '../options.ts';
+import type { Options } from '../arguments/options.ts';
 import type { Store } from '../store.ts';
 import { type AnswerIds, Answers } from './answers.ts';
 import { attachFiles } from './attachments.ts';

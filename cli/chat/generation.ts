@@ -4,7 +4,7 @@ import { type GeneratedToken, type GenerateResult, UnfinishedAnswer } from '../.
 import { SamplerChain } from '../../core/sampler/chain.ts';
 import { samplingDefaults } from '../../core/sampler/metadata.ts';
 import { type SamplerParameters, samplerParameters } from '../../core/sampler/parameters.ts';
-import type { Options } from '../options.ts';
+import type { Options } from '../arguments/options.ts';
 import { samplingOf } from '../sampling.ts';
 import type { LoadedModel } from './loaded-model.ts';
 

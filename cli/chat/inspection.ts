@@ -5,9 +5,9 @@ import type { Tokenizer } from '../../core/tokenizer/tokenizer.ts';
 import { bar } from '../terminal/plot/bars.ts';
 import { terminalText } from '../terminal/terminal-text.ts';
 import type { Theme } from '../terminal/theme.ts';
-import type { CommandContext } from './commands/slash-command.ts';
 import type { Dialogue } from './dialogue.ts';
 import { ALTERNATIVES } from './generation.ts';
+import type { CommandContext } from './slash-commands/slash-command.ts';
 
 export interface InspectedToken extends Alternative {
   /** The most probable tokens at its position, possibly including itself. */

@@ -7,9 +7,9 @@ import { describeError, type Output } from '../output.ts';
 import { formatBytes } from '../sizes.ts';
 import { terminalText } from '../terminal/terminal-text.ts';
 import { type Theme, themeOf } from '../terminal/theme.ts';
-import { isCommand, runCommand, SLASH_COMMANDS } from './commands/index.ts';
-import type { Screen } from './commands/slash-command.ts';
 import type { Dialogue, Frontend } from './dialogue.ts';
+import { isCommand, runCommand, SLASH_COMMANDS } from './slash-commands/index.ts';
+import type { Screen } from './slash-commands/slash-command.ts';
 import type { Entry, Transcript } from './transcript.ts';
 
 interface LineChatOptions {

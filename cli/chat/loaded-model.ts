@@ -5,18 +5,18 @@ import { threadsInWords } from '../../bench/formats.ts';
 import { graphFromGguf } from '../../core/architectures/index.ts';
 import { Chat } from '../../core/chat.ts';
 import { directories } from '../../core/directories.ts';
+import { readGguf } from '../../core/gguf/index.ts';
 import { modelTitle, modelType } from '../../core/gguf/model-type.ts';
-import { readGguf } from '../../core/gguf.ts';
 import { type LoadOptions, loadModel, type Model, modelLimits } from '../../core/model.ts';
 import type { PullProgress } from '../../core/models/pull.ts';
 import { lastingReference } from '../../core/models/reference.ts';
 import { resolveModel } from '../../core/models/resolve.ts';
 import { estimateMemory } from '../../core/program.ts';
+import type { Options } from '../arguments/options.ts';
 import { readText } from '../input.ts';
-import { LOADING_STAGES } from '../loading-stages.ts';
-import type { Options } from '../options.ts';
+import { LOADING_STAGES } from '../progress/line.ts';
 import { templateOf } from '../prompt.ts';
-import type { ModelFacts } from './chat-state.ts';
+import type { LoadingProgress, ModelFacts } from './chat-state.ts';
 
 export interface LoadedModel {
   readonly reference: string; // valid in any working directory
@@ -24,12 +24,6 @@ export interface LoadedModel {
   readonly chat: Chat;
   readonly type: string; // Q4_1
   readonly bytes: number; // of the file
-}
-
-export interface LoadingProgress {
-  readonly stage: string; // "downloading smollm2", "loading weights"
-  readonly done?: number; // bytes
-  readonly total?: number;
 }
 
 export interface LoadingOptions {

@@ -1,9 +1,16 @@
+import { usableCores } from '../../backends/select.ts';
+
 export interface Pace {
   /** Shortest and longest time between two beats, ms. */
   readonly least: number;
   readonly most: number;
   /** Largest share of the time that tasks may use. Beats become rarer if tasks would use more. */
   readonly share: number;
+}
+
+/** The pace of an answer's frames. With one or two cores all of them compute, so that frames are rarer. */
+export function framePace(cores = usableCores()): Pace {
+  return cores <= 2 ? { least: 66, most: 250, share: 0.025 } : { least: 40, most: 100, share: 0.2 };
 }
 
 /** Weight of a new measurement in the moving average. */

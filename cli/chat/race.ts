@@ -5,7 +5,7 @@
 import { BACKEND_NAMES } from '../../backends/select.ts';
 import { SamplerChain } from '../../core/sampler/chain.ts';
 import { samplerParameters } from '../../core/sampler/parameters.ts';
-import type { Options } from '../options.ts';
+import type { Options } from '../arguments/options.ts';
 import { samplingOf } from '../sampling.ts';
 import { loadChatModel } from './loaded-model.ts';
 

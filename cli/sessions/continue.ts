@@ -1,4 +1,4 @@
-/** A conversation that is kept, gone on with from a shell: a question more, and its answer. */
+/** Continues a stored conversation from a shell: adds a question and its answer. */
 import type { Message } from '../../core/chat-template.ts';
 import {
   type AnswerOrigin,
@@ -12,37 +12,40 @@ import type { GenerateResult } from '../../core/generate.ts';
 import { lastingReference } from '../../core/models/reference.ts';
 import { openSessions, type SessionStore, type StoredSession } from '../../core/sessions/store.ts';
 import type { AnswerPrinter } from '../answer.ts';
+import type { Settings } from '../arguments/settings.ts';
 import { messagesOf, systemOf } from '../chat/messages.ts';
-import type { Call } from '../commands.ts';
+import type { Call } from '../command.ts';
 
-/** What is known of an answer before its first token. */
+/** Facts about an answer that are known before its first token. */
 export type Known = Pick<AnswerOrigin, 'backend' | 'seed' | 'promptTokens'>;
 
 export interface Continuation {
   readonly session: string; // its id
   /** Reference of the model that answers. */
   readonly model: string;
-  /** What it is given: the branch that is read, and what is asked now. */
+  /** The current branch, then the new question. */
   readonly messages: readonly Message[];
-  /** `printer`, which then also stores the answer in the session. Without a token, nothing is stored. */
+  /** A printer that also stores the answer in the session. Stores nothing if no token is generated. */
   keeping(printer: AnswerPrinter, known: Known): AnswerPrinter;
   close(): void;
 }
 
 /**
- * The session that the options name, or a new one where there is none yet.
- * @param asked a question, behind a system message where one is set
+ * Opens the session that the options name, or creates the first one.
+ * @param asked an optional system message, then the question
  */
-export async function continueSession(call: Call, asked: readonly Message[]): Promise<Continuation> {
-  const { options, output } = call;
+export async function continueSession(
+  asked: readonly Message[],
+  { options, settings, output }: Pick<Call, 'options' | 'settings' | 'output'>,
+): Promise<Continuation> {
   const store = await openSessions(directories().sessions);
   try {
     const stored = options.resume === undefined ? store.last() : store.read(options.resume);
-    if (!stored) output.note('No conversation is kept yet: this one is the first.');
-    const model = modelFor(call, stored);
+    if (!stored) output.note('There is no stored conversation yet: this one is the first.');
+    const model = modelFor({ options, settings }, stored);
     const session = stored?.id ?? store.create({ model });
     const path = pathTo(stored?.conversation ?? EMPTY_CONVERSATION);
-    const added = addedTo(path, asked, call, nextId(stored?.conversation ?? EMPTY_CONVERSATION));
+    const added = addedTo(path, asked, settings, nextId(stored?.conversation ?? EMPTY_CONVERSATION));
     return {
       ...{ session, model },
       messages: messagesOf([...path, ...added]),
@@ -55,7 +58,7 @@ export async function continueSession(call: Call, asked: readonly Message[]): Pr
   }
 }
 
-/** The one that answered last, unless a flag names another; a file by its whole path, wherever one goes on. */
+/** The model of the last answer, unless a flag names another. A file has its absolute path, for any folder. */
 export function modelFor(
   { options, settings }: Pick<Call, 'options' | 'settings'>,
   stored: StoredSession | undefined,
@@ -67,11 +70,11 @@ export function modelFor(
   return lastingReference(options.model ?? '');
 }
 
-/** What is asked as messages of the tree. A system message is one more only where a flag changes it. */
+/** `asked` as messages of the tree. A system message is added only at the start, or if a flag changes it. */
 function addedTo(
   path: readonly TreeMessage[],
   asked: readonly Message[],
-  { settings }: Call,
+  settings: Settings,
   firstId: number,
 ): readonly TreeMessage[] {
   const changes = path.length === 0 || settings.get('system')?.origin === 'flag';
@@ -83,7 +86,7 @@ function addedTo(
     id: firstId + i,
     parent: i === 0 ? path.at(-1)?.id : firstId + i - 1,
     role: role as TreeMessage['role'],
-    content: content as string, // the prompt of a command is text
+    content: content as string, // a prompt on the command line is text
     createdAt,
   }));
 }
@@ -118,7 +121,7 @@ function keeping(printer: AnswerPrinter, { store, session, added, known }: Kept)
   };
 }
 
-/** Without a result it failed on the way. */
+/** Without a result, generation failed. */
 function endOf(result: GenerateResult | undefined, tokens: number): Omit<AnswerOrigin, keyof Kept['known']> {
   if (!result)
     return { finish: 'error', completionTokens: tokens, cachedTokens: 0, prefillMs: 0, decodeMs: 0 };

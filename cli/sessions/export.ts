@@ -2,7 +2,7 @@ import { pathTo, type TreeMessage, type Version, versionOf } from '../../core/co
 import type { StoredSession } from '../../core/sessions/store.ts';
 import { ROLE_NAMES, unfinished } from './message-words.ts';
 
-/** The branch that is read, as a Markdown document. */
+/** The current branch as a Markdown document. */
 export function exportMarkdown({
   title,
   conversation,
@@ -19,7 +19,7 @@ export function exportMarkdown({
   return `${[`# ${title}`, ...sections].join('\n\n')}\n`;
 }
 
-/** Who wrote it, and what is to know of it. */
+/** The model, the version, and why the answer is incomplete. */
 function remark(message: TreeMessage, version: Version | undefined): string {
   const parts = [
     message.origin?.model,

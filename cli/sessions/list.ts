@@ -6,10 +6,10 @@ import { columnsOf, padded } from '../terminal/text/width.ts';
 import { truncate } from '../terminal/text/wrap.ts';
 import { counted, localTime, ROLE_NAMES } from './message-words.ts';
 
-/** Lines of a list that a terminal shows unless more are asked for. */
+/** Default number of lines on a terminal. */
 const LINES = 20;
 
-/** A line for each: id, time, size, model and title, which a terminal shows as far as it fits. */
+/** Prints a line for each session: id, time, size, model and title. Cut to the width of a terminal. */
 export async function printList(
   sessions: readonly SessionSummary[],
   output: Output,
@@ -30,7 +30,7 @@ export async function printList(
   if (older > 0) output.note(`${older} older: percept sessions --limit ${sessions.length}`);
 }
 
-/** What was found, under the session that it was said in. */
+/** Prints search hits below their sessions. */
 export async function printHits(hits: readonly SearchHit[], output: Output): Promise<void> {
   const { heading, faint } = output.style;
   for (const [session, found] of Map.groupBy(hits, (hit) => hit.session)) {
@@ -53,7 +53,7 @@ function marked({ text, matches }: SearchHit['snippet'], mark: (text: string) =>
   return shown + oneLine(text.slice(end));
 }
 
-/** Of a file its name alone. */
+/** For a file, only its name. */
 function nameOf(model: string): string {
   return /[\\/]/.test(model) && !/^\w+:/.test(model) ? basename(model) : model;
 }

@@ -1,4 +1,4 @@
-/** What people are told of a message besides its text. */
+/** Facts about a message in words: role, ending, time. */
 import type { AnswerOrigin, Role, TreeMessage } from '../../core/conversation.ts';
 
 export const ROLE_NAMES: Readonly<Record<Role, string>> = {
@@ -12,16 +12,16 @@ const FINISHES: Readonly<Record<AnswerOrigin['finish'], string | undefined>> = {
   length: 'cut off at the limit',
   aborted: 'stopped',
   error: 'ended by an error',
-  'broken-off': 'broken off',
+  'broken-off': 'interrupted',
 };
 
-/** Why an answer is not a whole one; undefined for one that is. */
+/** Why an answer is incomplete. Undefined for a complete one. */
 export function unfinished({ role, origin }: TreeMessage): string | undefined {
   if (role !== 'assistant') return undefined;
-  return origin ? FINISHES[origin.finish] : 'being written';
+  return origin ? FINISHES[origin.finish] : 'in progress';
 }
 
-/** To the minute, by the clock of this place: 2026-01-02 03:04. */
+/** Local time to the minute: 2026-01-02 03:04. */
 export function localTime(iso: string): string {
   return new Date(iso).toLocaleString('sv-SE', { dateStyle: 'short', timeStyle: 'short' });
 }

@@ -1,4 +1,4 @@
-/** Sessions in JSON: an interface for scripts. */
+/** Sessions as JSON, an interface for scripts. */
 import type { AnswerOrigin, TreeMessage } from '../../core/conversation.ts';
 import type { SearchHit, SessionSummary, StoredSession } from '../../core/sessions/store.ts';
 
@@ -10,7 +10,7 @@ function factsJson({ id, title, model, createdAt, updatedAt }: Omit<SessionSumma
   return { id, title, model, created_at: createdAt, updated_at: updatedAt };
 }
 
-/** The whole tree; `head` is where the branch ends that is read. */
+/** The whole tree. `head` is the last message of the current branch. */
 export function sessionJson({ conversation, ...session }: StoredSession) {
   const messages = [...conversation.messages.values()].map(messageJson);
   return { ...factsJson(session), head: conversation.head, messages };

@@ -5,7 +5,7 @@ import { terminalText } from '../terminal/terminal-text.ts';
 import { counted, localTime, ROLE_NAMES, unfinished } from './message-words.ts';
 import { messageJson, sessionJson } from './session-json.ts';
 
-/** The branch that is read, as text. */
+/** Prints the current branch as text. */
 export async function showSession(session: StoredSession, output: Output): Promise<void> {
   const { title, conversation } = session;
   const { heading, faint } = output.style;
@@ -30,7 +30,7 @@ function factsOf({ id, model, createdAt, messages, conversation }: StoredSession
   return (branches > 1 ? [...facts, `${branches} branches`] : facts).join(' · ');
 }
 
-/** The same in JSON: of each message also the ids of all that follow the same one. */
+/** The current branch as JSON. `siblings` are the ids of all messages with the same parent. */
 export function shownJson(session: StoredSession) {
   const { conversation } = session;
   const messages = pathTo(conversation).map((message) => ({

@@ -1,20 +1,20 @@
 /**
- * Whether the terminal's background is dark or light, by asking it: OSC 11 for the colour, then DA1, which every
- * terminal answers, so that one that does not know the first is not waited for. What the user types meanwhile is put
- * back. Control sequences: https://invisible-island.net/xterm/ctlseqs/ctlseqs.html
+ * Asks the terminal whether its background is dark or light: OSC 11 for the colour, then DA1. Every terminal answers DA1,
+ * so that one without OSC 11 causes no wait. Keys that the user presses meanwhile are put back into the stream.
+ * Control sequences: https://invisible-island.net/xterm/ctlseqs/ctlseqs.html
  */
 import type { Readable, Writable } from 'node:stream';
 import type { Look } from './theme.ts';
 
 const ASK = '\x1b]11;?\x1b\\\x1b[c';
-/** Components of 1 to 4 hexadecimal digits; rgba where there is transparency. */
+/** Components have 1 to 4 hexadecimal digits. A terminal with transparency answers rgba. */
 const COLOR =
   /\x1b\]11;rgba?:([\da-f]{1,4})\/([\da-f]{1,4})\/([\da-f]{1,4})(?:\/[\da-f]{1,4})?(?:\x07|\x1b\\)/i;
 const ATTRIBUTES = /\x1b\[\?[\d;]*c/;
-/** Beyond this a first frame would be late; slow lines keep what was assumed. */
+/** A longer wait would delay the first frame. On a slow connection the assumed background stays. */
 const WAIT_MS = 120;
 
-/** Undefined where the terminal does not say. The stream must be in raw mode, and nobody else read it. */
+/** Undefined without an answer. The stream must be in raw mode and have no other reader. */
 export async function askBackground(
   stdin: Readable,
   stdout: Writable,
@@ -48,7 +48,7 @@ function backgroundOf(components: readonly string[]): Look['background'] {
   return 0.299 * red! + 0.587 * green! + 0.114 * blue! > 0.5 ? 'light' : 'dark';
 }
 
-/** An answer that came when nobody waited for it any more, as Ink passes it on: without its escape. */
+/** A late answer as Ink reports it: without its escape. */
 export function isLateAnswer(input: string): boolean {
   return /^(\x1b?\]11;rgba?:|\x1b?\[\?[\d;]+c)/.test(input);
 }

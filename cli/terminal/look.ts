@@ -1,15 +1,15 @@
-/** What a terminal can show: how many colours, on a dark or a light background, and whether more than ASCII. */
+/** The abilities of a terminal: colours, background, glyphs outside ASCII, links, reflow. */
 import type { WriteStream } from 'node:tty';
 import { colorLevel } from '../output.ts';
 import type { Look } from './theme.ts';
 
 export interface LookOptions {
   readonly noColor?: boolean;
-  readonly ascii?: boolean; // no glyph outside ASCII, whatever the terminal can show
+  readonly ascii?: boolean; // only ASCII glyphs, on any terminal
   readonly env?: NodeJS.ProcessEnv;
 }
 
-/** The look of what is written to `stream`. */
+/** The look of output to `stream`. */
 export function lookOf(
   stream: Pick<WriteStream, 'isTTY' | 'getColorDepth'>,
   { noColor, ascii, env = process.env }: LookOptions = {},
@@ -22,8 +22,8 @@ export function lookOf(
 }
 
 /**
- * Whether glyphs outside ASCII cannot be counted on: the Linux console, whose font lacks most of them, a locale that is
- * not UTF-8, and the old console of Windows. Where no locale is set, as in many containers, UTF-8 is taken.
+ * Whether to avoid glyphs outside ASCII: on the Linux console, whose font lacks most of them, in a locale that is not
+ * UTF-8, and on the old console of Windows. Without a locale, as in many containers, UTF-8 is assumed.
  */
 export function asciiOnly(env: NodeJS.ProcessEnv, platform = process.platform): boolean {
   if (env.TERM === 'linux') return true;
@@ -32,11 +32,11 @@ export function asciiOnly(env: NodeJS.ProcessEnv, platform = process.platform): 
   return locale ? !/utf-?8/i.test(locale) : false;
 }
 
-/** Names in TERM_PROGRAM and beginnings of TERM of terminals that know OSC 8, as their manuals say. */
+/** TERM_PROGRAM and prefixes of TERM of terminals that support OSC 8, according to their manuals. */
 const LINKING = /^(iTerm\.app|WezTerm|vscode|ghostty|Hyper|rio)$/;
 const LINKING_TERM = /^(xterm-kitty|xterm-ghostty|alacritty|foot|wezterm)/;
 
-/** Whether the terminal makes a link of OSC 8. Not asked for: no terminal answers that question. */
+/** Whether the terminal shows OSC 8 as a link. Guessed, because no terminal answers this question. */
 export function hyperlinks({
   TERM_PROGRAM = '',
   TERM = '',
@@ -44,7 +44,7 @@ export function hyperlinks({
   WT_SESSION,
   TMUX,
 }: NodeJS.ProcessEnv): boolean {
-  if (TMUX) return false; // passes them on from version 3.4 on, and only where it is told so
+  if (TMUX) return false; // passes links on only since version 3.4 and only if configured
   return (
     LINKING.test(TERM_PROGRAM) ||
     LINKING_TERM.test(TERM) ||
@@ -58,8 +58,8 @@ const REFLOWING_TERM = /^(xterm-kitty|xterm-ghostty|alacritty|foot|wezterm)/;
 const REFLOWING_MARKS = ['TMUX', 'VTE_VERSION', 'KONSOLE_VERSION', 'WT_SESSION', 'KITTY_WINDOW_ID'];
 
 /**
- * Whether the terminal is known to wrap lines anew when it becomes narrower, and to keep the cursor at its character:
- * xterm, screen and mosh cut lines, and xterm.js (vscode) moves the cursor for lines below it too.
+ * Whether the terminal is known to rewrap lines when it becomes narrower, with the cursor staying at its character. xterm,
+ * screen and mosh cut lines; xterm.js (vscode) moves the cursor for lines below it too.
  */
 export function reflows(env: NodeJS.ProcessEnv): boolean {
   const { TERM_PROGRAM = '', TERM = '' } = env;
@@ -67,7 +67,7 @@ export function reflows(env: NodeJS.ProcessEnv): boolean {
   return REFLOWING_MARKS.some((name) => env[name]);
 }
 
-/** As some terminals tell in COLORFGBG, "foreground;background": 7 and 9 to 15 are light. Else dark. */
+/** Some terminals set COLORFGBG to "foreground;background": 7 and 9 to 15 are light. Otherwise dark is assumed. */
 function backgroundOf({ COLORFGBG }: NodeJS.ProcessEnv): Look['background'] {
   const color = Number(/;(\d+)$/.exec(COLORFGBG ?? '')?.[1]);
   return color === 7 || (color >= 9 && color <= 15) ? 'light' : 'dark';

@@ -1,12 +1,12 @@
 /**
- * Text that came from a model or a model file, made harmless for a terminal: control characters could move the
- * cursor, write the clipboard or hide what is really there, and bidirectional controls reorder what one reads.
+ * Makes untrusted text safe for a terminal. Control characters could move the cursor, write the clipboard or hide text,
+ * and bidirectional controls could reorder it.
  */
 
-// C0 but tab and newline, DEL and C1; marks, embeddings, overrides and isolates of bidirectional text.
+// C0 except tab and newline, DEL and C1; marks, embeddings, overrides and isolates of bidirectional text.
 const UNSAFE = /[\0-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
 
-/** `text` with every unsafe character replaced by a visible one: ESC becomes U+241B, the picture of ESC. */
+/** Replaces every unsafe character with a visible one: ESC becomes U+241B, the symbol for ESC. */
 export function terminalText(text: string): string {
   return text.replace(UNSAFE, (character) => {
     const code = character.charCodeAt(0);

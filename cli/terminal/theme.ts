@@ -1,15 +1,15 @@
 /**
- * Colours and glyphs by meaning, resolved once from what the terminal can do. Everything on screen is a string with
- * SGR sequences made here; without colours it is plain, and no meaning rests on colour alone.
+ * Colours and glyphs by meaning, chosen once for a terminal. All SGR sequences on screen come from here. Without colours
+ * text is plain, and no meaning depends on colour alone.
  *
- * Text takes the 16 named colours, which follow the user's palette; only heat uses shades of its own.
+ * Text uses the 16 named colours, which follow the user's palette. Only heat has its own shades.
  */
 import { Chalk, type ChalkInstance, type ColorSupportLevel } from 'chalk';
 
 export interface Look {
   readonly color: ColorSupportLevel; // 0 none, 1 the 16 named, 2 256, 3 all
   readonly background: 'dark' | 'light';
-  /** No glyph outside ASCII. */
+  /** Only ASCII glyphs. */
   readonly ascii: boolean;
 }
 
@@ -18,25 +18,32 @@ type Paint = (text: string) => string;
 export interface Theme {
   readonly look: Look;
   readonly glyphs: Glyphs;
-  readonly accent: Paint; // names, headings, what is chosen
+  readonly accent: Paint; // names, headings, the current choice
   readonly strong: Paint;
   readonly italic: Paint;
   readonly underline: Paint;
   readonly strike: Paint;
-  readonly dim: Paint; // chrome and side notes
+  readonly dim: Paint; // frames and side notes
   readonly ok: Paint;
   readonly warn: Paint;
   readonly bad: Paint;
   readonly code: Paint; // inline code
   readonly selected: Paint; // the entry under the cursor
-  /** What is written in code: one for each class that highlighting tells apart. */
+  /** One for each class of syntax highlighting. */
   readonly syntax: Readonly<Record<SyntaxRole, Paint>>;
-  /** Lines and lanes of plots, told apart in this order; a legend names them besides. */
+  /** Lines and lanes of plots, in this order. A legend names them too. */
   readonly series: readonly Paint[];
-  /** `text` on a background that grows warmer with `share`, 0 to 1; with few colours in steps. */
+  /** `text` on a background that becomes warmer with `share`, 0 to 1; in steps if there are few colours. */
   heat(share: number, text: string): string;
-  /** `text` by the probability it had, 0 to 1: plain where it was sure, underlined below 0.1. */
+  /** `text` coloured by its probability, 0 to 1: plain from 0.8 on, underlined below 0.1. */
   probability(share: number, text: string): string;
+}
+
+export interface RenderOptions {
+  readonly columns: number;
+  readonly theme: Theme;
+  /** The terminal supports OSC 8. Without colours, links are written out anyway. */
+  readonly hyperlinks: boolean;
 }
 
 export type SyntaxRole = 'keyword' | 'string' | 'number' | 'comment' | 'title' | 'type' | 'meta';
@@ -47,13 +54,13 @@ export interface Glyphs {
   readonly rule: string; // a horizontal line of one cell
   readonly side: string; // left of code
   readonly ellipsis: string;
-  readonly prompt: string; // where the user writes
+  readonly prompt: string; // before the user's input
   readonly dot: string; // between facts
   readonly older: string; // brackets of sibling counts
   readonly newer: string;
   readonly check: string;
   readonly cross: string;
-  readonly on: string; // a task that is done, an entry that is chosen
+  readonly on: string; // a finished task, a chosen entry
   readonly off: string;
   readonly arrow: string;
   readonly up: string;
@@ -70,8 +77,8 @@ export interface Glyphs {
 export interface TableGlyphs {
   readonly horizontal: string;
   readonly vertical: string;
-  readonly cross: string; // of the two, in the middle
-  readonly left: string; // end of a rule between rows
+  readonly cross: string; // of both lines
+  readonly left: string; // left end of a line between rows
   readonly right: string;
 }
 
@@ -121,7 +128,7 @@ const ASCII: Glyphs = {
   table: { horizontal: '-', vertical: '|', cross: '+', left: '+', right: '+' },
 };
 
-/** Least probability of each class but the last. */
+/** Least probability of each class except the last. */
 const CLASSES = [0.8, 0.5, 0.25, 0.1, 0.03] as const;
 
 export function themeOf(look: Look): Theme {
@@ -170,7 +177,7 @@ function plain(text: string): string {
   return text;
 }
 
-/** From the terminal's own background towards amber: [red, green, blue] of the least and the greatest heat. */
+/** From near the terminal's background to amber: [red, green, blue] of the least and the greatest heat. */
 const HEAT = {
   dark: [
     [38, 34, 30],
@@ -182,7 +189,7 @@ const HEAT = {
   ],
 } as const;
 
-/** Below this share a background would be noise. */
+/** A smaller share has no background. */
 const LEAST_HEAT = 0.02;
 
 function heatOf(chalk: ChalkInstance, { color, background }: Look): Theme['heat'] {

@@ -3,12 +3,11 @@
  * is declared where it is used, once, and checked against the file there; everything else that is known of a model (its
  * program, its memory, its work) comes from this record.
  */
-
 import type { Op, RopeSpec, StateId, StateShape, ValueId, WeightId } from '../../backends/backend.ts';
 import { type Shape, shapeOf, stateOf } from '../../backends/ops.ts';
 import { UserError } from '../../errors.ts';
 import type { MapFunction } from '../../kernels/reference/map.ts';
-import type { Gguf, GgufTensor } from '../gguf.ts';
+import type { Gguf, GgufTensor } from '../gguf/index.ts';
 
 /** A tensor that the program reads: a matrix [rows, cols], or a vector of `cols` where rows is 1. */
 export interface GraphTensor extends Pick<GgufTensor, 'name' | 'type' | 'offset' | 'bytes'> {
@@ -182,7 +181,7 @@ function unexpected(name: string): UserError {
 
 function noWeights(path: string): UserError {
   return new UserError(
-    `Expected a model with weights, found only a vocabulary in ${path}.`,
+    `${path} has no weights: it is only a vocabulary.`,
     'Use the model’s full file; this one serves for tokenizing only.',
   );
 }

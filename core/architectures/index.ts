@@ -1,24 +1,13 @@
 /** The table of architectures, and a model's file as the graph that its architecture makes of it. */
 import type { ValueId } from '../../backends/backend.ts';
-import type { Gguf } from '../gguf.ts';
-import { requireString } from '../gguf-metadata.ts';
+import type { Gguf } from '../gguf/index.ts';
+import { requireString } from '../gguf/metadata.ts';
+import type { ModelConfig } from './architecture.ts';
 import { Graph, type RecordedGraph } from './graph.ts';
 import { llama } from './llama.ts';
 import { Metadata, unsupported } from './metadata.ts';
 
-/** One family of models, written down once. */
-export interface Architecture<Config extends ModelConfig> {
-  /** Its hyperparameters. Throws UserError naming the key for what is absent, makes no sense or is not supported. */
-  read(metadata: Metadata): Config;
-  /** The forward pass; returns the logits [S, V]. */
-  build(g: Graph, config: Config): ValueId;
-}
-
-/** What every family has. */
-export interface ModelConfig {
-  readonly vocabularySize: number; // V
-  readonly contextLength: number; // positions it was trained for
-}
+export type { ModelConfig } from './architecture.ts';
 
 /** What an architecture reads only it builds with, so the table need not know the kind of its config. */
 interface AnyArchitecture {

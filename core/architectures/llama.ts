@@ -3,7 +3,7 @@
  * T tokens, S of them selected for output, C embedding, F feed-forward, H heads, G kv heads, D head size, V vocabulary.
  */
 import type { RopeSpec } from '../../backends/backend.ts';
-import type { Architecture } from './index.ts';
+import type { Architecture } from './architecture.ts';
 import { type TransformerSizes, unsupported } from './metadata.ts';
 
 export interface LlamaConfig extends TransformerSizes {

@@ -5,14 +5,14 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import type { RopeSpec } from '../../backends/backend.ts';
 import { UserError } from '../../errors.ts';
-import type { Gguf } from '../gguf.ts';
+import type { Gguf } from '../gguf/index.ts';
 import {
   optionalNumber,
   optionalNumbers,
   optionalString,
   optionalStrings,
   requireNumber,
-} from '../gguf-metadata.ts';
+} from '../gguf/metadata.ts';
 
 /** Larger sizes than any model has; heads are bounded apart, because tables are made of their size. */
 const MAX_SIZE = 2 ** 31 - 1;

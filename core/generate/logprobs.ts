@@ -1,5 +1,5 @@
+import { logSumExp } from '../../backends/logits.ts';
 import { Candidates } from '../sampler/candidates.ts';
-import { logSumExp } from '../sampler/log-sum-exp.ts';
 
 export interface TokenLogprob {
   readonly id: number;

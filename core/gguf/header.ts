@@ -54,7 +54,7 @@ export class Header {
   }
 
   /** Advances by `bytes`, which are then in `bytes` and `view`; returns their start. */
-  take(bytes: number): number {
+  advance(bytes: number): number {
     const start = this.#position;
     const end = start + bytes;
     if (end > this.#window.length) this.#grow(end);
@@ -63,13 +63,13 @@ export class Header {
   }
 
   u32(): number {
-    const at = this.take(4);
+    const at = this.advance(4);
     return this.#view.getUint32(at, true);
   }
 
   /** An unsigned 64-bit number. It is rounded beyond 2^53, but still far above every limit. */
   u64(): number {
-    const at = this.take(8);
+    const at = this.advance(8);
     return this.#view.getUint32(at, true) + this.#view.getUint32(at + 4, true) * 2 ** 32;
   }
 
@@ -99,7 +99,7 @@ export class Header {
 
   string(): string {
     const length = this.count('characters', 1);
-    const at = this.take(length);
+    const at = this.advance(length);
     return this.#window.toString('utf8', at, at + length);
   }
 

@@ -20,7 +20,7 @@ const MAGIC = 'GGUF';
 
 /** Reads magic and version; returns the version, 2 or 3. Otherwise throws a UserError that names the kind of file. */
 export function readVersion(header: Header): number {
-  header.take(MAGIC.length);
+  header.advance(MAGIC.length);
   if (header.bytes.toString('latin1', 0, MAGIC.length) !== MAGIC) notGguf(header);
   const version = header.u32();
   if (version === 2 || version === 3) return version;

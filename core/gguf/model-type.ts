@@ -1,6 +1,6 @@
 /** A model's name, by its file, and its quantization. */
 import { basename } from 'node:path';
-import type { Gguf } from '../gguf.ts';
+import type { Gguf } from './index.ts';
 
 /** Names of general.file_type, from enum llama_ftype in llama.h of llama.cpp 0c1e570. */
 const FILE_TYPES: Readonly<Record<number, string>> = {

@@ -35,7 +35,7 @@ export function readValue(header: Header): GgufValue {
 function readTyped(header: Header, type: number, depth: number): GgufValue {
   const number = NUMBERS[type];
   if (number) {
-    const at = header.take(number.bytes);
+    const at = header.advance(number.bytes);
     return number.read(header.view, at);
   }
   if (type === BOOL) return readBoolean(header);
@@ -46,7 +46,7 @@ function readTyped(header: Header, type: number, depth: number): GgufValue {
 }
 
 function readBoolean(header: Header): boolean {
-  const at = header.take(1);
+  const at = header.advance(1);
   const byte = header.bytes[at]!;
   return byte <= 1 ? byte === 1 : header.fail('a boolean, 0 or 1', `${byte}`);
 }
@@ -84,14 +84,14 @@ function readStrings(header: Header): GgufStrings {
   for (let i = 0; i < count; i++) {
     const length = header.count('characters', 1);
     lengths[i] = length;
-    offsets[i] = header.take(length);
+    offsets[i] = header.advance(length);
   }
   return new HeaderStrings(header, offsets, lengths);
 }
 
 /** Copies the next `length` bytes, aligned for any number type. */
 function copy(header: Header, length: number): ArrayBuffer {
-  const at = header.take(length);
+  const at = header.advance(length);
   return header.bytes.buffer.slice(at, at + length);
 }
 

@@ -1,6 +1,5 @@
+import { argmax, bringLargestForward, type Keys, largest, precedes } from '../../backends/logits.ts';
 import { UserError } from '../../errors.ts';
-
-type Keys = Float32Array | Float64Array; // [V] by id
 
 /**
  * The candidates for the next token.
@@ -76,7 +75,7 @@ export class Candidates {
   /** Id of the greatest logit. Throws UserError if no token is left. */
   best(): number {
     const { ids, logits, length } = this;
-    const best = this.#all ? indexOfGreatest(logits) : firstOf(ids, length, logits);
+    const best = this.#all ? argmax(logits) : firstOf(ids, length, logits);
     const logit = logits[best] ?? -Infinity;
     if (logit === -Infinity) throw nothingLeft();
     if (!(logit < Infinity)) throw notFinite(best, logit);
@@ -85,9 +84,16 @@ export class Candidates {
 
   /** Keeps the k greatest logits, sorted. */
   keepTop(k: number): void {
-    if (this.#all) this.#selectFromAll(Math.min(k, this.length));
-    else if (!this.#sorted) this.#select(Math.min(k, this.length), this.logits);
-    this.length = Math.min(k, this.length);
+    const { ids, logits, length } = this;
+    if (this.#all) {
+      this.length = largest(logits, Math.min(k, length), ids);
+      this.#all = false;
+      const best = logits[ids[0]!]!;
+      if (this.length > 0 && !(best < Infinity)) throw notFinite(ids[0]!, best);
+    } else {
+      if (!this.#sorted) bringLargestForward(ids, length, Math.min(k, length), logits);
+      this.length = Math.min(k, length);
+    }
     this.#sorted = true;
   }
 
@@ -114,7 +120,7 @@ export class Candidates {
     // Sorting a few is nearly always enough; each round sorts eight times as many.
     for (let ordered = 256; kept < this.length && (sum < mass || kept === 0); ordered *= 8) {
       const k = Math.min(ordered, this.length);
-      if (!(byLogit && this.#sorted)) this.#select(k, keys);
+      if (!(byLogit && this.#sorted)) bringLargestForward(ids, this.length, k, keys);
       while (kept < k && (sum < mass || kept === 0)) sum += probabilities[ids[kept++]!]!;
     }
     this.length = kept;
@@ -147,66 +153,23 @@ export class Candidates {
     }
     return id; // the last one, if rounding left the sum just below u
   }
-
-  // ----- the k greatest: a heap of ids in ids[0..k), whose root is the least of them, sorted at the end -----
-
-  #selectFromAll(k: number): void {
-    const { ids, logits } = this;
-    let n = 0;
-    let bar = -Infinity; // a logit must exceed it to enter; an equal one has a higher id than those in the heap
-    for (let id = nextAbove(bar, logits, 0); id < logits.length; id = nextAbove(bar, logits, id + 1)) {
-      if (!(logits[id]! < Infinity)) throw notFinite(id, logits[id]!);
-      if (n < k) {
-        ids[n++] = id;
-        if (n === k) heapify(ids, k, logits);
-      } else {
-        ids[0] = id;
-        sink(ids, 0, k, logits);
-      }
-      if (n === k) bar = logits[ids[0]!]!;
-    }
-    if (n < k) heapify(ids, n, logits);
-    sortHeap(ids, n, logits);
-    this.length = n;
-    this.#all = false;
-  }
-
-  /** Moves the k candidates of the greatest keys to the front, sorted; the others follow. */
-  #select(k: number, keys: Keys): void {
-    const { ids, length } = this;
-    heapify(ids, k, keys);
-    for (let i = k; i < length; i++) {
-      if (!precedes(ids[i]!, ids[0]!, keys)) continue;
-      const id = ids[0]!;
-      ids[0] = ids[i]!;
-      ids[i] = id;
-      sink(ids, 0, k, keys);
-    }
-    sortHeap(ids, k, keys);
-  }
 }
 
-/** First id at or after `id` whose logit exceeds `bar` or is NaN, or V. The only loop over all V. */
-function nextAbove(bar: number, logits: Float32Array, id: number): number {
-  const V = logits.length;
-  while (id < V && logits[id]! <= bar) id++;
-  return id;
+/** One link of the chain: edits the logits of the candidates, or cuts some of them. */
+export interface Sampler {
+  /** As users see it, with its parameters: "top-k 40". */
+  readonly label: string;
+  apply(candidates: Candidates): void;
+  /** Takes note of a token of the text so far. */
+  accept?(id: number): void;
+  reset?(): void;
 }
 
-/** Id of the greatest logit, or of the first that is not finite; -1 if all are -Infinity. */
-function indexOfGreatest(logits: Float32Array): number {
-  let best = -1;
-  let greatest = -Infinity;
-  for (
-    let id = nextAbove(greatest, logits, 0);
-    id < logits.length;
-    id = nextAbove(greatest, logits, id + 1)
-  ) {
-    best = id;
-    greatest = logits[id]!;
-    if (!(greatest < Infinity)) break;
-  }
-  return best;
+/** The end of the chain: picks one of the candidates. */
+export interface Choice {
+  readonly label: string;
+  choose(candidates: Candidates): number;
+  reset?(): void;
 }
 
 /** The first of ids[0..n) in order; -1 if n is 0. */
@@ -214,36 +177,6 @@ function firstOf(ids: Int32Array, n: number, keys: Keys): number {
   let first = n > 0 ? ids[0]! : -1;
   for (let i = 1; i < n; i++) if (precedes(ids[i]!, first, keys)) first = ids[i]!;
   return first;
-}
-
-/** Whether candidate a comes before candidate b. */
-export function precedes(a: number, b: number, keys: Keys): boolean {
-  return keys[a]! > keys[b]! || (keys[a] === keys[b] && a < b);
-}
-
-function heapify(ids: Int32Array, n: number, keys: Keys): void {
-  for (let i = (n >> 1) - 1; i >= 0; i--) sink(ids, i, n, keys);
-}
-
-/** Moves ids[i] down the heap until nothing below it comes later in order. */
-function sink(ids: Int32Array, i: number, n: number, keys: Keys): void {
-  const id = ids[i]!;
-  for (let child = 2 * i + 1; child < n; child = 2 * i + 1) {
-    if (child + 1 < n && precedes(ids[child]!, ids[child + 1]!, keys)) child++;
-    if (precedes(ids[child]!, id, keys)) break;
-    ids[i] = ids[child]!;
-    i = child;
-  }
-  ids[i] = id;
-}
-
-function sortHeap(ids: Int32Array, n: number, keys: Keys): void {
-  for (let end = n - 1; end > 0; end--) {
-    const last = ids[0]!;
-    ids[0] = ids[end]!;
-    ids[end] = last;
-    sink(ids, 0, end, keys);
-  }
 }
 
 function notFinite(id: number, logit: number): UserError {

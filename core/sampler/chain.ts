@@ -1,14 +1,13 @@
 import type { TopLogits } from '../../backends/backend.ts';
 import { UserError } from '../../errors.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
-import { Candidates } from './candidates.ts';
+import { Candidates, type Choice, type Sampler } from './candidates.ts';
 import { draw, greedy, mirostat } from './choices.ts';
 import { minP, topK, topP, typicalP, xtc } from './cuts.ts';
 import { dry } from './dry.ts';
 import { logitBias, penalties, temperature } from './edits.ts';
 import type { SamplerName, SamplerParameters } from './parameters.ts';
 import { Random } from './random.ts';
-import type { Choice, Sampler } from './sampler.ts';
 
 export type SamplerVocabulary = Pick<Tokenizer, 'vocabularySize' | 'tokenBytes'>;
 

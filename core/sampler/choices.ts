@@ -1,6 +1,6 @@
 /** Ways to pick one of the candidates. */
+import type { Choice } from './candidates.ts';
 import type { Random } from './random.ts';
-import type { Choice } from './sampler.ts';
 
 /** The greatest logit; the lowest id among equals. */
 export function greedy(): Choice {

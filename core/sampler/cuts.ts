@@ -1,7 +1,7 @@
 /** Samplers that cut: each leaves at least one candidate. */
-import { precedes } from './candidates.ts';
+import { precedes } from '../../backends/logits.ts';
+import type { Sampler } from './candidates.ts';
 import type { Random } from './random.ts';
-import type { Sampler } from './sampler.ts';
 
 /** Keeps the k greatest logits (Fan et al. 2018). */
 export function topK(k: number): Sampler {

@@ -6,8 +6,8 @@
  * breaker. Source: p-e-w 2024, text-generation-webui pull request 5677, as in llama.cpp src/llama-sampler.cpp,
  * llama_sampler_dry_apply; but breakers are found in the text, not in tokenizations of it.
  */
+import type { Sampler } from './candidates.ts';
 import { RecentTokens } from './recent-tokens.ts';
-import type { Sampler } from './sampler.ts';
 
 export interface DryOptions {
   readonly multiplier: number;

@@ -1,6 +1,6 @@
 /** Samplers that edit logits: bias, temperature and penalties on earlier tokens. */
+import type { Sampler } from './candidates.ts';
 import { RecentTokens } from './recent-tokens.ts';
-import type { Sampler } from './sampler.ts';
 
 /** logit += bias for each given token; -Infinity bans it. */
 export function logitBias(biases: ReadonlyMap<number, number>): Sampler {

@@ -1,5 +1,5 @@
-import type { Gguf } from '../gguf.ts';
-import { optionalNumber, optionalString } from '../gguf-metadata.ts';
+import type { Gguf } from '../gguf/index.ts';
+import { optionalNumber, optionalString } from '../gguf/metadata.ts';
 import { parseSamplers, type SamplerParameters } from './parameters.ts';
 
 /** Key below general.sampling -> parameter (llama.cpp src/llama-arch.cpp, LLM_KV_GENERAL_SAMPLING_*). */

@@ -83,7 +83,7 @@ function versionOf(database: DatabaseSync, path: string): number {
   const version = Number(database.prepare('PRAGMA user_version').get()!.user_version);
   if (version <= MIGRATIONS.length) return version;
   throw new UserError(
-    `Expected sessions of schema ${MIGRATIONS.length} or older in ${path}, got schema ${version}.`,
+    `The sessions in ${path} have schema ${version}, which is newer than schema ${MIGRATIONS.length} of this percept.`,
     'A newer percept wrote them. To use them, update this percept; or chat with --no-save.',
   );
 }

@@ -36,7 +36,7 @@ export class SearchQuery {
     const parts = Array.from(text.matchAll(/"([^"]*)"|[^\s"]+/g), ([part, phrase]) => phrase ?? part);
     this.#terms = parts.filter((part) => part.trim() !== '').map(termOf);
     if (this.#terms.length > 0) return;
-    throw new UserError('Expected words to search for, got none.', 'Run: percept sessions search WORDS', {
+    throw new UserError('There are no words to search for.', 'Run: percept sessions search WORDS', {
       kind: 'usage',
     });
   }

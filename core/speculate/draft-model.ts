@@ -1,4 +1,5 @@
 /** Drafts by a smaller model of the same vocabulary: its most probable tokens (Leviathan et al. 2023). */
+import { argmax } from '../../backends/logits.ts';
 import { logitsOf } from '../../backends/results.ts';
 import { UserError } from '../../errors.ts';
 import type { Session } from '../session.ts';
@@ -56,10 +57,4 @@ function otherVocabulary(expected: string, got: string): UserError {
     'Take a smaller model of the same family, or leave the draft model out.',
     { kind: 'usage' },
   );
-}
-
-function argmax(logits: Float32Array): number {
-  let best = 0;
-  for (let id = 1; id < logits.length; id++) if (logits[id]! > logits[best]!) best = id;
-  return best;
 }

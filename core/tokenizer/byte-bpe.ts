@@ -1,11 +1,11 @@
 import { UserError } from '../../errors.ts';
-import type { Gguf } from '../gguf.ts';
-import { optionalStrings } from '../gguf-metadata.ts';
+import type { Gguf } from '../gguf/index.ts';
+import { optionalStrings } from '../gguf/metadata.ts';
 import { spellBytes, unspellBytes } from './byte-level.ts';
 import { NEVER, PairMerger } from './pair-merger.ts';
 import { PieceIndex } from './piece-index.ts';
-import type { PieceModel } from './piece-model.ts';
 import { type PreTokenizer, splitWords } from './pre-tokenizers.ts';
+import type { PieceModel } from './tokenizer.ts';
 import { TokenType, VOCABULARY_HINT, type Vocabulary } from './vocabulary.ts';
 import { WordCache } from './word-cache.ts';
 

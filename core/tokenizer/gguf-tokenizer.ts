@@ -1,8 +1,7 @@
 import { UserError } from '../../errors.ts';
-import type { PieceModel } from './piece-model.ts';
 import { SpecialTokens } from './special-tokens.ts';
 import { StreamingDecoder } from './streaming-decoder.ts';
-import type { DecodeOptions, EncodeOptions, Tokenizer } from './tokenizer.ts';
+import type { DecodeOptions, EncodeOptions, PieceModel, Tokenizer } from './tokenizer.ts';
 import { byteOf, TokenType, type Vocabulary } from './vocabulary.ts';
 
 const EMPTY = new Uint8Array(0);

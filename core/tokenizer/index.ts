@@ -1,6 +1,6 @@
 import { UserError } from '../../errors.ts';
-import type { Gguf } from '../gguf.ts';
-import { optionalString, requireString } from '../gguf-metadata.ts';
+import type { Gguf } from '../gguf/index.ts';
+import { optionalString, requireString } from '../gguf/metadata.ts';
 import { ByteBpe } from './byte-bpe.ts';
 import { GgufTokenizer } from './gguf-tokenizer.ts';
 import { preTokenizerOf } from './pre-tokenizers.ts';

@@ -30,7 +30,7 @@ export class PairMerger {
   merge(bytes: Uint8Array, emit: (start: number, end: number) => void): void {
     this.#split(bytes);
     for (let i = 0; i < this.#count; i++) this.#rate(bytes, i);
-    for (let left = this.#take(); left >= 0; left = this.#take()) this.#join(bytes, left);
+    for (let left = this.#pop(); left >= 0; left = this.#pop()) this.#join(bytes, left);
     for (let i = 0, next = 0; i < this.#count; i = next) {
       next = this.#next[i]!;
       emit(this.#starts[i]!, this.#starts[next]!);
@@ -77,7 +77,7 @@ export class PairMerger {
   }
 
   /** Left symbol of the best pair, or -1. Skips outdated pairs: their rank is no longer the rank of their symbol. */
-  #take(): number {
+  #pop(): number {
     while (!this.#queue.isEmpty) {
       const rank = this.#queue.bestRank;
       const left = this.#queue.pop();

@@ -1,4 +1,4 @@
-import type { GgufStrings } from '../gguf.ts';
+import type { GgufStrings } from '../gguf/index.ts';
 
 const FNV_OFFSET = 0x811c9dc5 | 0; // FNV-1a, 32 bit: http://www.isthe.com/chongo/tech/comp/fnv/
 const FNV_PRIME = 0x01000193;

@@ -1,10 +1,10 @@
 import { UserError } from '../../errors.ts';
-import type { Gguf, GgufStrings } from '../gguf.ts';
-import { optionalBoolean, optionalNumbers } from '../gguf-metadata.ts';
+import type { Gguf, GgufStrings } from '../gguf/index.ts';
+import { optionalBoolean, optionalNumbers } from '../gguf/metadata.ts';
 import { ESCAPED_SPACE, isEscapedSpace, unescapeSpaces } from './escaped-space.ts';
 import { NEVER, PairMerger } from './pair-merger.ts';
 import { PieceIndex } from './piece-index.ts';
-import type { PieceModel } from './piece-model.ts';
+import type { PieceModel } from './tokenizer.ts';
 import { byteOf, checkLength, TokenType, VOCABULARY_HINT, type Vocabulary } from './vocabulary.ts';
 import { WordCache } from './word-cache.ts';
 

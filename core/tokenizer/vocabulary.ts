@@ -1,12 +1,12 @@
 import { UserError } from '../../errors.ts';
-import type { Gguf, GgufStrings } from '../gguf.ts';
+import type { Gguf, GgufStrings } from '../gguf/index.ts';
 import {
   optionalBoolean,
   optionalNumber,
   optionalNumbers,
   optionalString,
   optionalStrings,
-} from '../gguf-metadata.ts';
+} from '../gguf/metadata.ts';
 import { endIdsOf } from './end-tokens.ts';
 import type { Tokenizer } from './tokenizer.ts';
 

@@ -1,8 +1,8 @@
-import type { Gguf } from '../gguf.ts';
-import { optionalBoolean } from '../gguf-metadata.ts';
+import type { Gguf } from '../gguf/index.ts';
+import { optionalBoolean } from '../gguf/metadata.ts';
 import { ESCAPED_SPACE, unescapeSpaces } from './escaped-space.ts';
 import { hashBytes, PieceIndex } from './piece-index.ts';
-import type { PieceModel } from './piece-model.ts';
+import type { PieceModel } from './tokenizer.ts';
 import { TokenType, type Vocabulary } from './vocabulary.ts';
 import { WordCache } from './word-cache.ts';
 

@@ -12,7 +12,7 @@ import { CHECKED_CASES } from '../../bench/conformance/cases.ts';
 import { runCase } from '../../bench/conformance/judge.ts';
 import { nameOf } from '../../bench/conformance/op-case.ts';
 import { graphFromGguf } from '../../core/architectures/index.ts';
-import { readGguf } from '../../core/gguf.ts';
+import { readGguf } from '../../core/gguf/index.ts';
 import { programOn } from '../../core/program.ts';
 import { HEAP } from '../../kernels/wasm/layout.ts';
 import { OTHER_CPUS } from '../emulated-kernels.ts';

@@ -16,7 +16,7 @@ import { rewired } from '../../backends/ops.ts';
 import { randomMatrix } from '../../bench/conformance/matrices.ts';
 import { graphFromGguf } from '../../core/architectures/index.ts';
 import type { LlamaConfig } from '../../core/architectures/llama.ts';
-import { type Gguf, readGguf } from '../../core/gguf.ts';
+import { type Gguf, readGguf } from '../../core/gguf/index.ts';
 import { loadModel } from '../../core/model.ts';
 import { estimateMemory } from '../../core/program.ts';
 import { rowBytes, type TensorType } from '../../kernels/quant-formats.ts';

@@ -4,7 +4,7 @@ import type { Executable, Limits, Slice } from '../../backends/backend.ts';
 import { createCpuBackend } from '../../backends/cpu/index.ts';
 import { Pages } from '../../backends/cpu/pages.ts';
 import { graphFromGguf } from '../../core/architectures/index.ts';
-import { readGguf } from '../../core/gguf.ts';
+import { readGguf } from '../../core/gguf/index.ts';
 import { programOn } from '../../core/program.ts';
 import { Random } from '../../core/sampler/random.ts';
 import { TINY_MODEL } from '../cli/percept.ts';

@@ -161,7 +161,7 @@ describe('percept bench', () => {
 
   it.each([
     [['bench', 'kernel'], 'Expected "kernels" or nothing'],
-    [['bench', 'kernels', 'convolution'], 'got "convolution"'],
+    [['bench', 'kernels', 'convolution'], 'No kernel has "convolution"'],
     [['bench', '-o', 'json'], 'Expected --output to be one of md, csv, sql, got "json"'],
     [['bench', '-p', '8,x'], 'Expected --n-prompt to be a whole number'],
     [['bench', '--backend', 'cpu,abacus'], 'Expected --backend to be one of'],

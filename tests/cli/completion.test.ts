@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { COMMANDS } from '../../cli/commands.ts';
+import { COMMANDS } from '../../cli/commands/index.ts';
 import { emptyFolder, percept } from './percept.ts';
 
 describe.each(['bash', 'zsh', 'fish', 'powershell'])('percept completion %s', (shell) => {

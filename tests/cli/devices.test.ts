@@ -41,7 +41,7 @@ describe('percept devices', () => {
       const { stdout, stderr } = await percept(['devices'], { env: WITHOUT });
       expect(stdout).toContain('  none: no Vulkan driver is installed');
       expect(stdout).toMatch(/^\* cpu: /m);
-      expect(stdout).toMatch(/^ {2}webgpu: not here$/m);
+      expect(stdout).toMatch(/^ {2}webgpu: not available$/m);
       expect(stderr).toBe('');
       for (const line of stdout.split('\n')) expect(line.length).toBeLessThanOrEqual(80);
       const { adapters, no_adapter } = JSON.parse(

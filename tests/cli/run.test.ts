@@ -63,7 +63,7 @@ describe('the prompt', () => {
   it('needs a template in a chat', async () => {
     const { stderr, code } = await percept([...GREEDY, 'hi']);
     expect(code).toBe(2);
-    expect(stderr).toContain('Expected a chat template in the model file');
+    expect(stderr).toContain('The model file has no chat template.');
     expect(stderr).toContain('--raw');
   });
 });

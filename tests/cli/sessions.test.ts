@@ -75,7 +75,7 @@ describe('percept sessions', () => {
     const { stdout } = await percept(['sessions', 'show', id.slice(0, 6)], { env });
     expect(stdout.split('\n').slice(2)).toEqual([
       ...['', 'User', 'Why?', '', 'Assistant ‹ 2/2 ›', 'Another answer.'],
-      ...['', 'User', 'And?', '', 'Assistant being written', 'half', ''],
+      ...['', 'User', 'And?', '', 'Assistant in progress', 'half', ''],
     ]);
     const report = await json(['sessions', 'show', id], env);
     expect(report).toMatchObject({ id, title: 'Why?', model: 'smollm2', head: 5 });
@@ -280,6 +280,6 @@ describe('percept run --continue', () => {
   ])('conflicts with %s', async (flag, args) => {
     const { stderr, code } = await percept(['-c', ...args]);
     expect(code).toBe(2);
-    expect(stderr).toContain(`Expected ${flag} or --continue, got both.`);
+    expect(stderr).toContain(`${flag} cannot be combined with --continue.`);
   });
 });

@@ -43,10 +43,10 @@ describe('percept config', () => {
 
 describe('errors in settings name the file and the key', () => {
   it.each([
-    [{ temprature: 1 }, 'got the unknown key "temprature"', 'Did you mean "temperature"?'],
-    [{ json: true }, 'got the unknown key "json"', 'Settings are: model, '],
+    [{ temprature: 1 }, 'Unknown setting "temprature"', 'Did you mean "temperature"?'],
+    [{ json: true }, 'Unknown setting "json"', 'Settings are: model, '],
     [{ temperature: '1' }, 'Expected "temperature" in', 'a number, got "1"'],
-    [[], 'Expected settings in', 'it holds no JSON object'],
+    [[], 'The settings file', 'does not contain a JSON object'],
   ])('a project with %j', async (project, ...expected) => {
     const { folder } = places({}, project);
     const { stderr, code } = await percept(['config'], { cwd: folder });
@@ -58,7 +58,7 @@ describe('errors in settings name the file and the key', () => {
     [{ threads: 0 }, 'Expected "threads" in', 'from 1 to 1024, got 0'],
     [{ backend: 'gpu' }, 'Expected "backend" in', 'one of auto, cpu, webgpu, gpujs, reference, got "gpu"'],
     [{ stats: 'yes' }, 'Expected "stats" in', 'true or false, got "yes"'],
-    [{ '\x1b]0;x\x07': 1 }, 'got the unknown key "\u241b]0;x\u2407"'],
+    [{ '\x1b]0;x\x07': 1 }, 'Unknown setting "\u241b]0;x\u2407"'],
   ])('a user with %j', async (user, ...expected) => {
     const { home } = places(user, {});
     const { stderr, code } = await percept(['config'], { env: { PERCEPT_HOME: home } });
@@ -77,14 +77,14 @@ describe('errors in settings name the file and the key', () => {
     writeFileSync(join(folder, '.percept.json'), '{"seed": 1,}');
     const { stderr, code } = await percept(['list'], { cwd: folder });
     expect(code).toBe(2);
-    expect(stderr).toContain('it is not JSON');
+    expect(stderr).toContain('is not JSON');
   });
 });
 
 describe("a project's file", () => {
   it.each([
     ['backend', 'webgpu'],
-    ['draft-of-nobody', 'x', 'unknown key'],
+    ['draft-of-nobody', 'x', 'Unknown setting'],
     ['no-pull', false],
     ['no-save', true],
     ['quiet', true],
@@ -107,12 +107,12 @@ describe("a project's file", () => {
 
   it('is reported on stderr, on its own line, by commands that use it', async () => {
     const { folder } = places({}, { temperature: 0, 'max-tokens': 1 });
-    const notice = `Settings of this project are in force: temperature, max-tokens (${join(folder, '.percept.json')}).`;
+    const notice = `This project sets temperature, max-tokens (${join(folder, '.percept.json')}).`;
     const answer = await percept(['-m', TINY_MODEL, '--raw', 'hi'], { cwd: folder });
     expect(answer).toMatchObject({ code: 0, stderr: expect.stringContaining(`${notice}\n`) });
     expect((await percept(['list'], { cwd: folder })).stderr).toBe('');
     const overridden = ['-m', TINY_MODEL, '--raw', '-t', '1', '-n', '1', 'hi'];
-    expect((await percept(overridden, { cwd: folder })).stderr).not.toContain('in force');
+    expect((await percept(overridden, { cwd: folder })).stderr).not.toContain('This project sets');
   });
 
   it.each([
@@ -166,6 +166,6 @@ describe("a project's file", () => {
     writeFileSync(join(folder, '.percept.json'), `{"seed": ${' '.repeat(1 << 20)}1}`);
     const { stderr, code } = await percept(['config'], { cwd: folder });
     expect(code).toBe(2);
-    expect(stderr).toContain('1048576 are the most');
+    expect(stderr).toContain('the limit is 1048576');
   });
 });

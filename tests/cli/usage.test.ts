@@ -20,7 +20,7 @@ describe('help', () => {
     async (args) => {
       const { stdout, code } = await percept(args);
       expect(code).toBe(0);
-      expect(stdout).toMatch(/^What a model file holds/);
+      expect(stdout).toMatch(/^Contents of a model file/);
       expect(stdout).toContain('--ctx N');
       expect(stdout).not.toContain('--temperature');
     },
@@ -41,7 +41,7 @@ describe('usage errors are two lines, with exit code 2', () => {
     [['list', '--jsno'], 'percept list has no option --jsno', 'Did you mean --json?'],
     [['--wrong', 'hi'], 'has no option --wrong', 'See percept run --help'],
     [['-z', 'hi'], 'has no option -z', 'See percept run --help'],
-    [['hi', '-n'], 'Expected a value after -n.', 'behind --'],
+    [['hi', '-n'], 'Expected a value after -n.', 'Put --'],
     [
       ['-n', 'many', 'hi'],
       'Expected --max-tokens to be a whole number of at least 1, got "many".',
@@ -57,15 +57,15 @@ describe('usage errors are two lines, with exit code 2', () => {
       'Expected --backend to be one of auto, cpu, webgpu, gpujs, reference, got "gpu".',
       'percept devices',
     ],
-    [['--kv-type', 'q4', 'hi'], 'Expected --kv-type to be one of auto, f32, f16, q8, got "q4".', 'keys and'],
+    [['--kv-type', 'q4', 'hi'], 'Expected --kv-type to be one of auto, f32, f16, q8, got "q4".', 'KV cache'],
     [['--dry', '1,,2', 'hi'], 'Expected --dry to be 1 to 3 numbers', '--help'],
     [['--logit-bias', 'x', 'hi'], 'Expected --logit-bias to be ID:BIAS, got "x".', '1234:-inf'],
     [['--samplers', 'top_k,magic', 'hi'], 'got "magic"', 'Samplers are'],
-    [['--logprobs', '3', 'hi'], 'Expected --json or --jsonl with --logprobs.', 'Text'],
+    [['--logprobs', '3', 'hi'], '--logprobs needs --json or --jsonl.', 'text'],
     [['--prompt-ids', '1,x'], 'Expected token ids separated by commas or spaces, got "x".', '1,2,3'],
-    [['--messages', 'missing.json'], 'Expected to read missing.json', 'path'],
-    [['--prompt-ids', '1', 'hi'], 'Expected --prompt-ids or a prompt, got both.', 'no place'],
-    [['--raw', '-s', 'Be brief.', 'hi'], 'Expected --raw or --system, got both.', 'no place'],
+    [['--messages', 'missing.json'], 'Reading missing.json failed: ENOENT', 'path'],
+    [['--prompt-ids', '1', 'hi'], '--prompt-ids cannot be combined with a prompt.', 'one of them'],
+    [['--raw', '-s', 'Be brief.', 'hi'], '--raw cannot be combined with --system.', 'one of them'],
     [['pull'], 'Expected REF after percept pull.', 'percept pull --help'],
     [['list', 'more'], 'Expected nothing more after percept list, got "more".', 'percept run ...'],
     [
@@ -73,9 +73,9 @@ describe('usage errors are two lines, with exit code 2', () => {
       'Expected one of bash, zsh, fish, powershell, got "tcsh".',
       'percept completion --help',
     ],
-    [['template'], 'Expected --messages FILE.', 'percept template --messages'],
+    [['template'], 'there is no --messages FILE.', 'percept template --messages'],
     [['rm', 'pip:a==1'], 'Expected pip:package==version#folder/file.gguf', 'A model is'],
-    [[''], 'Expected a prompt, but it is empty.', 'percept "Why is the sky blue?"'],
+    [[''], 'The prompt is empty.', 'percept "Why is the sky blue?"'],
   ];
 
   it.each(cases)('%j', async (args, message, hint) => {

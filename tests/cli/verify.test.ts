@@ -27,7 +27,7 @@ describe('percept verify', () => {
 
   it('checks only ops without a model', async () => {
     const { stdout, code } = await percept(['verify', '--ops', 'q8_0', ...BACKEND, '--no-pull', '--quiet']);
-    expect(stdout).toMatch(/^Ops, error over what is allowed: 1 is the limit\nop +cpu\n/);
+    expect(stdout).toMatch(/^Ops, error divided by its tolerance: 1 is the limit\nop +cpu\n/);
     expect(stdout).toMatch(/\ncpu is right\.\n$/);
     expect(code).toBe(0);
     for (const line of stdout.split('\n')) expect(line.length).toBeLessThanOrEqual(80);
@@ -45,7 +45,7 @@ describe('percept verify', () => {
   it.each([
     [['--backend', 'abacus'], 'Expected --backend to be one of'],
     [['-n', '0'], 'Expected --max-tokens to be'],
-    [['convolution'], 'got "1025 convolution"'],
+    [['convolution'], 'No kernel has "1025 convolution"'],
   ])('%j is a usage error', async (args, message) => {
     const { stderr, code } = await percept([...QUICK, ...args]);
     expect(stderr).toContain(message);

@@ -9,7 +9,7 @@ import { createWebgpuBackend, type WebgpuBackend } from '../../backends/webgpu/i
 import { graphFromGguf } from '../../core/architectures/index.ts';
 import { startEngine } from '../../core/engine.ts';
 import { generate } from '../../core/generate.ts';
-import { readGguf } from '../../core/gguf.ts';
+import { readGguf } from '../../core/gguf/index.ts';
 import { programOn } from '../../core/program.ts';
 import { SamplerChain } from '../../core/sampler/chain.ts';
 import { samplerParameters } from '../../core/sampler/parameters.ts';

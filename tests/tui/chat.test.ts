@@ -236,7 +236,7 @@ describe.skipIf(!HAS_TMUX)('percept chat in a terminal', () => {
     expect(JSON.stringify(lastSession(home))).toMatch(/broken-off/);
     const second = chat({ home, flags: '-c -n 4 --backend reference' });
     await second.terminal.shows('remember this', { history: true });
-    await second.terminal.shows('broken off');
+    await second.terminal.shows('interrupted');
   });
 
   it('continues with the model that answered last, whatever the settings are', async () => {

@@ -1,13 +1,13 @@
 import { writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { completeCommand, runCommand, SLASH_COMMANDS } from '../../cli/chat/commands/index.ts';
-import type { CommandContext, Screen } from '../../cli/chat/commands/slash-command.ts';
+import type { Options } from '../../cli/arguments/options.ts';
 import { Dialogue } from '../../cli/chat/dialogue.ts';
 import { Pacer } from '../../cli/chat/pacer.ts';
 import { SessionKeeper } from '../../cli/chat/session-keeper.ts';
+import { completeCommand, runCommand, SLASH_COMMANDS } from '../../cli/chat/slash-commands/index.ts';
+import type { CommandContext, Screen } from '../../cli/chat/slash-commands/slash-command.ts';
 import type { Entry } from '../../cli/chat/transcript.ts';
-import type { Options } from '../../cli/options.ts';
 import { themeOf } from '../../cli/terminal/theme.ts';
 import { leavesOf } from '../../core/conversation.ts';
 import { openSessions, type SessionStore } from '../../core/sessions/store.ts';

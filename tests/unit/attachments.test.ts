@@ -79,10 +79,10 @@ describe('files named in a message', () => {
 
 describe('content that no model can read is an error', () => {
   it.each([
-    ['@src', 'it is a folder'],
+    ['@src', 'not a file but a folder'],
     ['@zero.bin', 'binary or has another encoding'],
     ['@latin.txt', 'binary or has another encoding'],
-    ['@big.txt', 'at most 1 kB of attached files, got 2 kB with @big.txt'],
+    ['@big.txt', '2 kB with @big.txt, the limit is 1 kB'],
   ])('%s', async (text, message) => {
     await expect(attached(text)).rejects.toMatchObject({
       name: 'UserError',
@@ -95,7 +95,7 @@ describe('content that no model can read is an error', () => {
     writeFileSync(join(cwd, 'half1'), 'x'.repeat(600));
     writeFileSync(join(cwd, 'half2'), 'y'.repeat(600));
     expect((await attached('@half1')).attachments).toHaveLength(1);
-    await expect(attached('@half1 @half2')).rejects.toThrow('got 1 kB with @half2');
+    await expect(attached('@half1 @half2')).rejects.toThrow('1 kB with @half2, the limit is');
   });
 });
 

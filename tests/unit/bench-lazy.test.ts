@@ -34,13 +34,18 @@ describe('a bench loads', () => {
 
   it('no kernels for models, and neither before it knows which one runs', () => {
     const table = 'bench/conformance/cases.ts';
-    expect([...loadedWith('cli/bench.ts').files].sort()).toEqual(['cli/bench.ts', 'errors.ts']);
+    expect([...loadedWith('cli/commands/bench.ts').files].sort()).toEqual([
+      'cli/commands/bench.ts',
+      'errors.ts',
+    ]);
     expect(loadedWith('cli/bench/models.ts').files).not.toContain(table);
     expect(loadedWith('cli/bench/kernels.ts').files).toContain(table); // the check can find it
   });
 
   it('only the choice of cases for verify', () => {
-    const files = [...loadedWith('cli/verify.ts').files].filter((file) => file.startsWith('cli/bench'));
+    const files = [...loadedWith('cli/commands/verify.ts').files].filter((file) =>
+      file.startsWith('cli/bench'),
+    );
     expect(files).toEqual(['cli/bench/case-words.ts']);
   });
 });

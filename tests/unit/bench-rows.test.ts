@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import type { Options } from '../../cli/arguments/options.ts';
 import { formatOf, Rows } from '../../cli/bench/rows.ts';
-import type { Call } from '../../cli/commands.ts';
-import type { Options } from '../../cli/options.ts';
 import { Output } from '../../cli/output.ts';
 import { MACHINE } from './bench-events.ts';
 
@@ -14,7 +13,7 @@ async function printed(options: Options, { isTTY }: { isTTY: boolean }): Promise
   const written: string[] = [];
   const stream = { isTTY, getColorDepth: () => 1, write: (text: string) => written.push(text) > 0 };
   const output = new Output({ stdout: stream as never, stderr: stream as never, env: {} });
-  const rows = new Rows<Row>({ options, output } as unknown as Call, MACHINE, {
+  const rows = new Rows<Row>(options, { output }, MACHINE, {
     table: 'speeds',
     flat: (row) => ({ ...row }),
     markdown: (rows) => rows.map(({ model }) => `${model}\n`).join(''),

@@ -1,8 +1,7 @@
 import { describe, expect, it, vi } from 'vitest';
+import type { Options } from '../../cli/arguments/options.ts';
 import { plannedBench } from '../../cli/bench/state.ts';
 import { BenchWatch } from '../../cli/bench/watch.ts';
-import type { Call } from '../../cli/commands.ts';
-import type { Options } from '../../cli/options.ts';
 import { Output } from '../../cli/output.ts';
 import { eventsOf, MACHINE, planOf } from './bench-events.ts';
 
@@ -24,12 +23,14 @@ function watching({ options = {}, stdout = true, stderr = true, env = {} }: Surr
     stderr: never;
   };
   const output = new Output({ ...streams, env, quiet: options.quiet });
-  const call = {
-    options: { output: 'md', ...options },
+  const context = {
     output,
     abortable: <T>(work: (signal: AbortSignal) => Promise<T>) => work(new AbortController().signal),
   };
-  return { watch: new BenchWatch(call as unknown as Call, MACHINE, plannedBench(planOf({}))), written };
+  return {
+    watch: new BenchWatch({ output: 'md', ...options }, context, MACHINE, plannedBench(planOf({}))),
+    written,
+  };
 }
 
 describe('progress for a viewer', () => {

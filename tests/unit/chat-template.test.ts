@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { ChatTemplate, chatTemplateOf, type Message, type RenderOptions } from '../../core/chat-template.ts';
-import type { Gguf, GgufValue } from '../../core/gguf.ts';
+import type { Gguf, GgufValue } from '../../core/gguf/index.ts';
 import { UserError } from '../../errors.ts';
 import { describeShared } from '../shared.ts';
 

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { configFromGguf as anyConfig } from '../../core/architectures/index.ts';
 import type { LlamaConfig } from '../../core/architectures/llama.ts';
-import type { Gguf, GgufTensor, GgufValue } from '../../core/gguf.ts';
+import type { Gguf, GgufTensor, GgufValue } from '../../core/gguf/index.ts';
 import { UserError } from '../../errors.ts';
 
 const SIZES: Record<string, GgufValue> = {

@@ -1,7 +1,7 @@
 /** Dequantization against gguf-py, bit for bit: blocks made by a formula, and whole files. */
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { readGguf } from '../../core/gguf.ts';
+import { readGguf } from '../../core/gguf/index.ts';
 import { QUANT_FORMATS, type TensorType } from '../../kernels/quant-formats.ts';
 import { DEQUANTIZED_TYPES, dequantize } from '../../kernels/reference/dequantize.ts';
 import { describeShared } from '../shared.ts';

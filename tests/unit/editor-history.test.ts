@@ -76,7 +76,7 @@ describe('the history file', () => {
     const path = newPath();
     PromptHistory.open(path).add('first');
     writeFileSync(path, Array.from({ length: 1300 }, (_, i) => `{"text":"${i}"}\n`).join(''));
-    mkdirSync(`${path}.${process.pid}.tmp`); // blocks the path of the new file
+    mkdirSync(`${path}.${process.pid}`); // blocks the path of the new file
     expect(PromptHistory.open(path).entries).toHaveLength(1000);
     expect(texts(path)).toHaveLength(1300);
   });

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gguf as readWithOracle } from '@huggingface/gguf';
 import { afterAll, describe, expect, it } from 'vitest';
-import { type Gguf, type GgufStrings, type GgufValue, readGguf } from '../../core/gguf.ts';
+import { type Gguf, type GgufStrings, type GgufValue, readGguf } from '../../core/gguf/index.ts';
 import {
   isStrings,
   optionalBoolean,
@@ -13,7 +13,7 @@ import {
   optionalStrings,
   requireNumber,
   requireString,
-} from '../../core/gguf-metadata.ts';
+} from '../../core/gguf/metadata.ts';
 import { UserError } from '../../errors.ts';
 import { QUANT_FORMATS } from '../../kernels/quant-formats.ts';
 import { describeShared } from '../shared.ts';

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { shapesOf, weightsOf } from '../../backends/ops.ts';
 import { ReferenceBackend } from '../../backends/reference.ts';
 import type { LlamaConfig } from '../../core/architectures/llama.ts';
-import type { Gguf, GgufTensor } from '../../core/gguf.ts';
+import type { Gguf, GgufTensor } from '../../core/gguf/index.ts';
 import { programOn } from '../../core/program.ts';
 import { graphOver, llamaFile, llamaGraph, llamaShapes } from '../llama-graph.ts';
 
@@ -101,7 +101,7 @@ describe('the graph of a llama', () => {
 
   it('reports a file with only a vocabulary', () => {
     const empty = { ...llamaFile(CONFIG), tensors: new Map<string, GgufTensor>() };
-    expect(() => graphOver(empty, CONFIG)).toThrow('found only a vocabulary in tiny.gguf');
+    expect(() => graphOver(empty, CONFIG)).toThrow('tiny.gguf has no weights');
   });
 });
 

@@ -1,7 +1,7 @@
 import stringWidth from 'string-width';
 import { describe, expect, it } from 'vitest';
-import { barLine } from '../../cli/progress-bar.ts';
-import { endLine, type Progress, plainLine, type Rate } from '../../cli/progress-line.ts';
+import { barLine } from '../../cli/progress/bar.ts';
+import { endLine, type Progress, plainLine, type Rate } from '../../cli/progress/line.ts';
 import { themeOf } from '../../cli/terminal/theme.ts';
 
 const look = { color: 0, background: 'dark', ascii: false } as const;

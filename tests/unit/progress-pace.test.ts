@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { PiecePace, StreamPace } from '../../cli/pace.ts';
+import { PiecePace, StreamPace } from '../../cli/progress/pace.ts';
 
 /** A pace with updates of `rate(at)` units a second, every 100 ms until `until`. */
 function streamed(until: number, rate: (at: number) => number) {

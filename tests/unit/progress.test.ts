@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { Output } from '../../cli/output.ts';
-import { CountedProgress, type Progress, ProgressDisplay } from '../../cli/progress.ts';
-import { barLine } from '../../cli/progress-bar.ts';
+import { Output, type OutputOptions } from '../../cli/output.ts';
+import { barLine } from '../../cli/progress/bar.ts';
+import { CountedProgress, type Progress, ProgressDisplay } from '../../cli/progress/progress.ts';
 import { themeOf } from '../../cli/terminal/theme.ts';
 
 const theme = themeOf({ color: 0, background: 'dark', ascii: false });
@@ -15,14 +15,17 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
+interface TerminalOptions extends OutputOptions {
+  readonly isTTY?: boolean;
+}
+
 /** Text that reaches stderr. */
-function terminal({ isTTY = true, quiet = false, env = {} } = {}) {
+function terminal({ isTTY = true, env = {}, ...options }: TerminalOptions = {}) {
   const written: string[] = [];
   const write = (text: string) => written.push(text) > 0;
   const stream = { isTTY, write, once: () => undefined, getColorDepth: () => 8 } as never;
-  const output = new Output({ quiet, stdout: stream, stderr: stream, env });
-  const display = (onlyIfSlow = false) =>
-    new ProgressDisplay({ output, options: {} }, { ...screen, onlyIfSlow });
+  const output = new Output({ ...options, stdout: stream, stderr: stream, env });
+  const display = (onlyIfSlow = false) => new ProgressDisplay(output, { ...screen, onlyIfSlow });
   return { written, output, display };
 }
 
@@ -110,9 +113,8 @@ describe('on a terminal', () => {
 
   it('a bar according to the options is drawn once it is loaded', async () => {
     vi.useRealTimers();
-    const { written, output } = terminal();
-    const options = { ascii: true, noColor: true } as never;
-    const bar = new ProgressDisplay({ output, options }, { columns: () => 80 });
+    const { written, output } = terminal({ ascii: true, noColor: true });
+    const bar = new ProgressDisplay(output, { columns: () => 80 });
     bar.show(download(50e6));
     await vi.waitFor(() => expect(written).toHaveLength(1), 10_000);
     expect(written[0]).toBe(`${ERASED}tiny: downloading  [#######        ]   50.0 of 100.0 MB`);
@@ -205,7 +207,7 @@ describe('in a log', () => {
 
 describe('pieces of work', () => {
   function work({ output }: { readonly output: Output }) {
-    return new CountedProgress({ output, options: {} }, 'verifying', 3, screen);
+    return new CountedProgress(output, 'verifying', 3, screen);
   }
 
   async function threePieces(progress: CountedProgress): Promise<void> {

@@ -1,7 +1,7 @@
 /** Quantization against gguf-py's and llama.cpp's bytes, and the types of checkpoints against their definitions. */
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { readGguf } from '../../core/gguf.ts';
+import { readGguf } from '../../core/gguf/index.ts';
 import { QUANT_FORMATS, rowBytes, type TensorType } from '../../kernels/quant-formats.ts';
 import { dequantize } from '../../kernels/reference/dequantize.ts';
 import { QUANTIZED_TYPES, quantize } from '../../kernels/reference/quantize.ts';

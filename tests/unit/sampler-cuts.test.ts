@@ -1,9 +1,8 @@
 /** Expected values are worked out by hand, or those of llama.cpp tests/test-sampling.cpp where noted. */
 import { describe, expect, it } from 'vitest';
-import { Candidates } from '../../core/sampler/candidates.ts';
+import { Candidates, type Sampler } from '../../core/sampler/candidates.ts';
 import { minP, topK, topP, typicalP, xtc } from '../../core/sampler/cuts.ts';
 import { Random } from '../../core/sampler/random.ts';
-import type { Sampler } from '../../core/sampler/sampler.ts';
 
 /** Remaining ids of a distribution, ascending. */
 function left(sampler: Sampler, probabilities: readonly number[]): number[] {

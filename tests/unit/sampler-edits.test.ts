@@ -1,10 +1,9 @@
 /** Expected values are worked out by hand, or those of llama.cpp tests/test-sampling.cpp where noted. */
 import { describe, expect, it } from 'vitest';
-import { Candidates } from '../../core/sampler/candidates.ts';
+import { Candidates, type Sampler } from '../../core/sampler/candidates.ts';
 import { type DryOptions, dry } from '../../core/sampler/dry.ts';
 import { logitBias, type Penalties, penalties, temperature } from '../../core/sampler/edits.ts';
 import { RecentTokens } from '../../core/sampler/recent-tokens.ts';
-import type { Sampler } from '../../core/sampler/sampler.ts';
 
 function edited(sampler: Sampler, logits: readonly number[], history: Iterable<number> = []): number[] {
   for (const id of history) sampler.accept?.(id);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { GgufValue } from '../../core/gguf.ts';
+import type { GgufValue } from '../../core/gguf/index.ts';
 import { samplingDefaults } from '../../core/sampler/metadata.ts';
 import {
   parseSamplers,

@@ -2,10 +2,10 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { parseText } from '../../cli/option-values.ts';
-import { OPTIONS, PROJECT_NAMES, variableOf } from '../../cli/options.ts';
+import { parseText } from '../../cli/arguments/option-values.ts';
+import { OPTIONS, PROJECT_NAMES, variableOf } from '../../cli/arguments/options.ts';
+import { findProjectFile, resolveSettings } from '../../cli/arguments/settings.ts';
 import { samplingOf } from '../../cli/sampling.ts';
-import { findProjectFile, resolveSettings } from '../../cli/settings.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'percept-settings-'));
 afterAll(() => rmSync(folder, { recursive: true }));

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { Tokenizer as HuggingFaceTokenizer } from '@huggingface/tokenizers';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { readGguf } from '../../core/gguf.ts';
+import { readGguf } from '../../core/gguf/index.ts';
 import { tokenizerFromGguf } from '../../core/tokenizer/index.ts';
 import { StreamingDecoder } from '../../core/tokenizer/streaming-decoder.ts';
 import type { Tokenizer } from '../../core/tokenizer/tokenizer.ts';

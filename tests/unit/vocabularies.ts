@@ -1,6 +1,6 @@
 /** Vocabularies for tests: metadata as a GGUF file would hold it, without a file. */
 import { readFileSync } from 'node:fs';
-import type { Gguf, GgufStrings, GgufValue } from '../../core/gguf.ts';
+import type { Gguf, GgufStrings, GgufValue } from '../../core/gguf/index.ts';
 
 /** An array of undecoded strings, as the GGUF reader returns it. */
 export function ggufStrings(texts: readonly string[]): GgufStrings {

@@ -1,7 +1,15 @@
 import stringWidth from 'string-width';
 import { describe, expect, it } from 'vitest';
 import { clusters, columnsOf, padded } from '../../cli/terminal/text/width.ts';
-import { foldLines, hangingLines, sourceLines, truncate, wrapLines } from '../../cli/terminal/text/wrap.ts';
+import {
+  foldLines,
+  hangingLines,
+  paragraph,
+  sourceLines,
+  truncate,
+  wrapLines,
+  wrapWords,
+} from '../../cli/terminal/text/wrap.ts';
 
 const BOLD = '\x1b[1m';
 const DIM = '\x1b[2m';
@@ -113,5 +121,19 @@ describe('truncate', () => {
     expect(truncate(`${LINK}hello!${LINK_END}`, 5, '…')).toBe(`${LINK}hell${LINK_END}…`);
     expect(truncate('hello', 2, '...')).toBe('..');
     expect(truncate('hello', 0, '…')).toBe('');
+  });
+});
+
+describe('words that are kept whole', () => {
+  it('make a line too long rather than break', () => {
+    expect(wrapWords('see /a/long/path now', 6)).toEqual(['see', '/a/long/path', 'now']);
+    expect(wrapWords('你好 世界', 5)).toEqual(['你好', '世界']);
+  });
+
+  it('are the lines of a paragraph, indented', () => {
+    const words = 'word '.repeat(20).trim();
+    const lines = paragraph(words, 2).split('\n');
+    expect(lines.map((line) => line.match(/^ */)![0].length)).toEqual([2, 4, 0]);
+    expect(lines.every((line) => line.length <= 80)).toBe(true);
   });
 });

@@ -32,7 +32,7 @@ export function rangeBar({ least, middle, most, mark }: Range, cells: number, { 
   return line.join('');
 }
 
-/** A cell per value, from zero to the largest; where there are more than `cells`, a cell is the largest of several. */
+/** One cell per value, from zero to the largest. With more values than `cells`, a cell shows the largest of several. */
 export function sparkline(values: readonly number[], { glyphs }: Theme, cells = values.length): string {
   const most = Math.max(...values, Number.MIN_VALUE);
   const steps = glyphs.spark.length;

@@ -131,7 +131,7 @@ function roundStep(least: number): number {
   return decade * STEPS.find((step) => step * decade >= least * (1 - 1e-9))!;
 }
 
-/** Both ends are one of 1, 2, 5, 10, ...; all between are ticks where there is room, else powers of ten. */
+/** Both ends are one of 1, 2, 5, 10, ... Those between are ticks if there is room; otherwise powers of ten are. */
 function logAxis(least: number, most: number, room: number): Axis {
   const [first, last] = [Math.floor(Math.log10(least) + 1e-9), Math.ceil(Math.log10(most) - 1e-9)];
   const all = Array.from({ length: last - first + 1 }, (_, i) => i + first).flatMap((decade) =>

@@ -156,7 +156,7 @@ function ratioRow(ratio: RangedRatio, at: (ratio: number) => number, room: BarRo
 
 const LINE_HEIGHT = 190;
 
-/** A mark stands at the end of each series that has one. */
+/** Draws the mark of a series at its end. */
 export function linePanel(scene: LineScene, width: number): Panel {
   const { title, x, y } = scene;
   const axes = lineAxes(scene);
@@ -194,7 +194,7 @@ function columnPath({ x, first, upper, lower, last, joined }: PointColumn): stri
 // ----- rooflines
 
 const ROOFLINE_HEIGHT = { few: 190, many: 380 } as const;
-/** Most dots that are drawn as discs; more are too close and get small dots, numbered where there is room. */
+/** Most dots that are drawn as discs. More are too close: they become small dots, with marks if there is room. */
 const FEW_DOTS = 24;
 const ROOF_NAME = 20; // height with some air
 
@@ -292,7 +292,7 @@ function discs(dots: readonly RooflineDot[], frame: Frame): string[] {
   });
 }
 
-/** Small dots, with their marks beside them where there is room. */
+/** Small dots, with their marks beside them if there is room. */
 function smallDots(dots: readonly RooflineDot[], frame: Frame): string[] {
   const spots = dots.map(({ intensity, speed }): Spot => [frame.x(intensity), frame.y(speed)]);
   const taken = [...spots];

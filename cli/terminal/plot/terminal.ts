@@ -39,7 +39,7 @@ function seriesPaint({ series }: Theme, color: number): Paint {
 
 const LEAST_BAR = 6; // cells
 const MOST_LABEL_SHARE = 0.4; // of the columns
-const MARK = 2; // columns, with the space behind it
+const MARK = 2; // columns, including the space after it
 
 /** A line per lane, all bars on one scale from zero: `A cpu ▕████▋  ▏ 412 ±6`. */
 export function laneLines(scene: LaneScene, columns: number, theme: Theme): string[] {
@@ -62,7 +62,7 @@ function ratioText({ median, least, most }: RangedRatio): string {
 
 type Row = Pick<Lane, 'mark' | 'label' | 'text' | 'color'> & Partial<Pick<Lane, 'state'>>;
 
-/** Mark, label, the drawing where there is room for it, text. */
+/** Mark, label, drawing (if there is room), text. */
 function rowsOf<R extends Row>(
   rows: readonly R[],
   columns: number,

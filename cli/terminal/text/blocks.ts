@@ -1,22 +1,22 @@
-/** Blocks of Markdown as lines, and the blocks within lists and quotes. */
+/** Renders Markdown blocks as lines, including nested blocks in lists and quotes. */
 import type { Tokens } from 'marked';
+import type { RenderOptions } from '../theme.ts';
 import { codeBlock } from './code.ts';
 import { inlineText } from './inline.ts';
 import type { MarkdownToken } from './lexer.ts';
-import type { RenderOptions } from './options.ts';
 import { tableLines } from './table.ts';
 import { columnsOf } from './width.ts';
 import { sourceLines, truncate, withoutInk, wrapLines } from './wrap.ts';
 
-const LEAST = 6; // columns that nesting leaves; deeper blocks are not indented any more
+const LEAST = 6; // least columns inside nested blocks; deeper ones are not indented
 
-/** Blocks under each other, an empty line between each two. */
+/** Renders blocks with an empty line between them. */
 export function blocksLines(blocks: readonly MarkdownToken[], options: RenderOptions): string[] {
   const drawn = blocks.map((block) => blockLines(block, options)).filter((lines) => lines.length > 0);
   return drawn.flatMap((lines, i) => (i > 0 ? ['', ...lines] : lines));
 }
 
-/** No line for what is not seen. */
+/** No line for an invisible block. */
 export function blockLines(block: MarkdownToken, options: RenderOptions): string[] {
   const { columns, theme } = options;
   switch (block.type) {
@@ -50,12 +50,12 @@ function paragraph(text: string, columns: number): string[] {
   return text === '' ? [] : wrapLines(text, columns);
 }
 
-/** Of a paragraph what follows its first `ink` code units, as `inkOf` counts. */
+/** The part of a paragraph after its first `ink` code units, as `inkOf` counts them. */
 export function paragraphLines({ tokens }: Tokens.Paragraph, options: RenderOptions, ink: number): string[] {
   return paragraph(withoutInk(inlineText(tokens, options), ink), options.columns);
 }
 
-/** Without colours the marks stay: they tell a heading from a short paragraph. */
+/** Without colours a heading keeps its marks, which distinguish it from a short paragraph. */
 function heading({ depth, tokens }: Tokens.Heading, options: RenderOptions): string[] {
   const { theme } = options;
   const text = inlineText(tokens, options);
@@ -72,12 +72,12 @@ function quote(block: Tokens.Blockquote, options: RenderOptions): string[] {
   return lines ? lines.map((line) => (line === '' ? bar : `${bar} ${line}`)) : draw(options.columns);
 }
 
-/** Undefined where `indent` would leave too few columns. */
+/** Undefined if `indent` leaves too few columns. */
 function nested(columns: number, indent: number, draw: (columns: number) => string[]): string[] | undefined {
   return columns - indent < LEAST ? undefined : draw(columns - indent);
 }
 
-/** Its items, the first with number `start` where they are numbered. */
+/** Renders the items. @param start number of the first one, in a numbered list */
 export function listLines(list: Tokens.List, options: RenderOptions, start: number): string[] {
   return list.items.flatMap((item, i) => {
     const lines = itemLines(item, list.ordered ? start + i : undefined, options);
@@ -85,7 +85,7 @@ export function listLines(list: Tokens.List, options: RenderOptions, start: numb
   });
 }
 
-/** An empty line stands where the source has one, so that an item does not change with those after it. */
+/** Keeps the empty lines of the source, so that an item does not depend on later ones. */
 export function endsBlank(raw: string): boolean {
   return /\n[ \t]*\n\s*$/.test(raw);
 }
@@ -114,7 +114,7 @@ function marker(item: Tokens.ListItem, number: number | undefined, { theme }: Re
   return item.task ? `${mark} ${task}` : mark;
 }
 
-/** Blocks of an item: an empty line between two where the source has one. */
+/** Renders the blocks of an item, with the empty lines of the source. */
 function childrenLines(blocks: readonly MarkdownToken[], options: RenderOptions): string[] {
   const lines: string[] = [];
   let blank = false;

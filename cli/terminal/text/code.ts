@@ -1,15 +1,14 @@
-/** Code blocks, line by line: a line looks the same whether those after it are known or not. */
-
+/** Renders code blocks line by line. A line does not depend on later lines. */
+import type { RenderOptions } from '../theme.ts';
 import { LineHighlighter } from './highlight.ts';
-import type { RenderOptions } from './options.ts';
 import { columnsOf } from './width.ts';
 import { foldLines, truncate } from './wrap.ts';
 
 /** The line that opens fenced code. */
 export interface Fence {
   readonly mark: string; // the run of ` or ~
-  readonly indent: number; // taken off the lines of code too, as far as they have it
-  readonly language: string; // the first word behind the mark; empty without one
+  readonly indent: number; // removed from the lines of code too, up to their own indent
+  readonly language: string; // the first word after the mark; may be empty
 }
 
 const OPENING = /^( {0,3})(`{3,}(?=[^`]*$)|~{3,})[ \t]*([^\s{,]*)/;
@@ -24,7 +23,7 @@ export function closesFence({ mark }: Fence, line: string): boolean {
   return run !== undefined && run[0] === mark[0] && run.length >= mark.length;
 }
 
-/** The code of a block, as its source `raw` has it, and whether the fence was closed. */
+/** The code of a block with source `raw`, and whether its fence is closed. */
 export function codeOf(raw: string): { fence?: Fence; lines: string[]; closed: boolean } {
   const lines = raw.replace(/\n$/, '').split('\n');
   const fence = openingFence(lines[0]!);
@@ -33,18 +32,18 @@ export function codeOf(raw: string): { fence?: Fence; lines: string[]; closed: b
   return { fence, lines: lines.slice(1, closed ? -1 : undefined), closed };
 }
 
-/** Draws code that comes line by line. */
+/** Renders code that arrives line by line. */
 export class CodePainter {
   readonly #highlighter: LineHighlighter;
   readonly #fence: Fence | undefined;
-  #bare = true; // nothing was drawn
+  #bare = true; // nothing was rendered
 
   constructor(fence: Fence | undefined, { theme }: RenderOptions) {
     this.#fence = fence;
     this.#highlighter = new LineHighlighter(fence?.language ?? '', theme);
   }
 
-  /** What stands above the code: its language, where it has one. */
+  /** The line above the code with its language, if it has one. */
   head(options: RenderOptions): string[] {
     const language = this.#fence?.language;
     if (!language) return [];
@@ -58,12 +57,12 @@ export class CodePainter {
     return ruled(this.#highlighter.line(this.#dedented(source)), options);
   }
 
-  /** The same for a line that may go on; it is not remembered. */
+  /** As `line` for a line that may continue. Keeps no state. */
   unfinishedLine(source: string, options: RenderOptions): string[] {
     return ruled(this.#highlighter.unfinishedLine(this.#dedented(source)), options);
   }
 
-  /** Behind the last line: a block without any is still seen. */
+  /** After the last line. Makes an empty block visible. */
   end(options: RenderOptions): string[] {
     return this.#bare ? ruled('', options) : [];
   }

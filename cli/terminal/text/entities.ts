@@ -1,6 +1,6 @@
-/** Character references of HTML: the names that answers use, and numbers. */
+/** Character references of HTML: common names, and numbers. */
 
-/** Name and character in turn. */
+/** Names and characters, alternating. */
 const LETTERS = `
 amp & lt < gt > quot " apos ' copy © reg ® trade ™ sect § para ¶ deg ° micro µ middot · bull • hellip …
 ndash – mdash — minus − lsquo ‘ rsquo ’ ldquo “ rdquo ” laquo « raquo » dagger † cent ¢ pound £ yen ¥
@@ -20,7 +20,7 @@ const NAMED = new Map<string, string>([
   ...[...LETTERS.matchAll(/(\S+) (\S+)/g)].map(([, name, letter]) => [name!, letter!] as const),
 ]);
 
-/** `text` with every reference that is known replaced; the result may hold any character, controls too. */
+/** Replaces all known references. The result may contain any character, also control characters. */
 export function decodeEntities(text: string): string {
   if (!text.includes('&')) return text;
   return text.replace(/&(?:#(\d{1,7})|#[xX]([\da-fA-F]{1,6})|(\w+));/g, (reference, decimal, hex, name) => {

@@ -1,7 +1,7 @@
 /**
- * Colours of code by highlight.js, a line at a time: a line is coloured from those before it and never again, so that
- * what is on the screen stays true while more comes. Where a comment or a string is left open at the end of a line, the
- * lines since it began are read again with the next one.
+ * Colours code with highlight.js, line by line. A line is coloured once, from the lines before it, so that lines on the
+ * screen never change. If a comment or a string is open at the end of a line, the lines since its start are parsed again
+ * together with the next line.
  */
 import type { CompiledMode, Emitter, LanguageFn } from 'highlight.js';
 import core from 'highlight.js/lib/core';
@@ -24,7 +24,7 @@ import xml from 'highlight.js/lib/languages/xml';
 import yaml from 'highlight.js/lib/languages/yaml';
 import type { SyntaxRole, Theme } from '../theme.ts';
 
-/** By the name that highlight.js knows them by; other names for them follow. */
+/** Languages by their names in highlight.js. Aliases are below. */
 const LANGUAGES: Readonly<Record<string, LanguageFn>> = {
   bash,
   c,
@@ -45,7 +45,7 @@ const LANGUAGES: Readonly<Record<string, LanguageFn>> = {
   yaml,
 };
 
-/** A name in each row and what stands on fences for it. */
+/** A name in each row, then its aliases on fences. */
 const ALIASES = new Map(
   [
     'bash sh zsh fish',
@@ -70,12 +70,12 @@ const ALIASES = new Map(
   }),
 );
 
-const MOST_CONTEXT = 16; // lines read again
-const LONGEST_LINE = 2000; // code units; longer ones stay plain, as no person wrote them
+const MOST_CONTEXT = 16; // lines parsed again
+const LONGEST_LINE = 2000; // code units; longer lines are not written by people and stay plain
 
 type Role = SyntaxRole | 'added' | 'removed' | 'plain';
 
-/** Scopes of highlight.js, by their first part where the whole has no entry. */
+/** Scopes of highlight.js. A scope without an entry is looked up by its first part. */
 const ROLES: Readonly<Record<string, Role>> = {
   keyword: 'keyword',
   literal: 'keyword',
@@ -115,7 +115,7 @@ interface Span {
   readonly role: Role;
 }
 
-/** Takes what highlight.js finds as a flat list: of nested scopes the innermost known one counts. */
+/** Collects the result of highlight.js as a flat list. Of nested scopes, the innermost known one counts. */
 class SpanEmitter implements Emitter {
   readonly spans: Span[] = [];
   readonly #roles: Role[] = ['plain'];
@@ -155,7 +155,7 @@ class SpanEmitter implements Emitter {
 }
 
 function roleOf(scope: string): Role | undefined {
-  // A scope of several parts ends each but the first in an underscore: title.class_
+  // In a scope of several parts, all but the first end in an underscore: title.class_
   const parts = scope.split('.').map((part, i) => (i === 0 ? part : part.replace(/_+$/, '')));
   return ROLES[parts.join('.')] ?? ROLES[parts[0]!];
 }
@@ -163,7 +163,7 @@ function roleOf(scope: string): Role | undefined {
 const hljs = core.newInstance();
 hljs.configure({ __emitter: SpanEmitter });
 
-/** The name that `hljs` takes, with the language made ready; undefined for a language that nobody knows here. */
+/** Registers a language and returns its name for `hljs`. Undefined for an unknown language. */
 function ready(fence: string): string | undefined {
   const lower = fence.toLowerCase();
   const name = ALIASES.get(lower) ?? lower;
@@ -175,7 +175,7 @@ function ready(fence: string): string | undefined {
   return name;
 }
 
-/** Languages that others hold. */
+/** Languages that contain others. */
 const PARTS: Readonly<Record<string, readonly string[]>> = {
   xml: ['css', 'javascript'],
   javascript: ['xml', 'css'],
@@ -184,16 +184,16 @@ const PARTS: Readonly<Record<string, readonly string[]>> = {
   shell: ['bash'],
 };
 
-/** Colours the lines of one block of code, from its first to its last. */
+/** Colours the lines of one code block, in order. */
 export class LineHighlighter {
   readonly #theme: Theme;
   readonly #language: string | undefined;
-  /** Lines since something was begun that is not ended yet. */
+  /** Lines since the start of an open comment or string. */
   #context: string[] = [];
-  /** Of the script or style sheet that these lines of a page are in. */
+  /** Highlighter of the script or style sheet inside a page. */
   #embedded: LineHighlighter | undefined;
 
-  /** `fence` is the language as written on the fence. */
+  /** @param fence the language as written on the fence */
   constructor(fence: string, theme: Theme) {
     this.#theme = theme;
     this.#language = theme.look.color > 0 ? ready(fence) : undefined;
@@ -205,18 +205,18 @@ export class LineHighlighter {
     const { spans, open } = this.#read(text);
     if (open) this.#context.push(text);
     else this.#context = [];
-    if (this.#context.length > MOST_CONTEXT) this.#context.splice(1, 1); // the first one is what began it
+    if (this.#context.length > MOST_CONTEXT) this.#context.splice(1, 1); // the first line starts the comment or string
     if (this.#language === 'xml') this.#enter(text);
     return this.#painted(spans);
   }
 
-  /** The same for a line that may go on; nothing is remembered of it. */
+  /** As `line` for a line that may continue. Keeps no state. */
   unfinishedLine(text: string): string {
     if (this.#embedded && !EMBEDDED_END.test(text)) return this.#embedded.unfinishedLine(text);
     return this.#painted(this.#read(text).spans);
   }
 
-  /** Behind a line that ends in the tag of a script, its own highlighter takes over up to the closing tag. */
+  /** After a line that ends in the tag of a script, the script's highlighter is used up to the closing tag. */
   #enter(text: string): void {
     const tag = EMBEDDED_START.exec(text)?.[1]?.toLowerCase();
     if (tag === undefined) return;
@@ -231,7 +231,7 @@ export class LineHighlighter {
     const result = hljs.highlight(`${before}${text}\n`, { language: this.#language });
     const spans = cut((result._emitter as SpanEmitter).spans, before.length, text.length);
     const whole = spans.map((span) => span.text).join('') === text;
-    const top = result._top as CompiledMode | undefined; // the mode at the end: that of the language has no parent
+    const top = result._top as CompiledMode | undefined; // the mode at the end; the top mode has no parent
     return whole && !result.errorRaised ? { spans, open: top?.parent !== undefined } : plain;
   }
 
@@ -249,7 +249,7 @@ export class LineHighlighter {
 const EMBEDDED_START = /<(script|style)\b[^>]*>\s*$/i;
 const EMBEDDED_END = /<\/(?:script|style)\b/i;
 
-/** The part of `spans` from `start` on, `length` code units long. */
+/** The `length` code units of `spans` from `start` on. */
 function cut(spans: readonly Span[], start: number, length: number): Span[] {
   const part: Span[] = [];
   let at = -start;
@@ -261,7 +261,7 @@ function cut(spans: readonly Span[], start: number, length: number): Span[] {
   return part;
 }
 
-/** `code` with the colours of its language; as it is where that is unknown. */
+/** Colours `code`. Plain if the language is unknown. */
 export function highlight(code: string, language: string, theme: Theme): string {
   const highlighter = new LineHighlighter(language, theme);
   return code

@@ -1,21 +1,21 @@
-/** What stands within a block: emphasis, code, links. The result is one string; `\n` in it is a break that must stay. */
+/** Renders inline elements: emphasis, code, links. The result is one string. A `\n` in it is a hard break. */
 import type { Token, Tokens } from 'marked';
 import { terminalText } from '../terminal-text.ts';
+import type { RenderOptions } from '../theme.ts';
 import { decodeEntities } from './entities.ts';
 import type { MarkdownToken } from './lexer.ts';
-import type { RenderOptions } from './options.ts';
 import { LINK_END } from './pen.ts';
 
 type InlineOptions = Pick<RenderOptions, 'theme' | 'hyperlinks'>;
 
-/** The text of a block, without spaces around it and around breaks. */
+/** The text of a block without spaces at its ends and around breaks. */
 export function inlineText(tokens: readonly Token[] | undefined, options: InlineOptions): string {
   return inline(tokens, options)
     .replace(/ *\n */g, '\n')
     .trim();
 }
 
-/** `linked`: within the text of a link, where none can begin. */
+/** @param linked true inside the text of a link, which cannot contain another */
 function inline(tokens: readonly Token[] | undefined, options: InlineOptions, linked = false): string {
   return (tokens ?? []).map((token) => inlineToken(token as MarkdownToken, options, linked)).join('');
 }
@@ -33,7 +33,7 @@ function inlineToken(token: MarkdownToken, options: InlineOptions, linked: boole
       return theme.strong(children(token.tokens));
     case 'em':
       return theme.italic(children(token.tokens));
-    case 'del': // what is struck out means the opposite: without colours the marks stay
+    case 'del': // without colours the marks stay, because struck-out text means the opposite
       return colored ? theme.strike(children(token.tokens)) : `~~${children(token.tokens)}~~`;
     case 'codespan':
       return colored ? theme.code(code(token.text)) : `\`${code(token.text)}\``;
@@ -54,7 +54,7 @@ function inlineToken(token: MarkdownToken, options: InlineOptions, linked: boole
   }
 }
 
-/** Harmless once more, for references may name any character; white space as one space. */
+/** Cleans the text again, because references can name any character. White space becomes one space. */
 function prose(text: string): string {
   return terminalText(text).replace(/[ \t\n]+/g, ' ');
 }
@@ -63,7 +63,7 @@ function code(text: string): string {
   return terminalText(text).replace(/[\t\n]/g, ' ');
 }
 
-/** What the label of a link shows of where it leads: `another` where it looks like an address that it does not lead to. */
+/** The address in the label of a link. `another`: it looks like an address, but not the link's. */
 type Shows = 'address' | 'another' | 'nothing';
 
 function link(token: Tokens.Link, options: InlineOptions, linked: boolean): string {
@@ -82,7 +82,7 @@ function image(token: Tokens.Image, options: InlineOptions, linked: boolean): st
   return linked || url === '' ? label : labelled(label, url, 'nothing', options);
 }
 
-/** `label` that leads to `url`, which is written out where neither the label nor the terminal shows it. */
+/** A link. Its address is written out if neither the label nor the terminal shows it. */
 function labelled(label: string, url: string, shows: Shows, { theme, hyperlinks }: InlineOptions): string {
   const target = hyperlinks && theme.look.color > 0 ? linkTarget(url) : undefined;
   const shown = theme.underline(label);
@@ -93,7 +93,7 @@ function labelled(label: string, url: string, shows: Shows, { theme, hyperlinks 
 
 const PROTOCOLS = new Set(['http:', 'https:', 'mailto:']);
 
-/** `url` as OSC 8 takes it, printable ASCII; undefined where a terminal should not open it. */
+/** `url` as printable ASCII for OSC 8. Undefined if a terminal should not open it. */
 function linkTarget(url: string): string | undefined {
   if (!URL.canParse(url)) return undefined;
   const { protocol, href } = new URL(url);

@@ -1,8 +1,8 @@
 /**
- * Markdown as tokens of marked, as GitHub reads it but for four things. Definitions (`[x]: url`) are plain text, for
- * one that comes last would change what has long been read; for the same reason a line of dashes under text is a rule and
- * makes no heading of it. LaTeX stays as it is. And there are bounds, for what a model
- * writes may be anything: how deep blocks nest, and how much text is searched for marks at once.
+ * Parses Markdown to tokens of marked, as GitHub does, with four differences. Definitions (`[x]: url`) are plain text,
+ * because a later one would change text that is already on screen. For the same reason a line of dashes under text is a
+ * rule and does not make a heading. LaTeX is unchanged. The depth of nested blocks and the length of text that is searched
+ * for marks are limited, because a model can write anything.
  */
 import {
   Lexer,
@@ -22,17 +22,17 @@ export interface MathToken {
   readonly raw: string;
 }
 
-/** Every kind of token there is. */
+/** All kinds of tokens. */
 export type MarkdownToken = MarkedToken | MathToken;
 
-const DEEPEST = 24; // quotes and lists in one another; marked itself ends in a stack overflow at some 1000
-const LONGEST_INLINE = 4096; // code units; marked takes quadratic time for some texts
+const DEEPEST = 24; // nested quotes and lists; marked overflows its stack at about 1000
+const LONGEST_INLINE = 4096; // code units; marked needs quadratic time for some texts
 
-/** `\[` or `$$` alone on a line, up to the line with its end or before a blank one. */
+/** `\[` or `$$` alone on a line, up to the line with its end or to a blank line. */
 const DISPLAY_MATH =
   /^ {0,3}(?:\\\[[ \t]*\n(?:(?![ \t]*(?:\n|$))(?!.*\\\]).*(?:\n|$))*(?:.*\\\].*(?:\n|$))?|\$\$[ \t]*\n(?:(?![ \t]*(?:\n|$))(?!.*\$\$).*(?:\n|$))*(?:.*\$\$.*(?:\n|$))?)/;
 
-/** `\(x\)`, `\[x\]`, `$$x$$`, and `$x$` where it cannot be money: no space inside its ends, no digit behind. */
+/** `\(x\)`, `\[x\]`, `$$x$$`, and `$x$` if it is not money: no space inside its ends, no digit after it. */
 const INLINE_MATH =
   /^(?:\\\((?:(?!\\\))[\s\S])+\\\)|\\\[(?:(?!\\\])[\s\S])+\\\]|\$\$(?!\$)[^$]+\$\$|\$(?![\s$])(?:\\.|[^$\\\n])*(?<!\s)\$(?!\w))/;
 const DOLLAR_MATH = /\$\$(?!\$)[^$]+\$\$|\$(?![\s$])(?:\\.|[^$\\\n])*(?<!\s)\$(?!\w)/g;
@@ -46,7 +46,7 @@ const displayMath: TokenizerExtension = {
 const inlineMath: TokenizerExtension = {
   name: 'inline-math',
   level: 'inline',
-  start: (source) => source.indexOf('$'), // text ends before a backslash of itself
+  start: (source) => source.indexOf('$'), // marked itself ends text before a backslash
   tokenizer: (source) => mathToken(INLINE_MATH.exec(source)),
 };
 
@@ -58,7 +58,7 @@ class StableTokenizer extends Tokenizer {
   override def(): undefined {}
   override lheading(): undefined {}
 
-  /** Of a quote behind text in an item marked reads a list as if it stood behind that text, and fails. */
+  /** For a quote after text in an item, marked parses a list as if it followed that text, and fails. */
   override blockquote(source: string): Tokens.Blockquote | undefined {
     const { state } = this.lexer;
     const { lastToken } = state;
@@ -78,13 +78,13 @@ const options = new Marked({
 }).defaults;
 options.tokenizer = new StableTokenizer(options);
 
-/** What marked makes links of without brackets. */
+/** Text that marked turns into links without brackets. */
 const ADDRESS = /@|:\/\/|www\.|(?:mailto|xmpp):/i;
 
-/** marked's rule for text without its looks ahead for addresses, which are most of its time and may be quadratic. */
+/** marked's rule for text without its lookahead for addresses, which takes most of its time and can be quadratic. */
 const TEXT_WITHOUT_ADDRESS =
   /^(`+|~+|[^`~])(?:(?=[`~])|(?= {2,}\n)|[\s\S]*?(?:(?=[\\<![`*~_]|\b_|$)|[^ ](?= {2,}\n)))/;
-const NEVER = /^(?!)/; // anchored: without that the whole text is tried
+const NEVER = /^(?!)/; // anchored: otherwise every position is tried
 
 class BoundedLexer extends Lexer {
   #depth = 0;
@@ -112,7 +112,7 @@ class BoundedLexer extends Lexer {
 
   override inlineTokens(source: string, tokens: Token[] = []): Token[] {
     if (this.#inlineDepth === 0) {
-      this.state.inLink = false; // marked lets an open <a> reach into later blocks
+      this.state.inLink = false; // marked lets an open <a> continue in later blocks
       this.options.tokenizer!.rules = ADDRESS.test(source) ? this.#rules : this.#rulesWithoutAddress;
     }
     this.#inlineDepth++;

@@ -1,10 +1,10 @@
-/** Markdown as a model writes it, as lines for a terminal. */
+/** Renders Markdown of a model as lines for a terminal. */
+import type { RenderOptions } from '../theme.ts';
 import { blocksLines } from './blocks.ts';
 import { lex } from './lexer.ts';
-import type { RenderOptions } from './options.ts';
 import { cleanSource } from './source.ts';
 
-/** Lines that stand alone, none wider than `columns`; nothing in `source` reaches the terminal but what can be read. */
+/** Each line is complete and no wider than `columns`. No control character of `source` reaches the terminal. */
 export function renderMarkdown(source: string, options: RenderOptions): string[] {
   return blocksLines(lex(cleanSource(source)), options);
 }

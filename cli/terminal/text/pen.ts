@@ -1,4 +1,4 @@
-/** What SGR and OSC 8 have turned on, so that a row can end it and the next one take it up again. */
+/** Tracks the SGR and OSC 8 state, so that a row can end it and the next row can restore it. */
 interface Style {
   readonly open: string;
   readonly close: number; // the code that ends it
@@ -8,8 +8,8 @@ export class Pen {
   #styles: Style[] = [];
   #link = ''; // the whole sequence; empty outside links
 
-  /** Follows one sequence of those that `ESCAPE` matches. */
-  take(sequence: string): void {
+  /** Updates the state with a sequence that `ESCAPE` matches. */
+  follow(sequence: string): void {
     if (sequence.startsWith('\x1b]')) {
       this.#link = sequence === LINK_END ? '' : sequence;
       return;
@@ -19,7 +19,7 @@ export class Pen {
     if (code === 0) this.#styles = [];
     else if (close === undefined) this.#styles = this.#styles.filter((style) => style.close !== code);
     else {
-      // Bold and dim end by the same code and add up; of colours there is one.
+      // Bold and dim share their end code and combine; a colour replaces the one before.
       const stays = (style: Style) => (close === BOLD_END ? style.open !== sequence : style.close !== close);
       this.#styles = [...this.#styles.filter(stays), { open: sequence, close }];
     }
@@ -38,7 +38,7 @@ export class Pen {
 export const LINK_END = '\x1b]8;;\x07';
 const BOLD_END = 22;
 
-/** The code that ends what `code` turns on; undefined where it turns on nothing. */
+/** The code that turns off what `code` turns on; undefined if it turns on nothing. */
 function closeOf(code: number): number | undefined {
   if (code === 1 || code === 2) return BOLD_END;
   if (code === 3 || code === 4 || (code >= 7 && code <= 9)) return code + 20;

@@ -1,14 +1,14 @@
 /**
- * Columns of plain text: what is one code unit without doubt, and no part of anything larger. string-width knows all text,
- * but its first look at anything outside ASCII compiles the table of all emoji.
+ * Measures plain text: characters of one code unit that never combine with others. string-width measures all text, but its
+ * first use outside ASCII compiles the table of all emoji.
  */
 
 const ASCII = /^[ -~]*$/;
 
-// Latin, Greek, Cyrillic, punctuation, arrows, mathematics, lines and blocks; no mark that combines.
+// Latin, Greek, Cyrillic, punctuation, arrows, mathematics, lines and blocks; no combining marks.
 const NARROW =
   ' -~\\xa0-\\xac\\xae-\\u02ff\\u0391-\\u03a1\\u03a3-\\u03ff\\u0400-\\u0482\\u048a-\\u04ff\\u2010-\\u2027\\u2030-\\u205e\\u2190-\\u22ff\\u2500-\\u259f';
-// Punctuation, kana, ideographs, syllables and fullwidth forms of East Asia; no mark that combines.
+// Punctuation, kana, ideographs, syllables and fullwidth forms of East Asia; no combining marks.
 const WIDE = '\\u3001-\\u3029\\u3041-\\u3096\\u309b-\\u30ff\\u4e00-\\u9fff\\uac00-\\ud7a3\\uff01-\\uff60';
 const PLAIN = new RegExp(`^[${NARROW}${WIDE}]*$`);
 const WIDE_UNIT = new RegExp(`[${WIDE}]`);
@@ -23,7 +23,7 @@ export function unitWidth(unit: string): 1 | 2 {
   return WIDE_UNIT.test(unit) ? 2 : 1;
 }
 
-/** Undefined where text is not plain. */
+/** Undefined if the text is not plain. */
 export function plainWidth(text: string): number | undefined {
   if (ASCII.test(text)) return text.length;
   return isPlain(text) ? text.length + (text.match(WIDE_UNITS)?.length ?? 0) : undefined;

@@ -1,14 +1,14 @@
-/** The source of an answer as it is, wrapped: for who wants to see the marks. */
-import type { RenderOptions } from './options.ts';
+/** Shows the raw source of an answer, wrapped, with its Markdown marks. */
+import type { RenderOptions } from '../theme.ts';
 import { cleanSource, cutBefore, SourceCleaner } from './source.ts';
 import { withoutHalfCharacter } from './unfinished.ts';
 import { sourceLines } from './wrap.ts';
 
 type SourceOptions = Pick<RenderOptions, 'columns'>;
 
-const LONGEST_PART = 2000; // code units of a line wrapped at once, so that a line without end is not read over and over
+const LONGEST_PART = 2000; // code units wrapped at once, so that a long line is not read again for every piece
 
-/** Lines none of which is wider than `columns`. */
+/** No line is wider than `columns`. */
 export function renderSource(source: string, options: SourceOptions): string[] {
   if (source === '') return [];
   const lines = cleanSource(source).replace(/\n$/, '').split('\n');
@@ -20,7 +20,7 @@ function lineParts(line: string, { columns }: SourceOptions): string[] {
   return [...parts, rest].flatMap((part) => sourceLines(part, columns));
 }
 
-/** The parts at the beginning of `line` that do not depend on what may follow. */
+/** Splits off the start of `line`, in parts that do not depend on text that may follow. */
 function cutParts(line: string): { parts: string[]; rest: string } {
   const parts: string[] = [];
   let start = 0;
@@ -32,40 +32,40 @@ function cutParts(line: string): { parts: string[]; rest: string } {
   return { parts, rest: line.slice(start) };
 }
 
-/** A source that comes in pieces; the lines are those of `renderSource`. */
+/** Renders a source that arrives in pieces. The lines are those of `renderSource`. */
 export class SourceStream {
   #options: SourceOptions;
   readonly #cleaner = new SourceCleaner();
-  #tail = ''; // of the last line what is not final
+  #tail = ''; // the part of the last line that is not final
 
   constructor(options: SourceOptions) {
     this.#options = options;
   }
 
-  /** Takes the next piece; the lines that are final by it. */
+  /** Adds a piece. Returns the lines that it makes final. */
   push(piece: string): string[] {
-    return this.#take(this.#cleaner.push(piece));
+    return this.#linesOf(this.#cleaner.push(piece));
   }
 
-  /** The lines of what is not final. */
+  /** The lines that are not final. */
   live(): string[] {
     return this.#tail === '' ? [] : sourceLines(withoutHalfCharacter(this.#tail), this.#options.columns);
   }
 
-  /** The lines of what is left, final too. */
+  /** Ends the source. Returns the remaining lines. */
   end(): string[] {
-    const lines = this.#take(this.#cleaner.end());
+    const lines = this.#linesOf(this.#cleaner.end());
     if (this.#tail !== '') lines.push(...sourceLines(this.#tail, this.#options.columns));
     this.#tail = '';
     return lines;
   }
 
-  /** Of what is not final. */
+  /** Applies to lines that are not final. */
   resize(columns: number): void {
     this.#options = { columns };
   }
 
-  #take(source: string): string[] {
+  #linesOf(source: string): string[] {
     const whole = (this.#tail + source).split('\n');
     const { parts, rest } = cutParts(whole.pop()!);
     this.#tail = rest;

@@ -1,6 +1,6 @@
 /**
- * What a model wrote, as the renderers take it: lines end in \n, there are no lone surrogates and nothing that a
- * terminal obeys. It comes in pieces that may end anywhere; the result does not depend on where.
+ * Cleans the text of a model for the renderers: lines end in \n, and there are no lone surrogates or control characters.
+ * Pieces may end anywhere without changing the result.
  */
 import { terminalText } from '../terminal-text.ts';
 
@@ -10,7 +10,7 @@ export function cleanSource(text: string): string {
   return terminalText(text.replace(LINE_END, '\n').toWellFormed());
 }
 
-/** Cleans a text that comes in pieces. */
+/** Cleans text that arrives in pieces. */
 export class SourceCleaner {
   #held = ''; // half a line end or half a character
 
@@ -20,7 +20,7 @@ export class SourceCleaner {
     return cleanSource(text.slice(0, text.length - this.#held.length));
   }
 
-  /** What was held back. */
+  /** Ends the text. Returns the rest that was held back. */
   end(): string {
     const rest = cleanSource(this.#held);
     this.#held = '';
@@ -28,7 +28,7 @@ export class SourceCleaner {
   }
 }
 
-/** Where to cut `text` at `end` at the latest: behind a space, or else not inside a character. */
+/** The last place up to `end` to cut `text`: after a space, otherwise not inside a character. */
 export function cutBefore(text: string, end: number, start = 0): number {
   const space = Math.max(text.lastIndexOf(' ', end - 1), text.lastIndexOf('\n', end - 1));
   if (space > start) return space + 1;

@@ -1,28 +1,28 @@
 /**
- * Markdown that comes in pieces. Lines are handed out for good as soon as nothing that follows can change them: all
- * blocks but the last one, of a list all items but the last one, of fenced code every line, of a paragraph all lines but
- * the last two where no mark is open. Whatever the pieces are, the lines are those of the whole source rendered at once.
+ * Renders Markdown that arrives in pieces. A line is final as soon as no later text can change it: all blocks except the
+ * last, all items of a list except the last, every line of fenced code, and all lines of a paragraph except the last two,
+ * if no mark is open. The final lines do not depend on the pieces: they are those of the whole source.
  */
 import type { Token, Tokens } from 'marked';
+import type { RenderOptions } from '../theme.ts';
 import { blockLines, endsBlank, listLines, paragraphLines } from './blocks.ts';
 import { CodePainter, closesFence, codeOf, type Fence } from './code.ts';
 import { lex, type MarkdownToken } from './lexer.ts';
-import type { RenderOptions } from './options.ts';
 import { cutBefore, SourceCleaner } from './source.ts';
 import { displayable, displayableCode } from './unfinished.ts';
 import { inkOf } from './wrap.ts';
 
-/** What is known of the text before the tail. */
+/** The state before the tail. */
 interface Before {
-  /** Lines were handed out. */
+  /** There are final lines. */
   readonly begun: boolean;
-  /** The tail begins with a further item of a list: its number, and whether an empty line goes before it. */
+  /** Set if the tail starts with a later item of a list: its number, and whether an empty line precedes it. */
   readonly item?: { readonly number: number; readonly blank: boolean };
-  /** Of a paragraph that the tail begins with: what of it was handed out, as `inkOf` counts. */
+  /** Final part of the paragraph that the tail starts with, as `inkOf` counts. */
   readonly ink?: number;
 }
 
-/** The first part of a long tail as it is shown; `ink` that was handed out of what follows it. */
+/** The first part of a long tail as shown. `ink`: the final part of the text after it. */
 interface Settled {
   readonly length: number;
   readonly lines: readonly string[];
@@ -37,31 +37,31 @@ interface OpenCode {
 const NOTHING: Before = { begun: false };
 const UNSETTLED: Settled = { length: 0, lines: [] };
 
-/** The last line grows, and punctuation may take a character of the one before with it. */
+/** The last line grows, and punctuation can pull a character from the line before. */
 const OPEN_LINES = 2;
 
-const LIVE_LIMIT = 2000; // code units that are drawn anew each time
+const LIVE_LIMIT = 2000; // code units that are rendered again for each piece
 
 export class MarkdownStream {
   #options: RenderOptions;
   readonly #cleaner = new SourceCleaner();
-  /** Source that is not final; begins where a block does, or a line of `#code`. */
+  /** Source that is not final. Starts at a block, or at a line of `#code`. */
   #tail = '';
-  /** The length from which on the tail is worth reading again. */
+  /** Length of the tail at which it is parsed again. */
   #patience = 0;
-  /** The length from which on a paragraph is worth reading again. */
+  /** Length of a paragraph at which it is parsed again. */
   #proseAt = 0;
   #before = NOTHING;
-  /** Fenced code that the tail is in. */
+  /** The fenced code that contains the tail. */
   #code: OpenCode | undefined;
-  /** The first part of a long tail, drawn once; it may differ from what becomes final. */
+  /** The first part of a long tail, rendered once. May differ from the final lines. */
   #settled: Settled = UNSETTLED;
 
   constructor(options: RenderOptions) {
     this.#options = options;
   }
 
-  /** Takes the next piece; the lines that are final by it. */
+  /** Adds a piece. Returns the lines that it makes final. */
   push(piece: string): string[] {
     const source = this.#cleaner.push(piece);
     this.#tail += source;
@@ -70,7 +70,7 @@ export class MarkdownStream {
     return lines;
   }
 
-  /** The lines of what is not final, as they look now. */
+  /** The lines that are not final, as they look now. */
   live(): string[] {
     if (this.#code) return this.#liveCode(this.#code.painter);
     this.#settle();
@@ -79,7 +79,7 @@ export class MarkdownStream {
     return [...lines, ...drawn(blocks, this.#beforeRest(), this.#options).lines];
   }
 
-  /** The lines of what is left, final too. */
+  /** Ends the source. Returns the remaining lines. */
   end(): string[] {
     this.#tail += this.#cleaner.end();
     const lines = this.#freeze();
@@ -97,7 +97,7 @@ export class MarkdownStream {
     return lines;
   }
 
-  /** Of what is not final. */
+  /** Applies to lines that are not final. */
   resize(columns: number): void {
     this.#options = { ...this.#options, columns };
     this.#settled = UNSETTLED;
@@ -109,7 +109,7 @@ export class MarkdownStream {
     return lines;
   }
 
-  /** Whole lines up to the end of the fence; true if that has come. */
+  /** Renders whole lines up to the end of the fence. Returns true if the fence has ended. */
   #freezeCode({ fence, painter }: OpenCode, lines: string[]): boolean {
     const whole = this.#tail.slice(0, this.#tail.lastIndexOf('\n') + 1);
     let length = 0;
@@ -127,7 +127,7 @@ export class MarkdownStream {
     return this.#code === undefined;
   }
 
-  /** All blocks but the last one, and what can be had of that; true if it is open code. */
+  /** Renders all blocks except the last, and the final part of the last. Returns true if that is open code. */
   #freezeBlocks(lines: string[]): boolean {
     const end = this.#tail.lastIndexOf('\n') + 1;
     if (end === 0 || end < this.#patience) return false;
@@ -140,12 +140,12 @@ export class MarkdownStream {
     if (block?.type === 'list') length += this.#freezeItems(block, lines);
     else if (block?.type === 'code') length += this.#openCode(block, lines);
     this.#cut(length);
-    // Reading again at every line what only grows would cost its square.
+    // Parsing a growing list or quote again at every line would take quadratic time.
     this.#patience = end - length + Math.max(1, (end - length) >> 3);
     return this.#code !== undefined;
   }
 
-  /** All items but the last one; the length of their source. */
+  /** Renders all items except the last. Returns the length of their source. */
   #freezeItems(list: Tokens.List, lines: string[]): number {
     const items = list.items.slice(0, -1);
     const before = items.at(-1);
@@ -156,7 +156,7 @@ export class MarkdownStream {
     return items.reduce((sum, { raw }) => sum + raw.length, 0);
   }
 
-  /** The lines of a paragraph, which the whole tail is, that no mark can change any more. */
+  /** Renders the final lines of a paragraph that is the whole tail. */
   #freezeProse(lines: string[]): void {
     const { length } = this.#tail;
     this.#proseAt = length + Math.max(this.#options.columns, length >> 3);
@@ -171,7 +171,7 @@ export class MarkdownStream {
     this.#before = { begun: true, ink: ink + whole.reduce((sum, line) => sum + inkOf(line), 0) };
   }
 
-  /** From here on code is read line by line, if its fence is open; the length of the opening line. */
+  /** Starts reading code line by line if its fence is open. Returns the length of the opening line. */
   #openCode(block: Tokens.Code, lines: string[]): number {
     const { fence, closed } = codeOf(block.raw);
     if (!fence || closed) return 0;
@@ -202,7 +202,7 @@ export class MarkdownStream {
     return line === '' ? [] : painter.unfinishedLine(line, this.#options);
   }
 
-  /** Draws the first part of a long tail for the last time. */
+  /** Renders the first part of a long tail for the last time. */
   #settle(): void {
     while (this.#tail.length - this.#settled.length > LIVE_LIMIT) {
       const { length, lines } = this.#settled;
@@ -221,19 +221,19 @@ export class MarkdownStream {
     }
   }
 
-  /** What is known of the text before the part of the tail that is not settled. */
+  /** The state before the part of the tail that still changes. */
   #beforeRest(): Before {
     const { length, ink } = this.#settled;
     return length > 0 ? { ...NOTHING, ink } : this.#before;
   }
 
-  /** What a later part of the tail needs to be read as the first one: of a table its head. */
+  /** Source that a later part of the tail needs in front of it to be parsed alike: the head of a table. */
   #head(length: number): string {
     return length > 0 ? (/^[^\n]*\|[^\n]*\n[ \t]*[|:-][-|: \t]*\n/.exec(this.#tail)?.[0] ?? '') : '';
   }
 }
 
-/** Blocks that stand behind what is known as `before`. */
+/** Renders blocks after the state `before`. */
 function drawn(blocks: readonly MarkdownToken[], before: Before, options: RenderOptions) {
   const lines: string[] = [];
   for (const block of blocks) {
@@ -253,13 +253,13 @@ function linesOf(block: MarkdownToken, { item, ink }: Before, options: RenderOpt
   return blockLines(block, options);
 }
 
-/** Of so much ink what is not on these lines; undefined for none. */
+/** The part of `ink` that is not on these lines. Undefined if none is left. */
 function left(ink: number, lines: readonly string[]): number | undefined {
   const rest = ink - lines.reduce((sum, line) => sum + inkOf(line), 0);
   return rest > 0 ? rest : undefined;
 }
 
-/** Begins a mark, a link, a table or mathematics, where more text makes one of it. */
+/** Matches characters that can start a mark, a link, a table or mathematics. */
 const OPEN_MARK = /[*_`~[<$|\\]/;
 
 function hasOpenMark(tokens: readonly Token[]): boolean {

@@ -1,14 +1,14 @@
 /**
- * Tables with lines between the columns. Cells wrap where the terminal is too narrow; where even that would leave words
- * of a few letters, rows become records, a line a cell.
+ * Renders tables with lines between the columns. Cells wrap if the terminal is too narrow. If cells would become too
+ * narrow, each row becomes a record with one line per cell.
  */
 import type { Tokens } from 'marked';
+import type { RenderOptions } from '../theme.ts';
 import { inlineText } from './inline.ts';
-import type { RenderOptions } from './options.ts';
 import { columnsOf } from './width.ts';
 import { hangingLines, wrapLines } from './wrap.ts';
 
-const LEAST = 8; // columns that a cell is left with, unless it needs fewer
+const LEAST = 8; // least columns of a cell, unless it needs fewer
 
 type Align = Tokens.Table['align'][number];
 
@@ -19,7 +19,7 @@ export function tableLines(table: Tokens.Table, options: RenderOptions): string[
   if (!widths) return records(header, rows, options.columns);
   const drawn = rows.map((row) => drawRow(row, widths, table.align, options));
   const rule = drawRule(widths, options);
-  // Rows of several lines are told apart by lines between them.
+  // If a row has several lines, lines separate the rows.
   const ruled = drawn.some((lines) => lines.length > 1);
   return [
     ...drawRow(header, widths, table.align, options),
@@ -28,10 +28,10 @@ export function tableLines(table: Tokens.Table, options: RenderOptions): string[
   ];
 }
 
-/** Undefined where the columns of the terminal are not enough. */
+/** Undefined if the terminal is too narrow. */
 function columnWidths(rows: readonly string[][], columns: number): number[] | undefined {
   const count = rows[0]!.length;
-  const room = columns - (3 * count + 1); // lines, and a space on each side of a cell
+  const room = columns - (3 * count + 1); // minus lines, and a space on each side of a cell
   const widths = Array.from({ length: count }, (_, i) =>
     Math.max(1, ...rows.map((row) => Math.min(room, cellWidth(row[i] ?? '')))),
   );
@@ -73,7 +73,7 @@ function drawRule(widths: readonly number[], { theme }: RenderOptions): string {
   return theme.dim(left + widths.map((width) => horizontal.repeat(width + 2)).join(cross) + right);
 }
 
-/** `name: cell` lines, an empty one between the rows; a table without rows is its names. */
+/** `name: cell` lines, with an empty line between rows. A table without rows shows its names. */
 function records(header: readonly string[], rows: readonly string[][], columns: number): string[] {
   if (rows.length === 0) return header.flatMap((name) => wrapLines(name, columns));
   return rows.flatMap((row, i) => {

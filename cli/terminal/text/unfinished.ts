@@ -1,20 +1,20 @@
 /**
- * A source that breaks off anywhere, made fit to be shown: marks that are open are closed, and what may yet turn out to
- * be a mark waits. Only for the eye; what is shown for good comes from the source itself.
+ * Makes a source that ends anywhere fit for display: closes open marks, and hides text at the end that may become a mark.
+ * For live lines only; final lines come from the source itself.
  */
 
 /** A last line that may become a marker, a rule, an underline, a fence or a row of a table. */
 const MARKS_ONLY =
   /^[\s>]*(?:(?:[-*+]|\d{1,9}[.)])[ \t]+)*(?:[-*_=+#>~|:\s]+|`{1,2}|`{3}[^`]*|~{3}.*|\[[ xX]?\]?|\$\$?|\\\[?)$/;
 
-// What the next piece may join to: a joiner or selector without its right half, half of a flag.
+// Ends that the next piece may extend: a joiner or selector without its right half, half of a flag.
 const HALF_CHARACTER =
   /(?:(?:\u200d|\ufe0e|\ufe0f)+|(?<=(?<![\u{1f1e6}-\u{1f1ff}])(?:[\u{1f1e6}-\u{1f1ff}]{2})*)[\u{1f1e6}-\u{1f1ff}])$/u;
 
-/** A backslash, a reference, a break or a mark of two in the middle. */
+/** An incomplete escape, reference, break or mark of two characters. */
 const HALF_MARK = /(?:\\|(?<!~)~|&#?\w{0,8}|<\/?(?:b|br\s*\/?)?)$/;
 
-/** `tail` begins at the start of a line; it is what has not been shown for good. */
+/** @param tail the source that is not final; starts at the start of a line */
 export function displayable(tail: string): string {
   const line = tail.lastIndexOf('\n') + 1;
   const waits = MARKS_ONLY.test(tail.slice(line)) || isContinuedNumber(tail, line);
@@ -25,22 +25,22 @@ export function displayable(tail: string): string {
   return withTableRule(source.slice(0, begin) + text);
 }
 
-/** The same for a line of fenced code; empty where it may become the end of the fence. */
+/** As displayable for a line of fenced code. Empty if it may become the end of the fence. */
 export function displayableCode(line: string): string {
   return /^[ \t]*(?:`+|~+)?[ \t]*$/.test(line) ? '' : withoutHalfCharacter(line);
 }
 
-/** Without what the next piece may join to. */
+/** Removes an end that the next piece may extend. */
 export function withoutHalfCharacter(text: string): string {
   return text.replace(HALF_CHARACTER, '');
 }
 
-/** Whether the last line is a number behind one of text: it may begin a list. */
+/** Whether the last line is a number after a line of text: it may start a list. */
 function isContinuedNumber(tail: string, line: number): boolean {
   return /^[\s>]*\d{1,9}[.)]?$/.test(tail.slice(line)) && /\S[ \t]*\n$/.test(tail.slice(0, line));
 }
 
-/** Whether the last line is code of a fence, be it in a list or a quote. */
+/** Whether the last line is fenced code, also in a list or a quote. */
 function inFence(source: string): boolean {
   let open = '';
   const fences = /^[ \t>]*(?:(?:[-*+]|\d{1,9}[.)])[ \t]+)*(`{3,}|~{3,})(.*)$/gm;
@@ -51,7 +51,7 @@ function inFence(source: string): boolean {
   return open !== '';
 }
 
-/** Where the text begins that marks could reach over: behind a blank line or a marker, in a table behind a bar. */
+/** Start of the text that open marks can span: after a blank line or a marker; in a table, after a bar. */
 function lastTextStart(source: string): number {
   let start = 0;
   for (const match of source.matchAll(/^[ \t>]*(?:(?:[-*+]|\d{1,9}[.)]|#{1,6})[ \t]+|\||$)/gm)) {
@@ -61,7 +61,7 @@ function lastTextStart(source: string): number {
   return /^[ \t>]*\|/.test(source.slice(line)) ? source.lastIndexOf('|') + 1 : Math.min(start, source.length);
 }
 
-/** The head of a table looks like one before its second line has come. */
+/** Adds the second line of a table to its first, so that it is rendered as a table at once. */
 function withTableRule(source: string): string {
   const head = /(?:^|\n[ \t]*\n)[ \t]*(\|[^\n]*)\n?$/.exec(source)?.[1]?.trim();
   if (head === undefined) return source;
@@ -70,7 +70,7 @@ function withTableRule(source: string): string {
   return `${source.trimEnd()}${whole ? '' : '|'}\n${'|-'.repeat(cells)}|\n`;
 }
 
-/** `text` of one block with its open marks closed, and without those at its end that hold nothing yet. */
+/** The text of one block: open marks are closed, and marks at the end without content are removed. */
 function closed(text: string): string {
   const open: string[] = []; // outermost first
   const marks = /\\[\s\S]|`+|\*+|_+|~{2,}|!?\[/g;
@@ -97,7 +97,7 @@ function closers(open: readonly string[]): string {
   return open.toReversed().join('');
 }
 
-/** Code units up to the end of the code that `run` opens. */
+/** Code units up to the end of the inline code that `run` opens. */
 function codeLength(rest: string, run: string): number | undefined {
   for (const match of rest.matchAll(/`+/g)) {
     if (match[0] === run) return match.index + run.length;
@@ -109,13 +109,13 @@ function withCode(before: string, code: string, run: string): string {
   return code.trim() === '' ? before.trimEnd() : before + run + code + run;
 }
 
-/** Whether `rest`, behind the bracket of a link, ends before its address does. */
+/** Whether `rest`, the text after the bracket of a link, ends inside the address. */
 function breaksOffInAddress(rest: string): boolean {
   const label = /^(?:\\[\s\S]|[^[\]\\]|\[[^\]]*\])*\]\(/.exec(rest)?.[0];
   return label !== undefined && !rest.slice(label.length).includes(')');
 }
 
-/** Closes by `run` what it can of `open`; what the run lacks for that at the end of the text, or undefined. */
+/** Closes marks of `open` with `run`. Returns the characters missing at the end of the text; undefined if none closed. */
 function close(open: string[], run: string, before = ' ', after = ''): string | undefined {
   const char = run[0]!;
   if (/\s/.test(before) || (char === '_' && /\w/.test(after))) return undefined;
@@ -129,7 +129,7 @@ function close(open: string[], run: string, before = ' ', after = ''): string | 
   return left === run.length ? undefined : char.repeat(Math.max(0, -left));
 }
 
-/** In words and before spaces a mark is more likely none. */
+/** Inside words and before spaces the characters are probably no mark. */
 function opens(run: string, before = ' ', after: string): boolean {
   return run.length <= 3 && /\S/.test(after) && !/[\w)]/.test(before);
 }

@@ -1,21 +1,21 @@
-/** Columns that text takes in a terminal, and the characters it is made of. */
+/** Measures text in terminal columns and splits it into characters. */
 import stringWidth from 'string-width';
 import { isPlain, plainWidth, unitWidth } from './plain-width.ts';
 
-/** Sequences that the theme and links write: SGR and OSC 8. */
+/** The escape sequences of themes and links: SGR and OSC 8. */
 export const ESCAPE = /\x1b\[[\d;]*m|\x1b\]8;[^\x07]*\x07/g;
 
-const MOST_CLUSTERS = 4096; // remembered; a text uses few, a hostile one many
+const MOST_CLUSTERS = 4096; // kept in the cache; hostile text could have many
 
 const widths = new Map<string, number>();
-let segmenter: Intl.Segmenter | undefined; // made when it is needed: the first one takes 15 ms
+let segmenter: Intl.Segmenter | undefined; // created on demand: the first one takes 15 ms
 
 export interface Cluster {
   readonly text: string;
   readonly width: number;
 }
 
-/** What stands as one character on the screen: a letter with its marks, an emoji with its joiners. No escapes. */
+/** Splits text without escapes into characters on screen: a letter with its marks, an emoji with its joiners. */
 export function* clusters(text: string): Generator<Cluster> {
   if (isPlain(text)) {
     for (const unit of text) yield { text: unit, width: unitWidth(unit) };
@@ -34,13 +34,13 @@ function clusterWidth(cluster: string): number {
   return width;
 }
 
-/** Columns of one line; escapes take none. */
+/** Columns of one line. Escapes have none. */
 export function columnsOf(line: string): number {
   const text = line.includes('\x1b') ? line.replace(ESCAPE, '') : line;
   return plainWidth(text) ?? stringWidth(text);
 }
 
-/** `line` filled with spaces to `columns`. */
+/** Pads `line` with spaces to `columns`. */
 export function padded(line: string, columns: number): string {
   return line + ' '.repeat(Math.max(0, columns - columnsOf(line)));
 }

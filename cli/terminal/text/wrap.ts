@@ -1,31 +1,46 @@
 /**
- * Text cut into lines of a given width. A line stands alone: the colours and links that reach over a break are ended
- * before it and begun again behind it. Nothing is wider than the columns, whatever the text holds.
+ * Wraps text into lines of a given width. Each line is complete: a colour or link that spans a break ends before the
+ * break and starts again after it. No line is wider than the columns, except for `wrapWords`.
  *
- * Own code, for wrap-ansi takes 10 us for an ideograph, makes a line of a lone space where one is left over at a
- * break, and never breaks between ideographs unless it must.
+ * Why not wrap-ansi: it takes 10 us for an ideograph, leaves a line of one space at some breaks, and breaks between
+ * ideographs only if there is no other break.
  */
 import { Pen } from './pen.ts';
 import { clusters, columnsOf, ESCAPE } from './width.ts';
 
 const TAB = 4; // columns
-const LEAST = 8; // columns that an indent leaves
+const LEAST = 8; // columns that an indent must leave
+const REPORT_COLUMNS = 80;
 
 interface Piece {
   readonly text: string;
-  readonly width: number; // of an escape -1
-  /** No line may break before it. */
+  readonly width: number; // -1 for an escape sequence
+  /** No line may break before this piece. */
   readonly joins: boolean;
 }
 
 /**
- * Words kept whole where they fit, spaces at a break dropped and those at the beginning kept; `\n` breaks too. At least
- * one line.
+ * Breaks lines between words, and inside a word that is wider than a line. Spaces at a break are dropped, spaces at the
+ * start are kept, `\n` always breaks. Returns at least one line.
  */
 export function wrapLines(text: string, columns: number): string[] {
+  return wrapInto(new Rows(columns), text, columns);
+}
+
+/** Breaks lines between words only, so that a long path or command can be copied. */
+export function wrapWords(text: string, columns: number): string[] {
+  return wrapInto(new Rows(columns, 'keep words'), text, columns);
+}
+
+/** A paragraph of a report: at most 80 columns, `indent` spaces before the first line, `hanging` before the others. */
+export function paragraph(text: string, indent: number, hanging = indent + 2): string {
+  const lines = wrapWords(text, REPORT_COLUMNS - Math.max(indent, hanging));
+  return lines.map((line, i) => `${' '.repeat(i === 0 ? indent : hanging)}${line}\n`).join('');
+}
+
+function wrapInto(rows: Rows, text: string, columns: number): string[] {
   text = expandTabs(text);
   if (fits(text, columns)) return [text];
-  const rows = new Rows(columns);
   let fresh = true; // no word since the last `\n`
   let word: Piece[] = [];
   let width = 0; // of the word
@@ -62,12 +77,12 @@ export function wrapLines(text: string, columns: number): string[] {
   return rows.finish();
 }
 
-/** Code units of a line that are neither escapes nor spaces: breaks change neither. */
+/** Code units of a line without escapes and spaces. Wrapping does not change this number. */
 export function inkOf(line: string): number {
   return line.replace(ESCAPE, '').replaceAll(' ', '').length;
 }
 
-/** What follows the first `ink` code units of a text, in the colours that hold there. */
+/** The text after its first `ink` code units (as `inkOf` counts them), in the colours in force there. */
 export function withoutInk(text: string, ink: number): string {
   let left = ink;
   const pen = new Pen();
@@ -76,7 +91,7 @@ export function withoutInk(text: string, ink: number): string {
     ESCAPE.lastIndex = at;
     const sequence = text[at] === '\x1b' ? ESCAPE.exec(text) : null;
     if (sequence?.index === at) {
-      pen.take(sequence[0]);
+      pen.follow(sequence[0]);
       at += sequence[0].length;
     } else {
       if (text[at] !== ' ' && text[at] !== '\n') left--;
@@ -86,13 +101,13 @@ export function withoutInk(text: string, ink: number): string {
   return pen.opening() + text.slice(at).replace(/^[ \n]+/, '');
 }
 
-/** The same with `indent` columns free before every line but the first. */
+/** As wrapLines, with `indent` spaces before every line but the first. */
 export function hangingLines(text: string, columns: number, indent: number): string[] {
   const free = columns - indent < LEAST ? 0 : indent;
   return wrapLines(text, columns - free).map((line, i) => (i === 0 ? line : ' '.repeat(free) + line));
 }
 
-/** Lines of a source: what begins with spaces keeps them, and what is carried over stands below. */
+/** Wraps source text. A line keeps its indent, also on the lines that it is wrapped to. */
 export function sourceLines(text: string, columns: number): string[] {
   return expandTabs(text)
     .split('\n')
@@ -103,7 +118,7 @@ export function sourceLines(text: string, columns: number): string[] {
     });
 }
 
-/** Every line filled to the last column, spaces kept: for code. At least one line. */
+/** Wraps code: breaks at the last column and keeps all spaces. Returns at least one line. */
 export function foldLines(text: string, columns: number): string[] {
   const expanded = expandTabs(text);
   if (fits(expanded, columns)) return [expanded];
@@ -115,7 +130,7 @@ export function foldLines(text: string, columns: number): string[] {
   return rows.finish();
 }
 
-/** `line` where it fits, else as much of its beginning as leaves room for `ellipsis`. */
+/** `line` if it fits; otherwise its start and `ellipsis`. */
 export function truncate(line: string, columns: number, ellipsis: string): string {
   if (columnsOf(line) <= columns) return line;
   const room = columns - columnsOf(ellipsis);
@@ -128,7 +143,7 @@ export function truncate(line: string, columns: number, ellipsis: string): strin
   return `${rows.finish()[0]}${ellipsis}`;
 }
 
-/** Tabs as spaces up to the next stop. */
+/** Replaces each tab with spaces up to the next tab stop. */
 function expandTabs(text: string): string {
   if (!text.includes('\t')) return text;
   return text.split('\n').map(expandLine).join('\n');
@@ -150,15 +165,15 @@ function fits(text: string, columns: number): boolean {
   return !text.includes('\n') && columnsOf(text) <= columns;
 }
 
-// What must not begin a line, and what must not end one.
+// Characters that must not start a line, and characters that must not end one.
 const CLOSING = /^[!),.:;?\]}%、。〃々〉》」』】〕〗ー！），．：；？］｝”’…]/;
 const OPENING = /[([{〈《「『【〔〖（［｛“‘]$/;
 
-/** A line as escapes, runs of spaces and words; words of ideographs and emoji are single ones. */
+/** Splits a line into escapes, runs of spaces and words. Each ideograph or emoji is a word of its own. */
 function pieces(line: string): Piece[] {
   const found: Piece[] = [];
   let end = 0;
-  let before = ' '; // the character or cluster that stands there
+  let before = ' '; // the character or cluster before the next piece
   for (const match of line.matchAll(ESCAPE)) {
     before = words(line.slice(end, match.index), before, found);
     found.push({ text: match[0], width: -1, joins: true });
@@ -169,9 +184,9 @@ function pieces(line: string): Piece[] {
 }
 
 function words(text: string, before: string, found: Piece[]): string {
-  // A selector belongs to what stands before the escape; without it nothing changes its width there.
+  // A variation selector after an escape belongs to the character before the escape, whose width is already counted.
   const own = text.replace(/^\ufe0f+/, '');
-  // The last letter before other ones may be one with them: 1, selector, keycap.
+  // The last ASCII character before others may form one cluster with them: 1, selector, keycap.
   for (const run of own.match(/ +|[!-~]+(?![^ -~])|[!-~]?[^ -~]+/g) ?? []) {
     if (run.at(-1)! <= '~') {
       found.push({ text: run, width: run.length, joins: before === ' ' || joined(before, run, false) });
@@ -195,16 +210,18 @@ function joined(before: string, text: string, wide: boolean): boolean {
 const WIDE_END =
   /(?:[\u2e80-\u9fff\uac00-\ud7a3\uf900-\ufaff\uff01-\uff60\p{Extended_Pictographic}]|\ufe0f)$/u;
 
-/** Rows under way: the last one is open. */
+/** Collects rows. The last one is open. */
 class Rows {
   readonly lines: string[] = [];
   width = 0; // of the open row
   #row = '';
   readonly #pen = new Pen();
   readonly #columns: number;
+  readonly #keepsWords: boolean;
 
-  constructor(columns: number) {
+  constructor(columns: number, long: 'break words' | 'keep words' = 'break words') {
     this.#columns = columns;
+    this.#keepsWords = long === 'keep words';
   }
 
   space(width: number): void {
@@ -214,9 +231,9 @@ class Rows {
 
   put({ text, width }: Piece): void {
     if (width < 0) {
-      this.#pen.take(text);
+      this.#pen.follow(text);
       this.#row += text;
-    } else if (this.width + width <= this.#columns) {
+    } else if (this.#keepsWords || this.width + width <= this.#columns) {
       this.#row += text;
       this.width += width;
     } else {
@@ -226,7 +243,7 @@ class Rows {
 
   #putCluster(text: string, width: number): void {
     if (this.width > 0 && this.width + width > this.#columns) this.end();
-    const alien = width > this.#columns; // a heap of marks that no row takes
+    const alien = width > this.#columns; // a cluster of many marks, wider than a row
     this.#row += alien ? '\ufffd' : text;
     this.width += alien ? 1 : width;
   }

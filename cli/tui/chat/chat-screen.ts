@@ -3,10 +3,10 @@
  * view; without a view to the editor, then here.
  */
 import type { Key } from 'ink';
-import { completeCommand, isCommand, runCommand, SLASH_COMMANDS } from '../../chat/commands/index.ts';
-import type { CommandContext, Screen } from '../../chat/commands/slash-command.ts';
 import type { Dialogue } from '../../chat/dialogue.ts';
 import { lastAnswerOf, turnsOf } from '../../chat/messages.ts';
+import { completeCommand, isCommand, runCommand, SLASH_COMMANDS } from '../../chat/slash-commands/index.ts';
+import type { CommandContext, Screen } from '../../chat/slash-commands/slash-command.ts';
 import { createStore, type Store } from '../../store.ts';
 import type { Theme } from '../../terminal/theme.ts';
 import type { EditorModel } from '../editor/model.ts';

@@ -80,7 +80,7 @@ const ENDINGS: Readonly<Record<AnswerOrigin['finish'], string>> = {
   aborted: 'stopped',
   length: 'cut off at the token limit',
   error: 'failed',
-  'broken-off': 'broken off',
+  'broken-off': 'interrupted',
 };
 
 /** Token count, speeds and ending of an answer, on one line. */

@@ -1,4 +1,4 @@
-import type { Suggestion } from '../../chat/commands/slash-command.ts';
+import type { Suggestion } from '../../chat/slash-commands/slash-command.ts';
 import { type CompletionSource, ranked } from '../editor/completion.ts';
 
 /** Completes slash commands and their arguments. The text must be one command line with the cursor at its end. */

@@ -60,14 +60,14 @@ async function runEditor(command: readonly string[], { file, cwd, env }: Run): P
       : spawn(program, [...flags, file], { stdio: 'inherit', cwd, env });
   const [code, signal] = await once(child, 'exit').catch((cause) => {
     throw new UserError(
-      `Expected the editor "${program}" to start; it failed: ${cause.message}`,
+      `Starting the editor "${program}" failed: ${cause.message}`,
       'Set VISUAL or EDITOR to an editor that is installed; the text is as it was.',
       { cause },
     );
   });
   if (code === 0) return;
   throw new UserError(
-    `Expected the editor "${program}" to end well; it ended with ${signal ?? `code ${code}`}.`,
+    `The editor "${program}" ended with ${signal ?? `code ${code}`}.`,
     'The text is as it was; edit it again, or set VISUAL or EDITOR to another editor.',
   );
 }

@@ -2,20 +2,9 @@
  * The prompts of earlier sessions: a file of JSON lines, the latest last. Several processes may append to it at once;
  * each sees the others' prompts after a restart.
  */
-import {
-  closeSync,
-  fstatSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  readSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, fstatSync, mkdirSync, openSync, readFileSync, readSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { replaceFile } from '../../../backends/whole-file.ts';
 import { UserError } from '../../../errors.ts';
 
 /** Entries kept in a rewritten file, and the number above which it is rewritten. */
@@ -135,11 +124,8 @@ function loaded(path: string): string[] {
 
 /** Replaces the file as a whole, unless another process has appended since it had `size` bytes. */
 function rewrite(path: string, entries: readonly string[], size: number): void {
-  const next = `${path}.${process.pid}.tmp`;
   try {
-    writeFileSync(next, entries.map(lineOf).join(''), { mode: OWNER_ONLY });
-    if (statSync(path).size === size) renameSync(next, path);
-    else rmSync(next);
+    replaceFile(path, entries.map(lineOf).join(''), { mode: OWNER_ONLY, size });
   } catch {
     // The file stays longer than necessary.
   }

@@ -1,0 +1,201 @@
+/** Parses argv into one invocation of one command: yargs splits the words, the tables check them. */
+import { nearest } from '../../core/near-miss.ts';
+import { UserError } from '../../errors.ts';
+import type { CommandSpec } from '../command.ts';
+import { parseText } from './option-values.ts';
+import { OPTIONS, type OptionName, type OptionSpec } from './options.ts';
+import type { Setting, Settings } from './settings.ts';
+
+export interface Invocation {
+  readonly command: CommandSpec;
+  /** True if argv names no command. The operands are then a prompt. */
+  readonly implied: boolean;
+  readonly operands: readonly string[];
+  readonly flags: Settings;
+  readonly help: boolean;
+}
+
+/** Options that every command takes. */
+const COMMON_OPTIONS: readonly OptionName[] = ['quiet', 'no-color', 'ascii', 'debug'];
+
+const DASH_HINT = 'Put -- before text that begins with a dash.';
+
+type Argv = Record<string, unknown> & { readonly _: readonly string[] };
+
+/**
+ * @param commands the first one is the default
+ * @throws UserError (usage) for a command or option that is not in the tables; the hint names the nearest one.
+ */
+export async function parseArguments(
+  args: readonly string[],
+  commands: readonly CommandSpec[],
+): Promise<Invocation> {
+  return withoutYargs(args, commands) ?? withYargs(args, commands);
+}
+
+/** Parses no words, or a single word that names a command. Undefined for others. Loading yargs takes time. */
+function withoutYargs(
+  [name, ...more]: readonly string[],
+  commands: readonly CommandSpec[],
+): Invocation | undefined {
+  const command = name === undefined ? commands[0] : commands.find((each) => each.name === name);
+  if (!command || more.length > 0) return undefined;
+  checkOperands(command, []);
+  return { command, implied: name === undefined, operands: [], flags: new Map(), help: false };
+}
+
+async function withYargs(args: readonly string[], commands: readonly CommandSpec[]): Promise<Invocation> {
+  const { default: yargs } = await import('yargs');
+  let invocation: Invocation | undefined;
+  const parser = yargs()
+    .scriptName('percept')
+    .help(false)
+    .version(false)
+    .detectLocale(false)
+    .exitProcess(false);
+  parser.parserConfiguration({
+    'boolean-negation': false,
+    'camel-case-expansion': false,
+    'dot-notation': false,
+    'parse-numbers': false,
+    'parse-positional-numbers': false,
+  });
+  parser.option('help', { alias: 'h', boolean: true });
+  for (const command of commands) {
+    parser.command({
+      command: command === commands[0] ? [command.name, '$0'] : command.name,
+      describe: false,
+      builder: (builder) =>
+        builder.options(Object.fromEntries(optionsOf(command).map((name) => yargsOption(command, name)))),
+      handler: (argv) => {
+        invocation = checked(command, argv as unknown as Argv, commands);
+      },
+    });
+  }
+  parser.fail((message, error) => {
+    throw error instanceof UserError ? error : missingValue(message);
+  });
+  await parser.parseAsync(helpAsOption(args, commands));
+  return invocation!;
+}
+
+/** Turns `percept help` and `percept help COMMAND` into --help. With more words it is a prompt. */
+function helpAsOption(args: readonly string[], commands: readonly CommandSpec[]): readonly string[] {
+  const [first, second, ...more] = args;
+  const isHelp = first === 'help' && more.length === 0;
+  if (!isHelp) return args;
+  if (second === undefined) return ['--help'];
+  return commands.some(({ name }) => name === second) ? [second, '--help'] : args;
+}
+
+/** yargs reports one error itself: the last word is an option that needs a value. */
+function missingValue(message: string): UserError {
+  const name = /: (\S+)$/.exec(message)?.[1] ?? '';
+  return new UserError(`Expected a value after ${dashed(name)}.`, DASH_HINT, { kind: 'usage' });
+}
+
+function dashed(name: string): string {
+  return name.length === 1 ? `-${name}` : `--${name}`;
+}
+
+/** All options of a command, the common ones included. */
+export function optionsOf(command: CommandSpec): readonly OptionName[] {
+  return [...new Set([...command.options, ...COMMON_OPTIONS])];
+}
+
+/** An option with the variants of the command. */
+export function specOf({ variants }: CommandSpec, name: OptionName): OptionSpec {
+  return { ...OPTIONS[name], ...variants?.[name] };
+}
+
+/** yargs returns text for all but flags; values are checked here. */
+function yargsOption(command: CommandSpec, name: OptionName) {
+  const { type, alias } = specOf(command, name);
+  return [name, { alias, ...(type === 'boolean' ? { boolean: true } : { string: true, nargs: 1 }) }] as const;
+}
+
+function checked(command: CommandSpec, argv: Argv, commands: readonly CommandSpec[]): Invocation {
+  const implied = argv._[0] !== command.name;
+  const operands = implied ? argv._ : argv._.slice(1);
+  const help = argv.help === true;
+  const flags = flagsOf(command, argv);
+  if (!help) {
+    if (implied) refuseTypo(operands, commands);
+    checkOperands(command, operands);
+  }
+  return { command, implied, operands, flags, help };
+}
+
+function flagsOf(command: CommandSpec, argv: Argv): Settings {
+  const names = optionsOf(command);
+  const aliases = names.map((name) => specOf(command, name).alias);
+  const flags = new Map<OptionName, Setting>();
+  for (const [key, given] of Object.entries(argv)) {
+    const name = names.find((candidate) => candidate === key);
+    if (name) flags.set(name, flagSetting(command, name, given));
+    else if (!['_', '$0', 'help', 'h', ...aliases].includes(key)) throw unknownOption(command, key);
+  }
+  return flags;
+}
+
+function flagSetting(command: CommandSpec, name: OptionName, given: unknown): Setting {
+  const where = `--${name}`;
+  return { value: flagValue(specOf(command, name), given, where), origin: 'flag', where };
+}
+
+/** If an option is given twice, the last value counts, unless the option may be repeated. */
+function flagValue(spec: OptionSpec, given: unknown, where: string): Setting['value'] {
+  const all = [given].flat().map(String);
+  if (spec.type === 'strings') return all;
+  if (!spec.list) return parseText(spec, all.at(-1)!, where);
+  const items = all.flatMap((text) => text.split(','));
+  return items.map((item) => parseText(spec, item, where)) as string[] | number[];
+}
+
+function unknownOption(command: CommandSpec, key: string): UserError {
+  const near = nearOptions(key, optionsOf(command));
+  const hint =
+    near.length > 0
+      ? `Did you mean ${near.map(dashed).join(' or ')}?`
+      : `See percept ${command.name} --help. ${DASH_HINT}`;
+  return new UserError(`percept ${command.name} has no option ${dashed(key)}.`, hint, { kind: 'usage' });
+}
+
+/** Options that a typo or a prefix may have meant: --temp is --template or --temperature. */
+function nearOptions(key: string, names: readonly OptionName[]): readonly string[] {
+  const near = nearest(key, names);
+  if (near) return [near];
+  return key.length > 2 ? names.filter((name) => name.startsWith(key)) : [];
+}
+
+/** A single word close to a command's name is a typo, not a prompt: answering it could download a model. */
+function refuseTypo(operands: readonly string[], commands: readonly CommandSpec[]): void {
+  const [word] = operands;
+  if (word === undefined || operands.length > 1) return;
+  const near = nearest(
+    word,
+    commands.map(({ name }) => name),
+  );
+  if (!near) return;
+  const hint = `Did you mean percept ${near}? To use the word as a prompt: percept run ${word}`;
+  throw new UserError(`percept has no command "${word}".`, hint, { kind: 'usage' });
+}
+
+function checkOperands({ name, operand }: CommandSpec, operands: readonly string[]): void {
+  const usage = (message: string, hint: string) => new UserError(message, hint, { kind: 'usage' });
+  if (operand?.required && operands.length === 0) {
+    throw usage(`Expected ${describeOperand(operand)} after percept ${name}.`, `See percept ${name} --help.`);
+  }
+  const extra = operand?.many ? [] : operands.slice(operand ? 1 : 0);
+  if (extra.length > 0) {
+    const hint = `See percept ${name} --help; to use the words as a prompt: percept run ...`;
+    throw usage(`Expected nothing more after percept ${name}, got "${extra.join(' ')}".`, hint);
+  }
+  if (operand?.choices && !operand.choices.includes(operands[0]!)) {
+    throw usage(`Expected ${describeOperand(operand)}, got "${operands[0]}".`, `See percept ${name} --help.`);
+  }
+}
+
+function describeOperand(operand: NonNullable<CommandSpec['operand']>): string {
+  return operand.choices ? `one of ${operand.choices.join(', ')}` : operand.name;
+}

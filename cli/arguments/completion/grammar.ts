@@ -1,0 +1,67 @@
+/** The completions of every command and option, derived from the tables. One file a shell turns them into a script. */
+import type { CommandSpec } from '../../command.ts';
+import { optionsOf, specOf } from '../arguments.ts';
+import type { OptionSpec } from '../options.ts';
+
+/** none: takes no value; any: takes a value that cannot be completed. */
+export type Values = 'none' | 'any' | 'files' | 'models' | 'sessions' | readonly string[];
+
+export interface CompletedOption {
+  readonly name: string;
+  readonly alias?: string;
+  readonly describe: string;
+  readonly values: Values;
+}
+
+export interface CompletedCommand {
+  readonly name: string;
+  readonly summary: string;
+  readonly options: readonly CompletedOption[];
+  readonly operand: Values;
+  /** Choices for the first operand, if it differs from the later ones. */
+  readonly first?: readonly string[];
+}
+
+/** Prints the names of models, one a line. The scripts run it for each completion. */
+export const MODEL_NAMES = 'percept list --names --quiet';
+/** Prints the ids of sessions, one a line. */
+export const SESSION_IDS = 'percept sessions --names --quiet';
+
+export const HELP: CompletedOption = { name: 'help', alias: 'h', describe: 'show help', values: 'none' };
+
+/** In the order of `commands`: the first one is the default of `percept`. */
+export function completedCommands(commands: readonly CommandSpec[]): CompletedCommand[] {
+  return commands.map((command) => ({
+    name: command.name,
+    summary: command.summary,
+    options: [...optionsOf(command).map((name) => completedOption(name, specOf(command, name))), HELP],
+    operand: operandValues(command),
+    first: command.operand?.first,
+  }));
+}
+
+function completedOption(
+  name: string,
+  { alias, describe, type, value, choices }: OptionSpec,
+): CompletedOption {
+  const values = type === 'boolean' ? 'none' : (choices ?? valuesCalled(value));
+  return { name, alias, describe, values };
+}
+
+function operandValues({ operand }: CommandSpec): Values {
+  if (!operand) return 'none';
+  return operand.choices ?? valuesCalled(operand.rest ?? operand.name);
+}
+
+function valuesCalled(name: string): Values {
+  if (name === 'REF') return 'models';
+  if (name === 'ID') return 'sessions';
+  return name === 'FILE' ? 'files' : 'any';
+}
+
+/** The options of all commands, each once. A name has the same values in every command. */
+export function allOptions(commands: readonly CompletedCommand[]): CompletedOption[] {
+  return [
+    ...new Map(commands.flatMap(({ options }) => options.map((option) => [option.name, option]))).values(),
+  ];
+}

@@ -1,0 +1,61 @@
+import {
+  type CompletedCommand,
+  type CompletedOption,
+  MODEL_NAMES,
+  SESSION_IDS,
+  type Values,
+} from './grammar.ts';
+
+export function zshScript(commands: readonly CompletedCommand[]): string {
+  const [fallback, ...named] = commands;
+  return `#compdef percept
+# Names are data: quotes keep zsh from expanding them under any option, and compadd quotes completions.
+_percept_lines() {
+  local -a names=("\${(@f)1}")
+  names=("\${(@)names:#(|*[[:cntrl:]]*)}")
+  compadd -a names
+}
+_percept_models() { _percept_lines "$(${MODEL_NAMES} 2>/dev/null)" }
+_percept_sessions() { _percept_lines "$(${SESSION_IDS} 2>/dev/null)" }
+_percept() {
+  local -a commands=(
+${commands.map(({ name, summary }) => `    ${quoted(`${name}:${summary}`)}`).join('\n')}
+  )
+  ((CURRENT == 2)) && _describe command commands
+  case $words[2] in
+${named.map((command) => `    ${command.name}) ((CURRENT > 2)) && ${inCommand(command)} ;;`).join('\n')}
+    ${fallback!.name}) ((CURRENT > 2)) && ${inCommand(fallback!)} ;;
+    *) _arguments -s ${specs(fallback!)} ;;
+  esac
+}
+compdef _percept percept
+`;
+}
+
+/** _arguments counts from the word before the first argument. */
+function inCommand(command: CompletedCommand): string {
+  return `{ shift words; ((CURRENT--)); _arguments -s ${specs(command)} }`;
+}
+
+function specs({ options, operand, first }: CompletedCommand): string {
+  const firsts = first ? [quoted(`1:operand:${action(first)}`)] : [];
+  const operands = operand === 'none' ? [] : [quoted(`*:operand:${action(operand)}`)];
+  return [...options.map(optionSpec), ...firsts, ...operands].join(' ');
+}
+
+function optionSpec({ name, alias, describe, values }: CompletedOption): string {
+  const text = `[${describe.replace(/[[\]:\\]/g, '\\\\$&')}]${values === 'none' ? '' : `:value:${action(values)}`}`;
+  if (!alias) return quoted(`*--${name}${text}`);
+  return `${quoted(`*-${alias}${text}`)} ${quoted(`*--${name}${text}`)}`;
+}
+
+function action(values: Values): string {
+  if (values === 'models') return '_percept_models';
+  if (values === 'sessions') return '_percept_sessions';
+  if (values === 'files') return '_files';
+  return values === 'any' || values === 'none' ? ' ' : `(${values.join(' ')})`;
+}
+
+function quoted(text: string): string {
+  return `'${text.replaceAll("'", `'\\''`)}'`;
+}

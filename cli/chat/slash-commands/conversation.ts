@@ -1,0 +1,168 @@
+/** Commands that move in the conversation. None of them overwrites a message. */
+import { leavesOf, pathTo } from '../../../core/conversation.ts';
+import { terminalText } from '../../terminal/terminal-text.ts';
+import { truncate } from '../../terminal/text/wrap.ts';
+import { type Turn, turnsOf } from '../messages.ts';
+import { type CommandContext, numberIn, print, type SlashCommand, say, usage } from './slash-command.ts';
+
+export const CONVERSATION: readonly SlashCommand[] = [
+  {
+    name: 'retry',
+    aliases: ['regen'],
+    summary: 'generate another answer to the last question; earlier answers are kept',
+    group: 'Conversation',
+    async run({ dialogue }) {
+      await dialogue.retry(lastTurn(dialogue.branch.path).question.id);
+    },
+  },
+  {
+    name: 'edit',
+    args: '[TURN] [TEXT]',
+    summary: 'rewrite a question; the old one and its answers are kept',
+    group: 'Conversation',
+    run: edit,
+  },
+  {
+    name: 'undo',
+    summary: 'undo the last question and its answer; /branches still lists them',
+    group: 'Conversation',
+    run({ dialogue, screen }) {
+      const { question } = lastTurn(dialogue.branch.path);
+      dialogue.branch.moveTo(question.parent);
+      dialogue.transcript.add({ kind: 'notice', text: 'the last question and its answer are undone' });
+      screen.compose(question.content);
+    },
+  },
+  {
+    name: 'branch',
+    args: '[TURN]',
+    summary: 'continue from an earlier turn; later turns are kept as another branch',
+    group: 'Conversation',
+    complete: ({ dialogue }) =>
+      turnsOf(dialogue.branch.path).map((turn) => ({
+        value: `${turn.number}`,
+        detail: preview(turn.question.content),
+      })),
+    run: branch,
+  },
+  {
+    name: 'branches',
+    args: '[NUMBER]',
+    summary: 'list the branches, or switch to one',
+    group: 'Conversation',
+    complete: ({ dialogue }) =>
+      leavesOf(dialogue.branch.conversation).map(({ content }, i) => ({
+        value: `${i + 1}`,
+        detail: preview(content),
+      })),
+    run: branches,
+  },
+  {
+    name: 'history',
+    summary: 'list the turns of this branch',
+    group: 'Conversation',
+    anytime: true,
+    run(context) {
+      const { dialogue } = context;
+      const turns = turnsOf(dialogue.branch.path);
+      if (turns.length === 0) return say(context, 'there are no messages yet');
+      print(
+        context,
+        turns.flatMap((turn) => turnLines(context, turn)),
+      );
+    },
+  },
+  {
+    name: 'clear',
+    aliases: ['new'],
+    summary: 'start a new conversation; this one stays saved',
+    group: 'Conversation',
+    run({ dialogue, screen }) {
+      dialogue.branch.startOver();
+      screen.clear();
+      dialogue.transcript.add({ kind: 'cut', title: 'new conversation' });
+    },
+  },
+];
+
+function lastTurn(path: Parameters<typeof turnsOf>[0]): Turn {
+  const turn = turnsOf(path).at(-1);
+  if (turn) return turn;
+  throw usage('There is no question yet.', 'Ask something first.');
+}
+
+async function edit({ dialogue, screen }: CommandContext, args: string): Promise<void> {
+  const turns = turnsOf(dialogue.branch.path);
+  const [, number, text] = /^(?:(\d+)(?:\s+|$))?(.*)$/s.exec(args)!;
+  const turn = number === undefined ? lastTurn(dialogue.branch.path) : turnNumbered(turns, number);
+  const { id, content } = turn.question;
+  if (text !== '') return dialogue.rewrite(id, text!);
+  const composed = screen.compose(content, (text) => void dialogue.rewrite(id, text));
+  if (!composed) throw usage('There is no new text for the question.', 'Type: /edit TEXT');
+}
+
+function branch(context: CommandContext, args: string) {
+  const { dialogue } = context;
+  const turns = turnsOf(dialogue.branch.path);
+  if (args === '') {
+    say(context, 'which turn? /branch TURN');
+    return print(
+      context,
+      turns.flatMap((turn) => turnLines(context, turn)),
+    );
+  }
+  const { answer, question, number } = turnNumbered(turns, args);
+  dialogue.branch.moveTo((answer ?? question).id);
+  say(context, `continuing after turn ${number}; /branches lists the other branches`);
+}
+
+function branches(context: CommandContext, args: string) {
+  const { dialogue, theme, screen } = context;
+  const { conversation } = dialogue.branch;
+  const leaves = leavesOf(conversation);
+  if (args !== '') {
+    const leaf = leaves[numberIn(args, [1, leaves.length], 'a branch') - 1]!;
+    return dialogue.branch.switchTo(leaf.id);
+  }
+  if (leaves.length === 0) return say(context, 'there are no messages yet');
+  const onPath = new Set(dialogue.branch.path.map(({ id }) => id));
+  const lines = leaves.map((leaf, i) => {
+    const turns = turnsOf(pathTo(conversation, leaf.id));
+    const last = turns.at(-1)?.question.content ?? leaf.content;
+    const mark = onPath.has(leaf.id) ? theme.accent(theme.glyphs.on) : ' ';
+    const count = turns.length === 1 ? '1 turn ' : `${turns.length} turns`;
+    const answer = turns.at(-1)?.answer?.content ?? '';
+    const text = `${preview(last)} ${theme.glyphs.arrow} ${preview(answer)}`;
+    return truncate(
+      ` ${mark} ${i + 1}  ${theme.dim(count)}  ${text}`,
+      screen.columns - 1,
+      theme.glyphs.ellipsis,
+    );
+  });
+  print(context, [...lines, theme.dim('   /branches NUMBER switches to one')]);
+}
+
+function turnNumbered(turns: readonly Turn[], text: string): Turn {
+  return turns[numberIn(text, [1, turns.length], 'a turn') - 1]!;
+}
+
+function turnLines(
+  { theme, dialogue, screen }: CommandContext,
+  { number, question, answer }: Turn,
+): string[] {
+  const versions = (message: Turn['question']) => {
+    const version = dialogue.branch.versionOf(message.id);
+    const { older, newer } = theme.glyphs;
+    return version ? theme.dim(` ${older} ${version.number}/${version.of} ${newer}`) : '';
+  };
+  return [
+    `${`${number}`.padStart(3)}  ${theme.accent(preview(question.content))}${versions(question)}`,
+    `     ${answer ? `${preview(answer.content)}${versions(answer)}` : theme.dim('no answer')}`,
+  ].map((line) => truncate(line, screen.columns - 1, theme.glyphs.ellipsis));
+}
+
+/** The beginning of a text on one line. */
+function preview(text: string): string {
+  const line = terminalText(text.replace(/\s+/g, ' ').trim());
+  return line.length > 60 ? `${line.slice(0, 59)}…` : line;
+}

@@ -1,0 +1,39 @@
+/** The types of a command and of its call. Imports no command. */
+import type { OptionName, OptionSpec, Options } from './arguments/options.ts';
+import type { Settings } from './arguments/settings.ts';
+import type { Output } from './output.ts';
+
+/** The input of a command. Only cli/commands takes it whole; other modules take the fields that they need. */
+export interface Call {
+  readonly operands: readonly string[];
+  readonly options: Options;
+  /** The same options, each with its origin. */
+  readonly settings: Settings;
+  readonly output: Output;
+  /** Runs work with a signal that Ctrl-C aborts. Outside such work Ctrl-C ends the process. */
+  readonly abortable: <T>(work: (signal: AbortSignal) => Promise<T>) => Promise<T>;
+  /** The table of all commands. */
+  readonly commands: readonly CommandSpec[];
+}
+
+/** The streams, and a way to run work that Ctrl-C aborts. */
+export type Context = Pick<Call, 'output' | 'abortable'>;
+
+export interface CommandSpec {
+  readonly name: string;
+  readonly summary: string;
+  readonly operand?: {
+    readonly name: string; // REF is completed with models, ID with sessions, FILE with files
+    readonly required?: true;
+    readonly many?: true;
+    readonly choices?: readonly string[];
+    /** For completion: choices for the first operand, and the name of the later ones. */
+    readonly first?: readonly string[];
+    readonly rest?: string;
+  };
+  readonly options: readonly OptionName[];
+  /** Fields of an option that differ in this command. */
+  readonly variants?: Readonly<Partial<Record<OptionName, Partial<OptionSpec>>>>;
+  readonly examples: readonly (readonly [command: string, meaning: string])[];
+  readonly load: () => Promise<(call: Call) => Promise<void>>;
+}

@@ -1,0 +1,85 @@
+/** percept chat: a terminal UI; plain lines if the terminal cannot draw one; a single answer if there is no terminal. */
+import { join } from 'node:path';
+import { directories } from '../../core/directories.ts';
+import { openSessions, type SessionStore, type StoredSession } from '../../core/sessions/store.ts';
+import { perceptVersion } from '../../core/version.ts';
+import { UserError } from '../../errors.ts';
+import { Dialogue, type Frontend } from '../chat/dialogue.ts';
+import { framePace, Pacer } from '../chat/pacer.ts';
+import { SessionKeeper } from '../chat/session-keeper.ts';
+import type { Call } from '../command.ts';
+import { readGreeting } from '../greeting.ts';
+import { modelFor } from '../sessions/continue.ts';
+import { askBackground } from '../terminal/background.ts';
+import { lookOf } from '../terminal/look.ts';
+import { themeOf } from '../terminal/theme.ts';
+
+export async function chat(call: Call): Promise<void> {
+  const { options, operands, output } = call;
+  const { said, erase } = readGreeting();
+  if (!process.stdin.isTTY || !process.stdout.isTTY || options.json || options.jsonl) {
+    return (await import('./run.ts')).run(call);
+  }
+  if (!said) await output.print(`percept ${perceptVersion()}\n`);
+  const pacer = new Pacer(framePace());
+  const common = {
+    create: (frontend: Frontend) => new Dialogue({ frontend, keeper: new SessionKeeper(), options, pacer }),
+    begin: (dialogue: Dialogue) => begin(call, dialogue),
+    message: operands.join(' '),
+  };
+  if (wantsLines(options.screenReader)) {
+    process.stdin.setRawMode(false); // the launcher may have turned it on
+    await output.print(erase);
+    const { runLineChat } = await import('../chat/line-mode.ts');
+    return runLineChat({ ...common, output });
+  }
+  process.stdin.setRawMode(true);
+  const [background, { runChatTui }] = await Promise.all([
+    askBackground(process.stdin, process.stdout),
+    import('../tui/chat/start.tsx'),
+  ]);
+  const assumed = lookOf(process.stdout, { noColor: options.noColor, ascii: options.ascii });
+  const theme = themeOf({ ...assumed, background: background ?? assumed.background });
+  const historyPath = join(directories().state, 'history.jsonl');
+  const debug = options.debug ?? false;
+  process.exitCode = await runChatTui({ ...common, pacer, erase, theme, historyPath, debug });
+}
+
+/** Opens the stored sessions, resumes one if the options name it, and loads the model. */
+async function begin(call: Call, dialogue: Dialogue): Promise<void> {
+  const { options } = call;
+  const store = await sessionsOf(call, dialogue);
+  if (store && !options.noSave) dialogue.keeper.open(store);
+  const resumed = store && sessionToResume(store, call);
+  if (resumed) await dialogue.resume(resumed);
+  await dialogue.load(modelFor(call, resumed), options.backend);
+}
+
+/** True for a terminal that cannot move its cursor, and for a screen reader, which would read every frame again. */
+function wantsLines(screenReader = process.env.INK_SCREEN_READER === 'true'): boolean {
+  return screenReader || process.env.TERM === 'dumb' || Boolean(process.env.CI);
+}
+
+/** Undefined with --no-save, and if the file cannot be opened: then a notice says so and the chat works without it. */
+async function sessionsOf({ options }: Call, { transcript }: Dialogue): Promise<SessionStore | undefined> {
+  const resumes = options.continue || options.resume !== undefined;
+  if (options.noSave && !resumes) return undefined;
+  try {
+    return await openSessions(directories().sessions);
+  } catch (error) {
+    if (resumes || !(error instanceof UserError)) throw error;
+    transcript.add({ kind: 'notice', text: `this conversation is not saved: ${error.message}` });
+    return undefined;
+  }
+}
+
+/** The session that the options name. Throws UserError if it does not exist. */
+function sessionToResume(store: SessionStore, { options }: Call): StoredSession | undefined {
+  if (options.resume !== undefined) return store.read(options.resume);
+  if (!options.continue) return undefined;
+  const last = store.last();
+  if (last) return last;
+  throw new UserError('There is no saved conversation to continue yet.', 'Start one: percept chat', {
+    kind: 'usage',
+  });
+}

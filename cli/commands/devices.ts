@@ -1,0 +1,96 @@
+import { cpus, totalmem } from 'node:os';
+import { findAdapters, usableCores } from '../../backends/select.ts';
+import { type ListedBackend, listBackends } from '../../core/devices.ts';
+import { directories } from '../../core/directories.ts';
+import { packageVersion, perceptVersion } from '../../core/version.ts';
+import type { Call } from '../command.ts';
+import type { Output } from '../output.ts';
+import { formatBytes } from '../sizes.ts';
+import { paragraph } from '../terminal/text/wrap.ts';
+
+type Adapters = Awaited<ReturnType<typeof findAdapters>>;
+type Adapter = Adapters['adapters'][number];
+
+/** Prints the adapters and backends of this machine, which backend is chosen, and why the others are not. */
+export async function devices({ options, output }: Call): Promise<void> {
+  const { backend: wanted, threads, json } = options;
+  const backends = await listBackends(wanted, { threads });
+  const found = await findAdapters(directories().cache);
+  const machine = {
+    cpu: cpus()[0]?.model.trim() ?? process.arch,
+    cores: usableCores(), // available to this process
+    memory_bytes: totalmem(),
+    available_bytes: process.availableMemory(),
+  };
+  const versions = {
+    percept: perceptVersion(),
+    node: process.versions.node,
+    webgpu: packageVersion('webgpu'),
+    'gpu.js': packageVersion('gpu.js'),
+  };
+  if (json) {
+    const { adapters, none } = found;
+    return output.json({
+      ...{ machine, versions, no_adapter: none },
+      adapters: adapters.map(adapterInJson),
+      backends: backends.map(backendInJson),
+    });
+  }
+  const { heading } = output.style;
+  const memory = `${formatBytes(machine.available_bytes)} of ${formatBytes(machine.memory_bytes)} memory free`;
+  await output.print(`${heading('Machine')}\n${machine.cpu}, ${machine.cores} cores, ${memory}\n`);
+  const named = Object.entries(versions).map(([name, version]) => `${name} ${version ?? 'not installed'}`);
+  await output.print(`${named.join(', ')}\n\n${heading('Adapters')}\n`);
+  if (found.none !== undefined) await output.print(paragraph(`none: ${found.none}`, 2));
+  for (const adapter of found.adapters) await printAdapter(output, adapter);
+  await output.print(`\n${heading('Backends')}\n`);
+  for (const backend of backends) await printBackend(output, backend);
+}
+
+function backendInJson({ roofs, device, ...backend }: ListedBackend) {
+  const inJson = { ...backend, device: device && adapterInJson(device) };
+  if (!roofs) return inJson;
+  const { readBytesPerSecond, multiplyAddsPerSecond } = roofs;
+  return {
+    ...inJson,
+    roofs: { read_bytes_per_s: readBytesPerSecond, multiply_adds_per_s: multiplyAddsPerSecond },
+  };
+}
+
+function adapterInJson({ memory, ...adapter }: Adapter) {
+  return { ...adapter, memory_bytes: memory };
+}
+
+/** Only --json has all features and limits. */
+async function printAdapter(output: Output, adapter: Adapter): Promise<void> {
+  const { name, vendor, architecture, driver, software, features, limits, memory } = adapter;
+  const about = [vendor, architecture, driver].filter((part) => part !== '' && part !== name);
+  const useful = ['shader-f16', 'subgroups', 'timestamp-query'].filter((feature) =>
+    features.includes(feature),
+  );
+  const lines = [
+    about.join(', '),
+    `features: ${useful.join(', ') || 'none of those used'}; ${features.length} in total`,
+    `buffers up to ${formatBytes(limits.maxStorageBufferBindingSize ?? 0)}`,
+    ...(memory === undefined ? [] : [`memory: ${formatBytes(memory)}`]),
+  ];
+  await output.print(`  ${name}${software ? ' (in software)' : ''}\n`);
+  for (const line of lines) await output.print(output.style.faint(paragraph(line, 4)));
+}
+
+async function printBackend(output: Output, backend: ListedBackend): Promise<void> {
+  const { name, chosen, present, reason, threads, description, device, roofs } = backend;
+  const lines = [`${chosen ? 'chosen' : 'not chosen'}: ${reason}`];
+  if (device) lines.push(`device: ${device.name}`);
+  if (threads) lines.push(`threads: ${threads}`);
+  if (roofs) {
+    const multiplies = (roofs.multiplyAddsPerSecond / 1e9).toFixed(0);
+    lines.push(
+      `roofs: memory ${formatBytes(roofs.readBytesPerSecond)}/s, ${multiplies} G multiply-adds/s of 8 bits`,
+    );
+  }
+  await output.print(
+    paragraph(`${chosen ? '* ' : '  '}${name}: ${present ? description : 'not available'}`, 0, 4),
+  );
+  for (const line of lines) await output.print(output.style.faint(paragraph(line, 4)));
+}

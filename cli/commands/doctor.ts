@@ -1,0 +1,42 @@
+import { type Finding, findings } from '../../bench/doctor/findings.ts';
+import { gatherFacts } from '../../bench/doctor/gather.ts';
+import { describeMachine, hardwareInWords } from '../../bench/machine.ts';
+import { UserError } from '../../errors.ts';
+import type { Call } from '../command.ts';
+import { modelFile } from '../model-file.ts';
+import type { Output } from '../output.ts';
+
+/** Prints what slows this machine down and what to do about it. */
+export async function doctor(call: Call): Promise<void> {
+  const { options, output } = call;
+  const modelPath = await pathIfHere(call);
+  const found = findings(await gatherFacts({ threads: options.threads, modelPath }));
+  const machine = await describeMachine();
+  if (options.json) return output.json({ machine, findings: found });
+  await output.print(
+    `${output.style.heading('Machine')}\n${hardwareInWords(machine)}, percept ${machine.percept}\n\n`,
+  );
+  for (const finding of found) await printFinding(output, finding);
+  const slow = found.filter(({ level }) => level !== 'ok').length;
+  await output.print(
+    `\n${slow === 0 ? 'Nothing slows this machine down.' : `Look at: ${slow} of ${found.length}.`}\n`,
+  );
+  if (modelPath === undefined)
+    output.note('The model is not on this machine, so it was not checked. percept pull downloads one.');
+}
+
+/** Undefined if the model is not on this machine: a check-up downloads nothing. */
+async function pathIfHere(call: Call): Promise<string | undefined> {
+  try {
+    return (await modelFile(call.options.model ?? '', { noPull: true }, call)).path;
+  } catch (error) {
+    if (error instanceof UserError && error.kind === 'model-not-found') return undefined;
+    throw error;
+  }
+}
+
+async function printFinding(output: Output, { level, what, why, todo }: Finding): Promise<void> {
+  const mark = level.padEnd(4);
+  await output.print(`${level === 'ok' ? mark : output.style.heading(mark)}  ${what}\n`);
+  for (const line of [why, todo]) if (line) await output.print(`${output.style.faint(`      ${line}`)}\n`);
+}

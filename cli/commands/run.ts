@@ -1,0 +1,163 @@
+import { configFromGguf } from '../../core/architectures/index.ts';
+import {
+  type GeneratedToken,
+  type GenerateOptions,
+  type GenerateResult,
+  generate,
+  UnfinishedAnswer,
+} from '../../core/generate.ts';
+import { readGguf } from '../../core/gguf/index.ts';
+import type { Model } from '../../core/model.ts';
+import { SamplerChain } from '../../core/sampler/chain.ts';
+import { samplingDefaults } from '../../core/sampler/metadata.ts';
+import { samplerParameters } from '../../core/sampler/parameters.ts';
+import { Session } from '../../core/session.ts';
+import { UserError } from '../../errors.ts';
+import { type AnswerPrinter, type Beginning, jsonAnswer, jsonLinesAnswer, textAnswer } from '../answer.ts';
+import type { Options } from '../arguments/options.ts';
+import type { Call, Context } from '../command.ts';
+import { load } from '../load.ts';
+import { modelFile } from '../model-file.ts';
+import { ProgressDisplay } from '../progress/progress.ts';
+import { encodePrompt, type Prompt, readPrompt } from '../prompt.ts';
+import { samplingOf } from '../sampling.ts';
+import type { Continuation } from '../sessions/continue.ts';
+
+/** Answers one prompt. */
+export async function run(call: Call): Promise<void> {
+  const { options } = call;
+  checkLogprobs(options);
+  samplerParameters(samplingOf(options)); // fails on wrong parameters before a model is downloaded
+  const prompt = await readPrompt(call, call);
+  const continues = options.continue || options.resume !== undefined;
+  if (!continues || prompt.kind !== 'chat') {
+    return answerOnce(call, { prompt, reference: options.model ?? '' });
+  }
+  const { continueSession } = await import('../sessions/continue.ts');
+  const continuation = await continueSession(prompt.messages, call);
+  try {
+    const { model, messages } = continuation;
+    await answerOnce(call, { prompt: { ...prompt, messages }, reference: model, continuation });
+  } finally {
+    continuation.close();
+  }
+}
+
+interface Question {
+  readonly prompt: Prompt;
+  readonly reference: string; // of the model
+  readonly continuation?: Continuation;
+}
+
+async function answerOnce(call: Call, question: Question): Promise<void> {
+  const { options } = call;
+  const { path } = await modelFile(question.reference, options, call);
+  const draftPath = await draftFile(options, call);
+  const model = await load(path, options, call);
+  let draft: Model | undefined;
+  try {
+    draft = draftPath === undefined ? undefined : await loadDraft(draftPath, model, call);
+    await answer(call, question, { model, draft });
+  } finally {
+    await draft?.dispose();
+    await model.dispose();
+  }
+}
+
+/** The file of the --draft model; undefined if nothing is drafted. */
+async function draftFile(options: Options, context: Context): Promise<string | undefined> {
+  const { draft, speculate } = options;
+  if (draft === undefined || speculate === 'off') return undefined;
+  const { path } = await modelFile(draft, options, context);
+  return path;
+}
+
+/** Its context is that of `model`, but no longer than its training. */
+async function loadDraft(path: string, model: Model, call: Call): Promise<Model> {
+  const { contextLength: trained } = configFromGguf(await readGguf(path));
+  const ctx = Math.min(model.contextLength, trained);
+  return load(path, { ...call.options, ctx }, call);
+}
+
+interface Models {
+  readonly model: Model;
+  readonly draft?: Model;
+}
+
+async function answer(
+  call: Call,
+  { prompt, reference, continuation }: Question,
+  { model, draft: draftModel }: Models,
+): Promise<void> {
+  const { options, output } = call;
+  const promptIds = await encodePrompt(prompt, model);
+  const parameters = samplerParameters(samplingDefaults(model.gguf.metadata), samplingOf(options));
+  const sampler = new SamplerChain(parameters, model.tokenizer);
+  const { maxTokens, stop, ignoreEos, logprobs } = options;
+  const speculate = options.speculate as GenerateOptions['speculate']; // one of its choices
+  const draft = draftModel && new Session(draftModel);
+  const reading = new ProgressDisplay(output, { onlyIfSlow: true });
+  const onProgress = (done: number, total: number) => {
+    if (done < total) reading.show({ activity: 'reading the prompt', unit: 'tokens', done, total });
+    else reading.end();
+  };
+  const generation = { sampler, maxTokens, stop, ignoreEos, logprobs, speculate, draft, onProgress };
+  const { seed } = sampler;
+  const session = continuation?.session;
+  const beginning = { reference, model, promptIds, seed, session };
+  const known = { backend: model.backend.name, seed, promptTokens: promptIds.length };
+  const answered = call.abortable(async (signal) => {
+    const printer = await answerPrinter(call, beginning);
+    const keeper = continuation?.keeping(printer, known) ?? printer;
+    return write(generate(new Session(model), promptIds, { ...generation, signal }), keeper);
+  });
+  const result = await answered.finally(() => reading.end());
+  if (options.stats) for (const line of statistics(model, sampler, result)) output.note(line);
+}
+
+async function answerPrinter({ options, output }: Call, beginning: Beginning): Promise<AnswerPrinter> {
+  if (options.jsonl) return jsonLinesAnswer(output, beginning);
+  return options.json ? jsonAnswer(output, beginning) : textAnswer(output);
+}
+
+async function write(
+  tokens: AsyncGenerator<GeneratedToken, GenerateResult>,
+  printer: AnswerPrinter,
+): Promise<GenerateResult> {
+  let result: GenerateResult | undefined;
+  try {
+    let next = await tokens.next();
+    for (; !next.done; next = await tokens.next()) await printer.token(next.value);
+    result = next.value;
+    return result;
+  } catch (error) {
+    if (error instanceof UnfinishedAnswer) result = error.result;
+    throw error;
+  } finally {
+    await printer.end(result);
+  }
+}
+
+function* statistics(model: Model, sampler: SamplerChain, result: GenerateResult) {
+  const { usage, timings, finishReason, speculation } = result;
+  const rate = (tokensPerSecond: number) => `${tokensPerSecond.toFixed(1)} tok/s`;
+  const cached = usage.cachedTokens > 0 ? `, ${usage.cachedTokens} of them cached` : '';
+  yield `prompt: ${usage.promptTokens} tokens${cached}, ${rate(timings.prefillTokensPerSecond)}`;
+  yield `answer: ${usage.completionTokens} tokens, ${rate(timings.decodeTokensPerSecond)}, ended by ${finishReason}`;
+  if (speculation?.drafted) {
+    const { drafted, accepted, gain } = speculation; // the gain is known: steps are timed before the first draft
+    yield `speculation: ${drafted} tokens drafted, ${accepted} accepted, estimated speedup ${gain!.toFixed(2)}`;
+  }
+  yield `first token: ${Math.round(timings.firstTokenMs)} ms after ${Math.round(model.loadMs)} ms of loading`;
+  const { name, threads, device } = model.backend;
+  const where = device?.name ?? `${threads} threads`;
+  yield `engine: ${name}, ${where}, context of ${model.contextLength} tokens`;
+  yield `sampling: ${sampler.describe()}, seed ${sampler.seed}`;
+}
+
+function checkLogprobs({ logprobs, json, jsonl }: Options): void {
+  if (logprobs === undefined || json || jsonl) return;
+  throw new UserError('--logprobs needs --json or --jsonl.', 'Plain text cannot hold them.', {
+    kind: 'usage',
+  });
+}

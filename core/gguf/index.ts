@@ -1,0 +1,98 @@
+import { type FileHandle, open, stat } from 'node:fs/promises';
+import { UserError } from '../../errors.ts';
+import { Header } from './header.ts';
+import { readVersion } from './identify.ts';
+import { optionalNumber } from './metadata.ts';
+import { ENTRY_BYTES, readTensors } from './tensors.ts';
+import type { Gguf, GgufValue } from './types.ts';
+import { readValue } from './values.ts';
+
+export type { Gguf, GgufStrings, GgufTensor, GgufValue } from './types.ts';
+
+const DEFAULT_ALIGNMENT = 32; // bytes, without general.alignment
+const MAX_ALIGNMENT = 1 << 20;
+const KEY_BYTES = 8 + 4 + 1; // smallest metadata entry: key length, value type, one-byte value
+
+/**
+ * Reads the metadata and the tensor directory of a GGUF file, version 2 or 3, little-endian. The data of the tensors
+ * stays in the file. Layout: ggml docs/gguf.md.
+ *
+ * Throws UserError for a file that is missing (kind model-not-found), not GGUF, damaged or incomplete.
+ */
+export async function readGguf(path: string): Promise<Gguf> {
+  const file = await openModel(path);
+  try {
+    const { size } = await file.stat();
+    if (size === 0) {
+      throw new UserError(`Expected a GGUF file, got an empty file: ${path}.`, 'Get the model again.');
+    }
+    return readHeader(new Header(file.fd, path, size));
+  } finally {
+    await file.close();
+  }
+}
+
+async function openModel(path: string): Promise<FileHandle> {
+  const fail = (cause: NodeJS.ErrnoException) => unreadable(path, cause);
+  // Opening a pipe would wait for its other end.
+  if ((await stat(path).catch(fail)).isFile()) return open(path).catch(fail);
+  throw new UserError(
+    `Expected a model file, got something that is not a regular file: ${path}.`,
+    'Give the path of a .gguf file.',
+  );
+}
+
+function unreadable(path: string, cause: NodeJS.ErrnoException): never {
+  if (cause.code === 'ENOENT') {
+    const hint = 'Check the path; percept list shows the models on this machine.';
+    throw new UserError(`There is no file at ${path}.`, hint, {
+      cause,
+      kind: 'model-not-found',
+    });
+  }
+  const hint = 'Check the path and its permissions.';
+  throw new UserError(`Cannot read the model file: ${cause.message}.`, hint, { cause });
+}
+
+function readHeader(header: Header): Gguf {
+  const version = readVersion(header);
+  header.reading = 'the counts of tensors and metadata keys';
+  const tensorCount = header.itemCount('tensors', ENTRY_BYTES);
+  const keyCount = header.itemCount('metadata keys', KEY_BYTES);
+  const metadata = readMetadata(header, keyCount);
+  const alignment = alignmentOf(header, metadata);
+  rejectSplit(header, metadata);
+  const tensors = readTensors(header, tensorCount, alignment);
+  return { path: header.path, version, fileBytes: header.fileBytes, alignment, metadata, tensors };
+}
+
+function readMetadata(header: Header, count: number): Map<string, GgufValue> {
+  const metadata = new Map<string, GgufValue>();
+  for (let i = 0; i < count; i++) {
+    header.reading = `metadata key ${i + 1} of ${count}`;
+    const key = header.name('metadata key', metadata);
+    metadata.set(key, readValue(header));
+  }
+  return metadata;
+}
+
+function alignmentOf(header: Header, metadata: Gguf['metadata']): number {
+  const alignment = optionalNumber(metadata, 'general.alignment') ?? DEFAULT_ALIGNMENT;
+  header.reading = 'metadata key "general.alignment"';
+  if (alignment < 1 || alignment > MAX_ALIGNMENT || !Number.isInteger(Math.log2(alignment))) {
+    header.fail(`a power of two up to ${MAX_ALIGNMENT}`, `${alignment}`);
+  }
+  return alignment;
+}
+
+function rejectSplit(header: Header, metadata: Gguf['metadata']): void {
+  const parts = optionalNumber(metadata, 'split.count') ?? 1;
+  if (parts > 1) {
+    header.reading = 'metadata key "split.count"';
+    header.fail(
+      'a model in one file',
+      `one of ${parts} parts, which is not supported yet`,
+      'Merge the parts with llama.cpp: llama-gguf-split --merge FIRST-PART.gguf MODEL.gguf.',
+    );
+  }
+}
