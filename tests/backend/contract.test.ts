@@ -377,7 +377,6 @@ for (const { name, absent, sameBits, start } of BACKENDS) {
             );
             for (const [tap, value] of result.values.entries()) {
               const most = tap < PLAIN_TAPS ? FLOAT : tolerance;
-              console.log(name, type, tap, distance(value, expected.values[tap]!), Math.max(...value));
               expect(distance(value, expected.values[tap]!), `tap ${tap} of ${place}`).toBeLessThan(most);
             }
           }
