@@ -49,6 +49,7 @@ export class CpuExecutable implements Executable {
   readonly #work: Work;
   readonly #sequences: Sequences;
   readonly #onDispose: () => void;
+  readonly #window: number; // the widest of all attention
   #running = false;
 
   constructor(parts: {
@@ -73,6 +74,9 @@ export class CpuExecutable implements Executable {
     this.#work = parts.work;
     this.#sequences = new Sequences(parts.program, parts.vocabulary, CHOOSES);
     this.#onDispose = parts.onDispose;
+    this.#window = Math.max(
+      ...parts.program.ops.map((op) => (op.op === 'attention' ? (op.window ?? Number.POSITIVE_INFINITY) : 0)),
+    );
     this.memory = parts.memory;
     this.attends = attentionShape(parts.program);
     this.stages = parts.work.stages.map(({ memory }) => memory);
@@ -209,7 +213,7 @@ export class CpuExecutable implements Executable {
 
   /** Chunks of keys in a task of attention, when every slice is one token: each task has a price (LOG.md). */
   #chunksPerTask(positions: Int32Array): number {
-    const chunks = positions.reduce((sum, position) => sum + Math.ceil((position + 1) / layout.CHUNK), 0);
+    const chunks = positions.reduce((sum, position) => sum + chunksSeen(position, this.#window), 0);
     const kvHeads = Math.max(1, ...this.#program.states.map((state) => state.kvHeads));
     return Math.max(1, Math.ceil((chunks * kvHeads) / (this.#threads.count * ATTENTION_TASKS)));
   }
@@ -228,6 +232,12 @@ export class CpuExecutable implements Executable {
       }
     }
   }
+}
+
+/** Chunks of keys that hold what a token sees. */
+function chunksSeen(position: number, window: number): number {
+  const first = Math.max(0, position + 1 - window);
+  return Math.floor(position / layout.CHUNK) - Math.floor(first / layout.CHUNK) + 1;
 }
 
 /** i32 [slices]{first row, tokens, first position, byte offset of the sequence in the KV cache}. */

@@ -4,7 +4,7 @@
 import type { Program, StateId } from '../backend.ts';
 import type { Tensor } from './device.ts';
 import type { BufferHandle, GpuContext, GpuJs } from './gpu-js.ts';
-import type { CacheView, Chunk, KvCache } from './kv-cache.ts';
+import { type CacheView, type Chunk, firstSeen, type KvCache } from './kv-cache.ts';
 
 /** Keys of a state, or its values: [sequences * contextLength][rowBytes]. */
 interface Rows {
@@ -60,13 +60,15 @@ export class WebgpuCache implements KvCache {
     this.#device.queue.submit([encoder.finish()]);
   }
 
-  view(state: StateId, { positions, sequences }: Chunk): CacheView {
+  view(state: StateId, { positions, sequences }: Chunk, window?: number): CacheView {
     const { keys, values } = this.#states[state]!;
     return {
       keys: keys.handle,
       values: values.handle,
-      bases: Float32Array.from(sequences, (sequence) => sequence * this.#contextLength),
-      columns: Math.max(...positions) + 1,
+      bases: positions.map((position, t) => {
+        return sequences[t]! * this.#contextLength + firstSeen(position, window);
+      }),
+      columns: Math.max(...positions.map((position) => position + 1 - firstSeen(position, window))),
     };
   }
 

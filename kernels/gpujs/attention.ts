@@ -1,8 +1,7 @@
 /**
  * Scaled dot-product attention over the cache: scores, softmax (softmax.ts), mix. Rows are (token, query
  * head) pairs, r = t * heads + h; query head h reads kv head floor(h * kvHeads / heads). Keys and values are
- * [rows of the cache] [kvHeads * D], values of [kvHeads * E]; token t's sequence begins at row bases[t] and is seen up to
- * positions[t].
+ * [rows of the cache] [kvHeads * D], values of [kvHeads * E]; token t sees rows bases[t] to bases[t] + lasts[t].
  */
 import type { KernelSource } from './kernel-source.ts';
 
@@ -15,12 +14,12 @@ export interface AttentionShape {
 }
 
 /**
- * scores[r][p] = scale * q[r] . keys[base + p]; 0 for positions that the token does not see. q: [rows * D]
+ * scores[r][p] = scale * q[r] . keys[base + p]; 0 beyond what the token sees. q: [rows * D]
  */
 export function scores({ heads, kvHeads, keyDim, scale }: AttentionShape): KernelSource {
-  const text = `function (q, keys, positions, bases) {
+  const text = `function (q, keys, lasts, bases) {
     const t = Math.floor((this.thread.y + 0.5) / ${heads});
-    if (this.thread.x > positions[t]) return 0;
+    if (this.thread.x > lasts[t]) return 0;
     const h = this.thread.y - t * ${heads};
     const column = Math.floor((h + 0.5) / ${heads / kvHeads}) * ${keyDim};
     const row = bases[t] + this.thread.x;
@@ -34,12 +33,12 @@ export function scores({ heads, kvHeads, keyDim, scale }: AttentionShape): Kerne
 
 /** mixed[r][d] = sum over p of weights[r][p] * values[base + p][d], over the sum of the row's weights */
 export function mix({ heads, kvHeads, valueDim }: AttentionShape): KernelSource {
-  const text = `function (weights, values, positions, bases) {
+  const text = `function (weights, values, lasts, bases) {
     const t = Math.floor((this.thread.y + 0.5) / ${heads});
     const h = this.thread.y - t * ${heads};
     const column = Math.floor((h + 0.5) / ${heads / kvHeads}) * ${valueDim} + this.thread.x;
     const base = bases[t];
-    const last = positions[t];
+    const last = lasts[t];
     let total = 0;
     let sum = 0;
     for (let p = 0; p <= last; p++) {

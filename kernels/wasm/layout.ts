@@ -205,4 +205,5 @@ export const VALUE_CHUNK = 33;
 export const VALUE_SCALES = 34; // f32 [KV_HEADS][positions], of sequence 0 and the layer
 export const QUERY_BYTES = 35; // of a tile of queries
 export const VALUE_DIM = 37; // of a head of values
+export const WINDOW = 38; // positions that a token sees, its own included; 0 for all
 export const ATTENTION_WEIGHTS = 36; // f32 [HEADS][CONTEXT], written by traced steps
