@@ -97,7 +97,10 @@ export type Op =
   | { op: 'zip'; a: ValueId; b: ValueId; fn: ZipFunction } // fn of each pair of numbers
   | { op: 'select'; x: ValueId }; // the rows of x that the step wants output for
 
-/** Stores k and v of the step's tokens in a state, then attends causally over the sequence. [T, heads * valueDim] */
+/**
+ * Stores k and v of the step's tokens in a state, then attends causally over the sequence, or over the last `window`
+ * positions of it. [T, heads * valueDim]
+ */
 export interface AttentionOp {
   op: 'attention';
   q: ValueId; // [T, heads * keyDim]
@@ -106,9 +109,13 @@ export interface AttentionOp {
   state: StateId; // of kind kv
   heads: number; // a multiple of kvHeads: query head h reads kv head floor(h * kvHeads / heads)
   scale: number; // of the scores, before softmax
+  window?: number; // positions that a token sees, its own included; default all
 }
 
-/** What a sequence keeps of the tokens it has seen, for one layer. */
+/**
+ * What a sequence keeps of the tokens it has seen, for one layer. Keys and values of all positions are kept, also where
+ * every op that reads them has a window: its attention costs no more for a longer sequence, its memory does.
+ */
 export interface StateShape {
   readonly kind: 'kv'; // keys and values of every position
   readonly kvHeads: number;
@@ -175,7 +182,7 @@ export type Result =
   | { readonly kind: 'logits'; readonly logits: Float32Array } // [rows, V]
   | ({ readonly kind: 'top' } & TopLogits)
   | { readonly kind: 'greedy'; readonly ids: Int32Array } // [count]
-  | { readonly kind: 'attention'; readonly weights: Float32Array } // [heads of all ops, pos + 1]
+  | { readonly kind: 'attention'; readonly weights: Float32Array } // [heads of all ops, pos + 1], 0 outside a window
   | { readonly kind: 'values'; readonly values: readonly Float32Array[] }; // of each tap [tokens, cols]
 
 /** The largest logits of a row, descending, of equal ones the lowest id first: all where it has fewer. */

@@ -64,6 +64,7 @@ const ANATOMY: { readonly [K in Op['op']]: Anatomy<OpOf<K>> } = {
     shape(op, { shape, state }) {
       const { kvHeads, keyDim, valueDim } = state(op);
       fits(op.heads % kvHeads, 0, 'heads of attention beyond a multiple of its kv heads');
+      checkWindow(op.window);
       wide(shape(op.q), op.heads * keyDim, 'queries of attention');
       wide(shape(op.k), kvHeads * keyDim, 'keys of attention');
       return {
@@ -170,6 +171,12 @@ export function readersOf(ops: readonly Op[]): readonly (readonly number[])[] {
   const readers: number[][] = ops.map(() => []);
   for (const [i, op] of ops.entries()) for (const value of new Set(operands(op))) readers[value]!.push(i);
   return readers;
+}
+
+function checkWindow(window = 1): void {
+  if (!Number.isInteger(window) || window < 1) {
+    throw new RangeError(`Expected a window of at least 1 position, got ${window}.`);
+  }
 }
 
 function wide(shape: Shape, cols: number, what: string): Shape {

@@ -248,8 +248,8 @@ class ReferenceExecutable implements Executable {
           const { keys, values } = this.#caches[op.state]![step.sequences[t]!]!;
           keys.splice(step.positions[t]!, Infinity, rows(op.k)[t]!);
           values.splice(step.positions[t]!, Infinity, rows(op.v)[t]!);
-          attended?.push(...attentionWeights(q, keys, op.heads, op.scale));
-          return attention(q, keys, values, op.heads, op.scale);
+          attended?.push(...attentionWeights(q, keys, op));
+          return attention(q, keys, values, op);
         });
       case 'softmax':
         return each(op.x, softmax);

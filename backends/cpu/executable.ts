@@ -53,6 +53,7 @@ export class CpuExecutable implements Executable {
   readonly #pages: Pages;
   readonly #layout: string; // of saved states
   readonly #onDispose: () => void;
+  readonly #window: number; // the widest of all attention
   #running = false;
 
   constructor(parts: {
@@ -81,6 +82,9 @@ export class CpuExecutable implements Executable {
     this.#pages = new Pages({ count, pagePositions, sequences: parts.program.limits.sequences });
     this.#layout = stateLayout(`cpu ${parts.codes}`, parts.program);
     this.#onDispose = parts.onDispose;
+    this.#window = Math.max(
+      ...parts.program.ops.map((op) => (op.op === 'attention' ? (op.window ?? Number.POSITIVE_INFINITY) : 0)),
+    );
     this.memory = parts.memory;
     this.attends = attentionShape(parts.program);
     this.stages = parts.work.stages.map(({ memory }) => memory);
@@ -249,7 +253,7 @@ export class CpuExecutable implements Executable {
 
   /** Chunks of keys in a task of attention, when every slice is one token: each task has a price (LOG.md). */
   #chunksPerTask(positions: Int32Array): number {
-    const chunks = positions.reduce((sum, position) => sum + Math.ceil((position + 1) / layout.CHUNK), 0);
+    const chunks = positions.reduce((sum, position) => sum + chunksSeen(position, this.#window), 0);
     const kvHeads = Math.max(1, ...this.#program.states.map((state) => state.kvHeads));
     return Math.max(1, Math.ceil((chunks * kvHeads) / (this.#threads.count * ATTENTION_TASKS)));
   }
@@ -309,6 +313,12 @@ function writeTable({ plan, heap }: Part, seq: number, pages: readonly number[])
 /** Address of the pages of a sequence. */
 function tableAt({ kv }: Plan, seq: number): number {
   return kv.tables + 4 * seq * (kv.context / kv.pagePositions);
+}
+
+/** Chunks of keys that hold what a token sees. */
+function chunksSeen(position: number, window: number): number {
+  const first = Math.max(0, position + 1 - window);
+  return Math.floor(position / layout.CHUNK) - Math.floor(first / layout.CHUNK) + 1;
 }
 
 /** i32 [slices]{first row, tokens, first position, address of the pages of the sequence}. */

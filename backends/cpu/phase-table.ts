@@ -198,6 +198,7 @@ export class PhaseTable {
       [layout.CONTEXT]: kv.context,
       [layout.PAGE_POSITIONS]: kv.pagePositions,
       [layout.SCALE]: bits(op.scale),
+      [layout.WINDOW]: op.window ?? 0,
       [layout.KV_TYPE]: kv.type,
       [layout.KV_IN]: bits(half ? 2 ** 100 : 1),
       [layout.KV_OUT]: bits(half ? 2 ** 12 : 1),

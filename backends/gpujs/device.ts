@@ -32,12 +32,17 @@ export interface Chunk {
   readonly outputs: Float32Array; // [S] rows of the chunk that the step wants
 }
 
-/** What attention of a chunk reads. */
+/** What attention of a chunk reads. Positions that a token sees are numbered from the first of them on. */
 export interface CacheView {
   readonly keys: Argument; // [rows][kvHeads * keyDim]
   readonly values: Argument; // [rows][kvHeads * valueDim]
-  readonly bases: Float32Array; // [T] row of position 0 of the token's sequence
+  readonly bases: Float32Array; // [T] row of the first position that the token sees
   readonly columns: number; // of the scores: no less than the positions that any token sees
+}
+
+/** The first position that a token sees, which sees `window` of them. */
+export function firstSeen(position: number, window = Number.POSITIVE_INFINITY): number {
+  return Math.max(0, position + 1 - window);
 }
 
 /** Keys and values of the positions computed so far, float32 whatever type was asked for. */
@@ -45,7 +50,8 @@ export interface KvCache {
   readonly bytes: number;
   /** Puts keys and values of the chunk's tokens, a row each, in their places. */
   append(state: StateId, keys: Tensor, values: Tensor, chunk: Chunk): void;
-  view(state: StateId, chunk: Chunk): CacheView;
+  /** @param window positions that a token sees; default all */
+  view(state: StateId, chunk: Chunk, window?: number): CacheView;
   /** Makes positions 0..upto-1 of sequence `to` equal those of `from`. */
   copy(from: number, to: number, upto: number): void;
   /** What holds positions 0..upto-1 of a sequence: of each state its keys, then its values, [upto][columns]. */

@@ -13,7 +13,7 @@ import type {
 import { resultsFromLogits } from '../results.ts';
 import { packState, StateReader, stateLayout, unpackState } from '../saved-state.ts';
 import { attentionShape, Sequences, type StepRows } from '../step.ts';
-import { attentionWeights } from './attention-weights.ts';
+import { attentionWeights, type Exponentials } from './attention-weights.ts';
 import type { Chunk, Device, KvCache } from './device.ts';
 import { Pass, type Table } from './pass.ts';
 import type { Plan } from './plan.ts';
@@ -150,7 +150,7 @@ export class GpujsExecutable implements Executable {
 
   async #pass(chunk: Chunk, wanted: { attention: boolean; taps: readonly ValueId[] }): Promise<PassRows> {
     const { program, plan, cache, tables, device } = this.#parts;
-    const exponentials: Float32Array[] = [];
+    const exponentials: Exponentials[] = [];
     const pass = new Pass(chunk, cache, tables, wanted.attention ? exponentials : undefined);
     const outputs = chunk.outputs.length;
     try {
@@ -183,7 +183,7 @@ export class GpujsExecutable implements Executable {
 interface PassRows {
   readonly logits: Float32Array; // [outputs of the chunk, V]
   readonly taps: readonly Float32Array[]; // [tokens of the chunk, cols] each, where they are wanted
-  readonly exponentials: readonly Float32Array[]; // of each attention op, where they are wanted
+  readonly exponentials: readonly Exponentials[]; // of each attention op, where they are wanted
 }
 
 function joined(parts: readonly Float32Array[]): Float32Array {

@@ -1,10 +1,18 @@
 /**
  * The cache where kernels run on the processor. Mode cpu reads it where it is. Mode webasm copies what
- * attention reads at every call, so it is handed the beginning of a sequence: twice as much each time it is
+ * attention reads at every call, so it is handed the part of a sequence that it sees: twice as much each time that is
  * too short, because another length is another module.
  */
 import type { Program, StateId } from '../backend.ts';
-import type { CacheView, Chunk, Device, HostRows, KvCache, Tensor } from './device.ts';
+import {
+  type CacheView,
+  type Chunk,
+  type Device,
+  firstSeen,
+  type HostRows,
+  type KvCache,
+  type Tensor,
+} from './device.ts';
 
 const SHORTEST = 64;
 
@@ -58,13 +66,18 @@ export class HostCache implements KvCache {
     }
   }
 
-  view(state: StateId, { positions, sequences }: Chunk): CacheView {
-    const length = Math.max(...positions) + 1;
-    const columns = this.#doubled ? this.#atLeast(length) : length;
-    const part = ({ columns: width, sequences: cached }: Rows) =>
-      this.#device.input(cached[sequences[0]!]!.subarray(0, columns * width), [width, columns]);
+  view(state: StateId, { positions, sequences }: Chunk, window?: number): CacheView {
+    const end = Math.max(...positions) + 1;
+    const first = firstSeen(Math.min(...positions), window);
+    const columns = this.#doubled ? this.#atLeast(end - first) : end - first;
+    const from = Math.min(first, this.#contextLength - columns);
+    const part = ({ columns: width, sequences: cached }: Rows) => {
+      const rows = cached[sequences[0]!]!.subarray(from * width, (from + columns) * width);
+      return this.#device.input(rows, [width, columns]);
+    };
     const { keys, values } = this.#states[state]!;
-    return { keys: part(keys), values: part(values), bases: new Float32Array(positions.length), columns };
+    const bases = positions.map((position) => firstSeen(position, window) - from);
+    return { keys: part(keys), values: part(values), bases, columns };
   }
 
   copy(from: number, to: number, upto: number): void {

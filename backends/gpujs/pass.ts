@@ -1,8 +1,9 @@
 /** What the kernels of one chunk read and write. */
 import { rotations } from '../../kernels/gpujs/rope.ts';
-import type { RopeSpec, StateId, ValueId, WeightId } from '../backend.ts';
+import type { AttentionOp, RopeSpec, ValueId, WeightId } from '../backend.ts';
 import type { OpOf } from '../ops.ts';
-import type { CacheView, Chunk, HostRows, KvCache, Tensor } from './device.ts';
+import type { Exponentials } from './attention-weights.ts';
+import { type CacheView, type Chunk, firstSeen, type HostRows, type KvCache, type Tensor } from './device.ts';
 import { packRow } from './pack.ts';
 import type { Weight } from './weight.ts';
 
@@ -20,8 +21,8 @@ export interface Rotations {
 
 export class Pass {
   readonly chunk: Chunk;
-  /** Where the exponentials of each attention op go, [T * heads][columns], if they are asked for. */
-  readonly exponentials?: Float32Array[];
+  /** Where the exponentials of each attention op go, if they are asked for: of steps of one token. */
+  readonly exponentials?: Exponentials[];
   readonly #cache: KvCache;
   readonly #tables: ReadonlyMap<WeightId, Table>;
   readonly #values = new Map<ValueId, Tensor>();
@@ -31,7 +32,7 @@ export class Pass {
     chunk: Chunk,
     cache: KvCache,
     tables: ReadonlyMap<WeightId, Table>,
-    exponentials?: Float32Array[],
+    exponentials?: Exponentials[],
   ) {
     this.chunk = chunk;
     this.exponentials = exponentials;
@@ -48,9 +49,9 @@ export class Pass {
   }
 
   /** Keeps keys and values of the chunk, and gives what attention reads. */
-  remember(state: StateId, keys: Tensor, values: Tensor): CacheView {
+  remember({ state, window }: AttentionOp, keys: Tensor, values: Tensor): CacheView {
     this.#cache.append(state, keys, values, this.chunk);
-    return this.#cache.view(state, this.chunk);
+    return this.#cache.view(state, this.chunk, window);
   }
 
   /** Packed rows of the chunk's tokens, or of their positions. */
@@ -74,11 +75,8 @@ export class Pass {
     return made;
   }
 
-  /** Positions that each query head of each token sees, [T * heads]. */
-  lengths(heads: number): Float32Array {
-    return Float32Array.from(
-      { length: this.chunk.positions.length * heads },
-      (_, row) => this.chunk.positions[Math.floor(row / heads)]! + 1,
-    );
+  /** Of the positions that each token sees, the number of its own, [T]. */
+  lasts(window: number | undefined): Float32Array {
+    return this.chunk.positions.map((position) => position - firstSeen(position, window));
   }
 }

@@ -231,7 +231,7 @@ class Planner {
 
   #attention({ op, rope: spec, out }: AttentionPhase): Evaluate {
     const { kvHeads, keyDim, valueDim } = this.#program.states[op.state]!;
-    const { heads, state, scale } = op;
+    const { heads, scale, window } = op;
     const shape = { heads, kvHeads, keyDim, valueDim, scale };
     const [q, k] = spec ? [QUERIES, KEYS] : [op.q, op.k];
     const rotate = spec
@@ -246,15 +246,18 @@ class Planner {
     const mixed = this.#slot(mix(shape), this.#last.get(out)!);
     return async (pass, T) => {
       for (const each of rotate) await each(pass, T);
-      const { keys, values, bases, columns } = pass.remember(state, pass.get(k), pass.get(op.v));
-      const { positions } = pass.chunk;
+      const { keys, values, bases, columns } = pass.remember(op, pass.get(k), pass.get(op.v));
       const size: Size = [columns, heads * T];
-      const lengths = pass.lengths(heads);
-      const scored = await score.run([this.#device.flat(pass.get(q)), keys, positions, bases], size);
+      const lasts = pass.lasts(window);
+      const lengths = Float32Array.from(
+        { length: heads * T },
+        (_, row) => lasts[Math.floor(row / heads)]! + 1,
+      );
+      const scored = await score.run([this.#device.flat(pass.get(q)), keys, lasts, bases], size);
       const maxima = await largest.run([scored, lengths], [PARTIALS, heads * T]);
       const weights = await exponentials.run([scored, maxima, lengths], size);
-      pass.exponentials?.push(await this.#device.read(weights));
-      const args = [weights, values, positions, bases];
+      pass.exponentials?.push({ rows: await this.#device.read(weights), seen: lengths[0]! });
+      const args = [weights, values, lasts, bases];
       pass.set(out, await mixed.run(args, [valueDim, heads * T], [heads * valueDim, T]));
     };
   }

@@ -2,7 +2,7 @@
  * The cache on the GPU: a buffer of keys and one of values for each state, written by copies between kernels.
  */
 import type { Program, StateId } from '../backend.ts';
-import type { CacheView, Chunk, KvCache, Tensor } from './device.ts';
+import { type CacheView, type Chunk, firstSeen, type KvCache, type Tensor } from './device.ts';
 import type { BufferHandle, GpuContext, GpuJs } from './gpu-js.ts';
 
 /** Keys of a state, or its values: [sequences * contextLength][rowBytes]. */
@@ -59,13 +59,15 @@ export class WebgpuCache implements KvCache {
     this.#device.queue.submit([encoder.finish()]);
   }
 
-  view(state: StateId, { positions, sequences }: Chunk): CacheView {
+  view(state: StateId, { positions, sequences }: Chunk, window?: number): CacheView {
     const { keys, values } = this.#states[state]!;
     return {
       keys: keys.handle,
       values: values.handle,
-      bases: Float32Array.from(sequences, (sequence) => sequence * this.#contextLength),
-      columns: Math.max(...positions) + 1,
+      bases: positions.map((position, t) => {
+        return sequences[t]! * this.#contextLength + firstSeen(position, window);
+      }),
+      columns: Math.max(...positions.map((position) => position + 1 - firstSeen(position, window))),
     };
   }
 

@@ -113,6 +113,11 @@ function cacheConstants({ cache, limits, k, v, rope }: Attention): Record<string
   };
 }
 
+/** Positions that a token sees: without a window as many as there are. */
+function windowOf({ op, limits }: Attention): number {
+  return Math.min(op.window ?? limits.contextLength, limits.contextLength);
+}
+
 function cacheDefinitions({ limits, rope }: Attention, stores: boolean) {
   return { CACHE: cacheType(limits.kvType), ROPE: rope?.spec.layout ?? 'none', STORES: stores };
 }
@@ -143,26 +148,35 @@ function attend(attention: Attention, mode: Mode, tuning: Tuning): KernelCall {
     slices.reduce((sum, { count }) => sum + Math.ceil((count * group) / 4), 0);
   return {
     kernel: 'attention',
-    definitions: { ...cacheDefinitions(attention, onePerSlice(mode)), SUBGROUPS: tuning.subgroupSize > 0 },
+    definitions: {
+      ...cacheDefinitions(attention, onePerSlice(mode)),
+      SUBGROUPS: tuning.subgroupSize > 0,
+      WINDOWED: op.window !== undefined,
+    },
     constants: {
       ...cacheConstants(attention),
       WG: attentionThreads(widestOf(attention.cache.shape), tuning),
       HEADS: op.heads,
       SPLITS: onePerSlice(mode) ? MOST_SPLITS : 1,
       SCALE: op.scale,
+      WINDOW: windowOf(attention),
       Q_STRIDE: q.stride,
       Q_OFFSET: q.offset,
     },
     bindings: { ...cacheBindings(attention), 1: q.array, 7: states },
     grid: (sizes) => [sizes.splits, tiles(sizes), kvHeads],
-    work: ({ tokens, attended }) => ({
-      bytes: (2 * keyBytes(attention, attended)) / Math.max(1, tokens / 4),
-      macs: 2 * attended * op.heads * keyDim,
-    }),
+    work: ({ tokens, attended }) => {
+      const seen = Math.min(attended, tokens * windowOf(attention));
+      return {
+        bytes: (2 * keyBytes(attention, seen)) / Math.max(1, tokens / 4),
+        macs: 2 * seen * op.heads * keyDim,
+      };
+    },
   };
 }
 
-function merge({ op, cache, states, out, step }: Attention, mode: Mode, tuning: Tuning): KernelCall {
+function merge(attention: Attention, mode: Mode, tuning: Tuning): KernelCall {
+  const { op, cache, states, out, step } = attention;
   const D = cache.shape.valueDim;
   const D4 = Math.ceil(D / 4);
   const rounded = 'codes' in out;
@@ -176,6 +190,7 @@ function merge({ op, cache, states, out, step }: Attention, mode: Mode, tuning: 
       D,
       D4,
       SPLITS: onePerSlice(mode) ? MOST_SPLITS : 1,
+      WINDOW: windowOf(attention),
       OUT_STRIDE: rounded ? width : out.stride,
       OUT_OFFSET: rounded ? 0 : out.offset,
     },
@@ -198,6 +213,7 @@ function weightsCall(attention: Attention, tuning: Tuning): KernelCall {
       HEADS: op.heads,
       SPLITS: MOST_SPLITS,
       SCALE: op.scale,
+      WINDOW: windowOf(attention),
       Q_STRIDE: q.stride,
       Q_OFFSET: q.offset,
     },

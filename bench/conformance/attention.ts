@@ -1,6 +1,6 @@
 /** Cases of attention, over each type of cache. */
 import type { AttentionOp, KvType, StateId, StateShape, ValueId } from '../../backends/backend.ts';
-import { attention, attentionWeights } from '../../kernels/reference/attention.ts';
+import { type AttentionForm, attention, attentionWeights } from '../../kernels/reference/attention.ts';
 import { codedMatrix, inFloats, randomMatrix } from './matrices.ts';
 import {
   type Action,
@@ -33,20 +33,20 @@ export interface AttentionShape {
   readonly kvHeads: number;
   readonly D: number; // size of a head of queries and keys
   readonly E?: number; // size of a head of values; default D
+  readonly window?: number; // positions that a token sees; default all
 }
 
 export function attentionCase(shape: AttentionShape, type: KvType = 'f32'): OpCase {
-  const { heads, kvHeads } = shape;
   const tokens = 238; // of the longest step of LONG, of which each attends to 17 and those before it
   return {
     ...described(shape, tokens, 17),
-    shape: `${heads}/${kvHeads} heads of ${sizesOf(shape)}, held as ${type}`,
+    shape: `${headsOf(shape)}, held as ${type}`,
     check: attentionCheck(shape, type, {
       actions: LONG,
       expected: ([q], _, history) => {
         const keys = history.map(([, k]) => k!);
         const values = history.map(([, , v]) => v!);
-        return attention(q!, keys, values, heads, scaleOf(shape));
+        return attention(q!, keys, values, formOf(shape));
       },
       tolerance: type === 'q8' ? INT7 : FLOAT32,
     }),
@@ -71,17 +71,14 @@ function asked(seq: number, pos: number): Action {
 
 /** A case whose result is the softmax weights of a step, not its output. */
 export function attentionWeightsCase(shape: AttentionShape, type: KvType): OpCase {
-  const { heads, kvHeads } = shape;
   return {
     ...described(shape, 1, 128),
-    shape: `weights of ${heads}/${kvHeads} heads of ${sizesOf(shape)}, held as ${type}`,
+    shape: `weights of ${headsOf(shape)}, held as ${type}`,
     check: attentionCheck(shape, type, {
       actions: ASKED,
       expected: ([q], _, history) => {
         const keys = history.map(([, k]) => k!);
-        return Float64Array.from(
-          attentionWeights(q!, keys, heads, scaleOf(shape)).flatMap((row) => [...row]),
-        );
+        return Float64Array.from(attentionWeights(q!, keys, formOf(shape)).flatMap((row) => [...row]));
       },
       tolerance: type === 'q8' ? POWER : FLOAT32,
     }),
@@ -109,20 +106,21 @@ function attentionOp(
   [q, k, v]: readonly [ValueId, ValueId, ValueId],
   state: StateId,
 ): AttentionOp {
-  return { op: 'attention', q, k, v, state, heads: shape.heads, scale: scaleOf(shape) };
+  return { op: 'attention', q, k, v, state, ...formOf(shape) };
 }
 
 function stateOf({ kvHeads, D, E = D }: AttentionShape): StateShape {
   return { kind: 'kv', kvHeads, keyDim: D, valueDim: E };
 }
 
-/** '64', or '24 and 16' of values. */
-function sizesOf({ D, E = D }: AttentionShape): string {
-  return D === E ? `${D}` : `${D} and ${E}`;
+/** '9/3 heads of 64', or of '24 and 16' of values; and the window. */
+function headsOf({ heads, kvHeads, D, E = D, window }: AttentionShape): string {
+  const sizes = D === E ? `${D}` : `${D} and ${E}`;
+  return `${heads}/${kvHeads} heads of ${sizes}${window ? `, window of ${window}` : ''}`;
 }
 
-function scaleOf({ D }: AttentionShape): number {
-  return 1 / Math.sqrt(D);
+function formOf({ heads, D, window }: AttentionShape): AttentionForm {
+  return { heads, scale: 1 / Math.sqrt(D), window };
 }
 
 /** Keys and values, for q8 queries too, are such as the cache holds exactly. */
@@ -146,10 +144,9 @@ export function modelAttentionCase(
   shape: AttentionShape & { readonly layers: number },
   { type, T, held }: { type: KvType; T: number; held: number },
 ): OpCase {
-  const { heads, kvHeads, D } = shape;
   return {
     ...described(shape, T, held),
-    shape: `${heads}/${kvHeads} heads of ${D}, ${held} held as ${type}`,
+    shape: `${headsOf(shape)}, ${held} held as ${type}`,
     speedOnly: 'the float64 reference takes seconds to fill such a cache; shorter ones are checked',
     timing: repeatedAttention(shape, { type, T, held }),
   };

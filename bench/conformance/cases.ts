@@ -87,6 +87,9 @@ const ATTENTION: readonly (readonly [KvType, AttentionShape])[] = [
   ['q8', { heads: 4, kvHeads: 1, D: 96, E: 64 }],
   ['q8', { heads: 6, kvHeads: 2, D: 18, E: 80 }],
 ];
+/** Around chunks of 128 keys; five heads of a kv head, so that rows of a tile belong to several tokens. */
+const WINDOWED = { heads: 10, kvHeads: 2, D: 24 };
+const WINDOWS = [1, 5, 100, 128, 129];
 /** SmolLM2 135M's, over 24 layers. */
 const MODEL_ATTENTION = { heads: 9, kvHeads: 3, D: 64, layers: 24 };
 const KV_TYPES: readonly KvType[] = ['f32', 'f16', 'q8'];
@@ -118,6 +121,10 @@ export const CASES: readonly OpCase[] = [
   ...ATTENTION.map(([type, shape]) => attentionCase(shape, type)),
   ...KV_TYPES.map((type) => attentionWeightsCase({ heads: 9, kvHeads: 3, D: 64 }, type)),
   attentionWeightsCase({ heads: 4, kvHeads: 2, D: 24, E: 16 }, 'f32'),
+  ...KV_TYPES.flatMap((type) => WINDOWS.map((window) => attentionCase({ ...WINDOWED, window }, type))),
+  ...KV_TYPES.flatMap((type) =>
+    [1, 100].map((window) => attentionWeightsCase({ ...WINDOWED, window }, type)),
+  ),
   ...KV_TYPES.flatMap((type) =>
     TIMED_TOKENS.map((T) => modelAttentionCase(MODEL_ATTENTION, { type, T, held: T < 512 ? 2048 : 0 })),
   ),

@@ -1,8 +1,7 @@
 /**
  * Scaled dot-product attention over the cache: scores, softmax (softmax.ts), mix. A row is a (token, query head) pair:
  * r = t * heads + h. Query head h reads kv head floor(h * kvHeads / heads). Keys are [rows of the cache] [kvHeads * D],
- * values [rows of the cache] [kvHeads * E]. The sequence of token t begins at row bases[t]; the token sees it up to
- * positions[t].
+ * values [rows of the cache] [kvHeads * E]. Token t sees the rows bases[t] to bases[t] + lasts[t].
  */
 import type { KernelSource } from './kernel-source.ts';
 
@@ -16,9 +15,9 @@ export interface AttentionShape {
 
 /** scores[r][p] = scale * q[r] . keys[base + p]; 0 for positions that the token does not see. q: [rows * D] */
 export function scores({ heads, kvHeads, keyDim, scale }: AttentionShape): KernelSource {
-  const text = `function (q, keys, positions, bases) {
+  const text = `function (q, keys, lasts, bases) {
     const t = Math.floor((this.thread.y + 0.5) / ${heads});
-    if (this.thread.x > positions[t]) return 0;
+    if (this.thread.x > lasts[t]) return 0;
     const h = this.thread.y - t * ${heads};
     const column = Math.floor((h + 0.5) / ${heads / kvHeads}) * ${keyDim};
     const row = bases[t] + this.thread.x;
@@ -32,12 +31,12 @@ export function scores({ heads, kvHeads, keyDim, scale }: AttentionShape): Kerne
 
 /** mixed[r][d] = sum over p of weights[r][p] * values[base + p][d], divided by the sum of the row's weights */
 export function mix({ heads, kvHeads, valueDim }: AttentionShape): KernelSource {
-  const text = `function (weights, values, positions, bases) {
+  const text = `function (weights, values, lasts, bases) {
     const t = Math.floor((this.thread.y + 0.5) / ${heads});
     const h = this.thread.y - t * ${heads};
     const column = Math.floor((h + 0.5) / ${heads / kvHeads}) * ${valueDim} + this.thread.x;
     const base = bases[t];
-    const last = positions[t];
+    const last = lasts[t];
     let total = 0;
     let sum = 0;
     for (let p = 0; p <= last; p++) {

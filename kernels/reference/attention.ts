@@ -1,32 +1,55 @@
 import { softmax } from './softmax.ts';
 
+export interface AttentionForm {
+  readonly heads: number;
+  readonly scale: number; // of the scores, before softmax
+  readonly window?: number; // positions that the token sees, the last of them its own; default all
+}
+
 /**
- * Scaled dot-product attention of one token over the P positions it sees (Vaswani et al., eq. 1), grouped:
+ * Scaled dot-product attention of the last of P positions over those it sees (Vaswani et al., eq. 1), grouped:
  * query head h reads kv head floor(h * kvHeads / heads) (Ainslie et al., GQA).
  *
  * @param q [heads * D]
  * @param keys P rows of [kvHeads * D]
  * @param values P rows of [kvHeads * E]
- * @param scale of the scores, before softmax
  * @returns [heads * E]
  */
 export function attention(
   q: Float64Array,
   keys: readonly Float64Array[],
   values: readonly Float64Array[],
-  heads: number,
-  scale: number,
+  form: AttentionForm,
 ): Float64Array {
-  const kvHeads = keys[0]!.length / (q.length / heads);
-  return mix(attentionWeights(q, keys, heads, scale), values, kvHeads);
+  const kvHeads = keys[0]!.length / (q.length / form.heads);
+  const first = firstSeen(keys.length, form);
+  return mix(weightsOfSeen(q, keys.slice(first), form), values.slice(first), kvHeads);
 }
 
-/** Attention weights of one token, by head: softmax of its scores, `heads` rows of [P]. */
+/** Attention weights of one token, by head: softmax of its scores, `heads` rows of [P], 0 outside the window. */
 export function attentionWeights(
   q: Float64Array,
   keys: readonly Float64Array[],
-  heads: number,
-  scale: number,
+  form: AttentionForm,
+): Float64Array[] {
+  const first = firstSeen(keys.length, form);
+  return weightsOfSeen(q, keys.slice(first), form).map((seen) => {
+    const row = new Float64Array(keys.length);
+    row.set(seen, first);
+    return row;
+  });
+}
+
+/** Of P positions the first that the last one sees. */
+function firstSeen(P: number, { window = P }: AttentionForm): number {
+  return Math.max(0, P - window);
+}
+
+/** Softmax of the scores of keys that are all seen, `heads` rows. */
+function weightsOfSeen(
+  q: Float64Array,
+  keys: readonly Float64Array[],
+  { heads, scale }: AttentionForm,
 ): Float64Array[] {
   const D = q.length / heads;
   const kvHeads = keys[0]!.length / D;

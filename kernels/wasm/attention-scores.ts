@@ -2,7 +2,7 @@
  * Shared by attention over float and 8-bit caches: the scores of a chunk, f32 [8 blocks of 16 keys][4 rows][16],
  * and the state of a chunk, f32 {maximum [4 rows], sum [4 rows], values [D / 16][4 rows][16]}.
  */
-import { CHUNK, HEADS, KV_HEADS } from './layout';
+import { CHUNK, HEADS, KV_HEADS, WINDOW } from './layout';
 import { word } from './phase';
 import { maxLanes } from './simd';
 
@@ -15,13 +15,22 @@ export const STATE_VALUES = 2 * TILE_ROWS * 4;
 /** Finite substitute for minus infinity, so that differences of maxima are not NaN. */
 const LOWEST: f32 = -1e30;
 
-/** Sets the scores beyond the first `keys` to minus infinity: their weight is zero, in 8 bits after rounding. */
+/**
+ * Sets the scores of a row outside the keys it sees, `hidden` to `keys` - 1, to minus infinity: their weight is zero, in
+ * 8 bits after rounding.
+ */
 // @ts-ignore: decorator
 @inline
-export function maskRow(scores: usize, keys: i32, blocks: i32): void {
-  for (let j = max(keys, 0); j < blocks << 4; j++) {
-    store<f32>(scores + <usize>((j >> 4) * TILE_BYTES + ((j & 15) << 2)), -Infinity);
-  }
+export function maskRow(scores: usize, hidden: i32, keys: i32, blocks: i32): void {
+  const all = blocks << 4;
+  for (let j = 0; j < min(hidden, all); j++) maskKey(scores, j);
+  for (let j = max(keys, 0); j < all; j++) maskKey(scores, j);
+}
+
+// @ts-ignore: decorator
+@inline
+function maskKey(scores: usize, j: i32): void {
+  store<f32>(scores + <usize>((j >> 4) * TILE_BYTES + ((j & 15) << 2)), -Infinity);
 }
 
 /** Largest score of a row, times `scale`. */
@@ -42,4 +51,12 @@ export function rowMaximum(scores: usize, blocks: i32, scale: f32): f32 {
 @inline
 export function seenBy(phase: usize, r: i32, first: i32, rows: i32, lead: i32): i32 {
   return lead + min(first + r, rows - 1) / (word(phase, HEADS) / word(phase, KV_HEADS)) + 1;
+}
+
+/** Of the first `seen` keys of a chunk, or of a sequence, those in front of the window that ends with them. */
+// @ts-ignore: decorator
+@inline
+export function hiddenOf(phase: usize, seen: i32): i32 {
+  const window = word(phase, WINDOW);
+  return window == 0 ? 0 : max(seen - window, 0);
 }

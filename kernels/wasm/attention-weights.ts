@@ -4,11 +4,11 @@
  * maximum m, times exp(m - M) / sum, with the maximum M and the sum of the merged state. With an 8-bit cache, these
  * are the weights before they are rounded to 7 bits.
  *
- * Weights of a phase: f32 [HEADS][CONTEXT]; whole blocks of 16 positions are written.
+ * Weights of a phase: f32 [HEADS][CONTEXT]; whole blocks of 16 positions are written, and those in front of a window.
  */
 import { scoreFloats } from './attention-float';
 import { LOG2_E, power, scoreCodes } from './attention-int';
-import { TILE_BYTES, maskRow, ROW_BYTES, rowMaximum, STATE_SUMS, TILE_ROWS } from './attention-scores';
+import { TILE_BYTES, hiddenOf, maskRow, ROW_BYTES, rowMaximum, STATE_SUMS, TILE_ROWS } from './attention-scores';
 import { keysAt } from './kv-cache';
 import { ATTENTION_WEIGHTS, CHUNK, CONTEXT, HEADS, KV_HEADS, KV_OUT, KV_Q8, KV_TYPE, SCALE } from './layout';
 import { address, real, word } from './phase';
@@ -22,7 +22,8 @@ export function storeWeights(
   const present = min(TILE_ROWS, group - first);
   const coded = word(phase, KV_TYPE) == KV_Q8;
   const rowBytes = <usize>word(phase, CONTEXT) << 2;
-  for (let from = 0; from <= position; from += CHUNK) {
+  const hidden = hiddenOf(phase, position + 1);
+  for (let from = hidden / CHUNK * CHUNK; from <= position; from += CHUNK) {
     const keys = min(CHUNK, position - from + 1);
     const k = keysAt(phase, h, kv, from);
     if (coded) scoreCodes(phase, k, keys, q, work, present);
@@ -30,16 +31,20 @@ export function storeWeights(
     let out = address(phase, ATTENTION_WEIGHTS) + <usize>(h * group + first) * rowBytes + (<usize>from << 2);
     for (let r = 0; r < present; r++, out += rowBytes) {
       const top = load<f32>(state + (r << 2)), sum = load<f32>(state + (r << 2), STATE_SUMS);
-      weighRow(phase, work + r * ROW_BYTES, keys, top, sum, out, coded);
+      weighRow(phase, work + r * ROW_BYTES, hidden - from, keys, top, sum, out, coded);
     }
   }
+  const weights = address(phase, ATTENTION_WEIGHTS) + <usize>(h * group + first) * rowBytes;
+  for (let r = 0; r < present; r++) memory.fill(weights + <usize>r * rowBytes, 0, hidden << 2);
 }
 
-/** Weights of a row over one chunk; `top` and `sum` are the maximum and the sum over all keys of the row. */
-function weighRow(phase: usize, scores: usize, keys: i32, top: f32, sum: f32, out: usize, coded: bool): void {
+/** Weights of a row over the keys `hidden` to `keys` - 1 of a chunk; `top` and `sum` are those over all keys of the row. */
+function weighRow(
+  phase: usize, scores: usize, hidden: i32, keys: i32, top: f32, sum: f32, out: usize, coded: bool,
+): void {
   const blocks = (keys + 15) >> 4;
   const scale = real(phase, SCALE) * (coded ? <f32>1 : real(phase, KV_OUT));
-  maskRow(scores, keys, blocks);
+  maskRow(scores, hidden, keys, blocks);
   const chunkTop = rowMaximum(scores, blocks, scale);
   const share = f32x4.div(exp4(f32x4.splat(chunkTop - top)), f32x4.splat(sum));
   for (let end = scores + blocks * TILE_BYTES; scores < end; scores += TILE_BYTES, out += ROW_BYTES) {

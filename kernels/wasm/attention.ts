@@ -1,13 +1,14 @@
 /**
  * Causal attention over the KV cache, grouped-query: the query heads of a kv head share its keys and values.
  *
- *   s[i][j] = scale * q[i] . k[j]    for the keys j <= i
+ *   s[i][j] = scale * q[i] . k[j]    for the keys j <= i, with a window those of i - window < j <= i
  *   out[i] = sum over j of exp(s[i][j] - m[i]) v[j] / sum over j of exp(s[i][j] - m[i]), m[i] = max over j of s[i][j]
  *
  * A row is one query head of one token; four rows of a kv head make a tile. Keys are read in chunks of CHUNK, at fixed
  * positions. Each chunk gives a state (maximum, sum, weighted values) of a row (attention-float.ts, attention-int.ts).
- * States are merged in the order of the chunks. Steps of single tokens spread chunks over threads, longer steps spread
- * blocks of queries. Both add the same floats in the same order, so the bits of a row depend on its keys alone.
+ * States are merged in the order of the chunks. A chunk of which a row sees nothing leaves its state as it is, to the
+ * bit; a chunk of which no row sees anything is skipped. Steps of single tokens spread chunks over threads, longer steps
+ * spread blocks of queries. Both add the same floats in the same order, so the bits of a row depend on its keys alone.
  *
  * The layout of a state is in attention-scores.ts.
  */
@@ -21,7 +22,7 @@ import {
 } from './layout';
 import { address, real, word } from './phase';
 import { exp4, madd } from './simd';
-import { TILE_BYTES, ROW_BYTES, seenBy, STATE_SUMS, STATE_VALUES, TILE_ROWS } from './attention-scores';
+import { TILE_BYTES, hiddenOf, ROW_BYTES, seenBy, STATE_SUMS, STATE_VALUES, TILE_ROWS } from './attention-scores';
 import { storeWeights } from './attention-weights';
 
 // @ts-ignore: decorator
@@ -115,7 +116,14 @@ function emit(phase: usize, token: i32, h: i32, first: i32, rows: i32, state: us
   }
 }
 
-/** Attention of a block of queries of one kv head over all their keys, chunk by chunk. */
+/** Position of the first chunk of keys that a token sees which has `seen` positions up to its own. */
+// @ts-ignore: decorator
+@inline
+function firstChunk(phase: usize, seen: i32): i32 {
+  return hiddenOf(phase, seen) / CHUNK * CHUNK;
+}
+
+/** Attention of a block of queries of one kv head over all keys they see, chunk by chunk. */
 function attendBlock(
   phase: usize, token: i32, tokens: i32, start: i32, h: i32, kv: usize, work: usize,
 ): void {
@@ -128,14 +136,15 @@ function attendBlock(
   for (let tile = 0; tile < tiles; tile++) {
     gather(phase, token, h, tile * TILE_ROWS, rows, queries + <usize>tile * queryBytes, work);
   }
-  for (let from = 0; from < start + tokens; from += CHUNK) {
+  for (let from = firstChunk(phase, start + 1); from < start + tokens; from += CHUNK) {
     for (let tile = 0; tile < tiles; tile++) {
       const first = tile * TILE_ROWS;
-      if (seenBy(phase, TILE_ROWS - 1, first, rows, start) <= from) continue;
+      const begin = firstChunk(phase, seenBy(phase, 0, first, rows, start));
+      if (from < begin || seenBy(phase, TILE_ROWS - 1, first, rows, start) <= from) continue;
       const state = states + <usize>tile * stateBytes(phase);
       const q = queries + <usize>tile * queryBytes;
-      attendChunk(phase, h, kv, from, start, first, rows, q, work, from == 0 ? state : chunkState);
-      if (from > 0) merge(phase, state, chunkState);
+      attendChunk(phase, h, kv, from, start, first, rows, q, work, from == begin ? state : chunkState);
+      if (from > begin) merge(phase, state, chunkState);
     }
   }
   for (let tile = 0; tile < tiles; tile++) {
@@ -150,7 +159,8 @@ function attendSingle(
   const group = word(phase, HEADS) / word(phase, KV_HEADS);
   const tiles = (group + TILE_ROWS - 1) / TILE_ROWS;
   const step = load<i32>(SINGLE);
-  const chunks = position / CHUNK + 1;
+  const begin = firstChunk(phase, position + 1);
+  const chunks = (position - begin) / CHUNK + 1;
   const parts = (chunks + step - 1) / step;
   const size = stateBytes(phase);
   const slot = slice * word(phase, KV_HEADS) + h;
@@ -162,7 +172,7 @@ function attendSingle(
     gather(phase, token, h, first, group, q, work);
     for (let i = part * step; i < min(chunks, part * step + step); i++) {
       const state = states + <usize>(i * tiles + tile) * size;
-      attendChunk(phase, h, kv, i * CHUNK, position, first, group, q, work, state);
+      attendChunk(phase, h, kv, begin + i * CHUNK, position, first, group, q, work, state);
     }
   }
   const finished = address(phase, FINISHED) + (slot << 2);
@@ -183,8 +193,9 @@ function attendSingle(
 /** Tasks of each kv head of a slice: for a single token one per `step` chunks, else one per block of queries. */
 // @ts-ignore: decorator
 @inline
-function partsOf(tokens: i32, position: i32, step: i32): i32 {
-  return step > 0 ? (position / CHUNK + step) / step : (tokens + QUERY_BLOCK - 1) / QUERY_BLOCK;
+function partsOf(phase: usize, tokens: i32, position: i32, step: i32): i32 {
+  if (step == 0) return (tokens + QUERY_BLOCK - 1) / QUERY_BLOCK;
+  return ((position - firstChunk(phase, position + 1)) / CHUNK + step) / step;
 }
 
 /** Tasks are numbered over all slices of the step: slice by slice, the parts of all its kv heads. */
@@ -199,7 +210,7 @@ export function attention(phase: usize, scratch: usize): void {
     let entry = load<usize>(SLICE_LIST) + (slice << 4);
     let parts = 0;
     for (; slice < slices; slice++, entry += 16) {
-      parts = partsOf(load<i32>(entry, 4), load<i32>(entry, 8), step);
+      parts = partsOf(phase, load<i32>(entry, 4), load<i32>(entry, 8), step);
       if (task - before < parts * kvHeads) break;
       before += parts * kvHeads;
     }

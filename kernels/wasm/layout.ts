@@ -207,4 +207,5 @@ export const VALUE_SCALES = 34; // f32 [KV_HEADS][PAGE_POSITIONS], of page 0 and
 export const QUERY_BYTES = 35; // of a tile of queries
 export const VALUE_DIM = 37; // of a head of values
 export const PAGE_POSITIONS = 38; // a multiple of CHUNK
+export const WINDOW = 39; // positions that a token sees, its own included; 0 for all
 export const ATTENTION_WEIGHTS = 36; // f32 [HEADS][CONTEXT], written by traced steps

@@ -13,6 +13,8 @@ override SPLITS: u32;
 override OUT_STRIDE: u32; // numbers
 override OUT_OFFSET: u32;
 
+#include window
+
 @group(0) @binding(1) var<storage, read> states: array<vec4<f32>>;
 #if ROUNDED
 #include round-block
@@ -28,16 +30,18 @@ var<workgroup> code_sums: array<i32, D4>;
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) local: u32) {
   let head = workgroup.x;
   let token = workgroup.y;
-  let splits = position_of(token) / step[STEP_SPLIT] + 1u;
+  let position = position_of(token);
+  let begin = first_position(position) / step[STEP_SPLIT];
+  let splits = position / step[STEP_SPLIT] + 1u;
   let first = (token * HEADS + head) * SPLITS * (1u + D4);
-  var highest = states[first].x;
-  for (var i = 1u; i < splits; i++) {
+  var highest = states[first + begin * (1u + D4)].x;
+  for (var i = begin + 1u; i < splits; i++) {
     highest = max(highest, states[first + i * (1u + D4)].x);
   }
   var sum = 0f;
   var values = vec4<f32>();
   let d4 = min(local, D4 - 1u);
-  for (var i = 0u; i < splits; i++) {
+  for (var i = begin; i < splits; i++) {
     let state = first + i * (1u + D4);
     let weight = exp(states[state].x - highest);
     sum += weight * states[state].y;

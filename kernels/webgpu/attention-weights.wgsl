@@ -11,6 +11,7 @@ override HEADS: u32;
 override SPLITS: u32;
 override SCALE: f32;
 
+#include window
 #include query
 
 @group(0) @binding(7) var<storage, read> states: array<vec4<f32>>;
@@ -34,6 +35,11 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   if (key > slice.position) {
     return;
   }
+  let first_seen = first_position(slice.position);
+  if (key < first_seen) {
+    weights[head * (slice.position + 1u) + key] = 0f;
+    return;
+  }
   var score = 0f;
   let base = key_at(slice.sequence, head / (HEADS / KV_HEADS), key, 0u);
   for (var d4 = 0u; d4 < D4; d4++) {
@@ -42,14 +48,15 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
       scaled[4u * d4 + 2u] * part.z + scaled[4u * d4 + 3u] * part.w;
   }
 
+  let begin = first_seen / step[STEP_SPLIT];
   let splits = slice.position / step[STEP_SPLIT] + 1u;
   let first = head * SPLITS * (1u + E4);
-  var highest = states[first].x;
-  for (var i = 1u; i < splits; i++) {
+  var highest = states[first + begin * (1u + E4)].x;
+  for (var i = begin + 1u; i < splits; i++) {
     highest = max(highest, states[first + i * (1u + E4)].x);
   }
   var sum = 0f;
-  for (var i = 0u; i < splits; i++) {
+  for (var i = begin; i < splits; i++) {
     let state = states[first + i * (1u + E4)];
     sum += exp(state.x - highest) * state.y;
   }

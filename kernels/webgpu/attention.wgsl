@@ -1,7 +1,8 @@
 // Causal attention of queries over the cache with online softmax (Milakov and Gimelshein), split by keys.
 //
 // Rows are (token, query head) of one kv head and one slice, 4 of them a tile: the lanes of a vec4. A workgroup takes
-// a tile over at most step[STEP_SPLIT] keys, in chunks of 4 * WG, and leaves a state for attention-merge:
+// a tile over at most step[STEP_SPLIT] keys, in chunks of 4 * WG, and leaves a state for attention-merge, unless no row
+// sees any of them:
 // states [T][HEADS][SPLITS][1 + E4] vec4<f32>: (maximum, sum of exp, 0, 0), then the unscaled sum of values
 //
 // STORES (steps of one token a slice): the workgroup whose keys include the new one stores it in the cache first.
@@ -14,6 +15,7 @@ override HEADS: u32;
 override SPLITS: u32;
 override SCALE: f32;
 
+#include window
 #include query
 
 @group(0) @binding(7) var<storage, read_write> states: array<vec4<f32>>;
@@ -54,11 +56,14 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, thread: Thread) {
 
   // ----- keys
   let split = step[STEP_SPLIT];
-  let begin = workgroup.x * split;
-  let to = min(begin + split, position.w + 1u);
-  if (begin >= to) {
+  let run = workgroup.x * split;
+  let to = min(run + split, position.w + 1u);
+  let first_seen = first_position(position.x); // of all rows
+  if (run >= to || run + split <= first_seen) {
     return;
   }
+  let chunk_keys = 4u * WG;
+  let begin = run + (max(first_seen, run) - run) / chunk_keys * chunk_keys;
   #if STORES
   if (to == position.w + 1u) {
     for (var d4 = thread.local; d4 < max(D4, E4); d4 += WG) {
@@ -89,7 +94,12 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, thread: Thread) {
   #for r 4
   var out_$r = vec4<f32>(); // 4 dimensions of row $r
   #end
-  for (var chunk = begin; chunk < to; chunk += 4u * WG) {
+  #if WINDOWED
+  let seen_from = vec4(
+    first_position(position.x), first_position(position.y), first_position(position.z), first_position(position.w),
+  );
+  #end
+  for (var chunk = begin; chunk < to; chunk += chunk_keys) {
     // ----- scores of 4 keys a thread
     #for j 4
     var scores_$j = vec4<f32>(LOWEST);
@@ -103,6 +113,9 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, thread: Thread) {
           queries[4u * d4 + 2u] * key.z + queries[4u * d4 + 3u] * key.w;
       }
       scores_$j = select(vec4(LOWEST), sum, (vec4(key_$j) <= position) & vec4(key_$j < to));
+      #if WINDOWED
+      scores_$j = select(vec4(LOWEST), scores_$j, vec4(key_$j) >= seen_from);
+      #end
     }
     #end
     let chunk_highest = workgroup_max(thread, max(max(scores_0, scores_1), max(scores_2, scores_3)));
@@ -121,7 +134,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, thread: Thread) {
     #for r 4
     out_$r *= fade[$r];
     #end
-    let count = min(4u * WG, to - chunk);
+    let count = min(chunk_keys, to - chunk);
     if (part < parts) {
       for (var i = part; i < count; i += parts) {
         let value = from_cache(values[value_at(slice.sequence, kv_head, chunk + i, my_e4)]);

@@ -31,6 +31,7 @@ interface Case {
   readonly D: number; // head size
   readonly type: KvType;
   readonly rope?: RopeSpec; // of the first op
+  readonly window?: number; // of the second
   readonly tolerance: number; // of a weight
 }
 
@@ -50,6 +51,16 @@ const CASES: readonly Case[] = [
   { name: 'a cache in f16', heads: 5, kvHeads: 1, D: 20, type: 'f16', tolerance: FLOAT },
   { name: 'a cache in q8', heads: 6, kvHeads: 2, D: 64, type: 'q8', tolerance: POWER },
   { name: 'a cache in q8, small heads', heads: 7, kvHeads: 1, D: 24, type: 'q8', tolerance: POWER },
+  { name: 'a window', heads: 3, kvHeads: 1, D: 16, type: 'f32', window: 100, tolerance: FLOAT },
+  {
+    name: 'a window over a cache in q8',
+    heads: 6,
+    kvHeads: 2,
+    D: 24,
+    type: 'q8',
+    window: 129,
+    tolerance: POWER,
+  },
 ];
 
 const VOCABULARY = 40;
@@ -63,7 +74,7 @@ const SCALES = [0.12, 0.3]; // of the two ops
 
 /** Two attentions over the same embeddings; states and ops differ in order; op 0 rotates its heads if `rope` is given. */
 function programOf(one: Case, backend: Backend, attention?: boolean): Program {
-  const { heads, kvHeads, D, type, rope } = one;
+  const { heads, kvHeads, D, type, rope, window } = one;
   const [q, k, v] = inputsOf(one, type).map(({ desc, bytes }) => backend.weight(desc, { bytes }));
   const ops: Op[] = [q, k, v].map((table) => ({ op: 'embed', table: table! }));
   const push = (op: Op) => ops.push(op) - 1;
@@ -71,7 +82,7 @@ function programOf(one: Case, backend: Backend, attention?: boolean): Program {
   const [scale, other] = SCALES as [number, number];
   const [rq, rk] = [rotated(0, heads), rotated(1, kvHeads)];
   const first = push({ op: 'attention', q: rq, k: rk, v: 2, state: 1, heads, scale });
-  const second = push({ op: 'attention', q: 0, k: 1, v: 2, state: 0, heads, scale: other });
+  const second = push({ op: 'attention', q: 0, k: 1, v: 2, state: 0, heads, scale: other, window });
   const output = push({ op: 'select', x: push({ op: 'zip', fn: 'add', a: first, b: second }) });
   const state = { kind: 'kv', kvHeads, keyDim: D, valueDim: D } as const;
   const limits = { sequences: 2, contextLength: CONTEXT, maxTokens: 200, kvType: type, attention };
@@ -85,14 +96,13 @@ function expectedOf(one: Case, tokens: readonly number[]): number[] {
   const last = tokens.length - 1;
   const query = embed(q.values, q.desc.cols, tokens[last]!);
   const keys = tokens.map((token) => embed(k.values, k.desc.cols, token));
-  const plain = attentionWeights(query, keys, heads, SCALES[1]!);
+  const plain = attentionWeights(query, keys, { heads, scale: SCALES[1]!, window: one.window });
   const rotate = (x: Float64Array, count: number, position: number) =>
     one.rope ? rope(x, count, position, one.rope) : x;
   const rotated = attentionWeights(
     rotate(query, heads, last),
     keys.map((key, position) => rotate(key, kvHeads, position)),
-    heads,
-    SCALES[0]!,
+    { heads, scale: SCALES[0]! },
   );
   return [...rotated, ...plain].flatMap((row) => [...row]);
 }
@@ -158,6 +168,10 @@ for (const under of BACKENDS) {
             );
             expect(Math.abs(sum - 1)).toBeLessThan(SUM);
           }
+          const outside = expectedAt(one, position).flatMap((weight, j) =>
+            weight === 0 ? [found[i]![j]] : [],
+          );
+          expect(new Set([0, ...outside])).toEqual(new Set([0]));
         }
         expect(await executable.damage?.()).toBeUndefined();
         for (const threads of more) {
@@ -268,8 +282,42 @@ it.each(
   const expected = tables.flatMap(([q, k], i) => {
     const rows = (matrix: typeof q, token: number) => embed(matrix!.values, matrix!.desc.cols, token);
     const keys = TOKENS.slice(0, 9).map((token) => rows(k, token));
-    return attentionWeights(rows(q, TOKENS[8]!), keys, shapes[i]!.heads, 0.2).flatMap((row) => [...row]);
+    return attentionWeights(rows(q, TOKENS[8]!), keys, { heads: shapes[i]!.heads, scale: 0.2 }).flatMap(
+      (row) => [...row],
+    );
   });
   expect(distance(found, expected)).toBeLessThan(FLOAT);
   await backend.dispose();
 });
+
+/** Numbers that are none spread to whatever reads them, with a weight of zero too. */
+describe.each(BACKENDS.filter(({ absent }) => !absent).map((under) => [under.name, under] as const))(
+  'keys and values far in front of a window, on %s',
+  (_, { start, threads }) => {
+    it.each<KvType>(['f32', 'q8'])('are not read, held as %s', async (type) => {
+      const backend = await start({ threads: threads.at(-1) });
+      const shape = { heads: 2, kvHeads: 1, D: 16 };
+      const [q, k, v] = inputsOf(shape, type).map(({ desc, bytes, values }) => {
+        const spoiled = Float32Array.from(values).fill(Number.NaN, 0, desc.cols); // token 0
+        const source = desc.type === 'F32' ? new Uint8Array(spoiled.buffer) : bytes;
+        return backend.weight(desc, { bytes: source });
+      });
+      const ops: Op[] = [q, k, v].map((table) => ({ op: 'embed', table: table! }));
+      ops.push({ op: 'attention', q: 0, k: 1, v: 2, state: 0, heads: 2, scale: 0.1, window: 5 });
+      ops.push({ op: 'select', x: 3 });
+      const limits = { sequences: 2, contextLength: 310, maxTokens: 300, kvType: type };
+      const states = [{ kind: 'kv', kvHeads: 1, keyDim: 16, valueDim: 16 } as const];
+      const executable = await backend.compile({ name: 'a window', ops, output: 4, states, limits });
+      const tokens = Array.from({ length: 310 }, (_, i) => 1 + ((7 * i) % 39));
+      const found: Float32Array[] = [];
+      for (const [seq, first] of [tokens, [0, 0, 0, ...tokens.slice(3)]].entries()) {
+        await executable.submit({ slices: [{ seq, pos: 0, tokens: first.slice(0, 300) }] });
+        found.push(await lastRows(executable, { seq, pos: 300, tokens: first.slice(300, 301) }));
+        found.push(await lastRows(executable, { seq, pos: 301, tokens: first.slice(301) }));
+      }
+      expect(found[2]).toEqual(found[0]);
+      expect(found[3]).toEqual(found[1]);
+      await backend.dispose();
+    });
+  },
+);

@@ -5,9 +5,10 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import type { Executable, KvType, Slice } from '../../backends/backend.ts';
+import type { Executable, KvType, Op, Slice } from '../../backends/backend.ts';
 import { createCpuBackend } from '../../backends/cpu/index.ts';
 import { compileKernels, instantiate, type KernelChoice } from '../../backends/cpu/wasm-module.ts';
+import { inputsOf } from '../../bench/conformance/attention.ts';
 import { CHECKED_CASES } from '../../bench/conformance/cases.ts';
 import { runCase } from '../../bench/conformance/judge.ts';
 import { nameOf } from '../../bench/conformance/op-case.ts';
@@ -85,6 +86,37 @@ describe.each<KvType>(['f32', 'f16', 'q8'])('bits of the logits, cache in %s', a
     const rows = await last(executable, rest, { seq: 0, pos: 200, tokens: [5] });
     expect(rows.slice(0, expected.length)).toEqual(expected);
     expect(await last(executable, { seq: 2, pos: 170, tokens: TOKENS.slice(170) })).toEqual(expected);
+  });
+});
+
+/** Attention of tokens over themselves, which see the last `window`. */
+async function windowed(type: KvType, window: number, threads: number): Promise<Executable> {
+  const backend = await createCpuBackend({ threads });
+  disposals.push(() => backend.dispose());
+  const ops: Op[] = inputsOf({ heads: 10, kvHeads: 2, D: 24 }, type).map(({ desc, bytes }) => {
+    return { op: 'embed', table: backend.weight(desc, { bytes }) };
+  });
+  ops.push({ op: 'attention', q: 0, k: 1, v: 2, state: 0, heads: 10, scale: 0.2, window });
+  ops.push({ op: 'select', x: 3 });
+  const states = [{ kind: 'kv', kvHeads: 2, keyDim: 24, valueDim: 24 } as const];
+  const limits = { sequences: 2, contextLength: 400, maxTokens: 400, kvType: type };
+  return backend.compile({ name: 'a window', ops, output: 4, states, limits });
+}
+
+describe.each<KvType>(['f32', 'f16', 'q8'])('bits of attention in a window, cache in %s', (type) => {
+  it.each([1, 5, 100, 129])('of %i do not depend on threads, steps or the batch', async (window) => {
+    const tokens = TOKENS.map((token) => token % 40);
+    const [one, three] = [await windowed(type, window, 1), await windowed(type, window, 3)];
+    const whole = await allRows(one, { seq: 0, pos: 0, tokens });
+    for (const step of [1, 3, 17, 129]) {
+      const parts: number[] = [];
+      for (let pos = 0; pos < tokens.length; pos += step) {
+        const part = { seq: 1, pos, tokens: tokens.slice(pos, pos + step) };
+        const rows = await allRows(three, part, { seq: 0, pos: 0, tokens: tokens.slice(7, 8) });
+        parts.push(...rows.subarray(0, part.tokens.length * 240));
+      }
+      expect(firstDifference(Float32Array.from(parts), whole), `${step} at a time`).toBe(-1);
+    }
   });
 });
 

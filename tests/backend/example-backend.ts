@@ -178,7 +178,7 @@ class ExampleExecutable implements Executable {
         keys[positions[t]!]!.set(row(op.k, t)); // causal: each token sees itself and the tokens before it
         values[positions[t]!]!.set(row(op.v, t));
         const seen = positions[t]! + 1;
-        out.set(attention(row(op.q, t), keys.slice(0, seen), values.slice(0, seen), op.heads, op.scale));
+        out.set(attention(row(op.q, t), keys.slice(0, seen), values.slice(0, seen), op));
       }
     }
   }

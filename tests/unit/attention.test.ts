@@ -143,12 +143,12 @@ describe('the reference', () => {
     // Two query heads of two dimensions share a kv head; the scores are 0, ln 3 and 0, 0.
     const q = row(1, 0, 0, 1);
     const keys = [row(0, 5), row(Math.log(3) / 2, 5)];
-    const weights = attentionWeights(q, keys, 2, 2);
+    const weights = attentionWeights(q, keys, { heads: 2, scale: 2 });
     expect(weights.map((head) => [...head].map((p) => p.toFixed(12)))).toEqual([
       ['0.250000000000', '0.750000000000'],
       ['0.500000000000', '0.500000000000'],
     ]);
-    const out = attention(q, keys, [row(4, 0), row(0, 8)], 2, 2);
+    const out = attention(q, keys, [row(4, 0), row(0, 8)], { heads: 2, scale: 2 });
     expect([...out].map((value) => value.toFixed(12))).toEqual(
       [1, 6, 2, 4].map((value) => value.toFixed(12)),
     );

@@ -1,6 +1,6 @@
 /** The reference kernels against values worked out by hand. Every backend is compared with these kernels. */
 import { describe, expect, it } from 'vitest';
-import { attention } from '../../kernels/reference/attention.ts';
+import { attention, attentionWeights } from '../../kernels/reference/attention.ts';
 import { embed } from '../../kernels/reference/embed.ts';
 import { map } from '../../kernels/reference/map.ts';
 import { matmul } from '../../kernels/reference/matmul.ts';
@@ -62,12 +62,25 @@ describe('kernels/reference', () => {
     // Scores 0.5 * [0, 2 ln 3] = [0, ln 3]: weights 1/4 and 3/4.
     const keys = [row(0, 7), row(2 * Math.log(3), 7)];
     const values = [row(8, 0), row(0, 4)];
-    expectClose(attention(row(1, 0), keys, values, 1, 0.5), [2, 3]);
+    expectClose(attention(row(1, 0), keys, values, { heads: 1, scale: 0.5 }), [2, 3]);
   });
 
   it('attention shares each kv head among neighbouring query heads', () => {
     const [keys, values] = [[row(0, 0)], [row(5, 6)]]; // 2 kv heads of 1 dimension
-    expectClose(attention(row(1, 1, 1, 1), keys, values, 4, 1), [5, 5, 6, 6]);
+    expectClose(attention(row(1, 1, 1, 1), keys, values, { heads: 4, scale: 1 }), [5, 5, 6, 6]);
+  });
+
+  it('attention sees the last positions of a window alone', () => {
+    const keys = [row(7, 7), row(0, 7), row(2 * Math.log(3), 7)];
+    const values = [row(1e9, 1e9), row(8, 0), row(0, 4)];
+    const form = { heads: 1, scale: 0.5, window: 2 };
+    expectClose(attention(row(1, 0), keys, values, form), [2, 3]);
+    expectClose(attentionWeights(row(1, 0), keys, form)[0]!, [0, 0.25, 0.75]);
+    expectClose(attention(row(1, 0), keys, values, { ...form, window: 1 }), [0, 4]);
+    const wide = { ...form, window: 9 };
+    expect(attention(row(1, 0), keys, values, wide)).toEqual(
+      attention(row(1, 0), keys, values, { ...form, window: 3 }),
+    );
   });
 
   it('silu is x times its sigmoid', () => {

@@ -1,0 +1,7 @@
+// Which positions a token sees: the last WINDOW, its own included.
+
+override WINDOW: u32;
+
+fn first_position(position: u32) -> u32 {
+  return position + 1u - min(WINDOW, position + 1u);
+}
