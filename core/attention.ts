@@ -1,6 +1,6 @@
 /** What a token attends to: the softmax weights of every head of every layer over the tokens before it and itself. */
 import { UserError } from '../errors.ts';
-import type { EvaluateOptions, Session } from './session.ts';
+import type { EvaluateOptions, Sequence } from './sequence.ts';
 
 export interface Attention {
   readonly heads: readonly number[]; // query heads of each layer that attends
@@ -21,19 +21,19 @@ export function headWeights(
 
 /**
  * What the last of `ids` attends to. The token chosen at place i comes of the row of position i - 1, so of it the caller
- * passes the i ids before it. The session's cache then holds `ids`: what it held beyond them is forgotten.
+ * passes the i ids before it. The sequence's cache then holds `ids`: what it held beyond them is forgotten.
  *
  * Throws UserError of kind usage where the model was loaded without attention or its backend has none, and as
- * `Session.evaluate` does.
+ * `Sequence.evaluate` does.
  */
 export async function attentionOf(
-  session: Session,
+  sequence: Sequence,
   ids: readonly number[],
   options: Pick<EvaluateOptions, 'signal' | 'onProgress'> = {},
 ): Promise<Attention> {
-  const shape = session.model.executable.attends;
+  const shape = sequence.model.executable.attends;
   if (!shape) throw notGiven();
-  const weights = await session.attend(ids, options);
+  const weights = await sequence.attend(ids, options);
   return { ...shape, positions: ids.length, weights };
 }
 

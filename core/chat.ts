@@ -7,8 +7,8 @@ import type { Message } from './chat-template.ts';
 import { ChatTemplate } from './chat-template.ts';
 import { Logprobs, type TokenLogprob } from './generate/logprobs.ts';
 import { type GeneratedToken, type GenerateOptions, type GenerateResult, generate } from './generate.ts';
+import type { Sequence, SequenceModel } from './sequence.ts';
 import { SequencePool } from './sequence-pool.ts';
-import type { Session, SessionModel } from './session.ts';
 
 /** A chat template, and the texts of the special tokens that it may use. */
 export interface TemplateSource {
@@ -19,7 +19,7 @@ export interface TemplateSource {
 
 type SpecialTokens = Omit<TemplateSource, 'source'>;
 
-export type ChatModel = SessionModel;
+export type ChatModel = SequenceModel;
 
 /** A prompt and its answer, as text and as ids: encoding the text may give other ids than those that were generated. */
 interface Exchange {
@@ -74,7 +74,7 @@ export class Chat {
     options: GenerateOptions,
   ): AsyncGenerator<GeneratedToken, GenerateResult> {
     const ids = [...promptIds];
-    const tokens = generate(await this.#pool.sessionFor(promptIds), promptIds, options);
+    const tokens = generate(await this.#pool.sequenceFor(promptIds), promptIds, options);
     try {
       for (;;) {
         const next = await tokens.next();
@@ -97,14 +97,14 @@ export class Chat {
     ids: readonly number[],
     top: number,
   ): Promise<TokenLogprobs[]> {
-    const session = await this.session([...promptIds, ...ids]);
+    const sequence = await this.sequence([...promptIds, ...ids]);
     const logprobs = new Logprobs(top);
     const found: TokenLogprobs[] = [];
-    const { result } = await session.evaluate(promptIds);
+    const { result } = await sequence.evaluate(promptIds);
     if (ids.length > 0) found.push({ id: ids[0]!, ...logprobs.of(logitsOf(result), ids[0]!) });
     for (let start = 0; start < ids.length - 1; start += ROWS_AT_ONCE) {
       const part = ids.slice(start, Math.min(start + ROWS_AT_ONCE, ids.length - 1));
-      const logits = await session.append(...part);
+      const logits = await sequence.append(...part);
       const V = logits.length / part.length;
       for (let row = 0; row < part.length; row++) {
         const id = ids[start + row + 1]!;
@@ -114,9 +114,9 @@ export class Chat {
     return found;
   }
 
-  /** The session that caches the longest prefix of `ids`. The caller owns it until the next call of any method. */
-  session(ids: readonly number[]): Promise<Session> {
-    return this.#pool.sessionFor(ids);
+  /** The sequence that caches the longest prefix of `ids`. The caller owns it until the next call of any method. */
+  sequence(ids: readonly number[]): Promise<Sequence> {
+    return this.#pool.sequenceFor(ids);
   }
 
   /**

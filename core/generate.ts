@@ -10,7 +10,7 @@ import { Clock, type Timings } from './generate/clock.ts';
 import { Logprobs, type TokenLogprob } from './generate/logprobs.ts';
 import { deviceChooses, type TokenSource, tokenSource } from './generate/token-source.ts';
 import type { SamplerChain } from './sampler/chain.ts';
-import { contextError, type Evaluated, type Session } from './session.ts';
+import { contextError, type Evaluated, type Sequence } from './sequence.ts';
 import { DraftModel } from './speculate/draft-model.ts';
 import { PromptLookup } from './speculate/prompt-lookup.ts';
 import { type SpeculationStats, SpeculativeDecoder } from './speculate/speculative-decoder.ts';
@@ -33,10 +33,10 @@ export interface GenerateOptions {
    */
   readonly speculate?: 'auto' | 'on' | 'off';
   /**
-   * Session of a smaller model with the same vocabulary, which drafts; without one, drafts are looked up in the text
+   * Sequence of a smaller model with the same vocabulary, which drafts; without one, drafts are looked up in the text
    * so far. Given again for the next turn, it computes only what is new.
    */
-  readonly draft?: Session;
+  readonly draft?: Sequence;
   /** Called while the prompt is computed, with the tokens held so far of all. */
   readonly onProgress?: (done: number, total: number) => void;
 }
@@ -80,11 +80,11 @@ export class UnfinishedAnswer extends UserError {
 export interface Usage {
   readonly promptTokens: number;
   readonly completionTokens: number; // ids.length
-  readonly cachedTokens: number; // of the prompt, reused from the session
+  readonly cachedTokens: number; // of the prompt, reused from the sequence
 }
 
 /**
- * Generates from `promptIds`. Leaves the session with the prompt and all generated tokens but the last, also
+ * Generates from `promptIds`. Leaves the sequence with the prompt and all generated tokens but the last, also
  * when the caller stops early; resets the sampler and shows it the prompt.
  *
  * Throws UserError of kind 'context' at once where the prompt and maxTokens do not fit the context, and its
@@ -92,11 +92,11 @@ export interface Usage {
  * kind 'usage' for options out of range and a draft model with another vocabulary.
  */
 export async function* generate(
-  session: Session,
+  sequence: Sequence,
   promptIds: readonly number[],
   options: GenerateOptions,
 ): AsyncGenerator<GeneratedToken, GenerateResult> {
-  const { tokenizer, contextLength } = session.model;
+  const { tokenizer, contextLength } = sequence.model;
   const { sampler, signal, maxTokens } = options;
   checkOptions(options, promptIds.length, contextLength);
   const limit = maxTokens ?? contextLength - promptIds.length;
@@ -105,10 +105,10 @@ export async function* generate(
   const answer = new Answer(tokenizer, promptIds, limit, options.stop);
   const seen = { sampler, banned, scored: logprobs !== undefined };
   // A device that chooses by itself need not hand logits over; drafts would need those of every token.
-  const far = deviceChooses(session, seen) && !session.model.executable.nearLogits;
+  const far = deviceChooses(sequence, seen) && !sequence.model.executable.nearLogits;
   const drafts = options.draft || options.speculate !== 'auto' || !far;
-  const speculation = drafts ? speculativeDecoder(session, promptIds, limit, options) : undefined;
-  const source = tokenSource(session, { ...seen, speculation, limit });
+  const speculation = drafts ? speculativeDecoder(sequence, promptIds, limit, options) : undefined;
+  const source = tokenSource(sequence, { ...seen, speculation, limit });
   const clock = new Clock();
 
   sampler.reset();
@@ -156,16 +156,16 @@ export async function* generate(
 }
 
 function speculativeDecoder(
-  session: Session,
+  sequence: Sequence,
   promptIds: readonly number[],
   limit: number,
   { draft, speculate = draft ? 'auto' : 'off' }: GenerateOptions,
 ): SpeculativeDecoder | undefined {
   if (speculate === 'off') return undefined;
-  const drafter = draft ? new DraftModel(draft, session.model.tokenizer) : new PromptLookup();
+  const drafter = draft ? new DraftModel(draft, sequence.model.tokenizer) : new PromptLookup();
   const mostTokens = promptIds.length + limit - 1; // the last token is not evaluated
-  const costs = stepCostsOf(session.model, draft?.model ?? session.model);
-  return new SpeculativeDecoder(session, promptIds, drafter, {
+  const costs = stepCostsOf(sequence.model, draft?.model ?? sequence.model);
+  return new SpeculativeDecoder(sequence, promptIds, drafter, {
     mostTokens,
     always: speculate === 'on',
     costs,

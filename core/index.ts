@@ -6,7 +6,7 @@
  *     const prompt = template.render({ messages: [{ role: 'user', content: 'Why is the sky blue?' }] });
  *     const sampler = new SamplerChain(samplerParameters({ temperature: 0 }), model.tokenizer);
  *     const ids = model.tokenizer.encode(prompt, { special: true });
- *     for await (const { text } of generate(new Session(model), ids, { sampler })) process.stdout.write(text);
+ *     for await (const { text } of generate(new Sequence(model), ids, { sampler })) process.stdout.write(text);
  *     await model.dispose();
  */
 export type { Backend, Executable, MemoryUse, Program, Result, Step, Want } from '../backends/backend.ts';
@@ -39,7 +39,7 @@ export { SamplerChain } from './sampler/chain.ts';
 export { samplingDefaults } from './sampler/metadata.ts';
 export { type SamplerName, type SamplerParameters, samplerParameters } from './sampler/parameters.ts';
 export { type ScoredChunk, type ScoreOptions, type ScoreSummary, score } from './score.ts';
-export { type Evaluated, Session } from './session.ts';
+export { type Evaluated, type SavedSequence, Sequence } from './sequence.ts';
 export type { SpeculationStats } from './speculate/speculative-decoder.ts';
 export { tokenizerFromGguf } from './tokenizer/index.ts';
 export { StreamingDecoder } from './tokenizer/streaming-decoder.ts';

@@ -36,7 +36,7 @@ export class Scheduler {
   readonly #executable: Executable;
   readonly #maxTokens: number;
   readonly #jobs: Job[] = []; // the oldest first
-  readonly #between: (() => void)[] = []; // to be done before the next step
+  readonly #between: (() => Promise<void>)[] = []; // to be done before the next step
   #running = false;
 
   /** @param maxTokens most tokens of a step */
@@ -60,10 +60,24 @@ export class Scheduler {
 
   /** Makes positions 0..upto-1 of sequence `to` equal those of `from`, once no step runs. */
   copy(from: number, to: number, upto: number): Promise<void> {
+    return this.#betweenSteps((executable) => executable.kvCopy(from, to, upto));
+  }
+
+  /** Positions 0..upto-1 of a sequence as bytes; undefined from a backend that does not hand them out. */
+  save(seq: number, upto: number): Promise<Uint8Array | undefined> {
+    return this.#betweenSteps((executable) => executable.save?.(seq, upto));
+  }
+
+  /** Makes a sequence hold what was saved; returns its positions. Throws UserError for bytes that do not fit. */
+  restore(seq: number, saved: Uint8Array): Promise<number> {
+    return this.#betweenSteps((executable) => executable.restore?.(seq, saved) ?? 0);
+  }
+
+  #betweenSteps<T>(work: (executable: Executable) => T | Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
-      this.#between.push(() => {
+      this.#between.push(async () => {
         try {
-          resolve(this.#executable.kvCopy(from, to, upto));
+          resolve(await work(this.#executable));
         } catch (error) {
           reject(error);
         }
@@ -85,7 +99,7 @@ export class Scheduler {
 
   async #run(): Promise<void> {
     while (this.#jobs.length > 0 || this.#between.length > 0) {
-      for (const work of this.#between.splice(0)) work();
+      for (const work of this.#between.splice(0)) await work();
       for (const job of this.#jobs.filter(({ options }) => options.signal?.aborted)) {
         this.#end(job);
         job.fail(job.options.signal!.reason);

@@ -10,7 +10,7 @@ import { logSumExp } from '../backends/logits.ts';
 import { logitsOf } from '../backends/results.ts';
 import { UserError } from '../errors.ts';
 import type { Model } from './model.ts';
-import { contextError } from './session.ts';
+import { contextError } from './sequence.ts';
 
 export interface ScoreOptions {
   readonly chunkTokens?: number; // default 512

@@ -1,38 +1,38 @@
 /**
- * The sequences of a model as a cache of branches. A prompt gets the session that caches its longest prefix. If that
+ * The sequences of a model as a cache of branches. A prompt gets the sequence that caches its longest prefix. If that
  * would overwrite tokens of another branch, the shared prefix is copied to the least recently used sequence, so that
  * returning to the other branch computes nothing.
  */
-import { commonPrefix, Session, type SessionModel } from './session.ts';
+import { commonPrefix, Sequence, type SequenceModel } from './sequence.ts';
 
 /** Recomputing this many tokens is cheaper than using another sequence. */
 const FEW_TOKENS = 16;
 
 export class SequencePool {
   /** The most recently used first. */
-  readonly #sessions: Session[];
+  readonly #sequences: Sequence[];
 
-  constructor(model: SessionModel) {
-    this.#sessions = Array.from({ length: model.sequences }, (_, seq) => new Session(model, seq));
+  constructor(model: SequenceModel) {
+    this.#sequences = Array.from({ length: model.sequences }, (_, seq) => new Sequence(model, seq));
   }
 
-  /** The session to evaluate `ids` in. The caller owns it until the next call. */
-  async sessionFor(ids: readonly number[]): Promise<Session> {
-    const shared = new Map(this.#sessions.map((session) => [session, commonPrefix(session.tokens, ids)]));
-    const best = this.#sessions.reduce((a, b) => (shared.get(b)! > shared.get(a)! ? b : a));
+  /** The sequence to evaluate `ids` in. The caller owns it until the next call. */
+  async sequenceFor(ids: readonly number[]): Promise<Sequence> {
+    const shared = new Map(this.#sequences.map((sequence) => [sequence, commonPrefix(sequence.tokens, ids)]));
+    const best = this.#sequences.reduce((a, b) => (shared.get(b)! > shared.get(a)! ? b : a));
     const kept = shared.get(best)!;
     const lost = best.tokens.length - kept;
-    if (lost <= FEW_TOKENS || this.#sessions.length === 1) return this.#use(best);
-    const spare = this.#sessions.findLast((session) => session !== best)!;
+    if (lost <= FEW_TOKENS || this.#sequences.length === 1) return this.#use(best);
+    const spare = this.#sequences.findLast((sequence) => sequence !== best)!;
     if (kept === 0) return this.#use(spare);
     const fork = await best.fork(spare.seq, kept);
-    this.#sessions.splice(this.#sessions.indexOf(spare), 1, fork);
+    this.#sequences.splice(this.#sequences.indexOf(spare), 1, fork);
     return this.#use(fork);
   }
 
-  #use(session: Session): Session {
-    this.#sessions.splice(this.#sessions.indexOf(session), 1);
-    this.#sessions.unshift(session);
-    return session;
+  #use(sequence: Sequence): Sequence {
+    this.#sequences.splice(this.#sequences.indexOf(sequence), 1);
+    this.#sequences.unshift(sequence);
+    return sequence;
   }
 }

@@ -93,8 +93,8 @@ export class Answers {
     if (turnsOf(branch.path).length === 0) return;
     const ids = this.#promptIds(branch.path, false);
     state.now({ phase: 'reading' });
-    const session = await this.loaded.chat.session(ids);
-    await session.evaluate(ids, { signal, onProgress: this.#readingMeter() });
+    const sequence = await this.loaded.chat.sequence(ids);
+    await sequence.evaluate(ids, { signal, onProgress: this.#readingMeter() });
     state.now({ contextUsed: ids.length, reading: undefined });
   }
 

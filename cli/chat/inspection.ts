@@ -48,7 +48,7 @@ export async function attentionOfToken(
   const { chat, model } = dialogue.loaded!;
   const { promptIds, ids } = dialogue.answerIds(answer);
   const before = [...promptIds, ...ids.slice(0, index)];
-  const attention = await attentionOf(await chat.session(before), before);
+  const attention = await attentionOf(await chat.sequence(before), before);
   const { tokenizer } = model;
   return {
     ...attention,

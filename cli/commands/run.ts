@@ -11,7 +11,7 @@ import type { Model } from '../../core/model.ts';
 import { SamplerChain } from '../../core/sampler/chain.ts';
 import { samplingDefaults } from '../../core/sampler/metadata.ts';
 import { samplerParameters } from '../../core/sampler/parameters.ts';
-import { Session } from '../../core/session.ts';
+import { Sequence } from '../../core/sequence.ts';
 import { UserError } from '../../errors.ts';
 import { type AnswerPrinter, type Beginning, jsonAnswer, jsonLinesAnswer, textAnswer } from '../answer.ts';
 import type { Options } from '../arguments/options.ts';
@@ -95,7 +95,7 @@ async function answer(
   const sampler = new SamplerChain(parameters, model.tokenizer);
   const { maxTokens, stop, ignoreEos, logprobs } = options;
   const speculate = options.speculate as GenerateOptions['speculate']; // one of its choices
-  const draft = draftModel && new Session(draftModel);
+  const draft = draftModel && new Sequence(draftModel);
   const reading = new ProgressDisplay(output, { onlyIfSlow: true });
   const onProgress = (done: number, total: number) => {
     if (done < total) reading.show({ activity: 'reading the prompt', unit: 'tokens', done, total });
@@ -109,7 +109,7 @@ async function answer(
   const answered = call.abortable(async (signal) => {
     const printer = await answerPrinter(call, beginning);
     const keeper = continuation?.keeping(printer, known) ?? printer;
-    return write(generate(new Session(model), promptIds, { ...generation, signal }), keeper);
+    return write(generate(new Sequence(model), promptIds, { ...generation, signal }), keeper);
   });
   const result = await answered.finally(() => reading.end());
   if (options.stats) for (const line of statistics(model, sampler, result)) output.note(line);

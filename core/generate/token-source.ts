@@ -5,7 +5,7 @@
 import type { Result, TopLogits, Want } from '../../backends/backend.ts';
 import { logitsOf } from '../../backends/results.ts';
 import type { SamplerChain } from '../sampler/chain.ts';
-import type { Evaluated, EvaluateOptions, Session } from '../session.ts';
+import type { Evaluated, EvaluateOptions, Sequence } from '../sequence.ts';
 import type { SpeculativeDecoder } from '../speculate/speculative-decoder.ts';
 
 export interface TokenSource {
@@ -15,7 +15,7 @@ export interface TokenSource {
   take(): { readonly id: number; readonly logits?: Float32Array };
   /** Computes on with `id`, the one taken last. */
   advance(id: number): Promise<void>;
-  /** Leaves the session with `length` tokens. */
+  /** Leaves the sequence with `length` tokens. */
   end(length: number): void;
 }
 
@@ -30,18 +30,18 @@ export interface SourceOptions {
 }
 
 /** Without speculation, which needs the logits of every token: the device chooses where it can. */
-export function tokenSource(session: Session, options: SourceOptions): TokenSource {
+export function tokenSource(sequence: Sequence, options: SourceOptions): TokenSource {
   const { sampler, speculation, limit } = options;
-  if (speculation || !deviceChooses(session, options)) return new FromLogits(session, options);
+  if (speculation || !deviceChooses(sequence, options)) return new FromLogits(sequence, options);
   if (sampler.sees!.kind === 'greedy') {
-    return new Greedy(session, session.model.executable.chooses!.greedy, limit);
+    return new Greedy(sequence, sequence.model.executable.chooses!.greedy, limit);
   }
-  return new FromTop(session, sampler, sampler.sees!.count);
+  return new FromTop(sequence, sampler, sampler.sees!.count);
 }
 
 /** Whether the device can choose all that the sampler looks at, and nobody else wants to see more. */
 export function deviceChooses(
-  { model }: Session,
+  { model }: Sequence,
   { sampler, banned, scored }: Pick<SourceOptions, 'sampler' | 'banned' | 'scored'>,
 ): boolean {
   const { chooses } = model.executable;
@@ -50,17 +50,17 @@ export function deviceChooses(
 }
 
 class FromLogits implements TokenSource {
-  readonly #session: Session;
+  readonly #sequence: Sequence;
   readonly #options: SourceOptions;
   #logits = new Float32Array(0);
 
-  constructor(session: Session, options: SourceOptions) {
-    this.#session = session;
+  constructor(sequence: Sequence, options: SourceOptions) {
+    this.#sequence = sequence;
     this.#options = options;
   }
 
   async start(promptIds: readonly number[], options: EvaluateOptions): Promise<Evaluated> {
-    const evaluated = await this.#session.evaluate(promptIds, options);
+    const evaluated = await this.#sequence.evaluate(promptIds, options);
     this.#logits = logitsOf(evaluated.result) as Float32Array<ArrayBuffer>;
     return evaluated;
   }
@@ -71,7 +71,7 @@ class FromLogits implements TokenSource {
   }
 
   async advance(id: number): Promise<void> {
-    const logits = await (this.#options.speculation ?? this.#session).append(id);
+    const logits = await (this.#options.speculation ?? this.#sequence).append(id);
     this.#logits = logits as Float32Array<ArrayBuffer>;
   }
 
@@ -82,29 +82,29 @@ class FromLogits implements TokenSource {
 
 /** The device hands over the largest logits, and the sampler draws among them. */
 class FromTop implements TokenSource {
-  readonly #session: Session;
+  readonly #sequence: Sequence;
   readonly #sampler: SamplerChain;
   readonly #want: Want;
   #top: TopLogits | undefined;
 
-  constructor(session: Session, sampler: SamplerChain, count: number) {
-    this.#session = session;
+  constructor(sequence: Sequence, sampler: SamplerChain, count: number) {
+    this.#sequence = sequence;
     this.#sampler = sampler;
-    this.#want = { kind: 'top', count: Math.min(count, session.model.tokenizer.vocabularySize) };
+    this.#want = { kind: 'top', count: Math.min(count, sequence.model.tokenizer.vocabularySize) };
   }
 
   async start(promptIds: readonly number[], options: EvaluateOptions): Promise<Evaluated> {
-    const evaluated = await this.#session.evaluate(promptIds, { ...options, want: this.#want });
+    const evaluated = await this.#sequence.evaluate(promptIds, { ...options, want: this.#want });
     this.#receive(evaluated.result);
     return evaluated;
   }
 
   take() {
-    return { id: this.#sampler.sampleTop(this.#top!, this.#session.model.tokenizer.vocabularySize) };
+    return { id: this.#sampler.sampleTop(this.#top!, this.#sequence.model.tokenizer.vocabularySize) };
   }
 
   async advance(id: number): Promise<void> {
-    this.#receive(await this.#session.advance(id, this.#want));
+    this.#receive(await this.#sequence.advance(id, this.#want));
   }
 
   end(): void {}
@@ -120,20 +120,20 @@ const STEP_MS = 30;
 
 /** The device chooses and feeds itself: several tokens come of a step, as many as keep it short. */
 class Greedy implements TokenSource {
-  readonly #session: Session;
+  readonly #sequence: Sequence;
   readonly #most: number;
   #left: number; // tokens that may still be wanted
   #count = 1; // tokens of the next step
   #ids: number[] = []; // chosen, not taken yet
 
-  constructor(session: Session, most: number, limit: number) {
-    this.#session = session;
+  constructor(sequence: Sequence, most: number, limit: number) {
+    this.#sequence = sequence;
     this.#most = most;
     this.#left = limit;
   }
 
   async start(promptIds: readonly number[], options: EvaluateOptions): Promise<Evaluated> {
-    const evaluated = await this.#session.evaluate(promptIds, {
+    const evaluated = await this.#sequence.evaluate(promptIds, {
       ...options,
       want: { kind: 'greedy', count: 1 },
     });
@@ -148,16 +148,16 @@ class Greedy implements TokenSource {
   async advance(id: number): Promise<void> {
     if (this.#ids.length > 0) return;
     const start = performance.now();
-    const room = this.#session.model.contextLength - this.#session.tokens.length;
+    const room = this.#sequence.model.contextLength - this.#sequence.tokens.length;
     const count = Math.max(1, Math.min(this.#count, this.#left, room));
-    const ids = this.#receive(await this.#session.advance(id, { kind: 'greedy', count }));
+    const ids = this.#receive(await this.#sequence.advance(id, { kind: 'greedy', count }));
     const each = (performance.now() - start) / ids;
     this.#count = Math.max(1, Math.min(this.#most, Math.floor(STEP_MS / each)));
   }
 
   /** Of a step that brought more than the answer took, the rest is forgotten. */
   end(length: number): void {
-    if (length < this.#session.tokens.length) this.#session.trim(length);
+    if (length < this.#sequence.tokens.length) this.#sequence.trim(length);
   }
 
   /** Returns how many ids there are. */

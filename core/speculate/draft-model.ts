@@ -2,38 +2,38 @@
 import { argmax } from '../../backends/logits.ts';
 import { logitsOf } from '../../backends/results.ts';
 import { UserError } from '../../errors.ts';
-import type { Session } from '../session.ts';
+import type { Sequence } from '../sequence.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import type { Drafter } from './drafter.ts';
 
 export class DraftModel implements Drafter {
-  readonly #session: Session;
+  readonly #sequence: Sequence;
   readonly #vocabularySize: number;
 
   /**
-   * @param session of the smaller model; tokens that it already holds are not computed again
+   * @param sequence of the smaller model; tokens that it already holds are not computed again
    * @param tokenizer of the main model
    * Throws UserError of kind 'usage' if the vocabularies differ.
    */
-  constructor(session: Session, tokenizer: Tokenizer) {
-    checkVocabularies(tokenizer, session.model.tokenizer);
-    this.#session = session;
+  constructor(sequence: Sequence, tokenizer: Tokenizer) {
+    checkVocabularies(tokenizer, sequence.model.tokenizer);
+    this.#sequence = sequence;
     this.#vocabularySize = tokenizer.vocabularySize;
   }
 
   kind(text: readonly number[]): number | undefined {
-    return text.length <= this.#session.model.contextLength ? 0 : undefined;
+    return text.length <= this.#sequence.model.contextLength ? 0 : undefined;
   }
 
   async propose(text: readonly number[], max: number): Promise<number[]> {
-    const room = this.#session.model.contextLength - text.length;
+    const room = this.#sequence.model.contextLength - text.length;
     const length = Math.min(max, room + 1); // the last token is not evaluated
     const draft: number[] = [];
-    let logits = logitsOf((await this.#session.evaluate(text)).result);
+    let logits = logitsOf((await this.#sequence.evaluate(text)).result);
     for (;;) {
       draft.push(argmax(logits.subarray(0, this.#vocabularySize))); // rows may be padded beyond the vocabulary
       if (draft.length === length) return draft;
-      logits = await this.#session.append(draft.at(-1)!);
+      logits = await this.#sequence.append(draft.at(-1)!);
     }
   }
 }

@@ -7,7 +7,7 @@
  * backend's logits do not depend on the number of tokens in a step (cpu and reference: same bits), the ids are
  * therefore those of plain decoding, for every sampler and seed.
  */
-import type { Session } from '../session.ts';
+import type { Sequence } from '../sequence.ts';
 import { DraftLength } from './draft-length.ts';
 import type { Drafter } from './drafter.ts';
 import type { StepCosts } from './step-costs.ts';
@@ -16,7 +16,7 @@ import type { StepCosts } from './step-costs.ts';
 const LONGEST_DRAFT = 7;
 
 export interface SpeculationOptions {
-  /** Most tokens that the session may hold, including drafted ones. */
+  /** Most tokens that the sequence may hold, including drafted ones. */
   readonly mostTokens: number;
   /** Draft as much as allowed, whether or not it pays. */
   readonly always: boolean;
@@ -44,24 +44,29 @@ interface Round {
 }
 
 export class SpeculativeDecoder {
-  readonly #session: Session;
+  readonly #sequence: Sequence;
   readonly #drafter: Drafter;
   readonly #mostTokens: number;
   readonly #length: DraftLength;
-  readonly #text: number[]; // decided tokens; the session may hold drafted tokens beyond
+  readonly #text: number[]; // decided tokens; the sequence may hold drafted tokens beyond
   readonly #totals = { steps: 0, drafts: 0, drafted: 0, accepted: 0 };
   #round: Round | undefined;
 
-  /** @param promptIds tokens that the session will hold when the first token is appended */
-  constructor(session: Session, promptIds: readonly number[], drafter: Drafter, options: SpeculationOptions) {
-    this.#session = session;
+  /** @param promptIds tokens that the sequence will hold when the first token is appended */
+  constructor(
+    sequence: Sequence,
+    promptIds: readonly number[],
+    drafter: Drafter,
+    options: SpeculationOptions,
+  ) {
+    this.#sequence = sequence;
     this.#text = promptIds.slice();
     this.#drafter = drafter;
     this.#mostTokens = options.mostTokens;
     this.#length = new DraftLength(options.costs, options.always);
   }
 
-  /** Like Session.append: adds one token and returns its logits [V], valid until the next call. */
+  /** Like Sequence.append: adds one token and returns its logits [V], valid until the next call. */
   async append(id: number): Promise<Float32Array> {
     let round = this.#round;
     if (round?.draft[round.accepted] === id) {
@@ -77,12 +82,12 @@ export class SpeculativeDecoder {
     return round.rows.subarray(round.accepted * V, (round.accepted + 1) * V);
   }
 
-  /** Leaves only the appended tokens in the session. */
+  /** Leaves only the appended tokens in the sequence. */
   end(): void {
     const round = this.#round;
     if (!round) return;
     this.#round = undefined;
-    this.#session.trim(this.#text.length);
+    this.#sequence.trim(this.#text.length);
     const drafted = round.draft.length;
     const isFirst = drafted > 0 && this.#totals.drafts === 0; // a draft model reads the prompt first
     this.#length.observe({ ...round, drafted, isFirst });
@@ -101,10 +106,10 @@ export class SpeculativeDecoder {
     const start = performance.now();
     const text = this.#text;
     const kind = this.#drafter.kind(text);
-    const room = Math.min(this.#mostTokens - text.length, this.#session.model.maxTokens - 1, LONGEST_DRAFT);
+    const room = Math.min(this.#mostTokens - text.length, this.#sequence.model.maxTokens - 1, LONGEST_DRAFT);
     const length = kind === undefined ? 0 : this.#length.choose(kind, room);
     const draft = length > 0 ? await this.#drafter.propose(text, length) : [];
-    const rows = await this.#session.append(id, ...draft);
+    const rows = await this.#sequence.append(id, ...draft);
     return { kind, draft, rows, ms: performance.now() - start, accepted: 0 };
   }
 }

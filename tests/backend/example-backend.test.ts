@@ -6,7 +6,7 @@ import { ReferenceBackend } from '../../backends/reference.ts';
 import { CHECKED_CASES } from '../../bench/conformance/cases.ts';
 import { runCase } from '../../bench/conformance/judge.ts';
 import { nameOf, slice, stepWith, supportsCase } from '../../bench/conformance/op-case.ts';
-import { generate, loadModel, SamplerChain, Session, samplerParameters } from '../../core/index.ts';
+import { generate, loadModel, SamplerChain, Sequence, samplerParameters } from '../../core/index.ts';
 import { TINY_MODEL } from '../cli/percept.ts';
 import { ExampleBackend } from './example-backend.ts';
 import { compileTapped, TAPPED_STEPS } from './tapped.ts';
@@ -45,7 +45,7 @@ it('runs a model, which another backend gives the same answer', async () => {
     const model = await loadModel(TINY_MODEL, { backend: start });
     const sampler = new SamplerChain(samplerParameters({ temperature: 0 }), model.tokenizer);
     const ids = [];
-    for await (const { id } of generate(new Session(model), [1, 2, 3], { sampler, maxTokens: 8 }))
+    for await (const { id } of generate(new Sequence(model), [1, 2, 3], { sampler, maxTokens: 8 }))
       ids.push(id);
     answers.push(ids);
     await model.dispose();

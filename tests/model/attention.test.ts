@@ -13,7 +13,7 @@ import { loadModel, type Model, modelLimits } from '../../core/model.ts';
 import { parseReference } from '../../core/models/reference.ts';
 import { findModel } from '../../core/models/store.ts';
 import { estimateMemory } from '../../core/program.ts';
-import { Session } from '../../core/session.ts';
+import { Sequence } from '../../core/sequence.ts';
 import { type BackendUnderTest, titled, withModels } from '../backend/backends.ts';
 import { describeShared } from '../shared.ts';
 import { distance } from './logits.ts';
@@ -27,7 +27,7 @@ describe('tiny-llama.Q8_0', () => {
     const found = [];
     for (const backend of ['cpu', 'reference']) {
       const model = await loadModel(path, { backend, kvType: 'f32', attention: true });
-      found.push(await attentionOf(new Session(model), ids));
+      found.push(await attentionOf(new Sequence(model), ids));
       const ops = model.graph.ops.filter((op) => op.op === 'attention');
       expect(found.at(-1)!.heads).toEqual(ops.map(({ heads }) => heads));
       await model.dispose();
@@ -39,7 +39,7 @@ describe('tiny-llama.Q8_0', () => {
   it('has no weights, and needs no memory for them, if it is loaded without', async () => {
     const model = await loadModel(path, { backend: 'cpu' });
     const { gguf, graph, config } = model;
-    await expect(attentionOf(new Session(model), ids)).rejects.toMatchObject({ kind: 'usage' });
+    await expect(attentionOf(new Sequence(model), ids)).rejects.toMatchObject({ kind: 'usage' });
     const [plain, attending] = [undefined, true].map(
       (attention) => estimateMemory(graph, modelLimits(gguf, config, { attention })).arena,
     );
@@ -105,10 +105,10 @@ describeShared(titled('attention of SmolLM2-135M-Instruct Q4_1', missing), (path
       it("equals PyTorch's in the first and the last layer, and sums to 1 in all", {
         timeout: 5 * MINUTES,
       }, async () => {
-        const session = new Session(model);
+        const sequence = new Sequence(model);
         for (const token of rows) {
           const ids = chat!.prompt_ids.slice(0, token + 1);
-          const { heads, positions, weights } = await attentionOf(session, ids);
+          const { heads, positions, weights } = await attentionOf(sequence, ids);
           expect(heads).toEqual(new Array(LAYERS).fill(HEADS));
           expect(positions).toBe(token + 1);
           const ofLayer = (layer: number) =>

@@ -14,7 +14,7 @@ import { programOn } from '../../core/program.ts';
 import { SamplerChain } from '../../core/sampler/chain.ts';
 import { samplerParameters } from '../../core/sampler/parameters.ts';
 import { Scheduler } from '../../core/scheduler.ts';
-import { Session } from '../../core/session.ts';
+import { Sequence } from '../../core/sequence.ts';
 import { tokenizerFromGguf } from '../../core/tokenizer/index.ts';
 import { titled } from '../backend/backends.ts';
 import { TINY_MODEL } from '../cli/percept.ts';
@@ -62,7 +62,7 @@ describe.skipIf(adapter!.absent)(titled('a device that is lost', adapter!.absent
     const sampler = new SamplerChain(samplerParameters({ temperature: 0 }), tokenizer);
     const ids: number[] = [];
     const options = { sampler, maxTokens: TOKENS, ignoreEos: true };
-    for await (const { id } of generate(new Session(model), PROMPT, options)) onToken(ids.push(id));
+    for await (const { id } of generate(new Sequence(model), PROMPT, options)) onToken(ids.push(id));
     return ids;
   }
 

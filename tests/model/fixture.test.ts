@@ -11,7 +11,7 @@ import {
   modelLimits,
   readGguf,
   SamplerChain,
-  Session,
+  Sequence,
   samplerParameters,
 } from '../../core/index.ts';
 import { checkMemory } from '../../core/model.ts';
@@ -88,7 +88,7 @@ describe('the library', () => {
     const sampler = new SamplerChain(samplerParameters({ temperature: 0 }), model.tokenizer);
     const ids = [...GOLDEN.input_ids];
     const options = { sampler, maxTokens: 8, ignoreEos: true };
-    for await (const { id } of generate(new Session(model), GOLDEN.input_ids, options)) ids.push(id);
+    for await (const { id } of generate(new Sequence(model), GOLDEN.input_ids, options)) ids.push(id);
     const rows = await Array.fromAsync(logitsOf(model, ids));
     const start = GOLDEN.input_ids.length;
     expect(ids[start]).toBe(GOLDEN.argmax.at(-1));

@@ -5,7 +5,7 @@ import type { Executable, Program, Result, Step } from '../../backends/backend.t
 import { FailoverExecutable } from '../../backends/failover.ts';
 import { attentionShape } from '../../backends/step.ts';
 import { attentionOf } from '../../core/attention.ts';
-import { Session } from '../../core/session.ts';
+import { Sequence } from '../../core/sequence.ts';
 import { UserError } from '../../errors.ts';
 import { attention, attentionWeights } from '../../kernels/reference/attention.ts';
 import { FakeExecutable, fakeModel, modelOf } from './fake-model.ts';
@@ -35,10 +35,10 @@ function attendingModel(maxTokens = 4) {
 describe('attentionOf', () => {
   it('computes the last token in its own step, after steps of at most maxTokens', async () => {
     const model = attendingModel();
-    const session = new Session(model);
+    const sequence = new Sequence(model);
     const progress: number[] = [];
     const ids = [10, 11, 12, 13, 14, 15, 16];
-    const found = await attentionOf(session, ids, { onProgress: (done) => progress.push(done) });
+    const found = await attentionOf(sequence, ids, { onProgress: (done) => progress.push(done) });
     expect(found).toEqual({ ...SHAPE, positions: 7, weights: new Float32Array(2 * 3 * 7).fill(16) });
     const steps = model.executable.steps.map(({ slices: [slice] }) => [
       slice!.tokens.length,
@@ -50,18 +50,18 @@ describe('attentionOf', () => {
       [1, 'attention'],
     ]);
     expect(progress).toEqual([4, 6, 7]);
-    expect(session.tokens).toEqual(ids);
+    expect(sequence.tokens).toEqual(ids);
   });
 
-  it("reuses the session's tokens, and recomputes the last one if it is held", async () => {
+  it("reuses the sequence's tokens, and recomputes the last one if it is held", async () => {
     const model = attendingModel();
-    const session = new Session(model);
-    await session.evaluate([1, 2, 3, 4, 5]);
+    const sequence = new Sequence(model);
+    await sequence.evaluate([1, 2, 3, 4, 5]);
     model.executable.steps.length = 0;
     for (const ids of [[1, 2, 3], [1, 2, 3, 6], [9]]) {
-      const { positions, weights } = await attentionOf(session, ids);
+      const { positions, weights } = await attentionOf(sequence, ids);
       expect([positions, weights[0]]).toEqual([ids.length, ids.at(-1)]);
-      expect(session.tokens).toEqual(ids);
+      expect(sequence.tokens).toEqual(ids);
       expect(model.executable.tokens(0)).toEqual(ids);
     }
     expect(model.executable.steps).toHaveLength(3);
@@ -69,7 +69,7 @@ describe('attentionOf', () => {
 
   it('throws for a model without weights, before it computes', async () => {
     const model = fakeModel();
-    const asked = attentionOf(new Session(model), [1, 2]);
+    const asked = attentionOf(new Sequence(model), [1, 2]);
     await expect(asked).rejects.toBeInstanceOf(UserError);
     await expect(asked).rejects.toMatchObject({
       kind: 'usage',
@@ -79,38 +79,38 @@ describe('attentionOf', () => {
   });
 
   it('aborts between steps, and throws for a text that does not fit', async () => {
-    const session = new Session(attendingModel());
+    const sequence = new Sequence(attendingModel());
     const controller = new AbortController();
-    const stopped = attentionOf(session, [1, 2, 3, 4, 5, 6], {
+    const stopped = attentionOf(sequence, [1, 2, 3, 4, 5, 6], {
       signal: controller.signal,
       onProgress: () => controller.abort(),
     });
     await expect(stopped).rejects.toMatchObject({ name: 'AbortError' });
-    expect(session.tokens).toEqual([1, 2, 3, 4]);
-    await expect(attentionOf(session, new Array(65).fill(1))).rejects.toMatchObject({ kind: 'context' });
+    expect(sequence.tokens).toEqual([1, 2, 3, 4]);
+    await expect(attentionOf(sequence, new Array(65).fill(1))).rejects.toMatchObject({ kind: 'context' });
     await setImmediate();
-    expect((await attentionOf(session, [1, 2])).positions).toBe(2);
+    expect((await attentionOf(sequence, [1, 2])).positions).toBe(2);
   });
 });
 
 describe('after a device failed', () => {
   const lost = new UserError('The device was lost.', 'Try again.', { kind: 'device' });
 
-  it('the replacement recomputes the session and returns the weights', async () => {
+  it('the replacement recomputes the sequence and returns the weights', async () => {
     const model = attendingModel();
     const first = attendingModel().executable;
     const failing = vi.spyOn(first, 'submit');
     const executable = new FailoverExecutable({ first, ...model, replace: async () => model.executable });
-    const session = new Session(modelOf(executable, model));
+    const sequence = new Sequence(modelOf(executable, model));
     expect(executable.attends).toEqual(SHAPE);
-    expect((await attentionOf(session, [7, 8])).weights[0]).toBe(8);
+    expect((await attentionOf(sequence, [7, 8])).weights[0]).toBe(8);
     failing.mockImplementation(() => {
       throw lost;
     });
-    const { positions, weights } = await attentionOf(session, [7, 8, 9]);
+    const { positions, weights } = await attentionOf(sequence, [7, 8, 9]);
     expect([positions, weights[0]]).toEqual([3, 9]);
     expect(model.executable.tokens(0)).toEqual([7, 8, 9]);
-    expect((await attentionOf(session, [7, 5])).weights[0]).toBe(5);
+    expect((await attentionOf(sequence, [7, 5])).weights[0]).toBe(5);
   });
 
   it('there are no weights if there were none before', () => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { Random } from '../../core/sampler/random.ts';
-import { Session } from '../../core/session.ts';
+import { Sequence } from '../../core/sequence.ts';
 import { DraftLength } from '../../core/speculate/draft-length.ts';
 import { DraftModel } from '../../core/speculate/draft-model.ts';
 import { PromptLookup } from '../../core/speculate/prompt-lookup.ts';
@@ -85,7 +85,7 @@ describe('draft model', () => {
 
   it('proposes its most probable tokens, and computes only new tokens', async () => {
     const model = fakeModel();
-    const drafter = new DraftModel(new Session(model), tokenizer);
+    const drafter = new DraftModel(new Sequence(model), tokenizer);
     const text = bytes('abcd');
     expect(drafter.kind(text)).toBe(0);
     const draft = await drafter.propose(text, 3);
@@ -97,7 +97,7 @@ describe('draft model', () => {
   });
 
   it('drafts up to the end of its context, not beyond', async () => {
-    const drafter = new DraftModel(new Session(fakeModel({ contextLength: 6 })), tokenizer);
+    const drafter = new DraftModel(new Sequence(fakeModel({ contextLength: 6 })), tokenizer);
     expect(await drafter.propose(bytes('abcd'), 7)).toHaveLength(3);
     expect(await drafter.propose(bytes('abcdef'), 7)).toHaveLength(1);
     expect(drafter.kind(bytes('abcdefg'))).toBeUndefined();
@@ -118,7 +118,7 @@ describe('draft model', () => {
       }
     }
     const refusal = (other: ByteTokenizer) => () =>
-      new DraftModel(new Session({ ...fakeModel(), tokenizer: other }), tokenizer);
+      new DraftModel(new Sequence({ ...fakeModel(), tokenizer: other }), tokenizer);
     expect(refusal(new Larger())).toThrow(/258 tokens, got 300/);
     expect(refusal(new Shifted())).toThrow(UserError);
     expect(refusal(new OtherEnd())).toThrow(/"<\/s>", got "<eos>"/);

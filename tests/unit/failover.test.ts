@@ -7,7 +7,7 @@ import { generate } from '../../core/generate.ts';
 import { SamplerChain } from '../../core/sampler/chain.ts';
 import { samplerParameters } from '../../core/sampler/parameters.ts';
 import { Random } from '../../core/sampler/random.ts';
-import { Session } from '../../core/session.ts';
+import { Sequence } from '../../core/sequence.ts';
 import { UserError } from '../../errors.ts';
 import { FakeExecutable, fakeLogits, fakeModel, modelOf, VOCABULARY_SIZE } from './fake-model.ts';
 
@@ -196,7 +196,7 @@ describe('failover', () => {
       const sampler = new SamplerChain(samplerParameters({ temperature, seed: 3, topK: 5 }), tokenizer);
       const ids: number[] = [];
       const options = { sampler, maxTokens: 20, ignoreEos: true };
-      for await (const { id } of generate(new Session(model), prompt, options)) ids.push(id);
+      for await (const { id } of generate(new Sequence(model), prompt, options)) ids.push(id);
       return ids;
     };
     const expected = await answerOf(new FragileExecutable());

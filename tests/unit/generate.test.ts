@@ -8,7 +8,7 @@ import {
 } from '../../core/generate.ts';
 import { SamplerChain } from '../../core/sampler/chain.ts';
 import { type SamplerParameters, samplerParameters } from '../../core/sampler/parameters.ts';
-import { Session } from '../../core/session.ts';
+import { Sequence } from '../../core/sequence.ts';
 import { BOS, ByteTokenizer, END, fakeLogits, fakeModel, saying } from './fake-model.ts';
 
 const PROMPT = [...Buffer.from('Say it: ')];
@@ -17,17 +17,17 @@ const GREEDY = { temperature: 0 };
 type Options = Partial<GenerateOptions> & { parameters?: Partial<SamplerParameters> };
 
 function start(
-  session: Session,
+  sequence: Sequence,
   { parameters = GREEDY, ...options }: Options = {},
   prompt: readonly number[] = PROMPT,
 ) {
-  const sampler = new SamplerChain(samplerParameters({ seed: 7 }, parameters), session.model.tokenizer);
-  return generate(session, prompt, { sampler, ...options });
+  const sampler = new SamplerChain(samplerParameters({ seed: 7 }, parameters), sequence.model.tokenizer);
+  return generate(sequence, prompt, { sampler, ...options });
 }
 
-async function run(session: Session, options?: Options, prompt?: readonly number[]) {
+async function run(sequence: Sequence, options?: Options, prompt?: readonly number[]) {
   const tokens: GeneratedToken[] = [];
-  const generation = start(session, options, prompt);
+  const generation = start(sequence, options, prompt);
   for (;;) {
     const { done, value } = await generation.next();
     if (done) return { tokens, result: value as GenerateResult };
@@ -35,13 +35,13 @@ async function run(session: Session, options?: Options, prompt?: readonly number
   }
 }
 
-/** A session with a model that answers `answer` after the prompt. */
-const speaking = (answer: string) => new Session(fakeModel({ favourite: saying(PROMPT.length, answer) }));
+/** A sequence with a model that answers `answer` after the prompt. */
+const speaking = (answer: string) => new Sequence(fakeModel({ favourite: saying(PROMPT.length, answer) }));
 
 describe('generate', () => {
   it('streams an answer up to the end token, which is in the ids but not in the text', async () => {
-    const session = speaking('Hi there');
-    const { tokens, result } = await run(session);
+    const sequence = speaking('Hi there');
+    const { tokens, result } = await run(sequence);
     expect(result.ids).toEqual([...Buffer.from('Hi there'), END]);
     expect(result.text).toBe('Hi there');
     expect(result.finishReason).toBe('stop');
@@ -49,11 +49,11 @@ describe('generate', () => {
     expect(result.usage).toEqual({ promptTokens: 8, completionTokens: 9, cachedTokens: 0 });
     expect(tokens.map(({ id }) => id)).toEqual(result.ids);
     expect(tokens.map(({ text }) => text).join('')).toBe(result.text);
-    expect(session.tokens).toEqual([...PROMPT, ...Buffer.from('Hi there')]);
+    expect(sequence.tokens).toEqual([...PROMPT, ...Buffer.from('Hi there')]);
   });
 
   it('equals evaluating the whole text again for each token', async () => {
-    const { result } = await run(new Session(fakeModel()), { maxTokens: 30, ignoreEos: true });
+    const { result } = await run(new Sequence(fakeModel()), { maxTokens: 30, ignoreEos: true });
     const ids = [...PROMPT];
     for (let i = 0; i < 30; i++) {
       const logits = fakeLogits(ids);
@@ -76,8 +76,8 @@ describe('generate', () => {
       override readonly addSpacePrefix = true;
     }
     const model = { ...fakeModel({ favourite: saying(1, ' Hi') }), tokenizer: new Spacing() };
-    expect((await run(new Session(model), {}, [BOS])).result.text).toBe('Hi');
-    expect((await run(new Session(model), {}, [65])).result.text).toBe(' Hi');
+    expect((await run(new Sequence(model), {}, [BOS])).result.text).toBe('Hi');
+    expect((await run(new Sequence(model), {}, [65])).result.text).toBe(' Hi');
   });
 
   it('ends at a stop string across tokens, which is not shown', async () => {
@@ -94,20 +94,20 @@ describe('generate', () => {
     expect(result).toMatchObject({ text: 'one tw', finishReason: 'length' });
   });
 
-  it('reuses the session for the next turn', async () => {
-    const session = speaking('Yes');
-    await run(session);
+  it('reuses the sequence for the next turn', async () => {
+    const sequence = speaking('Yes');
+    await run(sequence);
     const next = [...PROMPT, ...Buffer.from('Yes'), END, ...Buffer.from('And?')];
-    const { result } = await run(session, { maxTokens: 3 }, next);
+    const { result } = await run(sequence, { maxTokens: 3 }, next);
     expect(result.usage.cachedTokens).toBe(PROMPT.length + 3);
-    const anew = await run(new Session(speaking('Yes').model), { maxTokens: 3 }, next);
+    const anew = await run(new Sequence(speaking('Yes').model), { maxTokens: 3 }, next);
     expect(result.ids).toEqual(anew.result.ids);
   });
 
   it('gives the same ids for the same seed and others for another', async () => {
     const drawn = async (seed: number) =>
       (
-        await run(new Session(fakeModel()), {
+        await run(new Sequence(fakeModel()), {
           parameters: { seed, temperature: 1.5 },
           maxTokens: 20,
           ignoreEos: true,
@@ -120,7 +120,7 @@ describe('generate', () => {
   it('shows the sampler the prompt and the generated tokens', async () => {
     const penalised = { temperature: 0, presencePenalty: 500, penaltyLastN: -1 };
     const model = fakeModel({ favourite: (tokens) => tokens[tokens.length % 3] });
-    const { result } = await run(new Session(model), {
+    const { result } = await run(new Sequence(model), {
       parameters: penalised,
       maxTokens: 50,
       ignoreEos: true,
@@ -131,20 +131,20 @@ describe('generate', () => {
   it('resets the sampler, so that a second run equals the first', async () => {
     const sampler = new SamplerChain(samplerParameters({ seed: 3, repeatPenalty: 2 }), fakeModel().tokenizer);
     const again = async () =>
-      (await run(new Session(fakeModel()), { sampler, maxTokens: 20, ignoreEos: true })).result.ids;
+      (await run(new Sequence(fakeModel()), { sampler, maxTokens: 20, ignoreEos: true })).result.ids;
     expect(await again()).toEqual(await again());
   });
 
   it('continues past ignored end tokens', async () => {
     const model = fakeModel({ favourite: () => END });
-    const { ids, finishReason } = (await run(new Session(model), { maxTokens: 9, ignoreEos: true })).result;
+    const { ids, finishReason } = (await run(new Sequence(model), { maxTokens: 9, ignoreEos: true })).result;
     expect(ids).toHaveLength(9);
     expect(ids).not.toContain(END);
     expect(finishReason).toBe('length');
   });
 
   it('gives log probabilities of the raw logits, the most probable first', async () => {
-    const { tokens } = await run(new Session(fakeModel()), {
+    const { tokens } = await run(new Sequence(fakeModel()), {
       logprobs: 3,
       maxTokens: 4,
       parameters: { temperature: 1 },
@@ -175,21 +175,21 @@ describe('generate', () => {
 });
 
 describe('generate, the context', () => {
-  const small = () => new Session(fakeModel({ contextLength: 16 }));
+  const small = () => new Sequence(fakeModel({ contextLength: 16 }));
 
   it('refuses at once a prompt, or a prompt and maxTokens, that do not fit', async () => {
     const long = Array.from({ length: 16 }, (_, i) => i);
-    const session = small();
-    await expect(start(session, {}, long).next()).rejects.toMatchObject({
+    const sequence = small();
+    await expect(start(sequence, {}, long).next()).rejects.toMatchObject({
       kind: 'context',
       message: expect.stringMatching(/16 .*17 /),
     });
-    await expect(start(session, { maxTokens: 9 }).next()).rejects.toMatchObject({
+    await expect(start(sequence, { maxTokens: 9 }).next()).rejects.toMatchObject({
       kind: 'context',
       message: expect.stringMatching(/16 .*17 /),
     });
-    expect(session.tokens).toEqual([]);
-    expect((await run(session, { maxTokens: 8, ignoreEos: true })).result.ids).toHaveLength(8);
+    expect(sequence.tokens).toEqual([]);
+    expect((await run(sequence, { maxTokens: 8, ignoreEos: true })).result.ids).toHaveLength(8);
   });
 
   it('without maxTokens fills the context, then reports an unfinished answer', async () => {
@@ -211,15 +211,15 @@ describe('generate, the context', () => {
 
   it('without maxTokens an answer that ends with the context is fine', async () => {
     const model = fakeModel({ contextLength: 16, favourite: saying(PROMPT.length, 'seven c') });
-    expect((await run(new Session(model))).result).toMatchObject({ text: 'seven c', finishReason: 'stop' });
+    expect((await run(new Sequence(model))).result).toMatchObject({ text: 'seven c', finishReason: 'stop' });
   });
 });
 
 describe('generate, stopped by the caller', () => {
   it('keeps the generated tokens when aborted', async () => {
     const controller = new AbortController();
-    const session = new Session(fakeModel());
-    const generation = start(session, { signal: controller.signal, ignoreEos: true });
+    const sequence = new Sequence(fakeModel());
+    const generation = start(sequence, { signal: controller.signal, ignoreEos: true });
     await generation.next();
     const second = await generation.next();
     controller.abort();
@@ -231,8 +231,8 @@ describe('generate, stopped by the caller', () => {
 
   it('ends without tokens when aborted in the prompt', async () => {
     const controller = new AbortController();
-    const session = new Session(fakeModel({ maxTokens: 3 }));
-    const { result } = await run(session, {
+    const sequence = new Sequence(fakeModel({ maxTokens: 3 }));
+    const { result } = await run(sequence, {
       signal: controller.signal,
       onProgress: () => controller.abort(),
     });
@@ -242,23 +242,23 @@ describe('generate, stopped by the caller', () => {
       finishReason: 'aborted',
       timings: { firstTokenMs: 0 },
     });
-    expect(session.tokens).toEqual(PROMPT.slice(0, 3));
+    expect(sequence.tokens).toEqual(PROMPT.slice(0, 3));
   });
 
-  it('leaves a usable session when the caller breaks off', async () => {
-    const session = new Session(fakeModel());
+  it('leaves a usable sequence when the caller breaks off', async () => {
+    const sequence = new Sequence(fakeModel());
     const ids: number[] = [];
-    for await (const { id } of start(session, { ignoreEos: true })) if (ids.push(id) === 3) break;
-    expect(session.tokens).toEqual([...PROMPT, ...ids]);
-    expect(await session.append(5)).toEqual(fakeLogits([...PROMPT, ...ids, 5]));
+    for await (const { id } of start(sequence, { ignoreEos: true })) if (ids.push(id) === 3) break;
+    expect(sequence.tokens).toEqual([...PROMPT, ...ids]);
+    expect(await sequence.append(5)).toEqual(fakeLogits([...PROMPT, ...ids, 5]));
   });
 
   it('passes a failure of the backend on, after the token that came before it', async () => {
     const onStep = () => {
-      if (session.tokens.length === PROMPT.length + 1) throw new Error('device lost');
+      if (sequence.tokens.length === PROMPT.length + 1) throw new Error('device lost');
     };
-    const session: Session = new Session(fakeModel({ onStep }));
-    const generation = start(session, { ignoreEos: true });
+    const sequence: Sequence = new Sequence(fakeModel({ onStep }));
+    const generation = start(sequence, { ignoreEos: true });
     await generation.next();
     expect((await generation.next()).done).toBe(false);
     await new Promise((resolve) => setTimeout(resolve, 5)); // the step fails while the caller has the token

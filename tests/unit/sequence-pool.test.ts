@@ -10,7 +10,7 @@ function poolOf(sequences: number) {
   const pool = new SequencePool(model);
   /** Evaluates and returns the number of computed tokens. */
   const evaluate = async (ids: readonly number[]) => {
-    const session = await pool.sessionFor(ids);
+    const session = await pool.sequenceFor(ids);
     const { result, computedTokens } = await session.evaluate(ids);
     expect(logitsOf(result)).toEqual(fakeLogits(ids));
     return computedTokens;
@@ -50,8 +50,8 @@ describe('SequencePool', () => {
   it('recomputes a few tokens rather than use another sequence', async () => {
     const { evaluate, pool } = poolOf(2);
     await evaluate([...prompt, 1, 2, 3]);
-    const { seq: first } = await pool.sessionFor([...prompt, 4]);
-    expect((await pool.sessionFor([...prompt, 1, 2, 3])).seq).toBe(first);
+    const { seq: first } = await pool.sequenceFor([...prompt, 4]);
+    expect((await pool.sequenceFor([...prompt, 1, 2, 3])).seq).toBe(first);
   });
 
   it('works with a single sequence', async () => {

@@ -9,7 +9,7 @@ import {
 import { loadModel } from '../../core/index.ts';
 import { SamplerChain } from '../../core/sampler/chain.ts';
 import { type SamplerParameters, samplerParameters } from '../../core/sampler/parameters.ts';
-import { Session } from '../../core/session.ts';
+import { Sequence } from '../../core/sequence.ts';
 import { ByteTokenizer, END, type FakeOptions, type Favourite, fakeModel } from './fake-model.ts';
 
 const bytes = (text: string) => [...Buffer.from(text)];
@@ -33,11 +33,11 @@ interface Run {
 /** The visible results of a run, without times and speculation. */
 async function observed({ model, options = {}, prompt = PROMPT, after, then }: Run) {
   const { parameters = { temperature: 0 }, ...rest } = options;
-  const session = new Session(fakeModel({ contextLength: 256, favourite: stammering, ...model }));
-  const sampler = new SamplerChain(samplerParameters({ seed: 7 }, parameters), session.model.tokenizer);
+  const sequence = new Sequence(fakeModel({ contextLength: 256, favourite: stammering, ...model }));
+  const sampler = new SamplerChain(samplerParameters({ seed: 7 }, parameters), sequence.model.tokenizer);
   const controller = new AbortController();
   const tokens: GeneratedToken[] = [];
-  const generation = generate(session, prompt, { sampler, signal: controller.signal, ...rest });
+  const generation = generate(sequence, prompt, { sampler, signal: controller.signal, ...rest });
   const end = async () => {
     for (;;) {
       const { done, value } = await generation.next();
@@ -49,9 +49,9 @@ async function observed({ model, options = {}, prompt = PROMPT, after, then }: R
     }
   };
   const ending = await end().catch((error: Error) => error);
-  const { executable } = session.model as ReturnType<typeof fakeModel>;
+  const { executable } = sequence.model as ReturnType<typeof fakeModel>;
   const cache = executable.tokens(0).slice();
-  const seen = { tokens, held: session.tokens, cache, steps: executable.steps };
+  const seen = { tokens, held: sequence.tokens, cache, steps: executable.steps };
   const unfinished = ending instanceof UnfinishedAnswer ? ending : undefined;
   const whole = unfinished?.result ?? ending;
   if (!whole || whole instanceof Error) return { ...seen, ending: whole, speculation: undefined };
@@ -167,14 +167,14 @@ describe('speculation', () => {
     expect(plain.tokens[40]!.top).toHaveLength(3);
   });
 
-  it.each(['abort', 'break'] as const)('leaves the same session after each token: %s', async (then) => {
+  it.each(['abort', 'break'] as const)('leaves the same sequence after each token: %s', async (then) => {
     for (let after = 1; after < 30; after++) {
       const { plain } = await checkSame({ options: LONG, after, then });
       expect(plain.tokens).toHaveLength(after);
     }
   });
 
-  it('passes a failure on after the token before it, and leaves a usable session', async () => {
+  it('passes a failure on after the token before it, and leaves a usable sequence', async () => {
     let failing = true;
     const model = fakeModel({
       contextLength: 256,
@@ -183,26 +183,26 @@ describe('speculation', () => {
         if (failing && slices[0]!.tokens.length > 1 && slices[0]!.pos > 40) throw new Error('device lost');
       },
     });
-    const session = new Session(model);
+    const sequence = new Sequence(model);
     const sampler = new SamplerChain(samplerParameters({ temperature: 0 }), model.tokenizer);
     const ids: number[] = [];
     const generating = async (count: number, prompt: readonly number[]) => {
       const options = { sampler, speculate: 'on', maxTokens: count, ignoreEos: true } as const;
-      for await (const { id } of generate(session, prompt, options)) ids.push(id);
+      for await (const { id } of generate(sequence, prompt, options)) ids.push(id);
     };
     await expect(generating(120, PROMPT)).rejects.toThrow('device lost');
-    expect(session.tokens).toEqual([...PROMPT, ...ids].slice(0, -1));
+    expect(sequence.tokens).toEqual([...PROMPT, ...ids].slice(0, -1));
     failing = false;
     await generating(120 - ids.length, [...PROMPT, ...ids]);
     const { tokens } = await observed({ options: LONG });
     expect(ids).toEqual(tokens.map(({ id }) => id));
   });
 
-  it('reuses the session, and that of the draft model, for the next turn', async () => {
-    const [session, draft] = [0, 0].map(() => new Session(fakeModel({ contextLength: 256 })));
-    const sampler = new SamplerChain(samplerParameters({ temperature: 0 }), session!.model.tokenizer);
+  it('reuses the sequence, and that of the draft model, for the next turn', async () => {
+    const [sequence, draft] = [0, 0].map(() => new Sequence(fakeModel({ contextLength: 256 })));
+    const sampler = new SamplerChain(samplerParameters({ temperature: 0 }), sequence!.model.tokenizer);
     const turn = async (prompt: readonly number[]) => {
-      const generation = generate(session!, prompt, { sampler, draft, maxTokens: 20, ignoreEos: true });
+      const generation = generate(sequence!, prompt, { sampler, draft, maxTokens: 20, ignoreEos: true });
       for (;;) {
         const { done, value } = await generation.next();
         if (done) return value;
@@ -220,7 +220,7 @@ describe('speculation', () => {
     const plainAtFirst = async () => {
       model.executable.steps.length = 0;
       const options = { sampler, speculate: 'on', maxTokens: 40, ignoreEos: true } as const;
-      for await (const _ of generate(new Session(model), PROMPT, options));
+      for await (const _ of generate(new Sequence(model), PROMPT, options));
       const sizes = model.executable.steps.map(({ slices }) => slices[0]!.tokens.length).slice(3); // 3 of the prompt
       return sizes.findIndex((tokens) => tokens > 1);
     };
@@ -230,7 +230,7 @@ describe('speculation', () => {
 
   describe('with a draft model', () => {
     const drafting = (model: FakeOptions): Options => ({
-      draft: new Session(fakeModel({ contextLength: 256, ...model })),
+      draft: new Sequence(fakeModel({ contextLength: 256, ...model })),
       speculate: 'on',
     });
     const guess: Favourite = (tokens) => (tokens.length % 4 === 0 ? 65 : stammering(tokens));
@@ -260,7 +260,7 @@ describe('speculation', () => {
       class Larger extends ByteTokenizer {
         override readonly vocabularySize: number = 300;
       }
-      const other = new Session({ ...fakeModel(), tokenizer: new Larger() });
+      const other = new Sequence({ ...fakeModel(), tokenizer: new Larger() });
       const { ending, steps } = await observed({ options: { draft: other } });
       expect(ending).toMatchObject({ kind: 'usage' });
       expect(steps).toHaveLength(0);
@@ -275,7 +275,7 @@ describe.each(['cpu', 'reference'])('speculation on tiny-llama, %s', (backend) =
     const prompt = [1, 455, 399, 365, 361, 287, 463, 1, 455, 399, 365];
     const generated = async (temperature: number, options: Partial<GenerateOptions>) => {
       const sampler = new SamplerChain(samplerParameters({ temperature, seed: 11 }), model.tokenizer);
-      const generation = generate(new Session(model), prompt, {
+      const generation = generate(new Sequence(model), prompt, {
         sampler,
         maxTokens: 60,
         ignoreEos: true,
@@ -288,7 +288,7 @@ describe.each(['cpu', 'reference'])('speculation on tiny-llama, %s', (backend) =
     };
     for (const temperature of [0, 0.3]) {
       const plain = await generated(temperature, {});
-      for (const draft of [undefined, new Session(draftModel)]) {
+      for (const draft of [undefined, new Sequence(draftModel)]) {
         const { ids, speculation } = await generated(temperature, { speculate: 'on', draft });
         expect(ids).toEqual(plain.ids);
         expect(speculation!.drafted).toBeGreaterThan(0);

@@ -1,9 +1,9 @@
-/** Choices of the device: the same answer as from the logits, and the same tokens in the session. */
+/** Choices of the device: the same answer as from the logits, and the same tokens in the sequence. */
 import { describe, expect, it } from 'vitest';
 import { type GenerateOptions, type GenerateResult, generate } from '../../core/generate.ts';
 import { SamplerChain } from '../../core/sampler/chain.ts';
 import { type SamplerParameters, samplerParameters } from '../../core/sampler/parameters.ts';
-import { Session } from '../../core/session.ts';
+import { Sequence } from '../../core/sequence.ts';
 import { type FakeOptions, fakeModel, saying } from './fake-model.ts';
 
 const CHOOSES = { greedy: 4, top: 40 };
@@ -21,14 +21,14 @@ async function run(
   options: Partial<GenerateOptions> = {},
 ): Promise<Run> {
   const model = fakeModel({ contextLength: 64, ...fake });
-  const session = new Session(model);
+  const sequence = new Sequence(model);
   const sampler = new SamplerChain(samplerParameters({ seed: 5, ...parameters }), model.tokenizer);
-  const tokens = generate(session, PROMPT, { sampler, maxTokens: 30, ...options });
+  const tokens = generate(sequence, PROMPT, { sampler, maxTokens: 30, ...options });
   let next = await tokens.next();
   while (!next.done) next = await tokens.next();
   const kinds = model.executable.steps.map(({ slices }) => slices[0]!.want?.kind);
-  expect(session.tokens).toEqual(model.executable.tokens(0));
-  return { result: next.value, held: [...session.tokens], kinds };
+  expect(sequence.tokens).toEqual(model.executable.tokens(0));
+  return { result: next.value, held: [...sequence.tokens], kinds };
 }
 
 /** Runs with and without the device's choices. */
@@ -68,14 +68,14 @@ describe('greedy', () => {
 
   it('ends at an abort', async () => {
     const model = fakeModel({ chooses: CHOOSES });
-    const session = new Session(model);
+    const sequence = new Sequence(model);
     const sampler = new SamplerChain(samplerParameters({ temperature: 0 }), model.tokenizer);
     const { signal, abort } = withAbort();
     let count = 0;
-    for await (const _ of generate(session, PROMPT, { sampler, maxTokens: 30, signal }))
+    for await (const _ of generate(sequence, PROMPT, { sampler, maxTokens: 30, signal }))
       if (++count === 3) abort();
     expect(count).toBe(3);
-    expect(session.tokens).toHaveLength(PROMPT.length + 2);
+    expect(sequence.tokens).toHaveLength(PROMPT.length + 2);
   });
 });
 

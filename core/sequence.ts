@@ -9,7 +9,7 @@ import { logitsOf } from '../backends/results.ts';
 import { UserError } from '../errors.ts';
 import type { Model } from './model.ts';
 
-export type SessionModel = Pick<
+export type SequenceModel = Pick<
   Model,
   'executable' | 'scheduler' | 'tokenizer' | 'contextLength' | 'sequences' | 'maxTokens'
 >;
@@ -29,15 +29,20 @@ export interface EvaluateOptions {
   readonly want?: Want;
 }
 
+export interface SavedSequence {
+  readonly tokens: readonly number[];
+  readonly state: Uint8Array; // keys and values (backends/saved-state.ts)
+}
+
 const LOGITS: Want = { kind: 'logits' };
 
-export class Session {
-  readonly model: SessionModel;
+export class Sequence {
+  readonly model: SequenceModel;
   readonly seq: number;
   #tokens: number[] = [];
 
-  /** A session that starts empty. Throws RangeError for a sequence the model does not have. */
-  constructor(model: SessionModel, seq = 0) {
+  /** A sequence that starts empty. Throws RangeError for a sequence the model does not have. */
+  constructor(model: SequenceModel, seq = 0) {
     if (!(Number.isInteger(seq) && seq >= 0 && seq < model.sequences)) {
       throw new RangeError(`Expected a sequence from 0 to ${model.sequences - 1}, got ${seq}.`);
     }
@@ -93,10 +98,27 @@ export class Session {
     this.#tokens.length = Math.min(left, this.#tokens.length);
   }
 
-  /** A session on another sequence that holds the same tokens, or the first `length`, copied instead of computed. */
-  async fork(seq: number, length = this.#tokens.length): Promise<Session> {
+  /** What the sequence holds, to be kept on disk or moved; undefined where the backend does not hand it out. */
+  async save(): Promise<SavedSequence | undefined> {
+    const tokens = [...this.#tokens];
+    const state = await this.model.scheduler.save(this.seq, tokens.length);
+    return state && { tokens, state };
+  }
+
+  /**
+   * Holds what was saved, of the same model on a backend of the same kind. Throws UserError for anything else, and holds
+   * nothing then.
+   */
+  async restore({ tokens, state }: SavedSequence): Promise<void> {
+    this.#tokens.length = 0;
+    const positions = await this.model.scheduler.restore(this.seq, state);
+    this.#tokens = tokens.slice(0, positions);
+  }
+
+  /** Another sequence that holds the same tokens, or the first `length`, copied instead of computed. */
+  async fork(seq: number, length = this.#tokens.length): Promise<Sequence> {
     if (seq === this.seq) throw new RangeError(`Expected another sequence than ${seq} to fork to.`);
-    const fork = new Session(this.model, seq);
+    const fork = new Sequence(this.model, seq);
     const tokens = this.#tokens.slice(0, length);
     await this.model.scheduler.copy(this.seq, seq, tokens.length);
     fork.#tokens = tokens;
