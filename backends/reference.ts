@@ -1,12 +1,13 @@
 /**
  * The definition of correct: every op in float64, one row at a time, as its formula is written.
  *
- * A value is a list of rows, and rows are never changed once made; so the KV cache holds rows as they came,
- * exactly, whatever type was asked for, and copying a sequence copies references.
+ * A value is a list of rows, and rows are never changed once made; so states hold rows as they came, exactly, whatever
+ * type was asked for, and copying a sequence copies references.
  */
 import { setImmediate } from 'node:timers/promises';
 import type { TensorType } from '../kernels/quant-formats.ts';
 import { attention, attentionWeights } from '../kernels/reference/attention.ts';
+import { conv } from '../kernels/reference/conv.ts';
 import { DEQUANTIZED_TYPES, dequantize } from '../kernels/reference/dequantize.ts';
 import { embed } from '../kernels/reference/embed.ts';
 import { map } from '../kernels/reference/map.ts';
@@ -37,9 +38,11 @@ import { resultsFromLogits } from './results.ts';
 import { attentionShape, Sequences, type StepRows } from './step.ts';
 
 type Row = Float64Array;
-interface Cache {
+/** What a sequence holds of a state. */
+interface Held {
   keys: Row[]; // positions x [kvHeads * headDim]
   values: Row[];
+  past: Row[]; // rows in front of the next one, of a recurrent state
 }
 
 /** Longest stretch of computing before the event loop gets a turn. */
@@ -100,7 +103,7 @@ class ReferenceExecutable implements Executable {
   readonly #weights: readonly Weight[];
   readonly #values: Row[][] = []; // [value]
   readonly #last: readonly number[]; // op that reads a value last
-  readonly #caches: Cache[][]; // [state][sequence]
+  readonly #held: Held[][]; // [state][sequence]
   readonly #sequences: Sequences;
   #state: 'idle' | 'busy' | 'disposed' = 'idle';
   #turnEnd = 0; // performance.now() at which the event loop is due
@@ -112,14 +115,15 @@ class ReferenceExecutable implements Executable {
     this.#program = program;
     this.#weights = weights;
     this.#sequences = new Sequences(program, vocabularyOf(program, desc));
-    this.#caches = program.states.map(() =>
-      Array.from({ length: sequences }, () => ({ keys: [], values: [] })),
+    this.#held = program.states.map(() =>
+      Array.from({ length: sequences }, () => ({ keys: [], values: [], past: [] })),
     );
     this.#last = lastReaders(program);
     this.memory = {
       weights: weights.reduce((bytes, { values }) => bytes + values.byteLength, 0),
-      kv: program.states.reduce((bytes, { kvHeads, keyDim, valueDim }) => {
-        return bytes + 8 * sequences * contextLength * kvHeads * (keyDim + valueDim);
+      kv: program.states.reduce((bytes, state) => {
+        if (state.kind === 'recurrent') return bytes + 8 * sequences * state.floats;
+        return bytes + 8 * sequences * contextLength * state.kvHeads * (state.keyDim + state.valueDim);
       }, 0),
       arena: 8 * maxTokens * shapesOf(program, desc).reduce((sum, { cols }) => sum + cols, 0),
     };
@@ -132,9 +136,9 @@ class ReferenceExecutable implements Executable {
 
   kvCopy(from: number, to: number, upto: number): void {
     this.#sequences.copy(from, to, upto);
-    for (const state of this.#caches) {
-      const { keys, values } = state[from]!;
-      state[to] = { keys: keys.slice(0, upto), values: values.slice(0, upto) };
+    for (const state of this.#held) {
+      const { keys, values, past } = state[from]!;
+      state[to] = { keys: keys.slice(0, upto), values: values.slice(0, upto), past };
     }
   }
 
@@ -198,12 +202,23 @@ class ReferenceExecutable implements Executable {
         return each(op.x, (x, t) => rope(x, op.heads, step.positions[t]!, op.rope));
       case 'attention':
         return each(op.q, (q, t) => {
-          const { keys, values } = this.#caches[op.state]![step.sequences[t]!]!;
+          const { keys, values } = this.#held[op.state]![step.sequences[t]!]!;
           keys.splice(step.positions[t]!, Infinity, rows(op.k)[t]!);
           values.splice(step.positions[t]!, Infinity, rows(op.v)[t]!);
           attended?.push(...attentionWeights(q, keys, op));
           return attention(q, keys, values, op);
         });
+      case 'conv': {
+        const { cols: K } = this.#weights[op.weight]!.desc;
+        return each(op.x, (x, t) => {
+          const held = this.#held[op.state]![step.sequences[t]!]!;
+          if (step.positions[t] === 0)
+            held.past = Array.from({ length: K - 1 }, () => new Float64Array(x.length));
+          const seen = [...held.past, x];
+          held.past = seen.slice(1);
+          return conv(seen, weight(op.weight));
+        });
+      }
       case 'softmax':
         return each(op.x, softmax);
       case 'map': {

@@ -163,6 +163,7 @@ export class CpuExecutable implements Executable {
     this.#sequences.copy(from, to, upto);
     if (from === to) return;
     for (const part of this.#parts) this.#copyCache(part, from, to, upto);
+    if (upto > 0) for (const part of this.#parts) copyRecurrent(part, from, to);
   }
 
   kvTrim(seq: number, upto: number): number {
@@ -189,6 +190,7 @@ export class CpuExecutable implements Executable {
       [layout.OUTPUT_ROWS, plan.outputRows, outputs],
       [layout.TOKEN_KV, plan.tokenKv, sequences.map((seq) => seq * sequenceBytes)],
       [layout.SLICE_LIST, plan.sliceList, sliceList(step, sequenceBytes)],
+      [layout.SLICE_SEQUENCES, plan.sliceSequences, Int32Array.from(step.slices, ({ seq }) => seq)],
       [layout.CHOICE_LIST, plan.choices.list, choices],
     ];
     for (const [word, address, values] of arrays) {
@@ -214,7 +216,8 @@ export class CpuExecutable implements Executable {
   /** Chunks of keys in a task of attention, when every slice is one token: each task has a price (LOG.md). */
   #chunksPerTask(positions: Int32Array): number {
     const chunks = positions.reduce((sum, position) => sum + chunksSeen(position, this.#window), 0);
-    const kvHeads = Math.max(1, ...this.#program.states.map((state) => state.kvHeads));
+    const { states } = this.#program;
+    const kvHeads = Math.max(1, ...states.map((state) => (state.kind === 'kv' ? state.kvHeads : 0)));
     return Math.max(1, Math.ceil((chunks * kvHeads) / (this.#threads.count * ATTENTION_TASKS)));
   }
 
@@ -231,6 +234,13 @@ export class CpuExecutable implements Executable {
         }
       }
     }
+  }
+}
+
+function copyRecurrent({ plan, heap }: Part, from: number, to: number): void {
+  for (const { address, sequenceBytes } of plan.recurrent.values()) {
+    const block = (seq: number) => heap.bytes(address + seq * sequenceBytes, sequenceBytes);
+    block(to).set(block(from));
   }
 }
 

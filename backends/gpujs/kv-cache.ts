@@ -1,4 +1,4 @@
-/** Keys and values of the positions computed so far, float32 whatever type was asked for. */
+/** What sequences keep: keys and values of the positions computed so far, and recurrent states. All of it in float32. */
 import type { StateId } from '../backend.ts';
 import type { Argument, Tensor } from './device.ts';
 
@@ -23,12 +23,20 @@ export function firstSeen(position: number, window = Number.POSITIVE_INFINITY): 
   return Math.max(0, position + 1 - window);
 }
 
+/** What a conv of K weights a column reads. */
+export interface ConvRows {
+  readonly rows: Argument; // those of the chunk, behind the K - 1 that each sequence keeps
+  readonly firsts: Float32Array; // [T] the first of the K rows of each token
+}
+
 export interface KvCache {
   readonly bytes: number;
   /** Puts keys and values of the chunk's tokens, a row each, in their places. */
   append(state: StateId, keys: Tensor, values: Tensor, chunk: Chunk): void;
   /** @param window positions that a token sees; default all */
   view(state: StateId, chunk: Chunk, window?: number): CacheView;
+  /** Puts rows [T][columns] of the chunk behind those that its sequences keep, of which it then keeps the last. */
+  follow(state: StateId, x: Tensor, chunk: Chunk, columns: number): ConvRows;
   /** Makes positions 0..upto-1 of sequence `to` equal those of `from`. */
   copy(from: number, to: number, upto: number): void;
   dispose(): void;

@@ -4,7 +4,7 @@ import type { AttentionOp, RopeSpec, ValueId, WeightId } from '../backend.ts';
 import type { OpOf } from '../ops.ts';
 import type { Exponentials } from './attention-weights.ts';
 import type { HostRows, Tensor } from './device.ts';
-import { type CacheView, type Chunk, firstSeen, type KvCache } from './kv-cache.ts';
+import { type CacheView, type Chunk, type ConvRows, firstSeen, type KvCache } from './kv-cache.ts';
 import { packRow } from './pack.ts';
 import type { Weight } from './weight.ts';
 
@@ -53,6 +53,11 @@ export class Pass {
   remember({ state, window }: AttentionOp, keys: Tensor, values: Tensor): CacheView {
     this.#cache.append(state, keys, values, this.chunk);
     return this.#cache.view(state, this.chunk, window);
+  }
+
+  /** What a conv reads; its sequences keep the last of it. */
+  follow({ state, x }: OpOf<'conv'>, columns: number): ConvRows {
+    return this.#cache.follow(state, this.get(x), this.chunk, columns);
   }
 
   /** Packed rows of the chunk's tokens, or of their positions. */

@@ -13,7 +13,7 @@ import type {
 import { rowsWanted } from '../results.ts';
 import { attentionShape, greedyCount, Sequences, type StepRows } from '../step.ts';
 import { type Arrays, type GpuArray, readBack } from './arrays.ts';
-import { keyRuns, splitKeys, valueRuns, widestOf } from './attention-calls.ts';
+import { keyRuns, type Run, splitKeys, valueRuns, widestOf } from './attention-calls.ts';
 import { CHOICE_MOST, choiceBytes, GREEDY_ROW_BYTES, readGreedy, readTop, TOP_ROW_BYTES } from './choices.ts';
 import type { GpuDevice } from './device.ts';
 import type { Dispatches } from './dispatches.ts';
@@ -59,13 +59,14 @@ export class WebgpuExecutable implements Executable {
     const rows = plan.outputRows * 4 * plan.logits.stride;
     const size = rows + choiceBytes(program, plan);
     this.#staging = device.createBuffer({ size, usage: GPUBufferUsage.COPY_DST | GPUBufferUsage.MAP_READ });
-    const sizes = plan.caches.flatMap(({ keys, values }) => [keys.bytes, values.bytes]);
+    const kept = [...plan.caches.flatMap(({ keys, values }) => [keys, values]), ...plan.recurrent];
+    const sizes = kept.map(({ bytes }) => bytes);
     this.#between = device.createBuffer({
       size: Math.max(16, ...sizes.map((bytes) => bytes / program.limits.sequences)),
       usage: GPUBufferUsage.COPY_DST | GPUBufferUsage.COPY_SRC,
     });
     this.#widest = {
-      headDim: Math.max(1, ...program.states.map(widestOf)),
+      headDim: Math.max(1, ...plan.caches.map(({ shape }) => widestOf(shape))),
       contextLength: program.limits.contextLength,
     };
     this.memory = { weights: weightBytes, ...plan.bytes };
@@ -91,18 +92,18 @@ export class WebgpuExecutable implements Executable {
     const { gpu, plan, program } = this.#parts;
     const { limits } = program;
     const encoder = gpu.device.createCommandEncoder();
-    for (const { shape, keys, values } of plan.caches) {
-      for (const [array, runs] of [
-        [keys, keyRuns(shape, limits, upto)],
-        [values, valueRuns(shape, limits, upto)],
-      ] as const) {
-        const size = array.bytes / limits.sequences; // of a sequence
-        for (const { at, bytes } of runs) {
-          encoder.copyBufferToBuffer(array.buffer, array.offset + from * size + at, this.#between, at, bytes);
-          encoder.copyBufferToBuffer(this.#between, at, array.buffer, array.offset + to * size + at, bytes);
-        }
+    const copy = (array: GpuArray, runs: (size: number) => readonly Run[]) => {
+      const size = array.bytes / limits.sequences; // of a sequence
+      for (const { at, bytes } of runs(size)) {
+        encoder.copyBufferToBuffer(array.buffer, array.offset + from * size + at, this.#between, at, bytes);
+        encoder.copyBufferToBuffer(this.#between, at, array.buffer, array.offset + to * size + at, bytes);
       }
+    };
+    for (const { shape, keys, values } of plan.caches) {
+      copy(keys, () => keyRuns(shape, limits, upto));
+      copy(values, () => valueRuns(shape, limits, upto));
     }
+    for (const past of plan.recurrent) copy(past, (bytes) => [{ at: 0, bytes }]);
     gpu.device.queue.submit([encoder.finish()]);
   }
 
