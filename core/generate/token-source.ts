@@ -34,7 +34,9 @@ export function tokenSource(session: Session, options: SourceOptions): TokenSour
   const { sampler, speculation, limit } = options;
   if (speculation || !deviceChooses(session, options)) return new FromLogits(session, options);
   if (sampler.sees!.kind === 'greedy') {
-    return new Greedy(session, session.model.executable.chooses!.greedy, limit);
+    // Of several ids the answer may take fewer, and a recurrent model cannot go back to those.
+    const most = session.model.recurrent ? 1 : session.model.executable.chooses!.greedy;
+    return new Greedy(session, most, limit);
   }
   return new FromTop(session, sampler, sampler.sees!.count);
 }

@@ -1,7 +1,7 @@
 /**
  * Decoding several tokens a step: a drafter proposes how the text goes on, one step computes the logits after
  * the token at hand and after each drafted one, and they are handed out row by row as long as the tokens chosen
- * are those drafted. What was drafted beyond is taken back from the cache.
+ * are those drafted. What was drafted beyond is taken back from the cache, so the model must not be recurrent.
  *
  * The sampler draws each token from the logits after the same text as in plain decoding, in the same order. Where a
  * backend's logits do not depend on how many tokens a step has (cpu and reference: same bits), the ids are therefore
