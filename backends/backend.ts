@@ -92,6 +92,7 @@ export type Op =
   | { op: 'matmul'; x: ValueId; weight: WeightId; bias?: WeightId } // x W^T + bias
   | { op: 'rope'; x: ValueId; heads: number; rope: RopeSpec } // every head rotated by its position
   | AttentionOp
+  | { op: 'conv'; x: ValueId; weight: WeightId; state: StateId } // see below
   | { op: 'softmax'; x: ValueId } // of every row
   | { op: 'map'; x: ValueId; fn: MapFunction; scalars?: readonly WeightId[] } // fn of each number
   | { op: 'zip'; a: ValueId; b: ValueId; fn: ZipFunction } // fn of each pair of numbers
@@ -113,14 +114,32 @@ export interface AttentionOp {
 }
 
 /**
- * What a sequence keeps of the tokens it has seen, for one layer. Keys and values of all positions are kept, also where
- * every op that reads them has a window: its attention costs no more for a longer sequence, its memory does.
+ * What a sequence keeps of the tokens it has seen, for one layer.
+ *
+ * `conv` is a causal convolution of each column by itself, with K weights a column, [C, K]:
+ *   y[t][c] = sum over j of weight[c][j] * x[t - (K - 1) + j][c], x being zero before the sequence begins
+ * Its state, used by no other op, is recurrent: the last K - 1 rows of x, (K - 1) * C floats.
  */
-export interface StateShape {
-  readonly kind: 'kv'; // keys and values of every position
+export type StateShape = KvShape | RecurrentShape;
+
+/**
+ * Keys and values of every position. All are kept, also where every op that reads them has a window: its attention costs
+ * no more for a longer sequence, its memory does.
+ */
+export interface KvShape {
+  readonly kind: 'kv';
   readonly kvHeads: number;
   readonly keyDim: number;
   readonly valueDim: number;
+}
+
+/**
+ * One block of float32 for a sequence, which every step replaces: what it was before is gone, so it can only begin again
+ * (position 0) or go on. A program with such a state has sequences that do.
+ */
+export interface RecurrentShape {
+  readonly kind: 'recurrent';
+  readonly floats: number;
 }
 
 export type KvType = 'f32' | 'f16' | 'q8';
@@ -145,7 +164,10 @@ export interface Limits {
   readonly taps?: readonly ValueId[]; // values with T rows that slices may want; they are kept through the step
 }
 
-/** Tokens of one sequence at positions pos, pos + 1, ...; positions below pos must have been computed. */
+/**
+ * Tokens of one sequence at positions pos, pos + 1, ...; positions below pos must have been computed. What stood from pos
+ * on is replaced; of programs with recurrent states, pos is 0 or the sequence's length.
+ */
 export interface Slice {
   readonly seq: number;
   readonly pos: number;
@@ -225,11 +247,14 @@ export interface Executable {
    * RangeError for what only a caller can get wrong. Rejects with a UserError of kind device where the device fails.
    */
   submit(step: Step): Promise<readonly Result[]>;
-  /** Makes positions 0..upto-1 of sequence `to` equal those of `from`. Between steps only. */
+  /**
+   * Makes positions 0..upto-1 of sequence `to` equal those of `from`. Between steps only. Of programs with recurrent
+   * states, upto is 0 or the length of `from`.
+   */
   kvCopy(from: number, to: number, upto: number): void;
   /**
    * Forgets positions from `upto` on and returns how many are left. That may be fewer: what a state cannot go back to
-   * must be computed again from there.
+   * must be computed again from there. Recurrent states go back to 0 only.
    */
   kvTrim(seq: number, upto: number): number;
   /** A copy of what a sequence keeps of its first `upto` positions. Between steps only. */

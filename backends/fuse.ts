@@ -204,7 +204,7 @@ export function usesOf(phase: Phase): PhaseUses {
     reads: operands(op),
     writes: [out],
     weights: weightsOf(op),
-    state: op.op === 'attention' ? op.state : undefined,
+    state: 'state' in op ? op.state : undefined,
     rope: phase.kind === 'attention' ? phase.rope : op.op === 'rope' ? op.rope : undefined,
   };
 }

@@ -3,9 +3,22 @@
  * Whoever walks a program (fusion, memory planners, type checks, estimates) asks here and has no switch of its own.
  */
 import { MAPS } from '../kernels/reference/map.ts';
-import type { Op, Program, StateShape, ValueId, WeightDesc, WeightId } from './backend.ts';
+import type {
+  AttentionOp,
+  KvShape,
+  Op,
+  Program,
+  StateId,
+  StateShape,
+  ValueId,
+  WeightDesc,
+  WeightId,
+} from './backend.ts';
 
 export type OpOf<K extends Op['op']> = Extract<Op, { op: K }>;
+
+/** An op that keeps something of a sequence. */
+export type StatefulOp = Extract<Op, { state: StateId }>;
 
 /** Rows of a value: one for each token of a step, or one for each row it wants output for. */
 export interface Shape {
@@ -17,7 +30,7 @@ export interface Shape {
 export interface Facts {
   shape(value: ValueId): Shape;
   desc(weight: WeightId): WeightDesc;
-  state(op: OpOf<'attention'>): StateShape;
+  state(op: StatefulOp): StateShape;
 }
 
 interface Anatomy<O extends Op> {
@@ -62,7 +75,7 @@ const ANATOMY: { readonly [K in Op['op']]: Anatomy<OpOf<K>> } = {
     values: ['q', 'k', 'v'],
     weights: [],
     shape(op, { shape, state }) {
-      const { kvHeads, keyDim, valueDim } = state(op);
+      const { kvHeads, keyDim, valueDim } = ofKind('kv', state(op), 'attention');
       fits(op.heads % kvHeads, 0, 'heads of attention beyond a multiple of its kv heads');
       checkWindow(op.window);
       wide(shape(op.q), op.heads * keyDim, 'queries of attention');
@@ -71,6 +84,18 @@ const ANATOMY: { readonly [K in Op['op']]: Anatomy<OpOf<K>> } = {
         rows: wide(shape(op.v), kvHeads * valueDim, 'values of attention').rows,
         cols: op.heads * valueDim,
       };
+    },
+  },
+  conv: {
+    values: ['x'],
+    weights: ['weight'],
+    shape(op, { shape, desc, state }) {
+      const { rows, cols: taps } = desc(op.weight);
+      const { floats } = ofKind('recurrent', state(op), 'a conv');
+      if (taps < 2) throw new RangeError(`Expected a conv of at least 2 weights a column, got ${taps}.`);
+      fits(floats, (taps - 1) * rows, 'floats in the state of a conv');
+      if (shape(op.x).rows !== 'tokens') throw new RangeError('Expected a conv over all tokens of a step.');
+      return wide(shape(op.x), rows, 'conv');
     },
   },
   softmax: { values: ['x'], weights: [], shape: ({ x }, { shape }) => shape(x) },
@@ -149,9 +174,20 @@ export function shapesOf(
     if (!known) throw new RangeError(`Expected operands before op ${shapes.length}, got value ${value}.`);
     return known;
   };
-  const state = (op: OpOf<'attention'>) => stateOf(op, states);
+  const state = (op: StatefulOp) => stateOf(op, states);
   for (const op of ops) shapes.push(shapeOf(op, { shape, desc, state }));
+  checkOwners(ops, states);
   return shapes;
+}
+
+/** Keys and values may be read by several ops; what each step replaces belongs to one. */
+function checkOwners(ops: readonly Op[], states: readonly StateShape[]): void {
+  const owned = new Set<StateId>();
+  for (const op of ops) {
+    if (!('state' in op) || states[op.state]!.kind === 'kv') continue;
+    if (owned.has(op.state)) throw new RangeError(`Expected one op on state ${op.state}, got several.`);
+    owned.add(op.state);
+  }
 }
 
 /** The values that are read from outside: the output and the taps. */
@@ -160,10 +196,31 @@ export function keptValues({ output, limits }: Pick<Program, 'output' | 'limits'
 }
 
 /** The state that an op keeps. Throws RangeError where the program has none of that number. */
-export function stateOf({ state }: OpOf<'attention'>, states: readonly StateShape[]): StateShape {
+export function stateOf({ state }: StatefulOp, states: readonly StateShape[]): StateShape {
   const shape = states[state];
   if (!shape) throw new RangeError(`Expected a state from 0 to ${states.length - 1}, got ${state}.`);
   return shape;
+}
+
+/** The keys and values that an attention reads. */
+export function kvOf(op: AttentionOp, states: readonly StateShape[]): KvShape {
+  return ofKind('kv', stateOf(op, states), 'attention');
+}
+
+/** Whether sequences can only go on or begin again. */
+export function isRecurrent({ states }: Pick<Program, 'states'>): boolean {
+  return states.some(({ kind }) => kind === 'recurrent');
+}
+
+/** Of the recurrent states of so many sequences; a backend may fill rows up. */
+export function recurrentBytes(states: readonly StateShape[], sequences: number): number {
+  const floats = states.reduce((sum, state) => sum + (state.kind === 'recurrent' ? state.floats : 0), 0);
+  return 4 * floats * sequences;
+}
+
+function ofKind<K extends StateShape['kind']>(kind: K, shape: StateShape, what: string) {
+  if (shape.kind === kind) return shape as Extract<StateShape, { kind: K }>;
+  throw new RangeError(`Expected ${what} to keep a state of kind ${kind}, got ${shape.kind}.`);
 }
 
 /** The indices of the ops that read each value. */

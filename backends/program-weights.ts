@@ -15,7 +15,7 @@ export function checkSupport(
 ): void {
   for (const op of ops) {
     const weights = weightsOf(op).map(desc);
-    const state = op.op === 'attention' ? stateOf(op, states) : undefined;
+    const state = 'state' in op ? stateOf(op, states) : undefined;
     const answer = backend.supports(
       op,
       weights.map(({ type }) => type),

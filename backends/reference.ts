@@ -1,12 +1,13 @@
 /**
  * The definition of correct: every op in float64, one row at a time, as its formula is written.
  *
- * A value is a list of rows, and rows are never changed once made; so the KV cache holds rows as they came,
- * exactly, whatever type was asked for, and copying a sequence copies references.
+ * A value is a list of rows, and rows are never changed once made; so states hold rows as they came, exactly, whatever
+ * type was asked for, and copying a sequence copies references.
  */
 import { setImmediate } from 'node:timers/promises';
 import type { TensorType } from '../kernels/quant-formats.ts';
 import { attention, attentionWeights } from '../kernels/reference/attention.ts';
+import { conv } from '../kernels/reference/conv.ts';
 import { DEQUANTIZED_TYPES, dequantize } from '../kernels/reference/dequantize.ts';
 import { embed } from '../kernels/reference/embed.ts';
 import { map } from '../kernels/reference/map.ts';
@@ -25,22 +26,25 @@ import type {
   Program,
   Result,
   Slice,
+  StateId,
   Step,
   ValueId,
   WeightDesc,
   WeightId,
   WeightSource,
 } from './backend.ts';
-import { keptValues, operands, shapesOf, weightsOf } from './ops.ts';
+import { keptValues, type OpOf, operands, shapesOf, weightsOf } from './ops.ts';
 import { checkSupport, givenWeight, readWeight, vocabularyOf, WeightTable } from './program-weights.ts';
 import { resultsFromLogits } from './results.ts';
 import { packState, StateReader, stateLayout, unpackState } from './saved-state.ts';
 import { attentionShape, Sequences, type StepRows } from './step.ts';
 
 type Row = Float64Array;
-interface Cache {
+/** What a sequence holds of a state. */
+interface Held {
   keys: Row[]; // positions x [kvHeads * headDim]
   values: Row[];
+  past: Row[]; // rows in front of the next one, of a recurrent state
 }
 
 /** Longest stretch of computing before the event loop gets a turn. */
@@ -116,7 +120,7 @@ class ReferenceExecutable implements Executable {
   readonly #release: () => void;
   readonly #values: Row[][] = []; // [value]
   readonly #last: readonly number[]; // op that reads a value last
-  readonly #caches: Cache[][]; // [state][sequence]
+  readonly #held: Held[][]; // [state][sequence]
   readonly #sequences: Sequences;
   readonly #layout: string;
   #state: 'idle' | 'busy' | 'disposed' = 'idle';
@@ -130,15 +134,16 @@ class ReferenceExecutable implements Executable {
     this.#weights = weights;
     this.#release = release;
     this.#sequences = new Sequences(program, vocabularyOf(program, desc));
-    this.#caches = program.states.map(() =>
-      Array.from({ length: sequences }, () => ({ keys: [], values: [] })),
+    this.#held = program.states.map(() =>
+      Array.from({ length: sequences }, () => ({ keys: [], values: [], past: [] })),
     );
     this.#last = lastReaders(program);
     this.#layout = stateLayout('reference', program);
     this.memory = {
       weights: weights.values().reduce((bytes, { values }) => bytes + values.byteLength, 0),
-      kv: program.states.reduce((bytes, { kvHeads, keyDim, valueDim }) => {
-        return bytes + 8 * sequences * contextLength * kvHeads * (keyDim + valueDim);
+      kv: program.states.reduce((bytes, state) => {
+        if (state.kind === 'recurrent') return bytes + 8 * sequences * state.floats;
+        return bytes + 8 * sequences * contextLength * state.kvHeads * (state.keyDim + state.valueDim);
       }, 0),
       arena: 8 * maxTokens * shapesOf(program, desc).reduce((sum, { cols }) => sum + cols, 0),
     };
@@ -151,9 +156,9 @@ class ReferenceExecutable implements Executable {
 
   kvCopy(from: number, to: number, upto: number): void {
     this.#sequences.copy(from, to, upto);
-    for (const state of this.#caches) {
-      const { keys, values } = state[from]!;
-      state[to] = { keys: keys.slice(0, upto), values: values.slice(0, upto) };
+    for (const state of this.#held) {
+      const { keys, values, past } = state[from]!;
+      state[to] = { keys: keys.slice(0, upto), values: values.slice(0, upto), past };
     }
   }
 
@@ -164,13 +169,15 @@ class ReferenceExecutable implements Executable {
 
   async save(seq: number, upto: number): Promise<Uint8Array> {
     this.#sequences.checkHeld(seq, upto);
-    const parts = this.#caches.flatMap((state) => {
-      const { keys, values } = state[seq]!;
-      return [...keys.slice(0, upto), ...values.slice(0, upto)].map(
-        (row) => new Uint8Array(row.buffer.slice(0)),
-      );
+    const rows = this.#held.flatMap((state) => {
+      const { keys, values, past } = state[seq]!;
+      return [...keys.slice(0, upto), ...values.slice(0, upto), ...(upto > 0 ? past : [])];
     });
-    return packState(this.#layout, upto, parts);
+    return packState(
+      this.#layout,
+      upto,
+      rows.map((row) => new Uint8Array(row.buffer.slice(0))),
+    );
   }
 
   async restore(seq: number, saved: Uint8Array): Promise<number> {
@@ -178,15 +185,25 @@ class ReferenceExecutable implements Executable {
     const { positions, bytes } = unpackState(this.#layout, saved);
     this.#sequences.restore(seq, positions);
     const reader = new StateReader(bytes);
-    for (const [i, { kvHeads, keyDim, valueDim }] of this.#program.states.entries()) {
-      const rows = (dim: number) =>
-        Array.from(
-          { length: positions },
-          () => new Float64Array(reader.next(8 * kvHeads * dim).slice().buffer),
-        );
-      this.#caches[i]![seq] = { keys: rows(keyDim), values: rows(valueDim) };
+    const rows = (count: number, cols: number) =>
+      Array.from({ length: count }, () => new Float64Array(reader.next(8 * cols).slice().buffer));
+    for (const [id, state] of this.#program.states.entries()) {
+      const held = this.#held[id]![seq]!;
+      if (state.kind === 'kv') {
+        held.keys = rows(positions, state.kvHeads * state.keyDim);
+        held.values = rows(positions, state.kvHeads * state.valueDim);
+      } else if (positions > 0) {
+        const count = this.#pastRows(id);
+        held.past = rows(count, state.floats / count);
+      }
     }
     return positions;
+  }
+
+  /** Rows of x that a recurrent state holds. */
+  #pastRows(state: StateId): number {
+    const conv = this.#program.ops.find((op) => op.op === 'conv' && op.state === state) as OpOf<'conv'>;
+    return this.#weights.get(conv.weight)!.desc.cols - 1;
   }
 
   dispose(): void {
@@ -245,12 +262,23 @@ class ReferenceExecutable implements Executable {
         return each(op.x, (x, t) => rope(x, op.heads, step.positions[t]!, op.rope));
       case 'attention':
         return each(op.q, (q, t) => {
-          const { keys, values } = this.#caches[op.state]![step.sequences[t]!]!;
+          const { keys, values } = this.#held[op.state]![step.sequences[t]!]!;
           keys.splice(step.positions[t]!, Infinity, rows(op.k)[t]!);
           values.splice(step.positions[t]!, Infinity, rows(op.v)[t]!);
           attended?.push(...attentionWeights(q, keys, op));
           return attention(q, keys, values, op);
         });
+      case 'conv': {
+        const { cols: K } = this.#weights.get(op.weight)!.desc;
+        return each(op.x, (x, t) => {
+          const held = this.#held[op.state]![step.sequences[t]!]!;
+          if (step.positions[t] === 0)
+            held.past = Array.from({ length: K - 1 }, () => new Float64Array(x.length));
+          const seen = [...held.past, x];
+          held.past = seen.slice(1);
+          return conv(seen, weight(op.weight));
+        });
+      }
       case 'softmax':
         return each(op.x, softmax);
       case 'map': {

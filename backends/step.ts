@@ -4,6 +4,7 @@
  */
 import { UserError } from '../errors.ts';
 import type { AttentionShape, Executable, Limits, Program, Slice, Step } from './backend.ts';
+import { isRecurrent } from './ops.ts';
 import { rowsWanted } from './results.ts';
 
 /** The tokens of a step in slice order. */
@@ -20,13 +21,20 @@ export class Sequences {
   readonly #vocabulary: number;
   readonly #chooses: Executable['chooses'];
   readonly #lengths: number[];
+  readonly #recurrent: boolean; // a sequence goes on or begins again
 
   /**
    * @param vocabulary ids of tokens are smaller (vocabularyOf)
    * @param chooses as the executable says
    */
-  constructor({ limits }: Pick<Program, 'limits'>, vocabulary: number, chooses?: Executable['chooses']) {
+  constructor(
+    program: Pick<Program, 'limits' | 'states'>,
+    vocabulary: number,
+    chooses?: Executable['chooses'],
+  ) {
+    const { limits } = program;
     this.#limits = limits;
+    this.#recurrent = isRecurrent(program);
     this.#vocabulary = vocabulary;
     this.#chooses = chooses;
     this.#lengths = new Array(limits.sequences).fill(0);
@@ -52,23 +60,23 @@ export class Sequences {
   copy(from: number, to: number, upto: number): void {
     this.#checkSequence(from);
     this.#checkSequence(to);
-    check(isCount(upto) && upto <= this.#lengths[from]!, 'kvCopy upto', `0 to ${this.#lengths[from]}`, upto);
+    this.#checkReached(from, upto, 'kvCopy upto');
     this.#lengths[to] = upto;
   }
 
-  /** Checks `kvTrim`, counts positions from `upto` on as free and returns how many are left. Throws RangeError. */
+  /** Checks `kvTrim`, counts what it takes away as free and returns how many positions are left. Throws RangeError. */
   trim(seq: number, upto: number): number {
     this.#checkSequence(seq);
     check(isCount(upto), 'kvTrim upto', 'a position', upto);
-    this.#lengths[seq] = Math.min(this.#lengths[seq]!, upto);
-    return this.#lengths[seq];
+    const length = this.#lengths[seq]!;
+    if (upto < length) this.#lengths[seq] = this.#recurrent ? 0 : upto;
+    return this.#lengths[seq]!;
   }
 
   /** Checks how many positions of a sequence are to be saved. Throws RangeError. */
   checkHeld(seq: number, upto: number): void {
     this.#checkSequence(seq);
-    const held = this.#lengths[seq]!;
-    check(isCount(upto) && upto <= held, 'positions to save', `0 to ${held}`, upto);
+    this.#checkReached(seq, upto, 'positions to save');
   }
 
   /** Counts `length` positions of a sequence as held, which were brought there. Throws UserError. */
@@ -90,7 +98,7 @@ export class Sequences {
     for (const { seq, pos, tokens } of slices) {
       this.#checkSequence(seq);
       check(tokens.length > 0, `tokens of sequence ${seq}`, 'at least 1', tokens.length);
-      check(isCount(pos) && pos <= this.#lengths[seq]!, 'slice pos', `0 to ${this.#lengths[seq]}`, pos);
+      this.#checkReached(seq, pos, 'slice pos');
       this.#checkContext(pos + tokens.length + added);
     }
     const distinct = new Set(slices.map(({ seq }) => seq)).size;
@@ -126,6 +134,13 @@ export class Sequences {
       `${slices.length}`,
       alike.length,
     );
+  }
+
+  /** A position of a sequence that something may go on from. */
+  #checkReached(seq: number, pos: number, what: string): void {
+    const length = this.#lengths[seq]!;
+    if (!this.#recurrent) check(isCount(pos) && pos <= length, what, `0 to ${length}`, pos);
+    else check(pos === 0 || pos === length, what, length === 0 ? '0' : `0 or ${length}`, pos);
   }
 
   #checkSequence(seq: number): void {

@@ -16,7 +16,6 @@ export class ModelRunner implements Runner {
   readonly name = 'percept';
   readonly #model: Model;
   #onMarks: OnMarks | undefined;
-  #held = 0; // positions of sequence 0 that are computed
 
   constructor(model: Model) {
     this.#model = model;
@@ -36,7 +35,6 @@ export class ModelRunner implements Runner {
     const clock = new RunClock(test, this.#onMarks);
     await this.#compute(test, signal, clock);
     const seconds = clock.seconds();
-    this.#held = test.depth + test.tokens;
     return (test.tokens * test.batch) / seconds;
   }
 
@@ -44,14 +42,16 @@ export class ModelRunner implements Runner {
     await this.#model.dispose();
   }
 
-  /** Puts `depth` tokens into the cache of every sequence: computes them in the first and copies them to the others. */
+  /**
+   * Puts `depth` tokens into the cache of every sequence: computes in the first what it does not hold, and copies them to
+   * the others.
+   */
   async #fill({ depth, batch }: SpeedTest, signal?: AbortSignal): Promise<void> {
-    const missing = { kind: 'pp', tokens: depth - this.#held, depth: this.#held, batch: 1 } as const;
-    if (missing.tokens > 0) await this.#compute(missing, signal);
     const { scheduler } = this.#model;
-    scheduler.trim(0, depth);
+    const held = scheduler.trim(0, depth);
+    const missing = { kind: 'pp', tokens: depth - held, depth: held, batch: 1 } as const;
+    if (missing.tokens > 0) await this.#compute(missing, signal);
     for (let seq = 1; seq < batch; seq++) await scheduler.copy(0, seq, depth);
-    this.#held = depth;
   }
 
   async #compute(test: SpeedTest, signal?: AbortSignal, clock?: RunClock): Promise<void> {

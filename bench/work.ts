@@ -1,6 +1,6 @@
 /** What a model has to read and to multiply, counted over its program: speeds are read against it. */
 import type { Roofs } from '../backends/backend.ts';
-import { weightsOf } from '../backends/ops.ts';
+import { kvOf, recurrentBytes, weightsOf } from '../backends/ops.ts';
 import type { Model } from '../core/index.ts';
 import { type SpeedTest, timedSteps } from './speed-test.ts';
 
@@ -27,17 +27,19 @@ export function modelWork({ graph, executable, ...sizes }: WorkFacts): ModelWork
   for (const [i, op] of graph.ops.entries()) {
     const part = graph.shapes[i]!.rows === 'outputs' ? 'head' : 'body';
     if (op.op === 'attention') {
-      const { keyDim, valueDim } = graph.states[op.state]!;
+      const { keyDim, valueDim } = kvOf(op, graph.states);
       work.attentionMacs += op.heads * (keyDim + valueDim); // q k^T, then p v
     }
     if (op.op === 'embed') continue;
     for (const id of weightsOf(op)) {
       const { bytes, rows, cols } = graph.tensors[id]!;
       work[`${part}Bytes`] += bytes;
-      if (op.op === 'matmul' && id === op.weight) work[`${part}Macs`] += rows * cols;
+      if ((op.op === 'matmul' || op.op === 'conv') && id === op.weight) work[`${part}Macs`] += rows * cols;
     }
   }
-  return { ...work, kvBytes: executable.memory.kv / (sizes.sequences * sizes.contextLength) };
+  const { sequences, contextLength } = sizes;
+  const recurrent = recurrentBytes(graph.states, sequences);
+  return { ...work, kvBytes: Math.max(0, executable.memory.kv - recurrent) / (sequences * contextLength) };
 }
 
 type WorkFacts = Pick<Model, 'graph' | 'executable' | keyof KvPositions>;

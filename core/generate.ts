@@ -162,6 +162,11 @@ function speculativeDecoder(
   { draft, speculate = draft ? 'auto' : 'off' }: GenerateOptions,
 ): SpeculativeDecoder | undefined {
   if (speculate === 'off') return undefined;
+  if (draft?.model.recurrent) throw noWayBack('The draft model');
+  if (sequence.model.recurrent) {
+    if (draft || speculate === 'on') throw noWayBack('The model');
+    return undefined; // drafts cost more than they bring if a rejected one means computing the whole text again
+  }
   const drafter = draft ? new DraftModel(draft, sequence.model.tokenizer) : new PromptLookup();
   const mostTokens = promptIds.length + limit - 1; // the last token is not evaluated
   const costs = stepCostsOf(sequence.model, draft?.model ?? sequence.model);
@@ -170,6 +175,14 @@ function speculativeDecoder(
     always: speculate === 'on',
     costs,
   });
+}
+
+function noWayBack(what: string): UserError {
+  return new UserError(
+    `${what} is recurrent: it cannot take back the drafted tokens that are rejected.`,
+    'Leave out --draft, and --speculate unless it is off.',
+    { kind: 'usage' },
+  );
 }
 
 /** Undefined where the signal ended it. */

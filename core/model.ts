@@ -1,6 +1,7 @@
 import { totalmem } from 'node:os';
 import { basename } from 'node:path';
 import type { Backend, Executable, KvType, Limits, MemoryUse } from '../backends/backend.ts';
+import { isRecurrent } from '../backends/ops.ts';
 import type { BackendOptions } from '../backends/select.ts';
 import { UserError } from '../errors.ts';
 import { QUANT_FORMATS } from '../kernels/quant-formats.ts';
@@ -46,6 +47,7 @@ export interface Model {
   readonly contextLength: number;
   readonly sequences: number;
   readonly maxTokens: number;
+  readonly recurrent: boolean; // its sequences go on or begin again, but cannot forget their last tokens alone
   readonly kvType: KvType; // of the KV cache, as asked for: the reference keeps it exact
   readonly loadMs: number;
   dispose(): Promise<void>;
@@ -95,7 +97,7 @@ export async function loadModel(path: string, options: LoadOptions = {}): Promis
   return {
     ...{ path, name, gguf, graph, config, tokenizer, executable },
     scheduler: new Scheduler(executable, maxTokens),
-    ...{ contextLength, sequences, maxTokens, kvType, loadMs },
+    ...{ contextLength, sequences, maxTokens, kvType, loadMs, recurrent: isRecurrent(graph) },
     get backend() {
       return engine.backend;
     },

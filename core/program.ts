@@ -1,7 +1,7 @@
 /** From a model's graph to the program that a backend compiles, and to what that takes of memory. */
 import type { Backend, KvType, Limits, MemoryUse, Program, WeightSource } from '../backends/backend.ts';
 import { fuse, lastReads, usesOf } from '../backends/fuse.ts';
-import { rewired } from '../backends/ops.ts';
+import { recurrentBytes, rewired } from '../backends/ops.ts';
 import { checkSupport } from '../backends/program-weights.ts';
 import type { GraphTensor, RecordedGraph } from './architectures/graph.ts';
 
@@ -47,13 +47,14 @@ const VALUE_BYTES: Readonly<Record<KvType, (D: number) => number>> = {
  */
 export function estimateMemory(graph: RecordedGraph, limits: Limits): MemoryUse {
   const { sequences, contextLength, maxTokens, kvType = 'f32', attention } = limits;
-  const bytesAt = graph.states.reduce((sum, { kvHeads, keyDim, valueDim }) => {
-    return sum + kvHeads * (KEY_BYTES[kvType](keyDim) + VALUE_BYTES[kvType](valueDim));
+  const bytesAt = graph.states.reduce((sum, state) => {
+    if (state.kind === 'recurrent') return sum;
+    return sum + state.kvHeads * (KEY_BYTES[kvType](state.keyDim) + VALUE_BYTES[kvType](state.valueDim));
   }, 0);
   const heads = graph.ops.reduce((sum, op) => sum + (op.op === 'attention' ? op.heads : 0), 0);
   return {
     weights: weightBytesOf(graph),
-    kv: sequences * contextLength * bytesAt,
+    kv: sequences * contextLength * bytesAt + recurrentBytes(graph.states, sequences),
     arena: 4 * (maxTokens * mostColumns(graph) + (attention ? heads * contextLength : 0)),
   };
 }

@@ -1,7 +1,7 @@
 /**
  * The sequences of a model as a cache of branches. A prompt gets the sequence that caches its longest prefix. If that
  * would overwrite tokens of another branch, the shared prefix is copied to the least recently used sequence, so that
- * returning to the other branch computes nothing.
+ * returning to the other branch computes nothing. A recurrent model shares a branch as a whole or computes anew.
  */
 import { commonPrefix, Sequence, type SequenceModel } from './sequence.ts';
 
@@ -18,7 +18,9 @@ export class SequencePool {
 
   /** The sequence to evaluate `ids` in. The caller owns it until the next call. */
   async sequenceFor(ids: readonly number[]): Promise<Sequence> {
-    const shared = new Map(this.#sequences.map((sequence) => [sequence, commonPrefix(sequence.tokens, ids)]));
+    const shared = new Map(
+      this.#sequences.map((sequence) => [sequence, sequence.keepable(commonPrefix(sequence.tokens, ids))]),
+    );
     const best = this.#sequences.reduce((a, b) => (shared.get(b)! > shared.get(a)! ? b : a));
     const kept = shared.get(best)!;
     const lost = best.tokens.length - kept;

@@ -11,7 +11,7 @@ import type { Model } from './model.ts';
 
 export type SequenceModel = Pick<
   Model,
-  'executable' | 'scheduler' | 'tokenizer' | 'contextLength' | 'sequences' | 'maxTokens'
+  'executable' | 'scheduler' | 'tokenizer' | 'contextLength' | 'sequences' | 'maxTokens' | 'recurrent'
 >;
 
 export interface Evaluated {
@@ -115,11 +115,20 @@ export class Sequence {
     this.#tokens = tokens.slice(0, positions);
   }
 
-  /** Another sequence that holds the same tokens, or the first `length`, copied instead of computed. */
+  /** How many of the first `length` tokens can be kept: of a recurrent model all that it holds, or none. */
+  keepable(length: number): number {
+    return this.model.recurrent && length < this.#tokens.length ? 0 : length;
+  }
+
+  /**
+   * Another sequence that holds the same tokens, or those of the first `length` that can be kept, copied instead of
+   * computed.
+   */
   async fork(seq: number, length = this.#tokens.length): Promise<Sequence> {
     if (seq === this.seq) throw new RangeError(`Expected another sequence than ${seq} to fork to.`);
     const fork = new Sequence(this.model, seq);
-    const tokens = this.#tokens.slice(0, length);
+    if (this.model.recurrent) this.trim(this.#tokens.length); // a step that failed may have left more in the cache
+    const tokens = this.#tokens.slice(0, this.keepable(length));
     await this.model.scheduler.copy(this.seq, seq, tokens.length);
     fork.#tokens = tokens;
     return fork;

@@ -19,7 +19,7 @@ import { attentionShape, greedyCount, layOut, Sequences, type StepRows } from '.
 import { attentionWeights, type PlacedAttention } from './attention-weights.ts';
 import type { SharedHeap } from './memory.ts';
 import { type PageCopy, Pages } from './pages.ts';
-import type { Plan } from './plan.ts';
+import type { Plan, RecurrentPlan } from './plan.ts';
 import type { Threads, Work } from './threads.ts';
 
 /** What runs in one memory. */
@@ -177,7 +177,9 @@ export class CpuExecutable implements Executable {
   /** Shares pages: bytes are copied when one of the sequences writes to them. */
   kvCopy(from: number, to: number, upto: number): void {
     this.#sequences.copy(from, to, upto);
+    if (from === to) return;
     this.#pages.share(from, to, upto);
+    if (upto > 0) for (const part of this.#parts) copyRecurrent(part, from, to);
   }
 
   kvTrim(seq: number, upto: number): number {
@@ -193,7 +195,7 @@ export class CpuExecutable implements Executable {
   async save(seq: number, upto: number): Promise<Uint8Array> {
     this.#sequences.checkHeld(seq, upto);
     const pages = this.#pages.table(seq);
-    const parts = this.#parts.flatMap((part) => runsOf(part, pages, upto).map((run) => run.slice()));
+    const parts = this.#parts.flatMap((part) => runsOf(part, seq, pages, upto).map((run) => run.slice()));
     return packState(this.#layout, upto, parts);
   }
 
@@ -204,7 +206,8 @@ export class CpuExecutable implements Executable {
     this.#pages.write(seq, 0, positions);
     const reader = new StateReader(bytes);
     for (const part of this.#parts) {
-      for (const run of runsOf(part, this.#pages.table(seq), positions)) run.set(reader.next(run.length));
+      for (const run of runsOf(part, seq, this.#pages.table(seq), positions))
+        run.set(reader.next(run.length));
     }
     return positions;
   }
@@ -229,6 +232,7 @@ export class CpuExecutable implements Executable {
       [layout.OUTPUT_ROWS, plan.outputRows, outputs],
       [layout.TOKEN_KV, plan.tokenKv, sequences.map(tables)],
       [layout.SLICE_LIST, plan.sliceList, sliceList(step, tables)],
+      [layout.SLICE_SEQUENCES, plan.sliceSequences, Int32Array.from(step.slices, ({ seq }) => seq)],
       [layout.CHOICE_LIST, plan.choices.list, choices],
     ];
     for (const [word, address, values] of arrays) {
@@ -254,7 +258,8 @@ export class CpuExecutable implements Executable {
   /** Chunks of keys in a task of attention, when every slice is one token: each task has a price (LOG.md). */
   #chunksPerTask(positions: Int32Array): number {
     const chunks = positions.reduce((sum, position) => sum + chunksSeen(position, this.#window), 0);
-    const kvHeads = Math.max(1, ...this.#program.states.map((state) => state.kvHeads));
+    const { states } = this.#program;
+    const kvHeads = Math.max(1, ...states.map((state) => (state.kind === 'kv' ? state.kvHeads : 0)));
     return Math.max(1, Math.ceil((chunks * kvHeads) / (this.#threads.count * ATTENTION_TASKS)));
   }
 
@@ -288,7 +293,7 @@ function copyPage({ plan, heap }: Part, { from, to, positions }: PageCopy): void
 }
 
 /** The bytes that hold the first `upto` positions of a sequence, in the order in which they are saved. */
-function runsOf({ plan, heap }: Part, pages: readonly number[], upto: number): Uint8Array[] {
+function runsOf({ plan, heap }: Part, seq: number, pages: readonly number[], upto: number): Uint8Array[] {
   const { states, pagePositions, pageBytes } = plan.kv;
   const runs: Uint8Array[] = [];
   for (const { shape, keys, values, valueScales } of states.values()) {
@@ -302,6 +307,7 @@ function runsOf({ plan, heap }: Part, pages: readonly number[], upto: number): U
       }
     }
   }
+  if (upto > 0) for (const state of plan.recurrent.values()) runs.push(recurrentBytes(heap, state, seq));
   return runs;
 }
 
@@ -313,6 +319,20 @@ function writeTable({ plan, heap }: Part, seq: number, pages: readonly number[])
 /** Address of the pages of a sequence. */
 function tableAt({ kv }: Plan, seq: number): number {
   return kv.tables + 4 * seq * (kv.context / kv.pagePositions);
+}
+
+function copyRecurrent({ plan, heap }: Part, from: number, to: number): void {
+  for (const state of plan.recurrent.values()) {
+    recurrentBytes(heap, state, to).set(recurrentBytes(heap, state, from));
+  }
+}
+
+function recurrentBytes(
+  heap: SharedHeap,
+  { address, sequenceBytes }: RecurrentPlan,
+  seq: number,
+): Uint8Array {
+  return heap.bytes(address + seq * sequenceBytes, sequenceBytes);
 }
 
 /** Chunks of keys that hold what a token sees. */

@@ -15,7 +15,7 @@ import {
 import type { OpOf } from '../ops.ts';
 import type { SharedHeap } from './memory.ts';
 import { formsOf, type Plan, queryBytes } from './plan.ts';
-import { groupsOf, type PlacedWeight } from './weights.ts';
+import { groupsOf, isVector, type PlacedWeight } from './weights.ts';
 
 /**
  * Tasks a thread gets of a phase that streams weights. Each costs over half a microsecond, because taking it waits for
@@ -108,10 +108,25 @@ export class PhaseTable {
       const scalars = (op.scalars ?? []).map((id, i) => [layout.SCALARS + i, this.#weight(id).address]);
       const words = { [layout.FUNCTION]: MAP_FUNCTIONS[op.fn], ...Object.fromEntries(scalars) };
       this.#row(layout.MAP, op.x, out, words);
+    } else if (kind === 'conv') {
+      this.#row(layout.CONV, op.x, out, this.#conv(op));
     } else {
       const b = this.#at(op.b, layout.Y, layout.Y_STRIDE);
       this.#row(layout.ZIP, op.a, out, { [layout.FUNCTION]: ZIP_FUNCTIONS[op.fn], ...b });
     }
+  }
+
+  /** A matrix of one row lies as a vector does. */
+  #conv({ weight, state }: OpOf<'conv'>): Words {
+    const { address, desc } = this.#weight(weight);
+    const past = this.#plan.recurrent.get(state)!;
+    return {
+      [layout.WEIGHT]: address,
+      [layout.TAPS]: desc.cols,
+      [layout.TAP_BYTES]: isVector(desc) ? 4 : 4 * layout.GROUP,
+      [layout.PAST]: past.address,
+      [layout.PAST_BYTES]: past.sequenceBytes,
+    };
   }
 
   #embed({ table, by }: OpOf<'embed'>): Words {

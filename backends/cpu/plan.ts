@@ -3,9 +3,9 @@
  * sequences and the scratch of each thread. Addresses and strides are bytes; rows of values are padded to 16 floats.
  */
 import * as layout from '../../kernels/wasm/layout.ts';
-import type { KvType, Limits, RopeSpec, StateId, StateShape, ValueId } from '../backend.ts';
+import type { KvShape, KvType, Limits, RopeSpec, StateId, StateShape, ValueId } from '../backend.ts';
 import { type MatmulPhase, type Phase, usesOf } from '../fuse.ts';
-import type { Shape } from '../ops.ts';
+import { kvOf, type Shape } from '../ops.ts';
 import { AddressSpace, type Sentinel } from './memory.ts';
 import { shifted } from './sentinels.ts';
 import { type PartValues, type PlacedValue, placeValues } from './values.ts';
@@ -25,7 +25,7 @@ export interface KvPlan {
 
 /** Keys and values of one state, in page 0. */
 export interface KvState {
-  readonly shape: StateShape;
+  readonly shape: KvShape;
   readonly keys: CacheRun;
   readonly values: CacheRun;
   readonly valueScales: CacheRun; // of q8
@@ -36,6 +36,12 @@ export interface CacheRun {
   readonly address: number;
   readonly chunkBytes: number;
   readonly bytes: number; // of all heads and chunks
+}
+
+/** A recurrent state of all sequences (kernels/wasm/layout.ts, PAST). */
+export interface RecurrentPlan {
+  readonly address: number;
+  readonly sequenceBytes: number; // from one sequence to the next
 }
 
 /** Offsets within a thread's scratch. */
@@ -64,6 +70,7 @@ export interface Plan {
   readonly positions: number;
   readonly outputRows: number;
   readonly sliceList: number;
+  readonly sliceSequences: number;
   readonly tokenKv: number;
   readonly sharedInt: number; // activation tiles
   readonly sharedF32: number;
@@ -74,6 +81,7 @@ export interface Plan {
   readonly ropes: ReadonlyMap<RopeSpec, number>; // f32 [position][pairs]{cos, sin}
   readonly table: number; // of phases
   readonly kv: KvPlan;
+  readonly recurrent: ReadonlyMap<StateId, RecurrentPlan>;
   readonly scratch: ScratchPlan;
   readonly arenaBytes: number;
   readonly kvBytes: number;
@@ -106,6 +114,7 @@ export function planMemory(part: Part, weight: WeightOf, space: AddressSpace): P
     outputRows: words(T, 'output rows'),
     tokenKv: words(T, 'cache offsets'),
     sliceList: words(4 * T, 'slices'),
+    sliceSequences: words(sequences, 'sequences of slices'),
     sharedInt: space.allocate(tiles * TILE * intBytes(sizes.intCols), 'int8 activation tiles'),
     sharedF32: space.allocate(tiles * TILE * 4 * sizes.floatCols, 'float activation tiles'),
     partials: space.allocate(attention.partialBytes, 'attention states'),
@@ -120,8 +129,9 @@ export function planMemory(part: Part, weight: WeightOf, space: AddressSpace): P
   const beforeKv = space.used;
   const { tables, ...rest } = step;
   const kv = planKv(part, tables, space);
+  const recurrent = planRecurrent(part, weight, space);
   const scratch = planScratch(sizes, attention.scratchBytes, space.gap > 0);
-  return { ...rest, kv, scratch, arenaBytes: beforeKv - start, kvBytes: space.used - beforeKv };
+  return { ...rest, kv, recurrent, scratch, arenaBytes: beforeKv - start, kvBytes: space.used - beforeKv };
 }
 
 /** Bytes of one token in 8 bits with its scales. */
@@ -190,9 +200,12 @@ function planKv({ phases, states, limits }: Part, tables: number, space: Address
   const chunks = pagePositions / CHUNK;
   const type = kvTypeOf(limits, states);
   const page = new AddressSpace(0, space.gap > 0);
-  const kept = new Set(phases.flatMap((phase) => usesOf(phase).state ?? []));
-  const offsets = Array.from(kept, (id): [StateId, KvState] => {
-    const shape = states[id]!;
+  const kept = new Map(
+    phases.flatMap((phase) => {
+      return phase.kind === 'attention' ? [[phase.op.state, kvOf(phase.op, states)] as const] : [];
+    }),
+  );
+  const offsets = Array.from(kept, ([id, shape]): [StateId, KvState] => {
     const bytes = chunkBytes(type, shape);
     const run = (name: keyof typeof bytes): CacheRun => {
       const size = shape.kvHeads * chunks * bytes[name];
@@ -219,17 +232,35 @@ function planKv({ phases, states, limits }: Part, tables: number, space: Address
   };
 }
 
+/** Whole groups of 16 columns, so that tasks on other columns write other cache lines. */
+function planRecurrent(
+  { phases, shapes, limits }: Part,
+  weight: WeightOf,
+  space: AddressSpace,
+): ReadonlyMap<StateId, RecurrentPlan> {
+  const planned = new Map<StateId, RecurrentPlan>();
+  for (const phase of phases) {
+    if (phase.kind !== 'conv') continue;
+    const { state, weight: id } = phase.op;
+    const columns = GROUP * Math.ceil(shapes[phase.out]!.cols / GROUP);
+    const sequenceBytes = 4 * columns * (weight(id).desc.cols - 1);
+    const address = space.allocate(limits.sequences * sequenceBytes, `state ${state}`);
+    planned.set(state, { address, sequenceBytes });
+  }
+  return planned;
+}
+
 /** Float16 lies in pairs of dimensions: states of odd heads are kept in float32, all of them. */
 function kvTypeOf({ kvType = 'f32' }: Limits, states: readonly StateShape[]): number {
   const codes: Record<KvType, number> = { f32: layout.KV_F32, f16: layout.KV_F16, q8: layout.KV_Q8 };
-  const odd = states.some(({ keyDim }) => keyDim % 2 !== 0);
+  const odd = states.some((state) => state.kind === 'kv' && state.keyDim % 2 !== 0);
   return kvType === 'f16' && odd ? layout.KV_F32 : codes[kvType];
 }
 
 /** Bytes of the keys, the values and their scales of CHUNK positions of a head. */
 function chunkBytes(
   type: number,
-  { keyDim, valueDim }: StateShape,
+  { keyDim, valueDim }: KvShape,
 ): Record<'keys' | 'values' | 'valueScales', number> {
   const keyBlocks = Math.ceil(keyDim / BLOCK);
   const valueBlocks = Math.ceil(valueDim / 16);
@@ -294,7 +325,7 @@ function attentionSizes({ phases, states, limits }: Part): AttentionSizes {
   const most = { kvHeads: 0, scratchBytes: 0, partialBytes: 0 };
   for (const phase of phases) {
     if (phase.kind !== 'attention') continue;
-    const shape = states[phase.op.state]!;
+    const shape = kvOf(phase.op, states);
     const group = phase.op.heads / shape.kvHeads;
     const stateBytes = 32 + Math.ceil(shape.valueDim / 16) * 256;
     const tiles = Math.ceil((QUERY_BLOCK * group) / TILE);
@@ -309,7 +340,7 @@ function attentionSizes({ phases, states, limits }: Part): AttentionSizes {
 }
 
 /** Bytes of a tile of 4 queries. */
-export function queryBytes({ kvType }: Limits, { keyDim }: StateShape): number {
+export function queryBytes({ kvType }: Limits, { keyDim }: KvShape): number {
   return kvType === 'q8' ? TILE * intBytes(Math.ceil(keyDim / BLOCK) * BLOCK) : TILE * 4 * keyDim;
 }
 

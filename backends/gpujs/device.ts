@@ -45,16 +45,24 @@ export function firstSeen(position: number, window = Number.POSITIVE_INFINITY): 
   return Math.max(0, position + 1 - window);
 }
 
-/** Keys and values of the positions computed so far, float32 whatever type was asked for. */
+/** What a conv of K weights a column reads. */
+export interface ConvRows {
+  readonly rows: Argument; // those of the chunk, behind the K - 1 that each sequence keeps
+  readonly firsts: Float32Array; // [T] the first of the K rows of each token
+}
+
+/** Recurrent states, and keys and values of the positions computed so far, float32 whatever type was asked for. */
 export interface KvCache {
   readonly bytes: number;
   /** Puts keys and values of the chunk's tokens, a row each, in their places. */
   append(state: StateId, keys: Tensor, values: Tensor, chunk: Chunk): void;
   /** @param window positions that a token sees; default all */
   view(state: StateId, chunk: Chunk, window?: number): CacheView;
+  /** Puts rows [T][columns] of the chunk behind those that its sequences keep, of which it then keeps the last. */
+  follow(state: StateId, x: Tensor, chunk: Chunk, columns: number): ConvRows;
   /** Makes positions 0..upto-1 of sequence `to` equal those of `from`. */
   copy(from: number, to: number, upto: number): void;
-  /** What holds positions 0..upto-1 of a sequence: of each state its keys, then its values, [upto][columns]. */
+  /** What holds positions 0..upto-1 of a sequence: of each state its keys, then its values, [upto][columns]; then recurrent states. */
   read(sequence: number, upto: number): Promise<Float32Array[]>;
   /** Puts what `read` gave in its place; `next` gives so many numbers of it. */
   write(sequence: number, upto: number, next: (count: number) => Float32Array<ArrayBuffer>): void;

@@ -7,6 +7,7 @@ import type { Program, StateId } from '../backend.ts';
 import {
   type CacheView,
   type Chunk,
+  type ConvRows,
   type Device,
   firstSeen,
   type HostRows,
@@ -27,7 +28,8 @@ export class HostCache implements KvCache {
   readonly #device: Pick<Device, 'input'>;
   readonly #contextLength: number;
   readonly #doubled: boolean;
-  readonly #states: { readonly keys: Rows; readonly values: Rows }[];
+  readonly #states = new Map<StateId, { readonly keys: Rows; readonly values: Rows }>();
+  readonly #past = new Map<StateId, readonly Float32Array[]>(); // of each sequence [K - 1][columns]
 
   constructor(
     device: Pick<Device, 'input'>,
@@ -42,20 +44,27 @@ export class HostCache implements KvCache {
       columns,
       sequences: Array.from({ length: sequences }, () => new Float32Array(contextLength * columns)),
     });
-    this.#states = states.map(({ kvHeads, keyDim, valueDim }) => ({
-      keys: rows(kvHeads * keyDim),
-      values: rows(kvHeads * valueDim),
-    }));
-    const columns = this.#states.reduce((sum, { keys, values }) => sum + keys.columns + values.columns, 0);
-    this.bytes = sequences * contextLength * columns * Float32Array.BYTES_PER_ELEMENT;
+    for (const [id, state] of states.entries()) {
+      if (state.kind === 'recurrent') {
+        this.#past.set(
+          id,
+          Array.from({ length: sequences }, () => new Float32Array(state.floats)),
+        );
+        continue;
+      }
+      const { kvHeads, keyDim, valueDim } = state;
+      this.#states.set(id, { keys: rows(kvHeads * keyDim), values: rows(kvHeads * valueDim) });
+    }
+    const held = [...this.#all.flatMap(({ sequences }) => sequences), ...[...this.#past.values()].flat()];
+    this.bytes = held.reduce((sum, { byteLength }) => sum + byteLength, 0);
   }
 
   get #all(): Rows[] {
-    return this.#states.flatMap(({ keys, values }) => [keys, values]);
+    return [...this.#states.values()].flatMap(({ keys, values }) => [keys, values]);
   }
 
   append(state: StateId, keys: Tensor, values: Tensor, { positions, sequences }: Chunk): void {
-    const held = this.#states[state]!;
+    const held = this.#states.get(state)!;
     for (const [rows, { columns, sequences: cached }] of [
       [keys as HostRows, held.keys],
       [values as HostRows, held.values],
@@ -75,27 +84,51 @@ export class HostCache implements KvCache {
       const rows = cached[sequences[0]!]!.subarray(from * width, (from + columns) * width);
       return this.#device.input(rows, [width, columns]);
     };
-    const { keys, values } = this.#states[state]!;
+    const { keys, values } = this.#states.get(state)!;
     const bases = positions.map((position) => firstSeen(position, window) - from);
     return { keys: part(keys), values: part(values), bases, columns };
+  }
+
+  /** The tokens of a chunk follow each other in one sequence. */
+  follow(state: StateId, x: Tensor, { positions, sequences }: Chunk, columns: number): ConvRows {
+    const past = this.#past.get(state)![sequences[0]!]!;
+    const T = positions.length;
+    const all = new Float32Array(past.length + T * columns);
+    if (positions[0]! > 0) all.set(past);
+    (x as HostRows).forEach((row, t) => {
+      all.set(row, past.length + t * columns);
+    });
+    past.set(all.subarray(T * columns));
+    return {
+      rows: this.#device.input(all, [columns, all.length / columns]),
+      firsts: Float32Array.from({ length: T }, (_, t) => t),
+    };
   }
 
   copy(from: number, to: number, upto: number): void {
     for (const { columns, sequences } of this.#all) {
       sequences[to]!.set(sequences[from]!.subarray(0, upto * columns));
     }
+    if (upto > 0) for (const past of this.#past.values()) past[to]!.set(past[from]!);
   }
 
   async read(sequence: number, upto: number): Promise<Float32Array[]> {
-    return this.#all.map(({ columns, sequences }) => sequences[sequence]!.slice(0, upto * columns));
+    const past = upto > 0 ? [...this.#past.values()] : [];
+    return [
+      ...this.#all.map(({ columns, sequences }) => sequences[sequence]!.slice(0, upto * columns)),
+      ...past.map((sequences) => sequences[sequence]!.slice()),
+    ];
   }
 
   write(sequence: number, upto: number, next: (count: number) => Float32Array<ArrayBuffer>): void {
     for (const { columns, sequences } of this.#all) sequences[sequence]!.set(next(upto * columns));
+    if (upto === 0) return;
+    for (const sequences of this.#past.values()) sequences[sequence]!.set(next(sequences[sequence]!.length));
   }
 
   dispose(): void {
-    this.#states.length = 0;
+    this.#states.clear();
+    this.#past.clear();
   }
 
   #atLeast(length: number): number {

@@ -3,7 +3,15 @@ import { rotations } from '../../kernels/gpujs/rope.ts';
 import type { AttentionOp, RopeSpec, ValueId, WeightId } from '../backend.ts';
 import type { OpOf } from '../ops.ts';
 import type { Exponentials } from './attention-weights.ts';
-import { type CacheView, type Chunk, firstSeen, type HostRows, type KvCache, type Tensor } from './device.ts';
+import {
+  type CacheView,
+  type Chunk,
+  type ConvRows,
+  firstSeen,
+  type HostRows,
+  type KvCache,
+  type Tensor,
+} from './device.ts';
 import { packRow } from './pack.ts';
 import type { Weight } from './weight.ts';
 
@@ -52,6 +60,11 @@ export class Pass {
   remember({ state, window }: AttentionOp, keys: Tensor, values: Tensor): CacheView {
     this.#cache.append(state, keys, values, this.chunk);
     return this.#cache.view(state, this.chunk, window);
+  }
+
+  /** What a conv reads; its sequences keep the last of it. */
+  follow({ state, x }: OpOf<'conv'>, columns: number): ConvRows {
+    return this.#cache.follow(state, this.get(x), this.chunk, columns);
   }
 
   /** Packed rows of the chunk's tokens, or of their positions. */

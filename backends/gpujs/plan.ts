@@ -4,6 +4,7 @@
  * result nobody reads any more, or a new one.
  */
 import { mix, scores } from '../../kernels/gpujs/attention.ts';
+import { conv } from '../../kernels/gpujs/conv.ts';
 import { embed } from '../../kernels/gpujs/embed.ts';
 import { type KernelSource, PARTIALS } from '../../kernels/gpujs/kernel-source.ts';
 import { map } from '../../kernels/gpujs/map.ts';
@@ -27,7 +28,7 @@ import {
   type Product,
   usesOf,
 } from '../fuse.ts';
-import { keptValues, type OpOf, type Shape, shapesOf } from '../ops.ts';
+import { keptValues, kvOf, type OpOf, type Shape, shapesOf } from '../ops.ts';
 import type { Device, Size } from './device.ts';
 import { type Item, KernelSlot, type Stack } from './kernel-slot.ts';
 import { PACKED_BLOCKS } from './pack.ts';
@@ -119,6 +120,8 @@ class Planner {
         return this.#rope({ ...phase.op, out: phase.out }, this.#last.get(phase.out)!);
       case 'attention':
         return this.#attention(phase);
+      case 'conv':
+        return this.#conv(phase.op, phase.out);
       case 'softmax':
         return this.#softmax(phase.op, phase.out);
       case 'map': {
@@ -230,7 +233,7 @@ class Planner {
   }
 
   #attention({ op, rope: spec, out }: AttentionPhase): Evaluate {
-    const { kvHeads, keyDim, valueDim } = this.#program.states[op.state]!;
+    const { kvHeads, keyDim, valueDim } = kvOf(op, this.#program.states);
     const { heads, scale, window } = op;
     const shape = { heads, kvHeads, keyDim, valueDim, scale };
     const [q, k] = spec ? [QUERIES, KEYS] : [op.q, op.k];
@@ -259,6 +262,17 @@ class Planner {
       pass.exponentials?.push({ rows: await this.#device.read(weights), seen: lengths[0]! });
       const args = [weights, values, lasts, bases];
       pass.set(out, await mixed.run(args, [valueDim, heads * T], [heads * valueDim, T]));
+    };
+  }
+
+  #conv(op: OpOf<'conv'>, out: ValueId): Evaluate {
+    const { rows: columns, cols: taps } = this.#weights[op.weight]!.desc;
+    const stack: Stack = { name: 'weights', itemLength: columns * taps };
+    const until = this.#last.get(out) ?? this.#at;
+    const { slot, item } = this.#stacked(conv(taps), [stack], { weights: [op.weight] }, until, columns);
+    return async (pass, T) => {
+      const { rows, firsts } = pass.follow(op, columns);
+      pass.set(out, await slot.run([rows, firsts, item], [columns, T]));
     };
   }
 

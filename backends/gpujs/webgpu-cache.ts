@@ -2,8 +2,10 @@
  * The cache on the GPU: a buffer of keys and one of values for each state, written by copies between kernels.
  */
 import type { Program, StateId } from '../backend.ts';
-import { type CacheView, type Chunk, firstSeen, type KvCache, type Tensor } from './device.ts';
+import { type CacheView, type Chunk, type ConvRows, firstSeen, type KvCache, type Tensor } from './device.ts';
 import type { BufferHandle, GpuContext, GpuJs } from './gpu-js.ts';
+
+const FLOAT = Float32Array.BYTES_PER_ELEMENT;
 
 /** Keys of a state, or its values: [sequences * contextLength][rowBytes]. */
 interface Rows {
@@ -11,41 +13,58 @@ interface Rows {
   readonly rowBytes: number;
 }
 
+/** A recurrent state: [sequences][sequenceBytes]; `rows` is where a chunk stands behind it. */
+interface Past {
+  readonly kept: BufferHandle;
+  readonly rows: BufferHandle;
+  readonly sequenceBytes: number;
+}
+
 export class WebgpuCache implements KvCache {
   readonly bytes: number;
   readonly #device: GPUDevice;
   readonly #contextLength: number;
-  readonly #states: { readonly keys: Rows; readonly values: Rows }[];
+  readonly #states = new Map<StateId, { readonly keys: Rows; readonly values: Rows }>();
+  readonly #past = new Map<StateId, Past>();
 
+  /** @param maxTokens most of a chunk */
   constructor(
     { WebGPUBufferResult }: GpuJs,
     context: GpuContext,
     { states, limits }: Pick<Program, 'states' | 'limits'>,
+    maxTokens: number,
   ) {
     const { sequences, contextLength } = limits;
     this.#device = context.device;
     this.#contextLength = contextLength;
     const count = sequences * contextLength;
     const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
-    const rows = (columns: number): Rows => {
-      const rowBytes = columns * Float32Array.BYTES_PER_ELEMENT;
-      const buffer = this.#device.createBuffer({ size: count * rowBytes, usage });
-      const output = [columns, count] as const;
-      return { rowBytes, handle: new WebGPUBufferResult({ buffer, output, componentCount: 1, context }) };
+    const matrix = (columns: number, rows: number): BufferHandle => {
+      const buffer = this.#device.createBuffer({ size: FLOAT * columns * rows, usage });
+      return new WebGPUBufferResult({ buffer, output: [columns, rows], componentCount: 1, context });
     };
-    this.#states = states.map(({ kvHeads, keyDim, valueDim }) => ({
-      keys: rows(kvHeads * keyDim),
-      values: rows(kvHeads * valueDim),
-    }));
-    this.bytes = this.#all.reduce((sum, { rowBytes }) => sum + count * rowBytes, 0);
+    const rows = (columns: number): Rows => ({ rowBytes: FLOAT * columns, handle: matrix(columns, count) });
+    for (const [id, state] of states.entries()) {
+      if (state.kind === 'recurrent') {
+        const { floats } = state;
+        // Each of a chunk's rows has at most as many columns as the state has floats.
+        const past = matrix(floats, maxTokens + Math.min(maxTokens, sequences));
+        this.#past.set(id, { sequenceBytes: FLOAT * floats, kept: matrix(floats, sequences), rows: past });
+        continue;
+      }
+      const { kvHeads, keyDim, valueDim } = state;
+      this.#states.set(id, { keys: rows(kvHeads * keyDim), values: rows(kvHeads * valueDim) });
+    }
+    const past = this.#past.values().reduce((sum, { sequenceBytes }) => sum + sequences * sequenceBytes, 0);
+    this.bytes = this.#all.reduce((sum, { rowBytes }) => sum + count * rowBytes, past);
   }
 
   get #all(): Rows[] {
-    return this.#states.flatMap(({ keys, values }) => [keys, values]);
+    return [...this.#states.values()].flatMap(({ keys, values }) => [keys, values]);
   }
 
   append(state: StateId, keys: Tensor, values: Tensor, chunk: Chunk): void {
-    const cached = this.#states[state]!;
+    const cached = this.#states.get(state)!;
     const encoder = this.#device.createCommandEncoder();
     for (const { first, count, row } of runsOf(chunk, this.#contextLength)) {
       for (const [rows, { handle, rowBytes }] of [
@@ -60,7 +79,7 @@ export class WebgpuCache implements KvCache {
   }
 
   view(state: StateId, { positions, sequences }: Chunk, window?: number): CacheView {
-    const { keys, values } = this.#states[state]!;
+    const { keys, values } = this.#states.get(state)!;
     return {
       keys: keys.handle,
       values: values.handle,
@@ -71,10 +90,42 @@ export class WebgpuCache implements KvCache {
     };
   }
 
+  follow(state: StateId, x: Tensor, { positions, sequences }: Chunk, columns: number): ConvRows {
+    const { kept, rows, sequenceBytes } = this.#past.get(state)!;
+    const rowBytes = FLOAT * columns;
+    const firsts = new Float32Array(positions.length);
+    const encoder = this.#device.createCommandEncoder();
+    let at = 0; // bytes of `rows` so far
+    for (let t = 0, end = 0; t < positions.length; t = end) {
+      while (sequences[end] === sequences[t]) end++;
+      const [from, size] = [sequences[t]! * sequenceBytes, (end - t) * rowBytes];
+      if (positions[t] === 0) encoder.clearBuffer(rows.buffer, at, sequenceBytes);
+      else encoder.copyBufferToBuffer(kept.buffer, from, rows.buffer, at, sequenceBytes);
+      encoder.copyBufferToBuffer(
+        (x as BufferHandle).buffer,
+        t * rowBytes,
+        rows.buffer,
+        at + sequenceBytes,
+        size,
+      );
+      encoder.copyBufferToBuffer(rows.buffer, at + size, kept.buffer, from, sequenceBytes);
+      for (let i = t; i < end; i++) firsts[i] = at / rowBytes + (i - t);
+      at += sequenceBytes + size;
+    }
+    this.#device.queue.submit([encoder.finish()]);
+    rows.output = [columns, rows.buffer.size / rowBytes];
+    return { rows, firsts };
+  }
+
   /** By way of a second buffer: WebGPU copies from one buffer to another only. */
   copy(from: number, to: number, upto: number): void {
-    const most = upto * Math.max(0, ...this.#all.map(({ rowBytes }) => rowBytes));
-    if (most === 0 || from === to) return;
+    if (upto === 0 || from === to) return;
+    const past = [...this.#past.values()];
+    const most = Math.max(
+      ...this.#all.map(({ rowBytes }) => upto * rowBytes),
+      ...past.map(({ sequenceBytes }) => sequenceBytes),
+      4,
+    );
     const between = this.#device.createBuffer({
       size: most,
       usage: GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST,
@@ -85,20 +136,21 @@ export class WebgpuCache implements KvCache {
       encoder.copyBufferToBuffer(handle.buffer, from * sequenceBytes, between, 0, size);
       encoder.copyBufferToBuffer(between, 0, handle.buffer, to * sequenceBytes, size);
     }
+    for (const { kept, sequenceBytes } of past) {
+      encoder.copyBufferToBuffer(kept.buffer, from * sequenceBytes, between, 0, sequenceBytes);
+      encoder.copyBufferToBuffer(between, 0, kept.buffer, to * sequenceBytes, sequenceBytes);
+    }
     this.#device.queue.submit([encoder.finish()]);
     between.destroy();
   }
 
   async read(sequence: number, upto: number): Promise<Float32Array[]> {
     const parts: Float32Array[] = [];
-    for (const { handle, rowBytes } of this.#all) {
-      const size = upto * rowBytes;
-      const staging = this.#device.createBuffer({
-        size,
-        usage: GPUBufferUsage.COPY_DST | GPUBufferUsage.MAP_READ,
-      });
+    for (const { handle, offset, size } of this.#kept(sequence, upto)) {
+      const usage = GPUBufferUsage.COPY_DST | GPUBufferUsage.MAP_READ;
+      const staging = this.#device.createBuffer({ size, usage });
       const encoder = this.#device.createCommandEncoder();
-      encoder.copyBufferToBuffer(handle.buffer, sequence * this.#contextLength * rowBytes, staging, 0, size);
+      encoder.copyBufferToBuffer(handle.buffer, offset, staging, 0, size);
       this.#device.queue.submit([encoder.finish()]);
       await staging.mapAsync(GPUMapMode.READ);
       parts.push(new Float32Array(staging.getMappedRange().slice(0)));
@@ -108,15 +160,29 @@ export class WebgpuCache implements KvCache {
   }
 
   write(sequence: number, upto: number, next: (count: number) => Float32Array<ArrayBuffer>): void {
-    for (const { handle, rowBytes } of this.#all) {
-      const numbers = next((upto * rowBytes) / Float32Array.BYTES_PER_ELEMENT);
-      this.#device.queue.writeBuffer(handle.buffer, sequence * this.#contextLength * rowBytes, numbers);
+    for (const { handle, offset, size } of this.#kept(sequence, upto)) {
+      this.#device.queue.writeBuffer(handle.buffer, offset, next(size / FLOAT));
     }
+  }
+
+  /** Where the first `upto` positions of a sequence are. */
+  #kept(sequence: number, upto: number): { handle: BufferHandle; offset: number; size: number }[] {
+    const past = upto > 0 ? [...this.#past.values()] : [];
+    return [
+      ...this.#all.map(({ handle, rowBytes }) => {
+        return { handle, offset: sequence * this.#contextLength * rowBytes, size: upto * rowBytes };
+      }),
+      ...past.map(({ kept, sequenceBytes }) => {
+        return { handle: kept, offset: sequence * sequenceBytes, size: sequenceBytes };
+      }),
+    ];
   }
 
   dispose(): void {
     for (const { handle } of this.#all) handle.delete();
-    this.#states.length = 0;
+    for (const { kept, rows } of this.#past.values()) for (const handle of [kept, rows]) handle.delete();
+    this.#states.clear();
+    this.#past.clear();
   }
 }
 

@@ -86,12 +86,13 @@ export class WebgpuDevice implements Device {
 
   newCache(program: Pick<Program, 'states' | 'limits'>): KvCache {
     const { sequences, contextLength } = program.limits;
-    for (const { kvHeads, keyDim, valueDim } of program.states) {
-      const columns = kvHeads * Math.max(keyDim, valueDim);
+    for (const state of program.states) {
+      if (state.kind === 'recurrent') continue;
+      const columns = state.kvHeads * Math.max(state.keyDim, state.valueDim);
       const bytes = Float32Array.BYTES_PER_ELEMENT * sequences * contextLength * columns;
       if (bytes > this.maxBytes) throw cacheTooLarge(bytes, this.maxBytes);
     }
-    return new WebgpuCache(this.#gpuJs, this.#opened.context, program);
+    return new WebgpuCache(this.#gpuJs, this.#opened.context, program, this.maxTokens);
   }
 
   input(values: Float32Array, size: readonly number[]): Input {

@@ -1,5 +1,6 @@
 /** Calls of attention: keep the step's keys and values, attend over runs of keys, put the runs together. */
-import type { AttentionOp, Limits, Program, RopeSpec, StateShape } from '../backend.ts';
+import type { AttentionOp, KvShape, Limits, Program, RopeSpec } from '../backend.ts';
+import { kvOf } from '../ops.ts';
 import type { GpuArray } from './arrays.ts';
 import type { KernelCall, Mode, StepSizes } from './kernel-call.ts';
 import type { Tuning } from './tuning.ts';
@@ -10,7 +11,7 @@ const MOST_SPLITS = 32;
 
 /** Keys and values of one state, all sequences. */
 export interface Cache {
-  readonly shape: StateShape;
+  readonly shape: KvShape;
   readonly keys: GpuArray;
   readonly values: GpuArray;
 }
@@ -59,10 +60,10 @@ export function cacheType(type: Limits['kvType']): 'f32' | 'f16' {
 }
 
 /** Bytes of the states of a step's rows between attention and merge. */
-export function stateBytes({ heads, state }: AttentionOp, { states, limits }: Program): number {
+export function stateBytes(op: AttentionOp, { states, limits }: Program): number {
   const { maxTokens, sequences } = limits;
-  const rows = Math.max(maxTokens, Math.min(sequences, maxTokens) * MOST_SPLITS) * heads;
-  return rows * (1 + Math.ceil(states[state]!.valueDim / 4)) * 16;
+  const rows = Math.max(maxTokens, Math.min(sequences, maxTokens) * MOST_SPLITS) * op.heads;
+  return rows * (1 + Math.ceil(kvOf(op, states).valueDim / 4)) * 16;
 }
 
 /**
@@ -88,7 +89,7 @@ export function attentionCalls(attention: Attention, mode: Mode, tuning: Tuning)
 }
 
 /** Dimensions of a head of keys or of values, whichever has more. */
-export function widestOf({ keyDim, valueDim }: StateShape): number {
+export function widestOf({ keyDim, valueDim }: KvShape): number {
   return Math.max(keyDim, valueDim);
 }
 
@@ -242,7 +243,7 @@ export interface Run {
  * Where the keys of the first `upto` positions lie (kv-cache.wgsl): a run for each head and four dimensions. Where that
  * is more than half of the context, all in one run: a copy command costs more than the bytes left out.
  */
-export function keyRuns({ kvHeads, keyDim }: StateShape, limits: Limits, upto: number): Run[] {
+export function keyRuns({ kvHeads, keyDim }: KvShape, limits: Limits, upto: number): Run[] {
   const stride = limits.contextLength * elementBytes(limits.kvType);
   const count = kvHeads * Math.ceil(keyDim / 4);
   if (2 * upto > limits.contextLength) return [{ at: 0, bytes: count * stride }];
@@ -251,7 +252,7 @@ export function keyRuns({ kvHeads, keyDim }: StateShape, limits: Limits, upto: n
 }
 
 /** The values likewise: a run for each head. */
-export function valueRuns({ kvHeads, valueDim }: StateShape, limits: Limits, upto: number): Run[] {
+export function valueRuns({ kvHeads, valueDim }: KvShape, limits: Limits, upto: number): Run[] {
   const position = Math.ceil(valueDim / 4) * elementBytes(limits.kvType);
   return Array.from({ length: kvHeads }, (_, head) => {
     return { at: head * limits.contextLength * position, bytes: upto * position };

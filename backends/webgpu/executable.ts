@@ -60,13 +60,14 @@ export class WebgpuExecutable implements Executable {
     const rows = plan.outputRows * 4 * plan.logits.stride;
     const size = rows + choiceBytes(program, plan);
     this.#staging = device.createBuffer({ size, usage: GPUBufferUsage.COPY_DST | GPUBufferUsage.MAP_READ });
-    const sizes = plan.caches.flatMap(({ keys, values }) => [keys.bytes, values.bytes]);
+    const kept = [...plan.caches.flatMap(({ keys, values }) => [keys, values]), ...plan.recurrent];
+    const sizes = kept.map(({ bytes }) => bytes);
     this.#between = device.createBuffer({
       size: Math.max(16, ...sizes.map((bytes) => bytes / program.limits.sequences)),
       usage: GPUBufferUsage.COPY_DST | GPUBufferUsage.COPY_SRC,
     });
     this.#widest = {
-      headDim: Math.max(1, ...program.states.map(widestOf)),
+      headDim: Math.max(1, ...plan.caches.map(({ shape }) => widestOf(shape))),
       contextLength: program.limits.contextLength,
     };
     this.memory = { weights: weightBytes, ...plan.bytes };
@@ -128,17 +129,17 @@ export class WebgpuExecutable implements Executable {
   #runs(seq: number, upto: number): (Run & Pick<GpuArray, 'buffer' | 'offset'>)[] {
     const { plan, program } = this.#parts;
     const { limits } = program;
-    return plan.caches.flatMap(({ shape, keys, values }) =>
-      (
-        [
-          [keys, keyRuns(shape, limits, upto)],
-          [values, valueRuns(shape, limits, upto)],
-        ] as const
-      ).flatMap(([{ buffer, offset, bytes }, runs]) => {
-        const start = offset + (seq * bytes) / limits.sequences;
-        return runs.map((run) => ({ ...run, buffer, offset: start + run.at }));
-      }),
-    );
+    const runsOf = ({ buffer, offset, bytes }: GpuArray, runs: (size: number) => readonly Run[]) => {
+      const size = bytes / limits.sequences;
+      return runs(size).map((run) => ({ ...run, buffer, offset: offset + seq * size + run.at }));
+    };
+    return [
+      ...plan.caches.flatMap(({ shape, keys, values }) => [
+        ...runsOf(keys, () => keyRuns(shape, limits, upto)),
+        ...runsOf(values, () => valueRuns(shape, limits, upto)),
+      ]),
+      ...(upto > 0 ? plan.recurrent : []).flatMap((past) => runsOf(past, (bytes) => [{ at: 0, bytes }])),
+    ];
   }
 
   kernelTimes(): KernelTime[] {

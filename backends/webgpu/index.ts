@@ -20,6 +20,7 @@ import { fuse, type Phase, type Product } from '../fuse.ts';
 import { keptValues, type Shape, shapesOf } from '../ops.ts';
 import { checkSupport, givenWeight, vocabularyOf, WeightTable, weightBytes } from '../program-weights.ts';
 import { Arrays, type GpuArray } from './arrays.ts';
+import { widestOf } from './attention-calls.ts';
 import { type DeviceOptions, GpuDevice } from './device.ts';
 import { Dispatches } from './dispatches.ts';
 import { WebgpuExecutable } from './executable.ts';
@@ -191,7 +192,7 @@ export class WebgpuBackend implements Backend {
   async #upload(phases: readonly Phase[]): Promise<void> {
     for (const phase of phases) {
       if (phase.kind === 'embed') await this.#uploadStack([phase.op.table], false);
-      if (phase.kind === 'norm') await this.#uploadVector(phase.op.weight);
+      if (phase.kind === 'norm' || phase.kind === 'conv') await this.#uploadVector(phase.op.weight);
       if (phase.kind === 'map') for (const id of phase.op.scalars ?? []) await this.#uploadVector(id);
       if (phase.kind !== 'matmul') continue;
       if (phase.norm) await this.#uploadVector(phase.norm.weight);
@@ -219,8 +220,13 @@ export class WebgpuBackend implements Backend {
     this.#count(weights);
   }
 
+  /** Of a matrix, one row behind the other. */
+  /** All numbers of a weight, row after row. */
   async #uploadVector(id: WeightId): Promise<void> {
-    await this.#uploadNumbers(String(id), [id], [this.#weights.all[id]!]);
+    const weight = this.#weights.all[id]!;
+    const [rows, cols] = [1, weight.desc.rows * weight.desc.cols];
+    const source = { op: 'reshape', of: weight.source, rows, cols } as const;
+    await this.#uploadNumbers(String(id), [id], [{ desc: { ...weight.desc, rows, cols }, source }]);
   }
 
   async #uploadBiases(products: readonly Product[]): Promise<void> {
@@ -274,8 +280,9 @@ export class WebgpuBackend implements Backend {
 }
 
 /** A workgroup sums a head at once. */
-function supportsState({ keyDim, valueDim }: StateShape): true | string {
-  const widest = Math.max(keyDim, valueDim);
+function supportsState(state: StateShape): true | string {
+  if (state.kind === 'recurrent') return true;
+  const widest = widestOf(state);
   return widest <= 4 * 256 || `heads of ${widest} dimensions are not supported, 1024 are the most`;
 }
 

@@ -2,7 +2,7 @@
  * From phases to calls of kernels: where every value lies, which products are computed together, and the calls of a
  * step of each mode. Everything is decided here, once; a step only counts rows.
  */
-import type { Program, RopeSpec, ValueId, WeightId } from '../backend.ts';
+import type { KvShape, Program, RopeSpec, StateId, ValueId, WeightId } from '../backend.ts';
 import {
   type AttentionPhase,
   type MatmulPhase,
@@ -11,7 +11,7 @@ import {
   type Product as ProductOp,
   usesOf,
 } from '../fuse.ts';
-import { keptValues, type Shape } from '../ops.ts';
+import { keptValues, type OpOf, type Shape } from '../ops.ts';
 import type { Arrays, GpuArray } from './arrays.ts';
 import { attentionCalls, type Cache, cacheBytes, stateBytes } from './attention-calls.ts';
 import { formOf } from './form.ts';
@@ -19,6 +19,7 @@ import type { KernelCall, Mode } from './kernel-call.ts';
 import { type Product, productCalls, type Stack, tiled } from './matmul-calls.ts';
 import {
   type Context,
+  convCall,
   embedCalls,
   gateCall,
   mapCall,
@@ -51,7 +52,8 @@ export interface Plan {
   readonly logits: View;
   readonly vocabulary: number; // columns of the logits
   readonly taps: readonly { readonly view: View; readonly cols: number }[];
-  readonly caches: readonly Cache[]; // by state
+  readonly caches: readonly Cache[]; // keys and values
+  readonly recurrent: readonly GpuArray[]; // states of all sequences, one after the other
   readonly attention: readonly GpuArray[]; // weights of each attention op, of programs compiled for them
   readonly bytes: { readonly kv: number; readonly arena: number };
 }
@@ -69,7 +71,8 @@ export class Planner {
   readonly #shapes: readonly Shape[];
   readonly #values: Values;
   readonly #step: GpuArray;
-  readonly #caches: readonly Cache[];
+  readonly #caches: ReadonlyMap<StateId, Cache>;
+  readonly #recurrent: ReadonlyMap<StateId, GpuArray>;
   readonly #states: GpuArray;
   readonly #attentionWeights: GpuArray[] = [];
   readonly #angles: ReadonlyMap<RopeSpec, GpuArray>;
@@ -101,13 +104,30 @@ export class Planner {
     const rows = { tokens: whole(maxTokens), outputs: whole(this.#outputRows) };
     this.#values = new Values({ phases, shapes, kept: keptValues(program) }, rows, arrays);
     this.#step = arrays.make('step', stepBytes(limits));
-    this.#caches = states.map((shape, state) => ({
-      shape,
-      keys: arrays.make(`keys of state ${state}`, cacheBytes(shape.kvHeads, shape.keyDim, limits)),
-      values: arrays.make(`values of state ${state}`, cacheBytes(shape.kvHeads, shape.valueDim, limits)),
-    }));
+    this.#caches = new Map(
+      states.flatMap((shape, state) => (shape.kind === 'kv' ? [[state, this.#cache(state, shape)]] : [])),
+    );
+    this.#recurrent = new Map(
+      phases.flatMap((phase) => (phase.kind === 'conv' ? [[phase.op.state, this.#past(phase.op)]] : [])),
+    );
     const bytes = phases.map((phase) => (phase.kind === 'attention' ? stateBytes(phase.op, program) : 0));
     this.#states = arrays.make('states of attention', Math.max(0, ...bytes));
+  }
+
+  #cache(state: StateId, shape: KvShape): Cache {
+    const { kvHeads, keyDim, valueDim } = shape;
+    const { limits } = this.#program;
+    return {
+      shape,
+      keys: this.#arrays.make(`keys of state ${state}`, cacheBytes(kvHeads, keyDim, limits)),
+      values: this.#arrays.make(`values of state ${state}`, cacheBytes(kvHeads, valueDim, limits)),
+    };
+  }
+
+  /** [sequence][rows in front of the next][whole vec4s of columns] */
+  #past({ x, weight, state }: OpOf<'conv'>): GpuArray {
+    const rows = this.#program.limits.sequences * (this.#weights[weight]!.desc.cols - 1);
+    return this.#arrays.make(`state ${state}`, 4 * rows * padded(this.#shapes[x]!.cols));
   }
 
   plan(): Plan {
@@ -120,7 +140,10 @@ export class Planner {
     const select = this.#phases.findIndex((phase) => this.#kindOf(phase) === 'outputs');
     const cut = select < 0 ? calls.length : select;
     const all = (from: number, to: number, mode: Mode) => calls.slice(from, to).flatMap((of) => of(mode));
-    const kv = this.#caches.reduce((sum, { keys, values }) => sum + keys.bytes + values.bytes, 0);
+    const caches = [...this.#caches.values()];
+    const recurrent = [...this.#recurrent.values()];
+    const kept = [...caches.flatMap(({ keys, values }) => [keys, values]), ...recurrent];
+    const kv = kept.reduce((sum, { bytes }) => sum + bytes, 0);
     return {
       step: this.#step,
       trunk: {
@@ -137,7 +160,8 @@ export class Planner {
       taps: (this.#program.limits.taps ?? []).map((value) => {
         return { view: this.#values.view(value), cols: this.#shapes[value]!.cols };
       }),
-      caches: this.#caches,
+      caches,
+      recurrent,
       attention: this.#attentionWeights,
       bytes: { kv, arena: this.#arrays.bytes - before },
     };
@@ -176,6 +200,12 @@ export class Planner {
       case 'rope': {
         const { x, heads, rope: spec } = phase.op;
         return [ropeCall({ x: view(x), out, heads, cols, spec, angles: this.#angles.get(spec)! }, context)];
+      }
+      case 'conv': {
+        const { x, weight, state } = phase.op;
+        const taps = this.#weights[weight]!.desc.cols;
+        const [vector, past] = [this.#placed.vector(weight), this.#recurrent.get(state)!];
+        return [convCall({ x: view(x), weight: vector, past, out, cols, taps }, context)];
       }
       case 'map': {
         const { x, fn, scalars = [] } = phase.op;
@@ -338,7 +368,7 @@ export class Planner {
 
   #attention({ op, rope, out: value }: AttentionPhase): (mode: Mode) => KernelCall[] {
     const { limits } = this.#program;
-    const cache = this.#caches[op.state]!;
+    const cache = this.#caches.get(op.state)!;
     const rounded = cache.shape.valueDim % 32 === 0 && this.#onlyRounded(value);
     const attention = {
       op,

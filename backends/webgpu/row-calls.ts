@@ -207,6 +207,32 @@ export function zipCall({ fn, a, b, out }: Zipping, cols: number, context: Conte
   };
 }
 
+interface Convolution {
+  readonly x: View;
+  readonly weight: GpuArray; // [cols][taps]
+  readonly past: GpuArray;
+  readonly out: View;
+  readonly cols: number;
+  readonly taps: number;
+}
+
+export function convCall({ x, weight, past, out, cols, taps }: Convolution, context: Context): KernelCall {
+  const { step, stepConstants, tuning } = context;
+  const width = padded(cols) / 4;
+  return {
+    kernel: 'conv',
+    definitions: { TAPS: taps },
+    constants: {
+      ...stepConstants,
+      ...{ WG: tuning.workgroup, COLS: cols, WIDTH: width },
+      ...strides({ X: x, OUT: out }),
+    },
+    bindings: { 0: step, 1: x.array, 2: weight, 3: out.array, 4: past },
+    grid: ({ slices }) => [Math.ceil(width / tuning.workgroup), slices.length, 1],
+    work: ({ tokens }) => ({ bytes: 8 * tokens * cols, macs: tokens * cols * taps }),
+  };
+}
+
 function numberByNumber(
   { tuning }: Context,
   cols: number,

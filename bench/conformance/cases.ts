@@ -8,6 +8,7 @@
 import type { Backend, KvType } from '../../backends/backend.ts';
 import type { TensorType } from '../../kernels/quant-formats.ts';
 import { type AttentionShape, attentionCase, attentionWeightsCase, modelAttentionCase } from './attention.ts';
+import { convCase } from './conv.ts';
 import { biasCase, embedCase, type MatmulShape, matmulCase, modelMatmulCase } from './matmul.ts';
 import { type Check, nameOf, type OpCase, supportsCase, type Timing } from './op-case.ts';
 import { PROGRAM_CASES } from './programs.ts';
@@ -128,6 +129,8 @@ export const CASES: readonly OpCase[] = [
   ...KV_TYPES.flatMap((type) =>
     TIMED_TOKENS.map((T) => modelAttentionCase(MODEL_ATTENTION, { type, T, held: T < 512 ? 2048 : 0 })),
   ),
+
+  ...[2, 3, 4].flatMap((K) => [1, 7, 64, 172].map((C) => convCase({ C, K }))),
 
   ...[rmsNormOf(7), rmsNormOf(172), rmsNormOf(1025), rmsNormOf(576, 100)].map(rowCase),
   rowCase(rmsNormOf(64, 1e-3)), // eps 1e-5 outweighs the mean square

@@ -204,6 +204,27 @@ export function slice(seq: number, pos: number, count: number, round = 0): Slice
 /** For ops that compute each row by itself: few rows, one, many. */
 export const SHORT: readonly Action[] = [step(slice(0, 0, 5)), step(slice(0, 5, 1)), step(slice(1, 0, 130))];
 
+/** The same for recurrent states, which only go on or begin again: with a trim, without, and by whole copies. */
+export const GOING_ON: readonly Action[] = [
+  step(slice(0, 0, 1)),
+  step(slice(0, 1, 1)),
+  step(slice(0, 2, 13)),
+  step(slice(0, 15, 2), slice(1, 0, 5)),
+  step(slice(1, 5, 1), slice(0, 17, 238)),
+  step(slice(0, 255, 1)),
+  { copy: { from: 0, to: 2, upto: 256 } },
+  { trim: { seq: 0, upto: 256 } },
+  step(slice(2, 256, 3, 1), slice(0, 256, 1), slice(1, 6, 1)),
+  step(slice(1, 7, 56), slice(0, 257, 2)),
+  step(slice(1, 63, 1), slice(2, 259, 1), slice(0, 259, 1)),
+  { trim: { seq: 0, upto: 0 } },
+  step(slice(2, 0, 2, 1), slice(0, 0, 1, 2), slice(1, 64, 1)),
+  step(slice(2, 2, 1), slice(0, 1, 1, 2)),
+  { copy: { from: 0, to: 1, upto: 2 } },
+  { copy: { from: 1, to: 2, upto: 0 } },
+  step(slice(1, 2, 2), slice(2, 0, 4), slice(0, 2, 1)),
+];
+
 /**
  * For ops that depend on positions: three sequences. Their positions cross 16, 64, 128 and 256 in the middle and at the
  * edge of a step, alone and beside other sequences.

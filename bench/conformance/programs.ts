@@ -2,12 +2,22 @@
  * Cases of several ops together, as in models. They check fusion, the placement of values and the reuse of their
  * memory. The reference backend, which runs op by op, computes the expected rows.
  */
-import type { AttentionOp, Op, RopeSpec, StateShape, ValueId, WeightId } from '../../backends/backend.ts';
+import type {
+  AttentionOp,
+  KvShape,
+  Op,
+  RopeSpec,
+  StateId,
+  ValueId,
+  WeightId,
+} from '../../backends/backend.ts';
 import { weightsOf } from '../../backends/ops.ts';
 import type { TensorType } from '../../kernels/quant-formats.ts';
+import { convOp, convState } from './conv.ts';
 import { INT8 } from './matmul.ts';
 import { type Matrix, randomMatrix } from './matrices.ts';
 import {
+  GOING_ON,
   LONG,
   type OpCase,
   type ProgramParts,
@@ -53,7 +63,7 @@ function programCase(
     examples: ops.map((op) => ({
       op,
       types: weightsOf(op).map((id) => descs[id]!.type),
-      state: op.op === 'attention' ? states[op.state] : undefined,
+      state: 'state' in op ? states[op.state] : undefined,
     })),
     tokens: Math.max(
       ...actions.flatMap((action) =>
@@ -132,7 +142,7 @@ function adapterCase(): OpCase {
 
 interface Layer {
   readonly heads: number;
-  readonly state: StateShape;
+  readonly state: KvShape;
 }
 
 const ROPE: RopeSpec = { layout: 'half', inverseFrequencies: [1, 0.3, 0.1, 0.03] };
@@ -194,6 +204,39 @@ function addLayer(
   return push(add(y, push(matmul(gated, down!))));
 }
 
+/** Convolutions between gates, as some models have them in place of attention; one layer attends, in a window. */
+function convLayersCase(): OpCase {
+  const shape = { C, K: 3 };
+  const kv = { kind: 'kv', kvHeads: 2, keyDim: 16, valueDim: 16 } as const;
+  const mixed = (name: string) => [
+    ...['in', 'gate', 'out'].map((part) => matrix(C, C, `${name} ${part}`)),
+    randomMatrix('F32', C, shape.K, 1, name),
+  ];
+  const weights = [
+    ...mixed('first'),
+    ...mixed('last'),
+    ...['q', 'k', 'v'].map((name, i) => matrix(i === 0 ? C : 32, C, name)),
+    vector(C),
+  ];
+  const build: Build = (push, [x], ids) => {
+    const convolved = (value: ValueId, [into, gate, out, taps]: readonly WeightId[], state: StateId) => {
+      const h = push(norm(value, ids.at(-1)!));
+      const y = push(convOp(push(matmul(h, into!)), taps!, state));
+      return push(add(value, push(matmul(push(mul(push(silu(push(matmul(h, gate!)))), y)), out!))));
+    };
+    const first = convolved(x!, ids.slice(0, 4), 0);
+    const [q, k, v] = ids.slice(8, 11).map((id) => push(matmul(first, id)));
+    const attention: AttentionOp = {
+      ...{ op: 'attention', q: q!, k: k!, v: v!, state: 1 },
+      ...{ heads: 4, scale: 0.25, window: 40 },
+    };
+    const attended = push(add(first, push(attention)));
+    return convolved(attended, ids.slice(4, 8), 2);
+  };
+  const more = { states: [convState(shape), kv, convState(shape)], actions: GOING_ON };
+  return programCase('layers that convolve and attend', weights, build, more);
+}
+
 /** A table of positions, which has fewer rows than the vocabulary. */
 function positionsCase(): OpCase {
   const steps = [step(slice(0, 0, 5)), step(slice(0, 5, 1), slice(1, 0, 9)), step(slice(0, 6, 10))];
@@ -228,6 +271,7 @@ export const PROGRAM_CASES: readonly OpCase[] = [
   adapterCase(),
   layersCase('F32', LONG),
   layersCase('Q8_0', [...BATCH, step(slice(0, 33, 1)), step(slice(0, 34, 1), slice(1, 4, 1))]),
+  convLayersCase(),
   positionsCase(),
   longLivedCase(),
 ];

@@ -34,7 +34,9 @@ export function tokenSource(sequence: Sequence, options: SourceOptions): TokenSo
   const { sampler, speculation, limit } = options;
   if (speculation || !deviceChooses(sequence, options)) return new FromLogits(sequence, options);
   if (sampler.sees!.kind === 'greedy') {
-    return new Greedy(sequence, sequence.model.executable.chooses!.greedy, limit);
+    // Of several ids the answer may take fewer, and a recurrent model cannot go back to those.
+    const most = sequence.model.recurrent ? 1 : sequence.model.executable.chooses!.greedy;
+    return new Greedy(sequence, most, limit);
   }
   return new FromTop(sequence, sampler, sampler.sees!.count);
 }

@@ -1,7 +1,7 @@
 /**
  * Decodes several tokens a step. A drafter proposes the next tokens. One step computes the logits after the current
  * token and after each drafted one. They are returned row by row while the chosen tokens equal the drafted ones. The
- * rest of the draft is removed from the cache.
+ * rest of the draft is removed from the cache, so the model must not be recurrent.
  *
  * The sampler draws each token from the logits after the same text as in plain decoding, in the same order. If a
  * backend's logits do not depend on the number of tokens in a step (cpu and reference: same bits), the ids are

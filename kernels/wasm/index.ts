@@ -6,10 +6,12 @@
 import { attention } from './attention';
 import { barrier } from './barrier';
 import { pickChoices, scanChoices } from './choose';
+import { conv } from './conv';
 import { elementwise } from './elementwise';
 import { embed } from './embed';
 import {
   ATTENTION,
+  CONV,
   EMBED,
   END,
   KIND,
@@ -45,6 +47,7 @@ function runPhase(phase: usize, kind: i32, rows: i32, scratch: usize): bool {
     if (load<i32>(SINGLE) != 0) return false;
     storeKv(phase, rows, scratch);
   } else if (kind == EMBED) embed(phase, rows, scratch);
+  else if (kind == CONV) conv(phase);
   else if (kind == ROPE) rope(phase, rows);
   else if (kind == SCAN_CHOICES) scanChoices(phase, rows);
   else if (kind == PICK_CHOICES) pickChoices(phase, rows);

@@ -30,6 +30,7 @@ export const TOKEN_KV = 1380; // address of u32 [T]: address of the pages of the
 // Pages of a sequence: u32 [pages], each a byte offset from KEYS, VALUES and VALUE_SCALES
 export const TRACED = 1384; // 1 if the step's only token leaves its attention weights; else 0
 export const CHOICES = 1388; // rows of which the largest logits are wanted
+export const SLICE_SEQUENCES = 1404; // address of i32 [slices]: sequence
 export const CHOICE_LIST = 1392; // address of i32 [CHOICES]{row of the outputs, how many}
 
 // --- constants that kernels load: V8 would rebuild a literal vector from a register at each use -----------------
@@ -111,6 +112,7 @@ export const SELECT = 10;
 export const SOFTMAX = 11;
 export const SCAN_CHOICES = 12; // choose.ts
 export const PICK_CHOICES = 13;
+export const CONV = 14;
 
 // FUNCTION of MAP, and GATE of MATMUL
 export const MAP_SILU = 0;
@@ -125,7 +127,7 @@ export const ROWS_OUTPUTS = 1; // over the S selected rows
 export const ROWS_CHOICES = 2; // over the rows of which the largest logits are wanted
 
 // Addresses are absolute, strides in bytes; "scratch" offsets count from the thread's own scratch.
-// EMBED, RMS_NORM, ROPE, MAP, ZIP, SELECT, SOFTMAX, SCAN_CHOICES, PICK_CHOICES
+// EMBED, RMS_NORM, ROPE, MAP, ZIP, SELECT, SOFTMAX, SCAN_CHOICES, PICK_CHOICES, CONV
 export const OUT = 2;
 export const OUT_STRIDE = 3;
 export const COLS = 4;
@@ -141,6 +143,12 @@ export const SCALARS = 13; // MAP: addresses of f32, one per learned scalar
 export const ROW_IDS = 12; // EMBED: 0 token ids, 1 positions
 export const MAXIMA = 12; // *_CHOICES: f32 [CHOICES][blocks of CHOICE_BLOCK columns]
 export const PART_SUMS = 13; // *_CHOICES: [CHOICES][parts of CHOICE_PART columns]{f32 maximum, f32 sum}
+
+// CONV, with WEIGHT: f32 [groups of 16 columns][TAPS][16]; of a single column [TAPS]
+export const TAPS = 12; // K
+export const TAP_BYTES = 13; // of the weights, from one tap to the next
+export const PAST = 14; // of sequence 0: f32 [groups of 16 columns][TAPS - 1][16], the rows of x in front of the next
+export const PAST_BYTES = 15; // from one sequence to the next
 
 // PREPARE: a norm, unless WEIGHT is 0; then the forms that the next matmul reads
 export const FORMS = 12; // PREPARE_INT8 | PREPARE_F32

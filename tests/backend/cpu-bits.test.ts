@@ -11,6 +11,7 @@ import { compileKernels, instantiate, type KernelChoice } from '../../backends/c
 import { inputsOf } from '../../bench/conformance/attention.ts';
 import { CHECKED_CASES } from '../../bench/conformance/cases.ts';
 import { runCase } from '../../bench/conformance/judge.ts';
+import { randomMatrix } from '../../bench/conformance/matrices.ts';
 import { nameOf } from '../../bench/conformance/op-case.ts';
 import { graphFromGguf } from '../../core/architectures/index.ts';
 import { readGguf } from '../../core/gguf/index.ts';
@@ -120,7 +121,38 @@ describe.each<KvType>(['f32', 'f16', 'q8'])('bits of attention in a window, cach
   });
 });
 
-const CASES = CHECKED_CASES.filter(({ op }) => op === 'matmul' || op === 'embed' || op === 'attention');
+describe('bits of a convolution', () => {
+  it.each([2, 4])('with %i weights a column do not depend on threads, steps or the batch', async (K) => {
+    const C = 172;
+    const load = async (threads: number) => {
+      const backend = await createCpuBackend({ threads });
+      disposals.push(() => backend.dispose());
+      const matrices = [randomMatrix('F32', 500, C), randomMatrix('F32', C, K)];
+      const [table, weight] = matrices.map(({ desc, bytes }) => backend.weight(desc, { bytes }));
+      const ops: Op[] = [
+        { op: 'embed', table: table! },
+        { op: 'conv', x: 0, weight: weight!, state: 0 },
+        { op: 'select', x: 1 },
+      ];
+      const states = [{ kind: 'recurrent', floats: (K - 1) * C } as const];
+      const limits = { sequences: 2, contextLength: 400, maxTokens: 400 };
+      return backend.compile({ name: 'a convolution', ops, output: 2, states, limits });
+    };
+    const [one, three] = [await load(1), await load(3)];
+    const whole = await allRows(one, { seq: 0, pos: 0, tokens: TOKENS });
+    for (const step of [1, 2, 3, 17, 129]) {
+      const parts: number[] = [];
+      for (let pos = 0; pos < TOKENS.length; pos += step) {
+        const part = { seq: 1, pos, tokens: TOKENS.slice(pos, pos + step) };
+        const rows = await allRows(three, { seq: 0, pos: 0, tokens: TOKENS.slice(7, 9) }, part);
+        parts.push(...rows.subarray(2 * C));
+      }
+      expect(firstDifference(Float32Array.from(parts), whole), `${step} at a time`).toBe(-1);
+    }
+  });
+});
+
+const CASES = CHECKED_CASES.filter(({ op }) => ['matmul', 'embed', 'attention', 'conv'].includes(op));
 
 /** First index at which the bits of two arrays differ, or -1; a message with all values would take minutes. */
 function firstDifference(a: Float32Array, b: Float32Array): number {

@@ -10,6 +10,8 @@ import type { Backend, KvType, Limits, Program } from '../../backends/backend.ts
 import type { CpuExecutable } from '../../backends/cpu/executable.ts';
 import { type CpuOptions, createCpuBackend } from '../../backends/cpu/index.ts';
 import { rewired } from '../../backends/ops.ts';
+import { CHECKED_CASES } from '../../bench/conformance/cases.ts';
+import { runCase } from '../../bench/conformance/judge.ts';
 import { type Matrix, randomMatrix } from '../../bench/conformance/matrices.ts';
 import type { LlamaConfig } from '../../core/architectures/llama.ts';
 import { llamaGraph } from '../llama-graph.ts';
@@ -219,4 +221,17 @@ describe('weights that do not fit or cannot be read', () => {
     expect(executable.stages).toEqual(fresh.stages);
     expect(await everything(executable)).toEqual(await everything(fresh));
   });
+});
+
+it('keeps recurrent states with what they go with', async () => {
+  const op = CHECKED_CASES.find(({ shape }) => shape === 'layers that convolve and attend')!;
+  const [one, several] = [
+    await start({ threads: 2 }),
+    await start({ threads: 2, memoryLimit: MEBIBYTE / 2 }),
+  ];
+  const { rows } = await runCase(op, several);
+  expect(rows).toEqual((await runCase(op, one)).rows);
+  const ids = op.check.weights.map(({ desc, bytes }) => several.weight(desc, { bytes }));
+  const executable = (await several.compile(op.check.program(ids))) as CpuExecutable;
+  expect(new Set(executable.stages).size).toBeGreaterThan(2);
 });

@@ -2,6 +2,7 @@
 import type {
   Backend,
   Executable,
+  KvShape,
   Op,
   Program,
   Result,
@@ -38,7 +39,8 @@ export class ExampleBackend implements Backend {
   readonly description = 'flat arrays in float64, the reference kernels, one thread';
   readonly #weights = new WeightTable<GivenWeight>(() => {}); // by id, and which programs use each
 
-  supports(_op: Op, types: readonly TensorType[]): true | string {
+  supports({ op }: Op, types: readonly TensorType[]): true | string {
+    if (op === 'conv') return 'conv is not supported by example'; // nor the recurrent states that go with it
     const other = types.find((type) => !TYPES.includes(type));
     return !other || `${other} is not supported; example computes ${TYPES.join(', ')}`;
   }
@@ -91,7 +93,8 @@ class ExampleExecutable implements Executable {
     this.#release = release;
     this.#sequences = new Sequences(program, vocabularyOf(program, desc));
     this.#values = shapes.map(({ cols }) => rows(maxTokens, cols));
-    this.#caches = program.states.map(({ kvHeads, keyDim, valueDim }) =>
+    const states = program.states as readonly KvShape[];
+    this.#caches = states.map(({ kvHeads, keyDim, valueDim }) =>
       Array.from({ length: sequences }, () => ({
         keys: rows(contextLength, kvHeads * keyDim),
         values: rows(contextLength, kvHeads * valueDim),
@@ -99,7 +102,7 @@ class ExampleExecutable implements Executable {
     );
     this.memory = {
       weights: weights.values().reduce((bytes, { values }) => bytes + values.byteLength, 0),
-      kv: program.states.reduce((bytes, { kvHeads, keyDim, valueDim }) => {
+      kv: states.reduce((bytes, { kvHeads, keyDim, valueDim }) => {
         return bytes + 8 * sequences * contextLength * kvHeads * (keyDim + valueDim);
       }, 0),
       arena: 8 * maxTokens * shapes.reduce((sum, { cols }) => sum + cols, 0),
@@ -173,7 +176,7 @@ class ExampleExecutable implements Executable {
       else if (op.op === 'matmul') {
         const bias = op.bias === undefined ? undefined : weight(op.bias);
         out.set(matmul(row(op.x, t), weight(op.weight), bias));
-      } else {
+      } else if (op.op === 'attention') {
         const { keys, values } = this.#caches[op.state]![sequences[t]!]!;
         keys[positions[t]!]!.set(row(op.k, t)); // causal: each token sees itself and the tokens before it
         values[positions[t]!]!.set(row(op.v, t));

@@ -58,7 +58,7 @@ describe.skipIf(adapter!.absent)(titled('a device that is lost', adapter!.absent
   async function answer(engine: Awaited<ReturnType<typeof startEngine>>, onToken: (count: number) => void) {
     const { executable } = engine;
     const scheduler = new Scheduler(executable, SIZES.maxTokens);
-    const model = { executable, scheduler, tokenizer, ...SIZES };
+    const model = { executable, scheduler, tokenizer, recurrent: false, ...SIZES };
     const sampler = new SamplerChain(samplerParameters({ temperature: 0 }), tokenizer);
     const ids: number[] = [];
     const options = { sampler, maxTokens: TOKENS, ignoreEos: true };

@@ -137,11 +137,15 @@ describe('loadModel', () => {
     ['q8', 80, 96 + 80 + 4 * (3 + 1)], // keys in whole blocks of 32
   ] as const)('estimates the cache by its type: %s, heads of %i', async (kvType, headDim, bytes) => {
     const graph = graphFromGguf(await readGguf(PATH));
-    const states = graph.states.map((state) => ({ ...state, keyDim: headDim, valueDim: headDim }));
+    const kv = graph.states.filter((state) => state.kind === 'kv');
+    const states = kv.map((state) => ({ ...state, keyDim: headDim, valueDim: headDim }));
     const limits = { kvType, contextLength: 100, sequences: 3, maxTokens: 1 };
     const heads = states.reduce((sum, { kvHeads }) => sum + kvHeads, 0);
     expect(heads).toBeGreaterThan(0);
     expect(estimateMemory({ ...graph, states }, limits).kv).toBe(300 * heads * bytes);
+    const recurrent = { kind: 'recurrent', floats: 7 } as const; // no larger for a longer context
+    const mixed = { ...graph, states: [recurrent, ...states] };
+    expect(estimateMemory(mixed, limits).kv).toBe(300 * heads * bytes + 3 * 4 * 7);
   });
 
   it('fills in sizes that were not given', async () => {

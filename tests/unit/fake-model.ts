@@ -33,12 +33,14 @@ export interface FakeOptions {
   readonly favourite?: Favourite;
   /** Runs before a step computes: to abort or to fail in the middle. */
   readonly onStep?: (step: Step) => void;
+  /** Its sequences go on or begin again, as with recurrent states. */
+  readonly recurrent?: boolean;
   /** Chooses tokens itself, as a device may. */
   readonly chooses?: Executable['chooses'];
 }
 
-type CompleteOptions = Required<Omit<FakeOptions, 'onStep' | 'chooses'>> &
-  Pick<FakeOptions, 'onStep' | 'chooses'>;
+type CompleteOptions = Required<Omit<FakeOptions, 'onStep' | 'chooses' | 'recurrent'>> &
+  Pick<FakeOptions, 'onStep' | 'chooses' | 'recurrent'>;
 
 export class FakeExecutable implements Executable {
   readonly memory = { weights: 0, kv: 0, arena: 0 };
@@ -70,12 +72,17 @@ export class FakeExecutable implements Executable {
   }
 
   kvCopy(from: number, to: number, upto: number): void {
-    if (upto > this.#sequences[from]!.length) throw new RangeError(`Expected ${upto} positions to copy.`);
+    const { length } = this.#sequences[from]!;
+    if (upto > length) throw new RangeError(`Expected ${upto} positions to copy.`);
+    if (this.#options.recurrent && upto !== 0 && upto !== length) {
+      throw new RangeError(`Expected 0 or ${length} positions to copy, got ${upto}.`);
+    }
     this.#sequences[to] = this.#sequences[from]!.slice(0, upto);
   }
 
   kvTrim(seq: number, upto: number): number {
-    this.#sequences[seq]!.splice(upto);
+    const back = this.#options.recurrent && upto < this.#sequences[seq]!.length;
+    this.#sequences[seq]!.splice(back ? 0 : upto);
     return this.#sequences[seq]!.length;
   }
 
@@ -171,7 +178,8 @@ export function fakeModel(options: FakeOptions = {}) {
   const complete = { contextLength: 64, sequences: 2, maxTokens: 8, favourite: () => undefined, ...options };
   const { contextLength, sequences, maxTokens } = complete;
   const tokenizer: Tokenizer = new ByteTokenizer();
-  return modelOf(new FakeExecutable(complete), { tokenizer, contextLength, sequences, maxTokens });
+  const sizes = { contextLength, sequences, maxTokens, recurrent: options.recurrent ?? false };
+  return modelOf(new FakeExecutable(complete), { tokenizer, ...sizes });
 }
 
 /** Any executable as a model. */
@@ -179,7 +187,7 @@ export function modelOf<E extends Executable, S extends { readonly maxTokens: nu
   executable: E,
   rest: S,
 ) {
-  return { ...rest, executable, scheduler: new Scheduler(executable, rest.maxTokens) };
+  return { recurrent: false, ...rest, executable, scheduler: new Scheduler(executable, rest.maxTokens) };
 }
 
 /** A favourite that continues any history of `prompt` bytes with `answer`, then the end token. */

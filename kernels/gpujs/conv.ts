@@ -1,0 +1,18 @@
+/**
+ * Causal convolution of each column by itself: y[t][c] = sum over j of weight[c][j] * x[t - (K - 1) + j][c]. What stands in
+ * front of the step's rows lies before them: rows firsts[t] to firsts[t] + K - 1 of `rows` are those of token t.
+ */
+import type { KernelSource } from './kernel-source.ts';
+
+/** The weights of all layers are the rows of a stack, each [C][K]. */
+export function conv(taps: number): KernelSource {
+  const text = `function (rows, firsts, item) {
+    const first = firsts[this.thread.y];
+    let sum = 0;
+    for (let j = 0; j < ${taps}; j++) {
+      sum += this.constants.weights[item][this.thread.x * ${taps} + j] * rows[first + j][this.thread.x];
+    }
+    return sum;
+  }`;
+  return { name: 'conv', text, args: ['Input', 'Array', 'Integer'] };
+}

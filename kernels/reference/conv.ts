@@ -1,0 +1,10 @@
+/**
+ * Causal convolution of each column by itself: y[c] = sum over j of weight[c][j] * rows[j][c].
+ *
+ * @param rows K rows of [C], the last of them the token's own
+ * @param weight [C, K]
+ */
+export function conv(rows: readonly Float64Array[], weight: Float32Array): Float64Array {
+  const K = rows.length;
+  return rows[0]!.map((_, c) => rows.reduce((sum, row, j) => sum + weight[c * K + j]! * row[c]!, 0));
+}

@@ -1,0 +1,60 @@
+// Causal convolution of each column by itself, over the rows of a sequence that its state keeps and those of the step:
+//   y[t][c] = sum over j of weight[c][j] * x[t - (TAPS - 1) + j][c]
+// A thread takes 4 columns of a slice through all its tokens and leaves their state.
+//
+// x, out [T][STRIDE] vec4<f32>, from their offsets on; WIDTH vec4s a row
+// weights [COLS][TAPS] f32; past [sequence][TAPS - 1][WIDTH] vec4<f32>: the rows of x in front of the next
+
+#include step
+
+override WG: u32;
+override COLS: u32;
+override WIDTH: u32;
+override X_STRIDE: u32; // vec4s
+override X_OFFSET: u32;
+override OUT_STRIDE: u32;
+override OUT_OFFSET: u32;
+
+@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> weights: array<f32>;
+@group(0) @binding(3) var<storage, read_write> out: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read_write> past: array<vec4<f32>>;
+
+const BEFORE = TAPS - 1u; // rows in front of a token's own
+
+@compute @workgroup_size(WG)
+fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+  let i = workgroup.x * WG + local;
+  if (i >= WIDTH) {
+    return;
+  }
+  let slice = slice_of(workgroup.y);
+  let column = min(vec4(4u * i) + vec4(0u, 1u, 2u, 3u), vec4(COLS - 1u));
+  var taps: array<vec4<f32>, TAPS>;
+  for (var j = 0u; j < TAPS; j++) {
+    let at = column * TAPS + j;
+    taps[j] = vec4(weights[at.x], weights[at.y], weights[at.z], weights[at.w]);
+  }
+  let kept = slice.sequence * BEFORE * WIDTH + i;
+  var rows: array<vec4<f32>, BEFORE>; // in front of the token
+  for (var j = 0u; j < BEFORE; j++) {
+    if (slice.position > 0u) {
+      rows[j] = past[kept + j * WIDTH];
+    }
+  }
+  for (var t = slice.first; t < slice.first + slice.count; t++) {
+    let row = x[t * X_STRIDE + X_OFFSET + i];
+    var sum = taps[BEFORE] * row;
+    for (var j = 0u; j < BEFORE; j++) {
+      sum += taps[j] * rows[j];
+    }
+    out[t * OUT_STRIDE + OUT_OFFSET + i] = sum;
+    for (var j = 0u; j + 1u < BEFORE; j++) {
+      rows[j] = rows[j + 1u];
+    }
+    rows[BEFORE - 1u] = row;
+  }
+  for (var j = 0u; j < BEFORE; j++) {
+    past[kept + j * WIDTH] = rows[j];
+  }
+}
