@@ -26,9 +26,9 @@ const TASKS_PER_THREAD = 2;
 /** Words of one phase; f32 parameters are stored as their bits. */
 type Words = Partial<Record<number, number>>;
 
-/** The functions by the numbers of layout.ts. */
-const MAP_FUNCTIONS: Readonly<Record<MapFunction, number>> = { silu: layout.MAP_SILU };
-const ZIP_FUNCTIONS: Readonly<Record<ZipFunction, number>> = { add: layout.ZIP_ADD, mul: layout.ZIP_MUL };
+/** The number of a function in layout.ts. */
+const mapNumber = (fn: MapFunction) => layout[`MAP_${fn.toUpperCase() as Uppercase<MapFunction>}`];
+const zipNumber = (fn: ZipFunction) => layout[`ZIP_${fn.toUpperCase() as Uppercase<ZipFunction>}`];
 
 export class PhaseTable {
   readonly #limits: Limits;
@@ -106,13 +106,13 @@ export class PhaseTable {
       this.#row(layout.ROPE, op.x, out, { ...heads, ...this.#rope(op.rope) });
     } else if (kind === 'map') {
       const scalars = (op.scalars ?? []).map((id, i) => [layout.SCALARS + i, this.#weight(id).address]);
-      const words = { [layout.FUNCTION]: MAP_FUNCTIONS[op.fn], ...Object.fromEntries(scalars) };
+      const words = { [layout.FUNCTION]: mapNumber(op.fn), ...Object.fromEntries(scalars) };
       this.#row(layout.MAP, op.x, out, words);
     } else if (kind === 'conv') {
       this.#row(layout.CONV, op.x, out, this.#conv(op));
     } else {
       const b = this.#at(op.b, layout.Y, layout.Y_STRIDE);
-      this.#row(layout.ZIP, op.a, out, { [layout.FUNCTION]: ZIP_FUNCTIONS[op.fn], ...b });
+      this.#row(layout.ZIP, op.a, out, { [layout.FUNCTION]: zipNumber(op.fn), ...b });
     }
   }
 
@@ -244,7 +244,7 @@ export class PhaseTable {
       ...shared,
       [layout.KIND]: layout.MATMUL,
       [layout.EPILOGUE]: epilogue,
-      [layout.GATE]: gate ? MAP_FUNCTIONS[gate] : 0,
+      [layout.GATE]: gate ? mapNumber(gate) : 0,
       [layout.TASK_GROUPS]: Math.ceil(groups / (this.#threads * TASKS_PER_THREAD)),
       [layout.PANEL]: panel,
       [layout.PANEL_BYTES]: panelBytes,
