@@ -116,6 +116,7 @@ export const CONV = 14;
 
 // FUNCTION of MAP, and GATE of MATMUL
 export const MAP_SILU = 0;
+export const MAP_XIELU = 1;
 // FUNCTION of ZIP
 export const ZIP_ADD = 0;
 export const ZIP_MUL = 1;

@@ -1,5 +1,5 @@
 /** fn(x) of four numbers; kernels/reference/map.ts defines the functions. */
-import { EXP } from './layout';
+import { EXP, MAP_XIELU } from './layout';
 import { exp4 } from './simd';
 
 /**
@@ -9,6 +9,7 @@ import { exp4 } from './simd';
 // @ts-ignore: decorator
 @inline
 export function map4(fn: i32, x: v128, scalars: usize): v128 {
+  if (fn == MAP_XIELU) return xielu4(x, load<usize>(scalars), load<usize>(scalars, 4));
   return silu4(x);
 }
 
@@ -16,4 +17,15 @@ export function map4(fn: i32, x: v128, scalars: usize): v128 {
 @inline
 function silu4(x: v128): v128 {
   return f32x4.div(x, f32x4.add(v128.load32_splat(EXP, 44), exp4(f32x4.neg(x))));
+}
+
+/** @param p address of the factor of x^2, @param n of e^x - 1 - x */
+// @ts-ignore: decorator
+@inline
+function xielu4(x: v128, p: usize, n: usize): v128 {
+  const above = f32x4.mul(v128.load32_splat(p), f32x4.mul(x, x));
+  const curve = f32x4.sub(f32x4.sub(exp4(x), v128.load32_splat(EXP, 44)), x);
+  const below = f32x4.mul(v128.load32_splat(n), curve);
+  const half = f32x4.mul(x, f32x4.splat(0.5));
+  return f32x4.add(v128.bitselect(above, below, f32x4.gt(x, f32x4.splat(0))), half);
 }
