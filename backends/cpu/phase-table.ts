@@ -1,7 +1,7 @@
 /** Writes the phases of one memory as the tables that the kernels walk (kernels/wasm/layout.ts). */
 
-import type { MapFunction } from '../../kernels/reference/map.ts';
-import type { ZipFunction } from '../../kernels/reference/zip.ts';
+import { MAPS, type MapFunction } from '../../kernels/reference/map.ts';
+import { ZIPS, type ZipFunction } from '../../kernels/reference/zip.ts';
 import * as layout from '../../kernels/wasm/layout.ts';
 import type { Limits, Program, RopeSpec, ValueId } from '../backend.ts';
 import {
@@ -26,9 +26,9 @@ const TASKS_PER_THREAD = 2;
 /** Words of one phase; f32 parameters are stored as their bits. */
 type Words = Partial<Record<number, number>>;
 
-/** The number of a function in layout.ts. */
-const mapNumber = (fn: MapFunction) => layout[`MAP_${fn.toUpperCase() as Uppercase<MapFunction>}`];
-const zipNumber = (fn: ZipFunction) => layout[`ZIP_${fn.toUpperCase() as Uppercase<ZipFunction>}`];
+/** Kernels know a function by its place in MAPS or ZIPS (layout.ts). */
+const mapNumber = (fn: MapFunction) => Object.keys(MAPS).indexOf(fn);
+const zipNumber = (fn: ZipFunction) => Object.keys(ZIPS).indexOf(fn);
 
 export class PhaseTable {
   readonly #limits: Limits;

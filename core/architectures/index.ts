@@ -6,6 +6,7 @@ import type { ModelConfig } from './architecture.ts';
 import { Graph, type RecordedGraph } from './graph.ts';
 import { llama } from './llama.ts';
 import { Metadata, unsupported } from './metadata.ts';
+import { qwen2 } from './qwen2.ts';
 
 export type { ModelConfig } from './architecture.ts';
 
@@ -17,6 +18,7 @@ interface AnyArchitecture {
 
 const ARCHITECTURES: Readonly<Record<string, AnyArchitecture>> = {
   llama,
+  qwen2,
 };
 
 /** A model as its file describes it. */

@@ -114,10 +114,10 @@ export const SCAN_CHOICES = 12; // choose.ts
 export const PICK_CHOICES = 13;
 export const CONV = 14;
 
-// FUNCTION of MAP, and GATE of MATMUL
+// FUNCTION of MAP, and GATE of MATMUL, in the order of MAPS (kernels/reference/map.ts)
 export const MAP_SILU = 0;
 export const MAP_XIELU = 1;
-// FUNCTION of ZIP
+// FUNCTION of ZIP, in the order of ZIPS (kernels/reference/zip.ts)
 export const ZIP_ADD = 0;
 export const ZIP_MUL = 1;
 

@@ -94,7 +94,7 @@ describe('configFromGguf', () => {
     [
       'an unknown architecture',
       { 'general.architecture': 'mamba' },
-      'The architecture "mamba" is not supported yet; supported: llama.',
+      'The architecture "mamba" is not supported yet; supported: llama, qwen2.',
     ],
     [
       'a name every object has',
