@@ -34,7 +34,7 @@ const WELCOME =
 
 /** Settles with the exit code when the user exits or a signal ends the chat. */
 export async function runChatTui(options: ChatTuiOptions): Promise<number> {
-  const { theme, pacer, erase, debug, create, begin, message } = options;
+  const { theme, pacer, erase, historyPath, debug, create, begin, message } = options;
   const { columns = 80, rows = 24 } = process.stdout;
   const region = new LiveRegion(process.stdout, { erase, reflows: reflows(process.env) });
   const links = hyperlinks(process.env);
@@ -54,7 +54,8 @@ export async function runChatTui(options: ChatTuiOptions): Promise<number> {
     onUnsent: (text) => screen.giveBack(text),
   });
   const terminal = new InkTerminal(region);
-  const editor = editorFor(options, transcript, () => screen);
+  const { history, problem } = openHistory(historyPath);
+  const editor = editorFor(history, transcript, () => screen);
   const screen = new ChatScreen({
     dialogue,
     transcript,
@@ -73,6 +74,7 @@ export async function runChatTui(options: ChatTuiOptions): Promise<number> {
   });
   const ended = exitCodeOfSignals(terminal, () => instance.unmount());
   process.on('SIGTSTP', () => void terminal.suspend()); // from outside; Ctrl-Z is a key
+  if (problem !== undefined) transcript.add({ kind: 'error', error: problem });
   if (message) dialogue.say(message);
   await instance.waitUntilRenderFlush();
   let failure: unknown;
@@ -95,13 +97,9 @@ export async function runChatTui(options: ChatTuiOptions): Promise<number> {
 }
 
 /** @param screen called later: the screen needs the editor first */
-function editorFor(
-  { historyPath }: ChatTuiOptions,
-  transcript: Transcript,
-  screen: () => ChatScreen,
-): EditorModel {
+function editorFor(history: PromptHistory, transcript: Transcript, screen: () => ChatScreen): EditorModel {
   return new EditorModel({
-    history: openHistory(historyPath, transcript),
+    history,
     onSubmit: (text) => screen().submit(text),
     onExternalEditor: () => void screen().editExternally(),
     onProblem: (error) => transcript.add({ kind: 'error', error }),
@@ -124,12 +122,11 @@ function exitCodeOfSignals(terminal: InkTerminal, end: () => void): () => number
   return () => exitCode;
 }
 
-/** If the file cannot be read, prints the error and returns a history of this chat only. */
-function openHistory(path: string, transcript: Transcript): PromptHistory {
+/** If the file cannot be read, the history is that of this chat only. */
+function openHistory(path: string): { history: PromptHistory; problem?: unknown } {
   try {
-    return PromptHistory.open(path);
-  } catch (error) {
-    transcript.add({ kind: 'error', error });
-    return PromptHistory.open();
+    return { history: PromptHistory.open(path) };
+  } catch (problem) {
+    return { history: PromptHistory.open(), problem };
   }
 }
