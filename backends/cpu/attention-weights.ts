@@ -1,6 +1,7 @@
 /** The attention weights of a step, from the memories that its attention ops leave them in. */
 import type { AttentionPhase } from '../fuse.ts';
-import type { SharedHeap } from './memory.ts';
+import type { SharedHeap, SharedHeaps } from './memory.ts';
+import type { MemoryPlan } from './memory-plan.ts';
 import type { Plan } from './plan.ts';
 
 /** An attention and where it runs. */
@@ -8,6 +9,16 @@ export interface PlacedAttention {
   readonly phase: AttentionPhase;
   readonly plan: Plan;
   readonly heap: SharedHeap;
+}
+
+/** The attention phases of a plan, in the order of the program. */
+export function placedAttention({ stages, shares }: MemoryPlan, heaps: SharedHeaps): PlacedAttention[] {
+  const plans = new Map(shares.map(({ memory, plan }) => [memory, plan]));
+  return stages.flatMap(({ memory, phases }) =>
+    phases.flatMap((phase) => {
+      return phase.kind === 'attention' ? { phase, plan: plans.get(memory)!, heap: heaps.at(memory) } : [];
+    }),
+  );
 }
 
 /** A copy, [heads of all ops][length]: the weights of positions 0 to length - 1. */

@@ -16,8 +16,9 @@ import type {
 import { rowsWanted } from '../results.ts';
 import { packState, StateReader, stateLayout, unpackState } from '../saved-state.ts';
 import { attentionShape, greedyCount, layOut, Sequences, type StepRows } from '../step.ts';
-import { attentionWeights, type PlacedAttention } from './attention-weights.ts';
-import type { SharedHeap } from './memory.ts';
+import { attentionWeights, type PlacedAttention, placedAttention } from './attention-weights.ts';
+import type { SharedHeap, SharedHeaps } from './memory.ts';
+import type { MemoryPlan } from './memory-plan.ts';
 import { type PageCopy, Pages } from './pages.ts';
 import type { Plan } from './plan.ts';
 import type { Threads, Work } from './threads.ts';
@@ -58,34 +59,33 @@ export class CpuExecutable implements Executable {
 
   constructor(parts: {
     program: Program;
-    parts: readonly Part[];
-    keptIn: (value: ValueId) => Part;
-    attention: readonly PlacedAttention[];
+    plan: MemoryPlan;
+    heaps: SharedHeaps;
     threads: Threads;
     work: Work;
     vocabulary: number;
     codes: string; // the class of CPU, as far as cached codes differ by it
-    memory: MemoryUse;
     damage?: () => string | undefined;
     onDispose: () => void;
   }) {
-    const { damage } = parts;
+    const { damage, plan, heaps } = parts;
+    const placed = new Map(plan.shares.map(({ memory, plan }) => [memory, { plan, heap: heaps.at(memory) }]));
     if (damage) this.damage = async () => damage();
     this.#program = parts.program;
-    this.#parts = parts.parts;
-    this.#keptIn = parts.keptIn;
-    this.#attention = parts.attention;
+    this.#parts = [...placed.values()];
+    this.#keptIn = (value) => placed.get(plan.keptIn.get(value)!)!;
+    this.#attention = placedAttention(plan, heaps);
     this.#threads = parts.threads;
     this.#work = parts.work;
     this.#sequences = new Sequences(parts.program, parts.vocabulary, CHOOSES);
-    const { pages: count, pagePositions } = parts.parts[0]!.plan.kv;
+    const { pages: count, pagePositions } = this.#parts[0]!.plan.kv;
     this.#pages = new Pages({ count, pagePositions, sequences: parts.program.limits.sequences });
     this.#layout = stateLayout(`cpu ${parts.codes}`, parts.program);
     this.#onDispose = parts.onDispose;
     this.#window = Math.max(
       ...parts.program.ops.map((op) => (op.op === 'attention' ? (op.window ?? Number.POSITIVE_INFINITY) : 0)),
     );
-    this.memory = parts.memory;
+    this.memory = plan.use;
     this.attends = attentionShape(parts.program);
     this.stages = parts.work.stages.map(({ memory }) => memory);
   }

@@ -173,6 +173,34 @@ export class SharedHeap {
   }
 }
 
+/** The memories of a backend. They have numbers in the order of their creation. */
+export class SharedHeaps {
+  readonly limit: number; // bytes of one memory
+  readonly #all: SharedHeap[];
+  readonly #prepare: (heap: SharedHeap) => void;
+
+  /** @param prepare is called for each memory after the first */
+  constructor(first: SharedHeap, limit: number, prepare: (heap: SharedHeap) => void) {
+    this.limit = limit;
+    this.#all = [first];
+    this.#prepare = prepare;
+  }
+
+  get all(): readonly SharedHeap[] {
+    return this.#all;
+  }
+
+  /** A known memory, or the next one, which is created. Throws UserError of kind memory. */
+  at(memory: number): SharedHeap {
+    const known = this.#all[memory];
+    if (known) return known;
+    const heap = new SharedHeap(this.limit);
+    this.#prepare(heap);
+    this.#all.push(heap);
+    return heap;
+  }
+}
+
 /** What `reserve` gives, or a UserError with the bytes it wanted. */
 function reserved<T>(bytes: number, reserve: () => T): T {
   try {

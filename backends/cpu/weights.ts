@@ -3,6 +3,7 @@ import { rowBytes, type TensorType } from '../../kernels/quant-formats.ts';
 import * as layout from '../../kernels/wasm/layout.ts';
 import type { WeightDesc, WeightSource } from '../backend.ts';
 import { type GivenWeight, givenWeight } from '../program-weights.ts';
+import type { Sentinel } from './memory.ts';
 import type { LoadJob } from './threads.ts';
 
 /** Layout of a matrix by its type in the file; types without one are not supported. */
@@ -48,7 +49,8 @@ export interface Weight extends GivenWeight {
 /** Where a weight lies in a memory. */
 export interface Place {
   readonly address: number;
-  giveBack(): void;
+  readonly sentinels: readonly Sentinel[]; // behind it
+  readonly giveBack: () => void;
 }
 
 /** A weight as one memory holds it. */
@@ -60,6 +62,12 @@ export function isVector(desc: WeightDesc): boolean {
 
 export function newWeight(desc: WeightDesc, source: WeightSource): Weight {
   return { ...givenWeight(desc, source), layout: LAYOUTS[desc.type] ?? -1, places: new Map() };
+}
+
+/** Gives back the memory of a weight that nothing uses. */
+export function giveBackPlaces({ places }: Weight): void {
+  for (const { giveBack } of places.values()) giveBack();
+  places.clear();
 }
 
 /** Whether products with this matrix take 8-bit activations. */

@@ -1,6 +1,6 @@
 /**
- * What a program takes of each memory, planned to the byte before anything is reserved: the weights of the phases that
- * run there, then everything else they need.
+ * The plan of a program in the memories of the backend, made to the byte before anything is reserved. Each memory holds
+ * the weights of the phases that run there, and everything else that those phases need.
  */
 import { UserError } from '../../errors.ts';
 import { MOST_SEGMENTS } from '../../kernels/wasm/layout.ts';
@@ -14,37 +14,41 @@ import { assignMemories, cutStages, type Stage } from './stages.ts';
 import type { Lifetime } from './values.ts';
 import { type GroupBytes, placedBytes, stagingBytes, type Weight } from './weights.ts';
 
-export interface Share {
+/** Where each part of a program lies, and in which order its stages run. */
+export interface MemoryPlan {
+  readonly stages: readonly Stage[];
+  readonly shares: readonly MemoryShare[]; // one for each memory in use
+  readonly keptIn: ReadonlyMap<ValueId, number>; // memory of the output and of each tap
+  readonly use: MemoryUse; // of all shares
+}
+
+/** What one memory holds of a program. */
+export interface MemoryShare {
   readonly memory: number;
   readonly weights: ReadonlyMap<WeightId, number>; // addresses
-  readonly missing: readonly MissingWeight[]; // those that are not in place yet
-  readonly rest: Range; // of everything else
+  readonly missing: readonly MissingWeight[];
+  readonly rest: Range; // buffers, then the scratch of each thread
   readonly plan: Plan;
-  readonly scratch: readonly number[]; // of each thread
-  readonly end: number; // of all that lies in the memory
+  readonly scratch: readonly number[]; // address for each thread
+  readonly end: number; // of everything in the memory, other programs included
   readonly use: MemoryUse;
   readonly sentinels: {
-    readonly weights: readonly Sentinel[]; // behind those that were missing
-    readonly plan: readonly Sentinel[]; // behind everything else
-    readonly scratch: readonly Sentinel[]; // within the scratch of threads, where weights are staged before
+    readonly plan: readonly Sentinel[]; // behind buffers
+    readonly scratch: readonly Sentinel[]; // inside the scratch; loading weights overwrites them
   };
 }
 
-/** A weight, and the range to claim for it. */
+/** A weight that is not in the memory yet. */
 export interface MissingWeight {
   readonly id: WeightId;
-  readonly range: Range;
+  readonly address: number;
+  readonly range: Range; // to reserve
+  readonly sentinels: readonly Sentinel[];
 }
 
-export interface ProgramPlan {
-  readonly stages: readonly Stage[];
-  readonly shares: readonly Share[]; // of each memory in use
-  readonly keptIn: ReadonlyMap<ValueId, number>; // memory of the output and of each tap
-}
-
-/** What a plan depends on besides the program. */
-export interface Site {
-  readonly weights: readonly Weight[];
+/** The backend as a plan finds it. */
+export interface PlanInputs {
+  readonly weights: readonly Weight[]; // by id
   readonly threads: number;
   readonly groupBytes: GroupBytes;
   readonly free: readonly FreeRanges[]; // of each memory
@@ -53,34 +57,42 @@ export interface Site {
 }
 
 /**
- * Throws UserError of kind memory for a weight or a state that no memory holds.
- * @param spare bytes of each memory that are left free, because a first plan was that much too large
+ * Throws UserError of kind memory for a weight or a state that is too large for one memory.
+ * @param spare bytes of each memory to leave free: the excess of an earlier attempt
  */
-export function planProgram(program: Program, site: Site, spare = 0): ProgramPlan {
+export function planMemories(program: Program, inputs: PlanInputs, spare = 0): MemoryPlan {
   const phases = fuse(program.ops, keptValues(program), { mostProducts: MOST_SEGMENTS });
-  const shapes = shapesOf(program, (id) => site.weights[id]!.desc);
+  const shapes = shapesOf(program, (id) => inputs.weights[id]!.desc);
   const share = (part: readonly Phase[], lifetimes: ReadonlyMap<ValueId, Lifetime>, memory: number) =>
-    planShare({ ...program, phases: part, lifetimes, shapes }, memory, site);
+    planShare({ ...program, phases: part, lifetimes, shapes }, memory, inputs);
   const likely = likelyLifetimes(phases, keptValues(program));
   const memoryOf = assignMemories(phases, {
-    count: site.free.length,
-    holds: (memory, weight) => site.weights[weight]!.places.has(memory),
-    fits: (memory, part) => share(part, likely(part), memory).end <= site.limit - spare,
-    tooLarge: (part) => tooLarge(share(part, likely(part), site.free.length), site),
+    count: inputs.free.length,
+    holds: (memory, weight) => inputs.weights[weight]!.places.has(memory),
+    fits: (memory, part) => share(part, likely(part), memory).end <= inputs.limit - spare,
+    tooLarge: (part) => tooLarge(share(part, likely(part), inputs.free.length), inputs),
   });
   const { stages, lifetimes, madeIn } = cutStages(phases, memoryOf, keptValues(program));
   const shares = Array.from(lifetimes, ([memory, held]) => {
     const part = phases.filter((_, i) => memoryOf[i] === memory);
     return share(part, held, memory);
   });
-  const excess = Math.max(...shares.map(({ end }) => end - site.limit));
-  if (excess > 0) return planProgram(program, site, spare + excess);
-  return { stages, shares, keptIn: madeIn };
+  const excess = Math.max(...shares.map(({ end }) => end - inputs.limit));
+  if (excess > 0) return planMemories(program, inputs, spare + excess);
+  return { stages, shares, keptIn: madeIn, use: sumOf(shares.map(({ use }) => use)) };
+}
+
+function sumOf(uses: readonly MemoryUse[]): MemoryUse {
+  return uses.reduce((sum, use) => ({
+    weights: sum.weights + use.weights,
+    kv: sum.kv + use.kv,
+    arena: sum.arena + use.arena,
+  }));
 }
 
 /**
- * Lifetimes of the values of some phases before it is known which others run in their memory: what those make may be
- * there from the start.
+ * Lifetimes of the values of some phases, before the memory of the other phases is known. A value that another phase
+ * makes may be needed from the start.
  */
 function likelyLifetimes(
   all: readonly Phase[],
@@ -101,19 +113,20 @@ function likelyLifetimes(
   };
 }
 
-/** The share of a part of the program in a memory: each weight, and all the rest together, where it first fits. */
-function planShare(part: Part, memory: number, site: Site): Share {
-  const { weights, threads, groupBytes } = site;
-  const free = site.free[memory]?.copy() ?? new FreeRanges();
+/** The share of some phases in a memory. Each weight, and the rest together, takes the lowest free range that fits. */
+function planShare(part: Part, memory: number, inputs: PlanInputs): MemoryShare {
+  const { weights, threads, groupBytes } = inputs;
+  const free = inputs.free[memory]?.copy() ?? new FreeRanges();
   const ids = [...new Set(part.phases.flatMap((phase) => usesOf(phase).weights))];
   const bytesOf = (id: WeightId) => placedBytes(weights[id]!, groupBytes);
   const isMissing = (id: WeightId) => !weights[id]!.places.has(memory);
-  const missing = ids.filter(isMissing).map((id) => {
+  const missing = ids.filter(isMissing).map((id): MissingWeight => {
     const { name } = weights[id]!.desc;
-    return { id, ...placed(free, site, (space) => space.allocate(bytesOf(id), name)) };
+    const { made, ...ranged } = planLowest(free, inputs, (space) => space.allocate(bytesOf(id), name));
+    return { id, address: made, ...ranged };
   });
-  const addresses = new Map(missing.map(({ id, made }) => [id, made]));
-  const rest = placed(free, site, (space) => {
+  const addresses = new Map(missing.map(({ id, address }) => [id, address]));
+  const rest = planLowest(free, inputs, (space) => {
     const plan = planMemory(part, (id) => weights[id]!, space);
     const staging = stagingBytes(missing.map(({ id }) => weights[id]!));
     const scratchBytes = Math.max(plan.scratch.bytes, staging);
@@ -126,7 +139,7 @@ function planShare(part: Part, memory: number, site: Site): Share {
   return {
     memory,
     weights: new Map(ids.map((id) => [id, addresses.get(id) ?? weights[id]!.places.get(memory)!.address])),
-    missing: missing.map(({ id, range }) => ({ id, range })),
+    missing,
     rest: rest.range,
     plan,
     scratch,
@@ -137,7 +150,6 @@ function planShare(part: Part, memory: number, site: Site): Share {
       arena: plan.arenaBytes + threads * scratchBytes,
     },
     sentinels: {
-      weights: missing.flatMap(({ sentinels }) => sentinels),
       plan: rest.sentinels,
       scratch: scratch.flatMap((address, i) =>
         shifted(plan.scratch.sentinels, address, `scratch of thread ${i}: `),
@@ -146,15 +158,19 @@ function planShare(part: Part, memory: number, site: Site): Share {
   };
 }
 
-interface Placed<T> {
+interface Ranged<T> {
   readonly made: T;
   readonly range: Range;
   readonly sentinels: readonly Sentinel[];
 }
 
-/** What `plan` makes in the lowest range that is free for it. It is asked twice where that is not the top. */
-function placed<T>(free: FreeRanges, { sentinels }: Site, plan: (space: AddressSpace) => T): Placed<T> {
-  const planAt = (start: number): Placed<T> => {
+/** Calls `plan` for the lowest free range that fits, and claims it. The first call, above everything, finds the size. */
+function planLowest<T>(
+  free: FreeRanges,
+  { sentinels }: PlanInputs,
+  plan: (space: AddressSpace) => T,
+): Ranged<T> {
+  const planAt = (start: number): Ranged<T> => {
     const space = new AddressSpace(start, sentinels);
     if (sentinels) space.allocate(0, 'what lies below');
     const made = plan(space);
@@ -167,11 +183,11 @@ function placed<T>(free: FreeRanges, { sentinels }: Site, plan: (space: AddressS
   return found;
 }
 
-function tooLarge({ weights, end, use }: Share, site: Site): UserError {
+function tooLarge({ weights, end, use }: MemoryShare, inputs: PlanInputs): UserError {
   const [first] = weights.keys();
-  const what = first === undefined ? 'the state of a layer' : site.weights[first]!.desc.name;
+  const what = first === undefined ? 'the state of a layer' : inputs.weights[first]!.desc.name;
   return new UserError(
-    `Expected ${what}, with what it is computed with, to fit in one memory of ${megabytes(site.limit)}, ` +
+    `Expected ${what}, with what it is computed with, to fit in one memory of ${megabytes(inputs.limit)}, ` +
       `got ${megabytes(end)} (weights ${megabytes(use.weights)}, context ${megabytes(use.kv)}, ` +
       `activations ${megabytes(use.arena)}).`,
     'Use a shorter context (--ctx N), or a smaller model or a smaller quantization of this one.',
