@@ -1,23 +1,20 @@
 /** The attention weights of a step, from the memories that its attention ops leave them in. */
 import type { AttentionPhase } from '../fuse.ts';
-import type { SharedHeap, SharedHeaps } from './memory.ts';
-import type { MemoryPlan } from './memory-plan.ts';
-import type { Plan } from './plan.ts';
+import type { PlannedMemory } from './memory-plan.ts';
+import type { Stage } from './stages.ts';
 
-/** An attention and where it runs. */
-export interface PlacedAttention {
+/** An attention phase and the memory it runs in. */
+export interface PlacedAttention extends PlannedMemory {
   readonly phase: AttentionPhase;
-  readonly plan: Plan;
-  readonly heap: SharedHeap;
 }
 
-/** The attention phases of a plan, in the order of the program. */
-export function placedAttention({ stages, shares }: MemoryPlan, heaps: SharedHeaps): PlacedAttention[] {
-  const plans = new Map(shares.map(({ memory, plan }) => [memory, plan]));
+/** The attention phases of all stages, in the order of the program. */
+export function placedAttention(
+  stages: readonly Stage[],
+  memories: ReadonlyMap<number, PlannedMemory>,
+): PlacedAttention[] {
   return stages.flatMap(({ memory, phases }) =>
-    phases.flatMap((phase) => {
-      return phase.kind === 'attention' ? { phase, plan: plans.get(memory)!, heap: heaps.at(memory) } : [];
-    }),
+    phases.flatMap((phase) => (phase.kind === 'attention' ? { ...memories.get(memory)!, phase } : [])),
   );
 }
 

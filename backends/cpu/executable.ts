@@ -17,17 +17,11 @@ import { rowsWanted } from '../results.ts';
 import { packState, StateReader, stateLayout, unpackState } from '../saved-state.ts';
 import { attentionShape, greedyCount, layOut, Sequences, type StepRows } from '../step.ts';
 import { attentionWeights, type PlacedAttention, placedAttention } from './attention-weights.ts';
-import type { SharedHeap, SharedHeaps } from './memory.ts';
-import type { MemoryPlan } from './memory-plan.ts';
+import type { BufferPlan } from './buffer-plan.ts';
+import type { SharedHeaps } from './memory.ts';
+import type { MemoryPlan, PlannedMemory } from './memory-plan.ts';
 import { type PageCopy, Pages } from './pages.ts';
-import type { Plan } from './plan.ts';
-import type { Threads, Work } from './threads.ts';
-
-/** What runs in one memory. */
-export interface Part {
-  readonly plan: Plan;
-  readonly heap: SharedHeap;
-}
+import type { StepTables, Threads } from './threads.ts';
 
 /** Ids that one submit may bring: each is a step of its own, without a turn through the caller. */
 const MOST_GREEDY = 16;
@@ -45,11 +39,11 @@ export class CpuExecutable implements Executable {
   readonly stages: readonly number[];
   readonly damage?: () => Promise<string | undefined>;
   readonly #program: Program;
-  readonly #parts: readonly Part[];
-  readonly #keptIn: (value: ValueId) => Part; // the output, and taps
+  readonly #memories: readonly PlannedMemory[];
+  readonly #memoryOf: (value: ValueId) => PlannedMemory;
   readonly #attention: readonly PlacedAttention[]; // in the order of the program
   readonly #threads: Threads;
-  readonly #work: Work;
+  readonly #tables: StepTables;
   readonly #sequences: Sequences;
   readonly #pages: Pages;
   readonly #layout: string; // of saved states
@@ -62,7 +56,7 @@ export class CpuExecutable implements Executable {
     plan: MemoryPlan;
     heaps: SharedHeaps;
     threads: Threads;
-    work: Work;
+    tables: StepTables;
     vocabulary: number;
     codes: string; // the class of CPU, as far as cached codes differ by it
     damage?: () => string | undefined;
@@ -72,13 +66,13 @@ export class CpuExecutable implements Executable {
     const placed = new Map(plan.shares.map(({ memory, plan }) => [memory, { plan, heap: heaps.at(memory) }]));
     if (damage) this.damage = async () => damage();
     this.#program = parts.program;
-    this.#parts = [...placed.values()];
-    this.#keptIn = (value) => placed.get(plan.keptIn.get(value)!)!;
-    this.#attention = placedAttention(plan, heaps);
+    this.#memories = [...placed.values()];
+    this.#memoryOf = (value) => placed.get(plan.madeIn.get(value)!)!;
+    this.#attention = placedAttention(plan.stages, placed);
     this.#threads = parts.threads;
-    this.#work = parts.work;
+    this.#tables = parts.tables;
     this.#sequences = new Sequences(parts.program, parts.vocabulary, CHOOSES);
-    const { pages: count, pagePositions } = this.#parts[0]!.plan.kv;
+    const { pages: count, pagePositions } = this.#memories[0]!.plan.kv;
     this.#pages = new Pages({ count, pagePositions, sequences: parts.program.limits.sequences });
     this.#layout = stateLayout(`cpu ${parts.codes}`, parts.program);
     this.#onDispose = parts.onDispose;
@@ -87,7 +81,7 @@ export class CpuExecutable implements Executable {
     );
     this.memory = plan.use;
     this.attends = attentionShape(parts.program);
-    this.stages = parts.work.stages.map(({ memory }) => memory);
+    this.stages = parts.tables.map(({ memory }) => memory);
   }
 
   submit(step: Step): Promise<readonly Result[]> {
@@ -109,8 +103,8 @@ export class CpuExecutable implements Executable {
 
   async #run(step: Step, rows: StepRows): Promise<Result[]> {
     const choices = choicesOf(step);
-    await this.#threads.run(this.#work, () => {
-      for (const part of this.#parts) this.#write(part, step, rows, choices);
+    await this.#threads.run(this.#tables, () => {
+      for (const memory of this.#memories) this.#write(memory, step, rows, choices);
     });
     const { slices } = step;
     const wantsLogits = slices.some(({ want }) => want?.kind === 'logits');
@@ -132,7 +126,7 @@ export class CpuExecutable implements Executable {
     { from, to, first }: { from: number; to: number; first: number },
   ): Result {
     if (want?.kind === 'logits') {
-      const { cols } = this.#keptIn(this.#program.output).plan.values.get(this.#program.output)!.shape;
+      const { cols } = this.#memoryOf(this.#program.output).plan.values.get(this.#program.output)!.shape;
       return { kind: 'logits', logits: logits.subarray(from * cols, to * cols) };
     }
     if (want?.kind === 'attention') {
@@ -145,7 +139,7 @@ export class CpuExecutable implements Executable {
 
   /** Throws UserError where a logit is no number: the sampler does not see them all. */
   #chosen(want: Extract<Want, { count: number }>, choice: number): Result {
-    const { plan, heap } = this.#keptIn(this.#program.output);
+    const { plan, heap } = this.#memoryOf(this.#program.output);
     const at = plan.choices.results + choice * layout.CHOICE_BYTES;
     const [max = 0, sum = 0] = heap.f32(at, 2);
     if (Number.isNaN(max)) throw notFinite();
@@ -193,7 +187,7 @@ export class CpuExecutable implements Executable {
   async save(seq: number, upto: number): Promise<Uint8Array> {
     this.#sequences.checkHeld(seq, upto);
     const pages = this.#pages.table(seq);
-    const parts = this.#parts.flatMap((part) => runsOf(part, pages, upto).map((run) => run.slice()));
+    const parts = this.#memories.flatMap((memory) => runsOf(memory, pages, upto).map((run) => run.slice()));
     return packState(this.#layout, upto, parts);
   }
 
@@ -203,8 +197,8 @@ export class CpuExecutable implements Executable {
     this.#sequences.restore(seq, positions);
     this.#pages.write(seq, 0, positions);
     const reader = new StateReader(bytes);
-    for (const part of this.#parts) {
-      for (const run of runsOf(part, this.#pages.table(seq), positions)) run.set(reader.next(run.length));
+    for (const memory of this.#memories) {
+      for (const run of runsOf(memory, this.#pages.table(seq), positions)) run.set(reader.next(run.length));
     }
     return positions;
   }
@@ -213,7 +207,7 @@ export class CpuExecutable implements Executable {
     this.#onDispose();
   }
 
-  #write({ plan, heap }: Part, step: Step, rows: StepRows, choices: Int32Array): void {
+  #write({ plan, heap }: PlannedMemory, step: Step, rows: StepRows, choices: Int32Array): void {
     const { tokens, positions, sequences, outputs } = rows;
     const tables = (seq: number) => tableAt(plan, seq);
     const control = heap.i32(0, layout.HEAP / 4);
@@ -239,7 +233,7 @@ export class CpuExecutable implements Executable {
 
   /** A copy of `count` rows of a value, without what fills them up. */
   #rows(value: ValueId, first: number, count: number): Float32Array {
-    const { plan, heap } = this.#keptIn(value);
+    const { plan, heap } = this.#memoryOf(value);
     const { address, stride, shape } = plan.values.get(value)!;
     const padded = stride / 4;
     const all = heap.f32(address + first * stride, count * padded);
@@ -264,16 +258,16 @@ export class CpuExecutable implements Executable {
     for (const { seq, pos, tokens } of step.slices) {
       this.#pages.trim(seq, pos);
       const copies = this.#pages.write(seq, pos, pos + tokens.length + added);
-      for (const part of this.#parts) {
-        for (const copy of copies) copyPage(part, copy);
-        writeTable(part, seq, this.#pages.table(seq));
+      for (const memory of this.#memories) {
+        for (const copy of copies) copyPage(memory, copy);
+        writeTable(memory, seq, this.#pages.table(seq));
       }
     }
   }
 }
 
 /** Whole chunks of every state and head (layouts: kernels/wasm/kv-cache.ts). */
-function copyPage({ plan, heap }: Part, { from, to, positions }: PageCopy): void {
+function copyPage({ plan, heap }: PlannedMemory, { from, to, positions }: PageCopy): void {
   const { states, pagePositions, pageBytes } = plan.kv;
   const chunks = Math.ceil(positions / layout.CHUNK);
   for (const { shape, keys, values, valueScales } of states.values()) {
@@ -288,7 +282,7 @@ function copyPage({ plan, heap }: Part, { from, to, positions }: PageCopy): void
 }
 
 /** The bytes that hold the first `upto` positions of a sequence, in the order in which they are saved. */
-function runsOf({ plan, heap }: Part, pages: readonly number[], upto: number): Uint8Array[] {
+function runsOf({ plan, heap }: PlannedMemory, pages: readonly number[], upto: number): Uint8Array[] {
   const { states, pagePositions, pageBytes } = plan.kv;
   const runs: Uint8Array[] = [];
   for (const { shape, keys, values, valueScales } of states.values()) {
@@ -305,13 +299,13 @@ function runsOf({ plan, heap }: Part, pages: readonly number[], upto: number): U
   return runs;
 }
 
-function writeTable({ plan, heap }: Part, seq: number, pages: readonly number[]): void {
+function writeTable({ plan, heap }: PlannedMemory, seq: number, pages: readonly number[]): void {
   const { pageBytes } = plan.kv;
   heap.i32(tableAt(plan, seq), pages.length).set(pages.map((page) => page * pageBytes));
 }
 
 /** Address of the pages of a sequence. */
-function tableAt({ kv }: Plan, seq: number): number {
+function tableAt({ kv }: BufferPlan, seq: number): number {
   return kv.tables + 4 * seq * (kv.context / kv.pagePositions);
 }
 

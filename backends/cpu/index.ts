@@ -54,7 +54,7 @@ export async function createCpuBackend(options: CpuOptions = {}): Promise<Backen
   const pool = new Threads(threads, { module, memory: first.memory });
   const heaps = new SharedHeaps(first, memoryLimit, ({ memory }) => {
     writeConstants(memory);
-    pool.share(memory);
+    pool.attach(memory);
   });
   return new CpuBackend({ heaps, pool, dotClass, groupBytes, sentinels });
 }
@@ -119,14 +119,14 @@ class CpuBackend implements Backend {
     const free = heaps.all.map((heap) => heap.free);
     const plan = planMemories(program, { ...this.#parts, weights, threads, free, limit: heaps.limit });
     const write = () => writeStepTables(program, plan, { weights, heaps, threads });
-    const { work, reserved } = await this.#loader.load(plan, weights, write);
+    const { tables, reserved } = await this.#loader.load(plan, weights, write);
     reserved.defer(release);
     return new CpuExecutable({
       program,
       plan,
       heaps,
       threads: pool,
-      work,
+      tables,
       codes: dotClass === 'signed' ? 'signed' : 'unsigned', // saturating ones have the codes of unsigned ones
       vocabulary,
       damage: sentinels ? () => damagedBuffer(weights, plan, heaps) : undefined,

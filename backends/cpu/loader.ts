@@ -3,12 +3,12 @@
 import type { SharedHeap, SharedHeaps } from './memory.ts';
 import type { MemoryPlan, MemoryShare, MissingWeight } from './memory-plan.ts';
 import { damaged, plant, poison } from './sentinels.ts';
-import type { Threads, Work } from './threads.ts';
-import { type GroupBytes, loadJobs, type Place, type Weight } from './weights.ts';
+import type { StepTables, Threads } from './threads.ts';
+import { type GroupBytes, loadJobs, type Weight, type WeightPlace } from './weights.ts';
 
 /** A program that is ready to run. */
 export interface LoadedProgram {
-  readonly work: Work;
+  readonly tables: StepTables;
   readonly reserved: DisposableStack; // all memory but that of the weights
 }
 
@@ -16,7 +16,7 @@ export interface LoadedProgram {
 interface ReservedWeight {
   readonly weight: Weight;
   readonly memory: number;
-  readonly place: Place;
+  readonly place: WeightPlace;
 }
 
 export class Loader {
@@ -36,7 +36,11 @@ export class Loader {
    * @param weights by id
    * @param write writes the tables of the program while the threads read
    */
-  async load({ shares }: MemoryPlan, weights: readonly Weight[], write: () => Work): Promise<LoadedProgram> {
+  async load(
+    { shares }: MemoryPlan,
+    weights: readonly Weight[],
+    write: () => StepTables,
+  ): Promise<LoadedProgram> {
     using ofWeights = new DisposableStack();
     using reserved = new DisposableStack();
     const missing: ReservedWeight[] = [];
@@ -51,12 +55,12 @@ export class Loader {
       if (this.#sentinels) prepareSentinels(heap, share);
     }
     const loading = this.#read(missing, shares);
-    const work = write();
+    const tables = write();
     await loading;
     for (const { memory, sentinels } of shares) plant(this.#heaps.at(memory), sentinels.scratch);
     for (const { weight, memory, place } of missing) weight.places.set(memory, place);
     ofWeights.move(); // the weights own their ranges now
-    return { work, reserved: reserved.move() };
+    return { tables, reserved: reserved.move() };
   }
 
   async #read(missing: readonly ReservedWeight[], shares: readonly MemoryShare[]): Promise<void> {
@@ -71,7 +75,7 @@ export class Loader {
   }
 }
 
-function reserve(heap: SharedHeap, { address, range, sentinels }: MissingWeight): Place {
+function reserve(heap: SharedHeap, { address, range, sentinels }: MissingWeight): WeightPlace {
   return { address, sentinels, giveBack: heap.claim(range) };
 }
 

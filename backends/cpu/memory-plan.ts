@@ -7,18 +7,17 @@ import { MOST_SEGMENTS } from '../../kernels/wasm/layout.ts';
 import type { MemoryUse, Program, ValueId, WeightId } from '../backend.ts';
 import { fuse, lastReads, type Phase, usesOf } from '../fuse.ts';
 import { keptValues, shapesOf } from '../ops.ts';
-import { AddressSpace, FreeRanges, megabytes, type Range, type Sentinel } from './memory.ts';
-import { type Part, type Plan, planMemory } from './plan.ts';
+import { type BufferPlan, planBuffers } from './buffer-plan.ts';
+import { AddressSpace, FreeRanges, megabytes, type Range, type Sentinel, type SharedHeap } from './memory.ts';
 import { shifted } from './sentinels.ts';
-import { assignMemories, cutStages, type Stage } from './stages.ts';
-import type { Lifetime } from './values.ts';
+import { assignMemories, cutStages, type Lifetime, type MemoryProgram, type Stage } from './stages.ts';
 import { type GroupBytes, placedBytes, stagingBytes, type Weight } from './weights.ts';
 
 /** Where each part of a program lies, and in which order its stages run. */
 export interface MemoryPlan {
   readonly stages: readonly Stage[];
   readonly shares: readonly MemoryShare[]; // one for each memory in use
-  readonly keptIn: ReadonlyMap<ValueId, number>; // memory of the output and of each tap
+  readonly madeIn: ReadonlyMap<ValueId, number>; // memory of each value
   readonly use: MemoryUse; // of all shares
 }
 
@@ -28,7 +27,7 @@ export interface MemoryShare {
   readonly weights: ReadonlyMap<WeightId, number>; // addresses
   readonly missing: readonly MissingWeight[];
   readonly rest: Range; // buffers, then the scratch of each thread
-  readonly plan: Plan;
+  readonly plan: BufferPlan;
   readonly scratch: readonly number[]; // address for each thread
   readonly end: number; // of everything in the memory, other programs included
   readonly use: MemoryUse;
@@ -36,6 +35,12 @@ export interface MemoryShare {
     readonly plan: readonly Sentinel[]; // behind buffers
     readonly scratch: readonly Sentinel[]; // inside the scratch; loading weights overwrites them
   };
+}
+
+/** A memory, and the plan of the buffers in it. */
+export interface PlannedMemory {
+  readonly plan: BufferPlan;
+  readonly heap: SharedHeap;
 }
 
 /** A weight that is not in the memory yet. */
@@ -79,7 +84,7 @@ export function planMemories(program: Program, inputs: PlanInputs, spare = 0): M
   });
   const excess = Math.max(...shares.map(({ end }) => end - inputs.limit));
   if (excess > 0) return planMemories(program, inputs, spare + excess);
-  return { stages, shares, keptIn: madeIn, use: sumOf(shares.map(({ use }) => use)) };
+  return { stages, shares, madeIn, use: sumOf(shares.map(({ use }) => use)) };
 }
 
 function sumOf(uses: readonly MemoryUse[]): MemoryUse {
@@ -114,10 +119,10 @@ function likelyLifetimes(
 }
 
 /** The share of some phases in a memory. Each weight, and the rest together, takes the lowest free range that fits. */
-function planShare(part: Part, memory: number, inputs: PlanInputs): MemoryShare {
+function planShare(program: MemoryProgram, memory: number, inputs: PlanInputs): MemoryShare {
   const { weights, threads, groupBytes } = inputs;
   const free = inputs.free[memory]?.copy() ?? new FreeRanges();
-  const ids = [...new Set(part.phases.flatMap((phase) => usesOf(phase).weights))];
+  const ids = [...new Set(program.phases.flatMap((phase) => usesOf(phase).weights))];
   const bytesOf = (id: WeightId) => placedBytes(weights[id]!, groupBytes);
   const isMissing = (id: WeightId) => !weights[id]!.places.has(memory);
   const missing = ids.filter(isMissing).map((id): MissingWeight => {
@@ -127,7 +132,7 @@ function planShare(part: Part, memory: number, inputs: PlanInputs): MemoryShare 
   });
   const addresses = new Map(missing.map(({ id, address }) => [id, address]));
   const rest = planLowest(free, inputs, (space) => {
-    const plan = planMemory(part, (id) => weights[id]!, space);
+    const plan = planBuffers(program, (id) => weights[id]!, space);
     const staging = stagingBytes(missing.map(({ id }) => weights[id]!));
     const scratchBytes = Math.max(plan.scratch.bytes, staging);
     const scratch = Array.from({ length: threads }, (_, i) => {

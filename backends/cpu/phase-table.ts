@@ -13,8 +13,8 @@ import {
   usesOf,
 } from '../fuse.ts';
 import type { OpOf } from '../ops.ts';
+import { type BufferPlan, formsOf, queryBytes } from './buffer-plan.ts';
 import type { SharedHeap } from './memory.ts';
-import { formsOf, type Plan, queryBytes } from './plan.ts';
 import { groupsOf, type PlacedWeight } from './weights.ts';
 
 /**
@@ -33,7 +33,7 @@ const ZIP_FUNCTIONS: Readonly<Record<ZipFunction, number>> = { add: layout.ZIP_A
 export class PhaseTable {
   readonly #limits: Limits;
   readonly #output: ValueId;
-  readonly #plan: Plan;
+  readonly #plan: BufferPlan;
   readonly #weight: (id: number) => PlacedWeight;
   readonly #threads: number;
   readonly #heap: SharedHeap;
@@ -42,7 +42,7 @@ export class PhaseTable {
 
   constructor(parts: {
     program: Pick<Program, 'limits' | 'output'>;
-    plan: Plan;
+    plan: BufferPlan;
     weight: (id: number) => PlacedWeight;
     threads: number;
     heap: SharedHeap;

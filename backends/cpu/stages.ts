@@ -4,9 +4,25 @@
  * A stage is a run of phases in one memory. A value that it reads and another memory holds is carried there first,
  * usually the residual stream alone. A program that fits in one memory is one stage.
  */
-import type { ValueId, WeightId } from '../backend.ts';
+import type { Limits, StateShape, ValueId, WeightId } from '../backend.ts';
 import { lastReads, type Phase, usesOf } from '../fuse.ts';
-import type { Lifetime } from './values.ts';
+import type { Shape } from '../ops.ts';
+
+/** The part of a program that runs in one memory. */
+export interface MemoryProgram {
+  readonly phases: readonly Phase[];
+  readonly lifetimes: ReadonlyMap<ValueId, Lifetime>; // of the values that the memory holds
+  readonly shapes: readonly Shape[]; // of all values of the whole program
+  readonly states: readonly StateShape[]; // of the whole program
+  readonly output: ValueId; // of the whole program
+  readonly limits: Limits;
+}
+
+/** First and last phase, of the whole program, between which a memory holds a value. */
+export interface Lifetime {
+  readonly from: number;
+  readonly to: number;
+}
 
 export interface Stage {
   readonly memory: number;

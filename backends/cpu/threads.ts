@@ -26,18 +26,18 @@ export interface LoadJob {
   readonly to: number; // address
 }
 
-/** What threads do in a step: the stages one after the other. Memories have numbers in the order they were shared. */
-export interface Work {
-  readonly stages: readonly {
-    readonly memory: number;
-    readonly table: number; // address of the phases
-    readonly carried: readonly Carried[];
-    readonly scratch: readonly number[]; // of each thread
-  }[];
+/** The tables of a step, one for each stage. The threads walk them in this order. */
+export type StepTables = readonly StageTable[];
+
+export interface StageTable {
+  readonly memory: number; // in the order in which memories were attached
+  readonly table: number; // address of the phases
+  readonly carried: readonly CarriedValue[];
+  readonly scratch: readonly number[]; // address for each thread
 }
 
-/** A buffer whose rows are copied from another memory before the stage. */
-export interface Carried {
+/** A value whose rows are copied from another memory before the stage. */
+export interface CarriedValue {
   readonly from: number; // memory
   readonly source: number; // address there
   readonly target: number; // address in the stage's memory
@@ -51,10 +51,10 @@ export interface Loaded {
 }
 
 export type ToThread =
-  | { type: 'share'; memory: WebAssembly.Memory }
+  | { type: 'attach'; memory: WebAssembly.Memory }
   | { type: 'load'; jobs: readonly LoadJob[]; staging: readonly number[] } // address in each memory
   | { type: 'measure'; memory: number; from: number; bytes: number }
-  | { type: 'serve'; seen: number; threads: number; work: Work }
+  | { type: 'serve'; seen: number; threads: number; tables: StepTables }
   | { type: 'end' };
 
 /** dist/cpu-worker.js, seen from the sources and from the bundle: always the bundle, which starts at once. */
@@ -66,7 +66,7 @@ export class Threads {
   readonly count: number;
   readonly #workers: readonly Worker[];
   readonly #control: Int32Array; // of the first memory
-  #serving: Work | undefined; // what threads are, or soon will be, waiting for in `serve`
+  #serving: StepTables | undefined; // what threads are, or soon will be, waiting for in `serve`
   #last: Promise<unknown> = Promise.resolve(); // settles when the threads are free
   #loading: readonly LoadJob[] = [];
   #loadedBytes = 0; // of earlier loads
@@ -88,8 +88,8 @@ export class Threads {
   }
 
   /** Lets the threads use a further memory; it has the next number. */
-  share(memory: WebAssembly.Memory): void {
-    for (const worker of this.#workers) worker.postMessage({ type: 'share', memory } satisfies ToThread);
+  attach(memory: WebAssembly.Memory): void {
+    for (const worker of this.#workers) worker.postMessage({ type: 'attach', memory } satisfies ToThread);
   }
 
   /**
@@ -133,10 +133,10 @@ export class Threads {
   }
 
   /** Runs a step, which `write` puts into shared memory. Resolves when every thread is done with it. */
-  run(work: Work, write: () => void): Promise<void> {
+  run(tables: StepTables, write: () => void): Promise<void> {
     return this.#next(async () => {
       if (this.#failure) throw this.#failure;
-      if (this.#serving !== work) await this.#serve(work);
+      if (this.#serving !== tables) await this.#serve(tables);
       write();
       const generation = this.#start(layout.RUN);
       this.#workers[0]!.ref();
@@ -181,13 +181,13 @@ export class Threads {
     return Atomics.load(this.#control, layout.DONE / 4);
   }
 
-  /** Sends the threads to wait for steps of this work. */
-  async #serve(work: Work): Promise<void> {
+  /** Sends the threads to wait for steps of these tables. */
+  async #serve(tables: StepTables): Promise<void> {
     await this.#leave();
     const seen = Atomics.load(this.#control, layout.GENERATION / 4);
-    const message: ToThread = { type: 'serve', seen, threads: this.count, work };
+    const message: ToThread = { type: 'serve', seen, threads: this.count, tables };
     for (const worker of this.#workers) worker.postMessage(message);
-    this.#serving = work;
+    this.#serving = tables;
   }
 
   /** Brings serving threads back to their messages. */

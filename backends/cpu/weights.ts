@@ -43,18 +43,18 @@ const JOB_BYTES = 512 * 1024;
 
 export interface Weight extends GivenWeight {
   readonly layout: number;
-  readonly places: Map<number, Place>; // in each memory that holds it
+  readonly places: Map<number, WeightPlace>; // in each memory that holds it
 }
 
 /** Where a weight lies in a memory. */
-export interface Place {
+export interface WeightPlace {
   readonly address: number;
   readonly sentinels: readonly Sentinel[]; // behind it
   readonly giveBack: () => void;
 }
 
 /** A weight as one memory holds it. */
-export type PlacedWeight = Weight & Pick<Place, 'address'>;
+export type PlacedWeight = Weight & Pick<WeightPlace, 'address'>;
 
 export function isVector(desc: WeightDesc): boolean {
   return desc.rows === 1;

@@ -17,29 +17,29 @@ import {
 import type { Roofs } from '../backend.ts';
 import { WeightFiles } from '../weight-files.ts';
 import { rowsOf } from '../weight-rows.ts';
-import type { Carried, Loaded, LoadJob, ThreadData, ToThread, Work } from './threads.ts';
+import type { CarriedValue, Loaded, LoadJob, StepTables, ThreadData, ToThread } from './threads.ts';
 import { instantiate, type KernelExports } from './wasm-module.ts';
 import { ROW_SCRATCH } from './weights.ts';
 
 /** The module on one memory. */
-interface Shared {
+interface AttachedMemory {
   readonly memory: WebAssembly.Memory;
   readonly kernels: KernelExports;
   readonly control: Int32Array;
 }
 
 const { module, memory: first, thread } = workerData as ThreadData;
-const memories = [share(first)];
+const memories = [attach(first)];
 const { control } = memories[0]!; // where steps are announced and loading shares its jobs
 const port = parentPort!;
 
 port.on('message', (message: ToThread) => {
   // Brings this thread's views up to the sizes that the main thread has grown the memories to.
   for (const { memory } of memories) memory.grow(0);
-  if (message.type === 'share') {
-    memories.push(share(message.memory));
+  if (message.type === 'attach') {
+    memories.push(attach(message.memory));
   } else if (message.type === 'serve') {
-    serve(message.seen, message.threads, message.work);
+    serve(message.seen, message.threads, message.tables);
     port.postMessage(undefined);
   } else if (message.type === 'load') {
     port.postMessage(load(message.jobs, message.staging));
@@ -48,24 +48,25 @@ port.on('message', (message: ToThread) => {
   } else port.close();
 });
 
-function share(memory: WebAssembly.Memory): Shared {
+function attach(memory: WebAssembly.Memory): AttachedMemory {
   const control = new Int32Array(memory.buffer, 0, HEAP / 4);
   return { memory, kernels: instantiate(module, memory), control };
 }
 
 /** Runs every step announced after generation `seen`, until told to leave. */
-function serve(seen: number, threads: number, { stages }: Work): void {
+function serve(seen: number, threads: number, tables: StepTables): void {
   while (true) {
     while (Atomics.load(control, GENERATION / 4) === seen) Atomics.wait(control, GENERATION / 4, seen);
     seen = Atomics.load(control, GENERATION / 4);
     if (Atomics.load(control, COMMAND / 4) !== RUN) return;
-    for (const { memory, table, carried, scratch } of stages) {
-      const shared = memories[memory]!;
+    for (const { memory, table, carried, scratch } of tables) {
+      const attached = memories[memory]!;
       if (carried.length > 0) {
-        for (let i = takeTask(shared); i < carried.length; i = takeTask(shared)) carry(carried[i]!, shared);
-        shared.kernels.meet(threads);
+        for (let i = takeTask(attached); i < carried.length; i = takeTask(attached))
+          carry(carried[i]!, attached);
+        attached.kernels.meet(threads);
       }
-      shared.kernels.walk(table, threads, scratch[thread]!);
+      attached.kernels.walk(table, threads, scratch[thread]!);
     }
     if (Atomics.load(control, DONE / 4) !== seen) {
       Atomics.store(control, DONE / 4, seen);
@@ -75,12 +76,12 @@ function serve(seen: number, threads: number, { stages }: Work): void {
 }
 
 /** As in kernels/wasm/barrier.ts; zero again when the threads have met. */
-function takeTask({ control }: Shared): number {
+function takeTask({ control }: AttachedMemory): number {
   return Atomics.add(control, NEXT_TASK / 4, 1);
 }
 
 /** Copies the rows of a buffer to where the next stage reads them; all threads are done with the stage before. */
-function carry({ from, source, target, stride, selected }: Carried, to: Shared): void {
+function carry({ from, source, target, stride, selected }: CarriedValue, to: AttachedMemory): void {
   const bytes = stride * to.control[(selected ? OUTPUTS : TOKENS) / 4]!;
   const rows = new Uint8Array(memories[from]!.memory.buffer, source, bytes);
   new Uint8Array(to.memory.buffer, target, bytes).set(rows);

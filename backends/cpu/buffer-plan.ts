@@ -8,7 +8,8 @@ import { type MatmulPhase, type Phase, usesOf } from '../fuse.ts';
 import type { Shape } from '../ops.ts';
 import { AddressSpace, type Sentinel } from './memory.ts';
 import { shifted } from './sentinels.ts';
-import { type PartValues, type PlacedValue, placeValues } from './values.ts';
+import type { MemoryProgram } from './stages.ts';
+import { type PlacedValue, placeValues } from './values.ts';
 import { isInteger, type Weight } from './weights.ts';
 
 const { BLOCK, CHUNK, GROUP, QUERY_BLOCK, SCALE_BYTES, TILE } = layout;
@@ -58,7 +59,7 @@ export interface ChoicePlan {
   readonly results: number;
 }
 
-export interface Plan {
+export interface BufferPlan {
   readonly values: ReadonlyMap<ValueId, PlacedValue>;
   readonly tokenIds: number;
   readonly positions: number;
@@ -81,25 +82,19 @@ export interface Plan {
 
 type WeightOf = (id: number) => Weight;
 
-/** What runs in one memory. */
-export interface Part extends PartValues {
-  readonly output: ValueId;
-  readonly states: readonly StateShape[];
-}
-
 /** Records of a phase in the table at most: two, two that choose behind the output, an end where another memory goes on. */
 const RECORDS = 5;
 
 /** Plans everything but weights and scratch, for the phases that run in this memory. */
-export function planMemory(part: Part, weight: WeightOf, space: AddressSpace): Plan {
-  const { phases, shapes, limits } = part;
+export function planBuffers(program: MemoryProgram, weight: WeightOf, space: AddressSpace): BufferPlan {
+  const { phases, shapes, limits } = program;
   const start = space.used;
   const { maxTokens: T, sequences } = limits;
   const words = (count: number, name: string) => space.allocate(4 * count, name);
   const ropes = new Set(phases.flatMap((phase) => usesOf(phase).rope ?? []));
   const sizes = matmulSizes(phases, shapes, weight);
   const tiles = Math.ceil(T / TILE);
-  const attention = attentionSizes(part);
+  const attention = attentionSizes(program);
   const step = {
     tokenIds: words(T, 'token ids'),
     positions: words(T, 'positions'),
@@ -110,16 +105,16 @@ export function planMemory(part: Part, weight: WeightOf, space: AddressSpace): P
     sharedF32: space.allocate(tiles * TILE * 4 * sizes.floatCols, 'float activation tiles'),
     partials: space.allocate(attention.partialBytes, 'attention states'),
     finished: words(sequences * attention.kvHeads, 'finished tasks of attention'),
-    attentionWeights: planAttentionWeights(part, space),
-    choices: planChoices(part, space),
-    values: placeValues(part, space),
+    attentionWeights: planAttentionWeights(program, space),
+    choices: planChoices(program, space),
+    values: placeValues(program, space),
     ropes: planRopes(limits, ropes, space),
     tables: planTables(limits, space),
     table: space.allocate(RECORDS * phases.length * layout.PHASE_BYTES, 'phases'),
   };
   const beforeKv = space.used;
   const { tables, ...rest } = step;
-  const kv = planKv(part, tables, space);
+  const kv = planKv(program, tables, space);
   const scratch = planScratch(sizes, attention.scratchBytes, space.gap > 0);
   return { ...rest, kv, scratch, arenaBytes: beforeKv - start, kvBytes: space.used - beforeKv };
 }
@@ -143,7 +138,7 @@ function paddedContext({ contextLength }: Limits): number {
   return Math.ceil(contextLength / CHUNK) * CHUNK;
 }
 
-function planChoices({ shapes, output, limits }: Part, space: AddressSpace): ChoicePlan {
+function planChoices({ shapes, output, limits }: MemoryProgram, space: AddressSpace): ChoicePlan {
   const { cols } = shapes[output]!;
   const rows = limits.sequences;
   const blocks = Math.ceil(cols / layout.CHOICE_BLOCK);
@@ -156,7 +151,10 @@ function planChoices({ shapes, output, limits }: Part, space: AddressSpace): Cho
   };
 }
 
-function planAttentionWeights({ phases, limits }: Part, space: AddressSpace): ReadonlyMap<ValueId, number> {
+function planAttentionWeights(
+  { phases, limits }: MemoryProgram,
+  space: AddressSpace,
+): ReadonlyMap<ValueId, number> {
   const weights = new Map<ValueId, number>();
   if (!limits.attention) return weights;
   for (const phase of phases) {
@@ -185,7 +183,7 @@ function planTables(limits: Limits, space: AddressSpace): number {
 }
 
 /** Layout of a state: kernels/wasm/kv-cache.ts. A page holds all states of this memory one after the other. */
-function planKv({ phases, states, limits }: Part, tables: number, space: AddressSpace): KvPlan {
+function planKv({ phases, states, limits }: MemoryProgram, tables: number, space: AddressSpace): KvPlan {
   const { pagePositions, pages, context } = pagesOf(limits);
   const chunks = pagePositions / CHUNK;
   const type = kvTypeOf(limits, states);
@@ -290,7 +288,7 @@ interface AttentionSizes {
 }
 
 /** Scratch of the widest attention, and the states of all chunks of steps of single tokens (attention.ts). */
-function attentionSizes({ phases, states, limits }: Part): AttentionSizes {
+function attentionSizes({ phases, states, limits }: MemoryProgram): AttentionSizes {
   const most = { kvHeads: 0, scratchBytes: 0, partialBytes: 0 };
   for (const phase of phases) {
     if (phase.kind !== 'attention') continue;
