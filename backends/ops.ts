@@ -1,19 +1,19 @@
 /**
- * The anatomy of every op, said once: which fields are values and which are weights, and the shape of what it makes.
- * Whoever walks a program (fusion, memory planners, type checks, estimates) asks here and has no switch of its own.
+ * The anatomy of every op: its fields that are values, its fields that are weights, and the shape of its output. Code that
+ * walks a program (fusion, memory planners, type checks, estimates) uses this table and has no switch of its own.
  */
 import { MAPS } from '../kernels/reference/map.ts';
 import type { Op, Program, StateShape, ValueId, WeightDesc, WeightId } from './backend.ts';
 
 export type OpOf<K extends Op['op']> = Extract<Op, { op: K }>;
 
-/** Rows of a value: one for each token of a step, or one for each row it wants output for. */
+/** A value has a row for each token of a step, or for each output row that the step wants. */
 export interface Shape {
   readonly rows: 'tokens' | 'outputs';
   readonly cols: number;
 }
 
-/** What the shape of an op depends on. */
+/** Inputs of the shape of an op. */
 export interface Facts {
   shape(value: ValueId): Shape;
   desc(weight: WeightId): WeightDesc;
@@ -115,7 +115,7 @@ export function weightsOf(op: Op): readonly WeightId[] {
   return anatomyOf(op).weights.flatMap((name) => fields[name] ?? []);
 }
 
-/** The same op on other values and weights. */
+/** The op with other values and weights. */
 export function rewired<O extends Op>(
   op: O,
   to: { readonly value?: (id: ValueId) => ValueId; readonly weight?: (id: WeightId) => WeightId },
@@ -133,12 +133,12 @@ export function rewired<O extends Op>(
   return fields as O;
 }
 
-/** The shape of one more op, whose operands have the shapes that `facts` tell. Throws RangeError. */
+/** The shape of an op's output. `facts` has the shapes of its operands. Throws RangeError. */
 export function shapeOf(op: Op, facts: Facts): Shape {
   return anatomyOf(op).shape(op, facts);
 }
 
-/** The shapes of all values of a program. Throws RangeError for an op whose operands do not fit, or come later. */
+/** The shapes of all values of a program. Throws RangeError for an op with operands that do not fit or come later. */
 export function shapesOf(
   { ops, states }: Pick<Program, 'ops' | 'states'>,
   desc: (weight: WeightId) => WeightDesc,
@@ -154,12 +154,12 @@ export function shapesOf(
   return shapes;
 }
 
-/** The values that are read from outside: the output and the taps. */
+/** The values that callers read: the output and the taps. */
 export function keptValues({ output, limits }: Pick<Program, 'output' | 'limits'>): readonly ValueId[] {
   return [output, ...(limits.taps ?? [])];
 }
 
-/** The state that an op keeps. Throws RangeError where the program has none of that number. */
+/** The state of an op. Throws RangeError for a number that the program does not have. */
 export function stateOf({ state }: OpOf<'attention'>, states: readonly StateShape[]): StateShape {
   const shape = states[state];
   if (!shape) throw new RangeError(`Expected a state from 0 to ${states.length - 1}, got ${state}.`);

@@ -1,4 +1,4 @@
-/** The attention weights of a step, from the memories that its attention ops leave them in. */
+/** The attention weights of a step, collected from the memories of its attention phases. */
 import type { AttentionPhase } from '../fuse.ts';
 import type { PlannedMemory } from './memory-plan.ts';
 import type { Stage } from './stages.ts';

@@ -1,5 +1,4 @@
-/** A compiled program on the CPU: writes a step into shared memory, starts the threads, copies the results out. */
-
+/** A compiled program on the CPU. It writes a step into shared memory, starts the threads and copies the results out. */
 import { UserError } from '../../errors.ts';
 import * as layout from '../../kernels/wasm/layout.ts';
 import type {
@@ -23,11 +22,11 @@ import type { MemoryPlan, PlannedMemory } from './memory-plan.ts';
 import { type PageCopy, Pages } from './pages.ts';
 import type { StepTables, Threads } from './threads.ts';
 
-/** Ids that one submit may bring: each is a step of its own, without a turn through the caller. */
+/** Most ids that one submit may choose. Each id is a step of its own, without a return to the caller. */
 const MOST_GREEDY = 16;
 const CHOOSES = { top: layout.CHOICE_MOST, greedy: MOST_GREEDY };
 
-/** Tasks of attention for each thread in a step of single tokens. */
+/** Attention tasks for each thread in a step of single tokens. */
 const ATTENTION_TASKS = 4;
 
 export class CpuExecutable implements Executable {
@@ -35,7 +34,7 @@ export class CpuExecutable implements Executable {
   readonly chooses = CHOOSES;
   readonly nearLogits = true;
   readonly attends?: AttentionShape;
-  /** The memory of each stage; a program that fits in one memory has one stage. */
+  /** The memory of each stage. A program that fits in one memory has one stage. */
   readonly stages: readonly number[];
   readonly damage?: () => Promise<string | undefined>;
   readonly #program: Program;
@@ -48,7 +47,7 @@ export class CpuExecutable implements Executable {
   readonly #pages: Pages;
   readonly #layout: string; // of saved states
   readonly #onDispose: () => void;
-  readonly #window: number; // the widest of all attention
+  readonly #window: number; // positions; the widest of all attention ops
   #running = false;
 
   constructor(parts: {
@@ -58,7 +57,7 @@ export class CpuExecutable implements Executable {
     threads: Threads;
     tables: StepTables;
     vocabulary: number;
-    codes: string; // the class of CPU, as far as cached codes differ by it
+    codes: string; // the class of CPUs that cache the same codes
     damage?: () => string | undefined;
     onDispose: () => void;
   }) {
@@ -85,8 +84,7 @@ export class CpuExecutable implements Executable {
   }
 
   submit(step: Step): Promise<readonly Result[]> {
-    if (this.#running)
-      throw new RangeError('Expected the earlier step to have settled before the next submit.');
+    if (this.#running) throw new RangeError('The earlier step has not settled yet.');
     const rows = this.#sequences.take(step);
     try {
       this.#makeRoom(step);
@@ -137,7 +135,7 @@ export class CpuExecutable implements Executable {
     return { kind: 'values', values: taps.map((value) => this.#rows(value, first, tokens.length)) };
   }
 
-  /** Throws UserError where a logit is no number: the sampler does not see them all. */
+  /** Throws UserError where a logit is NaN, because the sampler does not see all logits. */
   #chosen(want: Extract<Want, { count: number }>, choice: number): Result {
     const { plan, heap } = this.#memoryOf(this.#program.output);
     const at = plan.choices.results + choice * layout.CHOICE_BYTES;
@@ -150,7 +148,7 @@ export class CpuExecutable implements Executable {
     return { kind: 'top', ids, logits, logSumExp: max + Math.log(sum) };
   }
 
-  /** Each id is the next token of its sequence. */
+  /** Runs a step for each id, which is the next token of its sequence. */
   async #greedy({ slices }: Step, rows: StepRows): Promise<Result[]> {
     const ids: number[][] = slices.map(() => []);
     const count = greedyCount({ slices });
@@ -168,7 +166,7 @@ export class CpuExecutable implements Executable {
     return ids.map((all) => ({ kind: 'greedy', ids: Int32Array.from(all) }));
   }
 
-  /** Shares pages: bytes are copied when one of the sequences writes to them. */
+  /** Shares pages. Their bytes are copied when one of the sequences writes to them. */
   kvCopy(from: number, to: number, upto: number): void {
     this.#sequences.copy(from, to, upto);
     this.#pages.share(from, to, upto);
@@ -231,7 +229,7 @@ export class CpuExecutable implements Executable {
     }
   }
 
-  /** A copy of `count` rows of a value, without what fills them up. */
+  /** A copy of `count` rows of a value, without padding. */
   #rows(value: ValueId, first: number, count: number): Float32Array {
     const { plan, heap } = this.#memoryOf(value);
     const { address, stride, shape } = plan.values.get(value)!;
@@ -245,14 +243,14 @@ export class CpuExecutable implements Executable {
     return compact;
   }
 
-  /** Chunks of keys in a task of attention, when every slice is one token: each task has a price (LOG.md). */
+  /** Chunks of keys in an attention task, when every slice is one token. Each task has a cost (LOG.md). */
   #chunksPerTask(positions: Int32Array): number {
     const chunks = positions.reduce((sum, position) => sum + chunksSeen(position, this.#window), 0);
     const kvHeads = Math.max(1, ...this.#program.states.map((state) => state.kvHeads));
     return Math.max(1, Math.ceil((chunks * kvHeads) / (this.#threads.count * ATTENTION_TASKS)));
   }
 
-  /** Pages for the positions that a step writes. Throws UserError where there are none left. */
+  /** Takes pages for the positions that a step writes. Throws UserError where too few are free. */
   #makeRoom(step: Step): void {
     const added = greedyCount(step) - 1;
     for (const { seq, pos, tokens } of step.slices) {
@@ -266,7 +264,7 @@ export class CpuExecutable implements Executable {
   }
 }
 
-/** Whole chunks of every state and head (layouts: kernels/wasm/kv-cache.ts). */
+/** Copies whole chunks of every state and head (layouts: kernels/wasm/kv-cache.ts). */
 function copyPage({ plan, heap }: PlannedMemory, { from, to, positions }: PageCopy): void {
   const { states, pagePositions, pageBytes } = plan.kv;
   const chunks = Math.ceil(positions / layout.CHUNK);
@@ -281,7 +279,7 @@ function copyPage({ plan, heap }: PlannedMemory, { from, to, positions }: PageCo
   }
 }
 
-/** The bytes that hold the first `upto` positions of a sequence, in the order in which they are saved. */
+/** The bytes of the first `upto` positions of a sequence, in the order of a saved state. */
 function runsOf({ plan, heap }: PlannedMemory, pages: readonly number[], upto: number): Uint8Array[] {
   const { states, pagePositions, pageBytes } = plan.kv;
   const runs: Uint8Array[] = [];
@@ -304,18 +302,18 @@ function writeTable({ plan, heap }: PlannedMemory, seq: number, pages: readonly 
   heap.i32(tableAt(plan, seq), pages.length).set(pages.map((page) => page * pageBytes));
 }
 
-/** Address of the pages of a sequence. */
+/** Address of the page table of a sequence. */
 function tableAt({ kv }: BufferPlan, seq: number): number {
   return kv.tables + 4 * seq * (kv.context / kv.pagePositions);
 }
 
-/** Chunks of keys that hold what a token sees. */
+/** Chunks with keys that a token attends to. */
 function chunksSeen(position: number, window: number): number {
   const first = Math.max(0, position + 1 - window);
   return Math.floor(position / layout.CHUNK) - Math.floor(first / layout.CHUNK) + 1;
 }
 
-/** i32 [slices]{first row, tokens, first position, address of the pages of the sequence}. */
+/** i32 [slices]{first row, tokens, first position, address of the page table}. */
 function sliceList({ slices }: Step, tables: (seq: number) => number): Int32Array {
   let row = 0;
   return Int32Array.from(
@@ -326,7 +324,7 @@ function sliceList({ slices }: Step, tables: (seq: number) => number): Int32Arra
   );
 }
 
-/** i32 [choices]{row of the outputs, how many}, of slices that want the largest logits alone. */
+/** i32 [choices]{row of the outputs, count}, of slices that want only the largest logits. */
 function choicesOf({ slices }: Step): Int32Array {
   let row = 0;
   const choices: number[] = [];
@@ -337,7 +335,7 @@ function choicesOf({ slices }: Step): Int32Array {
   return Int32Array.from(choices);
 }
 
-/** The step with one id wanted of each slice. */
+/** The slices as a step that wants one id of each. */
 function one(slices: readonly Slice[]): Step {
   return { slices: slices.map((slice) => ({ ...slice, want: { kind: 'greedy', count: 1 } as const })) };
 }

@@ -13,7 +13,7 @@ import { shifted } from './sentinels.ts';
 import { assignMemories, cutStages, type Lifetime, type MemoryProgram, type Stage } from './stages.ts';
 import { type GroupBytes, placedBytes, stagingBytes, type Weight } from './weights.ts';
 
-/** Where each part of a program lies, and in which order its stages run. */
+/** The addresses of a program in all its memories, and the order of its stages. */
 export interface MemoryPlan {
   readonly stages: readonly Stage[];
   readonly shares: readonly MemoryShare[]; // one for each memory in use
@@ -21,7 +21,7 @@ export interface MemoryPlan {
   readonly use: MemoryUse; // of all shares
 }
 
-/** What one memory holds of a program. */
+/** The weights and buffers of a program in one memory. */
 export interface MemoryShare {
   readonly memory: number;
   readonly weights: ReadonlyMap<WeightId, number>; // addresses
@@ -96,8 +96,8 @@ function sumOf(uses: readonly MemoryUse[]): MemoryUse {
 }
 
 /**
- * Lifetimes of the values of some phases, before the memory of the other phases is known. A value that another phase
- * makes may be needed from the start.
+ * Lifetimes of the values of some phases, before the memory of the other phases is known. Values of other phases count
+ * as held from the start.
  */
 function likelyLifetimes(
   all: readonly Phase[],
@@ -177,7 +177,7 @@ function planLowest<T>(
 ): Ranged<T> {
   const planAt = (start: number): Ranged<T> => {
     const space = new AddressSpace(start, sentinels);
-    if (sentinels) space.allocate(0, 'what lies below');
+    if (sentinels) space.allocate(0, 'buffers below');
     const made = plan(space);
     return { made, range: { start, end: space.used }, sentinels: space.sentinels };
   };

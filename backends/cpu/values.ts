@@ -1,6 +1,6 @@
 /**
- * Addresses of values in one memory: values that are never alive together share bytes. A value that a phase makes of
- * another number by number may lie where that one dies.
+ * Addresses of values in one memory. Values that are never live at the same time share bytes. The output of an elementwise
+ * phase may take the bytes of an operand that this phase reads last.
  */
 import type { ValueId } from '../backend.ts';
 import { type Phase, usesOf } from '../fuse.ts';
@@ -20,9 +20,9 @@ interface TakenBytes {
   readonly bytes: number;
 }
 
-const LINE = 64; // bytes of a cache line: values begin on one
+const LINE = 64; // bytes of a cache line; values are aligned to it
 
-/** With sentinels every value has bytes of its own, so that a write beyond one is seen. */
+/** With sentinels every value has bytes of its own, so that a write outside a value is found. */
 export function placeValues(program: MemoryProgram, space: AddressSpace): ReadonlyMap<ValueId, PlacedValue> {
   const { shapes, lifetimes, limits } = program;
   const stride = (value: ValueId) => 4 * 16 * Math.ceil(shapes[value]!.cols / 16);
@@ -44,7 +44,7 @@ export function placeValues(program: MemoryProgram, space: AddressSpace): Readon
   return new Map(ordered.map((value) => place(base + offsets.get(value)!, value)));
 }
 
-/** Lowest offsets, in the order in which values begin. */
+/** Allocates the lowest free offset for each value, in the order in which lifetimes begin. */
 function packed(
   ordered: readonly ValueId[],
   lifetimes: ReadonlyMap<ValueId, Lifetime>,
@@ -66,7 +66,7 @@ function packed(
   return offsets;
 }
 
-/** The lowest offset where `bytes` bytes overlap none of the ranges. */
+/** The lowest offset with `bytes` bytes outside all ranges. */
 function firstGap(taken: readonly TakenBytes[], bytes: number): number {
   let offset = 0;
   for (const range of taken.toSorted((a, b) => a.start - b.start)) {
@@ -76,7 +76,7 @@ function firstGap(taken: readonly TakenBytes[], bytes: number): number {
   return offset;
 }
 
-/** Of each value those whose bytes its phase may overwrite while it reads them. */
+/** For each value, the operands whose bytes its phase may overwrite while it reads them. */
 function overwritableBytes(phases: readonly Phase[]): ReadonlyMap<ValueId, readonly ValueId[]> {
   return new Map(
     phases.flatMap((phase) => usesOf(phase).writes.map((value) => [value, overwritableBy(phase)])),
