@@ -1,7 +1,7 @@
 /**
- * The graphics adapters of this machine. They are asked for in a process of their own: a driver that crashes takes only
- * that along, and what Dawn and drivers print reaches nobody. The answer is kept in the caller's cache until the files of
- * drivers change, so that a start costs a look at them.
+ * The graphics adapters of this machine. A process of its own asks for them: a driver that crashes ends only that process,
+ * and the output of Dawn and drivers is not shown. The answer is cached until the files of drivers change, so a start only
+ * looks at those files.
  */
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -15,15 +15,15 @@ import { type AdapterFacts, describeAdapter } from './webgpu/adapter-info.ts';
 import { writeWhole } from './whole-file.ts';
 
 export interface Adapters {
-  readonly adapters: readonly DeviceInfo[]; // the one that is taken first
-  /** Why there is none. */
+  readonly adapters: readonly DeviceInfo[]; // the first one is used
+  /** The reason why there is none. */
   readonly none?: string;
 }
 
 const CACHE_FILE = 'adapters.json';
 const PROBE_MS = 20_000; // a driver that takes longer hangs
 
-/** What runs in the other process, with the place of the package webgpu as its argument; prints AdapterFacts[] as JSON. */
+/** Code of the other process. Its argument is the URL of the package webgpu; it prints AdapterFacts[] as JSON. */
 const PROBE = `
   const { create, globals } = await import(process.argv[1]);
   Object.assign(globalThis, globals);
@@ -45,7 +45,7 @@ const PROBE = `
 
 const known = new Map<string, Promise<Adapters>>(); // by signature
 
-/** @param cacheDirectory where answers are kept; without it, for this process only */
+/** @param cacheDirectory folder of the cached answer; without it, the answer is kept for this process only */
 export async function findAdapters(cacheDirectory?: string): Promise<Adapters> {
   const module = webgpuModule();
   if (module === undefined) return { adapters: [], none: 'the npm package webgpu is not installed' };
@@ -72,15 +72,15 @@ function readCache(path: string): { key: string; found: Adapters } | undefined {
   try {
     return JSON.parse(readFileSync(path, 'utf8'));
   } catch {
-    return undefined; // none yet, or one that was broken off
+    return undefined; // none yet, or an incomplete one
   }
 }
 
-/** What there is, and whether asking again would give the same: a machine that is too busy says nothing. */
+/** The adapters, and whether a second probe would find the same. A probe that timed out proves nothing. */
 function probe(module: string): Promise<{ found: Adapters; lasting: boolean }> {
   const args = ['--input-type=module', '--eval', PROBE, '--', pathToFileURL(module).href];
   return new Promise((resolve) => {
-    const cwd = dirname(module); // drivers' libraries are looked for in the working directory, too
+    const cwd = dirname(module); // libraries of drivers are also searched for in the working directory
     execFile(process.execPath, args, { cwd, timeout: PROBE_MS, killSignal: 'SIGKILL' }, (error, stdout) => {
       if (!error) return resolve({ found: reportOf(JSON.parse(stdout)), lasting: true });
       const none = `asking for an adapter failed: ${whyFailed(error)}`;
@@ -100,7 +100,7 @@ function whyFailed(error: Error & { killed?: boolean; signal?: NodeJS.Signals })
   return error.message.split('\n').findLast((line) => line.trim() !== '') ?? 'no reason given';
 }
 
-/** The file that the package webgpu is loaded from. */
+/** The file of the package webgpu. */
 function webgpuModule(): string | undefined {
   try {
     return createRequire(import.meta.url).resolve('webgpu');

@@ -1,19 +1,19 @@
 /**
- * What a graphics adapter depends on, as far as it can be seen in the file system without loading a driver: a short text
- * that changes when drivers come, go or are replaced. On Linux it also tells at once that there is none.
+ * The signature of the graphics drivers: a short text that changes when drivers are added, removed or replaced. It is made
+ * from the file system, without loading a driver. On Linux the files also show that there is no driver.
  */
 import { readdirSync, statSync } from 'node:fs';
 import { homedir, release } from 'node:os';
 import { delimiter, join } from 'node:path';
 
 export interface DriverFiles {
-  /** Equal as long as nothing changed. */
+  /** The same until a driver changes. */
   readonly signature: string;
-  /** Why there cannot be an adapter; absent where there may be one. */
+  /** The reason why there cannot be an adapter; absent where there may be one. */
   readonly none?: string;
 }
 
-/** Variables that tell the Vulkan loader which drivers to take, and the linker where libraries are. */
+/** Variables that choose drivers for the Vulkan loader and folders for the linker. */
 const VARIABLES = [
   ...['VK_ICD_FILENAMES', 'VK_DRIVER_FILES', 'VK_ADD_DRIVER_FILES', 'VK_LOADER_DRIVERS_SELECT'],
   ...['VK_LOADER_DRIVERS_DISABLE', 'LD_LIBRARY_PATH', 'CUDA_VISIBLE_DEVICES', 'DISPLAY', 'WAYLAND_DISPLAY'],
@@ -31,12 +31,12 @@ export function driverFiles(env: NodeJS.ProcessEnv = process.env): DriverFiles {
   return { signature, none: 'no Vulkan driver is installed (no *.json in a folder vulkan/icd.d)' };
 }
 
-/** Where Windows keeps installed drivers: a folder of its own for each version. */
+/** The folder of installed drivers on Windows. Each version has a folder of its own in it. */
 function driverStore({ SystemRoot = 'C:\\Windows' }: NodeJS.ProcessEnv): string {
   return join(SystemRoot, 'System32', 'DriverStore', 'FileRepository');
 }
 
-/** The files that name Vulkan drivers, where the loader looks for them (LoaderDriverInterface.md of Vulkan-Loader). */
+/** The manifests of Vulkan drivers that the loader finds (LoaderDriverInterface.md of Vulkan-Loader). */
 function manifests(env: NodeJS.ProcessEnv): string[] {
   const listed = paths(env.VK_DRIVER_FILES ?? env.VK_ICD_FILENAMES);
   if (listed.length > 0) return listed.filter((path) => stamp(path) !== '');
@@ -67,11 +67,11 @@ function matching(folder: string, name: RegExp): string[] {
       .sort()
       .map((entry) => join(folder, entry));
   } catch {
-    return []; // not there, or not for us to see
+    return []; // missing, or no permission
   }
 }
 
-/** Path, size and time of a file; nothing where it is not there. */
+/** Path, size and time of a file; empty for a missing file. */
 function stamp(path: string): string {
   const stat = statSync(path, { throwIfNoEntry: false });
   return stat ? `${path} ${stat.size} ${stat.mtimeMs}` : '';

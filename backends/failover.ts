@@ -1,9 +1,9 @@
 /**
  * An executable that outlives its device: when a step fails because the device was lost, another backend takes over.
  *
- * What a cache holds cannot be read from a device that is gone, so the tokens of each sequence are kept here; the
- * replacement computes them again, then the step that failed. What the device would have chosen is chosen here from the
- * logits, where the replacement only hands those over.
+ * The cache of a lost device cannot be read, so the tokens of each sequence are kept here. The replacement computes them
+ * again, then the step that failed. If the replacement cannot choose ids as the device did, they are chosen here from its
+ * logits.
  */
 import { UserError } from '../errors.ts';
 import type { Executable, MemoryUse, Result, Slice, Step, Want } from './backend.ts';
@@ -15,12 +15,12 @@ export interface FailoverParts {
   readonly first: Executable;
   readonly sequences: number;
   readonly maxTokens: number; // most tokens in one step
-  /** The same program on another backend; called once, when the first one's device has failed. */
+  /** Compiles the same program on another backend. Called once, after the first device has failed. */
   readonly replace: (failure: UserError) => Promise<Executable>;
 }
 
 export class FailoverExecutable implements Executable {
-  /** Those of the first executable: what it chose is chosen after it, too. */
+  /** Of the first executable, also after its replacement. */
   readonly chooses: Executable['chooses'];
   readonly nearLogits: Executable['nearLogits'];
   readonly attends: Executable['attends'];
@@ -47,8 +47,7 @@ export class FailoverExecutable implements Executable {
   }
 
   submit(step: Step): Promise<readonly Result[]> {
-    if (this.#running)
-      throw new RangeError('Expected the earlier step to have settled before the next submit.');
+    if (this.#running) throw new RangeError('The earlier step has not settled yet.');
     const started = this.#start(step);
     this.#running = true;
     return this.#finish(step, started).finally(() => {
@@ -71,15 +70,15 @@ export class FailoverExecutable implements Executable {
     return left;
   }
 
-  /** The tokens, then what the executable saves, which another one may not be able to read. */
+  /** The tokens, then the state that the executable saves. Another executable may not be able to read that state. */
   async save(seq: number, upto: number): Promise<Uint8Array> {
     const tokens = this.#held[seq]!.slice(0, upto);
-    if (!this.#current.save) throw new Error('Expected a backend that saves what a sequence holds.');
+    if (!this.#current.save) throw new Error('This backend does not save sequences.');
     const state = await this.#current.save(seq, upto);
     return new Uint8Array(Buffer.concat([new Uint8Array(Uint32Array.of(upto, ...tokens).buffer), state]));
   }
 
-  /** Computes the tokens again where the state is that of another backend. */
+  /** Computes the tokens again where the state is of another backend. */
   async restore(seq: number, saved: Uint8Array): Promise<number> {
     this.kvTrim(seq, 0);
     const { tokens, state } = split(saved);
@@ -92,7 +91,7 @@ export class FailoverExecutable implements Executable {
     return tokens.length;
   }
 
-  /** On a device that is gone there is nothing to do: the next step fails, and all is computed from the tokens. */
+  /** Ignores a lost device: the next step fails, and the replacement computes everything from the tokens. */
   #unlessLost(work: () => void): void {
     try {
       work();
@@ -106,7 +105,7 @@ export class FailoverExecutable implements Executable {
     this.#current.dispose();
   }
 
-  /** What becomes of the step. What only a caller can get wrong is thrown; a device lost before it is waited for. */
+  /** Starts a step. Mistakes of the caller are thrown; a lost device rejects, so that `#finish` can recover. */
   #start(step: Step): Promise<readonly Result[]> {
     try {
       return this.#replaced ? this.#onReplacement(step) : this.#current.submit(step);
@@ -139,7 +138,7 @@ export class FailoverExecutable implements Executable {
     return this.#onReplacement(step);
   }
 
-  /** Computes what the sequences hold; of those in the step that follows, what stands before its slices. */
+  /** Computes the tokens of all sequences again. For a sequence of the step, those before its slice. */
   async #replay({ slices }: Step): Promise<void> {
     for (const [seq, held] of this.#held.entries()) {
       const end = slices.find((slice) => slice.seq === seq)?.pos ?? held.length;
@@ -155,7 +154,7 @@ export class FailoverExecutable implements Executable {
     }
   }
 
-  /** Where the replacement does not choose as the device did, from logits. */
+  /** Runs a step on the replacement. Where it cannot choose ids as the step wants, they are chosen from logits. */
   async #onReplacement(step: Step): Promise<readonly Result[]> {
     const { chooses } = this.#current;
     const chosen = ({ want }: Slice) => want?.kind === 'top' || want?.kind === 'greedy';
@@ -179,7 +178,7 @@ export class FailoverExecutable implements Executable {
     return results;
   }
 
-  /** Runs `plain`, and makes of the logits that it gives what `slices` want. */
+  /** Runs `plain`, and makes the results that `slices` want from its logits. */
   async #rowsAs(slices: readonly Slice[], plain: readonly Slice[]): Promise<Result[]> {
     const results = await this.#current.submit({ slices: plain });
     return results.map((result, i) => {
@@ -189,7 +188,7 @@ export class FailoverExecutable implements Executable {
   }
 }
 
-/** Throws UserError. */
+/** Splits a saved sequence. Throws UserError where it is cut off. */
 function split(saved: Uint8Array): { tokens: number[]; state: Uint8Array } {
   const words = new DataView(saved.buffer, saved.byteOffset, saved.byteLength);
   const count = saved.length < 4 ? 0 : words.getUint32(0, true);
@@ -206,7 +205,7 @@ function joinedIds(before: Result, next: Result): Result {
   return { kind: 'greedy', ids: Int32Array.of(...before.ids, ...next.ids) };
 }
 
-/** Of the ids chosen those that were computed on: all but the last. */
+/** The chosen ids that the device fed back: all but the last. */
 function fedBack(result: Result): number[] {
   return result.kind === 'greedy' ? Array.from(result.ids.subarray(0, -1)) : [];
 }

@@ -1,11 +1,11 @@
 /**
- * From a program's small ops to the phases that backends run (the reference runs the ops themselves).
+ * Fuses the ops of a program into the phases that backends run. The reference backend runs the ops themselves.
  *
- * An op is fused away only where one phase takes in all its readers. Values are never overwritten, so a phase may run as
- * soon as its operands are there.
- *   norm -> matmul                  the norm goes into the preparation of activations
+ * An op is fused into a phase only if all its readers are in that phase. Values are never overwritten, so a phase may run
+ * as soon as its operands are computed.
+ *   norm -> matmul                  the preparation of activations normalizes them
  *   matmul, matmul, ... of one x    one phase over all rows, wherever they are in the program
- *   matmul -> add                   the sum is written at once
+ *   matmul -> add                   the matmul writes the sum
  *   matmul, matmul -> map -> mul    gated: map(product 0) * (product 1), in registers
  *   rope, rope -> attention         heads are rotated while they are read
  */
@@ -32,7 +32,7 @@ export interface MatmulPhase {
 
 export interface AttentionPhase {
   readonly kind: 'attention';
-  readonly op: AttentionOp; // q and k not yet rotated where there is a rope
+  readonly op: AttentionOp; // with a rope, q and k are not rotated yet
   readonly rope?: RopeSpec;
   readonly out: ValueId;
 }
@@ -49,7 +49,7 @@ export interface FuseOptions {
   readonly mostProducts?: number;
 }
 
-/** Values in `kept`, the output and taps, are made as they are in the program: somebody outside reads them. */
+/** Fuses no value in `kept` away: the output and the taps are read from outside. */
 export function fuse(ops: readonly Op[], kept: readonly ValueId[], options: FuseOptions = {}): Phase[] {
   return new Fuser(ops, kept, options).run();
 }
@@ -58,7 +58,7 @@ class Fuser {
   readonly #ops: readonly Op[];
   readonly #readers: readonly (readonly number[])[];
   readonly #mostProducts: number;
-  readonly #done = new Set<number>(); // ops that a phase took in
+  readonly #done = new Set<number>(); // ops in a phase
   readonly #phases: Phase[] = [];
 
   constructor(
@@ -67,7 +67,7 @@ class Fuser {
     { mostProducts = Number.POSITIVE_INFINITY }: FuseOptions,
   ) {
     this.#ops = ops;
-    // A reader beyond the ops stands for those outside.
+    // Index ops.length is the reader outside the program.
     this.#readers = readersOf(ops).map((readers, i) =>
       kept.includes(i) ? [...readers, ops.length] : readers,
     );
@@ -86,13 +86,13 @@ class Fuser {
     return this.#phases;
   }
 
-  /** A norm that only matmuls read. */
+  /** Whether an op is a norm that only matmuls read. */
   #goesIntoMatmuls(i: number): boolean {
     const readers = this.#readers[i]!;
     return this.#ops[i]!.op === 'norm' && readers.length > 0 && readers.every((j) => this.#is(j, 'matmul'));
   }
 
-  /** A rope that one attention reads alone, whose queries and keys both come from such ropes of one spec. */
+  /** Whether an op is a rope that only one attention reads. Its queries and keys must both have ropes of one spec. */
   #goesIntoAttention(i: number): boolean {
     const [reader] = this.#readers[i]!;
     const op = this.#ops[reader ?? -1];
@@ -137,7 +137,7 @@ class Fuser {
     return { weight, bias, out: i };
   }
 
-  /** The sum that alone reads product i and adds an earlier value to it. */
+  /** The only reader of product i, if it adds an earlier value. */
   #sumWith(i: number): { residual: ValueId; out: ValueId } | undefined {
     const out = this.#onlyReader(i);
     const op = this.#ops[out ?? -1];
@@ -146,7 +146,7 @@ class Fuser {
     return residual < i ? { residual, out: out! } : undefined;
   }
 
-  /** The gate that product i is one side of: two products of one x without biases, read by nothing else. */
+  /** The gate with product i as one side: two products of one x, without biases and without other readers. */
   #gateOf(i: number): { products: Product[]; fn: MapFunction; ops: readonly number[] } | undefined {
     const reader = this.#onlyReader(i) ?? -1;
     const out = this.#ops[reader]?.op === 'map' ? (this.#onlyReader(reader) ?? -1) : reader;
@@ -163,7 +163,7 @@ class Fuser {
     return { products, fn: map.fn, ops: [gate, up, mapped!, out] };
   }
 
-  /** What a matmul without bias multiplies. */
+  /** Operand x of a matmul without bias. */
   #plainProductOf(i: number): ValueId | undefined {
     const op = this.#ops[i]!;
     return op.op === 'matmul' && op.bias === undefined ? op.x : undefined;
@@ -179,7 +179,7 @@ class Fuser {
   }
 }
 
-// ----- what a phase touches
+// ----- uses of a phase
 
 export interface PhaseUses {
   readonly reads: readonly ValueId[];
@@ -210,8 +210,8 @@ export function usesOf(phase: Phase): PhaseUses {
 }
 
 /**
- * The last phase that reads each value: behind it the value's memory is free. Values in `kept` are read after all
- * phases, and a value without readers only where it is made.
+ * The last phase that needs each value. Values in `kept` are needed after all phases. A value without readers is needed
+ * only in the phase that makes it.
  */
 export function lastReads(
   uses: readonly PhaseUses[],

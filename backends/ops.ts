@@ -1,6 +1,6 @@
 /**
- * The anatomy of every op, said once: which fields are values and which are weights, and the shape of what it makes.
- * Whoever walks a program (fusion, memory planners, type checks, estimates) asks here and has no switch of its own.
+ * The anatomy of every op: its fields that are values, its fields that are weights, and the shape of its output. Code that
+ * walks a program (fusion, memory planners, type checks, estimates) uses this table and has no switch of its own.
  */
 import { MAPS } from '../kernels/reference/map.ts';
 import type {
@@ -17,16 +17,16 @@ import type {
 
 export type OpOf<K extends Op['op']> = Extract<Op, { op: K }>;
 
-/** An op that keeps something of a sequence. */
+/** An op with a state. */
 export type StatefulOp = Extract<Op, { state: StateId }>;
 
-/** Rows of a value: one for each token of a step, or one for each row it wants output for. */
+/** A value has a row for each token of a step, or for each output row that the step wants. */
 export interface Shape {
   readonly rows: 'tokens' | 'outputs';
   readonly cols: number;
 }
 
-/** What the shape of an op depends on. */
+/** Inputs of the shape of an op. */
 export interface Facts {
   shape(value: ValueId): Shape;
   desc(weight: WeightId): WeightDesc;
@@ -140,7 +140,7 @@ export function weightsOf(op: Op): readonly WeightId[] {
   return anatomyOf(op).weights.flatMap((name) => fields[name] ?? []);
 }
 
-/** The same op on other values and weights. */
+/** The op with other values and weights. */
 export function rewired<O extends Op>(
   op: O,
   to: { readonly value?: (id: ValueId) => ValueId; readonly weight?: (id: WeightId) => WeightId },
@@ -158,12 +158,12 @@ export function rewired<O extends Op>(
   return fields as O;
 }
 
-/** The shape of one more op, whose operands have the shapes that `facts` tell. Throws RangeError. */
+/** The shape of an op's output. `facts` has the shapes of its operands. Throws RangeError. */
 export function shapeOf(op: Op, facts: Facts): Shape {
   return anatomyOf(op).shape(op, facts);
 }
 
-/** The shapes of all values of a program. Throws RangeError for an op whose operands do not fit, or come later. */
+/** The shapes of all values of a program. Throws RangeError for an op with operands that do not fit or come later. */
 export function shapesOf(
   { ops, states }: Pick<Program, 'ops' | 'states'>,
   desc: (weight: WeightId) => WeightDesc,
@@ -180,7 +180,7 @@ export function shapesOf(
   return shapes;
 }
 
-/** Keys and values may be read by several ops; what each step replaces belongs to one. */
+/** Several ops may read the same keys and values; a recurrent state belongs to one op. */
 function checkOwners(ops: readonly Op[], states: readonly StateShape[]): void {
   const owned = new Set<StateId>();
   for (const op of ops) {
@@ -190,12 +190,12 @@ function checkOwners(ops: readonly Op[], states: readonly StateShape[]): void {
   }
 }
 
-/** The values that are read from outside: the output and the taps. */
+/** The values that callers read: the output and the taps. */
 export function keptValues({ output, limits }: Pick<Program, 'output' | 'limits'>): readonly ValueId[] {
   return [output, ...(limits.taps ?? [])];
 }
 
-/** The state that an op keeps. Throws RangeError where the program has none of that number. */
+/** The state of an op. Throws RangeError for a number that the program does not have. */
 export function stateOf({ state }: StatefulOp, states: readonly StateShape[]): StateShape {
   const shape = states[state];
   if (!shape) throw new RangeError(`Expected a state from 0 to ${states.length - 1}, got ${state}.`);

@@ -1,4 +1,4 @@
-/** What every backend does with weights: keep them by id, check that a program's are supported, read their bytes. */
+/** Work of every backend with weights: keeps them by id, checks that their types are supported, reads their bytes. */
 import { UserError } from '../errors.ts';
 import { rowBytes } from '../kernels/quant-formats.ts';
 import type { Backend, Program, SourceMatrix, WeightDesc, WeightId, WeightSource } from './backend.ts';
@@ -7,7 +7,7 @@ import { WeightFiles } from './weight-files.ts';
 import { rowsOf } from './weight-rows.ts';
 import { checkedSource } from './weight-source.ts';
 
-/** Throws UserError for the first op of the program that the backend does not compute, with its weight's name. */
+/** Throws UserError, with the name of its weight, for the first op that the backend does not support. */
 export function checkSupport(
   { ops, states }: Pick<Program, 'ops' | 'states'>,
   desc: (id: WeightId) => WeightDesc,
@@ -30,8 +30,8 @@ export function checkSupport(
 }
 
 /**
- * How many token ids there are: the rows of the table that tokens are looked up in, of several the smallest. Throws
- * RangeError for a program without one, and for a context beyond a table of positions.
+ * The number of token ids: the rows of the token table, or of the smallest of several. Throws RangeError for a program
+ * without a token table, and for a context beyond a table of positions.
  */
 export function vocabularyOf(
   { ops, limits }: Pick<Program, 'ops' | 'limits'>,
@@ -50,32 +50,32 @@ export function vocabularyOf(
   return vocabulary;
 }
 
-/** Bytes of a weight as its source holds it. */
+/** Bytes of a weight in its source. */
 export function weightBytes({ type, rows, cols }: WeightDesc): number {
   return rows * rowBytes(type, cols);
 }
 
-/** A weight as it was handed over. */
+/** A weight as the caller gave it. */
 export interface GivenWeight {
   readonly desc: WeightDesc;
   readonly source: SourceMatrix; // checked
 }
 
-/** Throws UserError for a source that does not give the matrix described. */
+/** Throws UserError for a source that does not make the described matrix. */
 export function givenWeight(desc: WeightDesc, source: WeightSource): GivenWeight {
   return { desc, source: checkedSource(desc, source) };
 }
 
-/** Bytes of an expression that are made at once. */
+/** Most bytes of an expression that are evaluated at once. */
 const BAND_BYTES = 4 * 1024 * 1024;
 
-/** All bytes of a weight. Rejects with a UserError where the source does not give the matrix or a file ends before it. */
+/** All bytes of a weight. Rejects with UserError where the source does not make the matrix or a file ends too early. */
 export async function readWeight(desc: WeightDesc, source: WeightSource): Promise<Uint8Array> {
   using files = new WeightFiles();
   return await readRows(files, givenWeight(desc, source), 0, desc.rows);
 }
 
-/** The bytes of `count` rows from `first` on; those of a weight in memory are no copy. */
+/** The bytes of `count` rows from `first` on. The bytes of a weight in memory are a view, not a copy. */
 export async function readRows(
   files: WeightFiles,
   { desc, source }: GivenWeight,
@@ -97,20 +97,20 @@ export async function readRows(
   return bytes;
 }
 
-/** The weights of a backend by id, and how many compiled programs use each. */
+/** The weights of a backend by id, with the number of compiled programs that use each. */
 export class WeightTable<Weight> {
-  readonly #weights: Weight[] = []; // forgotten ones are missing
+  readonly #weights: Weight[] = []; // sparse: dropped weights leave holes
   readonly #users: number[] = [];
   readonly #forgotten = new Set<WeightId>(); // that programs still use
   readonly #drop: (weight: Weight, id: WeightId) => void;
   #compiled: Promise<unknown> = Promise.resolve(); // settles when no program is being compiled
 
-  /** @param drop gives the memory of a weight back that was forgotten and that no program uses */
+  /** @param drop gives back the memory of a forgotten weight that no program uses */
   constructor(drop: (weight: Weight, id: WeightId) => void) {
     this.#drop = drop;
   }
 
-  /** By id, as programs being compiled read them. */
+  /** Weights by id, forgotten ones that a program still uses included. */
   get all(): readonly Weight[] {
     return this.#weights;
   }
@@ -120,15 +120,15 @@ export class WeightTable<Weight> {
     return this.#weights.push(weight) - 1;
   }
 
-  /** Throws RangeError for a weight that was forgotten, or that nobody gave. */
+  /** Throws RangeError for a weight that was forgotten or never given. */
   get(id: WeightId): Weight {
     if (id in this.#weights && !this.#forgotten.has(id)) return this.#weights[id]!;
     throw new RangeError(`Expected a weight of this backend, got ${id}, which was forgotten or never given.`);
   }
 
   /**
-   * Compiles a program once those before it are compiled, so that it finds the weights they brought. Its weights are in
-   * use until it calls `release`, or fails. Rejects with RangeError as `get` throws it.
+   * Compiles a program after all earlier programs, so that it finds the weights that they loaded. Its weights are in use
+   * until `compile` calls `release` or fails. Rejects with the RangeError of `get`.
    */
   async compiling<T>(
     program: Pick<Program, 'ops'>,

@@ -1,14 +1,14 @@
-/** Results of slices, as every backend cuts them from the rows of a step; and what may be made of logits afterwards. */
+/** Results of slices, cut from the output rows of a step, and results made from logits. */
 import type { Result, Slice, TopLogits, Want } from './backend.ts';
 import { argmax, largest, logSumExp } from './logits.ts';
 
-/** The result of a slice that is known to want logits, [rows, V]. Throws TypeError for another. */
+/** The logits [rows, V] of a slice that wanted them. Throws TypeError for another result. */
 export function logitsOf(result: Result | undefined): Float32Array {
   if (result?.kind === 'logits') return result.logits;
   throw new TypeError(`Expected a result of kind logits, got ${result?.kind}.`);
 }
 
-/** How many output rows a slice has. */
+/** Number of output rows of a slice. */
 export function rowsWanted({ tokens, want }: Slice): number {
   if (!want || want.kind === 'attention' || want.kind === 'values') return 0;
   return want.kind === 'logits' && want.rows === 'all' ? tokens.length : 1;
@@ -16,7 +16,7 @@ export function rowsWanted({ tokens, want }: Slice): number {
 
 /**
  * Results of slices that want logits or nothing.
- * @param logits [S, V] of all slices; what is handed on are views of it
+ * @param logits [S, V] of all slices; results are views of it
  */
 export function resultsFromLogits(slices: readonly Slice[], logits: Float32Array): Result[] {
   const rows = slices.reduce((sum, slice) => sum + rowsWanted(slice), 0);
@@ -30,14 +30,14 @@ export function resultsFromLogits(slices: readonly Slice[], logits: Float32Array
   });
 }
 
-/** What a device would make of a row of logits [V] for a slice that wants it; of several greedy ids the first. */
+/** The result that a slice wants, from its row of logits [V]. Of several greedy ids it has the first. */
 export function resultFromRow(want: Want, row: Float32Array): Result {
   if (want.kind === 'top') return { kind: 'top', ...topOf(row, want.count) };
   if (want.kind === 'greedy') return { kind: 'greedy', ids: Int32Array.of(argmax(row)) };
   return { kind: 'logits', logits: row };
 }
 
-/** The `count` largest of a row [V]; those of -Infinity are left out. */
+/** The `count` largest logits of a row [V], without those of -Infinity. */
 export function topOf(row: Float32Array, count: number): TopLogits {
   const places = new Int32Array(Math.min(count, row.length));
   const ids = places.slice(0, largest(row, places.length, places));

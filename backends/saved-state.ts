@@ -1,18 +1,18 @@
 /**
- * What a sequence keeps, as bytes that outlive the executable: a header that says whose they are, then the states as
- * their backend lays them out. Only an executable with the same layout takes them; any other computes the tokens again.
+ * The state of a sequence as bytes that outlive the executable: a header with the layout, then the states as their backend
+ * lays them out. Only an executable with the same layout restores them; any other one computes the tokens again.
  */
 import { UserError } from '../errors.ts';
 import type { Program } from './backend.ts';
 
 const MAGIC = Buffer.from('PSTATE1\n');
 const LENGTH_BYTES = 4;
-/** Longer headers than any program's: the length is not trusted. */
+/** Most bytes of a header, beyond those of any program: the length in the file is not trusted. */
 const MOST_HEADER = 1 << 20;
 
 /**
  * Describes the bytes of a program's states.
- * @param kind of their backend, with whatever makes their layout another one
+ * @param kind name of the backend, with everything else that its layout depends on
  */
 export function stateLayout(kind: string, { states, limits }: Pick<Program, 'states' | 'limits'>): string {
   return JSON.stringify({ kind, kvType: limits.kvType ?? 'f32', states });
@@ -25,7 +25,7 @@ export function packState(layout: string, positions: number, parts: readonly Uin
   return new Uint8Array(Buffer.concat([MAGIC, length, header, ...parts]));
 }
 
-/** Throws UserError for bytes that are no saved state, of another layout, or cut off. */
+/** Throws UserError for bytes that are not a saved state, have another layout, or are cut off. */
 export function unpackState(layout: string, saved: Uint8Array): { positions: number; bytes: Uint8Array } {
   const all = Buffer.from(saved.buffer, saved.byteOffset, saved.byteLength);
   const start = MAGIC.length + LENGTH_BYTES;
@@ -64,7 +64,7 @@ export function unreadable(got: string): UserError {
   );
 }
 
-/** Reads parts one after the other. */
+/** Reads the parts of a state one after the other. */
 export class StateReader {
   readonly #bytes: Uint8Array;
   #at = 0;
@@ -73,7 +73,7 @@ export class StateReader {
     this.#bytes = bytes;
   }
 
-  /** Throws UserError where there are not so many left. */
+  /** The next `count` bytes. Throws UserError where fewer are left. */
   next(count: number): Uint8Array {
     const part = this.#bytes.subarray(this.#at, this.#at + count);
     if (part.length < count) throw unreadable('a state that is cut off');

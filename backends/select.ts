@@ -1,7 +1,6 @@
 /**
- * The backends there are. Each is imported only when it is asked for; none stands in for another: where the one asked for
- * cannot run, that is an error that says why. What `auto` takes is decided with a model at hand (core/engine.ts), among
- * those that `candidates` leaves.
+ * The list of backends. A backend is imported only on request. There is no fallback: if the requested backend cannot run,
+ * the error gives the reason. For `auto`, core/engine.ts chooses among the `candidates` once it has the model.
  */
 import { UserError } from '../errors.ts';
 import { findAdapters } from './adapters.ts';
@@ -12,10 +11,10 @@ export { usableCores } from './cpu/cores.ts';
 
 export interface BackendOptions {
   readonly threads?: number; // default: cores this process may use
-  readonly sentinels?: boolean; // for tests: executables tell of writes outside their buffers
+  readonly sentinels?: boolean; // for tests: executables report writes outside their buffers
   /** Times every kernel where the device has a clock: Executable.kernelTimes. */
   readonly profile?: boolean;
-  /** Where what is found out about this machine is kept; default: nowhere. */
+  /** Folder of cached facts about this machine; default: no cache. */
   readonly cacheDirectory?: string;
 }
 
@@ -29,10 +28,10 @@ const CREATE: Readonly<Record<BackendName, (options: BackendOptions) => Promise<
   reference: async () => new (await import('./reference.ts')).ReferenceBackend(),
 };
 
-/** Names `selectBackend` takes. */
+/** Names that `selectBackend` accepts. */
 export const BACKEND_NAMES = Object.keys(CREATE) as readonly BackendName[];
 
-/** Starts the backend of that name. Throws UserError where it cannot run here. */
+/** Starts the named backend. Throws UserError where it cannot run here. */
 export async function selectBackend(name: string, options: BackendOptions = {}): Promise<Backend> {
   const chosen = BACKEND_NAMES.find((known) => known === name);
   if (!chosen) throw unknownBackend(name);
@@ -46,7 +45,7 @@ export async function selectBackend(name: string, options: BackendOptions = {}):
   }
 }
 
-/** Known without starting it: Dawn would print a warning of its own on stderr. */
+/** The reason why a backend cannot start, found without starting it: Dawn would print a warning on stderr. */
 async function whyMissing(
   name: BackendName,
   { cacheDirectory }: BackendOptions,
@@ -54,7 +53,7 @@ async function whyMissing(
   return name === 'webgpu' ? (await findAdapters(cacheDirectory)).none : undefined;
 }
 
-/** Without a GPU it need not look for one. */
+/** Without a GPU, gpu.js does not have to search for one. */
 async function gpujsMode({ cacheDirectory }: BackendOptions): Promise<'auto' | 'webasm'> {
   const [adapter] = (await findAdapters(cacheDirectory)).adapters;
   return adapter && !adapter.software ? 'auto' : 'webasm';
@@ -62,12 +61,12 @@ async function gpujsMode({ cacheDirectory }: BackendOptions): Promise<'auto' | '
 
 export interface Candidate {
   readonly name: BackendName;
-  readonly device?: DeviceInfo; // that it would run on, besides the processor
-  /** Why `auto` does not even consider it. */
+  readonly device?: DeviceInfo; // used besides the processor
+  /** The reason why `auto` does not consider it. */
   readonly out?: string;
 }
 
-/** What `auto` chooses from, and what it leaves out by rule. */
+/** All backends for `auto`, with a reason for each one that a rule excludes. */
 export async function candidates({ cacheDirectory }: BackendOptions = {}): Promise<Candidate[]> {
   const { adapters, none } = await findAdapters(cacheDirectory);
   const [device] = adapters;
@@ -88,9 +87,9 @@ export async function candidates({ cacheDirectory }: BackendOptions = {}): Promi
 export interface BackendReport {
   readonly name: BackendName;
   readonly present: boolean; // it starts on this machine
-  readonly missing?: string; // why it does not
+  readonly missing?: string; // the reason why it does not
   readonly threads?: number; // where present
-  readonly description?: string; // where present: what runs where
+  readonly description?: string; // where present
   readonly device?: DeviceInfo; // where present and there is one
   readonly roofs?: Roofs; // where present and measured
 }

@@ -1,6 +1,6 @@
 /**
- * What every backend does before it computes: check a step against the program and the KV cache, and lay its
- * slices out as rows, one for each token.
+ * Work of every backend before it computes: checks a step against the program and the KV cache, and lays its slices out
+ * as rows, one for each token.
  */
 import { UserError } from '../errors.ts';
 import type { AttentionShape, Executable, Limits, Program, Slice, Step } from './backend.ts';
@@ -15,7 +15,7 @@ export interface StepRows {
   readonly outputs: Int32Array; // [S] rows wanted, ascending
 }
 
-/** How many positions each sequence of an executable holds. Every step and cache call passes through here. */
+/** The number of positions that each sequence of an executable holds, and checks of steps and cache calls. */
 export class Sequences {
   readonly #limits: Limits;
   readonly #vocabulary: number;
@@ -24,8 +24,8 @@ export class Sequences {
   readonly #recurrent: boolean; // a sequence goes on or begins again
 
   /**
-   * @param vocabulary ids of tokens are smaller (vocabularyOf)
-   * @param chooses as the executable says
+   * @param vocabulary number of token ids (vocabularyOf)
+   * @param chooses of the executable
    */
   constructor(
     program: Pick<Program, 'limits' | 'states'>,
@@ -41,9 +41,9 @@ export class Sequences {
   }
 
   /**
-   * Checks a step, lays it out, and counts its positions as held; a slice that starts before the end of its
-   * sequence replaces what was there. Throws UserError for token ids and context lengths, which users choose,
-   * and RangeError for what only a caller can get wrong.
+   * Checks a step, lays it out, and counts its positions as held. A slice that starts before the end of its sequence
+   * replaces the positions from there on. Throws UserError for token ids and context lengths, which users choose, and
+   * RangeError for mistakes of a caller.
    */
   take(step: Step): StepRows {
     const { slices } = step;
@@ -64,7 +64,7 @@ export class Sequences {
     this.#lengths[to] = upto;
   }
 
-  /** Checks `kvTrim`, counts what it takes away as free and returns how many positions are left. Throws RangeError. */
+  /** Checks `kvTrim`, counts positions from `upto` on as free and returns the number held. Throws RangeError. */
   trim(seq: number, upto: number): number {
     this.#checkSequence(seq);
     check(isCount(upto), 'kvTrim upto', 'a position', upto);
@@ -73,13 +73,13 @@ export class Sequences {
     return this.#lengths[seq]!;
   }
 
-  /** Checks how many positions of a sequence are to be saved. Throws RangeError. */
+  /** Checks the number of positions of a sequence to save. Throws RangeError. */
   checkHeld(seq: number, upto: number): void {
     this.#checkSequence(seq);
     this.#checkReached(seq, upto, 'positions to save');
   }
 
-  /** Counts `length` positions of a sequence as held, which were brought there. Throws UserError. */
+  /** Counts the `length` restored positions of a sequence as held. Throws UserError. */
   restore(seq: number, length: number): void {
     this.#checkSequence(seq);
     const { contextLength } = this.#limits;
@@ -112,7 +112,7 @@ export class Sequences {
           'Expected a program compiled for attention weights (Limits.attention), got another.',
         );
       }
-      // Only a token alone is computed in a way that leaves what its weights are made of.
+      // Backends keep the scores of attention only for a step of one token.
       check(T === 1, 'tokens of a step that wants attention', '1', T);
     }
     if (want?.kind === 'values' && !this.#limits.taps?.length) {
@@ -170,19 +170,19 @@ export class Sequences {
   }
 }
 
-/** The rows of attention weights of a program that is compiled for them, undefined for another. */
+/** The rows of attention weights of a program, or undefined where it is compiled without them. */
 export function attentionShape({ limits, ops }: Program): AttentionShape | undefined {
   if (!limits.attention) return undefined;
   return { heads: ops.flatMap((op) => (op.op === 'attention' ? [op.heads] : [])) };
 }
 
-/** Ids that every slice of a step wants of a device that feeds itself; 1 where none does. */
+/** Number of ids that each slice of a step wants, which the device feeds back itself; 1 without such wants. */
 export function greedyCount({ slices }: Step): number {
   const want = slices[0]?.want;
   return want?.kind === 'greedy' ? want.count : 1;
 }
 
-/** A step's rows, in slice order. */
+/** The rows of a step in slice order. */
 export function layOut({ slices }: Step): StepRows {
   const tokens: number[] = [];
   const positions: number[] = [];

@@ -1,4 +1,4 @@
-/** The files that weights are read from, each opened once. Threads read at once; the main thread awaits what takes long. */
+/** The files of weights, each opened once. Threads read synchronously; the main thread awaits long reads. */
 import { closeSync, fstatSync, openSync, read, readSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { UserError } from '../errors.ts';
@@ -8,16 +8,16 @@ import { rangesOf } from './weight-source.ts';
 
 const readSoon = promisify(read);
 
-/** Most bytes of one read; the system takes no more than 2 GiB. */
+/** Most bytes of one read. The limit of the system is 2 GiB. */
 const MOST_BYTES = 2 ** 30;
-/** Reads up to this are over sooner than they would be awaited. */
+/** Reads of at most this many bytes are synchronous: awaiting them would take longer. */
 const SMALL_BYTES = 16 * 1024;
 
 export class WeightFiles implements Disposable {
   readonly #open = new Map<string, number>();
   readonly #checked = new WeakSet<SourceMatrix>();
 
-  /** Throws UserError where a range has less than it must, so that room is made for nothing that is not there. */
+  /** Throws UserError where a range has too few bytes, before memory is allocated for them. */
   check(matrix: SourceMatrix, name: string): void {
     if (this.#checked.has(matrix)) return;
     for (const { at, bytes } of rangesOf(matrix, name)) {
@@ -31,12 +31,12 @@ export class WeightFiles implements Disposable {
     this.#checked.add(matrix);
   }
 
-  /** Does all reads. Throws UserError where a file cannot be read, or ends inside one. */
+  /** Does all reads. Throws UserError where a file cannot be read or ends inside a read. */
   run(reads: FileReads, name: string): void {
     for (const each of reads) for (const piece of pieces(each)) this.#readNow(piece, name);
   }
 
-  /** Likewise, and rejects. */
+  /** Does all reads, and awaits the long ones. Rejects with the UserError of `run`. */
   async runSoon(reads: FileReads, name: string): Promise<void> {
     for (const each of reads) {
       for (const piece of pieces(each)) {
@@ -120,7 +120,7 @@ interface Missing {
   readonly got: number;
 }
 
-/** The error of a file that ends inside a weight. */
+/** The error for a file that ends inside a weight. */
 function cutOff(name: string, { path, offset, expected, got }: Missing): UserError {
   return new UserError(
     `Expected ${expected} bytes of ${name} at byte ${offset} of ${path}, got ${got}: the file ended inside ${name}.`,

@@ -1,27 +1,27 @@
 /**
- * Rows of a weight out of its source.
+ * Evaluates rows of a weight from its source.
  *
- * Evaluation asks an expression for a region, and that asks what it is made of for the regions it needs, down to ranges:
- * so rows take no more than their own bytes from the file, and threads work on rows of one weight independently. Nothing
- * larger than a region and BAND_BYTES is held. Regions lie in whole blocks of their type; structure (reshape, slice, stack,
- * transpose) moves blocks as they are, and only map and convert look at numbers, as float32.
+ * An expression evaluates a region by evaluating regions of its operands, down to ranges of files. So rows read only their
+ * own bytes of the file, and threads evaluate rows of one weight independently. Memory is bounded by the region and
+ * BAND_BYTES. Regions consist of whole blocks of their type. Structure (reshape, slice, stack, transpose) moves blocks
+ * unchanged; only map and convert decode numbers, as float32.
  */
 import { quantize } from '../kernels/reference/quantize.ts';
 import { decode, sourceFormat } from '../kernels/source-formats.ts';
 import type { ByteRange, SourceMatrix, Spread } from './backend.ts';
 import { bytesIn, checkedShape, type MatrixOf, shapeOf } from './weight-source.ts';
 
-/** Bytes of a file that are to be read to `into`. */
+/** A read of bytes of a file to `into`. */
 export interface FileRead {
   readonly path: string;
   readonly offset: number;
   readonly into: Uint8Array;
 }
 
-/** Goes on when the bytes are there. */
+/** Yields reads. It is resumed when their bytes are in place. */
 export type FileReads<T = void> = Generator<FileRead, T, void>;
 
-/** Weights of a matrix; columns begin and end with blocks. */
+/** A part of a matrix. Its columns begin and end at block boundaries. */
 interface Region {
   readonly row: number;
   readonly rows: number;
@@ -29,12 +29,12 @@ interface Region {
   readonly cols: number;
 }
 
-/** Bytes that are held beside a region at most, unless one row has more. */
+/** Most bytes held beside a region, unless one row has more. */
 const BAND_BYTES = 256 * 1024;
-/** Pieces of rows shorter than this are read with all that is between them: a call costs as much as so many bytes. */
+/** Rows up to this many bytes apart are read in one call, with the bytes between them: a call costs as much. */
 const NEAR_BYTES = 4096;
 
-/** Writes `count` rows from `first` on to `into`, as the reads it asks for are done. */
+/** Writes `count` rows from `first` on to `into`, as its reads are done. */
 export function rowsOf(
   matrix: SourceMatrix,
   name: string,
@@ -89,7 +89,7 @@ function* readRange({ at: place, type, cols }: MatrixOf<'range'>, at: Region, in
   }
 }
 
-/** A row of the region, or all rows where it is as wide as they are, is one run of weights. */
+/** A row of the region is one run of weights. Rows of full width together are one run. */
 function* readReshaped({ of, cols }: MatrixOf<'reshape'>, at: Region, into: Uint8Array): FileReads {
   const [runs, length] = at.cols === cols ? [1, at.rows * cols] : [at.rows, at.cols];
   const bytes = into.length / runs;
@@ -98,7 +98,7 @@ function* readReshaped({ of, cols }: MatrixOf<'reshape'>, at: Region, into: Uint
   }
 }
 
-/** `count` weights from weight `start` on: the rest of a row, whole rows, the beginning of one. */
+/** Reads `count` weights from weight `start` on: the rest of a row, whole rows, then the beginning of a row. */
 function* readRun(of: SourceMatrix, start: number, count: number, into: Uint8Array): FileReads {
   const { type, cols } = checkedShape(of);
   for (let done = 0, at = 0; done < count; ) {
@@ -157,7 +157,7 @@ function* readStack({ of }: MatrixOf<'stack'>, at: Region, into: Uint8Array): Fi
   }
 }
 
-/** Rows are columns there; bands of its rows are laid down as columns. */
+/** Reads bands of rows of `of` and writes them as columns. */
 function* readTransposed({ of }: MatrixOf<'transpose'>, at: Region, into: Uint8Array): FileReads {
   const { bytes } = sourceFormat(checkedShape(of).type);
   const pitch = at.cols * bytes;
@@ -185,7 +185,7 @@ function* readMapped(matrix: MatrixOf<'map'>, at: Region, into: Uint8Array): Fil
   into.set(new Uint8Array(x.buffer, x.byteOffset, x.byteLength));
 }
 
-/** The number that stands for each place of the region. */
+/** A function from a place in the region to the number spread over it. */
 function* spreadOver({ of, rows, cols }: Spread, at: Region): FileReads<(r: number, c: number) => number> {
   const [row, col] = [Math.floor(at.row / rows), Math.floor(at.col / cols)];
   const width = Math.ceil((at.col + at.cols) / cols) - col;
@@ -202,7 +202,7 @@ function* readConverted({ of, type }: MatrixOf<'convert'>, at: Region, into: Uin
   else quantize(type, yield* numbersOf(of, at), into);
 }
 
-/** The numbers of a region; its columns need not be whole blocks. */
+/** The numbers of a region. Its columns need not be whole blocks. */
 function* numbersOf(matrix: SourceMatrix, at: Region): FileReads<Float32Array<ArrayBuffer>> {
   const { type } = checkedShape(matrix);
   const { elements } = sourceFormat(type);
@@ -220,7 +220,7 @@ function* numbersOf(matrix: SourceMatrix, at: Region): FileReads<Float32Array<Ar
   return cut;
 }
 
-/** ggml's block: the exponent, then 16 bytes of codes k and k + 16. */
+/** Writes blocks of ggml: the exponent, then 16 bytes, each with codes k and k + 16. */
 function* readPaired({ codes, scales }: MatrixOf<'mxfp4'>, at: Region, into: Uint8Array): FileReads {
   const pairs = new Uint8Array((at.rows * at.cols) / 2);
   const exponents = new Uint8Array(pairs.length / 16);
@@ -233,7 +233,7 @@ function* readPaired({ codes, scales }: MatrixOf<'mxfp4'>, at: Region, into: Uin
   }
 }
 
-/** Runs of rows that take BAND_BYTES together. */
+/** Runs of rows of at most BAND_BYTES, or of one row. */
 function* bands(count: number, bytesPerRow: number): Generator<{ row: number; rows: number }> {
   const step = Math.max(1, Math.floor(BAND_BYTES / bytesPerRow));
   for (let row = 0; row < count; row += step) yield { row, rows: Math.min(step, count - row) };

@@ -1,7 +1,7 @@
 /**
- * What the source of a weight must look like: every expression has a type and a shape, and all that does not fit is told
- * when the weight is handed over. Sources are made from what files say of themselves, so no size in them is trusted: that
- * the bytes are there is checked before the first is read (weight-files.ts).
+ * Checks the source of a weight when it is given. Every expression has a type and a shape, and they must fit together.
+ * Sources are made from the headers of files, so no size in them is trusted. weight-files.ts checks that the bytes exist
+ * before it reads the first one.
  */
 import { UserError } from '../errors.ts';
 import { QUANTIZED_TYPES } from '../kernels/reference/quantize.ts';
@@ -16,7 +16,7 @@ export interface SourceShape {
   readonly cols: number;
 }
 
-/** The source as an expression. Throws UserError, with the weight's name, unless it gives the matrix described. */
+/** The source as an expression. Throws UserError, with the weight's name, unless it makes the described matrix. */
 export function checkedSource(desc: WeightDesc, source: WeightSource): SourceMatrix {
   const { name, type, rows, cols } = desc;
   if (!('op' in source)) {
@@ -29,15 +29,15 @@ export function checkedSource(desc: WeightDesc, source: WeightSource): SourceMat
   throw wrong(name, described(desc), described(shape));
 }
 
-/** Of expressions that were checked; they do not change. */
+/** Shapes of checked expressions, which do not change. */
 const shapes = new WeakMap<SourceMatrix, SourceShape>();
 
-/** Of a matrix that was checked. */
+/** The shape of a checked expression. */
 export function checkedShape(matrix: SourceMatrix): SourceShape {
   return shapes.get(matrix)!;
 }
 
-/** Throws UserError for an expression that makes no sense, before anything is read. */
+/** The shape of an expression. Throws UserError where its parts do not fit together, before anything is read. */
 export function shapeOf(matrix: SourceMatrix, name: string): SourceShape {
   const known = shapes.get(matrix);
   if (known) return known;
@@ -168,13 +168,13 @@ function wrong(name: string, expected: string, got: string): UserError {
   );
 }
 
-/** NaN where `cols` is no whole number of blocks. */
+/** Bytes of `cols` weights in a row. NaN where they are not whole blocks. */
 export function bytesIn(type: SourceType, cols: number): number {
   const { elements, bytes } = sourceFormat(type);
   return cols % elements === 0 ? (cols / elements) * bytes : Number.NaN;
 }
 
-/** All ranges below an expression, and the bytes that each must have. */
+/** All ranges in an expression, with the bytes that each must have. */
 export function* rangesOf(matrix: SourceMatrix, name: string): Generator<{ at: ByteRange; bytes: number }> {
   if (matrix.op === 'range') {
     const { type, rows, cols } = shapeOf(matrix, name);

@@ -1,13 +1,21 @@
-/** The attention weights of a step, from the memories that its attention ops leave them in. */
+/** The attention weights of a step, collected from the memories of its attention phases. */
 import type { AttentionPhase } from '../fuse.ts';
-import type { SharedHeap } from './memory.ts';
-import type { Plan } from './plan.ts';
+import type { PlannedMemory } from './memory-plan.ts';
+import type { Stage } from './stages.ts';
 
-/** An attention and where it runs. */
-export interface PlacedAttention {
+/** An attention phase and the memory it runs in. */
+export interface PlacedAttention extends PlannedMemory {
   readonly phase: AttentionPhase;
-  readonly plan: Plan;
-  readonly heap: SharedHeap;
+}
+
+/** The attention phases of all stages, in the order of the program. */
+export function placedAttention(
+  stages: readonly Stage[],
+  memories: ReadonlyMap<number, PlannedMemory>,
+): PlacedAttention[] {
+  return stages.flatMap(({ memory, phases }) =>
+    phases.flatMap((phase) => (phase.kind === 'attention' ? { ...memories.get(memory)!, phase } : [])),
+  );
 }
 
 /** A copy, [heads of all ops][length]: the weights of positions 0 to length - 1. */

@@ -1,20 +1,20 @@
 /**
- * How many cores this process may keep busy: those it is allowed to run on, and no more than the processor time
- * that a Linux container grants (control groups, versions 2 and 1).
+ * The number of cores that this process may use. CPU affinity limits it, and so does the quota of processor time of a
+ * Linux container (control groups, versions 2 and 1).
  *
- * The count that Node reports (libuv 1.52) honours affinity; of quotas it sees only those of version 2, and only
- * where no version 1 is mounted beside it.
+ * The count that Node reports (libuv 1.52) honours affinity. It honours quotas of version 2 only, and only if no
+ * version 1 is mounted.
  */
 import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 
-/** Whole cores, at least 1: threads beyond a quota are stopped in the middle of a step, and the others wait. */
+/** Whole cores, at least 1. Threads beyond a quota are stopped in the middle of a step, and the others wait. */
 export function usableCores(): number {
   return Math.max(1, Math.min(availableParallelism(), Math.floor(cpuQuota() ?? Infinity)));
 }
 
-/** Cores' worth of time: the least quota from this process's group up to the root. Undefined for no limit. */
+/** The quota in cores: the least one from this process's group up to the root. Undefined for no limit. */
 export function cpuQuota(root = '/'): number | undefined {
   const quotas = groupFolders(root).map((folder) => {
     const two = read(join(folder, 'cpu.max'));
@@ -26,7 +26,7 @@ export function cpuQuota(root = '/'): number | undefined {
   return limits.length > 0 ? Math.min(...limits) : undefined;
 }
 
-/** Milliseconds that this process's group has been held back so far. */
+/** Milliseconds for which this process's group has been throttled so far. */
 export function throttledMs(root = '/'): number | undefined {
   for (const folder of groupFolders(root)) {
     const [, unit, time] = /^throttled_(usec|time) (\d+)$/m.exec(read(join(folder, 'cpu.stat')) ?? '') ?? [];
@@ -35,13 +35,13 @@ export function throttledMs(root = '/'): number | undefined {
   return undefined;
 }
 
-/** Cores' worth of time in `cpu.max`: "150000 100000" is 1.5, "max 100000" no limit. */
+/** The quota of a `cpu.max` file in cores: "150000 100000" is 1.5, "max 100000" is no limit. */
 function parseQuota(text: string): number | undefined {
   const [quota, period] = text.split(/\s+/).map(Number);
   return quota! > 0 && period! > 0 ? quota! / period! : undefined;
 }
 
-/** Folders of this process's group and those above it. A container may see its group as the root of the tree. */
+/** Folders of this process's group and of its ancestors. A container may see its group as the root of the tree. */
 function groupFolders(root: string): string[] {
   const groups = parseGroups(read(join(root, 'proc/self/cgroup')) ?? '');
   const mount = join(root, 'sys/fs/cgroup');
@@ -66,6 +66,6 @@ function read(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8').trim();
   } catch {
-    return undefined; // another version, another platform, or not for us to see
+    return undefined; // another version, another platform, or no permission
   }
 }

@@ -1,5 +1,4 @@
-/** A compiled program on the CPU: writes a step into shared memory, starts the threads, copies the results out. */
-
+/** A compiled program on the CPU. It writes a step into shared memory, starts the threads and copies the results out. */
 import { UserError } from '../../errors.ts';
 import * as layout from '../../kernels/wasm/layout.ts';
 import type {
@@ -16,23 +15,18 @@ import type {
 import { rowsWanted } from '../results.ts';
 import { packState, StateReader, stateLayout, unpackState } from '../saved-state.ts';
 import { attentionShape, greedyCount, layOut, Sequences, type StepRows } from '../step.ts';
-import { attentionWeights, type PlacedAttention } from './attention-weights.ts';
-import type { SharedHeap } from './memory.ts';
+import { attentionWeights, type PlacedAttention, placedAttention } from './attention-weights.ts';
+import type { BufferPlan, RecurrentPlan } from './buffer-plan.ts';
+import type { SharedHeap, SharedHeaps } from './memory.ts';
+import type { MemoryPlan, PlannedMemory } from './memory-plan.ts';
 import { type PageCopy, Pages } from './pages.ts';
-import type { Plan, RecurrentPlan } from './plan.ts';
-import type { Threads, Work } from './threads.ts';
+import type { StepTables, Threads } from './threads.ts';
 
-/** What runs in one memory. */
-export interface Part {
-  readonly plan: Plan;
-  readonly heap: SharedHeap;
-}
-
-/** Ids that one submit may bring: each is a step of its own, without a turn through the caller. */
+/** Most ids that one submit may choose. Each id is a step of its own, without a return to the caller. */
 const MOST_GREEDY = 16;
 const CHOOSES = { top: layout.CHOICE_MOST, greedy: MOST_GREEDY };
 
-/** Tasks of attention for each thread in a step of single tokens. */
+/** Attention tasks for each thread in a step of single tokens. */
 const ATTENTION_TASKS = 4;
 
 export class CpuExecutable implements Executable {
@@ -40,59 +34,57 @@ export class CpuExecutable implements Executable {
   readonly chooses = CHOOSES;
   readonly nearLogits = true;
   readonly attends?: AttentionShape;
-  /** The memory of each stage; a program that fits in one memory has one stage. */
+  /** The memory of each stage. A program that fits in one memory has one stage. */
   readonly stages: readonly number[];
   readonly damage?: () => Promise<string | undefined>;
   readonly #program: Program;
-  readonly #parts: readonly Part[];
-  readonly #keptIn: (value: ValueId) => Part; // the output, and taps
+  readonly #memories: readonly PlannedMemory[];
+  readonly #memoryOf: (value: ValueId) => PlannedMemory;
   readonly #attention: readonly PlacedAttention[]; // in the order of the program
   readonly #threads: Threads;
-  readonly #work: Work;
+  readonly #tables: StepTables;
   readonly #sequences: Sequences;
   readonly #pages: Pages;
   readonly #layout: string; // of saved states
   readonly #onDispose: () => void;
-  readonly #window: number; // the widest of all attention
+  readonly #window: number; // positions; the widest of all attention ops
   #running = false;
 
   constructor(parts: {
     program: Program;
-    parts: readonly Part[];
-    keptIn: (value: ValueId) => Part;
-    attention: readonly PlacedAttention[];
+    plan: MemoryPlan;
+    heaps: SharedHeaps;
     threads: Threads;
-    work: Work;
+    tables: StepTables;
     vocabulary: number;
-    codes: string; // the class of CPU, as far as cached codes differ by it
-    memory: MemoryUse;
+    codes: string; // the class of CPUs that cache the same codes
     damage?: () => string | undefined;
     onDispose: () => void;
   }) {
-    const { damage } = parts;
+    const { damage, plan, heaps } = parts;
+    const placed = new Map(plan.shares.map(({ memory, plan }) => [memory, { plan, heap: heaps.at(memory) }]));
     if (damage) this.damage = async () => damage();
     this.#program = parts.program;
-    this.#parts = parts.parts;
-    this.#keptIn = parts.keptIn;
-    this.#attention = parts.attention;
+    this.#memories = [...placed.values()];
+    this.#memoryOf = (value) => placed.get(plan.madeIn.get(value)!)!;
+    this.#attention = placedAttention(plan.stages, placed);
     this.#threads = parts.threads;
-    this.#work = parts.work;
+    this.#tables = parts.tables;
     this.#sequences = new Sequences(parts.program, parts.vocabulary, CHOOSES);
-    const { pages: count, pagePositions } = parts.parts[0]!.plan.kv;
+    const { pages: count, pagePositions } = this.#memories[0]!.plan.kv;
     this.#pages = new Pages({ count, pagePositions, sequences: parts.program.limits.sequences });
     this.#layout = stateLayout(`cpu ${parts.codes}`, parts.program);
     this.#onDispose = parts.onDispose;
     this.#window = Math.max(
       ...parts.program.ops.map((op) => (op.op === 'attention' ? (op.window ?? Number.POSITIVE_INFINITY) : 0)),
     );
-    this.memory = parts.memory;
+    this.memory = plan.use;
     this.attends = attentionShape(parts.program);
-    this.stages = parts.work.stages.map(({ memory }) => memory);
+    this.stages = parts.tables.map(({ memory }) => memory);
   }
 
   submit(step: Step): Promise<readonly Result[]> {
-    if (this.#running)
-      throw new RangeError('Expected the earlier step to have settled before the next submit.');
+    if (this.#running) throw new RangeError('The earlier step has not settled yet.');
     const rows = this.#sequences.take(step);
     try {
       this.#makeRoom(step);
@@ -109,8 +101,8 @@ export class CpuExecutable implements Executable {
 
   async #run(step: Step, rows: StepRows): Promise<Result[]> {
     const choices = choicesOf(step);
-    await this.#threads.run(this.#work, () => {
-      for (const part of this.#parts) this.#write(part, step, rows, choices);
+    await this.#threads.run(this.#tables, () => {
+      for (const memory of this.#memories) this.#write(memory, step, rows, choices);
     });
     const { slices } = step;
     const wantsLogits = slices.some(({ want }) => want?.kind === 'logits');
@@ -132,7 +124,7 @@ export class CpuExecutable implements Executable {
     { from, to, first }: { from: number; to: number; first: number },
   ): Result {
     if (want?.kind === 'logits') {
-      const { cols } = this.#keptIn(this.#program.output).plan.values.get(this.#program.output)!.shape;
+      const { cols } = this.#memoryOf(this.#program.output).plan.values.get(this.#program.output)!.shape;
       return { kind: 'logits', logits: logits.subarray(from * cols, to * cols) };
     }
     if (want?.kind === 'attention') {
@@ -143,9 +135,9 @@ export class CpuExecutable implements Executable {
     return { kind: 'values', values: taps.map((value) => this.#rows(value, first, tokens.length)) };
   }
 
-  /** Throws UserError where a logit is no number: the sampler does not see them all. */
+  /** Throws UserError where a logit is NaN, because the sampler does not see all logits. */
   #chosen(want: Extract<Want, { count: number }>, choice: number): Result {
-    const { plan, heap } = this.#keptIn(this.#program.output);
+    const { plan, heap } = this.#memoryOf(this.#program.output);
     const at = plan.choices.results + choice * layout.CHOICE_BYTES;
     const [max = 0, sum = 0] = heap.f32(at, 2);
     if (Number.isNaN(max)) throw notFinite();
@@ -156,7 +148,7 @@ export class CpuExecutable implements Executable {
     return { kind: 'top', ids, logits, logSumExp: max + Math.log(sum) };
   }
 
-  /** Each id is the next token of its sequence. */
+  /** Runs a step for each id, which is the next token of its sequence. */
   async #greedy({ slices }: Step, rows: StepRows): Promise<Result[]> {
     const ids: number[][] = slices.map(() => []);
     const count = greedyCount({ slices });
@@ -174,12 +166,12 @@ export class CpuExecutable implements Executable {
     return ids.map((all) => ({ kind: 'greedy', ids: Int32Array.from(all) }));
   }
 
-  /** Shares pages: bytes are copied when one of the sequences writes to them. */
+  /** Shares pages. Their bytes are copied when one of the sequences writes to them. */
   kvCopy(from: number, to: number, upto: number): void {
     this.#sequences.copy(from, to, upto);
     if (from === to) return;
     this.#pages.share(from, to, upto);
-    if (upto > 0) for (const part of this.#parts) copyRecurrent(part, from, to);
+    if (upto > 0) for (const memory of this.#memories) copyRecurrent(memory, from, to);
   }
 
   kvTrim(seq: number, upto: number): number {
@@ -195,7 +187,9 @@ export class CpuExecutable implements Executable {
   async save(seq: number, upto: number): Promise<Uint8Array> {
     this.#sequences.checkHeld(seq, upto);
     const pages = this.#pages.table(seq);
-    const parts = this.#parts.flatMap((part) => runsOf(part, seq, pages, upto).map((run) => run.slice()));
+    const parts = this.#memories.flatMap((memory) =>
+      runsOf(memory, seq, pages, upto).map((run) => run.slice()),
+    );
     return packState(this.#layout, upto, parts);
   }
 
@@ -205,9 +199,9 @@ export class CpuExecutable implements Executable {
     this.#sequences.restore(seq, positions);
     this.#pages.write(seq, 0, positions);
     const reader = new StateReader(bytes);
-    for (const part of this.#parts) {
-      for (const run of runsOf(part, seq, this.#pages.table(seq), positions))
-        run.set(reader.next(run.length));
+    for (const memory of this.#memories) {
+      const runs = runsOf(memory, seq, this.#pages.table(seq), positions);
+      for (const run of runs) run.set(reader.next(run.length));
     }
     return positions;
   }
@@ -216,7 +210,7 @@ export class CpuExecutable implements Executable {
     this.#onDispose();
   }
 
-  #write({ plan, heap }: Part, step: Step, rows: StepRows, choices: Int32Array): void {
+  #write({ plan, heap }: PlannedMemory, step: Step, rows: StepRows, choices: Int32Array): void {
     const { tokens, positions, sequences, outputs } = rows;
     const tables = (seq: number) => tableAt(plan, seq);
     const control = heap.i32(0, layout.HEAP / 4);
@@ -241,9 +235,9 @@ export class CpuExecutable implements Executable {
     }
   }
 
-  /** A copy of `count` rows of a value, without what fills them up. */
+  /** A copy of `count` rows of a value, without padding. */
   #rows(value: ValueId, first: number, count: number): Float32Array {
-    const { plan, heap } = this.#keptIn(value);
+    const { plan, heap } = this.#memoryOf(value);
     const { address, stride, shape } = plan.values.get(value)!;
     const padded = stride / 4;
     const all = heap.f32(address + first * stride, count * padded);
@@ -255,7 +249,7 @@ export class CpuExecutable implements Executable {
     return compact;
   }
 
-  /** Chunks of keys in a task of attention, when every slice is one token: each task has a price (LOG.md). */
+  /** Chunks of keys in an attention task, when every slice is one token. Each task has a cost (LOG.md). */
   #chunksPerTask(positions: Int32Array): number {
     const chunks = positions.reduce((sum, position) => sum + chunksSeen(position, this.#window), 0);
     const { states } = this.#program;
@@ -263,22 +257,22 @@ export class CpuExecutable implements Executable {
     return Math.max(1, Math.ceil((chunks * kvHeads) / (this.#threads.count * ATTENTION_TASKS)));
   }
 
-  /** Pages for the positions that a step writes. Throws UserError where there are none left. */
+  /** Takes pages for the positions that a step writes. Throws UserError where too few are free. */
   #makeRoom(step: Step): void {
     const added = greedyCount(step) - 1;
     for (const { seq, pos, tokens } of step.slices) {
       this.#pages.trim(seq, pos);
       const copies = this.#pages.write(seq, pos, pos + tokens.length + added);
-      for (const part of this.#parts) {
-        for (const copy of copies) copyPage(part, copy);
-        writeTable(part, seq, this.#pages.table(seq));
+      for (const memory of this.#memories) {
+        for (const copy of copies) copyPage(memory, copy);
+        writeTable(memory, seq, this.#pages.table(seq));
       }
     }
   }
 }
 
-/** Whole chunks of every state and head (layouts: kernels/wasm/kv-cache.ts). */
-function copyPage({ plan, heap }: Part, { from, to, positions }: PageCopy): void {
+/** Copies whole chunks of every state and head (layouts: kernels/wasm/kv-cache.ts). */
+function copyPage({ plan, heap }: PlannedMemory, { from, to, positions }: PageCopy): void {
   const { states, pagePositions, pageBytes } = plan.kv;
   const chunks = Math.ceil(positions / layout.CHUNK);
   for (const { shape, keys, values, valueScales } of states.values()) {
@@ -292,8 +286,13 @@ function copyPage({ plan, heap }: Part, { from, to, positions }: PageCopy): void
   }
 }
 
-/** The bytes that hold the first `upto` positions of a sequence, in the order in which they are saved. */
-function runsOf({ plan, heap }: Part, seq: number, pages: readonly number[], upto: number): Uint8Array[] {
+/** The bytes of the first `upto` positions of a sequence, in the order of a saved state. */
+function runsOf(
+  { plan, heap }: PlannedMemory,
+  seq: number,
+  pages: readonly number[],
+  upto: number,
+): Uint8Array[] {
   const { states, pagePositions, pageBytes } = plan.kv;
   const runs: Uint8Array[] = [];
   for (const { shape, keys, values, valueScales } of states.values()) {
@@ -311,17 +310,17 @@ function runsOf({ plan, heap }: Part, seq: number, pages: readonly number[], upt
   return runs;
 }
 
-function writeTable({ plan, heap }: Part, seq: number, pages: readonly number[]): void {
+function writeTable({ plan, heap }: PlannedMemory, seq: number, pages: readonly number[]): void {
   const { pageBytes } = plan.kv;
   heap.i32(tableAt(plan, seq), pages.length).set(pages.map((page) => page * pageBytes));
 }
 
-/** Address of the pages of a sequence. */
-function tableAt({ kv }: Plan, seq: number): number {
+/** Address of the page table of a sequence. */
+function tableAt({ kv }: BufferPlan, seq: number): number {
   return kv.tables + 4 * seq * (kv.context / kv.pagePositions);
 }
 
-function copyRecurrent({ plan, heap }: Part, from: number, to: number): void {
+function copyRecurrent({ plan, heap }: PlannedMemory, from: number, to: number): void {
   for (const state of plan.recurrent.values()) {
     recurrentBytes(heap, state, to).set(recurrentBytes(heap, state, from));
   }
@@ -335,13 +334,13 @@ function recurrentBytes(
   return heap.bytes(address + seq * sequenceBytes, sequenceBytes);
 }
 
-/** Chunks of keys that hold what a token sees. */
+/** Chunks with keys that a token attends to. */
 function chunksSeen(position: number, window: number): number {
   const first = Math.max(0, position + 1 - window);
   return Math.floor(position / layout.CHUNK) - Math.floor(first / layout.CHUNK) + 1;
 }
 
-/** i32 [slices]{first row, tokens, first position, address of the pages of the sequence}. */
+/** i32 [slices]{first row, tokens, first position, address of the page table}. */
 function sliceList({ slices }: Step, tables: (seq: number) => number): Int32Array {
   let row = 0;
   return Int32Array.from(
@@ -352,7 +351,7 @@ function sliceList({ slices }: Step, tables: (seq: number) => number): Int32Arra
   );
 }
 
-/** i32 [choices]{row of the outputs, how many}, of slices that want the largest logits alone. */
+/** i32 [choices]{row of the outputs, count}, of slices that want only the largest logits. */
 function choicesOf({ slices }: Step): Int32Array {
   let row = 0;
   const choices: number[] = [];
@@ -363,7 +362,7 @@ function choicesOf({ slices }: Step): Int32Array {
   return Int32Array.from(choices);
 }
 
-/** The step with one id wanted of each slice. */
+/** The slices as a step that wants one id of each. */
 function one(slices: readonly Slice[]): Step {
   return { slices: slices.map((slice) => ({ ...slice, want: { kind: 'greedy', count: 1 } as const })) };
 }

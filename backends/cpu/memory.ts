@@ -1,7 +1,7 @@
 /**
- * Memories that all threads share. Addresses have 32 bits, so a larger model lies in several. What lies somewhere is never
- * moved, and what comes later takes the lowest place that is free. Reserved address space costs nothing until it is
- * touched; a memory does not shrink.
+ * Memories that all threads share. Addresses have 32 bits, so a model beyond 4 GiB needs several memories. Bytes are never
+ * moved; a new range takes the lowest free addresses that fit. Reserved address space costs nothing until it is touched.
+ * A memory does not shrink.
  */
 import { UserError } from '../../errors.ts';
 import { HEAP } from '../../kernels/wasm/layout.ts';
@@ -9,10 +9,10 @@ import { HEAP } from '../../kernels/wasm/layout.ts';
 const PAGE = 65_536;
 const ALIGNMENT = 64; // a cache line
 
-/** Bytes from a buffer to the next at least: a write of one vector too far, or of a row of 16, is seen. */
+/** Least bytes between two buffers with sentinels: enough to find a vector, or a row of 16, written too far. */
 export const SENTINEL_BYTES = 64;
 
-/** Bytes of one memory at most: a page less than 4 GiB, so that the end of a range is an address too. */
+/** Most bytes of one memory: a page less than 4 GiB, so that the end of a range is an address too. */
 export const REACH = 2 ** 32 - PAGE;
 
 /** Bytes of a known pattern between two buffers; see sentinels.ts. */
@@ -22,11 +22,11 @@ export interface Sentinel {
   readonly bytes: number;
 }
 
-/** Hands out the addresses of one memory. Plans are made with it, before anything is reserved. */
+/** Allocates addresses of one memory for a plan. It reserves nothing. */
 export class AddressSpace {
-  /** Bytes left free behind each buffer; 0 without sentinels. */
+  /** Least bytes left free behind each buffer; 0 without sentinels. */
   readonly gap: number;
-  /** What stands in the gaps, in the order of allocation. */
+  /** Sentinels of the gaps, in the order of allocation. */
   readonly sentinels: Sentinel[] = [];
   #top: number;
 
@@ -35,12 +35,12 @@ export class AddressSpace {
     this.gap = withSentinels ? SENTINEL_BYTES : 0;
   }
 
-  /** Bytes handed out so far, the control block included. */
+  /** End of the last allocation. */
   get used(): number {
     return this.#top;
   }
 
-  /** Address of `bytes` bytes on cache lines of their own; `name` is for reports of damage. */
+  /** Address of `bytes` bytes on cache lines of their own. Reports of damage contain `name`. */
   allocate(bytes: number, name: string): number {
     const address = this.#top;
     this.#top += Math.ceil(bytes / ALIGNMENT) * ALIGNMENT + this.gap;
@@ -50,21 +50,21 @@ export class AddressSpace {
   }
 }
 
-/** Addresses from `start` up to `end`. */
+/** Addresses from `start` to `end`, without `end`. */
 export interface Range {
   readonly start: number;
   readonly end: number;
 }
 
-/** The addresses of a memory that nothing lies at. */
+/** The free addresses of a memory. */
 export class FreeRanges {
-  #ranges: readonly Range[]; // ascending, apart from each other; the last one has no end
+  #ranges: readonly Range[]; // ascending, with gaps between them; the last one has no end
 
   constructor(ranges: readonly Range[] = [{ start: HEAP, end: Infinity }]) {
     this.#ranges = ranges;
   }
 
-  /** From here on everything is free. */
+  /** Start of the last range: all addresses from here on are free. */
   get top(): number {
     return this.#ranges.at(-1)!.start;
   }
@@ -73,12 +73,12 @@ export class FreeRanges {
     return new FreeRanges(this.#ranges);
   }
 
-  /** The lowest address at which so many bytes are free. */
+  /** The lowest address with `bytes` free bytes. */
   find(bytes: number): number {
     return this.#ranges.find(({ start, end }) => start + bytes <= end)!.start;
   }
 
-  /** Takes a range that is free. */
+  /** Takes a free range. */
   claim({ start, end }: Range): void {
     this.#ranges = this.#ranges.flatMap((free) => {
       if (end <= free.start || free.end <= start) return [free];
@@ -90,7 +90,7 @@ export class FreeRanges {
     });
   }
 
-  /** Gives a range back that was claimed. */
+  /** Gives a claimed range back. */
   release(range: Range): void {
     const all = [...this.#ranges, range].sort((a, b) => a.start - b.start);
     const merged: Range[] = [];
@@ -106,7 +106,7 @@ export class FreeRanges {
 export class SharedHeap {
   readonly memory: WebAssembly.Memory;
   readonly #free = new FreeRanges();
-  #dirty = HEAP; // above it nothing was ever written
+  #dirty = HEAP; // bytes from here on are still zero
 
   /** Throws UserError of kind memory. */
   constructor(limit: number) {
@@ -117,23 +117,24 @@ export class SharedHeap {
     );
   }
 
-  /** A copy, to plan with. */
+  /** A copy for plans. */
   get free(): FreeRanges {
     return this.#free.copy();
   }
 
-  /** Nothing lies from here on. */
+  /** All addresses from here on are free. */
   get used(): number {
     return this.#free.top;
   }
 
-  /** Takes what is free up to `top`: `claim`. */
+  /** Claims the range from `used` to `top`. */
   reserve(top: number): () => void {
     return this.claim({ start: this.used, end: top });
   }
 
   /**
-   * Takes a free range, zero unless used before, and returns how to give it back. Throws UserError of kind memory.
+   * Takes a free range and returns the function that gives it back. Bytes that were never used are zero. Throws UserError
+   * of kind memory.
    */
   claim(range: Range): () => void {
     if (range.start === range.end) return () => {};
@@ -148,13 +149,13 @@ export class SharedHeap {
     };
   }
 
-  /** Zeros reserved bytes. Those that nobody has used yet are zero, and take no memory, until they are written. */
+  /** Zeroes reserved bytes. It leaves bytes that were never used alone: they are zero and take no memory yet. */
   clear(address: number, bytes: number): void {
     const used = Math.min(address + bytes, this.#dirty) - address;
     if (used > 0) this.bytes(address, used).fill(0);
   }
 
-  /** Fills reserved bytes as if somebody had used them before. */
+  /** Fills reserved bytes and counts them as used. */
   soil(address: number, bytes: number, value: number): void {
     this.bytes(address, bytes).fill(value);
     this.#dirty = Math.max(this.#dirty, address + bytes);
@@ -173,13 +174,41 @@ export class SharedHeap {
   }
 }
 
-/** What `reserve` gives, or a UserError with the bytes it wanted. */
+/** The memories of a backend. They have numbers in the order of their creation. */
+export class SharedHeaps {
+  readonly limit: number; // bytes of one memory
+  readonly #all: SharedHeap[];
+  readonly #prepare: (heap: SharedHeap) => void;
+
+  /** @param prepare is called for each memory after the first */
+  constructor(first: SharedHeap, limit: number, prepare: (heap: SharedHeap) => void) {
+    this.limit = limit;
+    this.#all = [first];
+    this.#prepare = prepare;
+  }
+
+  get all(): readonly SharedHeap[] {
+    return this.#all;
+  }
+
+  /** A known memory, or the next one, which is created. Throws UserError of kind memory. */
+  at(memory: number): SharedHeap {
+    const known = this.#all[memory];
+    if (known) return known;
+    const heap = new SharedHeap(this.limit);
+    this.#prepare(heap);
+    this.#all.push(heap);
+    return heap;
+  }
+}
+
+/** The result of `reserve`. Throws UserError with the number of bytes where it fails. */
 function reserved<T>(bytes: number, reserve: () => T): T {
   try {
     return reserve();
   } catch (cause) {
     throw new UserError(
-      `Expected another ${megabytes(bytes)} of address space for the CPU backend, but the system gives none.`,
+      `The system refused another ${megabytes(bytes)} of address space for the CPU backend.`,
       'Close other programs, raise the limit on virtual memory (ulimit -v), or use a smaller model.',
       { cause, kind: 'memory' },
     );

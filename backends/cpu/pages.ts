@@ -1,10 +1,10 @@
 /**
- * Which page of the cache holds which positions of a sequence. A page is a run of positions of all states. Sequences that
- * begin alike share pages until one of them writes: then it gets a copy of its own.
+ * The page tables of sequences. A page is a run of positions of all states. Sequences with the same beginning share pages;
+ * a sequence that writes to a shared page gets a copy of its own first.
  */
 import { UserError } from '../../errors.ts';
 
-/** The first `positions` positions of a page, to be copied to another. */
+/** The copy of the first `positions` positions of a page to another page. */
 export interface PageCopy {
   readonly from: number;
   readonly to: number;
@@ -13,8 +13,8 @@ export interface PageCopy {
 
 export class Pages {
   readonly #pagePositions: number;
-  readonly #tables: number[][]; // [sequence][page of it]: page
-  readonly #holders: number[]; // [page]: sequences that hold it
+  readonly #tables: number[][]; // [sequence][index of the page in it]: page
+  readonly #holders: number[]; // [page]: number of sequences that hold it
 
   constructor({
     count,
@@ -37,8 +37,8 @@ export class Pages {
   }
 
   /**
-   * Makes positions begin to end - 1 of a sequence its own to write, those before `begin` kept; returns what must be
-   * copied first. Throws UserError of kind context, and changes nothing, where there are not enough pages.
+   * Gives a sequence pages of its own for positions begin to end - 1, and keeps the positions before. Returns the copies
+   * that must be made first. Throws UserError of kind context, and changes nothing, where too few pages are free.
    */
   write(seq: number, begin: number, end: number): PageCopy[] {
     const table = this.#tables[seq]!;
@@ -60,7 +60,7 @@ export class Pages {
     return copies;
   }
 
-  /** Makes a sequence hold the pages of the first `upto` positions of another. */
+  /** Makes sequence `to` hold the pages of the first `upto` positions of sequence `from`. */
   share(from: number, to: number, upto: number): void {
     if (from === to) {
       this.trim(to, upto);
@@ -72,7 +72,7 @@ export class Pages {
     this.#tables[to] = pages;
   }
 
-  /** Lets go of the pages behind position `upto`. */
+  /** Releases the pages of a sequence behind position `upto`. */
   trim(seq: number, upto: number): void {
     for (const page of this.#tables[seq]!.splice(Math.ceil(upto / this.#pagePositions)))
       this.#holders[page]!--;

@@ -1,5 +1,4 @@
-/** Writes the phases of one memory as the tables that the kernels walk (kernels/wasm/layout.ts). */
-
+/** Writes the phases of one memory as tables for the kernels, one for each stage (kernels/wasm/layout.ts). */
 import { MAPS, type MapFunction } from '../../kernels/reference/map.ts';
 import { ZIPS, type ZipFunction } from '../../kernels/reference/zip.ts';
 import * as layout from '../../kernels/wasm/layout.ts';
@@ -13,17 +12,17 @@ import {
   usesOf,
 } from '../fuse.ts';
 import type { OpOf } from '../ops.ts';
+import { type BufferPlan, formsOf, queryBytes } from './buffer-plan.ts';
 import type { SharedHeap } from './memory.ts';
-import { formsOf, type Plan, queryBytes } from './plan.ts';
 import { groupsOf, isVector, type PlacedWeight } from './weights.ts';
 
 /**
- * Tasks a thread gets of a phase that streams weights. Each costs over half a microsecond, because taking it waits for
- * all reads under way (LOG.md); two let a fast core do more than a slow one.
+ * Tasks for each thread in a phase that streams weights. Taking a task costs over half a microsecond, because it waits
+ * for all reads under way (LOG.md). With two tasks a fast core can do more than a slow one.
  */
 const TASKS_PER_THREAD = 2;
 
-/** Words of one phase; f32 parameters are stored as their bits. */
+/** Words of one record by index; f32 parameters are stored as their bits. */
 type Words = Partial<Record<number, number>>;
 
 /** Kernels know a function by its place in MAPS or ZIPS (layout.ts). */
@@ -33,7 +32,7 @@ const zipNumber = (fn: ZipFunction) => Object.keys(ZIPS).indexOf(fn);
 export class PhaseTable {
   readonly #limits: Limits;
   readonly #output: ValueId;
-  readonly #plan: Plan;
+  readonly #plan: BufferPlan;
   readonly #weight: (id: number) => PlacedWeight;
   readonly #threads: number;
   readonly #heap: SharedHeap;
@@ -42,7 +41,7 @@ export class PhaseTable {
 
   constructor(parts: {
     program: Pick<Program, 'limits' | 'output'>;
-    plan: Plan;
+    plan: BufferPlan;
     weight: (id: number) => PlacedWeight;
     threads: number;
     heap: SharedHeap;
@@ -57,14 +56,14 @@ export class PhaseTable {
     for (const [rope, address] of parts.plan.ropes) this.#writeRope(rope, address);
   }
 
-  /** Address of the finished table; a later one stands behind it. */
+  /** Writes the table of a stage behind the table before it, and returns its address. */
   write(phases: readonly Phase[]): number {
     this.#records = [];
     for (const phase of phases) this.#add(phase);
     const words = layout.PHASE_BYTES / 4;
     const address = this.#next;
     const table = this.#heap.i32(address, (this.#records.length + 1) * words);
-    table.fill(0); // absent words are 0, and END is
+    table.fill(0); // absent words are 0, and so is END
     this.#records.forEach((record, i) => {
       for (const [index, value] of Object.entries(record)) table[i * words + Number(index)] = value!;
     });
@@ -79,7 +78,7 @@ export class PhaseTable {
     if (usesOf(phase).writes.includes(this.#output)) this.#choose();
   }
 
-  /** The largest logits of rows, where slices want those. */
+  /** The search for the largest logits, for slices that want them. */
   #choose(): void {
     const { maxima, partSums, results } = this.#plan.choices;
     const words = {
@@ -139,7 +138,7 @@ export class PhaseTable {
     };
   }
 
-  /** A phase over the rows of what it makes. */
+  /** A phase over the rows of value `out`. */
   #row(kind: number, x: ValueId | undefined, out: ValueId, words: Words = {}): void {
     this.#records.push({
       [layout.KIND]: kind,
@@ -226,7 +225,7 @@ export class PhaseTable {
     this.#row(layout.ATTENTION, op.q, out, words);
   }
 
-  /** The preparation of x, and the products. */
+  /** A record that prepares x, then one of all products. */
   #matmul(phase: MatmulPhase): void {
     const { products, residual, gate } = phase;
     if (products.length > layout.MOST_SEGMENTS) {
@@ -253,7 +252,7 @@ export class PhaseTable {
     });
   }
 
-  /** What the preparation writes and the products read. */
+  /** The buffers of prepared activations, which products read. */
   #activations(phase: MatmulPhase): Words {
     const { x, norm } = phase;
     const { sharedInt, sharedF32, scratch } = this.#plan;
@@ -272,7 +271,7 @@ export class PhaseTable {
     };
   }
 
-  /** The second product of a gate has no value: what it gives goes into that of the first. */
+  /** The second product of a gate has no value of its own: it goes into the value of the first. */
   #segment({ weight: id, bias, out }: Product, i: number, { products, residual, gate }: MatmulPhase): Words {
     const weight = this.#weight(id);
     const base = layout.SEGMENT_TABLE + i * layout.SEGMENT_WORDS;

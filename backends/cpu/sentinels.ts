@@ -1,7 +1,7 @@
 /**
- * Sentinels, for tests: bytes of a known pattern behind everything that is planned, so that a kernel which writes outside
- * a buffer is found. The padding of rows to 16 floats belongs to the buffer: kernels write whole vectors. And what is
- * planned is full of huge numbers at first, so that one which reads what nobody wrote is found by its results.
+ * Sentinels, for tests. Bytes of a known pattern behind each buffer reveal a kernel that writes outside it. The padding of
+ * rows to 16 floats belongs to the buffer, because kernels write whole vectors. Buffers are filled with huge numbers at
+ * first: they change the results of a kernel that reads bytes before they are written.
  */
 import type { Sentinel, SharedHeap } from './memory.ts';
 
@@ -16,13 +16,13 @@ export function plant(heap: SharedHeap, sentinels: readonly Sentinel[]): void {
   for (const { address, bytes } of sentinels) heap.bytes(address, bytes).fill(PATTERN);
 }
 
-/** The first buffer behind which the pattern is broken. */
+/** Name of the first buffer with a damaged sentinel behind it. */
 export function damaged(heap: SharedHeap, sentinels: readonly Sentinel[]): string | undefined {
   return sentinels.find(({ address, bytes }) => heap.bytes(address, bytes).some((byte) => byte !== PATTERN))
     ?.name;
 }
 
-/** The same ones `offset` bytes further, their names with a prefix. */
+/** The sentinels `offset` bytes further on, with a prefix to their names. */
 export function shifted(sentinels: readonly Sentinel[], offset: number, prefix: string): Sentinel[] {
   return sentinels.map(({ name, address, bytes }) => {
     return { name: `${prefix}${name}`, address: address + offset, bytes };

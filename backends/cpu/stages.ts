@@ -1,12 +1,28 @@
 /**
- * Programs that need several memories: which memory each phase runs in, and what goes from one memory to the next.
+ * The memory of each phase, and the values carried between memories, for programs that need several memories.
  *
- * A stage is a run of phases in one memory. A value that it reads and another memory holds is carried there first,
- * usually the residual stream alone. A program that fits in one memory is one stage.
+ * A stage is a run of phases in one memory. Values that it reads from another memory are carried over first: usually the
+ * residual stream alone. A program that fits in one memory is one stage.
  */
-import type { ValueId, WeightId } from '../backend.ts';
+import type { Limits, StateShape, ValueId, WeightId } from '../backend.ts';
 import { lastReads, type Phase, usesOf } from '../fuse.ts';
-import type { Lifetime } from './values.ts';
+import type { Shape } from '../ops.ts';
+
+/** The part of a program that runs in one memory. */
+export interface MemoryProgram {
+  readonly phases: readonly Phase[];
+  readonly lifetimes: ReadonlyMap<ValueId, Lifetime>; // of the values that the memory holds
+  readonly shapes: readonly Shape[]; // of all values of the whole program
+  readonly states: readonly StateShape[]; // of the whole program
+  readonly output: ValueId; // of the whole program
+  readonly limits: Limits;
+}
+
+/** First and last phase, of the whole program, between which a memory holds a value. */
+export interface Lifetime {
+  readonly from: number;
+  readonly to: number;
+}
 
 export interface Stage {
   readonly memory: number;
@@ -16,24 +32,25 @@ export interface Stage {
 
 export interface Stages {
   readonly stages: readonly Stage[];
-  /** Of each memory: the values it holds, and how long. */
+  /** For each memory, the lifetimes of the values that it holds. */
   readonly lifetimes: ReadonlyMap<number, ReadonlyMap<ValueId, Lifetime>>;
-  readonly madeIn: ReadonlyMap<ValueId, number>; // memory
+  readonly madeIn: ReadonlyMap<ValueId, number>; // memory of each value
 }
 
 export interface Memories {
-  readonly count: number; // those that exist; the next one is empty
-  /** Whether the weight lies in that memory already. */
+  readonly count: number; // memories that exist; the next one is empty
+  /** Whether the weight is in that memory already. */
   holds(memory: number, weight: WeightId): boolean;
-  /** Whether these phases, with all they need, fit beside what the memory holds. */
+  /** Whether these phases, with their weights and buffers, fit into the free part of the memory. */
   fits(memory: number, phases: readonly Phase[]): boolean;
-  /** The error for phases that not even an empty memory takes. */
+  /** The error for phases that do not fit into an empty memory. */
   tooLarge(phases: readonly Phase[]): Error;
 }
 
 /**
- * The memory of each phase: one for all if there is such a one; else memories are filled in the order of the program.
- * Phases that share a weight (a tied head) or a state stay together, and weights are used where they lie.
+ * The memory of each phase. All phases run in one memory if they fit; else memories are filled in the order of the program.
+ * Phases that share a weight (a tied head) or a state run in the same memory. A memory that already holds the weights
+ * comes first.
  */
 export function assignMemories(phases: readonly Phase[], memories: Memories): number[] {
   const one = oneMemory(phases, memories);
@@ -55,7 +72,7 @@ export function assignMemories(phases: readonly Phase[], memories: Memories): nu
   return phases.map((phase) => memoryOf.get(phase)!);
 }
 
-/** The memory that takes all phases without a second copy of a weight. */
+/** The memory that fits all phases without a second copy of a weight. */
 function oneMemory(phases: readonly Phase[], memories: Memories): number | undefined {
   const held = holding(phases, memories);
   if (held.length > 1) return undefined;
@@ -63,13 +80,13 @@ function oneMemory(phases: readonly Phase[], memories: Memories): number | undef
   return candidates.find((m) => memories.fits(m, phases));
 }
 
-/** The memories that hold weights of these phases already. */
+/** The memories that already hold weights of these phases. */
 function holding(phases: Iterable<Phase>, memories: Memories): number[] {
   const weights = [...phases].flatMap((phase) => usesOf(phase).weights);
   return numbers(0, memories.count).filter((m) => weights.some((weight) => memories.holds(m, weight)));
 }
 
-/** The phase and all that share a weight or a state with one of them. */
+/** The phase and, transitively, all phases that share a weight or a state with it. */
 function familyOf(phase: Phase, phases: readonly Phase[]): Set<Phase> {
   const family = new Set([phase]);
   for (const member of family) {
@@ -83,7 +100,7 @@ function familyOf(phase: Phase, phases: readonly Phase[]): Set<Phase> {
   return family;
 }
 
-/** The runs of phases with one memory. A value is held until no memory will read it any more. */
+/** Cuts the phases into stages. A memory holds a value until its last reader in any memory. */
 export function cutStages(
   phases: readonly Phase[],
   memoryOf: readonly number[],

@@ -1,6 +1,6 @@
 /**
- * The worker threads of the CPU backend and how they are addressed: by messages to load weights and to start
- * serving, by the control block in shared memory (kernels/wasm/layout.ts) for everything within a step.
+ * The worker threads of the CPU backend. Messages make them load weights and start to serve. Within a step they are
+ * controlled by the control block in shared memory (kernels/wasm/layout.ts).
  */
 import { Worker } from 'node:worker_threads';
 import { UserError } from '../../errors.ts';
@@ -13,7 +13,7 @@ export interface ThreadData {
   readonly thread: number; // 0 to count - 1
 }
 
-/** Rows of one weight: made in a staging area and repacked (`kind` = weight layout), or made in place ('copy'). */
+/** Rows of one weight, read into a staging area and repacked (`kind` = weight layout), or read in place ('copy'). */
 export interface LoadJob {
   readonly name: string;
   readonly source: SourceMatrix;
@@ -26,38 +26,38 @@ export interface LoadJob {
   readonly to: number; // address
 }
 
-/** What threads do in a step: the stages one after the other. Memories have numbers in the order they were shared. */
-export interface Work {
-  readonly stages: readonly {
-    readonly memory: number;
-    readonly table: number; // address of the phases
-    readonly carried: readonly Carried[];
-    readonly scratch: readonly number[]; // of each thread
-  }[];
+/** The tables of a step, one for each stage. The threads walk them in this order. */
+export type StepTables = readonly StageTable[];
+
+export interface StageTable {
+  readonly memory: number; // in the order in which memories were attached
+  readonly table: number; // address of the phases
+  readonly carried: readonly CarriedValue[];
+  readonly scratch: readonly number[]; // address for each thread
 }
 
-/** A buffer whose rows are copied from another memory before the stage. */
-export interface Carried {
+/** A value whose rows are copied from another memory before the stage. */
+export interface CarriedValue {
   readonly from: number; // memory
   readonly source: number; // address there
   readonly target: number; // address in the stage's memory
   readonly stride: number;
-  readonly selected: boolean; // S rows, otherwise T
+  readonly selected: boolean; // a row for each output; else one for each token
 }
 
-/** What a thread says when its jobs are done. */
+/** The answer of a thread whose jobs are done. */
 export interface Loaded {
   readonly failed?: { readonly message: string; readonly hint: string };
 }
 
 export type ToThread =
-  | { type: 'share'; memory: WebAssembly.Memory }
+  | { type: 'attach'; memory: WebAssembly.Memory }
   | { type: 'load'; jobs: readonly LoadJob[]; staging: readonly number[] } // address in each memory
   | { type: 'measure'; memory: number; from: number; bytes: number }
-  | { type: 'serve'; seen: number; threads: number; work: Work }
+  | { type: 'serve'; seen: number; threads: number; tables: StepTables }
   | { type: 'end' };
 
-/** dist/cpu-worker.js, seen from the sources and from the bundle: always the bundle, which starts at once. */
+/** dist/cpu-worker.js, from the sources and from the bundle. A bundled worker starts faster than one from sources. */
 const WORKER = import.meta.url.endsWith('.ts')
   ? new URL('../../dist/cpu-worker.js', import.meta.url)
   : new URL('./cpu-worker.js', import.meta.url);
@@ -66,7 +66,7 @@ export class Threads {
   readonly count: number;
   readonly #workers: readonly Worker[];
   readonly #control: Int32Array; // of the first memory
-  #serving: Work | undefined; // what threads are, or soon will be, waiting for in `serve`
+  #serving: StepTables | undefined; // tables whose steps the threads wait for, now or soon
   #last: Promise<unknown> = Promise.resolve(); // settles when the threads are free
   #loading: readonly LoadJob[] = [];
   #loadedBytes = 0; // of earlier loads
@@ -87,14 +87,14 @@ export class Threads {
     }
   }
 
-  /** Lets the threads use a further memory; it has the next number. */
-  share(memory: WebAssembly.Memory): void {
-    for (const worker of this.#workers) worker.postMessage({ type: 'share', memory } satisfies ToThread);
+  /** Gives the threads a further memory, which has the next number. */
+  attach(memory: WebAssembly.Memory): void {
+    for (const worker of this.#workers) worker.postMessage({ type: 'attach', memory } satisfies ToThread);
   }
 
   /**
-   * Runs the jobs on all threads; staging[i] are the addresses of thread i's staging area in each memory. Rejects with
-   * UserError naming the tensor that could not be read.
+   * Runs the jobs on all threads. staging[i] are the addresses of thread i's staging area in each memory. Rejects with
+   * UserError, with the name of the tensor, where one cannot be read.
    */
   load(jobs: readonly LoadJob[], staging: readonly (readonly number[])[]): Promise<void> {
     return this.#next(async () => {
@@ -113,14 +113,14 @@ export class Threads {
     });
   }
 
-  /** Bytes of weights that have been brought so far: those of all jobs that a thread has taken, but the last of each. */
+  /** Bytes of weights loaded so far: those of all jobs taken, but the last one of each thread. */
   get loadedBytes(): number {
     const taken = Atomics.load(this.#control, layout.NEXT_TASK / 4);
     const done = Math.max(0, Math.min(taken, this.#loading.length) - this.count);
     return this.#loadedBytes + bytesOf(this.#loading.slice(0, done));
   }
 
-  /** Roofs of all threads at once; thread i reads `bytes` bytes at from[i] of a memory. */
+  /** Roofs of all threads at once. Thread i reads `bytes` bytes at from[i] of a memory. */
   measure(memory: number, from: readonly number[], bytes: number): Promise<Roofs> {
     return this.#next(async () => {
       await this.#leave();
@@ -132,11 +132,11 @@ export class Threads {
     });
   }
 
-  /** Runs a step, which `write` puts into shared memory. Resolves when every thread is done with it. */
-  run(work: Work, write: () => void): Promise<void> {
+  /** Runs a step after `write` has put it into shared memory. Resolves when every thread is done. */
+  run(tables: StepTables, write: () => void): Promise<void> {
     return this.#next(async () => {
       if (this.#failure) throw this.#failure;
-      if (this.#serving !== work) await this.#serve(work);
+      if (this.#serving !== tables) await this.#serve(tables);
       write();
       const generation = this.#start(layout.RUN);
       this.#workers[0]!.ref();
@@ -152,7 +152,7 @@ export class Threads {
     });
   }
 
-  /** Ends the threads; a running step is finished first. */
+  /** Ends the threads after the running step. */
   end(): Promise<void> {
     return this.#next(async () => {
       if (this.#failure) {
@@ -170,7 +170,7 @@ export class Threads {
     });
   }
 
-  /** What threads do is done one after the other, whoever asks for it. */
+  /** Runs turns of the threads one after the other, from all callers. */
   #next<T>(turn: () => Promise<T>): Promise<T> {
     const done = this.#last.then(turn);
     this.#last = done.catch(() => {});
@@ -181,16 +181,16 @@ export class Threads {
     return Atomics.load(this.#control, layout.DONE / 4);
   }
 
-  /** Sends the threads to wait for steps of this work. */
-  async #serve(work: Work): Promise<void> {
+  /** Makes the threads wait for steps of these tables. */
+  async #serve(tables: StepTables): Promise<void> {
     await this.#leave();
     const seen = Atomics.load(this.#control, layout.GENERATION / 4);
-    const message: ToThread = { type: 'serve', seen, threads: this.count, work };
+    const message: ToThread = { type: 'serve', seen, threads: this.count, tables };
     for (const worker of this.#workers) worker.postMessage(message);
-    this.#serving = work;
+    this.#serving = tables;
   }
 
-  /** Brings serving threads back to their messages. */
+  /** Makes serving threads return to their messages. */
   async #leave(): Promise<void> {
     if (!this.#serving) return;
     const left = this.#answers();
@@ -206,7 +206,7 @@ export class Threads {
     return generation;
   }
 
-  /** Sends thread i message(i), and returns what each answers. */
+  /** Sends message(i) to thread i, and returns the answers. */
   #ask<T>(message: (thread: number) => ToThread): Promise<T[]> {
     const answers = this.#answers<T>();
     this.#workers.forEach((worker, i) => {
@@ -233,7 +233,7 @@ export class Threads {
     });
   }
 
-  /** A thread died: a step it took part in cannot finish. */
+  /** Handles the death of a thread: its step cannot finish. */
   #fail(error: Error): void {
     this.#failure = new UserError(
       'A compute thread ended unexpectedly.',
@@ -243,7 +243,7 @@ export class Threads {
       },
     );
     for (const reject of this.#waiting) reject(this.#failure);
-    Atomics.add(this.#control, layout.DONE / 4, -1); // wakes run, which finds the failure
+    Atomics.add(this.#control, layout.DONE / 4, -1); // wakes `run`, which finds the failure
     Atomics.notify(this.#control, layout.DONE / 4);
   }
 }

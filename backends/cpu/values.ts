@@ -1,25 +1,12 @@
 /**
- * Addresses of values in one memory: values that are never alive together share bytes. A value that a phase makes of
- * another number by number may lie where that one dies.
+ * Addresses of values in one memory. Values that are never live at the same time share bytes. The output of an elementwise
+ * phase may take the bytes of an operand that this phase reads last.
  */
-import type { Limits, ValueId } from '../backend.ts';
+import type { ValueId } from '../backend.ts';
 import { type Phase, usesOf } from '../fuse.ts';
 import type { Shape } from '../ops.ts';
 import type { AddressSpace } from './memory.ts';
-
-/** Phases of the whole program between which a value is held in a memory, both included. */
-export interface Lifetime {
-  readonly from: number;
-  readonly to: number;
-}
-
-/** The values of what runs in one memory. */
-export interface PartValues {
-  readonly phases: readonly Phase[];
-  readonly lifetimes: ReadonlyMap<ValueId, Lifetime>; // of the values held there
-  readonly shapes: readonly Shape[]; // of all values of the program
-  readonly limits: Limits;
-}
+import type { Lifetime, MemoryProgram } from './stages.ts';
 
 /** The rows of a value. */
 export interface PlacedValue {
@@ -28,16 +15,16 @@ export interface PlacedValue {
   readonly shape: Shape;
 }
 
-interface Range {
+interface TakenBytes {
   readonly start: number;
   readonly bytes: number;
 }
 
-const LINE = 64; // bytes of a cache line: values begin on one
+const LINE = 64; // bytes of a cache line; values are aligned to it
 
-/** With sentinels every value has bytes of its own, so that a write beyond one is seen. */
-export function placeValues(part: PartValues, space: AddressSpace): ReadonlyMap<ValueId, PlacedValue> {
-  const { shapes, lifetimes, limits } = part;
+/** With sentinels every value has bytes of its own, so that a write outside a value is found. */
+export function placeValues(program: MemoryProgram, space: AddressSpace): ReadonlyMap<ValueId, PlacedValue> {
+  const { shapes, lifetimes, limits } = program;
   const stride = (value: ValueId) => 4 * 16 * Math.ceil(shapes[value]!.cols / 16);
   const bytes = (value: ValueId) => LINE * Math.ceil((limits.maxTokens * stride(value)) / LINE);
   const ordered = [...lifetimes.keys()].sort((a, b) => lifetimes.get(a)!.from - lifetimes.get(b)!.from);
@@ -51,25 +38,25 @@ export function placeValues(part: PartValues, space: AddressSpace): ReadonlyMap<
       ),
     );
   }
-  const offsets = packed(ordered, lifetimes, bytes, heirsOf(part.phases));
+  const offsets = packed(ordered, lifetimes, bytes, overwritableBytes(program.phases));
   const end = Math.max(0, ...ordered.map((value) => offsets.get(value)! + bytes(value)));
   const base = space.allocate(end, 'values');
   return new Map(ordered.map((value) => place(base + offsets.get(value)!, value)));
 }
 
-/** Lowest offsets, in the order in which values begin. */
+/** Allocates the lowest free offset for each value, in the order in which lifetimes begin. */
 function packed(
   ordered: readonly ValueId[],
   lifetimes: ReadonlyMap<ValueId, Lifetime>,
   bytes: (value: ValueId) => number,
-  heirs: ReadonlyMap<ValueId, readonly ValueId[]>,
+  overwritable: ReadonlyMap<ValueId, readonly ValueId[]>,
 ): ReadonlyMap<ValueId, number> {
   const offsets = new Map<ValueId, number>();
   let alive: ValueId[] = [];
   for (const value of ordered) {
     const { from } = lifetimes.get(value)!;
     alive = alive.filter((other) => lifetimes.get(other)!.to >= from);
-    const dying = heirs.get(value)?.find((other) => {
+    const dying = overwritable.get(value)?.find((other) => {
       return lifetimes.get(other)?.to === from && bytes(other) === bytes(value);
     });
     const taken = alive.map((other) => ({ start: offsets.get(other)!, bytes: bytes(other) }));
@@ -79,8 +66,8 @@ function packed(
   return offsets;
 }
 
-/** The lowest offset where `bytes` bytes overlap none of the ranges. */
-function firstGap(taken: readonly Range[], bytes: number): number {
+/** The lowest offset with `bytes` bytes outside all ranges. */
+function firstGap(taken: readonly TakenBytes[], bytes: number): number {
   let offset = 0;
   for (const range of taken.toSorted((a, b) => a.start - b.start)) {
     if (range.start - offset >= bytes) break;
@@ -89,14 +76,14 @@ function firstGap(taken: readonly Range[], bytes: number): number {
   return offset;
 }
 
-/** Of each value those whose bytes its phase may overwrite while it reads them. */
-function heirsOf(phases: readonly Phase[]): ReadonlyMap<ValueId, readonly ValueId[]> {
+/** For each value, the operands whose bytes its phase may overwrite while it reads them. */
+function overwritableBytes(phases: readonly Phase[]): ReadonlyMap<ValueId, readonly ValueId[]> {
   return new Map(
-    phases.flatMap((phase) => usesOf(phase).writes.map((value) => [value, overwritable(phase)])),
+    phases.flatMap((phase) => usesOf(phase).writes.map((value) => [value, overwritableBy(phase)])),
   );
 }
 
-function overwritable(phase: Phase): readonly ValueId[] {
+function overwritableBy(phase: Phase): readonly ValueId[] {
   switch (phase.kind) {
     case 'matmul': // a thread may multiply while another still prepares x
       return phase.residual === undefined || phase.residual === phase.x ? [] : [phase.residual];

@@ -1,7 +1,7 @@
 /**
- * Compiles the kernels for this machine: of the modules in dist/, one for each class of CPU, only the one that a probe
- * picks is read. V8's flags are set while a module is compiled and restored: everything is optimized before the first
- * call, and pairs of 128-bit operations become 256-bit ones where the CPU has them (2.5 times the speed of prefill on x64).
+ * Compiles the kernels for this machine. dist/ has a module for each class of CPU; a probe picks one, and only that one is
+ * read. V8's flags are set for the compilation and restored afterwards. With them everything is optimized before the first
+ * call, and pairs of 128-bit operations become 256-bit ones on CPUs that have them (2.5 times the speed of prefill on x64).
  */
 import { readFile } from 'node:fs/promises';
 import { setFlagsFromString } from 'node:v8';
@@ -9,18 +9,18 @@ import { UserError } from '../../errors.ts';
 import * as layout from '../../kernels/wasm/layout.ts';
 
 const FLAGS: readonly [flag: string, restored: string][] = [
-  // Inlining asks for call counts that only the baseline compiler collects: without them V8 14.6 aborts, also in
-  // another thread that compiles meanwhile. So this flag is the first to be set and the last to be restored.
+  // Inlining needs call counts, which only the baseline compiler collects. Without them V8 14.6 aborts, also in another
+  // thread that compiles at the same time. So this flag is set first and restored last.
   ['--no-wasm-inlining', '--wasm-inlining'],
   ['--no-liftoff', '--liftoff'],
   ['--no-wasm-lazy-compilation', '--wasm-lazy-compilation'],
   ['--experimental-wasm-revectorize', '--no-experimental-wasm-revectorize'],
 ];
 
-/** dist/, seen from the sources and from the bundle. */
+/** dist/, from the sources and from the bundle. */
 const DIST = new URL(import.meta.url.endsWith('.ts') ? '../../dist/' : './', import.meta.url);
 
-/** How CPUs read weights in the relaxed dot product (kernels/wasm/dot.ts), and how the backend describes that. */
+/** Classes of CPUs by the relaxed dot product (kernels/wasm/dot.ts), with the words for the backend's description. */
 export const DOT_CLASS_NAMES = {
   unsigned: 'unsigned dot products (AVX-VNNI)',
   signed: 'signed dot products (ARM, AVX-VNNI-INT8)',
@@ -32,7 +32,7 @@ export type DotClass = keyof typeof DOT_CLASS_NAMES;
 /** For tests. */
 export interface KernelChoice {
   readonly dotClass?: DotClass; // default: that of the CPU; saturating is exact on every CPU
-  readonly emulated?: boolean; // the modules of dist/emulated, whose dot products are those of the class on every CPU
+  readonly emulated?: boolean; // the modules of dist/emulated, which compute the dot products of the class on every CPU
 }
 
 /** Exports of kernels/wasm/index.ts. */
@@ -51,11 +51,11 @@ export async function compileKernels({ dotClass, emulated }: KernelChoice = {}) 
   return { module, dotClass: name };
 }
 
-/** The class of this CPU; anything unknown gets the form that is exact everywhere. */
+/** The class of this CPU. An unknown one gets the module that is exact on every CPU. */
 async function probeDotClass(): Promise<DotClass> {
   const probe = new WebAssembly.Instance(await compile('dot-probe.wasm'), {}).exports;
   const { dot } = probe as { dot(x: number, w: number): number };
-  const sum = dot(0x7f7f7f7f, -1); // 4 times 127 * 255 or 127 * -1; where pairs saturate 2 * 32767
+  const sum = dot(0x7f7f7f7f, -1); // 4 times 127 * 255 or 127 * -1; with saturating pairs 2 * 32767
   if (sum === 4 * 127 * 255) return 'unsigned';
   return sum === 4 * -127 ? 'signed' : 'saturating';
 }
@@ -104,7 +104,7 @@ const EXP = [
 /** -125, then the minimax polynomial of 2^r on -0.5..0.5 by relative error (7.5e-5), found by Lawson's iteration. */
 const POWER = [-125, 0.05517166, 0.24261112, 0.69326099, 0.99992807];
 
-/** Words the kernels load as vectors (layout.ts). */
+/** Writes the words that kernels load as vectors (layout.ts). */
 export function writeConstants(memory: WebAssembly.Memory): void {
   const words = new Uint32Array(memory.buffer);
   words[layout.LOW_NIBBLES / 4] = 0x0f0f0f0f;

@@ -1,11 +1,12 @@
-/** Weights in shared memory: where each lies, in which layout (kernels/wasm/repack.ts), and how it gets there. */
+/** Weights in shared memory: their places, their layouts (kernels/wasm/repack.ts), and the jobs that load them. */
 import { rowBytes, type TensorType } from '../../kernels/quant-formats.ts';
 import * as layout from '../../kernels/wasm/layout.ts';
 import type { WeightDesc, WeightSource } from '../backend.ts';
 import { type GivenWeight, givenWeight } from '../program-weights.ts';
+import type { Sentinel } from './memory.ts';
 import type { LoadJob } from './threads.ts';
 
-/** Layout of a matrix by its type in the file; types without one are not supported. */
+/** Layout of a matrix by its type in the file. Types without a layout are not supported. */
 const LAYOUTS: Partial<Record<TensorType, number>> = {
   F32: layout.W_F32,
   F16: layout.W_F16,
@@ -27,32 +28,33 @@ const LAYOUTS: Partial<Record<TensorType, number>> = {
   MXFP4: layout.W_MXFP4,
 };
 
-/** Scratch a row needs while it is repacked (kernels/wasm/repack.ts). */
+/** Bytes of scratch for a row that is being repacked (kernels/wasm/repack.ts). */
 export const ROW_SCRATCH = 1024;
 
 /** Bytes of a group of 16 rows in a layout (kernels/wasm/weight-layout.ts). */
 export type GroupBytes = (kind: number, cols: number) => number;
 
 export const MATRIX_TYPES = Object.keys(LAYOUTS) as readonly TensorType[];
-/** Vectors (norms, biases) lie as plain f32, padded to 16. */
+/** Vectors (norms, biases) are plain f32, padded to 16. */
 export const VECTOR_TYPES: readonly TensorType[] = ['F32'];
 
-/** Bytes a thread reads before it repacks them: small enough for the second cache level. */
+/** Most bytes that a thread reads before it repacks them: they fit in the second cache level. */
 const JOB_BYTES = 512 * 1024;
 
 export interface Weight extends GivenWeight {
   readonly layout: number;
-  readonly places: Map<number, Place>; // in each memory that holds it
+  readonly places: Map<number, WeightPlace>; // in each memory that holds it
 }
 
-/** Where a weight lies in a memory. */
-export interface Place {
+/** The place of a weight in a memory. */
+export interface WeightPlace {
   readonly address: number;
-  giveBack(): void;
+  readonly sentinels: readonly Sentinel[]; // behind it
+  readonly giveBack: () => void;
 }
 
-/** A weight as one memory holds it. */
-export type PlacedWeight = Weight & Pick<Place, 'address'>;
+/** A weight with its address in one memory. */
+export type PlacedWeight = Weight & Pick<WeightPlace, 'address'>;
 
 export function isVector(desc: WeightDesc): boolean {
   return desc.rows === 1;
@@ -62,7 +64,13 @@ export function newWeight(desc: WeightDesc, source: WeightSource): Weight {
   return { ...givenWeight(desc, source), layout: LAYOUTS[desc.type] ?? -1, places: new Map() };
 }
 
-/** Whether products with this matrix take 8-bit activations. */
+/** Gives back the memory of a weight that nothing uses. */
+export function giveBackPlaces({ places }: Weight): void {
+  for (const { giveBack } of places.values()) giveBack();
+  places.clear();
+}
+
+/** Whether products with this matrix read int8 activations. */
 export function isInteger({ layout: kind }: Weight): boolean {
   return kind >= layout.W_Q4_0;
 }
@@ -71,13 +79,13 @@ export function groupsOf({ rows }: WeightDesc): number {
   return Math.ceil(rows / layout.GROUP);
 }
 
-/** Bytes a weight takes in memory. */
+/** Bytes of a weight in memory. */
 export function placedBytes({ desc, layout: kind }: Weight, groupBytes: GroupBytes): number {
   if (isVector(desc)) return Math.ceil(desc.cols / 16) * 64;
   return groupsOf(desc) * groupBytes(kind, desc.cols);
 }
 
-/** The jobs that bring a weight to an address of a memory. */
+/** The jobs that load a weight to an address of a memory. */
 export function loadJobs(
   weight: Weight,
   { memory, address }: { readonly memory: number; readonly address: number },
@@ -98,14 +106,14 @@ export function loadJobs(
   });
 }
 
-/** Staging memory a thread needs for these weights: scratch for a row, then the bytes of a job as its type has them. */
+/** Bytes of a thread's staging area for these weights: scratch for a row, then the rows of the largest job. */
 export function stagingBytes(weights: readonly Weight[]): number {
   const matrices = weights.map(({ desc }) => desc).filter((desc) => !isVector(desc));
   const jobs = matrices.map((desc) => Math.min(desc.rows, jobRows(desc)) * rowBytes(desc.type, desc.cols));
   return ROW_SCRATCH + Math.max(0, ...jobs);
 }
 
-/** Rows of a matrix that one job brings. */
+/** Rows of a matrix that one job loads. */
 function jobRows({ type, cols }: WeightDesc): number {
   return layout.GROUP * Math.max(1, Math.floor(JOB_BYTES / (rowBytes(type, cols) * layout.GROUP)));
 }

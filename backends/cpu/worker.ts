@@ -1,6 +1,6 @@
 /**
- * One thread of the CPU backend. Between steps it waits for the next one on shared memory (serve), so that a step costs
- * no message; messages bring it further memories, weights to read, and the work to serve or the end of it.
+ * One thread of the CPU backend. Between steps it waits on shared memory for the next one (serve), so a step costs no
+ * message. Messages attach memories, load weights, start to serve, and end the thread.
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import { UserError } from '../../errors.ts';
@@ -17,29 +17,29 @@ import {
 import type { Roofs } from '../backend.ts';
 import { WeightFiles } from '../weight-files.ts';
 import { rowsOf } from '../weight-rows.ts';
-import type { Carried, Loaded, LoadJob, ThreadData, ToThread, Work } from './threads.ts';
+import type { CarriedValue, Loaded, LoadJob, StepTables, ThreadData, ToThread } from './threads.ts';
 import { instantiate, type KernelExports } from './wasm-module.ts';
 import { ROW_SCRATCH } from './weights.ts';
 
-/** The module on one memory. */
-interface Shared {
+/** A memory with its own instance of the module. */
+interface AttachedMemory {
   readonly memory: WebAssembly.Memory;
   readonly kernels: KernelExports;
   readonly control: Int32Array;
 }
 
 const { module, memory: first, thread } = workerData as ThreadData;
-const memories = [share(first)];
-const { control } = memories[0]!; // where steps are announced and loading shares its jobs
+const memories = [attach(first)];
+const { control } = memories[0]!; // announces steps, and counts the load jobs that threads take
 const port = parentPort!;
 
 port.on('message', (message: ToThread) => {
-  // Brings this thread's views up to the sizes that the main thread has grown the memories to.
+  // The main thread may have grown the memories: this updates the sizes that this thread sees.
   for (const { memory } of memories) memory.grow(0);
-  if (message.type === 'share') {
-    memories.push(share(message.memory));
+  if (message.type === 'attach') {
+    memories.push(attach(message.memory));
   } else if (message.type === 'serve') {
-    serve(message.seen, message.threads, message.work);
+    serve(message.seen, message.threads, message.tables);
     port.postMessage(undefined);
   } else if (message.type === 'load') {
     port.postMessage(load(message.jobs, message.staging));
@@ -48,24 +48,25 @@ port.on('message', (message: ToThread) => {
   } else port.close();
 });
 
-function share(memory: WebAssembly.Memory): Shared {
+function attach(memory: WebAssembly.Memory): AttachedMemory {
   const control = new Int32Array(memory.buffer, 0, HEAP / 4);
   return { memory, kernels: instantiate(module, memory), control };
 }
 
-/** Runs every step announced after generation `seen`, until told to leave. */
-function serve(seen: number, threads: number, { stages }: Work): void {
+/** Runs every step announced after generation `seen`, until another command comes. */
+function serve(seen: number, threads: number, tables: StepTables): void {
   while (true) {
     while (Atomics.load(control, GENERATION / 4) === seen) Atomics.wait(control, GENERATION / 4, seen);
     seen = Atomics.load(control, GENERATION / 4);
     if (Atomics.load(control, COMMAND / 4) !== RUN) return;
-    for (const { memory, table, carried, scratch } of stages) {
-      const shared = memories[memory]!;
+    for (const { memory, table, carried, scratch } of tables) {
+      const attached = memories[memory]!;
       if (carried.length > 0) {
-        for (let i = takeTask(shared); i < carried.length; i = takeTask(shared)) carry(carried[i]!, shared);
-        shared.kernels.meet(threads);
+        for (let i = takeTask(attached); i < carried.length; i = takeTask(attached))
+          carry(carried[i]!, attached);
+        attached.kernels.meet(threads);
       }
-      shared.kernels.walk(table, threads, scratch[thread]!);
+      attached.kernels.walk(table, threads, scratch[thread]!);
     }
     if (Atomics.load(control, DONE / 4) !== seen) {
       Atomics.store(control, DONE / 4, seen);
@@ -74,19 +75,19 @@ function serve(seen: number, threads: number, { stages }: Work): void {
   }
 }
 
-/** As in kernels/wasm/barrier.ts; zero again when the threads have met. */
-function takeTask({ control }: Shared): number {
+/** Takes the next task, as kernels/wasm/barrier.ts does. The counter is zero again when the threads have met. */
+function takeTask({ control }: AttachedMemory): number {
   return Atomics.add(control, NEXT_TASK / 4, 1);
 }
 
-/** Copies the rows of a buffer to where the next stage reads them; all threads are done with the stage before. */
-function carry({ from, source, target, stride, selected }: Carried, to: Shared): void {
+/** Copies the rows of a value to the memory of this stage. All threads are done with the stage before. */
+function carry({ from, source, target, stride, selected }: CarriedValue, to: AttachedMemory): void {
   const bytes = stride * to.control[(selected ? OUTPUTS : TOKENS) / 4]!;
   const rows = new Uint8Array(memories[from]!.memory.buffer, source, bytes);
   new Uint8Array(to.memory.buffer, target, bytes).set(rows);
 }
 
-/** Medians of a few turns, so that neither a lucky nor an interrupted one counts. */
+/** Medians of a few turns, which ignore a turn that was interrupted. */
 function measure(kernels: KernelExports, from: number, bytes: number): Roofs {
   const turns = 1_000_000;
   const perTurn = 16 * 16; // products of 16 bytes (roofline.ts)
@@ -96,7 +97,7 @@ function measure(kernels: KernelExports, from: number, bytes: number): Roofs {
   };
 }
 
-/** Seconds `run` takes, after one turn to warm up. */
+/** Median seconds of `run`, after one turn to warm up. */
 function median(run: () => void): number {
   const times = Array.from({ length: 8 }, () => {
     const start = performance.now();
@@ -106,7 +107,7 @@ function median(run: () => void): number {
   return times.slice(1).toSorted((a, b) => a - b)[3]!;
 }
 
-/** Takes jobs from the counter of tasks until none is left; returns what went wrong, if anything. */
+/** Takes jobs from the task counter until none is left. Returns the failure, if there was one. */
 function load(jobs: readonly LoadJob[], staging: readonly number[]): Loaded {
   using files = new WeightFiles();
   try {
@@ -115,7 +116,7 @@ function load(jobs: readonly LoadJob[], staging: readonly number[]): Loaded {
     }
     return {};
   } catch (error) {
-    Atomics.store(control, NEXT_TASK / 4, jobs.length); // the others need not go on
+    Atomics.store(control, NEXT_TASK / 4, jobs.length); // the other threads stop too
     if (error instanceof UserError) return { failed: { message: error.message, hint: error.hint } };
     throw error;
   }

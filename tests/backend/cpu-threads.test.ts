@@ -12,9 +12,9 @@ it('a dying thread fails its step and later steps, and nothing else', async () =
   const threads = new Threads(3, { module, memory: heap.memory });
   // The thread that takes the copy fails; the others wait for it at the barrier.
   const carried = [{ from: 7, source: 0, target: 0, stride: 4, selected: false }];
-  const stages = [{ memory: 0, table: HEAP, carried, scratch: [0, 0, 0] }];
+  const tables = [{ memory: 0, table: HEAP, carried, scratch: [0, 0, 0] }];
   const died = expect.objectContaining({ message: 'A compute thread ended unexpectedly.' });
-  await expect(threads.run({ stages }, () => {})).rejects.toEqual(died);
+  await expect(threads.run(tables, () => {})).rejects.toEqual(died);
   await expect(threads.load([], [])).rejects.toEqual(died);
   await threads.end();
 });

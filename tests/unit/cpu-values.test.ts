@@ -1,8 +1,7 @@
 /** Placement of values in the CPU backend: values that are never alive together share bytes. */
 import { expect, it } from 'vitest';
 import { AddressSpace } from '../../backends/cpu/memory.ts';
-import type { Part } from '../../backends/cpu/plan.ts';
-import { cutStages } from '../../backends/cpu/stages.ts';
+import { cutStages, type MemoryProgram } from '../../backends/cpu/stages.ts';
 import { placeValues } from '../../backends/cpu/values.ts';
 import { fuse } from '../../backends/fuse.ts';
 import { shapesOf } from '../../backends/ops.ts';
@@ -22,7 +21,7 @@ const CONFIG = {
 } as const;
 const LIMITS = { sequences: 1, contextLength: 256, maxTokens: 8 };
 
-function partOf(layers: number): Part {
+function programOf(layers: number): MemoryProgram {
   const graph = llamaGraph({ ...CONFIG, nLayers: layers });
   const phases = fuse(graph.ops, [graph.output]);
   const { lifetimes } = cutStages(
@@ -42,10 +41,10 @@ function partOf(layers: number): Part {
 }
 
 it('never overlaps two live values, except a sum and its summand', () => {
-  const part = partOf(3);
-  const placed = placeValues(part, new AddressSpace(0));
+  const program = programOf(3);
+  const placed = placeValues(program, new AddressSpace(0));
   const ends = [...placed].map(([value, { address, stride }]) => {
-    return { value, address, end: address + LIMITS.maxTokens * stride, ...part.lifetimes.get(value)! };
+    return { value, address, end: address + LIMITS.maxTokens * stride, ...program.lifetimes.get(value)! };
   });
   for (const a of ends) {
     for (const b of ends) {
@@ -58,7 +57,7 @@ it('never overlaps two live values, except a sum and its summand', () => {
 it('needs no more memory for many layers than for two', () => {
   const bytes = (layers: number) => {
     const space = new AddressSpace(0);
-    placeValues(partOf(layers), space);
+    placeValues(programOf(layers), space);
     return space.used;
   };
   expect(bytes(30)).toBe(bytes(2));
@@ -67,9 +66,9 @@ it('needs no more memory for many layers than for two', () => {
 });
 
 it('keeps the residual stream in one place', () => {
-  const part = partOf(3);
-  const placed = placeValues(part, new AddressSpace(0));
-  const sums = part.phases.flatMap((phase) =>
+  const program = programOf(3);
+  const placed = placeValues(program, new AddressSpace(0));
+  const sums = program.phases.flatMap((phase) =>
     phase.kind === 'matmul' && phase.residual !== undefined ? [[phase.residual, phase.products[0]!.out]] : [],
   );
   expect(sums).toHaveLength(6);
@@ -78,7 +77,7 @@ it('keeps the residual stream in one place', () => {
 
 it('gives every value its own bytes if sentinels are on', () => {
   const space = new AddressSpace(0, true);
-  const placed = [...placeValues(partOf(3), space).values()].sort((a, b) => a.address - b.address);
+  const placed = [...placeValues(programOf(3), space).values()].sort((a, b) => a.address - b.address);
   for (const [i, { address, stride }] of placed.entries()) {
     expect(address + LIMITS.maxTokens * stride).toBeLessThan(placed[i + 1]?.address ?? Infinity);
   }

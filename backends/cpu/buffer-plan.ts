@@ -1,6 +1,6 @@
 /**
- * Where everything of one program but its weights lies in one memory: step arrays, values, tables, the states of
- * sequences and the scratch of each thread. Addresses and strides are bytes; rows of values are padded to 16 floats.
+ * Addresses of a program's buffers in one memory: step arrays, values, tables, the states of sequences and the scratch
+ * of a thread. Weights are not among them. Addresses and strides are bytes; rows of values are padded to 16 floats.
  */
 import * as layout from '../../kernels/wasm/layout.ts';
 import type { KvShape, KvType, Limits, RopeSpec, StateId, StateShape, ValueId } from '../backend.ts';
@@ -8,22 +8,23 @@ import { type MatmulPhase, type Phase, usesOf } from '../fuse.ts';
 import { kvOf, type Shape } from '../ops.ts';
 import { AddressSpace, type Sentinel } from './memory.ts';
 import { shifted } from './sentinels.ts';
-import { type PartValues, type PlacedValue, placeValues } from './values.ts';
+import type { MemoryProgram } from './stages.ts';
+import { type PlacedValue, placeValues } from './values.ts';
 import { isInteger, type Weight } from './weights.ts';
 
 const { BLOCK, CHUNK, GROUP, QUERY_BLOCK, SCALE_BYTES, TILE } = layout;
 
 export interface KvPlan {
   readonly type: number; // KV_F32, KV_F16 or KV_Q8
-  readonly context: number; // positions of a sequence at most, padded to whole chunks
+  readonly context: number; // most positions of a sequence, padded to whole chunks
   readonly pagePositions: number; // whole chunks
   readonly pages: number; // of all sequences together
   readonly pageBytes: number; // from one page to the next
   readonly tables: number; // u32 [sequences][pages of a context]
-  readonly states: ReadonlyMap<StateId, KvState>; // those kept in this memory
+  readonly states: ReadonlyMap<StateId, KvState>; // in this memory
 }
 
-/** Keys and values of one state, in page 0. */
+/** Keys and values of one state in page 0. */
 export interface KvState {
   readonly shape: KvShape;
   readonly keys: CacheRun;
@@ -56,7 +57,7 @@ export interface ScratchPlan {
   readonly sentinels: readonly Sentinel[];
 }
 
-/** Where the largest logits of rows are found (kernels/wasm/choose.ts), a row for each sequence. */
+/** Buffers of the search for the largest logits (kernels/wasm/choose.ts), with a row for each sequence. */
 export interface ChoicePlan {
   readonly list: number; // of the step
   readonly maxima: number;
@@ -64,7 +65,7 @@ export interface ChoicePlan {
   readonly results: number;
 }
 
-export interface Plan {
+export interface BufferPlan {
   readonly values: ReadonlyMap<ValueId, PlacedValue>;
   readonly tokenIds: number;
   readonly positions: number;
@@ -77,7 +78,7 @@ export interface Plan {
   readonly partials: number; // attention states of chunks
   readonly finished: number;
   readonly choices: ChoicePlan;
-  readonly attentionWeights: ReadonlyMap<ValueId, number>; // f32 [heads][kv.context] of each attention, where wanted
+  readonly attentionWeights: ReadonlyMap<ValueId, number>; // f32 [heads][kv.context]; with Limits.attention
   readonly ropes: ReadonlyMap<RopeSpec, number>; // f32 [position][pairs]{cos, sin}
   readonly table: number; // of phases
   readonly kv: KvPlan;
@@ -89,25 +90,19 @@ export interface Plan {
 
 type WeightOf = (id: number) => Weight;
 
-/** What runs in one memory. */
-export interface Part extends PartValues {
-  readonly output: ValueId;
-  readonly states: readonly StateShape[];
-}
-
-/** Records of a phase in the table at most: two, two that choose behind the output, an end where another memory goes on. */
+/** Most records of a phase in the table: its own two, two of the choice behind the output, and the end of a stage. */
 const RECORDS = 5;
 
-/** Plans everything but weights and scratch, for the phases that run in this memory. */
-export function planMemory(part: Part, weight: WeightOf, space: AddressSpace): Plan {
-  const { phases, shapes, limits } = part;
+/** Allocates all buffers but the scratch, of which it returns the offsets. */
+export function planBuffers(program: MemoryProgram, weight: WeightOf, space: AddressSpace): BufferPlan {
+  const { phases, shapes, limits } = program;
   const start = space.used;
   const { maxTokens: T, sequences } = limits;
   const words = (count: number, name: string) => space.allocate(4 * count, name);
   const ropes = new Set(phases.flatMap((phase) => usesOf(phase).rope ?? []));
   const sizes = matmulSizes(phases, shapes, weight);
   const tiles = Math.ceil(T / TILE);
-  const attention = attentionSizes(part);
+  const attention = attentionSizes(program);
   const step = {
     tokenIds: words(T, 'token ids'),
     positions: words(T, 'positions'),
@@ -119,22 +114,22 @@ export function planMemory(part: Part, weight: WeightOf, space: AddressSpace): P
     sharedF32: space.allocate(tiles * TILE * 4 * sizes.floatCols, 'float activation tiles'),
     partials: space.allocate(attention.partialBytes, 'attention states'),
     finished: words(sequences * attention.kvHeads, 'finished tasks of attention'),
-    attentionWeights: planAttentionWeights(part, space),
-    choices: planChoices(part, space),
-    values: placeValues(part, space),
+    attentionWeights: planAttentionWeights(program, space),
+    choices: planChoices(program, space),
+    values: placeValues(program, space),
     ropes: planRopes(limits, ropes, space),
     tables: planTables(limits, space),
     table: space.allocate(RECORDS * phases.length * layout.PHASE_BYTES, 'phases'),
   };
   const beforeKv = space.used;
   const { tables, ...rest } = step;
-  const kv = planKv(part, tables, space);
-  const recurrent = planRecurrent(part, weight, space);
+  const kv = planKv(program, tables, space);
+  const recurrent = planRecurrent(program, weight, space);
   const scratch = planScratch(sizes, attention.scratchBytes, space.gap > 0);
   return { ...rest, kv, recurrent, scratch, arenaBytes: beforeKv - start, kvBytes: space.used - beforeKv };
 }
 
-/** Bytes of one token in 8 bits with its scales. */
+/** Bytes of the int8 activations of one token, with their scales. */
 function intBytes(cols: number): number {
   return cols + (cols / BLOCK) * SCALE_BYTES;
 }
@@ -148,12 +143,12 @@ function planRopes(
   return new Map(ropes.values().map((rope) => [rope, space.allocate(bytes(rope), 'angles')]));
 }
 
-/** Positions of a sequence in whole chunks. */
+/** Most positions of a sequence, in whole chunks. */
 function paddedContext({ contextLength }: Limits): number {
   return Math.ceil(contextLength / CHUNK) * CHUNK;
 }
 
-function planChoices({ shapes, output, limits }: Part, space: AddressSpace): ChoicePlan {
+function planChoices({ shapes, output, limits }: MemoryProgram, space: AddressSpace): ChoicePlan {
   const { cols } = shapes[output]!;
   const rows = limits.sequences;
   const blocks = Math.ceil(cols / layout.CHOICE_BLOCK);
@@ -166,7 +161,10 @@ function planChoices({ shapes, output, limits }: Part, space: AddressSpace): Cho
   };
 }
 
-function planAttentionWeights({ phases, limits }: Part, space: AddressSpace): ReadonlyMap<ValueId, number> {
+function planAttentionWeights(
+  { phases, limits }: MemoryProgram,
+  space: AddressSpace,
+): ReadonlyMap<ValueId, number> {
   const weights = new Map<ValueId, number>();
   if (!limits.attention) return weights;
   for (const phase of phases) {
@@ -177,10 +175,10 @@ function planAttentionWeights({ phases, limits }: Part, space: AddressSpace): Re
   return weights;
 }
 
-/** Positions of a page where sequences share a pool of them: two chunks, so that little is left empty (LOG.md). */
+/** Positions of a page in a pool that sequences share. Two chunks leave little of a page empty (LOG.md). */
 const PAGE_POSITIONS = 2 * CHUNK;
 
-/** Pages of a program: of a pool where there is one, else a page for each sequence. */
+/** Pages of a program. Without a pool each sequence has one page. */
 function pagesOf(limits: Limits): Pick<KvPlan, 'pagePositions' | 'pages' | 'context'> {
   const { positions, sequences } = limits;
   const padded = paddedContext(limits);
@@ -194,8 +192,8 @@ function planTables(limits: Limits, space: AddressSpace): number {
   return space.allocate(4 * limits.sequences * (context / pagePositions), 'pages of sequences');
 }
 
-/** Layout of a state: kernels/wasm/kv-cache.ts. A page holds all states of this memory one after the other. */
-function planKv({ phases, states, limits }: Part, tables: number, space: AddressSpace): KvPlan {
+/** A page holds all states of this memory one after the other. Layout of a state: kernels/wasm/kv-cache.ts. */
+function planKv({ phases, states, limits }: MemoryProgram, tables: number, space: AddressSpace): KvPlan {
   const { pagePositions, pages, context } = pagesOf(limits);
   const chunks = pagePositions / CHUNK;
   const type = kvTypeOf(limits, states);
@@ -234,7 +232,7 @@ function planKv({ phases, states, limits }: Part, tables: number, space: Address
 
 /** Whole groups of 16 columns, so that tasks on other columns write other cache lines. */
 function planRecurrent(
-  { phases, shapes, limits }: Part,
+  { phases, shapes, limits }: MemoryProgram,
   weight: WeightOf,
   space: AddressSpace,
 ): ReadonlyMap<StateId, RecurrentPlan> {
@@ -250,14 +248,14 @@ function planRecurrent(
   return planned;
 }
 
-/** Float16 lies in pairs of dimensions: states of odd heads are kept in float32, all of them. */
+/** Float16 needs pairs of dimensions: with an odd head dimension, all states are float32. */
 function kvTypeOf({ kvType = 'f32' }: Limits, states: readonly StateShape[]): number {
   const codes: Record<KvType, number> = { f32: layout.KV_F32, f16: layout.KV_F16, q8: layout.KV_Q8 };
   const odd = states.some((state) => state.kind === 'kv' && state.keyDim % 2 !== 0);
   return kvType === 'f16' && odd ? layout.KV_F32 : codes[kvType];
 }
 
-/** Bytes of the keys, the values and their scales of CHUNK positions of a head. */
+/** Bytes of CHUNK positions of a head: keys, values and scales of values. */
 function chunkBytes(
   type: number,
   { keyDim, valueDim }: KvShape,
@@ -276,8 +274,8 @@ function chunkBytes(
 
 interface MatmulSizes {
   readonly cols: number; // longest row of activations
-  readonly intCols: number; // of those read in 8 bits
-  readonly floatCols: number;
+  readonly intCols: number; // longest row read in int8
+  readonly floatCols: number; // longest row read in float32
   readonly panelBytes: number;
 }
 
@@ -303,12 +301,12 @@ function matmulSizes(phases: readonly Phase[], shapes: readonly Shape[], weight:
   return sizes;
 }
 
-/** Two planes of codes where dot products saturate; a scale and a minimum of each row for every 16 k. */
+/** Two planes of codes, for saturating dot products; then a scale and a minimum of each row for every 16 k. */
 function intPanelBytes(K: number): number {
   return 2 * GROUP * K + Math.ceil(K / 16) * GROUP * 8;
 }
 
-/** The forms of x that the matrices of a phase read. */
+/** The formats in which the matrices of a phase read x. */
 export function formsOf(phase: MatmulPhase, weight: WeightOf): { int8: boolean; f32: boolean } {
   const integer = phase.products.map((product) => isInteger(weight(product.weight)));
   return { int8: integer.includes(true), f32: integer.includes(false) };
@@ -320,8 +318,8 @@ interface AttentionSizes {
   readonly partialBytes: number;
 }
 
-/** Scratch of the widest attention, and the states of all chunks of steps of single tokens (attention.ts). */
-function attentionSizes({ phases, states, limits }: Part): AttentionSizes {
+/** Sizes of the largest attention. Partial states are of all chunks, in a step of single tokens (attention.ts). */
+function attentionSizes({ phases, states, limits }: MemoryProgram): AttentionSizes {
   const most = { kvHeads: 0, scratchBytes: 0, partialBytes: 0 };
   for (const phase of phases) {
     if (phase.kind !== 'attention') continue;
@@ -350,12 +348,12 @@ function planScratch(
   withSentinels: boolean,
 ): ScratchPlan {
   const space = new AddressSpace(0, withSentinels);
-  const few = layout.TILED_ROWS - 1; // tokens a thread prepares for itself
+  const few = layout.TILED_ROWS - 1; // most tokens that each thread prepares for itself
   const offsets = {
     row: space.allocate(Math.ceil(cols / 16) * 64, 'row'),
     smallInt: space.allocate(few * intBytes(intCols), 'int8 activations'),
     smallF32: space.allocate(few * 4 * floatCols, 'float activations'),
-    panel: space.allocate(512 + 2 * panelBytes, 'panels'), // results of a tile of two segments, then their panels
+    panel: space.allocate(512 + 2 * panelBytes, 'panels'), // results of a tile of two segments, then two panels
     attention: space.allocate(attentionBytes, 'attention'),
   };
   return { ...offsets, panelBytes, bytes: space.used, sentinels: space.sentinels };
