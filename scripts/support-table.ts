@@ -2,8 +2,8 @@
  * node scripts/support-table.ts
  *
  * Writes the table of kernels/README.md: which backend computes which op on which type of weight, as each answers itself,
- * and what the conformance suite asks of it. A backend that is not here keeps the column it has; WebGPU is started on the
- * software adapter of the tests.
+ * what the conformance suite asks of it, which gradients of it can be judged and who computes them. A backend that is not
+ * here keeps what the table says of it; WebGPU is started on the software adapter of the tests.
  */
 import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -12,6 +12,13 @@ import { fileURLToPath } from 'node:url';
 import type { Backend } from '../backends/backend.ts';
 import { BACKEND_NAMES, selectBackend } from '../backends/select.ts';
 import { CHECKED_CASES, type CheckedCase } from '../bench/conformance/cases.ts';
+import {
+  canBeJudged,
+  cotangentOf,
+  type Differentiates,
+  gradientsOf,
+  pointOf,
+} from '../bench/conformance/gradients.ts';
 import { type OpCase, supportsCase } from '../bench/conformance/op-case.ts';
 import { toMarkdown } from '../bench/formats.ts';
 import { QUANT_FORMATS, type TensorType } from '../kernels/quant-formats.ts';
@@ -20,6 +27,9 @@ import { softwareAdapters } from '../tests/software-adapter.ts';
 export const TABLE_FILE = resolve(import.meta.dirname, '../kernels/README.md');
 const BEGIN = '<!-- support:begin -->';
 const END = '<!-- support:end -->';
+/** The column of the backends that compute a backward. */
+const BACKWARD = 'backward';
+const NOBODY = 'none';
 
 interface Line {
   readonly op: OpCase['op'];
@@ -48,10 +58,34 @@ export function columnOf(backend: Pick<Backend, 'supports'>): Column {
   });
 }
 
+/** Of each line, whether the backend computes the backward of all its cases. */
+export function backwardOf(backend: Differentiates): readonly boolean[] {
+  return lines().map((line) => {
+    return casesOf(line).every(({ examples }) =>
+      examples.every(({ op, types, state }) => backend.backward?.(op, types, state) === true),
+    );
+  });
+}
+
+/** Numbers of a case that is small enough for its differences to take milliseconds. */
+const SMALL = 30_000;
+
+/** The operands and weights whose gradients can be judged in every small case that has them. */
+function judgedGradients(line: Line): string {
+  const small = casesOf(line).filter(({ check }) => {
+    return check.weights.reduce((sum, { desc }) => sum + desc.rows * desc.cols, 0) <= SMALL;
+  });
+  const points = small.flatMap((each) => pointOf(each) ?? []);
+  const gradients = points.flatMap((point) => [...gradientsOf(point, cotangentOf(point))]);
+  const refused = new Set(gradients.flatMap(([name, gradient]) => (canBeJudged(gradient) ? [] : name)));
+  return [...new Set(gradients.map(([name]) => name))].filter((name) => !refused.has(name)).join(', ');
+}
+
 /** The Markdown between the marks. */
 export function supportTable(columns: ReadonlyMap<string, Column>): string {
   const rows = lines().map((line, i) => ({ ...line, i }));
-  const backends = [...columns].map(([title, column]) => {
+  const backends = BACKEND_NAMES.map((title) => {
+    const column = columns.get(title) ?? [];
     const cell = ({ i }: { i: number }) => column[i] ?? '';
     return { title, cell, right: true as const }; // a column of equal cells would stand above the table otherwise
   });
@@ -62,6 +96,8 @@ export function supportTable(columns: ReadonlyMap<string, Column>): string {
       ...backends,
       { title: 'cases', cell: (line) => `${casesOf(line).length}`, right: true },
       { title: 'NMSE at most', cell: (line) => errorsOf(casesOf(line)), right: true },
+      { title: 'gradients judged', cell: judgedGradients },
+      { title: BACKWARD, cell: ({ i }) => columns.get(BACKWARD)?.[i] ?? NOBODY, right: true },
     ],
     rows,
   );
@@ -75,6 +111,11 @@ function errorsOf(cases: typeof CHECKED_CASES): string {
     .join(', ');
 }
 
+/** Whether the table that has these columns says that a backend computes the backward of each line. */
+export function backwardIn(columns: ReadonlyMap<string, Column>, backend: string): readonly boolean[] {
+  return lines().map((_, i) => (columns.get(BACKWARD)?.[i] ?? NOBODY).split(', ').includes(backend));
+}
+
 /** The columns that the table in `markdown` has now. */
 export function columnsIn(markdown: string): ReadonlyMap<string, Column> {
   const table = markdown.slice(markdown.indexOf(BEGIN), markdown.indexOf(END)).split('\n');
@@ -86,7 +127,7 @@ export function columnsIn(markdown: string): ReadonlyMap<string, Column> {
         .slice(1, -1)
         .map((cell) => cell.trim()),
     );
-  const names = BACKEND_NAMES.filter((name) => header?.includes(name));
+  const names = [...BACKEND_NAMES, BACKWARD].filter((name) => header?.includes(name));
   return new Map(names.map((name) => [name, rows.map((row) => row[header!.indexOf(name)]!)]));
 }
 
@@ -99,16 +140,24 @@ async function main(): Promise<void> {
   const markdown = readFileSync(TABLE_FILE, 'utf8');
   const known = columnsIn(markdown);
   const columns = new Map<string, Column>();
+  const backward = new Map<string, readonly boolean[]>();
   for (const name of BACKEND_NAMES) {
     try {
       const backend = await selectBackend(name, { threads: 1 });
       columns.set(name, columnOf(backend));
+      backward.set(name, backwardOf(backend as Differentiates));
       await backend.dispose();
     } catch (error) {
       console.error(`${name} keeps its column: ${error instanceof Error ? error.message : error}`);
       columns.set(name, known.get(name) ?? []);
+      backward.set(name, backwardIn(known, name));
     }
   }
+  const computes = lines().map((_, i) => BACKEND_NAMES.filter((name) => backward.get(name)?.[i]));
+  columns.set(
+    BACKWARD,
+    computes.map((names) => names.join(', ') || NOBODY),
+  );
   writeFileSync(TABLE_FILE, withTable(markdown, supportTable(columns)));
 }
 

@@ -3,6 +3,7 @@ import type { Backend, Result, Slice } from '../../backends/backend.ts';
 import { ReferenceBackend } from '../../backends/reference.ts';
 import { rowsWanted } from '../../backends/results.ts';
 import type { CheckedCase } from './cases.ts';
+import type { Gradient } from './gradients.ts';
 
 /** The reference computes in float64 and rounds its output to float32: a relative error of 6e-8. */
 const REFERENCE_NMSE = 1e-14;
@@ -130,6 +131,17 @@ export function errorOf(got: Float32Array, rows: readonly Float64Array[], parts:
     at += row.length;
   }
   return Math.max(ratioOf(all), worst / PART_SLACK);
+}
+
+/** Sum of squared errors of a whole tensor's gradient over the sum of squares, at the entries that are judged. */
+export function gradientError({ entries, values, kinks }: Gradient, got: ArrayLike<number>): number {
+  const sum = { errors: 0, squares: 0 };
+  for (const [n, i] of entries.entries()) {
+    if (kinks.includes(i)) continue;
+    sum.errors += (got[i]! - values[n]!) ** 2;
+    sum.squares += values[n]! ** 2;
+  }
+  return ratioOf(sum);
 }
 
 function ratioOf({ errors, squares }: { errors: number; squares: number }): number {

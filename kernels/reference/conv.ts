@@ -4,7 +4,7 @@
  * @param rows K rows of [C], the last of them the token's own
  * @param weight [C, K]
  */
-export function conv(rows: readonly Float64Array[], weight: Float32Array): Float64Array {
+export function conv(rows: readonly Float64Array[], weight: Float32Array | Float64Array): Float64Array {
   const K = rows.length;
   return rows[0]!.map((_, c) => rows.reduce((sum, row, j) => sum + weight[c * K + j]! * row[c]!, 0));
 }

@@ -6,7 +6,11 @@
  * @param bias [N], or nothing for zeros
  * @returns [N]
  */
-export function matmul(x: Float64Array, weight: Float32Array, bias?: Float32Array): Float64Array {
+export function matmul(
+  x: Float64Array,
+  weight: Float32Array | Float64Array,
+  bias?: Float32Array | Float64Array,
+): Float64Array {
   const out = new Float64Array(weight.length / x.length);
   let w = 0;
   for (let n = 0; n < out.length; n++) {

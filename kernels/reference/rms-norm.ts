@@ -5,7 +5,7 @@
  * @param weight [C]
  * @returns [C]
  */
-export function rmsNorm(x: Float64Array, weight: Float32Array, eps: number): Float64Array {
+export function rmsNorm(x: Float64Array, weight: Float32Array | Float64Array, eps: number): Float64Array {
   const meanSquare = x.reduce((sum, value) => sum + value * value, 0) / x.length;
   const scale = 1 / Math.sqrt(meanSquare + eps);
   return x.map((value, c) => value * scale * weight[c]!);
