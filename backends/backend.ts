@@ -183,7 +183,8 @@ export interface Step {
 /**
  * What a slice is to give.
  *
- * logits     of its last token, or of all
+ * logits     of its last token, or of all; `into` is memory of the caller that the backend may put them in, at its
+ *            beginning, in place of new memory for each step
  * top        the `count` largest logits of its last token, as far as `Executable.chooses` allows
  * greedy     `count` ids: that of the largest logit (of equal ones the lowest id), fed back as the sequence's next token,
  *            and so on. The last of them is not computed on, so count - 1 positions are added to the slice's. Beyond
@@ -192,7 +193,7 @@ export interface Step {
  * values     the values that the program was compiled to keep (`Limits.taps`), of all its tokens
  */
 export type Want =
-  | { readonly kind: 'logits'; readonly rows?: 'last' | 'all' } // default last
+  | { readonly kind: 'logits'; readonly rows?: 'last' | 'all'; readonly into?: Float32Array } // default last
   | { readonly kind: 'top'; readonly count: number }
   | { readonly kind: 'greedy'; readonly count: number }
   | { readonly kind: 'attention' }

@@ -15,6 +15,7 @@ type OnMarks = (marks: readonly Mark[]) => void;
 export class ModelRunner implements Runner {
   readonly name = 'percept';
   readonly #model: Model;
+  readonly #logits: Float32Array[] = []; // of each sequence, used again for each step
   #onMarks: OnMarks | undefined;
 
   constructor(model: Model) {
@@ -65,9 +66,15 @@ export class ModelRunner implements Runner {
   async #submit({ pos, count, logits }: TimedStep, batch: number): Promise<void> {
     const { scheduler, config } = this.#model;
     const tokens = tokenIds(pos, count, config.vocabularySize);
-    const want = logits ? ({ kind: 'logits' } as const) : undefined;
-    const slices = Array.from({ length: batch }, (_, seq) => ({ seq, pos, tokens, want }));
-    await Promise.all(slices.map((slice) => scheduler.compute(slice)));
+    const wants = Array.from({ length: batch }, (_, seq) => {
+      return logits ? ({ kind: 'logits', into: this.#logits[seq] } as const) : undefined;
+    });
+    const results = await Promise.all(
+      wants.map((want, seq) => scheduler.compute({ seq, pos, tokens, want })),
+    );
+    for (const [seq, result] of results.entries()) {
+      if (result.kind === 'logits') this.#logits[seq] = result.logits;
+    }
   }
 }
 

@@ -105,8 +105,6 @@ export class CpuExecutable implements Executable {
       for (const memory of this.#memories) this.#write(memory, step, rows, choices);
     });
     const { slices } = step;
-    const wantsLogits = slices.some(({ want }) => want?.kind === 'logits');
-    const logits = wantsLogits ? this.#rows(this.#program.output, 0, rows.outputs.length) : NO_LOGITS;
     let [output, token, choice] = [0, 0, 0];
     return slices.map((slice) => {
       const [from, first] = [output, token];
@@ -114,18 +112,16 @@ export class CpuExecutable implements Executable {
       token += slice.tokens.length;
       const { want } = slice;
       if (want?.kind === 'top' || want?.kind === 'greedy') return this.#chosen(want, choice++);
-      return this.#result(slice, logits, { from, to: output, first });
+      return this.#result(slice, { from, to: output, first });
     });
   }
 
   #result(
     { pos, tokens, want }: Slice,
-    logits: Float32Array,
     { from, to, first }: { from: number; to: number; first: number },
   ): Result {
     if (want?.kind === 'logits') {
-      const { cols } = this.#memoryOf(this.#program.output).plan.values.get(this.#program.output)!.shape;
-      return { kind: 'logits', logits: logits.subarray(from * cols, to * cols) };
+      return { kind: 'logits', logits: this.#rows(this.#program.output, from, to - from, want.into) };
     }
     if (want?.kind === 'attention') {
       return { kind: 'attention', weights: attentionWeights(this.#attention, pos + 1) };
@@ -236,13 +232,18 @@ export class CpuExecutable implements Executable {
   }
 
   /** A copy of `count` rows of a value, without padding. */
-  #rows(value: ValueId, first: number, count: number): Float32Array {
+  /** @param into memory of the caller, used where it is large enough */
+  #rows(value: ValueId, first: number, count: number, into?: Float32Array): Float32Array {
     const { plan, heap } = this.#memoryOf(value);
     const { address, stride, shape } = plan.values.get(value)!;
     const padded = stride / 4;
     const all = heap.f32(address + first * stride, count * padded);
-    if (padded === shape.cols) return new Float32Array(all);
-    const compact = new Float32Array(count * shape.cols);
+    const length = count * shape.cols;
+    const compact = into && into.length >= length ? into.subarray(0, length) : new Float32Array(length);
+    if (padded === shape.cols) {
+      compact.set(all);
+      return compact;
+    }
     for (let row = 0; row < count; row++) {
       compact.set(all.subarray(row * padded, row * padded + shape.cols), row * shape.cols);
     }
@@ -366,8 +367,6 @@ function choicesOf({ slices }: Step): Int32Array {
 function one(slices: readonly Slice[]): Step {
   return { slices: slices.map((slice) => ({ ...slice, want: { kind: 'greedy', count: 1 } as const })) };
 }
-
-const NO_LOGITS = new Float32Array(0);
 
 function notFinite(): UserError {
   return new UserError(

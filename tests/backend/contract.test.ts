@@ -70,6 +70,18 @@ for (const { name, absent, sameBits, start } of BACKENDS) {
       else expect(distance(got, expected)).toBeLessThan(OTHER_STEPS);
     };
 
+    it('puts logits into memory of the caller, or leaves it alone', async () => {
+      const expected = await rows(all(slice(0, 0, 1, 2)));
+      const into = new Float32Array(3 * 16).fill(7);
+      const want = { kind: 'logits', rows: 'all', into } as const;
+      const [result] = await executable.submit(stepWith(want, slice(1, 0, 1, 2)));
+      expectSame(logitsOf(result), expected);
+      expect([...into.subarray(2 * 16)]).toEqual(new Array(16).fill(7));
+      const small = { ...want, into: new Float32Array(5) };
+      const [other] = await executable.submit(stepWith(small, slice(1, 0, 1, 2)));
+      expectSame(logitsOf(other), expected);
+    });
+
     it('gives the rows wanted, in slice order', async () => {
       const [a, b] = [await rows(all(slice(0, 0, 1, 2))), await rows(all(slice(1, 0, 3)))];
       expect([a.length, b.length]).toEqual([2 * 16, 16]);
