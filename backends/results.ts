@@ -43,3 +43,14 @@ export function topOf(row: Float32Array, count: number): TopLogits {
   const ids = places.slice(0, largest(row, places.length, places));
   return { ids, logits: Float32Array.from(ids, (id) => row[id]!), logSumExp: logSumExp(row) };
 }
+
+/** Rows one after the other, in new memory. */
+export function joined(parts: readonly Float32Array[]): Float32Array {
+  const all = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return all;
+}

@@ -5,6 +5,7 @@
  * Results do not depend on that: backends give a row the same bits, or the same within rounding, in every step.
  */
 import type { Executable, Result, Slice, Want } from '../backends/backend.ts';
+import { joined } from '../backends/results.ts';
 
 /** Slices so short are decoding, or a draft to be checked: they go before prompts. */
 const SHORT_TOKENS = 8;
@@ -52,7 +53,7 @@ export class Scheduler {
   compute(slice: Slice, options: ComputeOptions = {}): Promise<Result> {
     return new Promise((resolve, reject) => {
       const results: Result[] = [];
-      const settle = () => resolve(joined(results));
+      const settle = () => resolve(asOne(results));
       this.#jobs.push({ slice, options, results, done: 0, settle, fail: reject });
       this.#start();
     });
@@ -178,28 +179,17 @@ function wantBefore(want: Want | undefined): Want | undefined {
 }
 
 /** The results of the parts of a slice as one. */
-function joined(results: readonly Result[]): Result {
+function asOne(results: readonly Result[]): Result {
   const last = results.at(-1)!;
   if (results.length === 1) return last;
   if (last.kind === 'logits') {
     const parts = results.flatMap((result) => (result.kind === 'logits' ? [result.logits] : []));
-    return { kind: 'logits', logits: concatenated(parts) };
+    return { kind: 'logits', logits: joined(parts) };
   }
   if (last.kind !== 'values') return last;
   const parts = results.flatMap((result) => (result.kind === 'values' ? [result.values] : []));
   return {
     kind: 'values',
-    values: last.values.map((_, tap) => concatenated(parts.map((part) => part[tap]!))),
+    values: last.values.map((_, tap) => joined(parts.map((part) => part[tap]!))),
   };
-}
-
-function concatenated(parts: readonly Float32Array[]): Float32Array {
-  if (parts.length === 1) return parts[0]!;
-  const all = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    all.set(part, at);
-    at += part.length;
-  }
-  return all;
 }

@@ -10,7 +10,7 @@ import type {
   ValueId,
   WeightId,
 } from '../backend.ts';
-import { resultsFromLogits } from '../results.ts';
+import { joined, resultsFromLogits } from '../results.ts';
 import { packState, StateReader, stateLayout, unpackState } from '../saved-state.ts';
 import { attentionShape, Sequences, type StepRows } from '../step.ts';
 import { attentionWeights, type Exponentials } from './attention-weights.ts';
@@ -184,16 +184,6 @@ interface PassRows {
   readonly logits: Float32Array; // [outputs of the chunk, V]
   readonly taps: readonly Float32Array[]; // [tokens of the chunk, cols] each, where they are wanted
   readonly exponentials: readonly Exponentials[]; // of each attention op, where they are wanted
-}
-
-function joined(parts: readonly Float32Array[]): Float32Array {
-  const all = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    all.set(part, at);
-    at += part.length;
-  }
-  return all;
 }
 
 /** As many as the device takes, less where scores or logits of so many would be more than it holds. */

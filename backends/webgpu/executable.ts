@@ -10,7 +10,7 @@ import type {
   Step,
   TopLogits,
 } from '../backend.ts';
-import { rowsWanted } from '../results.ts';
+import { joined, rowsWanted } from '../results.ts';
 import { packState, StateReader, stateLayout, unpackState } from '../saved-state.ts';
 import { attentionShape, greedyCount, Sequences, type StepRows } from '../step.ts';
 import { type Arrays, type GpuArray, readBack } from './arrays.ts';
@@ -382,15 +382,4 @@ function longest({ positions }: StepRows): number {
 interface OutputRow {
   readonly logits?: Float32Array;
   readonly top?: TopLogits;
-}
-
-function joined(parts: readonly Float32Array[]): Float32Array {
-  if (parts.length === 1) return parts[0]!.slice();
-  const all = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    all.set(part, at);
-    at += part.length;
-  }
-  return all;
 }

@@ -3,13 +3,20 @@ import { EXP, MAP_XIELU } from './layout';
 import { exp4 } from './simd';
 
 /**
- * @param fn MAP_... (layout.ts)
- * @param scalars addresses of the learned scalars of fn, in order; gates have none
+ * @param fn place in MAPS (layout.ts)
+ * @param scalars addresses of the learned scalars of fn, in order
  */
 // @ts-ignore: decorator
 @inline
 export function map4(fn: i32, x: v128, scalars: usize): v128 {
   if (fn == MAP_XIELU) return xielu4(x, load<usize>(scalars), load<usize>(scalars, 4));
+  return gate4(fn, x);
+}
+
+/** A function without scalars, which a gate may have: silu is the only one yet. */
+// @ts-ignore: decorator
+@inline
+export function gate4(fn: i32, x: v128): v128 {
   return silu4(x);
 }
 

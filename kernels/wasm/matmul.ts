@@ -13,7 +13,7 @@ import {
 } from './layout';
 import { gemvFloat, streamHalf, tileF32 } from './matmul-float';
 import { gemvInt, isStreamed, streamInt, tileInt } from './matmul-int';
-import { map4 } from './map';
+import { gate4 } from './map';
 import { unpackHalf, unpackInt, panelCodeBytes } from './panel';
 import { address, word } from './phase';
 import { intBytes } from './prepare';
@@ -143,7 +143,7 @@ function emit(phase: usize, s: usize, g: i32, first: i32, rows: i32, y: usize, g
     const fn = word(phase, GATE);
     for (; rows > 0; rows--, y += 64, out += stride) {
       for (let i: usize = 0; i < 64; i += 16) {
-        v128.store(out + i, f32x4.mul(map4(fn, v128.load(y + i), 0), v128.load(y + i, 256)));
+        v128.store(out + i, f32x4.mul(gate4(fn, v128.load(y + i)), v128.load(y + i, 256)));
       }
     }
   } else if (word(phase, EPILOGUE) == ACCUMULATE) {
