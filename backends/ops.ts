@@ -174,8 +174,8 @@ export function shapesOf(
     if (!known) throw new RangeError(`Expected operands before op ${shapes.length}, got value ${value}.`);
     return known;
   };
-  const state = (op: StatefulOp) => stateOf(op, states);
-  for (const op of ops) shapes.push(shapeOf(op, { shape, desc, state }));
+  const facts: Facts = { shape, desc, state: (op) => stateOf(op, states) };
+  for (const op of ops) shapes.push(shapeOf(op, facts));
   checkOwners(ops, states);
   return shapes;
 }
@@ -226,7 +226,9 @@ function ofKind<K extends StateShape['kind']>(kind: K, shape: StateShape, what: 
 /** The indices of the ops that read each value. */
 export function readersOf(ops: readonly Op[]): readonly (readonly number[])[] {
   const readers: number[][] = ops.map(() => []);
-  for (const [i, op] of ops.entries()) for (const value of new Set(operands(op))) readers[value]!.push(i);
+  for (const [i, op] of ops.entries()) {
+    for (const value of operands(op)) if (readers[value]!.at(-1) !== i) readers[value]!.push(i);
+  }
   return readers;
 }
 

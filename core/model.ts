@@ -76,13 +76,18 @@ export async function loadModel(path: string, options: LoadOptions = {}): Promis
 
   const { contextLength, sequences, maxTokens, kvType } = limits;
   const bytes = weightBytesOf(graph);
+  const reading = Promise.withResolvers<void>();
   const compile = async (backend: Backend) => {
     const program = programOn(backend, graph, {
       name,
       limits,
       source: ({ offset }) => ({ path: gguf.path, offset }),
     });
-    return whileTelling({ backend, weightBytes: bytes }, onProgress, () => backend.compile(program));
+    const compiled = whileTelling({ backend, weightBytes: bytes }, onProgress, () =>
+      backend.compile(program),
+    );
+    setImmediate(reading.resolve); // backends begin to read before they first wait for anything
+    return compiled;
   };
   const { backend = 'auto', threads, cacheDirectory = directories().cache, onNote = () => {} } = options;
   onProgress({ stage: 'backend' });
@@ -91,7 +96,8 @@ export async function loadModel(path: string, options: LoadOptions = {}): Promis
     { backend, threads, cacheDirectory, onNote },
   );
   // The backend reads weights while the vocabulary is built.
-  const [engine, tokenizer] = await bothOrNeither(starting, buildTokenizer(gguf));
+  const tokenizing = Promise.race([reading.promise, starting]).then(() => tokenizerFromGguf(gguf));
+  const [engine, tokenizer] = await bothOrNeither(starting, tokenizing);
   const { executable } = engine;
   const loadMs = performance.now() - started;
   return {
@@ -164,8 +170,4 @@ function checkCount(count: number, expected: string, most = Number.MAX_SAFE_INTE
 function kvTypeOf({ tensors }: Gguf, wanted: KvType | 'auto' = 'auto'): KvType {
   if (wanted !== 'auto') return wanted;
   return tensors.values().every(({ type }) => QUANT_FORMATS[type].elements === 1) ? 'f32' : 'q8';
-}
-
-async function buildTokenizer(gguf: Gguf): Promise<Tokenizer> {
-  return tokenizerFromGguf(gguf);
 }

@@ -15,6 +15,7 @@ import type {
 import { rowsWanted } from '../results.ts';
 import { packState, StateReader, stateLayout, unpackState } from '../saved-state.ts';
 import { attentionShape, greedyCount, layOut, Sequences, type StepRows } from '../step.ts';
+import { Angles } from './angles.ts';
 import { attentionWeights, type PlacedAttention, placedAttention } from './attention-weights.ts';
 import type { BufferPlan, RecurrentPlan } from './buffer-plan.ts';
 import type { SharedHeap, SharedHeaps } from './memory.ts';
@@ -45,6 +46,7 @@ export class CpuExecutable implements Executable {
   readonly #tables: StepTables;
   readonly #sequences: Sequences;
   readonly #pages: Pages;
+  readonly #angles: readonly Angles[]; // of each memory
   readonly #layout: string; // of saved states
   readonly #onDispose: () => void;
   readonly #window: number; // positions; the widest of all attention ops
@@ -73,6 +75,7 @@ export class CpuExecutable implements Executable {
     this.#sequences = new Sequences(parts.program, parts.vocabulary, CHOOSES);
     const { pages: count, pagePositions } = this.#memories[0]!.plan.kv;
     this.#pages = new Pages({ count, pagePositions, sequences: parts.program.limits.sequences });
+    this.#angles = this.#memories.map(({ plan, heap }) => new Angles(heap, plan.ropes));
     this.#layout = stateLayout(`cpu ${parts.codes}`, parts.program);
     this.#onDispose = parts.onDispose;
     this.#window = Math.max(
@@ -101,8 +104,10 @@ export class CpuExecutable implements Executable {
 
   async #run(step: Step, rows: StepRows): Promise<Result[]> {
     const choices = choicesOf(step);
+    const reached = Math.max(...step.slices.map(({ pos, tokens }) => pos + tokens.length));
     await this.#threads.run(this.#tables, () => {
       for (const memory of this.#memories) this.#write(memory, step, rows, choices);
+      for (const angles of this.#angles) angles.reach(reached);
     });
     const { slices } = step;
     let [output, token, choice] = [0, 0, 0];
@@ -231,8 +236,10 @@ export class CpuExecutable implements Executable {
     }
   }
 
-  /** A copy of `count` rows of a value, without padding. */
-  /** @param into memory of the caller, used where it is large enough */
+  /**
+   * A copy of `count` rows of a value, without padding.
+   * @param into memory of the caller, used where it is large enough
+   */
   #rows(value: ValueId, first: number, count: number, into?: Float32Array): Float32Array {
     const { plan, heap } = this.#memoryOf(value);
     const { address, stride, shape } = plan.values.get(value)!;

@@ -46,6 +46,7 @@ export class Loader {
     const missing: ReservedWeight[] = [];
     for (const share of shares) {
       const heap = this.#heaps.at(share.memory);
+      heap.grow(share.end); // once: each growth costs as much
       for (const each of share.missing) {
         const place = reserve(heap, each);
         ofWeights.defer(place.giveBack);
@@ -54,16 +55,18 @@ export class Loader {
       reserved.defer(heap.claim(share.rest));
       if (this.#sentinels) prepareSentinels(heap, share);
     }
-    const loading = this.#read(missing, shares);
-    const tables = write();
-    await loading;
+    const tables = await this.#read(missing, shares, write);
     for (const { memory, sentinels } of shares) plant(this.#heaps.at(memory), sentinels.scratch);
     for (const { weight, memory, place } of missing) weight.places.set(memory, place);
     ofWeights.move(); // the weights own their ranges now
     return { tables, reserved: reserved.move() };
   }
 
-  async #read(missing: readonly ReservedWeight[], shares: readonly MemoryShare[]): Promise<void> {
+  #read<T>(
+    missing: readonly ReservedWeight[],
+    shares: readonly MemoryShare[],
+    meanwhile: () => T,
+  ): Promise<T> {
     const jobs = missing.flatMap(({ weight, memory, place: { address } }) =>
       loadJobs(weight, { memory, address }, this.#groupBytes),
     );
@@ -71,7 +74,7 @@ export class Loader {
       const scratch = new Map(shares.map((share) => [share.memory, share.scratch[thread]!]));
       return this.#heaps.all.map((_, memory) => scratch.get(memory) ?? 0);
     });
-    await this.#threads.load(jobs, staging);
+    return this.#threads.load(jobs, staging, meanwhile);
   }
 }
 

@@ -71,16 +71,22 @@ export function planMemories(program: Program, inputs: PlanInputs, spare = 0): M
   const share = (part: readonly Phase[], lifetimes: ReadonlyMap<ValueId, Lifetime>, memory: number) =>
     planShare({ ...program, phases: part, lifetimes, shapes }, memory, inputs);
   const likely = likelyLifetimes(phases, keptValues(program));
+  const whole = new Map<number, MemoryShare>(); // memory -> its share, where it gets all phases
+  const fits = (memory: number, part: readonly Phase[]) => {
+    const planned = share(part, likely(part), memory);
+    if (part.length === phases.length) whole.set(memory, planned);
+    return planned.end <= inputs.limit - spare;
+  };
   const memoryOf = assignMemories(phases, {
     count: inputs.free.length,
     holds: (memory, weight) => inputs.weights[weight]!.places.has(memory),
-    fits: (memory, part) => share(part, likely(part), memory).end <= inputs.limit - spare,
+    fits,
     tooLarge: (part) => tooLarge(share(part, likely(part), inputs.free.length), inputs),
   });
   const { stages, lifetimes, madeIn } = cutStages(phases, memoryOf, keptValues(program));
   const shares = Array.from(lifetimes, ([memory, held]) => {
     const part = phases.filter((_, i) => memoryOf[i] === memory);
-    return share(part, held, memory);
+    return (part.length === phases.length && whole.get(memory)) || share(part, held, memory);
   });
   const excess = Math.max(...shares.map(({ end }) => end - inputs.limit));
   if (excess > 0) return planMemories(program, inputs, spare + excess);

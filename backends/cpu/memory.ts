@@ -58,10 +58,10 @@ export interface Range {
 
 /** The free addresses of a memory. */
 export class FreeRanges {
-  #ranges: readonly Range[]; // ascending, with gaps between them; the last one has no end
+  readonly #ranges: Range[]; // ascending, with gaps between them; the last one has no end
 
   constructor(ranges: readonly Range[] = [{ start: HEAP, end: Infinity }]) {
-    this.#ranges = ranges;
+    this.#ranges = [...ranges];
   }
 
   /** Start of the last range: all addresses from here on are free. */
@@ -80,26 +80,22 @@ export class FreeRanges {
 
   /** Takes a free range. */
   claim({ start, end }: Range): void {
-    this.#ranges = this.#ranges.flatMap((free) => {
-      if (end <= free.start || free.end <= start) return [free];
-      const rest = [
-        { start: free.start, end: start },
-        { start: end, end: free.end },
-      ];
-      return rest.filter((range) => range.start < range.end);
-    });
+    const i = this.#ranges.findIndex((free) => end <= free.end);
+    const free = this.#ranges[i]!;
+    const rest = [
+      { start: free.start, end: start },
+      { start: end, end: free.end },
+    ];
+    this.#ranges.splice(i, 1, ...rest.filter((range) => range.start < range.end));
   }
 
   /** Gives a claimed range back. */
-  release(range: Range): void {
-    const all = [...this.#ranges, range].sort((a, b) => a.start - b.start);
-    const merged: Range[] = [];
-    for (const next of all) {
-      const last = merged.at(-1);
-      if (last?.end === next.start) merged[merged.length - 1] = { start: last.start, end: next.end };
-      else merged.push(next);
-    }
-    this.#ranges = merged;
+  release({ start, end }: Range): void {
+    const i = this.#ranges.findIndex((free) => end <= free.start);
+    const [before, after] = [this.#ranges[i - 1], this.#ranges[i]!];
+    const [left, right] = [before?.end === start, end === after.start];
+    const merged = { start: left ? before!.start : start, end: right ? after.end : end };
+    this.#ranges.splice(left ? i - 1 : i, Number(left) + Number(right), merged);
   }
 }
 
@@ -138,8 +134,7 @@ export class SharedHeap {
    */
   claim(range: Range): () => void {
     if (range.start === range.end) return () => {};
-    const missing = Math.ceil(range.end / PAGE) - this.memory.buffer.byteLength / PAGE;
-    if (missing > 0) reserved(missing * PAGE, () => this.memory.grow(missing));
+    this.grow(range.end);
     this.#free.claim(range);
     let held = true;
     return () => {
@@ -147,6 +142,12 @@ export class SharedHeap {
       held = false;
       this.#dirty = Math.max(this.#dirty, range.end);
     };
+  }
+
+  /** Makes all addresses below `end` exist. Throws UserError of kind memory. */
+  grow(end: number): void {
+    const missing = Math.ceil(end / PAGE) - this.memory.buffer.byteLength / PAGE;
+    if (missing > 0) reserved(missing * PAGE, () => this.memory.grow(missing));
   }
 
   /** Zeroes reserved bytes. It leaves bytes that were never used alone: they are zero and take no memory yet. */

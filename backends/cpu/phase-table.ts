@@ -22,8 +22,8 @@ import { groupsOf, isVector, type PlacedWeight } from './weights.ts';
  */
 const TASKS_PER_THREAD = 2;
 
-/** Words of one record by index; f32 parameters are stored as their bits. */
-type Words = Partial<Record<number, number>>;
+/** Words of one record with their indices; f32 parameters are stored as their bits. Later words replace earlier ones. */
+type Words = readonly (readonly [index: number, value: number])[];
 
 /** Kernels know a function by its place in MAPS or ZIPS (layout.ts). */
 const mapNumber = (fn: MapFunction) => Object.keys(MAPS).indexOf(fn);
@@ -53,7 +53,6 @@ export class PhaseTable {
     this.#threads = parts.threads;
     this.#heap = parts.heap;
     this.#next = parts.plan.table;
-    for (const [rope, address] of parts.plan.ropes) this.#writeRope(rope, address);
   }
 
   /** Writes the table of a stage behind the table before it, and returns its address. */
@@ -64,9 +63,9 @@ export class PhaseTable {
     const address = this.#next;
     const table = this.#heap.i32(address, (this.#records.length + 1) * words);
     table.fill(0); // absent words are 0, and so is END
-    this.#records.forEach((record, i) => {
-      for (const [index, value] of Object.entries(record)) table[i * words + Number(index)] = value!;
-    });
+    for (const [i, record] of this.#records.entries()) {
+      for (const [index, value] of record) table[i * words + index] = value;
+    }
     this.#next += table.byteLength;
     return address;
   }
@@ -81,17 +80,17 @@ export class PhaseTable {
   /** The search for the largest logits, for slices that want them. */
   #choose(): void {
     const { maxima, partSums, results } = this.#plan.choices;
-    const words = {
-      [layout.ROWS]: layout.ROWS_CHOICES,
-      [layout.COLS]: this.#cols(this.#output),
+    const words: Words = [
+      [layout.ROWS, layout.ROWS_CHOICES],
+      [layout.COLS, this.#cols(this.#output)],
       ...this.#at(this.#output, layout.X, layout.X_STRIDE),
-      [layout.OUT]: results,
-      [layout.OUT_STRIDE]: layout.CHOICE_BYTES,
-      [layout.MAXIMA]: maxima,
-      [layout.PART_SUMS]: partSums,
-    };
-    this.#records.push({ ...words, [layout.KIND]: layout.SCAN_CHOICES });
-    this.#records.push({ ...words, [layout.KIND]: layout.PICK_CHOICES });
+      [layout.OUT, results],
+      [layout.OUT_STRIDE, layout.CHOICE_BYTES],
+      [layout.MAXIMA, maxima],
+      [layout.PART_SUMS, partSums],
+    ];
+    this.#records.push([...words, [layout.KIND, layout.SCAN_CHOICES]]);
+    this.#records.push([...words, [layout.KIND, layout.PICK_CHOICES]]);
   }
 
   #op({ kind, op, out }: OpPhase): void {
@@ -101,17 +100,20 @@ export class PhaseTable {
     else if (kind === 'select') this.#row(layout.SELECT, op.x, out);
     else if (kind === 'rope') {
       const headDim = this.#cols(op.x) / op.heads;
-      const heads = { [layout.HEADS]: op.heads, [layout.HEAD_DIM]: headDim };
-      this.#row(layout.ROPE, op.x, out, { ...heads, ...this.#rope(op.rope) });
+      const heads: Words = [
+        [layout.HEADS, op.heads],
+        [layout.HEAD_DIM, headDim],
+      ];
+      this.#row(layout.ROPE, op.x, out, [...heads, ...this.#rope(op.rope)]);
     } else if (kind === 'map') {
-      const scalars = (op.scalars ?? []).map((id, i) => [layout.SCALARS + i, this.#weight(id).address]);
-      const words = { [layout.FUNCTION]: mapNumber(op.fn), ...Object.fromEntries(scalars) };
-      this.#row(layout.MAP, op.x, out, words);
+      const { scalars = [] } = op;
+      const words = scalars.map((id, i) => [layout.SCALARS + i, this.#weight(id).address] as const);
+      this.#row(layout.MAP, op.x, out, [[layout.FUNCTION, mapNumber(op.fn)], ...words]);
     } else if (kind === 'conv') {
       this.#row(layout.CONV, op.x, out, this.#conv(op));
     } else {
       const b = this.#at(op.b, layout.Y, layout.Y_STRIDE);
-      this.#row(layout.ZIP, op.a, out, { [layout.FUNCTION]: zipNumber(op.fn), ...b });
+      this.#row(layout.ZIP, op.a, out, [[layout.FUNCTION, zipNumber(op.fn)], ...b]);
     }
   }
 
@@ -119,35 +121,35 @@ export class PhaseTable {
   #conv({ weight, state }: OpOf<'conv'>): Words {
     const { address, desc } = this.#weight(weight);
     const past = this.#plan.recurrent.get(state)!;
-    return {
-      [layout.WEIGHT]: address,
-      [layout.TAPS]: desc.cols,
-      [layout.TAP_BYTES]: isVector(desc) ? 4 : 4 * layout.GROUP,
-      [layout.PAST]: past.address,
-      [layout.PAST_BYTES]: past.sequenceBytes,
-    };
+    return [
+      [layout.WEIGHT, address],
+      [layout.TAPS, desc.cols],
+      [layout.TAP_BYTES, isVector(desc) ? 4 : 4 * layout.GROUP],
+      [layout.PAST, past.address],
+      [layout.PAST_BYTES, past.sequenceBytes],
+    ];
   }
 
   #embed({ table, by }: OpOf<'embed'>): Words {
     const { address, layout: type } = this.#weight(table);
-    return {
-      [layout.WEIGHT]: address,
-      [layout.WEIGHT_TYPE]: type,
-      [layout.PANEL]: this.#plan.scratch.panel,
-      [layout.ROW_IDS]: by === 'position' ? 1 : 0,
-    };
+    return [
+      [layout.WEIGHT, address],
+      [layout.WEIGHT_TYPE, type],
+      [layout.PANEL, this.#plan.scratch.panel],
+      [layout.ROW_IDS, by === 'position' ? 1 : 0],
+    ];
   }
 
   /** A phase over the rows of value `out`. */
-  #row(kind: number, x: ValueId | undefined, out: ValueId, words: Words = {}): void {
-    this.#records.push({
-      [layout.KIND]: kind,
-      [layout.ROWS]: this.#rows(out),
-      [layout.COLS]: this.#cols(out),
-      ...(x === undefined ? {} : this.#at(x, layout.X, layout.X_STRIDE)),
+  #row(kind: number, x: ValueId | undefined, out: ValueId, words: Words = []): void {
+    this.#records.push([
+      [layout.KIND, kind],
+      [layout.ROWS, this.#rows(out)],
+      [layout.COLS, this.#cols(out)],
+      ...(x === undefined ? [] : this.#at(x, layout.X, layout.X_STRIDE)),
       ...this.#at(out, layout.OUT, layout.OUT_STRIDE),
       ...words,
-    });
+    ]);
   }
 
   #cols(value: ValueId): number {
@@ -161,66 +163,58 @@ export class PhaseTable {
 
   #at(value: ValueId, addressWord: number, strideWord: number): Words {
     const { address, stride } = this.#plan.values.get(value)!;
-    return { [addressWord]: address, [strideWord]: stride };
+    return [
+      [addressWord, address],
+      [strideWord, stride],
+    ];
   }
 
   #norm({ weight, eps }: { weight: number; eps: number }): Words {
-    return { [layout.WEIGHT]: this.#weight(weight).address, [layout.EPS]: bits(eps) };
+    return [
+      [layout.WEIGHT, this.#weight(weight).address],
+      [layout.EPS, bits(eps)],
+    ];
   }
 
   #rope(rope: RopeSpec | undefined): Words {
-    if (!rope) return { [layout.ROPE_KIND]: layout.NO_ROPE };
-    return {
-      [layout.ROPE_KIND]: rope.layout === 'half' ? layout.ROPE_HALF : layout.ROPE_INTERLEAVED,
-      [layout.ROPE_PAIRS]: rope.inverseFrequencies.length,
-      [layout.ROPE_TABLE]: this.#plan.ropes.get(rope)!,
-    };
-  }
-
-  /** f32 [position][pairs]{cos, sin}, computed in float64. */
-  #writeRope(rope: RopeSpec, address: number): void {
-    const pairs = rope.inverseFrequencies.length;
-    const { contextLength } = this.#limits;
-    const table = this.#heap.f32(address, contextLength * pairs * 2);
-    for (let position = 0, i = 0; position < contextLength; position++) {
-      for (let pair = 0; pair < pairs; pair++) {
-        const angle = position * rope.inverseFrequencies[pair]!;
-        table[i++] = Math.cos(angle);
-        table[i++] = Math.sin(angle);
-      }
-    }
+    if (!rope) return [[layout.ROPE_KIND, layout.NO_ROPE]];
+    return [
+      [layout.ROPE_KIND, rope.layout === 'half' ? layout.ROPE_HALF : layout.ROPE_INTERLEAVED],
+      [layout.ROPE_PAIRS, rope.inverseFrequencies.length],
+      [layout.ROPE_TABLE, this.#plan.ropes.get(rope)!],
+    ];
   }
 
   #attention({ op, rope, out }: AttentionPhase): void {
     const { kv, partials, finished, scratch, attentionWeights } = this.#plan;
     const { shape, keys, values, valueScales } = kv.states.get(op.state)!;
     const half = kv.type === layout.KV_F16;
-    const words: Words = {
+    const words: Words = [
       ...this.#rope(rope),
-      [layout.HEADS]: op.heads,
-      [layout.KV_HEADS]: shape.kvHeads,
-      [layout.HEAD_DIM]: shape.keyDim,
-      [layout.VALUE_DIM]: shape.valueDim,
+      [layout.HEADS, op.heads],
+      [layout.KV_HEADS, shape.kvHeads],
+      [layout.HEAD_DIM, shape.keyDim],
+      [layout.VALUE_DIM, shape.valueDim],
       ...this.#at(op.k, layout.K_ROWS, layout.K_STRIDE),
       ...this.#at(op.v, layout.V_ROWS, layout.V_STRIDE),
-      [layout.KEYS]: keys.address,
-      [layout.KEY_CHUNK]: keys.chunkBytes,
-      [layout.VALUES]: values.address,
-      [layout.VALUE_CHUNK]: values.chunkBytes,
-      [layout.VALUE_SCALES]: valueScales.address,
-      [layout.QUERY_BYTES]: queryBytes(this.#limits, shape),
-      [layout.CONTEXT]: kv.context,
-      [layout.PAGE_POSITIONS]: kv.pagePositions,
-      [layout.SCALE]: bits(op.scale),
-      [layout.WINDOW]: op.window ?? 0,
-      [layout.KV_TYPE]: kv.type,
-      [layout.KV_IN]: bits(half ? 2 ** 100 : 1),
-      [layout.KV_OUT]: bits(half ? 2 ** 12 : 1),
-      [layout.ATTENTION_SCRATCH]: scratch.attention,
-      [layout.PARTIALS]: partials,
-      [layout.FINISHED]: finished,
-      [layout.ATTENTION_WEIGHTS]: attentionWeights.get(out) ?? 0,
-    };
+      [layout.KEYS, keys.address],
+      [layout.KEY_CHUNK, keys.chunkBytes],
+      [layout.VALUES, values.address],
+      [layout.VALUE_CHUNK, values.chunkBytes],
+      [layout.VALUE_SCALES, valueScales.address],
+      [layout.QUERY_BYTES, queryBytes(this.#limits, shape)],
+      [layout.CONTEXT, kv.context],
+      [layout.PAGE_POSITIONS, kv.pagePositions],
+      [layout.SCALE, bits(op.scale)],
+      [layout.WINDOW, op.window ?? 0],
+      [layout.KV_TYPE, kv.type],
+      [layout.KV_IN, bits(half ? 2 ** 100 : 1)],
+      [layout.KV_OUT, bits(half ? 2 ** 12 : 1)],
+      [layout.ATTENTION_SCRATCH, scratch.attention],
+      [layout.PARTIALS, partials],
+      [layout.FINISHED, finished],
+      [layout.ATTENTION_WEIGHTS, attentionWeights.get(out) ?? 0],
+    ];
     this.#row(layout.STORE_KV, op.q, out, words);
     this.#row(layout.ATTENTION, op.q, out, words);
   }
@@ -234,22 +228,22 @@ export class PhaseTable {
       );
     }
     const shared = this.#activations(phase);
-    this.#records.push({ ...shared, [layout.KIND]: layout.PREPARE });
+    this.#records.push([...shared, [layout.KIND, layout.PREPARE]]);
     const counted = gate ? products.slice(0, 1) : products;
     const groups = counted.reduce((sum, { weight }) => sum + groupsOf(this.#weight(weight).desc), 0);
     const { panel, panelBytes } = this.#plan.scratch;
     const epilogue = gate ? layout.GATED : residual === undefined ? layout.STORE : layout.ACCUMULATE;
-    this.#records.push({
+    this.#records.push([
       ...shared,
-      [layout.KIND]: layout.MATMUL,
-      [layout.EPILOGUE]: epilogue,
-      [layout.GATE]: gate ? mapNumber(gate) : 0,
-      [layout.TASK_GROUPS]: Math.ceil(groups / (this.#threads * TASKS_PER_THREAD)),
-      [layout.PANEL]: panel,
-      [layout.PANEL_BYTES]: panelBytes,
-      [layout.SEGMENTS]: products.length,
-      ...Object.assign({}, ...products.map((product, i) => this.#segment(product, i, phase))),
-    });
+      [layout.KIND, layout.MATMUL],
+      [layout.EPILOGUE, epilogue],
+      [layout.GATE, gate ? mapNumber(gate) : 0],
+      [layout.TASK_GROUPS, Math.ceil(groups / (this.#threads * TASKS_PER_THREAD))],
+      [layout.PANEL, panel],
+      [layout.PANEL_BYTES, panelBytes],
+      [layout.SEGMENTS, products.length],
+      ...products.flatMap((product, i) => this.#segment(product, i, phase)),
+    ]);
   }
 
   /** The buffers of prepared activations, which products read. */
@@ -257,18 +251,18 @@ export class PhaseTable {
     const { x, norm } = phase;
     const { sharedInt, sharedF32, scratch } = this.#plan;
     const { int8, f32 } = formsOf(phase, this.#weight);
-    return {
-      [layout.ROWS]: this.#rows(x),
-      [layout.COLS]: this.#cols(x),
+    return [
+      [layout.ROWS, this.#rows(x)],
+      [layout.COLS, this.#cols(x)],
       ...this.#at(x, layout.X, layout.X_STRIDE),
-      ...(norm ? this.#norm(norm) : {}),
-      [layout.FORMS]: (int8 ? layout.PREPARE_INT8 : 0) | (f32 ? layout.PREPARE_F32 : 0),
-      [layout.SHARED_INT]: sharedInt,
-      [layout.SHARED_F32]: sharedF32,
-      [layout.SMALL_INT]: scratch.smallInt,
-      [layout.SMALL_F32]: scratch.smallF32,
-      [layout.ROW_SCRATCH]: scratch.row,
-    };
+      ...(norm ? this.#norm(norm) : []),
+      [layout.FORMS, (int8 ? layout.PREPARE_INT8 : 0) | (f32 ? layout.PREPARE_F32 : 0)],
+      [layout.SHARED_INT, sharedInt],
+      [layout.SHARED_F32, sharedF32],
+      [layout.SMALL_INT, scratch.smallInt],
+      [layout.SMALL_F32, scratch.smallF32],
+      [layout.ROW_SCRATCH, scratch.row],
+    ];
   }
 
   /** The second product of a gate has no value of its own: it goes into the value of the first. */
@@ -276,16 +270,16 @@ export class PhaseTable {
     const weight = this.#weight(id);
     const base = layout.SEGMENT_TABLE + i * layout.SEGMENT_WORDS;
     const target = gate ? products[0]!.out : out;
-    return {
-      [base + layout.S_WEIGHT]: weight.address,
-      [base + layout.S_TYPE]: weight.layout,
-      [base + layout.S_GROUPS]: groupsOf(weight.desc),
-      [base + layout.S_BIAS]: bias === undefined ? 0 : this.#weight(bias).address,
+    return [
+      [base + layout.S_WEIGHT, weight.address],
+      [base + layout.S_TYPE, weight.layout],
+      [base + layout.S_GROUPS, groupsOf(weight.desc)],
+      [base + layout.S_BIAS, bias === undefined ? 0 : this.#weight(bias).address],
       ...this.#at(target, base + layout.S_OUT, base + layout.S_OUT_STRIDE),
       ...(residual === undefined
-        ? {}
+        ? []
         : this.#at(residual, base + layout.S_RESIDUAL, base + layout.S_RESIDUAL_STRIDE)),
-    };
+    ];
   }
 }
 

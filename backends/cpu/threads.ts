@@ -93,23 +93,24 @@ export class Threads {
   }
 
   /**
-   * Runs the jobs on all threads. staging[i] are the addresses of thread i's staging area in each memory. Rejects with
-   * UserError, with the name of the tensor, where one cannot be read.
+   * Runs the jobs on all threads, and `meanwhile` on this one. staging[i] are the addresses of thread i's staging area in
+   * each memory. Settles when all threads are done. Rejects with UserError, with the name of the tensor, where one cannot
+   * be read, and with what `meanwhile` throws.
    */
-  load(jobs: readonly LoadJob[], staging: readonly (readonly number[])[]): Promise<void> {
+  load<T>(jobs: readonly LoadJob[], staging: readonly (readonly number[])[], meanwhile: () => T): Promise<T> {
     return this.#next(async () => {
       await this.#leave();
       this.#loading = jobs;
-      const answers = await this.#ask<Loaded>((i) => ({
-        type: 'load',
-        jobs,
-        staging: staging[i]!,
-      }));
+      const asked = this.#ask<Loaded>((i) => ({ type: 'load', jobs, staging: staging[i]! }));
+      const [answers, made] = await Promise.allSettled([asked, (async () => meanwhile())()]);
       this.#loading = [];
+      if (answers.status === 'rejected') throw answers.reason;
       this.#loadedBytes += bytesOf(jobs);
       Atomics.store(this.#control, layout.NEXT_TASK / 4, 0);
-      const failed = answers.find((answer) => answer.failed)?.failed;
+      const failed = answers.value.find((answer) => answer.failed)?.failed;
       if (failed) throw new UserError(failed.message, failed.hint);
+      if (made.status === 'rejected') throw made.reason;
+      return made.value;
     });
   }
 

@@ -4,7 +4,7 @@
  * program, its memory, its work) comes from this record.
  */
 import type { Op, RopeSpec, StateId, StateShape, ValueId, WeightId } from '../../backends/backend.ts';
-import { type Shape, shapeOf, stateOf } from '../../backends/ops.ts';
+import { type Facts, type Shape, shapeOf, stateOf } from '../../backends/ops.ts';
 import { UserError } from '../../errors.ts';
 import type { MapFunction } from '../../kernels/reference/map.ts';
 import type { Gguf, GgufTensor } from '../gguf/index.ts';
@@ -40,6 +40,11 @@ export class Graph {
   readonly #states: StateShape[] = [];
   readonly #tensors: GraphTensor[] = [];
   readonly #ids = new Map<string, WeightId>();
+  readonly #facts: Facts = {
+    shape: (value) => this.#shapes[value]!,
+    desc: (weight) => this.#tensors[weight]!,
+    state: (op) => stateOf(op, this.#states),
+  };
 
   /** Throws UserError for a file without weights. */
   constructor(gguf: Pick<Gguf, 'path' | 'tensors'>) {
@@ -127,12 +132,7 @@ export class Graph {
   // -----
 
   #push(op: Op): ValueId {
-    const shape = shapeOf(op, {
-      shape: (value) => this.#shapes[value]!,
-      desc: (weight) => this.#tensors[weight]!,
-      state: (attention) => stateOf(attention, this.#states),
-    });
-    this.#shapes.push(shape);
+    this.#shapes.push(shapeOf(op, this.#facts));
     return this.#ops.push(op) - 1;
   }
 
