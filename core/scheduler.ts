@@ -137,8 +137,9 @@ export class Scheduler {
 
   /** What the next step is made of. */
   #shares(): Share[] {
-    const alone = this.#jobs.find(({ slice }) => slice.want?.kind === 'attention');
-    if (alone && alone === this.#jobs[0]) return [shareOf(alone, this.#maxTokens, true)];
+    const [oldest] = this.#jobs;
+    if (this.#jobs.length === 1 || oldest!.slice.want?.kind === 'attention')
+      return [shareOf(oldest!, this.#maxTokens, true)];
     const jobs = this.#jobs.filter(({ slice }) => slice.want?.kind !== 'attention');
     const short = jobs.filter((job) => left(job) <= SHORT_TOKENS);
     const long = jobs.filter((job) => left(job) > SHORT_TOKENS);
@@ -164,6 +165,7 @@ function left({ slice, done }: Job): number {
 /** The next tokens of a job, at most `most` of them. Alone it may have a device feed itself. */
 function shareOf(job: Job, most: number, alone: boolean): Share {
   const { seq, pos, tokens, want } = job.slice;
+  if (alone && tokens.length <= most && job.done === 0) return { job, slice: job.slice };
   const count = Math.min(left(job), most);
   const part = Array.from({ length: count }, (_, i) => tokens[job.done + i]!);
   const slice = { seq, pos: pos + job.done, tokens: part };
