@@ -17,10 +17,11 @@ import type { SharedHeap } from './memory.ts';
 import { groupsOf, isVector, type PlacedWeight } from './weights.ts';
 
 /**
- * Tasks for each thread in a phase that streams weights. Taking a task costs over half a microsecond, because it waits
- * for all reads under way (LOG.md). With two tasks a fast core can do more than a slow one.
+ * Part of a phase that streams weights in its long tasks, one for each thread. Short tasks even out how late a thread
+ * wakes up. There are few, because taking a task waits for all reads under way, over half a microsecond (LOG.md).
  */
-const TASKS_PER_THREAD = 2;
+const LONG_PART = 0.9;
+const SHORT_TASKS = 2; // for each thread
 
 /** Words of one record with their indices; f32 parameters are stored as their bits. Later words replace earlier ones. */
 type Words = readonly (readonly [index: number, value: number])[];
@@ -238,12 +239,22 @@ export class PhaseTable {
       [layout.KIND, layout.MATMUL],
       [layout.EPILOGUE, epilogue],
       [layout.GATE, gate ? mapNumber(gate) : 0],
-      [layout.TASK_GROUPS, Math.ceil(groups / (this.#threads * TASKS_PER_THREAD))],
+      ...this.#tasks(groups),
       [layout.PANEL, panel],
       [layout.PANEL_BYTES, panelBytes],
       [layout.SEGMENTS, products.length],
       ...products.flatMap((product, i) => this.#segment(product, i, phase)),
     ]);
+  }
+
+  #tasks(groups: number): Words {
+    const threads = this.#threads;
+    const long = Math.floor((groups * LONG_PART) / threads);
+    return [
+      [layout.LONG_TASKS, long > 0 ? threads : 0],
+      [layout.LONG_GROUPS, long],
+      [layout.SHORT_GROUPS, Math.ceil((groups - long * threads) / (threads * SHORT_TASKS))],
+    ];
   }
 
   /** The buffers of prepared activations, which products read. */

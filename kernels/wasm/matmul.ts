@@ -7,9 +7,9 @@
  */
 import { takeTask } from './barrier';
 import {
-  ACCUMULATE, COLS, EPILOGUE, GATE, GATED, PANEL, PANEL_BYTES, S_BIAS, S_GROUPS, S_OUT, S_OUT_STRIDE, S_RESIDUAL, S_RESIDUAL_STRIDE,
+  ACCUMULATE, COLS, EPILOGUE, GATE, GATED, LONG_GROUPS, LONG_TASKS, PANEL, PANEL_BYTES, S_BIAS, S_GROUPS, S_OUT, S_OUT_STRIDE, S_RESIDUAL, S_RESIDUAL_STRIDE,
   S_TYPE, S_WEIGHT, SEGMENT_TABLE, SEGMENT_WORDS, SEGMENTS, SHARED_F32, SHARED_INT, SMALL_F32, SMALL_INT,
-  TASK_GROUPS, TILE, TILED_ROWS, W_BF16, W_F32,
+  SHORT_GROUPS, TILE, TILED_ROWS, W_BF16, W_F32,
 } from './layout';
 import { gemvFloat, streamHalf, tileF32 } from './matmul-float';
 import { gemvInt, isStreamed, streamInt, tileInt } from './matmul-int';
@@ -38,17 +38,35 @@ export function matmul(phase: usize, rows: i32, scratch: usize): void {
   if (!gated) {
     for (let i = 1; i < word(phase, SEGMENTS); i++) groups += word(segment(phase, i), S_GROUPS);
   }
+  if (rows <= FEW_TILES * TILE) fewTiles(phase, groups, rows, scratch, gated);
+  else manyTiles(phase, groups, rows, scratch, gated);
+}
+
+/** Tasks are runs of groups: a long one for each thread, then short ones for whoever is first (LOG.md). */
+function fewTiles(phase: usize, groups: i32, rows: i32, scratch: usize, gated: bool): void {
   const tiles = (rows + TILE - 1) / TILE;
-  const step = tiles <= FEW_TILES ? word(phase, TASK_GROUPS) : 1;
-  const spans = (groups + step - 1) / step;
-  const tasks = spans * ((tiles + TOKEN_TILES - 1) / TOKEN_TILES);
-  for (let task = takeTask(); task < tasks; task = takeTask()) {
-    const first = (task / spans) * TOKEN_TILES;
-    const from = (task % spans) * step;
-    for (let g = from; g < min(groups, from + step); g++) {
+  for (let task = takeTask(); ; task = takeTask()) {
+    const from = firstGroup(phase, task);
+    if (from >= groups) return;
+    for (let g = from; g < min(groups, firstGroup(phase, task + 1)); g++) {
       if (rows < TILED_ROWS) fewRows(phase, g, rows, scratch, gated);
-      else manyRows(phase, g, first, min(tiles, first + TOKEN_TILES), rows, scratch, gated);
+      else manyRows(phase, g, 0, tiles, rows, scratch, gated);
     }
+  }
+}
+
+function firstGroup(phase: usize, task: i32): i32 {
+  const long = min(task, word(phase, LONG_TASKS));
+  return long * word(phase, LONG_GROUPS) + (task - long) * word(phase, SHORT_GROUPS);
+}
+
+/** A task is one group and TOKEN_TILES tiles. */
+function manyTiles(phase: usize, groups: i32, rows: i32, scratch: usize, gated: bool): void {
+  const tiles = (rows + TILE - 1) / TILE;
+  const tasks = groups * ((tiles + TOKEN_TILES - 1) / TOKEN_TILES);
+  for (let task = takeTask(); task < tasks; task = takeTask()) {
+    const first = (task / groups) * TOKEN_TILES;
+    manyRows(phase, task % groups, first, min(tiles, first + TOKEN_TILES), rows, scratch, gated);
   }
 }
 
