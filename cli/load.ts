@@ -1,7 +1,7 @@
 /** Loads a model, and shows its progress if that takes long. */
 import { basename } from 'node:path';
 import type { LoadProgress } from '../core/load-progress.ts';
-import { type LoadOptions, loadModel, type Model } from '../core/model.ts';
+import { type LimitOptions, loadModel, type Model } from '../core/model.ts';
 import type { Options } from './arguments/options.ts';
 import type { Context } from './command.ts';
 import { LOADING_STAGES } from './progress/line.ts';
@@ -29,10 +29,10 @@ export async function load(
 export function loadOptionsOf(
   { backend, threads, ctx, kvType }: Options,
   { output }: Pick<Context, 'output'>,
-): LoadOptions & Required<Pick<LoadOptions, 'onNote'>> {
+): LimitOptions & Required<Pick<LimitOptions, 'onNote'>> {
   return {
     ...{ backend, threads, contextLength: ctx },
-    kvType: kvType as LoadOptions['kvType'], // one of its choices
+    kvType: kvType as LimitOptions['kvType'], // one of its choices
     onNote: ({ text, detail }) => (detail ? output.detail(text) : output.note(text)),
   };
 }

@@ -33,7 +33,14 @@ export {
 } from './generate.ts';
 export { type Gguf, type GgufTensor, readGguf } from './gguf/index.ts';
 export type { LoadProgress } from './load-progress.ts';
-export { type LoadOptions, loadModel, type Model, type ModelLimits, modelLimits } from './model.ts';
+export {
+  type LimitOptions,
+  type LoadOptions,
+  loadModel,
+  type Model,
+  type ModelLimits,
+  modelLimits,
+} from './model.ts';
 export { estimateMemory } from './program.ts';
 export { SamplerChain } from './sampler/chain.ts';
 export { samplingDefaults } from './sampler/metadata.ts';

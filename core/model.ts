@@ -21,7 +21,8 @@ export interface LoadOptions {
   readonly backend?: string | ((options: BackendOptions) => Promise<Backend>);
   readonly threads?: number; // default: cores this process may use
   readonly contextLength?: number; // positions a sequence; default: the model's own, at most 8192
-  readonly sequences?: number; // default 1
+  /** Default 1; or told what one sequence takes. */
+  readonly sequences?: number | ((one: MemoryUse) => number);
   readonly kvType?: KvType | 'auto'; // of the KV cache; auto: q8 beside quantized weights, else f32
   readonly maxTokens?: number; // most tokens in one step; default: the context, at most 512
   readonly attention?: boolean; // makes room for what `attentionOf` gives; default: none
@@ -70,7 +71,7 @@ export async function loadModel(path: string, options: LoadOptions = {}): Promis
   const gguf = await readGguf(path);
   const graph = graphFromGguf(gguf);
   const { config } = graph;
-  const limits = modelLimits(gguf, config, options);
+  const limits = loadLimits(gguf, graph, options);
   checkMemory(estimateMemory(graph, limits), availableMemory());
   const name = optionalString(gguf.metadata, 'general.name') || basename(path, '.gguf');
 
@@ -122,12 +123,20 @@ async function bothOrNeither<T>(starting: Promise<Engine>, other: Promise<T>): P
 }
 
 export type ModelLimits = Limits & Required<Pick<Limits, 'kvType'>>;
+export type LimitOptions = Omit<LoadOptions, 'sequences'> & { readonly sequences?: number };
+
+function loadLimits(gguf: Gguf, graph: ModelGraph, options: LoadOptions): ModelLimits {
+  const { sequences } = options;
+  if (typeof sequences !== 'function') return modelLimits(gguf, graph.config, { ...options, sequences });
+  const one = estimateMemory(graph, modelLimits(gguf, graph.config, { ...options, sequences: 1 }));
+  return modelLimits(gguf, graph.config, { ...options, sequences: sequences(one) });
+}
 
 /**
  * The limits that loadModel takes: what the options leave open is filled in. Throws UserError of kind usage for a
  * context beyond the trained one, and for counts that are none.
  */
-export function modelLimits(gguf: Gguf, config: ModelConfig, options: LoadOptions = {}): ModelLimits {
+export function modelLimits(gguf: Gguf, config: ModelConfig, options: LimitOptions = {}): ModelLimits {
   const trained = config.contextLength;
   const { contextLength = Math.min(trained, DEFAULT_CONTEXT), sequences = 1 } = options;
   const { maxTokens = Math.min(contextLength * sequences, DEFAULT_MAX_TOKENS) } = options;

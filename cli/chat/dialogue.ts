@@ -10,7 +10,7 @@ import { type AnswerIds, Answers } from './answers.ts';
 import { attachFiles } from './attachments.ts';
 import { Branch } from './branch.ts';
 import { type ChatState, INITIAL_STATE } from './chat-state.ts';
-import { factsOf, type LoadedModel, loadChatModel } from './loaded-model.ts';
+import type { LoadedModel } from './loaded-model.ts';
 import { PacedState } from './paced-state.ts';
 import type { Pacer } from './pacer.ts';
 import type { SessionKeeper } from './session-keeper.ts';
@@ -94,6 +94,7 @@ export class Dialogue {
    */
   load(reference: string, backend: string | undefined): Promise<boolean> {
     return this.#turns.run('loading', async (signal) => {
+      const { loadChatModel } = await import('./loaded-model.ts'); // the engine, behind the first frame
       const loaded = await loadChatModel(reference, backend, {
         options: this.options,
         signal,
@@ -110,7 +111,7 @@ export class Dialogue {
 
   async #use(loaded: LoadedModel, signal: AbortSignal): Promise<void> {
     const { transcript, keeper, branch } = this;
-    const facts = factsOf(loaded);
+    const { facts } = loaded;
     this.#answers = new Answers(loaded, { state: this.#state, transcript, keeper, branch });
     this.#state.now({ model: facts, loading: undefined, contextUsed: 0 });
     transcript.add({ kind: 'model', facts });

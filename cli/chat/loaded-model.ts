@@ -1,17 +1,14 @@
 /** Finds the model of a chat, downloads it if needed, and loads it with caches for several branches. */
 import { statSync } from 'node:fs';
-import type { KvType } from '../../backends/backend.ts';
+import type { KvType, MemoryUse } from '../../backends/backend.ts';
 import { threadsInWords } from '../../bench/formats.ts';
-import { graphFromGguf } from '../../core/architectures/index.ts';
 import { Chat } from '../../core/chat.ts';
 import { directories } from '../../core/directories.ts';
-import { readGguf } from '../../core/gguf/index.ts';
 import { modelTitle, modelType } from '../../core/gguf/model-type.ts';
-import { type LoadOptions, loadModel, type Model, modelLimits } from '../../core/model.ts';
+import { loadModel, type Model } from '../../core/model.ts';
 import type { PullProgress } from '../../core/models/pull.ts';
 import { lastingReference } from '../../core/models/reference.ts';
 import { resolveModel } from '../../core/models/resolve.ts';
-import { estimateMemory } from '../../core/program.ts';
 import type { Options } from '../arguments/options.ts';
 import { readText } from '../input.ts';
 import { LOADING_STAGES } from '../progress/line.ts';
@@ -22,8 +19,7 @@ export interface LoadedModel {
   readonly reference: string; // valid in any working directory
   readonly model: Model;
   readonly chat: Chat;
-  readonly type: string; // Q4_1
-  readonly bytes: number; // of the file
+  readonly facts: ModelFacts;
 }
 
 export interface LoadingOptions {
@@ -53,15 +49,12 @@ export async function loadChatModel(
   });
   onProgress({ stage: 'loading' });
   const own = options.template === undefined ? undefined : await readText(options.template);
-  const sizes = {
+  const model = await loadModel(file.path, {
     contextLength: options.ctx,
     kvType: options.kvType as KvType | undefined, // one of its choices
-  };
-  const model = await loadModel(file.path, {
-    ...sizes,
     backend,
     threads: options.threads,
-    sequences: await sequencesFor(file.path, sizes),
+    sequences: sequencesFor,
     attention: true,
     onNote: ({ text, detail }) => onNote(text, detail),
     onProgress: ({ stage, readBytes, weightBytes }) =>
@@ -69,13 +62,8 @@ export async function loadChatModel(
   });
   try {
     const chat = await Chat.open(model, templateOf(model, { own }));
-    return {
-      reference: lastingReference(reference),
-      model,
-      chat,
-      type: modelType(model.gguf),
-      bytes: statSync(file.path).size,
-    };
+    const lasting = lastingReference(reference);
+    return { reference: lasting, model, chat, facts: factsOf(lasting, model) };
   } catch (error) {
     await model.dispose();
     throw error;
@@ -87,23 +75,18 @@ function pulling(reference: string, { phase, receivedBytes, totalBytes }: PullPr
 }
 
 /** As many sequences as fit the limit for caches and a quarter of the free memory. */
-async function sequencesFor(
-  path: string,
-  sizes: Pick<LoadOptions, 'contextLength' | 'kvType'>,
-): Promise<number> {
-  const gguf = await readGguf(path);
-  const graph = graphFromGguf(gguf);
-  const { kv } = estimateMemory(graph, modelLimits(gguf, graph.config, sizes));
+function sequencesFor({ kv }: MemoryUse): number {
   const room = Math.min(MOST_CACHE, process.availableMemory() / 4);
   return Math.max(1, Math.min(MOST_SEQUENCES, Math.floor(room / kv)));
 }
 
-export function factsOf({ reference, model, type, bytes }: LoadedModel): ModelFacts {
+function factsOf(reference: string, model: Model): ModelFacts {
   const { name, threads, device } = model.backend;
+  const type = modelType(model.gguf);
   return {
     reference,
     type,
-    bytes,
+    bytes: statSync(model.path).size,
     name: modelTitle(model.path, type),
     backend: name,
     device: device?.name ?? threadsInWords(threads),

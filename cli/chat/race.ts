@@ -7,7 +7,6 @@ import { SamplerChain } from '../../core/sampler/chain.ts';
 import { samplerParameters } from '../../core/sampler/parameters.ts';
 import type { Options } from '../arguments/options.ts';
 import { samplingOf } from '../sampling.ts';
-import { loadChatModel } from './loaded-model.ts';
 
 export interface Lane {
   readonly name: string;
@@ -72,6 +71,7 @@ async function runLane(index: number, start: Lane, race: RaceOptions): Promise<v
   };
   change({ status: 'loading' });
   const isBackend = lane.name === 'auto' || (BACKEND_NAMES as readonly string[]).includes(lane.name);
+  const { loadChatModel } = await import('./loaded-model.ts'); // late, as in dialogue.ts
   const loaded = await loadChatModel(
     isBackend ? reference : lane.name,
     isBackend ? lane.name : options.backend,

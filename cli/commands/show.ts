@@ -2,7 +2,7 @@ import { graphFromGguf } from '../../core/architectures/index.ts';
 import { chatTemplateOf } from '../../core/chat-template.ts';
 import { type Gguf, type GgufValue, readGguf } from '../../core/gguf/index.ts';
 import { isStrings } from '../../core/gguf/metadata.ts';
-import { type LoadOptions, modelLimits } from '../../core/model.ts';
+import { type LimitOptions, modelLimits } from '../../core/model.ts';
 import { estimateMemory } from '../../core/program.ts';
 import { UserError } from '../../errors.ts';
 import type { Call } from '../command.ts';
@@ -26,7 +26,7 @@ export async function show(call: Call): Promise<void> {
 
 type Report = ReturnType<typeof describe>;
 
-function describe(gguf: Gguf, options: LoadOptions) {
+function describe(gguf: Gguf, options: LimitOptions) {
   return {
     path: gguf.path,
     file_bytes: gguf.fileBytes,
@@ -55,7 +55,7 @@ function tensorsByType({ tensors }: Gguf) {
 }
 
 /** Assumes the trained context if the options give none. If the engine refuses the model, only the reason. */
-function memoryOf(gguf: Gguf, options: LoadOptions) {
+function memoryOf(gguf: Gguf, options: LimitOptions) {
   try {
     const graph = graphFromGguf(gguf);
     const { config } = graph;

@@ -13,6 +13,23 @@ const MARKS = {
   webgpu: /createComputePipeline/,
 };
 
+const ENGINE = /tokenizer\.ggml\.model/;
+
+const DIST = new URL('../../dist/', import.meta.url);
+
+function textOf(file: string): string {
+  return readFileSync(new URL(file, DIST), 'utf8');
+}
+
+/** A file of dist/ and those that it imports before it runs. */
+function withImports(file: string, found = new Set<string>()): Set<string> {
+  if (found.has(file)) return found;
+  found.add(file);
+  for (const [, next] of textOf(file).matchAll(/(?:^|[;}\n])import(?:[\w\s{},$*]*from)?"\.\/([^"]+)"/g))
+    withImports(next!, found);
+  return found;
+}
+
 /** The packages inside the files that a run of the program loaded, according to V8. */
 async function loadedBy(args: readonly string[], input = ''): Promise<string[]> {
   const folder = emptyFolder();
@@ -45,10 +62,20 @@ describe('files that a command loads', () => {
     expect(await loadedBy(['sessions', 'list'])).toEqual(['sqlite']);
   });
 
+  it('the first frame of a chat is drawn without the engine', () => {
+    const chat = readdirSync(DIST).find((file) => file.startsWith('chat-'))!;
+    const [, screen] = /import\("\.\/(start-\w+\.js)"\)/.exec(textOf(chat))!;
+    const texts = [...withImports('percept.js'), ...withImports(chat), ...withImports(screen!)].map(textOf);
+    expect(texts.some((text) => MARKS.ink.test(text))).toBe(true);
+    expect(texts.filter((text) => ENGINE.test(text))).toEqual([]);
+    const [run] = readdirSync(DIST).filter((file) => file.startsWith('run-'));
+    expect([...withImports(run!)].map(textOf).some((text) => ENGINE.test(text))).toBe(true);
+  });
+
   it('these marks detect the screen', () => {
-    const texts = readdirSync(new URL('../../dist', import.meta.url))
+    const texts = readdirSync(DIST)
       .filter((file) => file.endsWith('.js'))
-      .map((file) => readFileSync(new URL(`../../dist/${file}`, import.meta.url), 'utf8'));
+      .map(textOf);
     for (const mark of Object.values(MARKS)) expect(texts.some((text) => mark.test(text))).toBe(true);
   });
 });

@@ -8,6 +8,7 @@ import {
   generate,
   graphFromGguf,
   loadModel,
+  type MemoryUse,
   modelLimits,
   readGguf,
   SamplerChain,
@@ -118,6 +119,19 @@ describe('loadModel', () => {
   it('defaults to the trained context and steps of at most 512 tokens', async () => {
     const model = await loadModel(PATH, { backend: 'reference' });
     expect(model).toMatchObject({ contextLength: 512, sequences: 1, maxTokens: 512 });
+    await model.dispose();
+  });
+
+  it('takes as many sequences as the caller says once it knows what one takes', async () => {
+    let told: MemoryUse | undefined;
+    const sequences = (one: MemoryUse) => {
+      told = one;
+      return 3;
+    };
+    const model = await loadModel(PATH, { backend: 'reference', contextLength: 64, sequences });
+    const { gguf, graph, config } = model;
+    expect(model.sequences).toBe(3);
+    expect(told).toEqual(estimateMemory(graph, modelLimits(gguf, config, { contextLength: 64 })));
     await model.dispose();
   });
 
