@@ -1,7 +1,7 @@
 import { readSync } from 'node:fs';
 import { UserError } from '../../errors.ts';
 
-const FIRST_WINDOW = 4 << 20;
+const FIRST_WINDOW = 2 << 20;
 
 /** Far above any real header (a vocabulary of 262k tokens takes 20 MB), and small enough to allocate. */
 const MAX_HEADER = 128 << 20;
