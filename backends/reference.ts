@@ -150,7 +150,8 @@ class ReferenceExecutable implements Executable {
   }
 
   submit(step: Step): Promise<readonly Result[]> {
-    if (this.#state !== 'idle') throw new Error(`Expected an idle executable, but it is ${this.#state}.`);
+    if (this.#state === 'busy') throw new Error('The earlier step has not settled yet.');
+    if (this.#state === 'disposed') throw new Error('The executable was disposed of.');
     return this.#run(step, this.#sequences.take(step));
   }
 

@@ -1,13 +1,13 @@
 /**
- * A measurement as a stream of events, in order and as plain data. All that is shown of a running bench follows from it.
- * `target` and `test` are places in the lists that were given.
+ * A measurement as a stream of events, in order and as plain data. The display of a running bench is derived from it.
+ * `target` and `test` are indexes into the lists of targets and tests.
  */
 import type { KvType, MemoryUse, Roofs } from '../backends/backend.ts';
 import type { LoadProgress } from '../core/load-progress.ts';
 import type { KernelRow, SpeedRow } from './rows.ts';
 import type { Work } from './work.ts';
 
-/** Called between runs and, for marks, inside them: the clock of a run is stopped meanwhile. */
+/** Called between runs and, for marks, inside them: the clock of a run stops meanwhile. */
 export type Observer = (event: BenchEvent) => void;
 
 export type BenchEvent = TargetEvent | TestEvent | KernelEvent;
@@ -19,7 +19,7 @@ type TargetEvent = { readonly target: number } & (
 
 export type TestEvent = { readonly target: number; readonly test: number } & (
   | { readonly kind: 'warm-up' }
-  /** A counted run begins. `own`: it is percept's, not a peer's. */
+  /** A counted run begins. `own`: percept's run, not a peer's. */
   | { readonly kind: 'run'; readonly runner: string; readonly own: boolean }
   /** Progress of percept's run since the last event of this kind. */
   | { readonly kind: 'marks'; readonly marks: readonly Mark[] }

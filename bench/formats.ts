@@ -3,7 +3,7 @@
 /** A row for databases and spreadsheets. */
 export type FlatRow = Readonly<Record<string, string | number | null>>;
 
-/** A header, then a line per row: text in quotes, null empty. The first row gives the columns. */
+/** A header, then a line per row. Text is quoted, null is empty. The columns are those of the first row. */
 export function toCsv(rows: readonly FlatRow[]): string {
   const names = columnsOf(rows);
   const quoted = (value: FlatRow[string]) =>
@@ -11,7 +11,7 @@ export function toCsv(rows: readonly FlatRow[]): string {
   return lines([names.join(','), ...rows.map((row) => names.map((name) => quoted(row[name]!)).join(','))]);
 }
 
-/** Creates the table where it is missing, then inserts every row. */
+/** Creates the table if it is missing, then inserts every row. */
 export function toSql(table: string, rows: readonly FlatRow[]): string {
   const names = columnsOf(rows);
   const literal = (value: FlatRow[string]) =>
@@ -34,7 +34,7 @@ export interface Column<Row> {
 
 /** Rows in words. */
 export interface Table {
-  /** Texts of columns that have one text in all rows; they go above the table. */
+  /** Texts of columns with one text in all rows, shown above the table. */
   readonly common: readonly string[];
   readonly columns: readonly {
     readonly title: string;
@@ -43,7 +43,7 @@ export interface Table {
   }[];
 }
 
-/** In a cell: there is no such value. */
+/** Text of a cell without a value. */
 export const NONE = '-';
 
 /** A column with one text in all rows is common, unless it holds numbers. A column without any value is left out. */
@@ -82,7 +82,7 @@ function lines(all: readonly string[]): string {
   return all.map((line) => `${line}\n`).join('');
 }
 
-/** Empty for 0 threads, which is a device. */
+/** Empty for 0 threads: a device computes. */
 export function threadsInWords(threads: number): string {
   if (threads === 0) return '';
   return threads === 1 ? '1 thread' : `${threads} threads`;

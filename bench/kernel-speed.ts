@@ -1,4 +1,4 @@
-/** Speed of one kernel, read against the roofs of its backend. */
+/** Speed of one kernel, compared with the roofs of its backend. */
 import type { Backend, Executable, Roofs } from '../backends/backend.ts';
 import { selectBackend } from '../backends/select.ts';
 import { directories } from '../core/directories.ts';

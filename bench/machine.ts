@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 import { usableCores } from '../backends/select.ts';
 import { perceptVersion } from '../core/version.ts';
 
-/** The machine and the program: figures depend on them as much as on the model. */
+/** The machine and the program. Figures depend on them as much as on the model. */
 export interface Machine {
   readonly cpu: string;
   readonly cores: number; // that this process may use
@@ -14,7 +14,7 @@ export interface Machine {
   readonly platform: string; // linux-x64
   readonly node: string;
   readonly percept: string;
-  readonly commit?: string; // of a checkout; ends in -dirty where files were changed
+  readonly commit?: string; // of a checkout; ends in -dirty if files were changed
 }
 
 /** AMD EPYC, 2 cores, linux-x64 */

@@ -54,7 +54,7 @@ export function flatSpeedRow({ samples, peer, ratio, ratio_spread, ...row }: Spe
   };
 }
 
-/** Times before the counted runs, and the roofs behind the shares. */
+/** Times before the counted runs, and the roofs that the shares refer to. */
 export function targetNotes({ rows, start, roofs }: TargetSpeed): string[] {
   const [row] = rows;
   if (!row) return [];

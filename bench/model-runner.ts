@@ -3,7 +3,7 @@ import type { Mark } from './events.ts';
 import { type Runner, tokenIds } from './runner.ts';
 import { type SpeedTest, type TimedStep, timedSteps } from './speed-test.ts';
 
-/** Least time between two calls of `onMarks` in a run: they are too rare to disturb it. */
+/** Least time between two calls of `onMarks` in a run, so that they do not disturb it. */
 const PAUSE_MS = 250;
 
 type OnMarks = (marks: readonly Mark[]) => void;
@@ -15,14 +15,14 @@ type OnMarks = (marks: readonly Mark[]) => void;
 export class ModelRunner implements Runner {
   readonly name = 'percept';
   readonly #model: Model;
-  readonly #logits: Float32Array[] = []; // of each sequence, used again for each step
+  readonly #logits: Float32Array[] = []; // of each sequence, reused for each step
   #onMarks: OnMarks | undefined;
 
   constructor(model: Model) {
     this.#model = model;
   }
 
-  /** From now on runs call `onMarks` with their progress. Time spent in it is not measured. */
+  /** Later runs call `onMarks` with their progress. The time of these calls is not measured. */
   set onMarks(onMarks: OnMarks | undefined) {
     this.#onMarks = onMarks;
   }
@@ -44,8 +44,8 @@ export class ModelRunner implements Runner {
   }
 
   /**
-   * Puts `depth` tokens into the cache of every sequence: computes in the first what it does not hold, and copies them to
-   * the others.
+   * Puts `depth` tokens into the cache of every sequence. Computes in the first sequence those that it lacks, then copies
+   * all of them to the others.
    */
   async #fill({ depth, batch }: SpeedTest, signal?: AbortSignal): Promise<void> {
     const { scheduler } = this.#model;
@@ -78,7 +78,7 @@ export class ModelRunner implements Runner {
   }
 }
 
-/** The time of a run, without the time that `onMarks` takes. */
+/** The clock of a run, without the time of calls of `onMarks`. */
 class RunClock {
   readonly #test: SpeedTest;
   readonly #onMarks: OnMarks | undefined;
@@ -95,7 +95,7 @@ class RunClock {
     return (now - this.#start) / 1e3;
   }
 
-  /** To be called after each step. */
+  /** Must be called after each step. */
   mark({ pos, count }: TimedStep): void {
     if (!this.#onMarks) return;
     const now = performance.now();

@@ -1,4 +1,4 @@
-/** Speed of a model: percept and its peers run alternately, and every speed is read against the roofs of the machine. */
+/** Speed of a model. Percept and its peers run alternately; every speed is compared with the roofs of the machine. */
 import type { KernelTime, Roofs } from '../backends/backend.ts';
 import { selectBackend, usableCores } from '../backends/select.ts';
 import { modelTitle, modelType } from '../core/gguf/model-type.ts';
@@ -37,10 +37,10 @@ export interface TargetSpeed {
   readonly kernels?: readonly KernelTime[]; // of a profiled run
   readonly rows: readonly SpeedRow[];
   readonly start: StartTimes;
-  readonly roofs?: Roofs; // medians of the probes beside the runs
+  readonly roofs?: Roofs; // medians of the probes between the runs
 }
 
-/** Runs that one target takes for its tests. */
+/** Number of runs of one target, warm-up included. */
 export function runsOf({ tests, repetitions }: Pick<SpeedOptions, 'tests' | 'repetitions'>): number {
   return tests.length * (1 + repetitions);
 }
@@ -115,7 +115,7 @@ function contextOf(tests: readonly SpeedTest[]): number {
   return Math.max(1, ...tests.map(({ depth, tokens }) => depth + tokens));
 }
 
-/** The named backend, with profiling where it is asked for. */
+/** The named backend, with profiling if requested. */
 function profiled(name: string, { profile }: SpeedOptions): LoadOptions['backend'] {
   if (!profile) return name;
   return (options) => selectBackend(name, { ...options, profile });
@@ -200,8 +200,8 @@ interface Samples {
 }
 
 /**
- * Runs percept, peer, percept, peer, ...: sample i of one is taken right beside sample i of the other. The roofs depend
- * on the load of the machine, so they are probed beside each pair.
+ * Runs percept, peer, percept, peer, ..., so sample i of one is adjacent in time to sample i of the other. The roofs
+ * depend on the load of the machine, so they are probed after each pair.
  */
 async function sample(
   test: SpeedTest,

@@ -1,4 +1,4 @@
-/** Targets that are measured, and the rows of figures they give. The JSON of `percept bench` has these names. */
+/** Targets of measurements, and their rows of figures. The JSON of `percept bench` has these names. */
 import type { KvType } from '../backends/backend.ts';
 import type { LoadOptions } from '../core/index.ts';
 
@@ -27,8 +27,8 @@ export interface SpeedRow extends Speed {
   readonly kv_type: KvType;
   readonly test: string; // pp512, tg128, tg128x8
   readonly depth: number;
-  readonly bytes_per_token: number; // weights and cache that have to be read
-  readonly memory_roof_share: number | null; // of the median; null where the backend has no roofs
+  readonly bytes_per_token: number; // weights and cache read
+  readonly memory_roof_share: number | null; // of the median; null if the backend has no roofs
   readonly multiply_roof_share: number | null;
   readonly peer?: { readonly name: string } & Speed;
   readonly ratio?: number; // median of the ratios of paired runs
@@ -45,7 +45,7 @@ export interface KernelRow {
   readonly tokens: number;
   readonly ms: number; // of one op, median
   readonly gmac_s: number;
-  readonly gb_s: number; // weights, cache and activations that have to be read or written
-  readonly memory_roof_share: number | null; // above 1 where they stay in a processor cache
+  readonly gb_s: number; // weights, cache and activations, read or written
+  readonly memory_roof_share: number | null; // above 1 if they stay in a processor cache
   readonly multiply_roof_share: number | null;
 }

@@ -9,7 +9,7 @@ export interface Runner {
   dispose(): Promise<void>;
 }
 
-/** All that a peer needs to start. */
+/** Parameters of a peer. */
 export interface RunnerTarget {
   readonly path: string; // of the GGUF file
   readonly threads: number;

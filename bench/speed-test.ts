@@ -1,6 +1,6 @@
 /**
  * Tests as llama-bench defines them: pp N reads N tokens in the largest steps allowed, tg N writes N tokens one by one.
- * At depth d the cache holds d tokens before; with batch b each step advances b sequences.
+ * At depth d, the cache holds d tokens before the test; with batch b, each step advances b sequences.
  */
 export interface SpeedTest {
   readonly kind: 'pp' | 'tg';
@@ -17,8 +17,8 @@ export interface TimedStep {
 }
 
 export interface TestLists {
-  readonly prompts: readonly number[]; // tokens read; 0 leaves reading out
-  readonly generations: readonly number[]; // tokens written; 0 leaves writing out
+  readonly prompts: readonly number[]; // tokens read; 0: no test of reading
+  readonly generations: readonly number[]; // tokens written; 0: no test of writing
   readonly depths: readonly number[];
   readonly batches: readonly number[]; // for writing
 }
@@ -39,7 +39,7 @@ export function testName({ kind, tokens, batch }: SpeedTest): string {
   return `${kind}${tokens}${batch > 1 ? `x${batch}` : ''}`;
 }
 
-/** Whether a test of that name reads a prompt: then the multiply roof limits it, else the memory roof. */
+/** Whether a test of that name reads a prompt. The multiply roof limits reading, the memory roof limits writing. */
 export function isPrefill(name: string): boolean {
   return name.startsWith('pp');
 }

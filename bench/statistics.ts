@@ -45,6 +45,6 @@ export function pairedRatio(a: readonly number[], b: readonly number[]): Ratio {
 }
 
 function some(values: readonly number[]): readonly number[] {
-  if (values.length === 0) throw new RangeError('Expected one sample or more.');
+  if (values.length === 0) throw new RangeError('Expected at least one sample, got none.');
   return values;
 }

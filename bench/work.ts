@@ -1,4 +1,4 @@
-/** What a model has to read and to multiply, counted over its program: speeds are read against it. */
+/** Bytes read and multiply-adds of a model, counted over its program. Shares of the roofs are computed from them. */
 import type { Roofs } from '../backends/backend.ts';
 import { kvOf, recurrentBytes, weightsOf } from '../backends/ops.ts';
 import type { Model } from '../core/index.ts';
@@ -7,10 +7,10 @@ import { type SpeedTest, timedSteps } from './speed-test.ts';
 export interface ModelWork {
   readonly bodyBytes: number; // weights read in every step, as the file holds them
   readonly bodyMacs: number; // multiply-adds a token
-  readonly headBytes: number; // read besides in a step that wants logits
-  readonly headMacs: number; // a row of logits
+  readonly headBytes: number; // read in addition in a step that wants logits
+  readonly headMacs: number; // multiply-adds a row of logits
   readonly kvBytes: number; // of a position, all layers
-  readonly attentionMacs: number; // a token and position it attends to, all layers
+  readonly attentionMacs: number; // multiply-adds a token and position that it attends to, all layers
 }
 
 export interface Work {
@@ -19,8 +19,9 @@ export interface Work {
 }
 
 /**
- * Counted op by op. What is computed of selected rows only, the head and the end of the last layer, counts as read in
- * steps that want logits. Of an embedding table only a row is read a token: it counts where a product reads it too.
+ * Counts op by op. Ops on selected rows only, those of the head and of the end of the last layer, count as the head:
+ * their weights are read in steps that want logits. A token reads one row of an embedding table, so the table counts
+ * only if a product reads it too.
  */
 export function modelWork({ graph, executable, ...sizes }: WorkFacts): ModelWork {
   const work = { bodyBytes: 0, bodyMacs: 0, headBytes: 0, headMacs: 0, attentionMacs: 0 };
@@ -46,8 +47,8 @@ type WorkFacts = Pick<Model, 'graph' | 'executable' | keyof KvPositions>;
 type KvPositions = Pick<Model, 'sequences' | 'contextLength'>;
 
 /**
- * Least work of one run, a token. Weights are read once a step, however many tokens share it; the positions of a
- * sequence once a step too.
+ * Least work of one run, per token. A step reads the weights once, however many tokens share it, and each position of a
+ * sequence once.
  */
 export function workPerToken(model: ModelWork, test: SpeedTest, maxTokens: number): Work {
   const { batch } = test;
@@ -70,7 +71,7 @@ export interface RoofShares {
   readonly multiply: number | null;
 }
 
-/** What part of the roofs `work` done `perSecond` times a second makes use of. */
+/** Shares of the roofs that `work`, done `perSecond` times a second, uses. */
 export function roofShares(work: Work, perSecond: number, roofs: Roofs | undefined): RoofShares {
   if (!roofs) return { memory: null, multiply: null };
   return {

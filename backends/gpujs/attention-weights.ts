@@ -1,13 +1,13 @@
-/** The attention weights of a step, of the exponentials that its kernels mix values by. */
+/** Attention weights of a step, from the exponentials that its kernels mix values with. */
 import type { AttentionShape } from '../backend.ts';
 
-/** What one attention op leaves of a token. */
+/** The exponentials of one attention op, for one token. */
 export interface Exponentials {
-  readonly rows: Float32Array; // [heads][columns]: a column for each position seen, and some beyond
+  readonly rows: Float32Array; // [heads][columns]; columns beyond the positions seen are unused
   readonly seen: number; // positions, the last of them the token's own
 }
 
-/** @returns [heads of all ops][length], each row over its sum, 0 in front of what the op sees */
+/** @returns [heads of all ops][length]: each row divided by its sum, 0 before the positions that its op sees */
 export function attentionWeights(
   exponentials: readonly Exponentials[],
   { heads }: AttentionShape,

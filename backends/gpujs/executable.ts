@@ -1,4 +1,4 @@
-/** A program on a device of gpu.js: steps cut into chunks, and the plan's calls for each. */
+/** A compiled program on gpu.js. It cuts steps into chunks and runs the calls of the plan for each chunk. */
 import { setImmediate } from 'node:timers/promises';
 import type {
   AttentionShape,
@@ -18,7 +18,7 @@ import type { Chunk, Device, KvCache } from './device.ts';
 import { Pass, type Table } from './pass.ts';
 import type { Plan } from './plan.ts';
 
-/** Longest stretch of computing before the event loop gets a turn; one kernel may take longer. */
+/** Longest computation before the event loop gets a turn, unless one kernel takes longer. */
 const TURN_MS = 20;
 
 export interface Parts {
@@ -38,7 +38,7 @@ export class GpujsExecutable implements Executable {
   readonly #sequences: Sequences;
   readonly #chunkTokens: number;
   #state: 'idle' | 'busy' | 'disposed' = 'idle';
-  #turnEnd = 0; // performance.now() at which the event loop is due
+  #turnEnd = 0; // performance.now() at which the event loop gets a turn
 
   constructor(parts: Parts) {
     const { program, plan, cache, tables } = parts;
@@ -55,14 +55,15 @@ export class GpujsExecutable implements Executable {
     };
   }
 
-  /** Runs one token through every kernel, which makes them. Nothing of it is kept. */
+  /** Runs one token through every kernel, which compiles them. No sequence keeps the token. */
   async warmUp(): Promise<void> {
     const one = { positions: Float32Array.of(0), sequences: Int32Array.of(0), outputs: Float32Array.of(0) };
     await this.#pass({ tokens: Int32Array.of(0), ...one }, { attention: false, taps: [] });
   }
 
   submit(step: Step): Promise<readonly Result[]> {
-    if (this.#state !== 'idle') throw new Error(`Expected an idle executable, but it is ${this.#state}.`);
+    if (this.#state === 'busy') throw new Error('The earlier step has not settled yet.');
+    if (this.#state === 'disposed') throw new Error('The executable was disposed of.');
     return this.#run(step, this.#sequences.take(step));
   }
 
@@ -71,7 +72,7 @@ export class GpujsExecutable implements Executable {
     this.#parts.cache.copy(from, to, upto);
   }
 
-  /** Positions are explicit: what lies beyond is not read before it is written. */
+  /** Leaves the cache as it is: slices have explicit positions, so later rows are overwritten before they are read. */
   kvTrim(seq: number, upto: number): number {
     return this.#sequences.trim(seq, upto);
   }
@@ -98,7 +99,7 @@ export class GpujsExecutable implements Executable {
     return positions;
   }
 
-  /** Rows of float32 on every device of gpu.js, whatever type was asked for. */
+  /** Float32 rows on every device of gpu.js, whatever `kvType` is. */
   get #layout(): string {
     const { states, limits } = this.#parts.program;
     return stateLayout('gpujs', { states, limits: { ...limits, kvType: 'f32' } });
@@ -165,7 +166,7 @@ export class GpujsExecutable implements Executable {
       await device.settled();
       return { logits, taps, exponentials };
     } catch (error) {
-      await device.settled(); // where the device failed, that is the reason
+      await device.settled(); // throws the failure of the device instead, if there is one
       throw error;
     }
   }
@@ -179,14 +180,14 @@ export class GpujsExecutable implements Executable {
   }
 }
 
-/** What a pass over a chunk gives. */
+/** Results of a pass over a chunk. */
 interface PassRows {
   readonly logits: Float32Array; // [outputs of the chunk, V]
-  readonly taps: readonly Float32Array[]; // [tokens of the chunk, cols] each, where they are wanted
-  readonly exponentials: readonly Exponentials[]; // of each attention op, where they are wanted
+  readonly taps: readonly Float32Array[]; // [tokens of the chunk, cols] each, if wanted
+  readonly exponentials: readonly Exponentials[]; // of each attention op, if wanted
 }
 
-/** As many as the device takes, less where scores or logits of so many would be more than it holds. */
+/** Most tokens of a chunk: the device's limit, or fewer if the scores or logits would not fit in one buffer. */
 function chunkTokens({ program, device, plan }: Parts): number {
   const heads = program.ops.flatMap((op) => (op.op === 'attention' ? [op.heads] : []));
   const { contextLength, maxTokens } = program.limits;

@@ -1,4 +1,4 @@
-/** The part of gpu.js that is used here, in types: its own leave out what its WebGPU mode exports. */
+/** Types of the part of gpu.js that is used here: its own types lack the exports of its WebGPU mode. */
 import { UserError } from '../../errors.ts';
 
 export type Mode = 'webgpu' | 'webasm' | 'cpu';
@@ -24,7 +24,7 @@ export interface KernelSettings {
   readonly constants: Readonly<Record<string, Input>>;
   readonly argumentTypes: readonly string[];
   readonly strictIntegers: true; // whole numbers among constants and arguments are integers
-  readonly loopMaxIterations: number; // loops end there without a word, by default after 1000
+  readonly loopMaxIterations: number; // gpu.js ends longer loops silently; its default is 1000
   readonly dynamicOutput: boolean;
   readonly dynamicArguments: boolean;
   readonly pipeline: boolean; // results stay on the GPU
@@ -32,7 +32,7 @@ export interface KernelSettings {
   readonly poolSize?: number;
 }
 
-/** A kernel: called, it computes; `kernel` is what computes in truth, which gpu.js may have exchanged. */
+/** A callable kernel. `kernel` is its implementation, which gpu.js may have replaced. */
 export interface KernelFunction {
   (...args: readonly unknown[]): unknown;
   setOutput(output: readonly number[]): void;
@@ -43,7 +43,7 @@ export interface KernelFunction {
   };
 }
 
-/** Numbers with a shape. It refers to them: in mode cpu they are read where they are. */
+/** Numbers with a shape, held by reference: mode cpu reads them in place. */
 export interface Input {
   value: Float32Array;
   readonly size: readonly number[];
@@ -62,7 +62,7 @@ interface HandleParts {
   readonly kernel?: unknown;
 }
 
-/** A buffer of the GPU as a matrix: rows of output[0] numbers. */
+/** A GPU buffer as a matrix with rows of output[0] numbers. */
 export interface BufferHandle {
   readonly buffer: GPUBuffer;
   output: readonly number[];
@@ -70,18 +70,16 @@ export interface BufferHandle {
   delete(): void;
 }
 
-/** Throws UserError where the package is absent. */
+/** Throws UserError if the package is not installed. */
 export async function importGpuJs(): Promise<GpuJs> {
   try {
     const { default: gpuJs } = await import('gpu.js');
     return gpuJs as unknown as GpuJs;
   } catch (cause) {
     throw new UserError(
-      'Expected the npm package gpu.js.',
+      'The npm package gpu.js is not installed.',
       'npm install gpu.js   (or choose another backend)',
-      {
-        cause,
-      },
+      { cause },
     );
   }
 }

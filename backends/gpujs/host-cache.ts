@@ -1,7 +1,7 @@
 /**
- * The cache where kernels run on the processor. Mode cpu reads it where it is. Mode webasm copies what
- * attention reads at every call, so it is handed the part of a sequence that it sees: twice as much each time that is
- * too short, because another length is another module.
+ * The cache of kernels on the processor. Mode cpu reads it in place. Mode webasm copies the operands of attention at
+ * every call, so it gets only the part of a sequence that is seen. The length of that part is doubled when it is too
+ * short, because each length compiles another module.
  */
 import type { Program, StateId } from '../backend.ts';
 import {
@@ -15,7 +15,7 @@ import {
   type Tensor,
 } from './device.ts';
 
-const SHORTEST = 64;
+const SHORTEST = 64; // positions
 
 /** Keys of a state, or its values. */
 interface Rows {
@@ -89,7 +89,7 @@ export class HostCache implements KvCache {
     return { keys: part(keys), values: part(values), bases, columns };
   }
 
-  /** The tokens of a chunk follow each other in one sequence. */
+  /** The tokens of a chunk are consecutive in one sequence. */
   follow(state: StateId, x: Tensor, { positions, sequences }: Chunk, columns: number): ConvRows {
     const past = this.#past.get(state)![sequences[0]!]!;
     const T = positions.length;

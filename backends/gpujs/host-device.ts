@@ -1,7 +1,7 @@
 /**
- * gpu.js on the processor: mode cpu, which is JavaScript, and mode webasm, WebAssembly with SIMD. Both return
- * a copy of each result. webasm copies arguments in, too, at every call, so what is large is a constant:
- * those it copies once.
+ * gpu.js on the processor. Mode cpu is JavaScript, mode webasm is WebAssembly with SIMD. Both return a copy of each
+ * result. Mode webasm also copies arguments, at every call. It copies constants only once, so large operands are
+ * constants.
  */
 import type { KernelSource } from '../../kernels/gpujs/kernel-source.ts';
 import type { Program } from '../backend.ts';
@@ -22,10 +22,10 @@ import type { GpuInstance, GpuJs, Input, KernelFunction, KernelSettings } from '
 import { HostCache } from './host-cache.ts';
 import { optimized } from './v8-flags.ts';
 
-/** Results with fewer numbers are computed on one thread by gpu.js; each further thread takes as many. */
+/** gpu.js computes smaller results on one thread. Each further thread takes this many numbers. */
 const CELLS_OF_THREAD = 4096;
 
-/** wasm32 reaches 4 GiB, of which a kernel's arguments and result need some. */
+/** wasm32 addresses 4 GiB; the rest is for the arguments and the result of a kernel. */
 const MAX_BYTES = 3 * 2 ** 30;
 
 export class HostDevice implements Device {
@@ -34,7 +34,7 @@ export class HostDevice implements Device {
   readonly integer = 'this.output.x';
   readonly description: string;
   readonly maxBytes = MAX_BYTES;
-  readonly maxTokens = 1; // rows of a weight are read again for every token, so that more would bring nothing
+  readonly maxTokens = 1; // more would bring nothing: each token reads the weights again
   readonly oneSequence = true;
   readonly #gpuJs: GpuJs;
   readonly #gpu: GpuInstance;
@@ -53,7 +53,7 @@ export class HostDevice implements Device {
 
   kernel(source: KernelSource, { constants = {}, size }: KernelOptions = {}): Kernel {
     const [columns, rows] = size ?? [0, 0];
-    // Threads take rows that are no multiple of four columns without SIMD.
+    // Threads compute without SIMD if the columns are not a multiple of four.
     const threads = this.threads > 1 && columns % 4 === 0 && columns * rows > CELLS_OF_THREAD;
     const settings: KernelSettings = {
       output: size ?? [1, 1],
@@ -86,7 +86,7 @@ export class HostDevice implements Device {
     return this.#gpuJs.input(values, size);
   }
 
-  /** Arrays and memories of WebAssembly that cannot be made are RangeErrors. */
+  /** A failed allocation of an array or of WebAssembly memory is a RangeError. */
   async fitting<Result>(work: () => Promise<Result>): Promise<Result> {
     try {
       return await work();
@@ -106,7 +106,7 @@ class HostKernel implements Kernel {
   readonly #source: KernelSource;
   readonly #kernel: KernelFunction;
   readonly #mode: 'webasm' | 'cpu';
-  #numbers = 0; // that the last call read and wrote; another count means another module in mode webasm
+  #numbers = 0; // read and written by the last call; in mode webasm, another count compiles another module
 
   constructor(source: KernelSource, kernel: KernelFunction, mode: 'webasm' | 'cpu') {
     this.#source = source;
@@ -140,7 +140,7 @@ function countOf(arg: Argument): number {
   return rows.length * rows[0]!.length;
 }
 
-/** Rows as gpu.js returns them, at once or, of a kernel with threads, later. */
+/** Reshapes the rows of a result; a kernel with threads returns a promise of them. */
 function seenAs(result: unknown, size: Size, as: Size): Tensor | Promise<Tensor> {
   if (result instanceof Promise) return result.then((rows) => seenAs(rows, size, as));
   const rows = result as HostRows;

@@ -1,4 +1,4 @@
-/** The backend on gpu.js: one program of kernels written in JavaScript, for a GPU, WebAssembly or V8. */
+/** The gpu.js backend: kernels are written in JavaScript once and compiled for a GPU, WebAssembly or V8. */
 import { UserError } from '../../errors.ts';
 import type { TensorType } from '../../kernels/quant-formats.ts';
 import type {
@@ -24,13 +24,13 @@ import { WebgpuDevice } from './webgpu-device.ts';
 import { Weight } from './weight.ts';
 
 export interface GpujsOptions {
-  /** Default auto: webgpu where a GPU answers, else webasm. */
+  /** Default auto: webgpu if there is a GPU, otherwise webasm. */
   readonly mode?: 'auto' | Mode | 'gl';
-  /** Of mode webasm; default: cores this process may use. */
+  /** Threads of mode webasm; default: cores this process may use. */
   readonly threads?: number;
 }
 
-/** Throws UserError where gpu.js or the mode cannot run here. */
+/** Throws UserError if gpu.js or the mode cannot run here. */
 export async function createGpujsBackend(options: GpujsOptions = {}): Promise<Backend> {
   const { mode = 'auto', threads = usableCores() } = options;
   if (mode === 'gl') throw noGl();
@@ -40,9 +40,7 @@ export async function createGpujsBackend(options: GpujsOptions = {}): Promise<Ba
   return new GpujsBackend(new HostDevice(gpuJs, mode, threads));
 }
 
-/**
- * A GPU; but WebAssembly before an adapter that computes on the processor, and before mode cpu, half as fast.
- */
+/** A hardware GPU, otherwise mode webasm: software adapters are slower, and mode cpu is half as fast. */
 async function fastest(gpuJs: GpuJs, threads: number): Promise<Device> {
   const gpu = await WebgpuDevice.open(gpuJs).catch(() => undefined);
   if (gpu && !gpu.info.software) return gpu;
@@ -56,7 +54,7 @@ class GpujsBackend implements Backend {
   readonly description: string;
   readonly device?: DeviceInfo;
   readonly #device: Device;
-  #weights = new WeightTable<Weight>(() => {}); // their bytes belong to the executables
+  #weights = new WeightTable<Weight>(() => {}); // executables own the bytes
   readonly #executables = new Set<Executable>();
 
   constructor(device: Device) {

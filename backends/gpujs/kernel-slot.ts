@@ -1,7 +1,7 @@
 /**
- * A kernel of the plan and the weights it serves. Weights of one shape are stacked, so that thirty layers
- * need one kernel; a call says which item of the stack it means. The stack is packed and handed over when the
- * kernel first runs, and the host's copy is let go where gpu.js has its own.
+ * A kernel of the plan and its weights. Weights of one shape form a stack, so thirty layers need one kernel. A call
+ * passes the index of its item in the stack. The stack is packed when the kernel first runs. Then the host's copy is
+ * freed, if gpu.js has its own.
  */
 import { UserError } from '../../errors.ts';
 import type { KernelSource } from '../../kernels/gpujs/kernel-source.ts';
@@ -17,11 +17,11 @@ import type { Weight } from './weight.ts';
 export interface Stack {
   readonly name: 'weights' | 'bias';
   readonly itemLength: number; // floats
-  /** Packed matrices, read as one list; or vectors as they are, read as rows. */
+  /** The items are packed matrices, read as one list. Absent: they are vectors of float32, read as rows. */
   readonly block?: PackedBlock;
 }
 
-/** Weights of an item: some matrices for stack 'weights', or a vector; a vector for stack 'bias'. */
+/** Weights of an item: matrices or a vector for stack 'weights', a vector for stack 'bias'. */
 export interface Item {
   readonly weights: readonly WeightId[];
   readonly bias?: WeightId;
@@ -37,7 +37,7 @@ export class KernelSlot {
   #kernel: Kernel | undefined;
   #disposed = false;
 
-  /** @param size of every result, where it is always the same */
+  /** @param size of the result, if it is always the same */
   constructor(
     device: Device,
     weights: readonly Weight[],
@@ -57,9 +57,7 @@ export class KernelSlot {
     return this.#items.length * this.#itemBytes;
   }
 
-  /**
-   * The item's number, or undefined where the stack is full. Throws UserError where it does not fit at all.
-   */
+  /** Index of the item; undefined if the stack is full. Throws UserError if an empty stack could not hold it. */
   place(item: Item): number | undefined {
     const known = this.#items.findIndex((other) => sameItem(item, other));
     if (known >= 0) return known;
@@ -81,7 +79,7 @@ export class KernelSlot {
     return result;
   }
 
-  /** gpu.js would make a kernel again that is called after its end. */
+  /** Later calls of `run` throw: gpu.js would create a destroyed kernel again. */
   dispose(): void {
     this.#disposed = true;
     this.#kernel?.dispose();
@@ -113,7 +111,7 @@ export class KernelSlot {
     const { name } = this.#weights[weights[0]!]!.desc;
     return new UserError(
       `Expected ${name} to fit into one buffer of ${this.#device.maxBytes} bytes, ` +
-        `but packed it takes ${this.#itemBytes}.`,
+        `got ${this.#itemBytes} bytes, packed.`,
       'Use a smaller model or quantization, or another backend.',
       { kind: 'memory' },
     );

@@ -1,7 +1,7 @@
 /**
- * The GPU device that gpu.js computes on. gpu.js looks for WebGPU in `navigator` and keeps one device for the
- * process: it is given Dawn there for as long as some backend uses that device, and a device with the
- * adapter's limits, because it asks for few of them.
+ * Opens the GPU device that gpu.js computes on. gpu.js finds WebGPU in `navigator` and keeps one device for the
+ * process. So `navigator.gpu` is Dawn as long as a backend uses that device. The device gets all limits of the adapter,
+ * because gpu.js requests few of them.
  */
 import { UserError } from '../../errors.ts';
 import type { DeviceInfo } from '../backend.ts';
@@ -9,13 +9,13 @@ import { describeAdapter } from '../webgpu/adapter-info.ts';
 import { type Dawn, openDawn } from '../webgpu/dawn.ts';
 import type { GpuContext, GpuJs } from './gpu-js.ts';
 
-/** One device, of all backends that use it at a time. */
+/** The device that all backends of the process share. */
 export class OpenGpu {
   readonly context: GpuContext;
   readonly info: DeviceInfo;
   readonly #gpuJs: GpuJs;
   readonly #dawn: Dawn;
-  readonly #adapter: GPUAdapter; // kept: collected while the device works, it takes the process along
+  readonly #adapter: GPUAdapter; // kept: the process crashes if it is collected while the device works
   #failure: string | undefined;
 
   constructor(gpuJs: GpuJs, dawn: Dawn, adapter: GPUAdapter, context: GpuContext) {
@@ -29,7 +29,7 @@ export class OpenGpu {
     };
   }
 
-  /** What the device complained about first. */
+  /** The first error of the device, or its loss. */
   get failure(): string | undefined {
     return this.#failure ?? (this.context.isLost ? 'it was lost' : undefined);
   }
@@ -42,9 +42,7 @@ export class OpenGpu {
   }
 }
 
-/**
- * Kernels read within their arguments: to check every index costs a third of the time on a software adapter.
- */
+/** Dawn toggles that disable index checks, which never fail and take a third of the time on a software adapter. */
 const TOGGLES = ['disable_robustness', 'disable_workgroup_init', 'disable_polyfills_on_integer_div_and_mod'];
 
 interface Shared {
@@ -54,7 +52,7 @@ interface Shared {
 
 let current: Shared | undefined;
 
-/** A use of the device, which the caller ends. Throws UserError where there is no adapter. */
+/** Opens or shares the device; the caller must call `end`. Throws UserError if there is no adapter. */
 export async function openGpu(gpuJs: GpuJs): Promise<{ gpu: OpenGpu; end(): Promise<void> }> {
   current ??= { opened: open(gpuJs), users: 0 };
   const shared = current;
@@ -100,7 +98,7 @@ const WANTED_LIMITS = [
   'maxComputeWorkgroupStorageSize',
 ] as const;
 
-/** What gpu.js needs of an adapter. */
+/** The part of an adapter that gpu.js uses; its devices have the adapter's limits. */
 function withLimits(adapter: GPUAdapter): Pick<GPUAdapter, 'limits' | 'requestDevice'> {
   const requiredLimits = Object.fromEntries(WANTED_LIMITS.map((limit) => [limit, adapter.limits[limit]!]));
   return { limits: adapter.limits, requestDevice: () => adapter.requestDevice({ requiredLimits }) };
@@ -108,7 +106,7 @@ function withLimits(adapter: GPUAdapter): Pick<GPUAdapter, 'limits' | 'requestDe
 
 function noAdapter(): UserError {
   return new UserError(
-    'Expected a GPU with a Vulkan, Metal or Direct3D 12 driver, found no adapter.',
+    'There is no GPU with a Vulkan, Metal or Direct3D 12 driver.',
     'Install a driver for your GPU, or choose mode webasm of gpu.js, or another backend.',
   );
 }

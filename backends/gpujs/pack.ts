@@ -1,4 +1,4 @@
-/** Weights as the file holds them, made into packed blocks: kernels/gpujs/packed-block.ts has the layout. */
+/** Repacks weights of a file into packed blocks (kernels/gpujs/packed-block.ts). */
 import { blockLayout, GROUP, type PackedBlock, packedLength } from '../../kernels/gpujs/packed-block.ts';
 import { type Codes, newCodes, PART, unpackBlocks } from '../../kernels/quant-codes.ts';
 import { rowBytes, type TensorType } from '../../kernels/quant-formats.ts';
@@ -6,7 +6,8 @@ import { rowBytes, type TensorType } from '../../kernels/quant-formats.ts';
 const FLOAT = { weights: 1, bits: 0, signed: false, minimum: false } as const;
 
 /**
- * 32 weights to a scale, or 16; 2 and 3 bits take the room of 4, 5 that of 6, levels of a table that of 8.
+ * Packed blocks of each type, with 32 or 16 weights a scale. Codes of 2 and 3 bits are stored in 4 bits, codes of 5 bits
+ * in 6, levels of a table in 6 or 8.
  */
 export const PACKED_BLOCKS: Partial<Record<TensorType, PackedBlock>> = {
   F32: FLOAT,
@@ -35,7 +36,7 @@ export interface PackedShape {
   readonly cols: number;
 }
 
-/** Packs a whole matrix; `out` has packedLength floats, zeros so far. */
+/** Packs a whole matrix. `out` must hold packedLength zeros. */
 export function packMatrix({ type, rows, cols }: PackedShape, bytes: Uint8Array, out: Float32Array): void {
   const packRow = rowPacker(type, cols);
   const groupLength = packedLength(PACKED_BLOCKS[type]!, GROUP, cols);

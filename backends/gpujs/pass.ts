@@ -1,4 +1,4 @@
-/** What the kernels of one chunk read and write. */
+/** The values, states and tables that the kernels of one chunk read and write. */
 import { rotations } from '../../kernels/gpujs/rope.ts';
 import type { AttentionOp, RopeSpec, ValueId, WeightId } from '../backend.ts';
 import type { OpOf } from '../ops.ts';
@@ -15,7 +15,7 @@ import {
 import { packRow } from './pack.ts';
 import type { Weight } from './weight.ts';
 
-/** An embedding table as the file holds it. */
+/** An embedding table in the bytes of its file. */
 export interface Table {
   readonly weight: Weight;
   readonly bytes: Uint8Array;
@@ -29,7 +29,7 @@ export interface Rotations {
 
 export class Pass {
   readonly chunk: Chunk;
-  /** Where the exponentials of each attention op go, if they are asked for: of steps of one token. */
+  /** Collects the exponentials of each attention op, if they are wanted, in steps of one token. */
   readonly exponentials?: Exponentials[];
   readonly #cache: KvCache;
   readonly #tables: ReadonlyMap<WeightId, Table>;
@@ -56,13 +56,13 @@ export class Pass {
     this.#values.set(id, value);
   }
 
-  /** Keeps keys and values of the chunk, and gives what attention reads. */
+  /** Stores keys and values of the chunk and returns the operands of attention. */
   remember({ state, window }: AttentionOp, keys: Tensor, values: Tensor): CacheView {
     this.#cache.append(state, keys, values, this.chunk);
     return this.#cache.view(state, this.chunk, window);
   }
 
-  /** What a conv reads; its sequences keep the last of it. */
+  /** The operands of a conv. Each sequence keeps the last of its rows. */
   follow({ state, x }: OpOf<'conv'>, columns: number): ConvRows {
     return this.#cache.follow(state, this.get(x), this.chunk, columns);
   }
@@ -76,7 +76,7 @@ export class Pass {
     );
   }
 
-  /** Factors of the chunk's positions. */
+  /** Cosines and sines for the chunk's positions, computed once for each spec and head size. */
   rotations(spec: RopeSpec, headDim: number): Rotations {
     const bySize = this.#rotations.get(spec) ?? new Map<number, Rotations>();
     this.#rotations.set(spec, bySize);
@@ -88,7 +88,7 @@ export class Pass {
     return made;
   }
 
-  /** Of the positions that each token sees, the number of its own, [T]. */
+  /** [T] index of each token's own position among those that it sees. */
   lasts(window: number | undefined): Float32Array {
     return this.chunk.positions.map((position) => position - firstSeen(position, window));
   }

@@ -1,7 +1,7 @@
 /**
- * From a program to calls of kernels. Phases (backends/fuse.ts) become one to seven calls each. On a GPU a
- * kernel has one result, which its next call overwrites; so a call takes a kernel of its kind whose last
- * result nobody reads any more, or a new one.
+ * Plans the kernel calls of a program. Phases (backends/fuse.ts) become one to seven calls each. On a GPU, a kernel has
+ * one result, which its next call overwrites. So a call reuses a kernel of its kind only if the last result of that
+ * kernel has no readers left; otherwise it gets a new one.
  */
 import { mix, scores } from '../../kernels/gpujs/attention.ts';
 import { conv } from '../../kernels/gpujs/conv.ts';
@@ -36,7 +36,7 @@ import type { Pass } from './pass.ts';
 import type { Weight } from './weight.ts';
 
 export interface PlannedPhase {
-  /** Rows it computes: of all tokens, or of those that the step wants output for. */
+  /** Rows that the phase computes: those of all tokens, or the selected ones. */
   readonly of: Shape['rows'];
   /** Reads and writes values of the pass. */
   evaluate(pass: Pass, rows: number): Promise<void>;
@@ -50,7 +50,7 @@ export interface Plan {
   readonly shapes: readonly Shape[]; // of all values
 }
 
-/** Reads learned scalars, which become part of kernels' texts; all other weights are read when a kernel first runs. */
+/** Reads learned scalars, which are written into kernel texts. Other weights are read when a kernel first runs. */
 export async function planProgram(
   program: Program,
   weights: readonly Weight[],
@@ -64,7 +64,7 @@ export async function planProgram(
   return new Planner(program, weights, device, scalars).run();
 }
 
-/** Values that only calls of one phase read: none of the program's. */
+/** Ids of intermediate values within one phase. Ids of the program's values are not negative. */
 const [NORMED, GATE, UP, QUERIES, KEYS] = [-1, -2, -3, -4, -5];
 
 interface Taken {
@@ -158,7 +158,7 @@ class Planner {
 
   #matmul(phase: MatmulPhase): Evaluate {
     const { norm, products, residual } = phase;
-    // The value of the norm has no other reader, and the program none that holds it.
+    // Only these products read the normalized x, so no value of the program holds it.
     const x = norm ? NORMED : phase.x;
     const calls = [
       ...(norm ? [this.#norm(norm, NORMED, this.#at)] : []),
@@ -171,7 +171,7 @@ class Planner {
     };
   }
 
-  /** Both products in one kernel where the weights are alike. */
+  /** Both products are one kernel if their weights have the same type and shape. */
   #gate([gate, up]: readonly Product[], x: ValueId, fn: MapFunction): Evaluate[] {
     const [a, b] = [gate!, up!].map(({ weight }) => this.#weights[weight]!.desc);
     if (a!.type === b!.type && a!.rows === b!.rows) {
@@ -314,7 +314,7 @@ class Planner {
 
   // ----- which kernel
 
-  /** @param columns of the result, where it always has the same */
+  /** @param columns of the result, if their number is always the same */
   #slot(source: KernelSource, until: number, columns?: number): KernelSlot {
     return this.#take(source, [], until, columns, () => 0).slot;
   }

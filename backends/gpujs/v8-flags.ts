@@ -1,18 +1,18 @@
 /**
- * WebAssembly that gpu.js compiles is optimized before its first call: with V8's defaults its kernels run at
- * two thirds of their speed.
+ * Makes V8 optimize the WebAssembly of gpu.js before its first call: with V8's defaults, kernels run at two thirds of
+ * that speed.
  */
 import { setFlagsFromString } from 'node:v8';
 
 const FLAGS: readonly [flag: string, restored: string][] = [
-  // Inlining asks for call counts that only the baseline compiler collects: without them V8 14.6 aborts, also
-  // in another thread that compiles meanwhile. So this flag is the first to be set and the last to be restored.
+  // Inlining needs call counts, which only the baseline compiler collects. V8 14.6 aborts without them, even in another
+  // thread that is compiling. So this flag is set first and restored last.
   ['--no-wasm-inlining', '--wasm-inlining'],
   ['--no-liftoff', '--liftoff'],
   ['--no-wasm-lazy-compilation', '--wasm-lazy-compilation'],
 ];
 
-/** Runs `compile`, which is synchronous as far as it compiles. */
+/** Runs `compile` with these flags. It must compile synchronously. */
 export function optimized<Result>(compile: () => Result): Result {
   for (const [flag] of FLAGS) setFlagsFromString(flag);
   try {

@@ -1,6 +1,4 @@
-/**
- * The cache on the GPU: a buffer of keys and one of values for each state, written by copies between kernels.
- */
+/** The cache on the GPU: a buffer of keys and one of values for each state, written by copies between kernels. */
 import type { Program, StateId } from '../backend.ts';
 import { type CacheView, type Chunk, type ConvRows, firstSeen, type KvCache, type Tensor } from './device.ts';
 import type { BufferHandle, GpuContext, GpuJs } from './gpu-js.ts';
@@ -13,7 +11,7 @@ interface Rows {
   readonly rowBytes: number;
 }
 
-/** A recurrent state: [sequences][sequenceBytes]; `rows` is where a chunk stands behind it. */
+/** A recurrent state: `kept` is [sequences][sequenceBytes]; `rows` has a chunk's rows after those kept. */
 interface Past {
   readonly kept: BufferHandle;
   readonly rows: BufferHandle;
@@ -27,7 +25,7 @@ export class WebgpuCache implements KvCache {
   readonly #states = new Map<StateId, { readonly keys: Rows; readonly values: Rows }>();
   readonly #past = new Map<StateId, Past>();
 
-  /** @param maxTokens most of a chunk */
+  /** @param maxTokens most tokens of a chunk */
   constructor(
     { WebGPUBufferResult }: GpuJs,
     context: GpuContext,
@@ -47,7 +45,7 @@ export class WebgpuCache implements KvCache {
     for (const [id, state] of states.entries()) {
       if (state.kind === 'recurrent') {
         const { floats } = state;
-        // Each of a chunk's rows has at most as many columns as the state has floats.
+        // A row of a chunk has at most as many columns as the state has floats.
         const past = matrix(floats, maxTokens + Math.min(maxTokens, sequences));
         this.#past.set(id, { sequenceBytes: FLOAT * floats, kept: matrix(floats, sequences), rows: past });
         continue;
@@ -117,7 +115,7 @@ export class WebgpuCache implements KvCache {
     return { rows, firsts };
   }
 
-  /** By way of a second buffer: WebGPU copies from one buffer to another only. */
+  /** Copies through a second buffer: WebGPU cannot copy within one. */
   copy(from: number, to: number, upto: number): void {
     if (upto === 0 || from === to) return;
     const past = [...this.#past.values()];
@@ -165,7 +163,7 @@ export class WebgpuCache implements KvCache {
     }
   }
 
-  /** Where the first `upto` positions of a sequence are. */
+  /** Byte ranges of the first `upto` positions of a sequence. */
   #kept(sequence: number, upto: number): { handle: BufferHandle; offset: number; size: number }[] {
     const past = upto > 0 ? [...this.#past.values()] : [];
     return [
@@ -186,7 +184,7 @@ export class WebgpuCache implements KvCache {
   }
 }
 
-/** Tokens of one sequence at positions that follow each other: their rows of the chunk, and of the cache. */
+/** Runs of tokens at consecutive positions of one sequence: first row in the chunk, first row in the cache. */
 function runsOf(
   { positions, sequences }: Chunk,
   contextLength: number,

@@ -1,6 +1,6 @@
 /**
- * gpu.js on a GPU, by WebGPU as Dawn implements it. Results stay in buffers of their kernels, one each;
- * weights are constants, uploaded once.
+ * gpu.js on a GPU, through WebGPU on Dawn. A kernel has one result, which stays in a buffer on the GPU. Weights are
+ * constants, uploaded once.
  */
 import { UserError } from '../../errors.ts';
 import type { KernelSource } from '../../kernels/gpujs/kernel-source.ts';
@@ -48,7 +48,7 @@ export class WebgpuDevice implements Device {
     this.#gpu = new gpuJs.GPU({ mode: 'webgpu' });
   }
 
-  /** Throws UserError where there is no adapter. */
+  /** Throws UserError if there is no adapter. */
   static async open(gpuJs: GpuJs): Promise<WebgpuDevice> {
     const { gpu, end } = await openGpu(gpuJs);
     return new WebgpuDevice(gpuJs, gpu, end);
@@ -115,7 +115,7 @@ export class WebgpuDevice implements Device {
     const { failure } = this.#opened;
     if (failure === undefined) return;
     throw new UserError(
-      `Expected ${this.info.name} to compute the step, but ${failure}.`,
+      `The device ${this.info.name} failed: ${failure}.`,
       'Start again; if it fails again, choose another backend.',
       { kind: 'device' },
     );
@@ -155,7 +155,7 @@ class WebgpuKernel implements Kernel {
 
 function cacheTooLarge(bytes: number, limit: number): UserError {
   return new UserError(
-    `Expected the keys of a layer to fit into one buffer of ${limit} bytes, but the context takes ${bytes}.`,
+    `Expected the keys of a layer to fit into one buffer of ${limit} bytes, got ${bytes} bytes.`,
     'Use a shorter context (--ctx N) or fewer sequences.',
     { kind: 'memory' },
   );

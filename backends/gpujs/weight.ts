@@ -1,4 +1,4 @@
-/** A weight as it was handed over: its bytes are read when a kernel needs them. */
+/** A weight and its source. The bytes are read when a kernel needs them. */
 import { rowBytes } from '../../kernels/quant-formats.ts';
 import type { SourceMatrix, WeightDesc, WeightSource } from '../backend.ts';
 import { type GivenWeight, givenWeight, readWeight } from '../program-weights.ts';
@@ -17,7 +17,7 @@ export class Weight implements GivenWeight {
     return rowBytes(this.desc.type, this.desc.cols);
   }
 
-  /** Rejects with a UserError where the file ends before the weight does. */
+  /** Rejects with a UserError if the file ends before the weight does. */
   read(): Promise<Uint8Array> {
     return readWeight(this.desc, this.source);
   }

@@ -1,7 +1,7 @@
-/** What an adapter says of itself, as `percept devices` shows it. */
+/** Describes an adapter, for `percept devices`. */
 import type { DeviceInfo } from '../backend.ts';
 
-/** The parts of GPUAdapter that are told; plain data, so that another process can tell them. */
+/** The reported properties of a GPUAdapter, as plain data: another process may send them. */
 export interface AdapterFacts {
   readonly info: Pick<GPUAdapterInfo, 'vendor' | 'architecture' | 'device' | 'description'> & {
     readonly isFallbackAdapter?: boolean;

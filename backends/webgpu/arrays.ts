@@ -1,30 +1,30 @@
-/** Storage on the device: buffers with a name, and in tests guards on both sides that show writes beyond the ends. */
+/** Named storage buffers on the device. In tests, guards on both sides of an array show writes beyond its ends. */
 import { UserError } from '../../errors.ts';
 import type { GpuDevice } from './device.ts';
 
 export interface GpuArray {
   readonly label: string;
   readonly buffer: GPUBuffer;
-  readonly offset: number; // bytes, where the array begins in its buffer
+  readonly offset: number; // bytes from the start of the buffer
   readonly bytes: number;
 }
 
-const GUARD_BYTES = 256; // what offsets of bindings are aligned to
+const GUARD_BYTES = 256; // alignment of binding offsets
 const GUARD_WORD = 0xdeadbeef;
 
-/** Makes arrays, and destroys some or all of them. */
+/** Creates arrays and owns them until they are destroyed. */
 export class Arrays {
   readonly #device: GpuDevice;
   readonly #guarded: boolean;
   readonly #arrays = new Set<GpuArray>();
-  bytes = 0; // of all arrays, guards left out
+  bytes = 0; // of all arrays, without guards
 
   constructor(device: GpuDevice, guarded: boolean) {
     this.#device = device;
     this.#guarded = guarded;
   }
 
-  /** Zeros. Throws UserError of kind memory for more than one binding or buffer holds. */
+  /** An array of zeros. Throws UserError of kind memory if it does not fit in one binding or buffer. */
   make(label: string, bytes: number): GpuArray {
     const size = Math.max(16, 4 * Math.ceil(bytes / 4));
     const { device, bindingLimit } = this.#device;
@@ -44,7 +44,7 @@ export class Arrays {
     return array;
   }
 
-  /** The label of the first array beside which something was written. */
+  /** Names the first array with a damaged guard. */
   async damage(): Promise<string | undefined> {
     if (!this.#guarded) return undefined;
     for (const { label, buffer, offset, bytes } of this.#arrays) {
@@ -52,8 +52,7 @@ export class Arrays {
         const guard = { buffer, offset: start, bytes: GUARD_BYTES };
         const words = new Uint32Array(await readBack(this.#device, [guard]));
         const at = words.findIndex((word) => word !== GUARD_WORD);
-        if (at >= 0)
-          return `${label}, ${4 * at} bytes into the guard ${start === 0 ? 'before' : 'behind'} it`;
+        if (at >= 0) return `${label}, ${4 * at} bytes into the guard ${start === 0 ? 'before' : 'after'} it`;
       }
     }
     return undefined;
@@ -68,7 +67,7 @@ export class Arrays {
   }
 }
 
-/** The bytes of ranges, one after the other. */
+/** The bytes of the ranges, concatenated. */
 export async function readBack(
   gpu: GpuDevice,
   ranges: readonly Omit<GpuArray, 'label'>[],

@@ -1,4 +1,4 @@
-/** Calls of attention: keep the step's keys and values, attend over runs of keys, put the runs together. */
+/** Calls of attention: store the step's keys and values, attend over splits of the keys, merge the splits. */
 import type { AttentionOp, KvShape, Limits, Program, RopeSpec } from '../backend.ts';
 import { kvOf } from '../ops.ts';
 import type { GpuArray } from './arrays.ts';
@@ -6,10 +6,10 @@ import type { KernelCall, Mode, StepSizes } from './kernel-call.ts';
 import type { Tuning } from './tuning.ts';
 import type { Rounded, View } from './values.ts';
 
-/** Runs of keys in steps of one token a slice: enough to fill a GPU. */
+/** Most splits of the keys, in steps of one token a slice: enough to fill a GPU. */
 const MOST_SPLITS = 32;
 
-/** Keys and values of one state, all sequences. */
+/** Keys and values of one state, for all sequences. */
 export interface Cache {
   readonly shape: KvShape;
   readonly keys: GpuArray;
@@ -30,17 +30,17 @@ export interface Attention {
   readonly step: GpuArray;
 }
 
-/** Steps of one token a slice keep it in the cache while they attend; runs of keys fill the device. */
+/** Whether slices have one token each: attention then stores it itself, and splits of the keys fill the device. */
 function onePerSlice(mode: Mode): boolean {
   return mode === 'single' || mode === 'traced' || mode === 'batch';
 }
 
-/** Bytes of the keys of a state, or of its values, whose heads have D dimensions. */
+/** Bytes of the keys of a state, or of its values. D: dimensions of a head. */
 export function cacheBytes(kvHeads: number, D: number, limits: Limits): number {
   return limits.sequences * sequenceBytes(kvHeads, D, limits);
 }
 
-/** Of one sequence. */
+/** The same for one sequence. */
 export function sequenceBytes(
   kvHeads: number,
   D: number,
@@ -49,17 +49,17 @@ export function sequenceBytes(
   return kvHeads * contextLength * Math.ceil(D / 4) * elementBytes(kvType);
 }
 
-/** Four dimensions. */
+/** Bytes of an element, which holds four dimensions. */
 export function elementBytes(kvType: Limits['kvType']): number {
   return cacheType(kvType) === 'f32' ? 16 : 8;
 }
 
-/** Eight bits are kept as float16: as precise as asked for, and more. */
+/** q8 is stored as float16, which is more precise. */
 export function cacheType(type: Limits['kvType']): 'f32' | 'f16' {
   return type === 'f32' || type === undefined ? 'f32' : 'f16';
 }
 
-/** Bytes of the states of a step's rows between attention and merge. */
+/** Bytes of the states that attention leaves for the merge, for all rows of a step. */
 export function stateBytes(op: AttentionOp, { states, limits }: Program): number {
   const { maxTokens, sequences } = limits;
   const rows = Math.max(maxTokens, Math.min(sequences, maxTokens) * MOST_SPLITS) * op.heads;
@@ -67,7 +67,8 @@ export function stateBytes(op: AttentionOp, { states, limits }: Program): number
 }
 
 /**
- * Keys that one workgroup takes, and how many runs that makes of the longest sequence of a step.
+ * Keys of one workgroup, and the number of splits of the longest sequence of a step.
+ * @param length of that sequence
  * @param headDim of the widest heads of the program
  */
 export function splitKeys(
@@ -114,7 +115,7 @@ function cacheConstants({ cache, limits, k, v, rope }: Attention): Record<string
   };
 }
 
-/** Positions that a token sees: without a window as many as there are. */
+/** Positions that a token sees; all of the context without a window. */
 function windowOf({ op, limits }: Attention): number {
   return Math.min(op.window ?? limits.contextLength, limits.contextLength);
 }
@@ -201,7 +202,7 @@ function merge(attention: Attention, mode: Mode, tuning: Tuning): KernelCall {
   };
 }
 
-/** From the states, before another layer overwrites them. */
+/** Computes attention weights from the states. It must run before the next layer, which overwrites them. */
 function weightsCall(attention: Attention, tuning: Tuning): KernelCall {
   const { op, q, states, weights } = attention;
   const threads = Math.max(64, tuning.workgroup);
@@ -227,21 +228,21 @@ function weightsCall(attention: Attention, tuning: Tuning): KernelCall {
   };
 }
 
-/** Bytes of the keys of so many positions. */
+/** Bytes of the keys of `positions` positions. */
 function keyBytes({ cache, limits }: Attention, positions: number): number {
   const { kvHeads, keyDim } = cache.shape;
   return sequenceBytes(kvHeads, keyDim, { contextLength: positions, kvType: limits.kvType });
 }
 
-/** Bytes within a sequence. */
+/** A byte range within a sequence. */
 export interface Run {
   readonly at: number;
   readonly bytes: number;
 }
 
 /**
- * Where the keys of the first `upto` positions lie (kv-cache.wgsl): a run for each head and four dimensions. Where that
- * is more than half of the context, all in one run: a copy command costs more than the bytes left out.
+ * Byte ranges of the keys of the first `upto` positions (kv-cache.wgsl): one for each head and four dimensions. Beyond
+ * half of the context it is one range over all positions: a copy command costs more than the bytes saved.
  */
 export function keyRuns({ kvHeads, keyDim }: KvShape, limits: Limits, upto: number): Run[] {
   const stride = limits.contextLength * elementBytes(limits.kvType);
@@ -251,7 +252,7 @@ export function keyRuns({ kvHeads, keyDim }: KvShape, limits: Limits, upto: numb
   return Array.from({ length: count }, (_, i) => ({ at: i * stride, bytes }));
 }
 
-/** The values likewise: a run for each head. */
+/** Byte ranges of the values of the first `upto` positions: one for each head. */
 export function valueRuns({ kvHeads, valueDim }: KvShape, limits: Limits, upto: number): Run[] {
   const position = Math.ceil(valueDim / 4) * elementBytes(limits.kvType);
   return Array.from({ length: kvHeads }, (_, head) => {

@@ -1,4 +1,4 @@
-/** What the device makes of logits by itself: the best ids, fed back; or the largest logits of a row. */
+/** Choices that the device makes from logits: greedy ids, which are fed back, or the largest logits of a row. */
 import type { Executable, Program, TopLogits } from '../backend.ts';
 import type { Arrays, GpuArray } from './arrays.ts';
 import type { KernelCall, StepSizes } from './kernel-call.ts';
@@ -12,13 +12,13 @@ export const CHOICE_MOST: NonNullable<Executable['chooses']> = { greedy: 16, top
 export interface Choices {
   readonly greedy: Dispatch;
   readonly top: Dispatch;
-  readonly result: GpuArray; // rows as read below
+  readonly result: GpuArray; // rows in the layouts that readGreedy and readTop read
 }
 
 export const GREEDY_ROW_BYTES = 4 * CHOICE_MOST.greedy;
 export const TOP_ROW_BYTES = 4 * (2 + 2 * CHOICE_MOST.top);
 
-/** Bytes of what is chosen in a step. */
+/** Bytes of the choices of a step. */
 export function choiceBytes({ limits }: Program, { outputRows }: Plan): number {
   return Math.max(limits.sequences * GREEDY_ROW_BYTES, outputRows * TOP_ROW_BYTES);
 }
@@ -28,7 +28,7 @@ export async function makeChoices(
   plan: Plan,
   { arrays, pipelines, tuning }: { arrays: Arrays; pipelines: Pipelines; tuning: Tuning },
 ): Promise<Choices> {
-  const result = arrays.make('what was chosen', choiceBytes(program, plan));
+  const result = arrays.make('choices', choiceBytes(program, plan));
   const call = (kernel: string, most: number, grid: KernelCall['grid']): KernelCall => ({
     kernel,
     definitions: { STEP_WRITTEN: kernel === 'argmax', SUBGROUPS: tuning.subgroupSize > 0 },
@@ -51,7 +51,7 @@ export async function makeChoices(
   return { greedy, top, result };
 }
 
-/** Ids [slices, count] of the rows in `mapped`. */
+/** Ids [slices, count], the first of each row of `mapped`. */
 export function readGreedy(mapped: ArrayBuffer, slices: number, count: number): Int32Array {
   const ids = new Int32Array(slices * count);
   const all = new Int32Array(mapped);
@@ -62,7 +62,7 @@ export function readGreedy(mapped: ArrayBuffer, slices: number, count: number): 
   return ids;
 }
 
-/** The `count` largest logits of row `row` of `mapped`, sorted; the device left `held` of them, no fewer. */
+/** The `count` largest logits of row `row` of `mapped`, sorted. The row holds the `held` largest, unsorted. */
 export function readTop(mapped: ArrayBuffer, row: number, held: number, count: number): TopLogits {
   const words = new Int32Array(mapped);
   const floats = new Float32Array(mapped);

@@ -1,28 +1,28 @@
 /**
- * Dawn, the WebGPU implementation of the npm package `webgpu`, opened and released with care: a native instance that
- * the garbage collector takes while its device still works ends the process, and one that stays referenced keeps the
- * process alive. So every open instance is held here until it is released.
+ * Opens and releases Dawn, the WebGPU implementation of the npm package `webgpu`. The process crashes if a native
+ * instance is garbage collected while its device works, and it does not end while an instance is referenced. So every
+ * open instance is referenced here until it is released.
  */
 import { UserError } from '../../errors.ts';
 
 export interface Dawn {
   readonly gpu: GPU;
-  /** Lets go of the instance. Its devices must have been destroyed. */
+  /** Drops the instance. Its devices must be destroyed before. */
   release(): void;
 }
 
 export interface DawnOptions {
-  /** Dawn toggles to switch on; see `percept devices` for what is in force. */
+  /** Dawn toggles to enable. */
   readonly toggles?: readonly string[];
 }
 
 const open = new Set<GPU>();
 
-/** Throws UserError where the package, or its native part for this platform, is absent. */
+/** Throws UserError if the package, or its native part for this platform, is not installed. */
 export async function openDawn({ toggles = [] }: DawnOptions = {}): Promise<Dawn> {
   const { create, globals } = await import('webgpu').catch((cause) => {
     throw new UserError(
-      `Expected the npm package webgpu with its native part for ${process.platform}-${process.arch}.`,
+      `The npm package webgpu, or its native part for ${process.platform}-${process.arch}, is not installed.`,
       'npm install webgpu   (or choose another backend: --backend cpu)',
       { cause },
     );

@@ -1,6 +1,6 @@
 /**
- * The GPU behind the backend: adapter, limits and features asked for, and every way it can fail turned into one
- * UserError that says what happened.
+ * The GPU behind the backend: its adapter, and the limits and features requested from it. Every failure of the device
+ * becomes a UserError.
  */
 import { UserError } from '../../errors.ts';
 import type { DeviceInfo } from '../backend.ts';
@@ -9,13 +9,13 @@ import { type Dawn, openDawn } from './dawn.ts';
 import { patiently } from './patience.ts';
 
 export interface DeviceOptions {
-  /** Checks of Dawn on every call, and of every index in a kernel; tests and debugging. Default: off. */
+  /** Dawn checks every call, and every index in a kernel. For tests and debugging; default: off. */
   readonly validation?: boolean;
-  /** Bytes of one binding; default: what the adapter allows. Tests force less. */
+  /** Most bytes of one binding; default: the adapter's limit. Tests set less. */
   readonly bindingLimit?: number;
 }
 
-/** Without these, kernels that stay within their buffers pay for checks that never fail. */
+/** Dawn toggles that disable checks: kernels stay within their buffers, so the checks never fail. */
 const FAST_TOGGLES = [
   'skip_validation',
   'disable_robustness',
@@ -41,7 +41,7 @@ export class GpuDevice {
   readonly packedDot: boolean;
   readonly bindingLimit: number; // bytes
   readonly #dawn: Dawn;
-  readonly #adapter: GPUAdapter; // kept: collected while the device works, it takes the process along
+  readonly #adapter: GPUAdapter; // kept: the process crashes if it is collected while the device works
   #failure: UserError | undefined;
   #disposed = false;
 
@@ -59,7 +59,7 @@ export class GpuDevice {
     });
   }
 
-  /** Throws UserError where there is no adapter, or it gives no device. */
+  /** Throws UserError if there is no adapter, or if it gives no device. */
   static async open(options: DeviceOptions = {}): Promise<GpuDevice> {
     const dawn = await openDawn({ toggles: options.validation ? [] : FAST_TOGGLES });
     try {
@@ -80,12 +80,12 @@ export class GpuDevice {
     return this.device.features.has(feature);
   }
 
-  /** Throws the first failure there was, if any: after it, results mean nothing. */
+  /** Throws the first failure of the device, if any: results after it are invalid. */
   check(): void {
     if (this.#failure) throw this.#failure;
   }
 
-  /** Runs work that creates things on the device; its errors are thrown as one UserError. */
+  /** Runs `work`, which creates objects on the device. Its first error is thrown as a UserError. */
   async guarded<T>(work: () => Promise<T>): Promise<T> {
     const scopes = ['internal', 'out-of-memory', 'validation'] as const;
     for (const scope of scopes) this.device.pushErrorScope(scope);
@@ -104,14 +104,14 @@ export class GpuDevice {
     return result as T;
   }
 
-  /** What `work` of the device promises, unless the device fails first. */
+  /** Awaits `work` of the device. Throws UserError if the device fails. */
   async settled<T>(work: Promise<T>): Promise<T> {
     try {
       const result = await (this.info.software ? patiently(work) : work);
       this.check();
       return result;
     } catch (error) {
-      await new Promise(setImmediate); // the loss of the device is told a turn later than what it makes fail
+      await new Promise(setImmediate); // the loss of a device is reported after the failures that it causes
       this.check();
       if (error instanceof UserError) throw error;
       throw failureOf(error);
@@ -121,13 +121,9 @@ export class GpuDevice {
   dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;
-    this.#failure ??= new UserError(
-      'Expected the device to be in use, but it was disposed of.',
-      'Load the model again.',
-      {
-        kind: 'device',
-      },
-    );
+    this.#failure ??= new UserError('The device was disposed of.', 'Load the model again.', {
+      kind: 'device',
+    });
     this.device.destroy();
     this.#dawn.release();
     void this.#adapter;
@@ -140,7 +136,7 @@ export class GpuDevice {
 
 function noAdapter(): UserError {
   return new UserError(
-    'Expected a GPU with a Vulkan, Metal or Direct3D 12 driver, found no adapter.',
+    'There is no GPU with a Vulkan, Metal or Direct3D 12 driver.',
     'Install a driver for your GPU, or choose another backend: --backend cpu',
   );
 }
@@ -153,18 +149,18 @@ function lost(name: string, message: string): UserError {
   );
 }
 
-/** An error of Dawn in our words: out of memory, or a call that the device rejected. */
+/** The UserError for an error of Dawn: out of memory, or a call that the device rejected. */
 function failureOf(error: unknown): UserError {
   const message = error instanceof Error || isGpuError(error) ? error.message : String(error);
   if (error?.constructor?.name === 'GPUOutOfMemoryError' || /out of memory/i.test(message)) {
     return new UserError(
-      'Expected the model, its context and its activations to fit in the memory of the device; they do not.',
+      'The model, its context and its activations do not fit in the memory of the device.',
       'Use a shorter context (--ctx N), a smaller model or quantization, or --backend cpu.',
       { kind: 'memory', cause: error },
     );
   }
   return new UserError(
-    `The device rejected what it was asked to do: ${firstLine(message)}`,
+    `The device rejected a call: ${firstLine(message)}`,
     'Use --backend cpu, and please report this with the output of --debug.',
     { kind: 'device', cause: error },
   );

@@ -1,4 +1,4 @@
-/** The dispatches of a program, by mode: compiled in parallel at load, or one list after the other as steps need them. */
+/** The dispatches of a program, by mode. They are compiled in parallel at load, or list by list as steps need them. */
 import type { Program } from '../backend.ts';
 import type { Arrays } from './arrays.ts';
 import { type Choices, makeChoices } from './choices.ts';
@@ -26,7 +26,7 @@ export class Dispatches {
     this.#parts = parts;
   }
 
-  /** Compiles everything that steps of this program can need. */
+  /** Compiles all dispatches that steps of this program can need. */
   async all(): Promise<void> {
     const { plan, program } = this.#parts;
     const { single, traced, batch, many, long } = plan.trunk;

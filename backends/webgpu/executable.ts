@@ -1,4 +1,4 @@
-/** A compiled program on the device: a step is one write, one list of dispatches, one submit, one buffer mapped. */
+/** A compiled program on the device. A step is one write, one list of dispatches, one submit and one mapped buffer. */
 import type {
   AttentionShape,
   Executable,
@@ -45,10 +45,10 @@ export class WebgpuExecutable implements Executable {
   readonly #profiler: Profiler | undefined;
   readonly #parts: ExecutableParts;
   readonly #sequences: Sequences;
-  readonly #words: Uint32Array<ArrayBuffer>; // the step as it is written
+  readonly #words: Uint32Array<ArrayBuffer>; // of the step (step-layout.ts)
   readonly #staging: GPUBuffer;
-  readonly #between: GPUBuffer; // for copies within one buffer
-  readonly #widest: { readonly headDim: number; readonly contextLength: number }; // for runs of keys
+  readonly #between: GPUBuffer; // for copies within one buffer, which WebGPU forbids
+  readonly #widest: { readonly headDim: number; readonly contextLength: number }; // for splitKeys
   #state: 'idle' | 'busy' | 'disposed' = 'idle';
 
   constructor(parts: ExecutableParts) {
@@ -76,8 +76,8 @@ export class WebgpuExecutable implements Executable {
   }
 
   submit(step: Step): Promise<readonly Result[]> {
-    if (this.#state !== 'idle')
-      throw new RangeError(`Expected an idle executable, but it is ${this.#state}.`);
+    if (this.#state === 'busy') throw new RangeError('The earlier step has not settled yet.');
+    if (this.#state === 'disposed') throw new RangeError('The executable was disposed of.');
     this.#parts.gpu.check();
     const rows = this.#sequences.take(step);
     this.#state = 'busy';
@@ -125,7 +125,7 @@ export class WebgpuExecutable implements Executable {
     return stateLayout('webgpu', this.#parts.program);
   }
 
-  /** What holds the first `upto` positions of a sequence, in the order in which it is saved. */
+  /** Byte ranges of the first `upto` positions of a sequence, in the order in which they are saved. */
   #runs(seq: number, upto: number): (Run & Pick<GpuArray, 'buffer' | 'offset'>)[] {
     const { plan, program } = this.#parts;
     const { limits } = program;
@@ -159,7 +159,7 @@ export class WebgpuExecutable implements Executable {
     this.#parts.onDispose();
   }
 
-  // ----- what a step gives
+  // ----- results
 
   async #results(step: Step, rows: StepRows): Promise<Result[]> {
     const outputs = await this.#outputs(step, rows);
@@ -192,7 +192,7 @@ export class WebgpuExecutable implements Executable {
     }
   }
 
-  /** The rows wanted, each as its slice wants it: as logits, or as the largest of them. */
+  /** The output rows: all logits or the largest of them, as the slice of each row wants. */
   async #outputs(step: Step, rows: StepRows): Promise<OutputRow[]> {
     const { plan, dispatches } = this.#parts;
     const { stride, offset, array } = plan.logits;
@@ -202,7 +202,7 @@ export class WebgpuExecutable implements Executable {
     const choices = held > 0 ? await dispatches.choices() : undefined;
     const wantsLogits = counts.includes(0);
     const found: OutputRow[] = [];
-    await this.#turns(step, rows, held, (encoder, first, outputs, sizes) => {
+    await this.#batches(step, rows, held, (encoder, first, outputs, sizes) => {
       if (outputs === 0) return;
       const logitBytes = wantsLogits ? outputs * stride * 4 : 0;
       const topBytes = choices ? outputs * TOP_ROW_BYTES : 0;
@@ -283,10 +283,10 @@ export class WebgpuExecutable implements Executable {
   }
 
   /**
-   * Runs the step: all tokens once, then the rows wanted, some at a time. `finish` encodes what follows a turn and
-   * returns what to do once it is through. `count` is that of the largest logits, for who chooses.
+   * Runs all tokens of the step once, then the output rows in batches. `finish` encodes the end of a batch and returns
+   * a function to call once the batch has run. `count` is the number of logits that top-k keeps of a row; 0: no top-k.
    */
-  async #turns(
+  async #batches(
     step: Step,
     rows: StepRows,
     count: number,
@@ -329,7 +329,7 @@ export class WebgpuExecutable implements Executable {
     gpu.device.queue.writeBuffer(plan.step.buffer, plan.step.offset, this.#words);
   }
 
-  /** Counts of a round: in the rounds after the first, each slice is one token further on. */
+  /** Sizes of a greedy round. After the first round, each slice has one token, at the next position. */
   #sizes(step: Step, rows: StepRows, round: number): StepSizes {
     const slices = step.slices.map(({ tokens }) => ({ count: round > 0 ? 1 : tokens.length }));
     return {
@@ -364,7 +364,7 @@ export class WebgpuExecutable implements Executable {
   }
 }
 
-/** From here on tiles are filled well enough. */
+/** Steps of this many tokens fill tiles well enough. */
 const LONG = 32;
 
 function modeOf({ slices }: Step, { tokens }: StepRows): Mode {
@@ -373,12 +373,12 @@ function modeOf({ slices }: Step, { tokens }: StepRows): Mode {
   return tokens.length < LONG ? 'many' : 'long';
 }
 
-/** Positions that the longest sequence of a step has after it. */
+/** Length of the longest sequence after the step. */
 function longest({ positions }: StepRows): number {
   return positions.reduce((most, position) => Math.max(most, position + 1), 0);
 }
 
-/** A row that is wanted: its logits [V], or the largest of them. */
+/** An output row: its logits [V], or the largest of them. */
 interface OutputRow {
   readonly logits?: Float32Array;
   readonly top?: TopLogits;

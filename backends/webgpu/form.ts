@@ -1,4 +1,4 @@
-/** In which form the kernels take a matrix of each tensor type. */
+/** The form in which kernels read matrices of each tensor type. */
 
 import type { TensorType } from '../../kernels/quant-formats.ts';
 import { DEQUANTIZED_TYPES } from '../../kernels/reference/dequantize.ts';
@@ -16,8 +16,10 @@ export interface CodedForm {
   readonly kernel: 'pairs' | 'dot';
   readonly planes: 1 | 2; // codes of 4 or 8 bits
   /**
-   * d: a float16 for each block of 32; dm: and a minimum; k: as in Q4_K, of superblocks and blocks;
-   * g16: float32 scale and minimum for every 16 weights, which any other type is unpacked to
+   * d    a float16 scale for each block of 32
+   * dm   a float16 scale and a float16 minimum for each block of 32
+   * k    scales and minimums of superblocks and of blocks, as in Q4_K
+   * g16  a float32 scale and minimum for every 16 weights; types without a native form are unpacked to it
    */
   readonly scales: 'd' | 'dm' | 'k' | 'g16';
 }
@@ -29,7 +31,7 @@ const NATIVE: Partial<Record<TensorType, Pick<CodedForm, 'planes' | 'scales'>>> 
   Q8_0: { planes: 2, scales: 'd' },
 };
 
-/** The types of matrices that are computed. */
+/** Supported types of matrices. */
 export const MATRIX_TYPES = DEQUANTIZED_TYPES;
 
 export function formOf(type: TensorType, packedDot: boolean): Form {
@@ -39,12 +41,12 @@ export function formOf(type: TensorType, packedDot: boolean): Form {
   return { kernel: packedDot ? 'dot' : 'pairs', planes, scales };
 }
 
-/** Rows that lie together and that one thread computes. */
+/** Rows of a group, which are stored together and computed by one thread. */
 export function groupRows({ kernel }: Form): number {
   return kernel === 'pairs' ? 8 : 4;
 }
 
-/** Weights of a row as they lie: float ones are read four at a time. */
+/** Stored weights of a row: rows of floats are padded, because they are read four at a time. */
 export function paddedCols({ kernel }: Form, cols: number): number {
   return kernel === 'float' ? 4 * Math.ceil(cols / 4) : cols;
 }

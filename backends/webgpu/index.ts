@@ -1,6 +1,6 @@
 /**
- * The WebGPU backend, on Dawn: weights uploaded once in a layout of the device's own, every program one list of
- * dispatches with static bind groups, a step one submit.
+ * The WebGPU backend, on Dawn. Weights are uploaded once, in a layout of the device's own. A program is a list of
+ * dispatches with static bind groups, and a step is one submit.
  */
 import type { TensorType } from '../../kernels/quant-formats.ts';
 import type {
@@ -34,22 +34,22 @@ import { type Tuning, tune } from './tuning.ts';
 import { arraysOf, stackLayout, uploadStack, uploadVector, type Weight } from './weights.ts';
 
 export interface WebgpuOptions extends DeviceOptions {
-  /** Forms of the kernels, instead of what suits the device; tests and comparisons. */
+  /** Overrides the forms of kernels chosen for the device; for tests and comparisons. */
   readonly tuning?: Partial<Tuning>;
-  /** Times every kernel by the device's clock, where it has one: `Executable.kernelTimes`. */
+  /** Times every kernel with the device's clock, if it has one: `Executable.kernelTimes`. */
   readonly profile?: boolean;
-  /** Compiles kernels when a step needs them, not at load: quicker for tests, whose programs run few steps. */
+  /** Compiles kernels when a step first needs them, not at load: faster for tests, which run few steps. */
   readonly lazy?: boolean;
   /** Guards around every array (`Executable.damage`); tests only. */
   readonly sentinels?: boolean;
 }
 
-/** Throws UserError where there is no adapter. */
+/** Throws UserError if there is no adapter. */
 export async function createWebgpuBackend(options: WebgpuOptions = {}): Promise<Backend> {
   return new WebgpuBackend(await GpuDevice.open(options), options);
 }
 
-/** Weights on the device, together in some arrays. */
+/** Weights that share arrays on the device. */
 interface Placed {
   readonly ids: readonly WeightId[];
   readonly arrays: readonly GpuArray[];
@@ -60,7 +60,7 @@ export class WebgpuBackend implements Backend {
   readonly threads = 0;
   readonly description: string;
   readonly device: DeviceInfo;
-  /** The device itself: whoever destroys it sees what an answer does then. */
+  /** The device; tests destroy it to see how a step fails. */
   readonly gpu: GpuDevice;
   readonly #tuning: Tuning;
   readonly #options: WebgpuOptions;
@@ -69,7 +69,7 @@ export class WebgpuBackend implements Backend {
   readonly #weights = new WeightTable<Weight>((_, id) => this.#drop(id));
   readonly #stacks = new Map<string, Stack & Placed>();
   readonly #vectors = new Map<string, Placed>();
-  readonly #desc = (id: WeightId) => this.#weights.all[id]!.desc; // of programs being compiled
+  readonly #desc = (id: WeightId) => this.#weights.all[id]!.desc; // of weights in programs being compiled
   #readBytes = 0;
 
   constructor(gpu: GpuDevice, options: WebgpuOptions) {
@@ -188,7 +188,7 @@ export class WebgpuBackend implements Backend {
     });
   }
 
-  /** Brings the weights that are not on the device yet. */
+  /** Uploads the weights that are not on the device yet. */
   async #upload(phases: readonly Phase[]): Promise<void> {
     for (const phase of phases) {
       if (phase.kind === 'embed') await this.#uploadStack([phase.op.table], false);
@@ -220,8 +220,7 @@ export class WebgpuBackend implements Backend {
     this.#count(weights);
   }
 
-  /** Of a matrix, one row behind the other. */
-  /** All numbers of a weight, row after row. */
+  /** Uploads all numbers of a weight as one vector, row after row. */
   async #uploadVector(id: WeightId): Promise<void> {
     const weight = this.#weights.all[id]!;
     const [rows, cols] = [1, weight.desc.rows * weight.desc.cols];
@@ -247,7 +246,7 @@ export class WebgpuBackend implements Backend {
     this.#count(vectors.filter((each) => typeof each !== 'number'));
   }
 
-  /** Destroys all that a forgotten weight is part of. */
+  /** Destroys all arrays that hold a forgotten weight. */
   #drop(id: WeightId): void {
     for (const placed of [this.#stacks, this.#vectors]) {
       for (const [key, { ids, arrays }] of placed) {
@@ -262,7 +261,7 @@ export class WebgpuBackend implements Backend {
     for (const { desc } of weights) this.#readBytes += weightBytes(desc);
   }
 
-  /** [position][pair] (cos, sin), computed in float64. */
+  /** Angles [position][pair] (cos, sin), computed in float64. */
   #angles({ inverseFrequencies }: RopeSpec, positions: number, arrays: Arrays): GpuArray {
     const pairs = inverseFrequencies.length;
     const values = new Float32Array(positions * pairs * 2);
@@ -273,24 +272,24 @@ export class WebgpuBackend implements Backend {
         values[at + 1] = Math.sin(position * frequency);
       });
     }
-    const array = arrays.make('angles of turns', values.byteLength);
+    const array = arrays.make('rope angles', values.byteLength);
     this.gpu.device.queue.writeBuffer(array.buffer, array.offset, values);
     return array;
   }
 }
 
-/** A workgroup sums a head at once. */
+/** A workgroup sums one head, 4 dimensions a thread, and has at most 256 threads. */
 function supportsState(state: StateShape): true | string {
   if (state.kind === 'recurrent') return true;
   const widest = widestOf(state);
-  return widest <= 4 * 256 || `heads of ${widest} dimensions are not supported, 1024 are the most`;
+  return widest <= 4 * 256 || `heads of ${widest} dimensions are not supported; the limit is 1024`;
 }
 
 function stackKey(ids: readonly WeightId[], inTurn: boolean): string {
   return `${ids.join(',')}${inTurn ? ' in turn' : ''}`;
 }
 
-/** Zeros stand for a bias that is not there, as many as its matrix has rows. */
+/** A product without a bias has zeros instead, one for each row of its matrix. */
 function biasKey(products: readonly Product[]): string {
   return products.map(({ weight, bias }) => (bias === undefined ? `zeros of ${weight}` : bias)).join(',');
 }

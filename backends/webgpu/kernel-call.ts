@@ -1,37 +1,37 @@
-/** One dispatch of a kernel, described: what text, which constants, which arrays, how many workgroups. */
+/** Description of one dispatch: the text of its kernel, constants, arrays and number of workgroups. */
 import type { GpuArray } from './arrays.ts';
 import type { Definitions } from './wgsl.ts';
 
-/** What a step is like, as far as kernels differ by it. */
+/** Kinds of steps that have kernels of their own. */
 export type Mode =
   | 'single' // one token
-  | 'traced' // one token that leaves its attention weights
+  | 'traced' // one token, whose attention weights are kept
   | 'batch' // several slices of one token
-  | 'many' // anything
+  | 'many' // any other
   | 'long'; // enough tokens to fill tiles
 
-/** The numbers of a step that grids depend on. */
+/** Sizes of a step that grids depend on. */
 export interface StepSizes {
   readonly tokens: number;
-  readonly outputs: number; // rows of this turn
-  readonly splits: number; // runs of keys, for attention
+  readonly outputs: number; // rows of this batch
+  readonly splits: number; // of the keys, for attention
   readonly slices: readonly { readonly count: number }[]; // tokens of each
-  readonly attended: number; // keys that all tokens see together
+  readonly attended: number; // keys seen, summed over the tokens
 }
 
 export interface KernelCall {
   readonly kernel: string; // kernels/webgpu/NAME.wgsl
-  readonly definitions: Definitions; // numbers become constants of the text as well
+  readonly definitions: Definitions; // numbers are also constants in the text
   readonly constants: Readonly<Record<string, number>>; // overrides
   readonly bindings: Readonly<Record<number, Binding | undefined>>;
   readonly grid: (sizes: StepSizes) => readonly [x: number, y: number, z: number];
   readonly work: (sizes: StepSizes) => Work;
 }
 
-/** An array, or its end from byte `from` on. */
+/** An array, or its bytes from `from` on. */
 export type Binding = GpuArray | { readonly array: GpuArray; readonly from: number };
 
-/** What a call has to read and write, and multiply. */
+/** Bytes that a call reads and writes, and its multiply-adds. */
 export interface Work {
   readonly bytes: number;
   readonly macs: number;

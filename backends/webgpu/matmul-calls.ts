@@ -1,4 +1,4 @@
-/** Calls of the products: which kernel, how many threads share a row, what happens to the sums. */
+/** Calls of the products: the kernel, the number of threads that share a row, and the epilogue. */
 import type { MapFunction } from '../../kernels/reference/map.ts';
 import type { GpuArray } from './arrays.ts';
 import { type CodedForm, groupBytes, groupRows, paddedCols } from './form.ts';
@@ -16,20 +16,20 @@ export interface Stack {
 export interface Product {
   readonly stack: Stack;
   readonly x: View | Rounded; // rounded for coded weights
-  readonly out: View | Rounded; // rounded only of gated products
+  readonly out: View | Rounded; // rounded for gated products only
   readonly bias?: GpuArray; // of all rows of the stack, padding included
   readonly residual?: View;
   readonly gate?: MapFunction;
   readonly rows: 'tokens' | 'outputs';
-  readonly paddedRows: number; // that x and out have
+  readonly paddedRows: number; // of x and out
 }
 
-/** One call a part of the stack. */
+/** One call for each part of the stack. */
 export function productCalls(product: Product, mode: Mode, tuning: Tuning): KernelCall[] {
   return product.stack.parts.map((part) => partCall(product, part, mode, tuning));
 }
 
-/** Whether products of a mode go through tiles, which leave float32 rows only. */
+/** Whether products of a mode use tiles, which write float32 rows only. */
 export function tiled(mode: Mode, { layout }: Stack, tuning: Tuning): boolean {
   return mode === 'long' && tuning.tiles && layout.form.kernel !== 'pairs';
 }
@@ -92,7 +92,7 @@ function inputConstants(x: View | Rounded): Record<string, number> {
   return 'codes' in x ? {} : { X_STRIDE: x.stride / 4, X_OFFSET: x.offset / 4 };
 }
 
-/** In vec4s, or, of rounded results, in numbers. */
+/** Strides and offsets are in vec4s, for rounded results in numbers. */
 function outputConstants({ stack, out, gate, residual }: Product, part: StackPart): Record<string, number> {
   const columns = gate ? part.firstRow / 2 : part.firstRow; // of results, before this part's
   const place =
@@ -133,13 +133,13 @@ interface Geometry {
   readonly meet: 'none' | 'subgroup' | 'memory';
 }
 
-/** Threads that work alone come in small workgroups, so that every core of the processor has some. */
+/** Threads of a workgroup if they do not share rows: few, so that every core of the processor has workgroups. */
 const ALONE = 8;
 
 function geometryOf({ form, cols }: StackLayout, rounded: boolean, tuning: Tuning): Geometry {
-  const units = form.kernel === 'float' ? cols / 4 : cols / 32; // that lanes can share
+  const units = form.kernel === 'float' ? cols / 4 : cols / 32; // of a row, which lanes can share
   const lanes = Math.min(tuning.lanes, 2 ** Math.ceil(Math.log2(Math.max(1, units))));
-  const groups = rounded ? 64 / groupRows(form) : 1; // that make whole blocks of 32 gated results
+  const groups = rounded ? 64 / groupRows(form) : 1; // for whole blocks of 32 gated results
   const least = tuning.lanes === 1 ? ALONE : tuning.workgroup;
   const workgroup = Math.max(least, groups * lanes);
   const meet = lanes === 1 ? 'none' : tuning.subgroupSize >= lanes ? 'subgroup' : 'memory';

@@ -1,15 +1,15 @@
 /**
- * Rows of a weight as the file holds them, made into what the kernels read: one group of rows at a time. Layouts:
+ * Repacks rows of a weight from the layout of the file to that of the kernels, one group of rows at a time. Layouts:
  * kernels/webgpu/matmul-pairs.wgsl, matmul-dot.wgsl and matmul-float.wgsl.
  */
 import { type Codes, newCodes, sixBits, unpackBlocks } from '../../kernels/quant-codes.ts';
 import { QUANT_FORMATS, type TensorType } from '../../kernels/quant-formats.ts';
 import type { CodedForm, FloatForm, Form } from './form.ts';
 
-/** A row's bytes; undefined: zeros, which fill a group up. */
+/** Bytes of a row; undefined: a row of zeros, which pads a group. */
 export type RowBytes = Uint8Array | undefined;
 
-/** Where a group goes: words of codes and of scales. */
+/** Target of a packed group: words of codes and of scales. */
 export interface PackedGroup {
   readonly codes: Uint32Array;
   readonly scales: Uint32Array;
@@ -20,7 +20,7 @@ export class Packer {
   readonly #type: TensorType;
   readonly #form: Form;
   readonly #cols: number;
-  readonly #rows: readonly Codes[]; // of the group at hand
+  readonly #rows: readonly Codes[]; // of the current group
 
   constructor(type: TensorType, form: Form, cols: number) {
     this.#type = type;
@@ -57,13 +57,13 @@ export class Packer {
   }
 }
 
-/** Blocks of a row as the file has them. */
+/** Blocks of a row in the file. */
 interface Blocks {
   readonly count: number;
   readonly bytes: number; // of one
 }
 
-/** [K / 32][numbers][rows] float16, as each block begins with them. */
+/** [K / 32][numbers][rows] float16: the numbers at the start of each block. */
 function packHalves(
   rows: readonly (DataView | undefined)[],
   { count, bytes }: Blocks,
@@ -121,8 +121,9 @@ function packBytes(codes: readonly Int8Array[], out: Uint32Array): void {
 }
 
 /**
- * Float32 scales and minimums of every 16 weights. Pairs: [K / 32][2 halves]{scales of even rows, of odd rows, minimums
- * likewise} of 4; dot: [K / 32][4 rows]{scales of both halves, minimums of both}.
+ * Float32 scales and minimums of every 16 weights.
+ * pairs  [K / 32][2 halves]{4 scales of even rows, 4 of odd rows, 4 minimums of even rows, 4 of odd rows}
+ * dot    [K / 32][4 rows]{scales of both halves, minimums of both halves}
  */
 function packParts(rows: readonly Codes[], kernel: CodedForm['kernel'], out: Uint32Array): void {
   const numbers = new Float32Array(out.buffer, out.byteOffset, out.length);
@@ -143,8 +144,9 @@ function packParts(rows: readonly Codes[], kernel: CodedForm['kernel'], out: Uin
 }
 
 /**
- * Q4_K: float16 d of the rows, then minimum's d, then for each of 8 blocks a byte of scale and of minimum a row. Pairs
- * of rows share a word of four bytes (scales of both, minimums of both); four rows have words of scales and minimums.
+ * Q4_K: float16 d of each row, then float16 dmin of each row, then scales and minimums of 8 blocks, a byte each.
+ * pairs  [8 blocks][4 pairs] one word: scales of both rows, minimums of both rows
+ * dot    [8 blocks] two words: 4 scales, 4 minimums
  */
 function packSuperBlocks(
   rows: readonly (DataView | undefined)[],

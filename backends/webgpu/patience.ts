@@ -1,19 +1,19 @@
 /**
- * Waits for a software adapter without taking its processor away. While something is awaited from Dawn it is asked in
- * every turn of the event loop, and the loop turns without a rest: a core of the few that the adapter computes on. So the
- * loop rests a millisecond a turn meanwhile; timers, keys and sockets get their turn as before.
+ * Waits for a software adapter without occupying a core that it computes on. While a promise of Dawn is pending, every
+ * iteration of the event loop polls Dawn, and the loop never blocks. So each iteration sleeps a millisecond meanwhile;
+ * timers, keys and sockets are still served.
  */
-const cell = new Int32Array(new SharedArrayBuffer(4)); // stays 0: nobody wakes who waits on it
+const cell = new Int32Array(new SharedArrayBuffer(4)); // stays 0, so a wait on it always times out
 
 const REST_MS = 1;
-/** What takes less is asked for without a rest, which would be most of its time. */
+/** Shorter waits have no sleep: it would be most of their time. */
 const SHORT_MS = 5;
 
-let waiting = 0; // how many wait
-let since = 0; // performance.now() when the first of them began
-let resting = false; // the loop of rests goes on: one is enough for all who wait
+let waiting = 0; // pending calls of `patiently`
+let since = 0; // performance.now() at the start of the first of them
+let resting = false; // the loop of sleeps is running; one serves all pending calls
 
-/** What `work` promises. */
+/** Awaits `work`; the event loop sleeps between its iterations meanwhile. */
 export async function patiently<T>(work: Promise<T>): Promise<T> {
   if (waiting++ === 0) since = performance.now();
   if (!resting) setImmediate(rest);

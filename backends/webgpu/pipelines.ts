@@ -1,11 +1,11 @@
-/** Pipelines and bind groups: compiled in parallel at load, each form of a kernel once; a step creates nothing. */
+/** Pipelines and bind groups. Each form of a kernel is compiled once, in parallel at load; a step creates none. */
 
 import { UserError } from '../../errors.ts';
 import type { GpuDevice } from './device.ts';
 import type { Binding, KernelCall, StepSizes, Work } from './kernel-call.ts';
 import { kernelSource } from './wgsl.ts';
 
-/** A call with everything it needs on the device. */
+/** A call with its pipeline and its bind group. */
 export interface Dispatch {
   readonly kernel: string;
   readonly pipeline: GPUComputePipeline;
@@ -63,7 +63,7 @@ export class Pipelines {
     return { pipeline, layout, bindings: entries.map(({ binding }) => binding) };
   }
 
-  /** Rejects where the device does not take the text: used unseen, it would end the process without validation. */
+  /** Rejects if the device rejects the text: without validation, an invalid module would end the process. */
   #module(kernel: string, code: string): Promise<GPUShaderModule> {
     const known = this.#modules.get(code);
     if (known) return known;
@@ -80,8 +80,8 @@ async function checkedModule(device: GPUDevice, kernel: string, code: string): P
   if (!error) return module;
   const line = code.split('\n')[error.lineNum - 1]?.trim();
   throw new UserError(
-    `The device does not take the kernel ${kernel}: ${error.message} (${line}).`,
-    'Use --backend cpu, and please report this with what percept devices --json says.',
+    `The device rejected the kernel ${kernel}: ${error.message} (${line}).`,
+    'Use --backend cpu, and please report this with the output of percept devices --json.',
     { kind: 'device' },
   );
 }
@@ -98,7 +98,7 @@ export function moduleText(kernel: string, definitions: KernelCall['definitions'
   return [...extensions, ...numbers, kernelSource(kernel, definitions)].join('\n');
 }
 
-/** The storage buffers a text declares, in order. */
+/** The storage buffers that a text declares, in order. */
 function bindingsIn(code: string) {
   const declarations = code.matchAll(/@binding\((\d+)\)\s*var<storage,\s*(read|read_write)>/g);
   return [...declarations].map(([, binding, access]) => ({
@@ -108,7 +108,7 @@ function bindingsIn(code: string) {
   }));
 }
 
-/** The constants that a text has overrides for. */
+/** The constants for which a text declares overrides. */
 function declared(code: string, constants: Readonly<Record<string, number>>): Record<string, number> {
   const names = new Set([...code.matchAll(/^override (\w+)/gm)].map(([, name]) => name));
   return Object.fromEntries(Object.entries(constants).filter(([name]) => names.has(name)));

@@ -1,6 +1,6 @@
 /**
- * From phases to calls of kernels: where every value lies, which products are computed together, and the calls of a
- * step of each mode. Everything is decided here, once; a step only counts rows.
+ * Plans the kernel calls of a program: the array of each value, the products that are computed together, and the calls
+ * of a step of each mode. All decisions are made here, once; a step only counts rows.
  */
 import type { KvShape, Program, RopeSpec, StateId, ValueId, WeightId } from '../backend.ts';
 import {
@@ -36,29 +36,29 @@ import type { Tuning } from './tuning.ts';
 import { padded, type RowKind, Values, type View } from './values.ts';
 import type { Weight } from './weights.ts';
 
-/** What the plan takes of the weights that are on the device. */
+/** The weights on the device, looked up by id. */
 export interface PlacedWeights {
   stack(weights: readonly WeightId[], inTurn: boolean): Stack;
   vector(weight: WeightId): GpuArray;
-  /** Biases of the matrices of a stack, zeros where there is none. */
+  /** Biases of the matrices of a stack; zeros for a matrix without one. */
   biases(products: readonly ProductOp[]): GpuArray;
 }
 
 export interface Plan {
   readonly step: GpuArray;
-  readonly trunk: Readonly<Record<Mode, readonly KernelCall[]>>; // up to the rows that are wanted
-  readonly tail: Readonly<Record<'single' | 'many', readonly KernelCall[]>>; // from there on, a turn of them
-  readonly outputRows: number; // most in a turn
+  readonly trunk: Readonly<Record<Mode, readonly KernelCall[]>>; // before `select`
+  readonly tail: Readonly<Record<'single' | 'many', readonly KernelCall[]>>; // from `select` on, for a batch of rows
+  readonly outputRows: number; // most of a batch
   readonly logits: View;
   readonly vocabulary: number; // columns of the logits
   readonly taps: readonly { readonly view: View; readonly cols: number }[];
   readonly caches: readonly Cache[]; // keys and values
   readonly recurrent: readonly GpuArray[]; // states of all sequences, one after the other
-  readonly attention: readonly GpuArray[]; // weights of each attention op, of programs compiled for them
+  readonly attention: readonly GpuArray[]; // weights of each attention op, if the program is compiled for them
   readonly bytes: { readonly kv: number; readonly arena: number };
 }
 
-/** Rows of logits that are computed at once: of a large vocabulary, all of a long prompt would not fit. */
+/** Rows of logits of a batch: with a large vocabulary, those of a whole long prompt would not fit. */
 const OUTPUT_ROWS = 32;
 
 export class Planner {
@@ -111,7 +111,7 @@ export class Planner {
       phases.flatMap((phase) => (phase.kind === 'conv' ? [[phase.op.state, this.#past(phase.op)]] : [])),
     );
     const bytes = phases.map((phase) => (phase.kind === 'attention' ? stateBytes(phase.op, program) : 0));
-    this.#states = arrays.make('states of attention', Math.max(0, ...bytes));
+    this.#states = arrays.make('attention states', Math.max(0, ...bytes));
   }
 
   #cache(state: StateId, shape: KvShape): Cache {
@@ -124,7 +124,7 @@ export class Planner {
     };
   }
 
-  /** [sequence][rows in front of the next][whole vec4s of columns] */
+  /** State of a conv: [sequence][rows before the next][columns, padded to vec4s]. */
   #past({ x, weight, state }: OpOf<'conv'>): GpuArray {
     const rows = this.#program.limits.sequences * (this.#weights[weight]!.desc.cols - 1);
     return this.#arrays.make(`state ${state}`, 4 * rows * padded(this.#shapes[x]!.cols));
@@ -271,7 +271,7 @@ export class Planner {
     ];
   }
 
-  /** Tiles do not round what they give: it goes through rows between. */
+  /** Tiles do not round: their results go through temporary float32 rows. */
   #productCalls(product: Product, between: View | undefined, mode: Mode, context: Context): KernelCall[] {
     const { out, stack } = product;
     if (!between || !('codes' in out) || !tiled(mode, stack, this.#tuning)) {
@@ -284,7 +284,7 @@ export class Planner {
     ];
   }
 
-  /** What products read: float32 rows, rounded ones, or both; and the calls that make them. */
+  /** Inputs of products, as float32 rows, as rounded rows or as both, and the calls that compute them. */
   #inputs(phase: MatmulPhase, { coded, floats }: { coded: boolean; floats: boolean }) {
     const { x, norm } = phase;
     const { cols, rows: kind } = this.#shapes[x]!;
@@ -311,7 +311,7 @@ export class Planner {
     return { inputs: { rounded, view }, prepare, temporary };
   }
 
-  /** Where products go; a gate whose matrices lie apart takes its two sides from temporary rows. */
+  /** Outputs of products. A gate whose matrices are in two stacks reads its two sides from temporary rows. */
   #matmulOuts(phase: MatmulPhase, stacks: readonly StackOf[], placed: readonly Stack[]) {
     const { products, gate } = phase;
     if (!gate) {
@@ -344,7 +344,7 @@ export class Planner {
     };
   }
 
-  /** Whether everything that reads a value takes it rounded to 8 bits, in whole blocks. */
+  /** Whether all readers of a value read it rounded to 8 bits, in whole blocks. */
   #onlyRounded(value: ValueId): boolean {
     if (keptValues(this.#program).includes(value) || this.#shapes[value]!.cols % 32 !== 0) return false;
     const readers = this.#values.readersOf(value);

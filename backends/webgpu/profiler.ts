@@ -1,13 +1,13 @@
 /**
- * Time of every dispatch by the device's own clock: each in a pass of its own, so a profiled step is slower than
- * another, but its parts are not.
+ * Times every dispatch with the device's own clock. Each dispatch has a pass of its own, so a profiled step is slower as
+ * a whole, but its parts are not.
  */
 import type { KernelTime } from '../backend.ts';
 import type { GpuDevice } from './device.ts';
 import type { StepSizes, Work } from './kernel-call.ts';
 import type { Dispatch } from './pipelines.ts';
 
-/** Most queries of a set, as WebGPU allows. */
+/** Most queries of a set that WebGPU allows. */
 const MOST_QUERIES = 4096;
 
 export class Profiler {
@@ -16,7 +16,7 @@ export class Profiler {
   readonly #resolved: GPUBuffer;
   readonly #staging: GPUBuffer;
   readonly #times = new Map<string, KernelTime>();
-  #timed: { kernel: string; work: Work }[] = []; // of the submit at hand, two queries each
+  #timed: { kernel: string; work: Work }[] = []; // of the current submit, two queries each
 
   constructor(gpu: GpuDevice) {
     this.#gpu = gpu;
@@ -30,7 +30,7 @@ export class Profiler {
     this.#staging = device.createBuffer({ size, usage: GPUBufferUsage.COPY_DST | GPUBufferUsage.MAP_READ });
   }
 
-  /** By kernel, the slowest first. */
+  /** One entry a kernel, the slowest first. */
   get times(): KernelTime[] {
     return [...this.#times.values()].sort((a, b) => b.seconds - a.seconds);
   }

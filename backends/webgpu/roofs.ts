@@ -1,4 +1,4 @@
-/** What the device gives at best: reading beyond its caches, and multiply-adds of 8-bit numbers in registers. */
+/** Peak rates of the device: reads beyond its caches, and 8-bit multiply-adds in registers. */
 import type { Roofs } from '../backend.ts';
 import { Arrays } from './arrays.ts';
 import type { GpuDevice } from './device.ts';
@@ -6,10 +6,10 @@ import { type KernelCall, NO_WORK } from './kernel-call.ts';
 import type { Dispatch, Pipelines } from './pipelines.ts';
 import type { Tuning } from './tuning.ts';
 
-/** Beyond the caches of a GPU; a software adapter reads a hundredth of that in the same time. */
+/** More than the caches of a GPU hold. A software adapter reads a hundredth of that in the same time. */
 const READ_BYTES = { hardware: 2 ** 28, software: 2 ** 22 };
 const READ_THREADS = { hardware: 2 ** 17, software: 2 ** 10 };
-const TURNS = { hardware: 2 ** 12, software: 2 ** 6 };
+const ITERATIONS = { hardware: 2 ** 12, software: 2 ** 6 };
 const RUNS = 3;
 
 export async function measureRoofs(gpu: GpuDevice, pipelines: Pipelines, tuning: Tuning): Promise<Roofs> {
@@ -18,19 +18,19 @@ export async function measureRoofs(gpu: GpuDevice, pipelines: Pipelines, tuning:
   try {
     const bytes = Math.min(READ_BYTES[kind], 2 ** Math.floor(Math.log2(gpu.bindingLimit)));
     const threads = READ_THREADS[kind];
-    const source = arrays.make('what a roof is read from', bytes);
+    const source = arrays.make('source of the read roof', bytes);
     const out = arrays.make('roofs', 4 * threads);
-    const call = (read: boolean, turns: number): KernelCall => ({
+    const call = (read: boolean, iterations: number): KernelCall => ({
       kernel: 'roofline',
       definitions: { READ: read, PACKED_DOT: tuning.packedDot },
-      constants: { WG: 64, ITERATIONS: turns },
+      constants: { WG: 64, ITERATIONS: iterations },
       bindings: { 1: source, 3: out },
       grid: () => [threads / 64, 1, 1],
       work: () => NO_WORK,
     });
     const reading = await pipelines.dispatch(call(true, bytes / 16 / threads));
-    const multiplying = await pipelines.dispatch(call(false, TURNS[kind]));
-    const products = threads * TURNS[kind] * 32 * (tuning.packedDot ? 4 : 2);
+    const multiplying = await pipelines.dispatch(call(false, ITERATIONS[kind]));
+    const products = threads * ITERATIONS[kind] * 32 * (tuning.packedDot ? 4 : 2);
     return {
       readBytesPerSecond: bytes / (await seconds(gpu, reading)),
       multiplyAddsPerSecond: products / (await seconds(gpu, multiplying)),
@@ -40,7 +40,7 @@ export async function measureRoofs(gpu: GpuDevice, pipelines: Pipelines, tuning:
   }
 }
 
-/** Of one dispatch: the shortest of some runs, each of several, less what a run of none takes. */
+/** Seconds of one dispatch: the least of some runs of several dispatches, minus the time of an empty run. */
 async function seconds(gpu: GpuDevice, dispatch: Dispatch): Promise<number> {
   const repeats = gpu.info.software ? 1 : 8;
   await run(gpu, dispatch, 1);

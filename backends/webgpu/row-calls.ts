@@ -1,4 +1,4 @@
-/** Calls of the kernels that work row by row: embedding, norms, rounding, rotating, single numbers. */
+/** Calls of kernels that work row by row: embed, select, norm, softmax, rounding, rope, conv and elementwise ops. */
 import type { MapFunction } from '../../kernels/reference/map.ts';
 import type { ZipFunction } from '../../kernels/reference/zip.ts';
 import type { RopeSpec } from '../backend.ts';
@@ -9,7 +9,7 @@ import { countOf, type Stack } from './matmul-calls.ts';
 import type { Tuning } from './tuning.ts';
 import { padded, type Rounded, type RowKind, type View } from './values.ts';
 
-/** Where a call stands. */
+/** Parameters that all calls of a phase share. */
 export interface Context {
   readonly tuning: Tuning;
   readonly step: GpuArray;
@@ -17,7 +17,7 @@ export interface Context {
   readonly kind: RowKind; // of the rows it works on
 }
 
-/** One call a part of the table; each fills in the tokens whose rows it holds. */
+/** One call for each part of the table. It writes the tokens whose rows are in that part. */
 export function embedCalls(
   { layout, parts }: Stack,
   by: 'token' | 'position',
@@ -120,7 +120,7 @@ export function prepareCall({ x, weight, eps, out, cols }: Preparation, context:
   };
 }
 
-interface Turn {
+interface Rotation {
   readonly x: View;
   readonly out: View;
   readonly heads: number;
@@ -129,7 +129,7 @@ interface Turn {
   readonly angles: GpuArray;
 }
 
-export function ropeCall({ x, out, heads, cols, spec, angles }: Turn, context: Context): KernelCall {
+export function ropeCall({ x, out, heads, cols, spec, angles }: Rotation, context: Context): KernelCall {
   const { step, stepConstants, tuning, kind } = context;
   return {
     kernel: 'rope',
@@ -241,7 +241,7 @@ function numberByNumber(
   return { WG: tuning.workgroup, WIDTH: padded(cols) / 4, ...strides(views) };
 }
 
-/** A thread takes four numbers. */
+/** A thread computes four numbers. `passes`: float32 rows that are read and written. */
 function overNumbers(
   { tuning, kind }: Context,
   cols: number,
@@ -251,7 +251,7 @@ function overNumbers(
   return { grid: (sizes) => [workgroups, countOf(sizes, kind), 1], work: workOf(kind, cols, passes) };
 }
 
-/** A workgroup a row. `passes`: rows of float32 that are read and written. */
+/** A workgroup computes one row. `passes`: float32 rows that are read and written. */
 function rowByRow({ kind }: Context, cols: number, passes: number): Pick<KernelCall, 'grid' | 'work'> {
   return { grid: (sizes) => [countOf(sizes, kind), 1, 1], work: workOf(kind, cols, passes) };
 }

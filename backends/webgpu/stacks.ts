@@ -1,14 +1,14 @@
-/** Which matrices of a phase lie together on the device, and are multiplied in one call. */
+/** Groups the matrices of a phase into stacks, each of which is multiplied in one call. */
 import type { MatmulPhase, Product } from '../fuse.ts';
 import type { Weight } from './weights.ts';
 
 /** Products of one phase that are computed in one call. */
 export interface StackOf {
   readonly products: readonly Product[];
-  readonly inTurn: boolean;
+  readonly inTurn: boolean; // rows of the matrices alternate
 }
 
-/** Matrices next to each other that lie in one form go into one stack; a gate and its partner in turn. */
+/** Adjacent matrices of one type share a stack. The rows of a gate and of its partner alternate. */
 export function stacksOf(phase: MatmulPhase, weights: readonly Weight[]): StackOf[] {
   const typeOf = ({ weight }: Product) => weights[weight]!.desc.type;
   const { products, gate } = phase;

@@ -1,8 +1,8 @@
-/** The words of a step as the kernels read them (kernels/webgpu/step.wgsl). */
+/** Writes the numbers of a step in the layout that kernels read (kernels/webgpu/step.wgsl). */
 import type { Limits, Step } from '../backend.ts';
 import type { StepRows } from '../step.ts';
 
-const HEADER = 4; // slices, keys a workgroup of attention takes, count of a choice, nothing
+const HEADER = 4; // slices, keys of an attention workgroup, logits that top-k keeps, unused
 
 export function stepConstants({ sequences, maxTokens }: Limits): Record<string, number> {
   return { MAX_TOKENS: maxTokens, MAX_SLICES: sequences };
@@ -12,7 +12,7 @@ export function stepBytes({ sequences, maxTokens }: Limits): number {
   return 4 * (HEADER + 4 * maxTokens + 5 * sequences);
 }
 
-/** Writes a step into `words`, which hold `stepBytes`. */
+/** Writes a step into `words`, which are `stepBytes` long. */
 export function writeStep(
   words: Uint32Array,
   { sequences, maxTokens }: Limits,
@@ -32,10 +32,10 @@ export function writeStep(
     words.set([first, tokens.length, seq, pos], HEADER + 4 * maxTokens + 4 * i);
     first += tokens.length;
   });
-  words.fill(0, HEADER + 4 * maxTokens + 4 * sequences); // ids chosen so far
+  words.fill(0, HEADER + 4 * maxTokens + 4 * sequences); // ids chosen so far: none
 }
 
-/** Where the rows wanted stand, in bytes. */
+/** Byte offset of the output rows. */
 export function outputsAt({ maxTokens }: Limits): number {
   return 4 * (HEADER + 3 * maxTokens);
 }

@@ -1,27 +1,27 @@
-/** Which form of each kernel suits a device: the discrete choices, made once from what the adapter says. */
+/** Chooses the form of each kernel for a device, once, from the properties of its adapter. */
 import type { GpuDevice } from './device.ts';
 
 export interface Tuning {
-  /** Weights and activations in the layout of packed dot products (matmul-dot), or of pairs of rows. */
+  /** Coded weights and activations are laid out for packed dot products (matmul-dot); otherwise for pairs of rows. */
   readonly packedDot: boolean;
-  /** Threads of a subgroup, for kernels that use them; 0: they meet in workgroup memory instead. */
+  /** Threads of a subgroup; 0: kernels reduce in workgroup memory instead. */
   readonly subgroupSize: number;
-  /** float16 in shaders; else halves are unpacked. */
+  /** Shaders read float16; otherwise they unpack it by hand. */
   readonly f16: boolean;
-  /** Threads that share the k of a row, at most. */
+  /** Most threads that share the k of a row. */
   readonly lanes: number;
-  /** Threads of a workgroup that reduces a row or attends. */
+  /** Threads of a workgroup in reductions over a row and in attention. */
   readonly workgroup: number;
-  /** Tokens a thread computes at once in steps of several. */
+  /** Tokens that a thread computes at once, in steps of several tokens. */
   readonly tokens: number;
-  /** Products of many tokens through tiles in workgroup memory. */
+  /** Products of many tokens use tiles in workgroup memory. */
   readonly tiles: boolean;
 }
 
 /**
- * On hardware many threads hide the latency of memory; they share rows and meet. A software adapter runs 4 to 16 lanes
- * on a core: there a barrier costs as much as hundreds of operations, a load from memory as 20, so each thread works
- * alone on more rows.
+ * On hardware, many threads hide the latency of memory, so they share rows and reduce together. A software adapter runs
+ * 4 to 16 lanes on a core. There, a barrier costs as much as hundreds of operations and a load from memory as much as
+ * 20, so each thread computes more rows by itself.
  */
 export function tune(device: GpuDevice, forced: Partial<Tuning> = {}): Tuning {
   const subgroupSize = forced.subgroupSize === 0 ? 0 : device.subgroupSize;

@@ -1,13 +1,13 @@
 /**
- * Where the values of a program lie: each in an array that it gives back after its last reader. A phase's results get
- * theirs before its operands give theirs back, so no kernel reads and writes one array, which WebGPU forbids.
+ * Assigns arrays to the values of a program. An array is free again after the last reader of its value. A phase takes
+ * arrays for its results before those of its operands are freed: WebGPU forbids a kernel to read and write one array.
  */
 import type { ValueId } from '../backend.ts';
 import { lastReads, type Phase, type PhaseUses, usesOf } from '../fuse.ts';
 import type { Shape } from '../ops.ts';
 import type { Arrays, GpuArray } from './arrays.ts';
 
-/** Columns of rows of float32: number c of row t is at t * stride + offset + c. */
+/** A float32 matrix in an array: column c of row t is at t * stride + offset + c. */
 export interface View {
   readonly array: GpuArray;
   readonly stride: number;
@@ -20,19 +20,19 @@ export interface Rounded {
   readonly scales: GpuArray;
 }
 
-/** How many rows an array has: as many as tokens of a step, or as outputs that are computed at once. */
+/** Number of rows of an array: the tokens of a step, or the output rows of a batch. */
 export type RowKind = Shape['rows'];
 
 interface Value {
   readonly view?: View;
   readonly rounded?: Rounded;
-  readonly arrays: readonly GpuArray[]; // given back after its last reader, unless another value lies there too
+  readonly arrays: readonly GpuArray[]; // freed after its last reader, unless another value shares them
 }
 
 export class Values {
   readonly #uses: readonly PhaseUses[];
   readonly #phases: readonly Phase[];
-  readonly #last: ReadonlyMap<ValueId, number>; // phase
+  readonly #last: ReadonlyMap<ValueId, number>; // index of a phase
   readonly #shapes: readonly Shape[];
   readonly #rows: Readonly<Record<RowKind, number>>;
   readonly #arrays: Arrays;
@@ -61,24 +61,24 @@ export class Values {
     return this.#shapes[value]!;
   }
 
-  /** Rows of arrays of a kind, those included that fill up the last threads' share. */
+  /** Rows of arrays of a kind, padded to a multiple of the tokens that a thread computes at once. */
   rowsOf(kind: RowKind): number {
     return this.#rows[kind];
   }
 
-  /** The float32 columns of a value. */
+  /** The float32 matrix of a value. */
   view(value: ValueId): View {
     const view = this.#held.get(value)?.view;
-    if (!view) throw new Error(`Value ${value} is there in 8 bits only, and its reader wants float32.`);
+    if (!view) throw new Error(`Value ${value} is held in 8 bits only, but its reader needs float32.`);
     return view;
   }
 
-  /** The rounded rows of a value, where its writer rounded them. */
+  /** The rounded rows of a value, if its writer rounded them. */
   rounded(value: ValueId): Rounded | undefined {
     return this.#held.get(value)?.rounded;
   }
 
-  /** A place for values of one phase: columns `first` to `first + cols` of one array, for each. */
+  /** Takes one array for values of one phase. Each value has the columns `first` to `first + cols`. */
   write(outs: readonly { value: ValueId; first: number }[], stride: number): readonly View[] {
     const array = this.#take(`value ${outs[0]!.value}`, this.shape(outs[0]!.value).rows, 4 * stride);
     return outs.map(({ value, first }) => {
@@ -88,7 +88,7 @@ export class Values {
     });
   }
 
-  /** The same for rows that every reader takes rounded. */
+  /** Takes arrays for a value that all its readers read rounded. */
   writeRounded(value: ValueId): Rounded {
     const { cols, rows } = this.shape(value);
     const rounded = this.temporary(cols, rows);
@@ -96,7 +96,7 @@ export class Values {
     return rounded;
   }
 
-  /** Rounded rows that are no value; give them back with `free`. */
+  /** Rounded rows of an intermediate result; release them with `free`. */
   temporary(cols: number, kind: RowKind): Rounded {
     return {
       codes: this.#take('rounded rows', kind, cols),
@@ -104,17 +104,17 @@ export class Values {
     };
   }
 
-  /** Float32 rows that are no value. */
+  /** Float32 rows of an intermediate result; release them with `free`. */
   temporaryView(cols: number, kind: RowKind): View {
     const stride = padded(cols);
-    return { array: this.#take('rows between', kind, 4 * stride), stride, offset: 0 };
+    return { array: this.#take('temporary rows', kind, 4 * stride), stride, offset: 0 };
   }
 
   free(...arrays: readonly GpuArray[]): void {
     for (const array of arrays) this.#free.set(array, this.#kinds.get(array)!);
   }
 
-  /** Gives back what no phase after `i` reads. */
+  /** Frees the arrays that no phase after `i` reads. */
   endOf(i: number): void {
     const dead: GpuArray[] = [];
     for (const [value, { arrays }] of this.#held) {
@@ -130,7 +130,7 @@ export class Values {
     return this.#phases.filter((_, i) => this.#uses[i]!.reads.includes(value));
   }
 
-  /** The smallest free array that is wide enough, else a new one. */
+  /** The smallest free array that is large enough, unless it is over twice as large; then a new one. */
   #take(label: string, kind: RowKind, rowBytes: number): GpuArray {
     const bytes = this.#rows[kind] * rowBytes;
     const fitting = [...this.#free].filter(([array, other]) => other === kind && array.bytes >= bytes);
@@ -145,7 +145,7 @@ export class Values {
   }
 }
 
-/** Columns of a row with what fills up its last vec4. */
+/** Columns of a row, padded to whole vec4s. */
 export function padded(cols: number): number {
   return 4 * Math.ceil(cols / 4);
 }

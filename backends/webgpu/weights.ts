@@ -1,6 +1,6 @@
 /**
- * Weights on the device. Matrices that are computed together lie together: a stack is the rows of one or more of them,
- * one after the other or in turn, cut into parts that a binding holds.
+ * Weights on the device. A stack holds the rows of the matrices that are computed together: one matrix after the other,
+ * or their rows alternating. It is split into parts that fit in a binding.
  */
 import { rowBytes } from '../../kernels/quant-formats.ts';
 import type { WeightDesc } from '../backend.ts';
@@ -13,13 +13,13 @@ import { Packer, type RowBytes } from './pack.ts';
 
 export type Weight = GivenWeight;
 
-/** How the matrices of a stack lie. */
+/** Layout of the matrices of a stack. */
 export interface StackLayout {
   readonly form: Form;
   readonly cols: number;
   readonly rows: number; // with padding
-  readonly firstRows: readonly number[]; // of each matrix; in turn: all 0
-  readonly inTurn: boolean; // row 0 of the first, row 0 of the second, row 1 of the first, ...
+  readonly firstRows: readonly number[]; // of each matrix; all 0 if rows alternate
+  readonly inTurn: boolean; // rows alternate: row 0 of the first, row 0 of the second, row 1 of the first, ...
   readonly partRows: number; // of every part but the last
 }
 
@@ -30,12 +30,12 @@ export interface StackPart {
   readonly scales?: GpuArray;
 }
 
-/** Rows of each matrix are filled up to this, so that columns of results begin at whole words of four codes. */
+/** The rows of each matrix are padded to a multiple of this: result columns begin at whole words of four codes. */
 const ROW_UNIT = 32;
-/** Bytes that are read and written at once. */
+/** Most bytes of one read or one write. */
 const WINDOW_BYTES = 4 * 1024 * 1024;
 
-/** Matrices of one stack have one type and one number of columns. */
+/** All matrices of a stack have the same type and the same number of columns. */
 export function stackLayout(
   descs: readonly WeightDesc[],
   inTurn: boolean,
@@ -47,18 +47,18 @@ export function stackLayout(
   const rows = padded.reduce((sum, count) => sum + count, 0);
   const firstRows = padded.map((_, i) => (inTurn ? 0 : padded.slice(0, i).reduce((a, b) => a + b, 0)));
   const perGroup = groupBytes(form, cols);
-  const unit = 64; // rows of a part are a multiple: results in turn are rounded in blocks of 32
+  const unit = 64; // rows of a part are a multiple of it: 64 alternating rows give a block of 32 gated results
   const unitBytes = (unit / groupRows(form)) * Math.max(perGroup.codes, perGroup.scales);
   const partRows = Math.max(1, Math.floor(bindingLimit / unitBytes)) * unit;
   return { form, cols, rows, firstRows, inTurn, partRows: Math.min(rows, partRows) };
 }
 
-/** Everything of a stack on the device. */
+/** All arrays of a stack. */
 export function arraysOf(parts: readonly StackPart[]): GpuArray[] {
   return parts.flatMap(({ codes, scales }) => (scales ? [codes, scales] : [codes]));
 }
 
-/** Reads the rows of a stack from their sources, packs them and hands them to the device. */
+/** Reads the rows of a stack from their sources, packs them and uploads them. */
 export async function uploadStack(
   gpu: GpuDevice,
   arrays: Arrays,
@@ -121,15 +121,15 @@ async function uploadPart(
     gpu.device.queue.writeBuffer(codes.buffer, codes.offset + group * bytes.codes, packed.codes);
     if (scales)
       gpu.device.queue.writeBuffer(scales.buffer, scales.offset + group * bytes.scales, packed.scales);
-    await gpu.settled(gpu.device.queue.onSubmittedWorkDone()); // copies wait in memory until they are through
+    await gpu.settled(gpu.device.queue.onSubmittedWorkDone()); // a pending write holds a copy of its bytes
   }
 }
 
-/** The numbers of vectors, one after the other as float32, each filled up to `ROW_UNIT`. */
+/** Uploads vectors as float32, one after the other, each padded to a multiple of `ROW_UNIT`. */
 export async function uploadVector(
   gpu: GpuDevice,
   arrays: Arrays,
-  weights: readonly (Weight | number)[], // a number: so many zeros
+  weights: readonly (Weight | number)[], // a number: the length of a vector of zeros
 ): Promise<GpuArray> {
   const lengths = weights.map((each) => (typeof each === 'number' ? each : each.desc.cols));
   const padded = lengths.map((length) => ROW_UNIT * Math.ceil(length / ROW_UNIT));
@@ -146,7 +146,7 @@ export async function uploadVector(
   return array;
 }
 
-/** Reads rows of several weights, each in windows, as rows are asked for in ascending order. */
+/** Reads rows of several weights, each through a window that moves forward: request rows in ascending order. */
 class Readers implements Disposable {
   readonly #files = new WeightFiles();
   readonly #readers: readonly RowReader[];
@@ -181,7 +181,7 @@ class RowReader {
   readonly #files: WeightFiles;
   readonly #rowBytes: number;
   #window: Uint8Array = new Uint8Array(0);
-  #first = 0; // row the window begins with
+  #first = 0; // first row of the window
 
   constructor(weight: Weight, files: WeightFiles) {
     this.#weight = weight;
@@ -189,7 +189,7 @@ class RowReader {
     this.#rowBytes = rowBytes(weight.desc.type, weight.desc.cols);
   }
 
-  /** The row, where it is in the window. */
+  /** The row, if it is in the window. */
   holds(row: number): Uint8Array | undefined {
     const at = (row - this.#first) * this.#rowBytes;
     if (at < 0 || at >= this.#window.length) return undefined;

@@ -1,18 +1,18 @@
 /**
- * WGSL with what the language lacks for kernels that exist in several forms: choices and repeated lines. A directive
- * stands on a line of its own:
+ * A preprocessor for WGSL, for kernels that exist in several forms: it chooses, includes and repeats lines. A directive
+ * takes a whole line:
  *
  *   #include NAME           the text of NAME.wgsl
  *   #if A | #if !A | #if A == VALUE ... #else ... #end
- *   #for i COUNT ... #end   the lines COUNT times, $i standing for 0, 1, ...; COUNT is a number or a definition
+ *   #for i COUNT ... #end   the lines COUNT times, with 0, 1, ... for $i; COUNT is a number or a definition
  *
- * Shapes are no matter for this: they are `override` constants, set when a pipeline is made.
+ * Shapes are not definitions: they are `override` constants, set when a pipeline is created.
  */
 import { readFileSync } from 'node:fs';
 
 export type Definitions = Readonly<Record<string, string | number | boolean | undefined>>;
 
-/** kernels/webgpu/, seen from the sources and from the bundle. */
+/** kernels/webgpu/, relative to the sources or to the bundle. */
 const FOLDER = import.meta.url.endsWith('.ts')
   ? new URL('../../kernels/webgpu/', import.meta.url)
   : new URL('../kernels/webgpu/', import.meta.url);
@@ -26,7 +26,7 @@ function readKernel(name: string): string {
   return readFileSync(new URL(`${name}.wgsl`, FOLDER), 'utf8');
 }
 
-/** Follows the directives. Throws SyntaxError for one that is not closed or not known. */
+/** Expands the directives. Throws SyntaxError for one that is unknown or not closed. */
 export function expand(source: string, definitions: Definitions, include: (name: string) => string): string {
   return expandLines(source.split('\n'), definitions, include).join('\n');
 }

@@ -1,6 +1,6 @@
 /**
- * Causal convolution of each column by itself: y[t][c] = sum over j of weight[c][j] * x[t - (K - 1) + j][c]. What stands in
- * front of the step's rows lies before them: rows firsts[t] to firsts[t] + K - 1 of `rows` are those of token t.
+ * Causal convolution of each column by itself: y[t][c] = sum over j of weight[c][j] * x[t - (K - 1) + j][c]. `rows` has
+ * the rows that a sequence keeps before those of the step. Token t reads rows firsts[t] to firsts[t] + K - 1 of it.
  */
 import type { KernelSource } from './kernel-source.ts';
 

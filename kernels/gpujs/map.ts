@@ -2,7 +2,7 @@
 import type { MapFunction } from '../reference/map.ts';
 import type { KernelSource } from './kernel-source.ts';
 
-/** In `value` and the learned scalars s0, s1, ... */
+/** The functions as expressions in `value` and the learned scalars s0, s1, ... */
 const EXPRESSIONS: Readonly<Record<MapFunction, string>> = {
   silu: 'value / (1 + Math.exp(-value))',
   xielu: '(value > 0 ? s0 * value * value : s1 * (Math.exp(value) - 1 - value)) + 0.5 * value',

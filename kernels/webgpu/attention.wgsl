@@ -1,8 +1,8 @@
 // Causal attention of queries over the cache with online softmax (Milakov and Gimelshein), split by keys.
 //
-// Rows are (token, query head) of one kv head and one slice, 4 of them a tile: the lanes of a vec4. A workgroup takes
-// a tile over at most step[STEP_SPLIT] keys, in chunks of 4 * WG, and leaves a state for attention-merge, unless no row
-// sees any of them:
+// Rows are (token, query head) of one kv head and one slice, 4 of them a tile: the lanes of a vec4. A workgroup computes
+// a tile over at most step[STEP_SPLIT] keys, in chunks of 4 * WG. It writes a state for attention-merge, unless no row
+// sees any of its keys:
 // states [T][HEADS][SPLITS][1 + E4] vec4<f32>: (maximum, sum of exp, 0, 0), then the unscaled sum of values
 //
 // STORES (steps of one token a slice): the workgroup whose keys include the new one stores it in the cache first.

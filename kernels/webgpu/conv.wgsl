@@ -1,9 +1,9 @@
-// Causal convolution of each column by itself, over the rows of a sequence that its state keeps and those of the step:
+// Causal convolution of each column by itself, over the rows in the state of a sequence and those of the step:
 //   y[t][c] = sum over j of weight[c][j] * x[t - (TAPS - 1) + j][c]
-// A thread takes 4 columns of a slice through all its tokens and leaves their state.
+// A thread computes 4 columns of all tokens of a slice and updates their state.
 //
 // x, out [T][STRIDE] vec4<f32>, from their offsets on; WIDTH vec4s a row
-// weights [COLS][TAPS] f32; past [sequence][TAPS - 1][WIDTH] vec4<f32>: the rows of x in front of the next
+// weights [COLS][TAPS] f32; past [sequence][TAPS - 1][WIDTH] vec4<f32>: the rows of x before the next
 
 #include step
 
@@ -20,7 +20,7 @@ override OUT_OFFSET: u32;
 @group(0) @binding(3) var<storage, read_write> out: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read_write> past: array<vec4<f32>>;
 
-const BEFORE = TAPS - 1u; // rows in front of a token's own
+const BEFORE = TAPS - 1u; // rows before a token's own
 
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) local: u32) {
@@ -36,7 +36,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     taps[j] = vec4(weights[at.x], weights[at.y], weights[at.z], weights[at.w]);
   }
   let kept = slice.sequence * BEFORE * WIDTH + i;
-  var rows: array<vec4<f32>, BEFORE>; // in front of the token
+  var rows: array<vec4<f32>, BEFORE>; // before the token's own
   for (var j = 0u; j < BEFORE; j++) {
     if (slice.position > 0u) {
       rows[j] = past[kept + j * WIDTH];

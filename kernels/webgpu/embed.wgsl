@@ -82,7 +82,7 @@ fn weights_at(row: u32, k: u32) -> vec4<f32> {
   #end
 }
 #else
-// Rows in order; the scales of 4 rows lie together.
+// Rows in order; the scales of 4 rows are adjacent.
 #include dot-scales
 fn weights_at(row: u32, k: u32) -> vec4<f32> {
   #if PLANES == 2

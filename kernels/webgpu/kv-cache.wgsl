@@ -2,7 +2,7 @@
 //
 // keys   [sequence][KV_HEADS][D4][POSITIONS]: neighbours hold the same dimensions of neighbouring positions
 // values [sequence][KV_HEADS][POSITIONS][E4]
-// k, v   [T][STRIDE] f32, from their offsets on: those of the step, keys not yet turned; where it STORES
+// k, v   [T][STRIDE] f32, from their offsets on: those of the step, keys not yet rotated; only if STORES
 
 override KV_HEADS: u32;
 override D: u32; // of a head of queries and keys
@@ -59,7 +59,7 @@ fn value_at(sequence: u32, head: u32, position: u32, e4: u32) -> u32 {
 }
 
 #if STORES
-// Keeps 4 dimensions of a token's key and value, as far as there are so many.
+// Stores dimensions 4 * d4 to 4 * d4 + 3 of a token's key and of its value. Dimensions beyond D or E are zero.
 fn store(token: u32, sequence: u32, position: u32, head: u32, d4: u32) {
   if (d4 < D4) {
     var key = vec4<f32>();

@@ -1,7 +1,7 @@
-// Peak rates of a device: READ sums an array, MULTIPLY multiplies in registers. One thread an output.
+// Peak rates of a device: READ combines an array with xor; otherwise multiplies in registers. One output a thread.
 
 override WG: u32;
-override ITERATIONS: u32; // each reads a vec4, or makes 32 products of 4 bytes (of 2 codes, without packed dots)
+override ITERATIONS: u32; // each reads a vec4, or computes 32 products of 4 bytes (of 2 codes, without packed dots)
 
 #if READ
 @group(0) @binding(1) var<storage, read> source: array<vec4<u32>>;

@@ -21,7 +21,7 @@ override MOST: u32;
 
 var<workgroup> histogram: array<atomic<u32>, 256>;
 var<workgroup> digit: u32;
-var<workgroup> missing: u32; // how many of the largest are below the digits settled so far
+var<workgroup> missing: u32; // number of the largest logits still to find among those with the settled digits
 var<workgroup> taken: atomic<u32>;
 var<workgroup> equals: array<u32, WG>; // logits equal to the smallest, by thread
 

@@ -1,4 +1,4 @@
-// Which positions a token sees: the last WINDOW, its own included.
+// A token sees the last WINDOW positions, its own included.
 
 override WINDOW: u32;
 

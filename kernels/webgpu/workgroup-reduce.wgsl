@@ -1,5 +1,5 @@
-// Reductions over the threads of a workgroup, whose number is a power of two. All threads must call them together, and
-// all get the result. Needs thread.wgsl and WG.
+// Reductions over the WG threads of a workgroup; WG is a power of two. All threads must call them together, and all get
+// the result. Needs thread.wgsl.
 
 var<workgroup> slots: array<vec4<f32>, WG>;
 

@@ -37,16 +37,16 @@ export class ExampleBackend implements Backend {
   readonly name = 'example';
   readonly threads = 1;
   readonly description = 'flat arrays in float64, the reference kernels, one thread';
-  readonly #weights = new WeightTable<GivenWeight>(() => {}); // by id, and which programs use each
+  readonly #weights = new WeightTable<GivenWeight>(() => {}); // by id, with the programs that use each
 
   supports({ op }: Op, types: readonly TensorType[]): true | string {
-    if (op === 'conv') return 'conv is not supported by example'; // nor the recurrent states that go with it
+    if (op === 'conv') return 'conv is not supported by example'; // nor are recurrent states, which only conv has
     const other = types.find((type) => !TYPES.includes(type));
     return !other || `${other} is not supported; example computes ${TYPES.join(', ')}`;
   }
 
   weight(desc: WeightDesc, source: WeightSource): number {
-    return this.#weights.add(givenWeight(desc, source)); // it is checked; nothing is read yet
+    return this.#weights.add(givenWeight(desc, source)); // checks the source, but reads nothing yet
   }
 
   forget(weight: number): void {
@@ -77,7 +77,7 @@ class ExampleExecutable implements Executable {
   readonly memory;
   readonly #program: Program;
   readonly #weights: ReadonlyMap<number, Weight>;
-  readonly #release: () => void; // its weights are no longer in use
+  readonly #release: () => void; // call it when the weights are no longer in use
   readonly #sequences: Sequences; // checks steps and tracks the content of each sequence
   readonly #values: readonly Float64Array[][]; // [value][token]: a row
   readonly #caches: readonly { keys: Float64Array[]; values: Float64Array[] }[][]; // [state][sequence]
@@ -110,7 +110,7 @@ class ExampleExecutable implements Executable {
   }
 
   submit(step: Step): Promise<readonly Result[]> {
-    if (this.#running) throw new RangeError('Expected the earlier step to have settled.');
+    if (this.#running) throw new RangeError('The earlier step has not settled yet.');
     const rows = this.#sequences.take(step); // throws for an invalid step, before anything changes
     this.#running = true;
     return Promise.resolve().then(() => {
@@ -136,7 +136,7 @@ class ExampleExecutable implements Executable {
     this.#release();
   }
 
-  /** One result a slice: its rows of logits, or of the values that the program was compiled to keep. */
+  /** One result a slice: rows of logits, or rows of the values in `Limits.taps`. */
   #results({ slices }: Step, { outputs }: StepRows): Result[] {
     const { output, limits } = this.#program;
     const results = resultsFromLogits(slices, this.#copy(output, 0, outputs.length));
@@ -155,7 +155,7 @@ class ExampleExecutable implements Executable {
     return Float32Array.from(this.#values[value]!.slice(first, first + count).flatMap((row) => [...row]));
   }
 
-  /** One op over the rows of the step; only those selected are behind `select`, and more of them do no harm. */
+  /** Runs one op over the rows of the step. After `select`, only the first S rows are valid. */
   #run(op: Op, made: readonly Float64Array[], { tokens, positions, sequences, outputs }: StepRows): void {
     const row = (value: number, t: number) => this.#values[value]![t]!;
     const weight = (id: number) => this.#weights.get(id)!.values;

@@ -115,9 +115,7 @@ describe('the mode', () => {
     const kernel = device.kernel(source as never, { size: [4, 1] });
     const call = () => kernel.run([new Float32Array(2)], [4, 1]);
     expect(call).toThrow(UserError);
-    expect(call).toThrow(
-      /kernel odd in mode webasm, but it runs in mode cpu: .*type Array\(2\) is not supported/,
-    );
+    expect(call).toThrow(/kernel odd in mode cpu instead of mode webasm: .*type Array\(2\) is not supported/);
     await device.dispose();
     vi.restoreAllMocks();
   });
@@ -126,9 +124,7 @@ describe('the mode', () => {
     const kernel = { constructor: { mode: 'cpu' }, fallbackReason: 'no pictures' };
     const check = () =>
       checkMode({ name: 'odd', text: '', args: [] }, { kernel } as KernelFunction, 'webgpu');
-    expect(check).toThrow(
-      'Expected gpu.js to run its kernel odd in mode webgpu, but it runs in mode cpu: no pictures.',
-    );
+    expect(check).toThrow('gpu.js runs the kernel odd in mode cpu instead of mode webgpu: no pictures.');
   });
 });
 
@@ -184,9 +180,7 @@ describe.skipIf(noGpu)(titled('the GPU', noGpu), () => {
 
   it('has a buffer limit, which bounds the context', async () => {
     const long = compile(await start('webgpu'), { contextLength: 2 ** 30 });
-    await expect(long).rejects.toThrow(
-      /keys of a layer to fit into one buffer of \d+ bytes, but the context takes/,
-    );
+    await expect(long).rejects.toThrow(/keys of a layer to fit into one buffer of \d+ bytes, got \d+ bytes/);
     await expect(long).rejects.toMatchObject({ kind: 'memory' });
   });
 });

@@ -62,7 +62,7 @@ export class FakeExecutable implements Executable {
   }
 
   submit(step: Step): Promise<readonly Result[]> {
-    if (this.#busy) throw new Error('Expected the earlier step to have settled.');
+    if (this.#busy) throw new Error('The earlier step has not settled yet.');
     for (const slice of step.slices) this.#check(slice);
     this.steps.push(step);
     this.#busy = true;
