@@ -1,7 +1,7 @@
 /**
- * The graphics adapters of this machine. A process of its own asks for them: a driver that crashes ends only that process,
- * and the output of Dawn and drivers is not shown. The answer is cached until the files of drivers change, so a start only
- * looks at those files.
+ * The graphics adapters of this machine. A process of its own asks for them: a driver that crashes ends only that
+ * process, and the output of Dawn and drivers is not shown. The answer is cached until the files of drivers change, so
+ * a start only looks at those files.
  */
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -23,7 +23,7 @@ export interface Adapters {
 const CACHE_FILE = 'adapters.json';
 const PROBE_MS = 20_000; // a driver that takes longer hangs
 
-/** Code of the other process. Its argument is the URL of the package webgpu; it prints AdapterFacts[] as JSON. */
+/** Code of the probe process. Its argument is the URL of the package webgpu; it prints AdapterFacts[] as JSON. */
 const PROBE = `
   const { create, globals } = await import(process.argv[1]);
   Object.assign(globalThis, globals);

@@ -1,12 +1,12 @@
 /**
- * The contract between the engine and whatever computes.
+ * The contract between the engine and the backends.
  *
  * The engine describes a model as a program: a list of small mathematical ops, each of which makes one value from
  * earlier ones. A backend takes the weights, compiles the program (plans memory, picks kernels, fuses) and then runs
- * steps that carry numbers only. The engine sees no tensor but the logits it asks for.
+ * steps that carry numbers only. The engine sees no tensors, only the results that it wants.
  *
  * Shapes: T tokens of a step, S of them selected for output, C columns, D head size, V vocabulary. A value is
- * f32 [T, C] before `select` and [S, C] after it. What an op reads and makes is said once, in ops.ts.
+ * f32 [T, C] before `select` and [S, C] after it. ops.ts describes the operands and the output of every op.
  */
 
 import type { TensorType } from '../kernels/quant-formats.ts';
@@ -15,7 +15,7 @@ import type { ZipFunction } from '../kernels/reference/zip.ts';
 import type { SourceType } from '../kernels/source-formats.ts';
 
 export type ValueId = number; // op i of a program makes value i; its operands are smaller
-export type WeightId = number; // given by Backend.weight
+export type WeightId = number; // from Backend.weight
 export type StateId = number; // place in Program.states
 
 /** A matrix as the program reads it: `rows` rows of `cols` weights (a vector is one row). */
@@ -26,15 +26,16 @@ export interface WeightDesc {
   readonly cols: number; // K, inputs
 }
 
-/** A range of a file that any thread can open, or memory. */
+/** Bytes in a file that any thread can open, or in memory. */
 export type ByteRange = { readonly path: string; readonly offset: number } | { readonly bytes: Uint8Array };
 
-/** What a weight is made of: the matrix as it lies, or an expression. Plain data, so that threads can evaluate it. */
+/** The source of a weight: the stored matrix itself, or an expression. It is plain data, so threads can evaluate it. */
 export type WeightSource = ByteRange | SourceMatrix;
 
 /**
- * A matrix [rows, cols], row after row without gaps, or what is made of such ones; so a checkpoint loads in whatever layout
- * it has. Tensors of more dimensions have all but the last one as rows. weight-source.ts checks and evaluates it.
+ * An expression over stored matrices, so a checkpoint loads in any layout. A stored matrix [rows, cols] has its rows
+ * one after the other without gaps. In tensors of more dimensions, all but the last dimension count as rows.
+ * weight-source.ts checks an expression, weight-rows.ts evaluates it.
  */
 export type SourceMatrix =
   | {
@@ -44,9 +45,9 @@ export type SourceMatrix =
       readonly rows: number;
       readonly cols: number;
     }
-  /** The same weights in rows of another length: [heads * D, C] is [heads, D * C] too. */
+  /** The same weights in rows of another length, such as [heads * D, C] as [heads, D * C]. */
   | { readonly op: 'reshape'; readonly of: SourceMatrix; readonly rows: number; readonly cols: number }
-  /** `count` rows or columns from `first` on, of which each `every`-th (default 1) counts. */
+  /** `count` rows or columns: first, first + every, first + 2 * every, ... `every` is 1 by default. */
   | {
       readonly op: 'slice';
       readonly of: SourceMatrix;
@@ -55,9 +56,9 @@ export type SourceMatrix =
       readonly count: number;
       readonly every?: number;
     }
-  /** The rows of one after those of the other: experts, or parts of a fused matrix. */
+  /** The rows of all matrices, one matrix after the other: experts, or parts of a fused matrix. */
   | { readonly op: 'stack'; readonly of: readonly SourceMatrix[] }
-  /** [cols, rows]; of types whose weights stand alone. */
+  /** [cols, rows]; only for types without blocks. */
   | { readonly op: 'transpose'; readonly of: SourceMatrix }
   /** fn(x), or fn(x, by), of each number, in float32. */
   | { readonly op: 'map'; readonly of: SourceMatrix; readonly fn: 'negate-exp' } // -exp(x)
@@ -67,12 +68,12 @@ export type SourceMatrix =
       readonly fn: 'add' | 'multiply';
       readonly by: number | Spread;
     }
-  /** Rounded to another type (kernels/reference/quantize.ts). */
+  /** The numbers rounded to another type (kernels/reference/quantize.ts). */
   | { readonly op: 'convert'; readonly of: SourceMatrix; readonly type: TensorType }
-  /** MXFP4 out of two tensors: codes U8 [rows, cols / 2] of pairs (k, k + 1), exponents U8 [rows, cols / 32]. */
+  /** MXFP4 from two tensors: codes U8 [rows, cols / 2] of pairs (k, k + 1), exponents U8 [rows, cols / 32]. */
   | { readonly op: 'mxfp4'; readonly codes: SourceMatrix; readonly scales: SourceMatrix };
 
-/** A matrix of which each number stands for a block of `rows` times `cols`: scales of blocks, of rows, of all. */
+/** A matrix in which each number applies to a block of `rows` times `cols`: scales of blocks, of rows, or of all. */
 export interface Spread {
   readonly of: SourceMatrix;
   readonly rows: number;
@@ -90,7 +91,7 @@ export type Op =
   | { op: 'embed'; table: WeightId; by?: 'token' | 'position' } // row of the table for each token; default token
   | { op: 'norm'; x: ValueId; weight: WeightId; eps: number } // x / rms(x) * weight
   | { op: 'matmul'; x: ValueId; weight: WeightId; bias?: WeightId } // x W^T + bias
-  | { op: 'rope'; x: ValueId; heads: number; rope: RopeSpec } // every head rotated by its position
+  | { op: 'rope'; x: ValueId; heads: number; rope: RopeSpec } // every head rotated by the token's position
   | AttentionOp
   | { op: 'conv'; x: ValueId; weight: WeightId; state: StateId } // see below
   | { op: 'softmax'; x: ValueId } // of every row
@@ -99,8 +100,8 @@ export type Op =
   | { op: 'select'; x: ValueId }; // the rows of x that the step wants output for
 
 /**
- * Stores k and v of the step's tokens in a state, then attends causally over the sequence, or over the last `window`
- * positions of it. [T, heads * valueDim]
+ * Stores k and v of the step's tokens in a state, then attends causally over the sequence or its last `window`
+ * positions. [T, heads * valueDim]
  */
 export interface AttentionOp {
   op: 'attention';
@@ -110,21 +111,21 @@ export interface AttentionOp {
   state: StateId; // of kind kv
   heads: number; // a multiple of kvHeads: query head h reads kv head floor(h * kvHeads / heads)
   scale: number; // of the scores, before softmax
-  window?: number; // positions that a token sees, its own included; default all
+  window?: number; // positions that a token attends to, its own included; default: all
 }
 
 /**
- * What a sequence keeps of the tokens it has seen, for one layer.
+ * State of a sequence for one layer: the data kept from its earlier tokens.
  *
  * `conv` is a causal convolution of each column by itself, with K weights a column, [C, K]:
- *   y[t][c] = sum over j of weight[c][j] * x[t - (K - 1) + j][c], x being zero before the sequence begins
- * Its state, used by no other op, is recurrent: the last K - 1 rows of x, (K - 1) * C floats.
+ *   y[t][c] = sum over j of weight[c][j] * x[t - (K - 1) + j][c], with x = 0 before the sequence begins
+ * Its state is recurrent, and no other op uses it: the last K - 1 rows of x, (K - 1) * C floats.
  */
 export type StateShape = KvShape | RecurrentShape;
 
 /**
- * Keys and values of every position. All are kept, also where every op that reads them has a window: its attention costs
- * no more for a longer sequence, its memory does.
+ * Keys and values of every position. All are kept, even if every op that reads them has a window. Then the time of
+ * attention does not grow with the sequence, but its memory does.
  */
 export interface KvShape {
   readonly kind: 'kv';
@@ -134,8 +135,8 @@ export interface KvShape {
 }
 
 /**
- * One block of float32 for a sequence, which every step replaces: what it was before is gone, so it can only begin again
- * (position 0) or go on. A program with such a state has sequences that do.
+ * One block of float32 for a sequence, replaced by every step. Its earlier contents are lost, so the sequence can only
+ * continue or restart at position 0.
  */
 export interface RecurrentShape {
   readonly kind: 'recurrent';
@@ -152,21 +153,21 @@ export interface Program {
   readonly limits: Limits;
 }
 
-/** What a program is compiled for. */
+/** Limits and options that a program is compiled for. */
 export interface Limits {
   readonly sequences: number;
   readonly contextLength: number; // positions of a sequence
-  /** Positions of all sequences together, where they share a pool of them; default each has its whole context. */
+  /** Positions in a pool that all sequences share. Default: no pool, each sequence has its whole context. */
   readonly positions?: number;
   readonly maxTokens: number; // most tokens of a step
   readonly kvType?: KvType; // type of stored keys and values; default f32
-  readonly attention?: boolean; // slices may want attention weights; without it nothing is reserved for them
-  readonly taps?: readonly ValueId[]; // values with T rows that slices may want; they are kept through the step
+  readonly attention?: boolean; // slices may want attention weights; default false, and no memory for them
+  readonly taps?: readonly ValueId[]; // values with T rows that slices may want; kept until the end of the step
 }
 
 /**
- * Tokens of one sequence at positions pos, pos + 1, ...; positions below pos must have been computed. What stood from pos
- * on is replaced; of programs with recurrent states, pos is 0 or the sequence's length.
+ * Tokens of one sequence at positions pos, pos + 1, ... Positions below pos must be computed already; positions from
+ * pos on are replaced. In programs with recurrent states, pos is 0 or the length of the sequence.
  */
 export interface Slice {
   readonly seq: number;
@@ -181,16 +182,16 @@ export interface Step {
 }
 
 /**
- * What a slice is to give.
+ * The result that a slice wants.
  *
- * logits     of its last token, or of all; `into` is memory of the caller that the backend may put them in, at its
- *            beginning, in place of new memory for each step
- * top        the `count` largest logits of its last token, as far as `Executable.chooses` allows
- * greedy     `count` ids: that of the largest logit (of equal ones the lowest id), fed back as the sequence's next token,
- *            and so on. The last of them is not computed on, so count - 1 positions are added to the slice's. Beyond
- *            one id, every slice of the step must want as many.
- * attention  the softmax weights of its token; of a step of one token, where the executable `attends`
- * values     the values that the program was compiled to keep (`Limits.taps`), of all its tokens
+ * logits     of its last token, or of all; the backend may write them to the start of `into`, memory of the caller, and
+ *            then allocates none
+ * top        the `count` largest logits of its last token; `Executable.chooses` has the largest count
+ * greedy     `count` ids: the id of the largest logit (the lowest id among equals) is fed back as the next token of the
+ *            sequence, and so on. The last id is not fed back, so the step adds count - 1 positions to those of the
+ *            slice. If one slice wants several ids, every slice of the step must want that number.
+ * attention  the softmax weights of its token; only in a step of one token, and only if the executable `attends`
+ * values     the values named in `Limits.taps`, of all its tokens
  */
 export type Want =
   | { readonly kind: 'logits'; readonly rows?: 'last' | 'all'; readonly into?: Float32Array } // default last
@@ -199,25 +200,25 @@ export type Want =
   | { readonly kind: 'attention' }
   | { readonly kind: 'values' };
 
-/** What came of a slice: of the kind that it wanted. It belongs to the caller: later steps leave it as it is. */
+/** The result of a slice, of the kind that it wanted. It belongs to the caller: later steps do not change it. */
 export type Result =
   | { readonly kind: 'none' }
   | { readonly kind: 'logits'; readonly logits: Float32Array } // [rows, V]
   | ({ readonly kind: 'top' } & TopLogits)
   | { readonly kind: 'greedy'; readonly ids: Int32Array } // [count]
-  | { readonly kind: 'attention'; readonly weights: Float32Array } // [heads of all ops, pos + 1], 0 outside a window
-  | { readonly kind: 'values'; readonly values: readonly Float32Array[] }; // of each tap [tokens, cols]
+  | { readonly kind: 'attention'; readonly weights: Float32Array } // [heads of all ops, pos + 1]; 0 outside a window
+  | { readonly kind: 'values'; readonly values: readonly Float32Array[] }; // one for each tap, [tokens, cols]
 
-/** The largest logits of a row, descending, of equal ones the lowest id first: all where it has fewer. */
+/** The largest logits of a row, descending; the lowest id first among equals. A short row has fewer than `count`. */
 export interface TopLogits {
   readonly ids: Int32Array; // [count]
   readonly logits: Float32Array; // [count]
   readonly logSumExp: number; // over the whole row
 }
 
-/** How many rows of attention weights a token has. */
+/** Rows of attention weights of a token. */
 export interface AttentionShape {
-  readonly heads: readonly number[]; // of each attention op of the program
+  readonly heads: readonly number[]; // for each attention op of the program
 }
 
 export interface MemoryUse {
@@ -226,95 +227,95 @@ export interface MemoryUse {
   readonly arena: number; // bytes of activations and scratch
 }
 
-/** What one kernel has done so far, by the device's own clock. */
+/** Totals of one kernel so far, timed by the device's own clock. */
 export interface KernelTime {
   readonly kernel: string;
   readonly dispatches: number;
   readonly seconds: number;
-  readonly bytes: number; // that had to be read and written
+  readonly bytes: number; // read and written
   readonly macs: number; // multiply-adds
 }
 
 export interface Executable {
   readonly memory: MemoryUse;
-  /** The largest counts that slices may want; absent where the device only hands over logits. */
+  /** The largest counts that slices may want; absent if the device returns only whole rows of logits. */
   readonly chooses?: Readonly<Record<'top' | 'greedy', number>>;
-  /** Logits cost little to hand over, so drafts, which need those of every token, may pay where it also chooses. */
+  /** Reading logits from the device is cheap, so drafts may pay off even though the device could choose. */
   readonly nearLogits?: boolean;
-  /** The attention weights that slices may want; absent where the program or the device leaves them out. */
+  /** The attention weights that slices may want; absent if the program or the device does not provide them. */
   readonly attends?: AttentionShape;
   /**
-   * Runs a step; settles with a result for each slice. One at a time: throws while an earlier step has not settled, and
-   * RangeError for what only a caller can get wrong. Rejects with a UserError of kind device where the device fails.
+   * Runs a step; settles with a result for each slice. Steps run one at a time: it throws while an earlier step has not
+   * settled. Throws RangeError for mistakes of the caller. Rejects with a UserError of kind device if the device fails.
    */
   submit(step: Step): Promise<readonly Result[]>;
   /**
-   * Makes positions 0..upto-1 of sequence `to` equal those of `from`. Between steps only. Of programs with recurrent
+   * Makes positions 0..upto-1 of sequence `to` equal those of `from`. Between steps only. In programs with recurrent
    * states, upto is 0 or the length of `from`.
    */
   kvCopy(from: number, to: number, upto: number): void;
   /**
-   * Forgets positions from `upto` on and returns how many are left. That may be fewer: what a state cannot go back to
-   * must be computed again from there. Recurrent states go back to 0 only.
+   * Forgets positions from `upto` on and returns how many are left. These may be fewer than `upto`: a recurrent state
+   * can only go back to position 0. The caller computes the missing positions again.
    */
   kvTrim(seq: number, upto: number): number;
-  /** A copy of what a sequence keeps of its first `upto` positions. Between steps only. */
+  /** A copy of the states of a sequence at its first `upto` positions. Between steps only. */
   save?(seq: number, upto: number): Promise<Uint8Array>;
   /**
-   * Makes a sequence hold what was saved, of this executable or of one like it, and returns how many positions that is.
-   * Between steps only. Rejects with a UserError, and leaves the sequence empty, where the bytes are another's.
+   * Restores a sequence saved by this executable or one of the same layout, and returns the number of its positions.
+   * Between steps only. For other bytes it rejects with a UserError and leaves the sequence empty.
    */
   restore?(seq: number, saved: Uint8Array): Promise<number>;
-  /** Positions that sequences may still take of a pool together (`Limits.positions`); absent without one. */
+  /** Free positions of the pool (`Limits.positions`); absent without a pool. */
   free?(): number;
-  /** Names the first buffer beside which something was written; only of backends started with sentinels. */
+  /** The name of the first buffer with a write outside its bytes. Only in backends started with sentinels. */
   damage?(): Promise<string | undefined>;
-  /** By kernel, the slowest first; only of backends started to profile, whose device has a clock. */
+  /** By kernel, slowest first. Only in backends started with `profile` on a device with a clock. */
   kernelTimes?(): KernelTime[];
   dispose(): void;
 }
 
-/** What the hardware gives at best, all threads together: the ceilings that speeds are read against. */
+/** Upper bounds of the hardware, all threads together. Speeds are compared with them. */
 export interface Roofs {
   readonly readBytesPerSecond: number; // memory, beyond the caches
-  readonly multiplyAddsPerSecond: number; // 8-bit integers
+  readonly multiplyAddsPerSecond: number; // of 8-bit integers
 }
 
-/** The device behind a backend, where there is one besides the processor. */
+/** The device of a backend, if it is not the processor. */
 export interface DeviceInfo {
-  readonly name: string; // as its driver calls it
+  readonly name: string; // from its driver
   readonly vendor: string;
   readonly architecture: string;
-  readonly driver: string; // name and version; empty where it is not told
-  readonly software: boolean; // computed by the processor: correct, but never the fastest way
+  readonly driver: string; // name and version; empty if unknown
+  readonly software: boolean; // emulated on the processor: correct, but never the fastest backend
   readonly features: readonly string[];
   readonly limits: Readonly<Record<string, number>>;
-  readonly memory?: number; // bytes, where it is told
+  readonly memory?: number; // bytes, if known
 }
 
 export interface Backend {
   readonly name: string;
-  readonly threads: number; // of this process that compute; 0 where the device does
+  readonly threads: number; // compute threads of this process; 0 if a device computes
   readonly device?: DeviceInfo;
-  /** What runs where, in words for `percept devices`: kernel class, SIMD width, ... */
+  /** Kernel class, SIMD width, ... in words, for `percept devices`. */
   readonly description: string;
   /** True, or the reason why not, in words. `types` are those of the op's weights (ops.ts), `state` is its state. */
   supports(op: Op, types: readonly TensorType[], state?: StateShape): true | string;
   /**
-   * Hands a weight over. The backend owns its layout; the bytes are read at the latest by `compile`. Throws UserError for
-   * a source that does not give the matrix described.
+   * Adds a weight. The backend chooses its layout in memory, and reads its bytes by the end of `compile`. Throws
+   * UserError for a source that does not make the described matrix.
    */
   weight(desc: WeightDesc, source: WeightSource): WeightId;
   /**
-   * Drops a weight: its id is void, and `compile` throws RangeError for it. Its memory is given back at once, or when the
-   * last program compiled with it is disposed of.
+   * Drops a weight. Its id becomes invalid, and `compile` throws RangeError for it. Its memory is freed at once, or
+   * when the last program compiled with it is disposed of.
    */
   forget(weight: WeightId): void;
-  /** Bytes of weights read so far, as their sources hold them; absent where nobody counts them. */
+  /** Source bytes of weights read so far; absent if the backend does not count them. */
   readBytes?(): number;
   /** Rejects with a UserError that names what is not supported or does not fit. */
   compile(program: Program): Promise<Executable>;
-  /** Measures the machine; takes part of a second and memory of its own. */
+  /** Measures the machine. It takes part of a second, and memory of its own. */
   roofs?(): Promise<Roofs>;
   dispose(): Promise<void>;
 }

@@ -1,6 +1,6 @@
 /**
- * The signature of the graphics drivers: a short text that changes when drivers are added, removed or replaced. It is made
- * from the file system, without loading a driver. On Linux the files also show that there is no driver.
+ * The signature of the graphics drivers: a short text that changes when drivers are added, removed or replaced. It is
+ * made from the file system, without loading a driver. On Linux the files also show that there is no driver.
  */
 import { readdirSync, statSync } from 'node:fs';
 import { homedir, release } from 'node:os';
@@ -9,7 +9,7 @@ import { delimiter, join } from 'node:path';
 export interface DriverFiles {
   /** The same until a driver changes. */
   readonly signature: string;
-  /** The reason why there cannot be an adapter; absent where there may be one. */
+  /** The reason why there cannot be an adapter; absent if there may be one. */
   readonly none?: string;
 }
 

@@ -1,9 +1,9 @@
 /**
  * An executable that outlives its device: when a step fails because the device was lost, another backend takes over.
  *
- * The cache of a lost device cannot be read, so the tokens of each sequence are kept here. The replacement computes them
- * again, then the step that failed. If the replacement cannot choose ids as the device did, they are chosen here from its
- * logits.
+ * The cache of a lost device cannot be read, so the tokens of each sequence are kept here. The replacement computes
+ * them again, then the step that failed. If the replacement cannot choose ids as the device did, they are chosen here
+ * from its logits.
  */
 import { UserError } from '../errors.ts';
 import type { Executable, MemoryUse, Result, Slice, Step, Want } from './backend.ts';
@@ -15,7 +15,7 @@ export interface FailoverParts {
   readonly first: Executable;
   readonly sequences: number;
   readonly maxTokens: number; // most tokens in one step
-  /** Compiles the same program on another backend. Called once, after the first device has failed. */
+  /** Compiles the same program on another backend. Called once, when the first device has failed. */
   readonly replace: (failure: UserError) => Promise<Executable>;
 }
 
@@ -78,7 +78,7 @@ export class FailoverExecutable implements Executable {
     return new Uint8Array(Buffer.concat([new Uint8Array(Uint32Array.of(upto, ...tokens).buffer), state]));
   }
 
-  /** Computes the tokens again where the state is of another backend. */
+  /** Computes the tokens again if another backend saved the state. */
   async restore(seq: number, saved: Uint8Array): Promise<number> {
     this.kvTrim(seq, 0);
     const { tokens, state } = split(saved);
@@ -154,7 +154,7 @@ export class FailoverExecutable implements Executable {
     }
   }
 
-  /** Runs a step on the replacement. Where it cannot choose ids as the step wants, they are chosen from logits. */
+  /** Runs a step on the replacement. If it cannot choose ids as the step wants, they are chosen from logits. */
   async #onReplacement(step: Step): Promise<readonly Result[]> {
     const { chooses } = this.#current;
     const chosen = ({ want }: Slice) => want?.kind === 'top' || want?.kind === 'greedy';
@@ -188,12 +188,12 @@ export class FailoverExecutable implements Executable {
   }
 }
 
-/** Splits a saved sequence. Throws UserError where it is cut off. */
+/** Splits a saved sequence. Throws UserError if it is incomplete. */
 function split(saved: Uint8Array): { tokens: number[]; state: Uint8Array } {
   const words = new DataView(saved.buffer, saved.byteOffset, saved.byteLength);
   const count = saved.length < 4 ? 0 : words.getUint32(0, true);
   const end = 4 * (count + 1);
-  if (saved.length < 4 || end > saved.length) throw unreadable('a state that is cut off');
+  if (saved.length < 4 || end > saved.length) throw unreadable('it is incomplete');
   return {
     tokens: Array.from({ length: count }, (_, i) => words.getUint32(4 * (i + 1), true)),
     state: saved.subarray(end),

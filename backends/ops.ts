@@ -1,6 +1,6 @@
 /**
- * The anatomy of every op: its fields that are values, its fields that are weights, and the shape of its output. Code that
- * walks a program (fusion, memory planners, type checks, estimates) uses this table and has no switch of its own.
+ * The anatomy of every op: its fields that are values, its fields that are weights, and the shape of its output. Code
+ * that walks a program (fusion, memory planners, type checks, estimates) uses this table and has no switch of its own.
  */
 import { MAPS } from '../kernels/reference/map.ts';
 import type {
@@ -36,7 +36,7 @@ export interface Facts {
 interface Anatomy<O extends Op> {
   readonly values: readonly (keyof O)[];
   readonly weights: readonly (keyof O)[]; // ids, lists of ids, or undefined
-  /** Throws RangeError where operands or weights do not fit. */
+  /** Throws RangeError if operands or weights do not fit. */
   shape(op: O, facts: Facts): Shape;
 }
 
@@ -76,7 +76,9 @@ const ANATOMY: { readonly [K in Op['op']]: Anatomy<OpOf<K>> } = {
     weights: [],
     shape(op, { shape, state }) {
       const { kvHeads, keyDim, valueDim } = ofKind('kv', state(op), 'attention');
-      fits(op.heads % kvHeads, 0, 'heads of attention beyond a multiple of its kv heads');
+      if (op.heads % kvHeads !== 0) {
+        throw new RangeError(`Expected heads to be a multiple of ${kvHeads} kv heads, got ${op.heads}.`);
+      }
       checkWindow(op.window);
       wide(shape(op.q), op.heads * keyDim, 'queries of attention');
       wide(shape(op.k), kvHeads * keyDim, 'keys of attention');
@@ -94,7 +96,8 @@ const ANATOMY: { readonly [K in Op['op']]: Anatomy<OpOf<K>> } = {
       const { floats } = ofKind('recurrent', state(op), 'a conv');
       if (taps < 2) throw new RangeError(`Expected a conv of at least 2 weights a column, got ${taps}.`);
       fits(floats, (taps - 1) * rows, 'floats in the state of a conv');
-      if (shape(op.x).rows !== 'tokens') throw new RangeError('Expected a conv over all tokens of a step.');
+      if (shape(op.x).rows !== 'tokens')
+        throw new RangeError('A conv reads all tokens of a step, not selected rows.');
       return wide(shape(op.x), rows, 'conv');
     },
   },
@@ -113,7 +116,7 @@ const ANATOMY: { readonly [K in Op['op']]: Anatomy<OpOf<K>> } = {
     weights: [],
     shape({ a, b, fn }, { shape }) {
       if (shape(a).rows !== shape(b).rows)
-        throw new RangeError(`Expected as many rows on both sides of ${fn}.`);
+        throw new RangeError(`The two sides of ${fn} have different rows.`);
       return wide(shape(a), shape(b).cols, fn);
     },
   },
@@ -185,7 +188,7 @@ function checkOwners(ops: readonly Op[], states: readonly StateShape[]): void {
   const owned = new Set<StateId>();
   for (const op of ops) {
     if (!('state' in op) || states[op.state]!.kind === 'kv') continue;
-    if (owned.has(op.state)) throw new RangeError(`Expected one op on state ${op.state}, got several.`);
+    if (owned.has(op.state)) throw new RangeError(`State ${op.state} is recurrent, but several ops use it.`);
     owned.add(op.state);
   }
 }
@@ -195,7 +198,7 @@ export function keptValues({ output, limits }: Pick<Program, 'output' | 'limits'
   return [output, ...(limits.taps ?? [])];
 }
 
-/** The state of an op. Throws RangeError for a number that the program does not have. */
+/** The state of an op. Throws RangeError for a state that the program does not have. */
 export function stateOf({ state }: StatefulOp, states: readonly StateShape[]): StateShape {
   const shape = states[state];
   if (!shape) throw new RangeError(`Expected a state from 0 to ${states.length - 1}, got ${state}.`);
@@ -207,12 +210,12 @@ export function kvOf(op: AttentionOp, states: readonly StateShape[]): KvShape {
   return ofKind('kv', stateOf(op, states), 'attention');
 }
 
-/** Whether sequences can only go on or begin again. */
+/** Whether sequences can only continue or restart. */
 export function isRecurrent({ states }: Pick<Program, 'states'>): boolean {
   return states.some(({ kind }) => kind === 'recurrent');
 }
 
-/** Of the recurrent states of so many sequences; a backend may fill rows up. */
+/** Bytes of the recurrent states of all sequences, without the padding of a backend. */
 export function recurrentBytes(states: readonly StateShape[], sequences: number): number {
   const floats = states.reduce((sum, state) => sum + (state.kind === 'recurrent' ? state.floats : 0), 0);
   return 4 * floats * sequences;

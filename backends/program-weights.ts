@@ -41,7 +41,7 @@ export function vocabularyOf(
   const rowsBy = (key: 'token' | 'position') =>
     Math.min(...embeds.flatMap(({ table, by = 'token' }) => (by === key ? [desc(table).rows] : [])));
   const [vocabulary, positions] = [rowsBy('token'), rowsBy('position')];
-  if (!Number.isFinite(vocabulary)) throw new RangeError('Expected a program that embeds tokens, got none.');
+  if (!Number.isFinite(vocabulary)) throw new RangeError('The program does not embed tokens.');
   if (positions < limits.contextLength) {
     throw new RangeError(
       `Expected a context of at most ${positions} positions, got ${limits.contextLength}.`,
@@ -55,7 +55,7 @@ export function weightBytes({ type, rows, cols }: WeightDesc): number {
   return rows * rowBytes(type, cols);
 }
 
-/** A weight as the caller gave it. */
+/** A weight and its source, from the caller. */
 export interface GivenWeight {
   readonly desc: WeightDesc;
   readonly source: SourceMatrix; // checked
@@ -69,7 +69,7 @@ export function givenWeight(desc: WeightDesc, source: WeightSource): GivenWeight
 /** Most bytes of an expression that are evaluated at once. */
 const BAND_BYTES = 4 * 1024 * 1024;
 
-/** All bytes of a weight. Rejects with UserError where the source does not make the matrix or a file ends too early. */
+/** All bytes of a weight. Rejects with UserError if the source does not make the matrix or a file ends too early. */
 export async function readWeight(desc: WeightDesc, source: WeightSource): Promise<Uint8Array> {
   using files = new WeightFiles();
   return await readRows(files, givenWeight(desc, source), 0, desc.rows);
@@ -101,16 +101,16 @@ export async function readRows(
 export class WeightTable<Weight> {
   readonly #weights: Weight[] = []; // sparse: dropped weights leave holes
   readonly #users: number[] = [];
-  readonly #forgotten = new Set<WeightId>(); // that programs still use
+  readonly #forgotten = new Set<WeightId>(); // forgotten, but still used by programs
   readonly #drop: (weight: Weight, id: WeightId) => void;
   #compiled: Promise<unknown> = Promise.resolve(); // settles when no program is being compiled
 
-  /** @param drop gives back the memory of a forgotten weight that no program uses */
+  /** @param drop frees the memory of a forgotten weight that no program uses */
   constructor(drop: (weight: Weight, id: WeightId) => void) {
     this.#drop = drop;
   }
 
-  /** Weights by id, forgotten ones that a program still uses included. */
+  /** Weights by id, including forgotten ones that a program still uses. */
   get all(): readonly Weight[] {
     return this.#weights;
   }
@@ -120,10 +120,10 @@ export class WeightTable<Weight> {
     return this.#weights.push(weight) - 1;
   }
 
-  /** Throws RangeError for a weight that was forgotten or never given. */
+  /** Throws RangeError for a weight that was forgotten or never added. */
   get(id: WeightId): Weight {
     if (id in this.#weights && !this.#forgotten.has(id)) return this.#weights[id]!;
-    throw new RangeError(`Expected a weight of this backend, got ${id}, which was forgotten or never given.`);
+    throw new RangeError(`Weight ${id} was forgotten, or it was never added to this backend.`);
   }
 
   /**

@@ -1,8 +1,8 @@
 /**
- * The definition of correct: every op in float64, one row at a time, as its formula is written.
+ * The definition of correct: every op in float64, one row at a time, directly from its formula.
  *
- * A value is a list of rows, and rows are never changed once made; so states hold rows as they came, exactly, whatever
- * type was asked for, and copying a sequence copies references.
+ * A value is a list of rows, and a row never changes. So states hold the rows themselves, exactly, and a copy of a
+ * sequence copies references. The requested type of the cache is ignored.
  */
 import { setImmediate } from 'node:timers/promises';
 import type { TensorType } from '../kernels/quant-formats.ts';
@@ -40,14 +40,14 @@ import { packState, StateReader, stateLayout, unpackState } from './saved-state.
 import { attentionShape, Sequences, type StepRows } from './step.ts';
 
 type Row = Float64Array;
-/** What a sequence holds of a state. */
+/** One state of one sequence. */
 interface Held {
   keys: Row[]; // positions x [kvHeads * headDim]
   values: Row[];
-  past: Row[]; // rows in front of the next one, of a recurrent state
+  past: Row[]; // of a recurrent state: the rows before the next one
 }
 
-/** Longest stretch of computing before the event loop gets a turn. */
+/** Longest time to compute before the event loop gets a turn. */
 const TURN_MS = 20;
 
 export class ReferenceBackend implements Backend {
@@ -103,7 +103,7 @@ class Weight {
     this.#source = givenWeight(desc, source).source;
   }
 
-  /** Bytes that it had to read. */
+  /** Reads the values unless they are loaded. Returns the bytes read. */
   async load(): Promise<number> {
     if (this.values.length > 0) return 0;
     const bytes = await readWeight(this.desc, this.#source);
@@ -119,7 +119,7 @@ class ReferenceExecutable implements Executable {
   readonly #weights: Map<WeightId, Weight>; // of the program
   readonly #release: () => void;
   readonly #values: Row[][] = []; // [value]
-  readonly #last: readonly number[]; // op that reads a value last
+  readonly #last: readonly number[]; // [value]: the last op that reads it
   readonly #held: Held[][]; // [state][sequence]
   readonly #sequences: Sequences;
   readonly #layout: string;
@@ -163,7 +163,7 @@ class ReferenceExecutable implements Executable {
     }
   }
 
-  /** The rows themselves go when the next step writes at `upto`. */
+  /** Rows stay in the lists until the next step overwrites them. */
   kvTrim(seq: number, upto: number): number {
     return this.#sequences.trim(seq, upto);
   }
@@ -214,7 +214,7 @@ class ReferenceExecutable implements Executable {
 
   async #run({ slices }: Step, rows: StepRows): Promise<Result[]> {
     this.#state = 'busy';
-    const attended: Row[] = []; // attention weights, of steps that want them
+    const attended: Row[] = []; // attention weights, if the step wants them
     const traced = slices[0]?.want?.kind === 'attention' ? attended : undefined;
     for (const [i, op] of this.#program.ops.entries()) {
       const out: Row[] = [];
@@ -236,13 +236,13 @@ class ReferenceExecutable implements Executable {
     return results;
   }
 
-  /** The values that the program keeps, of a slice that begins at a row. */
+  /** The taps of a slice that begins at `row`. */
   #tapped({ tokens }: Slice, row: number): Float32Array[] {
     const { taps = [] } = this.#program.limits;
     return taps.map((value) => flatten(this.#values[value]!.slice(row, row + tokens.length)));
   }
 
-  /** The rows that `op` makes, computed as they are taken. */
+  /** The output rows of `op`, computed lazily. */
   #evaluate(op: Op, step: StepRows, attended: Row[] | undefined): Iterable<Row> {
     const rows = (value: ValueId) => this.#values[value]!;
     const weight = (id: WeightId) => this.#weights.get(id)!.values;
@@ -301,7 +301,7 @@ class ReferenceExecutable implements Executable {
   }
 }
 
-/** The op that reads each value last; values that are kept are read by none. */
+/** The last op that reads each value; infinity for values that are kept. */
 function lastReaders(program: Program): number[] {
   const { ops } = program;
   const last = ops.map((_, i) => i);

@@ -1,6 +1,7 @@
 /**
- * The state of a sequence as bytes that outlive the executable: a header with the layout, then the states as their backend
- * lays them out. Only an executable with the same layout restores them; any other one computes the tokens again.
+ * The state of a sequence as bytes that outlive the executable: a header with the layout, then the states as their
+ * backend lays them out. Only an executable with the same layout restores them; any other one computes the tokens
+ * again.
  */
 import { UserError } from '../errors.ts';
 import type { Program } from './backend.ts';
@@ -29,14 +30,15 @@ export function packState(layout: string, positions: number, parts: readonly Uin
 export function unpackState(layout: string, saved: Uint8Array): { positions: number; bytes: Uint8Array } {
   const all = Buffer.from(saved.buffer, saved.byteOffset, saved.byteLength);
   const start = MAGIC.length + LENGTH_BYTES;
-  if (all.length < start || !all.subarray(0, MAGIC.length).equals(MAGIC)) throw unreadable('no saved state');
+  if (all.length < start || !all.subarray(0, MAGIC.length).equals(MAGIC))
+    throw unreadable('it is not a state');
   const length = all.readUInt32LE(MAGIC.length);
-  if (length > MOST_HEADER || start + length > all.length) throw unreadable('a state that is cut off');
+  if (length > MOST_HEADER || start + length > all.length) throw unreadable('it is incomplete');
   const header = parsed(all.subarray(start, start + length).toString());
-  if (header?.layout !== layout) throw unreadable('that of another model, backend or type of cache');
+  if (header?.layout !== layout) throw unreadable('it is of another model, backend or type of cache');
   const bytes = saved.subarray(start + length);
   const { positions } = header;
-  if (bytes.length !== header.bytes || !isCount(positions)) throw unreadable('a state that is cut off');
+  if (bytes.length !== header.bytes || !isCount(positions)) throw unreadable('it is incomplete');
   return { positions, bytes };
 }
 
@@ -57,11 +59,8 @@ function lengthOf(parts: readonly Uint8Array[]): number {
   return parts.reduce((sum, { length }) => sum + length, 0);
 }
 
-export function unreadable(got: string): UserError {
-  return new UserError(
-    `Expected the saved state of a sequence of this model, got ${got}.`,
-    'Compute it again.',
-  );
+export function unreadable(reason: string): UserError {
+  return new UserError(`The saved sequence cannot be restored: ${reason}.`, 'Compute it again.');
 }
 
 /** Reads the parts of a state one after the other. */
@@ -73,10 +72,10 @@ export class StateReader {
     this.#bytes = bytes;
   }
 
-  /** The next `count` bytes. Throws UserError where fewer are left. */
+  /** The next `count` bytes. Throws UserError if fewer are left. */
   next(count: number): Uint8Array {
     const part = this.#bytes.subarray(this.#at, this.#at + count);
-    if (part.length < count) throw unreadable('a state that is cut off');
+    if (part.length < count) throw unreadable('it is incomplete');
     this.#at += count;
     return part;
   }

@@ -1,6 +1,6 @@
 /**
- * The list of backends. A backend is imported only on request. There is no fallback: if the requested backend cannot run,
- * the error gives the reason. For `auto`, core/engine.ts chooses among the `candidates` once it has the model.
+ * The list of backends. A backend is imported only on request. There is no fallback: if the requested backend cannot
+ * run, the error gives the reason. For `auto`, core/engine.ts chooses among the `candidates` once it has the model.
  */
 import { UserError } from '../errors.ts';
 import { findAdapters } from './adapters.ts';
@@ -12,7 +12,7 @@ export { usableCores } from './cpu/cores.ts';
 export interface BackendOptions {
   readonly threads?: number; // default: cores this process may use
   readonly sentinels?: boolean; // for tests: executables report writes outside their buffers
-  /** Times every kernel where the device has a clock: Executable.kernelTimes. */
+  /** Times every kernel if the device has a clock: Executable.kernelTimes. */
   readonly profile?: boolean;
   /** Folder of cached facts about this machine; default: no cache. */
   readonly cacheDirectory?: string;
@@ -31,7 +31,7 @@ const CREATE: Readonly<Record<BackendName, (options: BackendOptions) => Promise<
 /** Names that `selectBackend` accepts. */
 export const BACKEND_NAMES = Object.keys(CREATE) as readonly BackendName[];
 
-/** Starts the named backend. Throws UserError where it cannot run here. */
+/** Starts the named backend. Throws UserError if it cannot run here. */
 export async function selectBackend(name: string, options: BackendOptions = {}): Promise<Backend> {
   const chosen = BACKEND_NAMES.find((known) => known === name);
   if (!chosen) throw unknownBackend(name);
@@ -78,7 +78,7 @@ export async function candidates({ cacheDirectory }: BackendOptions = {}): Promi
     { name: 'webgpu', device, out: none ?? software },
     {
       name: 'gpujs',
-      out: 'its kernels are compiled for any device: webgpu is faster on the same one, and cpu without',
+      out: 'webgpu is faster on the same device, and cpu is faster without one',
     },
     { name: 'reference', out: 'the definition of correct, and the slowest' },
   ];
@@ -88,10 +88,10 @@ export interface BackendReport {
   readonly name: BackendName;
   readonly present: boolean; // it starts on this machine
   readonly missing?: string; // the reason why it does not
-  readonly threads?: number; // where present
-  readonly description?: string; // where present
-  readonly device?: DeviceInfo; // where present and there is one
-  readonly roofs?: Roofs; // where present and measured
+  readonly threads?: number; // if present
+  readonly description?: string; // if present
+  readonly device?: DeviceInfo; // if present, and if there is one
+  readonly roofs?: Roofs; // if present and measured
 }
 
 /** Starts each backend once, measures it and reports. */

@@ -21,7 +21,7 @@ export class Sequences {
   readonly #vocabulary: number;
   readonly #chooses: Executable['chooses'];
   readonly #lengths: number[];
-  readonly #recurrent: boolean; // a sequence goes on or begins again
+  readonly #recurrent: boolean; // a sequence can only continue or restart
 
   /**
    * @param vocabulary number of token ids (vocabularyOf)
@@ -108,15 +108,13 @@ export class Sequences {
   #checkWant({ want }: Slice, slices: readonly Slice[], T: number): void {
     if (want?.kind === 'attention') {
       if (!this.#limits.attention) {
-        throw new RangeError(
-          'Expected a program compiled for attention weights (Limits.attention), got another.',
-        );
+        throw new RangeError('This program was not compiled for attention weights (Limits.attention).');
       }
       // Backends keep the scores of attention only for a step of one token.
       check(T === 1, 'tokens of a step that wants attention', '1', T);
     }
     if (want?.kind === 'values' && !this.#limits.taps?.length) {
-      throw new RangeError('Expected a program compiled to keep values (Limits.taps), got another.');
+      throw new RangeError('This program was not compiled to keep values (Limits.taps).');
     }
     if (want?.kind !== 'top' && want?.kind !== 'greedy') return;
     const most = this.#chooses?.[want.kind] ?? 0;
@@ -136,7 +134,7 @@ export class Sequences {
     );
   }
 
-  /** A position of a sequence that something may go on from. */
+  /** Checks that a sequence can continue from position `pos`. */
   #checkReached(seq: number, pos: number, what: string): void {
     const length = this.#lengths[seq]!;
     if (!this.#recurrent) check(isCount(pos) && pos <= length, what, `0 to ${length}`, pos);
@@ -170,13 +168,13 @@ export class Sequences {
   }
 }
 
-/** The rows of attention weights of a program, or undefined where it is compiled without them. */
+/** The rows of attention weights of a program, or undefined if it is compiled without them. */
 export function attentionShape({ limits, ops }: Program): AttentionShape | undefined {
   if (!limits.attention) return undefined;
   return { heads: ops.flatMap((op) => (op.op === 'attention' ? [op.heads] : [])) };
 }
 
-/** Number of ids that each slice of a step wants, which the device feeds back itself; 1 without such wants. */
+/** Number of greedy ids that each slice of a step wants; 1 if the slices want something else. */
 export function greedyCount({ slices }: Step): number {
   const want = slices[0]?.want;
   return want?.kind === 'greedy' ? want.count : 1;

@@ -17,7 +17,7 @@ export class WeightFiles implements Disposable {
   readonly #open = new Map<string, number>();
   readonly #checked = new WeakSet<SourceMatrix>();
 
-  /** Throws UserError where a range has too few bytes, before memory is allocated for them. */
+  /** Throws UserError if a range has too few bytes, before memory is allocated for them. */
   check(matrix: SourceMatrix, name: string): void {
     if (this.#checked.has(matrix)) return;
     for (const { at, bytes } of rangesOf(matrix, name)) {
@@ -31,7 +31,7 @@ export class WeightFiles implements Disposable {
     this.#checked.add(matrix);
   }
 
-  /** Does all reads. Throws UserError where a file cannot be read or ends inside a read. */
+  /** Does all reads. Throws UserError if a file cannot be read or ends inside a read. */
   run(reads: FileReads, name: string): void {
     for (const each of reads) for (const piece of pieces(each)) this.#readNow(piece, name);
   }
@@ -107,10 +107,7 @@ function unreadable(path: string, name: string, cause: unknown): UserError {
 }
 
 function tooShort(name: string, expected: number, got: number): UserError {
-  return new UserError(
-    `Expected ${expected} bytes of ${name}, got ${got}.`,
-    'Hand over all bytes of the weight.',
-  );
+  return new UserError(`Expected ${expected} bytes of ${name}, got ${got}.`, 'Pass all bytes of the weight.');
 }
 
 interface Missing {
@@ -124,6 +121,6 @@ interface Missing {
 function cutOff(name: string, { path, offset, expected, got }: Missing): UserError {
   return new UserError(
     `Expected ${expected} bytes of ${name} at byte ${offset} of ${path}, got ${got}: the file ended inside ${name}.`,
-    'The file is cut off or changed while it was read: get the model again.',
+    'The file is incomplete, or it changed while it was read: get the model again.',
   );
 }

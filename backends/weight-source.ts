@@ -1,5 +1,5 @@
 /**
- * Checks the source of a weight when it is given. Every expression has a type and a shape, and they must fit together.
+ * Checks the source of a weight when it is added. Every expression has a type and a shape, and they must fit together.
  * Sources are made from the headers of files, so no size in them is trusted. weight-files.ts checks that the bytes exist
  * before it reads the first one.
  */
@@ -37,7 +37,7 @@ export function checkedShape(matrix: SourceMatrix): SourceShape {
   return shapes.get(matrix)!;
 }
 
-/** The shape of an expression. Throws UserError where its parts do not fit together, before anything is read. */
+/** The shape of an expression. Throws UserError if its parts do not fit together, before anything is read. */
 export function shapeOf(matrix: SourceMatrix, name: string): SourceShape {
   const known = shapes.get(matrix);
   if (known) return known;
@@ -164,11 +164,11 @@ function described({ type, rows, cols }: SourceShape): string {
 function wrong(name: string, expected: string, got: string): UserError {
   return new UserError(
     `Expected ${expected} for ${name}, got ${got}.`,
-    'The model is damaged, or it is stored in a way that is not supported yet: get it again, or another file of it.',
+    'The model is damaged, or its format is not supported yet: get it again, or get another file of it.',
   );
 }
 
-/** Bytes of `cols` weights in a row. NaN where they are not whole blocks. */
+/** Bytes of `cols` weights in a row. NaN if they are not whole blocks. */
 export function bytesIn(type: SourceType, cols: number): number {
   const { elements, bytes } = sourceFormat(type);
   return cols % elements === 0 ? (cols / elements) * bytes : Number.NaN;

@@ -24,7 +24,7 @@ export function replaceFile(path: string, text: string, { mode, size }: ReplaceO
   }
 }
 
-/** As replaceFile for a file of a cache, whose folder is made too. If that fails, the next start computes it again. */
+/** Like replaceFile, for a file of a cache. Creates its folder. Ignores failures: the next start makes the file again. */
 export function writeWhole(path: string, text: string): void {
   try {
     mkdirSync(dirname(path), { recursive: true });

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-// Starts percept. Runs on Node 20 and later: where the Node that started it is older than the engine needs,
-// it hands over to the one that the npm package `node` brought along.
+// Starts percept. This file runs on Node 20 and later. If its Node is too old for the engine, it starts the program
+// with the Node that the npm package `node` contains.
 import { existsSync, readFileSync } from 'node:fs';
 import module, { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
@@ -10,26 +10,23 @@ const MINIMUM_MAJOR = 26;
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 const BUNDLE = join(ROOT, 'dist', 'percept.js');
 const args = process.argv.slice(2);
-const GREETED = 'PERCEPT_GREETED'; // in the environment, for the Node that is handed over to and for cli/commands/chat.ts
-const LIFELINE = 'PERCEPT_LIFELINE'; // likewise: the number of a pipe's file descriptor
+const GREETED = 'PERCEPT_GREETED'; // environment variable for the child and for cli/commands/chat.ts
+const LIFELINE = 'PERCEPT_LIFELINE'; // environment variable for the child: file descriptor of a pipe
 
 const isChat = beginsChat();
 if (isChat) greet();
 if (args[0] === '--version' || args[0] === '-v') {
   console.log(JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')).version);
 } else if (!existsSync(BUNDLE)) {
-  fail(
-    `Expected the built program at ${BUNDLE}, but this checkout has not been built.`,
-    'npm install && npm run build',
-  );
+  fail(`This checkout has not been built: ${BUNDLE} does not exist.`, 'npm install && npm run build');
 } else if (Number.parseInt(process.versions.node, 10) >= MINIMUM_MAJOR) {
-  module.enableCompileCache(join(ROOT, 'dist', 'compile-cache')); // a tenth of the time to a first frame
+  module.enableCompileCache(join(ROOT, 'dist', 'compile-cache')); // saves a tenth of the time to the first frame
   if (process.env[LIFELINE]) await endWithLauncher();
   if (isChat) takeKeyboard();
   await import(new URL('../dist/percept.js', import.meta.url).href);
 } else {
   const node = bundledNode();
-  if (node) await handOver(node);
+  if (node) await runWith(node);
   else {
     fail(
       `percept needs Node ${MINIMUM_MAJOR} or later: this is ${process.version}, and the npm package "node" is not installed completely.`,
@@ -38,7 +35,7 @@ if (args[0] === '--version' || args[0] === '-v') {
   }
 }
 
-/** Whether a chat on a screen begins, as far as can be told before options are parsed. */
+/** Whether these arguments start a chat on a screen. A quick check, because options are not parsed yet. */
 function beginsChat() {
   const { env, stdin, stdout } = process;
   const others = args.some((arg) => /^(-h|--help|--json|--jsonl|--screen-reader)$/.test(arg));
@@ -47,8 +44,9 @@ function beginsChat() {
 }
 
 /**
- * What is typed from here on is for the chat, and there is where to type: what the first frame will show, until it is
- * drawn. The environment says how to take it away (cli/greeting.ts). Node puts the terminal back at the end.
+ * Switches the keyboard to raw mode, so that the chat gets what is typed while it loads, and draws a placeholder of the
+ * first frame. The environment carries the escape sequence that erases it (cli/greeting.ts). Node restores the terminal
+ * at exit.
  */
 function takeKeyboard() {
   const { env, stdin, stdout } = process;
@@ -59,10 +57,10 @@ function takeKeyboard() {
   const lines = [...(isLow ? [] : ['']), prompt, ...(isLow ? [] : ['  loading ...'])];
   const drawn = lines.map((line) => line.slice(0, stdout.columns - 1)).join('\n');
   stdout.write(`${drawn}${isLow ? '' : '\x1b[1A'}\x1b[3G`);
-  env[GREETED] = `${isLow ? '' : '\x1b[1A'}\r \x1b[J\r`; // from the very corner tmux would keep a copy: hence the space
+  env[GREETED] = `${isLow ? '' : '\x1b[1A'}\r \x1b[J\r`; // the space: tmux keeps a copy of an erase from the corner
 }
 
-/** The first line of a chat, before anything else is loaded; cli/commands/chat.ts writes it where this does not. */
+/** Prints the first line of a chat before anything else is loaded. Otherwise cli/commands/chat.ts prints it. */
 function greet() {
   if (process.env[GREETED]) return;
   process.env[GREETED] = '1';
@@ -74,7 +72,7 @@ function fail(message, command) {
   process.exitCode = 1;
 }
 
-/** The binary of the npm package `node`, wherever npm has put the package; undefined where it is of no use. */
+/** The binary of the npm package `node`, wherever npm has installed it; undefined if it is missing or too old. */
 function bundledNode() {
   try {
     const manifest = createRequire(import.meta.url).resolve('node/package.json');
@@ -87,18 +85,18 @@ function bundledNode() {
   return undefined;
 }
 
-/** Becomes `node` as far as a caller can tell: same streams, same signals, same stops, same end. */
-async function handOver(node) {
+/** Runs the program with `node` as a child. For the caller they are one process: same streams, signals, stops and exit. */
+async function runWith(node) {
   const { spawn } = await import('node:child_process');
   const stdio = ['inherit', 'inherit', 'inherit', 'pipe'];
   const env = { ...process.env, [LIFELINE]: '3' };
   const child = spawn(node, [fileURLToPath(import.meta.url), ...args], { stdio, env });
   child.stdio[3]?.on('error', () => {});
-  // A terminal signals the whole group, a caller only this process: forward, and let the child tell them apart.
+  // A terminal signals the whole group, a caller only this process. Always forward; the child recognizes duplicates.
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGCONT'];
   for (const signal of signals) process.on(signal, () => child.kill(signal));
   stopTogether(child);
-  child.on('error', (error) => fail(`Expected ${node} to start: ${error.message}`, 'npm rebuild node'));
+  child.on('error', (error) => fail(`${node} did not start: ${error.message}`, 'npm rebuild node'));
   child.on('exit', (code, signal) => {
     if (!signal) process.exit(code ?? 1);
     process.removeAllListeners(signal);
@@ -107,23 +105,24 @@ async function handOver(node) {
 }
 
 /**
- * SIGTSTP stops both, whichever got it; the child in front, because it has to put the terminal back, and a chat then stops
- * the whole group. While this process listens it is not stopped, so that nothing it does for a stop comes after it. Its
- * timers fire once it runs again, before it hears of SIGCONT.
+ * Stops both processes on SIGTSTP, whichever got it. The child stops first, because it restores the terminal; a chat
+ * then stops the whole group. With a listener, SIGTSTP does not stop this process, so it stops itself after the child.
+ * Its timers fire when it runs again, before the listener of SIGCONT is called.
  */
 function stopTogether(child) {
   if (process.platform === 'win32') return; // no job control there
   const later = (ms) => new Promise((resolve) => setTimeout(() => setImmediate(resolve), ms).unref());
-  let current; // the stop that is under way
+  let current; // the stop in progress
   const onStop = async () => {
     if (current) return;
     const own = {};
     current = own;
-    await later(50); // if the whole group got the signal, the child is stopped by now, and SIGCONT takes a second one back
+    // If the whole group got the signal, the child has stopped by then, and SIGCONT discards its second SIGTSTP.
+    await later(50);
     if (current === own) child.kill('SIGTSTP');
     await later(200);
     if (current !== own) return;
-    process.off('SIGTSTP', onStop); // else it would not stop
+    process.off('SIGTSTP', onStop); // with a listener the signal would not stop this process
     process.kill(process.pid, 'SIGTSTP');
     await later(250); // longer than cli/tui/chat/suspend-process.ts waits
     current = undefined;
@@ -135,14 +134,14 @@ function stopTogether(child) {
   });
 }
 
-/** The pipe from the launcher closes with it, also by SIGKILL. What does not end in order is ended. */
+/** Ends this process when the launcher dies, even by SIGKILL: the pipe from it closes then. */
 async function endWithLauncher() {
   const { Socket } = await import('node:net');
   const fd = Number(process.env[LIFELINE]);
-  delete process.env[LIFELINE]; // not for the programs started from here on
+  delete process.env[LIFELINE]; // child processes must not inherit it
   const end = () => {
     const { stdin } = process;
-    if (stdin.isTTY) stdin.setRawMode = () => stdin; // the shell has the terminal, and refuses it
+    if (stdin.isTTY) stdin.setRawMode = () => stdin; // the shell owns the terminal now, and setRawMode would fail
     process.kill(process.pid, 'SIGHUP');
     setTimeout(() => process.kill(process.pid, 'SIGKILL'), 5000).unref();
   };
@@ -153,6 +152,6 @@ async function endWithLauncher() {
       .resume()
       .unref();
   } catch {
-    // the variable came from somewhere else: no pipe
+    // the descriptor is not a pipe: the variable was set elsewhere
   }
 }

@@ -1,14 +1,14 @@
-/** What a token attends to: the softmax weights of every head of every layer over the tokens before it and itself. */
+/** Attention of a token: softmax weights of every head of every layer over the earlier tokens and the token itself. */
 import { UserError } from '../errors.ts';
 import type { EvaluateOptions, Sequence } from './sequence.ts';
 
 export interface Attention {
   readonly heads: readonly number[]; // query heads of each layer that attends
-  readonly positions: number; // as many as ids: the last is the token itself
+  readonly positions: number; // one for each id; the last is the token itself
   readonly weights: Float32Array; // [heads of all layers, positions]; each row sums to 1
 }
 
-/** The weights of one head, [positions]: a view. Throws RangeError for one that there is not. */
+/** The weights of one head, [positions]: a view. Throws RangeError for a head that does not exist. */
 export function headWeights(
   { heads, positions, weights }: Attention,
   layer: number,
@@ -20,10 +20,10 @@ export function headWeights(
 }
 
 /**
- * What the last of `ids` attends to. The token chosen at place i comes of the row of position i - 1, so of it the caller
- * passes the i ids before it. The sequence's cache then holds `ids`: what it held beyond them is forgotten.
+ * The attention of the last of `ids`. For the choice of the token at place i, pass the i ids before it: it was chosen
+ * from the row of position i - 1. Afterwards the sequence's cache holds exactly `ids`.
  *
- * Throws UserError of kind usage where the model was loaded without attention or its backend has none, and as
+ * Throws UserError of kind usage if the model was loaded without attention or its backend does not compute it, and as
  * `Sequence.evaluate` does.
  */
 export async function attentionOf(
@@ -39,8 +39,8 @@ export async function attentionOf(
 
 function notGiven(): UserError {
   return new UserError(
-    'Expected a model that shows what its tokens attend to, but it was loaded without that, or its backend has none.',
-    'Choose a backend that has it: --backend cpu.',
+    'Attention weights are not available: the model was loaded without them, or this backend does not compute them.',
+    'Choose a backend that computes them: --backend cpu.',
     { kind: 'usage' },
   );
 }

@@ -30,7 +30,7 @@ interface Exchange {
 /** Exchanges whose ids are remembered. */
 const MOST_EXCHANGES = 64;
 
-/** Rows of logits asked for at once. */
+/** Rows of logits requested at once. */
 const ROWS_AT_ONCE = 32;
 
 export class Chat {

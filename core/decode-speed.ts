@@ -1,4 +1,4 @@
-/** Tokens a second of decode, as an answer would take them: behind a short prompt, one token a step. */
+/** Decode speed in tokens a second, measured like an answer: after a short prompt, one token a step. */
 import type { Executable, Want } from '../backends/backend.ts';
 
 const PROMPT = 16; // tokens

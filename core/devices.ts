@@ -60,8 +60,7 @@ function reasonFor(
 ): string {
   if (out !== undefined) return out;
   if (!several) return 'the fastest here';
-  if (choices.length === 0)
-    return 'auto has measured nothing yet: the first answer finds out which is faster';
+  if (choices.length === 0) return 'auto has measured nothing yet: the first answer measures which is faster';
   const figures = choices.map((choice) => `${explain(choice)} with ${choice.model}`).join('; ');
   return name === chosen ? `the fastest: ${figures}` : `${chosen} is faster: ${figures}`;
 }

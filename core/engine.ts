@@ -1,4 +1,4 @@
-/** What computes a model: chosen where nobody asked for it by name, started, and replaced where its device fails. */
+/** Chooses and starts the backend of a model. With `auto` it is the fastest one, and cpu replaces a lost device. */
 import type { Backend, Executable } from '../backends/backend.ts';
 import { FailoverExecutable } from '../backends/failover.ts';
 import type { BackendName, BackendOptions } from '../backends/select.ts';
@@ -15,38 +15,38 @@ import {
 } from './backend-choice.ts';
 import { decodeSpeed } from './decode-speed.ts';
 
-/** Something worth telling a user besides errors. */
+/** A message for the user that is not an error. */
 export interface Note {
   readonly text: string;
-  readonly detail: boolean; // of interest only to who looks for it
+  readonly detail: boolean; // shown only on request
 }
 
 export interface EngineOptions extends BackendOptions {
   readonly backend: string | ((options: BackendOptions) => Promise<Backend>);
   readonly cacheDirectory: string;
   readonly onNote: (note: Note) => void;
-  /** Those there are; tests have their own. */
+  /** Default: the backends of backends/select.ts; tests pass their own. */
   readonly backends?: Pick<typeof present, 'candidates' | 'selectBackend'>;
 }
 
-/** What is to be computed. */
+/** A model to start on a backend, with its limits. */
 export interface Task {
   readonly name: string;
   readonly weightBytes: number;
   readonly sequences: number;
   readonly contextLength: number;
   readonly maxTokens: number;
-  /** Hands the weights over and compiles the program; for each backend it is called with. */
+  /** Gives the weights to `backend` and compiles the program. Called once for each backend that is tried. */
   compile(backend: Backend): Promise<Executable>;
 }
 
 export interface Engine {
-  readonly backend: Backend; // another one after its device has failed
+  readonly backend: Backend; // the replacement after the device has failed
   readonly executable: Executable;
   dispose(): Promise<void>;
 }
 
-/** Throws UserError where the backend cannot run here, or cannot take the model. */
+/** Throws UserError if the backend cannot run here or cannot compile the model. */
 export async function startEngine(task: Task, options: EngineOptions): Promise<Engine> {
   const { backend } = options;
   if (backend !== 'auto') {
@@ -58,7 +58,7 @@ export async function startEngine(task: Task, options: EngineOptions): Promise<E
       return new FailoverEngine(await start(task, chosen, options), task, options);
     } catch (error) {
       options.onNote(
-        note(`${chosen} is the fastest here, but it does not start: ${messageOf(error)} Now on cpu.`),
+        note(`${chosen} is the fastest here, but it does not start: ${messageOf(error)} Using cpu.`),
       );
     }
   }
@@ -104,7 +104,7 @@ class PlainEngine implements Engine {
   }
 }
 
-/** Goes on with cpu when the device is lost. */
+/** Continues on cpu when the device is lost. */
 class FailoverEngine implements Engine {
   readonly executable: Executable;
   #backend: Backend;
@@ -114,7 +114,7 @@ class FailoverEngine implements Engine {
     this.#backend = backend;
     const { sequences, maxTokens } = task;
     const replace = async (failure: Error) => {
-      options.onNote(note(`${failure.message} Going on with cpu.`));
+      options.onNote(note(`${failure.message} Continuing on cpu.`));
       const replacement = await start(task, 'cpu', options);
       if (this.#disposed) {
         await stop(replacement);
@@ -122,7 +122,7 @@ class FailoverEngine implements Engine {
       }
       const lost = this.#backend;
       this.#backend = replacement.backend;
-      await lost.dispose().catch(() => {}); // whatever it may still say of the device that is gone
+      await lost.dispose().catch(() => {}); // errors of a lost device have been reported already
       return replacement.executable;
     };
     this.executable = new FailoverExecutable({ first, sequences, maxTokens, replace });
@@ -139,9 +139,9 @@ class FailoverEngine implements Engine {
   }
 }
 
-// ----- what `auto` takes
+// ----- the choice of `auto`
 
-/** Measurements that may fail to come to an end before what they were about is left alone. */
+/** After this many measurements that never finished, cpu is used without measuring again. */
 const MOST_UNFINISHED = 2;
 
 async function choose(task: Task, options: EngineOptions): Promise<BackendName> {
@@ -157,11 +157,9 @@ async function choose(task: Task, options: EngineOptions): Promise<BackendName> 
     onNote({ text: `auto takes ${known.chosen}: ${explain(known)}`, detail: true });
     return known.chosen;
   }
-  onNote(
-    note(`Finding out once which is faster for models of this size: ${[only, ...more].join(' or ')} ...`),
-  );
+  onNote(note(`Measuring once which is faster for models of this size: ${[only, ...more].join(' or ')} ...`));
   const choice = await measure(task, [only!, ...more], options, choices, subject);
-  onNote(note(`It is ${choice.chosen} (${explain(choice)}). percept devices tells it again.`));
+  onNote(note(`It is ${choice.chosen} (${explain(choice)}). percept devices shows it again.`));
   return choice.chosen;
 }
 
@@ -179,7 +177,7 @@ async function measure(
   for (const name of names) measured[name] = await measureOne(task, name, options);
   const choice = { ...about, measured, chosen: fastest(measured) ?? 'cpu' };
   const failed = Object.values(measured).some((result) => 'failure' in result);
-  choices.keep(subject, failed ? undefined : choice); // a failure may be this model's alone
+  choices.keep(subject, failed ? undefined : choice); // the failure may concern only this model
   return choice;
 }
 

@@ -1,8 +1,8 @@
 /**
- * Text from a prompt, token by token: evaluate, sample, show, append, until an end.
+ * Generates text from a prompt, token by token: evaluate, sample, yield, append, until the answer ends.
  *
- * The step over a token is submitted before the token is handed out, so that whoever shows it works while the
- * next one is computed. With speculation a step is over several tokens, and not every token needs one.
+ * The step over a token is submitted before the token is yielded, so the caller shows it while the next one is computed.
+ * With speculation a step covers several tokens, so not every token needs its own step.
  */
 import { UserError } from '../errors.ts';
 import { Answer, type FinishReason } from './generate/answer.ts';
@@ -18,7 +18,7 @@ import { stepCostsOf } from './speculate/step-costs.ts';
 
 export interface GenerateOptions {
   readonly sampler: SamplerChain;
-  /** Most tokens to generate. Where it is absent, an answer that fills the context ends in an UnfinishedAnswer. */
+  /** Most tokens to generate. Without it, an answer that fills the context throws UnfinishedAnswer. */
   readonly maxTokens?: number;
   readonly stop?: readonly string[];
   /** Never choose an end-of-generation token. */
@@ -27,32 +27,32 @@ export interface GenerateOptions {
   readonly logprobs?: number;
   readonly signal?: AbortSignal;
   /**
-   * Draft tokens and check several in a step: 'on', 'off', or 'auto', as far as it is measured to pay. The answer
-   * stays the same (speculate/speculative-decoder.ts). Default: 'auto' with a draft model, 'off' without. Without one,
-   * 'auto' leaves it to a device that chooses tokens by itself.
+   * Draft tokens and check several in a step: 'on', 'off', or 'auto', which drafts only while measurements show a gain.
+   * The answer stays the same (speculate/speculative-decoder.ts). Default: 'auto' with a draft model, 'off' without.
+   * Without a draft model, 'auto' does not draft if the device chooses tokens by itself.
    */
   readonly speculate?: 'auto' | 'on' | 'off';
   /**
-   * Sequence of a smaller model with the same vocabulary, which drafts; without one, drafts are looked up in the text
-   * so far. Given again for the next turn, it computes only what is new.
+   * Sequence of a smaller draft model with the same vocabulary. Without one, drafts are looked up in the text so far. If
+   * the same sequence is passed for the next turn, it computes only the new tokens.
    */
   readonly draft?: Sequence;
-  /** Called while the prompt is computed, with the tokens held so far of all. */
+  /** Called while the prompt is computed: tokens in the cache so far, and tokens of the prompt. */
   readonly onProgress?: (done: number, total: number) => void;
 }
 
 export interface GeneratedToken {
   readonly id: number;
-  /** What can be shown now; may be empty. The last token brings what was held back. */
+  /** Text that can be shown now; may be empty. The last token has the text held back so far. */
   readonly text: string;
   readonly logprob?: number;
   readonly top?: readonly TokenLogprob[]; // most probable first
 }
 
 export interface GenerateResult {
-  /** Every token generated, including the end token or those of the stop string that ended it. */
+  /** Every generated token, including the end token or the tokens of the stop string. */
   readonly ids: readonly number[];
-  /** The texts of the tokens joined: without end token, stop string and what follows it. */
+  /** The joined texts of the tokens, without the end token, the stop string and the text after it. */
   readonly text: string;
   readonly finishReason: FinishReason;
   readonly stopString?: string; // the one that ended it
@@ -61,7 +61,7 @@ export interface GenerateResult {
   readonly speculation?: SpeculationStats; // unless it was off
 }
 
-/** Of kind 'context': the context was full before the answer ended. `result` is what there is of it. */
+/** Of kind 'context': the context was full before the answer ended. `result` is the answer so far. */
 export class UnfinishedAnswer extends UserError {
   readonly result: GenerateResult;
 
@@ -69,7 +69,7 @@ export class UnfinishedAnswer extends UserError {
     const { promptTokens, completionTokens } = result.usage;
     const contextLength = promptTokens + completionTokens;
     super(
-      `Expected the answer to end within the context of ${contextLength} tokens, but ${promptTokens} of prompt and ${completionTokens} of answer fill it; at least ${contextLength + 1} are needed.`,
+      `The answer did not end within the context of ${contextLength} tokens: ${promptTokens} of prompt and ${completionTokens} of answer fill it, so at least ${contextLength + 1} are needed.`,
       `Give a larger context (--ctx ${2 * contextLength}), a shorter prompt, or a limit for the answer (--max-tokens).`,
       { kind: 'context' },
     );
@@ -84,12 +84,12 @@ export interface Usage {
 }
 
 /**
- * Generates from `promptIds`. Leaves the sequence with the prompt and all generated tokens but the last, also
- * when the caller stops early; resets the sampler and shows it the prompt.
+ * Generates from `promptIds`. Resets the sampler and feeds it the prompt. Afterwards the sequence holds the prompt and
+ * all generated tokens but the last, also if the caller stops early.
  *
- * Throws UserError of kind 'context' at once where the prompt and maxTokens do not fit the context, and its
- * subclass UnfinishedAnswer after the last token where maxTokens is absent and the context is full; UserError of
- * kind 'usage' for options out of range and a draft model with another vocabulary.
+ * Throws UserError of kind 'context' at once if the prompt and maxTokens do not fit the context. Throws its subclass
+ * UnfinishedAnswer after the last token if maxTokens is absent and the context is full. Throws UserError of kind 'usage'
+ * for options out of range and for a draft model with another vocabulary.
  */
 export async function* generate(
   sequence: Sequence,
@@ -104,7 +104,7 @@ export async function* generate(
   const logprobs = options.logprobs === undefined ? undefined : new Logprobs(options.logprobs);
   const answer = new Answer(tokenizer, promptIds, limit, options.stop);
   const seen = { sampler, banned, scored: logprobs !== undefined };
-  // A device that chooses by itself need not hand logits over; drafts would need those of every token.
+  // A device that chooses tokens returns no logits; drafts would need the logits of every token.
   const far = deviceChooses(sequence, seen) && !sequence.model.executable.nearLogits;
   const drafts = options.draft || options.speculate !== 'auto' || !far;
   const speculation = drafts ? speculativeDecoder(sequence, promptIds, limit, options) : undefined;
@@ -165,7 +165,7 @@ function speculativeDecoder(
   if (draft?.model.recurrent) throw noWayBack('The draft model');
   if (sequence.model.recurrent) {
     if (draft || speculate === 'on') throw noWayBack('The model');
-    return undefined; // drafts cost more than they bring if a rejected one means computing the whole text again
+    return undefined; // a rejected draft would cost more than drafts gain: the whole text is computed again
   }
   const drafter = draft ? new DraftModel(draft, sequence.model.tokenizer) : new PromptLookup();
   const mostTokens = promptIds.length + limit - 1; // the last token is not evaluated
@@ -185,7 +185,7 @@ function noWayBack(what: string): UserError {
   );
 }
 
-/** Undefined where the signal ended it. */
+/** Undefined if the signal ended it. */
 async function startUnlessAborted(
   source: TokenSource,
   promptIds: readonly number[],

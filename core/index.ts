@@ -1,5 +1,5 @@
 /**
- * The engine as a library: what the command line program is made of, without its terminal.
+ * The engine as a library. The command line program uses it too; nothing here needs a terminal.
  *
  *     const model = await loadModel('SmolLM2-135M-Instruct.Q4_1.gguf');
  *     const template = await ChatTemplate.parse(chatTemplateOf(model.gguf)!);

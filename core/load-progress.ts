@@ -1,7 +1,7 @@
 /** Progress of loading a model, for display. */
 import type { Backend } from '../backends/backend.ts';
 
-/** Stages: read the header, start the backend, let it read the weights, then let it compile the rest. */
+/** Stages: the header is read, the backend starts, it reads the weights, and it compiles its kernels. */
 export interface LoadProgress {
   readonly stage: 'header' | 'backend' | 'weights' | 'kernels';
   readonly weightBytes?: number; // all weights of the model; from 'weights' on
@@ -10,7 +10,7 @@ export interface LoadProgress {
 
 const TELL_MS = 100;
 
-/** Runs `compile`, in which `backend` reads `weightBytes` of weights, and reports the progress meanwhile. */
+/** Runs `compile`, which makes `backend` read `weightBytes` of weights, and reports the progress meanwhile. */
 export async function whileTelling<T>(
   { backend, weightBytes }: { backend: Pick<Backend, 'readBytes'>; weightBytes: number },
   onProgress: (progress: LoadProgress) => void,

@@ -17,20 +17,20 @@ import { tokenizerFromGguf } from './tokenizer/index.ts';
 import type { Tokenizer } from './tokenizer/tokenizer.ts';
 
 export interface LoadOptions {
-  /** 'auto' (default: the fastest here, and cpu when its device fails), a name, or what starts one of your own. */
+  /** 'auto' (default: the fastest here, and cpu if its device fails), a name, or a function that starts your own. */
   readonly backend?: string | ((options: BackendOptions) => Promise<Backend>);
   readonly threads?: number; // default: cores this process may use
   readonly contextLength?: number; // positions a sequence; default: the model's own, at most 8192
-  /** Default 1; or told what one sequence takes. */
+  /** Default 1. A function gets the memory that one sequence uses. */
   readonly sequences?: number | ((one: MemoryUse) => number);
   readonly kvType?: KvType | 'auto'; // of the KV cache; auto: q8 beside quantized weights, else f32
   readonly maxTokens?: number; // most tokens in one step; default: the context, at most 512
-  readonly attention?: boolean; // makes room for what `attentionOf` gives; default: none
-  /** Where what is found out about the machine is kept; default: percept's own. */
+  readonly attention?: boolean; // reserves memory for attentionOf; default false
+  /** Folder for cached facts about this machine; default: percept's own. */
   readonly cacheDirectory?: string;
-  /** Told what a user may want to know: what `auto` measures, and that another backend goes on. */
+  /** Gets messages for the user, such as the measurements of `auto` and the replacement of a lost backend. */
   readonly onNote?: (note: Note) => void;
-  /** Told how far loading is; again where a backend takes over later. */
+  /** Gets the progress of loading, and again if another backend takes over later. */
   readonly onProgress?: (progress: LoadProgress) => void;
 }
 
@@ -44,17 +44,17 @@ export interface Model {
   readonly tokenizer: Tokenizer;
   readonly backend: Backend;
   readonly executable: Executable;
-  readonly scheduler: Scheduler; // everything computed on the executable goes through it
+  readonly scheduler: Scheduler; // the only caller of executable.submit
   readonly contextLength: number;
   readonly sequences: number;
   readonly maxTokens: number;
-  readonly recurrent: boolean; // its sequences go on or begin again, but cannot forget their last tokens alone
-  readonly kvType: KvType; // of the KV cache, as asked for: the reference keeps it exact
+  readonly recurrent: boolean; // a sequence can continue or restart, but cannot drop its last tokens
+  readonly kvType: KvType; // requested type of the KV cache; the reference stores it exactly
   readonly loadMs: number;
   dispose(): Promise<void>;
 }
 
-/** Longest context reserved unasked: the KV cache of a 128k context would outweigh many models. */
+/** Longest default context: the KV cache of a 128k context would be larger than many models. */
 const DEFAULT_CONTEXT = 8192;
 const DEFAULT_MAX_TOKENS = 512;
 
@@ -87,7 +87,7 @@ export async function loadModel(path: string, options: LoadOptions = {}): Promis
     const compiled = whileTelling({ backend, weightBytes: bytes }, onProgress, () =>
       backend.compile(program),
     );
-    setImmediate(reading.resolve); // backends begin to read before they first wait for anything
+    setImmediate(reading.resolve); // backends start to read before their first await
     return compiled;
   };
   const { backend = 'auto', threads, cacheDirectory = directories().cache, onNote = () => {} } = options;
@@ -112,7 +112,7 @@ export async function loadModel(path: string, options: LoadOptions = {}): Promis
   };
 }
 
-/** Where one fails, an engine that starts nevertheless is disposed of. */
+/** Awaits both. If one fails, disposes of an engine that has started. */
 async function bothOrNeither<T>(starting: Promise<Engine>, other: Promise<T>): Promise<[Engine, T]> {
   try {
     return await Promise.all([starting, other]);
@@ -133,8 +133,8 @@ function loadLimits(gguf: Gguf, graph: ModelGraph, options: LoadOptions): ModelL
 }
 
 /**
- * The limits that loadModel takes: what the options leave open is filled in. Throws UserError of kind usage for a
- * context beyond the trained one, and for counts that are none.
+ * The limits that loadModel uses: the options, completed with defaults. Throws UserError of kind usage for a context
+ * beyond the trained one, and for counts that are not positive integers.
  */
 export function modelLimits(gguf: Gguf, config: ModelConfig, options: LimitOptions = {}): ModelLimits {
   const trained = config.contextLength;
@@ -152,14 +152,14 @@ export function checkMemory({ weights, kv, arena }: MemoryUse, available: number
   const needed = weights + kv + arena;
   if (needed <= available) return;
   throw new UserError(
-    `Expected ${megabytes(needed)} of free memory (weights ${megabytes(weights)}, context ${megabytes(kv)}, ` +
-      `activations ${megabytes(arena)}), got ${megabytes(available)}.`,
-    'Ask for a shorter context, or use a smaller model or a smaller quantization of this one.',
+    `The model needs ${megabytes(needed)} of free memory (weights ${megabytes(weights)}, context ${megabytes(kv)}, ` +
+      `activations ${megabytes(arena)}), but ${megabytes(available)} are free.`,
+    'Use a shorter context (--ctx N), or a smaller model or a smaller quantization of this one.',
     { kind: 'memory' },
   );
 }
 
-/** Bytes this process can still take. macOS counts only idle pages as available, so all of its memory stands in. */
+/** Bytes this process can still allocate. On macOS all memory, because only idle pages are reported as available. */
 function availableMemory(): number {
   return process.platform === 'darwin' ? totalmem() : process.availableMemory();
 }
@@ -175,7 +175,7 @@ function checkCount(count: number, expected: string, most = Number.MAX_SAFE_INTE
   });
 }
 
-/** A cache about as precise as the weights: beside float weights any rounding of it would be the largest error. */
+/** Type of a cache about as precise as the weights. With float weights, a rounded cache would be the largest error. */
 function kvTypeOf({ tensors }: Gguf, wanted: KvType | 'auto' = 'auto'): KvType {
   if (wanted !== 'auto') return wanted;
   return tensors.values().every(({ type }) => QUANT_FORMATS[type].elements === 1) ? 'f32' : 'q8';

@@ -1,4 +1,4 @@
-/** From a model's graph to the program that a backend compiles, and to what that takes of memory. */
+/** Turns a model's graph into the program that a backend compiles, and estimates its memory. */
 import type { Backend, KvType, Limits, MemoryUse, Program, WeightSource } from '../backends/backend.ts';
 import { fuse, lastReads, usesOf } from '../backends/fuse.ts';
 import { recurrentBytes, rewired } from '../backends/ops.ts';
@@ -6,8 +6,8 @@ import { checkSupport } from '../backends/program-weights.ts';
 import type { GraphTensor, RecordedGraph } from './architectures/graph.ts';
 
 /**
- * Hands the graph's tensors over to a backend and returns the program over them. Throws UserError for the first op that
- * the backend does not compute, naming its tensor.
+ * Gives the graph's tensors to a backend and returns the program over them. Throws UserError, with the name of its
+ * tensor, for the first op that the backend does not compute.
  */
 export function programOn(
   backend: Backend,
@@ -29,12 +29,13 @@ export function weightBytesOf({ tensors }: Pick<RecordedGraph, 'tensors'>): numb
   return tensors.reduce((sum, { bytes }) => sum + bytes, 0);
 }
 
-/** Bytes of a key, or a value, of one head at one position, whose size is D. */
+/** Bytes of a key of one head at one position, of head size D. */
 const KEY_BYTES: Readonly<Record<KvType, (D: number) => number>> = {
   f32: (D) => 4 * D,
   f16: (D) => 2 * D,
   q8: (D) => 36 * Math.ceil(D / 32), // blocks of 32 codes with a float32 scale
 };
+/** The same for values. */
 const VALUE_BYTES: Readonly<Record<KvType, (D: number) => number>> = {
   f32: (D) => 4 * D,
   f16: (D) => 2 * D,
@@ -42,8 +43,8 @@ const VALUE_BYTES: Readonly<Record<KvType, (D: number) => number>> = {
 };
 
 /**
- * Bytes a model takes with a fast backend: weights as in the file, in float32 the values that are alive at once. The
- * reference backend takes 4 bytes a weight, and every value.
+ * Estimated memory of a model on a fast backend: weights of the same size as in the file, and float32 for all values
+ * that are live at once. The reference backend uses more: 4 bytes for each weight, and memory for every value.
  */
 export function estimateMemory(graph: RecordedGraph, limits: Limits): MemoryUse {
   const { sequences, contextLength, maxTokens, kvType = 'f32', attention } = limits;
@@ -59,7 +60,7 @@ export function estimateMemory(graph: RecordedGraph, limits: Limits): MemoryUse 
   };
 }
 
-/** Columns of all values that are alive at once, at most. */
+/** Most columns of values that are live at the same time. */
 function mostColumns(graph: RecordedGraph): number {
   const kept = [graph.output];
   const uses = fuse(graph.ops, kept).map(usesOf);

@@ -1,23 +1,23 @@
 /**
- * Merges what sequences want into steps. Whoever computes on a sequence queues a slice of any length; slices that wait
- * at the same time share a step, decoding first, and prompts fill what is left of it, cut where a step ends.
+ * Merges the slices of all sequences into steps. Callers queue slices of any length. Slices that wait at the same time
+ * share a step: decoding goes first, and prompts fill the rest, cut at the end of the step.
  *
- * Results do not depend on that: backends give a row the same bits, or the same within rounding, in every step.
+ * Results do not depend on the grouping: backends give a row the same bits, or the same within rounding, in every step.
  */
 import type { Executable, Result, Slice, Want } from '../backends/backend.ts';
 import { joined } from '../backends/results.ts';
 
-/** Slices so short are decoding, or a draft to be checked: they go before prompts. */
+/** Slices of at most this length are decoding or a draft to check; they go before prompts. */
 const SHORT_TOKENS = 8;
 
 export interface ComputeOptions {
-  /** Stops between two steps, with the signal's reason; what was computed until then is held. */
+  /** Stops between two steps with the signal's reason. Tokens computed until then stay in the cache. */
   readonly signal?: AbortSignal;
   /** Called after every step with the tokens of the slice computed so far. */
   readonly onProgress?: (done: number) => void;
 }
 
-/** A slice that is not computed to its end. */
+/** A slice that is not fully computed yet. */
 interface Job {
   readonly slice: Slice;
   readonly options: ComputeOptions;
@@ -36,8 +36,8 @@ interface Share {
 export class Scheduler {
   readonly #executable: Executable;
   readonly #maxTokens: number;
-  readonly #jobs: Job[] = []; // the oldest first
-  readonly #between: (() => Promise<void>)[] = []; // to be done before the next step
+  readonly #jobs: Job[] = []; // oldest first
+  readonly #between: (() => Promise<void>)[] = []; // work to do before the next step
   #running = false;
 
   /** @param maxTokens most tokens of a step */
@@ -47,8 +47,8 @@ export class Scheduler {
   }
 
   /**
-   * Computes a slice, in as many steps as it takes; what it wants is that of all its tokens. Of several greedy ids there
-   * may come fewer where other slices wait. Rejects as Executable.submit does, and with the signal's reason.
+   * Computes a slice in as many steps as needed; the result covers all its tokens. A slice that wants several greedy ids
+   * may get fewer if other slices wait. Rejects as Executable.submit does, and with the signal's reason.
    */
   compute(slice: Slice, options: ComputeOptions = {}): Promise<Result> {
     return new Promise((resolve, reject) => {
@@ -59,17 +59,17 @@ export class Scheduler {
     });
   }
 
-  /** Makes positions 0..upto-1 of sequence `to` equal those of `from`, once no step runs. */
+  /** Makes positions 0..upto-1 of sequence `to` equal those of `from`, between two steps. */
   copy(from: number, to: number, upto: number): Promise<void> {
     return this.#betweenSteps((executable) => executable.kvCopy(from, to, upto));
   }
 
-  /** Positions 0..upto-1 of a sequence as bytes; undefined from a backend that does not hand them out. */
+  /** Positions 0..upto-1 of a sequence as bytes; undefined if the backend cannot save them. */
   save(seq: number, upto: number): Promise<Uint8Array | undefined> {
     return this.#betweenSteps((executable) => executable.save?.(seq, upto));
   }
 
-  /** Makes a sequence hold what was saved; returns its positions. Throws UserError for bytes that do not fit. */
+  /** Restores a saved sequence; returns the number of its positions. Throws UserError for bytes that do not fit. */
   restore(seq: number, saved: Uint8Array): Promise<number> {
     return this.#betweenSteps((executable) => executable.restore?.(seq, saved) ?? 0);
   }
@@ -87,7 +87,7 @@ export class Scheduler {
     });
   }
 
-  /** Forgets positions of a sequence that nothing is being computed on; returns how many are left. */
+  /** Forgets the positions from `upto` on of an idle sequence; returns how many are left. */
   trim(seq: number, upto: number): number {
     return this.#executable.kvTrim(seq, upto);
   }
@@ -95,7 +95,7 @@ export class Scheduler {
   #start(): void {
     if (this.#running) return;
     this.#running = true;
-    queueMicrotask(() => void this.#run()); // whoever queues a slice now shares the step
+    queueMicrotask(() => void this.#run()); // slices queued until then share the step
   }
 
   async #run(): Promise<void> {
@@ -135,7 +135,7 @@ export class Scheduler {
     this.#jobs.splice(this.#jobs.indexOf(job), 1);
   }
 
-  /** What the next step is made of. */
+  /** The parts of jobs that form the next step. */
   #shares(): Share[] {
     const [oldest] = this.#jobs;
     if (this.#jobs.length === 1 || oldest!.slice.want?.kind === 'attention')
@@ -147,7 +147,7 @@ export class Scheduler {
     let room = this.#maxTokens;
     for (const job of [...long.slice(0, 1).filter((job) => job === jobs[0]), ...short, ...long]) {
       if (room === 0 || shares.some((share) => share.job === job)) continue;
-      // The oldest prompt goes on beside decoding, but leaves half of the step to it.
+      // The oldest prompt always advances, but leaves half of the step to decoding.
       const most =
         job === jobs[0] && short.length > 0 && left(job) > SHORT_TOKENS ? Math.ceil(room / 2) : room;
       const share = shareOf(job, most, jobs.length === 1);
@@ -162,7 +162,7 @@ function left({ slice, done }: Job): number {
   return slice.tokens.length - done;
 }
 
-/** The next tokens of a job, at most `most` of them. Alone it may have a device feed itself. */
+/** The next tokens of a job, at most `most`. Only a job that has the step alone may want several greedy ids. */
 function shareOf(job: Job, most: number, alone: boolean): Share {
   const { seq, pos, tokens, want } = job.slice;
   if (alone && tokens.length <= most && job.done === 0) return { job, slice: job.slice };
@@ -174,13 +174,13 @@ function shareOf(job: Job, most: number, alone: boolean): Share {
   return { job, slice: single ? { ...slice, want: single } : slice };
 }
 
-/** What a slice wants of tokens that more follow. */
+/** The want of a part that is not the last of its slice. */
 function wantBefore(want: Want | undefined): Want | undefined {
   if (want?.kind === 'values') return want;
   return want?.kind === 'logits' && want.rows === 'all' ? want : undefined;
 }
 
-/** The results of the parts of a slice as one. */
+/** Joins the results of the parts of a slice. */
 function asOne(results: readonly Result[]): Result {
   const last = results.at(-1)!;
   if (results.length === 1) return last;

@@ -1,10 +1,10 @@
 /**
  * Perplexity: how surprised a model is by a text, as exp of the mean negative log probability of its tokens.
  *
- * The text is cut into chunks of n tokens, each read from an empty cache; what is left at the end is not scored.
- * Position i of a chunk predicts its token i + 1, for i = 0 .. n-2; the second half is i >= floor(n / 2), positions
- * with at least half a chunk to look back on. Where the tokenizer adds a begin token, it replaces the first
- * token of each chunk. Chunks, second half and begin token are those of llama.cpp tools/perplexity.
+ * The text is cut into chunks of n tokens, each computed from an empty cache. The remainder is not scored. Position i
+ * of a chunk predicts its token i + 1, for i = 0 .. n-2. The second half is i >= floor(n / 2): positions with at least
+ * half a chunk of context. If the tokenizer adds a begin token, it replaces the first token of each chunk. Chunks,
+ * second half and begin token follow llama.cpp tools/perplexity.
  */
 import { logSumExp } from '../backends/logits.ts';
 import { logitsOf } from '../backends/results.ts';
@@ -14,9 +14,9 @@ import { contextError } from './sequence.ts';
 
 export interface ScoreOptions {
   readonly chunkTokens?: number; // default 512
-  readonly chunks?: number; // at most so many; default all
+  readonly chunks?: number; // most chunks to score; default: all
   readonly signal?: AbortSignal;
-  /** Told at the beginning and after every step how many of the tokens to be predicted are. */
+  /** Called at the start and after every step: tokens predicted so far, and tokens to predict. */
   readonly onProgress?: (done: number, total: number) => void;
 }
 
@@ -30,21 +30,21 @@ export interface ScoredChunk {
 
 export interface ScoreSummary {
   readonly chunks: number;
-  readonly tokens: number; // predicted ones
+  readonly tokens: number; // predicted tokens
   readonly perplexity: number; // exp of the mean nllAll
   readonly perplexitySecondHalf: number;
 }
 
 type ScoreModel = Pick<Model, 'scheduler' | 'tokenizer' | 'contextLength'>;
 
-/** Rows of logits asked for at once: V floats each, so that a large vocabulary does not take a gigabyte. */
+/** Rows of logits requested at once. A row has V floats, so a whole chunk could take a gigabyte. */
 const ROWS_AT_ONCE = 64;
 
 /**
- * Scores `ids` chunk by chunk on sequence 0 of the model, whose cache it empties.
+ * Scores `ids` chunk by chunk on sequence 0 of the model. Empties the cache of that sequence.
  *
- * Throws UserError for options out of range and for fewer ids than one chunk, of kind 'context' for chunks
- * longer than the context; the signal's reason where it is aborted.
+ * Throws UserError for options out of range and for fewer ids than one chunk, and of kind 'context' for chunks longer
+ * than the context. Throws the signal's reason if it is aborted.
  */
 export async function* score(
   model: ScoreModel,
@@ -78,7 +78,7 @@ export async function* score(
   };
 }
 
-/** Log probability of each token but the first, given those before it. */
+/** Log probability of each token but the first, given the tokens before it. */
 async function tokenLogprobs(
   model: ScoreModel,
   tokens: readonly number[],

@@ -1,8 +1,8 @@
 /**
- * One sequence of a model: which token ids its KV cache holds, and what is computed next on it.
+ * One sequence of a model, with the token ids that its KV cache holds.
  *
- * `evaluate(ids)` makes the cache hold exactly `ids` and returns logits of the last one: the longest common prefix with
- * what it held is reused, the rest is computed.
+ * `evaluate(ids)` makes the cache hold exactly `ids` and returns the logits of the last one. It reuses the longest
+ * common prefix with the ids in the cache and computes the rest.
  */
 import type { Result, Want } from '../backends/backend.ts';
 import { logitsOf } from '../backends/results.ts';
@@ -15,17 +15,17 @@ export type SequenceModel = Pick<
 >;
 
 export interface Evaluated {
-  readonly result: Result; // as wanted
+  readonly result: Result; // of the wanted kind
   readonly cachedTokens: number; // length of the reused prefix
   readonly computedTokens: number;
 }
 
 export interface EvaluateOptions {
-  /** Stops between two steps, with the signal's reason; the cache then holds what was computed. */
+  /** Stops between two steps with the signal's reason. Tokens computed until then stay in the cache. */
   readonly signal?: AbortSignal;
-  /** Called after every step with the tokens held so far, reused ones included, of all. */
+  /** Called after every step: tokens in the cache so far, reused ones included, and tokens of all ids. */
   readonly onProgress?: (done: number, total: number) => void;
-  /** What the last token is to give; default its logits. Choices as far as `Executable.chooses` allows. */
+  /** Result wanted for the last token; default: its logits. `Executable.chooses` bounds `top` and `greedy`. */
   readonly want?: Want;
 }
 
@@ -40,9 +40,9 @@ export class Sequence {
   readonly model: SequenceModel;
   readonly seq: number;
   #tokens: number[] = [];
-  #logits: Float32Array = new Float32Array(0); // of `append`, used again: new memory for each token costs 4 % of decode
+  #logits: Float32Array = new Float32Array(0); // of `append`; reused: new memory for each token costs 4 % of decode
 
-  /** A sequence that starts empty. Throws RangeError for a sequence the model does not have. */
+  /** Starts empty. Throws RangeError for a sequence number that the model does not have. */
   constructor(model: SequenceModel, seq = 0) {
     if (!(Number.isInteger(seq) && seq >= 0 && seq < model.sequences)) {
       throw new RangeError(`Expected a sequence from 0 to ${model.sequences - 1}, got ${seq}.`);
@@ -51,14 +51,15 @@ export class Sequence {
     this.seq = seq;
   }
 
-  /** The ids the cache holds. */
+  /** The ids in the cache. */
   get tokens(): readonly number[] {
     return this.#tokens;
   }
 
   /**
-   * Makes the cache hold `ids`, and greedy ids but the last where these are wanted; returns what the last of `ids`, which
-   * is always computed, is to give. Throws UserError for no ids, and of kind 'context' for more than fit.
+   * Makes the cache hold `ids`, and returns the result wanted for the last of them, which is always computed. If greedy
+   * ids are wanted, the cache then also holds those but the last. Throws UserError for no ids, and of kind 'context'
+   * for more than fit.
    */
   async evaluate(ids: readonly number[], options: EvaluateOptions = {}): Promise<Evaluated> {
     const cachedTokens = this.#keep(ids);
@@ -68,7 +69,7 @@ export class Sequence {
 
   /**
    * Makes the cache hold `ids` and returns the attention weights of the last of them (Result), which is computed in a
-   * step of its own. Only where `model.executable.attends`. Throws like `evaluate`.
+   * step of its own. Requires `model.executable.attends`. Throws like `evaluate`.
    */
   async attend(ids: readonly number[], options: Omit<EvaluateOptions, 'want'> = {}): Promise<Float32Array> {
     const kept = this.#keep(ids);
@@ -88,20 +89,20 @@ export class Sequence {
     return logits;
   }
 
-  /** Adds a token and returns what it is to give; greedy ids but the last are added too. Throws like `evaluate`. */
+  /** Adds a token and returns the wanted result; greedy ids but the last are added too. Throws like `evaluate`. */
   async advance(id: number, want: Want): Promise<Result> {
     this.#checkRoom(want.kind === 'greedy' ? want.count : 1);
     return this.#compute([id], want);
   }
 
-  /** Forgets the tokens from place `length` on, or from an earlier one where the model cannot go back to it. */
+  /** Forgets the tokens from place `length` on. A recurrent model may have to forget more. */
   trim(length: number): void {
-    // Also where nothing is forgotten: a step that failed may have left more in the cache.
+    // Needed even if no token is forgotten: a failed step may have left more positions in the cache.
     const left = this.model.scheduler.trim(this.seq, Math.min(length, this.#tokens.length));
     this.#tokens.length = Math.min(left, this.#tokens.length);
   }
 
-  /** What the sequence holds, to be kept on disk or moved; undefined where the backend does not hand it out. */
+  /** A copy of the sequence, to store or to move; undefined if the backend cannot save it. */
   async save(): Promise<SavedSequence | undefined> {
     const tokens = [...this.#tokens];
     const state = await this.model.scheduler.save(this.seq, tokens.length);
@@ -109,8 +110,8 @@ export class Sequence {
   }
 
   /**
-   * Holds what was saved, of the same model on a backend of the same kind. Throws UserError for anything else, and holds
-   * nothing then.
+   * Restores a sequence saved from the same model on a backend of the same kind. For anything else it throws UserError
+   * and leaves the sequence empty.
    */
   async restore({ tokens, state }: SavedSequence): Promise<void> {
     this.#tokens.length = 0;
@@ -118,26 +119,23 @@ export class Sequence {
     this.#tokens = tokens.slice(0, positions);
   }
 
-  /** How many of the first `length` tokens can be kept: of a recurrent model all that it holds, or none. */
+  /** How many of the first `length` tokens can be kept. A recurrent model keeps all its tokens or none. */
   keepable(length: number): number {
     return this.model.recurrent && length < this.#tokens.length ? 0 : length;
   }
 
-  /**
-   * Another sequence that holds the same tokens, or those of the first `length` that can be kept, copied instead of
-   * computed.
-   */
+  /** Copies the first `length` tokens to sequence `seq`, or none if a recurrent model cannot. Computes nothing. */
   async fork(seq: number, length = this.#tokens.length): Promise<Sequence> {
-    if (seq === this.seq) throw new RangeError(`Expected another sequence than ${seq} to fork to.`);
+    if (seq === this.seq) throw new RangeError(`Sequence ${seq} cannot be forked to itself.`);
     const fork = new Sequence(this.model, seq);
-    if (this.model.recurrent) this.trim(this.#tokens.length); // a step that failed may have left more in the cache
+    if (this.model.recurrent) this.trim(this.#tokens.length); // a failed step may have left more positions in the cache
     const tokens = this.#tokens.slice(0, this.keepable(length));
     await this.model.scheduler.copy(this.seq, seq, tokens.length);
     fork.#tokens = tokens;
     return fork;
   }
 
-  /** Keeps the longest beginning of `ids` that is held, but for the last of them; returns its length. */
+  /** Trims the cache to its longest common prefix with `ids`, without the last id; returns the length of that prefix. */
   #keep(ids: readonly number[]): number {
     const { contextLength } = this.model;
     if (ids.length === 0) throw emptyPrompt();
@@ -152,7 +150,7 @@ export class Sequence {
     if (needed > contextLength) throw contextError(needed, contextLength);
   }
 
-  /** Computes the next tokens; those of each step count as held once it is through. */
+  /** Computes the next tokens. The tokens of a step are recorded as held when the step is done. */
   async #compute(
     tokens: readonly number[],
     want: Want | undefined,
@@ -170,22 +168,20 @@ export class Sequence {
   }
 }
 
-/** The error of a text that does not fit. `needed` is the number of tokens it takes. */
+/** The error for a text of `needed` tokens, which does not fit the context. */
 export function contextError(needed: number, contextLength: number): UserError {
   return new UserError(
-    `Expected at most ${contextLength} tokens, the context length, but ${needed} are needed.`,
+    `The context holds ${contextLength} tokens, but ${needed} are needed.`,
     `Give a larger context (--ctx ${needed}) or a shorter prompt.`,
     { kind: 'context' },
   );
 }
 
 function emptyPrompt(): UserError {
-  return new UserError('Expected a prompt of one token or more, got an empty one.', 'Give a prompt.', {
-    kind: 'usage',
-  });
+  return new UserError('The prompt is empty.', 'Give a prompt.', { kind: 'usage' });
 }
 
-/** Length of the longest beginning that both have. */
+/** Length of the longest common prefix. */
 export function commonPrefix(a: readonly number[], b: readonly number[]): number {
   const limit = Math.min(a.length, b.length);
   let n = 0;

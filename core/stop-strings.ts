@@ -13,13 +13,7 @@ export class StopStrings {
   /** Throws UserError for an empty stop string. */
   constructor(strings: readonly string[]) {
     if (strings.includes('')) {
-      throw new UserError(
-        'Expected stop strings of one character or more, got an empty one.',
-        'Leave it out.',
-        {
-          kind: 'usage',
-        },
-      );
+      throw new UserError('One of the stop strings is empty.', 'Leave it out.', { kind: 'usage' });
     }
     this.#strings = strings.toSorted((a, b) => b.length - a.length);
   }

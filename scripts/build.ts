@@ -1,9 +1,10 @@
 /**
- * Builds dist/: the kernels from AssemblyScript, a module for each class of CPU, and bundles of the program, the library
- * and the CPU worker. With --emulated: dist/emulated/, kernels that only tests load, and that no package holds.
+ * Builds dist/: the AssemblyScript kernels, one module for each class of CPU, and bundles of the program, the library
+ * and the CPU worker. With --emulated it builds dist/emulated/: kernels for tests only, which the npm package does not
+ * contain.
  *
- * It runs on `npm install`, `npm test` and the first `npx percept`, so a part whose inputs hash to what its
- * stamp says is skipped; a part that fails leaves no stamp. esbuild is imported only when needed.
+ * It runs on `npm install`, `npm test` and the first `npx percept`. So it skips a part if the hash of its inputs equals
+ * its stamp. A part that fails leaves no stamp. esbuild is imported only when needed.
  */
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -17,15 +18,15 @@ import { SATURATING, SIGNED, UNSIGNED } from '../kernels/wasm/layout.ts';
 const ROOT = resolve(import.meta.dirname, '..');
 const DIST = join(ROOT, 'dist');
 
-/** What every part depends on besides its sources: versions of the tools and this script. */
+/** Inputs of every part besides its sources: versions of the tools, and this script. */
 const TOOLCHAIN = ['package.json', 'package-lock.json', 'tsconfig.json', 'scripts/build.ts'];
 
 const PROGRAM = { percept: 'cli/main.ts', core: 'core/index.ts' };
 const WORKER = { 'cpu-worker': 'backends/cpu/worker.ts' };
-/** Instead of packages, in the bundles. */
+/** Modules that replace packages in the bundles. */
 const STAND_INS = ['scripts/no-devtools.ts', 'scripts/string-width.ts'];
 
-/** Yoga would fetch its own data: URL, and for that Node loads its HTTP client: half of what layout costs at a start. */
+/** Keeps Yoga from fetching its own data: URL. Node would load its HTTP client for that, half the start-up of layout. */
 const yogaWithoutFetch: Plugin = {
   name: 'yoga-without-fetch',
   setup({ onLoad }) {
@@ -35,7 +36,7 @@ const yogaWithoutFetch: Plugin = {
   },
 };
 
-/** The stand-in for string-width gets the package, all others get the stand-in. */
+/** Resolves string-width to its stand-in, except in the stand-in itself. */
 const lateStringWidth: Plugin = {
   name: 'late-string-width',
   setup({ onResolve }) {
@@ -58,14 +59,14 @@ const BUNDLE: BuildOptions = {
   minifyWhitespace: true, // names stay, for stack traces
   minifySyntax: true,
   plugins: [yogaWithoutFetch, lateStringWidth],
-  external: ['webgpu', 'gpu.js'], // native parts beside their own files; loaded only when such a backend is asked for
-  define: { 'process.env.NODE_ENV': '"production"' }, // React's fast half
+  external: ['webgpu', 'gpu.js'], // with native files beside their code; loaded on request
+  define: { 'process.env.NODE_ENV': '"production"' }, // the fast build of React
   jsx: 'automatic',
-  // Packages in CommonJS call require for what is built into Node, which a module does not have.
+  // CommonJS packages call require for modules of Node, but an ES module has no require.
   banner: {
     js: "import{createRequire as __requireFrom}from'node:module';const require=__requireFrom(import.meta.url);",
   },
-  alias: { 'react-devtools-core': join(ROOT, 'scripts/no-devtools.ts') }, // optional in Ink; never wanted in the bundle
+  alias: { 'react-devtools-core': join(ROOT, 'scripts/no-devtools.ts') }, // optional in Ink, not needed in the bundle
 };
 
 const KERNELS = ['kernels/wasm/**'];
@@ -99,7 +100,7 @@ async function part(name: string, inputs: string[], make: () => Promise<void>): 
   writeFileSync(stamp, hash);
 }
 
-/** Waits for all parts, so that each reports its own failure, then fails with the first. */
+/** Awaits all parts and reports every failure. */
 async function inParallel(parts: Promise<void>[]): Promise<void> {
   const failed = (await Promise.allSettled(parts)).filter((result) => result.status === 'rejected');
   for (const { reason } of failed)
@@ -117,8 +118,8 @@ function hashFiles(patterns: string[]): string {
 }
 
 /**
- * The same sources for each class, with the constants of kernels/wasm/constants.d.ts; and the probe that picks one.
- * Memory is imported: the backend makes it shared and as large as the model needs.
+ * Compiles the same sources for each class of CPU, with other constants (kernels/wasm/constants.d.ts), and the probe
+ * that picks a class. Modules import their memory: the backend creates it, shared and as large as the model needs.
  */
 async function compileKernels(emulated?: 'emulated'): Promise<void> {
   const folder = join(DIST, emulated ?? '');
@@ -136,12 +137,12 @@ async function assemble(source: string, outFile: string, options: readonly strin
   const compiler = join(ROOT, 'node_modules/assemblyscript/bin/asc.js');
   const flags =
     '-O3 --noAssert --runtime stub --enable simd --enable relaxed-simd --enable threads --noExportMemory';
-  const restarted = ['--enable-source-maps']; // without it asc starts a second process to have it
+  const restarted = ['--enable-source-maps']; // without this flag asc starts itself again with it
   const args = [join('kernels/wasm', source), '--outFile', outFile, ...flags.split(' '), ...options];
   await promisify(execFile)(process.execPath, [...restarted, compiler, ...args], { cwd: ROOT });
 }
 
-/** The program in chunks, so that a command loads only its own; the worker as one small file. */
+/** Bundles the program in chunks, so that a command loads only its own code, and the worker as one small file. */
 async function bundle(): Promise<void> {
   const { build } = await import('esbuild');
   for (const old of globSync('*.js', { cwd: DIST })) rmSync(join(DIST, old));
@@ -152,7 +153,7 @@ async function bundle(): Promise<void> {
   writeFileSync(join(DIST, 'THIRD-PARTY-LICENSES'), licences(program.metafile));
 }
 
-/** The licence texts of the packages that ended up in the bundles. */
+/** The licence texts of all packages in the bundles. */
 function licences(metafile: Metafile): string {
   const packages = new Set<string>();
   for (const input of Object.keys(metafile.inputs)) {

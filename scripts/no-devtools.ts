@@ -1,2 +1,2 @@
-/** Stands for react-devtools-core in the bundle: Ink would connect to it where DEV=true, and it is not installed. */
+/** Replaces react-devtools-core in the bundle: it is not installed, and Ink would connect to it if DEV=true. */
 export default { initialize() {}, connectToDevTools() {} };

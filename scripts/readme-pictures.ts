@@ -1,9 +1,9 @@
 /**
  * node scripts/readme-pictures.ts [chat] [bench]
  *
- * Takes README's pictures of the built program, both or those named: docs/pictures/chat.svg, a conversation with the
- * default model in tmux, and docs/pictures/bench.svg, a report of percept bench. The words are the same each time; the
- * speeds are those of this machine.
+ * Makes README's pictures with the built program, both or only the named ones: docs/pictures/chat.svg, a conversation
+ * with the default model in tmux, and docs/pictures/bench.svg, a report of percept bench. The text is the same each
+ * time; the speeds are those of this machine.
  */
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -22,7 +22,7 @@ const PICTURES: Readonly<Record<string, (file: string) => Promise<void>>> = { ch
 const COLUMNS = 80;
 const ROWS = 34;
 
-/** A line to type, or keys by tmux's names; then what the screen shows. */
+/** A line to type or keys to press, by tmux's names; then the pattern that the screen must show. */
 interface Step {
   readonly line?: string;
   readonly keys?: readonly string[];
@@ -40,17 +40,17 @@ const CONVERSATION: readonly Step[] = [
 const LABEL =
   'A chat in a terminal. The answer explains recursion; below it, /why shows that the word "it" attends to "function".';
 
-/** The sampler draws nothing; the answer is the same on any number of threads. */
+/** Greedy on cpu: the answer is the same on any number of threads. */
 const SETTINGS = {
   PERCEPT_TEMPERATURE: '0',
   PERCEPT_BACKEND: 'cpu',
   PERCEPT_NO_SAVE: 'true',
   COLORTERM: 'truecolor',
-  COLORFGBG: '15;0', // on a dark background
+  COLORFGBG: '15;0', // dark background
 };
 
 const KEY_MS = 50; // between two keys
-const STEP_MS = 1500; // after a step: figures that move come to rest
+const STEP_MS = 1500; // after a step, until live numbers settle
 const WAIT_MS = 60_000;
 
 async function chat(file: string): Promise<void> {
@@ -98,7 +98,7 @@ function times(count: number, key: string): string[] {
   return new Array(count).fill(key);
 }
 
-/** Waits until the screen shows `pattern`. Throws Error with what it shows instead. */
+/** Waits until the screen shows `pattern`. Throws Error with the actual screen after WAIT_MS. */
 async function shown(tmux: (...args: string[]) => string, pattern: RegExp): Promise<void> {
   const end = performance.now() + WAIT_MS;
   for (;;) {
@@ -111,7 +111,7 @@ async function shown(tmux: (...args: string[]) => string, pattern: RegExp): Prom
 
 // ----- the benchmark
 
-/** What a cache in 8 bits brings at depth. */
+/** Compares caches of 16 and 8 bits, at depth too. */
 const BENCH = ['bench', '--n-depth', '0,4096', '--kv-type', 'f16,q8', '--backend', 'cpu'];
 
 async function bench(file: string): Promise<void> {

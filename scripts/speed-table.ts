@@ -2,7 +2,7 @@
  * node scripts/speed-table.ts [--check]
  *
  * Writes README's table of speeds from bench/results.jsonl: the newest row of each model, type, test and peer. --check
- * writes nothing and fails where the table is out of date.
+ * writes nothing and fails if the table is out of date.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
@@ -40,7 +40,7 @@ export function savedRows(jsonl: string): SavedRow[] {
   return rows.filter(({ test }) => test !== undefined);
 }
 
-/** Of several measurements of one thing the newest, ordered by type and test. */
+/** The newest row of each test, ordered by model, type and test. */
 export function newestRows(rows: readonly SavedRow[]): SavedRow[] {
   const nameOf = ({ model, type, backend, test, depth, peer }: SavedRow) =>
     [model, type, backend, test, depth, peer?.name].join('\0');
@@ -50,7 +50,7 @@ export function newestRows(rows: readonly SavedRow[]): SavedRow[] {
   return [...newest.values()].toSorted((a, b) => nameOf(a).localeCompare(nameOf(b), 'en', { numeric: true }));
 }
 
-/** The Markdown between the marks: machine, commit and date of the rows, and below them the rows. */
+/** The Markdown between the marks: machine, commit and date, then the table. */
 export function speedTable(rows: readonly SavedRow[]): string {
   return rows.length > 0
     ? `${circumstances(rows)}\n\n${toMarkdown(COLUMNS, rows)}`
@@ -71,10 +71,10 @@ function roofCell({ test, memory_roof_share, multiply_roof_share }: SavedRow): s
   return share === null ? NONE : `${percent(share)} (${roof})`;
 }
 
-/** `readme` with the table between its two marks. Throws where it has none. */
+/** `readme` with the table between its two marks. Throws if they are missing. */
 export function withTable(readme: string, table: string): string {
   const [begin, end] = [readme.indexOf(BEGIN), readme.indexOf(END)];
-  if (begin < 0 || end < begin) throw new Error(`Expected ${BEGIN} and, after it, ${END} in README.md.`);
+  if (begin < 0 || end < begin) throw new Error(`README.md has no ${BEGIN} with ${END} after it.`);
   return `${readme.slice(0, begin + BEGIN.length)}\n${table}${readme.slice(end)}`;
 }
 

@@ -1,6 +1,6 @@
 /**
- * Stands for string-width in the bundle, wherever it is imported: what is plain is answered at once, and the package is
- * evaluated only when anything else comes, for that and its first answer take a quarter of the time to a first frame.
+ * Replaces string-width in the bundle. It measures plain text itself and loads the package only for other text: loading
+ * it and its first call take a quarter of the time to the first frame.
  */
 import type { Options } from 'string-width';
 import { plainWidth } from '../cli/terminal/text/plain-width.ts';

@@ -1,9 +1,10 @@
 /**
  * node scripts/support-table.ts
  *
- * Writes the table of kernels/README.md: which backend computes which op on which type of weight, as each answers itself,
- * what the conformance suite asks of it, which gradients of it can be judged and who computes them. A backend that is not
- * here keeps what the table says of it; WebGPU is started on the software adapter of the tests.
+ * Writes the table of kernels/README.md. For each op and type of weight it has the backends that support it (by their
+ * own `supports`), the cases and tolerance of the conformance suite, the gradients that can be judged, and the backends
+ * that compute its backward. A backend that cannot start here keeps its column. WebGPU runs on the software adapter of
+ * the tests.
  */
 import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -27,7 +28,7 @@ import { softwareAdapters } from '../tests/software-adapter.ts';
 export const TABLE_FILE = resolve(import.meta.dirname, '../kernels/README.md');
 const BEGIN = '<!-- support:begin -->';
 const END = '<!-- support:end -->';
-/** The column of the backends that compute a backward. */
+/** Title of the column of backends that compute the backward. */
 const BACKWARD = 'backward';
 const NOBODY = 'none';
 
@@ -36,7 +37,7 @@ interface Line {
   readonly type?: TensorType;
 }
 
-/** Ops in the order of the table of cases; those on matrices once for each type of weight. */
+/** Ops in the order of the table of cases. An op on matrices has a line for each type of weight. */
 function lines(): Line[] {
   const types = Object.keys(QUANT_FORMATS) as TensorType[];
   return [...new Set(CHECKED_CASES.map(({ op }) => op))].flatMap((op): Line[] => {
@@ -58,7 +59,7 @@ export function columnOf(backend: Pick<Backend, 'supports'>): Column {
   });
 }
 
-/** Of each line, whether the backend computes the backward of all its cases. */
+/** For each line, whether the backend computes the backward of all its cases. */
 export function backwardOf(backend: Differentiates): readonly boolean[] {
   return lines().map((line) => {
     return casesOf(line).every(({ examples }) =>
@@ -67,10 +68,10 @@ export function backwardOf(backend: Differentiates): readonly boolean[] {
   });
 }
 
-/** Numbers of a case that is small enough for its differences to take milliseconds. */
+/** Most numbers of a small case. Its finite differences take milliseconds. */
 const SMALL = 30_000;
 
-/** The operands and weights whose gradients can be judged in every small case that has them. */
+/** The operands and weights whose gradients can be judged in all small cases in which they occur. */
 function judgedGradients(line: Line): string {
   const small = casesOf(line).filter(({ check }) => {
     return check.weights.reduce((sum, { desc }) => sum + desc.rows * desc.cols, 0) <= SMALL;
@@ -87,7 +88,7 @@ export function supportTable(columns: ReadonlyMap<string, Column>): string {
   const backends = BACKEND_NAMES.map((title) => {
     const column = columns.get(title) ?? [];
     const cell = ({ i }: { i: number }) => column[i] ?? '';
-    return { title, cell, right: true as const }; // a column of equal cells would stand above the table otherwise
+    return { title, cell, right: true as const }; // a left-aligned column of equal cells would be moved above the table
   });
   return toMarkdown<(typeof rows)[number]>(
     [
@@ -111,7 +112,7 @@ function errorsOf(cases: typeof CHECKED_CASES): string {
     .join(', ');
 }
 
-/** Whether the table that has these columns says that a backend computes the backward of each line. */
+/** For each line of a table with these columns, whether it lists `backend` under backward. */
 export function backwardIn(columns: ReadonlyMap<string, Column>, backend: string): readonly boolean[] {
   return lines().map((_, i) => (columns.get(BACKWARD)?.[i] ?? NOBODY).split(', ').includes(backend));
 }
@@ -161,7 +162,7 @@ async function main(): Promise<void> {
   writeFileSync(TABLE_FILE, withTable(markdown, supportTable(columns)));
 }
 
-/** The linker looks for an adapter's driver along the environment of a process's start. */
+/** Starts this script again with the software adapter: the linker reads only the initial environment. */
 function withSoftwareAdapter(): void {
   const [adapter] = softwareAdapters();
   const env = { ...process.env, ...adapter!.environment, PERCEPT_SUPPORT_TABLE: 'here' };

@@ -31,12 +31,12 @@ const NAMED = [
   ...['#6e7681', '#ffa198', '#56d364', '#e3b341', '#79c0ff', '#d2a8ff', '#56d4dd', '#ffffff'],
 ];
 
-/** What of its colour a dim text keeps; the rest is the page's. */
+/** Share of its own colour that dim text keeps; the rest is the colour of the page. */
 const DIM = 0.62;
 
-// ----- from what a terminal was sent to cells
+// ----- from terminal output to cells
 
-/** The cells of `lines` with SGR sequences, as tmux's capture-pane -e writes them. */
+/** The cells of `lines`, which contain SGR sequences as written by tmux's capture-pane -e. */
 export async function screenOf(lines: readonly string[], columns: number): Promise<Screen> {
   const terminal = new xterm.Terminal({ cols: columns, rows: lines.length, allowProposedApi: true });
   await new Promise<void>((resolve) => terminal.write(lines.join('\r\n'), resolve));
@@ -62,7 +62,7 @@ function cellOf(cell: IBufferCell): Cell {
   };
 }
 
-/** A colour as xterm holds it: 0xrrggbb, or an index of its 256. */
+/** A colour of xterm as #rrggbb: `color` is 0xrrggbb, or an index into its 256 colours. */
 function colorOf(color: number, isRgb: boolean): string {
   if (isRgb) return hex([color >> 16, (color >> 8) & 255, color & 255]);
   if (color < NAMED.length) return NAMED[color]!;
@@ -107,7 +107,7 @@ const SHAPES: ReadonlyMap<string, Part> = new Map([
   ['─', [0, 0.47, 1, 0.06]],
 ]);
 
-/** The window with that screen. `title` stands in its bar; `label` says to screen readers what there is to see. */
+/** The window with that screen: `title` is in its title bar, `label` is the description for screen readers. */
 export function windowSvg(screen: Screen, { title, label }: { title: string; label: string }): string {
   const width = screen.columns * CELL.width + 2 * PADDING;
   const height = BAR + screen.rows.length * CELL.height + 2 * PADDING;
@@ -195,13 +195,13 @@ class Rectangles {
   }
 }
 
-/** Adjacent cells of one look. */
+/** Adjacent cells with the same colours and font. */
 interface Run {
   readonly x: number; // of the first cell
   readonly cells: readonly Cell[];
 }
 
-/** The runs of a row, without blanks around them. Two blanks or a shape end one. */
+/** The runs of a row, without leading and trailing blanks. Two blanks or a shape end a run. */
 function textRuns(row: readonly Cell[]): Run[] {
   const runs: Run[] = [];
   let open: Cell[] | undefined;

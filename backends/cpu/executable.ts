@@ -136,7 +136,7 @@ export class CpuExecutable implements Executable {
     return { kind: 'values', values: taps.map((value) => this.#rows(value, first, tokens.length)) };
   }
 
-  /** Throws UserError where a logit is NaN, because the sampler does not see all logits. */
+  /** Throws UserError if a logit is NaN, because the sampler does not see all logits. */
   #chosen(want: Extract<Want, { count: number }>, choice: number): Result {
     const { plan, heap } = this.#memoryOf(this.#program.output);
     const at = plan.choices.results + choice * layout.CHOICE_BYTES;
@@ -238,7 +238,7 @@ export class CpuExecutable implements Executable {
 
   /**
    * A copy of `count` rows of a value, without padding.
-   * @param into memory of the caller, used where it is large enough
+   * @param into memory of the caller, used if it is large enough
    */
   #rows(value: ValueId, first: number, count: number, into?: Float32Array): Float32Array {
     const { plan, heap } = this.#memoryOf(value);
@@ -265,7 +265,7 @@ export class CpuExecutable implements Executable {
     return Math.max(1, Math.ceil((chunks * kvHeads) / (this.#threads.count * ATTENTION_TASKS)));
   }
 
-  /** Takes pages for the positions that a step writes. Throws UserError where too few are free. */
+  /** Takes pages for the positions that a step writes. Throws UserError if too few are free. */
   #makeRoom(step: Step): void {
     const added = greedyCount(step) - 1;
     for (const { seq, pos, tokens } of step.slices) {

@@ -44,7 +44,7 @@ export interface CpuOptions extends KernelChoice {
   readonly sentinels?: boolean; // for tests: executables report writes outside their buffers
 }
 
-/** Starts the threads. Throws UserError where the engine lacks relaxed SIMD or threads. */
+/** Starts the threads. Throws UserError if the engine lacks relaxed SIMD or threads. */
 export async function createCpuBackend(options: CpuOptions = {}): Promise<Backend> {
   const { threads = usableCores(), memoryLimit = REACH, sentinels = false } = options;
   const { module, dotClass } = await compileKernels(options);
@@ -107,11 +107,11 @@ class CpuBackend implements Backend {
   async compile(program: Program): Promise<Executable> {
     const desc = (id: WeightId) => this.#weights.get(id).desc;
     checkSupport(program, desc, this);
-    const vocabulary = vocabularyOf(program, desc); // throws, before anything is reserved
+    const vocabulary = vocabularyOf(program, desc); // may throw, so before anything is reserved
     return this.#weights.compiling(program, (release) => this.#compile(program, vocabulary, release));
   }
 
-  /** @param release ends the use of the weights; the table does so itself where this rejects */
+  /** @param release ends the use of the weights; the table does so itself if this rejects */
   async #compile(program: Program, vocabulary: number, release: () => void): Promise<Executable> {
     const { heaps, pool, dotClass, sentinels } = this.#parts;
     const { threads } = this;

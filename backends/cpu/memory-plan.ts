@@ -71,7 +71,7 @@ export function planMemories(program: Program, inputs: PlanInputs, spare = 0): M
   const share = (part: readonly Phase[], lifetimes: ReadonlyMap<ValueId, Lifetime>, memory: number) =>
     planShare({ ...program, phases: part, lifetimes, shapes }, memory, inputs);
   const likely = likelyLifetimes(phases, keptValues(program));
-  const whole = new Map<number, MemoryShare>(); // memory -> its share, where it gets all phases
+  const whole = new Map<number, MemoryShare>(); // memory -> its share, if it gets all phases
   const fits = (memory: number, part: readonly Phase[]) => {
     const planned = share(part, likely(part), memory);
     if (part.length === phases.length) whole.set(memory, planned);
@@ -196,11 +196,10 @@ function planLowest<T>(
 
 function tooLarge({ weights, end, use }: MemoryShare, inputs: PlanInputs): UserError {
   const [first] = weights.keys();
-  const what = first === undefined ? 'the state of a layer' : inputs.weights[first]!.desc.name;
+  const what = first === undefined ? 'The state of a layer' : inputs.weights[first]!.desc.name;
   return new UserError(
-    `Expected ${what}, with what it is computed with, to fit in one memory of ${megabytes(inputs.limit)}, ` +
-      `got ${megabytes(end)} (weights ${megabytes(use.weights)}, context ${megabytes(use.kv)}, ` +
-      `activations ${megabytes(use.arena)}).`,
+    `${what} does not fit in one memory of ${megabytes(inputs.limit)}: with its buffers it takes ${megabytes(end)} ` +
+      `(weights ${megabytes(use.weights)}, context ${megabytes(use.kv)}, activations ${megabytes(use.arena)}).`,
     'Use a shorter context (--ctx N), or a smaller model or a smaller quantization of this one.',
     { kind: 'memory' },
   );

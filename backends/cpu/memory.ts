@@ -1,7 +1,7 @@
 /**
- * Memories that all threads share. Addresses have 32 bits, so a model beyond 4 GiB needs several memories. Bytes are never
- * moved; a new range takes the lowest free addresses that fit. Reserved address space costs nothing until it is touched.
- * A memory does not shrink.
+ * Memories that all threads share. Addresses have 32 bits, so a model beyond 4 GiB needs several memories. Bytes are
+ * never moved; a new range takes the lowest free addresses that fit. Reserved address space costs nothing until it is
+ * touched. A memory does not shrink.
  */
 import { UserError } from '../../errors.ts';
 import { HEAP } from '../../kernels/wasm/layout.ts';
@@ -129,8 +129,8 @@ export class SharedHeap {
   }
 
   /**
-   * Takes a free range and returns the function that gives it back. Bytes that were never used are zero. Throws UserError
-   * of kind memory.
+   * Takes a free range and returns the function that gives it back. Bytes that were never used are zero. Throws
+   * UserError of kind memory.
    */
   claim(range: Range): () => void {
     if (range.start === range.end) return () => {};
@@ -203,7 +203,7 @@ export class SharedHeaps {
   }
 }
 
-/** The result of `reserve`. Throws UserError with the number of bytes where it fails. */
+/** The result of `reserve`. Throws UserError with the number of bytes if it fails. */
 function reserved<T>(bytes: number, reserve: () => T): T {
   try {
     return reserve();

@@ -1,6 +1,6 @@
 /**
- * The page tables of sequences. A page is a run of positions of all states. Sequences with the same beginning share pages;
- * a sequence that writes to a shared page gets a copy of its own first.
+ * The page tables of sequences. A page is a run of positions of all states. Sequences with the same beginning share
+ * pages; a sequence that writes to a shared page gets a copy of its own first.
  */
 import { UserError } from '../../errors.ts';
 
@@ -38,7 +38,7 @@ export class Pages {
 
   /**
    * Gives a sequence pages of its own for positions begin to end - 1, and keeps the positions before. Returns the copies
-   * that must be made first. Throws UserError of kind context, and changes nothing, where too few pages are free.
+   * that must be made first. Throws UserError of kind context, and changes nothing, if too few pages are free.
    */
   write(seq: number, begin: number, end: number): PageCopy[] {
     const table = this.#tables[seq]!;

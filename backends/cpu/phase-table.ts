@@ -118,7 +118,7 @@ export class PhaseTable {
     }
   }
 
-  /** A matrix of one row lies as a vector does. */
+  /** A weight of one row is stored as a vector, others in groups of rows. */
   #conv({ weight, state }: OpOf<'conv'>): Words {
     const { address, desc } = this.#weight(weight);
     const past = this.#plan.recurrent.get(state)!;

@@ -91,15 +91,15 @@ export class Threads {
     }
   }
 
-  /** Gives the threads a further memory, which has the next number. */
+  /** Gives the threads another memory. Memories are numbered in this order. */
   attach(memory: WebAssembly.Memory): void {
     for (const worker of this.#workers) worker.postMessage({ type: 'attach', memory } satisfies ToThread);
   }
 
   /**
-   * Runs the jobs on all threads, and `meanwhile` on this one. staging[i] are the addresses of thread i's staging area in
-   * each memory. Settles when all threads are done. Rejects with UserError, with the name of the tensor, where one cannot
-   * be read, and with what `meanwhile` throws.
+   * Runs the jobs on all threads, and `meanwhile` on this one. staging[i] are the addresses of thread i's staging area
+   * in each memory. Settles when all threads are done. Rejects with UserError, with the name of the tensor, if one
+   * cannot be read, and with what `meanwhile` throws.
    */
   load<T>(jobs: readonly LoadJob[], staging: readonly (readonly number[])[], meanwhile: () => T): Promise<T> {
     return this.#next(async () => {
@@ -242,7 +242,7 @@ export class Threads {
   #fail(error: Error): void {
     this.#failure = new UserError(
       'A compute thread ended unexpectedly.',
-      'Start again; with --debug to see the cause.',
+      'Start again. Use --debug to see the cause.',
       {
         cause: error,
       },

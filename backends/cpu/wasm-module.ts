@@ -1,7 +1,8 @@
 /**
- * Compiles the kernels for this machine. dist/ has a module for each class of CPU; a probe picks one, and only that one is
- * read. V8's flags are set for the compilation and restored afterwards. With them everything is optimized before the first
- * call, and pairs of 128-bit operations become 256-bit ones on CPUs that have them (2.5 times the speed of prefill on x64).
+ * Compiles the kernels for this machine. dist/ has a module for each class of CPU; a probe picks one, and only that one
+ * is read. V8's flags are set for the compilation and restored afterwards. With them everything is optimized before the
+ * first call, and pairs of 128-bit operations become 256-bit ones on CPUs that have them (2.5 times the speed of
+ * prefill on x64).
  */
 import { readFile } from 'node:fs/promises';
 import { setFlagsFromString } from 'node:v8';
@@ -72,7 +73,7 @@ async function compile(file: string): Promise<WebAssembly.Module> {
     return new WebAssembly.Module(bytes);
   } catch (cause) {
     throw new UserError(
-      `Expected a JavaScript engine with relaxed SIMD and threads, got V8 ${process.versions.v8}.`,
+      `This JavaScript engine, V8 ${process.versions.v8}, has no relaxed SIMD or no threads in WebAssembly.`,
       'Use Node 26 or later.',
       { cause },
     );

@@ -2,15 +2,15 @@ import type { ValueId } from '../../backends/backend.ts';
 import type { Graph } from './graph.ts';
 import type { Metadata } from './metadata.ts';
 
-/** One family of models, written down once. */
+/** The definition of one family of models. */
 export interface Architecture<Config extends ModelConfig> {
-  /** Its hyperparameters. Throws UserError naming the key for what is absent, makes no sense or is not supported. */
+  /** Reads the hyperparameters. Throws UserError, with the key, for a missing, invalid or unsupported value. */
   read(metadata: Metadata): Config;
-  /** The forward pass; returns the logits [S, V]. */
+  /** Records the forward pass; returns the logits [S, V]. */
   build(g: Graph, config: Config): ValueId;
 }
 
-/** What every family has. */
+/** Hyperparameters of every family. */
 export interface ModelConfig {
   readonly vocabularySize: number; // V
   readonly contextLength: number; // positions it was trained for

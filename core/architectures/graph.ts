@@ -1,7 +1,7 @@
 /**
- * Records a model as its architecture file writes it down: ops, the tensors they read, and what sequences keep. A tensor
- * is declared where it is used, once, and checked against the file there; everything else that is known of a model (its
- * program, its memory, its work) comes from this record.
+ * Records a model while its architecture builds it: the ops, the tensors they read, and the states of sequences. An op
+ * names its tensors, and each is checked against the file at once. Program, memory and work of a model are derived from
+ * this record.
  */
 import type { Op, RopeSpec, StateId, StateShape, ValueId, WeightId } from '../../backends/backend.ts';
 import { type Facts, type Shape, shapeOf, stateOf } from '../../backends/ops.ts';
@@ -9,13 +9,13 @@ import { UserError } from '../../errors.ts';
 import type { MapFunction } from '../../kernels/reference/map.ts';
 import type { Gguf, GgufTensor } from '../gguf/index.ts';
 
-/** A tensor that the program reads: a matrix [rows, cols], or a vector of `cols` where rows is 1. */
+/** A tensor that the program reads: a matrix [rows, cols], or a vector of `cols` if rows is 1. */
 export interface GraphTensor extends Pick<GgufTensor, 'name' | 'type' | 'offset' | 'bytes'> {
   readonly rows: number;
   readonly cols: number;
 }
 
-/** Ops read tensors by their place in the list, until a backend gives them ids. */
+/** Ops refer to tensors by their place in the list until a backend assigns ids. */
 export interface RecordedGraph {
   readonly ops: readonly Op[];
   readonly shapes: readonly Shape[]; // of the values
@@ -30,7 +30,7 @@ export interface Block {
   readonly last: boolean;
 }
 
-/** Tensors that metadata.ts reads. */
+/** Tensors that no op reads, because metadata.ts does. */
 const PART_OF_CONFIG = ['rope_freqs.weight'];
 
 export class Graph {
@@ -72,7 +72,7 @@ export class Graph {
     }
   }
 
-  // ----- ops; NAME stands for the tensor NAME.weight
+  // ----- ops; `name` is that of a tensor without its suffix ".weight"
 
   /** [T, cols] */
   embed(name: string, rows: number, cols: number): ValueId {
@@ -83,14 +83,14 @@ export class Graph {
     return this.#push({ op: 'norm', x, weight: this.#weight(`${name}.weight`, 1, this.#cols(x)), eps });
   }
 
-  /** [.., rows], with NAME.bias where the file has one */
+  /** [.., rows]; adds the tensor name.bias if the file has it */
   linear(x: ValueId, name: string, rows: number): ValueId {
     const weight = this.#weight(`${name}.weight`, rows, this.#cols(x));
     const bias = this.has(`${name}.bias`) ? this.#weight(`${name}.bias`, 1, rows) : undefined;
     return this.#push({ op: 'matmul', x, weight, bias });
   }
 
-  /** Logits [S, V]: by output.weight, else by the embedding table. */
+  /** Logits [S, V], from output.weight or, if the file has none, from the embedding table. */
   head(x: ValueId, vocabularySize: number): ValueId {
     return this.linear(x, this.has('output.weight') ? 'output' : 'token_embd', vocabularySize);
   }
@@ -99,7 +99,7 @@ export class Graph {
     return this.#push({ op: 'rope', x, heads, rope });
   }
 
-  /** Grouped-query attention over a layer's keys and values, whose heads have D dimensions. [T, heads * D] */
+  /** Grouped-query attention with a new state for the layer's keys and values. [T, heads * D] */
   attention(
     { q, k, v }: { q: ValueId; k: ValueId; v: ValueId },
     { heads, kvHeads, headDim: D }: { heads: number; kvHeads: number; headDim: number },
@@ -144,11 +144,11 @@ export class Graph {
     return this.#states.push(shape) - 1;
   }
 
-  /** Throws UserError where the file has no such tensor, or one of another shape. */
+  /** Throws UserError if the file has no such tensor, or one of another shape. */
   #weight(name: string, rows: number, cols: number): WeightId {
     const tensor = this.#gguf.tensors.get(name);
-    if (!tensor) throw mismatch(name, { rows, cols }, 'no such tensor');
-    if (!hasShape(tensor, rows, cols)) throw mismatch(name, { rows, cols }, `[${tensor.shape.join(', ')}]`);
+    if (!tensor) throw missing(name, { rows, cols });
+    if (!hasShape(tensor, rows, cols)) throw mismatch(name, { rows, cols }, tensor);
     const known = this.#ids.get(name);
     if (known !== undefined) return known;
     const { type, offset, bytes } = tensor;
@@ -158,23 +158,40 @@ export class Graph {
   }
 }
 
-/** Dimensions of 1 at the end of a shape say nothing. */
+/** Ignores dimensions of 1 at the end of a shape. */
 function hasShape({ shape }: GgufTensor, rows: number, cols: number): boolean {
   const [found = 1, ...rest] = shape;
   return found === cols && (rest[0] ?? 1) === rows && rest.slice(1).every((size) => size === 1);
 }
 
-function mismatch(name: string, { rows, cols }: { rows: number; cols: number }, found: string): UserError {
-  const expected = rows === 1 ? `[${cols}]` : `[${cols}, ${rows}]`;
+interface Size {
+  readonly rows: number;
+  readonly cols: number;
+}
+
+const CONVERT_AGAIN =
+  'The file was converted wrongly or is incomplete: get the model again, or convert it anew.';
+
+function missing(name: string, size: Size): UserError {
+  return new UserError(`The file has no tensor ${name} of shape ${inWords(size)}.`, CONVERT_AGAIN);
+}
+
+function mismatch(name: string, expected: Size, { shape }: GgufTensor): UserError {
+  const found = `[${shape.join(', ')}]`;
   return new UserError(
-    `Expected the tensor ${name} with shape ${expected}, found ${found}.`,
-    'The file was converted wrongly or is incomplete: get the model again, or convert it anew.',
+    `Expected the tensor ${name} with shape ${inWords(expected)}, got ${found}.`,
+    CONVERT_AGAIN,
   );
+}
+
+/** A shape in ggml's order, columns first. */
+function inWords({ rows, cols }: Size): string {
+  return rows === 1 ? `[${cols}]` : `[${cols}, ${rows}]`;
 }
 
 function unexpected(name: string): UserError {
   return new UserError(
-    `The tensor ${name} belongs to no model of this architecture that is supported yet.`,
+    `The tensor ${name} is not supported yet in models of this architecture.`,
     'Use another model, or a later version of percept.',
   );
 }

@@ -1,4 +1,4 @@
-/** The table of architectures, and a model's file as the graph that its architecture makes of it. */
+/** The table of architectures. Builds the graph of a model file with its architecture. */
 import type { ValueId } from '../../backends/backend.ts';
 import type { Gguf } from '../gguf/index.ts';
 import { requireString } from '../gguf/metadata.ts';
@@ -10,7 +10,7 @@ import { qwen2 } from './qwen2.ts';
 
 export type { ModelConfig } from './architecture.ts';
 
-/** What an architecture reads only it builds with, so the table need not know the kind of its config. */
+/** An architecture with the type of its config erased: only its own `build` gets the config that its `read` returns. */
 interface AnyArchitecture {
   read(metadata: Metadata): ModelConfig;
   build(g: Graph, config: ModelConfig): ValueId;
@@ -28,15 +28,15 @@ export interface ModelGraph extends RecordedGraph {
 }
 
 /**
- * Hyperparameters of a file, frozen; checked against each other but not yet against its tensors. Throws UserError for an
- * architecture that is not supported, and as Architecture.read does.
+ * The frozen hyperparameters of a file. They are checked against each other, but not against its tensors. Throws
+ * UserError for an architecture that is not supported, and as Architecture.read does.
  */
 export function configFromGguf(gguf: Gguf): ModelConfig & { readonly architecture: string } {
   const { name, architecture } = architectureOf(gguf);
   return Object.freeze({ architecture: name, ...architecture.read(new Metadata(gguf, name)) });
 }
 
-/** Throws UserError as configFromGguf does, and for a tensor that is absent, of another shape or left over. */
+/** Throws UserError as configFromGguf does, and for a tensor that is missing, of another shape or not used. */
 export function graphFromGguf(gguf: Gguf): ModelGraph {
   const { name, architecture } = architectureOf(gguf);
   const config = configFromGguf(gguf);

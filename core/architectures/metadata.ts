@@ -1,6 +1,6 @@
 /**
- * Hyperparameters in a file's metadata, below the name of its architecture, each checked as it is read. Throws UserError
- * naming the key for what is absent or makes no sense.
+ * Reads hyperparameters from a file's metadata, under keys that begin with the name of its architecture. Throws
+ * UserError, with the key, for a missing or invalid value.
  */
 import { closeSync, openSync, readSync } from 'node:fs';
 import type { RopeSpec } from '../../backends/backend.ts';
@@ -14,7 +14,7 @@ import {
   requireNumber,
 } from '../gguf/metadata.ts';
 
-/** Larger sizes than any model has; heads are bounded apart, because tables are made of their size. */
+/** Upper bounds beyond any real model. The bound of heads is smaller, because tables of their size are allocated. */
 const MAX_SIZE = 2 ** 31 - 1;
 const MAX_HEAD_DIM = 65_536;
 
@@ -61,7 +61,7 @@ export class Metadata {
     };
   }
 
-  /** A count from 1 on; of a list with an entry for each layer the one that all have. */
+  /** A count from 1 up. A list with an entry for each layer must have equal entries. */
   size(name: string, fallback?: number): number {
     const { metadata } = this.#gguf;
     const key = `${this.architecture}.${name}`;
@@ -113,7 +113,7 @@ export class Metadata {
   }
 }
 
-/** The one size of a list with an entry for each layer. */
+/** The common size of all layers. Throws UserError if they differ. */
 function sizeOfAll(key: string, perLayer: ArrayLike<number>): number {
   const sizes = new Set(Array.from(perLayer));
   if (sizes.size > 1) throw unsupported(`A ${key} that differs between layers`);
@@ -139,7 +139,7 @@ function readRopeFactors({ path, tensors }: Gguf, pairs: number): Float32Array |
 
 // ----- errors
 
-/** Returns `got` where it is as expected. */
+/** Returns `got` if the condition holds; else throws UserError. */
 function ensure<T>(holds: boolean, expected: string, got: T): T {
   if (holds) return got;
   throw new UserError(

@@ -1,4 +1,4 @@
-/** Python's semantics for values of a template, in the points where @huggingface/jinja differs. */
+/** Python's semantics for values of a template, where @huggingface/jinja differs. */
 
 /** A value of the interpreter: StringValue, ArrayValue, ... by `type`, with its content. */
 export interface Value {

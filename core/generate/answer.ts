@@ -1,4 +1,4 @@
-/** The answer as it grows: token ids to text, and when it ends. */
+/** Turns the token ids of an answer into text as they arrive, and finds its end. */
 import { StopStrings } from '../stop-strings.ts';
 import { StreamingDecoder } from '../tokenizer/streaming-decoder.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
@@ -30,12 +30,12 @@ export class Answer {
     this.#stops = new StopStrings(stop);
   }
 
-  /** What was shown: without end token, stop string and what follows it. */
+  /** The text so far, without the end token, the stop string and the text after it. */
   get text(): string {
     return this.#text;
   }
 
-  /** Why the last token ended it; undefined while it goes on. */
+  /** Why the answer ended; undefined until it ends. */
   get finish(): FinishReason | undefined {
     return this.#finish;
   }
@@ -44,7 +44,7 @@ export class Answer {
     return this.#stops.found;
   }
 
-  /** Adds a token and returns what to show for it. */
+  /** Adds a token and returns the text that can be shown now. */
   push(id: number): string {
     this.ids.push(id);
     const isEnd = this.#endIds.has(id);

@@ -1,12 +1,12 @@
 export interface Timings {
   readonly prefillMs: number;
-  readonly prefillTokensPerSecond: number; // of the tokens computed
+  readonly prefillTokensPerSecond: number; // computed tokens; cached ones do not count
   readonly decodeMs: number; // from the first token to the last
-  readonly decodeTokensPerSecond: number; // of the tokens after the first
+  readonly decodeTokensPerSecond: number; // without the first token
   readonly firstTokenMs: number; // from the call to the first token; 0 without one
 }
 
-/** Takes the times of one generation, from its construction on. */
+/** Measures the times of one generation. It starts on construction. */
 export class Clock {
   readonly #start = performance.now();
   #prefillEnd = 0;

@@ -1,6 +1,7 @@
 /**
- * Where the next token comes from: the logits of a step through the sampler, or, where the sampler looks at no more,
- * what the device made of them by itself. `take` gives a token, `advance` starts the step that the one after needs.
+ * Sources of the next token. The sampler chooses it from all logits of a step, or from the largest ones that the device
+ * selects, or the device chooses it greedily. `take` returns a token; `advance` computes the step for the token after
+ * it.
  */
 import type { Result, TopLogits, Want } from '../../backends/backend.ts';
 import { logitsOf } from '../../backends/results.ts';
@@ -11,11 +12,11 @@ import type { SpeculativeDecoder } from '../speculate/speculative-decoder.ts';
 export interface TokenSource {
   /** Computes the prompt. */
   start(promptIds: readonly number[], options: EvaluateOptions): Promise<Evaluated>;
-  /** The next id, and the logits it was chosen by where they are at hand. */
+  /** The next id, and the logits it was chosen from, if the device returned them. */
   take(): { readonly id: number; readonly logits?: Float32Array };
-  /** Computes on with `id`, the one taken last. */
+  /** Computes the step over `id`, the token taken last. */
   advance(id: number): Promise<void>;
-  /** Leaves the sequence with `length` tokens. */
+  /** Trims the sequence to `length` tokens. */
   end(length: number): void;
 }
 
@@ -23,25 +24,25 @@ export interface SourceOptions {
   readonly sampler: SamplerChain;
   readonly banned?: ReadonlySet<number>;
   readonly speculation?: SpeculativeDecoder;
-  /** Somebody wants to see the logits. */
+  /** The caller needs log probabilities, so all logits must be returned. */
   readonly scored: boolean;
-  /** Most tokens that are taken. */
+  /** Most tokens to take. */
   readonly limit: number;
 }
 
-/** Without speculation, which needs the logits of every token: the device chooses where it can. */
+/** Lets the device choose if it can. Speculation needs the logits of every token, so then it does not. */
 export function tokenSource(sequence: Sequence, options: SourceOptions): TokenSource {
   const { sampler, speculation, limit } = options;
   if (speculation || !deviceChooses(sequence, options)) return new FromLogits(sequence, options);
   if (sampler.sees!.kind === 'greedy') {
-    // Of several ids the answer may take fewer, and a recurrent model cannot go back to those.
+    // The answer may end before the last id of a step, and a recurrent model cannot drop the ids after its end.
     const most = sequence.model.recurrent ? 1 : sequence.model.executable.chooses!.greedy;
     return new Greedy(sequence, most, limit);
   }
   return new FromTop(sequence, sampler, sampler.sees!.count);
 }
 
-/** Whether the device can choose all that the sampler looks at, and nobody else wants to see more. */
+/** Whether the device can select everything that the sampler reads, and nothing else needs all logits. */
 export function deviceChooses(
   { model }: Sequence,
   { sampler, banned, scored }: Pick<SourceOptions, 'sampler' | 'banned' | 'scored'>,
@@ -82,7 +83,7 @@ class FromLogits implements TokenSource {
   }
 }
 
-/** The device hands over the largest logits, and the sampler draws among them. */
+/** The device selects the largest logits, and the sampler draws among them. */
 class FromTop implements TokenSource {
   readonly #sequence: Sequence;
   readonly #sampler: SamplerChain;
@@ -117,14 +118,14 @@ class FromTop implements TokenSource {
   }
 }
 
-/** A step that takes this long shows its tokens in time; a shorter one may bring several. */
+/** Most time of a step that computes several tokens, so that text still appears smoothly. */
 const STEP_MS = 30;
 
-/** The device chooses and feeds itself: several tokens come of a step, as many as keep it short. */
+/** The device chooses each id and feeds it back itself. A step computes as many ids as fit in STEP_MS. */
 class Greedy implements TokenSource {
   readonly #sequence: Sequence;
   readonly #most: number;
-  #left: number; // tokens that may still be wanted
+  #left: number; // tokens that may still be needed
   #count = 1; // tokens of the next step
   #ids: number[] = []; // chosen, not taken yet
 
@@ -157,12 +158,12 @@ class Greedy implements TokenSource {
     this.#count = Math.max(1, Math.min(this.#most, Math.floor(STEP_MS / each)));
   }
 
-  /** Of a step that brought more than the answer took, the rest is forgotten. */
+  /** Drops the ids of the last step that the answer did not take. */
   end(length: number): void {
     if (length < this.#sequence.tokens.length) this.#sequence.trim(length);
   }
 
-  /** Returns how many ids there are. */
+  /** Returns the number of ids in the result. */
   #receive(result: Result): number {
     if (result.kind !== 'greedy') throw new TypeError(`Expected ids, got ${result.kind}.`);
     this.#ids.push(...result.ids);

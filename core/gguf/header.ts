@@ -110,7 +110,7 @@ export class Header {
     if (name === '' || name.length > MAX_NAME) {
       this.fail(`a name of 1 to ${MAX_NAME} characters`, `${name.length}`);
     }
-    if (known.has(name)) this.fail('a new name', 'the name of an earlier one');
+    if (known.has(name)) this.fail('a unique name', 'one that occurs before');
     return name;
   }
 

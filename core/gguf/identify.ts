@@ -6,7 +6,7 @@ const GET_FILE =
 
 /** Files that are not GGUF, recognized by their first bytes as Latin-1, each with a hint. */
 const LOOKALIKES: readonly (readonly [start: RegExp, name: string, hint: string])[] = [
-  [/^version https:\/\/git-lfs/, 'a git-lfs pointer', 'Fetch the file it stands for: git lfs pull.'],
+  [/^version https:\/\/git-lfs/, 'a git-lfs pointer', 'Fetch the file that it points to: git lfs pull.'],
   [/^\s*<(!doctype|html|\?xml|head)/i, 'a web page', GET_FILE],
   [/^PK\x03\x04/, 'a zip archive, as PyTorch writes', CONVERT],
   [/^.{6}\0\0\{/s, 'safetensors', CONVERT],

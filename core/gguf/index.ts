@@ -24,7 +24,7 @@ export async function readGguf(path: string): Promise<Gguf> {
   try {
     const { size } = await file.stat();
     if (size === 0) {
-      throw new UserError(`Expected a GGUF file, got an empty file: ${path}.`, 'Get the model again.');
+      throw new UserError(`The model file ${path} is an empty file.`, 'Get the model again.');
     }
     return readHeader(new Header(file.fd, path, size));
   } finally {
@@ -36,10 +36,7 @@ async function openModel(path: string): Promise<FileHandle> {
   const fail = (cause: NodeJS.ErrnoException) => unreadable(path, cause);
   // Opening a pipe would wait for its other end.
   if ((await stat(path).catch(fail)).isFile()) return open(path).catch(fail);
-  throw new UserError(
-    `Expected a model file, got something that is not a regular file: ${path}.`,
-    'Give the path of a .gguf file.',
-  );
+  throw new UserError(`${path} is not a regular file.`, 'Give the path of a .gguf file.');
 }
 
 function unreadable(path: string, cause: NodeJS.ErrnoException): never {

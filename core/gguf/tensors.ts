@@ -9,7 +9,7 @@ const CONVERT = 'Convert or quantize the model again, to a type such as Q4_0, Q8
 export const ENTRY_BYTES = 8 + 4 + 8 + 4 + 8;
 
 /**
- * Reads the tensor directory, `count` entries. Checks that every tensor lies within the file, is aligned, and does not
+ * Reads the tensor directory, `count` entries. Checks that every tensor is within the file, is aligned, and does not
  * overlap another. The data starts at the first multiple of `alignment` after the directory.
  */
 export function readTensors(header: Header, count: number, alignment: number): Map<string, GgufTensor> {

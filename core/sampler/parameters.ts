@@ -168,13 +168,9 @@ export function parseSamplers(text: string): SamplerName[] {
     .map(samplerName);
   const twice = names.find((name, i) => names.indexOf(name) < i);
   if (twice === undefined) return names;
-  throw new UserError(
-    `Expected every sampler once, got ${twice} twice.`,
-    'Name each sampler once, in order.',
-    {
-      kind: 'usage',
-    },
-  );
+  throw new UserError(`The list of samplers names ${twice} twice.`, 'Name each sampler once, in order.', {
+    kind: 'usage',
+  });
 }
 
 function samplerName(name: string): SamplerName {

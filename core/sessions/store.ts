@@ -1,6 +1,6 @@
 /**
- * Sessions on disk: conversations, stored while they grow. They survive a process that dies during an answer, and several
- * processes may write at once. The tables are in schema.ts.
+ * Sessions on disk: conversations, stored while they grow. They survive a process that dies during an answer, and
+ * several processes may write at once. The tables are in schema.ts.
  */
 import type { DatabaseSync, SQLTagStore } from 'node:sqlite';
 import { UserError } from '../../errors.ts';
@@ -278,7 +278,7 @@ function now(): string {
 
 function noSession(id: string): UserError {
   return new UserError(
-    `Expected the id of a session, or its beginning, got "${id}".`,
+    `There is no session "${id}".`,
     'percept sessions lists the ids; percept sessions search WORDS finds sessions by their text.',
     { kind: 'usage' },
   );

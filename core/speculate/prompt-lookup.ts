@@ -13,7 +13,7 @@ export class PromptLookup implements Drafter {
    */
   readonly #follower = Array.from({ length: LONGEST_NGRAM }, () => new Map<number, number>());
   #indexed = 1; // n-grams that end before this place are in the index
-  #source = 0; // where the draft is copied from
+  #source = 0; // index of the first token to copy
 
   /** Length of the longest n-gram, up to 3, that ends the text and occurred in it before; the latest place counts. */
   kind(text: readonly number[]): number | undefined {

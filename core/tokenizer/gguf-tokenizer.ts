@@ -86,7 +86,7 @@ export class GgufTokenizer implements Tokenizer {
     } catch (cause) {
       if (!(cause instanceof RangeError)) throw cause; // a regular expression ran out of stack, or a large buffer
       throw new UserError(
-        `Expected words of a few million characters at most, got a longer one in ${text.length} characters.`,
+        `The text of ${text.length} characters contains a word that is too long: a few million characters is the limit.`,
         'Break the text into lines.',
         { cause },
       );

@@ -33,12 +33,12 @@ export interface Tokenizer {
   isControl(id: number): boolean;
 }
 
-/** What differs between the kinds of tokenizer: how plain text becomes pieces, and what a piece stands for. */
+/** The part that differs between kinds of tokenizer: the split of plain text into pieces, and the text of a piece. */
 export interface PieceModel {
-  /** Appends the token ids of a text, in which nothing is a special token, to `out`. */
+  /** Appends the token ids of a text without special tokens to `out`. */
   encode(text: string, out: number[]): void;
-  /** Whether encode puts a space before the text, so that decoding has to take one away at its start. */
+  /** Whether encode adds a space before the text, so that decoding must remove it. */
   readonly addsSpace: boolean;
-  /** Bytes of text that an ordinary piece, given as stored in the vocabulary, stands for. */
+  /** Text bytes of an ordinary piece as stored in the vocabulary. */
   decode(piece: Uint8Array): Uint8Array;
 }

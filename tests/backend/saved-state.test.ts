@@ -59,7 +59,7 @@ for (const { name, absent, start } of BACKENDS) {
       const flipped = state.slice();
       flipped[0]! ^= 1;
       for (const bytes of [state.subarray(0, -1), state.subarray(0, 9), new Uint8Array(0), flipped]) {
-        await expect(executable.restore!(1, bytes)).rejects.toThrow('Expected the saved state');
+        await expect(executable.restore!(1, bytes)).rejects.toThrow('The saved sequence cannot be restored');
         expect(() => executable.submit({ slices: [slice(1, 5, 6)] })).toThrow(RangeError);
       }
     });

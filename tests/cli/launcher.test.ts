@@ -53,7 +53,7 @@ describe('the launcher', () => {
     const { stderr, status } = launch(checkout(), ['hi']);
     expect(status).toBe(1);
     expect(stderr).toMatch(
-      /^error: Expected the built program at .*\n {2}Run: npm install && npm run build\n$/,
+      /^error: This checkout has not been built: .* does not exist\.\n {2}Run: npm install && npm run build\n$/,
     );
   });
 

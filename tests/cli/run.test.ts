@@ -203,7 +203,7 @@ describe('each failure has its own exit code', () => {
     writeFileSync(path, file);
     const { stderr, code } = await percept(['-m', path, '--ctx', '2000000000', '--prompt-ids', '1']);
     expect(code).toBe(5);
-    expect(stderr).toMatch(/Expected \d+ MB of free memory/);
+    expect(stderr).toMatch(/The model needs \d+ MB of free memory/);
   });
 
   it('6: a prompt and an answer that do not fit the context', async () => {
@@ -225,7 +225,7 @@ describe('each failure has its own exit code', () => {
       const args = [...GREEDY, '--prompt-ids', '1,2,3', '--ignore-eos', '--ctx', '16', ...flags];
       const { stdout, stderr, code } = await percept(args);
       expect(code).toBe(6);
-      expect(stderr).toMatch(/^error: .* context of 16 tokens, .*\n {2}Give a larger context.*\n$/);
+      expect(stderr).toMatch(/^error: .* context of 16 tokens: .*\n {2}Give a larger context.*\n$/);
       return stdout;
     };
     const usage = { prompt_tokens: 3, completion_tokens: 13, cached_tokens: 0 };

@@ -155,7 +155,7 @@ describe('percept sessions', () => {
     ['an id too few', ['show'], 'got nothing'],
     ['an id too many', ['export', 'a', 'b'], 'got "a b"'],
     ['no title', ['rename', 'a'], 'Expected ID TITLE..'],
-    ['an unknown id', ['show', 'zzz'], 'Expected the id of a session'],
+    ['an unknown id', ['show', 'zzz'], 'There is no session "zzz".'],
   ])('refuses %s', async (_, args, expected) => {
     const { stderr, code } = await percept(['sessions', ...args]);
     expect(code).toBe(2);

@@ -77,7 +77,7 @@ describe.skipIf(adapter!.absent)(titled('a device that is lost', adapter!.absent
     const ids = await answer(engine, (count) => count === 5 && lose());
     expect(engine.backend.name).toBe('cpu');
     expect(ids).toEqual(expected);
-    expect(notes).toEqual([expect.stringMatching(/ Going on with cpu\.$/)]);
+    expect(notes).toEqual([expect.stringMatching(/ Continuing on cpu\.$/)]);
     await engine.dispose();
   });
 

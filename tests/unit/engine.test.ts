@@ -107,7 +107,7 @@ describe('auto', () => {
     const engine = await startEngine(TASK, engineOptions(behaviours));
     expect(engine.backend.name).toBe(faster);
     expect(started).toEqual(['cpu', 'webgpu', faster]);
-    expect(told()[0]).toMatch(/^Finding out once which is faster .* cpu or webgpu/);
+    expect(told()[0]).toMatch(/^Measuring once which is faster .* cpu or webgpu/);
     expect(told()[1]).toMatch(new RegExp(`^It is ${faster} \\(cpu \\d+ tok/s, webgpu \\d+ tok/s\\)`));
     await engine.dispose();
     expect(running).toBe(0);
@@ -168,7 +168,7 @@ describe('auto', () => {
     const engine = await startEngine(TASK, broken);
     expect(engine.backend.name).toBe('cpu');
     expect(told().at(-1)).toBe(
-      'webgpu is the fastest here, but it does not start: It does not fit. Now on cpu.',
+      'webgpu is the fastest here, but it does not start: It does not fit. Using cpu.',
     );
   });
 });
@@ -180,7 +180,7 @@ describe('a device that is lost', () => {
     expect(engine.backend.name).toBe('webgpu');
     await engine.executable.submit(STEP);
     expect(engine.backend.name).toBe('cpu');
-    expect(told().at(-1)).toBe('The device Fastgraph 9 was lost. Going on with cpu.');
+    expect(told().at(-1)).toBe('The device Fastgraph 9 was lost. Continuing on cpu.');
     await engine.dispose();
     expect(running).toBe(0);
   });

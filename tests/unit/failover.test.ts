@@ -141,7 +141,7 @@ async function results(executable: Executable, actions: readonly Action[]): Prom
 /** One that cannot read what another saved. */
 class Another extends Lenient {
   override async restore(): Promise<number> {
-    throw new UserError('Expected the saved state of a sequence of this model, got another.', 'Compute it.');
+    throw new UserError('The saved sequence cannot be restored: it is of another model.', 'Compute it.');
   }
 }
 

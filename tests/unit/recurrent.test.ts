@@ -171,7 +171,7 @@ describe('the shape of a convolution', () => {
       'a state that another op has',
       [embed, conv, { ...conv, x: 1 }],
       [state],
-      'Expected one op on state 0, got several.',
+      'State 0 is recurrent, but several ops use it.',
     ],
     [
       'other columns',
@@ -184,7 +184,7 @@ describe('the shape of a convolution', () => {
       'selected rows',
       [embed, { op: 'select', x: 0 }, { ...conv, x: 1 }],
       [state],
-      'Expected a conv over all tokens',
+      'A conv reads all tokens of a step, not selected rows.',
     ],
     [
       'attention over it',

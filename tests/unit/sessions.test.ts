@@ -145,7 +145,7 @@ describe('ids', () => {
   it.each(['', ' ', 'zzzzzzzzz', '%', '~', 'ü', '\0'])('match no session: %j', async (prefix) => {
     const store = await opened();
     ask(store, 'Hello');
-    expect(failure(() => store.find(prefix)).message).toContain('Expected the id of a session');
+    expect(failure(() => store.find(prefix)).message).toContain('There is no session');
   });
 
   it('of messages are replaced if another process used them', async () => {
