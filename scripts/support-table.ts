@@ -71,8 +71,17 @@ export function backwardOf(backend: Differentiates): readonly boolean[] {
 /** Most numbers of a small case. Its finite differences take milliseconds. */
 const SMALL = 30_000;
 
+const judged = new Map<string, string>(); // seconds of finite differences, which do not change
+
 /** The operands and weights whose gradients can be judged in all small cases in which they occur. */
 function judgedGradients(line: Line): string {
+  const key = `${line.op} ${line.type}`;
+  const names = judged.get(key) ?? findJudged(line);
+  judged.set(key, names);
+  return names;
+}
+
+function findJudged(line: Line): string {
   const small = casesOf(line).filter(({ check }) => {
     return check.weights.reduce((sum, { desc }) => sum + desc.rows * desc.cols, 0) <= SMALL;
   });

@@ -22,6 +22,11 @@ export async function runCase(op: CheckedCase, backend: Backend): Promise<Outcom
   return { rows: all, nmse: errorOf(all, await expectedRows(op), op.check.parts), damage };
 }
 
+/** The output rows of a case on a backend, unjudged. */
+export async function outputOf(op: CheckedCase, backend: Backend): Promise<Float32Array> {
+  return concatenated((await rowsOn(op, backend)).rows);
+}
+
 async function rowsOn(
   op: CheckedCase,
   backend: Backend,

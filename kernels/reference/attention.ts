@@ -56,9 +56,13 @@ function weightsOfSeen(
   return Array.from({ length: heads }, (_, h) => {
     const query = q.subarray(h * D, (h + 1) * D);
     const kv = Math.floor((h * kvHeads) / heads) * D;
-    const score = (key: Float64Array) =>
-      scale * query.reduce((sum, value, d) => sum + value * key[kv + d]!, 0);
-    return softmax(Float64Array.from(keys, score));
+    const scores = new Float64Array(keys.length);
+    for (const [i, key] of keys.entries()) {
+      let sum = 0;
+      for (let d = 0; d < D; d++) sum += query[d]! * key[kv + d]!;
+      scores[i] = scale * sum;
+    }
+    return softmax(scores);
   });
 }
 
@@ -73,9 +77,11 @@ function mix(
   const out = new Float64Array(heads * E);
   weights.forEach((row, h) => {
     const kv = Math.floor((h * kvHeads) / heads) * E;
-    row.forEach((p, position) => {
-      for (let d = 0; d < E; d++) out[h * E + d]! += p * values[position]![kv + d]!;
-    });
+    const head = out.subarray(h * E, (h + 1) * E);
+    for (const [position, value] of values.entries()) {
+      const p = row[position]!;
+      for (let d = 0; d < E; d++) head[d]! += p * value[kv + d]!;
+    }
   });
   return out;
 }

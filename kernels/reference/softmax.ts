@@ -5,8 +5,10 @@
  * @returns [P]
  */
 export function softmax(x: Float64Array): Float64Array {
-  const max = x.reduce((a, b) => Math.max(a, b), -Infinity);
+  let max = -Infinity;
+  for (const value of x) max = Math.max(max, value);
   const exp = x.map((value) => Math.exp(value - max));
-  const sum = exp.reduce((a, b) => a + b, 0);
+  let sum = 0;
+  for (const value of exp) sum += value;
   return exp.map((value) => value / sum);
 }

@@ -21,7 +21,7 @@ import { embed } from '../../kernels/reference/embed.ts';
 import { rope } from '../../kernels/reference/rope.ts';
 import { OTHER_CPUS } from '../emulated-kernels.ts';
 import { distance } from '../model/logits.ts';
-import { BACKENDS, type BackendUnderTest, shareOf, titled } from './backends.ts';
+import { BACKENDS, type BackendUnderTest, shareOf, titled, withModels } from './backends.ts';
 import { attended, lastRows } from './steps.ts';
 
 interface Case {
@@ -289,33 +289,34 @@ it.each(
 });
 
 /** Numbers that are none spread to whatever reads them, with a weight of zero too. */
-describe.each(BACKENDS.filter(({ absent }) => !absent).map((under) => [under.name, under] as const))(
-  'keys and values far in front of a window, on %s',
-  (_, { start, threads }) => {
-    it.each<KvType>(['f32', 'q8'])('are not read, held as %s', async (type) => {
-      const backend = await start({ threads: threads.at(-1) });
-      const shape = { heads: 2, kvHeads: 1, D: 16 };
-      const [q, k, v] = inputsOf(shape, type).map(({ desc, bytes, values }) => {
-        const spoiled = Float32Array.from(values).fill(Number.NaN, 0, desc.cols); // token 0
-        const source = desc.type === 'F32' ? new Uint8Array(spoiled.buffer) : bytes;
-        return backend.weight(desc, { bytes: source });
-      });
-      const ops: Op[] = [q, k, v].map((table) => ({ op: 'embed', table: table! }));
-      ops.push({ op: 'attention', q: 0, k: 1, v: 2, state: 0, heads: 2, scale: 0.1, window: 5 });
-      ops.push({ op: 'select', x: 3 });
-      const limits = { sequences: 2, contextLength: 310, maxTokens: 300, kvType: type };
-      const states = [{ kind: 'kv', kvHeads: 1, keyDim: 16, valueDim: 16 } as const];
-      const executable = await backend.compile({ name: 'a window', ops, output: 4, states, limits });
-      const tokens = Array.from({ length: 310 }, (_, i) => 1 + ((7 * i) % 39));
-      const found: Float32Array[] = [];
-      for (const [seq, first] of [tokens, [0, 0, 0, ...tokens.slice(3)]].entries()) {
-        await executable.submit({ slices: [{ seq, pos: 0, tokens: first.slice(0, 300) }] });
-        found.push(await lastRows(executable, { seq, pos: 300, tokens: first.slice(300, 301) }));
-        found.push(await lastRows(executable, { seq, pos: 301, tokens: first.slice(301) }));
-      }
-      expect(found[2]).toEqual(found[0]);
-      expect(found[3]).toEqual(found[1]);
-      await backend.dispose();
+describe.each(
+  withModels()
+    .filter(({ absent }) => !absent)
+    .map((under) => [under.name, under] as const),
+)('keys and values far in front of a window, on %s', (_, { start, threads }) => {
+  it.each<KvType>(['f32', 'q8'])('are not read, held as %s', async (type) => {
+    const backend = await start({ threads: threads.at(-1) });
+    const shape = { heads: 2, kvHeads: 1, D: 16 };
+    const [q, k, v] = inputsOf(shape, type).map(({ desc, bytes, values }) => {
+      const spoiled = Float32Array.from(values).fill(Number.NaN, 0, desc.cols); // token 0
+      const source = desc.type === 'F32' ? new Uint8Array(spoiled.buffer) : bytes;
+      return backend.weight(desc, { bytes: source });
     });
-  },
-);
+    const ops: Op[] = [q, k, v].map((table) => ({ op: 'embed', table: table! }));
+    ops.push({ op: 'attention', q: 0, k: 1, v: 2, state: 0, heads: 2, scale: 0.1, window: 5 });
+    ops.push({ op: 'select', x: 3 });
+    const limits = { sequences: 2, contextLength: 310, maxTokens: 300, kvType: type };
+    const states = [{ kind: 'kv', kvHeads: 1, keyDim: 16, valueDim: 16 } as const];
+    const executable = await backend.compile({ name: 'a window', ops, output: 4, states, limits });
+    const tokens = Array.from({ length: 310 }, (_, i) => 1 + ((7 * i) % 39));
+    const found: Float32Array[] = [];
+    for (const [seq, first] of [tokens, [0, 0, 0, ...tokens.slice(3)]].entries()) {
+      await executable.submit({ slices: [{ seq, pos: 0, tokens: first.slice(0, 300) }] });
+      found.push(await lastRows(executable, { seq, pos: 300, tokens: first.slice(300, 301) }));
+      found.push(await lastRows(executable, { seq, pos: 301, tokens: first.slice(301) }));
+    }
+    expect(found[2]).toEqual(found[0]);
+    expect(found[3]).toEqual(found[1]);
+    await backend.dispose();
+  });
+});

@@ -5,7 +5,7 @@ import { argmax } from '../../backends/logits.ts';
 import { randomMatrix } from '../../bench/conformance/matrices.ts';
 import { step as all } from '../../bench/conformance/op-case.ts';
 import { distance } from '../model/logits.ts';
-import { BACKENDS, titled } from './backends.ts';
+import { titled, withModels } from './backends.ts';
 import { compileProgram, OTHER_STEPS, program, slice, table } from './self-attention.ts';
 import { greedyIds, rowsOf } from './steps.ts';
 
@@ -28,7 +28,7 @@ function recurrent([weight, kernel]: readonly number[]): Program {
   };
 }
 
-for (const { name, absent, sameBits, start } of BACKENDS) {
+for (const { name, absent, sameBits, start } of withModels()) {
   describe.skipIf(absent)(titled(name, absent), () => {
     let backend: Backend;
     let going: Executable;

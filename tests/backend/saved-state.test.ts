@@ -2,13 +2,13 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Backend, Executable } from '../../backends/backend.ts';
 import { distance } from '../model/logits.ts';
-import { BACKENDS, titled } from './backends.ts';
+import { titled, withModels } from './backends.ts';
 import { compileProgram, OTHER_STEPS, program, slice, table } from './self-attention.ts';
 import { rowsOf } from './steps.ts';
 
 const PROMPT = [3, 1, 4, 1, 5, 9, 2];
 
-for (const { name, absent, start } of BACKENDS) {
+for (const { name, absent, start } of withModels()) {
   describe.skipIf(absent)(titled(name, absent), () => {
     let backend: Backend;
     let executable: Executable;

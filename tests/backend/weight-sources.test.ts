@@ -23,7 +23,7 @@ import type { TensorType } from '../../kernels/quant-formats.ts';
 import { quantize } from '../../kernels/reference/quantize.ts';
 import { decode, type SourceType, sourceFormat } from '../../kernels/source-formats.ts';
 import { seeded } from '../random.ts';
-import { BACKENDS, titled } from './backends.ts';
+import { titled, withModels } from './backends.ts';
 import { allRows, lastRows } from './steps.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'percept-weight-sources-'));
@@ -193,7 +193,7 @@ async function logitsOf(executable: Awaited<ReturnType<Backend['compile']>>): Pr
   return [...rows, ...(await lastRows(executable, next))];
 }
 
-for (const { name, absent, start } of BACKENDS) {
+for (const { name, absent, start } of withModels()) {
   describe.skipIf(absent)(titled(name, absent), () => {
     it('gives the bits of weights given as bytes to those given as expressions', async () => {
       const backend = await start();
