@@ -16,6 +16,7 @@ import { nameOf } from '../../bench/conformance/op-case.ts';
 import { graphFromGguf } from '../../core/architectures/index.ts';
 import { readGguf } from '../../core/gguf/index.ts';
 import { programOn } from '../../core/program.ts';
+import { QUANT_FORMATS, type TensorType } from '../../kernels/quant-formats.ts';
 import { HEAP } from '../../kernels/wasm/layout.ts';
 import { OTHER_CPUS } from '../emulated-kernels.ts';
 import { seeded } from '../random.ts';
@@ -152,7 +153,14 @@ describe('bits of a convolution', () => {
   });
 });
 
-const CASES = CHECKED_CASES.filter(({ op }) => ['matmul', 'embed', 'attention', 'conv'].includes(op));
+/** Cases with products of 8-bit integers, the only part of the kernels that depends on the class. */
+const CASES = CHECKED_CASES.filter(({ op, type, check }) =>
+  op === 'attention' ? check.program([]).limits.kvType === 'q8' : op === 'matmul' && isCoded(type!),
+);
+
+function isCoded(type: TensorType): boolean {
+  return QUANT_FORMATS[type].elements > 1;
+}
 
 /** First index at which the bits of two arrays differ, or -1; a message with all values would take minutes. */
 function firstDifference(a: Float32Array, b: Float32Array): number {
