@@ -12,7 +12,7 @@ export default defineConfig({
       ? ['tests/software-adapter.ts', 'tests/foreign/shells.ts']
       : ['tests/software-adapter.ts', 'tests/emulated-kernels.ts'],
     pool: 'forks', // that adapter is found by processes, not by threads
-    maxWorkers: 2, // engines own a thread a core
+    maxWorkers: 3, // two that compute, as engines own a thread a core; one waits for a terminal, as a rule
     testTimeout: 60_000,
     hookTimeout: 60_000,
     reporters: report ? ['default', ['json', { outputFile: report }]] : ['default'],

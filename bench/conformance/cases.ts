@@ -138,7 +138,9 @@ export const CASES: readonly OpCase[] = [
     TIMED_TOKENS.map((T) => modelAttentionCase(MODEL_ATTENTION, { type, T, held: T < 512 ? 2048 : 0 })),
   ),
 
-  ...[2, 3, 4].flatMap((K) => [1, 7, 64, 172].map((C) => convCase({ C, K }))),
+  ...[2, 3, 4].flatMap((K) => [7, 172].map((C) => convCase({ C, K }))),
+  convCase({ C: 1, K: 4 }),
+  convCase({ C: 64, K: 2 }),
 
   ...[rmsNormOf(7), rmsNormOf(172), rmsNormOf(1025), rmsNormOf(576, 100)].map(rowCase),
   rowCase(rmsNormOf(64, 1e-3)), // eps 1e-5 outweighs the mean square
