@@ -230,7 +230,7 @@ describe.skipIf(!HAS_TMUX)('percept chat in a terminal', () => {
     first.terminal.type('remember this');
     first.terminal.press('Enter');
     await first.terminal.shows(ANSWERING);
-    await sleep(1500);
+    await sleep(800); // text is written every half second
     execFileSync('pkill', ['-KILL', '-f', `${TINY_MODEL}.*seed 2047`]);
     await first.terminal.shows('Killed');
     expect(JSON.stringify(lastSession(home))).toMatch(/broken-off/);
