@@ -4,15 +4,14 @@ import { ChatTemplate, chatTemplateOf, type Message } from '../core/chat-templat
 import type { Model } from '../core/model.ts';
 import { UserError } from '../errors.ts';
 import type { Call, Context } from './command.ts';
-import { parseIds, readJsonArray, readStdin, readText } from './input.ts';
+import { parseIds, readJsonArray, readStdinFor, readText } from './input.ts';
 import type { Output } from './output.ts';
+import type { StdinRequest } from './stdin.ts';
 
 export type Prompt =
   | { readonly kind: 'ids'; readonly ids: readonly number[] }
   | { readonly kind: 'raw'; readonly text: string }
   | { readonly kind: 'chat'; readonly messages: readonly Message[]; readonly template?: string };
-
-const WAIT_MS = 2000;
 
 /** The part of a call that makes a prompt. */
 type Asked = Pick<Call, 'operands' | 'options' | 'settings'>;
@@ -57,24 +56,30 @@ function refuseConflicts({ operands, options, settings }: Asked): void {
   if (messages !== undefined) refuse('--messages', kept);
 }
 
-/** The operands as an instruction, then the piped text. `-` alone is stdin alone. */
-async function promptText({ operands, options }: Asked, output: Output): Promise<string> {
-  const instruction = operands.length === 1 && operands[0] === '-' ? '' : operands.join(' ');
-  const content =
-    process.stdin.isTTY && operands[0] !== '-' ? '' : await readContent(output, instruction !== '');
+/** The operands as an instruction, then the piped text. `-` in front or behind says that stdin is meant. */
+async function promptText(asked: Asked, output: Output): Promise<string> {
+  const { operands, options } = asked;
+  const words = operands.filter((word, i) => word !== '-' || (i > 0 && i < operands.length - 1));
+  const instruction = words.join(' ');
+  const wanted = wantedStdin(asked, words.length < operands.length);
+  const content = await readStdinFor({ wanted, hasPrompt: instruction !== '' }, output);
   if (options.raw && instruction === '') return content;
   return [instruction, content.replace(/[\r\n]+$/, '')].filter((part) => part !== '').join('\n\n');
 }
 
-/** Reads stdin. After a while it says that it waits, because an open pipe looks like a hang. */
-async function readContent(output: Output, isExtra: boolean): Promise<string> {
-  const hint = isExtra ? '; to go without it: percept ... < /dev/null' : '';
-  const timer = setTimeout(() => output.note(`Waiting for the end of stdin${hint}.`), WAIT_MS);
-  try {
-    return await readStdin();
-  } finally {
-    clearTimeout(timer);
+/** Whether stdin is read, as far as the arguments say so. */
+function wantedStdin({ options, settings }: Asked, hasDash: boolean): StdinRequest['wanted'] {
+  const isFile = options.messages === '-' || options.template === '-';
+  const isRefused = options.noStdin === true && settings.get('no-stdin')?.origin === 'flag';
+  if (hasDash && (isFile || isRefused)) {
+    throw new UserError(
+      isFile ? 'stdin is asked for twice.' : '- reads stdin, and --no-stdin does not.',
+      'Leave one of them out.',
+      { kind: 'usage' },
+    );
   }
+  if (hasDash) return 'always';
+  return isFile || options.noStdin ? 'never' : 'if there';
 }
 
 /** --system replaces the system message of --messages. A system message from the settings does not. */
