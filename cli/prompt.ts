@@ -8,6 +8,11 @@ import { parseIds, readJsonArray, readStdinFor, readText } from './input.ts';
 import type { Output } from './output.ts';
 import type { StdinRequest } from './stdin.ts';
 
+const LONG = 16; // characters a token; text has 3 to 5
+const LONGEST = 1 << 21; // characters; half of what a template may make
+const PIECE = 1 << 16; // characters that are tokenized at once
+const CUT = 2; // tokens that a cut between two pieces may add
+
 export type Prompt =
   | { readonly kind: 'ids'; readonly ids: readonly number[] }
   | { readonly kind: 'raw'; readonly text: string }
@@ -94,11 +99,40 @@ function withSystem(messages: readonly Message[], { options, settings }: Asked):
 export async function encodePrompt(prompt: Prompt, model: Model): Promise<readonly number[]> {
   const { tokenizer } = model;
   if (prompt.kind === 'ids') return prompt.ids;
+  requireRoom(
+    prompt.kind === 'raw' ? [prompt.text] : prompt.messages.map((message) => message?.content),
+    model,
+  );
   if (prompt.kind === 'raw') return tokenizer.encode(prompt.text, { special: true, addSpecial: true });
   const { source, bosToken, eosToken } = templateOf(model, { own: prompt.template });
   const template = await ChatTemplate.parse(source);
   const text = template.render({ messages: prompt.messages, bosToken, eosToken });
   return tokenizer.encode(text, { special: true });
+}
+
+/**
+ * Refuses a text far too long for the context before a template copies it, and before all of it is tokenized. A text near
+ * the limit passes: later its tokens are counted exactly.
+ */
+function requireRoom(contents: readonly unknown[], { tokenizer, contextLength }: Model): void {
+  const texts = contents.filter((content) => typeof content === 'string');
+  const characters = texts.reduce((sum, { length }) => sum + length, 0);
+  if (characters <= Math.min(LONG * contextLength, LONGEST)) return;
+  let tokens = 0;
+  for (const text of texts) {
+    for (let at = 0; at < text.length; at += PIECE) {
+      tokens += tokenizer.encode(text.slice(at, at + PIECE)).length - CUT;
+      if (tokens > contextLength) throw tooLong(characters, contextLength);
+    }
+  }
+}
+
+function tooLong(characters: number, contextLength: number): UserError {
+  return new UserError(
+    `The prompt of ${characters} characters does not fit: it has more tokens than the ${contextLength} of the context.`,
+    'Give a shorter prompt, or a larger context (--ctx) if the model has one.',
+    { kind: 'context' },
+  );
 }
 
 /** The model's template, or `own` instead, with the texts of the model's bos and eos tokens. */

@@ -210,3 +210,15 @@ describe('bytes on stdin', () => {
     expect(tokensOf((await tokens(Buffer.from('\ufeffabcdefgh\n'))).stdout)).toBe(WITH_CONTENT);
   });
 });
+
+it('refuses a prompt that is far too long before a template sees it', async () => {
+  const cwd = emptyFolder();
+  writeFileSync(join(cwd, 'chat.jinja'), '{{ messages[0].content }}');
+  const input = 'To be, or not to be, that is the question. '.repeat(100_000);
+  const flags = ['-m', TINY_MODEL, '--template', 'chat.jinja'];
+  const { stderr, code } = await percept([...flags, '-'], { cwd, input });
+  expect(code).toBe(6);
+  expect(stderr).toMatch(
+    /prompt of 4300000 characters does not fit: it has more tokens than the \d+ of the context/,
+  );
+});
