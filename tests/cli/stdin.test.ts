@@ -1,6 +1,6 @@
 /** What is on stdin beside a prompt: real pipes, sockets, files and shells. */
-import { spawnSync } from 'node:child_process';
-import { existsSync, writeFileSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import { closeSync, existsSync, openSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { emptyFolder, finished, PROGRAM, percept, start, TINY_MODEL } from './percept.ts';
@@ -221,4 +221,21 @@ it('refuses a prompt that is far too long before a template sees it', async () =
   expect(stderr).toMatch(
     /prompt of 4300000 characters does not fit: it has more tokens than the \d+ of the context/,
   );
+});
+
+describe.skipIf(!existsSync('/dev/full'))('a stdout that is full', () => {
+  it.each([
+    ['an answer', [...FLAGS, 'hi']],
+    ['help', ['--help']],
+    ['the version', ['--version']],
+  ])('is an error in words: %s', async (_, args) => {
+    const full = openSync('/dev/full', 'w');
+    const child = spawn(process.execPath, [PROGRAM, ...args], { stdio: ['ignore', full, 'pipe'] });
+    closeSync(full);
+    let stderr = '';
+    child.stderr!.on('data', (text) => (stderr += text));
+    const code = await new Promise((resolve) => child.on('close', resolve));
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/^error: Writing to stdout failed: ENOSPC.*\n {2}.+\n$/);
+  });
 });
