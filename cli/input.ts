@@ -5,8 +5,8 @@ import { UserError } from '../errors.ts';
 import type { Output } from './output.ts';
 import { chooseStdin, type StdinRequest, stdinKind } from './stdin.ts';
 
-/** Some 16 million tokens: more than contexts hold, and few enough for the memory of a small machine. */
-const MOST_MEGABYTES = 64;
+/** Some four million tokens: more than contexts hold. Tokenizing takes up to a hundred times the bytes of a text. */
+const MOST_MEGABYTES = 16;
 
 const LISTEN_MS = 1000; // a program that starts percept for its text has written some by then
 const WAIT_MS = 2000;
@@ -20,8 +20,13 @@ export async function readStdin(): Promise<string> {
   }
 }
 
-/** Node gives an empty stream for a folder. */
+/** Throws where Node would give an empty stream: for a folder, and for a stdin that has been read. */
 function openedStdin(): NodeJS.ReadStream {
+  if (process.stdin.readableEnded) {
+    throw new UserError('stdin is asked for twice.', 'It can be read once: give a file instead.', {
+      kind: 'usage',
+    });
+  }
   if (stdinKind() === 'folder') throw Object.assign(new Error('stdin is a folder'), { code: 'EISDIR' });
   return process.stdin;
 }

@@ -74,16 +74,13 @@ async function promptText(asked: Asked, output: Output): Promise<string> {
 
 /** Whether stdin is read, as far as the arguments say so. */
 function wantedStdin({ options, settings }: Asked, hasDash: boolean): StdinRequest['wanted'] {
-  const isFile = options.messages === '-' || options.template === '-';
-  const isRefused = options.noStdin === true && settings.get('no-stdin')?.origin === 'flag';
-  if (hasDash && (isFile || isRefused)) {
-    throw new UserError(
-      isFile ? 'stdin is asked for twice.' : '- reads stdin, and --no-stdin does not.',
-      'Leave one of them out.',
-      { kind: 'usage' },
-    );
+  if (hasDash && options.noStdin && settings.get('no-stdin')?.origin === 'flag') {
+    throw new UserError('- reads stdin, and --no-stdin does not.', 'Leave one of them out.', {
+      kind: 'usage',
+    });
   }
   if (hasDash) return 'always';
+  const isFile = options.messages === '-' || options.template === '-';
   return isFile || options.noStdin ? 'never' : 'if there';
 }
 

@@ -146,6 +146,19 @@ describe.skipIf(!IS_LINUX)('a script that a shell reads from stdin', () => {
     expect(lines).toEqual(EXPECTED);
     expect(stderr).toMatch(/^error: The prompt is empty\.\n.*\n$/);
   });
+
+  it('is not eaten on a socket', () => {
+    const { folder: cwd, env } = commands();
+    const input = 'echo one\npercept hi | shown\necho two\n';
+    const { stdout } = spawnSync('bash', { input, cwd, env, encoding: 'utf8' });
+    expect(stdout).toBe(`one\n${ALONE}\ntwo\n`);
+  });
+});
+
+it('is asked for once', async () => {
+  const { stderr, code } = await percept(['--messages', '-', '--template', '-'], { input: '[{}]' });
+  expect({ stderr, code }).toEqual({ code: 2, stderr: expect.stringContaining('stdin is asked for twice') });
+  expect((await percept(['--messages', '-', 'hi', '-'], { input: '[{}]' })).code).toBe(2);
 });
 
 describe('stdin that cannot be read', () => {
@@ -177,7 +190,7 @@ describe('input without end', () => {
     ['a template', 'yes > p & plain run --template p hi'],
   ])('ends with a bound in words: %s', (_, line) => {
     const { stderr, status } = shell(`mkfifo p; ${line}`);
-    expect(stderr).toContain('is too long: it has more than 64 MB');
+    expect(stderr).toContain('is too long: it has more than 16 MB');
     expect(status).toBe(2);
   });
 
