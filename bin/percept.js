@@ -16,7 +16,10 @@ const LIFELINE = 'PERCEPT_LIFELINE'; // environment variable for the child: file
 const isChat = beginsChat();
 if (isChat) greet();
 if (args[0] === '--version' || args[0] === '-v') {
-  console.log(JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')).version);
+  process.stdout.on('error', ({ code, message }) => {
+    if (code !== 'EPIPE') fail(`Writing to stdout failed: ${message}.`, 'df');
+  });
+  process.stdout.write(`${JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')).version}\n`);
 } else if (!existsSync(BUNDLE)) {
   fail(`This checkout has not been built: ${BUNDLE} does not exist.`, 'npm install && npm run build');
 } else if (Number.parseInt(process.versions.node, 10) >= MINIMUM_MAJOR) {

@@ -7,7 +7,7 @@ import { findProjectFile, projectNotice, resolveSettings, type Settings } from '
 import type { Call } from './command.ts';
 import { COMMANDS } from './commands/index.ts';
 import { clearGreeting, readGreeting } from './greeting.ts';
-import { exitCodeOf, Output } from './output.ts';
+import { exitCodeOf, Output, unwritable } from './output.ts';
 import { Interruption } from './signals.ts';
 
 const args = process.argv.slice(2);
@@ -90,9 +90,10 @@ async function helpFor({ command, implied }: Invocation): Promise<string> {
   return implied ? fullHelp(output.style, COMMANDS) : commandHelp(output.style, command);
 }
 
-/** `percept ... | head -1`: a closed pipe ends the program without an error. */
+/** `percept ... | head -1`: a closed pipe ends the program without an error; a full disk does not. */
 function exitIfReaderIsGone(): void {
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') output.error(unwritable(error));
     process.exit(error.code === 'EPIPE' ? 0 : 1);
   });
   process.stderr.on('error', () => {}); // losing notes must not lose the answer

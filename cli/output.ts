@@ -139,6 +139,12 @@ export function colorLevel(
   return bits >= 24 ? 3 : bits >= 8 ? 2 : bits >= 4 ? 1 : 0;
 }
 
+/** The error for a stdout that cannot be written, such as a file on a full disk. */
+export function unwritable(cause: Error): UserError {
+  const hint = 'Make room where stdout goes, or redirect it elsewhere.';
+  return new UserError(`Writing to stdout failed: ${cause.message}.`, hint, { cause });
+}
+
 export function exitCodeOf(error: unknown): number {
   return EXIT_CODES[error instanceof UserError ? error.kind : 'error'];
 }

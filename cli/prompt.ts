@@ -4,15 +4,19 @@ import { ChatTemplate, chatTemplateOf, type Message } from '../core/chat-templat
 import type { Model } from '../core/model.ts';
 import { UserError } from '../errors.ts';
 import type { Call, Context } from './command.ts';
-import { parseIds, readJsonArray, readStdin, readText } from './input.ts';
+import { parseIds, readJsonArray, readStdinFor, readText } from './input.ts';
 import type { Output } from './output.ts';
+import type { StdinRequest } from './stdin.ts';
+
+const LONG = 16; // characters a token; text has 3 to 5
+const LONGEST = 1 << 21; // characters; half of what a template may make
+const PIECE = 1 << 16; // characters that are tokenized at once
+const CUT = 2; // tokens that a cut between two pieces may add
 
 export type Prompt =
   | { readonly kind: 'ids'; readonly ids: readonly number[] }
   | { readonly kind: 'raw'; readonly text: string }
   | { readonly kind: 'chat'; readonly messages: readonly Message[]; readonly template?: string };
-
-const WAIT_MS = 2000;
 
 /** The part of a call that makes a prompt. */
 type Asked = Pick<Call, 'operands' | 'options' | 'settings'>;
@@ -57,24 +61,27 @@ function refuseConflicts({ operands, options, settings }: Asked): void {
   if (messages !== undefined) refuse('--messages', kept);
 }
 
-/** The operands as an instruction, then the piped text. `-` alone is stdin alone. */
-async function promptText({ operands, options }: Asked, output: Output): Promise<string> {
-  const instruction = operands.length === 1 && operands[0] === '-' ? '' : operands.join(' ');
-  const content =
-    process.stdin.isTTY && operands[0] !== '-' ? '' : await readContent(output, instruction !== '');
+/** The operands as an instruction, then the piped text. `-` in front or behind says that stdin is meant. */
+async function promptText(asked: Asked, output: Output): Promise<string> {
+  const { operands, options } = asked;
+  const words = operands.filter((word, i) => word !== '-' || (i > 0 && i < operands.length - 1));
+  const instruction = words.join(' ');
+  const wanted = wantedStdin(asked, words.length < operands.length);
+  const content = await readStdinFor({ wanted, hasPrompt: instruction !== '' }, output);
   if (options.raw && instruction === '') return content;
   return [instruction, content.replace(/[\r\n]+$/, '')].filter((part) => part !== '').join('\n\n');
 }
 
-/** Reads stdin. After a while it says that it waits, because an open pipe looks like a hang. */
-async function readContent(output: Output, isExtra: boolean): Promise<string> {
-  const hint = isExtra ? '; to go without it: percept ... < /dev/null' : '';
-  const timer = setTimeout(() => output.note(`Waiting for the end of stdin${hint}.`), WAIT_MS);
-  try {
-    return await readStdin();
-  } finally {
-    clearTimeout(timer);
+/** Whether stdin is read, as far as the arguments say so. */
+function wantedStdin({ options, settings }: Asked, hasDash: boolean): StdinRequest['wanted'] {
+  if (hasDash && options.noStdin && settings.get('no-stdin')?.origin === 'flag') {
+    throw new UserError('- reads stdin, and --no-stdin does not.', 'Leave one of them out.', {
+      kind: 'usage',
+    });
   }
+  if (hasDash) return 'always';
+  const isFile = options.messages === '-' || options.template === '-';
+  return isFile || options.noStdin ? 'never' : 'if there';
 }
 
 /** --system replaces the system message of --messages. A system message from the settings does not. */
@@ -89,11 +96,40 @@ function withSystem(messages: readonly Message[], { options, settings }: Asked):
 export async function encodePrompt(prompt: Prompt, model: Model): Promise<readonly number[]> {
   const { tokenizer } = model;
   if (prompt.kind === 'ids') return prompt.ids;
+  requireRoom(
+    prompt.kind === 'raw' ? [prompt.text] : prompt.messages.map((message) => message?.content),
+    model,
+  );
   if (prompt.kind === 'raw') return tokenizer.encode(prompt.text, { special: true, addSpecial: true });
   const { source, bosToken, eosToken } = templateOf(model, { own: prompt.template });
   const template = await ChatTemplate.parse(source);
   const text = template.render({ messages: prompt.messages, bosToken, eosToken });
   return tokenizer.encode(text, { special: true });
+}
+
+/**
+ * Refuses a text far too long for the context before a template copies it, and before all of it is tokenized. A text near
+ * the limit passes: later its tokens are counted exactly.
+ */
+function requireRoom(contents: readonly unknown[], { tokenizer, contextLength }: Model): void {
+  const texts = contents.filter((content) => typeof content === 'string');
+  const characters = texts.reduce((sum, { length }) => sum + length, 0);
+  if (characters <= Math.min(LONG * contextLength, LONGEST)) return;
+  let tokens = 0;
+  for (const text of texts) {
+    for (let at = 0; at < text.length; at += PIECE) {
+      tokens += tokenizer.encode(text.slice(at, at + PIECE)).length - CUT;
+      if (tokens > contextLength) throw tooLong(characters, contextLength);
+    }
+  }
+}
+
+function tooLong(characters: number, contextLength: number): UserError {
+  return new UserError(
+    `The prompt of ${characters} characters does not fit: it has more tokens than the ${contextLength} of the context.`,
+    'Give a shorter prompt, or a larger context (--ctx) if the model has one.',
+    { kind: 'context' },
+  );
 }
 
 /** The model's template, or `own` instead, with the texts of the model's bos and eos tokens. */

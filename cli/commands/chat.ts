@@ -10,6 +10,7 @@ import { SessionKeeper } from '../chat/session-keeper.ts';
 import type { Call } from '../command.ts';
 import { readGreeting } from '../greeting.ts';
 import { modelFor } from '../sessions/continue.ts';
+import { stdinIsTerminal } from '../stdin.ts';
 import { askBackground } from '../terminal/background.ts';
 import { lookOf } from '../terminal/look.ts';
 import { themeOf } from '../terminal/theme.ts';
@@ -17,7 +18,7 @@ import { themeOf } from '../terminal/theme.ts';
 export async function chat(call: Call): Promise<void> {
   const { options, operands, output } = call;
   const { said, erase } = readGreeting();
-  if (!process.stdin.isTTY || !process.stdout.isTTY || options.json || options.jsonl) {
+  if (!stdinIsTerminal() || !process.stdout.isTTY || options.json || options.jsonl) {
     return (await import('./run.ts')).run(call);
   }
   if (!said) await output.print(`percept ${perceptVersion()}\n`);

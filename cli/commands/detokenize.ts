@@ -1,6 +1,7 @@
 import { UserError } from '../../errors.ts';
 import type { Call } from '../command.ts';
 import { parseIds, readStdin } from '../input.ts';
+import { stdinIsTerminal } from '../stdin.ts';
 import { terminalText } from '../terminal/terminal-text.ts';
 import { tokenizerOf } from './tokenize.ts';
 
@@ -14,7 +15,7 @@ export async function detokenize(call: Call): Promise<void> {
 }
 
 async function idText(operands: readonly string[]): Promise<string> {
-  if (operands[0] === '-' || (operands.length === 0 && !process.stdin.isTTY)) return readStdin();
+  if (operands[0] === '-' || (operands.length === 0 && !stdinIsTerminal())) return readStdin();
   if (operands.length > 0) return operands.join(' ');
   throw new UserError('There are no token ids to convert.', 'Run: percept detokenize 19556,905', {
     kind: 'usage',

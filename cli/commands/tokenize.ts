@@ -6,6 +6,7 @@ import type { Options } from '../arguments/options.ts';
 import type { Call, Context } from '../command.ts';
 import { readStdin } from '../input.ts';
 import { modelFile } from '../model-file.ts';
+import { stdinIsTerminal } from '../stdin.ts';
 
 /** Converts text to ids and adds none. A file with only a vocabulary is enough. */
 export async function tokenize(call: Call): Promise<void> {
@@ -30,7 +31,7 @@ export async function tokenizerOf(options: Options, context: Context): Promise<T
 /** The operands as one text. For `-`, or without operands in a pipe, stdin, unchanged. */
 async function textOf({ operands, options }: Call): Promise<string> {
   const [first] = operands;
-  if (first === '-' || (first === undefined && !process.stdin.isTTY)) return readStdin();
+  if (first === '-' || (first === undefined && !stdinIsTerminal())) return readStdin();
   if (first !== undefined && !options.jsonl) return operands.join(' ');
   throw new UserError(
     options.jsonl ? '--jsonl reads JSON strings from stdin, one a line.' : 'There is no text to tokenize.',

@@ -304,16 +304,6 @@ describe('pipes and signals', () => {
     expect(code).toBe(130);
     expect(stdout).toMatch(/[^\n]\n$/);
   });
-
-  it('says that it waits for stdin while it stays open', async () => {
-    const child = start([...GREEDY, 'hi']);
-    const notice = await new Promise<string>((resolve) =>
-      child.stderr!.once('data', (text) => resolve(`${text}`)),
-    );
-    expect(notice).toContain('Waiting for the end of stdin; to go without it: percept ... < /dev/null.');
-    child.stdin!.end();
-    await finished(child);
-  });
 });
 
 describeShared('stories260K', (shared) => {
