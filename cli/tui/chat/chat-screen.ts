@@ -46,8 +46,7 @@ export interface ChatScreenOptions {
   readonly rows: number;
 }
 
-/** Longest time between the two presses of Esc Esc. */
-const TWICE_MS = 500;
+/** For so long a hint is shown, and what it says holds. */
 const HINT_MS = 2000;
 
 export class ChatScreen implements Screen {
@@ -121,6 +120,7 @@ export class ChatScreen implements Screen {
   }
 
   submit(text: string) {
+    this.#endHint();
     const send = this.#send;
     this.#leaveComposing();
     if (send) return send(text);
@@ -150,6 +150,7 @@ export class ChatScreen implements Screen {
       if (key.escape || input === 'q' || (key.ctrl && input === 'c')) return this.#closeView();
       return;
     }
+    if (!key.escape) this.#lastEscape = Number.NEGATIVE_INFINITY;
     if (this.editor.idle && this.#emptyPromptKey(input, key)) return;
     if (!this.editor.key(input, key)) this.#globalKey(input, key);
   }
@@ -201,10 +202,12 @@ export class ChatScreen implements Screen {
       this.editor.setText('');
       return this.#leaveComposing();
     }
-    const twice = performance.now() - this.#lastEscape < TWICE_MS;
+    if (this.editor.text !== '' || turnsOf(this.dialogue.branch.path).length === 0) return;
+    const twice = performance.now() - this.#lastEscape < HINT_MS;
     this.#lastEscape = twice ? Number.NEGATIVE_INFINITY : performance.now();
-    if (twice && turnsOf(this.dialogue.branch.path).length > 0) void runCommand(this.#context, '/edit');
-    else if (turnsOf(this.dialogue.branch.path).length > 0) this.#hint('Esc again edits the last question');
+    if (!twice) return this.#hint('Esc again edits the last question');
+    this.#endHint();
+    void runCommand(this.#context, '/edit');
   }
 
   #interrupt() {
@@ -230,6 +233,11 @@ export class ChatScreen implements Screen {
     clearTimeout(this.#hintTimer);
     this.#set({ hint });
     this.#hintTimer = setTimeout(() => this.#set({ hint: undefined }), HINT_MS).unref();
+  }
+
+  #endHint() {
+    clearTimeout(this.#hintTimer);
+    if (this.state.get().hint !== undefined) this.#set({ hint: undefined });
   }
 
   #leaveComposing() {
@@ -260,7 +268,8 @@ export class ChatScreen implements Screen {
     const { view } = this.state.get();
     view?.model.close();
     this.#set({ view: undefined });
-    if (view?.kind === 'race') this.transcript.add({ kind: 'output', lines: view.model.summary(this.theme) });
+    if (view?.kind === 'race')
+      this.transcript.add({ kind: 'output', lines: view.model.summary(this.theme, this.columns) });
   }
 
   #set(part: Partial<ScreenState>) {

@@ -88,8 +88,11 @@ export async function runChatTui(options: ChatTuiOptions): Promise<number> {
       instance.unmount();
     },
   );
-  await instance.waitUntilExit().finally(region.end);
-  await dialogue.close();
+  await instance.waitUntilExit().finally(async () => {
+    await dialogue.close(); // an answer that is stopped goes to the scrollback
+    region.leave();
+    region.end();
+  });
   if (failure !== undefined) throw failure;
   const { id } = dialogue.keeper;
   if (id !== undefined) terminal.write(`${theme.dim(`  saved as ${id}; percept chat -c continues it`)}\n`);
