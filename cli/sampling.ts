@@ -27,7 +27,7 @@ export function samplingOf(options: Options): Partial<SamplerParameters> {
 /** The values of sampling parameters under the names of their options, as an option takes them. */
 export function samplingInWords(
   parameters: SamplerParameters,
-  { seed, maxTokens, stop, ignoreEos }: Options,
+  { seed, maxTokens, stop, ignoreEos, ignoreLoops }: Options,
 ): readonly (readonly [OptionName, string])[] {
   const { dryMultiplier, dryBase, dryAllowedLength, xtcProbability, xtcThreshold } = parameters;
   const { mirostat, mirostatTau, mirostatEta, logitBias, samplers } = parameters;
@@ -49,6 +49,7 @@ export function samplingInWords(
     ['seed', seed === undefined ? 'a new one for each answer' : `${seed}`],
     ['stop', stop?.map((text) => JSON.stringify(text)).join(' ') || 'none'],
     ['ignore-eos', ignoreEos ? 'on' : 'off'],
+    ['ignore-loops', ignoreLoops ? 'on' : 'off'],
   ];
 }
 

@@ -23,6 +23,8 @@ export interface GenerateOptions {
   readonly stop?: readonly string[];
   /** Never choose an end-of-generation token. */
   readonly ignoreEos?: boolean;
+  /** Go on where the answer repeats a long span word for word. Also with ignoreEos. */
+  readonly ignoreLoops?: boolean;
   /** Log probabilities of the token and of the N most probable ones, before any sampler. */
   readonly logprobs?: number;
   readonly signal?: AbortSignal;
@@ -56,6 +58,7 @@ export interface GenerateResult {
   readonly text: string;
   readonly finishReason: FinishReason;
   readonly stopString?: string; // the one that ended it
+  readonly stoppedBy?: 'repetition'; // beside finishReason 'stop'
   readonly usage: Usage;
   readonly timings: Timings;
   readonly speculation?: SpeculationStats; // unless it was off
@@ -102,7 +105,8 @@ export async function* generate(
   const limit = maxTokens ?? contextLength - promptIds.length;
   const banned = options.ignoreEos ? tokenizer.endIds : undefined;
   const logprobs = options.logprobs === undefined ? undefined : new Logprobs(options.logprobs);
-  const answer = new Answer(tokenizer, promptIds, limit, options.stop);
+  const endsRepeats = !options.ignoreLoops && !options.ignoreEos;
+  const answer = new Answer(tokenizer, promptIds, { limit, stop: options.stop, endsRepeats });
   const seen = { sampler, banned, scored: logprobs !== undefined };
   // A device that chooses tokens returns no logits; drafts would need the logits of every token.
   const far = deviceChooses(sequence, seen) && !sequence.model.executable.nearLogits;
@@ -147,6 +151,7 @@ export async function* generate(
     text,
     finishReason: finish,
     stopString,
+    stoppedBy: answer.repeats ? ('repetition' as const) : undefined,
     usage,
     timings,
     speculation: speculation?.stats,

@@ -87,6 +87,7 @@ const SAMPLING = {
   seed: integer('N', 'same seed, same text (default: random; --stats shows it)', { setting, project }),
   stop: texts('TEXT', 'stop before this text; may be repeated'),
   'ignore-eos': flag('continue after end-of-generation tokens'),
+  'ignore-loops': flag('continue an answer that repeats itself word for word'),
 };
 
 const KV_TYPES = ['auto', 'f32', 'f16', 'q8'] as const satisfies readonly LoadOptions['kvType'][];

@@ -125,9 +125,10 @@ function keeping(printer: AnswerPrinter, { store, session, added, known }: Kept)
 function endOf(result: GenerateResult | undefined, tokens: number): Omit<AnswerOrigin, keyof Kept['known']> {
   if (!result)
     return { finish: 'error', completionTokens: tokens, cachedTokens: 0, prefillMs: 0, decodeMs: 0 };
-  const { finishReason, usage, timings } = result;
+  const { finishReason, stoppedBy, usage, timings } = result;
   return {
     finish: finishReason,
+    stoppedBy,
     completionTokens: usage.completionTokens,
     cachedTokens: usage.cachedTokens,
     prefillMs: timings.prefillMs,
