@@ -163,6 +163,21 @@ describe.skipIf(!HAS_TMUX)('percept chat in a terminal', () => {
     expect(terminal.screen()).not.toContain('next:');
   });
 
+  it('runs a command that was sent during an answer, behind it', async () => {
+    const { terminal } = chat({ slow: true, flags: '-n 480 --backend reference' });
+    await terminal.shows(READY);
+    terminal.type('go');
+    terminal.press('Enter');
+    await terminal.shows(ANSWERING);
+    terminal.type('/system Be brief.');
+    terminal.press('Enter');
+    await terminal.shows('next: /system Be brief.');
+    terminal.press('Escape');
+    await terminal.shows(/› \/system/);
+    await terminal.shows('the system message is set');
+    expect(terminal.screen()).not.toContain('next:');
+  });
+
   it('completes commands, and files that are attached', async () => {
     const { terminal, folder, home } = chat({ flags: '-n 2' });
     writeFileSync(join(folder, 'notes.txt'), 'remember the milk\n');

@@ -5,7 +5,13 @@
 import type { Key } from 'ink';
 import type { Dialogue } from '../../chat/dialogue.ts';
 import { lastAnswerOf, turnsOf } from '../../chat/messages.ts';
-import { completeCommand, isCommand, runCommand, SLASH_COMMANDS } from '../../chat/slash-commands/index.ts';
+import {
+  completeCommand,
+  isCommand,
+  runCommand,
+  SLASH_COMMANDS,
+  waitsForIdle,
+} from '../../chat/slash-commands/index.ts';
 import type { CommandContext, Screen } from '../../chat/slash-commands/slash-command.ts';
 import { createStore, type Store } from '../../store.ts';
 import type { Theme } from '../../terminal/theme.ts';
@@ -124,10 +130,18 @@ export class ChatScreen implements Screen {
     const send = this.#send;
     this.#leaveComposing();
     if (send) return send(text);
-    if (isCommand(text)) {
+    const command = this.commandIn(text);
+    if (!command || (this.dialogue.busy && waitsForIdle(this.#context, text))) this.dialogue.say(text);
+    else void command();
+  }
+
+  /** What runs a line, if it is a slash command. */
+  commandIn(text: string): (() => Promise<void>) | undefined {
+    if (!isCommand(text)) return undefined;
+    return () => {
       this.transcript.add({ kind: 'command', text });
-      void runCommand(this.#context, text);
-    } else this.dialogue.say(text);
+      return runCommand(this.#context, text);
+    };
   }
 
   /** Puts a message that could not be sent back into the editor, unless the user is writing another one. */

@@ -51,6 +51,7 @@ export async function runChatTui(options: ChatTuiOptions): Promise<number> {
   const dialogue = create({
     transcript,
     wantsProbabilities: () => screen.state.get().colours,
+    commandIn: (text) => screen.commandIn(text),
     onUnsent: (text) => screen.giveBack(text),
   });
   const terminal = new InkTerminal(region);
