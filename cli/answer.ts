@@ -83,9 +83,13 @@ export function engineOf({ backend }: Model) {
   return { backend: backend.name, threads: backend.threads };
 }
 
-function endingOf({ finishReason, usage, timings, speculation }: GenerateResult, { loadMs }: Model) {
+function endingOf(
+  { finishReason, stoppedBy, usage, timings, speculation }: GenerateResult,
+  { loadMs }: Model,
+) {
   return {
     finish_reason: finishReason,
+    stopped_by: stoppedBy,
     usage: {
       prompt_tokens: usage.promptTokens,
       completion_tokens: usage.completionTokens,

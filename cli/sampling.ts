@@ -1,7 +1,7 @@
 /** Converts sampling options to parameters of the engine. */
 import { parseSamplers, type SamplerParameters } from '../core/sampler/parameters.ts';
 import { UserError } from '../errors.ts';
-import type { Options } from './arguments/options.ts';
+import type { OptionName, Options } from './arguments/options.ts';
 
 /** Contains only the options that are set. Others have the defaults of the model or the engine, which checks ranges. */
 export function samplingOf(options: Options): Partial<SamplerParameters> {
@@ -22,6 +22,35 @@ export function samplingOf(options: Options): Partial<SamplerParameters> {
     ...named(['xtcProbability', 'xtcThreshold'], xtc, '--xtc'),
     ...named(['mirostat', 'mirostatTau', 'mirostatEta'], mirostat, '--mirostat'),
   };
+}
+
+/** The values of sampling parameters under the names of their options, as an option takes them. */
+export function samplingInWords(
+  parameters: SamplerParameters,
+  { seed, maxTokens, stop, ignoreEos, ignoreLoops }: Options,
+): readonly (readonly [OptionName, string])[] {
+  const { dryMultiplier, dryBase, dryAllowedLength, xtcProbability, xtcThreshold } = parameters;
+  const { mirostat, mirostatTau, mirostatEta, logitBias, samplers } = parameters;
+  return [
+    ['max-tokens', maxTokens === undefined ? 'as many as fit the context' : `${maxTokens}`],
+    ['temperature', `${parameters.temperature}`],
+    ['top-k', `${parameters.topK}`],
+    ['top-p', `${parameters.topP}`],
+    ['min-p', `${parameters.minP}`],
+    ['typical', `${parameters.typicalP}`],
+    ['repeat-penalty', `${parameters.repeatPenalty}`],
+    ['presence-penalty', `${parameters.presencePenalty}`],
+    ['frequency-penalty', `${parameters.frequencyPenalty}`],
+    ['dry', dryMultiplier === 0 ? 'off' : `${dryMultiplier},${dryBase},${dryAllowedLength}`],
+    ['xtc', xtcProbability === 0 ? 'off' : `${xtcProbability},${xtcThreshold}`],
+    ['mirostat', mirostat === 0 ? 'off' : `${mirostat},${mirostatTau},${mirostatEta}`],
+    ['logit-bias', logitBias.size === 0 ? 'none' : `for ${logitBias.size} tokens`],
+    ['samplers', samplers.join(',')],
+    ['seed', seed === undefined ? 'a new one for each answer' : `${seed}`],
+    ['stop', stop?.map((text) => JSON.stringify(text)).join(' ') || 'none'],
+    ['ignore-eos', ignoreEos ? 'on' : 'off'],
+    ['ignore-loops', ignoreLoops ? 'on' : 'off'],
+  ];
 }
 
 /** Assigns the numbers of "0.8,1.75" to the first names. The others keep their defaults. */

@@ -22,6 +22,7 @@ export interface AnswerOrigin {
   readonly model: string; // reference of the model
   readonly backend: string;
   readonly finish: 'stop' | 'length' | 'aborted' | 'error' | 'broken-off'; // broken-off: its process died
+  readonly stoppedBy?: 'repetition'; // beside finish 'stop'
   readonly seed: number;
   readonly promptTokens: number;
   readonly completionTokens: number;

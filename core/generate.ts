@@ -10,7 +10,7 @@ import { Clock, type Timings } from './generate/clock.ts';
 import { Logprobs, type TokenLogprob } from './generate/logprobs.ts';
 import { deviceChooses, type TokenSource, tokenSource } from './generate/token-source.ts';
 import type { SamplerChain } from './sampler/chain.ts';
-import { contextError, type Evaluated, type Sequence } from './sequence.ts';
+import { contextError, type Evaluated, type Sequence, type SequenceModel } from './sequence.ts';
 import { DraftModel } from './speculate/draft-model.ts';
 import { PromptLookup } from './speculate/prompt-lookup.ts';
 import { type SpeculationStats, SpeculativeDecoder } from './speculate/speculative-decoder.ts';
@@ -23,6 +23,8 @@ export interface GenerateOptions {
   readonly stop?: readonly string[];
   /** Never choose an end-of-generation token. */
   readonly ignoreEos?: boolean;
+  /** Go on where the answer repeats a long span word for word. Also with ignoreEos. */
+  readonly ignoreLoops?: boolean;
   /** Log probabilities of the token and of the N most probable ones, before any sampler. */
   readonly logprobs?: number;
   readonly signal?: AbortSignal;
@@ -56,6 +58,7 @@ export interface GenerateResult {
   readonly text: string;
   readonly finishReason: FinishReason;
   readonly stopString?: string; // the one that ended it
+  readonly stoppedBy?: 'repetition'; // beside finishReason 'stop'
   readonly usage: Usage;
   readonly timings: Timings;
   readonly speculation?: SpeculationStats; // unless it was off
@@ -65,12 +68,14 @@ export interface GenerateResult {
 export class UnfinishedAnswer extends UserError {
   readonly result: GenerateResult;
 
-  constructor(result: GenerateResult) {
+  constructor(result: GenerateResult, trained = Number.POSITIVE_INFINITY) {
     const { promptTokens, completionTokens } = result.usage;
     const contextLength = promptTokens + completionTokens;
+    const larger = Math.min(2 * contextLength, trained);
+    const context = larger > contextLength ? `a larger context (--ctx ${larger}), ` : '';
     super(
       `The answer did not end within the context of ${contextLength} tokens: ${promptTokens} of prompt and ${completionTokens} of answer fill it, so at least ${contextLength + 1} are needed.`,
-      `Give a larger context (--ctx ${2 * contextLength}), a shorter prompt, or a limit for the answer (--max-tokens).`,
+      `Give ${context}a shorter prompt, or a limit for the answer (--max-tokens).`,
       { kind: 'context' },
     );
     this.result = result;
@@ -98,11 +103,12 @@ export async function* generate(
 ): AsyncGenerator<GeneratedToken, GenerateResult> {
   const { tokenizer, contextLength } = sequence.model;
   const { sampler, signal, maxTokens } = options;
-  checkOptions(options, promptIds.length, contextLength);
+  checkOptions(options, promptIds.length, sequence.model);
   const limit = maxTokens ?? contextLength - promptIds.length;
   const banned = options.ignoreEos ? tokenizer.endIds : undefined;
   const logprobs = options.logprobs === undefined ? undefined : new Logprobs(options.logprobs);
-  const answer = new Answer(tokenizer, promptIds, limit, options.stop);
+  const endsRepeats = !options.ignoreLoops && !options.ignoreEos;
+  const answer = new Answer(tokenizer, promptIds, { limit, stop: options.stop, endsRepeats });
   const seen = { sampler, banned, scored: logprobs !== undefined };
   // A device that chooses tokens returns no logits; drafts would need the logits of every token.
   const far = deviceChooses(sequence, seen) && !sequence.model.executable.nearLogits;
@@ -147,11 +153,13 @@ export async function* generate(
     text,
     finishReason: finish,
     stopString,
+    stoppedBy: answer.repeats ? ('repetition' as const) : undefined,
     usage,
     timings,
     speculation: speculation?.stats,
   };
-  if (finish === 'length' && maxTokens === undefined) throw new UnfinishedAnswer(result);
+  if (finish === 'length' && maxTokens === undefined)
+    throw new UnfinishedAnswer(result, sequence.model.trainedContext);
   return result;
 }
 
@@ -202,12 +210,12 @@ async function startUnlessAborted(
 function checkOptions(
   { maxTokens, logprobs }: GenerateOptions,
   promptTokens: number,
-  contextLength: number,
+  { contextLength, trainedContext }: SequenceModel,
 ): void {
   checkWhole('max tokens', maxTokens, 1);
   checkWhole('logprobs', logprobs, 0);
   const needed = promptTokens + (maxTokens ?? 1);
-  if (needed > contextLength) throw contextError(needed, contextLength);
+  if (needed > contextLength) throw contextError(needed, contextLength, trainedContext);
 }
 
 function checkWhole(option: string, value: number | undefined, least: number): void {

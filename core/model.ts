@@ -46,6 +46,7 @@ export interface Model {
   readonly executable: Executable;
   readonly scheduler: Scheduler; // the only caller of executable.submit
   readonly contextLength: number;
+  readonly trainedContext: number; // the longest context that can be asked for
   readonly sequences: number;
   readonly maxTokens: number;
   readonly recurrent: boolean; // a sequence can continue or restart, but cannot drop its last tokens
@@ -105,6 +106,7 @@ export async function loadModel(path: string, options: LoadOptions = {}): Promis
     ...{ path, name, gguf, graph, config, tokenizer, executable },
     scheduler: new Scheduler(executable, maxTokens),
     ...{ contextLength, sequences, maxTokens, kvType, loadMs, recurrent: isRecurrent(graph) },
+    trainedContext: config.contextLength,
     get backend() {
       return engine.backend;
     },

@@ -12,7 +12,8 @@ import type { Model } from './model.ts';
 export type SequenceModel = Pick<
   Model,
   'executable' | 'scheduler' | 'tokenizer' | 'contextLength' | 'sequences' | 'maxTokens' | 'recurrent'
->;
+> &
+  Partial<Pick<Model, 'trainedContext'>>;
 
 export interface Evaluated {
   readonly result: Result; // of the wanted kind
@@ -137,17 +138,17 @@ export class Sequence {
 
   /** Trims the cache to its longest common prefix with `ids`, without the last id; returns the length of that prefix. */
   #keep(ids: readonly number[]): number {
-    const { contextLength } = this.model;
+    const { contextLength, trainedContext } = this.model;
     if (ids.length === 0) throw emptyPrompt();
-    if (ids.length > contextLength) throw contextError(ids.length, contextLength);
+    if (ids.length > contextLength) throw contextError(ids.length, contextLength, trainedContext);
     this.trim(Math.min(commonPrefix(this.#tokens, ids), ids.length - 1));
     return this.#tokens.length;
   }
 
   #checkRoom(more: number): void {
-    const { contextLength } = this.model;
+    const { contextLength, trainedContext } = this.model;
     const needed = this.#tokens.length + more;
-    if (needed > contextLength) throw contextError(needed, contextLength);
+    if (needed > contextLength) throw contextError(needed, contextLength, trainedContext);
   }
 
   /** Computes the next tokens. The tokens of a step are recorded as held when the step is done. */
@@ -168,11 +169,21 @@ export class Sequence {
   }
 }
 
-/** The error for a text of `needed` tokens, which does not fit the context. */
-export function contextError(needed: number, contextLength: number): UserError {
+/**
+ * The error of a text that does not fit. It advises no context that would be refused.
+ * @param needed tokens that the text takes
+ * @param trained the longest context that the model can have
+ */
+export function contextError(
+  needed: number,
+  contextLength: number,
+  trained = Number.POSITIVE_INFINITY,
+): UserError {
   return new UserError(
-    `The context holds ${contextLength} tokens, but ${needed} are needed.`,
-    `Give a larger context (--ctx ${needed}) or a shorter prompt.`,
+    `Expected at most ${contextLength} tokens, the context length, but ${needed} are needed.`,
+    needed <= trained
+      ? `Give a larger context (--ctx ${needed}) or a shorter prompt.`
+      : `Give a shorter prompt: this model was trained for a context of ${trained} tokens.`,
     { kind: 'context' },
   );
 }

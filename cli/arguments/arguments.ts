@@ -1,9 +1,12 @@
 /** Parses argv into one invocation of one command: yargs splits the words, the tables check them. */
+import { fstatSync } from 'node:fs';
+import { CATALOGUE } from '../../core/models/catalogue.ts';
 import { nearest } from '../../core/near-miss.ts';
 import { UserError } from '../../errors.ts';
 import type { CommandSpec } from '../command.ts';
 import { parseText } from './option-values.ts';
 import { OPTIONS, type OptionName, type OptionSpec } from './options.ts';
+import { inOwnWords, isModelWord } from './other-words.ts';
 import type { Setting, Settings } from './settings.ts';
 
 export interface Invocation {
@@ -18,6 +21,8 @@ export interface Invocation {
 /** Options that every command takes. */
 const COMMON_OPTIONS: readonly OptionName[] = ['quiet', 'no-color', 'ascii', 'debug'];
 
+const MODELS = CATALOGUE.map(({ alias }) => alias);
+
 const DASH_HINT = 'Put -- before text that begins with a dash.';
 
 type Argv = Record<string, unknown> & { readonly _: readonly string[] };
@@ -30,7 +35,8 @@ export async function parseArguments(
   args: readonly string[],
   commands: readonly CommandSpec[],
 ): Promise<Invocation> {
-  return withoutYargs(args, commands) ?? withYargs(args, commands);
+  const own = inOwnWords(args, MODELS);
+  return withoutYargs(own, commands) ?? withYargs(own, commands);
 }
 
 /** Parses no words, or a single word that names a command. Undefined for others. Loading yargs takes time. */
@@ -168,17 +174,30 @@ function nearOptions(key: string, names: readonly OptionName[]): readonly string
   return key.length > 2 ? names.filter((name) => name.startsWith(key)) : [];
 }
 
-/** A single word close to a command's name is a typo, not a prompt: answering it could download a model. */
+/**
+ * A word close to a command's name is a typo, alone or with a model behind it, not a prompt: answering it could download a
+ * model.
+ */
 function refuseTypo(operands: readonly string[], commands: readonly CommandSpec[]): void {
-  const [word] = operands;
-  if (word === undefined || operands.length > 1) return;
+  const [word, second, ...more] = operands;
+  if (word === undefined || more.length > 0 || (second !== undefined && !isModelWord(second, MODELS))) return;
+  if (hasFileOnStdin()) return;
   const near = nearest(
     word,
     commands.map(({ name }) => name),
   );
   if (!near) return;
-  const hint = `Did you mean percept ${near}? To use the word as a prompt: percept run ${word}`;
+  const hint = `Did you mean percept ${near}? To use the words as a prompt: percept run ${operands.join(' ')}`;
   throw new UserError(`percept has no command "${word}".`, hint, { kind: 'usage' });
+}
+
+/** With a file behind it, a word is an instruction: percept summarise < notes.txt */
+function hasFileOnStdin(): boolean {
+  try {
+    return fstatSync(0).isFile();
+  } catch {
+    return false; // closed
+  }
 }
 
 function checkOperands({ name, operand }: CommandSpec, operands: readonly string[]): void {

@@ -30,9 +30,9 @@ const MENTIONS = /(?<=^|[\s([{])@(?:"([^"\n]+)"|([^\s"]+))/g;
 const CLOSING = /[.,;:!?)\]}']+$/;
 
 /**
- * Appends the files that `text` names. A word that names no file stays text.
+ * Appends the files that `text` names. A word that names no file stays text, unless it is written as a path.
  *
- * @throws UserError if a file cannot be read or is not text, or if the files together exceed the limit.
+ * @throws UserError if there is no such file, if one cannot be read or is not text, or if the files together exceed the limit.
  */
 export async function attachFiles(
   text: string,
@@ -44,6 +44,7 @@ export async function attachFiles(
   let total = 0;
   for (const [, quoted, word] of text.matchAll(MENTIONS)) {
     const named = await existing(quoted === undefined ? spellings(word!) : [quoted], cwd);
+    if (!named) requireWord(quoted, word);
     if (!named || seen.has(named.location)) continue;
     seen.add(named.location);
     total += named.stats.size;
@@ -95,6 +96,16 @@ async function existing(paths: readonly string[], cwd: string): Promise<Named | 
     }
   }
   return undefined;
+}
+
+/** Written as a path: with an extension, or from a known folder on. `@alice` and `@scope/package` are words. */
+const PATHS = /^(?:~|\.{1,2})?\/|\w\.[a-z]\w{0,7}$/i;
+
+/** Throws UserError for a name of no file that is meant as one. */
+function requireWord(quoted: string | undefined, word = ''): void {
+  const path = quoted ?? word.replace(CLOSING, '');
+  if (quoted === undefined && !PATHS.test(path)) return;
+  throw new UserError(`There is no file @${path}.`, 'Check its name, or write the word without @.');
 }
 
 function requireFile({ path, stats }: Named): void {

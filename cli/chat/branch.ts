@@ -95,7 +95,8 @@ export class Branch {
 
   /** Makes `head` the last message of the branch; without one, the branch is empty. No message is removed. */
   moveTo(head: MessageId | undefined): void {
-    this.#state.now({ conversation: { ...this.conversation, head } });
+    const conversation = { ...this.conversation, head };
+    this.#state.now({ conversation, contextUsed: contextOf(pathTo(conversation)) });
     if (head !== undefined) this.#keeper.setHead(head);
   }
 
@@ -133,7 +134,7 @@ export class Branch {
   /** Continues a stored session, and prints it. */
   resume({ id, title, conversation }: StoredSession): void {
     this.#keeper.continueIn(id);
-    this.#state.now({ conversation, session: { id, title }, contextUsed: 0 });
+    this.#state.now({ conversation, session: { id, title }, contextUsed: contextOf(pathTo(conversation)) });
     this.#transcript.add({ kind: 'cut', title });
     replay(this.#transcript, conversation, this.path);
   }
@@ -146,4 +147,10 @@ export class Branch {
     this.#state.now({ session: { id, title: title || undefined } });
     return id;
   }
+}
+
+/** Tokens of a branch up to its last answer, as counted when that was generated. */
+function contextOf(path: readonly TreeMessage[]): number {
+  const origin = path.findLast((message) => message.origin)?.origin;
+  return origin ? origin.promptTokens + origin.completionTokens : 0;
 }

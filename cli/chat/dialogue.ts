@@ -22,6 +22,8 @@ export interface Frontend {
   readonly transcript: Transcript;
   /** Whether answers should carry the probabilities of their tokens, at a few percent of the speed. Default: no. */
   wantsProbabilities?(): boolean;
+  /** What runs a queued line, if that is a slash command. Without it, every line is a message. */
+  commandIn?(text: string): (() => Promise<void>) | undefined;
   /** Receives a message that could not be sent, so that its text is not lost. */
   onUnsent?(text: string): void;
 }
@@ -69,6 +71,7 @@ export class Dialogue {
       transcript,
       canSend: () => this.#answers !== undefined,
       send: (text, signal) => this.#ask(text, this.branch.conversation.head, signal),
+      command: (text) => frontend.commandIn?.(text),
     });
   }
 

@@ -50,6 +50,7 @@ export async function generateAnswer(request: GenerationRequest): Promise<Genera
     maxTokens: fitting(options.maxTokens, loaded.model.contextLength - promptIds.length - forced.length),
     stop: options.stop,
     ignoreEos: options.ignoreEos,
+    ignoreLoops: options.ignoreLoops,
     speculate: options.speculate as 'auto' | 'on' | 'off' | undefined, // one of its choices
     logprobs: request.scored ? ALTERNATIVES : undefined,
     signal,
@@ -85,9 +86,10 @@ function fitting(maxTokens: number | undefined, room: number): number | undefine
 }
 
 function originOfResult(request: GenerationRequest, seed: number, result: GenerateResult): AnswerOrigin {
-  const { usage, timings, finishReason } = result;
+  const { usage, timings, finishReason, stoppedBy } = result;
   return originOf(request, seed, {
     finish: finishReason,
+    stoppedBy,
     completionTokens: usage.completionTokens + request.forced.length,
     cachedTokens: usage.cachedTokens,
     prefillMs: timings.prefillMs,

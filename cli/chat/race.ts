@@ -81,7 +81,10 @@ async function runLane(index: number, start: Lane, race: RaceOptions): Promise<v
   try {
     const promptIds = chat.promptIds([{ role: 'user', content: prompt }]);
     change({ status: 'running', loadMs: model.loadMs, promptTokens: promptIds.length });
-    const sampler = new SamplerChain(samplerParameters(samplingOf(options)), model.tokenizer);
+    const sampler = new SamplerChain(
+      samplerParameters({ ...samplingOf(options), temperature: 0 }),
+      model.tokenizer,
+    );
     const maxTokens = Math.min(options.maxTokens ?? MOST_TOKENS, model.contextLength - promptIds.length);
     const clock = performance.now();
     const tokens = chat.answer(promptIds, { sampler, maxTokens, stop: options.stop, signal });

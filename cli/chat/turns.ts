@@ -15,6 +15,8 @@ interface TurnsOptions {
   /** Whether queued messages can be sent; they can once there is a model. */
   readonly canSend: () => boolean;
   readonly send: (text: string, signal: AbortSignal) => Promise<void>;
+  /** Runs a queued line that is a command; undefined for a message. */
+  readonly command: (text: string) => (() => Promise<void>) | undefined;
 }
 
 export class Turns {
@@ -30,7 +32,7 @@ export class Turns {
     return this.#state.phase !== 'idle';
   }
 
-  /** Queues a message. It is sent at once if nothing runs. */
+  /** Queues a message or a command. It is sent or run at once if nothing runs. */
   queue(text: string): void {
     this.#change({ queued: [...this.#state.queued, text] });
     this.#sendNext();
@@ -94,7 +96,14 @@ export class Turns {
 
   #sendNext(): void {
     const [text, ...queued] = this.#state.queued;
-    if (text === undefined || this.busy || !this.#options.canSend()) return;
+    if (text === undefined || this.busy) return;
+    const command = this.#options.command(text);
+    if (command) {
+      this.#change({ queued });
+      void command().finally(() => this.#sendNext());
+      return;
+    }
+    if (!this.#options.canSend()) return;
     void this.run('reading', (signal) => this.#options.send(text, signal), { queued });
   }
 }

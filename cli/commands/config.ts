@@ -2,6 +2,7 @@ import { directories } from '../../core/directories.ts';
 import { type OptionName, SETTING_NAMES } from '../arguments/options.ts';
 import type { Setting } from '../arguments/settings.ts';
 import type { Call } from '../command.ts';
+import { samplingInWords } from '../sampling.ts';
 
 /** Prints every setting with its value and origin, and the folders in use. */
 export async function config({ settings, options, output }: Call): Promise<void> {
@@ -15,13 +16,27 @@ export async function config({ settings, options, output }: Call): Promise<void>
   }
   const { heading } = output.style;
   await output.print(`${heading('Settings')}\n`);
-  await output.table(SETTING_NAMES.map((name) => row(name, settings.get(name))));
+  const unset = await valuesUnset();
+  await output.table(SETTING_NAMES.map((name) => row(name, settings.get(name), unset.get(name))));
   await output.print(`\n${heading('Directories')}\n`);
   await output.table(folders);
 }
 
-function row(name: OptionName, setting: Setting | undefined): string[] {
-  if (!setting) return [name, '-', 'default'];
+/** What holds while a setting has no value; a model's file may have other sampling defaults. */
+async function valuesUnset(): Promise<ReadonlyMap<OptionName, string>> {
+  const { samplerParameters } = await import('../../core/sampler/parameters.ts');
+  const { usableCores } = await import('../../backends/select.ts');
+  return new Map<OptionName, string>([
+    ...samplingInWords(samplerParameters(), {}),
+    ['system', 'none'],
+    ['ctx', 'as trained, at most 8192'],
+    ['threads', `${usableCores()}, one a core`],
+    ['draft', 'none'],
+  ]);
+}
+
+function row(name: OptionName, setting: Setting | undefined, unset = 'off'): string[] {
+  if (!setting) return [name, unset, 'default'];
   const { value, origin, where } = setting;
   return [name, String(value), where ? `${origin} ${where}` : origin];
 }

@@ -93,7 +93,7 @@ async function answer(
   const promptIds = await encodePrompt(prompt, model);
   const parameters = samplerParameters(samplingDefaults(model.gguf.metadata), samplingOf(options));
   const sampler = new SamplerChain(parameters, model.tokenizer);
-  const { maxTokens, stop, ignoreEos, logprobs } = options;
+  const { maxTokens, stop, ignoreEos, ignoreLoops, logprobs } = options;
   const speculate = options.speculate as GenerateOptions['speculate']; // one of its choices
   const draft = draftModel && new Sequence(draftModel);
   const reading = new ProgressDisplay(output, { onlyIfSlow: true });
@@ -101,7 +101,17 @@ async function answer(
     if (done < total) reading.show({ activity: 'reading the prompt', unit: 'tokens', done, total });
     else reading.end();
   };
-  const generation = { sampler, maxTokens, stop, ignoreEos, logprobs, speculate, draft, onProgress };
+  const generation = {
+    sampler,
+    maxTokens,
+    stop,
+    ignoreEos,
+    ignoreLoops,
+    logprobs,
+    speculate,
+    draft,
+    onProgress,
+  };
   const { seed } = sampler;
   const session = continuation?.session;
   const beginning = { reference, model, promptIds, seed, session };
@@ -112,6 +122,8 @@ async function answer(
     return write(generate(new Sequence(model), promptIds, { ...generation, signal }), keeper);
   });
   const result = await answered.finally(() => reading.end());
+  if (result.stoppedBy === 'repetition')
+    output.note('The answer was ended because it repeats itself; --ignore-loops lets it go on.');
   if (options.stats) for (const line of statistics(model, sampler, result)) output.note(line);
 }
 

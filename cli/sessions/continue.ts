@@ -15,6 +15,7 @@ import type { AnswerPrinter } from '../answer.ts';
 import type { Settings } from '../arguments/settings.ts';
 import { messagesOf, systemOf } from '../chat/messages.ts';
 import type { Call } from '../command.ts';
+import { terminalText } from '../terminal/terminal-text.ts';
 
 /** Facts about an answer that are known before its first token. */
 export type Known = Pick<AnswerOrigin, 'backend' | 'seed' | 'promptTokens'>;
@@ -41,7 +42,11 @@ export async function continueSession(
   const store = await openSessions(directories().sessions);
   try {
     const stored = options.resume === undefined ? store.last() : store.read(options.resume);
-    if (!stored) output.note('There is no stored conversation yet: this one is the first.');
+    output.note(
+      stored
+        ? `Continuing ${inWords(stored)}.`
+        : 'There is no stored conversation yet: this one is the first.',
+    );
     const model = modelFor({ options, settings }, stored);
     const session = stored?.id ?? store.create({ model });
     const path = pathTo(stored?.conversation ?? EMPTY_CONVERSATION);
@@ -56,6 +61,14 @@ export async function continueSession(
     store.close();
     throw error;
   }
+}
+
+/** Its id, its title or last question, and its age. */
+function inWords({ id, title, updatedAt, conversation }: StoredSession): string {
+  const question = pathTo(conversation).findLast(({ role }) => role === 'user')?.content ?? '';
+  const about = (title ?? question).replace(/\s+/g, ' ').trim();
+  const short = about.length > 40 ? `${about.slice(0, 40).trimEnd()}...` : about;
+  return `${id} of ${updatedAt.slice(0, 16).replace('T', ' ')}: ${terminalText(short)}`;
 }
 
 /** The model of the last answer, unless a flag names another. A file has its absolute path, for any folder. */
@@ -125,9 +138,10 @@ function keeping(printer: AnswerPrinter, { store, session, added, known }: Kept)
 function endOf(result: GenerateResult | undefined, tokens: number): Omit<AnswerOrigin, keyof Kept['known']> {
   if (!result)
     return { finish: 'error', completionTokens: tokens, cachedTokens: 0, prefillMs: 0, decodeMs: 0 };
-  const { finishReason, usage, timings } = result;
+  const { finishReason, stoppedBy, usage, timings } = result;
   return {
     finish: finishReason,
+    stoppedBy,
     completionTokens: usage.completionTokens,
     cachedTokens: usage.cachedTokens,
     prefillMs: timings.prefillMs,

@@ -203,7 +203,7 @@ describe('percept run --continue', () => {
     const answer = first.stdout.replace(/\n$/, '');
 
     const second = await goOn(home, ['-n', '3', '--json', 'Explain'], 'diff\n');
-    expect(second.stderr).toBe('');
+    expect(second.stderr).toMatch(/^Continuing [a-z\d]+ of \d{4}-\d\d-\d\d \d\d:\d\d: Hello\.\n$/);
     const report = JSON.parse(second.stdout);
     const sessionsNow = await kept(home);
     expect(sessionsNow).toHaveLength(1);

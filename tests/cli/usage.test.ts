@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { percept } from './percept.ts';
+import { percept, TINY_MODEL } from './percept.ts';
 
 describe('help', () => {
   it('shows examples before options, and ends with exit codes and the environment', async () => {
@@ -32,10 +32,28 @@ describe('help', () => {
   });
 });
 
+describe('words of other programs', () => {
+  it.each([['ls'], ['models']])('%s lists models', async (word) => {
+    const { stdout, code } = await percept([word, '--json']);
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout)).toHaveProperty('catalogue');
+  });
+
+  it('remove takes a model, and is a prompt with other words behind it', async () => {
+    const removed = await percept(['remove', 'smollm2', '-y']);
+    expect(removed.stderr).toContain('smollm2');
+    const args = ['remove', 'all', 'wrinkles', '-m', TINY_MODEL, '--raw', '-n', '2', '--backend', 'cpu'];
+    expect((await percept(args)).code).toBe(0);
+  });
+});
+
 describe('usage errors are two lines, with exit code 2', () => {
   const cases: [args: string[], message: string, hint: string][] = [
     [['lsit'], 'percept has no command "lsit".', 'Did you mean percept list?'],
     [['tokenise'], 'percept has no command "tokenise".', 'percept run tokenise'],
+    [['pul', 'smollm2'], 'percept has no command "pul".', 'Did you mean percept pull?'],
+    [['serve'], 'percept has no command "serve".', 'There is no server yet'],
+    [['version'], 'percept has no command "version".', 'percept --version'],
     [['--temprature', '1', 'hi'], 'has no option --temprature', 'Did you mean --temperature?'],
     [['--temp', '1', 'hi'], 'has no option --temp', 'Did you mean --template or --temperature?'],
     [['list', '--jsno'], 'percept list has no option --jsno', 'Did you mean --json?'],

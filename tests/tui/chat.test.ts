@@ -116,6 +116,37 @@ describe.skipIf(!HAS_TMUX)('percept chat in a terminal', () => {
     await terminal.shows(/stopped.*‹ 1\/2 ›/);
   });
 
+  it('edits the last question after Esc Esc for as long as it says so, but not over a draft', async () => {
+    const { terminal } = chat({ flags: '-n 2' });
+    await terminal.shows(READY);
+    terminal.type('go');
+    terminal.press('Enter');
+    await terminal.shows(/2 tokens/);
+    terminal.type('a draft');
+    terminal.press('Escape');
+    terminal.press('Escape');
+    await terminal.shows('› a draft');
+    terminal.press('C-u');
+    terminal.press('Escape');
+    await terminal.shows('Esc again edits the last question');
+    await sleep(1000);
+    terminal.press('Escape');
+    await terminal.shows(/› go\n/);
+    await terminal.shows('a new version of that question');
+  });
+
+  it('leaves no prompt and no footer behind', async () => {
+    const { terminal } = chat({ flags: '-n 2' });
+    await terminal.shows(READY);
+    terminal.type('go');
+    terminal.press('Enter');
+    await terminal.shows(/2 tokens/);
+    terminal.press('C-d');
+    await terminal.shows(/saved as/);
+    expect(terminal.screen()).not.toContain('Ask anything');
+    expect(terminal.screen()).not.toContain('/help');
+  });
+
   it('queues a message while it answers, and removes it again', async () => {
     const { terminal } = chat({ slow: true, flags: '-n 480 --backend reference' });
     await terminal.shows(READY);
@@ -129,6 +160,21 @@ describe.skipIf(!HAS_TMUX)('percept chat in a terminal', () => {
     await terminal.shows('› and then');
     terminal.press('Escape');
     await terminal.shows(/stopped/);
+    expect(terminal.screen()).not.toContain('next:');
+  });
+
+  it('runs a command that was sent during an answer, behind it', async () => {
+    const { terminal } = chat({ slow: true, flags: '-n 480 --backend reference' });
+    await terminal.shows(READY);
+    terminal.type('go');
+    terminal.press('Enter');
+    await terminal.shows(ANSWERING);
+    terminal.type('/system Be brief.');
+    terminal.press('Enter');
+    await terminal.shows('next: /system Be brief.');
+    terminal.press('Escape');
+    await terminal.shows(/› \/system/);
+    await terminal.shows('the system message is set');
     expect(terminal.screen()).not.toContain('next:');
   });
 

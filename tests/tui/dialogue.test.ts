@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Options } from '../../cli/arguments/options.ts';
+import { SAMPLING_NAMES } from '../../cli/arguments/options.ts';
 import { Dialogue } from '../../cli/chat/dialogue.ts';
 import { Pacer } from '../../cli/chat/pacer.ts';
 import { SessionKeeper } from '../../cli/chat/session-keeper.ts';
@@ -157,6 +158,8 @@ describe('Dialogue', () => {
     expect(dialogue.branch.versionOf(versions[2]!.id)).toEqual({ number: 3, of: 3 });
     expect(dialogue.branch.switchVersion(-1)).toBe(true);
     expect(answers()).toEqual([versions[1]!.content]);
+    const { promptTokens, completionTokens } = versions[1]!.origin!;
+    expect(dialogue.state.get().contextUsed).toBe(promptTokens + completionTokens);
     expect(dialogue.branch.switchVersion(1)).toBe(true);
     expect(dialogue.branch.switchVersion(1)).toBe(false);
   });
@@ -337,7 +340,17 @@ describe('slash commands', () => {
     expect(await command('/set top-p 7')).toContain('error: Expected top-p to be a number from 0 to 1');
     expect(await command('/params')).toMatch(/top-p +0\.95/);
     expect(await command('/set nonsense 1')).toContain('error: Expected the name of a parameter');
+    expect(await command('/set temperture 1')).toContain('error:');
+    expect(entries.at(-1)).toMatchObject({ error: { hint: 'Did you mean temperature?' } });
     expect(await command('/set temperature')).toBe('temperature is reset to its default');
+  });
+
+  it('lists parameters under the names that /set takes', async () => {
+    await chat();
+    const listed = (await command('/set')).split('\n').map((line) => line.trim().split(' ')[0]);
+    for (const name of SAMPLING_NAMES) expect(listed).toContain(name);
+    expect(await command('/set dry 0.8')).toBe('dry is 0.8');
+    expect(await command('/params')).toMatch(/dry +0\.8,1\.75,2/);
   });
 
   it('asks the screen for the source of answers, if it renders them', async () => {

@@ -69,8 +69,8 @@ describe('files named in a message', () => {
     '@',
     '@.',
     'a @ b',
-    '@"none at all"',
     '@src/none',
+    '@scope/package@1.2.3',
     '@src/a.ts/x',
   ])('are not found in %j', async (text) => {
     expect(await attached(text)).toEqual({ content: text, attachments: [] });
@@ -79,6 +79,9 @@ describe('files named in a message', () => {
 
 describe('content that no model can read is an error', () => {
   it.each([
+    ['what is @nofile.txt about?', 'There is no file @nofile.txt.'],
+    ['(@./none)', 'There is no file @./none.'],
+    ['@"none at all"', 'There is no file @none at all.'],
     ['@src', 'not a file but a folder'],
     ['@zero.bin', 'binary or has another encoding'],
     ['@latin.txt', 'binary or has another encoding'],

@@ -6,6 +6,7 @@ import { attentionShares, peakWeights, visible } from '../../cli/chat/inspection
 import { type Lane, lanesOf, textAfter } from '../../cli/chat/race.ts';
 import { hyperlinks, reflows } from '../../cli/terminal/look.ts';
 import { themeOf } from '../../cli/terminal/theme.ts';
+import { originLine } from '../../cli/tui/chat/entry-lines.ts';
 import { inspectorLines } from '../../cli/tui/chat/inspector-lines.ts';
 import { raceLines } from '../../cli/tui/chat/race-lines.ts';
 import {
@@ -16,6 +17,7 @@ import {
   readingLine,
 } from '../../cli/tui/chat/status-lines.ts';
 import { TokenStream } from '../../cli/tui/chat/token-stream.ts';
+import type { AnswerOrigin } from '../../core/conversation.ts';
 
 const PLAIN = themeOf({ color: 0, background: 'dark', ascii: true });
 const COLORED = themeOf({ color: 3, background: 'dark', ascii: false });
@@ -162,6 +164,17 @@ describe('the inspector', () => {
     }
   });
 
+  it('marks the chosen layer and head in the map', () => {
+    const lines = inspectorLines(
+      { ...state, kind: 'attention', attention: ATTENTION, layer: 1, head: 0 },
+      { columns: 120, rows: 20 },
+      COLORED,
+    ).map((line) => line.replace(/\x1b\[[\d;]+m/g, ''));
+    const row = lines.findIndex((line) => line.includes('▀▀‹'));
+    expect(row).toBeGreaterThan(0);
+    expect(lines[row + 1]!.indexOf('^')).toBe(lines[row]!.indexOf('▀▀') + 1);
+  });
+
   it.each(SIZES)('fits %i columns and its rows', (columns) => {
     const long = Array.from({ length: 200 }, (_, i) => ({ ...TOKENS[0]!, text: ` word${i}` }));
     const texts = long.map(({ text }) => text);
@@ -178,6 +191,29 @@ describe('the inspector', () => {
         expect(lines.join('').replaceAll(' ', '')).toContain('word150'); // a narrow line may break it
       }
     }
+  });
+});
+
+describe('the line below an answer', () => {
+  const origin = {
+    ...{ model: 'm', backend: 'cpu', seed: 1, finish: 'stop', promptTokens: 40, cachedTokens: 30 },
+    ...{ completionTokens: 5, prefillMs: 100, decodeMs: 400 },
+  } as unknown as AnswerOrigin;
+
+  it('counts what was written and what was read', () => {
+    expect(originLine(origin, undefined, PLAIN)).toBe('  5 tokens - 10.0 tok/s - read 10 in 0.10 s');
+  });
+
+  it('counts nothing that is not known: reading from a cache that held more, an answer that was killed', () => {
+    expect(originLine({ ...origin, cachedTokens: 44 }, undefined, PLAIN)).toBe('  5 tokens - 10.0 tok/s');
+    const killed = {
+      ...origin,
+      completionTokens: 0,
+      decodeMs: 0,
+      prefillMs: 0,
+      finish: 'broken-off',
+    } as const;
+    expect(originLine(killed, undefined, PLAIN)).toBe('  interrupted');
   });
 });
 

@@ -15,6 +15,7 @@ function turns() {
     transcript: { add: (entry) => void entries.push(entry) },
     canSend: () => true,
     send: async (text) => void sent.push(text),
+    command: (text) => (text.startsWith('/') ? async () => void sent.push(`ran ${text}`) : undefined),
   });
   return { turns: all, state: state.store, entries, sent };
 }
@@ -28,6 +29,15 @@ async function endsAfter(signal: AbortSignal, done: () => void): Promise<void> {
 }
 
 describe('Turns', () => {
+  it('runs queued commands in their place among messages', async () => {
+    const { turns: all, sent } = turns();
+    await all.run('working', async () => {
+      for (const text of ['one', '/two', '/three', 'four']) all.queue(text);
+    });
+    await sleep(5);
+    expect(sent).toEqual(['one', 'ran /two', 'ran /three', 'four']);
+  });
+
   it('sends queued messages in order when the running turn ends', async () => {
     const { turns: all, state, sent } = turns();
     const running = all.run('working', async () => {

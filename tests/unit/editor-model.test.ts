@@ -257,14 +257,17 @@ describe('completion', () => {
     expect(menuOf(model)).toBeUndefined();
   });
 
-  it('is accepted with Enter only after a choice', () => {
+  it('gives its chosen entry to Enter, unless that is typed already', () => {
     const { model, sent, press } = newModel({ sources: [source] });
     press('/h', '<down>', '<enter>');
     expect(model.text).toBe('/history ');
-    expect(sent).toEqual([]);
     model.setText('');
     press('/h', '<enter>');
-    expect(sent).toEqual(['/h']);
+    expect(model.text).toBe('/help ');
+    expect(sent).toEqual([]);
+    press('<enter>');
+    press('/help', '<enter>');
+    expect(sent).toEqual(['/help ', '/help']);
     expect(menuOf(model)).toBeUndefined();
   });
 

@@ -122,6 +122,15 @@ describe('Sequence', () => {
     await expect(sequence.evaluate([])).rejects.toBeInstanceOf(UserError);
   });
 
+  it('advises no context beyond the trained one', async () => {
+    const model = { ...fakeModel({ contextLength: 6 }), trainedContext: 8 };
+    const hint = (ids: number[]) => new Sequence(model).evaluate(ids).catch(({ hint }: UserError) => hint);
+    expect(await hint(count(8))).toContain('--ctx 8');
+    expect(await hint(count(9))).toBe(
+      'Give a shorter prompt: this model was trained for a context of 8 tokens.',
+    );
+  });
+
   it('stays consistent when aborted between steps', async () => {
     const controller = new AbortController();
     const model = fakeModel({ maxTokens: 3 });

@@ -28,6 +28,13 @@ export function isCommand(line: string): boolean {
   return /^\/[a-z?]+(\s|$)/i.test(line);
 }
 
+/** Whether the command in a line waits while something runs. */
+export function waitsForIdle(context: CommandContext, line: string): boolean {
+  const [, name = ''] = /^\/(\S+)/.exec(line.trim()) ?? [];
+  const command = commandNamed(context, name.toLowerCase());
+  return command !== undefined && !command.anytime;
+}
+
 /** Runs the command in a line. Errors go to the transcript. */
 export async function runCommand(context: CommandContext, line: string): Promise<void> {
   const { dialogue } = context;

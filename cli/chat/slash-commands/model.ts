@@ -3,6 +3,7 @@ import { BACKEND_NAMES } from '../../../backends/select.ts';
 import { directories } from '../../../core/directories.ts';
 import { CATALOGUE } from '../../../core/models/catalogue.ts';
 import { listModels } from '../../../core/models/store.ts';
+import { nearest } from '../../../core/near-miss.ts';
 import { parseText } from '../../arguments/option-values.ts';
 import {
   camelCase,
@@ -11,6 +12,7 @@ import {
   type OptionSpec,
   SAMPLING_NAMES,
 } from '../../arguments/options.ts';
+import { samplingInWords } from '../../sampling.ts';
 import { formatBytes } from '../../sizes.ts';
 import { terminalText } from '../../terminal/terminal-text.ts';
 import { parametersOf } from '../generation.ts';
@@ -148,11 +150,13 @@ function system(context: CommandContext, text: string) {
 function set(context: CommandContext, args: string) {
   const { dialogue } = context;
   const [, word, text] = /^(\S*)\s*(.*)$/s.exec(args.replace('=', ' '))!;
+  if (word === '') return params(context);
   const name = SAMPLING_NAMES.find((each) => each === word || (OPTIONS[each] as OptionSpec).alias === word);
   if (!name) {
+    const meant = nearest(word!, SAMPLING_NAMES);
     throw usage(
       `Expected the name of a parameter, got "${word}".`,
-      `Parameters are ${SAMPLING_NAMES.join(', ')}.`,
+      meant ? `Did you mean ${meant}?` : `Parameters are ${SAMPLING_NAMES.join(', ')}.`,
     );
   }
   const options = { ...dialogue.options, [camelCase(name)]: parameterIn(name, text!) };
@@ -168,24 +172,8 @@ function parameterIn(name: OptionName, text: string) {
 function params(context: CommandContext) {
   const loaded = loadedModel(context);
   const { options } = context.dialogue;
-  const { logitBias, samplers, dryBreakers, seed, ...numbers } = parametersOf(loaded, options);
-  print(
-    context,
-    rows(context, [
-      ...Object.entries(numbers).map(([name, value]) => [dashed(name), `${value}`] as const),
-      ['dry-breakers', dryBreakers.map((text) => JSON.stringify(text)).join(' ')],
-      ['samplers', samplers.join(', ')],
-      ['logit-bias', logitBias.size === 0 ? 'none' : `for ${logitBias.size} tokens`],
-      ['max-tokens', options.maxTokens === undefined ? 'as many as fit the context' : `${options.maxTokens}`],
-      ['seed', options.seed === undefined ? 'a new one for each answer' : `${seed}`],
-    ]),
-  );
+  print(context, rows(context, samplingInWords(parametersOf(loaded, options), options)));
   say(context, '/set NAME VALUE changes one of them');
-}
-
-/** topK as top-k, the name of its option. */
-function dashed(name: string): string {
-  return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }
 
 function tokens(context: CommandContext, text: string) {

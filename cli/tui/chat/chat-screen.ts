@@ -5,7 +5,13 @@
 import type { Key } from 'ink';
 import type { Dialogue } from '../../chat/dialogue.ts';
 import { lastAnswerOf, turnsOf } from '../../chat/messages.ts';
-import { completeCommand, isCommand, runCommand, SLASH_COMMANDS } from '../../chat/slash-commands/index.ts';
+import {
+  completeCommand,
+  isCommand,
+  runCommand,
+  SLASH_COMMANDS,
+  waitsForIdle,
+} from '../../chat/slash-commands/index.ts';
 import type { CommandContext, Screen } from '../../chat/slash-commands/slash-command.ts';
 import { createStore, type Store } from '../../store.ts';
 import type { Theme } from '../../terminal/theme.ts';
@@ -46,8 +52,7 @@ export interface ChatScreenOptions {
   readonly rows: number;
 }
 
-/** Longest time between the two presses of Esc Esc. */
-const TWICE_MS = 500;
+/** For so long a hint is shown, and what it says holds. */
 const HINT_MS = 2000;
 
 export class ChatScreen implements Screen {
@@ -121,13 +126,22 @@ export class ChatScreen implements Screen {
   }
 
   submit(text: string) {
+    this.#endHint();
     const send = this.#send;
     this.#leaveComposing();
     if (send) return send(text);
-    if (isCommand(text)) {
+    const command = this.commandIn(text);
+    if (!command || (this.dialogue.busy && waitsForIdle(this.#context, text))) this.dialogue.say(text);
+    else void command();
+  }
+
+  /** What runs a line, if it is a slash command. */
+  commandIn(text: string): (() => Promise<void>) | undefined {
+    if (!isCommand(text)) return undefined;
+    return () => {
       this.transcript.add({ kind: 'command', text });
-      void runCommand(this.#context, text);
-    } else this.dialogue.say(text);
+      return runCommand(this.#context, text);
+    };
   }
 
   /** Puts a message that could not be sent back into the editor, unless the user is writing another one. */
@@ -150,6 +164,7 @@ export class ChatScreen implements Screen {
       if (key.escape || input === 'q' || (key.ctrl && input === 'c')) return this.#closeView();
       return;
     }
+    if (!key.escape) this.#lastEscape = Number.NEGATIVE_INFINITY;
     if (this.editor.idle && this.#emptyPromptKey(input, key)) return;
     if (!this.editor.key(input, key)) this.#globalKey(input, key);
   }
@@ -201,10 +216,12 @@ export class ChatScreen implements Screen {
       this.editor.setText('');
       return this.#leaveComposing();
     }
-    const twice = performance.now() - this.#lastEscape < TWICE_MS;
+    if (this.editor.text !== '' || turnsOf(this.dialogue.branch.path).length === 0) return;
+    const twice = performance.now() - this.#lastEscape < HINT_MS;
     this.#lastEscape = twice ? Number.NEGATIVE_INFINITY : performance.now();
-    if (twice && turnsOf(this.dialogue.branch.path).length > 0) void runCommand(this.#context, '/edit');
-    else if (turnsOf(this.dialogue.branch.path).length > 0) this.#hint('Esc again edits the last question');
+    if (!twice) return this.#hint('Esc again edits the last question');
+    this.#endHint();
+    void runCommand(this.#context, '/edit');
   }
 
   #interrupt() {
@@ -230,6 +247,11 @@ export class ChatScreen implements Screen {
     clearTimeout(this.#hintTimer);
     this.#set({ hint });
     this.#hintTimer = setTimeout(() => this.#set({ hint: undefined }), HINT_MS).unref();
+  }
+
+  #endHint() {
+    clearTimeout(this.#hintTimer);
+    if (this.state.get().hint !== undefined) this.#set({ hint: undefined });
   }
 
   #leaveComposing() {
@@ -260,7 +282,8 @@ export class ChatScreen implements Screen {
     const { view } = this.state.get();
     view?.model.close();
     this.#set({ view: undefined });
-    if (view?.kind === 'race') this.transcript.add({ kind: 'output', lines: view.model.summary(this.theme) });
+    if (view?.kind === 'race')
+      this.transcript.add({ kind: 'output', lines: view.model.summary(this.theme, this.columns) });
   }
 
   #set(part: Partial<ScreenState>) {

@@ -85,12 +85,21 @@ const ENDINGS: Readonly<Record<AnswerOrigin['finish'], string>> = {
 
 /** Token count, speeds and ending of an answer, on one line. */
 export function originLine(origin: AnswerOrigin, version: Version | undefined, theme: Theme): string {
-  const { completionTokens: tokens, decodeMs, prefillMs, promptTokens, cachedTokens, finish } = origin;
+  const {
+    completionTokens: tokens,
+    decodeMs,
+    prefillMs,
+    promptTokens,
+    cachedTokens,
+    finish,
+    stoppedBy,
+  } = origin;
+  const read = promptTokens - cachedTokens; // negative if the cache held tokens of the answer, too
   const parts = [
-    tokens === 1 ? '1 token' : `${tokens} tokens`,
+    tokens === 0 ? '' : tokens === 1 ? '1 token' : `${tokens} tokens`, // not counted if it was interrupted
     decodeMs > 0 ? `${((1000 * (tokens - 1)) / decodeMs).toFixed(1)} tok/s` : '',
-    prefillMs > 0 ? `read ${promptTokens - cachedTokens} in ${(prefillMs / 1000).toFixed(2)} s` : '',
-    ENDINGS[finish],
+    prefillMs > 0 && read > 0 ? `read ${read} in ${(prefillMs / 1000).toFixed(2)} s` : '',
+    stoppedBy === 'repetition' ? 'ended: it repeats itself' : ENDINGS[finish],
     versionMark(version, theme),
   ];
   return theme.dim(`  ${parts.filter((part) => part !== '').join(` ${theme.glyphs.dot} `)}`);

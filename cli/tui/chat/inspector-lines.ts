@@ -120,7 +120,7 @@ function attentionRows(state: InspectorState, width: number, theme: Theme): stri
   const words = mostAttended(attention, shares, theme);
   const wordWidth = Math.min(WORD_COLUMNS, width - countsOf(attention).layers - 4);
   if (wordWidth < LEAST_WORD) return [theme.dim(title), ...words];
-  const map = mapLines(attention, width - wordWidth - 2, theme);
+  const map = mapLines(attention, { layer, head, width: width - wordWidth - 2 }, theme);
   const rows = Array.from({ length: Math.max(words.length, map.length) }, (_, i) => {
     const word = truncate(words[i] ?? '', wordWidth, theme.glyphs.ellipsis);
     return `${padded(word, wordWidth)}  ${map[i] ?? ''}`.trimEnd();
@@ -151,10 +151,24 @@ function mostAttended({ texts }: TokenAttention, shares: Float64Array, theme: Th
   });
 }
 
-/** A map of all layers and heads: the largest weight of each. */
-function mapLines(attention: TokenAttention, width: number, theme: Theme): string[] {
+interface MapOptions {
+  readonly layer: number | undefined; // the chosen one
+  readonly head: number | undefined;
+  readonly width: number;
+}
+
+/** A map of all layers and heads: the largest weight of each, with marks at the chosen ones. */
+function mapLines(attention: TokenAttention, { layer, head, width }: MapOptions, theme: Theme): string[] {
   const peaks = peakWeights(attention);
   const byHead = Array.from({ length: countsOf(attention).heads }, (_, h) => peaks.map((row) => row[h] ?? 0));
-  const caption = wrapLines('layers across, heads down; bright: most weight on one token', width);
-  return [...heatmap(byHead, theme), ...caption.map((line) => theme.dim(line))];
+  const map = heatmap(byHead, theme);
+  const headsInRow = Math.ceil(byHead.length / map.length);
+  const rows = map.map((row, i) => {
+    const chosen = head !== undefined && Math.floor(head / headsInRow) === i;
+    return chosen ? `${row}${theme.accent(theme.glyphs.older)}` : row;
+  });
+  const below = layer === undefined ? [] : [`${' '.repeat(layer)}${theme.accent('^')}`];
+  const strong = theme.look.color < 2 ? 'dense' : theme.look.background === 'light' ? 'dark' : 'bright';
+  const caption = wrapLines(`layers across, heads down; ${strong}: most weight on one token`, width);
+  return [...rows, ...below, ...caption.map((line) => theme.dim(line))];
 }

@@ -6,6 +6,8 @@ import type { Pacer } from '../../chat/pacer.ts';
 import { type Lane, lanesOf, race } from '../../chat/race.ts';
 import { describeError } from '../../output.ts';
 import type { Store } from '../../store.ts';
+import { terminalText } from '../../terminal/terminal-text.ts';
+import { wrapLines } from '../../terminal/text/wrap.ts';
 import type { Theme } from '../../terminal/theme.ts';
 
 export interface RaceState {
@@ -51,13 +53,25 @@ export class RaceModel {
     if (!this.state.get().over) this.#dialogue?.stop();
   }
 
-  /** For the scrollback. */
-  summary(theme: Theme): string[] {
+  /** For the scrollback: the figures, and what both wrote; once if it is the same. */
+  summary(theme: Theme, columns: number): string[] {
     const { lanes, prompt } = this.state.get();
     const width = Math.max(...lanes.map(({ name }) => name.length));
+    const texts = Map.groupBy(lanes, ({ pieces }) =>
+      pieces
+        .map(({ text }) => text)
+        .join('')
+        .trim(),
+    );
+    texts.delete('');
     return [
-      theme.dim(`  race: ${prompt.replace(/\s+/g, ' ').slice(0, 60)}`),
+      theme.dim(`  race: ${terminalText(prompt.replace(/\s+/g, ' ')).slice(0, 60)}`),
       ...lanes.map((lane) => `  ${lane.name.padEnd(width)}  ${laneFigures(lane)}`),
+      ...Array.from(texts, ([text, writers]) => [
+        '',
+        theme.dim(`  ${writers.map(({ name }) => name).join(' and ')}:`),
+        ...wrapLines(terminalText(text), columns - 2).map((line) => `  ${line}`),
+      ]).flat(),
     ];
   }
 

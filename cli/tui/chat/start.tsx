@@ -51,6 +51,7 @@ export async function runChatTui(options: ChatTuiOptions): Promise<number> {
   const dialogue = create({
     transcript,
     wantsProbabilities: () => screen.state.get().colours,
+    commandIn: (text) => screen.commandIn(text),
     onUnsent: (text) => screen.giveBack(text),
   });
   const terminal = new InkTerminal(region);
@@ -88,8 +89,11 @@ export async function runChatTui(options: ChatTuiOptions): Promise<number> {
       instance.unmount();
     },
   );
-  await instance.waitUntilExit().finally(region.end);
-  await dialogue.close();
+  await instance.waitUntilExit().finally(async () => {
+    await dialogue.close(); // an answer that is stopped goes to the scrollback
+    region.leave();
+    region.end();
+  });
   if (failure !== undefined) throw failure;
   const { id } = dialogue.keeper;
   if (id !== undefined) terminal.write(`${theme.dim(`  saved as ${id}; percept chat -c continues it`)}\n`);

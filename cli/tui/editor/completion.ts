@@ -27,7 +27,6 @@ export type CompletionSource = (
 
 export interface Menu extends Completion {
   readonly chosen: number;
-  readonly moved: boolean; // the user has moved in the menu, so Enter accepts the item
   readonly rows: number; // reserved while the menu is open, so that it does not shrink during typing
 }
 
@@ -55,13 +54,13 @@ function isSubsequence(letters: string, text: string): boolean {
 
 export function menuOf(completion: Completion, before?: Menu): Menu {
   const rows = Math.min(MENU_ROWS, completion.items.length);
-  return { ...completion, chosen: 0, moved: false, rows: Math.max(rows, before?.rows ?? 0) };
+  return { ...completion, chosen: 0, rows: Math.max(rows, before?.rows ?? 0) };
 }
 
 /** Moves the choice by `step`, wrapping at the ends. */
 export function chosenBy(menu: Menu, step: -1 | 1): Menu {
   const count = menu.items.length;
-  return { ...menu, chosen: (menu.chosen + step + count) % count, moved: true };
+  return { ...menu, chosen: (menu.chosen + step + count) % count };
 }
 
 const MENU_ROWS = 8;

@@ -317,10 +317,18 @@ export class EditorModel {
         this.#insertItem(menu, menu.items[menu.chosen]!);
         return true;
       case 'enter':
-        if (menu.moved) this.#insertItem(menu, menu.items[menu.chosen]!);
-        return menu.moved;
+        return this.#takeChosen(menu);
     }
     return false;
+  }
+
+  /** Inserts the chosen item, unless it is typed already. */
+  #takeChosen(menu: Menu): boolean {
+    const item = menu.items[menu.chosen]!;
+    const typed = this.#state.lines.join('\n').slice(menu.start, menu.end);
+    if (item.value === typed) return false;
+    this.#insertItem(menu, item);
+    return true;
   }
 
   #insertItem({ start, end }: Completion, { value, partial }: CompletionItem): void {

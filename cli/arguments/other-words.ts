@@ -1,0 +1,43 @@
+/** First words that are commands in programs like this one (ollama, llm, lms, llama.cpp). */
+import { UserError } from '../../errors.ts';
+
+/** Words for a command of percept: alone, or with a model behind them. */
+const ALIASES: Readonly<Record<string, string>> = {
+  ls: 'list',
+  models: 'list',
+  remove: 'rm',
+  delete: 'rm',
+  logs: 'sessions',
+  history: 'sessions',
+  info: 'show',
+};
+
+/** Words for what percept does not have, alone: the way on. */
+const ABSENT: Readonly<Record<string, string>> = {
+  version: 'percept --version prints the version.',
+  ps: 'A model is loaded by the command that uses it; percept list shows those on this machine.',
+  serve: 'There is no server yet; percept --messages chat.json --json answers from a script.',
+  embed: 'There are no embeddings yet.',
+  update: 'npm install -g percept@latest updates percept; percept pull REF gets a model again.',
+  upgrade: 'npm install -g percept@latest updates percept.',
+  search: 'percept sessions search WORDS searches conversations; percept list shows the catalogue.',
+};
+
+/** Whether a word behind a command is meant as a model: a path, a reference, an alias of the catalogue. */
+export function isModelWord(word: string, aliases: readonly string[]): boolean {
+  return aliases.includes(word) || /\.gguf$|^(?:\.{0,2}\/|hf:|pip:|https?:)/i.test(word);
+}
+
+/**
+ * The arguments in percept's own words. More than one word behind an alias is a prompt. Throws UserError (usage) for a
+ * word, alone, whose command percept does not have.
+ */
+export function inOwnWords(args: readonly string[], aliases: readonly string[]): readonly string[] {
+  const [first = '', second, ...more] = args;
+  if (Object.hasOwn(ABSENT, first) && second === undefined) {
+    throw new UserError(`percept has no command "${first}".`, ABSENT[first]!, { kind: 'usage' });
+  }
+  if (!Object.hasOwn(ALIASES, first) || more.some((word) => !word.startsWith('-'))) return args;
+  const fits = second === undefined || second.startsWith('-') || isModelWord(second, aliases);
+  return fits ? [ALIASES[first]!, ...args.slice(1)] : args;
+}
