@@ -70,7 +70,26 @@ export function targetNotes({ rows, start, roofs }: TargetSpeed): string[] {
       `  roofs: memory ${digits(readBytesPerSecond / 1e9)} GB/s, multiply ${digits(multiplyAddsPerSecond / 1e9)} GMAC/s (8 bits)`,
     );
   }
-  return notes;
+  return [...notes, ...doubts(rows)];
+}
+
+/** Most standard deviation of a quiet machine, as a share of the speed. */
+const QUIET = 0.1;
+
+/** Reasons not to trust the figures. */
+function doubts(rows: readonly SpeedRow[]): string[] {
+  const shares = rows.flatMap((row) => [row.memory_roof_share ?? 0, row.multiply_roof_share ?? 0]);
+  const noisy = rows
+    .filter(({ sd, tok_s }) => sd > QUIET * tok_s)
+    .map(({ test, depth }) => labelOf(test, depth));
+  return [
+    ...(shares.some((share) => share > 1)
+      ? ['  above 100 %: the weights fit a processor cache, or other programs computed beside the roofs']
+      : []),
+    ...(noisy.length > 0
+      ? [`  noisy: ${noisy.join(', ')} vary by more than 10 %; the machine is shared`]
+      : []),
+  ];
 }
 
 /** A dash for prefill: many tokens share one read of the weights, so it is never near the memory roof. */

@@ -9,7 +9,7 @@ import type { Peer } from './peers/index.ts';
 import type { Speed, SpeedRow, SpeedTarget } from './rows.ts';
 import type { Runner } from './runner.ts';
 import { type SpeedTest, testName } from './speed-test.ts';
-import { mean, median, medianRoofs, pairedRatio, standardDeviation } from './statistics.ts';
+import { bestRoofs, mean, median, pairedRatio, standardDeviation } from './statistics.ts';
 import { modelWork, roofShares, workPerToken } from './work.ts';
 
 export interface SpeedOptions {
@@ -185,12 +185,12 @@ async function measureTests(measuring: Measuring): Promise<Pick<TargetSpeed, 'ro
     const at = { target: place, test: i };
     own.onMarks = marks && observer ? (marks) => observer({ kind: 'marks', ...at, marks }) : undefined;
     const samples = await sample(test, at, measuring);
-    const measured = rowsOf(model, samples, medianRoofs(samples.roofs));
+    roofs.push(...samples.roofs);
+    const measured = rowsOf(model, samples, bestRoofs(roofs));
     observer?.({ kind: 'rows', ...at, rows: measured });
     rows.push(...measured);
-    roofs.push(...samples.roofs);
   }
-  return { rows, roofs: medianRoofs(roofs) };
+  return { rows, roofs: bestRoofs(roofs) };
 }
 
 interface Samples {

@@ -5,7 +5,7 @@ import type { Mark } from '../../bench/events.ts';
 import { digits, threadsInWords } from '../../bench/formats.ts';
 import type { KernelRow } from '../../bench/rows.ts';
 import { labelOf, type SpeedTest, testName } from '../../bench/speed-test.ts';
-import { mean, median, medianRoofs, pairedRatio, standardDeviation } from '../../bench/statistics.ts';
+import { bestRoofs, mean, median, pairedRatio, standardDeviation } from '../../bench/statistics.ts';
 import { roofShares, type Work } from '../../bench/work.ts';
 import type {
   Lane,
@@ -153,7 +153,7 @@ function ratiosOf({ mark, color, label, test }: Row): RangedRatio[] {
 }
 
 function roofOf(name: string, roofs: readonly Roofs[], color: number): Roof[] {
-  const known = medianRoofs(roofs);
+  const known = bestRoofs(roofs);
   if (!known) return [];
   return [
     { name, color, bandwidth: known.readBytesPerSecond / 1e9, peak: known.multiplyAddsPerSecond / 1e9 },
@@ -163,7 +163,7 @@ function roofOf(name: string, roofs: readonly Roofs[], color: number): Roof[] {
 function testDot({ mark, color, label, test, work }: Row): RooflineDot[] {
   if (!work || test.samples.length === 0) return [];
   const speed = median(test.samples);
-  const shares = roofShares(work, speed, medianRoofs(test.roofs));
+  const shares = roofShares(work, speed, bestRoofs(test.roofs));
   const done = { bytes: (work.bytes * speed) / 1e9, macs: (work.macs * speed) / 1e9 };
   return [{ mark, color, label, ...placed(done, shares) }];
 }

@@ -174,6 +174,9 @@ it('start-up times and roofs are separate from the rows', () => {
     '  roofs: memory 30.1 GB/s, multiply 410 GMAC/s (8 bits)',
   ]);
   expect(targetNotes({ rows: [ROW], start })).toHaveLength(1);
+  const noisy = { ...ROW, sd: ROW.tok_s / 5 };
+  expect(targetNotes({ rows: [ROW, noisy], start })[1]).toMatch(/^ {2}noisy: \w+ vary by more than 10 %/);
+  expect(targetNotes({ rows: [{ ...ROW, memory_roof_share: 1.2 }], start })[1]).toMatch(/^ {2}above 100 %: /);
 });
 
 it('a stored command has no folders', () => {
