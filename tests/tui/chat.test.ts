@@ -163,6 +163,21 @@ describe.skipIf(!HAS_TMUX)('percept chat in a terminal', () => {
     expect(terminal.screen()).not.toContain('next:');
   });
 
+  it('takes keys of a view that arrive together', async () => {
+    const { terminal } = chat({ flags: '-n 3', rows: 30 });
+    await terminal.shows(READY);
+    terminal.type('go');
+    terminal.press('Enter');
+    await terminal.shows(/3 tokens/);
+    terminal.type('/why');
+    terminal.press('Enter');
+    await terminal.shows(/all \d+ heads/);
+    terminal.type(']]');
+    await terminal.shows(/head 2 of/);
+    terminal.type('q');
+    await terminal.shows(READY);
+  });
+
   it('runs a command that was sent during an answer, behind it', async () => {
     const { terminal } = chat({ slow: true, flags: '-n 480 --backend reference' });
     await terminal.shows(READY);

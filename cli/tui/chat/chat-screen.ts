@@ -158,15 +158,20 @@ export class ChatScreen implements Screen {
   }
 
   key(input: string, key: Key) {
-    const { view } = this.state.get();
-    if (view) {
-      if (view.model.key(input, key)) return;
-      if (key.escape || input === 'q' || (key.ctrl && input === 'c')) return this.#closeView();
-      return;
-    }
+    if (this.state.get().view) return this.#viewKeys(input, key);
     if (!key.escape) this.#lastEscape = Number.NEGATIVE_INFINITY;
     if (this.editor.idle && this.#emptyPromptKey(input, key)) return;
     if (!this.editor.key(input, key)) this.#globalKey(input, key);
+  }
+
+  /** Letters that arrive together are a key each. Those behind the key that closes the view are dropped. */
+  #viewKeys(input: string, key: Key) {
+    for (const letter of input.length > 1 ? input : [input]) {
+      const { view } = this.state.get();
+      if (!view) return;
+      if (view.model.key(letter, key)) continue;
+      if (key.escape || letter === 'q' || (key.ctrl && letter === 'c')) this.#closeView();
+    }
   }
 
   async editExternally(): Promise<void> {
