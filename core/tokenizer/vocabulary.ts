@@ -93,6 +93,10 @@ export function byteOf(piece: string): number | undefined {
   return hex === undefined ? undefined : Number.parseInt(hex, 16);
 }
 
+/** Special tokens are looked for at every place of a text. The largest known vocabularies have some 70,000. */
+const MOST_SPECIAL = 1 << 18;
+const LONGEST_SPECIAL = 1024; // bytes
+
 /** Finds special and end tokens. An end token is a control token whatever its type: never text. */
 function classify(
   pieces: GgufStrings,
@@ -103,6 +107,7 @@ function classify(
   for (let id = 0; id < pieces.length; id++) {
     const type = types[id];
     if (type !== TokenType.CONTROL && type !== TokenType.UNKNOWN && type !== TokenType.USER_DEFINED) continue;
+    checkSpecial(id, pieces.lengths[id]!, specialTexts.size);
     specialTexts.set(id, pieces.at(id));
   }
   const endIds = endIdsOf(specialTexts, namedEnds);
@@ -111,6 +116,18 @@ function classify(
     specialTexts.set(id, pieces.at(id));
   }
   return { types, specialTexts, endIds };
+}
+
+function checkSpecial(id: number, bytes: number, others: number): void {
+  if (bytes > LONGEST_SPECIAL) {
+    throw new UserError(
+      `Special token ${id} of the vocabulary has ${bytes} bytes, the limit is ${LONGEST_SPECIAL}.`,
+      VOCABULARY_HINT,
+    );
+  }
+  if (others === MOST_SPECIAL) {
+    throw new UserError(`The vocabulary has more than ${MOST_SPECIAL} special tokens.`, VOCABULARY_HINT);
+  }
 }
 
 function readTypes(metadata: Metadata, tokens: number): Uint8Array {
