@@ -10,7 +10,12 @@ import type { Output } from './output.ts';
 export type Prompt =
   | { readonly kind: 'ids'; readonly ids: readonly number[] }
   | { readonly kind: 'raw'; readonly text: string }
-  | { readonly kind: 'chat'; readonly messages: readonly Message[]; readonly template?: string };
+  | {
+      readonly kind: 'chat';
+      readonly messages: readonly Message[];
+      readonly template?: string;
+      readonly parseSpecial?: boolean;
+    };
 
 const WAIT_MS = 2000;
 
@@ -29,7 +34,8 @@ export async function readPrompt(asked: Asked, { output }: Pick<Context, 'output
   if (options.raw) return { kind: 'raw', text };
   const typed: Message[] = text === '' ? [] : [{ role: 'user', content: text }];
   const template = options.template === undefined ? undefined : await readText(options.template);
-  return { kind: 'chat', messages: withSystem([...given, ...typed], asked), template };
+  const messages = withSystem([...given, ...typed], asked);
+  return { kind: 'chat', messages, template, parseSpecial: options.parseSpecial };
 }
 
 /** No part of the input is ignored silently. */
@@ -85,15 +91,15 @@ function withSystem(messages: readonly Message[], { options, settings }: Asked):
   return [{ role: 'system', content: system }, ...(hasOwn ? messages.slice(1) : messages)];
 }
 
-/** The token ids for the model. In a chat, the template places the special tokens. */
+/** The token ids for the model. In a chat the template places the special tokens; those in messages are text. */
 export async function encodePrompt(prompt: Prompt, model: Model): Promise<readonly number[]> {
   const { tokenizer } = model;
   if (prompt.kind === 'ids') return prompt.ids;
   if (prompt.kind === 'raw') return tokenizer.encode(prompt.text, { special: true, addSpecial: true });
   const { source, bosToken, eosToken } = templateOf(model, { own: prompt.template });
   const template = await ChatTemplate.parse(source);
-  const text = template.render({ messages: prompt.messages, bosToken, eosToken });
-  return tokenizer.encode(text, { special: true });
+  const { text, markup } = template.prompt({ messages: prompt.messages, bosToken, eosToken });
+  return tokenizer.encode(text, { special: prompt.parseSpecial ? true : markup });
 }
 
 /** The model's template, or `own` instead, with the texts of the model's bos and eos tokens. */

@@ -25,6 +25,7 @@ const OTHER_TEMPLATE =
 
 type Interpreter = typeof import('./chat-template/interpreter.ts');
 type Program = import('./chat-template/interpreter.ts').Program;
+type Rendered = import('./chat-template/interpreter.ts').Rendered;
 
 /** A Jinja template that renders messages as the text of a prompt, with the semantics of transformers. */
 export class ChatTemplate {
@@ -50,8 +51,17 @@ export class ChatTemplate {
     }
   }
 
-  /** The prompt. Throws UserError for malformed messages, and if the template refuses them or fails. */
+  /** The prompt as text. Throws as `prompt` does. */
   render(options: RenderOptions): string {
+    return this.prompt(options).text;
+  }
+
+  /**
+   * The prompt, and which of its parts the template wrote. `tokenizer.encode(text, { special: markup })` takes special
+   * tokens there only, so that no message can end its turn. Throws UserError for malformed messages, and if the template
+   * refuses them or fails.
+   */
+  prompt(options: RenderOptions): Rendered {
     const {
       messages,
       addGenerationPrompt = true,
@@ -64,14 +74,15 @@ export class ChatTemplate {
     checkMessages(messages);
     try {
       return this.#interpreter.runTemplate(this.#program, {
-        ...extra,
-        messages,
-        tools: tools ?? null, // null rather than undefined, as in transformers
-        documents: extra?.documents ?? null,
-        add_generation_prompt: addGenerationPrompt,
-        bos_token: bosToken,
-        eos_token: eosToken,
-        strftime_now: (format: string) => strftime(now, format),
+        markup: { bos_token: bosToken, eos_token: eosToken },
+        input: {
+          ...extra,
+          messages,
+          tools: tools ?? null, // null rather than undefined, as in transformers
+          documents: extra?.documents ?? null,
+          add_generation_prompt: addGenerationPrompt,
+        },
+        strftime: (format) => strftime(now, format),
       });
     } catch (cause) {
       const isRefusal = cause instanceof this.#interpreter.Raised;

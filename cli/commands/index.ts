@@ -8,7 +8,15 @@ import { SESSION_ACTIONS } from '../sessions/actions.ts';
 
 const SHELLS = ['bash', 'zsh', 'fish', 'powershell'] as const;
 
-const PROMPT: readonly OptionName[] = ['model', 'system', 'messages', 'template', 'raw', 'prompt-ids'];
+const PROMPT: readonly OptionName[] = [
+  'model',
+  'system',
+  'messages',
+  'template',
+  'parse-special',
+  'raw',
+  'prompt-ids',
+];
 const ENGINE: readonly OptionName[] = ['ctx', 'kv-type', 'backend', 'threads', 'no-pull'];
 
 export const COMMANDS: readonly CommandSpec[] = [
@@ -42,7 +50,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     summary: 'chat with a model; percept alone on a terminal does the same',
     operand: { name: 'message', many: true },
     options: [
-      ...(['model', 'system', 'template'] as const),
+      ...(['model', 'system', 'template', 'parse-special'] as const),
       ...SAMPLING_NAMES,
       ...ENGINE,
       ...(['speculate', 'continue', 'resume', 'no-save'] as const),

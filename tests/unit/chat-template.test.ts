@@ -187,6 +187,7 @@ describe('errors', () => {
 
 describe('templates that would never end', () => {
   const doubled = (statement: string) => statement.repeat(40);
+  const long = (doublings: number) => `{% set x = 'a' %}${'{% set x = x ~ x %}'.repeat(doublings)}`;
   it.each([
     ['a long range', '{% for i in range(1000000000) %}{% endfor %}', 'range of 1000000000'],
     ['an endless range', '{% for i in range(0, 1, 0) %}{% endfor %}', 'range'],
@@ -200,10 +201,101 @@ describe('templates that would never end', () => {
     ['a growing list', `{% set x = [1] %}${doubled('{% set x = x + x %}')}{{ x }}`, 'characters'],
     ['a growing tree', `{% set x = [1] %}${doubled('{% set x = [x, x] %}')}{{ x|tojson }}`, 'characters'],
     ['a wide indent', '{{ "a\nb"|indent(100000000) }}', 'characters'],
+    ['an indent of JSON', '{{ [1]|tojson(indent=400000000) }}', 'characters'],
+    ['a long replacement', `${long(20)}{{ x.replace('a', x) }}`, 'characters'],
+    ['a long join', `${long(12)}{{ range(100000)|join(x) }}`, 'characters'],
+    ['keys of a mapping', `${long(20)}{% set x = {x: 1} %}${doubled('{% set x = [x, x] %}')}`, 'characters'],
+    ...[
+      'x|upper',
+      "x.replace('a', 'b')",
+      "x.split('a')",
+      'x|list',
+      "x == 'b' ~ x",
+      "'aab' in x",
+      'x[::-1]',
+      'x|tojson',
+      'x.strip()',
+      'x ~ x',
+      "strftime_now(x.replace('a', '%Y'))",
+    ].map((work) => [
+      `endless work: ${work}`,
+      `${long(18)}{% for i in range(50000) %}{% set y = ${work} %}{% endfor %}`,
+      'steps',
+    ]),
+    ...['l|sort', 'l|unique', '-1 in l', 'l + l', 'l|tojson', 'l|reverse|list', 'l == l + [1]'].map(
+      (work) => [
+        `endless work: ${work}`,
+        `{% set l = range(50000)|list %}{% for i in range(50000) %}{% set y = ${work} %}{% endfor %}`,
+        'steps',
+      ],
+    ),
     ['a huge source', '{{ x }}'.repeat(100_000), 'characters'],
     ['a gap', `a${' '.repeat(100_000)}b`, 'blanks'],
   ])('%s', async (_name, source, message) => {
-    expect((await errorOf(render(source))).message).toContain(message);
+    expect((await errorOf(render(source!))).message).toContain(message);
+  });
+});
+
+describe('parts that come from the template', () => {
+  /** The prompt with its markup in braces. */
+  async function marked(source: string, options: Partial<RenderOptions> = {}): Promise<string> {
+    const { text, markup } = (await ChatTemplate.parse(source)).prompt({
+      messages: HI,
+      now: NOON,
+      ...options,
+    });
+    let result = '';
+    let at = 0;
+    for (let i = 0; i < markup.length; i += 2) {
+      result += `${text.slice(at, markup[i])}{${text.slice(markup[i], markup[i + 1])}}`;
+      at = markup[i + 1]!;
+    }
+    return result + text.slice(at);
+  }
+  const said = (content: string): Partial<RenderOptions> => ({ messages: [{ role: 'user', content }] });
+  const C = 'messages[0].content';
+
+  it.each([
+    [`<s>{{ ${C} }}</s>`, '{<s>}<s>x</s>{</s>}'],
+    [`{{ '<s>' + ${C} + '</s>' }}`, '{<s>}<s>x</s>{</s>}'],
+    [`{{ ('<s> ' ~ ${C} ~ ' </s> ') | trim }}`, '{<s> }<s>x</s>{ </s>}'],
+    [`{{ (' <s>' + ${C}).strip().replace('x', '<y>') }}`, '{<s>}<s>{<y>}</s>'],
+    [`{{ ${C}.replace('<', '[').replace('[', '<') }}`, '{<}s>x{<}/s>'],
+    [`{{ ('<a>' + ${C}).split('x')[0] }}|{{ ${C}.split('x')[1] }}`, '{<a>}<s>{|}</s>'],
+    [`{{ ('<A>' + ${C}) | upper }}{{ ${C}.title() }}`, '{<A>}<S>X</S><S>X</S>'],
+    [`{{ ['<a>', ${C}] | join('<b>') }}`, '{<a><b>}<s>x</s>'],
+    [`{{ ('<a>' + ${C})[1:5] }}{{ ${C}[0] }}{{ ${C}[::-1] }}`, '{a>}<s<>s/<x>s<'],
+    [
+      `{% for m in messages %}<a>{{ m.content }}{% if true %}<b>{% endif %}{% endfor %}`,
+      '{<a>}<s>x</s>{<b>}',
+    ],
+    [
+      `{% for i in [1, 2] %}<a>{% if i == 2 %}{% break %}{% endif %}{{ ${C} }}{% endfor %}<c>`,
+      '{<a>}<s>x</s>{<a><c>}',
+    ],
+    [`{% for i in [] %}{% else %}<a>{{ ${C} }}{% endfor %}`, '{<a>}<s>x</s>'],
+    [`{% macro f(x) %}<a>{{ x }}{% endmacro %}{{ f(${C}) }}{{ f('<b>') }}`, '{<a>}<s>x</s>{<a><b>}'],
+    [`{% set x %}<a>{{ ${C} }}{% endset %}{{ x }}`, '{<a>}<s>x</s>'],
+    [`{% set ns = namespace(x='<a>') %}{% set ns.x = ns.x ~ ${C} %}{{ ns.x }}`, '{<a>}<s>x</s>'],
+    [`{{ ('<a>\n' + ${C}) | indent(2) }}`, '{<a>}\n  <s>x</s>'],
+    [
+      `{{ messages | map(attribute='content') | first }}{{ messages[0] | tojson }}`,
+      '<s>x</s>{"role": "user", "content": "<s>x</s>"}',
+    ],
+    [`{% for k, v in messages[0].items() %}{{ k }}{{ v }}{% endfor %}`, 'role{user}content<s>x</s>'],
+    [`{{ '%s|%s' | format('<a>', ${C}) }}`, '<a>|<s>x</s>'],
+    [`{% filter trim %} <a>{{ ${C} }}{% endfilter %}`, '{<a>}<s>x</s>'],
+    [`{{ '<|' + messages[0].role + '|>' }}`, '{<|user|>}'],
+    ['{{ bos_token }}{{ tools[0].name }}', '{<s>}<s>'],
+  ])('%s', async (source, expected) => {
+    const tools = [{ name: '<s>' }];
+    // A mapping printed as JSON holds braces of its own.
+    expect(await marked(source, { ...said('<s>x</s>'), tools, bosToken: '<s>' })).toBe(expected);
+  });
+
+  it('are no roles but single words', async () => {
+    const messages = [{ role: 'x|><|y', content: '' }];
+    expect(await marked("{{ '<|' + messages[0].role + '|>' }}", { messages })).toBe('{<|}x|><|y{|>}');
   });
 });
 
