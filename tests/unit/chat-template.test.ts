@@ -299,6 +299,46 @@ describe('parts that come from the template', () => {
   });
 });
 
+describe('content', () => {
+  it('of null is empty', async () => {
+    const call = { name: 'weather', arguments: {} };
+    const messages = [...HI, { role: 'assistant', content: null, tool_calls: [call] }];
+    expect(await render("{% for m in messages %}[{{ m.content + '' }}]{% endfor %}", { messages })).toBe(
+      '[Hi][]',
+    );
+  });
+
+  const parts = (...texts: string[]) => [
+    { role: 'user', content: texts.map((text) => ({ type: 'text', text })) },
+  ];
+
+  it('in parts of text is joined, unless the template reads parts', async () => {
+    expect(await render('{{ messages[0].content }}', { messages: parts('a', 'b') })).toBe('ab');
+    const source = "{% for part in messages[0].content %}{{ part['text'] }};{% endfor %}";
+    expect(await render(source, { messages: parts('a', 'b') })).toBe('a;b;');
+  });
+
+  it.each([
+    [[{ type: 'image_url', image_url: { url: 'x' } }], 'A part of type "image_url" is in message 1 of 1'],
+    [[{ type: 'text' }], 'A text part of message 1 of 1 has no text'],
+    [['text'], 'A part without a type'],
+    [[null], 'A part without a type'],
+    [7, 'Expected a string as the content of message 1 of 1, got the number 7'],
+  ])('%j is refused in words', async (content, message) => {
+    const messages = [{ role: 'user', content }] as unknown as Message[];
+    const error = await errorOf(render('{{ messages[0].content }}', { messages }));
+    expect(error.message).toContain(message);
+  });
+
+  it('may be of any length', async () => {
+    const content = 'To be, or not to be. '.repeat(250_000);
+    const source =
+      "<a>{{ messages[0].content | trim }}</a>{{ messages[0].content.split('</think>')[-1] | length }}";
+    const text = await render(source, { messages: [{ role: 'user', content }] });
+    expect(text).toBe(`<a>${content.trim()}</a>${content.length}`);
+  });
+});
+
 describe('the template of a model', () => {
   const gguf = (entries: Record<string, GgufValue>) =>
     ({ metadata: new Map(Object.entries(entries)) }) as unknown as Gguf;

@@ -116,7 +116,11 @@ describe('special tokens in excess', () => {
 
   it('are refused above a quarter of a million', () => {
     const many = Array.from({ length: 262_145 }, (_, i) => `<${i}>`);
-    const keys = { ...PLAIN, tokens: [...BYTES, ...many], token_type: new Int32Array(256 + many.length).fill(4) };
+    const keys = {
+      ...PLAIN,
+      tokens: [...BYTES, ...many],
+      token_type: new Int32Array(256 + many.length).fill(4),
+    };
     expect(() => bpe(keys)).toThrow('The vocabulary has more than 262144 special tokens.');
   });
 
