@@ -1,13 +1,14 @@
 /** Reads stdin and files. `-` as a file name is stdin. */
 import { readFile } from 'node:fs/promises';
 import { UserError } from '../errors.ts';
+import { decodeText } from './decode-text.ts';
 
 /** All of stdin as text. */
 export async function readStdin(): Promise<string> {
   try {
     const chunks: Buffer[] = [];
     for await (const chunk of process.stdin) chunks.push(chunk);
-    return Buffer.concat(chunks).toString();
+    return decodeText(Buffer.concat(chunks));
   } catch (cause) {
     throw unreadable('stdin', cause);
   }
@@ -17,7 +18,7 @@ export async function readStdin(): Promise<string> {
 export async function readText(path: string): Promise<string> {
   if (path === '-') return readStdin();
   try {
-    return await readFile(path, 'utf8');
+    return decodeText(await readFile(path));
   } catch (cause) {
     throw unreadable(path, cause);
   }
