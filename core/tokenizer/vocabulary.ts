@@ -56,6 +56,7 @@ export function readVocabulary(
       VOCABULARY_HINT,
     );
   }
+  checkLengths('tokens', pieces);
   const id = (name: string) => tokenId(metadata, name, pieces.length);
   const inRange = (byDefault?: number) =>
     byDefault !== undefined && byDefault < pieces.length ? byDefault : undefined;
@@ -95,7 +96,9 @@ export function byteOf(piece: string): number | undefined {
 
 /** Special tokens are looked for at every place of a text. The largest known vocabularies have some 70,000. */
 const MOST_SPECIAL = 1 << 18;
-const LONGEST_SPECIAL = 1024; // bytes
+
+/** Bytes of a token. Each step of merging reads the token that it makes; the longest known ones have some 500. */
+const LONGEST = 1024;
 
 /** Finds special and end tokens. An end token is a control token whatever its type: never text. */
 function classify(
@@ -107,7 +110,9 @@ function classify(
   for (let id = 0; id < pieces.length; id++) {
     const type = types[id];
     if (type !== TokenType.CONTROL && type !== TokenType.UNKNOWN && type !== TokenType.USER_DEFINED) continue;
-    checkSpecial(id, pieces.lengths[id]!, specialTexts.size);
+    if (specialTexts.size === MOST_SPECIAL) {
+      throw new UserError(`The vocabulary has more than ${MOST_SPECIAL} special tokens.`, VOCABULARY_HINT);
+    }
     specialTexts.set(id, pieces.at(id));
   }
   const endIds = endIdsOf(specialTexts, namedEnds);
@@ -118,15 +123,15 @@ function classify(
   return { types, specialTexts, endIds };
 }
 
-function checkSpecial(id: number, bytes: number, others: number): void {
-  if (bytes > LONGEST_SPECIAL) {
+/** Throws UserError if one of the strings is longer than any token, or than `parts` of them with spaces between. */
+export function checkLengths(name: string, { lengths }: GgufStrings, parts = 1): void {
+  const limit = parts * (LONGEST + 1) - 1;
+  for (let i = 0; i < lengths.length; i++) {
+    if (lengths[i]! <= limit) continue;
     throw new UserError(
-      `Special token ${id} of the vocabulary has ${bytes} bytes, the limit is ${LONGEST_SPECIAL}.`,
+      `Expected each of tokenizer.ggml.${name} to have at most ${limit} bytes, but number ${i} has ${lengths[i]}.`,
       VOCABULARY_HINT,
     );
-  }
-  if (others === MOST_SPECIAL) {
-    throw new UserError(`The vocabulary has more than ${MOST_SPECIAL} special tokens.`, VOCABULARY_HINT);
   }
 }
 

@@ -108,12 +108,24 @@ describe('special tokens', () => {
   });
 });
 
-describe('special tokens in excess', () => {
-  it('are refused if one is very long', () => {
-    const keys = { ...PLAIN, tokens: [...BYTES, 'x'.repeat(2000)], token_type: types(256, 4) };
-    expect(() => bpe(keys)).toThrow('Special token 256 of the vocabulary has 2000 bytes, the limit is 1024.');
+describe('long tokens', () => {
+  it.each([
+    [
+      'tokens',
+      { ...PLAIN, tokens: [...BYTES, 'x'.repeat(2000)] },
+      'at most 1024 bytes, but number 256 has 2000',
+    ],
+    [
+      'merges',
+      { ...PLAIN, merges: ['x y', `x ${'y'.repeat(3000)}`] },
+      'at most 2049 bytes, but number 1 has 3002',
+    ],
+  ])('are refused: %s', (_name, keys, message) => {
+    expect(() => bpe(keys)).toThrow(message);
   });
+});
 
+describe('special tokens in excess', () => {
   it('are refused above a quarter of a million', () => {
     const many = Array.from({ length: 262_145 }, (_, i) => `<${i}>`);
     const keys = {
