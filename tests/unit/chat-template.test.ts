@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { ChatTemplate, chatTemplateOf, type Message, type RenderOptions } from '../../core/chat-template.ts';
-import type { Gguf, GgufValue } from '../../core/gguf/index.ts';
+import { type Gguf, type GgufValue, readGguf } from '../../core/gguf/index.ts';
+import { tokenizerFromGguf } from '../../core/tokenizer/index.ts';
 import { UserError } from '../../errors.ts';
 import { describeShared } from '../shared.ts';
 
@@ -55,6 +56,38 @@ describeShared('templates of ten models, as rendered by transformers', (path) =>
     if (golden.error === undefined) expect(await rendering).toBe(golden.rendered);
     else expect((await errorOf(rendering)).message).toContain(golden.error.replace('TemplateError: ', ''));
   });
+});
+
+describeShared('ordinary conversations', (path) => {
+  const { note: _note, ...models } = JSON.parse(
+    readFileSync(path('goldens/chat-templates/golden.json'), 'utf8'),
+  );
+
+  it.each(['llama-bpe', 'qwen2', 'phi-3', 'llama-spm'])(
+    'have the ids of their whole text: %s',
+    async (name) => {
+      const gguf = await readGguf(path(`goldens/tokenizers/ggml-vocab-${name}.gguf`));
+      const tokenizer = tokenizerFromGguf(gguf);
+      for (const [model, goldens] of Object.entries(models)) {
+        const source = readFileSync(path(`goldens/chat-templates/${model}.jinja`), 'utf8');
+        const template = await ChatTemplate.parse(source);
+        for (const golden of Object.values(goldens as Record<string, Golden>)) {
+          if (golden.rendered === undefined) continue;
+          const { text, markup } = template.prompt({
+            messages: golden.messages,
+            tools: golden.tools,
+            addGenerationPrompt: golden.add_generation_prompt,
+            bosToken: golden.bos_token,
+            eosToken: golden.eos_token,
+            now: NOON,
+          });
+          expect(tokenizer.encode(text, { special: markup })).toEqual(
+            tokenizer.encode(text, { special: true }),
+          );
+        }
+      }
+    },
+  );
 });
 
 describeShared('prompts of SmolLM2', (path) => {
