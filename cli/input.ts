@@ -32,12 +32,17 @@ export async function readJsonArray<T>(path: string, items: string): Promise<rea
   const text = await readText(path);
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    value = JSON.parse(text, withFloats);
   } catch (cause) {
     throw wrongJson(path, items, (cause as Error).message, cause);
   }
   if (Array.isArray(value)) return value;
   throw wrongJson(path, items, value === null ? 'null' : `a JSON ${typeof value}`);
+}
+
+/** Keeps 1.0 apart from 1, because templates print both: as an object. */
+function withFloats(_key: string, value: unknown, context?: { source?: string }): unknown {
+  return Number.isInteger(value) && /[.eE]/.test(context?.source ?? '') ? Object(value) : value;
 }
 
 /** Parses token ids that are separated by commas, spaces or lines, with or without the brackets of a JSON array. */

@@ -33,7 +33,7 @@ const OTHER_TEMPLATE =
 const READS_PARTS = /\.text\b|\[\s*['"]text['"]\s*\]/;
 
 type Interpreter = typeof import('./chat-template/interpreter.ts');
-type Program = import('./chat-template/interpreter.ts').Program;
+type Program = import('./chat-template/parser.ts').Program;
 type Rendered = import('./chat-template/interpreter.ts').Rendered;
 
 /** A Jinja template that renders messages as the text of a prompt, with the semantics of transformers. */
@@ -53,8 +53,9 @@ export class ChatTemplate {
   /** Asynchronous because the interpreter is loaded on first use. Throws UserError for a syntax error. */
   static async parse(source: string): Promise<ChatTemplate> {
     const interpreter = await import('./chat-template/interpreter.ts');
+    const { parseTemplate } = await import('./chat-template/parser.ts');
     try {
-      return new ChatTemplate(source, interpreter, interpreter.parseTemplate(source));
+      return new ChatTemplate(source, interpreter, parseTemplate(source));
     } catch (cause) {
       throw new UserError(`The chat template is not valid Jinja: ${reason(cause)}.`, OTHER_TEMPLATE, {
         cause,

@@ -1,6 +1,7 @@
 /** Jinja's filters. What is not in the table is left to @huggingface/jinja. */
 import type { Budget } from './budget.ts';
-import { compare, contains, equal, formatted, json, str } from './python.ts';
+import { TESTS } from './predicates.ts';
+import { compare, equal, formatted, json, str } from './python.ts';
 import {
   capitalized,
   cased,
@@ -22,7 +23,6 @@ import {
   integer,
   isFloat,
   isMissing,
-  isNone,
   isNumber,
   isText,
   isTrue,
@@ -34,6 +34,7 @@ import {
   TupleValue,
   textArgument,
   textValue,
+  truth,
   type Value,
 } from './values.ts';
 
@@ -80,43 +81,6 @@ const flagArgument = (args: Arguments, at: number, name: string): boolean => {
   const value = argument(args, at, name);
   return value !== undefined && isTrue(value);
 };
-
-type Test = (value: Value, wanted: Value, budget: Budget) => boolean;
-const order =
-  (holds: (order: number) => boolean): Test =>
-  (a, b, budget) =>
-    holds(compare(a, b, budget));
-const isEqual: Test = (a, b, budget) => equal(a, b, budget);
-const isUnequal: Test = (a, b, budget) => !equal(a, b, budget);
-const isLess = order((sign) => sign < 0);
-const isMore = order((sign) => sign > 0);
-const isAtMost = order((sign) => sign <= 0);
-const isAtLeast = order((sign) => sign >= 0);
-
-/** Tests that select, reject, selectattr and rejectattr take by name. */
-const TESTS: ReadonlyMap<string, Test> = new Map<string, Test>([
-  ...['eq', 'equalto', '=='].map((name) => [name, isEqual] as const),
-  ...['ne', '!='].map((name) => [name, isUnequal] as const),
-  ...['lt', 'lessthan', '<'].map((name) => [name, isLess] as const),
-  ...['gt', 'greaterthan', '>'].map((name) => [name, isMore] as const),
-  ...['le', '<='].map((name) => [name, isAtMost] as const),
-  ...['ge', '>='].map((name) => [name, isAtLeast] as const),
-  ['in', (value, wanted, budget) => contains(wanted, value, budget)],
-  ['defined', (value) => !isMissing(value)],
-  ['undefined', isMissing],
-  ['none', isNone],
-  ['string', isText],
-  ['number', isNumber],
-  ['integer', ({ type }) => type === 'IntegerValue'],
-  ['float', isFloat],
-  ['boolean', ({ type }) => type === 'BooleanValue'],
-  ['true', ({ value }) => value === true],
-  ['false', ({ value }) => value === false],
-  ['mapping', (value) => mappingOf(value) !== undefined],
-  ['odd', ({ value }) => Math.abs(Number(value) % 2) === 1],
-  ['even', ({ value }) => Number(value) % 2 === 0],
-  ['divisibleby', ({ value }, by) => Number(value) % Number(by.value) === 0],
-]);
 
 function selection(args: Arguments, at: number): (value: Value, budget: Budget) => boolean {
   const name = args.list[at];
@@ -429,4 +393,8 @@ export const FILTERS: ReadonlyMap<string, Filter> = new Map<string, Filter>([
   ],
   ['default', byDefault],
   ['d', byDefault],
+  ...[...TESTS].flatMap(([name, test]): [string, Filter][] => [
+    [`is ${name}`, (operand, { list }, budget) => truth(test(operand, list[0] ?? nothing(), budget))],
+    [`is not ${name}`, (operand, { list }, budget) => truth(!test(operand, list[0] ?? nothing(), budget))],
+  ]),
 ]);

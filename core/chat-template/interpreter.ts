@@ -6,22 +6,21 @@
  * A text from the input stays one whatever the template does with it: what comes out of an operation that is not ours
  * counts as input.
  *
- * A template comes from the model file, so it is bounded: its own length, and by budget.ts its work and its values.
+ * A template comes from the model file, so budget.ts bounds its work and its values.
  */
-import { Environment, Interpreter, parse, tokenize } from '@huggingface/jinja';
+import { Environment, Interpreter } from '@huggingface/jinja';
 import type { Spans } from '../tokenizer/spans.ts';
 import { Budget } from './budget.ts';
 import { elementsOf, FILTERS, pairsOf } from './filters.ts';
-import { compare, contains, equal, formatted, str } from './python.ts';
+import { CALL_CALLER, type Program } from './parser.ts';
+import { compare, contains, equal, formatted, places, remainder, sliced, str } from './python.ts';
 import { part, STRING_METHODS, TextBuilder, textOf } from './strings.ts';
 import {
   type Arguments,
   ArrayValue,
   argumentsOf,
-  FloatValue,
+  type FunctionOfValues,
   FunctionValue,
-  integer,
-  isFloat,
   isMissing,
   isNone,
   isText,
@@ -31,17 +30,14 @@ import {
   type Scope,
   TupleValue,
   textValue,
+  toValue,
   truth,
   type Value,
 } from './values.ts';
 
-const MAX_SOURCE = 1 << 18; // characters; real templates have up to 40,000
-const MAX_SPACE = 300; // consecutive blanks; the package's parsing time grows with their square
 const ITERATION_STEPS = 10; // an iteration of a loop takes the time of this many nodes
 const ELEMENT = 8; // characters that an element of a list counts for
 const MAX_RANGE = 100_000; // as jinja2.sandbox.MAX_RANGE
-
-export type Program = ReturnType<typeof parse>;
 
 /** A node of the syntax tree, with the fields that are read here. */
 interface Node {
@@ -98,18 +94,6 @@ class LoopControl {
   }
 }
 
-/** Throws an Error if the source is not a Jinja template. */
-export function parseTemplate(source: string): Program {
-  if (source.length > MAX_SOURCE) {
-    throw new Error(`it has ${source.length} characters, more than ${MAX_SOURCE}`);
-  }
-  if (source.split(/\S+/).some((space) => space.length > MAX_SPACE)) {
-    throw new Error(`it has more than ${MAX_SPACE} blanks in a row`);
-  }
-  const lines = source.replace(/\r\n?/g, '\n');
-  return parse(tokenize(lines, { trim_blocks: true, lstrip_blocks: true }));
-}
-
 /** Variables of a template: the texts of `markup` count as parts of the template, those of `input` do not. */
 export interface Variables {
   readonly markup: Readonly<Record<string, string | undefined>>;
@@ -131,15 +115,16 @@ export interface Rendered {
 export function runTemplate(program: Program, { markup, input, strftime }: Variables): Rendered {
   const globals = new Environment();
   const constants = { true: true, false: false, none: null, True: true, False: false, None: null };
-  let size = 0;
+  const size = { characters: 0 };
   for (const [name, value] of Object.entries({ ...constants, raise_exception: raise, ...input })) {
-    size += sizeOf(globals.set(name, value));
+    globals.setVariable(name, toValue(value, size) as never);
   }
-  const budget = new Budget(size);
+  const budget = new Budget(size.characters);
   globals.set('strftime_now', (format: string) => {
     budget.step(format.length);
     return strftime(format);
   });
+  globals.setVariable(CALL_CALLER, new FunctionValue(callCaller) as never);
   globals.set('range', (first: number, second?: number, step?: number) => range(budget, first, second, step));
   for (const [name, text] of Object.entries(markup)) {
     globals.setVariable(name, (text === undefined ? nothing() : literal(text)) as never);
@@ -159,15 +144,6 @@ function literal(text: string): Value {
 function markRole(message: Map<string, Value>): void {
   const role = message.get('role')!;
   if (isText(role) && /^[a-z_]{1,40}$/i.test(textOf(role))) message.set('role', literal(textOf(role)));
-}
-
-/** Characters and elements of a value. */
-function sizeOf(value: Value): number {
-  if (isText(value)) return textOf(value).length;
-  let size = 1;
-  for (const key of mappingOf(value)?.keys() ?? []) size += key.length;
-  for (const element of listOf(value) ?? mappingOf(value)?.values() ?? []) size += sizeOf(element);
-  return size;
 }
 
 class PythonInterpreter extends OpenInterpreter {
@@ -402,42 +378,11 @@ const ORDERS: Readonly<Record<string, (order: number) => boolean>> = {
   '>=': (order) => order >= 0,
 };
 
-/** Python's %: the sign is that of the divisor. */
-function remainder(a: Value, b: Value): Value | undefined {
-  const { value: dividend } = a;
-  const { value: divisor } = b;
-  if (typeof dividend !== 'number' || typeof divisor !== 'number') return undefined;
-  if (divisor === 0) throw new Error('it divides by zero');
-  const rest = dividend - divisor * Math.floor(dividend / divisor);
-  return isFloat(a) || isFloat(b) ? new FloatValue(rest) : integer(rest);
-}
-
 const SURROGATE = /[\ud800-\udfff]/;
 
-/** Where Python's [start:stop:step] begins and ends in a sequence. */
-function places(
-  length: number,
-  start: number | undefined,
-  stop: number | undefined,
-  step: number,
-): [number, number] {
-  if (step === 0) throw new Error('it cuts with a step of zero');
-  const [least, most] = step > 0 ? [0, length] : [-1, length - 1];
-  const clamped = (at: number | undefined, byDefault: number) =>
-    at === undefined ? byDefault : Math.min(Math.max(at < 0 ? at + length : at, least), most);
-  return [clamped(start, step > 0 ? least : most), clamped(stop, step > 0 ? most : least)];
-}
-
-function sliced<T>(
-  elements: readonly T[],
-  start: number | undefined,
-  stop: number | undefined,
-  step: number,
-): T[] {
-  const [from, to] = places(elements.length, start, stop, step);
-  const chosen: T[] = [];
-  for (let at = from; step > 0 ? at < to : at > to; at += step) chosen.push(elements[at]!);
-  return chosen;
+function callCaller(values: readonly Value[], scope: Scope): Value {
+  const caller = scope.lookupVariable('caller') as unknown as { value: FunctionOfValues };
+  return caller.value(argumentsOf(values).list, scope);
 }
 
 function raise(message: string): never {

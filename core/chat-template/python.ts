@@ -1,6 +1,8 @@
 /** Python's semantics for values of a template, where @huggingface/jinja differs. */
 import type { Budget } from './budget.ts';
 import {
+  FloatValue,
+  integer,
   isFloat,
   isMissing,
   isNone,
@@ -216,4 +218,41 @@ function formattedValue(value: Value, letter: string, digits: string | undefined
       return String.fromCodePoint(number);
   }
   throw new Error(`it formats with %${letter}`);
+}
+
+/** Python's %: the sign is that of the divisor. */
+export function remainder(a: Value, b: Value): Value | undefined {
+  const { value: dividend } = a;
+  const { value: divisor } = b;
+  if (typeof dividend !== 'number' || typeof divisor !== 'number') return undefined;
+  if (divisor === 0) throw new Error('it divides by zero');
+  const rest = dividend - divisor * Math.floor(dividend / divisor);
+  return isFloat(a) || isFloat(b) ? new FloatValue(rest) : integer(rest);
+}
+
+/** Where Python's [start:stop:step] begins and ends in a sequence. */
+export function places(
+  length: number,
+  start: number | undefined,
+  stop: number | undefined,
+  step: number,
+): [number, number] {
+  if (step === 0) throw new Error('it cuts with a step of zero');
+  const [least, most] = step > 0 ? [0, length] : [-1, length - 1];
+  const clamped = (at: number | undefined, byDefault: number) =>
+    at === undefined ? byDefault : Math.min(Math.max(at < 0 ? at + length : at, least), most);
+  return [clamped(start, step > 0 ? least : most), clamped(stop, step > 0 ? most : least)];
+}
+
+/** Python's elements[start:stop:step]. */
+export function sliced<T>(
+  elements: readonly T[],
+  start: number | undefined,
+  stop: number | undefined,
+  step: number,
+): T[] {
+  const [from, to] = places(elements.length, start, stop, step);
+  const chosen: T[] = [];
+  for (let at = from; step > 0 ? at < to : at > to; at += step) chosen.push(elements[at]!);
+  return chosen;
 }

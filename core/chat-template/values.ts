@@ -22,6 +22,7 @@ function makerOf<T>(value: unknown): Maker<T> {
 export const IntegerValue = makerOf<number>(1);
 export const FloatValue = makerOf<number>(0.5);
 export const ArrayValue = makerOf<readonly Value[]>([]);
+const ObjectValue = makerOf<Map<string, Value>>({});
 export const FunctionValue = makerOf<FunctionOfValues>(() => null);
 export const TupleValue = new Interpreter(new Environment()).evaluate(
   { type: 'TupleLiteral', value: [] } as never,
@@ -62,6 +63,23 @@ export function mappingOf({ value }: Value): ReadonlyMap<string, Value> | undefi
 /** Whether Python takes the value for true. */
 export function isTrue(value: Value): boolean {
   return (value as unknown as { __bool__(): { value: boolean } }).__bool__().value;
+}
+
+/**
+ * A value of JavaScript as one of a template; adds its characters and elements to `size`. A number in an object, as
+ * readers of JSON make of 1.0, is a float.
+ */
+export function toValue(input: unknown, size: { characters: number }): Value {
+  size.characters += typeof input === 'string' ? input.length : 1;
+  if (typeof input === 'string') return textValue(input);
+  if (input instanceof Number) return new FloatValue(Number(input));
+  if (Array.isArray(input)) return new ArrayValue(input.map((element) => toValue(element, size)));
+  if (typeof input !== 'object' || input === null) return new Environment().set('value', input) as Value;
+  const entries = Object.entries(input).map(([key, value]): [string, Value] => {
+    size.characters += key.length;
+    return [key, toValue(value, size)];
+  });
+  return new ObjectValue(new Map(entries));
 }
 
 /** Arguments of a call: by position, then by name. */

@@ -81,6 +81,17 @@ describe('percept template', () => {
     expect((await percept(args, { cwd })).stdout).toBe('Hi');
   });
 
+  it('keeps the floats of JSON', async () => {
+    const cwd = emptyFolder();
+    writeFileSync(join(cwd, 'own.jinja'), '{{ messages[0].n }} {{ messages[0] | tojson }}');
+    const input = '[{"role": "user", "n": 1.0, "m": [1, 2e3, 0.5]}]';
+    const { stdout } = await percept(['template', '--messages', '-', '--template', 'own.jinja'], {
+      cwd,
+      input,
+    });
+    expect(stdout).toBe('1.0 {"role": "user", "n": 1.0, "m": [1, 2000.0, 0.5]}');
+  });
+
   it('refuses a file that is not an array of messages', async () => {
     const { stderr, code } = await percept(['template', '--messages', '-'], { input: '{"role": "user"}' });
     expect(code).toBe(2);

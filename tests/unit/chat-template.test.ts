@@ -174,6 +174,73 @@ describe('as Python', () => {
     expect(await render(source)).toBe(text);
   });
 
+  const MORE: Message[] = [
+    { role: 'system', content: 'Sys  ' },
+    { role: 'user', content: 'Hi\n', n: 3, f: Object(1), l: [3, 1, 2], d: { b: 1, a: [true, null] } },
+    { role: 'assistant', content: '日本 "q" <b> & \'x\'' },
+  ];
+  it.each([
+    ["{{ messages | selectattr('role', 'in', ['user', 'system']) | list | length }}", '2'],
+    ["{{ messages | rejectattr('n') | map(attribute='role') | join('|') }}", 'system|assistant'],
+    ['{{ messages[1].l | max }} {{ messages[1].l | min }} {{ messages[1].l | sum }}', '3 1 6'],
+    [
+      '{{ messages[1].d | dictsort }} {{ messages[1].d.items() | list }}',
+      "[('a', [True, None]), ('b', 1)] [('b', 1), ('a', [True, None])]",
+    ],
+    ['{% for k, v in messages[1].d.items() %}{{ k }}={{ v }};{% endfor %}', 'b=1;a=[True, None];'],
+    ['{{ messages[1].f }} {{ [1.0, 2] | tojson }} {{ 0.00001 }}', '1.0 [1.0, 2] 1e-05'],
+    ['{{ -7 % 3 }} {{ 7 % -3 }} {{ -7.5 % 2 }} {{ -7 // 2 }}', '2 -2 0.5 -4'],
+    [
+      "{{ 'a b'.split() }}{{ 'a,b,c'.split(',', 1) }}{{ 'a,b,c'.rsplit(',', 1) }}",
+      "['a', 'b']['a', 'b,c']['a,b', 'c']",
+    ],
+    [
+      "{{ 'abc'.find('c') }}{{ '😀c'.find('c') }}{{ 'abc'.endswith(('c', 'd')) }}{{ 'aBC'.capitalize() }}",
+      '21TrueAbc',
+    ],
+    [
+      "{{ 'abc' | first }}{{ 'abc' | last }}{{ 'abc' | reverse }}{{ '😀' | length }}{{ 'it is' | title }}",
+      'accba1It Is',
+    ],
+    ["{{ 'a' * 3 }} {{ 2 * [1] }} {{ 'a' < 'b' }} {{ (1, 2) + (3, 4) }}", 'aaa [1, 1] True (1, 2, 3, 4)'],
+    ["{{ '%s is %d' | format('x', 3) }} {{ '%05.2f|%-3s|%x' % (3.14159, 'a', 255) }}", 'x is 3 03.14|a  |ff'],
+    [
+      "{{ 'hello world foo' | wordcount }} {{ 'abcdefghijkl' | truncate(6) }} {{ 3.7 | round }} {{ 2.5 | round }}",
+      '3 abc... 4.0 2.0',
+    ],
+    [
+      "{{ [1, 2, 3, 4] | batch(3) | list }} {{ [1, 2, 3] | slice(2) | list }} {{ ['a'] | map('upper') | list }}",
+      "[[1, 2, 3], [4]] [[1, 2], [3]] ['A']",
+    ],
+    ['{{ messages[2].content | e }}', '日本 &#34;q&#34; &lt;b&gt; &amp; &#39;x&#39;'],
+    [
+      "{{ messages[0].content is eq 'Sys  ' }} {{ 6 is divisibleby 4 }} {{ 'x' is not in('abc') }}",
+      'True False True',
+    ],
+    [
+      "{% with a = [1, 2], b = f(1, y=2) if x else 'z' %}{{ a }}{{ b }}{% endwith %}{{ a }}{% with %}c{% endwith %}",
+      '[1, 2]zc',
+    ],
+    [
+      '{% for i in [1, 2] %}{% with j = i %}{{ j }}{{ loop.first }}{% break %}{% endwith %}{% endfor %}',
+      '1True',
+    ],
+    [
+      'a{% raw %}{{ not }} {% parsed %}\n{% endraw %}\nb{%- raw -%} x {%- endraw %}',
+      'a{{ not }} {% parsed %}\nbx',
+    ],
+    [
+      '{{ messages[1].d | tojson(indent=2) }}{{ {} | tojson(indent=2) }}',
+      '{\n  "b": 1,\n  "a": [\n    true,\n    null\n  ]\n}{}',
+    ],
+    [
+      "{{ strftime_now('%c|%x %X|%F %T|%U %W %u %w|%f%Z') }}",
+      'Thu Jan 15 12:00:00 2026|01/15/26 12:00:00|2026-01-15 12:00:00|02 02 4 4|000000',
+    ],
+  ])('%s', async (source, text) => {
+    expect(await render(source, { messages: MORE })).toBe(text);
+  });
+
   it('pads and strips dates', async () => {
     const now = new Date(2024, 11, 3, 0, 5, 9);
     expect(await render("{{ strftime_now('%e|%-d|%I|%-H|%p|%j|%y') }}", { now })).toBe(' 3|3|12|0|AM|338|24');
