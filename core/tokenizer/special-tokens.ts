@@ -72,8 +72,11 @@ function longestAt({ texts, ids, firsts }: Table, text: string, start: number, i
   for (let end = start; end < text.length && low < high; ) {
     const unit = text.charCodeAt(end);
     const depth = end - start;
-    low = firstFrom(texts, low, high, depth, unit);
-    high = firstFrom(texts, low, high, depth, unit + 1);
+    const isShared = texts[low]!.charCodeAt(depth) === texts[high - 1]!.charCodeAt(depth); // by all between
+    if (!isShared) {
+      low = firstFrom(texts, low, high, depth, unit);
+      high = firstFrom(texts, low, high, depth, unit + 1);
+    } else if (texts[low]!.charCodeAt(depth) !== unit) break;
     end++;
     if (low === high || texts[low]!.length !== depth + 1) continue;
     if (isParsed(ids[low]!, start, end)) found = { id: ids[low]!, start, end };

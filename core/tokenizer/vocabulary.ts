@@ -96,8 +96,9 @@ export function byteOf(piece: string): number | undefined {
 
 /** Special tokens are looked for at every place of a text. The largest known vocabularies have some 70,000. */
 const MOST_SPECIAL = 1 << 18;
+const MOST_SPECIAL_BYTES = 1 << 23;
 
-/** Bytes of a token. Each step of merging reads the token that it makes; the longest known ones have some 500. */
+/** Bytes of a token. Each step of merging reads the token that it makes; those of GPT-2, Llama 3 and Qwen 2 have up to 256. */
 const LONGEST = 1024;
 
 /** Finds special and end tokens. An end token is a control token whatever its type: never text. */
@@ -107,11 +108,16 @@ function classify(
   namedEnds: readonly number[],
 ): Pick<Vocabulary, 'types' | 'specialTexts' | 'endIds'> {
   const specialTexts = new Map<number, string>();
+  let bytes = 0; // of special tokens
   for (let id = 0; id < pieces.length; id++) {
     const type = types[id];
     if (type !== TokenType.CONTROL && type !== TokenType.UNKNOWN && type !== TokenType.USER_DEFINED) continue;
-    if (specialTexts.size === MOST_SPECIAL) {
-      throw new UserError(`The vocabulary has more than ${MOST_SPECIAL} special tokens.`, VOCABULARY_HINT);
+    bytes += pieces.lengths[id]!;
+    if (specialTexts.size === MOST_SPECIAL || bytes > MOST_SPECIAL_BYTES) {
+      throw new UserError(
+        `The vocabulary has more than ${MOST_SPECIAL} special tokens, or more than ${MOST_SPECIAL_BYTES} bytes of them.`,
+        VOCABULARY_HINT,
+      );
     }
     specialTexts.set(id, pieces.at(id));
   }

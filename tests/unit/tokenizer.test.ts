@@ -133,7 +133,19 @@ describe('special tokens in excess', () => {
       tokens: [...BYTES, ...many],
       token_type: new Int32Array(256 + many.length).fill(4),
     };
-    expect(() => bpe(keys)).toThrow('The vocabulary has more than 262144 special tokens.');
+    expect(() => bpe(keys)).toThrow(
+      'The vocabulary has more than 262144 special tokens, or more than 8388608 bytes of them.',
+    );
+  });
+
+  it('are refused if they are long together', () => {
+    const many = Array.from({ length: 9000 }, (_, i) => `${'x'.repeat(1000)}${i}`);
+    const keys = {
+      ...PLAIN,
+      tokens: [...BYTES, ...many],
+      token_type: new Int32Array(256 + many.length).fill(4),
+    };
+    expect(() => bpe(keys)).toThrow('more than 8388608 bytes of them');
   });
 
   it('take no time that grows with their number', () => {
