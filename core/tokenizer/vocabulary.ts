@@ -98,7 +98,7 @@ export function byteOf(piece: string): number | undefined {
 const MOST_SPECIAL = 1 << 18;
 const MOST_SPECIAL_BYTES = 1 << 23;
 
-/** Bytes of a token. Each step of merging reads the token that it makes; those of GPT-2, Llama 3 and Qwen 2 have up to 256. */
+/** Bytes of a token; GPT-2, Llama 3 and Qwen 2 have up to 256. Each step of merging reads the token that it makes. */
 const LONGEST = 1024;
 
 /** Finds special and end tokens. An end token is a control token whatever its type: never text. */
