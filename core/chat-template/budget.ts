@@ -6,6 +6,7 @@ const MAX_SIZE = 1 << 22; // characters of a string; characters and elements of 
 // What takes about the time of a node, or, for what is made, its memory.
 const MADE = 64; // characters of a new text
 const READ = 128; // characters that are read or compared
+const CALLS = 8; // characters that a function may be called for
 const SPAN = 8; // characters that a boundary of markup counts for
 
 /**
@@ -31,6 +32,11 @@ export class Budget {
 
   read(characters: number): void {
     this.step(characters / READ);
+  }
+
+  /** Charges a function that may be called for each character. */
+  call(characters: number): void {
+    this.step(characters / CALLS);
   }
 
   /** Charges a search for a text; at worst each place is compared with all of it. */

@@ -211,6 +211,7 @@ const truncate: Filter = (operand, args, budget) => {
   const end = textArgument(args, 2, 'end') ?? textValue('...');
   const leeway = numberArgument(args, 3, 'leeway', 5);
   const text = textOf(operand);
+  budget.make(text.length);
   if (text.length <= length + leeway) return operand;
   const room = Math.max(0, length - textOf(end).length);
   const space = words ? text.lastIndexOf(' ', room - 1) : -1;
@@ -273,6 +274,7 @@ const HTML: Readonly<Record<string, string>> = {
 const escaped: Filter = (operand, _args, budget) => {
   const text = textOf(str(operand, budget));
   budget.make(5 * text.length);
+  budget.call(text.length);
   return textValue(text.replace(/[&<>'"]/g, (character) => HTML[character]!));
 };
 

@@ -8,10 +8,11 @@
  *
  * A template comes from the model file, so budget.ts bounds its work and its values.
  */
-import { Environment, Interpreter } from '@huggingface/jinja';
+import { Environment } from '@huggingface/jinja';
 import type { Spans } from '../tokenizer/spans.ts';
 import { Budget } from './budget.ts';
 import { elementsOf, FILTERS, pairsOf } from './filters.ts';
+import { known, type Node, OpenInterpreter } from './open-interpreter.ts';
 import { CALL_CALLER, type Program } from './parser.ts';
 import { compare, contains, equal, formatted, places, remainder, sliced, str } from './python.ts';
 import { part, STRING_METHODS, TextBuilder, textOf } from './strings.ts';
@@ -38,47 +39,6 @@ import {
 const ITERATION_STEPS = 10; // an iteration of a loop takes the time of this many nodes
 const ELEMENT = 8; // characters that an element of a list counts for
 const MAX_RANGE = 100_000; // as jinja2.sandbox.MAX_RANGE
-
-/** A node of the syntax tree, with the fields that are read here. */
-interface Node {
-  readonly type: string;
-  readonly value: string; // Identifier, StringLiteral
-  readonly body: readonly Node[]; // For
-  readonly defaultBlock: readonly Node[];
-  readonly iterable: Node;
-  readonly loopvar: Node;
-  readonly lhs: Node; // SelectExpression
-  readonly operator: { readonly value: string }; // BinaryExpression
-  readonly left: Node;
-  readonly right: Node;
-  readonly callee: Node; // CallExpression
-  readonly args: readonly Node[];
-  readonly object: Node; // MemberExpression
-  readonly property: Node;
-  readonly computed: boolean;
-  readonly start?: Node; // SliceExpression
-  readonly stop?: Node;
-  readonly step?: Node;
-  readonly known: Value; // Known
-}
-
-/** A node in place of one that was evaluated already. */
-const known = (value: Value): Node => ({ type: 'Known', known: value }) as Node;
-
-/** These methods are private in the package's types. Its version is pinned, and tests cover the overrides. */
-const OpenInterpreter = Interpreter as unknown as new (
-  globals: Scope,
-) => {
-  run(program: Program): Value;
-  evaluate(node: Node | undefined, scope: Scope): Value;
-  evaluateBlock(body: readonly Node[], scope: Scope): Value;
-  evaluateFor(node: Node, scope: Scope): Value;
-  evaluateArguments(args: readonly Node[], scope: Scope): [Value[], Map<string, Value>];
-  evaluateBinaryExpression(node: Node, scope: Scope): Value;
-  evaluateMemberExpression(node: Node, scope: Scope): Value;
-  evaluateSliceExpression(object: Value, slice: Node, scope: Scope): Value;
-  applyFilter(operand: Value, filter: Node, scope: Scope): Value;
-};
 
 /** The message that a template passes to raise_exception. */
 export class Raised extends Error {}
@@ -152,6 +112,7 @@ class PythonInterpreter extends OpenInterpreter {
   readonly #broken = new WeakSet<Scope>(); // scopes of loops that met {% break %}
   readonly #loops: { readonly node: Node; readonly text: TextBuilder }[] = []; // the innermost last
   readonly #sizes = new WeakMap<Value, number>();
+  readonly #nodes = new WeakMap<Node, number>(); // in the body of a macro
 
   constructor(globals: Scope, budget: Budget) {
     super(globals);
@@ -167,6 +128,8 @@ class PythonInterpreter extends OpenInterpreter {
 
   #evaluate(node: Node, scope: Scope): Value {
     if (node.type === 'Known') return node.known;
+    // The package goes through the whole body of a macro whenever it is defined.
+    if (node.type === 'Macro' || node.type === 'CallStatement') this.#budget.step(this.#nodesIn(node));
     return node.type === 'StringLiteral' ? literal(node.value) : super.evaluate(node, scope);
   }
 
@@ -345,12 +308,35 @@ class PythonInterpreter extends OpenInterpreter {
     return text.value;
   }
 
+  override evaluateTestExpression(node: Node, scope: Scope): Value {
+    const value = this.evaluate(node.operand, scope);
+    if (isText(value) && CASE_TESTS.has(node.test.value)) this.#budget.make(textOf(value).length);
+    return super.evaluateTestExpression({ ...node, operand: known(value) }, scope);
+  }
+
+  override evaluateArguments(args: readonly Node[], scope: Scope): [Value[], Map<string, Value>] {
+    const [list, named] = super.evaluateArguments(args, scope);
+    this.#budget.step((list.length + named.size) / 4); // * and ** unpack any number
+    return [list, named];
+  }
+
   override applyFilter(operand: Value, node: Node, scope: Scope): Value {
     const call = node.type === 'CallExpression' ? node : undefined;
     const filter = FILTERS.get((call?.callee ?? node).value);
     if (!filter) return super.applyFilter(operand, node, scope);
     const [list, named] = call ? this.evaluateArguments(call.args, scope) : [[], new Map<string, Value>()];
     return filter(operand, { list, named } satisfies Arguments, this.#budget);
+  }
+
+  #nodesIn(node: Node): number {
+    let count = this.#nodes.get(node);
+    if (count === undefined) {
+      count = 1;
+      for (const part of Object.values(node))
+        if (typeof part === 'object' && part) count += this.#nodesIn(part);
+      this.#nodes.set(node, count);
+    }
+    return count;
   }
 
   /** Characters and elements of a value, a bound on its text; shared parts count each time they occur. */
@@ -362,7 +348,10 @@ class PythonInterpreter extends OpenInterpreter {
     if (size === undefined) {
       size = 1;
       for (const key of mappingOf(value)?.keys() ?? []) size += key.length;
-      for (const element of elements) size += ELEMENT + this.#size(element);
+      for (const element of elements) {
+        this.#budget.step(0.1);
+        size += ELEMENT + this.#size(element);
+      }
       this.#sizes.set(value, size);
     }
     return size;
@@ -370,6 +359,8 @@ class PythonInterpreter extends OpenInterpreter {
 }
 
 const STATEMENTS = new Set(['If', 'For', 'Set', 'Macro', 'CallStatement', 'FilterStatement', 'Comment']);
+
+const CASE_TESTS = new Set(['lower', 'upper']);
 
 const ORDERS: Readonly<Record<string, (order: number) => boolean>> = {
   '<': (order) => order < 0,

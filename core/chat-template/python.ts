@@ -61,6 +61,7 @@ const ESCAPES: Readonly<Record<string, string>> = { '\\': '\\\\', '\n': '\\n', '
 /** A string literal, in double quotes only if that avoids escaping single ones. */
 function quote(text: string, budget: Budget): string {
   budget.make(text.length);
+  budget.call(text.length);
   const escaped = text.replace(
     /[\\\x00-\x1f\x7f]/g,
     (character) => ESCAPES[character] ?? `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`,
@@ -170,6 +171,7 @@ function jsonText(text: string, budget: Budget, { ascii = false }: JsonOptions):
   budget.make(text.length);
   const quoted = JSON.stringify(text);
   if (!ascii) return quoted;
+  budget.call(text.length);
   return quoted.replace(
     /[\x7f-\uffff]/g,
     (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
@@ -180,6 +182,7 @@ function jsonText(text: string, budget: Budget, { ascii = false }: JsonOptions):
 export function formatted(format: string, values: readonly Value[], budget: Budget): string {
   let next = 0;
   budget.make(format.length);
+  budget.call(format.length);
   return format.replace(/%([-+ 0#]*)(\d*)(?:\.(\d+))?([a-zA-Z%])/g, (_, flags, width, digits, letter) => {
     if (letter === '%') return '%';
     const value = values[next++];

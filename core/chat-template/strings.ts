@@ -75,7 +75,7 @@ export function charactersOf(of: Value, budget: Budget): Value[] {
 /** Applies a conversion of case. Markup stays markup if no character changes its length. */
 export function cased(of: Value, budget: Budget, convert: (text: string) => string): Value {
   budget.make(textOf(of).length, of.markup);
-  budget.read(4 * textOf(of).length);
+  budget.call(textOf(of).length);
   const text = convert(textOf(of));
   return textValue(text, text.length === textOf(of).length ? of.markup : undefined);
 }
@@ -100,6 +100,7 @@ export function strip(of: Value, ends: 'both' | 'left' | 'right', budget: Budget
     while (start < end && isUnwanted(start, start + lengthAt(start))) start += lengthAt(start);
   if (ends !== 'left')
     while (end > start && isUnwanted(end - lengthBefore(end), end)) end -= lengthBefore(end);
+  budget.call(text.length - (end - start));
   return part(of, start, end);
 }
 

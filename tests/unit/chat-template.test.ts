@@ -316,12 +316,36 @@ describe('templates that would never end', () => {
       'x|tojson',
       'x.strip()',
       'x ~ x',
+      "(x ~ ' ')|truncate(200000)",
+      'x is lower',
+      '[x]|string',
+      "(' ' * 200000).strip()",
+      "('%%' * 100000) % 1",
+      'x|title',
+      'x|e',
+      "x.count('aaaaaaab')",
+      'x|wordcount',
       "strftime_now(x.replace('a', '%Y'))",
     ].map((work) => [
       `endless work: ${work}`,
       `${long(18)}{% for i in range(50000) %}{% set y = ${work} %}{% endfor %}`,
       'steps',
     ]),
+    [
+      'a large mapping',
+      `{% set d = {${Array.from({ length: 10_000 }, (_, i) => `'${i}': 1`)}} %}{% for i in range(50000) %}{% set y = d.values() %}{% endfor %}`,
+      'steps',
+    ],
+    [
+      'many arguments',
+      '{% macro f() %}{% if varargs %}{% endif %}{% endmacro %}{% set l = range(50000)|list %}{% for i in range(50000) %}{% set y = f(*l) %}{% endfor %}',
+      'steps',
+    ],
+    [
+      'a macro defined over and over',
+      `{% for i in range(50000) %}{% macro f() %}${'{{ x }}'.repeat(10_000)}{% endmacro %}{% endfor %}`,
+      'steps',
+    ],
     ...['l|sort', 'l|unique', '-1 in l', 'l + l', 'l|tojson', 'l|reverse|list', 'l == l + [1]'].map(
       (work) => [
         `endless work: ${work}`,
