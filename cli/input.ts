@@ -2,6 +2,7 @@
 import { once } from 'node:events';
 import { createReadStream } from 'node:fs';
 import { UserError } from '../errors.ts';
+import { decodeText, encodingOf } from './decode-text.ts';
 import type { Output } from './output.ts';
 import { chooseStdin, type StdinRequest, stdinKind } from './stdin.ts';
 
@@ -88,12 +89,12 @@ async function readAll(stream: AsyncIterable<Buffer>, name: string): Promise<str
   const chunks: Buffer[] = [];
   let left = MOST_MEGABYTES * 2 ** 20;
   for await (const chunk of stream) {
-    if (chunk.includes(0)) throw binary(name);
+    if (encodingOf(chunks[0] ?? chunk) === 'utf-8' && chunk.includes(0)) throw binary(name);
     left -= chunk.length;
     if (left < 0) throw tooLong(name);
     chunks.push(chunk);
   }
-  const text = new TextDecoder().decode(Buffer.concat(chunks)); // passes over a byte order mark
+  const text = decodeText(Buffer.concat(chunks));
   if (isDamaged(text)) throw binary(name);
   return text;
 }
@@ -113,12 +114,17 @@ export async function readJsonArray<T>(path: string, items: string): Promise<rea
   const text = await readText(path);
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    value = JSON.parse(text, withFloats);
   } catch (cause) {
     throw wrongJson(path, items, (cause as Error).message, cause);
   }
   if (Array.isArray(value)) return value;
   throw wrongJson(path, items, value === null ? 'null' : `a JSON ${typeof value}`);
+}
+
+/** Keeps 1.0 apart from 1, because templates print both: as an object. */
+function withFloats(_key: string, value: unknown, context?: { source?: string }): unknown {
+  return Number.isInteger(value) && /[.eE]/.test(context?.source ?? '') ? Object(value) : value;
 }
 
 /** Parses token ids that are separated by commas, spaces or lines, with or without the brackets of a JSON array. */

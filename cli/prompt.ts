@@ -16,7 +16,12 @@ const CUT = 2; // tokens that a cut between two pieces may add
 export type Prompt =
   | { readonly kind: 'ids'; readonly ids: readonly number[] }
   | { readonly kind: 'raw'; readonly text: string }
-  | { readonly kind: 'chat'; readonly messages: readonly Message[]; readonly template?: string };
+  | {
+      readonly kind: 'chat';
+      readonly messages: readonly Message[];
+      readonly template?: string;
+      readonly parseSpecial?: boolean;
+    };
 
 /** The part of a call that makes a prompt. */
 type Asked = Pick<Call, 'operands' | 'options' | 'settings'>;
@@ -33,7 +38,8 @@ export async function readPrompt(asked: Asked, { output }: Pick<Context, 'output
   if (options.raw) return { kind: 'raw', text };
   const typed: Message[] = text === '' ? [] : [{ role: 'user', content: text }];
   const template = options.template === undefined ? undefined : await readText(options.template);
-  return { kind: 'chat', messages: withSystem([...given, ...typed], asked), template };
+  const messages = withSystem([...given, ...typed], asked);
+  return { kind: 'chat', messages, template, parseSpecial: options.parseSpecial };
 }
 
 /** No part of the input is ignored silently. */
@@ -92,7 +98,7 @@ function withSystem(messages: readonly Message[], { options, settings }: Asked):
   return [{ role: 'system', content: system }, ...(hasOwn ? messages.slice(1) : messages)];
 }
 
-/** The token ids for the model. In a chat, the template places the special tokens. */
+/** The token ids for the model. In a chat the template places the special tokens; those in messages are text. */
 export async function encodePrompt(prompt: Prompt, model: Model): Promise<readonly number[]> {
   const { tokenizer } = model;
   if (prompt.kind === 'ids') return prompt.ids;
@@ -103,8 +109,8 @@ export async function encodePrompt(prompt: Prompt, model: Model): Promise<readon
   if (prompt.kind === 'raw') return tokenizer.encode(prompt.text, { special: true, addSpecial: true });
   const { source, bosToken, eosToken } = templateOf(model, { own: prompt.template });
   const template = await ChatTemplate.parse(source);
-  const text = template.render({ messages: prompt.messages, bosToken, eosToken });
-  return tokenizer.encode(text, { special: true });
+  const { text, markup } = template.prompt({ messages: prompt.messages, bosToken, eosToken });
+  return tokenizer.encode(text, { special: prompt.parseSpecial ? true : markup });
 }
 
 /**

@@ -3,10 +3,16 @@ import { strftime } from './chat-template/strftime.ts';
 import type { Gguf } from './gguf/index.ts';
 import { optionalString } from './gguf/metadata.ts';
 
+/** A part of a message, as other programs write them. Only text can be read here. */
+export interface Part {
+  readonly type: string;
+  readonly text?: string;
+}
+
 /** A message of a conversation; templates may read further fields, such as tool_calls. */
 export interface Message {
   readonly role: string;
-  readonly content: string | readonly { readonly type: string; readonly text?: string }[];
+  readonly content: string | readonly Part[] | null; // null is no text
   readonly [extra: string]: unknown;
 }
 
@@ -23,26 +29,33 @@ export interface RenderOptions {
 const OTHER_TEMPLATE =
   'Give a template that works with --template FILE, or use --raw to send the text without one.';
 
+/** A template that reads the parts of a message by itself names the text of a part. */
+const READS_PARTS = /\.text\b|\[\s*['"]text['"]\s*\]/;
+
 type Interpreter = typeof import('./chat-template/interpreter.ts');
-type Program = import('./chat-template/interpreter.ts').Program;
+type Program = import('./chat-template/parser.ts').Program;
+type Rendered = import('./chat-template/interpreter.ts').Rendered;
 
 /** A Jinja template that renders messages as the text of a prompt, with the semantics of transformers. */
 export class ChatTemplate {
   readonly source: string;
   readonly #interpreter: Interpreter;
   readonly #program: Program;
+  readonly #readsParts: boolean;
 
   private constructor(source: string, interpreter: Interpreter, program: Program) {
     this.source = source;
     this.#interpreter = interpreter;
     this.#program = program;
+    this.#readsParts = READS_PARTS.test(source);
   }
 
   /** Asynchronous because the interpreter is loaded on first use. Throws UserError for a syntax error. */
   static async parse(source: string): Promise<ChatTemplate> {
     const interpreter = await import('./chat-template/interpreter.ts');
+    const { parseTemplate } = await import('./chat-template/parser.ts');
     try {
-      return new ChatTemplate(source, interpreter, interpreter.parseTemplate(source));
+      return new ChatTemplate(source, interpreter, parseTemplate(source));
     } catch (cause) {
       throw new UserError(`The chat template is not valid Jinja: ${reason(cause)}.`, OTHER_TEMPLATE, {
         cause,
@@ -50,8 +63,17 @@ export class ChatTemplate {
     }
   }
 
-  /** The prompt. Throws UserError for malformed messages, and if the template refuses them or fails. */
+  /** The prompt as text. Throws as `prompt` does. */
   render(options: RenderOptions): string {
+    return this.prompt(options).text;
+  }
+
+  /**
+   * The prompt, and which of its parts the template wrote. `tokenizer.encode(text, { special: markup })` takes special
+   * tokens there only, so that no message can end its turn. Throws UserError for malformed messages, and if the template
+   * refuses them or fails.
+   */
+  prompt(options: RenderOptions): Rendered {
     const {
       messages,
       addGenerationPrompt = true,
@@ -64,14 +86,15 @@ export class ChatTemplate {
     checkMessages(messages);
     try {
       return this.#interpreter.runTemplate(this.#program, {
-        ...extra,
-        messages,
-        tools: tools ?? null, // null rather than undefined, as in transformers
-        documents: extra?.documents ?? null,
-        add_generation_prompt: addGenerationPrompt,
-        bos_token: bosToken,
-        eos_token: eosToken,
-        strftime_now: (format: string) => strftime(now, format),
+        markup: { bos_token: bosToken, eos_token: eosToken },
+        input: {
+          ...extra,
+          messages: messages.map((message) => ({ ...message, ...contentOf(message, this.#readsParts) })),
+          tools: tools ?? null, // null rather than undefined, as in transformers
+          documents: extra?.documents ?? null,
+          add_generation_prompt: addGenerationPrompt,
+        },
+        strftime: (format) => strftime(now, format),
       });
     } catch (cause) {
       const isRefusal = cause instanceof this.#interpreter.Raised;
@@ -103,7 +126,34 @@ function checkMessages(messages: unknown): void {
     if (typeof message.role !== 'string') {
       throw new UserError(`Expected a string as the role of ${where}, got ${inWords(message.role)}.`, hint);
     }
+    checkContent(message.content, where, hint);
   }
+}
+
+function checkContent(content: unknown, where: string, hint: string): void {
+  if (typeof content === 'string' || content === null || content === undefined) return;
+  if (!Array.isArray(content)) {
+    throw new UserError(`Expected a string as the content of ${where}, got ${inWords(content)}.`, hint);
+  }
+  for (const part of content) {
+    if (part?.type === 'text' && typeof part.text === 'string') continue;
+    const kind = typeof part?.type === 'string' ? `of type "${part.type.slice(0, 40)}"` : 'without a type';
+    throw new UserError(
+      part?.type === 'text'
+        ? `A text part of ${where} has no text.`
+        : `A part ${kind} is in ${where}: percept reads text only, no images, sound or files.`,
+      'Leave the part out, or describe it in words. A text part looks like this: {"type": "text", "text": "Hi"}.',
+    );
+  }
+}
+
+/** Text parts are joined, unless the template does it. Templates take null for text, so that it is the empty one. */
+function contentOf({ content }: Message, readsParts: boolean): Partial<Pick<Message, 'content'>> {
+  if (content === undefined) return {};
+  if (content === null) return { content: '' };
+  return Array.isArray(content) && !readsParts
+    ? { content: content.map(({ text }) => text).join('') }
+    : { content };
 }
 
 function inWords(value: unknown): string {

@@ -9,15 +9,19 @@ import { Logprobs, type TokenLogprob } from './generate/logprobs.ts';
 import { type GeneratedToken, type GenerateOptions, type GenerateResult, generate } from './generate.ts';
 import type { Sequence, SequenceModel } from './sequence.ts';
 import { SequencePool } from './sequence-pool.ts';
+import { covers, cutSpans, type Spans } from './tokenizer/spans.ts';
+import { StreamingDecoder } from './tokenizer/streaming-decoder.ts';
 
 /** A chat template, and the texts of the special tokens that it may use. */
 export interface TemplateSource {
   readonly source: string; // Jinja
   readonly bosToken?: string;
   readonly eosToken?: string;
+  /** Texts of special tokens in messages stand for the tokens; by default they are text. */
+  readonly parseSpecial?: boolean;
 }
 
-type SpecialTokens = Omit<TemplateSource, 'source'>;
+type Settings = Omit<TemplateSource, 'source'>;
 
 export type ChatModel = SequenceModel;
 
@@ -25,6 +29,7 @@ export type ChatModel = SequenceModel;
 interface Exchange {
   readonly text: string; // special tokens included
   readonly ids: readonly number[];
+  readonly controls: Spans; // where its control tokens are in the text
 }
 
 /** Exchanges whose ids are remembered. */
@@ -36,36 +41,36 @@ const ROWS_AT_ONCE = 32;
 export class Chat {
   readonly #model: ChatModel;
   readonly #template: ChatTemplate;
-  readonly #specialTokens: SpecialTokens;
+  readonly #settings: Settings;
   readonly #pool: SequencePool;
   #exchanges: readonly Exchange[] = []; // the latest first
 
-  private constructor(model: ChatModel, template: ChatTemplate, specialTokens: SpecialTokens) {
+  private constructor(model: ChatModel, template: ChatTemplate, settings: Settings) {
     this.#model = model;
     this.#template = template;
-    this.#specialTokens = specialTokens;
+    this.#settings = settings;
     this.#pool = new SequencePool(model);
   }
 
   /** Throws UserError for a template with a syntax error. */
-  static async open(model: ChatModel, { source, ...specialTokens }: TemplateSource): Promise<Chat> {
-    return new Chat(model, await ChatTemplate.parse(source), specialTokens);
+  static async open(model: ChatModel, { source, ...settings }: TemplateSource): Promise<Chat> {
+    return new Chat(model, await ChatTemplate.parse(source), settings);
   }
 
   /** The prompt for `messages` as text. Throws UserError if the template rejects them. */
   promptText(messages: readonly Message[], addGenerationPrompt = true): string {
-    return this.#template.render({ messages, addGenerationPrompt, ...this.#specialTokens });
+    return this.#prompt(messages, addGenerationPrompt).text;
   }
 
   /** The prompt for `messages` as ids. A prefix that was generated here keeps its ids, so that the cache matches. */
   promptIds(messages: readonly Message[], addGenerationPrompt = true): readonly number[] {
-    const text = this.promptText(messages, addGenerationPrompt);
+    const prompt = this.#prompt(messages, addGenerationPrompt);
     for (const exchange of this.#exchanges) {
-      if (!text.startsWith(exchange.text)) continue;
-      const ids = this.#extended(exchange, text.slice(exchange.text.length));
+      if (!startsWith(prompt, exchange)) continue;
+      const ids = this.#extended(exchange, prompt);
       if (ids) return ids;
     }
-    return this.#model.tokenizer.encode(text, { special: true });
+    return this.#model.tokenizer.encode(prompt.text, { special: prompt.markup });
   }
 
   /** Generates an answer to the prompt. Throws as `generate` does. */
@@ -119,27 +124,60 @@ export class Chat {
     return this.#pool.sequenceFor(ids);
   }
 
+  #prompt(messages: readonly Message[], addGenerationPrompt: boolean): Prompt {
+    const { bosToken, eosToken, parseSpecial } = this.#settings;
+    const prompt = this.#template.prompt({ messages, addGenerationPrompt, bosToken, eosToken });
+    return parseSpecial ? { text: prompt.text, markup: [0, prompt.text.length] } : prompt;
+  }
+
   /**
-   * The ids of an exchange and of the text after it. Undefined unless a control token is at the border of the two:
+   * The ids of an exchange and of the prompt after it. Undefined unless a control token is at the border of the two:
    * otherwise a token might span it.
    */
-  #extended(exchange: Exchange, rest: string): readonly number[] | undefined {
+  #extended(exchange: Exchange, { text, markup }: Prompt): readonly number[] | undefined {
     const { tokenizer } = this.#model;
     const last = exchange.ids.at(-1)!;
-    if (rest === '') return exchange.ids;
+    const { length } = exchange.text;
+    if (text.length === length) return exchange.ids;
+    const encoded = (start: number) =>
+      tokenizer.encode(text.slice(start), { special: cutSpans(markup, start, text.length) });
     if (tokenizer.isControl(last)) {
-      const [first, ...others] = tokenizer.encode(tokenizer.piece(last) + rest, { special: true });
+      const [first, ...others] = encoded(length - tokenizer.piece(last).length);
       return first === last ? [...exchange.ids, ...others] : undefined;
     }
-    const ids = tokenizer.encode(rest, { special: true });
+    const ids = encoded(length);
     return tokenizer.isControl(ids[0]!) ? [...exchange.ids, ...ids] : undefined;
   }
 
+  /** An exchange that holds the text of a special token as text is ambiguous, so that it is not remembered. */
   #remember(ids: readonly number[]): void {
-    const text = this.#model.tokenizer.decode(ids, { special: true });
+    const { tokenizer } = this.#model;
+    const isControl = (id: number) => tokenizer.isControl(id);
+    const decoder = new StreamingDecoder(tokenizer, { special: true });
+    const controls: number[] = [];
+    let text = '';
+    for (const id of ids) {
+      text += decoder.push(id);
+      if (isControl(id)) controls.push(text.length - tokenizer.piece(id).length, text.length);
+    }
+    text += decoder.end();
+    const isPlain =
+      tokenizer.encode(text, { special: true }).filter(isControl).length === controls.length / 2;
     const others = this.#exchanges.filter((exchange) => exchange.text !== text);
-    this.#exchanges = [{ text, ids }, ...others].slice(0, MOST_EXCHANGES);
+    this.#exchanges = [...(isPlain ? [{ text, ids, controls }] : []), ...others].slice(0, MOST_EXCHANGES);
   }
+}
+
+type Prompt = ReturnType<ChatTemplate['prompt']>;
+
+/** Whether a prompt begins with an exchange: the same text, and special tokens where it has control tokens. */
+function startsWith({ text, markup }: Prompt, exchange: Exchange): boolean {
+  const { controls } = exchange;
+  if (!text.startsWith(exchange.text)) return false;
+  for (let at = 0; at < controls.length; at += 2) {
+    if (!covers(markup, controls[at]!, controls[at + 1]!)) return false;
+  }
+  return true;
 }
 
 export interface TokenLogprobs {

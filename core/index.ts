@@ -3,9 +3,9 @@
  *
  *     const model = await loadModel('SmolLM2-135M-Instruct.Q4_1.gguf');
  *     const template = await ChatTemplate.parse(chatTemplateOf(model.gguf)!);
- *     const prompt = template.render({ messages: [{ role: 'user', content: 'Why is the sky blue?' }] });
+ *     const prompt = template.prompt({ messages: [{ role: 'user', content: 'Why is the sky blue?' }] });
  *     const sampler = new SamplerChain(samplerParameters({ temperature: 0 }), model.tokenizer);
- *     const ids = model.tokenizer.encode(prompt, { special: true });
+ *     const ids = model.tokenizer.encode(prompt.text, { special: prompt.markup });
  *     for await (const { text } of generate(new Sequence(model), ids, { sampler })) process.stdout.write(text);
  *     await model.dispose();
  */

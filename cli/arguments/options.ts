@@ -59,6 +59,7 @@ const PROMPT = {
   now: text('ISO-DATE', 'time for templates that print the date: 2026-01-15T12:00:00'),
   'no-stdin': flag('leave stdin alone, whatever it is; - reads it to its end', { setting }),
   raw: flag('no chat template: the prompt unchanged, special tokens parsed'),
+  'parse-special': flag('special tokens written in messages count as such, not as text'),
   'prompt-ids': text('IDS', 'token ids as the prompt: 1,2,3'),
   special: flag('parse special tokens in text, and show them as text'),
 };

@@ -7,6 +7,7 @@ import { readFileSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { nearest } from '../../core/near-miss.ts';
 import { UserError } from '../../errors.ts';
+import { decodeText } from '../decode-text.ts';
 import { terminalText } from '../terminal/terminal-text.ts';
 import { checkValue, parseText } from './option-values.ts';
 import {
@@ -102,7 +103,7 @@ function readObject(path: string): Record<string, unknown> {
   try {
     const { size } = statSync(path);
     if (size > MOST_BYTES) throw new Error(`it has ${size} bytes, the limit is ${MOST_BYTES}`);
-    text = readFileSync(path, 'utf8');
+    text = decodeText(readFileSync(path));
   } catch (cause) {
     if (/ENOENT|ENOTDIR/.test((cause as NodeJS.ErrnoException).code ?? '')) return {};
     throw badFile(path, `cannot be read: ${(cause as Error).message}`, cause);

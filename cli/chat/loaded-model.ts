@@ -61,7 +61,10 @@ export async function loadChatModel(
       onProgress({ stage: LOADING_STAGES[stage], done: readBytes, total: weightBytes }),
   });
   try {
-    const chat = await Chat.open(model, templateOf(model, { own }));
+    const chat = await Chat.open(model, {
+      ...templateOf(model, { own }),
+      parseSpecial: options.parseSpecial,
+    });
     const lasting = lastingReference(reference);
     return { reference: lasting, model, chat, facts: factsOf(lasting, model) };
   } catch (error) {

@@ -14,6 +14,7 @@ const PROMPT: readonly OptionName[] = [
   'messages',
   'template',
   'no-stdin',
+  'parse-special',
   'raw',
   'prompt-ids',
 ];
@@ -50,7 +51,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     summary: 'chat with a model; percept alone on a terminal does the same',
     operand: { name: 'message', many: true },
     options: [
-      ...(['model', 'system', 'template', 'no-stdin'] as const),
+      ...(['model', 'system', 'template', 'no-stdin', 'parse-special'] as const),
       ...SAMPLING_NAMES,
       ...ENGINE,
       ...(['speculate', 'continue', 'resume', 'no-save'] as const),

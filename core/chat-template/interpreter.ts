@@ -1,51 +1,44 @@
 /**
- * Runs chat templates as transformers does, with @huggingface/jinja as parser and interpreter.
+ * Runs chat templates as transformers does, with @huggingface/jinja as parser and interpreter of statements. Version
+ * 0.5.11 silently differs from Python's Jinja in many points; operators, methods of strings and filters are ours.
  *
- * Version 0.5.11 silently differs from Python's Jinja in some points. This file follows Python there: values print as
- * str() writes them, == compares types and contents, assignments in the body of a loop end with the iteration, {%
- * break %} and {% continue %} keep the text printed before them, strip() takes characters. Features that the package
- * lacks (rare filters, {% raw %}) remain errors.
+ * The result says which of its parts the template wrote, because only there are the texts of special tokens special.
+ * A text from the input stays one whatever the template does with it: what comes out of an operation that is not ours
+ * counts as input.
  *
- * A template comes from the model file, so it is bounded: its own length, the number of evaluated nodes, the length of
- * a range, and the size of a value.
+ * A template comes from the model file, so budget.ts bounds its work and its values.
  */
-import { Environment, Interpreter, parse, tokenize } from '@huggingface/jinja';
-import { equal, listOf, mappingOf, str, strip, type Value } from './python.ts';
+import { Environment } from '@huggingface/jinja';
+import type { Spans } from '../tokenizer/spans.ts';
+import { Budget } from './budget.ts';
+import { elementsOf, FILTERS, pairsOf } from './filters.ts';
+import { known, type Node, OpenInterpreter } from './open-interpreter.ts';
+import { CALL_CALLER, type Program } from './parser.ts';
+import { compare, contains, equal, formatted, places, remainder, sliced, str } from './python.ts';
+import { part, STRING_METHODS, TextBuilder, textOf } from './strings.ts';
+import {
+  type Arguments,
+  ArrayValue,
+  argumentsOf,
+  type FunctionOfValues,
+  FunctionValue,
+  isMissing,
+  isNone,
+  isText,
+  listOf,
+  mappingOf,
+  nothing,
+  type Scope,
+  TupleValue,
+  textValue,
+  toValue,
+  truth,
+  type Value,
+} from './values.ts';
 
-const MAX_SOURCE = 1 << 18; // characters; real templates have up to 40,000
-const MAX_SPACE = 1000; // consecutive blanks; the package's parsing time grows with their square
-const MAX_STEPS = 2_000_000; // evaluated nodes; real templates take up to 200 a message
 const ITERATION_STEPS = 10; // an iteration of a loop takes the time of this many nodes
+const ELEMENT = 8; // characters that an element of a list counts for
 const MAX_RANGE = 100_000; // as jinja2.sandbox.MAX_RANGE
-const MAX_SIZE = 1 << 22; // characters of a string; characters and elements of a list or mapping
-
-type Scope = Environment;
-export type Program = ReturnType<typeof parse>;
-
-/** A node of the syntax tree, with the fields that are read here. */
-interface Node {
-  readonly type: string;
-  readonly value: string; // Identifier
-  readonly body: readonly Node[]; // For
-  readonly operator: { readonly value: string }; // BinaryExpression
-  readonly left: Node;
-  readonly right: Node;
-  readonly operand: Node; // FilterExpression
-  readonly filter: Node;
-  readonly callee: Node; // CallExpression
-  readonly args: readonly Node[];
-  readonly object: Node; // MemberExpression
-  readonly property: Node;
-}
-
-/** evaluateBlock is private in the package's types. Its version is pinned, and tests cover the override. */
-const OpenInterpreter = Interpreter as unknown as new (
-  globals: Scope,
-) => {
-  run(program: Program): Value;
-  evaluate(node: Node | undefined, scope: Scope): Value;
-  evaluateBlock(body: readonly Node[], scope: Scope): Value;
-};
 
 /** The message that a template passes to raise_exception. */
 export class Raised extends Error {}
@@ -53,123 +46,312 @@ export class Raised extends Error {}
 /** {% break %} or {% continue %} on its way to the loop, with the text printed before it in this iteration. */
 class LoopControl {
   readonly type: string;
-  text = '';
+  readonly text: TextBuilder;
 
-  constructor(type: string) {
+  constructor(type: string, text: TextBuilder) {
     this.type = type;
+    this.text = text;
   }
 }
 
-/** Throws an Error if the source is not a Jinja template. */
-export function parseTemplate(source: string): Program {
-  if (source.length > MAX_SOURCE) {
-    throw new Error(`it has ${source.length} characters, more than ${MAX_SOURCE}`);
-  }
-  if (source.split(/\S+/).some((space) => space.length > MAX_SPACE)) {
-    throw new Error(`it has more than ${MAX_SPACE} blanks in a row`);
-  }
-  const lines = source.replace(/\r\n?/g, '\n');
-  return parse(tokenize(lines, { trim_blocks: true, lstrip_blocks: true }));
+/** Variables of a template: the texts of `markup` count as parts of the template, those of `input` do not. */
+export interface Variables {
+  readonly markup: Readonly<Record<string, string | undefined>>;
+  readonly input: Readonly<Record<string, unknown>>;
+  readonly strftime: (format: string) => string;
+}
+
+/** What a template made. */
+export interface Rendered {
+  readonly text: string;
+  /** The parts that come from the template, where the texts of special tokens stand for the tokens. */
+  readonly markup: Spans;
 }
 
 /**
  * Throws Raised if the template refuses its input, another Error if it fails.
  * @public imported on first use
  */
-export function runTemplate(program: Program, variables: Readonly<Record<string, unknown>>): string {
+export function runTemplate(program: Program, { markup, input, strftime }: Variables): Rendered {
   const globals = new Environment();
   const constants = { true: true, false: false, none: null, True: true, False: false, None: null };
-  for (const [name, value] of Object.entries({ ...constants, range, raise_exception: raise, ...variables })) {
-    globals.set(name, value);
+  const size = { characters: 0 };
+  for (const [name, value] of Object.entries({ ...constants, raise_exception: raise, ...input })) {
+    globals.setVariable(name, toValue(value, size) as never);
   }
-  return str(new PythonInterpreter(globals).run(program));
+  const budget = new Budget(size.characters);
+  globals.set('strftime_now', (format: string) => {
+    budget.step(format.length);
+    return strftime(format);
+  });
+  globals.setVariable(CALL_CALLER, new FunctionValue(callCaller) as never);
+  globals.set('range', (first: number, second?: number, step?: number) => range(budget, first, second, step));
+  for (const [name, text] of Object.entries(markup)) {
+    globals.setVariable(name, (text === undefined ? nothing() : literal(text)) as never);
+  }
+  const messages = listOf(globals.lookupVariable('messages')) ?? [];
+  for (const message of messages) markRole(mappingOf(message) as Map<string, Value>);
+  const value = str(new PythonInterpreter(globals, budget).run(program), budget);
+  return { text: textOf(value), markup: value.markup ?? [] };
+}
+
+/** A text of the template itself. */
+function literal(text: string): Value {
+  return textValue(text, text === '' ? [] : [0, text.length]);
+}
+
+/** Templates make tokens such as <|user|> of roles. A role that is one word cannot hold more. */
+function markRole(message: Map<string, Value>): void {
+  const role = message.get('role')!;
+  if (isText(role) && /^[a-z_]{1,40}$/i.test(textOf(role))) message.set('role', literal(textOf(role)));
 }
 
 class PythonInterpreter extends OpenInterpreter {
+  readonly #budget: Budget;
   readonly #loopBodies = new Set<readonly Node[]>();
   readonly #broken = new WeakSet<Scope>(); // scopes of loops that met {% break %}
+  readonly #loops: { readonly node: Node; readonly text: TextBuilder }[] = []; // the innermost last
   readonly #sizes = new WeakMap<Value, number>();
-  #steps = 0;
+  readonly #nodes = new WeakMap<Node, number>(); // in the body of a macro
+
+  constructor(globals: Scope, budget: Budget) {
+    super(globals);
+    this.#budget = budget;
+  }
 
   override evaluate(node: Node | undefined, scope: Scope): Value {
-    this.#step(1);
-    if (node?.type === 'For') this.#loopBodies.add(node.body);
-    const value = (node && this.#evaluateAsPython(node, scope)) ?? super.evaluate(node, scope) ?? toValue();
-    if (this.#size(value) > MAX_SIZE) throw new Error(`it makes a value of more than ${MAX_SIZE} characters`);
+    this.#budget.step(1);
+    const value = node === undefined ? nothing() : (this.#evaluate(node, scope) ?? nothing());
+    this.#budget.fit(this.#size(value));
     return value;
+  }
+
+  #evaluate(node: Node, scope: Scope): Value {
+    if (node.type === 'Known') return node.known;
+    // The package goes through the whole body of a macro whenever it is defined.
+    if (node.type === 'Macro' || node.type === 'CallStatement') this.#budget.step(this.#nodesIn(node));
+    return node.type === 'StringLiteral' ? literal(node.value) : super.evaluate(node, scope);
   }
 
   /** The text that a block prints. */
   override evaluateBlock(body: readonly Node[], scope: Scope): Value {
-    const isLoop = this.#loopBodies.has(body);
-    if (isLoop) this.#step(ITERATION_STEPS);
-    if (isLoop && this.#broken.has(scope)) return super.evaluate({ type: 'Break' } as Node, scope);
+    const loop = this.#loops.at(-1);
+    const isBody = this.#loopBodies.has(body);
+    if (isBody && this.#broken.has(scope)) return super.evaluate({ type: 'Break' } as Node, scope);
+    const value = isBody ? this.#iteration(body, scope) : this.#print(body, scope, false);
+    if (loop && (body === loop.node.body || body === loop.node.defaultBlock)) loop.text.addValue(value);
+    return value;
+  }
+
+  #iteration(body: readonly Node[], scope: Scope): Value {
+    this.#budget.step(ITERATION_STEPS);
+    return this.#print(body, scope, true);
+  }
+
+  #print(body: readonly Node[], scope: Scope, isLoop: boolean): Value {
     const inner = isLoop ? new Environment(scope) : scope;
-    let text = '';
+    const text = new TextBuilder(this.#budget);
     try {
       for (const node of body) {
-        if (node.type === 'Break' || node.type === 'Continue') throw new LoopControl(node.type);
-        text += this.#print(node, inner);
+        if (node.type === 'Break' || node.type === 'Continue') {
+          throw new LoopControl(node.type, new TextBuilder(this.#budget));
+        }
+        const value = this.evaluate(node, inner);
+        if (!isNone(value) || !STATEMENTS.has(node.type)) text.addValue(str(value, this.#budget));
       }
     } catch (control) {
       if (!(control instanceof LoopControl)) throw control;
-      text = control.text = text + control.text;
-      if (!isLoop) throw control;
+      text.addValue(control.text.value);
+      if (!isLoop) throw new LoopControl(control.type, text);
       if (control.type === 'Break') this.#broken.add(scope); // the next iteration ends the loop
     }
-    return toValue(text);
+    return text.value;
   }
 
-  /** A statement prints its text, or nothing if null; an expression prints as str() writes it. */
-  #print(node: Node, scope: Scope): string {
-    const value = this.evaluate(node, scope);
-    return value.type === 'NullValue' && STATEMENTS.has(node.type) ? '' : str(value);
+  /** The package joins the texts of the iterations as strings; here they are joined again with their markup. */
+  override evaluateFor(node: Node, scope: Scope): Value {
+    this.#loopBodies.add(node.body);
+    const { iterable, loopvar } = node;
+    const isFiltered = iterable.type === 'SelectExpression';
+    const elements = elementsOf(this.evaluate(isFiltered ? iterable.lhs : iterable, scope), this.#budget);
+    this.#budget.step(elements.length * ITERATION_STEPS);
+    // The package unpacks lists only.
+    const unpacked = (element: Value) => new ArrayValue(elementsOf(element, this.#budget));
+    const list = known(new ArrayValue(loopvar.type === 'TupleLiteral' ? elements.map(unpacked) : elements));
+    const loop = { ...node, iterable: isFiltered ? { ...iterable, lhs: list } : list };
+    const text = new TextBuilder(this.#budget);
+    this.#loops.push({ node, text });
+    try {
+      super.evaluateFor(loop, scope);
+    } finally {
+      this.#loops.pop();
+    }
+    return text.value;
   }
 
-  /** Undefined if the package agrees with Python. */
-  #evaluateAsPython(node: Node, scope: Scope): Value | undefined {
-    switch (node.type) {
-      case 'BinaryExpression':
-        return this.#evaluateOperator(node, scope);
-      case 'CallExpression':
-        return this.#evaluateStrip(node, scope);
-      case 'FilterExpression':
-        return node.filter.value === 'string' ? toValue(str(this.evaluate(node.operand, scope))) : undefined;
+  override evaluateBinaryExpression(node: Node, scope: Scope): Value {
+    const { operator, left, right } = node;
+    if (operator.value === 'and' || operator.value === 'or')
+      return super.evaluateBinaryExpression(node, scope);
+    const a = this.evaluate(left, scope);
+    const b = this.evaluate(right, scope);
+    return (
+      this.#operation(operator.value, a, b) ??
+      super.evaluateBinaryExpression({ ...node, left: known(a), right: known(b) }, scope)
+    );
+  }
+
+  /** Undefined where the package agrees with Python. */
+  #operation(operator: string, a: Value, b: Value): Value | undefined {
+    const budget = this.#budget;
+    switch (operator) {
+      case '==':
+      case '!=':
+        return truth(equal(a, b, budget) === (operator === '=='));
+      case 'in':
+      case 'not in':
+        return truth(contains(b, a, budget) === (operator === 'in'));
+      case '~':
+        return new TextBuilder(budget).addValue(str(a, budget)).addValue(str(b, budget)).value;
+      case '+':
+        return this.#sum(a, b);
+      case '*':
+        return isText(b) || listOf(b) ? this.#repeated(b, a) : this.#repeated(a, b);
+      case '%':
+        if (isText(a)) return textValue(formatted(textOf(a), listOf(b) ?? [b], budget));
+        return remainder(a, b);
+      case '<':
+      case '>':
+      case '<=':
+      case '>=':
+        return isText(a) && isText(b) ? truth(ORDERS[operator]!(compare(a, b, budget))) : undefined;
     }
     return undefined;
   }
 
-  #evaluateOperator({ operator, left, right }: Node, scope: Scope): Value | undefined {
-    if (!['==', '!=', '~'].includes(operator.value)) return undefined;
-    const a = this.evaluate(left, scope);
-    const b = this.evaluate(right, scope);
-    return toValue(operator.value === '~' ? str(a) + str(b) : equal(a, b) === (operator.value === '=='));
+  #sum(a: Value, b: Value): Value | undefined {
+    const list = listOf(a);
+    const other = listOf(b);
+    if (list && other) {
+      this.#budget.fit(ELEMENT * (list.length + other.length));
+      this.#budget.step((list.length + other.length) / 4);
+      return new (a.type === 'TupleValue' ? TupleValue : ArrayValue)([...list, ...other]);
+    }
+    if (!isText(a) && !isText(b)) return undefined;
+    if (isMissing(a) || isMissing(b) || isNone(a) || isNone(b)) return undefined;
+    return new TextBuilder(this.#budget).addValue(str(a, this.#budget)).addValue(str(b, this.#budget)).value;
   }
 
-  /** text.strip(characters), lstrip and rstrip; undefined for any other call. */
-  #evaluateStrip({ callee, args }: Node, scope: Scope): Value | undefined {
-    const ends = callee.type === 'MemberExpression' ? STRIPPED_ENDS[callee.property.value] : undefined;
-    if (!ends || args.length !== 1) return undefined;
-    const { value: text } = this.evaluate(callee.object, scope);
-    const { value: characters } = this.evaluate(args[0], scope);
-    if (typeof text !== 'string' || typeof characters !== 'string') return undefined;
-    return toValue(strip(text, characters, ends));
+  #repeated(of: Value, times: Value): Value | undefined {
+    const list = listOf(of);
+    if ((!list && !isText(of)) || times.type !== 'IntegerValue') return undefined;
+    const count = Math.max(0, times.value as number);
+    this.#budget.fit(count * (list ? ELEMENT * list.length : textOf(of).length));
+    this.#budget.step(count * (1 + (list?.length ?? 0)));
+    if (list) return new ArrayValue(Array.from({ length: count }, () => list).flat());
+    const text = new TextBuilder(this.#budget);
+    for (let i = 0; i < count; i++) text.addValue(of);
+    return text.value;
   }
 
-  #step(steps: number): void {
-    this.#steps += steps;
-    if (this.#steps > MAX_STEPS) throw new Error(`it takes more than ${MAX_STEPS} steps`);
+  override evaluateMemberExpression(node: Node, scope: Scope): Value {
+    const object = this.evaluate(node.object, scope);
+    const method = node.computed ? undefined : this.#method(object, node.property.value);
+    if (method) return method;
+    if (isText(object) && node.computed && node.property.type !== 'SliceExpression') {
+      const index = this.evaluate(node.property, scope);
+      if (index.type === 'IntegerValue') return this.#character(object, index.value as number);
+      return super.evaluateMemberExpression(
+        { ...node, object: known(object), property: known(index) },
+        scope,
+      );
+    }
+    return super.evaluateMemberExpression({ ...node, object: known(object) }, scope);
+  }
+
+  #method(object: Value, name: string): Value | undefined {
+    const budget = this.#budget;
+    if (isText(object)) {
+      const method = STRING_METHODS.get(name);
+      return method && new FunctionValue((values) => method(object, argumentsOf(values), budget));
+    }
+    if (object.type !== 'ObjectValue' || mappingOf(object)!.has(name)) return undefined;
+    if (name === 'items') return new FunctionValue(() => new ArrayValue(pairsOf(object, budget)));
+    if (name === 'keys') return new FunctionValue(() => new ArrayValue(elementsOf(object, budget)));
+    return undefined;
+  }
+
+  #character(text: Value, index: number): Value {
+    const { length } = textOf(text);
+    const at = index < 0 ? length + index : index;
+    return at >= 0 && at < length ? part(text, at, at + 1) : nothing();
+  }
+
+  override evaluateSliceExpression(object: Value, slice: Node, scope: Scope): Value {
+    const bound = (node: Node | undefined) => {
+      const { value } = node === undefined ? nothing() : this.evaluate(node, scope);
+      if (value === undefined || value === null) return undefined;
+      if (Number.isInteger(value)) return value as number;
+      throw new Error('it cuts at what is no whole number');
+    };
+    if (!isText(object) && !listOf(object)) throw new Error(`it cuts a ${object.type}`);
+    const [start, stop, step] = [bound(slice.start), bound(slice.stop), bound(slice.step) ?? 1];
+    if (isText(object) && step === 1 && !SURROGATE.test(textOf(object))) {
+      this.#budget.make(textOf(object).length, object.markup);
+      const [from, to] = places(textOf(object).length, start, stop, step);
+      return part(object, from, Math.max(from, to));
+    }
+    const chosen = sliced(elementsOf(object, this.#budget), start, stop, step);
+    if (!isText(object)) return new (object.type === 'TupleValue' ? TupleValue : ArrayValue)(chosen);
+    const text = new TextBuilder(this.#budget);
+    for (const character of chosen) text.addValue(character);
+    return text.value;
+  }
+
+  override evaluateTestExpression(node: Node, scope: Scope): Value {
+    const value = this.evaluate(node.operand, scope);
+    if (isText(value) && CASE_TESTS.has(node.test.value)) this.#budget.make(textOf(value).length);
+    return super.evaluateTestExpression({ ...node, operand: known(value) }, scope);
+  }
+
+  override evaluateArguments(args: readonly Node[], scope: Scope): [Value[], Map<string, Value>] {
+    const [list, named] = super.evaluateArguments(args, scope);
+    this.#budget.step((list.length + named.size) / 4); // * and ** unpack any number
+    return [list, named];
+  }
+
+  override applyFilter(operand: Value, node: Node, scope: Scope): Value {
+    const call = node.type === 'CallExpression' ? node : undefined;
+    const filter = FILTERS.get((call?.callee ?? node).value);
+    if (!filter) return super.applyFilter(operand, node, scope);
+    const [list, named] = call ? this.evaluateArguments(call.args, scope) : [[], new Map<string, Value>()];
+    return filter(operand, { list, named } satisfies Arguments, this.#budget);
+  }
+
+  #nodesIn(node: Node): number {
+    let count = this.#nodes.get(node);
+    if (count === undefined) {
+      count = 1;
+      for (const part of Object.values(node))
+        if (typeof part === 'object' && part) count += this.#nodesIn(part);
+      this.#nodes.set(node, count);
+    }
+    return count;
   }
 
   /** Characters and elements of a value, a bound on its text; shared parts count each time they occur. */
   #size(value: Value): number {
-    if (typeof value.value === 'string') return value.value.length;
+    if (isText(value)) return textOf(value).length;
     const elements = listOf(value) ?? mappingOf(value)?.values();
     if (!elements) return 1;
     let size = this.#sizes.get(value);
     if (size === undefined) {
       size = 1;
-      for (const element of elements) size += this.#size(element);
+      for (const key of mappingOf(value)?.keys() ?? []) size += key.length;
+      for (const element of elements) {
+        this.#budget.step(0.1);
+        size += ELEMENT + this.#size(element);
+      }
       this.#sizes.set(value, size);
     }
     return size;
@@ -178,14 +360,20 @@ class PythonInterpreter extends OpenInterpreter {
 
 const STATEMENTS = new Set(['If', 'For', 'Set', 'Macro', 'CallStatement', 'FilterStatement', 'Comment']);
 
-const STRIPPED_ENDS: Readonly<Record<string, 'both' | 'left' | 'right'>> = {
-  strip: 'both',
-  lstrip: 'left',
-  rstrip: 'right',
+const CASE_TESTS = new Set(['lower', 'upper']);
+
+const ORDERS: Readonly<Record<string, (order: number) => boolean>> = {
+  '<': (order) => order < 0,
+  '>': (order) => order > 0,
+  '<=': (order) => order <= 0,
+  '>=': (order) => order >= 0,
 };
 
-function toValue(value?: string | boolean): Value {
-  return new Environment().set('value', value);
+const SURROGATE = /[\ud800-\udfff]/;
+
+function callCaller(values: readonly Value[], scope: Scope): Value {
+  const caller = scope.lookupVariable('caller') as unknown as { value: FunctionOfValues };
+  return caller.value(argumentsOf(values).list, scope);
 }
 
 function raise(message: string): never {
@@ -193,10 +381,11 @@ function raise(message: string): never {
 }
 
 /** Python's range. */
-function range(first: number, second?: number, step = 1): number[] {
+function range(budget: Budget, first: number, second?: number, step = 1): number[] {
   const [start, stop] = second === undefined ? [0, first] : [first, second];
   const length = Math.max(0, Math.ceil((stop - start) / step));
   if (!(length <= MAX_RANGE))
     throw new Error(`it asks for a range of ${length} numbers, more than ${MAX_RANGE}`);
+  budget.step(length);
   return Array.from({ length }, (_, i) => start + i * step);
 }

@@ -34,6 +34,23 @@ const CODES: Readonly<Record<string, (date: Date) => string>> = {
   y: (date) => padded(date.getFullYear() % 100),
   Y: (date) => String(date.getFullYear()),
   '%': () => '%',
+  c: (date) => strftime(date, '%a %b %e %H:%M:%S %Y'),
+  D: (date) => strftime(date, '%m/%d/%y'),
+  f: (date) => padded(1000 * date.getMilliseconds(), 6),
+  F: (date) => strftime(date, '%Y-%m-%d'),
+  h: (date) => strftime(date, '%b'),
+  n: () => '\n',
+  R: (date) => strftime(date, '%H:%M'),
+  t: () => '\t',
+  T: (date) => strftime(date, '%H:%M:%S'),
+  u: (date) => String(date.getDay() || 7),
+  U: (date) => padded(Math.floor((dayOfYear(date) + 6 - date.getDay()) / 7)),
+  w: (date) => String(date.getDay()),
+  W: (date) => padded(Math.floor((dayOfYear(date) + 6 - ((date.getDay() + 6) % 7)) / 7)),
+  x: (date) => strftime(date, '%m/%d/%y'),
+  X: (date) => strftime(date, '%H:%M:%S'),
+  z: () => '', // Python's date has no time zone here
+  Z: () => '',
 };
 
 /**

@@ -6,7 +6,7 @@ import { NEVER, PairMerger } from './pair-merger.ts';
 import { PieceIndex } from './piece-index.ts';
 import { type PreTokenizer, splitWords } from './pre-tokenizers.ts';
 import type { PieceModel } from './tokenizer.ts';
-import { TokenType, VOCABULARY_HINT, type Vocabulary } from './vocabulary.ts';
+import { checkLengths, TokenType, VOCABULARY_HINT, type Vocabulary } from './vocabulary.ts';
 import { WordCache } from './word-cache.ts';
 
 const utf8 = new TextEncoder();
@@ -32,6 +32,7 @@ export class ByteBpe implements PieceModel {
         VOCABULARY_HINT,
       );
     }
+    checkLengths('merges', merges, 2);
     this.#preTokenizer = preTokenizer;
     this.#tokens = new PieceIndex(vocabulary.pieces, (id) => vocabulary.types[id] !== TokenType.CONTROL);
     const ranks = new PieceIndex(merges); // "left right": the index is the rank, and the lowest merges first

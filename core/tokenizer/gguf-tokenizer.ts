@@ -37,7 +37,7 @@ export class GgufTokenizer implements Tokenizer {
   encode(text: string, options: EncodeOptions = {}): number[] {
     const ids: number[] = [];
     if (options.addSpecial && this.addBos) ids.push(this.bosId!);
-    for (const part of this.#special.split(text.toWellFormed(), options.special ? 'all' : 'user-defined')) {
+    for (const part of this.#special.split(text.toWellFormed(), options.special ?? false)) {
       if (typeof part === 'number') ids.push(part);
       else this.#encodePlain(part, ids);
     }

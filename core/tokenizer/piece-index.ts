@@ -1,6 +1,8 @@
 import type { GgufStrings } from '../gguf/index.ts';
 
-const FNV_OFFSET = 0x811c9dc5 | 0; // FNV-1a, 32 bit: http://www.isthe.com/chongo/tech/comp/fnv/
+// FNV-1a, 32 bit: http://www.isthe.com/chongo/tech/comp/fnv/. Each process starts from other bits, so that no vocabulary
+// can be written whose strings all share a slot.
+const FNV_OFFSET = crypto.getRandomValues(new Int32Array(1))[0]!;
 const FNV_PRIME = 0x01000193;
 const SPACE = 0x20;
 

@@ -1,17 +1,23 @@
+import { covers, type Spans } from './spans.ts';
 import { TokenType, type Vocabulary } from './vocabulary.ts';
 
 /** Special tokens of Phi-3 that do not swallow the white space after them (its tokenizer.json, rstrip: false). */
 const KEEPS_SPACE = new Set(['<unk>', '<s>', '<|endoftext|>']);
 
-interface Matcher {
-  readonly pattern: RegExp; // global: any of the texts, the longest first
-  readonly ids: ReadonlyMap<string, number>;
+/** The texts of the special tokens: sorted, so that those with a common beginning lie together. */
+interface Table {
+  readonly texts: readonly string[];
+  readonly ids: readonly number[]; // of each text
+  readonly firsts: Uint8Array; // 1 for each UTF-16 unit that a text starts with
 }
+
+/** Whether the text of a token stands for the token at this place. */
+type IsParsed = (id: number, start: number, end: number) => boolean;
 
 /** Finds the special tokens of a vocabulary in text. */
 export class SpecialTokens {
   readonly #vocabulary: Vocabulary;
-  readonly #matchers = new Map<'all' | 'user-defined', Matcher>();
+  #table: Table | undefined;
 
   constructor(vocabulary: Vocabulary) {
     this.#vocabulary = vocabulary;
@@ -19,39 +25,74 @@ export class SpecialTokens {
 
   /**
    * Splits text into plain texts and ids of special tokens; the longest token at a place wins. User-defined tokens are
-   * always found, control and unknown tokens only with `all`.
+   * always found, control and unknown tokens where `special` says.
    */
-  split(text: string, which: 'all' | 'user-defined'): (string | number)[] {
-    const { pattern, ids } = this.#matcher(which);
+  split(text: string, special: boolean | Spans): (string | number)[] {
+    const { types, stripsAfterSpecial } = this.#vocabulary;
+    this.#table ??= tableOf(this.#vocabulary);
+    const isParsed: IsParsed = (id, start, end) =>
+      types[id] === TokenType.USER_DEFINED ||
+      (typeof special === 'boolean' ? special : covers(special, start, end));
     const parts: (string | number)[] = [];
-    let end = 0;
-    pattern.lastIndex = 0;
-    for (let match = pattern.exec(text); match !== null; match = pattern.exec(text)) {
-      if (match.index > end) parts.push(text.slice(end, match.index));
-      parts.push(ids.get(match[0])!);
-      if (this.#vocabulary.stripsAfterSpecial && !KEEPS_SPACE.has(match[0])) {
-        while (/\p{White_Space}/u.test(text.charAt(pattern.lastIndex))) pattern.lastIndex++;
+    let plain = 0; // start of the plain text
+    for (let at = 0; at < text.length; ) {
+      const found = longestAt(this.#table, text, at, isParsed);
+      if (found === undefined) {
+        at++;
+        continue;
       }
-      end = pattern.lastIndex;
+      if (at > plain) parts.push(text.slice(plain, at));
+      parts.push(found.id);
+      at = found.end;
+      if (stripsAfterSpecial && !KEEPS_SPACE.has(text.slice(found.start, found.end))) {
+        while (/\p{White_Space}/u.test(text.charAt(at))) at++;
+      }
+      plain = at;
     }
-    if (end < text.length) parts.push(text.slice(end));
+    if (plain < text.length) parts.push(text.slice(plain));
     return parts;
-  }
-
-  #matcher(which: 'all' | 'user-defined'): Matcher {
-    let matcher = this.#matchers.get(which);
-    if (matcher === undefined) {
-      const { specialTexts, types } = this.#vocabulary;
-      const isWanted = (id: number) => which === 'all' || types[id] === TokenType.USER_DEFINED;
-      matcher = matcherOf([...specialTexts].filter(([id, text]) => text !== '' && isWanted(id)));
-      this.#matchers.set(which, matcher);
-    }
-    return matcher;
   }
 }
 
-function matcherOf(texts: readonly (readonly [number, string])[]): Matcher {
-  const longestFirst = texts.map(([, text]) => text).sort((a, b) => b.length - a.length);
-  const anyOfThem = longestFirst.map(RegExp.escape).join('|') || '(?!)'; // matches nothing
-  return { pattern: new RegExp(anyOfThem, 'g'), ids: new Map(texts.map(([id, text]) => [text, id])) };
+function tableOf({ specialTexts }: Vocabulary): Table {
+  const idOf = new Map<string, number>(); // the last of equal texts
+  for (const [id, text] of specialTexts) if (text !== '') idOf.set(text, id);
+  const texts = [...idOf.keys()].sort(); // by UTF-16 units
+  const firsts = new Uint8Array(1 << 16);
+  for (const text of texts) firsts[text.charCodeAt(0)] = 1;
+  return { texts, ids: texts.map((text) => idOf.get(text)!), firsts };
+}
+
+/** The longest token at a place of the text: narrows the range of texts that agree with it, one unit after another. */
+function longestAt({ texts, ids, firsts }: Table, text: string, start: number, isParsed: IsParsed) {
+  if (firsts[text.charCodeAt(start)] === 0) return undefined;
+  let found: { id: number; start: number; end: number } | undefined;
+  let low = 0;
+  let high = texts.length;
+  for (let end = start; end < text.length && low < high; ) {
+    const unit = text.charCodeAt(end);
+    const depth = end - start;
+    const isShared = texts[low]!.charCodeAt(depth) === texts[high - 1]!.charCodeAt(depth); // by all between
+    if (!isShared) {
+      low = firstFrom(texts, low, high, depth, unit);
+      high = firstFrom(texts, low, high, depth, unit + 1);
+    } else if (texts[low]!.charCodeAt(depth) !== unit) break;
+    end++;
+    if (low === high || texts[low]!.length !== depth + 1) continue;
+    if (isParsed(ids[low]!, start, end)) found = { id: ids[low]!, start, end };
+    low++;
+  }
+  return found;
+}
+
+/** The first of texts[low, high) whose unit at `depth` is at least `unit`; the texts are longer than `depth`. */
+function firstFrom(texts: readonly string[], low: number, high: number, depth: number, unit: number): number {
+  let from = low;
+  let to = high;
+  while (from < to) {
+    const middle = (from + to) >> 1;
+    if (texts[middle]!.charCodeAt(depth) < unit) from = middle + 1;
+    else to = middle;
+  }
+  return from;
 }

@@ -1,6 +1,11 @@
+import type { Spans } from './spans.ts';
+
 export interface EncodeOptions {
-  /** Parse special tokens such as <|im_start|> in the text; by default they are ordinary text. */
-  readonly special?: boolean;
+  /**
+   * Parse special tokens such as <|im_start|> in the text, or only where they lie within one of the spans; by default
+   * they are ordinary text.
+   */
+  readonly special?: boolean | Spans;
   /** Add begin/end tokens if the model's metadata asks for them (add_bos_token, add_eos_token). */
   readonly addSpecial?: boolean;
 }

@@ -56,6 +56,7 @@ export function readVocabulary(
       VOCABULARY_HINT,
     );
   }
+  checkLengths('tokens', pieces);
   const id = (name: string) => tokenId(metadata, name, pieces.length);
   const inRange = (byDefault?: number) =>
     byDefault !== undefined && byDefault < pieces.length ? byDefault : undefined;
@@ -93,6 +94,13 @@ export function byteOf(piece: string): number | undefined {
   return hex === undefined ? undefined : Number.parseInt(hex, 16);
 }
 
+/** Special tokens are looked for at every place of a text. The largest known vocabularies have some 70,000. */
+const MOST_SPECIAL = 1 << 18;
+const MOST_SPECIAL_BYTES = 1 << 23;
+
+/** Bytes of a token; GPT-2, Llama 3 and Qwen 2 have up to 256. Each step of merging reads the token that it makes. */
+const LONGEST = 1024;
+
 /** Finds special and end tokens. An end token is a control token whatever its type: never text. */
 function classify(
   pieces: GgufStrings,
@@ -100,9 +108,17 @@ function classify(
   namedEnds: readonly number[],
 ): Pick<Vocabulary, 'types' | 'specialTexts' | 'endIds'> {
   const specialTexts = new Map<number, string>();
+  let bytes = 0; // of special tokens
   for (let id = 0; id < pieces.length; id++) {
     const type = types[id];
     if (type !== TokenType.CONTROL && type !== TokenType.UNKNOWN && type !== TokenType.USER_DEFINED) continue;
+    bytes += pieces.lengths[id]!;
+    if (specialTexts.size === MOST_SPECIAL || bytes > MOST_SPECIAL_BYTES) {
+      throw new UserError(
+        `The vocabulary has more than ${MOST_SPECIAL} special tokens, or more than ${MOST_SPECIAL_BYTES} bytes of them.`,
+        VOCABULARY_HINT,
+      );
+    }
     specialTexts.set(id, pieces.at(id));
   }
   const endIds = endIdsOf(specialTexts, namedEnds);
@@ -111,6 +127,18 @@ function classify(
     specialTexts.set(id, pieces.at(id));
   }
   return { types, specialTexts, endIds };
+}
+
+/** Throws UserError if one of the strings is longer than any token, or than `parts` of them with spaces between. */
+export function checkLengths(name: string, { lengths }: GgufStrings, parts = 1): void {
+  const limit = parts * (LONGEST + 1) - 1;
+  for (let i = 0; i < lengths.length; i++) {
+    if (lengths[i]! <= limit) continue;
+    throw new UserError(
+      `Expected each of tokenizer.ggml.${name} to have at most ${limit} bytes, but number ${i} has ${lengths[i]}.`,
+      VOCABULARY_HINT,
+    );
+  }
 }
 
 function readTypes(metadata: Metadata, tokens: number): Uint8Array {

@@ -50,6 +50,19 @@ describe('the prompt', () => {
     );
   });
 
+  it('holds special tokens only where the template writes them', async () => {
+    const text = 'a</s>\n<s>b';
+    const count = async (args: readonly string[], input?: string) =>
+      (await promptIds(args, input)).filter((id) => id === 1 || id === 2).length;
+    const messages = join(emptyFolder(), 'messages.json');
+    writeFileSync(messages, JSON.stringify([{ role: 'user', content: text }]));
+    expect(await count([text])).toBe(1);
+    expect(await count(['-'], text)).toBe(1);
+    expect(await count(['-s', text, 'Hi'])).toBe(1);
+    expect(await count(['--messages', messages])).toBe(1);
+    expect(await count(['--parse-special', text])).toBe(3);
+  });
+
   it('is not changed by --raw, except for special tokens', async () => {
     const { stdout } = await percept([...GREEDY, '--raw', '-n', '1', '--json', '-'], { input: 'a</s>\n' });
     expect(JSON.parse(stdout).prompt_ids).toEqual([1, ...(await idsOf('a</s>\n'))]);

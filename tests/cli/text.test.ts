@@ -28,6 +28,13 @@ describe('percept tokenize and detokenize', () => {
     expect(JSON.parse(text.stdout)).toEqual({ text: 'ab' });
   });
 
+  it('pass over a byte order mark, as Windows writes it', async () => {
+    const { stdout: ids } = await percept(['tokenize', ...MODEL, 'a b']);
+    expect((await percept(['tokenize', ...MODEL, '-'], { input: '\ufeffa b' })).stdout).toBe(ids);
+    const jsonl = await percept(['tokenize', ...MODEL, '--jsonl', '-'], { input: '\ufeff"a b"\r\n' });
+    expect(JSON.parse(jsonl.stdout)).toEqual(ids.trim().split(' ').map(Number));
+  });
+
   it('parse and show special tokens only with --special', async () => {
     const plain = (await percept(['tokenize', ...MODEL, '</s>'])).stdout.trim().split(' ');
     const special = (await percept(['tokenize', ...MODEL, '--special', '</s>'])).stdout.trim().split(' ');
@@ -64,6 +71,25 @@ describe('percept template', () => {
     expect(JSON.parse(json.stdout)).toEqual({ prompt: stdout });
     const late = await percept([...args, '--now', 'tomorrow'], { cwd });
     expect(late).toMatchObject({ code: 2, stderr: expect.stringContaining('Expected --now to be a date') });
+  });
+
+  it('reads messages and a template behind byte order marks', async () => {
+    const cwd = emptyFolder();
+    writeFileSync(join(cwd, 'messages.json'), '\ufeff[{"role": "user", "content": "Hi"}]');
+    writeFileSync(join(cwd, 'own.jinja'), '\ufeff{{ messages[0].content }}', 'utf16le');
+    const args = ['template', '--messages', 'messages.json', '--template', 'own.jinja'];
+    expect((await percept(args, { cwd })).stdout).toBe('Hi');
+  });
+
+  it('keeps the floats of JSON', async () => {
+    const cwd = emptyFolder();
+    writeFileSync(join(cwd, 'own.jinja'), '{{ messages[0].n }} {{ messages[0] | tojson }}');
+    const input = '[{"role": "user", "n": 1.0, "m": [1, 2e3, 0.5]}]';
+    const { stdout } = await percept(['template', '--messages', '-', '--template', 'own.jinja'], {
+      cwd,
+      input,
+    });
+    expect(stdout).toBe('1.0 {"role": "user", "n": 1.0, "m": [1, 2000.0, 0.5]}');
   });
 
   it('refuses a file that is not an array of messages', async () => {

@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { ChatTemplate, chatTemplateOf, type Message, type RenderOptions } from '../../core/chat-template.ts';
-import type { Gguf, GgufValue } from '../../core/gguf/index.ts';
+import { type Gguf, type GgufValue, readGguf } from '../../core/gguf/index.ts';
+import { tokenizerFromGguf } from '../../core/tokenizer/index.ts';
 import { UserError } from '../../errors.ts';
 import { describeShared } from '../shared.ts';
 
@@ -55,6 +56,38 @@ describeShared('templates of ten models, as rendered by transformers', (path) =>
     if (golden.error === undefined) expect(await rendering).toBe(golden.rendered);
     else expect((await errorOf(rendering)).message).toContain(golden.error.replace('TemplateError: ', ''));
   });
+});
+
+describeShared('ordinary conversations', (path) => {
+  const { note: _note, ...models } = JSON.parse(
+    readFileSync(path('goldens/chat-templates/golden.json'), 'utf8'),
+  );
+
+  it.each(['llama-bpe', 'qwen2', 'phi-3', 'llama-spm'])(
+    'have the ids of their whole text: %s',
+    async (name) => {
+      const gguf = await readGguf(path(`goldens/tokenizers/ggml-vocab-${name}.gguf`));
+      const tokenizer = tokenizerFromGguf(gguf);
+      for (const [model, goldens] of Object.entries(models)) {
+        const source = readFileSync(path(`goldens/chat-templates/${model}.jinja`), 'utf8');
+        const template = await ChatTemplate.parse(source);
+        for (const golden of Object.values(goldens as Record<string, Golden>)) {
+          if (golden.rendered === undefined) continue;
+          const { text, markup } = template.prompt({
+            messages: golden.messages,
+            tools: golden.tools,
+            addGenerationPrompt: golden.add_generation_prompt,
+            bosToken: golden.bos_token,
+            eosToken: golden.eos_token,
+            now: NOON,
+          });
+          expect(tokenizer.encode(text, { special: markup })).toEqual(
+            tokenizer.encode(text, { special: true }),
+          );
+        }
+      }
+    },
+  );
 });
 
 describeShared('prompts of SmolLM2', (path) => {
@@ -141,6 +174,73 @@ describe('as Python', () => {
     expect(await render(source)).toBe(text);
   });
 
+  const MORE: Message[] = [
+    { role: 'system', content: 'Sys  ' },
+    { role: 'user', content: 'Hi\n', n: 3, f: Object(1), l: [3, 1, 2], d: { b: 1, a: [true, null] } },
+    { role: 'assistant', content: '日本 "q" <b> & \'x\'' },
+  ];
+  it.each([
+    ["{{ messages | selectattr('role', 'in', ['user', 'system']) | list | length }}", '2'],
+    ["{{ messages | rejectattr('n') | map(attribute='role') | join('|') }}", 'system|assistant'],
+    ['{{ messages[1].l | max }} {{ messages[1].l | min }} {{ messages[1].l | sum }}', '3 1 6'],
+    [
+      '{{ messages[1].d | dictsort }} {{ messages[1].d.items() | list }}',
+      "[('a', [True, None]), ('b', 1)] [('b', 1), ('a', [True, None])]",
+    ],
+    ['{% for k, v in messages[1].d.items() %}{{ k }}={{ v }};{% endfor %}', 'b=1;a=[True, None];'],
+    ['{{ messages[1].f }} {{ [1.0, 2] | tojson }} {{ 0.00001 }}', '1.0 [1.0, 2] 1e-05'],
+    ['{{ -7 % 3 }} {{ 7 % -3 }} {{ -7.5 % 2 }} {{ -7 // 2 }}', '2 -2 0.5 -4'],
+    [
+      "{{ 'a b'.split() }}{{ 'a,b,c'.split(',', 1) }}{{ 'a,b,c'.rsplit(',', 1) }}",
+      "['a', 'b']['a', 'b,c']['a,b', 'c']",
+    ],
+    [
+      "{{ 'abc'.find('c') }}{{ '😀c'.find('c') }}{{ 'abc'.endswith(('c', 'd')) }}{{ 'aBC'.capitalize() }}",
+      '21TrueAbc',
+    ],
+    [
+      "{{ 'abc' | first }}{{ 'abc' | last }}{{ 'abc' | reverse }}{{ '😀' | length }}{{ 'it is' | title }}",
+      'accba1It Is',
+    ],
+    ["{{ 'a' * 3 }} {{ 2 * [1] }} {{ 'a' < 'b' }} {{ (1, 2) + (3, 4) }}", 'aaa [1, 1] True (1, 2, 3, 4)'],
+    ["{{ '%s is %d' | format('x', 3) }} {{ '%05.2f|%-3s|%x' % (3.14159, 'a', 255) }}", 'x is 3 03.14|a  |ff'],
+    [
+      "{{ 'hello world foo' | wordcount }} {{ 'abcdefghijkl' | truncate(6) }} {{ 3.7 | round }} {{ 2.5 | round }}",
+      '3 abc... 4.0 2.0',
+    ],
+    [
+      "{{ [1, 2, 3, 4] | batch(3) | list }} {{ [1, 2, 3] | slice(2) | list }} {{ ['a'] | map('upper') | list }}",
+      "[[1, 2, 3], [4]] [[1, 2], [3]] ['A']",
+    ],
+    ['{{ messages[2].content | e }}', '日本 &#34;q&#34; &lt;b&gt; &amp; &#39;x&#39;'],
+    [
+      "{{ messages[0].content is eq 'Sys  ' }} {{ 6 is divisibleby 4 }} {{ 'x' is not in('abc') }}",
+      'True False True',
+    ],
+    [
+      "{% with a = [1, 2], b = f(1, y=2) if x else 'z' %}{{ a }}{{ b }}{% endwith %}{{ a }}{% with %}c{% endwith %}",
+      '[1, 2]zc',
+    ],
+    [
+      '{% for i in [1, 2] %}{% with j = i %}{{ j }}{{ loop.first }}{% break %}{% endwith %}{% endfor %}',
+      '1True',
+    ],
+    [
+      'a{% raw %}{{ not }} {% parsed %}\n{% endraw %}\nb{%- raw -%} x {%- endraw %}',
+      'a{{ not }} {% parsed %}\nbx',
+    ],
+    [
+      '{{ messages[1].d | tojson(indent=2) }}{{ {} | tojson(indent=2) }}',
+      '{\n  "b": 1,\n  "a": [\n    true,\n    null\n  ]\n}{}',
+    ],
+    [
+      "{{ strftime_now('%c|%x %X|%F %T|%U %W %u %w|%f%Z') }}",
+      'Thu Jan 15 12:00:00 2026|01/15/26 12:00:00|2026-01-15 12:00:00|02 02 4 4|000000',
+    ],
+  ])('%s', async (source, text) => {
+    expect(await render(source, { messages: MORE })).toBe(text);
+  });
+
   it('pads and strips dates', async () => {
     const now = new Date(2024, 11, 3, 0, 5, 9);
     expect(await render("{{ strftime_now('%e|%-d|%I|%-H|%p|%j|%y') }}", { now })).toBe(' 3|3|12|0|AM|338|24');
@@ -187,6 +287,7 @@ describe('errors', () => {
 
 describe('templates that would never end', () => {
   const doubled = (statement: string) => statement.repeat(40);
+  const long = (doublings: number) => `{% set x = 'a' %}${'{% set x = x ~ x %}'.repeat(doublings)}`;
   it.each([
     ['a long range', '{% for i in range(1000000000) %}{% endfor %}', 'range of 1000000000'],
     ['an endless range', '{% for i in range(0, 1, 0) %}{% endfor %}', 'range'],
@@ -200,10 +301,165 @@ describe('templates that would never end', () => {
     ['a growing list', `{% set x = [1] %}${doubled('{% set x = x + x %}')}{{ x }}`, 'characters'],
     ['a growing tree', `{% set x = [1] %}${doubled('{% set x = [x, x] %}')}{{ x|tojson }}`, 'characters'],
     ['a wide indent', '{{ "a\nb"|indent(100000000) }}', 'characters'],
+    ['an indent of JSON', '{{ [1]|tojson(indent=400000000) }}', 'characters'],
+    ['a long replacement', `${long(20)}{{ x.replace('a', x) }}`, 'characters'],
+    ['a long join', `${long(12)}{{ range(100000)|join(x) }}`, 'characters'],
+    ['keys of a mapping', `${long(20)}{% set x = {x: 1} %}${doubled('{% set x = [x, x] %}')}`, 'characters'],
+    ...[
+      'x|upper',
+      "x.replace('a', 'b')",
+      "x.split('a')",
+      'x|list',
+      "x == 'b' ~ x",
+      "'aab' in x",
+      'x[::-1]',
+      'x|tojson',
+      'x.strip()',
+      'x ~ x',
+      "(x ~ ' ')|truncate(200000)",
+      'x is lower',
+      '[x]|string',
+      "(' ' * 200000).strip()",
+      "('%%' * 100000) % 1",
+      'x|title',
+      'x|e',
+      "x.count('aaaaaaab')",
+      'x|wordcount',
+      "strftime_now(x.replace('a', '%Y'))",
+    ].map((work) => [
+      `endless work: ${work}`,
+      `${long(18)}{% for i in range(50000) %}{% set y = ${work} %}{% endfor %}`,
+      'steps',
+    ]),
+    [
+      'a large mapping',
+      `{% set d = {${Array.from({ length: 10_000 }, (_, i) => `'${i}': 1`)}} %}{% for i in range(50000) %}{% set y = d.values() %}{% endfor %}`,
+      'steps',
+    ],
+    [
+      'many arguments',
+      '{% macro f() %}{% if varargs %}{% endif %}{% endmacro %}{% set l = range(50000)|list %}{% for i in range(50000) %}{% set y = f(*l) %}{% endfor %}',
+      'steps',
+    ],
+    [
+      'a macro defined over and over',
+      `{% for i in range(50000) %}{% macro f() %}${'{{ x }}'.repeat(10_000)}{% endmacro %}{% endfor %}`,
+      'steps',
+    ],
+    ...['l|sort', 'l|unique', '-1 in l', 'l + l', 'l|tojson', 'l|reverse|list', 'l == l + [1]'].map(
+      (work) => [
+        `endless work: ${work}`,
+        `{% set l = range(50000)|list %}{% for i in range(50000) %}{% set y = ${work} %}{% endfor %}`,
+        'steps',
+      ],
+    ),
     ['a huge source', '{{ x }}'.repeat(100_000), 'characters'],
     ['a gap', `a${' '.repeat(100_000)}b`, 'blanks'],
   ])('%s', async (_name, source, message) => {
-    expect((await errorOf(render(source))).message).toContain(message);
+    expect((await errorOf(render(source!))).message).toContain(message);
+  });
+});
+
+describe('parts that come from the template', () => {
+  /** The prompt with its markup in braces. */
+  async function marked(source: string, options: Partial<RenderOptions> = {}): Promise<string> {
+    const { text, markup } = (await ChatTemplate.parse(source)).prompt({
+      messages: HI,
+      now: NOON,
+      ...options,
+    });
+    let result = '';
+    let at = 0;
+    for (let i = 0; i < markup.length; i += 2) {
+      result += `${text.slice(at, markup[i])}{${text.slice(markup[i], markup[i + 1])}}`;
+      at = markup[i + 1]!;
+    }
+    return result + text.slice(at);
+  }
+  const said = (content: string): Partial<RenderOptions> => ({ messages: [{ role: 'user', content }] });
+  const C = 'messages[0].content';
+
+  it.each([
+    [`<s>{{ ${C} }}</s>`, '{<s>}<s>x</s>{</s>}'],
+    [`{{ '<s>' + ${C} + '</s>' }}`, '{<s>}<s>x</s>{</s>}'],
+    [`{{ ('<s> ' ~ ${C} ~ ' </s> ') | trim }}`, '{<s> }<s>x</s>{ </s>}'],
+    [`{{ (' <s>' + ${C}).strip().replace('x', '<y>') }}`, '{<s>}<s>{<y>}</s>'],
+    [`{{ ${C}.replace('<', '[').replace('[', '<') }}`, '{<}s>x{<}/s>'],
+    [`{{ ('<a>' + ${C}).split('x')[0] }}|{{ ${C}.split('x')[1] }}`, '{<a>}<s>{|}</s>'],
+    [`{{ ('<A>' + ${C}) | upper }}{{ ${C}.title() }}`, '{<A>}<S>X</S><S>X</S>'],
+    [`{{ ['<a>', ${C}] | join('<b>') }}`, '{<a><b>}<s>x</s>'],
+    [`{{ ('<a>' + ${C})[1:5] }}{{ ${C}[0] }}{{ ${C}[::-1] }}`, '{a>}<s<>s/<x>s<'],
+    [
+      `{% for m in messages %}<a>{{ m.content }}{% if true %}<b>{% endif %}{% endfor %}`,
+      '{<a>}<s>x</s>{<b>}',
+    ],
+    [
+      `{% for i in [1, 2] %}<a>{% if i == 2 %}{% break %}{% endif %}{{ ${C} }}{% endfor %}<c>`,
+      '{<a>}<s>x</s>{<a><c>}',
+    ],
+    [`{% for i in [] %}{% else %}<a>{{ ${C} }}{% endfor %}`, '{<a>}<s>x</s>'],
+    [`{% macro f(x) %}<a>{{ x }}{% endmacro %}{{ f(${C}) }}{{ f('<b>') }}`, '{<a>}<s>x</s>{<a><b>}'],
+    [`{% set x %}<a>{{ ${C} }}{% endset %}{{ x }}`, '{<a>}<s>x</s>'],
+    [`{% set ns = namespace(x='<a>') %}{% set ns.x = ns.x ~ ${C} %}{{ ns.x }}`, '{<a>}<s>x</s>'],
+    [`{{ ('<a>\n' + ${C}) | indent(2) }}`, '{<a>}\n  <s>x</s>'],
+    [
+      `{{ messages | map(attribute='content') | first }}{{ messages[0] | tojson }}`,
+      '<s>x</s>{"role": "user", "content": "<s>x</s>"}',
+    ],
+    [`{% for k, v in messages[0].items() %}{{ k }}{{ v }}{% endfor %}`, 'role{user}content<s>x</s>'],
+    [`{{ '%s|%s' | format('<a>', ${C}) }}`, '<a>|<s>x</s>'],
+    [`{% filter trim %} <a>{{ ${C} }}{% endfilter %}`, '{<a>}<s>x</s>'],
+    [`{{ '<|' + messages[0].role + '|>' }}`, '{<|user|>}'],
+    ['{{ bos_token }}{{ tools[0].name }}', '{<s>}<s>'],
+  ])('%s', async (source, expected) => {
+    const tools = [{ name: '<s>' }];
+    // A mapping printed as JSON holds braces of its own.
+    expect(await marked(source, { ...said('<s>x</s>'), tools, bosToken: '<s>' })).toBe(expected);
+  });
+
+  it('are no roles but single words', async () => {
+    const messages = [{ role: 'x|><|y', content: '' }];
+    expect(await marked("{{ '<|' + messages[0].role + '|>' }}", { messages })).toBe('{<|}x|><|y{|>}');
+  });
+});
+
+describe('content', () => {
+  it('of null is empty', async () => {
+    const call = { name: 'weather', arguments: {} };
+    const messages = [...HI, { role: 'assistant', content: null, tool_calls: [call] }];
+    expect(await render("{% for m in messages %}[{{ m.content + '' }}]{% endfor %}", { messages })).toBe(
+      '[Hi][]',
+    );
+  });
+
+  const parts = (...texts: string[]) => [
+    { role: 'user', content: texts.map((text) => ({ type: 'text', text })) },
+  ];
+
+  it('in parts of text is joined, unless the template reads parts', async () => {
+    expect(await render('{{ messages[0].content }}', { messages: parts('a', 'b') })).toBe('ab');
+    const source = "{% for part in messages[0].content %}{{ part['text'] }};{% endfor %}";
+    expect(await render(source, { messages: parts('a', 'b') })).toBe('a;b;');
+  });
+
+  it.each([
+    [[{ type: 'image_url', image_url: { url: 'x' } }], 'A part of type "image_url" is in message 1 of 1'],
+    [[{ type: 'text' }], 'A text part of message 1 of 1 has no text'],
+    [['text'], 'A part without a type'],
+    [[null], 'A part without a type'],
+    [7, 'Expected a string as the content of message 1 of 1, got the number 7'],
+  ])('%j is refused in words', async (content, message) => {
+    const messages = [{ role: 'user', content }] as unknown as Message[];
+    const error = await errorOf(render('{{ messages[0].content }}', { messages }));
+    expect(error.message).toContain(message);
+  });
+
+  it('may be of any length', async () => {
+    const content = 'To be, or not to be. '.repeat(250_000);
+    const source =
+      "<a>{{ messages[0].content | trim }}</a>{{ messages[0].content.split('</think>')[-1] | length }}";
+    const text = await render(source, { messages: [{ role: 'user', content }] });
+    expect(text).toBe(`<a>${content.trim()}</a>${content.length}`);
   });
 });
 

@@ -19,6 +19,18 @@ function settings(env: NodeJS.ProcessEnv) {
   });
 }
 
+describe('settings from a file', () => {
+  it.each([
+    ['UTF-8', '\ufeff{"max-tokens": 5}\r\n', 'utf8'],
+    ['UTF-16', '\ufeff{"max-tokens": 5}\r\n', 'utf16le'],
+  ] as const)('may begin with a byte order mark: %s', (_name, text, encoding) => {
+    const userFile = join(folder, 'marked.json');
+    writeFileSync(userFile, text, encoding);
+    const found = resolveSettings({ flags: new Map(), env: {}, projectFile: undefined, userFile });
+    expect(found.get('max-tokens')?.value).toBe(5);
+  });
+});
+
 describe('settings from the environment', () => {
   it('have the type of the option', () => {
     const found = settings({

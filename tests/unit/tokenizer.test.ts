@@ -66,6 +66,19 @@ const pieces = (tokenizer: Tokenizer, text: string, options?: EncodeOptions) =>
   tokenizer.encode(text, options).map((id) => tokenizer.piece(id));
 
 describe('special tokens', () => {
+  it('are found only within the given spans', () => {
+    const text = '<|im|>h<|im|>';
+    expect(bpe().encode(text, { special: [0, 6] })).toEqual(
+      bpe().encode('<|im|>', { special: true }).concat(bpe().encode('h<|im|>')),
+    );
+    expect(bpe().encode(text, { special: [1, 13] })).toEqual(
+      bpe()
+        .encode('<|im|>h')
+        .concat(bpe().encode('<|im|>', { special: true })),
+    );
+    expect(bpe().encode(text, { special: [0, 5, 6, 10] })).toEqual(bpe().encode(text));
+  });
+
   it('are text by default', () => {
     expect(pieces(bpe(), 'he<|im|>')).toEqual(['he', '<', '|', 'i', 'm', '|', '>']);
     expect(pieces(bpe(), 'he<|im|>', { special: true })).toEqual(['he', '<|im|>']);
@@ -92,6 +105,54 @@ describe('special tokens', () => {
     expect(bpe().decode([256, 260, 259], { special: true })).toBe('he<|im|><|im_end|>');
     expect(bpe().isControl(260)).toBe(true);
     expect(bpe().isControl(261)).toBe(false);
+  });
+});
+
+describe('long tokens', () => {
+  it.each([
+    [
+      'tokens',
+      { ...PLAIN, tokens: [...BYTES, 'x'.repeat(2000)] },
+      'at most 1024 bytes, but number 256 has 2000',
+    ],
+    [
+      'merges',
+      { ...PLAIN, merges: ['x y', `x ${'y'.repeat(3000)}`] },
+      'at most 2049 bytes, but number 1 has 3002',
+    ],
+  ])('are refused: %s', (_name, keys, message) => {
+    expect(() => bpe(keys)).toThrow(message);
+  });
+});
+
+describe('special tokens in excess', () => {
+  it('are refused above a quarter of a million', () => {
+    const many = Array.from({ length: 262_145 }, (_, i) => `<${i}>`);
+    const keys = {
+      ...PLAIN,
+      tokens: [...BYTES, ...many],
+      token_type: new Int32Array(256 + many.length).fill(4),
+    };
+    expect(() => bpe(keys)).toThrow(
+      'The vocabulary has more than 262144 special tokens, or more than 8388608 bytes of them.',
+    );
+  });
+
+  it('are refused if they are long together', () => {
+    const many = Array.from({ length: 9000 }, (_, i) => `${'x'.repeat(1000)}${i}`);
+    const keys = {
+      ...PLAIN,
+      tokens: [...BYTES, ...many],
+      token_type: new Int32Array(256 + many.length).fill(4),
+    };
+    expect(() => bpe(keys)).toThrow('more than 8388608 bytes of them');
+  });
+
+  it('take no time that grows with their number', () => {
+    const many = Array.from({ length: 100_000 }, (_, i) => `<|audio_${i}|>`);
+    const keys = { ...PLAIN, tokens: [...BYTES, ...many], token_type: types(256, ...many.map(() => 3)) };
+    const ids = bpe(keys).encode('<|audio_7|><|audio_'.repeat(20_000), { special: true });
+    expect(ids.filter((id) => id === 256 + 7)).toHaveLength(20_000);
   });
 });
 

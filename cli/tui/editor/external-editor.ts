@@ -5,6 +5,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { UserError } from '../../../errors.ts';
+import { decodeText } from '../../decode-text.ts';
 
 interface ExternalEditorOptions {
   readonly env: NodeJS.ProcessEnv;
@@ -27,7 +28,7 @@ export async function editExternally(text: string, { env, suspend }: ExternalEdi
   try {
     await writeFile(file, `${text}\n`, { mode: 0o600 });
     await suspend(() => runEditor(command, { file, cwd: folder, env }));
-    return (await readFile(file, 'utf8')).replace(/\r?\n$/, '');
+    return decodeText(await readFile(file)).replace(/\r?\n$/, '');
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

@@ -1,0 +1,126 @@
+/** Parses templates with @huggingface/jinja, after rewriting what its parser lacks: {% raw %}, {% with %}, tests with arguments. */
+import { parse, tokenize } from '@huggingface/jinja';
+
+const MAX_SOURCE = 1 << 18; // characters; real templates have up to 40,000
+const MAX_SPACE = 300; // consecutive blanks; the package's parsing time grows with their square
+
+export type Program = ReturnType<typeof parse>;
+type Token = ReturnType<typeof tokenize>[number];
+
+/** Throws an Error if the source is not a Jinja template. */
+export function parseTemplate(source: string): Program {
+  if (source.length > MAX_SOURCE) {
+    throw new Error(`it has ${source.length} characters, more than ${MAX_SOURCE}`);
+  }
+  if (source.split(/\S+/).some((space) => space.length > MAX_SPACE)) {
+    throw new Error(`it has more than ${MAX_SPACE} blanks in a row`);
+  }
+  const lines = rawAsLiterals(source.replace(/\r\n?/g, '\n'));
+  return parse(withAsCalls(testsAsFilters(tokenize(lines, { trim_blocks: true, lstrip_blocks: true }))));
+}
+
+const RAW_TAG = /\{%([-+]?)\s*(raw|endraw)\s*([-+]?)%\}/g;
+
+/** {% raw %}text{% endraw %} as {{ "text" }}. */
+function rawAsLiterals(source: string): string {
+  let result = '';
+  let end = 0; // of what was copied
+  let opening: RegExpExecArray | undefined;
+  for (const tag of source.matchAll(RAW_TAG)) {
+    const [text, left, name, right] = tag;
+    if (opening === undefined && name === 'raw') {
+      result += source.slice(end, tag.index);
+      opening = tag;
+    } else if (opening !== undefined && name === 'endraw') {
+      let content = source.slice(end, tag.index);
+      if (opening[3] === '-') content = content.trimStart();
+      if (left === '-') content = content.trimEnd();
+      result += `{{${opening[1] === '-' ? '-' : ''} ${quoted(content)} ${right === '-' ? '-' : ''}}}`;
+      opening = undefined;
+      if (right === '' && source[tag.index + text.length] === '\n') result += '{#-#}';
+    } else continue;
+    end = tag.index + text.length;
+  }
+  if (opening !== undefined) throw new Error('{% raw %} has no {% endraw %}');
+  return result + source.slice(end);
+}
+
+/** A string literal without characters that mean something to the package before it finds literals. */
+function quoted(text: string): string {
+  const codes = text.replace(
+    /[^\w .,;:!?]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+  return `"${codes}"`;
+}
+
+/** Tests that take an argument. */
+const TESTS = new Set([
+  'eq',
+  'equalto',
+  'ne',
+  'lt',
+  'lessthan',
+  'gt',
+  'greaterthan',
+  'le',
+  'ge',
+  'in',
+  'divisibleby',
+]);
+const LITERALS: ReadonlySet<string> = new Set(['StringLiteral', 'NumericLiteral', 'Identifier']);
+
+const tokenOf = (type: Token['type'], value: string): Token => ({ type, value });
+
+/** A function of this name calls its caller with its arguments. No template can name it: the name has a blank. */
+export const CALL_CALLER = 'call caller';
+
+/** {% with a = 1, b = 2 %}...{% endwith %} as {% call(a, b) f(1, 2) %}...{% endcall %}. */
+function withAsCalls(tokens: readonly Token[]): Token[] {
+  const result: Token[] = [];
+  for (let at = 0; at < tokens.length; at++) {
+    const word = tokens[at - 1]?.type === 'OpenStatement' ? tokens[at]!.value : undefined;
+    if (word !== 'with') {
+      result.push(word === 'endwith' ? tokenOf('Identifier', 'endcall') : tokens[at]!);
+      continue;
+    }
+    const names: Token[] = [];
+    const values: Token[] = [];
+    for (at++; at < tokens.length && tokens[at]!.type !== 'CloseStatement'; at++) {
+      const isFirst = names.length === 0 || tokens[at - 1]!.type === 'Comma';
+      if (!isFirst || tokens[at + 1]?.type !== 'Equals') {
+        values.push(tokens[at]!);
+        continue;
+      }
+      if (names.length > 0) names.push(tokenOf('Comma', ','));
+      names.push(tokens[at]!);
+      at++; // the equals sign
+    }
+    const [open, close] = [tokenOf('OpenParen', '('), tokenOf('CloseParen', ')')];
+    const callee = tokenOf('Identifier', CALL_CALLER);
+    result.push(tokenOf('Identifier', 'call'), open, ...names, close, callee, open, ...values, close);
+    at--; // the end of the statement
+  }
+  return result;
+}
+
+/** `a is eq(b)` and `a is not eq b` as `a | is eq(b)` and `a | is not eq(b)`, filters with blanks in their names. */
+function testsAsFilters(tokens: readonly Token[]): Token[] {
+  const result: Token[] = [];
+  for (let at = 0; at < tokens.length; at++) {
+    const isNot = tokens[at + 1]?.value === 'not';
+    const name = tokens[at + (isNot ? 2 : 1)];
+    const operand = tokens[at + (isNot ? 3 : 2)];
+    const isTest = tokens[at]!.type === 'Identifier' && tokens[at]!.value === 'is';
+    if (!isTest || name?.type !== 'Identifier' || !TESTS.has(name.value) || operand === undefined) {
+      result.push(tokens[at]!);
+      continue;
+    }
+    result.push(tokenOf('Pipe', '|'), tokenOf('Identifier', `is ${isNot ? 'not ' : ''}${name.value}`));
+    at += isNot ? 2 : 1;
+    if (!LITERALS.has(operand.type)) continue; // a parenthesis: the arguments of the filter
+    result.push(tokenOf('OpenParen', '('), operand, tokenOf('CloseParen', ')'));
+    at++;
+  }
+  return result;
+}
