@@ -7,7 +7,7 @@ import type { Options } from './arguments/options.ts';
 export function samplingOf(options: Options): Partial<SamplerParameters> {
   const { samplers, dry, xtc, mirostat, logitBias } = options;
   return {
-    seed: options.seed,
+    seed: seedOf(options),
     temperature: options.temperature,
     topK: options.topK,
     topP: options.topP,
@@ -22,6 +22,11 @@ export function samplingOf(options: Options): Partial<SamplerParameters> {
     ...named(['xtcProbability', 'xtcThreshold'], xtc, '--xtc'),
     ...named(['mirostat', 'mirostatTau', 'mirostatEta'], mirostat, '--mirostat'),
   };
+}
+
+/** The seed; undefined for a random one, which -1 asks for as in other programs. */
+export function seedOf({ seed }: Pick<Options, 'seed'>): number | undefined {
+  return seed === -1 ? undefined : seed;
 }
 
 /** Assigns the numbers of "0.8,1.75" to the first names. The others keep their defaults. */

@@ -11,6 +11,7 @@ import {
   type OptionSpec,
   SAMPLING_NAMES,
 } from '../../arguments/options.ts';
+import { seedOf } from '../../sampling.ts';
 import { formatBytes } from '../../sizes.ts';
 import { terminalText } from '../../terminal/terminal-text.ts';
 import { parametersOf } from '../generation.ts';
@@ -177,7 +178,7 @@ function params(context: CommandContext) {
       ['samplers', samplers.join(', ')],
       ['logit-bias', logitBias.size === 0 ? 'none' : `for ${logitBias.size} tokens`],
       ['max-tokens', options.maxTokens === undefined ? 'as many as fit the context' : `${options.maxTokens}`],
-      ['seed', options.seed === undefined ? 'a new one for each answer' : `${seed}`],
+      ['seed', seedOf(options) === undefined ? 'a new one for each answer' : `${seed}`],
     ]),
   );
   say(context, '/set NAME VALUE changes one of them');
