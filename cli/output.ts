@@ -5,7 +5,7 @@
 import { once } from 'node:events';
 import type { WriteStream } from 'node:tty';
 import { type ErrorKind, UserError } from '../errors.ts';
-import { systemError } from './system-errors.ts';
+import { limitHint, systemError } from './system-errors.ts';
 import { terminalJson, terminalText } from './terminal/terminal-text.ts';
 
 export const EXIT_CODES = {
@@ -188,7 +188,7 @@ function errorJson(error: unknown) {
 /** The error for the user: in its own words, or in those for errors of the system. All others are bugs. */
 function known(error: unknown): Pick<UserError, 'message' | 'hint' | 'kind'> {
   const own = error instanceof UserError ? error : systemError(error);
-  if (own) return own;
+  if (own) return { message: own.message, hint: limitHint(own.cause) ?? own.hint, kind: own.kind };
   const message = error instanceof Error ? error.message : String(error);
   const hint = 'This is a bug in percept: please report it with the output of --debug.';
   return { message, hint, kind: 'error' };

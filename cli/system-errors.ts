@@ -3,7 +3,6 @@ import { UserError } from '../errors.ts';
 
 const ACCESS = 'Give this user access to it and to every folder above it.';
 const SPACE = 'Free some space on that disk, or raise your quota.';
-const STARTS = 'The limit of processes or threads is reached: raise it (ulimit -u, pids.max of a container).';
 
 /** Hints by the code of the error. */
 const HINTS: Readonly<Record<string, string>> = {
@@ -16,21 +15,38 @@ const HINTS: Readonly<Record<string, string>> = {
   EROFS: 'This disk can only be read: set PERCEPT_HOME to a folder on another one.',
   ENOSPC: SPACE,
   EDQUOT: SPACE,
-  EMFILE: 'The limit of open files is reached: raise it (ulimit -n 1024).',
-  ENFILE: 'The limit of open files of the whole system is reached: close other programs.',
-  EAGAIN: STARTS,
-  ERR_WORKER_INIT_FAILED: STARTS,
   ENOMEM: 'Close other programs, or take a smaller model or context (--ctx).',
 };
 
+/** Hints for limits of the system. Node names some only in the message, as when a thread does not start. */
+const LIMITS: readonly (readonly [code: RegExp, hint: string])[] = [
+  [/\bEMFILE\b/, 'The limit of open files is reached: raise it (ulimit -n 1024).'],
+  [/\bENFILE\b/, 'The limit of open files of the whole system is reached: close other programs.'],
+  [
+    /\bEAGAIN\b/,
+    'The limit of processes and threads is reached: raise it (ulimit -u, pids.max of a container), or give --threads 1.',
+  ],
+];
+
 const OTHERS = 'Check the path, its permissions and the disk that it is on.';
+
+/** The hint for a limit of the system that is the cause of an error, at whatever depth; undefined for other causes. */
+export function limitHint(error: unknown): string | undefined {
+  for (let cause = error; cause instanceof Error; cause = cause.cause) {
+    const { code, syscall, message } = cause as NodeJS.ErrnoException;
+    if (syscall === 'read' || syscall === 'write') continue; // EAGAIN: nothing to read yet
+    const limit = LIMITS.find(([name]) => name.test(`${code} ${message}`));
+    if (limit) return limit[1];
+  }
+  return undefined;
+}
 
 /** The error in words; undefined if the system did not report it. */
 export function systemError(error: unknown): UserError | undefined {
   if (!(error instanceof Error)) return undefined;
   const { message, code = '', syscall, errcode } = error as NodeJS.ErrnoException & { errcode?: number };
   const isMemory = error instanceof RangeError && /allocat/i.test(message);
-  const hint = isMemory ? HINTS.ENOMEM : HINTS[code];
+  const hint = isMemory ? HINTS.ENOMEM : (limitHint(error) ?? HINTS[code]);
   if (!hint && syscall === undefined && errcode === undefined) return undefined;
   const kind = isMemory || code === 'ENOMEM' ? 'memory' : 'error';
   return new UserError(`The system reports: ${message.replace(/\.$/, '')}.`, hint ?? OTHERS, {

@@ -164,6 +164,18 @@ describe('errors of the system', () => {
     ]);
   });
 
+  it('name the limit behind an error in words', () => {
+    const cause = new Error('Worker initialization failure: EMFILE');
+    const error = new UserError('A thread ended.', 'Start again.', { cause: new Error('x', { cause }) });
+    expect(describeError(error, { debug: false })).toEqual([
+      'A thread ended.',
+      expect.stringContaining('ulimit -n'),
+    ]);
+    const reading = Object.assign(new Error('EAGAIN: try again, read'), { code: 'EAGAIN', syscall: 'read' });
+    const other = new UserError('Reading stdin failed.', 'Check the path.', { cause: reading });
+    expect(describeError(other, { debug: false })[1]).toBe('  Check the path.');
+  });
+
   it.each([
     new TypeError('x is not a function'),
     new RangeError('Invalid array length'),
