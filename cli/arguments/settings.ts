@@ -104,7 +104,9 @@ function readObject(path: string): Record<string, unknown> {
     text = readFileSync(path, 'utf8');
   } catch (cause) {
     if (/ENOENT|ENOTDIR/.test((cause as NodeJS.ErrnoException).code ?? '')) return {};
-    throw badFile(path, `cannot be read: ${(cause as Error).message}`, cause);
+    const message = `The settings file ${path} cannot be read: ${(cause as Error).message}.`;
+    const hint = 'Make it a file that you may read, or move it away.';
+    throw new UserError(message, hint, { kind: 'usage', cause });
   }
   let value: unknown;
   try {

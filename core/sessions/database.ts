@@ -41,8 +41,8 @@ export async function openToRead(path: string): Promise<DatabaseSync> {
   try {
     return await openDatabase(path);
   } catch (error) {
-    const log = statSync(`${path}-wal`, { throwIfNoEntry: false });
-    if (!isOutOfReach(error) || (log?.isFile() && log.size > 0)) throw error;
+    const [file, log] = [path, `${path}-wal`].map((each) => statSync(each, { throwIfNoEntry: false }));
+    if (!isOutOfReach(error) || !file?.isFile() || (log?.isFile() && log.size > 0)) throw error;
   }
   const url = pathToFileURL(path);
   url.searchParams.set('immutable', '1');
