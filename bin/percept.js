@@ -50,16 +50,7 @@ function beginsChat() {
  */
 function takeKeyboard() {
   const { env, stdin, stdout } = process;
-  stdin.setRawMode(true);
-  const { columns = 80, rows = 24 } = stdout;
-  const isLow = rows > 0 && rows < 12; // as in cli/tui/chat/App.tsx
-  const isUtf8 = /utf-?8/i.test(env.LC_ALL || env.LC_CTYPE || env.LANG || 'utf-8') && !env.PERCEPT_ASCII;
-  const prompt = `${isUtf8 ? '›' : '>'} Ask anything; it is sent as soon as the model is loaded`;
-  const lines = [...(isLow ? [] : ['']), prompt, ...(isLow ? [] : ['  loading ...'])];
-  const drawn = lines.map((line) => line.slice(0, (columns || 80) - 1)).join('\n');
-  stdout.write(`${drawn}${isLow ? '' : '\x1b[1A'}\x1b[3G`);
-  const erase = `${isLow ? '' : '\x1b[1A'}\r \x1b[J\r`; // the space: tmux keeps a copy of an erase from the corner
-  env[GREETED] = erase;
+  let erase = '';
   for (const [signal, code] of [
     ['SIGHUP', 129],
     ['SIGQUIT', 131],
@@ -70,6 +61,16 @@ function takeKeyboard() {
       process.exit(code);
     });
   }
+  stdin.setRawMode(true);
+  const { columns = 80, rows = 24 } = stdout;
+  const isLow = rows > 0 && rows < 12; // as in cli/tui/chat/App.tsx
+  const isUtf8 = /utf-?8/i.test(env.LC_ALL || env.LC_CTYPE || env.LANG || 'utf-8') && !env.PERCEPT_ASCII;
+  const prompt = `${isUtf8 ? '›' : '>'} Ask anything; it is sent as soon as the model is loaded`;
+  const lines = [...(isLow ? [] : ['']), prompt, ...(isLow ? [] : ['  loading ...'])];
+  const drawn = lines.map((line) => line.slice(0, (columns || 80) - 1)).join('\n');
+  stdout.write(`${drawn}${isLow ? '' : '\x1b[1A'}\x1b[3G`);
+  erase = `${isLow ? '' : '\x1b[1A'}\r \x1b[J\r`; // the space: tmux keeps a copy of an erase from the corner
+  env[GREETED] = erase;
 }
 
 /** Prints the first line of a chat before anything else is loaded. Otherwise cli/commands/chat.ts prints it. */
