@@ -70,10 +70,15 @@ async function cachedOrProbed(key: string, module: string, cacheDirectory?: stri
 
 function readCache(path: string): { key: string; found: Adapters } | undefined {
   try {
-    return JSON.parse(readFileSync(path, 'utf8'));
+    const { key, found } = JSON.parse(readFileSync(path, 'utf8'));
+    return found.adapters.every(isInfo) ? { key, found } : undefined;
   } catch {
-    return undefined; // none yet, or an incomplete one
+    return undefined; // none yet, or one that is damaged or has another shape
   }
+}
+
+function isInfo({ name, features, limits }: DeviceInfo): boolean {
+  return typeof name === 'string' && Array.isArray(features) && typeof limits === 'object' && limits !== null;
 }
 
 /** The adapters, and whether a second probe would find the same. A probe that timed out proves nothing. */

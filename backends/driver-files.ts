@@ -3,7 +3,7 @@
  * made from the file system, without loading a driver. On Linux the files also show that there is no driver.
  */
 import { readdirSync, statSync } from 'node:fs';
-import { homedir, release } from 'node:os';
+import { release } from 'node:os';
 import { delimiter, join } from 'node:path';
 
 export interface DriverFiles {
@@ -40,8 +40,9 @@ function driverStore({ SystemRoot = 'C:\\Windows' }: NodeJS.ProcessEnv): string 
 function manifests(env: NodeJS.ProcessEnv): string[] {
   const listed = paths(env.VK_DRIVER_FILES ?? env.VK_ICD_FILENAMES);
   if (listed.length > 0) return listed.filter((path) => stamp(path) !== '');
-  const home = env.XDG_DATA_HOME || join(homedir(), '.local/share');
-  const config = env.XDG_CONFIG_HOME || join(homedir(), '.config');
+  const user = env.HOME || '/'; // the loader asks nothing else
+  const home = env.XDG_DATA_HOME || join(user, '.local/share');
+  const config = env.XDG_CONFIG_HOME || join(user, '.config');
   const roots = [
     ...[config, ...paths(env.XDG_CONFIG_DIRS || '/etc/xdg'), '/etc', '/usr/local/etc'],
     ...[home, ...paths(env.XDG_DATA_DIRS || '/usr/local/share:/usr/share'), '/usr/local/share', '/usr/share'],

@@ -49,18 +49,31 @@ function beginsChat() {
 /**
  * Switches the keyboard to raw mode, so that the chat gets what is typed while it loads, and draws a placeholder of the
  * first frame. The environment carries the escape sequence that erases it (cli/greeting.ts). Node restores the terminal
- * at exit.
+ * at exit, and on SIGINT and SIGTERM; other signals exit here until the chat listens to them.
  */
 function takeKeyboard() {
   const { env, stdin, stdout } = process;
+  let erase = '';
+  for (const [signal, code] of [
+    ['SIGHUP', 129],
+    ['SIGQUIT', 131],
+  ]) {
+    process.on(signal, () => {
+      if (process.listenerCount(signal) > 1) return;
+      stdout.write(erase);
+      process.exit(code);
+    });
+  }
   stdin.setRawMode(true);
-  const isLow = stdout.rows < 12; // as in cli/tui/chat/App.tsx
+  const { columns = 80, rows = 24 } = stdout;
+  const isLow = rows > 0 && rows < 12; // as in cli/tui/chat/App.tsx
   const isUtf8 = /utf-?8/i.test(env.LC_ALL || env.LC_CTYPE || env.LANG || 'utf-8') && !env.PERCEPT_ASCII;
   const prompt = `${isUtf8 ? '›' : '>'} Ask anything; it is sent as soon as the model is loaded`;
   const lines = [...(isLow ? [] : ['']), prompt, ...(isLow ? [] : ['  loading ...'])];
-  const drawn = lines.map((line) => line.slice(0, stdout.columns - 1)).join('\n');
+  const drawn = lines.map((line) => line.slice(0, (columns || 80) - 1)).join('\n');
   stdout.write(`${drawn}${isLow ? '' : '\x1b[1A'}\x1b[3G`);
-  env[GREETED] = `${isLow ? '' : '\x1b[1A'}\r \x1b[J\r`; // the space: tmux keeps a copy of an erase from the corner
+  erase = `${isLow ? '' : '\x1b[1A'}\r \x1b[J\r`; // the space: tmux keeps a copy of an erase from the corner
+  env[GREETED] = erase;
 }
 
 /** Prints the first line of a chat before anything else is loaded. Otherwise cli/commands/chat.ts prints it. */

@@ -3,7 +3,6 @@ import type { GeneratedToken, GenerateResult } from '../core/generate.ts';
 import type { Model } from '../core/model.ts';
 import type { SpeculationStats } from '../core/speculate/speculative-decoder.ts';
 import type { Output } from './output.ts';
-import { terminalText } from './terminal/terminal-text.ts';
 
 export interface AnswerPrinter {
   token(token: GeneratedToken): Promise<void>;
@@ -30,7 +29,7 @@ export function textAnswer(output: Output): AnswerPrinter {
       const whole = held + text;
       const ready = whole.replace(/\n+$/, '');
       held = whole.slice(ready.length);
-      if (ready !== '') await output.print(output.interactive ? terminalText(ready) : ready);
+      if (ready !== '') await output.print(ready);
     },
     async end(result) {
       if (begun || result) await output.print('\n');

@@ -12,11 +12,11 @@ export interface Greeting {
 
 /** Erases the placeholder, so that lines can be written before a chat. A later `readGreeting` still says `said`. */
 export async function clearGreeting(
-  output: Pick<Output, 'print'>,
+  output: Pick<Output, 'control'>,
   env: NodeJS.ProcessEnv = process.env,
 ): Promise<void> {
   const { said, erase } = readGreeting(env);
-  await output.print(erase);
+  await output.control(erase);
   if (said) env[VARIABLE] = '1';
 }
 

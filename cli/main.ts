@@ -7,24 +7,37 @@ import { findProjectFile, projectNotice, resolveSettings, type Settings } from '
 import type { Call } from './command.ts';
 import { COMMANDS } from './commands/index.ts';
 import { clearGreeting, readGreeting } from './greeting.ts';
-import { exitCodeOf, Output, unwritable } from './output.ts';
+import { exitCodeOf, Output, type OutputOptions, unwritable } from './output.ts';
 import { Interruption } from './signals.ts';
+import { assumeSize } from './terminal/assumed-size.ts';
 
 const args = process.argv.slice(2);
 const interruption = new Interruption();
 exitIfReaderIsGone();
+assumeSize(process.stdout);
+assumeSize(process.stderr);
 
-let output = new Output({ debug: args.includes('--debug'), noColor: args.includes('--no-color') });
+let output = new Output(optionsForErrors());
 let exitCode = 0;
 try {
   await main();
 } catch (error) {
-  await output.print(readGreeting().erase);
-  if (interruption.exitCode === undefined) output.error(error);
+  await output.control(readGreeting().erase);
+  if (interruption.exitCode === undefined) await output.error(error);
   exitCode = exitCodeOf(error);
 }
 await output.drained();
 process.exit(interruption.exitCode ?? (exitCode || process.exitCode));
+
+/** Options that count before all are parsed, and if that fails. */
+function optionsForErrors(): OutputOptions {
+  const end = args.indexOf('--');
+  const words = new Set(end < 0 ? args : args.slice(0, end));
+  const [debug, noColor, json, jsonl] = ['--debug', '--no-color', '--json', '--jsonl'].map((word) =>
+    words.has(word),
+  );
+  return { debug, noColor, json, jsonl };
+}
 
 async function main(): Promise<void> {
   const invocation = asChat(await parseArguments(args, COMMANDS));
@@ -67,10 +80,19 @@ function settingsOf({ command, flags }: Invocation): Settings {
   const all = resolveSettings({
     flags,
     env: process.env,
-    projectFile: findProjectFile(process.cwd()),
+    projectFile: findProjectFile(workingFolder()),
     userFile: join(directories().config, 'config.json'),
   });
   return new Map([...all].filter(([name]) => known.has(name)));
+}
+
+/** Undefined if it has been deleted, or this user may not know where it is. */
+function workingFolder(): string | undefined {
+  try {
+    return process.cwd();
+  } catch {
+    return undefined;
+  }
 }
 
 /** Notes which settings come from a project's file. Throws UserError if it names a model that it must not name. */

@@ -1,8 +1,12 @@
-/** The two streams and the exit code: data goes to stdout, everything else to stderr. */
+/**
+ * The two streams and the exit code: data goes to stdout, everything else to stderr. Text may come from outside, such as
+ * names in a model file. Here its control characters become visible: on a terminal, and on stderr, which people read.
+ */
 import { once } from 'node:events';
 import type { WriteStream } from 'node:tty';
-import { Chalk, type ChalkInstance } from 'chalk';
 import { type ErrorKind, UserError } from '../errors.ts';
+import { limitHint, systemError } from './system-errors.ts';
+import { terminalJson, terminalText } from './terminal/terminal-text.ts';
 
 export const EXIT_CODES = {
   error: 1,
@@ -35,13 +39,16 @@ export interface OutputOptions {
   readonly debug?: boolean;
   readonly noColor?: boolean;
   readonly ascii?: boolean;
+  /** stdout has one JSON value, or one on each line; errors are JSON there, too. */
+  readonly json?: boolean;
+  readonly jsonl?: boolean;
   readonly stdout?: Stream;
   readonly stderr?: Stream;
   readonly env?: NodeJS.ProcessEnv;
 }
 
 export class Output {
-  /** stdout is a terminal: text from a model must be cleaned before it is printed. */
+  /** stdout is a terminal. */
   readonly interactive: boolean;
   /** stderr is a terminal that can redraw a line. */
   readonly progressBars: boolean;
@@ -52,7 +59,9 @@ export class Output {
   readonly #stderr: Stream;
   readonly #quiet: boolean;
   readonly #debug: boolean;
+  readonly #format: 'text' | 'json' | 'jsonl';
   readonly #errorStyle: ReturnType<typeof styles>;
+  #printedJson = false;
 
   constructor(options: OutputOptions = {}) {
     const env = options.env ?? process.env;
@@ -60,6 +69,7 @@ export class Output {
     this.#stderr = options.stderr ?? process.stderr;
     this.#quiet = options.quiet ?? false;
     this.#debug = options.debug ?? false;
+    this.#format = options.jsonl ? 'jsonl' : options.json ? 'json' : 'text';
     this.appearance = { noColor: options.noColor, ascii: options.ascii };
     this.interactive = this.#stdout.isTTY === true;
     this.progressBars = this.#stderr.isTTY === true && env.TERM !== 'dumb' && !env.CI;
@@ -69,17 +79,24 @@ export class Output {
 
   /** Writes data to stdout. Waits while the reader is slow. */
   async print(text: string): Promise<void> {
-    if (!this.#stdout.write(text)) await once(this.#stdout as WriteStream, 'drain');
+    await this.control((this.interactive ? terminalText(text) : text).replaceAll(STYLE_KEY, '\x1b['));
+  }
+
+  /** Writes control sequences of the program itself to stdout. */
+  async control(sequences: string): Promise<void> {
+    if (!this.#stdout.write(sequences)) await once(this.#stdout as WriteStream, 'drain');
   }
 
   /** Writes one JSON value on its own line. Integers above 2^53 become strings. */
   async json(value: unknown): Promise<void> {
     const text = JSON.stringify(value, (_, item) => (typeof item === 'bigint' ? String(item) : item));
-    await this.print(`${text}\n`);
+    this.#printedJson = true;
+    await this.print(`${terminalJson(text)}\n`);
   }
 
-  /** Writes columns as wide as their longest cell. The last one is not padded. */
-  async table(rows: readonly (readonly string[])[]): Promise<void> {
+  /** Writes columns as wide as their longest cell. The last one is not padded. Cells are one line each. */
+  async table(cells: readonly (readonly string[])[]): Promise<void> {
+    const rows = cells.map((row) => row.map((cell) => cell.replaceAll('\n', '\u240a').replaceAll('\t', ' ')));
     const columns = Math.max(0, ...rows.map((row) => row.length));
     const widths = Array.from({ length: columns }, (_, i) =>
       Math.max(...rows.map((row) => row[i]?.length ?? 0)),
@@ -90,7 +107,7 @@ export class Output {
 
   /** Writes a line for the user to stderr, unless --quiet. */
   note(line: string): void {
-    if (!this.#quiet) this.#stderr.write(`${line}\n`);
+    if (!this.#quiet) this.#writeLine(line);
   }
 
   /** As `note`, only with --debug. */
@@ -98,17 +115,26 @@ export class Output {
     if (this.#debug) this.note(this.#errorStyle.faint(line));
   }
 
-  /** Replaces the current line of stderr. Only if `progressBars`. */
+  /** Replaces the current line of stderr. Only if `progressBars`. The line is a drawing: its text is clean. */
   status(line: string): void {
     if (!this.#quiet) this.#stderr.write(`\r\x1b[K${line}`);
   }
 
-  /** Writes the message and the hint of an error, and its causes with --debug. */
-  error(error: unknown): void {
+  /**
+   * Writes the message and the hint of an error to stderr, and its causes with --debug. For scripts also as JSON to
+   * stdout, unless the one value of --json is there already.
+   */
+  async error(error: unknown): Promise<void> {
     const style = this.#errorStyle;
     const [message, ...more] = describeError(error, { debug: this.#debug });
-    this.#stderr.write(`${style.error('error:')} ${message}\n`);
-    for (const line of more) this.#stderr.write(`${style.faint(line)}\n`);
+    this.#writeLine(`${style.error('error:')} ${message}`);
+    for (const line of more) this.#writeLine(style.faint(line));
+    if (this.#format === 'jsonl') await this.json({ type: 'error', error: errorJson(error) });
+    if (this.#format === 'json' && !this.#printedJson) await this.json({ error: errorJson(error) });
+  }
+
+  #writeLine(line: string): void {
+    this.#stderr.write(`${terminalText(line).replaceAll(STYLE_KEY, '\x1b[')}\n`);
   }
 
   /** Resolves when both streams are flushed, so that exiting loses nothing. */
@@ -118,10 +144,14 @@ export class Output {
   }
 }
 
+/** Stands for the start of a control sequence in styled text. Random, so that no text from outside contains it. */
+const STYLE_KEY = `<${Math.random()}>`;
+
 /** Colours by meaning. */
 function styles(level: ColorLevel) {
-  const chalk: ChalkInstance = new Chalk({ level });
-  return { error: chalk.red.bold, heading: chalk.bold, faint: chalk.dim };
+  const style = (code: string) => (text: string) =>
+    level === 0 || text === '' ? text : `${STYLE_KEY}${code}m${text}${STYLE_KEY}0m`;
+  return { error: style('1;31'), heading: style('1'), faint: style('2') };
 }
 
 /** --no-color decides first, then FORCE_COLOR, then NO_COLOR, then the terminal. */
@@ -146,15 +176,28 @@ export function unwritable(cause: Error): UserError {
 }
 
 export function exitCodeOf(error: unknown): number {
-  return EXIT_CODES[error instanceof UserError ? error.kind : 'error'];
+  return EXIT_CODES[known(error).kind];
 }
 
 /** The lines of an error: its message, its hint (indented), and with `debug` the chain of causes. */
 export function describeError(error: unknown, { debug }: { debug: boolean }): [message: string, ...string[]] {
-  const known = error instanceof UserError;
-  const message = error instanceof Error ? error.message : String(error);
-  const hint = known ? error.hint : 'This is a bug in percept: please report it with the output of --debug.';
+  const { message, hint } = known(error);
   return [message, ...(hint ? [`  ${hint}`] : []), ...(debug ? causes(error) : [])];
+}
+
+/** An error as scripts read it. */
+function errorJson(error: unknown) {
+  const { message, hint, kind } = known(error);
+  return { message, hint, kind, exit_code: EXIT_CODES[kind] };
+}
+
+/** The error for the user: in its own words, or in those for errors of the system. All others are bugs. */
+function known(error: unknown): Pick<UserError, 'message' | 'hint' | 'kind'> {
+  const own = error instanceof UserError ? error : systemError(error);
+  if (own) return { message: own.message, hint: limitHint(own.cause) ?? own.hint, kind: own.kind };
+  const message = error instanceof Error ? error.message : String(error);
+  const hint = 'This is a bug in percept: please report it with the output of --debug.';
+  return { message, hint, kind: 'error' };
 }
 
 function* causes(error: unknown): Generator<string> {

@@ -7,7 +7,7 @@ import type { OptionName, Options } from './arguments/options.ts';
 export function samplingOf(options: Options): Partial<SamplerParameters> {
   const { samplers, dry, xtc, mirostat, logitBias } = options;
   return {
-    seed: options.seed,
+    seed: seedOf(options),
     temperature: options.temperature,
     topK: options.topK,
     topP: options.topP,
@@ -27,10 +27,12 @@ export function samplingOf(options: Options): Partial<SamplerParameters> {
 /** The values of sampling parameters under the names of their options, as an option takes them. */
 export function samplingInWords(
   parameters: SamplerParameters,
-  { seed, maxTokens, stop, ignoreEos, ignoreLoops }: Options,
+  options: Options,
 ): readonly (readonly [OptionName, string])[] {
   const { dryMultiplier, dryBase, dryAllowedLength, xtcProbability, xtcThreshold } = parameters;
   const { mirostat, mirostatTau, mirostatEta, logitBias, samplers } = parameters;
+  const { maxTokens, stop, ignoreEos, ignoreLoops } = options;
+  const seed = seedOf(options);
   return [
     ['max-tokens', maxTokens === undefined ? 'as many as fit the context' : `${maxTokens}`],
     ['temperature', `${parameters.temperature}`],
@@ -51,6 +53,11 @@ export function samplingInWords(
     ['ignore-eos', ignoreEos ? 'on' : 'off'],
     ['ignore-loops', ignoreLoops ? 'on' : 'off'],
   ];
+}
+
+/** The seed; undefined for a random one, which -1 asks for as in other programs. */
+export function seedOf({ seed }: Pick<Options, 'seed'>): number | undefined {
+  return seed === -1 ? undefined : seed;
 }
 
 /** Assigns the numbers of "0.8,1.75" to the first names. The others keep their defaults. */

@@ -1,8 +1,10 @@
 /**
- * Handles SIGINT, SIGTERM and SIGHUP during work that can be aborted: the first aborts the work, the second exits at once.
+ * Handles the signals that end a process during work that can be aborted: the first aborts the work, the second exits at
+ * once.
  * Outside such work there is no handler, so that they end the process even if it blocks the event loop.
  */
-const EXIT_CODES = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
+export const SIGNAL_EXIT_CODES = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129, SIGQUIT: 131 } as const;
+type Signal = keyof typeof SIGNAL_EXIT_CODES;
 
 /** npx and the launcher forward a Ctrl-C that the terminal has already delivered. A second Ctrl-C takes a user longer. */
 const ECHO_MS = 100;
@@ -21,8 +23,8 @@ export class Interruption {
   /** Runs `work` with a signal that Ctrl-C aborts. */
   async during<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
     const controller = new AbortController();
-    const onSignal = (name: keyof typeof EXIT_CODES) => this.#onSignal(EXIT_CODES[name], controller);
-    const names = Object.keys(EXIT_CODES) as (keyof typeof EXIT_CODES)[];
+    const onSignal = (name: Signal) => this.#onSignal(SIGNAL_EXIT_CODES[name], controller);
+    const names = Object.keys(SIGNAL_EXIT_CODES) as Signal[];
     for (const name of names) process.on(name, onSignal);
     try {
       return await work(controller.signal);

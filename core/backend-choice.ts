@@ -58,11 +58,22 @@ export class BackendChoices {
 
   #read(): Record<string, BackendChoice> {
     try {
-      return JSON.parse(readFileSync(this.#path, 'utf8'));
+      const entries = Object.entries(JSON.parse(readFileSync(this.#path, 'utf8')) ?? {});
+      return Object.fromEntries(
+        entries.filter((entry): entry is [string, BackendChoice] => isChoice(entry[1])),
+      );
     } catch {
       return {}; // no measurement yet
     }
   }
+}
+
+/** The file may be damaged, or of another shape. */
+function isChoice(value: unknown): value is BackendChoice {
+  const { chosen, measured } = (value ?? {}) as Partial<BackendChoice>;
+  const isResult = (result: Measured | null) =>
+    result !== null && ('failure' in result || Number.isFinite(result.tokensPerSecond));
+  return typeof chosen === 'string' && !!measured && Object.values(measured).every(isResult);
 }
 
 function keyOf(subject: Subject): string {

@@ -1,5 +1,5 @@
-import { homedir } from 'node:os';
-import { posix, win32 } from 'node:path';
+import { homedir, userInfo } from 'node:os';
+import { isAbsolute as isAbsoluteHere, posix, win32 } from 'node:path';
 import { UserError } from '../errors.ts';
 
 /** Paths of percept's files on this machine: absolute, not created yet; all are folders but `sessions`. */
@@ -14,7 +14,8 @@ export interface Directories {
 interface Surroundings {
   readonly platform: NodeJS.Platform;
   readonly env: Readonly<Record<string, string | undefined>>;
-  readonly home: string; // the user's home directory, absolute
+  /** The user's home directory, absolute. Asked only where nothing else says the folder. */
+  readonly home: () => string;
 }
 
 /**
@@ -22,15 +23,19 @@ interface Surroundings {
  * macOS and Windows, else those of the XDG Base Directory Specification 0.8
  * (https://specifications.freedesktop.org/basedir-spec/0.8/), which ignores empty and relative values.
  *
- * @throws UserError (usage) if PERCEPT_HOME is not an absolute path.
+ * @throws UserError (usage) if PERCEPT_HOME is not an absolute path, or the home directory is needed and unknown.
  */
 export function directories(
-  { platform, env, home }: Surroundings = { platform: process.platform, env: process.env, home: homedir() },
+  { platform, env, home }: Surroundings = {
+    platform: process.platform,
+    env: process.env,
+    home: homeDirectory,
+  },
 ): Directories {
   const { isAbsolute, join } = platform === 'win32' ? win32 : posix;
   const from = (name: string, ...fallback: string[]) => {
     const value = env[name];
-    return value && isAbsolute(value) ? value : join(home, ...fallback);
+    return value && isAbsolute(value) ? value : join(home(), ...fallback);
   };
   const override = env.PERCEPT_HOME;
   if (override) {
@@ -46,8 +51,8 @@ export function directories(
     return { ...below(local), config: join(from('APPDATA', 'AppData', 'Roaming'), 'percept') };
   }
   if (platform === 'darwin') {
-    const support = join(home, 'Library', 'Application Support', 'percept');
-    return { ...below(support), cache: join(home, 'Library', 'Caches', 'percept') };
+    const support = join(home(), 'Library', 'Application Support', 'percept');
+    return { ...below(support), cache: join(home(), 'Library', 'Caches', 'percept') };
   }
   const data = join(from('XDG_DATA_HOME', '.local', 'share'), 'percept');
   return {
@@ -67,4 +72,25 @@ export function directories(
       config: join(root, 'config'),
     };
   }
+}
+
+/**
+ * The user's home directory: HOME, or that of the system's table of users if HOME is empty or relative.
+ *
+ * @throws UserError (usage) if neither names one, such as for a user of a container without an entry.
+ */
+export function homeDirectory(): string {
+  for (const ask of [homedir, () => userInfo().homedir]) {
+    try {
+      const home = ask();
+      if (isAbsoluteHere(home)) return home;
+    } catch {
+      // HOME is not set, and the system does not know this user
+    }
+  }
+  throw new UserError(
+    'This user has no home directory: HOME does not name one, and the system knows none.',
+    'Set PERCEPT_HOME to a folder for the files that percept keeps, or HOME.',
+    { kind: 'usage' },
+  );
 }

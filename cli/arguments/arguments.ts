@@ -4,6 +4,7 @@ import { CATALOGUE } from '../../core/models/catalogue.ts';
 import { nearest } from '../../core/near-miss.ts';
 import { UserError } from '../../errors.ts';
 import type { CommandSpec } from '../command.ts';
+import { withMarks, withoutMark } from './dashes.ts';
 import { parseText } from './option-values.ts';
 import { OPTIONS, type OptionName, type OptionSpec } from './options.ts';
 import { inOwnWords, isModelWord } from './other-words.ts';
@@ -81,7 +82,7 @@ async function withYargs(args: readonly string[], commands: readonly CommandSpec
   parser.fail((message, error) => {
     throw error instanceof UserError ? error : missingValue(message);
   });
-  await parser.parseAsync(helpAsOption(args, commands));
+  await parser.parseAsync(withMarks(helpAsOption(args, commands), knownOptions(commands)));
   return invocation!;
 }
 
@@ -94,10 +95,26 @@ function helpAsOption(args: readonly string[], commands: readonly CommandSpec[])
   return commands.some(({ name }) => name === second) ? [second, '--help'] : args;
 }
 
-/** yargs reports one error itself: the last word is an option that needs a value. */
+/** The options of all commands: a name means the same in each. */
+function knownOptions(commands: readonly CommandSpec[]) {
+  const specs = commands.flatMap((command) =>
+    optionsOf(command).map((name) => ({ name, ...specOf(command, name) })),
+  );
+  const words = (list: typeof specs) =>
+    new Set(list.flatMap(({ name, alias }) => [`--${name}`, ...(alias ? [`-${alias}`] : [])]));
+  const all = words(specs);
+  const withValue = words(specs.filter(({ type }) => type !== 'boolean'));
+  return {
+    takesValue: (word: string) => withValue.has(word.replace(/^-[a-z]+(?=[a-z]$)/i, '-')), // -qs is -q -s
+    isOption: (word: string) => all.has(word.replace(/=.*/s, '')),
+  };
+}
+
+/** yargs reports one error itself: an option that needs a value is the last word, or another option follows. */
 function missingValue(message: string): UserError {
   const name = /: (\S+)$/.exec(message)?.[1] ?? '';
-  return new UserError(`Expected a value after ${dashed(name)}.`, DASH_HINT, { kind: 'usage' });
+  const hint = `A value that looks like an option is written ${dashed(name)}=VALUE.`;
+  return new UserError(`Expected a value after ${dashed(name)}.`, hint, { kind: 'usage' });
 }
 
 function dashed(name: string): string {
@@ -122,7 +139,7 @@ function yargsOption(command: CommandSpec, name: OptionName) {
 
 function checked(command: CommandSpec, argv: Argv, commands: readonly CommandSpec[]): Invocation {
   const implied = argv._[0] !== command.name;
-  const operands = implied ? argv._ : argv._.slice(1);
+  const operands = (implied ? argv._ : argv._.slice(1)).map(withoutMark);
   const help = argv.help === true;
   const flags = flagsOf(command, argv);
   if (!help) {
@@ -151,7 +168,7 @@ function flagSetting(command: CommandSpec, name: OptionName, given: unknown): Se
 
 /** If an option is given twice, the last value counts, unless the option may be repeated. */
 function flagValue(spec: OptionSpec, given: unknown, where: string): Setting['value'] {
-  const all = [given].flat().map(String);
+  const all = [given].flat().map((text) => withoutMark(String(text)));
   if (spec.type === 'strings') return all;
   if (!spec.list) return parseText(spec, all.at(-1)!, where);
   const items = all.flatMap((text) => text.split(','));

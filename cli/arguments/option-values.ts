@@ -1,6 +1,5 @@
 /** Checks the value of an option, from a flag, a variable or a settings file. */
 import { UserError } from '../../errors.ts';
-import { terminalText } from '../terminal/terminal-text.ts';
 import type { OptionSpec, OptionValue } from './options.ts';
 
 const TRUE = new Set(['1', 'true', 'yes', 'on']);
@@ -37,7 +36,7 @@ function valueOfText(spec: OptionSpec, text: string): unknown {
 export function checkValue(spec: OptionSpec, value: unknown, where: string, shown = value): OptionValue {
   if (accepts(spec, value)) return value;
   throw new UserError(
-    `Expected ${where} to be ${expectation(spec)}, got ${terminalText(JSON.stringify(shown))}.`,
+    `Expected ${where} to be ${expectation(spec)}, got ${JSON.stringify(shown)}.`,
     `Its meaning: ${spec.describe}.`,
     { kind: 'usage' },
   );

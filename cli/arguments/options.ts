@@ -93,7 +93,10 @@ const SAMPLING = {
   mirostat: text('2[,TAU,ETA]', 'version 2: keep the surprise at TAU bits per token', { setting, project }),
   'logit-bias': texts('ID:BIAS', "add BIAS to a token's logit; -inf forbids it; may be repeated"),
   samplers: text('A,B,C', 'samplers in order; --stats shows the chain', { setting, project }),
-  seed: integer('N', 'same seed, same text (default: random; --stats shows it)', { setting, project }),
+  seed: integer('N', 'same seed, same text (default: random, as with -1; --stats shows it)', {
+    setting,
+    project,
+  }),
   stop: texts('TEXT', 'stop before this text; may be repeated'),
   'ignore-eos': flag('continue after end-of-generation tokens'),
   'ignore-loops': flag('continue an answer that repeats itself word for word'),

@@ -6,7 +6,6 @@ import type { Directories } from '../../core/directories.ts';
 import { parseReference, pullCommand, type Reference, shellWord } from '../../core/models/reference.ts';
 import { findModel } from '../../core/models/store.ts';
 import { UserError } from '../../errors.ts';
-import { terminalText } from '../terminal/terminal-text.ts';
 import type { Settings } from './settings.ts';
 
 /** @throws UserError (usage, model-not-found) if one of `names` is a path or would have to be downloaded */
@@ -18,7 +17,7 @@ export function checkProjectReferences(
   for (const name of names) {
     const setting = settings.get(name);
     if (setting?.origin !== 'project') continue;
-    const where = `"${name}" in ${terminalText(setting.where!)}`;
+    const where = `"${name}" in ${setting.where!}`;
     const reference = parseReference(setting.value as string);
     if (reference.kind === 'path') throw isPath(where, name, reference);
     if (reference.kind !== 'alias' && !findModel(reference, place)) throw isNotHere(where, reference);
@@ -27,8 +26,8 @@ export function checkProjectReferences(
 
 function isPath(where: string, name: string, { text }: Reference): UserError {
   return new UserError(
-    `Expected ${where} to be an alias or a pulled model, got the path ${terminalText(text)}.`,
-    `If you trust that file: --${name} ${shellWord(terminalText(text))}`,
+    `Expected ${where} to be an alias or a pulled model, got the path ${text}.`,
+    `If you trust that file: --${name} ${shellWord(text)}`,
     { kind: 'usage' },
   );
 }

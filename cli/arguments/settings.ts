@@ -3,12 +3,11 @@
  * overrides the user's config.json, that overrides defaults. Files hold plain values under the names of the long flags. A
  * stranger may have written a project's file, so it may set only the options whose table entry says `project`.
  */
-import { readFileSync, statSync } from 'node:fs';
+import { readFileSync, type Stats, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { nearest } from '../../core/near-miss.ts';
 import { UserError } from '../../errors.ts';
 import { decodeText } from '../decode-text.ts';
-import { terminalText } from '../terminal/terminal-text.ts';
 import { checkValue, parseText } from './option-values.ts';
 import {
   OPTION_NAMES,
@@ -87,7 +86,7 @@ function settingsFromProject(path: string, userFile: string): [OptionName, Setti
 }
 
 function checked(path: string, key: string, value: unknown, spec: OptionSpec): OptionValue {
-  return checkValue(spec, value, `"${key}" in ${terminalText(path)}`);
+  return checkValue(spec, value, `"${key}" in ${path}`);
 }
 
 /** A note for the user about the settings from a project's file. Undefined without any. */
@@ -95,7 +94,7 @@ export function projectNotice(settings: Settings): string | undefined {
   const own = [...settings].filter(([, { origin }]) => origin === 'project');
   if (own.length === 0) return undefined;
   const names = own.map(([name]) => name).join(', ');
-  return `This project sets ${names} (${terminalText(own[0]![1].where!)}).`;
+  return `This project sets ${names} (${own[0]![1].where!}).`;
 }
 
 function readObject(path: string): Record<string, unknown> {
@@ -106,7 +105,9 @@ function readObject(path: string): Record<string, unknown> {
     text = decodeText(readFileSync(path));
   } catch (cause) {
     if (/ENOENT|ENOTDIR/.test((cause as NodeJS.ErrnoException).code ?? '')) return {};
-    throw badFile(path, `cannot be read: ${(cause as Error).message}`, cause);
+    const message = `The settings file ${path} cannot be read: ${(cause as Error).message}.`;
+    const hint = 'Make it a file that you may read, or move it away.';
+    throw new UserError(message, hint, { kind: 'usage', cause });
   }
   let value: unknown;
   try {
@@ -121,22 +122,22 @@ function readObject(path: string): Record<string, unknown> {
 
 function badFile(path: string, problem: string, cause?: unknown): UserError {
   const hint = 'A settings file looks like {"model": "smollm2", "temperature": 0.7}.';
-  const message = terminalText(`The settings file ${path} ${problem}.`);
+  const message = `The settings file ${path} ${problem}.`;
   return new UserError(message, hint, { kind: 'usage', cause });
 }
 
 function unknownKey(path: string, key: string, names: readonly string[]): UserError {
   const near = nearest(key, names);
   const hint = near ? `Did you mean "${near}"?` : `Settings are: ${names.join(', ')}.`;
-  const message = terminalText(`Unknown setting "${key}" in ${path}.`);
+  const message = `Unknown setting "${key}" in ${path}.`;
   return new UserError(message, hint, { kind: 'usage' });
 }
 
 /** The error for a setting that only the user may set. */
 function notForProjects(path: string, key: string, userFile: string): UserError {
   return new UserError(
-    `A project must not set "${key}" (in ${terminalText(path)}). It may set ${PROJECT_NAMES.join(', ')}.`,
-    `Remove it; to set it for yourself: --${key}, ${variableOf(key)}, or "${key}" in ${terminalText(userFile)}.`,
+    `A project must not set "${key}" (in ${path}). It may set ${PROJECT_NAMES.join(', ')}.`,
+    `Remove it; to set it for yourself: --${key}, ${variableOf(key)}, or "${key}" in ${userFile}.`,
     { kind: 'usage' },
   );
 }
@@ -145,13 +146,23 @@ function notForProjects(path: string, key: string, userFile: string): UserError 
  * The nearest .percept.json from `folder` upwards. Files of other users are skipped, so that they cannot plant settings
  * in a parent folder, such as a shared /tmp.
  */
-export function findProjectFile(folder: string): string | undefined {
+export function findProjectFile(folder: string | undefined): string | undefined {
+  if (folder === undefined) return undefined;
   for (;;) {
     const path = join(folder, PROJECT_FILE);
-    const stat = statSync(path, { throwIfNoEntry: false });
+    const stat = statOf(path);
     if (stat?.isFile() && isTrusted(stat.uid)) return path;
     if (dirname(folder) === folder) return undefined;
     folder = dirname(folder);
+  }
+}
+
+/** Undefined for a file that this user cannot see, such as one below a folder of somebody else. */
+function statOf(path: string): Stats | undefined {
+  try {
+    return statSync(path);
+  } catch {
+    return undefined;
   }
 }
 

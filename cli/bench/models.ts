@@ -15,7 +15,6 @@ import type { Options } from '../arguments/options.ts';
 import type { Context } from '../command.ts';
 import { loadOptionsOf } from '../load.ts';
 import { modelFile } from '../model-file.ts';
-import { terminalText } from '../terminal/terminal-text.ts';
 import { checkReport, writeReport } from './report.ts';
 import { Rows } from './rows.ts';
 import { plannedBench } from './state.ts';
@@ -55,7 +54,7 @@ export async function benchModels(options: Options, context: Context): Promise<v
   });
   if (stopped) await rows.add(watch.state.rows.slice(rows.count));
   if (!stopped || rows.count > 0) await rows.end();
-  for (const note of notes) output.note(terminalText(note));
+  for (const note of notes) output.note(note);
   if (stopped || report === undefined) return;
   writeReport(report, {
     state: watch.state,

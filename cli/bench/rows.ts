@@ -4,7 +4,6 @@ import { keptCommand, saveRows } from '../../bench/results.ts';
 import type { Options } from '../arguments/options.ts';
 import type { Context } from '../command.ts';
 import type { Output } from '../output.ts';
-import { terminalText } from '../terminal/terminal-text.ts';
 
 type Format = 'json' | 'jsonl' | 'md' | 'csv' | 'sql';
 
@@ -64,12 +63,7 @@ export class Rows<Row extends object> {
       case 'sql':
         return output.print(toSql(table, rows.map(flat)));
       case 'md':
-        return output.print(this.#shown(`${machineInWords(this.#machine)}\n\n${markdown(rows)}`));
+        return output.print(`${machineInWords(this.#machine)}\n\n${markdown(rows)}`);
     }
-  }
-
-  /** Models are named after their files, and a file name may contain control characters. */
-  #shown(text: string): string {
-    return this.#output.interactive ? terminalText(text) : text;
   }
 }

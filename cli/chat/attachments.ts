@@ -4,8 +4,8 @@
  */
 import type { Stats } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
-import { homedir } from 'node:os';
 import { extname, join, resolve } from 'node:path';
+import { homeDirectory } from '../../core/directories.ts';
 import { UserError } from '../../errors.ts';
 import { formatBytes } from '../sizes.ts';
 
@@ -69,7 +69,7 @@ export function mentionOf(path: string): string | undefined {
 
 /** The absolute path of a file named in a message. */
 export function locationOf(path: string, cwd: string): string {
-  return path.startsWith('~/') ? join(homedir(), path.slice(2)) : resolve(cwd, path);
+  return path.startsWith('~/') ? join(homeDirectory(), path.slice(2)) : resolve(cwd, path);
 }
 
 interface Named {

@@ -30,7 +30,7 @@ export async function chat(call: Call): Promise<void> {
   };
   if (wantsLines(options.screenReader)) {
     process.stdin.setRawMode(false); // the launcher may have turned it on
-    await output.print(erase);
+    await output.control(erase);
     const { runLineChat } = await import('../chat/line-mode.ts');
     return runLineChat({ ...common, output });
   }

@@ -2,7 +2,6 @@ import { UserError } from '../../errors.ts';
 import type { Call } from '../command.ts';
 import { parseIds, readStdin } from '../input.ts';
 import { stdinIsTerminal } from '../stdin.ts';
-import { terminalText } from '../terminal/terminal-text.ts';
 import { tokenizerOf } from './tokenize.ts';
 
 /** Converts ids to text. Special tokens are shown only with --special. */
@@ -11,7 +10,7 @@ export async function detokenize(call: Call): Promise<void> {
   const ids = parseIds(await idText(operands));
   const text = (await tokenizerOf(options, call)).decode(ids, { special: options.special });
   if (options.json) return output.json({ text });
-  await output.print(`${output.interactive ? terminalText(text) : text}\n`);
+  await output.print(`${text}\n`);
 }
 
 async function idText(operands: readonly string[]): Promise<string> {

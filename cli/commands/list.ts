@@ -23,13 +23,9 @@ export async function list({ options, output }: Call): Promise<void> {
   const { heading } = output.style;
   await output.print(`${heading('On this machine')}\n`);
   if (models.length === 0) await output.print('none yet: percept pull NAME downloads one\n');
-  await output.table(
-    models.map((file) => [terminalText(nameOf(file)), formatBytes(file.bytes), terminalText(file.path)]),
-  );
+  await output.table(models.map((file) => [nameOf(file), formatBytes(file.bytes), file.path]));
   for (const { path, bytes } of leftovers) {
-    await output.print(
-      `incomplete: ${terminalText(path)} (${formatBytes(bytes)}); pull again to resume, or rm\n`,
-    );
+    await output.print(`incomplete: ${path} (${formatBytes(bytes)}); pull again to resume, or rm\n`);
   }
   if (absent.length === 0) return;
   await output.print(`\n${heading('To pull')}\n`);

@@ -11,7 +11,6 @@ import { exportMarkdown } from '../sessions/export.ts';
 import { printHits, printList } from '../sessions/list.ts';
 import { hitJson, sessionJson, summaryJson } from '../sessions/session-json.ts';
 import { shownJson, showSession } from '../sessions/show.ts';
-import { terminalText } from '../terminal/terminal-text.ts';
 
 /** `operands` are those after the action. */
 type Asked = Pick<Call, 'operands' | 'options' | 'output'>;
@@ -35,7 +34,8 @@ export async function sessions({
   if (!action) throw noSuchAction(name);
   checkOperands(action, operands);
   const path = directories().sessions;
-  const store = await openSessions(existsSync(path) ? path : IN_MEMORY); // reading creates no file
+  const reads = action !== 'rename' && action !== 'rm';
+  const store = await openSessions(existsSync(path) ? path : IN_MEMORY, { reads }); // reading creates no file
   try {
     await ACTIONS[action](store, { operands, options, output });
   } finally {
@@ -78,14 +78,14 @@ async function rename(store: SessionStore, { operands, options, output }: Asked)
   store.rename(id, words.join(' '));
   const { title } = store.find(id);
   if (options.json) return output.json({ id, title });
-  output.note(`Renamed ${id}: ${terminalText(title)}`);
+  output.note(`Renamed ${id}: ${title}`);
 }
 
 async function exportSession(store: SessionStore, { operands, options, output }: Asked): Promise<void> {
   const session = store.read(operands[0]!);
   if (options.json) return output.json(sessionJson(session));
   const text = exportMarkdown(session);
-  await output.print(output.interactive ? terminalText(text) : text);
+  await output.print(text);
 }
 
 async function rm(store: SessionStore, { operands, options, output }: Asked): Promise<void> {
@@ -93,7 +93,7 @@ async function rm(store: SessionStore, { operands, options, output }: Asked): Pr
     operands.map((operand) => store.find(operand)).map((session) => [session.id, session]),
   );
   const ids = [...found.keys()];
-  const names = [...found.values()].map(({ id, title }) => `${id} (${terminalText(title)})`).join(', ');
+  const names = [...found.values()].map(({ id, title }) => `${id} (${title})`).join(', ');
   const asks = !options.yes;
   if (asks && !(await confirm(`Delete ${names}?`, `percept sessions rm -y ${ids.join(' ')}`))) {
     return output.note('Nothing deleted.');

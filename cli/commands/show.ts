@@ -10,7 +10,6 @@ import { loadOptionsOf } from '../load.ts';
 import { modelFile } from '../model-file.ts';
 import type { Output } from '../output.ts';
 import { formatBytes } from '../sizes.ts';
-import { terminalText } from '../terminal/terminal-text.ts';
 
 const SHOWN_CHARACTERS = 80; // of a metadata value
 
@@ -85,9 +84,7 @@ async function printReport(output: Output, report: Report): Promise<void> {
     `${report.path}\nGGUF version ${report.gguf_version}, ${formatBytes(report.file_bytes)}\n`,
   );
   await section('Metadata');
-  await output.table(
-    Object.entries(report.metadata).map(([key, value]) => [terminalText(key), shown(value)]),
-  );
+  await output.table(Object.entries(report.metadata).map(([key, value]) => [key, shown(value)]));
   await section('Tensors');
   if (report.tensors.length === 0) await output.print('none\n');
   await output.table(
@@ -98,7 +95,7 @@ async function printReport(output: Output, report: Report): Promise<void> {
   await section('Memory');
   await output.table(memoryRows(report.memory));
   await section('Template');
-  await output.print(`${report.template === null ? 'none' : terminalText(report.template)}\n`);
+  await output.print(`${report.template === null ? 'none' : report.template}\n`);
 }
 
 function memoryRows(memory: Report['memory']): string[][] {
@@ -119,7 +116,7 @@ function shown(value: ReturnType<typeof summary>): string {
   if (typeof value === 'object') return `${value.length} x ${value.array_of}`;
   // Most numbers are stored as float32: seven digits are all there is.
   if (typeof value === 'number') return String(Number(value.toPrecision(7)));
-  const text = terminalText(String(value)).replaceAll('\n', '\u240a');
+  const text = String(value);
   return text.length > SHOWN_CHARACTERS
     ? `${text.slice(0, SHOWN_CHARACTERS)}... (${text.length} characters)`
     : text;

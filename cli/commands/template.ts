@@ -7,7 +7,6 @@ import type { Call } from '../command.ts';
 import { readJsonArray, readText } from '../input.ts';
 import { modelFile } from '../model-file.ts';
 import { templateOf } from '../prompt.ts';
-import { terminalText } from '../terminal/terminal-text.ts';
 
 /** Prints the exact prompt that a template makes from messages. */
 export async function template(call: Call): Promise<void> {
@@ -25,7 +24,7 @@ export async function template(call: Call): Promise<void> {
     eosToken: options.eos ?? eosToken,
   });
   if (options.json) return output.json({ prompt });
-  await output.print(output.interactive ? `${terminalText(prompt)}\n` : prompt);
+  await output.print(output.interactive ? `${prompt}\n` : prompt);
 }
 
 /** --template needs no model. */

@@ -1,7 +1,6 @@
 import { leavesOf, pathTo, siblingsOf, versionOf } from '../../core/conversation.ts';
 import type { StoredSession } from '../../core/sessions/store.ts';
 import type { Output } from '../output.ts';
-import { terminalText } from '../terminal/terminal-text.ts';
 import { counted, localTime, ROLE_NAMES, unfinished } from './message-words.ts';
 import { messageJson, sessionJson } from './session-json.ts';
 
@@ -9,8 +8,7 @@ import { messageJson, sessionJson } from './session-json.ts';
 export async function showSession(session: StoredSession, output: Output): Promise<void> {
   const { title, conversation } = session;
   const { heading, faint } = output.style;
-  const clean = (text: string) => (output.interactive ? terminalText(text) : text);
-  await output.print(`${heading(clean(title))}\n${faint(clean(factsOf(session)))}\n`);
+  await output.print(`${heading(title)}\n${faint(factsOf(session))}\n`);
   for (const message of pathTo(conversation)) {
     const { id, role, origin, content } = message;
     const version = versionOf(conversation, id);
@@ -19,8 +17,8 @@ export async function showSession(session: StoredSession, output: Output): Promi
       origin && origin.model !== session.model ? origin.model : undefined,
       unfinished(message),
     ].filter((note) => note !== undefined);
-    const remark = notes.length > 0 ? ` ${faint(clean(notes.join(' · ')))}` : '';
-    await output.print(`\n${heading(ROLE_NAMES[role])}${remark}\n${clean(content.trimEnd())}\n`);
+    const remark = notes.length > 0 ? ` ${faint(notes.join(' · '))}` : '';
+    await output.print(`\n${heading(ROLE_NAMES[role])}${remark}\n${content.trimEnd()}\n`);
   }
 }
 

@@ -14,3 +14,8 @@ export function terminalText(text: string): string {
     return code === 0x7f ? '\u2421' : '\ufffd';
   });
 }
+
+/** The same JSON with every unsafe character escaped. JSON has such characters only inside strings. */
+export function terminalJson(json: string): string {
+  return json.replace(UNSAFE, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`);
+}

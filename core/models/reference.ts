@@ -70,7 +70,7 @@ const SPARED = /^[a-z]+:\/\/\[[\da-f:.]+\]|&(?=\w+=)/gi;
  * @throws UserError (usage) for a malformed reference, and for one that a shell would interpret: references are pasted
  *   and completed; (model-not-found) for a name that is neither an alias nor a file, with the nearest alias.
  */
-export function parseReference(text: string, folder = process.cwd()): Reference {
+export function parseReference(text: string, folder = '.'): Reference {
   if (/^(?:hf:|pip:|[a-z][a-z0-9+.-]+:\/\/)/i.test(text)) refuseCode(text);
   if (text.startsWith('hf:')) return parseHuggingFace(text);
   if (text.startsWith('pip:')) return parsePip(text);

@@ -1,10 +1,11 @@
 /** Opens the sessions file, an SQLite database. Loads node:sqlite. */
-import { closeSync, existsSync, mkdirSync, openSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as delay } from 'node:timers/promises';
-import { migrate } from './schema.ts';
-import { IN_MEMORY, isBusy } from './store-errors.ts';
+import { pathToFileURL } from 'node:url';
+import { checkVersion, migrate } from './schema.ts';
+import { IN_MEMORY, isBusy, isOutOfReach } from './store-errors.ts';
 
 /** Time that a write waits for another process. */
 const BUSY_MS = 5000;
@@ -24,6 +25,30 @@ export async function openDatabase(path: string): Promise<DatabaseSync> {
     // secure_delete: removed text does not stay in free pages.
     database.exec('PRAGMA synchronous = NORMAL; PRAGMA secure_delete = ON');
     migrate(database, path);
+    return database;
+  } catch (error) {
+    database.close();
+    throw error;
+  }
+}
+
+/**
+ * As `openDatabase`, but only to read, so that a file is enough that this user cannot change, such as one on a disk that
+ * is mounted read-only. SQLite wants to write even then, to coordinate with writers. Where it cannot, nobody writes, and
+ * the file is read as one that never changes, if its log is empty.
+ */
+export async function openToRead(path: string): Promise<DatabaseSync> {
+  try {
+    return await openDatabase(path);
+  } catch (error) {
+    const [file, log] = [path, `${path}-wal`].map((each) => statSync(each, { throwIfNoEntry: false }));
+    if (!isOutOfReach(error) || !file?.isFile() || (log?.isFile() && log.size > 0)) throw error;
+  }
+  const url = pathToFileURL(path);
+  url.searchParams.set('immutable', '1');
+  const database = new DatabaseSync(url, { readOnly: true });
+  try {
+    checkVersion(database, path);
     return database;
   } catch (error) {
     database.close();

@@ -28,9 +28,13 @@ export class Owner {
     if (name === this.#own?.name) return true;
     const lock = this.#lockOf(name);
     if (!existsSync(lock)) return false;
-    const release = tryLock(lock);
-    release?.();
-    return release === undefined;
+    try {
+      const release = tryLock(lock);
+      release?.();
+      return release === undefined;
+    } catch {
+      return false; // a disk that cannot be written: nobody writes there
+    }
   }
 
   release(): void {

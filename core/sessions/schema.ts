@@ -79,6 +79,16 @@ export function migrate(database: DatabaseSync, path: string): void {
   });
 }
 
+/** Throws UserError unless the tables have the present schema: a file that is only read cannot be migrated. */
+export function checkVersion(database: DatabaseSync, path: string): void {
+  const version = versionOf(database, path);
+  if (version === MIGRATIONS.length) return;
+  throw new UserError(
+    `The sessions in ${path} have schema ${version}, which is older than schema ${MIGRATIONS.length} of this percept.`,
+    'Copy the file to where you may write, and set PERCEPT_HOME to the folder of the copy.',
+  );
+}
+
 function versionOf(database: DatabaseSync, path: string): number {
   const version = Number(database.prepare('PRAGMA user_version').get()!.user_version);
   if (version <= MIGRATIONS.length) return version;

@@ -17,6 +17,11 @@ export function isBusy(error: unknown): boolean {
   return primaryCodeOf(error) === BUSY;
 }
 
+/** Whether the file or its folder cannot be reached, or not be changed. */
+export function isOutOfReach(error: unknown): boolean {
+  return OUT_OF_REACH.has(primaryCodeOf(error) ?? 0);
+}
+
 /** Converts an error thrown while reading or writing `path`. Errors of other kinds are returned unchanged. */
 export function storeError(path: string, error: unknown): unknown {
   if (codeOf(error) === FOREIGN_KEY) {

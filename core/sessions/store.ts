@@ -20,11 +20,15 @@ export { IN_MEMORY } from './store-errors.ts';
 /** Most sessions named in an error about an ambiguous id. */
 const MOST_CANDIDATES = 5;
 
-/** Opens or creates the sessions file at `path`. Throws UserError if it cannot be used. */
-export async function openSessions(path: string): Promise<SessionStore> {
-  const [{ openDatabase }, { Owner }] = await Promise.all([import('./database.ts'), import('./owner.ts')]);
+/**
+ * Opens or creates the sessions file at `path`; with `reads`, a file that cannot be changed is enough. Throws UserError
+ * if it cannot be used.
+ */
+export async function openSessions(path: string, { reads = false } = {}): Promise<SessionStore> {
+  const [database, { Owner }] = await Promise.all([import('./database.ts'), import('./owner.ts')]);
+  const open = reads ? database.openToRead : database.openDatabase;
   try {
-    return new SessionStore(path, await openDatabase(path), new Owner(path));
+    return new SessionStore(path, await open(path), new Owner(path));
   } catch (error) {
     throw storeError(path, error);
   }

@@ -259,8 +259,9 @@ describe('each failure has its own exit code', () => {
         .trimEnd()
         .split('\n')
         .map((line) => JSON.parse(line));
-      expect(lines).toHaveLength(1 + 13 + 1);
-      expect(lines.at(-1)).toMatchObject({ type: 'end', finish_reason: 'length', usage });
+      expect(lines).toHaveLength(1 + 13 + 1 + 1);
+      expect(lines.at(-1)).toMatchObject({ type: 'error', error: { kind: 'context', exit_code: 6 } });
+      expect(lines.at(-2)).toMatchObject({ type: 'end', finish_reason: 'length', usage });
     });
   });
 

@@ -59,7 +59,7 @@ describe('usage errors are two lines, with exit code 2', () => {
     [['list', '--jsno'], 'percept list has no option --jsno', 'Did you mean --json?'],
     [['--wrong', 'hi'], 'has no option --wrong', 'See percept run --help'],
     [['-z', 'hi'], 'has no option -z', 'See percept run --help'],
-    [['hi', '-n'], 'Expected a value after -n.', 'Put --'],
+    [['hi', '-n'], 'Expected a value after -n.', '-n=VALUE'],
     [
       ['-n', 'many', 'hi'],
       'Expected --max-tokens to be a whole number of at least 1, got "many".',
@@ -118,7 +118,7 @@ describe('--debug', () => {
 });
 
 describe('colours', () => {
-  const red = '\x1b[31m';
+  const red = '\x1b[1;31m';
 
   it('are off in a pipe, and forced by FORCE_COLOR unless --no-color is given', async () => {
     expect((await percept(['--wrong'])).stderr).not.toContain('\x1b');

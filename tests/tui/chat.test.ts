@@ -46,9 +46,12 @@ const ANSWERING = /tok\/s.*Esc stops/;
 /** Lines of the screen that are not empty. */
 const filled = (screen: string) => screen.split('\n').filter((line) => line.trim() !== '');
 
+/** Prints 3 on a terminal that edits lines, echoes and sends signals. */
+const COUNT_MODES = "stty -a | tr ' ;' '\\n\\n' | grep -cx -e icanon -e echo -e isig";
+
 /** A program started now finds a terminal that edits lines and echoes, apart from the shell's own line editor. */
 async function expectCooked(terminal: Terminal): Promise<void> {
-  terminal.type("stty -a | tr ' ;' '\\n\\n' | grep -cx -e icanon -e echo -e isig");
+  terminal.type(COUNT_MODES);
   terminal.press('Enter');
   await terminal.shows(/^3$/m);
   expect(terminal.fact('cursor_flag')).toBe('1');
@@ -259,6 +262,7 @@ describe.skipIf(!HAS_TMUX)('percept chat in a terminal', () => {
   it.each([
     ['SIGTERM', 143],
     ['SIGHUP', 129],
+    ['SIGQUIT', 131],
   ])('restores the terminal after %s in mid-answer, and keeps the answer', async (signal, code) => {
     const { terminal, home } = chat({ slow: true, flags: '-n 480 --backend reference' });
     await terminal.shows(READY);
@@ -272,6 +276,30 @@ describe.skipIf(!HAS_TMUX)('percept chat in a terminal', () => {
     await terminal.shows(`code ${code}`);
     await expectCooked(terminal);
     expect(JSON.stringify(lastSession(home))).toMatch(/"finish":"aborted"/);
+  });
+
+  it.each([
+    ['SIGTERM', 143],
+    ['SIGHUP', 129],
+    ['SIGQUIT', 131],
+  ])('restores the terminal after %s before the first frame', async (signal, code) => {
+    const folder = emptyFolder();
+    const early = join(folder, 'early.mjs');
+    writeFileSync(
+      early,
+      `const { stdin } = process;
+      const setRawMode = stdin.setRawMode.bind(stdin);
+      stdin.setRawMode = (on) => {
+        setRawMode(on);
+        process.kill(process.pid, '${signal}');
+        return stdin;
+      };`,
+    );
+    const program = `${process.execPath} --import=${early} ${PROGRAM} chat -m ${TINY_MODEL}`;
+    writeFileSync(join(folder, 'start.sh'), `${program}; echo code $?; ${COUNT_MODES}`);
+    // An interactive shell would restore the terminal itself.
+    const terminal = new Terminal('sh ./start.sh', { cwd: folder, env: { PERCEPT_HOME: emptyFolder() } });
+    await terminal.shows(new RegExp(`code ${code}\\n3$`, 'm'));
   });
 
   it('restores the terminal after a crash, and reports it', async () => {

@@ -71,8 +71,17 @@ describe.skipIf(process.platform !== 'linux')('adapters', () => {
     expect((await findAdapters(folder)).adapters[0]!.vendor).toBe('kept');
     vi.stubEnv('CUDA_VISIBLE_DEVICES', '7'); // part of what a driver depends on
     expect((await findAdapters(folder)).adapters[0]!.vendor).toBe('google');
-    writeFileSync(kept, '{"key": ');
-    expect((await findAdapters(folder)).adapters[0]!.vendor).toBe('google');
+    const { key } = JSON.parse(readFileSync(kept, 'utf8'));
+    for (const damaged of [
+      '{"key": ',
+      'null',
+      { key },
+      { key, found: {} },
+      { key, found: { adapters: [null] } },
+    ]) {
+      writeFileSync(kept, typeof damaged === 'string' ? damaged : JSON.stringify(damaged));
+      expect((await findAdapters(folder)).adapters[0]!.vendor).toBe('google');
+    }
   });
 
   it('a driver that crashes ends only the query', async () => {

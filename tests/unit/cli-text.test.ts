@@ -1,10 +1,14 @@
+import { EventEmitter } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { textAnswer } from '../../cli/answer.ts';
-import { colorLevel, Output } from '../../cli/output.ts';
+import { colorLevel, describeError, Output } from '../../cli/output.ts';
 import { formatBytes, formatDuration } from '../../cli/sizes.ts';
+import { assumeSize } from '../../cli/terminal/assumed-size.ts';
 import { asciiOnly, lookOf } from '../../cli/terminal/look.ts';
 import { terminalText } from '../../cli/terminal/terminal-text.ts';
 import { editDistance, nearest } from '../../core/near-miss.ts';
+import { UserError } from '../../errors.ts';
 
 /** A stream that records. */
 function fakeStream(isTTY: boolean) {
@@ -18,10 +22,10 @@ function fakeStream(isTTY: boolean) {
   };
 }
 
-function fakeOutput({ tty = false, quiet = false, env = {} } = {}) {
+function fakeOutput({ tty = false, quiet = false, env = {}, json = false, jsonl = false } = {}) {
   const stdout = fakeStream(tty);
   const stderr = fakeStream(tty);
-  const output = new Output({ quiet, stdout: stdout as never, stderr: stderr as never, env });
+  const output = new Output({ quiet, json, jsonl, stdout: stdout as never, stderr: stderr as never, env });
   return { output, out: stdout.written, err: stderr.written };
 }
 
@@ -55,6 +59,148 @@ describe('an answer in text', () => {
   it('is escaped on a terminal and unchanged in a pipe', async () => {
     expect(await written(['\x1b', '[2J'], true)).toBe('␛[2J\n');
     expect(await written(['\x1b', '[2J'])).toBe('\x1b[2J\n');
+  });
+});
+
+describe('every way out', () => {
+  const HOSTILE = '\x1b]52;c;cHduZWQ=\x07\x1b[2J\x1b[1m\u009d0;t\u009c\u202e\x7f\r';
+  const UNSAFE = /[\0-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e]/;
+
+  it('shows control characters instead of obeying them', async () => {
+    const { output, out, err } = fakeOutput({ tty: true, env: { NO_COLOR: '1' } });
+    await output.print(HOSTILE);
+    await output.table([[HOSTILE, HOSTILE]]);
+    await output.json({ [HOSTILE]: HOSTILE });
+    output.note(HOSTILE);
+    await output.error(new Error(HOSTILE));
+    await output.error(new UserError(HOSTILE, HOSTILE));
+    expect(out.join('')).not.toMatch(UNSAFE);
+    expect(err.join('')).not.toMatch(UNSAFE);
+  });
+
+  it('gives data to a pipe unchanged, and the same JSON everywhere', async () => {
+    const pipe = fakeOutput();
+    await pipe.output.print(HOSTILE);
+    expect(pipe.out.join('')).toBe(HOSTILE);
+    for (const tty of [false, true]) {
+      const { output, out } = fakeOutput({ tty });
+      await output.json({ text: HOSTILE });
+      expect(JSON.parse(out.join(''))).toEqual({ text: HOSTILE });
+    }
+  });
+
+  it('keeps its own styles, which text from outside cannot imitate', async () => {
+    const { output, out } = fakeOutput({ tty: true });
+    await output.print(`${output.style.heading('a')} ${HOSTILE}`);
+    expect(out.join('')).toMatch(/^\x1b\[1ma\x1b\[0m \u241b/);
+    expect(out.join('').match(/\x1b/g)).toHaveLength(2);
+  });
+
+  it('writes a table one row a line', async () => {
+    const { output, out } = fakeOutput();
+    await output.table([
+      ['a\nb', 'c'],
+      ['d', 'e\tf'],
+    ]);
+    expect(out.join('')).toBe('a\u240ab  c\nd    e f\n');
+  });
+});
+
+describe('an error for scripts', () => {
+  const error = new UserError('No model.', 'Pull it.', { kind: 'model-not-found' });
+  const json = { message: 'No model.', hint: 'Pull it.', kind: 'model-not-found', exit_code: 3 };
+
+  it('is one JSON value on stdout beside the words on stderr', async () => {
+    const { output, out, err } = fakeOutput({ json: true });
+    await output.error(error);
+    expect(JSON.parse(out.join(''))).toEqual({ error: json });
+    expect(err.join('')).toBe('error: No model.\n  Pull it.\n');
+  });
+
+  it('is a line of its own with --jsonl', async () => {
+    const { output, out } = fakeOutput({ jsonl: true });
+    await output.json({ type: 'start' });
+    await output.error(error);
+    expect(JSON.parse(out[1]!)).toEqual({ type: 'error', error: json });
+  });
+
+  it('does not follow the one value of --json, and is absent without', async () => {
+    const answered = fakeOutput({ json: true });
+    await answered.output.json({ text: 'half' });
+    await answered.output.error(error);
+    expect(answered.out).toHaveLength(1);
+    const plain = fakeOutput();
+    await plain.output.error(error);
+    expect(plain.out).toEqual([]);
+  });
+});
+
+describe('errors of the system', () => {
+  const failing = (path: string) => {
+    try {
+      readFileSync(path);
+    } catch (error) {
+      return error;
+    }
+  };
+
+  it.each([
+    ['a missing file', failing('/nonexistent/file'), 'moved or deleted'],
+    ['a file for a folder', failing(`${import.meta.filename}/x`), 'A file is where a folder is expected'],
+    ['a folder for a file', failing(import.meta.dirname), 'A folder is where a file is expected'],
+    ['too many files', Object.assign(new Error('EMFILE'), { code: 'EMFILE', syscall: 'open' }), 'ulimit -n'],
+    [
+      'too many processes',
+      Object.assign(new Error('EAGAIN'), { code: 'EAGAIN', syscall: 'spawn' }),
+      'ulimit -u',
+    ],
+    ['an unknown one', Object.assign(new Error('EIO'), { code: 'EIO', syscall: 'read' }), 'the disk'],
+    ['the database', Object.assign(new Error('malformed'), { errcode: 11 }), 'the disk'],
+    ['memory', new RangeError('Array buffer allocation failed'), 'smaller model'],
+  ])('are no bugs: %s', (_, error, hint) => {
+    expect(describeError(error, { debug: false })).toEqual([
+      expect.stringMatching(/^The system reports: /),
+      expect.stringContaining(hint),
+    ]);
+  });
+
+  it('name the limit behind an error in words', () => {
+    const cause = new Error('Worker initialization failure: EMFILE');
+    const error = new UserError('A thread ended.', 'Start again.', { cause: new Error('x', { cause }) });
+    expect(describeError(error, { debug: false })).toEqual([
+      'A thread ended.',
+      expect.stringContaining('ulimit -n'),
+    ]);
+    const reading = Object.assign(new Error('EAGAIN: try again, read'), { code: 'EAGAIN', syscall: 'read' });
+    const other = new UserError('Reading stdin failed.', 'Check the path.', { cause: reading });
+    expect(describeError(other, { debug: false })[1]).toBe('  Check the path.');
+  });
+
+  it.each([
+    new TypeError('x is not a function'),
+    new RangeError('Invalid array length'),
+    Object.assign(new TypeError('Expected a string'), { code: 'ERR_INVALID_ARG_TYPE' }),
+    'text',
+  ])('are not confused with bugs: %s', (error) => {
+    expect(describeError(error, { debug: false })[1]).toContain('This is a bug in percept');
+  });
+});
+
+describe('the size of a terminal', () => {
+  it('is 80 x 24 where it says 0, now and later', () => {
+    const stream = Object.assign(new EventEmitter(), { isTTY: true, columns: 0, rows: 0 });
+    const seen: unknown[] = [];
+    stream.on('resize', () => seen.push([stream.columns, stream.rows]));
+    assumeSize(stream as never);
+    expect([stream.columns, stream.rows]).toEqual([80, 24]);
+    for (const columns of [0, 100]) {
+      Object.assign(stream, { columns, rows: columns / 2 });
+      stream.emit('resize');
+    }
+    expect(seen).toEqual([
+      [80, 24],
+      [100, 50],
+    ]);
   });
 });
 

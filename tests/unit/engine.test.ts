@@ -1,5 +1,5 @@
 /** The choices and measurements of `auto`, and answers that outlive their device. */
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
@@ -146,6 +146,21 @@ describe('auto', () => {
     }
     expect(running).toBe(0);
   });
+
+  it.each(['null', '[]', '5', '{', 'nothing', 'measured'])(
+    'is found again where the file has %s',
+    async (text) => {
+      const choices = new BackendChoices(folder);
+      const subject = { threads: undefined, devices: [DEVICE], weightBytes: TASK.weightBytes };
+      choices.keep(subject, { chosen: 'cpu', measured: {}, model: 'a model', weightBytes: 1e8 });
+      const path = join(folder, 'backend-choices.json');
+      const [key] = Object.keys(JSON.parse(readFileSync(path, 'utf8')));
+      const entry = { nothing: null, measured: { chosen: 'cpu', measured: { cpu: null } } }[text];
+      writeFileSync(path, entry === undefined ? text : JSON.stringify({ [key!]: entry }));
+      expect(choices.find(subject)).toBeUndefined();
+      expect(choices.forMachine(subject)).toEqual([]);
+    },
+  );
 
   it('avoids a backend whose measurement ended the program twice', async () => {
     const choices = new BackendChoices(folder);

@@ -16,7 +16,7 @@ describe('the greeting of the launcher', () => {
   it('is replaced by a line once; the name is not repeated', async () => {
     const env = { PERCEPT_GREETED: '\x1b[1A\r \x1b[J\r' };
     const printed: string[] = [];
-    const output = { print: async (text: string) => void printed.push(text) };
+    const output = { control: async (text: string) => void printed.push(text) };
     await clearGreeting(output, env);
     expect(readGreeting(env)).toEqual({ said: true, erase: '' });
     await clearGreeting(output, env);

@@ -49,6 +49,20 @@ describe('the file of sessions', () => {
     store.close(); // again
   });
 
+  it('can be read where its log cannot be made, but not be changed', async () => {
+    const path = join(emptyFolder(), 'sessions.db');
+    const store = await opened(path);
+    const id = ask(store, 'Hello');
+    store.close();
+    mkdirSync(`${path}-wal`); // SQLite cannot make its log there, as on a disk that is mounted read-only
+    expect((await refusal(path)).message).toContain('cannot be read or written');
+    const reading = await openSessions(path, { reads: true });
+    expect(reading.read(id).messages).toBe(2);
+    expect(reading.search('hello')).toHaveLength(1);
+    expect(failure(() => reading.rename(id, 'x'))).toBeInstanceOf(UserError);
+    reading.close();
+  });
+
   it('may be in memory', async () => {
     const store = await opened(IN_MEMORY);
     const id = ask(store, 'Hello');

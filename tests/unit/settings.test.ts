@@ -58,6 +58,11 @@ describe('settings from the environment', () => {
 });
 
 describe('the project file', () => {
+  it('is none where the folder cannot be searched, or does not exist any more', () => {
+    expect(findProjectFile(`/${'x'.repeat(300)}`)).toBeUndefined(); // the system refuses the name
+    expect(findProjectFile(undefined)).toBeUndefined();
+  });
+
   it('may only set sampling and lengths, and name a model', () => {
     expect(PROJECT_NAMES).toEqual([
       'model',

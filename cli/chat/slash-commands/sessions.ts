@@ -1,7 +1,7 @@
 /** Commands about conversations on disk. */
 import { writeFile } from 'node:fs/promises';
-import { homedir } from 'node:os';
 import { resolve } from 'node:path';
+import { homeDirectory } from '../../../core/directories.ts';
 import type { SearchHit, SessionStore, StoredSession } from '../../../core/sessions/store.ts';
 import { UserError } from '../../../errors.ts';
 import { exportMarkdown } from '../../sessions/export.ts';
@@ -92,7 +92,7 @@ async function exportTo(context: CommandContext, file: string) {
   if (file === '')
     throw usage('There is no file to write to.', 'Type: /export chat.md, or /export chat.json');
   const session = currentSession(context);
-  const path = resolve(file.replace(/^~(?=\/)/, homedir()));
+  const path = resolve(file.replace(/^~(?=\/)/, homeDirectory));
   const text = /\.json$/i.test(path)
     ? `${JSON.stringify(sessionJson(session), null, 2)}\n`
     : exportMarkdown(session);

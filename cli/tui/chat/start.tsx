@@ -3,6 +3,7 @@ import { render } from 'ink';
 import type { Dialogue, Frontend } from '../../chat/dialogue.ts';
 import type { Pacer } from '../../chat/pacer.ts';
 import type { Transcript } from '../../chat/transcript.ts';
+import { SIGNAL_EXIT_CODES } from '../../signals.ts';
 import { hyperlinks, reflows } from '../../terminal/look.ts';
 import type { Theme } from '../../terminal/theme.ts';
 import { fileSource } from '../editor/files.ts';
@@ -111,12 +112,10 @@ function editorFor(history: PromptHistory, transcript: Transcript, screen: () =>
   });
 }
 
-const SIGNALS = { SIGTERM: 143, SIGHUP: 129, SIGINT: 130 } as const;
-
 /** Makes signals end the chat normally. The result returns the exit code: that of the signal, or 0. */
 function exitCodeOfSignals(terminal: InkTerminal, end: () => void): () => number {
   let exitCode = 0;
-  for (const [signal, code] of Object.entries(SIGNALS)) {
+  for (const [signal, code] of Object.entries(SIGNAL_EXIT_CODES)) {
     process.on(signal, () => {
       if (signal === 'SIGINT' && terminal.away) return; // for the program that has the terminal
       exitCode = code;

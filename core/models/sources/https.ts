@@ -1,7 +1,7 @@
 /**
  * Transfers over HTTP. Redirects are followed here, so that headers for one host never reach another. A transfer
  * resumes by range if the server confirms that the file is the same (RFC 9110: If-Range, 206, 416), and is retried if
- * the connection breaks or stalls. Proxies come from HTTPS_PROXY, HTTP_PROXY and NO_PROXY.
+ * the connection breaks or stalls. Proxies come from the environment (proxy.ts).
  */
 import http, { type IncomingHttpHeaders, type IncomingMessage, type OutgoingHttpHeaders } from 'node:http';
 import https from 'node:https';
@@ -10,6 +10,7 @@ import { UserError } from '../../../errors.ts';
 import { ensureSpace } from '../partial-file.ts';
 import { isLoopback, isSafeAddress } from '../reference.ts';
 import { SourceFailure } from './failure.ts';
+import { proxyEnvironment } from './proxy.ts';
 import type { Transfer } from './source.ts';
 
 /** Additions of one kind of server to the plain transfer. */
@@ -131,7 +132,7 @@ function send(
 ): Promise<IncomingMessage> {
   const { connectMs, stallMs } = transfer.patience;
   const secure = url.protocol === 'https:';
-  const proxyEnv = isLoopback(url.hostname) ? undefined : transfer.env;
+  const proxyEnv = isLoopback(url.hostname) ? undefined : proxyEnvironment(url, transfer.env);
   const agent = secure ? new https.Agent({ proxyEnv }) : new http.Agent({ proxyEnv });
   return new Promise((resolve, reject) => {
     const request = (secure ? https : http).get(url, { agent, headers, signal: deadline.signal });

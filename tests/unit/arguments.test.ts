@@ -1,0 +1,84 @@
+/** How words become a command, options and a prompt. */
+import { describe, expect, it } from 'vitest';
+import { parseArguments } from '../../cli/arguments/arguments.ts';
+import { OPTIONS } from '../../cli/arguments/options.ts';
+import { COMMANDS } from '../../cli/commands/index.ts';
+import { samplingOf, seedOf } from '../../cli/sampling.ts';
+
+async function parsed(...args: string[]) {
+  const { command, operands, flags } = await parseArguments(args, COMMANDS);
+  const options = Object.fromEntries([...flags].map(([name, { value }]) => [name, value]));
+  return { command: command.name, operands, options };
+}
+
+describe('text that begins with a dash', () => {
+  it.each([
+    [['- item one']],
+    [['- item one', '- item two']],
+    [['--help me, please']],
+    [['-5 + 3 =']],
+    [['---']],
+    [['-\n- a list']],
+    [['-é']],
+  ])('is a prompt: %j', async (words) => {
+    expect(await parsed(...words)).toEqual({ command: 'run', operands: words, options: {} });
+  });
+
+  it.each([
+    [['-s', '- be brief', 'hi'], { system: '- be brief' }],
+    [['-qs', '- be brief', 'hi'], { quiet: true, system: '- be brief' }],
+    [['--stop', '--', 'hi'], { stop: ['--'] }],
+    [['--stop', '-', '--stop', '-x-', 'hi'], { stop: ['-', '-x-'] }],
+    [['-t', '0', '-s', '-1', 'hi'], { temperature: 0, system: '-1' }],
+    [['--system=--json', 'hi'], { system: '--json' }],
+    [['-s=--json', 'hi'], { system: '--json' }],
+    [['--seed', '-1', 'hi'], { seed: -1 }],
+  ])('is the value of an option: %j', async (args, options) => {
+    expect(await parsed(...args)).toEqual({ command: 'run', operands: ['hi'], options });
+  });
+
+  it('stays what it is behind --', async () => {
+    const { operands } = await parsed('-t', '0', '--', '-s', '- a', '--');
+    expect(operands).toEqual(['-s', '- a', '--']);
+  });
+
+  it.each([
+    [['-s', '--json', 'hi'], 'Expected a value after -s.', '-s=VALUE'],
+    [['--stop'], 'Expected a value after --stop.', '--stop=VALUE'],
+    [['--wrong', 'hi'], 'no option --wrong', 'Put -- before'],
+    [['-hello'], 'no option -e', 'Put -- before'],
+  ])('is refused where it may be meant as an option: %j', async (args, message, hint) => {
+    await expect(parsed(...args)).rejects.toMatchObject({
+      message: expect.stringContaining(message),
+      hint: expect.stringContaining(hint),
+    });
+  });
+
+  it('has a single dash as stdin', async () => {
+    expect((await parsed('-n', '5', '-')).operands).toEqual(['-']);
+  });
+});
+
+describe('options', () => {
+  it('take a value in every command or in none', () => {
+    const kinds = new Map<string, boolean>();
+    for (const { options, variants } of COMMANDS) {
+      for (const name of options) {
+        const { alias, type }: { alias?: string; type: string } = { ...OPTIONS[name], ...variants?.[name] };
+        if (alias === undefined) continue;
+        const takesValue = type !== 'boolean';
+        expect([alias, kinds.get(alias) ?? takesValue]).toEqual([alias, takesValue]);
+        kinds.set(alias, takesValue);
+      }
+    }
+    expect(kinds.size).toBeGreaterThan(5);
+  });
+});
+
+describe('the seed', () => {
+  it('is random with -1', () => {
+    expect(samplingOf({ seed: -1 }).seed).toBeUndefined();
+    expect(samplingOf({ seed: 0 }).seed).toBe(0);
+    expect(seedOf({})).toBeUndefined();
+  });
+});
