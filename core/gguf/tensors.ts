@@ -5,8 +5,8 @@ import type { GgufTensor } from './types.ts';
 const MAX_DIMENSIONS = 4; // GGML_MAX_DIMS
 const CONVERT = 'Convert or quantize the model again, to a type such as Q4_0, Q8_0 or F16.';
 
-/** Smallest directory entry in bytes: name length, number of dimensions, one dimension, type, offset. */
-export const ENTRY_BYTES = 8 + 4 + 8 + 4 + 8;
+/** Smallest directory entry in bytes: name length, number of dimensions, type, offset. */
+export const ENTRY_BYTES = 8 + 4 + 4 + 8;
 
 /**
  * Reads the tensor directory, `count` entries. Checks that every tensor is within the file, is aligned, and does not
@@ -38,13 +38,15 @@ function readTensor(header: Header, name: string, alignment: number): GgufTensor
   return { name, type, shape, offset, bytes };
 }
 
+/** A scalar, which has no dimension, is a vector of one. A tensor may be empty. */
 function readShape(header: Header): number[] {
   const dimensions = header.u32();
-  if (dimensions < 1 || dimensions > MAX_DIMENSIONS) header.fail('1 to 4 dimensions', `${dimensions}`);
+  if (dimensions > MAX_DIMENSIONS) header.fail('at most 4 dimensions', `${dimensions}`);
+  if (dimensions === 0) return [1];
   const shape = Array.from({ length: dimensions }, () => header.u64());
   const weights = shape.reduce((product, size) => product * size, 1);
-  if (weights === 0 || weights > Number.MAX_SAFE_INTEGER) {
-    header.fail('dimensions from 1 up whose product is below 2^53', shape.join(' x '));
+  if (!(weights <= Number.MAX_SAFE_INTEGER)) {
+    header.fail('dimensions whose product is below 2^53', shape.join(' x '));
   }
   return shape;
 }
@@ -58,7 +60,7 @@ function readType(header: Header): TensorType {
 
 function checkRanges(header: Header, tensors: readonly GgufTensor[]): void {
   let previous: GgufTensor | undefined;
-  for (const tensor of tensors.toSorted((a, b) => a.offset - b.offset)) {
+  for (const tensor of tensors.filter(({ bytes }) => bytes > 0).toSorted((a, b) => a.offset - b.offset)) {
     header.reading = `tensor ${quoted(tensor.name)}`;
     const end = tensor.offset + tensor.bytes;
     if (end > header.fileBytes) {
