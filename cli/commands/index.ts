@@ -9,7 +9,7 @@ import { SESSION_ACTIONS } from '../sessions/actions.ts';
 const SHELLS = ['bash', 'zsh', 'fish', 'powershell'] as const;
 
 const PROMPT: readonly OptionName[] = ['model', 'system', 'messages', 'template', 'raw', 'prompt-ids'];
-const ENGINE: readonly OptionName[] = ['ctx', 'kv-type', 'backend', 'threads', 'no-pull'];
+const ENGINE: readonly OptionName[] = ['ctx', 'kv-type', 'backend', 'threads', 'no-memory-check', 'no-pull'];
 
 export const COMMANDS: readonly CommandSpec[] = [
   {

@@ -147,6 +147,13 @@ describe('loadModel', () => {
     expect(failure).toMatchObject({ name: 'UserError', kind, message: expect.stringContaining(message) });
   });
 
+  it('loads what seems not to fit, if it is asked to', async () => {
+    const options = { backend: 'reference', contextLength: 8, sequences: 1e7 };
+    const failure = await loadModel(PATH, options).catch((error) => error);
+    expect(failure).toMatchObject({ kind: 'memory', hint: expect.stringContaining('--no-memory-check') });
+    await (await loadModel(PATH, { ...options, memoryCheck: false })).dispose();
+  });
+
   it.each([
     ['f32', 64, 8 * 64],
     ['f16', 64, 4 * 64],
