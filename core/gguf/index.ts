@@ -19,14 +19,32 @@ const KEY_BYTES = 8 + 4 + 1; // smallest metadata entry: key length, value type,
  *
  * Throws UserError for a file that is missing (kind model-not-found), not GGUF, damaged or incomplete.
  */
-export async function readGguf(path: string): Promise<Gguf> {
+export function readGguf(path: string): Promise<Gguf> {
+  return readFile(path, true);
+}
+
+/**
+ * The bytes that a file has by its tensors, of which it may hold a part only, after the header. Undefined if it has no
+ * whole header, or a wrong one.
+ */
+export async function announcedBytes(path: string): Promise<number | undefined> {
+  try {
+    const { tensors } = await readFile(path, false);
+    return tensors.values().reduce((most, { offset, bytes }) => Math.max(most, offset + bytes), 0);
+  } catch (error) {
+    if (error instanceof UserError) return undefined;
+    throw error;
+  }
+}
+
+async function readFile(path: string, whole: boolean): Promise<Gguf> {
   const file = await openModel(path);
   try {
     const { size } = await file.stat();
     if (size === 0) {
       throw new UserError(`The model file ${path} is an empty file.`, 'Get the model again.');
     }
-    return readHeader(new Header(file.fd, path, size));
+    return readHeader(new Header(file.fd, path, size), whole);
   } finally {
     await file.close();
   }
@@ -51,7 +69,7 @@ function unreadable(path: string, cause: NodeJS.ErrnoException): never {
   throw new UserError(`Cannot read the model file: ${cause.message}.`, hint, { cause });
 }
 
-function readHeader(header: Header): Gguf {
+function readHeader(header: Header, whole: boolean): Gguf {
   const version = readVersion(header);
   header.reading = 'the counts of tensors and metadata keys';
   const tensorCount = header.itemCount('tensors', ENTRY_BYTES);
@@ -59,7 +77,7 @@ function readHeader(header: Header): Gguf {
   const metadata = readMetadata(header, keyCount);
   const alignment = alignmentOf(header, metadata);
   rejectSplit(header, metadata);
-  const tensors = readTensors(header, tensorCount, alignment);
+  const tensors = readTensors(header, tensorCount, alignment, whole);
   return { path: header.path, version, fileBytes: header.fileBytes, alignment, metadata, tensors };
 }
 

@@ -9,10 +9,15 @@ const CONVERT = 'Convert or quantize the model again, to a type such as Q4_0, Q8
 export const ENTRY_BYTES = 8 + 4 + 4 + 8;
 
 /**
- * Reads the tensor directory, `count` entries. Checks that every tensor is within the file, is aligned, and does not
- * overlap another. The data starts at the first multiple of `alignment` after the directory.
+ * Reads the tensor directory, `count` entries. Checks that every tensor is aligned and does not overlap another, and of
+ * a `whole` file that it is within the file. The data starts at the first multiple of `alignment` after the directory.
  */
-export function readTensors(header: Header, count: number, alignment: number): Map<string, GgufTensor> {
+export function readTensors(
+  header: Header,
+  count: number,
+  alignment: number,
+  whole: boolean,
+): Map<string, GgufTensor> {
   const tensors = new Map<string, GgufTensor>();
   for (let i = 0; i < count; i++) {
     header.reading = `tensor ${i + 1} of ${count}`;
@@ -21,7 +26,7 @@ export function readTensors(header: Header, count: number, alignment: number): M
   }
   const dataStart = Math.ceil(header.position / alignment) * alignment;
   for (const [name, tensor] of tensors) tensors.set(name, { ...tensor, offset: dataStart + tensor.offset });
-  checkRanges(header, [...tensors.values()]);
+  checkRanges(header, [...tensors.values()], whole ? header.fileBytes : Number.POSITIVE_INFINITY);
   return tensors;
 }
 
@@ -58,16 +63,13 @@ function readType(header: Header): TensorType {
   );
 }
 
-function checkRanges(header: Header, tensors: readonly GgufTensor[]): void {
+function checkRanges(header: Header, tensors: readonly GgufTensor[], fileBytes: number): void {
   let previous: GgufTensor | undefined;
   for (const tensor of tensors.filter(({ bytes }) => bytes > 0).toSorted((a, b) => a.offset - b.offset)) {
     header.reading = `tensor ${quoted(tensor.name)}`;
     const end = tensor.offset + tensor.bytes;
-    if (end > header.fileBytes) {
-      header.fail(
-        `a file of ${end} bytes or more`,
-        `${header.fileBytes} bytes, too few for the tensor's data`,
-      );
+    if (end > fileBytes) {
+      header.fail(`a file of ${end} bytes or more`, `${fileBytes} bytes, too few for the tensor's data`);
     }
     if (previous && tensor.offset < previous.offset + previous.bytes) {
       header.fail('tensors that do not overlap', `data that starts inside that of ${quoted(previous.name)}`);

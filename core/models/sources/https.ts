@@ -7,7 +7,9 @@ import http, { type IncomingHttpHeaders, type IncomingMessage, type OutgoingHttp
 import https from 'node:https';
 import { setTimeout as delay } from 'node:timers/promises';
 import { UserError } from '../../../errors.ts';
-import { ensureSpace } from '../partial-file.ts';
+import { MAX_HEADER } from '../../gguf/header.ts';
+import { announcedBytes } from '../../gguf/index.ts';
+import { ensureSpace, type PartialFile } from '../partial-file.ts';
 import { isLoopback, isSafeAddress } from '../reference.ts';
 import { SourceFailure } from './failure.ts';
 import type { Transfer } from './source.ts';
@@ -76,6 +78,7 @@ async function downloadOnce(url: URL, transfer: Transfer, manners: Manners): Pro
     const range = validator ? { range: `bytes=${partial.size}-`, 'if-range': validator } : {};
     const response = await follow(url, range, transfer, manners, deadline);
     const total = await begin(response, validator, transfer);
+    const bound = total === undefined ? new HeaderBound(partial) : undefined;
     if (partial.size === total) return;
     for await (const chunk of response) {
       deadline.expect(`no bytes for ${seconds(patience.stallMs)}`, patience.stallMs);
@@ -83,6 +86,7 @@ async function downloadOnce(url: URL, transfer: Transfer, manners: Manners): Pro
         throw new SourceFailure(`expected ${total} bytes, got more`);
       }
       await partial.append(chunk);
+      await bound?.check();
       transfer.onProgress('downloading', partial.size, total);
     }
     if (total !== undefined && partial.size < total)
@@ -91,6 +95,40 @@ async function downloadOnce(url: URL, transfer: Transfer, manners: Manners): Pro
     throw deadline.missed ?? explained(error, deadline.reached);
   } finally {
     deadline.end();
+  }
+}
+
+/** Bytes that may follow the last tensor. */
+const SLACK = 1 << 20;
+
+/** Bounds a body without a length: by the tensors that its header lists, as soon as the header is there. */
+class HeaderBound {
+  readonly #partial: PartialFile;
+  #next = SLACK; // size at which to look for the header, doubled each time
+  #most: number | undefined;
+
+  constructor(partial: PartialFile) {
+    this.#partial = partial;
+  }
+
+  /** Throws SourceFailure, and empties the file, if it is too long. Throws UserError if the disk is too small for it. */
+  async check(): Promise<void> {
+    const { path, size } = this.#partial;
+    if (this.#most === undefined && size >= this.#next) {
+      this.#next *= 2;
+      const bytes = await announcedBytes(path);
+      if (bytes !== undefined) {
+        this.#most = bytes + SLACK;
+        await ensureSpace(path, bytes - size);
+      }
+    }
+    if (size <= (this.#most ?? MAX_HEADER)) return;
+    await this.#partial.restart();
+    throw new SourceFailure(
+      this.#most === undefined
+        ? `no header of a GGUF file within ${MAX_HEADER} bytes`
+        : `expected ${this.#most - SLACK} bytes by the header of the file, got more`,
+    );
   }
 }
 
