@@ -98,6 +98,7 @@ export class PartialFile {
   async complete(target: string): Promise<void> {
     await this.#handle.sync();
     await this.#handle.close();
+    this.#recorded = this.#size; // nothing is left to record
     await rename(this.path, target);
     rmSync(`${this.path}.json`, { force: true });
   }
