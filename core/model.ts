@@ -53,6 +53,7 @@ export interface Model {
   readonly recurrent: boolean; // a sequence can continue or restart, but cannot drop its last tokens
   readonly kvType: KvType; // requested type of the KV cache; the reference stores it exactly
   readonly loadMs: number;
+  /** Ends after the running step; safe to call again. Later work on the model rejects with UserError. */
   dispose(): Promise<void>;
 }
 
@@ -105,14 +106,15 @@ export async function loadModel(path: string, options: LoadOptions = {}): Promis
   const [engine, tokenizer] = await bothOrNeither(starting, tokenizing);
   const { executable } = engine;
   const loadMs = performance.now() - started;
+  const scheduler = new Scheduler(executable, maxTokens);
+  let disposed: Promise<void> | undefined;
   return {
-    ...{ path, name, gguf, graph, config, tokenizer, executable },
-    scheduler: new Scheduler(executable, maxTokens),
+    ...{ path, name, gguf, graph, config, tokenizer, executable, scheduler },
     ...{ contextLength, sequences, maxTokens, kvType, loadMs, recurrent: isRecurrent(graph) },
     get backend() {
       return engine.backend;
     },
-    dispose: () => engine.dispose(),
+    dispose: () => (disposed ??= scheduler.close().then(() => engine.dispose())),
   };
 }
 
@@ -143,6 +145,7 @@ function loadLimits(gguf: Gguf, graph: ModelGraph, options: LoadOptions): ModelL
 export function modelLimits(gguf: Gguf, config: ModelConfig, options: LimitOptions = {}): ModelLimits {
   const trained = config.contextLength;
   const { contextLength = Math.min(trained, DEFAULT_CONTEXT), sequences = 1 } = options;
+  if (options.threads !== undefined) checkCount(options.threads, 'at least 1 thread');
   const { maxTokens = Math.min(contextLength * sequences, DEFAULT_MAX_TOKENS) } = options;
   checkCount(contextLength, `a context of 1 to ${trained} tokens, as trained`, trained);
   checkCount(sequences, 'at least 1 sequence');
@@ -174,8 +177,17 @@ function checkCount(count: number, expected: string, most = Number.MAX_SAFE_INTE
   });
 }
 
+const KV_TYPES: readonly (KvType | 'auto')[] = ['auto', 'f32', 'f16', 'q8'];
+
 /** Type of a cache about as precise as the weights. With float weights, a rounded cache would be the largest error. */
 function kvTypeOf({ tensors }: Gguf, wanted: KvType | 'auto' = 'auto'): KvType {
+  if (!KV_TYPES.includes(wanted)) {
+    throw new UserError(
+      `Expected the type of the KV cache to be one of ${KV_TYPES.join(', ')}, got ${wanted}.`,
+      'Use one of these names.',
+      { kind: 'usage' },
+    );
+  }
   if (wanted !== 'auto') return wanted;
   return tensors.values().every(({ type }) => QUANT_FORMATS[type].elements === 1) ? 'f32' : 'q8';
 }

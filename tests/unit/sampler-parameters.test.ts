@@ -4,6 +4,7 @@ import { samplingDefaults } from '../../core/sampler/metadata.ts';
 import {
   parseSamplers,
   SAMPLER_NAMES,
+  type SamplerName,
   type SamplerParameters,
   samplerParameters,
 } from '../../core/sampler/parameters.ts';
@@ -94,6 +95,11 @@ describe('parseSamplers', () => {
     expect(() => parseSamplers('constructor')).toThrow(UserError);
     expect(() => parseSamplers('top_k;top-k')).toThrow(/top_k twice/);
   });
+});
+
+it.each([['nope'], 'x', 5])('samplers are an array of names, not %j', (samplers) => {
+  const error = attempt(() => samplerParameters({ samplers: samplers as SamplerName[] }));
+  expect(error).toMatchObject({ kind: 'usage', message: expect.stringContaining('an array of penalties') });
 });
 
 describe('samplingDefaults', () => {
