@@ -64,6 +64,13 @@ export class PartialFile {
     return this.#size > 0 && this.#origin?.source === source ? this.#origin.validator : undefined;
   }
 
+  /** The last bytes, at most `count`. */
+  async end(count: number): Promise<Buffer> {
+    const bytes = Buffer.alloc(Math.max(0, Math.min(count, this.#size)));
+    await this.#handle.read(bytes, 0, bytes.length, this.#size - bytes.length);
+    return bytes;
+  }
+
   /** Empties the file; the next bytes come from `origin`. Throws UserError if the disk is full. */
   async restart(origin?: Origin): Promise<void> {
     await this.#handle.truncate(0);

@@ -33,6 +33,8 @@ class Interruption extends Error {
 }
 
 const MAX_REDIRECTS = 5;
+/** Bytes at the end of a partial file that are asked for again, and must be the same: not every validator tells. */
+const OVERLAP = 4096;
 const PROGRESS_BYTES = 1e6; // an attempt that receives this much resets the count of attempts
 
 const CAUSES: Record<string, string> = {
@@ -75,13 +77,22 @@ async function downloadOnce(url: URL, transfer: Transfer, manners: Manners): Pro
   try {
     transfer.onProgress('connecting', partial.size, transfer.expected.bytes);
     const validator = partial.validatorFor(transfer.reference.text);
-    const range = validator ? { range: `bytes=${partial.size}-`, 'if-range': validator } : {};
+    const from = Math.max(0, partial.size - OVERLAP);
+    const range = validator ? { range: `bytes=${from}-`, 'if-range': validator } : {};
     const response = await follow(url, range, transfer, manners, deadline);
-    const total = await begin(response, validator, transfer);
+    const total = await begin(response, validator === undefined ? undefined : { validator, from }, transfer);
+    if (response.statusCode === 416) return;
+    let overlap = await partial.end(partial.size - from); // bytes that come again
     const bound = total === undefined ? new HeaderBound(partial) : undefined;
-    if (partial.size === total) return;
-    for await (const chunk of response) {
+    for await (const received of response) {
       deadline.expect(`no bytes for ${seconds(patience.stallMs)}`, patience.stallMs);
+      const again = received.subarray(0, overlap.length);
+      if (!overlap.subarray(0, again.length).equals(again)) {
+        await partial.restart();
+        throw new Interruption('sent other bytes of the file than before', true);
+      }
+      overlap = overlap.subarray(again.length);
+      const chunk = received.subarray(again.length);
       if (total !== undefined && partial.size + chunk.length > total) {
         throw new SourceFailure(`expected ${total} bytes, got more`);
       }
@@ -195,14 +206,14 @@ function send(
  */
 async function begin(
   response: IncomingMessage,
-  validator: string | undefined,
+  asked: { readonly validator: string; readonly from: number } | undefined,
   { partial, reference, expected }: Transfer,
 ): Promise<number | undefined> {
   const { statusCode = 0, headers } = response;
   const [, first, whole] = /^bytes (?:(\d+)-\d+|\*)\/(\d+)$/.exec(headers['content-range'] ?? '') ?? [];
   if (statusCode === 416 && Number(whole) === partial.size) return partial.size; // the file is complete already
-  const isSame = validator !== undefined && (validatorOf(headers) ?? validator) === validator;
-  const continues = statusCode === 206 && isSame && Number(first) === partial.size;
+  const isSame = asked && (validatorOf(headers) ?? asked.validator) === asked.validator;
+  const continues = statusCode === 206 && isSame && Number(first) === asked.from;
   if (statusCode === 416 || (statusCode === 206 && !continues)) {
     await partial.restart();
     throw new Interruption('answered with another range than asked for', true);
