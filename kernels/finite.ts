@@ -4,49 +4,71 @@
  */
 import { QUANT_FORMATS, type TensorType } from './quant-formats.ts';
 
-/** Exponent bits of the floats in a word, and the lowest of each: their sum reaches the bit above if all are set. */
-const FLOATS: Partial<Record<TensorType, readonly [exponents: number, lowest: number, above: number]>> = {
-  F32: [0x7f800000, 0x00800000, 0x80000000],
-  F16: [0x7c007c00, 0x04000400, 0x80008000],
-  BF16: [0x7f807f80, 0x00800080, 0x80008000],
+interface Places {
+  readonly offset?: number; // bytes, in a block; default 0
+  readonly exponents: number; // bits of the exponents in a word there
+}
+
+const HALF = 0x7c00;
+const HALVES = 0x7c007c00;
+
+/** Floats, and pairs of float16 scales: a word in each block of a multiple of 4 bytes (dequantize.ts has the layouts). */
+const WORDS: Partial<Record<TensorType, Places>> = {
+  F32: { exponents: 0x7f800000 },
+  F16: { exponents: HALVES },
+  BF16: { exponents: 0x7f807f80 },
+  Q4_1: { exponents: HALVES },
+  Q5_1: { exponents: HALVES },
+  Q2_K: { offset: 80, exponents: HALVES },
+  Q4_K: { exponents: HALVES },
+  Q5_K: { exponents: HALVES },
 };
 
-/** Float16 scales of a block: the offset of the first in bytes, and how many follow each other (dequantize.ts). */
-const SCALES: Partial<Record<TensorType, readonly [offset: number, count: number]>> = {
-  Q4_0: [0, 1],
-  Q4_1: [0, 2],
-  Q5_0: [0, 1],
-  Q5_1: [0, 2],
-  Q8_0: [0, 1],
-  IQ4_NL: [0, 1],
-  Q2_K: [80, 2],
-  Q3_K: [108, 1],
-  Q4_K: [0, 2],
-  Q5_K: [0, 2],
-  Q6_K: [208, 1],
-  IQ4_XS: [0, 1],
-  TQ1_0: [52, 1],
-  TQ2_0: [64, 1],
+/** Offsets of single float16 scales in blocks. */
+const SCALES: Partial<Record<TensorType, number>> = {
+  Q4_0: 0,
+  Q5_0: 0,
+  Q8_0: 0,
+  IQ4_NL: 0,
+  Q3_K: 108,
+  Q6_K: 208,
+  IQ4_XS: 0,
+  TQ1_0: 52,
+  TQ2_0: 64,
 };
 
 /** Whether all weights of whole blocks are finite. Types without floats always are. */
 export function allFinite(type: TensorType, bytes: Uint8Array): boolean {
   const { buffer, byteOffset, length } = aligned(bytes);
-  const floats = FLOATS[type];
+  const size = QUANT_FORMATS[type].bytes;
+  const words = WORDS[type];
+  if (words) {
+    const array = new Int32Array(buffer, byteOffset, length >> 2);
+    return !anyFull(array, (words.offset ?? 0) >> 2, Math.max(1, size >> 2), words.exponents);
+  }
+  const offset = SCALES[type];
+  if (offset === undefined) return true;
+  return !anyFull(new Uint16Array(buffer, byteOffset, length >> 1), offset >> 1, size >> 1, HALF);
+}
+
+/**
+ * Whether one of the exponents has all its bits set, in every `step`th word from `first` on. Adding the lowest bit of an
+ * exponent then carries into the bit above it.
+ */
+function anyFull(words: Int32Array | Uint16Array, first: number, step: number, exponents: number): boolean {
+  const lowest = exponents & ~(exponents << 1);
+  const above = (exponents << 1) & ~exponents;
   let seen = 0;
-  if (floats) {
-    const [exponents, lowest, above] = floats;
-    const words = new Int32Array(buffer, byteOffset, length >> 2);
-    for (let i = 0; i < words.length; i++) seen |= (words[i]! & exponents) + lowest;
-    return (seen & above) === 0;
+  let i = first;
+  for (const last = words.length - 3 * step; i < last; i += 4 * step) {
+    seen |=
+      ((words[i]! & exponents) + lowest) |
+      ((words[i + step]! & exponents) + lowest) |
+      ((words[i + 2 * step]! & exponents) + lowest) |
+      ((words[i + 3 * step]! & exponents) + lowest);
   }
-  const halves = new Uint16Array(buffer, byteOffset, length >> 1);
-  const [offset, count] = SCALES[type] ?? [0, 0];
-  const step = QUANT_FORMATS[type].bytes >> 1;
-  for (let first = offset >> 1; first < offset / 2 + count; first++) {
-    for (let i = first; i < halves.length; i += step) seen |= (halves[i]! & 0x7c00) + 0x0400;
-  }
-  return (seen & 0x8000) === 0;
+  for (; i < words.length; i += step) seen |= (words[i]! & exponents) + lowest;
+  return (seen & above) !== 0;
 }
 
 /** The bytes, copied unless they begin and end at a word of their buffer. */
