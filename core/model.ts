@@ -85,7 +85,7 @@ export async function loadModel(path: string, options: LoadOptions = {}): Promis
     const program = programOn(backend, graph, {
       name,
       limits,
-      source: ({ offset }) => ({ path: gguf.path, offset }),
+      source: ({ part, offset }) => ({ path: part ?? gguf.path, offset }),
     });
     const compiled = whileTelling({ backend, weightBytes: bytes }, onProgress, () =>
       backend.compile(program),

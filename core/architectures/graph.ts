@@ -10,7 +10,7 @@ import type { MapFunction } from '../../kernels/reference/map.ts';
 import type { Gguf, GgufTensor } from '../gguf/index.ts';
 
 /** A tensor that the program reads: a matrix [rows, cols], or a vector of `cols` if rows is 1. */
-export interface GraphTensor extends Pick<GgufTensor, 'name' | 'type' | 'offset' | 'bytes'> {
+export interface GraphTensor extends Pick<GgufTensor, 'name' | 'type' | 'offset' | 'bytes' | 'part'> {
   readonly rows: number;
   readonly cols: number;
 }
@@ -151,8 +151,8 @@ export class Graph {
     if (!hasShape(tensor, rows, cols)) throw mismatch(name, { rows, cols }, tensor);
     const known = this.#ids.get(name);
     if (known !== undefined) return known;
-    const { type, offset, bytes } = tensor;
-    const id = this.#tensors.push({ name, type, rows, cols, offset, bytes }) - 1;
+    const { type, offset, bytes, part } = tensor;
+    const id = this.#tensors.push({ name, type, rows, cols, offset, bytes, part }) - 1;
     this.#ids.set(name, id);
     return id;
   }

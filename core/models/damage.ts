@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { UserError } from '../../errors.ts';
-import { announcedBytes, readGguf } from '../gguf/index.ts';
+import { announcedBytes, readPart } from '../gguf/index.ts';
 import { SourceFailure } from './sources/failure.ts';
 import type { ModelFile } from './store.ts';
 
@@ -13,7 +13,7 @@ export async function damageOf(path: string, bytes: number): Promise<SourceFailu
     return new SourceFailure(`expected ${announced} bytes by the header of the file, got ${bytes}`);
   }
   try {
-    await readGguf(path);
+    await readPart(path);
     return undefined;
   } catch (cause) {
     if (!(cause instanceof UserError)) throw cause;

@@ -5,7 +5,7 @@ import type { Directories } from '../directories.ts';
 import { damageOf, damageOfModel } from './damage.ts';
 import { lock } from './lock.ts';
 import { PartialFile, storageError } from './partial-file.ts';
-import { pullCommand, type Reference, sourcesOf } from './reference.ts';
+import { parseReference, pullCommand, type Reference, sourcesOf } from './reference.ts';
 import { SourceFailure } from './sources/failure.ts';
 import { type Expected, PATIENCE, type Patience, type Phase, type Transfer } from './sources/source.ts';
 import { findModel, type ModelFile, type ModelRecord, modelPath, notFound, pruneEmpty } from './store.ts';
@@ -29,7 +29,8 @@ export interface PullOptions {
 }
 
 /**
- * Fetches a model, or finds it on this machine, whole: a damaged one is fetched again. Its sources are tried in order; the file is checked against its known
+ * Fetches a model, or finds it on this machine, whole: a damaged one is fetched again. With the first part of a split
+ * model come the others. Its sources are tried in order; the file is checked against its known
  * size and sha256 and then appears under its name atomically. Processes that pull the same model run one after the
  * other, and the later ones use the file of the first. Bytes of a broken transfer are kept for the next.
  *
@@ -38,6 +39,22 @@ export interface PullOptions {
  *   and if the disk is full or not writable; the signal's reason if it is aborted.
  */
 export async function pull(reference: Reference, options: PullOptions): Promise<ModelFile> {
+  const model = await pullFile(reference, options);
+  for (const part of otherParts(reference)) await pullFile(part, options);
+  return model;
+}
+
+/** References to the other parts, if it is the first of a split model by its name. */
+function otherParts(reference: Reference): Reference[] {
+  const [name, of] = (reference.kind !== 'path' && /-00001-of-(\d{5})(?=\.gguf)/i.exec(reference.text)) || [];
+  if (name === undefined) return [];
+  return Array.from({ length: Number(of) - 1 }, (_, i) => {
+    const number = String(i + 2).padStart(5, '0');
+    return parseReference(reference.text.replace(name, name.replace('00001', number)));
+  });
+}
+
+async function pullFile(reference: Reference, options: PullOptions): Promise<ModelFile> {
   const { directories, signal, onMessage, onProgress } = options;
   const whole = async () => {
     const found = findModel(reference, directories);

@@ -238,6 +238,17 @@ describe('a model on this machine', () => {
   });
 });
 
+it('fetches all parts of a split model, into one folder', async () => {
+  const server = await serveBody();
+  const { path } = await pullModel(`${server.origin}/m-00001-of-00003.gguf`);
+  expect(listModels({ models }).models.map(({ path }) => path)).toEqual(
+    ['1', '2', '3'].map((number) => path.replace('00001', `0000${number}`)),
+  );
+  rmSync(path.replace('00001', '00003'));
+  await pullModel(`${server.origin}/m-00001-of-00003.gguf`);
+  expect(server.requests.map(({ url }) => url?.slice(7, 8))).toEqual(['1', '2', '3', '3']);
+});
+
 describe('two pulls at once', () => {
   it('retry independently if the first fails', async () => {
     const server = await serve((request, response, number) => {
