@@ -2,6 +2,7 @@
 import { UserError } from '../errors.ts';
 import { rowBytes } from '../kernels/quant-formats.ts';
 import type { Backend, Program, SourceMatrix, WeightDesc, WeightId, WeightSource } from './backend.ts';
+import { checkFinite } from './finite-weights.ts';
 import { stateOf, weightsOf } from './ops.ts';
 import { WeightFiles } from './weight-files.ts';
 import { rowsOf } from './weight-rows.ts';
@@ -75,8 +76,20 @@ export async function readWeight(desc: WeightDesc, source: WeightSource): Promis
   return await readRows(files, givenWeight(desc, source), 0, desc.rows);
 }
 
-/** The bytes of `count` rows from `first` on. The bytes of a weight in memory are a view, not a copy. */
+/** As bytesOfRows. Throws UserError also for weights that are not finite. */
 export async function readRows(
+  files: WeightFiles,
+  { desc, source }: GivenWeight,
+  first: number,
+  count: number,
+): Promise<Uint8Array> {
+  const bytes = await bytesOfRows(files, { desc, source }, first, count);
+  checkFinite(desc, bytes);
+  return bytes;
+}
+
+/** The bytes of `count` rows from `first` on. The bytes of a weight in memory are a view, not a copy. */
+async function bytesOfRows(
   files: WeightFiles,
   { desc, source }: GivenWeight,
   first: number,

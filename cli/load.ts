@@ -27,11 +27,11 @@ export async function load(
 
 /** The options that concern loading. Notes go to stderr. */
 export function loadOptionsOf(
-  { backend, threads, ctx, kvType }: Options,
+  { backend, threads, ctx, kvType, noMemoryCheck }: Options,
   { output }: Pick<Context, 'output'>,
 ): LimitOptions & Required<Pick<LimitOptions, 'onNote'>> {
   return {
-    ...{ backend, threads, contextLength: ctx },
+    ...{ backend, threads, contextLength: ctx, memoryCheck: !noMemoryCheck },
     kvType: kvType as LimitOptions['kvType'], // one of its choices
     onNote: ({ text, detail }) => (detail ? output.detail(text) : output.note(text)),
   };

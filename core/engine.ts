@@ -74,9 +74,9 @@ async function start(task: Task, wanted: EngineOptions['backend'], options: Engi
   const { threads, sentinels, cacheDirectory, backends = present } = options;
   const backendOptions = { threads, sentinels, cacheDirectory };
   const backend =
-    typeof wanted === 'string'
-      ? await backends.selectBackend(wanted, backendOptions)
-      : await wanted(backendOptions);
+    typeof wanted === 'function'
+      ? await wanted(backendOptions)
+      : await backends.selectBackend(wanted, backendOptions);
   try {
     return { backend, executable: await task.compile(backend) };
   } catch (error) {

@@ -6,11 +6,19 @@
  */
 import { UserError } from '../errors.ts';
 import { Answer, type FinishReason } from './generate/answer.ts';
+import { claim, release } from './generate/claim.ts';
 import { Clock, type Timings } from './generate/clock.ts';
 import { Logprobs, type TokenLogprob } from './generate/logprobs.ts';
 import { deviceChooses, type TokenSource, tokenSource } from './generate/token-source.ts';
 import type { SamplerChain } from './sampler/chain.ts';
-import { contextError, type Evaluated, type Sequence, type SequenceModel } from './sequence.ts';
+import {
+  checkIds,
+  contextError,
+  type Evaluated,
+  notGiven,
+  type Sequence,
+  type SequenceModel,
+} from './sequence.ts';
 import { DraftModel } from './speculate/draft-model.ts';
 import { PromptLookup } from './speculate/prompt-lookup.ts';
 import { type SpeculationStats, SpeculativeDecoder } from './speculate/speculative-decoder.ts';
@@ -94,7 +102,7 @@ export interface Usage {
  *
  * Throws UserError of kind 'context' at once if the prompt and maxTokens do not fit the context. Throws its subclass
  * UnfinishedAnswer after the last token if maxTokens is absent and the context is full. Throws UserError of kind 'usage'
- * for options out of range and for a draft model with another vocabulary.
+ * for options out of range, for a draft model with another vocabulary, and for a sequence on which another generation began.
  */
 export async function* generate(
   sequence: Sequence,
@@ -103,6 +111,7 @@ export async function* generate(
 ): AsyncGenerator<GeneratedToken, GenerateResult> {
   const { tokenizer, contextLength } = sequence.model;
   const { sampler, signal, maxTokens } = options;
+  checkIds(promptIds);
   checkOptions(options, promptIds.length, sequence.model);
   const limit = maxTokens ?? contextLength - promptIds.length;
   const banned = options.ignoreEos ? tokenizer.endIds : undefined;
@@ -117,12 +126,19 @@ export async function* generate(
   const source = tokenSource(sequence, { ...seen, speculation, limit });
   const clock = new Clock();
 
+  const claimed = await claim(sequence);
   sampler.reset();
   for (const id of promptIds) sampler.accept(id);
-  const prompt = await startUnlessAborted(source, promptIds, options);
-  clock.prefilled();
+  let prompt: Evaluated | undefined;
+  let started = false;
   try {
+    const starting = startUnlessAborted(source, promptIds, options, claimed.signal);
+    claimed.pending = Promise.allSettled([starting]);
+    prompt = await starting;
+    started = true;
+    clock.prefilled();
     while (prompt && !answer.finish && !signal?.aborted) {
+      claimed.signal.throwIfAborted();
       const { id, logits } = source.take();
       sampler.accept(id);
       clock.sampled();
@@ -130,6 +146,7 @@ export async function* generate(
       const text = answer.push(id);
       const step = answer.finish ? undefined : source.advance(id);
       const settled = Promise.allSettled([step]); // a failure is thrown below, not while the caller has the token
+      claimed.pending = settled;
       try {
         yield { id, text, ...scores };
       } finally {
@@ -138,7 +155,8 @@ export async function* generate(
       await step;
     }
   } finally {
-    source.end(promptIds.length + Math.max(0, answer.ids.length - 1));
+    if (started && !claimed.signal.aborted) source.end(promptIds.length + Math.max(0, answer.ids.length - 1));
+    release(sequence, claimed);
   }
 
   const { ids, text, finish = 'aborted', stopString } = answer;
@@ -198,9 +216,11 @@ async function startUnlessAborted(
   source: TokenSource,
   promptIds: readonly number[],
   { signal, onProgress }: GenerateOptions,
+  claimed: AbortSignal,
 ): Promise<Evaluated | undefined> {
   try {
-    return await source.start(promptIds, { signal, onProgress });
+    const either = signal ? AbortSignal.any([signal, claimed]) : claimed;
+    return await source.start(promptIds, { signal: either, onProgress });
   } catch (error) {
     if (signal?.aborted && error === signal.reason) return undefined;
     throw error;
@@ -208,10 +228,12 @@ async function startUnlessAborted(
 }
 
 function checkOptions(
-  { maxTokens, logprobs }: GenerateOptions,
+  { sampler, signal, maxTokens, logprobs }: GenerateOptions,
   promptTokens: number,
   { contextLength, trainedContext }: SequenceModel,
 ): void {
+  if (typeof sampler?.sample !== 'function') throw notGiven('options.sampler, a SamplerChain', sampler);
+  if (signal !== undefined && !(signal instanceof AbortSignal)) throw notGiven('an AbortSignal', signal);
   checkWhole('max tokens', maxTokens, 1);
   checkWhole('logprobs', logprobs, 0);
   const needed = promptTokens + (maxTokens ?? 1);

@@ -1,4 +1,3 @@
-import { totalmem } from 'node:os';
 import { basename } from 'node:path';
 import type { Backend, Executable, KvType, Limits, MemoryUse } from '../backends/backend.ts';
 import { isRecurrent } from '../backends/ops.ts';
@@ -8,10 +7,12 @@ import { QUANT_FORMATS } from '../kernels/quant-formats.ts';
 import { graphFromGguf, type ModelConfig, type ModelGraph } from './architectures/index.ts';
 import { directories } from './directories.ts';
 import { type Engine, type Note, startEngine } from './engine.ts';
+import { freeMemory } from './free-memory.ts';
 import { type Gguf, readGguf } from './gguf/index.ts';
 import { optionalString } from './gguf/metadata.ts';
 import { type LoadProgress, whileTelling } from './load-progress.ts';
 import { estimateMemory, programOn, weightBytesOf } from './program.ts';
+import { samplingDefaults } from './sampler/metadata.ts';
 import { Scheduler } from './scheduler.ts';
 import { tokenizerFromGguf } from './tokenizer/index.ts';
 import type { Tokenizer } from './tokenizer/tokenizer.ts';
@@ -25,6 +26,7 @@ export interface LoadOptions {
   readonly sequences?: number | ((one: MemoryUse) => number);
   readonly kvType?: KvType | 'auto'; // of the KV cache; auto: q8 beside quantized weights, else f32
   readonly maxTokens?: number; // most tokens in one step; default: the context, at most 512
+  readonly memoryCheck?: boolean; // refuses a model that does not fit in free memory; default true
   readonly attention?: boolean; // reserves memory for attentionOf; default false
   /** Folder for cached facts about this machine; default: percept's own. */
   readonly cacheDirectory?: string;
@@ -52,6 +54,7 @@ export interface Model {
   readonly recurrent: boolean; // a sequence can continue or restart, but cannot drop its last tokens
   readonly kvType: KvType; // requested type of the KV cache; the reference stores it exactly
   readonly loadMs: number;
+  /** Ends after the running step; safe to call again. Later work on the model rejects with UserError. */
   dispose(): Promise<void>;
 }
 
@@ -73,7 +76,7 @@ export async function loadModel(path: string, options: LoadOptions = {}): Promis
   const graph = graphFromGguf(gguf);
   const { config } = graph;
   const limits = loadLimits(gguf, graph, options);
-  checkMemory(estimateMemory(graph, limits), availableMemory());
+  if (options.memoryCheck ?? true) checkMemory(estimateMemory(graph, limits), freeMemory());
   const name = optionalString(gguf.metadata, 'general.name') || basename(path, '.gguf');
 
   const { contextLength, sequences, maxTokens, kvType } = limits;
@@ -83,7 +86,7 @@ export async function loadModel(path: string, options: LoadOptions = {}): Promis
     const program = programOn(backend, graph, {
       name,
       limits,
-      source: ({ offset }) => ({ path: gguf.path, offset }),
+      source: ({ part, offset }) => ({ path: part ?? gguf.path, offset }),
     });
     const compiled = whileTelling({ backend, weightBytes: bytes }, onProgress, () =>
       backend.compile(program),
@@ -92,25 +95,28 @@ export async function loadModel(path: string, options: LoadOptions = {}): Promis
     return compiled;
   };
   const { backend = 'auto', threads, cacheDirectory = directories().cache, onNote = () => {} } = options;
+  const warn = (text: string) => onNote({ text, detail: false });
+  samplingDefaults(gguf.metadata, warn);
   onProgress({ stage: 'backend' });
   const starting = startEngine(
     { name, weightBytes: bytes, sequences, contextLength, maxTokens, compile },
     { backend, threads, cacheDirectory, onNote },
   );
   // The backend reads weights while the vocabulary is built.
-  const tokenizing = Promise.race([reading.promise, starting]).then(() => tokenizerFromGguf(gguf));
+  const tokenizing = Promise.race([reading.promise, starting]).then(() => tokenizerFromGguf(gguf, warn));
   const [engine, tokenizer] = await bothOrNeither(starting, tokenizing);
   const { executable } = engine;
   const loadMs = performance.now() - started;
+  const scheduler = new Scheduler(executable, maxTokens);
+  let disposed: Promise<void> | undefined;
   return {
-    ...{ path, name, gguf, graph, config, tokenizer, executable },
-    scheduler: new Scheduler(executable, maxTokens),
+    ...{ path, name, gguf, graph, config, tokenizer, executable, scheduler },
     ...{ contextLength, sequences, maxTokens, kvType, loadMs, recurrent: isRecurrent(graph) },
     trainedContext: config.contextLength,
     get backend() {
       return engine.backend;
     },
-    dispose: () => engine.dispose(),
+    dispose: () => (disposed ??= scheduler.close().then(() => engine.dispose())),
   };
 }
 
@@ -141,6 +147,7 @@ function loadLimits(gguf: Gguf, graph: ModelGraph, options: LoadOptions): ModelL
 export function modelLimits(gguf: Gguf, config: ModelConfig, options: LimitOptions = {}): ModelLimits {
   const trained = config.contextLength;
   const { contextLength = Math.min(trained, DEFAULT_CONTEXT), sequences = 1 } = options;
+  if (options.threads !== undefined) checkCount(options.threads, 'at least 1 thread');
   const { maxTokens = Math.min(contextLength * sequences, DEFAULT_MAX_TOKENS) } = options;
   checkCount(contextLength, `a context of 1 to ${trained} tokens, as trained`, trained);
   checkCount(sequences, 'at least 1 sequence');
@@ -149,21 +156,16 @@ export function modelLimits(gguf: Gguf, config: ModelConfig, options: LimitOptio
   return { contextLength, sequences, maxTokens, kvType: kvTypeOf(gguf, options.kvType), attention };
 }
 
-/** Throws UserError of kind memory unless `use` fits in `available` bytes. */
-export function checkMemory({ weights, kv, arena }: MemoryUse, available: number): void {
+/** Throws UserError of kind memory unless `use` fits in `available` bytes, or that is unknown. */
+export function checkMemory({ weights, kv, arena }: MemoryUse, available: number | undefined): void {
   const needed = weights + kv + arena;
-  if (needed <= available) return;
+  if (available === undefined || needed <= available) return;
   throw new UserError(
     `The model needs ${megabytes(needed)} of free memory (weights ${megabytes(weights)}, context ${megabytes(kv)}, ` +
       `activations ${megabytes(arena)}), but ${megabytes(available)} are free.`,
-    'Use a shorter context (--ctx N), or a smaller model or a smaller quantization of this one.',
+    'Use a shorter context (--ctx N), a smaller model or a smaller quantization; --no-memory-check loads it all the same.',
     { kind: 'memory' },
   );
-}
-
-/** Bytes this process can still allocate. On macOS all memory, because only idle pages are reported as available. */
-function availableMemory(): number {
-  return process.platform === 'darwin' ? totalmem() : process.availableMemory();
 }
 
 function megabytes(bytes: number): string {
@@ -177,8 +179,17 @@ function checkCount(count: number, expected: string, most = Number.MAX_SAFE_INTE
   });
 }
 
+const KV_TYPES: readonly (KvType | 'auto')[] = ['auto', 'f32', 'f16', 'q8'];
+
 /** Type of a cache about as precise as the weights. With float weights, a rounded cache would be the largest error. */
 function kvTypeOf({ tensors }: Gguf, wanted: KvType | 'auto' = 'auto'): KvType {
+  if (!KV_TYPES.includes(wanted)) {
+    throw new UserError(
+      `Expected the type of the KV cache to be one of ${KV_TYPES.join(', ')}, got ${wanted}.`,
+      'Use one of these names.',
+      { kind: 'usage' },
+    );
+  }
   if (wanted !== 'auto') return wanted;
   return tensors.values().every(({ type }) => QUANT_FORMATS[type].elements === 1) ? 'f32' : 'q8';
 }

@@ -6,6 +6,7 @@
  */
 import type { Executable, Result, Slice, Want } from '../backends/backend.ts';
 import { joined } from '../backends/results.ts';
+import { UserError } from '../errors.ts';
 
 /** Slices of at most this length are decoding or a draft to check; they go before prompts. */
 const SHORT_TOKENS = 8;
@@ -39,6 +40,8 @@ export class Scheduler {
   readonly #jobs: Job[] = []; // oldest first
   readonly #between: (() => Promise<void>)[] = []; // work to do before the next step
   #running = false;
+  #ran: Promise<void> = Promise.resolve(); // settles when nothing runs
+  #closed = false;
 
   /** @param maxTokens most tokens of a step */
   constructor(executable: Executable, maxTokens: number) {
@@ -78,6 +81,7 @@ export class Scheduler {
     return new Promise((resolve, reject) => {
       this.#between.push(async () => {
         try {
+          if (this.#closed) throw disposedOf();
           resolve(await work(this.#executable));
         } catch (error) {
           reject(error);
@@ -89,21 +93,29 @@ export class Scheduler {
 
   /** Forgets the positions from `upto` on of an idle sequence; returns how many are left. */
   trim(seq: number, upto: number): number {
-    return this.#executable.kvTrim(seq, upto);
+    return this.#closed ? 0 : this.#executable.kvTrim(seq, upto);
+  }
+
+  /** Ends after the running step. Work that waits, and all later work, rejects with UserError. */
+  close(): Promise<void> {
+    this.#closed = true;
+    return this.#ran;
   }
 
   #start(): void {
     if (this.#running) return;
     this.#running = true;
-    queueMicrotask(() => void this.#run()); // slices queued until then share the step
+    this.#ran = Promise.resolve().then(() => this.#run()); // slices queued until then share the step
   }
 
   async #run(): Promise<void> {
     while (this.#jobs.length > 0 || this.#between.length > 0) {
       for (const work of this.#between.splice(0)) await work();
-      for (const job of this.#jobs.filter(({ options }) => options.signal?.aborted)) {
+      for (const job of [...this.#jobs]) {
+        const { signal } = job.options;
+        if (!signal?.aborted && !this.#closed) continue;
         this.#end(job);
-        job.fail(job.options.signal!.reason);
+        job.fail(signal?.aborted ? signal.reason : disposedOf());
       }
       if (this.#jobs.length > 0) await this.#step(this.#shares());
     }
@@ -156,6 +168,10 @@ export class Scheduler {
     }
     return shares;
   }
+}
+
+function disposedOf(): UserError {
+  return new UserError('The model has been disposed of.', 'Load it again.', { kind: 'usage' });
 }
 
 function left({ slice, done }: Job): number {

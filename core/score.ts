@@ -96,10 +96,19 @@ async function tokenLogprobs(
     const V = logits.length / piece.length;
     for (let row = 0; row < piece.length; row++) {
       const logit = logits[row * V + tokens[pos + row + 1]!]!;
-      logprobs[pos + row] = logit - logSumExp(logits, row * V, (row + 1) * V);
+      const logprob = logit - logSumExp(logits, row * V, (row + 1) * V);
+      if (Number.isNaN(logprob)) throw notFinite(pos + row);
+      logprobs[pos + row] = logprob;
     }
   }
   return logprobs;
+}
+
+function notFinite(position: number): UserError {
+  return new UserError(
+    `The model gave logits that are not finite numbers, at position ${position} of a chunk.`,
+    'Its file may be damaged: get it again, or use another one.',
+  );
 }
 
 function mean(values: Float64Array): number {

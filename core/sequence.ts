@@ -43,8 +43,9 @@ export class Sequence {
   #tokens: number[] = [];
   #logits: Float32Array = new Float32Array(0); // of `append`; reused: new memory for each token costs 4 % of decode
 
-  /** Starts empty. Throws RangeError for a sequence number that the model does not have. */
+  /** Starts empty. Throws UserError without a model, RangeError for a sequence number that it does not have. */
   constructor(model: SequenceModel, seq = 0) {
+    if (!model?.scheduler) throw notGiven('a model from loadModel', model);
     if (!(Number.isInteger(seq) && seq >= 0 && seq < model.sequences)) {
       throw new RangeError(`Expected a sequence from 0 to ${model.sequences - 1}, got ${seq}.`);
     }
@@ -139,7 +140,7 @@ export class Sequence {
   /** Trims the cache to its longest common prefix with `ids`, without the last id; returns the length of that prefix. */
   #keep(ids: readonly number[]): number {
     const { contextLength, trainedContext } = this.model;
-    if (ids.length === 0) throw emptyPrompt();
+    checkIds(ids);
     if (ids.length > contextLength) throw contextError(ids.length, contextLength, trainedContext);
     this.trim(Math.min(commonPrefix(this.#tokens, ids), ids.length - 1));
     return this.#tokens.length;
@@ -186,6 +187,20 @@ export function contextError(
       : `Give a shorter prompt: this model was trained for a context of ${trained} tokens.`,
     { kind: 'context' },
   );
+}
+
+/** Throws UserError of kind usage unless there are ids. Their range is checked by the backend. */
+export function checkIds(ids: ArrayLike<number>): void {
+  if (!Array.isArray(ids) && !ArrayBuffer.isView(ids)) throw notGiven('an array of token ids', ids);
+  if (ids.length === 0) throw emptyPrompt();
+}
+
+/** The error for an argument of another type, which only callers without types can pass. */
+export function notGiven(expected: string, got: unknown): UserError {
+  const what = got === null ? 'null' : typeof got;
+  return new UserError(`Expected ${expected}, got ${what}.`, 'See the example at the top of core/index.ts.', {
+    kind: 'usage',
+  });
 }
 
 function emptyPrompt(): UserError {

@@ -4,6 +4,7 @@
  */
 import { Worker } from 'node:worker_threads';
 import { UserError } from '../../errors.ts';
+import type { TensorType } from '../../kernels/quant-formats.ts';
 import * as layout from '../../kernels/wasm/layout.ts';
 import type { Roofs, SourceMatrix } from '../backend.ts';
 
@@ -16,6 +17,7 @@ export interface ThreadData {
 /** Rows of one weight, read into a staging area and repacked (`kind` = weight layout), or read in place ('copy'). */
 export interface LoadJob {
   readonly name: string;
+  readonly type: TensorType;
   readonly source: SourceMatrix;
   readonly first: number;
   readonly rows: number;

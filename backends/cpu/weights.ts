@@ -92,9 +92,9 @@ export function loadJobs(
   groupBytes: GroupBytes,
 ): LoadJob[] {
   const { desc, source, layout: kind } = weight;
-  const { name, rows, cols } = desc;
+  const { name, type, rows, cols } = desc;
   if (isVector(desc)) {
-    return [{ name, source, first: 0, rows, cols, bytes: 4 * cols, kind: 'copy', memory, to: address }];
+    return [{ name, type, source, first: 0, rows, cols, bytes: 4 * cols, kind: 'copy', memory, to: address }];
   }
   const step = jobRows(desc);
   return Array.from({ length: Math.ceil(rows / step) }, (_, i): LoadJob => {
@@ -102,7 +102,7 @@ export function loadJobs(
     const height = Math.min(step, rows - first);
     const bytes = height * rowBytes(desc.type, cols);
     const to = address + (first / layout.GROUP) * groupBytes(kind, cols);
-    return { name, source, first, rows: height, cols, bytes, kind, memory, to };
+    return { name, type, source, first, rows: height, cols, bytes, kind, memory, to };
   });
 }
 

@@ -15,6 +15,7 @@ import {
   TOKENS,
 } from '../../kernels/wasm/layout.ts';
 import type { Roofs } from '../backend.ts';
+import { checkFinite } from '../finite-weights.ts';
 import { WeightFiles } from '../weight-files.ts';
 import { rowsOf } from '../weight-rows.ts';
 import type { CarriedValue, Loaded, LoadJob, StepTables, ThreadData, ToThread } from './threads.ts';
@@ -128,5 +129,6 @@ function run(job: LoadJob, staging: number, files: WeightFiles): void {
   const into = new Uint8Array(memory.buffer, kind === 'copy' ? to : staging + ROW_SCRATCH, bytes);
   files.check(source, name);
   files.run(rowsOf(source, name, first, rows, into), name);
+  checkFinite(job, into);
   if (kind !== 'copy') kernels.repack(kind, staging + ROW_SCRATCH, to, rows, cols, staging);
 }

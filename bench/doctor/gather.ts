@@ -4,6 +4,7 @@ import { availableParallelism, cpus, loadavg, totalmem } from 'node:os';
 import type { Roofs } from '../../backends/backend.ts';
 import { cpuQuota, throttledMs } from '../../backends/cpu/cores.ts';
 import { selectBackend, usableCores } from '../../backends/select.ts';
+import { freeMemory } from '../../core/free-memory.ts';
 import { estimateMemory, graphFromGguf, modelLimits, readGguf } from '../../core/index.ts';
 import type { CpuBackend, CpuSpeed, Facts, ModelRead } from './facts.ts';
 import { emulation, power, processorTicks, swap } from './platform.ts';
@@ -24,7 +25,7 @@ export async function gatherFacts({ threads, modelPath }: DoctorOptions): Promis
     cpu: await probeCpu(threads ?? usableCores()),
     cores: { present: cpus().length, usable: availableParallelism(), quota: cpuQuota() },
     load: process.platform === 'win32' ? undefined : lastMinute,
-    memory: { availableBytes: availableMemory(), neededBytes, ...swap() },
+    memory: { availableBytes: freeMemory() ?? totalmem(), neededBytes, ...swap() },
     model,
     power: power(),
   };
@@ -32,11 +33,6 @@ export async function gatherFacts({ threads, modelPath }: DoctorOptions): Promis
 
 function nodeFlags(): string[] {
   return [...process.execArgv, ...(process.env.NODE_OPTIONS?.split(/\s+/).filter(Boolean) ?? [])];
-}
-
-/** macOS counts only idle pages as available, so there it is all memory. */
-function availableMemory(): number {
-  return process.platform === 'darwin' ? totalmem() : process.availableMemory();
 }
 
 const ROUNDS = 5;

@@ -139,6 +139,7 @@ const ENGINE = {
     },
   ),
   ops: flag('check only the ops, without a model'),
+  'no-memory-check': flag('load a model also if it seems not to fit in free memory', { setting }),
   'no-pull': flag('never download; a model that is not on this machine is an error', { setting }),
 };
 

@@ -4,6 +4,7 @@ import type { KvType, MemoryUse } from '../../backends/backend.ts';
 import { threadsInWords } from '../../bench/formats.ts';
 import { Chat } from '../../core/chat.ts';
 import { directories } from '../../core/directories.ts';
+import { freeMemory } from '../../core/free-memory.ts';
 import { modelTitle, modelType } from '../../core/gguf/model-type.ts';
 import { loadModel, type Model } from '../../core/model.ts';
 import type { PullProgress } from '../../core/models/pull.ts';
@@ -79,7 +80,7 @@ function pulling(reference: string, { phase, receivedBytes, totalBytes }: PullPr
 
 /** As many sequences as fit the limit for caches and a quarter of the free memory. */
 function sequencesFor({ kv }: MemoryUse): number {
-  const room = Math.min(MOST_CACHE, process.availableMemory() / 4);
+  const room = Math.min(MOST_CACHE, (freeMemory() ?? 0) / 4);
   return Math.max(1, Math.min(MOST_SEQUENCES, Math.floor(room / kv)));
 }
 

@@ -2,6 +2,7 @@ import { cpus, totalmem } from 'node:os';
 import { findAdapters, usableCores } from '../../backends/select.ts';
 import { type ListedBackend, listBackends } from '../../core/devices.ts';
 import { directories } from '../../core/directories.ts';
+import { freeMemory } from '../../core/free-memory.ts';
 import { packageVersion, perceptVersion } from '../../core/version.ts';
 import type { Call } from '../command.ts';
 import type { Output } from '../output.ts';
@@ -20,7 +21,7 @@ export async function devices({ options, output }: Call): Promise<void> {
     cpu: cpus()[0]?.model.trim() ?? process.arch,
     cores: usableCores(), // available to this process
     memory_bytes: totalmem(),
-    available_bytes: process.availableMemory(),
+    available_bytes: freeMemory() ?? totalmem(),
   };
   const versions = {
     percept: perceptVersion(),

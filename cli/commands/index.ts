@@ -18,7 +18,7 @@ const PROMPT: readonly OptionName[] = [
   'raw',
   'prompt-ids',
 ];
-const ENGINE: readonly OptionName[] = ['ctx', 'kv-type', 'backend', 'threads', 'no-pull'];
+const ENGINE: readonly OptionName[] = ['ctx', 'kv-type', 'backend', 'threads', 'no-memory-check', 'no-pull'];
 
 export const COMMANDS: readonly CommandSpec[] = [
   {

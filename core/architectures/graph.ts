@@ -10,7 +10,7 @@ import type { MapFunction } from '../../kernels/reference/map.ts';
 import type { Gguf, GgufTensor } from '../gguf/index.ts';
 
 /** A tensor that the program reads: a matrix [rows, cols], or a vector of `cols` if rows is 1. */
-export interface GraphTensor extends Pick<GgufTensor, 'name' | 'type' | 'offset' | 'bytes'> {
+export interface GraphTensor extends Pick<GgufTensor, 'name' | 'type' | 'offset' | 'bytes' | 'part'> {
   readonly rows: number;
   readonly cols: number;
 }
@@ -52,11 +52,11 @@ export class Graph {
     this.#gguf = gguf;
   }
 
-  /** The record that ends with `output`. Throws UserError for a tensor of the file that no op reads. */
+  /** The record that ends with `output`. Throws UserError for a tensor of weights that no op reads. */
   end(output: ValueId): RecordedGraph {
     const known = new Set([...PART_OF_CONFIG, ...this.#ids.keys()]);
-    const unknown = this.#gguf.tensors.keys().find((name) => !known.has(name));
-    if (unknown) throw unexpected(unknown);
+    const unknown = this.#gguf.tensors.values().find((tensor) => !known.has(tensor.name) && isNeeded(tensor));
+    if (unknown) throw unexpected(unknown.name);
     return {
       ops: this.#ops,
       shapes: this.#shapes,
@@ -151,8 +151,8 @@ export class Graph {
     if (!hasShape(tensor, rows, cols)) throw mismatch(name, { rows, cols }, tensor);
     const known = this.#ids.get(name);
     if (known !== undefined) return known;
-    const { type, offset, bytes } = tensor;
-    const id = this.#tensors.push({ name, type, rows, cols, offset, bytes }) - 1;
+    const { type, offset, bytes, part } = tensor;
+    const id = this.#tensors.push({ name, type, rows, cols, offset, bytes, part }) - 1;
     this.#ids.set(name, id);
     return id;
   }
@@ -187,6 +187,12 @@ function mismatch(name: string, expected: Size, { shape }: GgufTensor): UserErro
 /** A shape in ggml's order, columns first. */
 function inWords({ rows, cols }: Size): string {
   return rows === 1 ? `[${cols}]` : `[${cols}, ${rows}]`;
+}
+
+/** Whether a model must read it. Empty tensors and scalars are marks of converters, but for scales of matrices. */
+function isNeeded({ name, shape }: GgufTensor): boolean {
+  const weights = shape.reduce((product, size) => product * size, 1);
+  return weights > 1 || (weights === 1 && name.endsWith('scale'));
 }
 
 function unexpected(name: string): UserError {

@@ -126,7 +126,7 @@ function readRopeFactors({ path, tensors }: Gguf, pairs: number): Float32Array |
   const found = `${tensor.type} [${tensor.shape.join(', ')}]`;
   ensure(found === `F32 [${pairs}]`, `rope_freqs.weight to be F32 [${pairs}]`, found);
   const factors = new Float32Array(pairs);
-  const file = openSync(path, 'r');
+  const file = openSync(tensor.part ?? path, 'r');
   try {
     readSync(file, factors, 0, factors.byteLength, tensor.offset);
   } finally {

@@ -4,7 +4,7 @@ import { UserError } from '../../errors.ts';
 const FIRST_WINDOW = 2 << 20;
 
 /** Far above any real header (a vocabulary of 262k tokens takes 20 MB), and small enough to allocate. */
-const MAX_HEADER = 128 << 20;
+export const MAX_HEADER = 128 << 20;
 
 /** Most keys, tensors, booleans and other items that become JavaScript values; real headers have thousands. */
 const MAX_ITEMS = 1 << 17;

@@ -21,7 +21,8 @@ const MAGIC = 'GGUF';
 /** Reads magic and version; returns the version, 2 or 3. Otherwise throws a UserError that names the kind of file. */
 export function readVersion(header: Header): number {
   header.advance(MAGIC.length);
-  if (header.bytes.toString('latin1', 0, MAGIC.length) !== MAGIC) notGguf(header);
+  const other = lookalike(header.bytes);
+  if (other) header.fail('a GGUF file, which starts with "GGUF"', other.got, other.hint);
   const version = header.u32();
   if (version === 2 || version === 3) return version;
   // Read as little-endian, the version of a big-endian file has zeros in its low bytes.
@@ -31,9 +32,12 @@ export function readVersion(header: Header): number {
   return header.fail('GGUF version 2 or 3', `version ${version}`, hint);
 }
 
-function notGguf(header: Header): never {
-  const start = header.bytes.toString('latin1', 0, 256);
-  const [, name, hint] = LOOKALIKES.find(([pattern]) => pattern.test(start)) ?? [];
-  const got = name ? `what looks like ${name}` : `the bytes ${header.bytes.toString('hex', 0, 4)}`;
-  return header.fail('a GGUF file, which starts with "GGUF"', got, hint);
+/** What a file that starts with these bytes is instead of GGUF, with a hint if it is known; undefined for GGUF. */
+export function lookalike(start: Buffer): { readonly got: string; readonly hint?: string } | undefined {
+  const text = start.toString('latin1', 0, 256);
+  if (text.startsWith(MAGIC)) return undefined;
+  const [, name, hint] = LOOKALIKES.find(([pattern]) => pattern.test(text)) ?? [];
+  return name
+    ? { got: `what looks like ${name}`, hint }
+    : { got: `the bytes ${start.toString('hex', 0, 4)}` };
 }

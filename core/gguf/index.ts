@@ -3,6 +3,7 @@ import { UserError } from '../../errors.ts';
 import { Header } from './header.ts';
 import { readVersion } from './identify.ts';
 import { optionalNumber } from './metadata.ts';
+import { joinParts, missingPart, otherParts, partCount } from './parts.ts';
 import { ENTRY_BYTES, readTensors } from './tensors.ts';
 import type { Gguf, GgufValue } from './types.ts';
 import { readValue } from './values.ts';
@@ -15,18 +16,46 @@ const KEY_BYTES = 8 + 4 + 1; // smallest metadata entry: key length, value type,
 
 /**
  * Reads the metadata and the tensor directory of a GGUF file, version 2 or 3, little-endian. The data of the tensors
- * stays in the file. Layout: ggml docs/gguf.md.
+ * stays in the file. Layout: ggml docs/gguf.md. Of a split model, `path` is the first part, and the others are beside it.
  *
  * Throws UserError for a file that is missing (kind model-not-found), not GGUF, damaged or incomplete.
  */
 export async function readGguf(path: string): Promise<Gguf> {
+  const first = await readFile(path, true);
+  if (partCount(first) === 1) return first;
+  const others: Gguf[] = [];
+  for (const part of otherParts(first))
+    others.push(await readPart(part).catch((error) => missingPart(error)));
+  return joinParts(first, others);
+}
+
+/** As readGguf, but of a split model only the part at `path`. */
+export function readPart(path: string): Promise<Gguf> {
+  return readFile(path, true);
+}
+
+/**
+ * The bytes that a file has by its tensors, of which it may hold a part only, after the header. Undefined if it has no
+ * whole header, or a wrong one.
+ */
+export async function announcedBytes(path: string): Promise<number | undefined> {
+  try {
+    const { tensors } = await readFile(path, false);
+    return tensors.values().reduce((most, { offset, bytes }) => Math.max(most, offset + bytes), 0);
+  } catch (error) {
+    if (error instanceof UserError) return undefined;
+    throw error;
+  }
+}
+
+async function readFile(path: string, whole: boolean): Promise<Gguf> {
   const file = await openModel(path);
   try {
     const { size } = await file.stat();
     if (size === 0) {
       throw new UserError(`The model file ${path} is an empty file.`, 'Get the model again.');
     }
-    return readHeader(new Header(file.fd, path, size));
+    return readHeader(new Header(file.fd, path, size), whole);
   } finally {
     await file.close();
   }
@@ -51,15 +80,14 @@ function unreadable(path: string, cause: NodeJS.ErrnoException): never {
   throw new UserError(`Cannot read the model file: ${cause.message}.`, hint, { cause });
 }
 
-function readHeader(header: Header): Gguf {
+function readHeader(header: Header, whole: boolean): Gguf {
   const version = readVersion(header);
   header.reading = 'the counts of tensors and metadata keys';
   const tensorCount = header.itemCount('tensors', ENTRY_BYTES);
   const keyCount = header.itemCount('metadata keys', KEY_BYTES);
   const metadata = readMetadata(header, keyCount);
   const alignment = alignmentOf(header, metadata);
-  rejectSplit(header, metadata);
-  const tensors = readTensors(header, tensorCount, alignment);
+  const tensors = readTensors(header, tensorCount, alignment, whole);
   return { path: header.path, version, fileBytes: header.fileBytes, alignment, metadata, tensors };
 }
 
@@ -80,16 +108,4 @@ function alignmentOf(header: Header, metadata: Gguf['metadata']): number {
     header.fail(`a power of two up to ${MAX_ALIGNMENT}`, `${alignment}`);
   }
   return alignment;
-}
-
-function rejectSplit(header: Header, metadata: Gguf['metadata']): void {
-  const parts = optionalNumber(metadata, 'split.count') ?? 1;
-  if (parts > 1) {
-    header.reading = 'metadata key "split.count"';
-    header.fail(
-      'a model in one file',
-      `one of ${parts} parts, which is not supported yet`,
-      'Merge the parts with llama.cpp: llama-gguf-split --merge FIRST-PART.gguf MODEL.gguf.',
-    );
-  }
 }

@@ -5,14 +5,19 @@ import type { GgufTensor } from './types.ts';
 const MAX_DIMENSIONS = 4; // GGML_MAX_DIMS
 const CONVERT = 'Convert or quantize the model again, to a type such as Q4_0, Q8_0 or F16.';
 
-/** Smallest directory entry in bytes: name length, number of dimensions, one dimension, type, offset. */
-export const ENTRY_BYTES = 8 + 4 + 8 + 4 + 8;
+/** Smallest directory entry in bytes: name length, number of dimensions, type, offset. */
+export const ENTRY_BYTES = 8 + 4 + 4 + 8;
 
 /**
- * Reads the tensor directory, `count` entries. Checks that every tensor is within the file, is aligned, and does not
- * overlap another. The data starts at the first multiple of `alignment` after the directory.
+ * Reads the tensor directory, `count` entries. Checks that every tensor is aligned and does not overlap another, and of
+ * a `whole` file that it is within the file. The data starts at the first multiple of `alignment` after the directory.
  */
-export function readTensors(header: Header, count: number, alignment: number): Map<string, GgufTensor> {
+export function readTensors(
+  header: Header,
+  count: number,
+  alignment: number,
+  whole: boolean,
+): Map<string, GgufTensor> {
   const tensors = new Map<string, GgufTensor>();
   for (let i = 0; i < count; i++) {
     header.reading = `tensor ${i + 1} of ${count}`;
@@ -21,7 +26,7 @@ export function readTensors(header: Header, count: number, alignment: number): M
   }
   const dataStart = Math.ceil(header.position / alignment) * alignment;
   for (const [name, tensor] of tensors) tensors.set(name, { ...tensor, offset: dataStart + tensor.offset });
-  checkRanges(header, [...tensors.values()]);
+  checkRanges(header, [...tensors.values()], whole ? header.fileBytes : Number.POSITIVE_INFINITY);
   return tensors;
 }
 
@@ -38,13 +43,15 @@ function readTensor(header: Header, name: string, alignment: number): GgufTensor
   return { name, type, shape, offset, bytes };
 }
 
+/** A scalar, which has no dimension, is a vector of one. A tensor may be empty. */
 function readShape(header: Header): number[] {
   const dimensions = header.u32();
-  if (dimensions < 1 || dimensions > MAX_DIMENSIONS) header.fail('1 to 4 dimensions', `${dimensions}`);
+  if (dimensions > MAX_DIMENSIONS) header.fail('at most 4 dimensions', `${dimensions}`);
+  if (dimensions === 0) return [1];
   const shape = Array.from({ length: dimensions }, () => header.u64());
   const weights = shape.reduce((product, size) => product * size, 1);
-  if (weights === 0 || weights > Number.MAX_SAFE_INTEGER) {
-    header.fail('dimensions from 1 up whose product is below 2^53', shape.join(' x '));
+  if (!(weights <= Number.MAX_SAFE_INTEGER)) {
+    header.fail('dimensions whose product is below 2^53', shape.join(' x '));
   }
   return shape;
 }
@@ -56,16 +63,13 @@ function readType(header: Header): TensorType {
   );
 }
 
-function checkRanges(header: Header, tensors: readonly GgufTensor[]): void {
+function checkRanges(header: Header, tensors: readonly GgufTensor[], fileBytes: number): void {
   let previous: GgufTensor | undefined;
-  for (const tensor of tensors.toSorted((a, b) => a.offset - b.offset)) {
+  for (const tensor of tensors.filter(({ bytes }) => bytes > 0).toSorted((a, b) => a.offset - b.offset)) {
     header.reading = `tensor ${quoted(tensor.name)}`;
     const end = tensor.offset + tensor.bytes;
-    if (end > header.fileBytes) {
-      header.fail(
-        `a file of ${end} bytes or more`,
-        `${header.fileBytes} bytes, too few for the tensor's data`,
-      );
+    if (end > fileBytes) {
+      header.fail(`a file of ${end} bytes or more`, `${fileBytes} bytes, too few for the tensor's data`);
     }
     if (previous && tensor.offset < previous.offset + previous.bytes) {
       header.fail('tensors that do not overlap', `data that starts inside that of ${quoted(previous.name)}`);

@@ -21,6 +21,7 @@ export interface GgufTensor {
   readonly shape: readonly number[]; // ggml order: shape[0] = columns (contiguous), shape[1] = rows, ...
   readonly offset: number; // bytes from the start of the file
   readonly bytes: number;
+  readonly part?: string; // path of its file, if that is not the first of a split model
 }
 
 export interface Gguf {

@@ -3,6 +3,7 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { constants, type FileHandle, open, rename, statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { UserError } from '../../errors.ts';
+import { lookalike } from '../gguf/identify.ts';
 import { SourceFailure } from './sources/failure.ts';
 
 /** The source of a partial file's content. */
@@ -11,31 +12,41 @@ interface Origin {
   readonly validator?: string; // for If-Range: a strong ETag or a Last-Modified date
 }
 
+/** What is stored beside a partial file: the origin of its first `bytes`, and their hash. */
+interface PartialRecord extends Origin {
+  readonly bytes: number;
+  readonly sha256: string; // hex
+}
+
+/** The record is written again after so many bytes; a process that is killed loses at most these. */
+const RECORD_BYTES = 1 << 18;
+
 /**
  * A file in transfer. It is appended to in order, hashed as it grows, kept if the transfer breaks off, and renamed once
- * complete. Its origin is stored beside it, in PATH.json, so that a later process can continue it.
+ * complete. Its record is stored beside it, in PATH.json, so that a later process can continue it: from the bytes whose
+ * hash is recorded. A loss of power may leave others.
  */
 export class PartialFile {
   readonly path: string;
   readonly #handle: FileHandle;
-  #size: number;
+  #size = 0;
+  #recorded = 0; // bytes
   #origin: Origin | undefined;
-  #inherited: boolean;
+  #inherited = false;
   #hash = createHash('sha256');
-  #hashed = 0; // bytes from the start that #hash covers
 
-  private constructor(path: string, handle: FileHandle, size: number) {
+  private constructor(path: string, handle: FileHandle) {
     this.path = path;
     this.#handle = handle;
-    this.#size = size;
-    this.#inherited = size > 0;
-    this.#origin = readOrigin(`${path}.json`);
   }
 
-  /** Opens the partial file at `path`, with its content, or creates it. */
+  /** Opens the partial file at `path`, with the content that its record describes, or creates it. */
   static async open(path: string): Promise<PartialFile> {
-    const handle = await open(path, constants.O_RDWR | constants.O_CREAT);
-    return new PartialFile(path, handle, (await handle.stat()).size);
+    const handle = await open(path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW);
+    const partial = new PartialFile(path, handle);
+    const record = readRecord(`${path}.json`);
+    if (!record || !(await partial.#inherit(record))) await partial.restart();
+    return partial;
   }
 
   /** Bytes in the file. */
@@ -53,36 +64,40 @@ export class PartialFile {
     return this.#size > 0 && this.#origin?.source === source ? this.#origin.validator : undefined;
   }
 
-  /** Empties the file; the next bytes come from `origin`. */
+  /** The last bytes, at most `count`. */
+  async end(count: number): Promise<Buffer> {
+    const bytes = Buffer.alloc(Math.max(0, Math.min(count, this.#size)));
+    await this.#handle.read(bytes, 0, bytes.length, this.#size - bytes.length);
+    return bytes;
+  }
+
+  /** Empties the file; the next bytes come from `origin`. Throws UserError if the disk is full. */
   async restart(origin?: Origin): Promise<void> {
     await this.#handle.truncate(0);
-    this.#size = this.#hashed = 0;
+    this.#size = this.#recorded = 0;
     this.#hash = createHash('sha256');
     this.#inherited = false;
     this.#origin = origin;
-    if (origin) writeFileSync(`${this.path}.json`, JSON.stringify(origin));
-    else rmSync(`${this.path}.json`, { force: true });
+    rmSync(`${this.path}.json`, { force: true });
   }
 
   /** @throws SourceFailure if the first bytes are not those of a GGUF file, UserError if the disk is full. */
   async append(chunk: Uint8Array): Promise<void> {
     if (this.#size === 0 && chunk.length >= 4) checkMagic(chunk);
-    await this.#hashWhatIsThere();
     try {
       for (let done = 0; done < chunk.length; ) {
         done += (await this.#handle.write(chunk, done, chunk.length - done, this.#size + done)).bytesWritten;
       }
+      this.#hash.update(chunk);
+      this.#size += chunk.length;
+      if (this.#size - this.#recorded >= RECORD_BYTES) this.#record();
     } catch (error) {
       throw storageError(error, this.path);
     }
-    this.#hash.update(chunk);
-    this.#size += chunk.length;
-    this.#hashed = this.#size;
   }
 
   /** Hex digest of the whole content. */
-  async sha256(): Promise<string> {
-    await this.#hashWhatIsThere();
+  sha256(): string {
     return this.#hash.copy().digest('hex');
   }
 
@@ -90,25 +105,42 @@ export class PartialFile {
   async complete(target: string): Promise<void> {
     await this.#handle.sync();
     await this.#handle.close();
+    this.#recorded = this.#size; // nothing is left to record
     await rename(this.path, target);
     rmSync(`${this.path}.json`, { force: true });
   }
 
   /** Closes the file; its content is kept for the next attempt. */
   async close(): Promise<void> {
+    try {
+      if (this.#size > this.#recorded) this.#record();
+    } catch {
+      // The disk is full: the next attempt continues from the last record.
+    }
     await this.#handle.close();
     if (this.#size === 0) for (const path of [this.path, `${this.path}.json`]) rmSync(path, { force: true });
   }
 
-  async #hashWhatIsThere(): Promise<void> {
-    if (this.#hashed === this.#size) return;
-    const stream = this.#handle.createReadStream({
-      start: this.#hashed,
-      end: this.#size - 1,
-      autoClose: false,
-    });
-    for await (const chunk of stream) this.#hash.update(chunk);
-    this.#hashed = this.#size;
+  /** Continues from the recorded bytes, if the file has them. */
+  async #inherit({ bytes, sha256, ...origin }: PartialRecord): Promise<boolean> {
+    if ((await this.#handle.stat()).size < bytes) return false;
+    await this.#handle.truncate(bytes);
+    if (bytes > 0) {
+      const stream = this.#handle.createReadStream({ start: 0, end: bytes - 1, autoClose: false });
+      for await (const chunk of stream) this.#hash.update(chunk);
+    }
+    if (this.sha256() !== sha256) return false;
+    this.#size = this.#recorded = bytes;
+    this.#inherited = bytes > 0;
+    this.#origin = origin;
+    return true;
+  }
+
+  #record(): void {
+    this.#recorded = this.#size;
+    if (!this.#origin) return;
+    const record: PartialRecord = { ...this.#origin, bytes: this.#size, sha256: this.sha256() };
+    writeFileSync(`${this.path}.json`, JSON.stringify(record));
   }
 }
 
@@ -125,8 +157,11 @@ export async function ensureSpace(path: string, bytes: number): Promise<void> {
 /** A UserError for errors of the disk; returns other errors unchanged. */
 export function storageError(error: unknown, path: string): unknown {
   const { code, message } = error as NodeJS.ErrnoException;
-  if (!/^(ENOSPC|EDQUOT|EACCES|EPERM|EROFS|EIO|EFBIG|ENOTDIR)$/.test(code ?? '')) return error;
-  const hint = 'Free some space there, or set PERCEPT_HOME to a writable folder.';
+  const isInTheWay = /^(EISDIR|ELOOP|EEXIST|ENOTEMPTY)$/.test(code ?? ''); // a folder or a link
+  if (!isInTheWay && !/^(ENOSPC|EDQUOT|EACCES|EPERM|EROFS|EIO|EFBIG|ENOTDIR)$/.test(code ?? '')) return error;
+  const hint = isInTheWay
+    ? 'Remove what is there.'
+    : 'Free some space there, or set PERCEPT_HOME to a writable folder.';
   return new UserError(`Cannot write ${path}: ${message}.`, hint, { cause: error });
 }
 
@@ -135,17 +170,25 @@ function megabytes(bytes: number): string {
   return `${Math.ceil(bytes / 1e6).toLocaleString('en')} MB`;
 }
 
+/** A server may send fewer than 4 bytes first; the whole file is checked too. */
 function checkMagic(chunk: Uint8Array): void {
-  const magic = String.fromCharCode(...chunk.subarray(0, 4));
-  if (magic !== 'GGUF')
-    throw new SourceFailure(`expected a GGUF file, got a file that starts with ${JSON.stringify(magic)}`);
+  const other = lookalike(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length));
+  if (other) throw new SourceFailure(`expected a GGUF file, got ${other.got}`, { hint: other.hint });
 }
 
-function readOrigin(path: string): Origin | undefined {
+function readRecord(path: string): PartialRecord | undefined {
   try {
-    const { source, validator } = JSON.parse(readFileSync(path, 'utf8'));
-    return { source, validator };
+    const { source, validator, bytes, sha256 } = JSON.parse(readFileSync(path, 'utf8'));
+    const isWhole = Number.isSafeInteger(bytes) && bytes >= 0 && typeof source === 'string';
+    return isWhole
+      ? { source, validator: isHeader(validator) ? validator : undefined, bytes, sha256 }
+      : undefined;
   } catch {
     return undefined; // missing, or cut off while it was written
   }
+}
+
+/** Whether it can be sent as the value of a header. */
+function isHeader(text: unknown): text is string {
+  return typeof text === 'string' && /^[\x20-\x7e]+$/.test(text);
 }

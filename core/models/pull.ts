@@ -1,10 +1,11 @@
 import { writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { UserError } from '../../errors.ts';
+import { type ErrorKind, UserError } from '../../errors.ts';
 import type { Directories } from '../directories.ts';
+import { damageOf, damageOfModel } from './damage.ts';
 import { lock } from './lock.ts';
 import { PartialFile, storageError } from './partial-file.ts';
-import { pullCommand, type Reference, sourcesOf } from './reference.ts';
+import { parseReference, pullCommand, type Reference, sourcesOf } from './reference.ts';
 import { SourceFailure } from './sources/failure.ts';
 import { type Expected, PATIENCE, type Patience, type Phase, type Transfer } from './sources/source.ts';
 import { findModel, type ModelFile, type ModelRecord, modelPath, notFound, pruneEmpty } from './store.ts';
@@ -28,7 +29,8 @@ export interface PullOptions {
 }
 
 /**
- * Fetches a model, or finds it on this machine. Its sources are tried in order; the file is checked against its known
+ * Fetches a model, or finds it on this machine, whole: a damaged one is fetched again. With the first part of a split
+ * model come the others. Its sources are tried in order; the file is checked against its known
  * size and sha256 and then appears under its name atomically. Processes that pull the same model run one after the
  * other, and the later ones use the file of the first. Bytes of a broken transfer are kept for the next.
  *
@@ -37,8 +39,29 @@ export interface PullOptions {
  *   and if the disk is full or not writable; the signal's reason if it is aborted.
  */
 export async function pull(reference: Reference, options: PullOptions): Promise<ModelFile> {
+  const model = await pullFile(reference, options);
+  for (const part of otherParts(reference)) await pullFile(part, options);
+  return model;
+}
+
+/** References to the other parts, if it is the first of a split model by its name. */
+function otherParts(reference: Reference): Reference[] {
+  const [name, of] = (reference.kind !== 'path' && /-00001-of-(\d{5})(?=\.gguf)/i.exec(reference.text)) || [];
+  if (name === undefined) return [];
+  return Array.from({ length: Number(of) - 1 }, (_, i) => {
+    const number = String(i + 2).padStart(5, '0');
+    return parseReference(reference.text.replace(name, name.replace('00001', number)));
+  });
+}
+
+async function pullFile(reference: Reference, options: PullOptions): Promise<ModelFile> {
   const { directories, signal, onMessage, onProgress } = options;
-  const found = findModel(reference, directories);
+  const whole = async () => {
+    const found = findModel(reference, directories);
+    const damage = found && reference.kind !== 'path' ? await damageOfModel(found) : undefined;
+    return { found: damage === undefined ? found : undefined, damage };
+  };
+  const { found } = await whole();
   if (found) return found;
   if (reference.kind === 'path') throw notFound(reference);
   const path = modelPath(reference, directories);
@@ -48,7 +71,9 @@ export async function pull(reference: Reference, options: PullOptions): Promise<
   };
   const release = await lock(`${path}.lock`, onWait, signal);
   try {
-    return findModel(reference, directories) ?? (await pullLocked(reference, path, options));
+    const { found, damage } = await whole(); // another process may have fetched it meanwhile
+    if (damage !== undefined) onMessage?.(`${path} is damaged: ${damage}. It is fetched again.`);
+    return found ?? (await pullLocked(reference, path, options));
   } finally {
     release();
     pruneEmpty(dirname(path), directories.models);
@@ -57,7 +82,9 @@ export async function pull(reference: Reference, options: PullOptions): Promise<
 
 async function pullLocked(reference: Reference, path: string, options: PullOptions): Promise<ModelFile> {
   const entry = reference.kind === 'alias' ? reference.entry : undefined;
-  const partial = await PartialFile.open(`${path}.partial`);
+  const partial = await PartialFile.open(`${path}.partial`).catch((error) => {
+    throw storageError(error, `${path}.partial`);
+  });
   try {
     const { source, sha256 } = await fetchFromFirst(reference, partial, entry ?? {}, options);
     const record: ModelRecord = {
@@ -108,17 +135,24 @@ async function fetchVerified(transfer: Transfer): Promise<string> {
   const { partial, expected } = transfer;
   for (;;) {
     const known = { ...expected, ...(await fetchFrom(transfer)) };
-    const sha256 = await partial.sha256();
-    const isWhole = partial.size === (known.bytes ?? partial.size);
-    if (isWhole && sha256 === (known.sha256 ?? sha256)) return sha256;
+    const failure = await mismatch(partial, known);
+    if (!failure) return partial.sha256();
     const wasInherited = partial.inherited;
-    const came = isWhole ? `sha256 ${sha256}` : `${partial.size} bytes`;
     await partial.restart();
-    if (wasInherited) continue;
-    throw new SourceFailure(
-      `expected ${isWhole ? `sha256 ${known.sha256}` : `${known.bytes} bytes`}, got ${came}`,
-    );
+    if (!wasInherited) throw failure;
   }
+}
+
+/** A difference between the file and what is known of it. Without a sha256, its header must fit its size. */
+async function mismatch(
+  partial: PartialFile,
+  { bytes, sha256 }: Expected,
+): Promise<SourceFailure | undefined> {
+  const { path, size } = partial;
+  if (size !== (bytes ?? size)) return new SourceFailure(`expected ${bytes} bytes, got ${size}`);
+  if (sha256 === undefined) return damageOf(path, size);
+  const got = partial.sha256();
+  return got === sha256 ? undefined : new SourceFailure(`expected sha256 ${sha256}, got sha256 ${got}`);
 }
 
 /** Loads the kind of source on first use. Returns the size and sha256 that the source knows. */
@@ -141,11 +175,12 @@ function noSource(reference: Reference, failures: { source: string; failure: Sou
     source === reference.text ? message : `${source}: ${message}`,
   );
   const isMissing = failures.every(({ failure }) => failure.missing);
-  return new UserError(
-    `${reference.text} could not be fetched. ${reasons.join('; ')}.`,
-    isMissing
-      ? 'Check the name; `percept list` shows what is here.'
-      : `Check the network (HTTPS_PROXY is honoured), then run: ${pullCommand(reference.text)}`,
-    { cause: failures.at(-1)?.failure, kind: isMissing ? 'model-not-found' : 'network' },
-  );
+  const last = failures.at(-1)?.failure;
+  const [kind, hint]: [ErrorKind, string] = isMissing
+    ? ['model-not-found', 'Check the name; `percept list` shows what is here.']
+    : last?.hint
+      ? ['error', last.hint]
+      : ['network', `Check the network (HTTPS_PROXY is honoured), then run: ${pullCommand(reference.text)}`];
+  const message = `${reference.text} could not be fetched. ${reasons.join('; ')}.`;
+  return new UserError(message, hint, { cause: last, kind });
 }

@@ -54,7 +54,8 @@ export function modelPath(reference: Reference, { models }: Place): string {
     case 'url': {
       const { href, hostname, pathname } = reference.url;
       const name = basename(pathname).replace(/(\.gguf)?$/i, '.gguf');
-      const hash = createHash('sha256').update(href).digest('hex').slice(0, 8);
+      const first = href.replace(/-\d{5}-of-(?=\d{5}\.gguf)/i, '-00001-of-'); // parts of a model share a folder
+      const hash = createHash('sha256').update(first).digest('hex').slice(0, 8);
       return join(models, 'https', portable(hostname), hash, portable(name));
     }
   }

@@ -1,6 +1,7 @@
+import { UserError } from '../../errors.ts';
 import type { Gguf } from '../gguf/index.ts';
 import { optionalNumber, optionalString } from '../gguf/metadata.ts';
-import { parseSamplers, type SamplerParameters } from './parameters.ts';
+import { parseSamplers, type SamplerParameters, samplerParameters } from './parameters.ts';
 
 /** Key below general.sampling -> parameter (llama.cpp src/llama-arch.cpp, LLM_KV_GENERAL_SAMPLING_*). */
 const NUMBERS = {
@@ -21,16 +22,34 @@ const NUMBERS = {
 const NEUTRAL = /^(top[-_]?n[-_]?sigma|adaptive[-_]?p)$/i;
 
 /**
- * Sampling parameters that a model recommends in its metadata; empty if there are none. Throws UserError for a value of
- * the wrong type; `samplerParameters` checks ranges.
+ * Sampling parameters that a model recommends in its metadata; empty if there are none. A value of another type or out
+ * of range is left out: the user did not give it.
+ * @param onIgnored gets a sentence for each value left out
  */
-export function samplingDefaults(metadata: Gguf['metadata']): Partial<SamplerParameters> {
-  const numbers = Object.entries(NUMBERS).map(([name, parameter]) => {
-    const value = optionalNumber(metadata, `general.sampling.${name}`);
+export function samplingDefaults(
+  metadata: Gguf['metadata'],
+  onIgnored: (text: string) => void = () => {},
+): Partial<SamplerParameters> {
+  const found: Partial<SamplerParameters> = {};
+  const take = (name: string, read: (key: string) => Partial<SamplerParameters>) => {
+    const key = `general.sampling.${name}`;
+    if (!metadata.has(key)) return;
+    try {
+      const value = read(key);
+      samplerParameters(value); // checks the range
+      Object.assign(found, value);
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error;
+      onIgnored(`The model's ${key} is ignored. ${error.message}`);
+    }
+  };
+  for (const [name, parameter] of Object.entries(NUMBERS)) {
     // Rounding to seven digits restores the decimal that was stored as float32.
-    return [parameter, value === undefined ? undefined : Number(value.toPrecision(7))];
+    take(name, (key) => ({ [parameter]: Number(optionalNumber(metadata, key)!.toPrecision(7)) }));
+  }
+  take('sequence', (key) => {
+    const names = optionalString(metadata, key)!.split(';');
+    return { samplers: parseSamplers(names.filter((name) => !NEUTRAL.test(name.trim())).join(';')) };
   });
-  const sequence = optionalString(metadata, 'general.sampling.sequence');
-  const names = sequence?.split(';').filter((name) => !NEUTRAL.test(name.trim()));
-  return { ...Object.fromEntries(numbers), samplers: names && parseSamplers(names.join(';')) };
+  return found;
 }

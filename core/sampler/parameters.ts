@@ -119,6 +119,8 @@ export function samplerParameters(...layers: readonly Partial<SamplerParameters>
       },
     );
   }
+  if (!Array.isArray(merged.samplers)) throw notNames(merged.samplers);
+  for (const name of merged.samplers) if (!SAMPLER_NAMES.includes(name)) throw notNames(name);
   for (const [id, bias] of merged.logitBias) checkBias(id, bias);
   return Object.freeze(merged);
 }
@@ -131,6 +133,14 @@ function checkRange(value: unknown, { option, from, to, whole }: Range): void {
   throw new UserError(
     `Expected ${option} to be ${what} from ${from} to ${to}, got ${String(value)}.`,
     `Give ${option} a value in that range, or leave it out.`,
+    { kind: 'usage' },
+  );
+}
+
+function notNames(got: unknown): UserError {
+  return new UserError(
+    `Expected samplers to be an array of ${SAMPLER_NAMES.join(', ')}, got ${String(got)}.`,
+    'parseSamplers makes it from text.',
     { kind: 'usage' },
   );
 }

@@ -69,12 +69,12 @@ export class SessionReader {
         ) AS question
       FROM recent JOIN sessions ON sessions.id = recent.session JOIN messages AS last ON last.key = recent.last
       ORDER BY recent.last DESC`;
-    return (rows as unknown as SummaryRow[]).map(({ title, question, ...row }) => ({
-      ...row,
-      title: title || titleOf(question ?? ''),
-    }));
+    return (rows as unknown as SummaryRow[])
+      .filter(({ id }) => typeof id === 'string')
+      .map(({ title, question, ...row }) => ({ ...row, title: title || titleOf(question ?? '') }));
   }
 
+  /** Rows that make no sense in a damaged file hide no others: they are passed over, or begin a branch of their own. */
   conversation({ id, model }: SessionSummary): Conversation {
     const dead = this.deadOwners(); // read first: a process that is dead now adds nothing to the rows read below
     const head = this.#sql.get`SELECT message FROM heads WHERE session = ${id} ORDER BY key DESC LIMIT 1`;
@@ -83,16 +83,21 @@ export class SessionReader {
         (SELECT group_concat(text, '' ORDER BY seq) FROM pieces WHERE message = key) AS content
       FROM messages LEFT JOIN begun ON begun.message = key LEFT JOIN ends ON ends.message = key
       WHERE session = ${id} ORDER BY key`;
-    const messages = (rows as unknown as MessageRow[]).map(({ parent, owner, known, origin, ...row }) => ({
-      ...row,
-      content: row.content ?? '',
-      ...(parent === null ? {} : { parent }),
-      ...(origin === null ? brokenIf(dead.has(owner ?? ''), known, model) : { origin: JSON.parse(origin) }),
-    }));
-    return {
-      messages: new Map(messages.map((message) => [message.id, message])),
-      head: head?.message as MessageId | undefined,
-    };
+    const messages = new Map<MessageId, TreeMessage>();
+    for (const row of rows as unknown as MessageRow[]) {
+      const { parent, owner, known, origin, ...message } = row;
+      if (!isMessage(message) || messages.has(message.id)) continue;
+      messages.set(message.id, {
+        ...message,
+        content: message.content ?? '',
+        ...(parent !== null && messages.has(parent) && { parent }), // a parent comes first, so there are no cycles
+        ...(origin === null
+          ? brokenIf(dead.has(owner ?? ''), known, model)
+          : { origin: originOf(origin, model) }),
+      });
+    }
+    const end = head?.message as MessageId | undefined;
+    return { messages, head: end === undefined || messages.has(end) ? end : [...messages.keys()].at(-1) };
   }
 
   /** Unfinished answers of the given processes. */
@@ -131,9 +136,12 @@ export class SessionReader {
       if (hits.length >= limit) break;
       const text = this.content(key);
       if (!query.accepts(text)) continue;
-      const { session, ...message } = this.#sql.get`
-        SELECT session, id, role, created_at AS createdAt FROM messages WHERE key = ${key}` as unknown as Found;
-      hits.push({ session, title: titles.get(session)!, message, snippet: query.snippet(text) });
+      const found = this.#sql.get`
+        SELECT session, id, role, created_at AS createdAt FROM messages WHERE key = ${key}` as unknown;
+      if (!found) continue; // in the index of a damaged file only
+      const { session, ...message } = found as Found;
+      const title = titles.get(session);
+      if (title !== undefined) hits.push({ session, title, message, snippet: query.snippet(text) });
     }
     return hits.slice(0, limit);
   }
@@ -164,6 +172,43 @@ function brokenIf(isBroken: boolean, known: string | null, model: string): { ori
 
 /** The origin of an unfinished answer. */
 function brokenOrigin(known: string, model: string): AnswerOrigin {
-  const nothing = { backend: '', seed: 0, promptTokens: 0, completionTokens: 0, cachedTokens: 0 };
-  return { model, ...nothing, prefillMs: 0, decodeMs: 0, ...JSON.parse(known), finish: 'broken-off' };
+  return { ...originOf(known, model), finish: 'broken-off' };
+}
+
+/** An origin from JSON, completed where it lacks something or cannot be read. */
+function originOf(json: string, model: string): AnswerOrigin {
+  const counts = {
+    seed: 0,
+    promptTokens: 0,
+    completionTokens: 0,
+    cachedTokens: 0,
+    prefillMs: 0,
+    decodeMs: 0,
+  };
+  const none: AnswerOrigin = { model, backend: '', ...counts, finish: 'broken-off' };
+  try {
+    const fields = Object.entries(JSON.parse(json) as object);
+    const fits = ([key, value]: [string, unknown]) =>
+      typeof value === typeof (none as unknown as Record<string, unknown>)[key];
+    return {
+      ...none,
+      ...Object.fromEntries(fields.filter(([key, value]) => !(key in none) || fits([key, value]))),
+    };
+  } catch {
+    return none;
+  }
+}
+
+const ROLES: readonly unknown[] = ['system', 'user', 'assistant'] satisfies Role[];
+
+function isMessage({
+  id,
+  role,
+  content,
+  createdAt,
+}: Pick<MessageRow, 'id' | 'role' | 'content' | 'createdAt'>): boolean {
+  const isText = content === null || typeof content === 'string';
+  return (
+    Number.isSafeInteger(id) && id > 0 && ROLES.includes(role) && isText && typeof createdAt === 'string'
+  );
 }

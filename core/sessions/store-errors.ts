@@ -7,7 +7,7 @@ export const IN_MEMORY = ':memory:';
 // https://sqlite.org/rescode.html; the low byte is the primary code.
 const BUSY = 5;
 const FULL = 13;
-const DAMAGED = new Set([11, 26]); // SQLITE_CORRUPT, SQLITE_NOTADB
+const DAMAGED = new Set([1, 11, 19, 26]); // SQLITE_ERROR, _CORRUPT, _CONSTRAINT, _NOTADB: percept's own SQL is right
 const OUT_OF_REACH = new Set([3, 8, 10, 14, 23]); // SQLITE_PERM, _READONLY, _IOERR, _CANTOPEN, _AUTH
 const FOREIGN_KEY = 787;
 
@@ -43,7 +43,8 @@ function problemOf(error: unknown): readonly [what: string, remedy: string] | un
   if (code === BUSY)
     return ['another process has locked it', `Try again when that process is done, or ${WITHOUT}.`];
   if (code === FULL) return ['the disk is full', `Free some space, or ${WITHOUT}.`];
-  if ((code !== undefined && DAMAGED.has(code)) || /^no such (table|column)/.test(message)) {
+  const isHuge = (error as NodeJS.ErrnoException).code === 'ERR_OUT_OF_RANGE'; // an integer beyond 2^53
+  if ((code !== undefined && DAMAGED.has(code)) || isHuge) {
     return [`it is damaged: ${message}`, `Move it away to start a new one, or ${WITHOUT}.`];
   }
   if (code === undefined ? syscall === undefined : !OUT_OF_REACH.has(code)) return undefined;

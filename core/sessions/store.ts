@@ -117,7 +117,7 @@ export class SessionStore {
     const id = this.#storedId(session, message);
     this.#write(() => {
       this.#addHead(session, id);
-      if (!this.#has(session, id)) throw new RangeError(`Message ${message} does not exist.`);
+      if (!this.#has(session, id)) throw noMessage(message);
     });
   }
 
@@ -166,7 +166,10 @@ export class SessionStore {
 
   /** The last changed session. */
   last(): StoredSession | undefined {
-    const row = this.#reach(() => this.#sql.get`SELECT session FROM messages ORDER BY key DESC LIMIT 1`);
+    const row = this.#reach(
+      () =>
+        this.#sql.get`SELECT session FROM messages WHERE typeof(session) = 'text' ORDER BY key DESC LIMIT 1`,
+    );
     return row && this.read(row.session as string);
   }
 
@@ -298,4 +301,9 @@ function severalSessions(id: string, found: readonly SessionSummary[]): UserErro
     'Type more characters of the id.',
     { kind: 'usage' },
   );
+}
+
+function noMessage(id: MessageId): UserError {
+  const hint = 'Another process may have removed it; percept sessions lists the saved sessions.';
+  return new UserError(`The session has no message ${id}.`, hint);
 }

@@ -35,6 +35,11 @@ export class GgufTokenizer implements Tokenizer {
   }
 
   encode(text: string, options: EncodeOptions = {}): number[] {
+    if (typeof text !== 'string') {
+      throw new UserError(`Expected a text to encode, got ${typeof text}.`, 'Give a string.', {
+        kind: 'usage',
+      });
+    }
     const ids: number[] = [];
     if (options.addSpecial && this.addBos) ids.push(this.bosId!);
     for (const part of this.#special.split(text.toWellFormed(), options.special ?? false)) {

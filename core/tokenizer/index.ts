@@ -6,30 +6,33 @@ import { GgufTokenizer } from './gguf-tokenizer.ts';
 import { preTokenizerOf } from './pre-tokenizers.ts';
 import { SentencePiece } from './sentencepiece.ts';
 import type { Tokenizer } from './tokenizer.ts';
-import { readVocabulary } from './vocabulary.ts';
+import { readVocabulary, type VocabularyDefaults } from './vocabulary.ts';
 import { WordPiece } from './wordpiece.ts';
 
 /**
  * The tokenizer that a GGUF file describes. Tables for encoding are built at their first use. Throws UserError if the
  * kind of tokenizer or its pre-tokenizer is not supported, or if the vocabulary is missing or inconsistent.
+ * @param onIgnored gets a sentence for each setting of a special token that names no token
  */
-export function tokenizerFromGguf(gguf: Gguf): Tokenizer {
+export function tokenizerFromGguf(gguf: Gguf, onIgnored: (text: string) => void = () => {}): Tokenizer {
   const { metadata } = gguf;
+  const vocabularyOf = (model: Tokenizer['model'], defaults: VocabularyDefaults) =>
+    readVocabulary(metadata, model, defaults, onIgnored);
   const model = requireString(metadata, 'tokenizer.ggml.model');
   switch (model) {
     case 'gpt2': {
       const preTokenizer = preTokenizerOf(optionalString(metadata, 'tokenizer.ggml.pre'));
-      const vocabulary = readVocabulary(metadata, 'bpe', { addBos: preTokenizer.addBos, addEos: false });
+      const vocabulary = vocabularyOf('bpe', { addBos: preTokenizer.addBos, addEos: false });
       return new GgufTokenizer('bpe', vocabulary, new ByteBpe(metadata, vocabulary, preTokenizer));
     }
     case 'llama': {
       const defaults = { bosId: 1, eosId: 2, unknownId: 0, addBos: true, addEos: false };
-      const vocabulary = readVocabulary(metadata, 'sentencepiece', defaults);
+      const vocabulary = vocabularyOf('sentencepiece', defaults);
       return new GgufTokenizer('sentencepiece', vocabulary, new SentencePiece(metadata, vocabulary));
     }
     case 'bert': {
       const defaults = { bosId: 101, eosId: 102, unknownId: 100, addBos: true, addEos: true };
-      const vocabulary = readVocabulary(metadata, 'wordpiece', defaults);
+      const vocabulary = vocabularyOf('wordpiece', defaults);
       return new GgufTokenizer('wordpiece', vocabulary, new WordPiece(metadata, vocabulary));
     }
     default:

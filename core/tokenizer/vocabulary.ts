@@ -43,11 +43,15 @@ type Metadata = Gguf['metadata'];
 export const VOCABULARY_HINT =
   'The file was converted wrongly or is damaged: get the model again, or convert it anew.';
 
-/** Reads and checks the vocabulary. Throws UserError if it is missing or inconsistent. */
+/**
+ * Reads and checks the vocabulary. Throws UserError if it is missing or inconsistent.
+ * @param onIgnored gets a sentence for each setting of a special token that names no token: converters write -1 for none
+ */
 export function readVocabulary(
   metadata: Metadata,
   model: Tokenizer['model'],
   defaults: VocabularyDefaults,
+  onIgnored: (text: string) => void,
 ): Vocabulary {
   const pieces = optionalStrings(metadata, 'tokenizer.ggml.tokens');
   if (pieces === undefined || pieces.length === 0) {
@@ -57,7 +61,7 @@ export function readVocabulary(
     );
   }
   checkLengths('tokens', pieces);
-  const id = (name: string) => tokenId(metadata, name, pieces.length);
+  const id = (name: string) => tokenId(metadata, name, pieces.length, onIgnored);
   const inRange = (byDefault?: number) =>
     byDefault !== undefined && byDefault < pieces.length ? byDefault : undefined;
   // WordPiece has [CLS] and [SEP] for begin and end of text. (GGUF misspells the separator.)
@@ -71,8 +75,8 @@ export function readVocabulary(
     bosId,
     eosId,
     unknownId: id('unknown') ?? inRange(defaults.unknownId),
-    addBos: adds(metadata, 'bos', bosId, defaults.addBos),
-    addEos: adds(metadata, 'eos', eosId, defaults.addEos),
+    addBos: adds(metadata, 'bos', bosId, defaults.addBos, onIgnored),
+    addEos: adds(metadata, 'eos', eosId, defaults.addEos, onIgnored),
     // Not in the metadata: Phi-3's tokenizer.json marks its special tokens with rstrip.
     stripsAfterSpecial:
       model === 'sentencepiece' && optionalString(metadata, 'general.architecture') === 'phi3',
@@ -148,21 +152,30 @@ function readTypes(metadata: Metadata, tokens: number): Uint8Array {
   return Uint8Array.from(types);
 }
 
-function tokenId(metadata: Metadata, name: string, tokens: number): number | undefined {
+function tokenId(
+  metadata: Metadata,
+  name: string,
+  tokens: number,
+  onIgnored: (text: string) => void,
+): number | undefined {
   const key = `tokenizer.ggml.${name}_token_id`;
   const id = optionalNumber(metadata, key);
   if (id === undefined || (Number.isInteger(id) && id >= 0 && id < tokens)) return id;
-  throw new UserError(
-    `Expected ${key} to be below ${tokens}, the number of tokens, got ${id}.`,
-    VOCABULARY_HINT,
+  onIgnored(
+    `The model's ${key} is ignored. Expected an id below ${tokens}, the number of tokens, got ${id}.`,
   );
+  return undefined;
 }
 
-function adds(metadata: Metadata, name: 'bos' | 'eos', id: number | undefined, byDefault: boolean): boolean {
+function adds(
+  metadata: Metadata,
+  name: 'bos' | 'eos',
+  id: number | undefined,
+  byDefault: boolean,
+  onIgnored: (text: string) => void,
+): boolean {
   const key = `tokenizer.ggml.add_${name}_token`;
   const asked = optionalBoolean(metadata, key);
-  if (asked && id === undefined) {
-    throw new UserError(`${key} is true, but tokenizer.ggml.${name}_token_id is missing.`, VOCABULARY_HINT);
-  }
+  if (asked && id === undefined) onIgnored(`The model's ${key} is ignored. The file names no such token.`);
   return (asked ?? byDefault) && id !== undefined;
 }

@@ -21,28 +21,31 @@ export function pack(p: usize, inverse: v128): v128 {
 // @ts-ignore: decorator
 @inline
 function larger(a: v128, b: v128): v128 {
-  return f32x4.relaxed_max(a, b);
+  return i32x4.max_s(a, b);
 }
 
 // @ts-ignore: decorator
 @inline
-function smaller(a: v128, b: v128): v128 {
-  return f32x4.relaxed_min(a, b);
+function lower(a: v128, b: v128): v128 {
+  return i32x4.max_u(a, b);
 }
 
-/** The value of largest magnitude among 32. */
+/**
+ * The value of largest magnitude among 32; NaN if one is. Compared as integers: positive floats are in order as signed
+ * ones, negative floats by magnitude as unsigned ones, and NaN is above infinity.
+ */
 // @ts-ignore: decorator
 @inline
 export function peakOf(p: usize): f32 {
   const a = v128.load(p), b = v128.load(p, 16), c = v128.load(p, 32), d = v128.load(p, 48);
   const e = v128.load(p, 64), f = v128.load(p, 80), g = v128.load(p, 96), h = v128.load(p, 112);
   const high = larger(larger(larger(a, b), larger(c, d)), larger(larger(e, f), larger(g, h)));
-  const low = f32x4.neg(smaller(smaller(smaller(a, b), smaller(c, d)), smaller(smaller(e, f), smaller(g, h))));
+  const low = f32x4.neg(lower(lower(lower(a, b), lower(c, d)), lower(lower(e, f), lower(g, h))));
   const pairs = larger(v128.shuffle<i32>(high, low, 0, 1, 4, 5), v128.shuffle<i32>(high, low, 2, 3, 6, 7));
   const both = larger(pairs, v128.shuffle<i32>(pairs, pairs, 1, 0, 3, 2)); // highest, highest, -lowest, -lowest
-  const highest = f32x4.extract_lane(both, 0);
-  const lowest = f32x4.extract_lane(both, 2);
-  return highest > lowest ? highest : -lowest;
+  const highest = i32x4.extract_lane(both, 0);
+  const lowest = i32x4.extract_lane(both, 2);
+  return highest > lowest ? reinterpret<f32>(highest) : -reinterpret<f32>(lowest);
 }
 
 /** Sums of two groups of 16 signed bytes, in lanes 0 and 2. */

@@ -278,7 +278,7 @@ it.each(
   await backend.dispose();
 });
 
-/** Numbers that are none spread to whatever reads them, with a weight of zero too. */
+/** Infinity spreads as NaN to whatever reads it, with a weight of zero too. Weights are finite, so a sum makes it. */
 describe.each(
   withModels()
     .filter(({ absent }) => !absent)
@@ -288,16 +288,17 @@ describe.each(
     const backend = await start({ threads: threads.at(-1) });
     const shape = { heads: 2, kvHeads: 1, D: 16 };
     const [q, k, v] = inputsOf(shape, type).map(({ desc, bytes, values }) => {
-      const spoiled = Float32Array.from(values).fill(Number.NaN, 0, desc.cols); // token 0
+      const spoiled = Float32Array.from(values).fill(3e38, 0, desc.cols); // token 0
       const source = desc.type === 'F32' ? new Uint8Array(spoiled.buffer) : bytes;
       return backend.weight(desc, { bytes: source });
     });
     const ops: Op[] = [q, k, v].map((table) => ({ op: 'embed', table: table! }));
-    ops.push({ op: 'attention', q: 0, k: 1, v: 2, state: 0, heads: 2, scale: 0.1, window: 5 });
-    ops.push({ op: 'select', x: 3 });
+    ops.push({ op: 'zip', fn: 'add', a: 1, b: 1 }, { op: 'zip', fn: 'add', a: 2, b: 2 });
+    ops.push({ op: 'attention', q: 0, k: 3, v: 4, state: 0, heads: 2, scale: 0.1, window: 5 });
+    ops.push({ op: 'select', x: 5 });
     const limits = { sequences: 2, contextLength: 310, maxTokens: 300, kvType: type };
     const states = [{ kind: 'kv', kvHeads: 1, keyDim: 16, valueDim: 16 } as const];
-    const executable = await backend.compile({ name: 'a window', ops, output: 4, states, limits });
+    const executable = await backend.compile({ name: 'a window', ops, output: 6, states, limits });
     const tokens = Array.from({ length: 310 }, (_, i) => 1 + ((7 * i) % 39));
     const found: Float32Array[] = [];
     for (const [seq, first] of [tokens, [0, 0, 0, ...tokens.slice(3)]].entries()) {

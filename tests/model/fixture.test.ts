@@ -1,7 +1,7 @@
 /** A model of one layer that ships with the tests: loading it, and its logits on every backend. */
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import {
   configFromGguf,
   estimateMemory,
@@ -140,11 +140,40 @@ describe('loadModel', () => {
     [{ contextLength: 0 }, 'usage', 'got 0.'],
     [{ sequences: 1.5 }, 'usage', 'Expected at least 1 sequence, got 1.5.'],
     [{ maxTokens: -1 }, 'usage', 'Expected at least 1 token in a step, got -1.'],
+    [{ threads: 0 }, 'usage', 'Expected at least 1 thread, got 0.'],
+    [{ threads: Number.NaN }, 'usage', 'Expected at least 1 thread, got NaN.'],
+    [{ kvType: 'f8' as 'f16' }, 'usage', 'one of auto, f32, f16, q8, got f8.'],
+    [{ backend: 5 as unknown as string }, 'usage', 'Expected a backend among auto, cpu, '],
     [{ backend: 'abacus' }, 'usage', 'Expected a backend among auto, cpu, '],
     [{ sequences: 1e9 }, 'memory', 'of free memory (weights 1 MB, context 143360000 MB'],
   ])('refuses %o', async (options, kind, message) => {
     const failure = await loadModel(PATH, options).catch((error) => error);
     expect(failure).toMatchObject({ name: 'UserError', kind, message: expect.stringContaining(message) });
+  });
+
+  it('is disposed of once, also in the middle of an answer', async () => {
+    for (const backend of ['cpu', 'reference']) {
+      const model = await loadModel(PATH, { backend, contextLength: 64, threads: 2 });
+      const sampler = new SamplerChain(samplerParameters({ temperature: 0 }), model.tokenizer);
+      const sequence = new Sequence(model);
+      const answer = async () => {
+        for await (const _ of generate(sequence, [1, 5, 9], { sampler, maxTokens: 40 }))
+          await model.dispose();
+      };
+      await expect(answer()).rejects.toThrow('The model has been disposed of.');
+      await Promise.all([model.dispose(), model.dispose()]);
+      await expect(sequence.evaluate([1, 5])).rejects.toThrow('The model has been disposed of.');
+      sequence.trim(0);
+    }
+  });
+
+  it('loads what seems not to fit, if it is asked to', async () => {
+    vi.spyOn(process, 'availableMemory').mockReturnValue(1000);
+    vi.spyOn(process, 'constrainedMemory').mockReturnValue(0);
+    const failure = await loadModel(PATH, { backend: 'reference' }).catch((error) => error);
+    expect(failure).toMatchObject({ kind: 'memory', hint: expect.stringContaining('--no-memory-check') });
+    await (await loadModel(PATH, { backend: 'reference', memoryCheck: false })).dispose();
+    vi.restoreAllMocks();
   });
 
   it.each([

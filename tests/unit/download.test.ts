@@ -7,10 +7,14 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type PullOptions, type PullProgress, pull } from '../../core/models/pull.ts';
 import { parseReference } from '../../core/models/reference.ts';
 import { listModels, modelPath } from '../../core/models/store.ts';
+import { writeGguf } from './gguf-writer.ts';
 import { type Handler, type ModelServer, sendFile, startServer } from './model-server.ts';
 
-const BODY = Buffer.concat([Buffer.from('GGUF'), Buffer.alloc(3_000_000, 'percept ')]);
-const SHA = createHash('sha256').update(BODY).digest('hex');
+const BODY = writeGguf({
+  tensors: [{ name: 'w', type: 'I8', shape: [3_000_000], data: Buffer.alloc(3_000_000, 'percept ') }],
+});
+const shaOf = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex');
+const SHA = shaOf(BODY);
 const SOON = { retryMs: 1 };
 const HASTY = { patience: { ...SOON, connectMs: 300, stallMs: 300 } };
 
@@ -40,11 +44,15 @@ function fetchModel(text: string, options: Partial<PullOptions> = {}) {
 }
 
 /** Leaves the files of a process that was killed after `bytes`. */
-function leavePartial(url: string, bytes: Buffer, etag: string): string {
+/** @param recorded the bytes that the record describes */
+function leavePartial(url: string, bytes: Buffer, etag: string, recorded = bytes): string {
   const path = `${modelPath(parseReference(url), { models })}.partial`;
   mkdirSync(dirname(path), { recursive: true });
   writeFileSync(path, bytes);
-  writeFileSync(`${path}.json`, JSON.stringify({ source: url, validator: etag }));
+  writeFileSync(
+    `${path}.json`,
+    JSON.stringify({ source: url, validator: etag, bytes: recorded.length, sha256: shaOf(recorded) }),
+  );
   return path;
 }
 
@@ -162,14 +170,54 @@ describe('a partial file of an earlier process', () => {
     const url = await serve((request, response) => sendFile(request, response, { body: BODY, etag: '"1"' }));
     leavePartial(url, HALF, '"1"');
     expect((await fetchModel(url)).sha256).toBe(SHA);
-    expect(rangesAsked()).toEqual(['bytes=1500000-']);
+    expect(rangesAsked()).toEqual([`bytes=${1_500_000 - 4096}-`]);
     expect(progress[0]).toMatchObject({ phase: 'connecting', receivedBytes: 1_500_000 });
   });
+
+  it('is continued from its record, if a process died while it wrote', async () => {
+    const url = await serve((request, response) => sendFile(request, response, { body: BODY, etag: '"1"' }));
+    leavePartial(url, Buffer.concat([HALF, Buffer.alloc(5000)]), '"1"', HALF);
+    expect((await fetchModel(url)).sha256).toBe(SHA);
+    expect(rangesAsked()).toEqual([`bytes=${HALF.length - 4096}-`]);
+  });
+
+  it.each([
+    ['zeros at its end, as after a loss of power', Buffer.from(HALF).fill(0, 900_000)],
+    ['another bit', Buffer.from(HALF).fill(1, 400_000, 400_001)],
+    ['too few bytes', HALF.subarray(0, -1)],
+  ])('is dropped with %s', async (_, bytes) => {
+    const url = await serve((request, response) => sendFile(request, response, { body: BODY, etag: '"1"' }));
+    leavePartial(url, bytes, '"1"', HALF);
+    expect((await fetchModel(url)).sha256).toBe(SHA);
+    expect(rangesAsked()).toEqual([undefined]);
+  });
+
+  it.each(['', '{"source":5', 'null', '{"source":"x","validator":"a\\r\\nb","bytes":1,"sha256":"0"}'])(
+    'is dropped without a record that can be read: %s',
+    async (record) => {
+      const url = await serve((request, response) =>
+        sendFile(request, response, { body: BODY, etag: '"1"' }),
+      );
+      writeFileSync(`${leavePartial(url, HALF, '"1"')}.json`, record);
+      expect((await fetchModel(url)).sha256).toBe(SHA);
+      expect(rangesAsked()).toEqual([undefined]);
+    },
+  );
 
   it('is dropped if the file has changed', async () => {
     const url = await serve((request, response) => sendFile(request, response, { body: BODY, etag: '"2"' }));
     leavePartial(url, Buffer.from('GGUF of yesterday'), '"1"');
     expect((await fetchModel(url)).sha256).toBe(SHA);
+  });
+
+  it('is dropped if the server sends other bytes under the same validator', async () => {
+    const other = Buffer.from(BODY).fill(7, 1000);
+    const url = await serve((request, response) => {
+      sendFile(request, response, { body: request.headers.range ? other : BODY, etag: '"1"' });
+    });
+    leavePartial(url, HALF, '"1"');
+    expect((await fetchModel(url)).sha256).toBe(SHA);
+    expect(rangesAsked()).toEqual([`bytes=${HALF.length - 4096}-`, undefined]);
   });
 
   it('is dropped if a server sends a range of a changed file regardless', async () => {
@@ -185,7 +233,7 @@ describe('a partial file of an earlier process', () => {
     const url = await serve((request, response) => sendFile(request, response, { body: BODY, etag: '"1"' }));
     leavePartial(url, BODY, '"1"');
     expect((await fetchModel(url)).sha256).toBe(SHA);
-    expect(rangesAsked()).toEqual([`bytes=${BODY.length}-`]);
+    expect(rangesAsked()).toEqual([`bytes=${BODY.length - 4096}-`]);
   });
 
   it('is dropped if it is longer than the file', async () => {
@@ -204,9 +252,50 @@ describe('a partial file of an earlier process', () => {
 });
 
 describe('a wrong file', () => {
-  it('is refused at the first bytes', async () => {
-    const url = await serve((_, response) => response.end('<!doctype html><p>Please log in.'));
-    await expect(fetchModel(url)).rejects.toThrow('expected a GGUF file, got a file that starts with "<!do"');
+  it.each([
+    ['<!doctype html><p>Please log in.', 'a web page', /download link/],
+    ['version https://git-lfs.github.com/spec/v1\n', 'a git-lfs pointer', /git lfs pull/],
+  ])('is refused at the first bytes, also of small packets: %s', async (body, what, hint) => {
+    for (const first of [body.length, 2]) {
+      const url = await serve((_, response) => {
+        response.write(body.slice(0, first), () => setTimeout(() => response.end(body.slice(first)), 30));
+      });
+      const error = await fetchModel(url).catch((error) => error);
+      expect(error).toMatchObject({ kind: 'error', message: expect.stringContaining(what) });
+      expect(error.hint).toMatch(hint);
+      expect(listModels({ models })).toEqual({ models: [], leftovers: [] });
+    }
+  });
+
+  it.each([
+    [
+      'of which half arrived',
+      BODY.subarray(0, 1_500_000),
+      /expected 3000\d+ bytes by the header of the file, got 1500000/,
+    ],
+    ['that is empty', BODY.subarray(0, 0), /the file is empty/],
+    ['whose header is cut', BODY.subarray(0, 40), /Expected .* more bytes/],
+  ])('is refused without a sha256: one %s', async (_, body, message) => {
+    for (const withLength of [false, true]) {
+      const url = await serve((_, response) => {
+        response.writeHead(200, withLength ? { 'content-length': body.length } : {}).end(body);
+      });
+      await expect(fetchModel(url)).rejects.toThrow(message);
+      expect(listModels({ models })).toEqual({ models: [], leftovers: [] });
+    }
+  });
+
+  it('is refused when a body without a length goes on beyond what its header lists', async () => {
+    let sent = 0;
+    const url = await serve((_, response) => {
+      const more = () => {
+        while (sent < 1e9 && response.write(Buffer.alloc(1 << 20))) sent += 1 << 20;
+      };
+      response.on('drain', more).write(BODY);
+      more();
+    });
+    await expect(fetchModel(url)).rejects.toThrow('bytes by the header of the file, got more');
+    expect(sent).toBeLessThan(1e8);
     expect(listModels({ models })).toEqual({ models: [], leftovers: [] });
   });
 

@@ -253,6 +253,45 @@ describe('generate, stopped by the caller', () => {
     expect(await sequence.append(5)).toEqual(fakeLogits([...PROMPT, ...ids, 5]));
   });
 
+  it('gives way to a later generation on the sequence, which it says when it goes on', async () => {
+    const model = fakeModel({ maxTokens: 3 });
+    const alone = (await run(new Sequence(fakeModel()), { maxTokens: 6 }, [1, 2])).result.ids;
+    for (const begun of [0, 1, 2]) {
+      const one = new Sequence(model);
+      const earlier = start(one, { ignoreEos: true, maxTokens: 30 }); // its prompt takes three steps
+      for (let i = 0; i < begun; i++) await earlier.next();
+      const reading = begun === 0 ? earlier.next() : undefined;
+      reading?.catch(() => {}); // read below
+      const later = await run(begun === 2 ? one : new Sequence(model), { maxTokens: 6 }, [1, 2]);
+      expect(later.result.ids).toEqual(alone);
+      await expect(reading ?? earlier.next()).rejects.toMatchObject({
+        kind: 'usage',
+        message: /Another generation on sequence 0/,
+      });
+    }
+  });
+
+  it('leaves a sequence usable that nobody resumes', async () => {
+    const sequence = new Sequence(fakeModel());
+    await start(sequence, { ignoreEos: true }).next();
+    const expected = (await run(new Sequence(fakeModel()), { maxTokens: 6 })).result.ids;
+    expect((await run(sequence, { maxTokens: 6 })).result.ids).toEqual(expected);
+  });
+
+  it.each([
+    ['text as a prompt', 'abc', {}, 'an array of token ids, got string'],
+    ['no prompt', null, {}, 'an array of token ids, got null'],
+    ['no sampler', [1], { sampler: undefined }, 'a SamplerChain, got undefined'],
+    ['another sampler', [1], { sampler: {} }, 'a SamplerChain, got object'],
+    ['another signal', [1], { signal: { aborted: false } }, 'an AbortSignal, got object'],
+  ])('refuses in words %s', async (_, prompt, options, message) => {
+    const generation = start(new Sequence(fakeModel()), options as unknown as Options, prompt as number[]);
+    await expect(generation.next()).rejects.toMatchObject({
+      kind: 'usage',
+      message: expect.stringContaining(message),
+    });
+  });
+
   it('passes a failure of the backend on, after the token that came before it', async () => {
     const onStep = () => {
       if (sequence.tokens.length === PROMPT.length + 1) throw new Error('device lost');

@@ -89,8 +89,18 @@ describe('the graph of a llama', () => {
       [tensor('blk.0.attn_q_norm.weight', 24)],
       'The tensor blk.0.attn_q_norm.weight is not supported yet in models of this architecture.',
     ],
+    [
+      'a scale that would be ignored',
+      [tensor('blk.0.attn_q.scale', 1)],
+      'blk.0.attn_q.scale is not supported',
+    ],
   ])('refuses %s', (_, changes, message) => {
     expect(() => graphOver(changed(...changes), CONFIG)).toThrow(message);
+  });
+
+  it('passes over empty tensors and scalars, which are no weights', () => {
+    const marks = [tensor('__index_timestep_zero__', 0), tensor('some.scalar', 1)];
+    expect(graphOver(changed(...marks), CONFIG).tensors).toEqual(graphOver(changed(), CONFIG).tensors);
   });
 
   it('ends at the first missing layer, however many are claimed', () => {

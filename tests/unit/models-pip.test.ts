@@ -21,8 +21,11 @@ import { type PullOptions, type PullProgress, pull } from '../../core/models/pul
 import { parseReference } from '../../core/models/reference.ts';
 import { listModels, modelPath } from '../../core/models/store.ts';
 import { within } from '../working-directory.ts';
+import { writeGguf } from './gguf-writer.ts';
 
-const BODY = Buffer.concat([Buffer.from('GGUF'), Buffer.alloc(100_000, 'percept ')]);
+const BODY = writeGguf({
+  tensors: [{ name: 'w', type: 'I8', shape: [100_000], data: Buffer.alloc(100_000, 'percept ') }],
+});
 const SHA = createHash('sha256').update(BODY).digest('hex');
 const TEXT = 'pip:llm-test==1.0#llm_test/m.gguf';
 const WHEEL = 'llm_test-1.0-py3-none-any.whl';

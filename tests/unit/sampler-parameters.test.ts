@@ -4,6 +4,7 @@ import { samplingDefaults } from '../../core/sampler/metadata.ts';
 import {
   parseSamplers,
   SAMPLER_NAMES,
+  type SamplerName,
   type SamplerParameters,
   samplerParameters,
 } from '../../core/sampler/parameters.ts';
@@ -96,10 +97,16 @@ describe('parseSamplers', () => {
   });
 });
 
+it.each([['nope'], 'x', 5])('samplers are an array of names, not %j', (samplers) => {
+  const error = attempt(() => samplerParameters({ samplers: samplers as SamplerName[] }));
+  expect(error).toMatchObject({ kind: 'usage', message: expect.stringContaining('an array of penalties') });
+});
+
 describe('samplingDefaults', () => {
-  const from = (entries: Record<string, GgufValue>) =>
+  const from = (entries: Record<string, GgufValue>, onIgnored?: (text: string) => void) =>
     samplingDefaults(
       new Map(Object.entries(entries).map(([key, value]) => [`general.sampling.${key}`, value])),
+      onIgnored,
     );
 
   it('is empty for a model that recommends nothing', () => {
@@ -144,10 +151,19 @@ describe('samplingDefaults', () => {
     });
   });
 
-  it('names a key of the wrong type', () => {
-    expect(() => from({ temp: 'hot' })).toThrow(/general\.sampling\.temp/);
-    expect(() => from({ sequence: 3 })).toThrow(/general\.sampling\.sequence/);
-    expect(() => from({ sequence: 'magic' })).toThrow(/"magic"/);
+  it.each([
+    [{ temp: 'hot' }, 'temp is ignored. Expected a number under'],
+    [{ temp: -1 }, 'temp is ignored. Expected temperature to be a number from 0 to 1000, got -1.'],
+    [{ top_k: -5 }, 'top_k is ignored. Expected top-k'],
+    [{ penalty_repeat: 0 }, 'penalty_repeat is ignored. Expected repeat penalty'],
+    [{ top_p: Number.NaN }, 'top_p is ignored. Expected top-p'],
+    [{ mirostat: 1 }, 'mirostat is ignored. Expected mirostat'],
+    [{ sequence: 3 }, 'sequence is ignored. Expected a string'],
+    [{ sequence: 'magic' }, 'sequence is ignored. Expected the name of a sampler, got "magic".'],
+  ])('leaves out %j, and says so', (entries, note) => {
+    const notes: string[] = [];
+    expect(from({ ...entries, min_p: 0.5 }, (text) => notes.push(text))).toEqual({ minP: 0.5 });
+    expect(notes).toEqual([expect.stringContaining(note)]);
   });
 });
 

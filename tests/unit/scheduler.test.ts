@@ -107,4 +107,23 @@ describe('Scheduler', () => {
       fakeLogits([5]),
     );
   });
+
+  it('ends after the running step when closed, and refuses what waits and what comes', async () => {
+    const { scheduler, executable } = fakeModel({ sequences: 2, maxTokens: 4 });
+    const long = scheduler.compute({ seq: 0, pos: 0, tokens: count(40), want: LOGITS });
+    const refused = expect(long).rejects.toThrow('The model has been disposed of.');
+    while (executable.steps.length === 0) await Promise.resolve();
+    await scheduler.close();
+    await refused;
+    expect(executable.steps).toHaveLength(1);
+    for (const work of [
+      scheduler.compute({ seq: 1, pos: 0, tokens: [1], want: LOGITS }),
+      scheduler.copy(0, 1, 0),
+      scheduler.save(0, 0),
+    ]) {
+      await expect(work).rejects.toMatchObject({ kind: 'usage', message: /disposed of/ });
+    }
+    expect(scheduler.trim(0, 3)).toBe(0);
+    await scheduler.close();
+  });
 });

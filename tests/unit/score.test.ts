@@ -90,6 +90,20 @@ describe('score', () => {
     }
   });
 
+  it('refuses logits that are not finite', async () => {
+    for (const bad of [Number.NaN, Number.POSITIVE_INFINITY]) {
+      const model = fakeModel();
+      const { executable } = model;
+      const submit = executable.submit.bind(executable);
+      executable.submit = async (step) => {
+        const results = await submit(step);
+        for (const result of results) if (result.kind === 'logits') result.logits[3] = bad;
+        return results;
+      };
+      await expect(run(model, ids, { chunkTokens: 20 })).rejects.toThrow('not finite numbers');
+    }
+  });
+
   it('stops between steps when aborted', async () => {
     const controller = new AbortController();
     const model = fakeModel({

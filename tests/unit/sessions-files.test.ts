@@ -10,9 +10,10 @@ import {
 import { dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, expect, it } from 'vitest';
+import { pathTo } from '../../core/conversation.ts';
 import { IN_MEMORY, openSessions } from '../../core/sessions/store.ts';
 import { UserError } from '../../errors.ts';
-import { ask, createdAt, emptyFolder, failure, messagesOf, opened } from './sessions-fixture.ts';
+import { ask, createdAt, emptyFolder, failure, messagesOf, ORIGIN, opened } from './sessions-fixture.ts';
 
 async function refusal(path: string): Promise<UserError> {
   const error = await openSessions(path).then(
@@ -124,6 +125,47 @@ describe('the file of sessions', () => {
     writeFileSync(path, text ?? readFileSync(path).subarray(0, 9000));
     const { message } = await refusalOrLater(path);
     expect(message).toContain(`The sessions file ${path} cannot be used: it is damaged`);
+  });
+
+  it.each([
+    ['a missing message', 'DELETE FROM messages WHERE id = 1', ['An answer.', 'Again', 'An answer.']],
+    [
+      'a cycle',
+      'UPDATE messages SET parent = 4 WHERE id = 1',
+      ['Hello', 'An answer.', 'Again', 'An answer.'],
+    ],
+    [
+      'an end that is no message',
+      'UPDATE heads SET message = 999',
+      ['Hello', 'An answer.', 'Again', 'An answer.'],
+    ],
+    ['an id that is none', 'UPDATE messages SET id = -2 WHERE id = 2', ['Hello', 'Again', 'An answer.']],
+    [
+      'a role that is none',
+      "UPDATE messages SET role = 'x' WHERE id = 1",
+      ['An answer.', 'Again', 'An answer.'],
+    ],
+    ['an origin cut off', "UPDATE ends SET origin = '{'", ['Hello', 'An answer.', 'Again', 'An answer.']],
+  ])('shows the rest of a session with %s', async (_, change, contents) => {
+    const path = join(emptyFolder(), 'sessions.db');
+    const store = await opened(path);
+    const id = ask(store, 'Hello');
+    store.append(id, { id: 3, parent: 2, role: 'user', content: 'Again', createdAt });
+    const writer = store.begin(id, { id: 4, parent: 3, role: 'assistant', createdAt });
+    writer.text('An answer.');
+    writer.end(ORIGIN);
+    store.close();
+    const database = new DatabaseSync(path);
+    database.exec(`PRAGMA foreign_keys = OFF; ${change}`);
+    database.close();
+    const damaged = await opened(path);
+    expect(messagesOf(damaged, id).map(({ content }) => content)).toEqual(contents);
+    const { conversation } = damaged.read(id);
+    expect(pathTo(conversation).at(-1)?.content).toBe('An answer.');
+    for (const { role, origin } of conversation.messages.values()) {
+      if (role === 'assistant') expect(origin).toMatchObject({ model: 'smollm2', seed: expect.any(Number) });
+    }
+    expect(damaged.last()?.id).toBe(id);
   });
 
   it('is reported with its path if it has the tables of another program', async () => {

@@ -69,7 +69,7 @@ describe('a session', () => {
     const store = await opened();
     const id = ask(store, 'Hello');
     expect(() => store.append(id, question('And?', 5, 4))).toThrow(RangeError);
-    expect(() => store.setHead(id, 9)).toThrow(RangeError);
+    expect(() => store.setHead(id, 9)).toThrow('The session has no message 9.');
     expect(store.read(id).conversation.head).toBe(2);
     expect(messagesOf(store, id)).toHaveLength(2);
   });

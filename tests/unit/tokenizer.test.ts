@@ -15,7 +15,7 @@ const BYTES = Array.from({ length: 256 }, (_, byte) =>
 const types = (count: number, ...special: number[]) => Int32Array.from([...Array(count).fill(1), ...special]);
 
 /** Byte-level BPE of all bytes, `he` (256), `llo` (257, 258), two control tokens and a user-defined one. */
-function bpe(keys: Keys = {}): Tokenizer {
+function bpe(keys: Keys = {}, onIgnored?: (text: string) => void): Tokenizer {
   return tokenizerFromGguf(
     ggufWith({
       model: 'gpt2',
@@ -27,6 +27,7 @@ function bpe(keys: Keys = {}): Tokenizer {
       eos_token_id: 259,
       ...keys,
     }),
+    onIgnored,
   );
 }
 
@@ -295,6 +296,25 @@ describe('long words', () => {
   });
 });
 
+describe('ids of special tokens that are no tokens', () => {
+  it.each([
+    [{ bos_token_id: 262 }, /bos_token_id is ignored.*below 262.* got 262/],
+    [{ bos_token_id: -1 }, /bos_token_id is ignored.* got -1/],
+    [{ eot_token_id: 2 ** 32 - 1 }, /eot_token_id is ignored.* got 4294967295/],
+    [{ unknown_token_id: 0.5 }, /unknown_token_id is ignored.* got 0\.5/],
+    [{ add_bos_token: true, bos_token_id: undefined }, /add_bos_token is ignored/],
+  ])('are ignored, and said: %j', (keys, note) => {
+    const notes: string[] = [];
+    const tokenizer = bpe(keys, (text) => notes.push(text));
+    expect(notes).toEqual([expect.stringMatching(note)]);
+    expect(tokenizer.encode('hello', { addSpecial: true })).toEqual([256, 258]);
+  });
+
+  it('give way to those of the kind of tokenizer', () => {
+    expect(sentencePiece([], { bos_token_id: -1, eos_token_id: 1000 })).toMatchObject({ bosId: 1, eosId: 2 });
+  });
+});
+
 describe('errors', () => {
   const none = undefined;
   it.each([
@@ -306,10 +326,6 @@ describe('errors', () => {
     { make: () => bpe({ tokens: 7 }), message: /array of strings/ },
     { make: () => bpe({ merges: none }), message: /merges/ },
     { make: () => bpe({ token_type: types(3) }), message: /token_type to have 262 elements.* got 3/ },
-    { make: () => bpe({ bos_token_id: 262 }), message: /bos_token_id to be below 262.* got 262/ },
-    { make: () => bpe({ eot_token_id: -1 }), message: /eot_token_id to be below 262.* got -1/ },
-    { make: () => bpe({ unknown_token_id: 0.5 }), message: /unknown_token_id .* got 0\.5/ },
-    { make: () => bpe({ add_bos_token: true, bos_token_id: none }), message: /add_bos_token is true/ },
     { make: () => sentencePiece([], { scores: none }), message: /scores/ },
     { make: () => sentencePiece([], { scores: new Float32Array(1) }), message: /260 elements.* got 1/ },
     { make: () => bpe().piece(262), message: /from 0 to 261, got 262/ },

@@ -2,9 +2,11 @@
 export class SourceFailure extends Error {
   override readonly name = 'SourceFailure';
   readonly missing: boolean; // the source was reached and has no such file
+  readonly hint: string | undefined; // what to do, if it is known
 
-  constructor(reason: string, options: { cause?: unknown; missing?: boolean } = {}) {
+  constructor(reason: string, options: { cause?: unknown; missing?: boolean; hint?: string } = {}) {
     super(reason, { cause: options.cause });
     this.missing = options.missing ?? false;
+    this.hint = options.hint;
   }
 }

@@ -7,7 +7,9 @@ import http, { type IncomingHttpHeaders, type IncomingMessage, type OutgoingHttp
 import https from 'node:https';
 import { setTimeout as delay } from 'node:timers/promises';
 import { UserError } from '../../../errors.ts';
-import { ensureSpace } from '../partial-file.ts';
+import { MAX_HEADER } from '../../gguf/header.ts';
+import { announcedBytes } from '../../gguf/index.ts';
+import { ensureSpace, type PartialFile } from '../partial-file.ts';
 import { isLoopback, isSafeAddress } from '../reference.ts';
 import { SourceFailure } from './failure.ts';
 import { proxyEnvironment } from './proxy.ts';
@@ -32,6 +34,8 @@ class Interruption extends Error {
 }
 
 const MAX_REDIRECTS = 5;
+/** Bytes at the end of a partial file that are asked for again, and must be the same: not every validator tells. */
+const OVERLAP = 4096;
 const PROGRESS_BYTES = 1e6; // an attempt that receives this much resets the count of attempts
 
 const CAUSES: Record<string, string> = {
@@ -74,16 +78,27 @@ async function downloadOnce(url: URL, transfer: Transfer, manners: Manners): Pro
   try {
     transfer.onProgress('connecting', partial.size, transfer.expected.bytes);
     const validator = partial.validatorFor(transfer.reference.text);
-    const range = validator ? { range: `bytes=${partial.size}-`, 'if-range': validator } : {};
+    const from = Math.max(0, partial.size - OVERLAP);
+    const range = validator ? { range: `bytes=${from}-`, 'if-range': validator } : {};
     const response = await follow(url, range, transfer, manners, deadline);
-    const total = await begin(response, validator, transfer);
-    if (partial.size === total) return;
-    for await (const chunk of response) {
+    const total = await begin(response, validator === undefined ? undefined : { validator, from }, transfer);
+    if (response.statusCode === 416) return;
+    let overlap = await partial.end(partial.size - from); // bytes that come again
+    const bound = total === undefined ? new HeaderBound(partial) : undefined;
+    for await (const received of response) {
       deadline.expect(`no bytes for ${seconds(patience.stallMs)}`, patience.stallMs);
+      const again = received.subarray(0, overlap.length);
+      if (!overlap.subarray(0, again.length).equals(again)) {
+        await partial.restart();
+        throw new Interruption('sent other bytes of the file than before', true);
+      }
+      overlap = overlap.subarray(again.length);
+      const chunk = received.subarray(again.length);
       if (total !== undefined && partial.size + chunk.length > total) {
         throw new SourceFailure(`expected ${total} bytes, got more`);
       }
       await partial.append(chunk);
+      await bound?.check();
       transfer.onProgress('downloading', partial.size, total);
     }
     if (total !== undefined && partial.size < total)
@@ -92,6 +107,40 @@ async function downloadOnce(url: URL, transfer: Transfer, manners: Manners): Pro
     throw deadline.missed ?? explained(error, deadline.reached);
   } finally {
     deadline.end();
+  }
+}
+
+/** Bytes that may follow the last tensor. */
+const SLACK = 1 << 20;
+
+/** Bounds a body without a length: by the tensors that its header lists, as soon as the header is there. */
+class HeaderBound {
+  readonly #partial: PartialFile;
+  #next = SLACK; // size at which to look for the header, doubled each time
+  #most: number | undefined;
+
+  constructor(partial: PartialFile) {
+    this.#partial = partial;
+  }
+
+  /** Throws SourceFailure, and empties the file, if it is too long. Throws UserError if the disk is too small for it. */
+  async check(): Promise<void> {
+    const { path, size } = this.#partial;
+    if (this.#most === undefined && size >= this.#next) {
+      this.#next *= 2;
+      const bytes = await announcedBytes(path);
+      if (bytes !== undefined) {
+        this.#most = bytes + SLACK;
+        await ensureSpace(path, bytes - size);
+      }
+    }
+    if (size <= (this.#most ?? MAX_HEADER)) return;
+    await this.#partial.restart();
+    throw new SourceFailure(
+      this.#most === undefined
+        ? `no header of a GGUF file within ${MAX_HEADER} bytes`
+        : `expected ${this.#most - SLACK} bytes by the header of the file, got more`,
+    );
   }
 }
 
@@ -158,14 +207,14 @@ function send(
  */
 async function begin(
   response: IncomingMessage,
-  validator: string | undefined,
+  asked: { readonly validator: string; readonly from: number } | undefined,
   { partial, reference, expected }: Transfer,
 ): Promise<number | undefined> {
   const { statusCode = 0, headers } = response;
   const [, first, whole] = /^bytes (?:(\d+)-\d+|\*)\/(\d+)$/.exec(headers['content-range'] ?? '') ?? [];
   if (statusCode === 416 && Number(whole) === partial.size) return partial.size; // the file is complete already
-  const isSame = validator !== undefined && (validatorOf(headers) ?? validator) === validator;
-  const continues = statusCode === 206 && isSame && Number(first) === partial.size;
+  const isSame = asked && (validatorOf(headers) ?? asked.validator) === asked.validator;
+  const continues = statusCode === 206 && isSame && Number(first) === asked.from;
   if (statusCode === 416 || (statusCode === 206 && !continues)) {
     await partial.restart();
     throw new Interruption('answered with another range than asked for', true);
