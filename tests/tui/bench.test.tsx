@@ -145,7 +145,7 @@ describe.skipIf(!HAS_TMUX)('percept bench in a terminal', () => {
     const after = await terminal.shows('code 0');
     expect(terminal.fact('alternate_on')).toBe('0');
     expect(after).toMatch(/^\| tg4 {2}\|/m);
-    expect(after).toMatch(/roofs: memory .*\n\s*code 0/);
+    expect(after).toMatch(/roofs: memory .*\n(?: {2}(?:noisy|above).*\n)*\s*code 0/);
     expect(after).not.toContain('esc stops');
   });
 
