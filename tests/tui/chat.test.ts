@@ -11,7 +11,7 @@ const TEMPLATE = '{% for m in messages %}{{ m.content }}\n{% endfor %}';
 
 /** Takes most of the time from the reference backend, which computes on the main thread in slices of 20 ms. */
 const SLOW =
-  'setInterval(() => { for (const end = performance.now() + 60; performance.now() < end; ); }, 5).unref();';
+  'setInterval(() => { for (const end = performance.now() + 150; performance.now() < end; ); }, 5).unref();';
 
 interface ChatOptions extends TerminalOptions {
   readonly flags?: string;
