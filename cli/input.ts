@@ -38,7 +38,7 @@ export async function readStdinFor(
   output: Pick<Output, 'note' | 'detail'>,
 ): Promise<string> {
   const kind = stdinKind();
-  const isOpenQuestion = asked.wanted === 'if there' && kind !== 'terminal';
+  const isOpenQuestion = asked.wanted === 'if there' && kind !== 'terminal' && kind !== 'device';
   const surroundings = isOpenQuestion ? await import('./stdin-surroundings.ts') : undefined;
   const choice = chooseStdin(asked, kind, surroundings?.sharingShells() ?? []);
   if (choice === 'leave') return '';

@@ -17,7 +17,7 @@ import { basename } from 'node:path';
 import { isatty } from 'node:tty';
 import type { OpenFile, Process } from './processes.ts';
 
-export type StdinKind = 'terminal' | 'file' | 'pipe' | 'socket' | 'folder' | 'none';
+export type StdinKind = 'terminal' | 'file' | 'device' | 'pipe' | 'socket' | 'folder' | 'none';
 
 export interface StdinRequest {
   /** `-`: always; `--no-stdin`: never. */
@@ -53,7 +53,7 @@ export function chooseStdin(asked: StdinRequest, kind: StdinKind, shells: readon
   if (shells.some(readsCommandsThere)) return 'leave';
   if (!asked.hasPrompt) return 'read';
   if (kind === 'none' || kind === 'folder') return 'leave';
-  return kind === 'file' ? 'read' : 'listen';
+  return kind === 'file' || kind === 'device' ? 'read' : 'listen';
 }
 
 /**
@@ -124,6 +124,7 @@ export function stdinKind(): StdinKind {
     const stats = fstatSync(0);
     if (stats.isDirectory()) return 'folder';
     if (stats.isSocket()) return 'socket';
+    if (stats.isCharacterDevice()) return 'device'; // /dev/null: no shell reads commands there
     return stats.isFIFO() ? 'pipe' : 'file';
   } catch {
     return 'none';
