@@ -4,51 +4,54 @@
  */
 import { QUANT_FORMATS, type TensorType } from './quant-formats.ts';
 
-interface Places {
-  readonly offset?: number; // bytes, in a block; default 0
-  readonly exponents: number; // bits of the exponents in a word there
+/** The words with exponents: one in each block. */
+export interface ExponentWords {
+  readonly offset: number; // bytes, in a block
+  readonly exponents: number; // bits of the exponents in a word; a word is 2 bytes where these fit, else 4
 }
 
 const HALF = 0x7c00;
 const HALVES = 0x7c007c00;
 
-/** Floats, and pairs of float16 scales: a word in each block of a multiple of 4 bytes (dequantize.ts has the layouts). */
-const WORDS: Partial<Record<TensorType, Places>> = {
-  F32: { exponents: 0x7f800000 },
-  F16: { exponents: HALVES },
-  BF16: { exponents: 0x7f807f80 },
-  Q4_1: { exponents: HALVES },
-  Q5_1: { exponents: HALVES },
+/** A word is a float, two of them, a scale, or a scale and a minimum (dequantize.ts has the layouts). */
+const WORDS: Partial<Record<TensorType, ExponentWords>> = {
+  F32: { offset: 0, exponents: 0x7f800000 },
+  F16: { offset: 0, exponents: HALVES },
+  BF16: { offset: 0, exponents: 0x7f807f80 },
+  Q4_0: { offset: 0, exponents: HALF },
+  Q4_1: { offset: 0, exponents: HALVES },
+  Q5_0: { offset: 0, exponents: HALF },
+  Q5_1: { offset: 0, exponents: HALVES },
+  Q8_0: { offset: 0, exponents: HALF },
   Q2_K: { offset: 80, exponents: HALVES },
-  Q4_K: { exponents: HALVES },
-  Q5_K: { exponents: HALVES },
+  Q3_K: { offset: 108, exponents: HALF },
+  Q4_K: { offset: 0, exponents: HALVES },
+  Q5_K: { offset: 0, exponents: HALVES },
+  Q6_K: { offset: 208, exponents: HALF },
+  IQ4_NL: { offset: 0, exponents: HALF },
+  IQ4_XS: { offset: 0, exponents: HALF },
+  TQ1_0: { offset: 52, exponents: HALF },
+  TQ2_0: { offset: 64, exponents: HALF },
 };
 
-/** Offsets of single float16 scales in blocks. */
-const SCALES: Partial<Record<TensorType, number>> = {
-  Q4_0: 0,
-  Q5_0: 0,
-  Q8_0: 0,
-  IQ4_NL: 0,
-  Q3_K: 108,
-  Q6_K: 208,
-  IQ4_XS: 0,
-  TQ1_0: 52,
-  TQ2_0: 64,
-};
+/** Where the exponents of a type are, and the bytes from word to word; undefined for a type without floats. */
+export function exponentWords(type: TensorType): (ExponentWords & { readonly step: number }) | undefined {
+  const words = WORDS[type];
+  return words && { ...words, step: Math.max(4, QUANT_FORMATS[type].bytes) };
+}
 
 /** Whether all weights of whole blocks are finite. Types without floats always are. */
 export function allFinite(type: TensorType, bytes: Uint8Array): boolean {
+  const words = exponentWords(type);
+  if (!words) return true;
+  const { offset, step, exponents } = words;
   const { buffer, byteOffset, length } = aligned(bytes);
-  const size = QUANT_FORMATS[type].bytes;
-  const words = WORDS[type];
-  if (words) {
-    const array = new Int32Array(buffer, byteOffset, length >> 2);
-    return !anyFull(array, (words.offset ?? 0) >> 2, Math.max(1, size >> 2), words.exponents);
-  }
-  const offset = SCALES[type];
-  if (offset === undefined) return true;
-  return !anyFull(new Uint16Array(buffer, byteOffset, length >> 1), offset >> 1, size >> 1, HALF);
+  const array =
+    exponents === HALF
+      ? new Uint16Array(buffer, byteOffset, length / 2)
+      : new Int32Array(buffer, byteOffset, length / 4);
+  const size = array.BYTES_PER_ELEMENT;
+  return !anyFull(array, offset / size, step / size, exponents);
 }
 
 /**

@@ -40,6 +40,7 @@ export interface KernelChoice {
 export interface KernelExports {
   repack(type: number, src: number, dst: number, rows: number, cols: number, scratch: number): void;
   groupBytes(type: number, cols: number): number;
+  allFinite(from: number, bytes: number, step: number, exponents: number): number;
   walk(table: number, threads: number, scratch: number): void;
   meet(threads: number): void;
   readRoof(from: number, bytes: number): number;

@@ -4,6 +4,7 @@
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import { UserError } from '../../errors.ts';
+import { exponentWords } from '../../kernels/finite.ts';
 import {
   COMMAND,
   DONE,
@@ -15,7 +16,7 @@ import {
   TOKENS,
 } from '../../kernels/wasm/layout.ts';
 import type { Roofs } from '../backend.ts';
-import { checkFinite } from '../finite-weights.ts';
+import { notFinite } from '../finite-weights.ts';
 import { WeightFiles } from '../weight-files.ts';
 import { rowsOf } from '../weight-rows.ts';
 import type { CarriedValue, Loaded, LoadJob, StepTables, ThreadData, ToThread } from './threads.ts';
@@ -124,11 +125,13 @@ function load(jobs: readonly LoadJob[], staging: readonly number[]): Loaded {
 }
 
 function run(job: LoadJob, staging: number, files: WeightFiles): void {
-  const { name, source, first, rows, cols, bytes, kind, to } = job;
+  const { name, type, source, first, rows, cols, bytes, kind, to } = job;
   const { memory, kernels } = memories[job.memory]!;
-  const into = new Uint8Array(memory.buffer, kind === 'copy' ? to : staging + ROW_SCRATCH, bytes);
+  const from = kind === 'copy' ? to : staging + ROW_SCRATCH;
   files.check(source, name);
-  files.run(rowsOf(source, name, first, rows, into), name);
-  checkFinite(job, into);
-  if (kind !== 'copy') kernels.repack(kind, staging + ROW_SCRATCH, to, rows, cols, staging);
+  files.run(rowsOf(source, name, first, rows, new Uint8Array(memory.buffer, from, bytes)), name);
+  const words = exponentWords(type); // a module is compiled before the first call, unlike allFinite of kernels/finite.ts
+  if (words && !kernels.allFinite(from + words.offset, bytes - words.offset, words.step, words.exponents))
+    throw notFinite(name);
+  if (kind !== 'copy') kernels.repack(kind, from, to, rows, cols, staging);
 }

@@ -32,6 +32,7 @@ import { prepare } from './prepare';
 import { rope } from './rope';
 
 export { barrier as meet } from './barrier';
+export { allFinite } from './finite';
 export { repack } from './repack';
 export { groupBytes } from './weight-layout';
 export { multiplyRoof, readRoof } from './roofline';
