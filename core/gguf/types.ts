@@ -12,6 +12,7 @@ export interface GgufStrings {
   readonly bytes: Uint8Array;
   readonly offsets: Uint32Array;
   readonly lengths: Uint32Array;
+  readonly longest: number; // bytes
   at(i: number): string;
 }
 

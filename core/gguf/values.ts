@@ -81,12 +81,14 @@ function readStrings(header: Header): GgufStrings {
   const count = header.count('strings', 8);
   const offsets = new Uint32Array(count);
   const lengths = new Uint32Array(count);
+  let longest = 0;
   for (let i = 0; i < count; i++) {
     const length = header.count('characters', 1);
+    if (length > longest) longest = length;
     lengths[i] = length;
     offsets[i] = header.advance(length);
   }
-  return new HeaderStrings(header, offsets, lengths);
+  return new HeaderStrings(header, offsets, lengths, longest);
 }
 
 /** Copies the next `length` bytes, aligned for any number type. */
@@ -99,12 +101,14 @@ function copy(header: Header, length: number): ArrayBuffer {
 class HeaderStrings implements GgufStrings {
   readonly offsets: Uint32Array;
   readonly lengths: Uint32Array;
+  readonly longest: number;
   readonly #header: Header;
 
-  constructor(header: Header, offsets: Uint32Array, lengths: Uint32Array) {
+  constructor(header: Header, offsets: Uint32Array, lengths: Uint32Array, longest: number) {
     this.#header = header;
     this.offsets = offsets;
     this.lengths = lengths;
+    this.longest = longest;
   }
 
   get length(): number {

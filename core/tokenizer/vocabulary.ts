@@ -134,15 +134,13 @@ function classify(
 }
 
 /** Throws UserError if one of the strings is longer than any token, or than `parts` of them with spaces between. */
-export function checkLengths(name: string, { lengths }: GgufStrings, parts = 1): void {
+export function checkLengths(name: string, { lengths, longest }: GgufStrings, parts = 1): void {
   const limit = parts * (LONGEST + 1) - 1;
-  for (let i = 0; i < lengths.length; i++) {
-    if (lengths[i]! <= limit) continue;
-    throw new UserError(
-      `Expected each of tokenizer.ggml.${name} to have at most ${limit} bytes, but number ${i} has ${lengths[i]}.`,
-      VOCABULARY_HINT,
-    );
-  }
+  if (longest <= limit) return;
+  throw new UserError(
+    `Expected each of tokenizer.ggml.${name} to have at most ${limit} bytes, but number ${lengths.indexOf(longest)} has ${longest}.`,
+    VOCABULARY_HINT,
+  );
 }
 
 function readTypes(metadata: Metadata, tokens: number): Uint8Array {

@@ -67,6 +67,7 @@ describe('values', () => {
     expect(Buffer.from(strings.bytes.subarray(start, start + strings.lengths[1]!)).toString()).toBe(
       'naïve 🐦',
     );
+    expect(strings.longest).toBe(Math.max(...strings.lengths));
   });
 
   it('keeps a byte order mark, which may be a token', async () => {

@@ -8,7 +8,14 @@ export function ggufStrings(texts: readonly string[]): GgufStrings {
   const lengths = Uint32Array.from(pieces, (piece) => piece.length);
   const offsets = new Uint32Array(texts.length);
   for (let i = 1; i < texts.length; i++) offsets[i] = offsets[i - 1]! + lengths[i - 1]!;
-  return { length: texts.length, bytes: Buffer.concat(pieces), offsets, lengths, at: (i) => texts[i]! };
+  return {
+    length: texts.length,
+    bytes: Buffer.concat(pieces),
+    offsets,
+    lengths,
+    longest: lengths.reduce((a, b) => Math.max(a, b), 0),
+    at: (i) => texts[i]!,
+  };
 }
 
 /** A GGUF header with these tokenizer.ggml keys (and others, if the name has a dot). */
