@@ -113,9 +113,11 @@ function classify(
 ): Pick<Vocabulary, 'types' | 'specialTexts' | 'endIds'> {
   const specialTexts = new Map<number, string>();
   let bytes = 0; // of special tokens
-  for (let id = 0; id < pieces.length; id++) {
+  const { NORMAL, CONTROL, UNKNOWN, USER_DEFINED } = TokenType;
+  for (let id = 0; id < types.length; id++) {
     const type = types[id];
-    if (type !== TokenType.CONTROL && type !== TokenType.UNKNOWN && type !== TokenType.USER_DEFINED) continue;
+    if (type === NORMAL) continue; // nearly all
+    if (type !== CONTROL && type !== UNKNOWN && type !== USER_DEFINED) continue;
     bytes += pieces.lengths[id]!;
     if (specialTexts.size === MOST_SPECIAL || bytes > MOST_SPECIAL_BYTES) {
       throw new UserError(
@@ -127,7 +129,7 @@ function classify(
   }
   const endIds = endIdsOf(specialTexts, namedEnds);
   for (const id of endIds) {
-    types[id] = TokenType.CONTROL;
+    types[id] = CONTROL;
     specialTexts.set(id, pieces.at(id));
   }
   return { types, specialTexts, endIds };
