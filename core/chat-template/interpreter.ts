@@ -11,7 +11,8 @@
 import { Environment } from '@huggingface/jinja';
 import type { Spans } from '../tokenizer/spans.ts';
 import { Budget } from './budget.ts';
-import { elementsOf, FILTERS, pairsOf } from './filters.ts';
+import { FILTERS } from './filters.ts';
+import { elementsOf, pairsOf } from './list-filters.ts';
 import { known, type Node, OpenInterpreter } from './open-interpreter.ts';
 import { CALL_CALLER, type Program } from './parser.ts';
 import { compare, contains, equal, formatted, places, remainder, sliced, str } from './python.ts';

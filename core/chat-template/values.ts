@@ -112,3 +112,8 @@ export function numberArgument(args: Arguments, at: number, name: string, byDefa
   if (typeof value !== 'number') throw new Error(`it gives ${name} a ${typeof value} instead of a number`);
   return value;
 }
+
+export function flagArgument(args: Arguments, at: number, name: string): boolean {
+  const value = argument(args, at, name);
+  return value !== undefined && isTrue(value);
+}
