@@ -11,6 +11,20 @@ const ECHO_MS = 100;
 /** The process exits this long after an abort that the work does not react to. */
 const GRACE_MS = 3000;
 
+/** Delays the signals that end the process until the returned function is called. The first is sent again then. */
+export function holdSignals(): () => void {
+  let held: Signal | undefined;
+  const names = Object.keys(SIGNAL_EXIT_CODES) as Signal[];
+  const hold = (name: Signal) => {
+    held ??= name;
+  };
+  for (const name of names) process.on(name, hold);
+  return () => {
+    for (const name of names) process.off(name, hold);
+    if (held) process.kill(process.pid, held);
+  };
+}
+
 export class Interruption {
   #exitCode: number | undefined;
   #abortedAt = 0;

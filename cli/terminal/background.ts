@@ -4,6 +4,7 @@
  * Control sequences: https://invisible-island.net/xterm/ctlseqs/ctlseqs.html
  */
 import type { Readable, Writable } from 'node:stream';
+import { holdSignals } from '../signals.ts';
 import type { Look } from './theme.ts';
 
 const ASK = '\x1b]11;?\x1b\\\x1b[c';
@@ -21,6 +22,7 @@ export async function askBackground(
   waitMs = WAIT_MS,
 ): Promise<Look['background'] | undefined> {
   let received = '';
+  const release = holdSignals(); // a process that ended now would leave the answer to the shell, as if it were typed
   await new Promise<void>((resolve) => {
     const timer = setTimeout(done, waitMs);
     function done() {
@@ -36,6 +38,7 @@ export async function askBackground(
     stdin.on('data', listen);
     stdout.write(ASK);
   });
+  release();
   const typed = received.replace(COLOR, '').replace(ATTRIBUTES, '');
   if (typed !== '') stdin.unshift(Buffer.from(typed));
   const [, ...components] = COLOR.exec(received) ?? [];

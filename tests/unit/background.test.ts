@@ -1,5 +1,5 @@
 import { PassThrough } from 'node:stream';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { askBackground, isLateAnswer } from '../../cli/terminal/background.ts';
 
 async function asked(...answers: readonly string[]) {
@@ -35,6 +35,19 @@ describe('the background of a terminal', () => {
     const { background, stdin } = await asked('hel', '\x1b]11;rgb:00/00/00\x1b', '\\lo', '\x1b[?62;22c\r');
     expect(background).toBe('dark');
     expect(String(stdin.read())).toBe('hello\r');
+  });
+
+  it('takes the answer before a signal ends the process', async () => {
+    const kill = vi.spyOn(process, 'kill').mockReturnValue(true);
+    const stdin = new PassThrough();
+    const background = askBackground(stdin, new PassThrough(), 200);
+    process.emit('SIGTERM', 'SIGTERM');
+    process.emit('SIGHUP', 'SIGHUP');
+    expect(kill).not.toHaveBeenCalled();
+    stdin.write('\x1b[?1;2c');
+    await background;
+    expect(kill.mock.calls).toEqual([[process.pid, 'SIGTERM']]);
+    kill.mockRestore();
   });
 
   it('recognizes a late answer, and nothing else', () => {
