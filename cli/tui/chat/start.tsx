@@ -92,7 +92,7 @@ export async function runChatTui(options: ChatTuiOptions): Promise<number> {
   );
   await instance.waitUntilExit().finally(async () => {
     await dialogue.close(); // an answer that is stopped goes to the scrollback
-    if (ended() === 0) region.leave(); // after a signal the shell may have written below
+    if (ended() !== SIGNAL_EXIT_CODES.SIGHUP) region.leave(); // after SIGHUP the shell may have written below
     region.end();
   });
   if (failure !== undefined) throw failure;
