@@ -76,7 +76,7 @@ export interface GenerateResult {
 export class UnfinishedAnswer extends UserError {
   readonly result: GenerateResult;
 
-  constructor(result: GenerateResult, trained = Number.POSITIVE_INFINITY) {
+  constructor(result: GenerateResult, trained: number) {
     const { promptTokens, completionTokens } = result.usage;
     const contextLength = promptTokens + completionTokens;
     const larger = Math.min(2 * contextLength, trained);
@@ -109,21 +109,10 @@ export async function* generate(
   promptIds: readonly number[],
   options: GenerateOptions,
 ): AsyncGenerator<GeneratedToken, GenerateResult> {
-  const { tokenizer, contextLength } = sequence.model;
-  const { sampler, signal, maxTokens } = options;
+  const { sampler, signal } = options;
   checkIds(promptIds);
   checkOptions(options, promptIds.length, sequence.model);
-  const limit = maxTokens ?? contextLength - promptIds.length;
-  const banned = options.ignoreEos ? tokenizer.endIds : undefined;
-  const logprobs = options.logprobs === undefined ? undefined : new Logprobs(options.logprobs);
-  const endsRepeats = !options.ignoreLoops && !options.ignoreEos;
-  const answer = new Answer(tokenizer, promptIds, { limit, stop: options.stop, endsRepeats });
-  const seen = { sampler, banned, scored: logprobs !== undefined };
-  // A device that chooses tokens returns no logits; drafts would need the logits of every token.
-  const far = deviceChooses(sequence, seen) && !sequence.model.executable.nearLogits;
-  const drafts = options.draft || options.speculate !== 'auto' || !far;
-  const speculation = drafts ? speculativeDecoder(sequence, promptIds, limit, options) : undefined;
-  const source = tokenSource(sequence, { ...seen, speculation, limit });
+  const { answer, logprobs, speculation, source } = prepare(sequence, promptIds, options);
   const clock = new Clock();
 
   const claimed = await claim(sequence);
@@ -159,26 +148,39 @@ export async function* generate(
     release(sequence, claimed);
   }
 
-  const { ids, text, finish = 'aborted', stopString } = answer;
-  const usage = {
-    promptTokens: promptIds.length,
-    completionTokens: ids.length,
-    cachedTokens: prompt?.cachedTokens ?? 0,
-  };
-  const timings = clock.timings(prompt?.computedTokens ?? 0, ids.length);
+  const { cachedTokens = 0, computedTokens = 0 } = prompt ?? {};
   const result = {
-    ids,
-    text,
-    finishReason: finish,
-    stopString,
-    stoppedBy: answer.repeats ? ('repetition' as const) : undefined,
-    usage,
-    timings,
+    ...resultOf(answer, promptIds.length, cachedTokens),
+    timings: clock.timings(computedTokens, answer.ids.length),
     speculation: speculation?.stats,
   };
-  if (finish === 'length' && maxTokens === undefined)
+  if (answer.finish === 'length' && options.maxTokens === undefined)
     throw new UnfinishedAnswer(result, sequence.model.trainedContext);
   return result;
+}
+
+/** What takes part in a generation besides the sampler. */
+function prepare(sequence: Sequence, promptIds: readonly number[], options: GenerateOptions) {
+  const { tokenizer, contextLength } = sequence.model;
+  const { sampler, stop, ignoreEos, ignoreLoops, maxTokens } = options;
+  const limit = maxTokens ?? contextLength - promptIds.length;
+  const logprobs = options.logprobs === undefined ? undefined : new Logprobs(options.logprobs);
+  const answer = new Answer(tokenizer, promptIds, { limit, stop, endsRepeats: !ignoreLoops && !ignoreEos });
+  const seen = { sampler, banned: ignoreEos ? tokenizer.endIds : undefined, scored: logprobs !== undefined };
+  // A device that chooses tokens returns no logits; drafts would need the logits of every token.
+  const far = deviceChooses(sequence, seen) && !sequence.model.executable.nearLogits;
+  const drafts = options.draft || options.speculate !== 'auto' || !far;
+  const speculation = drafts ? speculativeDecoder(sequence, promptIds, limit, options) : undefined;
+  return { answer, logprobs, speculation, source: tokenSource(sequence, { ...seen, speculation, limit }) };
+}
+
+function resultOf(answer: Answer, promptTokens: number, cachedTokens: number) {
+  const { ids, text, finish: finishReason = 'aborted', stopString, repeats } = answer;
+  return {
+    ...{ ids, text, finishReason, stopString },
+    stoppedBy: repeats ? ('repetition' as const) : undefined,
+    usage: { promptTokens, completionTokens: ids.length, cachedTokens },
+  };
 }
 
 function speculativeDecoder(

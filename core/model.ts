@@ -4,6 +4,7 @@ import { isRecurrent } from '../backends/ops.ts';
 import type { BackendOptions } from '../backends/select.ts';
 import { UserError } from '../errors.ts';
 import { QUANT_FORMATS } from '../kernels/quant-formats.ts';
+import type { GraphTensor } from './architectures/graph.ts';
 import { graphFromGguf, type ModelConfig, type ModelGraph } from './architectures/index.ts';
 import { directories } from './directories.ts';
 import { type Engine, type Note, startEngine } from './engine.ts';
@@ -59,7 +60,7 @@ export interface Model {
 }
 
 /** Longest default context: the KV cache of a 128k context would be larger than many models. */
-const DEFAULT_CONTEXT = 8192;
+export const DEFAULT_CONTEXT = 8192;
 const DEFAULT_MAX_TOKENS = 512;
 
 /**
@@ -71,6 +72,7 @@ const DEFAULT_MAX_TOKENS = 512;
 export async function loadModel(path: string, options: LoadOptions = {}): Promise<Model> {
   const started = performance.now();
   const { onProgress = () => {} } = options;
+  if (options.threads !== undefined) checkCount(options.threads, 'at least 1 thread');
   onProgress({ stage: 'header' });
   const gguf = await readGguf(path);
   const graph = graphFromGguf(gguf);
@@ -83,11 +85,8 @@ export async function loadModel(path: string, options: LoadOptions = {}): Promis
   const bytes = weightBytesOf(graph);
   const reading = Promise.withResolvers<void>();
   const compile = async (backend: Backend) => {
-    const program = programOn(backend, graph, {
-      name,
-      limits,
-      source: ({ part, offset }) => ({ path: part ?? gguf.path, offset }),
-    });
+    const source = ({ part, offset }: GraphTensor) => ({ path: part ?? gguf.path, offset });
+    const program = programOn(backend, graph, { name, limits, source });
     const compiled = whileTelling({ backend, weightBytes: bytes }, onProgress, () =>
       backend.compile(program),
     );
@@ -96,7 +95,7 @@ export async function loadModel(path: string, options: LoadOptions = {}): Promis
   };
   const { backend = 'auto', threads, cacheDirectory = directories().cache, onNote = () => {} } = options;
   const warn = (text: string) => onNote({ text, detail: false });
-  samplingDefaults(gguf.metadata, warn);
+  samplingDefaults(gguf.metadata, warn); // for its warnings: samplers read the file's defaults when they are made
   onProgress({ stage: 'backend' });
   const starting = startEngine(
     { name, weightBytes: bytes, sequences, contextLength, maxTokens, compile },
@@ -147,7 +146,6 @@ function loadLimits(gguf: Gguf, graph: ModelGraph, options: LoadOptions): ModelL
 export function modelLimits(gguf: Gguf, config: ModelConfig, options: LimitOptions = {}): ModelLimits {
   const trained = config.contextLength;
   const { contextLength = Math.min(trained, DEFAULT_CONTEXT), sequences = 1 } = options;
-  if (options.threads !== undefined) checkCount(options.threads, 'at least 1 thread');
   const { maxTokens = Math.min(contextLength * sequences, DEFAULT_MAX_TOKENS) } = options;
   checkCount(contextLength, `a context of 1 to ${trained} tokens, as trained`, trained);
   checkCount(sequences, 'at least 1 sequence');

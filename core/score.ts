@@ -35,7 +35,7 @@ export interface ScoreSummary {
   readonly perplexitySecondHalf: number;
 }
 
-type ScoreModel = Pick<Model, 'scheduler' | 'tokenizer' | 'contextLength'>;
+type ScoreModel = Pick<Model, 'scheduler' | 'tokenizer' | 'contextLength' | 'trainedContext'>;
 
 /** Rows of logits requested at once. A row has V floats, so a whole chunk could take a gigabyte. */
 const ROWS_AT_ONCE = 64;
@@ -132,7 +132,8 @@ function checkOptions(model: ScoreModel, tokens: number, chunkTokens: number, ch
       { kind: 'usage' },
     );
   }
-  if (chunkTokens > model.contextLength) throw contextError(chunkTokens, model.contextLength);
+  if (chunkTokens > model.contextLength)
+    throw contextError(chunkTokens, model.contextLength, model.trainedContext);
   if (tokens < chunkTokens) {
     throw new UserError(
       `Expected a text of at least one chunk, ${chunkTokens} tokens, got ${tokens}.`,

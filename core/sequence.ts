@@ -11,9 +11,15 @@ import type { Model } from './model.ts';
 
 export type SequenceModel = Pick<
   Model,
-  'executable' | 'scheduler' | 'tokenizer' | 'contextLength' | 'sequences' | 'maxTokens' | 'recurrent'
-> &
-  Partial<Pick<Model, 'trainedContext'>>;
+  | 'executable'
+  | 'scheduler'
+  | 'tokenizer'
+  | 'contextLength'
+  | 'trainedContext'
+  | 'sequences'
+  | 'maxTokens'
+  | 'recurrent'
+>;
 
 export interface Evaluated {
   readonly result: Result; // of the wanted kind
@@ -175,11 +181,7 @@ export class Sequence {
  * @param needed tokens that the text takes
  * @param trained the longest context that the model can have
  */
-export function contextError(
-  needed: number,
-  contextLength: number,
-  trained = Number.POSITIVE_INFINITY,
-): UserError {
+export function contextError(needed: number, contextLength: number, trained: number): UserError {
   return new UserError(
     `Expected at most ${contextLength} tokens, the context length, but ${needed} are needed.`,
     needed <= trained

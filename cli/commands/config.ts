@@ -26,10 +26,11 @@ export async function config({ settings, options, output }: Call): Promise<void>
 async function valuesUnset(): Promise<ReadonlyMap<OptionName, string>> {
   const { samplerParameters } = await import('../../core/sampler/parameters.ts');
   const { usableCores } = await import('../../backends/select.ts');
+  const { DEFAULT_CONTEXT } = await import('../../core/model.ts');
   return new Map<OptionName, string>([
     ...samplingInWords(samplerParameters(), {}),
     ['system', 'none'],
-    ['ctx', 'as trained, at most 8192'],
+    ['ctx', `as trained, at most ${DEFAULT_CONTEXT}`],
     ['threads', `${usableCores()}, one a core`],
     ['draft', 'none'],
   ]);

@@ -34,7 +34,8 @@ export async function claim({ model: { scheduler }, seq }: Sequence): Promise<Cl
   const earlier = claims.get(seq);
   const own = new Claim();
   claims.set(seq, own);
-  await earlier?.takeOver(seq);
+  if (earlier) own.pending = earlier.takeOver(seq); // until this one works itself
+  await own.pending;
   own.signal.throwIfAborted();
   return own;
 }

@@ -58,7 +58,14 @@ describe.skipIf(adapter!.absent)(titled('a device that is lost', adapter!.absent
   async function answer(engine: Awaited<ReturnType<typeof startEngine>>, onToken: (count: number) => void) {
     const { executable } = engine;
     const scheduler = new Scheduler(executable, SIZES.maxTokens);
-    const model = { executable, scheduler, tokenizer, recurrent: false, ...SIZES };
+    const model = {
+      executable,
+      scheduler,
+      tokenizer,
+      recurrent: false,
+      trainedContext: SIZES.contextLength,
+      ...SIZES,
+    };
     const sampler = new SamplerChain(samplerParameters({ temperature: 0 }), tokenizer);
     const ids: number[] = [];
     const options = { sampler, maxTokens: TOKENS, ignoreEos: true };

@@ -1,9 +1,10 @@
 /** How words become a command, options and a prompt. */
 import { describe, expect, it } from 'vitest';
 import { parseArguments } from '../../cli/arguments/arguments.ts';
-import { OPTIONS } from '../../cli/arguments/options.ts';
+import { camelCase, OPTIONS, SAMPLING_NAMES } from '../../cli/arguments/options.ts';
 import { COMMANDS } from '../../cli/commands/index.ts';
 import { samplingOf, seedOf } from '../../cli/sampling.ts';
+import { samplerParameters } from '../../core/sampler/parameters.ts';
 
 async function parsed(...args: string[]) {
   const { command, operands, flags } = await parseArguments(args, COMMANDS);
@@ -81,4 +82,15 @@ describe('the seed', () => {
     expect(samplingOf({ seed: 0 }).seed).toBe(0);
     expect(seedOf({})).toBeUndefined();
   });
+});
+
+it('the defaults in help are those of the sampler', () => {
+  const parameters = samplerParameters() as unknown as Record<string, unknown>;
+  const described = SAMPLING_NAMES.flatMap((name) => {
+    const [, value] = /\(default: ([\d.]+)\)/.exec(OPTIONS[name].describe) ?? [];
+    return value === undefined ? [] : [{ name, value: Number(value) }];
+  });
+  expect(described.length).toBeGreaterThan(3);
+  for (const { name, value } of described)
+    expect({ name, value }).toEqual({ name, value: parameters[camelCase(name)] });
 });

@@ -187,7 +187,8 @@ export function modelOf<E extends Executable, S extends { readonly maxTokens: nu
   executable: E,
   rest: S,
 ) {
-  return { recurrent: false, ...rest, executable, scheduler: new Scheduler(executable, rest.maxTokens) };
+  const facts = { recurrent: false, trainedContext: Number.POSITIVE_INFINITY };
+  return { ...facts, ...rest, executable, scheduler: new Scheduler(executable, rest.maxTokens) };
 }
 
 /** A favourite that continues any history of `prompt` bytes with `answer`, then the end token. */

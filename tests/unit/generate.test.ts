@@ -1,4 +1,6 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
+import { claim } from '../../core/generate/claim.ts';
 import {
   type GeneratedToken,
   type GenerateOptions,
@@ -269,6 +271,19 @@ describe('generate, stopped by the caller', () => {
         message: /Another generation on sequence 0/,
       });
     }
+  });
+
+  it('waits for the step in progress also behind one that waits for it', async () => {
+    const sequence = new Sequence(fakeModel());
+    const first = await claim(sequence);
+    let ended = false;
+    first.pending = sleep(20).then(() => {
+      ended = true;
+    });
+    const second = claim(sequence);
+    await claim(sequence);
+    expect(ended).toBe(true);
+    await expect(second).rejects.toMatchObject({ kind: 'usage' });
   });
 
   it('leaves a sequence usable that nobody resumes', async () => {
