@@ -30,7 +30,7 @@ const MENTIONS = /(?<=^|[\s([{])@(?:"([^"\n]+)"|([^\s"]+))/g;
 const CLOSING = /[.,;:!?)\]}']+$/;
 
 /**
- * Appends the files that `text` names. A word that names no file stays text, unless it is written as a path.
+ * Appends the files that `text` names. A word that names no file stays text, unless it is meant as a file.
  *
  * @throws UserError if there is no such file, if one cannot be read or is not text, or if the files together exceed the limit.
  */
@@ -98,8 +98,14 @@ async function existing(paths: readonly string[], cwd: string): Promise<Named | 
   return undefined;
 }
 
-/** Written as a path: with an extension, or from a known folder on. `@alice` and `@scope/package` are words. */
-const PATHS = /^(?:~|\.{1,2})?\/|\w\.[a-z]\w{0,7}$/i;
+/** Names of files end so; decorators, hosts and handles such as `@pytest.fixture` and `@alice@example.social` do not. */
+const EXTENSIONS =
+  'bash|bat|bib|c|cc|cfg|cjs|conf|cpp|cs|css|csv|diff|docx?|env|go|gz|h|hpp|html?|ini|ipynb|java|jpe?g|jsx?|jsonl?|kt|log|' +
+  'lua|md|mdx|mjs|nix|odt|patch|pdf|php|pl|png|ps1|py|r|rb|rs|rst|sh|sql|srt|svg|swift|tar|tex|toml|tsv|tsx?|txt|vue|xlsx?|' +
+  'xml|ya?ml|zig|zip|zsh';
+
+/** Meant as a file: from a known folder on, or with a known extension. `@alice` and `@scope/package` are words. */
+const PATHS = new RegExp(`^(?:~|\\.{1,2})?/|\\w\\.(?:${EXTENSIONS})$`, 'i');
 
 /** Throws UserError for a name of no file that is meant as one. */
 function requireWord(quoted: string | undefined, word = ''): void {

@@ -72,6 +72,8 @@ describe('files named in a message', () => {
     '@src/none',
     '@scope/package@1.2.3',
     '@src/a.ts/x',
+    '@pytest.fixture\ndef f(): ...\n@app.route("/x")',
+    'from @alice@example.social and @dr.smith',
   ])('are not found in %j', async (text) => {
     expect(await attached(text)).toEqual({ content: text, attachments: [] });
   });
