@@ -4,6 +4,7 @@ import type { LoadProgress } from '../core/load-progress.ts';
 import { type LimitOptions, loadModel, type Model } from '../core/model.ts';
 import type { Options } from './arguments/options.ts';
 import type { Context } from './command.ts';
+import type { Output } from './output.ts';
 import { LOADING_STAGES } from './progress/line.ts';
 import { type Progress, ProgressDisplay } from './progress/progress.ts';
 
@@ -14,27 +15,28 @@ export async function load(
   { output }: Pick<Context, 'output'>,
 ): Promise<Model> {
   const display = new ProgressDisplay(output, { onlyIfSlow: true });
-  const { onNote, ...loadOptions } = loadOptionsOf(options, { output });
+  const onNote = notesTo(output);
   const subject = basename(path, '.gguf');
   return display.during(() =>
     loadModel(path, {
-      ...loadOptions,
+      ...loadOptionsOf(options),
       onNote: (note) => display.aside(() => onNote(note)),
       onProgress: (progress) => display.show(stageOf(subject, progress)),
     }),
   );
 }
 
-/** The options that concern loading. Notes go to stderr. */
-export function loadOptionsOf(
-  { backend, threads, ctx, kvType, noMemoryCheck }: Options,
-  { output }: Pick<Context, 'output'>,
-): LimitOptions & Required<Pick<LimitOptions, 'onNote'>> {
+/** The options that concern loading. */
+export function loadOptionsOf({ backend, threads, ctx, kvType, noMemoryCheck }: Options): LimitOptions {
   return {
     ...{ backend, threads, contextLength: ctx, memoryCheck: !noMemoryCheck },
     kvType: kvType as LimitOptions['kvType'], // one of its choices
-    onNote: ({ text, detail }) => (detail ? output.detail(text) : output.note(text)),
   };
+}
+
+/** Notes about loading go to stderr. */
+export function notesTo(output: Output): NonNullable<LimitOptions['onNote']> {
+  return ({ text, detail }) => (detail ? output.detail(text) : output.note(text));
 }
 
 function stageOf(subject: string, { stage, readBytes: done, weightBytes: total }: LoadProgress): Progress {

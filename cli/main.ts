@@ -9,6 +9,7 @@ import { COMMANDS } from './commands/index.ts';
 import { clearGreeting, readGreeting } from './greeting.ts';
 import { exitCodeOf, Output, type OutputOptions, unwritable } from './output.ts';
 import { Interruption } from './signals.ts';
+import { stdinIsTerminal } from './stdin.ts';
 import { assumeSize } from './terminal/assumed-size.ts';
 
 const args = process.argv.slice(2);
@@ -43,7 +44,7 @@ async function main(): Promise<void> {
   const invocation = asChat(await parseArguments(args, COMMANDS));
   const { command, operands, help } = invocation;
   if (help) return output.print(await helpFor(invocation));
-  if (args.length === 0 && process.stdin.isTTY && !process.stdout.isTTY) {
+  if (args.length === 0 && stdinIsTerminal() && !process.stdout.isTTY) {
     const { shortHelp } = await import('./arguments/help.ts');
     return output.print(shortHelp(output.style, COMMANDS));
   }
@@ -67,7 +68,7 @@ async function main(): Promise<void> {
 /** On a terminal, options without a prompt start a chat, if chat takes them all. */
 function asChat(invocation: Invocation): Invocation {
   const { implied, operands, flags, help } = invocation;
-  if (!implied || help || operands.length > 0 || !process.stdin.isTTY || !process.stdout.isTTY)
+  if (!implied || help || operands.length > 0 || !stdinIsTerminal() || !process.stdout.isTTY)
     return invocation;
   const chat = COMMANDS.find(({ name }) => name === 'chat')!;
   const known = new Set(optionsOf(chat));

@@ -49,6 +49,11 @@ export function ownLine(): readonly Process[] {
   return line;
 }
 
+/** The path, or `pipe:[N]`, `socket:[N]`. */
+export function targetOf(pid: number, fd: number): string | undefined {
+  return attempt(() => readlinkSync(`/proc/${pid}/fd/${fd}`));
+}
+
 export function openFile(pid: number, fd: number): OpenFile | undefined {
   return attempt(() => {
     const target = readlinkSync(`/proc/${pid}/fd/${fd}`);

@@ -1,5 +1,4 @@
 /** Looks at the processes around percept for what cli/stdin.ts decides by. */
-import { readlinkSync } from 'node:fs';
 import {
   allPids,
   descriptorsOf,
@@ -8,6 +7,7 @@ import {
   ownLine,
   type Process,
   processOf,
+  targetOf,
 } from './processes.ts';
 import { isShell, isShellsPipe, type SharingShell, type Writer } from './stdin.ts';
 
@@ -47,8 +47,8 @@ export function stdinIsShellsPipe(): boolean {
     const ancestor = ancestors.find((process) => process.pid === pid);
     const descriptors = descriptorsOf(pid);
     if (!descriptors && !ancestor && processOf(pid)?.session === self.session) hidden++;
-    if (!descriptors?.some((fd) => isOpen(pid, fd, target) && openFile(pid, fd)?.writable)) continue;
-    const readsIt = isOpen(pid, 0, target);
+    if (!descriptors?.some((fd) => targetOf(pid, fd) === target && openFile(pid, fd)?.writable)) continue;
+    const readsIt = targetOf(pid, 0) === target;
     writers.push({
       isAncestor: ancestor !== undefined,
       isShell: ancestor !== undefined && isShell(ancestor),
@@ -56,12 +56,4 @@ export function stdinIsShellsPipe(): boolean {
     });
   }
   return isShellsPipe(writers, hidden);
-}
-
-function isOpen(pid: number, fd: number, target: string): boolean {
-  try {
-    return readlinkSync(`/proc/${pid}/fd/${fd}`) === target;
-  } catch {
-    return false;
-  }
 }

@@ -13,7 +13,7 @@ import { type SpeedTest, speedTests } from '../../bench/speed-test.ts';
 import { UserError } from '../../errors.ts';
 import type { Options } from '../arguments/options.ts';
 import type { Context } from '../command.ts';
-import { loadOptionsOf } from '../load.ts';
+import { notesTo } from '../load.ts';
 import { modelFile } from '../model-file.ts';
 import { checkReport, writeReport } from './report.ts';
 import { Rows } from './rows.ts';
@@ -34,7 +34,7 @@ export async function benchModels(options: Options, context: Context): Promise<v
   const plan = plannedBench({ targets, tests, peers: peers.length, total });
   const watch = new BenchWatch(options, context, machine, plan);
   const notes: string[] = [];
-  const { onNote } = loadOptionsOf(options, context);
+  const onNote = notesTo(output);
   const stopped = await watch.during(async (signal) => {
     const speeds = measureTargets(targets, {
       tests,

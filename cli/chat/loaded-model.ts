@@ -1,6 +1,5 @@
 /** Finds the model of a chat, downloads it if needed, and loads it with caches for several branches. */
-import { statSync } from 'node:fs';
-import type { KvType, MemoryUse } from '../../backends/backend.ts';
+import type { MemoryUse } from '../../backends/backend.ts';
 import { threadsInWords } from '../../bench/formats.ts';
 import { Chat } from '../../core/chat.ts';
 import { directories } from '../../core/directories.ts';
@@ -12,6 +11,7 @@ import { lastingReference } from '../../core/models/reference.ts';
 import { resolveModel } from '../../core/models/resolve.ts';
 import type { Options } from '../arguments/options.ts';
 import { readText } from '../input.ts';
+import { loadOptionsOf } from '../load.ts';
 import { LOADING_STAGES } from '../progress/line.ts';
 import { templateOf } from '../prompt.ts';
 import type { LoadingProgress, ModelFacts } from './chat-state.ts';
@@ -51,10 +51,7 @@ export async function loadChatModel(
   onProgress({ stage: 'loading' });
   const own = options.template === undefined ? undefined : await readText(options.template);
   const model = await loadModel(file.path, {
-    contextLength: options.ctx,
-    kvType: options.kvType as KvType | undefined, // one of its choices
-    backend,
-    threads: options.threads,
+    ...loadOptionsOf({ ...options, backend }),
     sequences: sequencesFor,
     attention: true,
     onNote: ({ text, detail }) => onNote(text, detail),
@@ -90,7 +87,7 @@ function factsOf(reference: string, model: Model): ModelFacts {
   return {
     reference,
     type,
-    bytes: statSync(model.path).size,
+    bytes: model.gguf.fileBytes,
     name: modelTitle(model.path, type),
     backend: name,
     device: device?.name ?? threadsInWords(threads),

@@ -6,7 +6,7 @@ import { BACKEND_NAMES } from '../../backends/select.ts';
 import { SamplerChain } from '../../core/sampler/chain.ts';
 import { samplerParameters } from '../../core/sampler/parameters.ts';
 import type { Options } from '../arguments/options.ts';
-import { samplingOf, seedOf } from '../sampling.ts';
+import { samplingOf } from '../sampling.ts';
 
 export interface Lane {
   readonly name: string;
@@ -51,11 +51,10 @@ export function lanesOf(contenders: readonly string[]): Lane[] {
 
 /** Runs the lanes one after the other. If one fails, the other still runs. */
 export async function race(contenders: readonly string[], options: RaceOptions): Promise<void> {
-  const seed = seedOf(options.options) ?? Math.floor(Math.random() * 2 ** 32);
   for (const [index, lane] of lanesOf(contenders).entries()) {
     if (options.signal.aborted) return;
     try {
-      await runLane(index, lane, { ...options, options: { ...options.options, seed } });
+      await runLane(index, lane, options);
     } catch (failure) {
       options.onLane(index, { ...lane, status: 'failed', failure });
     }

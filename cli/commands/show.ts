@@ -6,7 +6,7 @@ import { type LimitOptions, modelLimits } from '../../core/model.ts';
 import { estimateMemory } from '../../core/program.ts';
 import { UserError } from '../../errors.ts';
 import type { Call } from '../command.ts';
-import { loadOptionsOf } from '../load.ts';
+import { loadOptionsOf, notesTo } from '../load.ts';
 import { modelFile } from '../model-file.ts';
 import type { Output } from '../output.ts';
 import { formatBytes } from '../sizes.ts';
@@ -18,7 +18,7 @@ export async function show(call: Call): Promise<void> {
   const { operands, options, output } = call;
   const model = operands[0] ?? options.model ?? '';
   const { path } = await modelFile(model, { noPull: true }, call);
-  const report = describe(await readGguf(path), loadOptionsOf(options, call));
+  const report = describe(await readGguf(path), { ...loadOptionsOf(options), onNote: notesTo(output) });
   if (options.json) return output.json(report);
   await printReport(output, report);
 }

@@ -12,7 +12,7 @@ import { listBackends } from '../../core/devices.ts';
 import { UserError } from '../../errors.ts';
 import { casesChosen } from '../bench/case-words.ts';
 import type { Call } from '../command.ts';
-import { loadOptionsOf } from '../load.ts';
+import { loadOptionsOf, notesTo } from '../load.ts';
 import { modelFile } from '../model-file.ts';
 import type { Output } from '../output.ts';
 import { CountedProgress } from '../progress/progress.ts';
@@ -24,7 +24,8 @@ const DEFAULT_TOKENS = 16; // an answer: the reference takes 0.2 s for each toke
 export async function verify(call: Call): Promise<void> {
   const { operands, options, output } = call;
   const cases = casesChosen(CHECKED_CASES, operands);
-  const { threads, kvType, onNote: note } = loadOptionsOf(options, call);
+  const { threads, kvType } = loadOptionsOf(options);
+  const note = notesTo(output);
   const backends = await backendsOf(call);
   const path = options.ops ? undefined : (await modelFile(options.model ?? '', options, call)).path;
   const model = path === undefined ? undefined : { path, tokens: options.maxTokens ?? DEFAULT_TOKENS };

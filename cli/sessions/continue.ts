@@ -15,7 +15,7 @@ import type { AnswerPrinter } from '../answer.ts';
 import type { Settings } from '../arguments/settings.ts';
 import { messagesOf, systemOf } from '../chat/messages.ts';
 import type { Call } from '../command.ts';
-import { terminalText } from '../terminal/terminal-text.ts';
+import { localTime } from './message-words.ts';
 
 /** Facts about an answer that are known before its first token. */
 export type Known = Pick<AnswerOrigin, 'backend' | 'seed' | 'promptTokens'>;
@@ -63,12 +63,11 @@ export async function continueSession(
   }
 }
 
-/** Its id, its title or last question, and its age. */
-function inWords({ id, title, updatedAt, conversation }: StoredSession): string {
-  const question = pathTo(conversation).findLast(({ role }) => role === 'user')?.content ?? '';
-  const about = (title ?? question).replace(/\s+/g, ' ').trim();
-  const short = about.length > 40 ? `${about.slice(0, 40).trimEnd()}...` : about;
-  return `${id} of ${updatedAt.slice(0, 16).replace('T', ' ')}: ${terminalText(short)}`;
+/** Its id, its age and its title. */
+function inWords({ id, title, updatedAt }: StoredSession): string {
+  const line = title.replace(/\s+/g, ' ').trim();
+  const short = line.length > 40 ? `${line.slice(0, 40).trimEnd()}...` : line;
+  return `${id} of ${localTime(updatedAt)}: ${short}`;
 }
 
 /** The model of the last answer, unless a flag names another. A file has its absolute path, for any folder. */

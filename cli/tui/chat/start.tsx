@@ -91,9 +91,12 @@ export async function runChatTui(options: ChatTuiOptions): Promise<number> {
     },
   );
   await instance.waitUntilExit().finally(async () => {
-    await dialogue.close(); // an answer that is stopped goes to the scrollback
-    if (ended() !== SIGNAL_EXIT_CODES.SIGHUP) region.leave(); // after SIGHUP the shell may have written below
-    region.end();
+    try {
+      await dialogue.close(); // an answer that is stopped goes to the scrollback
+    } finally {
+      if (ended() !== SIGNAL_EXIT_CODES.SIGHUP) region.leave(); // after SIGHUP the shell may have written below
+      region.end();
+    }
   });
   if (failure !== undefined) throw failure;
   const { id } = dialogue.keeper;
