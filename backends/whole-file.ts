@@ -1,5 +1,6 @@
-import { mkdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { makeFolder } from './make-folder.ts';
 
 export interface ReplaceOptions {
   readonly mode?: number; // permissions of the new file
@@ -27,7 +28,7 @@ export function replaceFile(path: string, text: string, { mode, size }: ReplaceO
 /** Like replaceFile, for a file of a cache. Creates its folder. Ignores failures: the next start makes the file again. */
 export function writeWhole(path: string, text: string): void {
   try {
-    mkdirSync(dirname(path), { recursive: true });
+    makeFolder(dirname(path));
     replaceFile(path, text);
   } catch {
     // such as a home folder that cannot be written

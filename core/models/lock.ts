@@ -1,7 +1,8 @@
-import { mkdirSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as delay } from 'node:timers/promises';
+import { makeFolder } from '../../backends/make-folder.ts';
 import { UserError } from '../../errors.ts';
 
 /** Releases the lock; safe to call twice. */
@@ -20,7 +21,7 @@ const SQLITE_BUSY = 5; // https://sqlite.org/rescode.html#busy
 export function tryLock(path: string): Release | undefined {
   let database: DatabaseSync | undefined;
   try {
-    mkdirSync(dirname(path), { recursive: true });
+    makeFolder(dirname(path));
     database = new DatabaseSync(path, { timeout: 0 });
     database.exec('PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE');
   } catch (error) {

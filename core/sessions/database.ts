@@ -1,9 +1,10 @@
 /** Opens the sessions file, an SQLite database. Loads node:sqlite. */
-import { closeSync, existsSync, mkdirSync, openSync, statSync } from 'node:fs';
+import { closeSync, existsSync, openSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as delay } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
+import { makeFolder } from '../../backends/make-folder.ts';
 import { checkVersion, migrate } from './schema.ts';
 import { IN_MEMORY, isBusy, isOutOfReach } from './store-errors.ts';
 
@@ -58,7 +59,7 @@ export async function openToRead(path: string): Promise<DatabaseSync> {
 
 /** SQLite gives its other files the mode of this file. */
 function createPrivate(path: string): void {
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  makeFolder(dirname(path), 0o700);
   closeSync(openSync(path, 'a', 0o600));
 }
 

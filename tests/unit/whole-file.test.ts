@@ -1,6 +1,7 @@
-import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
+import { makeFolder } from '../../backends/make-folder.ts';
 import { replaceFile, writeWhole } from '../../backends/whole-file.ts';
 import { emptyFolder } from '../cli/percept.ts';
 
@@ -36,3 +37,16 @@ it('makes the folder of a cache, and does without one that it cannot make', () =
   expect(readFileSync(join(folder, 'b', 'c'), 'utf8')).toBe('text');
   expect(() => writeWhole(join(folder, 'b', 'c', 'd'), 'text')).not.toThrow();
 });
+
+it.skipIf(!existsSync('/proc/self'))(
+  'makes the folders that miss, and ends where the system has none',
+  () => {
+    const folder = join(emptyFolder(), 'a', 'b');
+    makeFolder(folder, 0o700);
+    makeFolder(folder);
+    expect(statSync(folder).mode & 0o777).toBe(0o700);
+    writeFileSync(join(folder, 'file'), '');
+    expect(() => makeFolder(join(folder, 'file'))).toThrow('EEXIST');
+    expect(() => makeFolder('/proc/none/a')).toThrow('ENOENT'); // Node's own recursion never ends there
+  },
+);

@@ -2,8 +2,9 @@
  * The prompts of earlier sessions: a file of JSON lines, the latest last. Several processes may append to it at once;
  * each sees the others' prompts after a restart.
  */
-import { closeSync, fstatSync, mkdirSync, openSync, readFileSync, readSync, writeSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readFileSync, readSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { makeFolder } from '../../../backends/make-folder.ts';
 import { replaceFile } from '../../../backends/whole-file.ts';
 import { UserError } from '../../../errors.ts';
 
@@ -93,7 +94,7 @@ export function newer<Draft>(entries: readonly string[], walk: Walk<Draft>): Wal
 
 /** Appends with a single write, so that lines of two processes never mix. An incomplete last line is ended first. */
 function append(path: string, text: string): void {
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  makeFolder(dirname(path), 0o700);
   const file = openSync(path, 'a+', OWNER_ONLY);
   try {
     const { size } = fstatSync(file);

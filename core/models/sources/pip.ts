@@ -6,9 +6,10 @@
  * such as a pip.py; shims choose a Python by files there; Windows runs programs from there.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdir, mkdtemp, readdir, rm, stat } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { makeFolder } from '../../../backends/make-folder.ts';
 import { readMember, ZipError } from '../../zip.ts';
 import { ensureSpace } from '../partial-file.ts';
 import type { PipReference } from '../reference.ts';
@@ -75,7 +76,7 @@ async function downloadWheel(folder: string, transfer: Transfer<PipReference>): 
 async function runPip(client: string, folder: string, transfer: Transfer<PipReference>): Promise<Outcome> {
   const { reference, env } = transfer;
   const [temporary, cwd] = [join(folder, 'tmp'), join(folder, 'empty')];
-  for (const path of [temporary, cwd]) await mkdir(path, { recursive: true });
+  for (const path of [temporary, cwd]) makeFolder(path);
   const [command = '', ...first] = client.split(' ');
   const requirement = `${reference.package}==${reference.version}`;
   const child = spawn(command, [...first, 'download', ...OPTIONS, '--dest', folder, requirement], {
