@@ -107,9 +107,9 @@ export async function encodePrompt(prompt: Prompt, model: Model): Promise<readon
     model,
   );
   if (prompt.kind === 'raw') return tokenizer.encode(prompt.text, { special: true, addSpecial: true });
-  const { source, bosToken, eosToken } = templateOf(model, { own: prompt.template });
+  const { source, ...given } = templateOf(model, { own: prompt.template });
   const template = await ChatTemplate.parse(source);
-  const { text, markup } = template.prompt({ messages: prompt.messages, bosToken, eosToken });
+  const { text, markup } = template.prompt({ messages: prompt.messages, ...given });
   return tokenizer.encode(text, { special: prompt.parseSpecial ? true : markup });
 }
 
@@ -140,7 +140,7 @@ function tooLong(characters: number, contextLength: number): UserError {
 
 /** The model's template, or `own` instead, with the texts of the model's bos and eos tokens. */
 export function templateOf(
-  { gguf, tokenizer }: Pick<Model, 'gguf' | 'tokenizer'>,
+  { gguf, tokenizer, defaults }: Pick<Model, 'gguf' | 'tokenizer'> & Partial<Pick<Model, 'defaults'>>,
   { own, withTools }: { own?: string; withTools?: boolean },
 ): TemplateSource {
   const source = own ?? chatTemplateOf(gguf, withTools);
@@ -152,7 +152,8 @@ export function templateOf(
     );
   }
   const piece = (id: number | undefined) => (id === undefined ? undefined : tokenizer.piece(id));
-  return { source, bosToken: piece(tokenizer.bosId), eosToken: piece(tokenizer.eosId) };
+  const system = own === undefined ? defaults?.system : undefined;
+  return { source, bosToken: piece(tokenizer.bosId), eosToken: piece(tokenizer.eosId), system };
 }
 
 function emptyPrompt(): UserError {

@@ -18,6 +18,7 @@ export interface Message {
 
 export interface RenderOptions {
   readonly messages: readonly Message[];
+  readonly system?: string; // message in front of those that begin with none; may be empty
   readonly addGenerationPrompt?: boolean; // default true
   readonly tools?: readonly unknown[]; // function descriptions in JSON Schema
   readonly bosToken?: string;
@@ -75,7 +76,8 @@ export class ChatTemplate {
    */
   prompt(options: RenderOptions): Rendered {
     const {
-      messages,
+      messages: given,
+      system,
       addGenerationPrompt = true,
       tools,
       bosToken,
@@ -83,7 +85,9 @@ export class ChatTemplate {
       now = new Date(),
       extra,
     } = options;
-    checkMessages(messages);
+    checkMessages(given);
+    const has = system === undefined || given[0]?.role === 'system';
+    const messages = has ? given : [{ role: 'system', content: system }, ...given];
     try {
       return this.#interpreter.runTemplate(this.#program, {
         markup: { bos_token: bosToken, eos_token: eosToken },

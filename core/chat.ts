@@ -17,6 +17,7 @@ export interface TemplateSource {
   readonly source: string; // Jinja
   readonly bosToken?: string;
   readonly eosToken?: string;
+  readonly system?: string; // as in RenderOptions
   /** Texts of special tokens in messages stand for the tokens; by default they are text. */
   readonly parseSpecial?: boolean;
 }
@@ -125,8 +126,8 @@ export class Chat {
   }
 
   #prompt(messages: readonly Message[], addGenerationPrompt: boolean): Prompt {
-    const { bosToken, eosToken, parseSpecial } = this.#settings;
-    const prompt = this.#template.prompt({ messages, addGenerationPrompt, bosToken, eosToken });
+    const { parseSpecial, ...given } = this.#settings;
+    const prompt = this.#template.prompt({ messages, addGenerationPrompt, ...given });
     return parseSpecial ? { text: prompt.text, markup: [0, prompt.text.length] } : prompt;
   }
 

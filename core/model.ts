@@ -12,8 +12,9 @@ import { freeMemory } from './free-memory.ts';
 import { type Gguf, readGguf } from './gguf/index.ts';
 import { optionalString } from './gguf/metadata.ts';
 import { type LoadProgress, whileTelling } from './load-progress.ts';
+import { modelDefaults } from './model-defaults.ts';
+import type { ModelDefaults } from './models/catalogue.ts';
 import { estimateMemory, programOn, weightBytesOf } from './program.ts';
-import { samplingDefaults } from './sampler/metadata.ts';
 import { Scheduler } from './scheduler.ts';
 import { tokenizerFromGguf } from './tokenizer/index.ts';
 import type { Tokenizer } from './tokenizer/tokenizer.ts';
@@ -50,6 +51,7 @@ export interface Model {
   readonly scheduler: Scheduler; // the only caller of executable.submit
   readonly contextLength: number;
   readonly trainedContext: number; // the longest context that can be asked for
+  readonly defaults: ModelDefaults;
   readonly sequences: number;
   readonly maxTokens: number;
   readonly recurrent: boolean; // a sequence can continue or restart, but cannot drop its last tokens
@@ -95,7 +97,7 @@ export async function loadModel(path: string, options: LoadOptions = {}): Promis
   };
   const { backend = 'auto', threads, cacheDirectory = directories().cache, onNote = () => {} } = options;
   const warn = (text: string) => onNote({ text, detail: false });
-  samplingDefaults(gguf.metadata, warn); // for its warnings: samplers read the file's defaults when they are made
+  const defaults = modelDefaults(gguf, warn);
   onProgress({ stage: 'backend' });
   const starting = startEngine(
     { name, weightBytes: bytes, sequences, contextLength, maxTokens, compile },
@@ -111,7 +113,7 @@ export async function loadModel(path: string, options: LoadOptions = {}): Promis
   return {
     ...{ path, name, gguf, graph, config, tokenizer, executable, scheduler },
     ...{ contextLength, sequences, maxTokens, kvType, loadMs, recurrent: isRecurrent(graph) },
-    trainedContext: config.contextLength,
+    ...{ trainedContext: config.contextLength, defaults },
     get backend() {
       return engine.backend;
     },

@@ -2,7 +2,6 @@
 import type { AnswerOrigin } from '../../core/conversation.ts';
 import { type GeneratedToken, type GenerateResult, UnfinishedAnswer } from '../../core/generate.ts';
 import { SamplerChain } from '../../core/sampler/chain.ts';
-import { samplingDefaults } from '../../core/sampler/metadata.ts';
 import { type SamplerParameters, samplerParameters } from '../../core/sampler/parameters.ts';
 import type { Options } from '../arguments/options.ts';
 import { samplingOf } from '../sampling.ts';
@@ -38,7 +37,7 @@ export const ALTERNATIVES = 8;
 export function parametersOf({ model }: LoadedModel, options: Options, versions = 0): SamplerParameters {
   const given = samplingOf(options);
   const seed = given.seed === undefined ? undefined : (given.seed + versions) % 2 ** 32;
-  return samplerParameters(samplingDefaults(model.gguf.metadata), { ...given, seed });
+  return samplerParameters(model.defaults.sampling, { ...given, seed });
 }
 
 /** Returns a partial answer if it fails after the first token; throws if it fails before. */

@@ -1,3 +1,12 @@
+import type { SamplerParameters } from '../sampler/parameters.ts';
+
+/** What a model is asked with where the caller says nothing else. */
+export interface ModelDefaults {
+  readonly sampling: Partial<SamplerParameters>;
+  /** System message of a conversation that has none; undefined: the template decides. May be empty. */
+  readonly system?: string;
+}
+
 /** A model with a short name. Every source delivers the same file: size and sha256 are checked. */
 export interface CatalogueEntry {
   readonly alias: string;
@@ -7,6 +16,8 @@ export interface CatalogueEntry {
   readonly sha256: string; // hex
   readonly licence: string; // SPDX
   readonly sources: readonly string[]; // references, tried in order
+  /** Chosen by the questions of bench/first-minute (LOG.md has the figures). */
+  readonly defaults?: ModelDefaults;
 }
 
 export const DEFAULT_MODEL = 'smollm2';

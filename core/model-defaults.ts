@@ -1,0 +1,21 @@
+import { basename } from 'node:path';
+import type { Gguf } from './gguf/index.ts';
+import { CATALOGUE, type ModelDefaults } from './models/catalogue.ts';
+import { samplingDefaults } from './sampler/metadata.ts';
+
+/**
+ * The defaults that the file recommends, and over them those of its catalogue entry, which are measured. The entry is
+ * that of the file with the same name and size.
+ * @param onIgnored gets a sentence for each value of the file left out
+ */
+export function modelDefaults(
+  { path, fileBytes, metadata }: Pick<Gguf, 'path' | 'fileBytes' | 'metadata'>,
+  onIgnored?: (text: string) => void,
+): ModelDefaults {
+  const name = basename(path);
+  const entry = CATALOGUE.find(({ fileName, bytes }) => fileName === name && bytes === fileBytes);
+  return {
+    sampling: { ...samplingDefaults(metadata, onIgnored), ...entry?.defaults?.sampling },
+    system: entry?.defaults?.system,
+  };
+}
