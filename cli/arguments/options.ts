@@ -187,7 +187,7 @@ const BENCH = {
 const SESSIONS = {
   continue: flag('continue the last stored conversation', { alias: 'c' }),
   resume: text('ID', 'continue this conversation; the first characters of its id are enough', { alias: 'r' }),
-  'no-save': flag('do not store this conversation', { setting }),
+  'no-save': flag('do not store this question or conversation', { setting }),
   limit: integer('N', 'show at most N', { range: FROM_ONE }),
 };
 

@@ -32,6 +32,8 @@ export const COMMANDS: readonly CommandSpec[] = [
       'speculate',
       'draft',
       'continue',
+      'resume',
+      'no-save',
       'json',
       'jsonl',
       'logprobs',
@@ -40,7 +42,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     examples: [
       ['percept "Why is the sky blue?"', 'ask the default model'],
       ['git diff | percept "write a commit message"', 'the argument instructs, stdin is the content'],
-      ['percept -c "and at night?"', 'continue the last conversation; the answer is stored there'],
+      ['percept -c "and at night?"', 'continue the last conversation, or the last question'],
       ['percept - < prompt.txt', 'stdin alone is the prompt'],
       ['percept -m ./model.gguf -t 0 --json "2 + 2 ="', 'another model, greedy, as JSON'],
     ],

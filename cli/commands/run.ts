@@ -9,7 +9,6 @@ import {
 import { readGguf } from '../../core/gguf/index.ts';
 import type { Model } from '../../core/model.ts';
 import { SamplerChain } from '../../core/sampler/chain.ts';
-import { samplingDefaults } from '../../core/sampler/metadata.ts';
 import { samplerParameters } from '../../core/sampler/parameters.ts';
 import { Sequence } from '../../core/sequence.ts';
 import { UserError } from '../../errors.ts';
@@ -21,7 +20,7 @@ import { modelFile } from '../model-file.ts';
 import { ProgressDisplay } from '../progress/progress.ts';
 import { encodePrompt, type Prompt, readPrompt } from '../prompt.ts';
 import { samplingOf } from '../sampling.ts';
-import type { Continuation } from '../sessions/continue.ts';
+import type { Kept } from '../sessions/keep.ts';
 
 /** Answers one prompt. */
 export async function run(call: Call): Promise<void> {
@@ -30,23 +29,25 @@ export async function run(call: Call): Promise<void> {
   samplerParameters(samplingOf(options)); // fails on wrong parameters before a model is downloaded
   const prompt = await readPrompt(call, call);
   const continues = options.continue || options.resume !== undefined;
-  if (!continues || prompt.kind !== 'chat') {
+  const keeps = continues || (!options.noSave && options.messages === undefined);
+  if (!keeps || prompt.kind !== 'chat') {
     return answerOnce(call, { prompt, reference: options.model ?? '' });
   }
-  const { continueSession } = await import('../sessions/continue.ts');
-  const continuation = await continueSession(prompt.messages, call);
+  const { continueSession, newSession } = await import('../sessions/keep.ts');
+  const kept = continues ? await continueSession(prompt.messages, call) : newSession(prompt.messages, call);
   try {
-    const { model, messages } = continuation;
-    await answerOnce(call, { prompt: { ...prompt, messages }, reference: model, continuation });
+    const { messages } = kept;
+    const reference = continues ? kept.model : (options.model ?? '');
+    await answerOnce(call, { prompt: { ...prompt, messages }, reference, kept });
   } finally {
-    continuation.close();
+    kept.close();
   }
 }
 
 interface Question {
   readonly prompt: Prompt;
   readonly reference: string; // of the model
-  readonly continuation?: Continuation;
+  readonly kept?: Kept; // where question and answer are stored
 }
 
 async function answerOnce(call: Call, question: Question): Promise<void> {
@@ -86,12 +87,12 @@ interface Models {
 
 async function answer(
   call: Call,
-  { prompt, reference, continuation }: Question,
+  { prompt, reference, kept }: Question,
   { model, draft: draftModel }: Models,
 ): Promise<void> {
   const { options, output } = call;
   const promptIds = await encodePrompt(prompt, model);
-  const parameters = samplerParameters(samplingDefaults(model.gguf.metadata), samplingOf(options));
+  const parameters = samplerParameters(model.defaults.sampling, samplingOf(options));
   const sampler = new SamplerChain(parameters, model.tokenizer);
   const { maxTokens, stop, ignoreEos, ignoreLoops, logprobs } = options;
   const speculate = options.speculate as GenerateOptions['speculate']; // one of its choices
@@ -113,12 +114,12 @@ async function answer(
     onProgress,
   };
   const { seed } = sampler;
-  const session = continuation?.session;
+  const session = kept?.session;
   const beginning = { reference, model, promptIds, seed, session };
   const known = { backend: model.backend.name, seed, promptTokens: promptIds.length };
   const answered = call.abortable(async (signal) => {
     const printer = await answerPrinter(call, beginning);
-    const keeper = continuation?.keeping(printer, known) ?? printer;
+    const keeper = kept?.keeping(printer, known) ?? printer;
     return write(generate(new Sequence(model), promptIds, { ...generation, signal }), keeper);
   });
   const result = await answered.finally(() => reading.end());

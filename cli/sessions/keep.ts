@@ -1,4 +1,4 @@
-/** Continues a stored conversation from a shell: adds a question and its answer. */
+/** Keeps questions from a shell and their answers: in a conversation of their own, or in one that they continue. */
 import type { Message } from '../../core/chat-template.ts';
 import {
   type AnswerOrigin,
@@ -10,35 +10,66 @@ import {
 import { directories } from '../../core/directories.ts';
 import type { GenerateResult } from '../../core/generate.ts';
 import { lastingReference } from '../../core/models/reference.ts';
-import { openSessions, type SessionStore, type StoredSession } from '../../core/sessions/store.ts';
+import { newSessionId } from '../../core/sessions/session-id.ts';
+import {
+  type AnswerWriter,
+  openSessions,
+  type SessionStore,
+  type StoredSession,
+} from '../../core/sessions/store.ts';
+import { UserError } from '../../errors.ts';
 import type { AnswerPrinter } from '../answer.ts';
 import type { Settings } from '../arguments/settings.ts';
 import { messagesOf, systemOf } from '../chat/messages.ts';
 import type { Call } from '../command.ts';
+import type { Output } from '../output.ts';
 import { localTime } from './message-words.ts';
 
 /** Facts about an answer that are known before its first token. */
 export type Known = Pick<AnswerOrigin, 'backend' | 'seed' | 'promptTokens'>;
 
-export interface Continuation {
+/** A conversation that gets a question and its answer. */
+export interface Kept {
   readonly session: string; // its id
   /** Reference of the model that answers. */
   readonly model: string;
   /** The current branch, then the new question. */
   readonly messages: readonly Message[];
-  /** A printer that also stores the answer in the session. Stores nothing if no token is generated. */
+  /**
+   * A printer that also stores question and answer. Stores nothing if no token is generated. A store that fails ends
+   * the storing with a note, and not the answer.
+   */
   keeping(printer: AnswerPrinter, known: Known): AnswerPrinter;
   close(): void;
 }
 
+type Asker = Pick<Call, 'options' | 'settings' | 'output'>;
+
+/** A new conversation. Its file is opened behind the first token, so that the answer does not wait. */
+export function newSession(asked: readonly Message[], { options, output }: Asker): Kept {
+  const session = newSessionId();
+  const model = lastingReference(options.model ?? '');
+  const added = asMessages(asked, [], 1);
+  let store: SessionStore | undefined;
+  const open = async () => {
+    store = await openSessions(directories().sessions);
+    store.create({ id: session, model });
+    return store;
+  };
+  return {
+    ...{ session, model, messages: asked },
+    keeping: (printer, known) =>
+      keeping(printer, { open, session, added, known: { ...known, model }, output }),
+    close: () => store?.close(),
+  };
+}
+
 /**
- * Opens the session that the options name, or creates the first one.
+ * The conversation that the options name, or the last one, or the first one ever.
  * @param asked an optional system message, then the question
  */
-export async function continueSession(
-  asked: readonly Message[],
-  { options, settings, output }: Pick<Call, 'options' | 'settings' | 'output'>,
-): Promise<Continuation> {
+export async function continueSession(asked: readonly Message[], call: Asker): Promise<Kept> {
+  const { options, settings, output } = call;
   const store = await openSessions(directories().sessions);
   try {
     const stored = options.resume === undefined ? store.last() : store.read(options.resume);
@@ -48,13 +79,20 @@ export async function continueSession(
         : 'There is no stored conversation yet: this one is the first.',
     );
     const model = modelFor({ options, settings }, stored);
-    const session = stored?.id ?? store.create({ model });
+    const session = stored?.id ?? newSessionId();
+    if (!stored) store.create({ id: session, model });
     const path = pathTo(stored?.conversation ?? EMPTY_CONVERSATION);
-    const added = addedTo(path, asked, settings, nextId(stored?.conversation ?? EMPTY_CONVERSATION));
+    const added = asMessages(
+      wantedOf(asked, path, settings),
+      path,
+      nextId(stored?.conversation ?? EMPTY_CONVERSATION),
+    );
+    const open = async () => store;
     return {
       ...{ session, model },
       messages: messagesOf([...path, ...added]),
-      keeping: (printer, known) => keeping(printer, { store, session, added, known: { ...known, model } }),
+      keeping: (printer, known) =>
+        keeping(printer, { open, session, added, known: { ...known, model }, output }),
       close: () => store.close(),
     };
   } catch (error) {
@@ -82,19 +120,24 @@ export function modelFor(
   return lastingReference(options.model ?? '');
 }
 
-/** `asked` as messages of the tree. A system message is added only at the start, or if a flag changes it. */
-function addedTo(
-  path: readonly TreeMessage[],
+/** A system message is added only at the start, or if a flag changes it. */
+function wantedOf(
   asked: readonly Message[],
+  path: readonly TreeMessage[],
   settings: Settings,
+): readonly Message[] {
+  const changes = path.length === 0 || settings.get('system')?.origin === 'flag';
+  return asked.filter(({ role, content }) => role !== 'system' || (changes && content !== systemOf(path)));
+}
+
+/** `asked` as messages of the tree, behind `path`. */
+function asMessages(
+  asked: readonly Message[],
+  path: readonly TreeMessage[],
   firstId: number,
 ): readonly TreeMessage[] {
-  const changes = path.length === 0 || settings.get('system')?.origin === 'flag';
-  const wanted = asked.filter(
-    ({ role, content }) => role !== 'system' || (changes && content !== systemOf(path)),
-  );
   const createdAt = new Date().toISOString();
-  return wanted.map(({ role, content }, i) => ({
+  return asked.map(({ role, content }, i) => ({
     id: firstId + i,
     parent: i === 0 ? path.at(-1)?.id : firstId + i - 1,
     role: role as TreeMessage['role'],
@@ -103,38 +146,53 @@ function addedTo(
   }));
 }
 
-interface Kept {
-  readonly store: SessionStore;
+interface Keeping {
+  readonly open: () => Promise<SessionStore>;
   readonly session: string;
   readonly added: readonly TreeMessage[];
   readonly known: Known & Pick<AnswerOrigin, 'model'>;
+  readonly output: Output;
 }
 
-function keeping(printer: AnswerPrinter, { store, session, added, known }: Kept): AnswerPrinter {
+function keeping(printer: AnswerPrinter, { open, session, added, known, output }: Keeping): AnswerPrinter {
   let tokens = 0;
-  const begin = () => {
+  let answer: AnswerWriter | undefined;
+  let fails = false;
+  const attempt = async (work: () => unknown) => {
+    try {
+      if (!fails) await work();
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error;
+      fails = true;
+      output.note(`This conversation is not saved: ${error.message}`);
+    }
+  };
+  const begin = async () => {
+    const store = await open();
     for (const message of added) store.append(session, message);
     const parent = added.at(-1)!.id;
     const createdAt = new Date().toISOString();
-    return store.begin(session, { id: parent + 1, parent, role: 'assistant', createdAt }, known);
+    answer = store.begin(session, { id: parent + 1, parent, role: 'assistant', createdAt }, known);
   };
-  let answer: ReturnType<typeof begin> | undefined;
   return {
     async token(token) {
-      answer ??= begin();
-      answer.text(token.text);
-      tokens++;
       await printer.token(token);
+      if (tokens === 0) await attempt(begin);
+      tokens++;
+      answer?.text(token.text);
     },
     async end(result) {
       await printer.end(result);
-      answer?.end({ ...known, ...endOf(result, tokens) });
+      await attempt(() => answer?.end({ ...known, ...endOf(result, tokens) }));
     },
   };
 }
 
 /** Without a result, generation failed. */
-function endOf(result: GenerateResult | undefined, tokens: number): Omit<AnswerOrigin, keyof Kept['known']> {
+function endOf(
+  result: GenerateResult | undefined,
+  tokens: number,
+): Omit<AnswerOrigin, keyof Keeping['known']> {
   if (!result)
     return { finish: 'error', completionTokens: tokens, cachedTokens: 0, prefillMs: 0, decodeMs: 0 };
   const { finishReason, stoppedBy, usage, timings } = result;

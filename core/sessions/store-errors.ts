@@ -11,7 +11,7 @@ const DAMAGED = new Set([1, 11, 19, 26]); // SQLITE_ERROR, _CORRUPT, _CONSTRAINT
 const OUT_OF_REACH = new Set([3, 8, 10, 14, 23]); // SQLITE_PERM, _READONLY, _IOERR, _CANTOPEN, _AUTH
 const FOREIGN_KEY = 787;
 
-const WITHOUT = 'chat with --no-save';
+const WITHOUT = 'use --no-save';
 
 export function isBusy(error: unknown): boolean {
   return primaryCodeOf(error) === BUSY;

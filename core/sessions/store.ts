@@ -60,8 +60,7 @@ export class SessionStore {
   }
 
   /** The id of a new session. It is stored with its first message. */
-  create({ model }: { readonly model: string }): string {
-    const id = newSessionId();
+  create({ model, id = newSessionId() }: { readonly model: string; readonly id?: string }): string {
     this.#created.set(id, { model, createdAt: now() });
     return id;
   }

@@ -266,11 +266,60 @@ describe('percept run --continue', () => {
     expect(await kept(home)).toEqual([]);
   });
 
-  it('is required to store anything', async () => {
+  it('continues a question that was asked without it', async () => {
     const home = emptyFolder();
-    const args = ['-m', TINY_MODEL, '--prompt-ids', '1,5,9', '-n', '2'];
-    expect((await percept(args, { env: { PERCEPT_HOME: home } })).code).toBe(0);
+    writeFileSync(join(home, 'show.jinja'), TEMPLATE);
+    const env = { PERCEPT_HOME: home };
+    const ask = (question: string, ...flags: string[]) =>
+      percept(['-m', TINY_MODEL, '-n', '3', '--template', 'show.jinja', question, ...flags], {
+        cwd: home,
+        env,
+      });
+    await ask('My name is Bob', '-s', 'Be brief.');
+    const { stdout, stderr } = await ask('And mine is Ann', '--json');
+    expect(stderr).toBe('');
+    await ask('No trace', '--no-save');
+    expect((await goOn(home, ['-n', '1', 'Who?'])).stderr).toMatch(/: And mine is Ann\.\n$/);
+    const [second, first] = await kept(home);
+    expect(first).toMatchObject([
+      { content: 'Be brief.' },
+      { content: 'My name is Bob' },
+      { role: 'assistant' },
+    ]);
+    expect(second).toMatchObject([
+      { content: 'And mine is Ann' },
+      { content: JSON.parse(stdout).text },
+      { content: 'Who?' },
+      { role: 'assistant' },
+    ]);
+    const { sessions } = await json(['sessions'], env);
+    expect(sessions[0].id).toBe(JSON.parse(stdout).session);
+  });
+
+  it.each([
+    ['a prompt of ids', ['--prompt-ids', '1,5,9'], {}],
+    ['raw text', ['--raw', 'x'], {}],
+    ['a conversation of the caller', ['--messages', '-', '--template', 'show.jinja'], {}],
+    ['anything with --no-save', ['x', '--no-save', '--template', 'show.jinja'], {}],
+    ['anything with its variable', ['x', '--template', 'show.jinja'], { PERCEPT_NO_SAVE: '1' }],
+  ])('nothing is stored of %s', async (_, args, variables) => {
+    const [home, cwd] = [emptyFolder(), emptyFolder()];
+    writeFileSync(join(cwd, 'show.jinja'), TEMPLATE);
+    const flags = [...args, '-m', TINY_MODEL, '-n', '2'];
+    const input = args.includes('--messages') ? '[{"role":"user","content":"x"}]' : '';
+    const { code } = await percept(flags, { cwd, env: { PERCEPT_HOME: home, ...variables }, input });
+    expect(code).toBe(0);
     expect(readdirSync(home)).toEqual([]);
+  });
+
+  it('is answered also if it cannot be stored', async () => {
+    const home = emptyFolder();
+    writeFileSync(join(home, 'sessions.db'), 'This is no database. '.repeat(100));
+    writeFileSync(join(home, 'show.jinja'), TEMPLATE);
+    const args = ['-m', TINY_MODEL, '-n', '3', '--template', 'show.jinja', 'x'];
+    const { stdout, stderr, code } = await percept(args, { cwd: home, env: { PERCEPT_HOME: home } });
+    expect({ code, length: stdout.length > 1 }).toEqual({ code: 0, length: true });
+    expect(stderr).toMatch(/^This conversation is not saved: .*damaged.*\n$/);
   });
 
   it.each([
