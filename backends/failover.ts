@@ -7,6 +7,7 @@
  */
 import { UserError } from '../errors.ts';
 import type { Executable, MemoryUse, Result, Slice, Step, Want } from './backend.ts';
+import { Lifecycle } from './lifecycle.ts';
 import { logitsOf, resultFromRow } from './results.ts';
 import { unreadable } from './saved-state.ts';
 import { greedyCount } from './step.ts';
@@ -29,8 +30,7 @@ export class FailoverExecutable implements Executable {
   readonly #replace: FailoverParts['replace'];
   readonly #held: number[][]; // tokens of each sequence
   #replaced = false;
-  #running = false;
-  #disposed = false;
+  readonly #lifecycle = new Lifecycle();
 
   constructor({ first, sequences, maxTokens, replace }: FailoverParts) {
     this.#current = first;
@@ -47,12 +47,7 @@ export class FailoverExecutable implements Executable {
   }
 
   submit(step: Step): Promise<readonly Result[]> {
-    if (this.#running) throw new RangeError('The earlier step has not settled yet.');
-    const started = this.#start(step);
-    this.#running = true;
-    return this.#finish(step, started).finally(() => {
-      this.#running = false;
-    });
+    return this.#lifecycle.run(() => this.#finish(step, this.#start(step)));
   }
 
   kvCopy(from: number, to: number, upto: number): void {
@@ -101,7 +96,7 @@ export class FailoverExecutable implements Executable {
   }
 
   dispose(): void {
-    this.#disposed = true;
+    this.#lifecycle.dispose();
     this.#current.dispose();
   }
 
@@ -117,7 +112,7 @@ export class FailoverExecutable implements Executable {
 
   async #finish(step: Step, started: Promise<readonly Result[]>): Promise<readonly Result[]> {
     const results = await started.catch((error) => {
-      if (this.#replaced || this.#disposed || !isDeviceFailure(error)) throw error;
+      if (this.#replaced || this.#lifecycle.disposed || !isDeviceFailure(error)) throw error;
       return this.#recover(step, error);
     });
     for (const [i, { seq, pos, tokens }] of step.slices.entries()) {

@@ -33,6 +33,7 @@ import type {
   WeightId,
   WeightSource,
 } from './backend.ts';
+import { Lifecycle } from './lifecycle.ts';
 import { keptValues, type OpOf, operands, shapesOf, weightsOf } from './ops.ts';
 import { checkSupport, givenWeight, readWeight, vocabularyOf, WeightTable } from './program-weights.ts';
 import { resultsFromLogits } from './results.ts';
@@ -123,7 +124,7 @@ class ReferenceExecutable implements Executable {
   readonly #held: Held[][]; // [state][sequence]
   readonly #sequences: Sequences;
   readonly #layout: string;
-  #state: 'idle' | 'busy' | 'disposed' = 'idle';
+  readonly #lifecycle = new Lifecycle();
   #turnEnd = 0; // performance.now() at which the event loop is due
 
   constructor(program: Program, weights: Map<WeightId, Weight>, release: () => void) {
@@ -150,9 +151,7 @@ class ReferenceExecutable implements Executable {
   }
 
   submit(step: Step): Promise<readonly Result[]> {
-    if (this.#state === 'busy') throw new Error('The earlier step has not settled yet.');
-    if (this.#state === 'disposed') throw new Error('The executable was disposed of.');
-    return this.#run(step, this.#sequences.take(step));
+    return this.#lifecycle.run(() => this.#run(step, this.#sequences.take(step)));
   }
 
   kvCopy(from: number, to: number, upto: number): void {
@@ -208,12 +207,11 @@ class ReferenceExecutable implements Executable {
   }
 
   dispose(): void {
-    this.#state = 'disposed';
+    this.#lifecycle.dispose();
     this.#release();
   }
 
   async #run({ slices }: Step, rows: StepRows): Promise<Result[]> {
-    this.#state = 'busy';
     const attended: Row[] = []; // attention weights, if the step wants them
     const traced = slices[0]?.want?.kind === 'attention' ? attended : undefined;
     for (const [i, op] of this.#program.ops.entries()) {
@@ -225,7 +223,6 @@ class ReferenceExecutable implements Executable {
       this.#values[i] = out;
       for (const value of operands(op)) if (this.#last[value] === i) this.#values[value] = [];
     }
-    this.#state = 'idle';
     const results = resultsFromLogits(slices, flatten(this.#values[this.#program.output]!));
     let row = 0;
     for (const [i, slice] of slices.entries()) {
@@ -294,7 +291,7 @@ class ReferenceExecutable implements Executable {
   }
 
   async #giveTurn(): Promise<void> {
-    if (this.#state === 'disposed') throw new Error('The executable was disposed of during a step.');
+    if (this.#lifecycle.disposed) throw new Error('The executable was disposed of during a step.');
     if (performance.now() < this.#turnEnd) return;
     await setImmediate();
     this.#turnEnd = performance.now() + TURN_MS;

@@ -56,6 +56,11 @@ export class Sequences {
     return layOut(step);
   }
 
+  /** Takes back a step of which nothing was computed: its sequences end where its slices begin. */
+  undo({ slices }: Step): void {
+    for (const { seq, pos } of slices) this.#lengths[seq] = pos;
+  }
+
   /** Checks `kvCopy` and counts positions 0..upto-1 of `to` as held. Throws RangeError. */
   copy(from: number, to: number, upto: number): void {
     this.#checkSequence(from);

@@ -12,6 +12,7 @@ import type {
   ValueId,
   Want,
 } from '../backend.ts';
+import { Lifecycle } from '../lifecycle.ts';
 import { rowsWanted } from '../results.ts';
 import { packState, StateReader, stateLayout, unpackState } from '../saved-state.ts';
 import { attentionShape, greedyCount, layOut, Sequences, type StepRows } from '../step.ts';
@@ -50,7 +51,7 @@ export class CpuExecutable implements Executable {
   readonly #layout: string; // of saved states
   readonly #onDispose: () => void;
   readonly #window: number; // positions; the widest of all attention ops
-  #running = false;
+  readonly #lifecycle = new Lifecycle();
 
   constructor(parts: {
     program: Program;
@@ -87,18 +88,10 @@ export class CpuExecutable implements Executable {
   }
 
   submit(step: Step): Promise<readonly Result[]> {
-    if (this.#running) throw new RangeError('The earlier step has not settled yet.');
-    const rows = this.#sequences.take(step);
-    try {
+    return this.#lifecycle.run(() => {
+      const rows = this.#sequences.take(step);
       this.#makeRoom(step);
-    } catch (error) {
-      for (const { seq, pos } of step.slices) this.#sequences.trim(seq, pos); // nothing was computed
-      throw error;
-    }
-    this.#running = true;
-    const run = greedyCount(step) > 1 ? this.#greedy(step, rows) : this.#run(step, rows);
-    return run.finally(() => {
-      this.#running = false;
+      return greedyCount(step) > 1 ? this.#greedy(step, rows) : this.#run(step, rows);
     });
   }
 
@@ -169,10 +162,10 @@ export class CpuExecutable implements Executable {
 
   /** Shares pages. Their bytes are copied when one of the sequences writes to them. */
   kvCopy(from: number, to: number, upto: number): void {
+    this.#lifecycle.checkUsable();
     this.#sequences.copy(from, to, upto);
-    if (from === to) return;
     this.#pages.share(from, to, upto);
-    if (upto > 0) for (const memory of this.#memories) copyRecurrent(memory, from, to);
+    if (upto > 0 && from !== to) for (const memory of this.#memories) copyPast(memory, from, to);
   }
 
   kvTrim(seq: number, upto: number): number {
@@ -186,6 +179,7 @@ export class CpuExecutable implements Executable {
   }
 
   async save(seq: number, upto: number): Promise<Uint8Array> {
+    this.#lifecycle.checkUsable();
     this.#sequences.checkHeld(seq, upto);
     const pages = this.#pages.table(seq);
     const parts = this.#memories.flatMap((memory) =>
@@ -195,6 +189,7 @@ export class CpuExecutable implements Executable {
   }
 
   async restore(seq: number, saved: Uint8Array): Promise<number> {
+    this.#lifecycle.checkUsable();
     this.kvTrim(seq, 0);
     const { positions, bytes } = unpackState(this.#layout, saved);
     this.#sequences.restore(seq, positions);
@@ -208,6 +203,7 @@ export class CpuExecutable implements Executable {
   }
 
   dispose(): void {
+    this.#lifecycle.dispose();
     this.#onDispose();
   }
 
@@ -265,8 +261,18 @@ export class CpuExecutable implements Executable {
     return Math.max(1, Math.ceil((chunks * kvHeads) / (this.#threads.count * ATTENTION_TASKS)));
   }
 
-  /** Takes pages for the positions that a step writes. Throws UserError if too few are free. */
+  /** Takes pages for the positions that a step writes. Throws UserError, and undoes the step, if too few are free. */
   #makeRoom(step: Step): void {
+    try {
+      this.#takePages(step);
+    } catch (error) {
+      this.#sequences.undo(step);
+      for (const { seq, pos } of step.slices) this.#pages.trim(seq, pos);
+      throw error;
+    }
+  }
+
+  #takePages(step: Step): void {
     const added = greedyCount(step) - 1;
     for (const { seq, pos, tokens } of step.slices) {
       this.#pages.trim(seq, pos);
@@ -314,7 +320,7 @@ function runsOf(
       }
     }
   }
-  if (upto > 0) for (const state of plan.recurrent.values()) runs.push(recurrentBytes(heap, state, seq));
+  if (upto > 0) for (const state of plan.recurrent.values()) runs.push(pastOf(heap, state, seq));
   return runs;
 }
 
@@ -328,17 +334,13 @@ function tableAt({ kv }: BufferPlan, seq: number): number {
   return kv.tables + 4 * seq * (kv.context / kv.pagePositions);
 }
 
-function copyRecurrent({ plan, heap }: PlannedMemory, from: number, to: number): void {
+function copyPast({ plan, heap }: PlannedMemory, from: number, to: number): void {
   for (const state of plan.recurrent.values()) {
-    recurrentBytes(heap, state, to).set(recurrentBytes(heap, state, from));
+    pastOf(heap, state, to).set(pastOf(heap, state, from));
   }
 }
 
-function recurrentBytes(
-  heap: SharedHeap,
-  { address, sequenceBytes }: RecurrentPlan,
-  seq: number,
-): Uint8Array {
+function pastOf(heap: SharedHeap, { address, sequenceBytes }: RecurrentPlan, seq: number): Uint8Array {
   return heap.bytes(address + seq * sequenceBytes, sequenceBytes);
 }
 

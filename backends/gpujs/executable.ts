@@ -10,6 +10,7 @@ import type {
   ValueId,
   WeightId,
 } from '../backend.ts';
+import { Lifecycle } from '../lifecycle.ts';
 import { joined, resultsFromLogits } from '../results.ts';
 import { packState, StateReader, stateLayout, unpackState } from '../saved-state.ts';
 import { attentionShape, Sequences, type StepRows } from '../step.ts';
@@ -37,7 +38,7 @@ export class GpujsExecutable implements Executable {
   readonly #parts: Parts;
   readonly #sequences: Sequences;
   readonly #chunkTokens: number;
-  #state: 'idle' | 'busy' | 'disposed' = 'idle';
+  readonly #lifecycle = new Lifecycle();
   #turnEnd = 0; // performance.now() at which the event loop gets a turn
 
   constructor(parts: Parts) {
@@ -62,9 +63,7 @@ export class GpujsExecutable implements Executable {
   }
 
   submit(step: Step): Promise<readonly Result[]> {
-    if (this.#state === 'busy') throw new Error('The earlier step has not settled yet.');
-    if (this.#state === 'disposed') throw new Error('The executable was disposed of.');
-    return this.#run(step, this.#sequences.take(step));
+    return this.#lifecycle.run(() => this.#run(step, this.#sequences.take(step)));
   }
 
   kvCopy(from: number, to: number, upto: number): void {
@@ -106,47 +105,41 @@ export class GpujsExecutable implements Executable {
   }
 
   dispose(): void {
-    if (this.#state === 'disposed') return;
-    this.#state = 'disposed';
+    if (!this.#lifecycle.dispose()) return;
     for (const slot of this.#parts.plan.slots) slot.dispose();
     this.#parts.cache.dispose();
     this.#parts.disposed();
   }
 
   async #run(step: Step, rows: StepRows): Promise<Result[]> {
-    this.#state = 'busy';
-    try {
-      const { program, device, plan } = this.#parts;
-      const { taps = [] } = program.limits;
-      const kinds = new Set(step.slices.map(({ want }) => want?.kind));
-      const passes: PassRows[] = [];
-      const wanted = { attention: kinds.has('attention'), taps: kinds.has('values') ? taps : [] };
-      for (const chunk of cut(rows, this.#chunkTokens, device.oneSequence)) {
-        passes.push(await this.#pass(chunk, wanted));
-      }
-      const logits = joined(passes.map((pass) => pass.logits));
-      const tapped = wanted.taps.map((_, tap) => joined(passes.map((pass) => pass.taps[tap]!)));
-      const results = resultsFromLogits(step.slices, logits);
-      let row = 0;
-      for (const [i, { tokens, want }] of step.slices.entries()) {
-        if (want?.kind === 'attention') {
-          const length = rows.positions[0]! + 1;
-          const weights = attentionWeights(passes[0]!.exponentials, this.attends!, length);
-          results[i] = { kind: 'attention', weights };
-        }
-        if (want?.kind === 'values') {
-          const values = taps.map((value, tap) => {
-            const { cols } = plan.shapes[value]!;
-            return tapped[tap]!.slice(row * cols, (row + tokens.length) * cols);
-          });
-          results[i] = { kind: 'values', values };
-        }
-        row += tokens.length;
-      }
-      return results;
-    } finally {
-      if (this.#state === 'busy') this.#state = 'idle';
+    const { program, device, plan } = this.#parts;
+    const { taps = [] } = program.limits;
+    const kinds = new Set(step.slices.map(({ want }) => want?.kind));
+    const passes: PassRows[] = [];
+    const wanted = { attention: kinds.has('attention'), taps: kinds.has('values') ? taps : [] };
+    for (const chunk of cut(rows, this.#chunkTokens, device.oneSequence)) {
+      passes.push(await this.#pass(chunk, wanted));
     }
+    const logits = joined(passes.map((pass) => pass.logits));
+    const tapped = wanted.taps.map((_, tap) => joined(passes.map((pass) => pass.taps[tap]!)));
+    const results = resultsFromLogits(step.slices, logits);
+    let row = 0;
+    for (const [i, { tokens, want }] of step.slices.entries()) {
+      if (want?.kind === 'attention') {
+        const length = rows.positions[0]! + 1;
+        const weights = attentionWeights(passes[0]!.exponentials, this.attends!, length);
+        results[i] = { kind: 'attention', weights };
+      }
+      if (want?.kind === 'values') {
+        const values = taps.map((value, tap) => {
+          const { cols } = plan.shapes[value]!;
+          return tapped[tap]!.slice(row * cols, (row + tokens.length) * cols);
+        });
+        results[i] = { kind: 'values', values };
+      }
+      row += tokens.length;
+    }
+    return results;
   }
 
   async #pass(chunk: Chunk, wanted: { attention: boolean; taps: readonly ValueId[] }): Promise<PassRows> {
@@ -176,7 +169,7 @@ export class GpujsExecutable implements Executable {
       await setImmediate();
       this.#turnEnd = performance.now() + TURN_MS;
     }
-    if (this.#state === 'disposed') throw new Error('The executable was disposed of during a step.');
+    if (this.#lifecycle.disposed) throw new Error('The executable was disposed of during a step.');
   }
 }
 

@@ -10,6 +10,7 @@ import type {
   Step,
   TopLogits,
 } from '../backend.ts';
+import { Lifecycle } from '../lifecycle.ts';
 import { joined, rowsWanted } from '../results.ts';
 import { packState, StateReader, stateLayout, unpackState } from '../saved-state.ts';
 import { attentionShape, greedyCount, Sequences, type StepRows } from '../step.ts';
@@ -49,7 +50,7 @@ export class WebgpuExecutable implements Executable {
   readonly #staging: GPUBuffer;
   readonly #between: GPUBuffer; // for copies within one buffer, which WebGPU forbids
   readonly #widest: { readonly headDim: number; readonly contextLength: number }; // for splitKeys
-  #state: 'idle' | 'busy' | 'disposed' = 'idle';
+  readonly #lifecycle = new Lifecycle();
 
   constructor(parts: ExecutableParts) {
     const { gpu, program, plan, weightBytes } = parts;
@@ -76,14 +77,11 @@ export class WebgpuExecutable implements Executable {
   }
 
   submit(step: Step): Promise<readonly Result[]> {
-    if (this.#state === 'busy') throw new RangeError('The earlier step has not settled yet.');
-    if (this.#state === 'disposed') throw new RangeError('The executable was disposed of.');
-    this.#parts.gpu.check();
-    const rows = this.#sequences.take(step);
-    this.#state = 'busy';
-    const run = greedyCount(step) > 1 ? this.#greedy(step, rows) : this.#results(step, rows);
-    return this.#parts.gpu.settled(run).finally(() => {
-      if (this.#state === 'busy') this.#state = 'idle';
+    const { gpu } = this.#parts;
+    return this.#lifecycle.run(() => {
+      gpu.check();
+      const rows = this.#sequences.take(step);
+      return gpu.settled(greedyCount(step) > 1 ? this.#greedy(step, rows) : this.#results(step, rows));
     });
   }
 
@@ -151,8 +149,7 @@ export class WebgpuExecutable implements Executable {
   }
 
   dispose(): void {
-    if (this.#state === 'disposed') return;
-    this.#state = 'disposed';
+    if (!this.#lifecycle.dispose()) return;
     this.#staging.destroy();
     this.#between.destroy();
     this.#profiler?.dispose();

@@ -161,9 +161,21 @@ for (const { name, absent, sameBits, models, start } of BACKENDS) {
 
     it('throws while an earlier step runs', async () => {
       const running = executable.submit(all(slice(0, 0, 1)));
-      expect(() => executable.submit(all(slice(0, 1, 1)))).toThrow();
+      expect(() => executable.submit(all(slice(0, 1, 1)))).toThrow(
+        new RangeError('The earlier step has not settled yet.'),
+      );
       await running;
       expect(await rows(all(slice(0, 1, 1)))).toHaveLength(16);
+    });
+
+    it('throws once it was disposed of', async () => {
+      const other = await compileProgram(backend);
+      await other.submit(all(slice(0, 0, 1)));
+      other.dispose();
+      expect(() => other.submit(all(slice(0, 1, 1)))).toThrow(
+        new RangeError('The executable was disposed of.'),
+      );
+      other.dispose();
     });
 
     it.each<[string, Step, string]>([

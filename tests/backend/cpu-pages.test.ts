@@ -8,6 +8,7 @@ import { readGguf } from '../../core/gguf/index.ts';
 import { programOn } from '../../core/program.ts';
 import { Random } from '../../core/sampler/random.ts';
 import { TINY_MODEL } from '../cli/percept.ts';
+import { recurrentProgram } from './recurrent-program.ts';
 
 describe('Pages', () => {
   const pages = () => new Pages({ count: 4, pagePositions: 10, sequences: 3 });
@@ -137,4 +138,67 @@ it('a step that finds no pages is refused in words, and changes nothing', async 
   await executable.submit({ slices: [{ seq: 2, pos: 0, tokens }] });
   const [after] = await executable.submit({ slices: [{ seq: 0, pos: 250, tokens: [1], want }] });
   expect(after).toEqual(before);
+});
+
+it('a sequence copied to itself gives back the pages behind', async () => {
+  const executable = await load({ positions: 768 });
+  const want = { kind: 'logits' } as const;
+  const tokens = Array.from({ length: 300 }, (_, i) => i);
+  await executable.submit({ slices: [{ seq: 0, pos: 0, tokens }] });
+  expect(executable.free!()).toBe(256);
+  executable.kvCopy(0, 0, 200);
+  expect(executable.free!()).toBe(512);
+  const next = (seq: number, pos: number, tokens: number[]) => {
+    return executable.submit({ slices: [{ seq, pos, tokens, want }] });
+  };
+  expect(await next(0, 200, [7])).toEqual(await next(1, 0, [...tokens.slice(0, 200), 7]));
+});
+
+describe('a recurrent sequence in a pool', () => {
+  const tokens = Array.from({ length: 100 }, (_, i) => (i * 7) % 40);
+  const next = (seq: number, pos: number, ...tokens: number[]): Slice => {
+    return { seq, pos, tokens, want: { kind: 'logits' } };
+  };
+
+  /** Two pages of 256 positions: the sequences 0 and 1 hold one each, of 100 and 256 tokens. */
+  async function full(): Promise<Executable> {
+    const backend = await createCpuBackend({ threads: 2 });
+    disposals.push(() => backend.dispose());
+    const limits = { sequences: 3, contextLength: 600, maxTokens: 300, positions: 512 };
+    const executable = await backend.compile({ ...recurrentProgram(backend), limits });
+    await executable.submit({ slices: [{ seq: 0, pos: 0, tokens }] });
+    await executable.submit({ slices: [{ seq: 1, pos: 0, tokens: new Array(256).fill(3) }] });
+    return executable;
+  }
+
+  it('goes on from where it was once a step that found no pages is tried again', async () => {
+    const executable = await full();
+    const step = { slices: [next(0, 100, 5), next(1, 256, 6), next(2, 0, 7)] };
+    expect(() => executable.submit(step)).toThrow(expect.objectContaining({ kind: 'context' }));
+    executable.kvTrim(1, 0);
+    const [after] = await executable.submit({ slices: [next(0, 100, 5)] });
+    const [whole] = await executable.submit({ slices: [next(1, 0, ...tokens, 5)] });
+    expect(after).toEqual(whole);
+  });
+
+  it('keeps no pages of a step that found too few', async () => {
+    const executable = await full();
+    const many = new Array(200).fill(1);
+    executable.kvTrim(1, 0);
+    expect(executable.free!()).toBe(256);
+    const step = { slices: [next(0, 100, ...many), next(2, 0, 7)] };
+    expect(() => executable.submit(step)).toThrow('but 0 are free');
+    expect(executable.free!()).toBe(256);
+  });
+
+  it('stays as it is when it is copied to itself', async () => {
+    const executable = await full();
+    executable.kvCopy(0, 0, 100);
+    executable.kvTrim(1, 0);
+    const [after] = await executable.submit({ slices: [next(0, 100, 5)] });
+    expect(await executable.submit({ slices: [next(1, 0, ...tokens, 5)] })).toEqual([after]);
+    executable.kvCopy(0, 0, 0);
+    executable.kvTrim(1, 0);
+    expect(executable.free!()).toBe(512);
+  });
 });

@@ -1,32 +1,13 @@
 /** What backends/backend.ts promises of recurrent states, on every backend that has them. */
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import type { Backend, Executable, Program, Slice } from '../../backends/backend.ts';
+import type { Backend, Executable, Slice } from '../../backends/backend.ts';
 import { argmax } from '../../backends/logits.ts';
-import { randomMatrix } from '../../bench/conformance/matrices.ts';
 import { step as all } from '../../bench/conformance/op-case.ts';
 import { distance } from '../model/logits.ts';
 import { titled, withModels } from './backends.ts';
-import { compileProgram, OTHER_STEPS, program, slice, table } from './self-attention.ts';
+import { recurrentProgram } from './recurrent-program.ts';
+import { compileProgram, OTHER_STEPS, slice } from './self-attention.ts';
 import { greedyIds, rowsOf } from './steps.ts';
-
-const taps = randomMatrix('F32', 16, 3, 1, 'taps');
-
-/** Attention of a convolution of an embedding: a state that each step replaces beside one of all positions. */
-function recurrent([weight, kernel]: readonly number[]): Program {
-  const { states, limits } = program(weight!);
-  return {
-    name: 'convolution and attention',
-    ops: [
-      { op: 'embed', table: weight! },
-      { op: 'conv', x: 0, weight: kernel!, state: 1 },
-      { op: 'attention', q: 1, k: 1, v: 0, state: 0, heads: 2, scale: 0.1 },
-      { op: 'select', x: 2 },
-    ],
-    output: 3,
-    states: [...states, { kind: 'recurrent', floats: 2 * 16 }],
-    limits,
-  };
-}
 
 for (const { name, absent, sameBits, start } of withModels()) {
   describe.skipIf(absent)(titled(name, absent), () => {
@@ -36,8 +17,7 @@ for (const { name, absent, sameBits, start } of withModels()) {
 
     beforeAll(async () => {
       backend = await start();
-      const ids = [table, taps].map(({ desc, bytes }) => backend.weight(desc, { bytes }));
-      going = await backend.compile(recurrent(ids));
+      going = await backend.compile(recurrentProgram(backend));
     });
     beforeEach(() => {
       for (const seq of [0, 1, 2]) going.kvTrim(seq, 0);
