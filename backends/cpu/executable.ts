@@ -8,6 +8,7 @@ import type {
   Program,
   Result,
   Slice,
+  StateId,
   Step,
   ValueId,
   Want,
@@ -18,10 +19,11 @@ import { packState, StateReader, stateLayout, unpackState } from '../saved-state
 import { attentionShape, greedyCount, layOut, Sequences, type StepRows } from '../step.ts';
 import { Angles } from './angles.ts';
 import { attentionWeights, type PlacedAttention, placedAttention } from './attention-weights.ts';
-import type { BufferPlan, RecurrentPlan } from './buffer-plan.ts';
-import type { SharedHeap, SharedHeaps } from './memory.ts';
+import type { BufferPlan } from './buffer-plan.ts';
+import type { SharedHeaps } from './memory.ts';
 import type { MemoryPlan, PlannedMemory } from './memory-plan.ts';
-import { type PageCopy, Pages } from './pages.ts';
+import { Pages } from './pages.ts';
+import { copyPage, copyPast, kvRuns, pastRuns } from './state-bytes.ts';
 import type { StepTables, Threads } from './threads.ts';
 
 /** Most ids that one submit may choose. Each id is a step of its own, without a return to the caller. */
@@ -181,10 +183,7 @@ export class CpuExecutable implements Executable {
   async save(seq: number, upto: number): Promise<Uint8Array> {
     this.#lifecycle.checkUsable();
     this.#sequences.checkHeld(seq, upto);
-    const pages = this.#pages.table(seq);
-    const parts = this.#memories.flatMap((memory) =>
-      runsOf(memory, seq, pages, upto).map((run) => run.slice()),
-    );
+    const parts = this.#runs(seq, upto).map((run) => run.slice());
     return packState(this.#layout, upto, parts);
   }
 
@@ -195,11 +194,21 @@ export class CpuExecutable implements Executable {
     this.#sequences.restore(seq, positions);
     this.#pages.write(seq, 0, positions);
     const reader = new StateReader(bytes);
-    for (const memory of this.#memories) {
-      const runs = runsOf(memory, seq, this.#pages.table(seq), positions);
-      for (const run of runs) run.set(reader.next(run.length));
-    }
+    for (const run of this.#runs(seq, positions)) run.set(reader.next(run.length));
     return positions;
+  }
+
+  /**
+   * The bytes of the first `upto` positions of a sequence, in the order of a saved state: keys and values, then recurrent
+   * states, both by the id of the state. So the order does not depend on which memory holds a state.
+   */
+  #runs(seq: number, upto: number): Uint8Array[] {
+    const pages = this.#pages.table(seq);
+    const ids = [...this.#program.states.keys()];
+    const each = (runs: (memory: PlannedMemory, id: StateId) => Uint8Array[]) =>
+      ids.flatMap((id) => this.#memories.flatMap((memory) => runs(memory, id)));
+    const kv = each((memory, id) => kvRuns(memory, id, pages, upto));
+    return upto === 0 ? kv : [...kv, ...each((memory, id) => pastRuns(memory, id, seq))];
   }
 
   dispose(): void {
@@ -285,45 +294,6 @@ export class CpuExecutable implements Executable {
   }
 }
 
-/** Copies whole chunks of every state and head (layouts: kernels/wasm/kv-cache.ts). */
-function copyPage({ plan, heap }: PlannedMemory, { from, to, positions }: PageCopy): void {
-  const { states, pagePositions, pageBytes } = plan.kv;
-  const chunks = Math.ceil(positions / layout.CHUNK);
-  for (const { shape, keys, values, valueScales } of states.values()) {
-    for (const { address, chunkBytes } of [keys, values, valueScales]) {
-      for (let head = 0; head < shape.kvHeads; head++) {
-        const start = address + head * (pagePositions / layout.CHUNK) * chunkBytes;
-        const target = heap.bytes(start + to * pageBytes, chunks * chunkBytes);
-        target.set(heap.bytes(start + from * pageBytes, chunks * chunkBytes));
-      }
-    }
-  }
-}
-
-/** The bytes of the first `upto` positions of a sequence, in the order of a saved state. */
-function runsOf(
-  { plan, heap }: PlannedMemory,
-  seq: number,
-  pages: readonly number[],
-  upto: number,
-): Uint8Array[] {
-  const { states, pagePositions, pageBytes } = plan.kv;
-  const runs: Uint8Array[] = [];
-  for (const { shape, keys, values, valueScales } of states.values()) {
-    for (const { address, chunkBytes } of [keys, values, valueScales]) {
-      for (let head = 0; head < shape.kvHeads; head++) {
-        for (let begin = 0, i = 0; begin < upto; begin += pagePositions, i++) {
-          const chunks = Math.ceil(Math.min(pagePositions, upto - begin) / layout.CHUNK);
-          const start = address + head * (pagePositions / layout.CHUNK) * chunkBytes;
-          runs.push(heap.bytes(start + pages[i]! * pageBytes, chunks * chunkBytes));
-        }
-      }
-    }
-  }
-  if (upto > 0) for (const state of plan.recurrent.values()) runs.push(pastOf(heap, state, seq));
-  return runs;
-}
-
 function writeTable({ plan, heap }: PlannedMemory, seq: number, pages: readonly number[]): void {
   const { pageBytes } = plan.kv;
   heap.i32(tableAt(plan, seq), pages.length).set(pages.map((page) => page * pageBytes));
@@ -332,16 +302,6 @@ function writeTable({ plan, heap }: PlannedMemory, seq: number, pages: readonly 
 /** Address of the page table of a sequence. */
 function tableAt({ kv }: BufferPlan, seq: number): number {
   return kv.tables + 4 * seq * (kv.context / kv.pagePositions);
-}
-
-function copyPast({ plan, heap }: PlannedMemory, from: number, to: number): void {
-  for (const state of plan.recurrent.values()) {
-    pastOf(heap, state, to).set(pastOf(heap, state, from));
-  }
-}
-
-function pastOf(heap: SharedHeap, { address, sequenceBytes }: RecurrentPlan, seq: number): Uint8Array {
-  return heap.bytes(address + seq * sequenceBytes, sequenceBytes);
 }
 
 /** Chunks with keys that a token attends to. */

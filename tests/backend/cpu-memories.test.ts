@@ -6,7 +6,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import type { Backend, KvType, Limits, Program } from '../../backends/backend.ts';
+import type { Backend, Executable, KvType, Limits, Program } from '../../backends/backend.ts';
 import type { CpuExecutable } from '../../backends/cpu/executable.ts';
 import { type CpuOptions, createCpuBackend } from '../../backends/cpu/index.ts';
 import { rewired } from '../../backends/ops.ts';
@@ -223,15 +223,35 @@ describe('weights that do not fit or cannot be read', () => {
   });
 });
 
-it('keeps recurrent states with what they go with', async () => {
+describe('recurrent states in several memories', async () => {
   const op = CHECKED_CASES.find(({ shape }) => shape === 'layers that convolve and attend')!;
   const [one, several] = [
     await start({ threads: 2 }),
     await start({ threads: 2, memoryLimit: MEBIBYTE / 2 }),
   ];
-  const { rows } = await runCase(op, several);
-  expect(rows).toEqual((await runCase(op, one)).rows);
-  const ids = op.check.weights.map(({ desc, bytes }) => several.weight(desc, { bytes }));
-  const executable = (await several.compile(op.check.program(ids))) as CpuExecutable;
-  expect(new Set(executable.stages).size).toBeGreaterThan(2);
+  const compile = async (backend: Backend) => {
+    const ids = op.check.weights.map(({ desc, bytes }) => backend.weight(desc, { bytes }));
+    return (await backend.compile(op.check.program(ids))) as CpuExecutable;
+  };
+
+  it('stay with what they go with', async () => {
+    expect((await runCase(op, several)).rows).toEqual((await runCase(op, one)).rows);
+    expect(new Set((await compile(several)).stages).size).toBeGreaterThan(2);
+  });
+
+  it('are saved and restored whatever the memories are', async () => {
+    const [whole, cut] = [await compile(one), await compile(several)];
+    const tokens = TOKENS.slice(0, 150).map((id) => id % 30);
+    for (const each of [whole, cut]) await each.submit({ slices: [{ seq: 0, pos: 0, tokens }] });
+    const next = (executable: Executable, seq: number) =>
+      lastRows(executable, { seq, pos: 150, tokens: [1, 2, 3] });
+    const saved = [await whole.save(0, 150), await cut.save(0, 150)];
+    const expected = await next(whole, 0);
+    for (const state of saved) {
+      for (const executable of [whole, cut]) {
+        expect(await executable.restore(2, state)).toBe(150);
+        expect(await next(executable, 2)).toEqual(expected);
+      }
+    }
+  });
 });
