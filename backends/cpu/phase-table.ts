@@ -1,6 +1,6 @@
 /** Writes the phases of one memory as tables for the kernels, one for each stage (kernels/wasm/layout.ts). */
-import { MAPS, type MapFunction } from '../../kernels/reference/map.ts';
-import { ZIPS, type ZipFunction } from '../../kernels/reference/zip.ts';
+import type { MapFunction } from '../../kernels/reference/map.ts';
+import type { ZipFunction } from '../../kernels/reference/zip.ts';
 import * as layout from '../../kernels/wasm/layout.ts';
 import type { Limits, Program, RopeSpec, ValueId } from '../backend.ts';
 import {
@@ -26,9 +26,9 @@ const SHORT_TASKS = 2; // for each thread
 /** Words of one record with their indices; f32 parameters are stored as their bits. Later words replace earlier ones. */
 type Words = readonly (readonly [index: number, value: number])[];
 
-/** Kernels know a function by its place in MAPS or ZIPS (layout.ts). */
-const mapNumber = (fn: MapFunction) => Object.keys(MAPS).indexOf(fn);
-const zipNumber = (fn: ZipFunction) => Object.keys(ZIPS).indexOf(fn);
+/** The functions as kernels know them. */
+const MAP_NUMBERS: Record<MapFunction, number> = { silu: layout.MAP_SILU, xielu: layout.MAP_XIELU };
+const ZIP_NUMBERS: Record<ZipFunction, number> = { add: layout.ZIP_ADD, mul: layout.ZIP_MUL };
 
 export class PhaseTable {
   readonly #limits: Limits;
@@ -109,12 +109,12 @@ export class PhaseTable {
     } else if (kind === 'map') {
       const { scalars = [] } = op;
       const words = scalars.map((id, i) => [layout.SCALARS + i, this.#weight(id).address] as const);
-      this.#row(layout.MAP, op.x, out, [[layout.FUNCTION, mapNumber(op.fn)], ...words]);
+      this.#row(layout.MAP, op.x, out, [[layout.FUNCTION, MAP_NUMBERS[op.fn]], ...words]);
     } else if (kind === 'conv') {
       this.#row(layout.CONV, op.x, out, this.#conv(op));
     } else {
       const b = this.#at(op.b, layout.Y, layout.Y_STRIDE);
-      this.#row(layout.ZIP, op.a, out, [[layout.FUNCTION, zipNumber(op.fn)], ...b]);
+      this.#row(layout.ZIP, op.a, out, [[layout.FUNCTION, ZIP_NUMBERS[op.fn]], ...b]);
     }
   }
 
@@ -238,7 +238,7 @@ export class PhaseTable {
       ...shared,
       [layout.KIND, layout.MATMUL],
       [layout.EPILOGUE, epilogue],
-      [layout.GATE, gate ? mapNumber(gate) : 0],
+      [layout.GATE, gate ? MAP_NUMBERS[gate] : 0],
       ...this.#tasks(groups),
       [layout.PANEL, panel],
       [layout.PANEL_BYTES, panelBytes],

@@ -18,6 +18,7 @@ import {
   Y,
   Y_STRIDE,
   ZIP_ADD,
+  ZIP_MUL,
 } from './layout';
 import { map4 } from './map';
 import { address, real, word } from './phase';
@@ -45,10 +46,12 @@ function mapRow(phase: usize, x: usize, out: usize, cols: i32): void {
   for (let i: usize = 0; i < (<usize>cols) << 2; i += 16) v128.store(out + i, map4(fn, v128.load(x + i), scalars));
 }
 
+/** @param fn ZIP_*; traps for another number */
 function zipRow(fn: i32, x: usize, y: usize, out: usize, cols: i32): void {
-  for (let i: usize = 0; i < (<usize>cols) << 2; i += 16) {
-    const a = v128.load(x + i);
-    const b = v128.load(y + i);
-    v128.store(out + i, fn == ZIP_ADD ? f32x4.add(a, b) : f32x4.mul(a, b));
-  }
+  const bytes = (<usize>cols) << 2;
+  if (fn == ZIP_ADD) {
+    for (let i: usize = 0; i < bytes; i += 16) v128.store(out + i, f32x4.add(v128.load(x + i), v128.load(y + i)));
+  } else if (fn == ZIP_MUL) {
+    for (let i: usize = 0; i < bytes; i += 16) v128.store(out + i, f32x4.mul(v128.load(x + i), v128.load(y + i)));
+  } else unreachable();
 }

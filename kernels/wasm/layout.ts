@@ -114,10 +114,12 @@ export const SCAN_CHOICES = 12; // choose.ts
 export const PICK_CHOICES = 13;
 export const CONV = 14;
 
-// FUNCTION of MAP, and GATE of MATMUL: its place in MAPS (kernels/reference/map.ts), of which the first is silu
+// FUNCTION of MAP, and GATE of MATMUL (kernels/reference/map.ts)
+export const MAP_SILU = 0;
 export const MAP_XIELU = 1;
-// FUNCTION of ZIP: its place in ZIPS (kernels/reference/zip.ts), add or mul
+// FUNCTION of ZIP (kernels/reference/zip.ts)
 export const ZIP_ADD = 0;
+export const ZIP_MUL = 1;
 
 export const KIND = 0;
 export const ROWS = 1; // ROWS_TOKENS, ROWS_OUTPUTS or ROWS_CHOICES

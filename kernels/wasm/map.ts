@@ -1,9 +1,9 @@
 /** fn(x) of four numbers; kernels/reference/map.ts defines the functions. */
-import { EXP, MAP_XIELU } from './layout';
+import { EXP, MAP_SILU, MAP_XIELU } from './layout';
 import { exp4 } from './simd';
 
 /**
- * @param fn place in MAPS (layout.ts)
+ * @param fn MAP_*; traps for another number
  * @param scalars addresses of the learned scalars of fn, in order
  */
 // @ts-ignore: decorator
@@ -13,11 +13,12 @@ export function map4(fn: i32, x: v128, scalars: usize): v128 {
   return gate4(fn, x);
 }
 
-/** A function without scalars, which a gate may have: silu is the only one yet. */
+/** A function without scalars, which a gate may have. */
 // @ts-ignore: decorator
 @inline
 export function gate4(fn: i32, x: v128): v128 {
-  return silu4(x);
+  if (fn == MAP_SILU) return silu4(x);
+  return unreachable();
 }
 
 // @ts-ignore: decorator
