@@ -17,13 +17,13 @@ import type { SharedHeap } from './memory.ts';
 import { groupsOf, isVector, type PlacedWeight } from './weights.ts';
 
 /**
- * Part of a phase that streams weights in its long tasks, one for each thread. Short tasks even out how late a thread
- * wakes up. There are few, because taking a task waits for all reads under way, over half a microsecond (LOG.md).
+ * Share of a phase's groups in long tasks, one a thread. The rest are short tasks, for threads that finish early; each
+ * costs over half a microsecond (LOG.md).
  */
 const LONG_PART = 0.9;
 const SHORT_TASKS = 2; // for each thread
 
-/** Words of one record with their indices; f32 parameters are stored as their bits. Later words replace earlier ones. */
+/** Words of one record with their indices; f32 parameters are stored as their bits. */
 type Words = readonly (readonly [index: number, value: number])[];
 
 /** The functions as kernels know them. */
@@ -228,14 +228,14 @@ export class PhaseTable {
         `Expected at most ${layout.MOST_SEGMENTS} products in a phase, got ${products.length}.`,
       );
     }
-    const shared = this.#activations(phase);
-    this.#records.push([...shared, [layout.KIND, layout.PREPARE]]);
+    const activations = this.#activations(phase);
+    this.#records.push([...activations, ...this.#preparation(phase)]);
     const counted = gate ? products.slice(0, 1) : products;
     const groups = counted.reduce((sum, { weight }) => sum + groupsOf(this.#weight(weight).desc), 0);
     const { panel, panelBytes } = this.#plan.scratch;
     const epilogue = gate ? layout.GATED : residual === undefined ? layout.STORE : layout.ACCUMULATE;
     this.#records.push([
-      ...shared,
+      ...activations,
       [layout.KIND, layout.MATMUL],
       [layout.EPILOGUE, epilogue],
       [layout.GATE, gate ? MAP_NUMBERS[gate] : 0],
@@ -257,22 +257,28 @@ export class PhaseTable {
     ];
   }
 
-  /** The buffers of prepared activations, which products read. */
-  #activations(phase: MatmulPhase): Words {
-    const { x, norm } = phase;
+  /** The buffers of prepared activations, which are written once and read by products. */
+  #activations({ x }: MatmulPhase): Words {
     const { sharedInt, sharedF32, scratch } = this.#plan;
-    const { int8, f32 } = formsOf(phase, this.#weight);
     return [
       [layout.ROWS, this.#rows(x)],
       [layout.COLS, this.#cols(x)],
-      ...this.#at(x, layout.X, layout.X_STRIDE),
-      ...(norm ? this.#norm(norm) : []),
-      [layout.FORMS, (int8 ? layout.PREPARE_INT8 : 0) | (f32 ? layout.PREPARE_F32 : 0)],
       [layout.SHARED_INT, sharedInt],
       [layout.SHARED_F32, sharedF32],
       [layout.SMALL_INT, scratch.smallInt],
       [layout.SMALL_F32, scratch.smallF32],
-      [layout.ROW_SCRATCH, scratch.row],
+    ];
+  }
+
+  #preparation(phase: MatmulPhase): Words {
+    const { x, norm } = phase;
+    const { int8, f32 } = formsOf(phase, this.#weight);
+    return [
+      [layout.KIND, layout.PREPARE],
+      ...this.#at(x, layout.X, layout.X_STRIDE),
+      ...(norm ? this.#norm(norm) : []),
+      [layout.FORMS, (int8 ? layout.PREPARE_INT8 : 0) | (f32 ? layout.PREPARE_F32 : 0)],
+      [layout.ROW_SCRATCH, this.#plan.scratch.row],
     ];
   }
 

@@ -30,8 +30,8 @@ export const TOKEN_KV = 1380; // address of u32 [T]: address of the pages of the
 // Pages of a sequence: u32 [pages], each a byte offset from KEYS, VALUES and VALUE_SCALES
 export const TRACED = 1384; // 1 if the step's only token leaves its attention weights; else 0
 export const CHOICES = 1388; // rows of which the largest logits are wanted
-export const SLICE_SEQUENCES = 1404; // address of i32 [slices]: sequence
 export const CHOICE_LIST = 1392; // address of i32 [CHOICES]{row of the outputs, how many}
+export const SLICE_SEQUENCES = 1404; // address of i32 [slices]: sequence
 
 // --- constants that kernels load: V8 would rebuild a literal vector from a register at each use -----------------
 export const LOW_NIBBLES = 1408; // 0x0f0f0f0f
