@@ -48,7 +48,8 @@ function fewTiles(phase: usize, groups: i32, rows: i32, scratch: usize, gated: b
   for (let task = takeTask(); ; task = takeTask()) {
     const from = firstGroup(phase, task);
     if (from >= groups) return;
-    for (let g = from; g < min(groups, firstGroup(phase, task + 1)); g++) {
+    const to = min(groups, firstGroup(phase, task + 1));
+    for (let g = from; g < to; g++) {
       if (rows < TILED_ROWS) fewRows(phase, g, rows, scratch, gated);
       else manyRows(phase, g, 0, tiles, rows, scratch, gated);
     }
