@@ -3,7 +3,7 @@ import { UserError } from '../errors.ts';
 import { allFinite } from '../kernels/finite.ts';
 import { rowBytes } from '../kernels/quant-formats.ts';
 import type { Backend, Program, SourceMatrix, WeightDesc, WeightId, WeightSource } from './backend.ts';
-import { notFinite } from './finite-weights.ts';
+import { weightsNotFinite } from './finite-weights.ts';
 import { stateOf, weightsOf } from './ops.ts';
 import { WeightFiles } from './weight-files.ts';
 import { rowsOf } from './weight-rows.ts';
@@ -85,7 +85,7 @@ export async function readRows(
   count: number,
 ): Promise<Uint8Array> {
   const bytes = await bytesOfRows(files, { desc, source }, first, count);
-  if (!allFinite(desc.type, bytes)) throw notFinite(desc.name);
+  if (!allFinite(desc.type, bytes)) throw weightsNotFinite(desc.name);
   return bytes;
 }
 

@@ -136,7 +136,7 @@ export class CpuExecutable implements Executable {
     const { plan, heap } = this.#memoryOf(this.#program.output);
     const at = plan.choices.results + choice * layout.CHOICE_BYTES;
     const [max = 0, sum = 0] = heap.f32(at, 2);
-    if (Number.isNaN(max)) throw notFinite();
+    if (Number.isNaN(max)) throw logitsNotFinite();
     const count = Math.min(want.count, plan.values.get(this.#program.output)!.shape.cols);
     const ids = heap.i32(at + 8, count).slice();
     if (want.kind === 'greedy') return { kind: 'greedy', ids };
@@ -337,7 +337,7 @@ function one(slices: readonly Slice[]): Step {
   return { slices: slices.map((slice) => ({ ...slice, want: { kind: 'greedy', count: 1 } as const })) };
 }
 
-function notFinite(): UserError {
+function logitsNotFinite(): UserError {
   return new UserError(
     'The model gave logits that are not numbers.',
     'Its file is damaged or not for this architecture: get it again, or use another one.',

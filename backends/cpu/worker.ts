@@ -16,7 +16,7 @@ import {
   TOKENS,
 } from '../../kernels/wasm/layout.ts';
 import type { Roofs } from '../backend.ts';
-import { notFinite } from '../finite-weights.ts';
+import { weightsNotFinite } from '../finite-weights.ts';
 import { WeightFiles } from '../weight-files.ts';
 import { rowsOf } from '../weight-rows.ts';
 import type { CarriedValue, Loaded, LoadJob, StepTables, ThreadData, ToThread } from './threads.ts';
@@ -132,6 +132,6 @@ function run(job: LoadJob, staging: number, files: WeightFiles): void {
   files.run(rowsOf(source, name, first, rows, new Uint8Array(memory.buffer, from, bytes)), name);
   const words = exponentWords(type); // a module is compiled before the first call, unlike allFinite of kernels/finite.ts
   if (words && !kernels.allFinite(from + words.offset, bytes - words.offset, words.step, words.exponents))
-    throw notFinite(name);
+    throw weightsNotFinite(name);
   if (kind !== 'copy') kernels.repack(kind, from, to, rows, cols, staging);
 }
