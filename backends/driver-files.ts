@@ -40,7 +40,7 @@ function driverStore({ SystemRoot = 'C:\\Windows' }: NodeJS.ProcessEnv): string 
 function manifests(env: NodeJS.ProcessEnv): string[] {
   const listed = paths(env.VK_DRIVER_FILES ?? env.VK_ICD_FILENAMES);
   if (listed.length > 0) return listed.filter((path) => stamp(path) !== '');
-  const user = env.HOME || '/'; // the loader asks nothing else
+  const user = env.HOME || '/'; // the Vulkan loader reads only HOME
   const home = env.XDG_DATA_HOME || join(user, '.local/share');
   const config = env.XDG_CONFIG_HOME || join(user, '.config');
   const roots = [

@@ -46,7 +46,7 @@ export class Loader {
     const missing: ReservedWeight[] = [];
     for (const share of shares) {
       const heap = this.#heaps.at(share.memory);
-      heap.grow(share.end); // once: each growth costs as much
+      heap.grow(share.end); // in one call: its cost does not depend on the size
       for (const each of share.missing) {
         const place = reserve(heap, each);
         ofWeights.defer(place.giveBack);

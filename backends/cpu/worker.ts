@@ -130,7 +130,8 @@ function run(job: LoadJob, staging: number, files: WeightFiles): void {
   const from = kind === 'copy' ? to : staging + ROW_SCRATCH;
   files.check(source, name);
   files.run(rowsOf(source, name, first, rows, new Uint8Array(memory.buffer, from, bytes)), name);
-  const words = exponentWords(type); // a module is compiled before the first call, unlike allFinite of kernels/finite.ts
+  // In WebAssembly: allFinite of kernels/finite.ts would run unoptimized in a new thread.
+  const words = exponentWords(type);
   if (words && !kernels.allFinite(from + words.offset, bytes - words.offset, words.step, words.exponents))
     throw weightsNotFinite(name);
   if (kind !== 'copy') kernels.repack(kind, from, to, rows, cols, staging);

@@ -3,8 +3,8 @@
  *
  *   y[t][c] = sum over j of weight[c][j] * x[t - (K - 1) + j][c]
  *
- * A task takes some groups of 16 columns of a slice through all its tokens and leaves their state, so that nobody else
- * reads or writes it. Products are added in the order of j, whatever came with a token.
+ * A task computes some groups of 16 columns for all tokens of a slice, and no other task touches their state. Products are
+ * added in the order of j, so results do not depend on how tokens are split into steps.
  */
 import { takeTask } from './barrier';
 import {
@@ -46,7 +46,7 @@ function convolve(phase: usize, slice: i32, group: i32): void {
   for (let t = 0; t < tokens; t++) {
     convolveRow(weights, address(phase, TAP_BYTES), past, before, x, xStride, t, out + <usize>t * outStride);
   }
-  for (let i = 0; i < before; i++) { // in place: what moves comes from further on
+  for (let i = 0; i < before; i++) { // in place: sources lie behind their targets
     memory.copy(past + <usize>i * GROUP_BYTES, rowAt(past, before, x, xStride, tokens - before + i), GROUP_BYTES);
   }
 }
