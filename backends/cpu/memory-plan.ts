@@ -71,11 +71,11 @@ export function planMemories(program: Program, inputs: PlanInputs, spare = 0): M
   const share = (part: readonly Phase[], lifetimes: ReadonlyMap<ValueId, Lifetime>, memory: number) =>
     planShare({ ...program, phases: part, lifetimes, shapes }, memory, inputs);
   const likely = likelyLifetimes(phases, keptValues(program));
-  const whole = new Map<number, MemoryShare>(); // memory -> its share, if it gets all phases
+  const whole = wholeShares((memory) => share(phases, likely(phases), memory));
+  const isWhole = (part: readonly Phase[]) => part.length === phases.length;
   const fits = (memory: number, part: readonly Phase[]) => {
-    const planned = share(part, likely(part), memory);
-    if (part.length === phases.length) whole.set(memory, planned);
-    return planned.end <= inputs.limit - spare;
+    const { end } = isWhole(part) ? whole(memory) : share(part, likely(part), memory);
+    return end <= inputs.limit - spare;
   };
   const memoryOf = assignMemories(phases, {
     count: inputs.free.length,
@@ -86,11 +86,24 @@ export function planMemories(program: Program, inputs: PlanInputs, spare = 0): M
   const { stages, lifetimes, madeIn } = cutStages(phases, memoryOf, keptValues(program));
   const shares = Array.from(lifetimes, ([memory, held]) => {
     const part = phases.filter((_, i) => memoryOf[i] === memory);
-    return (part.length === phases.length && whole.get(memory)) || share(part, held, memory);
+    return isWhole(part) ? whole(memory) : share(part, held, memory);
   });
   const excess = Math.max(...shares.map(({ end }) => end - inputs.limit));
   if (excess > 0) return planMemories(program, inputs, spare + excess);
   return { stages, shares, madeIn, use: sumOf(shares.map(({ use }) => use)) };
+}
+
+/**
+ * The share of a memory that gets all phases, planned once: a start asks twice. The likely lifetimes are the real ones
+ * then, because every value is made in that memory.
+ */
+function wholeShares(plan: (memory: number) => MemoryShare): (memory: number) => MemoryShare {
+  const planned = new Map<number, MemoryShare>();
+  return (memory) => {
+    const share = planned.get(memory) ?? plan(memory);
+    planned.set(memory, share);
+    return share;
+  };
 }
 
 function sumOf(uses: readonly MemoryUse[]): MemoryUse {
