@@ -1,19 +1,24 @@
 /**
- * Finds NaN and Infinity in weights: floats, or scales of blocks, whose exponent has all bits set. Codes are always
- * finite, so a block is as finite as its scales.
+ * Finds NaN and Infinity in weights: floats, or scales of blocks, whose exponent has all bits set. A scale in float16 times
+ * a code does not exceed float32, so a block is as finite as its scales. MXFP4 has larger scales (WORDS).
  */
 import { QUANT_FORMATS, type TensorType } from './quant-formats.ts';
 
 /** The words with exponents: one in each block. */
 export interface ExponentWords {
   readonly offset: number; // bytes, in a block
-  readonly exponents: number; // bits of the exponents in a word; a word is 2 bytes where these fit, else 4
+  readonly exponents: number; // bits of the exponents in a word of 1, 2 or 4 bytes, the fewest in which they fit
 }
 
 const HALF = 0x7c00;
 const HALVES = 0x7c007c00;
+/**
+ * The high bits of the exponent of MXFP4 are all set from 252 on. From 253 on, 2^(exponent - 127) times the codes 4 and 6
+ * exceeds float32, and 255 is NaN (OCP Microscaling Formats 1.0, E8M0).
+ */
+const E8M0 = 0xfc;
 
-/** A word is a float, two of them, a scale, or a scale and a minimum (dequantize.ts has the layouts). */
+/** A word is a float, two of them, a scale, or a scale and a minimum (dequantize.ts has the layouts). Absent: no floats. */
 const WORDS: Partial<Record<TensorType, ExponentWords>> = {
   F32: { offset: 0, exponents: 0x7f800000 },
   F16: { offset: 0, exponents: HALVES },
@@ -29,6 +34,7 @@ const WORDS: Partial<Record<TensorType, ExponentWords>> = {
   Q5_K: { offset: 0, exponents: HALVES },
   Q6_K: { offset: 208, exponents: HALF },
   IQ4_NL: { offset: 0, exponents: HALF },
+  MXFP4: { offset: 0, exponents: E8M0 },
   IQ4_XS: { offset: 0, exponents: HALF },
   TQ1_0: { offset: 52, exponents: HALF },
   TQ2_0: { offset: 64, exponents: HALF },
@@ -47,9 +53,11 @@ export function allFinite(type: TensorType, bytes: Uint8Array): boolean {
   const { offset, step, exponents } = words;
   const { buffer, byteOffset, length } = aligned(bytes);
   const array =
-    exponents === HALF
-      ? new Uint16Array(buffer, byteOffset, length / 2)
-      : new Int32Array(buffer, byteOffset, length / 4);
+    exponents <= 0xff
+      ? new Uint8Array(buffer, byteOffset, length)
+      : exponents <= 0xffff
+        ? new Uint16Array(buffer, byteOffset, length / 2)
+        : new Int32Array(buffer, byteOffset, length / 4);
   const size = array.BYTES_PER_ELEMENT;
   return !anyFull(array, offset / size, step / size, exponents);
 }
@@ -58,7 +66,12 @@ export function allFinite(type: TensorType, bytes: Uint8Array): boolean {
  * Whether one of the exponents has all its bits set, in every `step`th word from `first` on. Adding the lowest bit of an
  * exponent then carries into the bit above it.
  */
-function anyFull(words: Int32Array | Uint16Array, first: number, step: number, exponents: number): boolean {
+function anyFull(
+  words: Int32Array | Uint16Array | Uint8Array,
+  first: number,
+  step: number,
+  exponents: number,
+): boolean {
   const lowest = exponents & ~(exponents << 1);
   const above = (exponents << 1) & ~exponents;
   let seen = 0;

@@ -4,8 +4,8 @@
  */
 
 /**
- * Whether the `exponents` of every word at `from`, `from + step` and so on are finite. A word is 4 bytes, or the 2 that
- * are left before `from + bytes`. Words need no alignment.
+ * Whether the `exponents` of every word at `from`, `from + step` and so on are finite. A word is read as 4 bytes, or the 2
+ * that are left before `from + bytes`. Words need no alignment.
  */
 export function allFinite(from: usize, bytes: usize, step: usize, exponents: u32): bool {
   const lowest = exponents & ~(exponents << 1);

@@ -22,10 +22,26 @@ function allFiniteByKernel(type: TensorType, bytes: Uint8Array): boolean {
   return kernels.allFinite(from + offset, bytes.length - offset, step, exponents) === 1;
 }
 
+/** Of three blocks of 0.5 and 6 times 2^(exponent - 127); the middle one has the exponent. */
+function mxfp4(exponent: number): Uint8Array<ArrayBuffer> {
+  const { bytes: size } = QUANT_FORMATS.MXFP4;
+  const bytes = new Uint8Array(3 * size).fill(0x71);
+  for (const at of [0, 1, 2]) bytes[at * size] = 127;
+  bytes[size] = exponent;
+  return bytes;
+}
+
 describe.each([
   ['kernels/finite.ts', allFinite],
   ['the kernel', allFiniteByKernel],
 ])('%s', (_, allFinite) => {
+  it.each([0, 1, 127, 251, 253, 254, 255])(
+    'MXFP4 with the exponent %i is as finite as its numbers',
+    (exponent) => {
+      expect(allFinite('MXFP4', mxfp4(exponent))).toBe(finite('MXFP4', mxfp4(exponent)));
+    },
+  );
+
   describe.each(DEQUANTIZED_TYPES)('%s', (type) => {
     const size = QUANT_FORMATS[type].bytes;
 
@@ -40,8 +56,9 @@ describe.each([
         bytes.fill(0x11); // no code or scale is zero
         const isHalf = type !== 'F32' && type !== 'BF16';
         bytes.set(isHalf ? [0, high] : [high & 1 ? 0xc0 : 0x80, (high & 0x80) | 0x7f], at);
-        if (type === 'MXFP4') expect(allFinite(type, bytes)).toBe(true);
-        else expect([at, allFinite(type, bytes)]).toEqual([at, finite(type, bytes)]);
+        const expected =
+          type === 'MXFP4' ? bytes.every((byte, i) => i % size > 0 || byte < 252) : finite(type, bytes);
+        expect([at, allFinite(type, bytes)]).toEqual([at, expected]);
       }
     });
 
