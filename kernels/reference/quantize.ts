@@ -60,10 +60,13 @@ export function quantize(type: TensorType, values: Float32Array, into: Uint8Arra
   for (let i = 0, at = 0; i < values.length; i += elements, at += bytes) encode(values, i, out, at);
 }
 
-/** Codes around zero: the number furthest from it has code 0, so d has the other sign. */
+/** Codes around zero: the number furthest from it has code 0, so d has the other sign. NaN counts as furthest. */
 function signed(x: Float32Array, i: number, half: 8 | 16): { d: number; code: (j: number) => number } {
   let furthest = 0;
-  for (let j = 0; j < 32; j++) if (abs(x[i + j]!) > abs(furthest)) furthest = x[i + j]!;
+  for (let j = 0; j < 32; j++) {
+    const value = x[i + j]!;
+    if (abs(value) > abs(furthest) || Number.isNaN(value)) furthest = value;
+  }
   const d = fround(furthest / -half);
   const inverse = inverseOf(d);
   return { d, code: (j) => min(2 * half - 1, trunc(fround(fround(x[i + j]! * inverse) + half + 0.5))) };

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { readGguf } from '../../core/gguf/index.ts';
+import { allFinite } from '../../kernels/finite.ts';
 import { QUANT_FORMATS, rowBytes, type TensorType } from '../../kernels/quant-formats.ts';
 import { dequantize } from '../../kernels/reference/dequantize.ts';
 import { QUANTIZED_TYPES, quantize } from '../../kernels/reference/quantize.ts';
@@ -85,6 +86,16 @@ describe('quantize', () => {
       -Infinity,
       Infinity,
     ]);
+  });
+
+  it.each(QUANTIZED_TYPES)('%s keeps a block with NaN or infinity from being finite', (type) => {
+    for (const odd of [Number.NaN, Infinity, -Infinity]) {
+      for (const at of [0, 17, 31]) {
+        const values = NUMBERS.slice(0, 32);
+        values[at] = odd;
+        expect(allFinite(type, quantized(type, values)), `${odd} at ${at}`).toBe(false);
+      }
+    }
   });
 
   it('names the types it knows for another', () => {
