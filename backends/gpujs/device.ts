@@ -84,7 +84,8 @@ export interface Device {
   /** A matrix as a flat argument, row after row. */
   flat(tensor: Tensor): Argument;
   read(tensor: Tensor): Promise<Float32Array>;
-  newCache(program: Pick<Program, 'states' | 'limits'>): KvCache;
+  /** @param convColumns of the widest conv; 0 without one */
+  newCache(program: Pick<Program, 'states' | 'limits'>, convColumns: number): KvCache;
   input(values: Float32Array, size: readonly number[]): Input;
   /** Awaits `work`. Rejects with a UserError of kind memory if it does not fit. */
   fitting<Result>(work: () => Promise<Result>): Promise<Result>;

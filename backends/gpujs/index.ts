@@ -107,12 +107,13 @@ class GpujsBackend implements Backend {
     weights: readonly Weight[],
     release: () => void,
   ): Promise<GpujsExecutable> {
+    const plan = await planProgram(program, weights, this.#device);
     const executable: GpujsExecutable = new GpujsExecutable({
       program,
       device: this.#device,
-      plan: await planProgram(program, weights, this.#device),
+      plan,
       tables: await readTables(program, weights),
-      cache: this.#device.newCache(program),
+      cache: this.#device.newCache(program, plan.convColumns),
       vocabulary,
       disposed: () => {
         this.#executables.delete(executable);

@@ -48,6 +48,7 @@ export interface Plan {
   readonly phases: readonly PlannedPhase[];
   readonly slots: readonly KernelSlot[];
   readonly shapes: readonly Shape[]; // of all values
+  readonly convColumns: number; // of the widest conv; 0 without one
 }
 
 /** Reads learned scalars, which are written into kernel texts. Other weights are read when a kernel first runs. */
@@ -105,7 +106,10 @@ class Planner {
       return { of: this.#shapes[out!]!.rows, evaluate: this.#plan(phase) };
     });
     const slots = [...this.#taken.values()].flatMap((taken) => taken.map(({ slot }) => slot));
-    return { phases, slots, shapes: this.#shapes };
+    const columns = this.#phases.map((phase) => {
+      return phase.kind === 'conv' ? this.#shapes[phase.out]!.cols : 0;
+    });
+    return { phases, slots, shapes: this.#shapes, convColumns: Math.max(0, ...columns) };
   }
 
   #plan(phase: Phase): Evaluate {

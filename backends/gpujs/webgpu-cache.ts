@@ -11,10 +11,9 @@ interface Rows {
   readonly rowBytes: number;
 }
 
-/** A recurrent state: `kept` is [sequences][sequenceBytes]; `rows` has a chunk's rows after those kept. */
+/** A recurrent state: [sequences][sequenceBytes]. */
 interface Past {
-  readonly kept: BufferHandle;
-  readonly rows: BufferHandle;
+  readonly handle: BufferHandle;
   readonly sequenceBytes: number;
 }
 
@@ -24,13 +23,15 @@ export class WebgpuCache implements KvCache {
   readonly #contextLength: number;
   readonly #states = new Map<StateId, { readonly keys: Rows; readonly values: Rows }>();
   readonly #past = new Map<StateId, Past>();
+  /** A chunk's rows after those that sequences keep. One for all states: the queue runs in order. */
+  readonly #rows: BufferHandle | undefined;
 
-  /** @param maxTokens most tokens of a chunk */
+  /** @param rowsBytes of `#rows` (rowsBytesOf) */
   constructor(
     { WebGPUBufferResult }: GpuJs,
     context: GpuContext,
     { states, limits }: Pick<Program, 'states' | 'limits'>,
-    maxTokens: number,
+    rowsBytes: number,
   ) {
     const { sequences, contextLength } = limits;
     this.#device = context.device;
@@ -45,16 +46,15 @@ export class WebgpuCache implements KvCache {
     for (const [id, state] of states.entries()) {
       if (state.kind === 'recurrent') {
         const { floats } = state;
-        // A row of a chunk has at most as many columns as the state has floats.
-        const past = matrix(floats, maxTokens + Math.min(maxTokens, sequences));
-        this.#past.set(id, { sequenceBytes: FLOAT * floats, kept: matrix(floats, sequences), rows: past });
+        this.#past.set(id, { sequenceBytes: FLOAT * floats, handle: matrix(floats, sequences) });
         continue;
       }
       const { kvHeads, keyDim, valueDim } = state;
       this.#states.set(id, { keys: rows(kvHeads * keyDim), values: rows(kvHeads * valueDim) });
     }
+    if (rowsBytes > 0) this.#rows = matrix(1, rowsBytes / FLOAT);
     const past = this.#past.values().reduce((sum, { sequenceBytes }) => sum + sequences * sequenceBytes, 0);
-    this.bytes = this.#all.reduce((sum, { rowBytes }) => sum + count * rowBytes, past);
+    this.bytes = this.#all.reduce((sum, { rowBytes }) => sum + count * rowBytes, past + rowsBytes);
   }
 
   get #all(): Rows[] {
@@ -89,7 +89,8 @@ export class WebgpuCache implements KvCache {
   }
 
   follow(state: StateId, x: Tensor, { positions, sequences }: Chunk, columns: number): ConvRows {
-    const { kept, rows, sequenceBytes } = this.#past.get(state)!;
+    const { handle, sequenceBytes } = this.#past.get(state)!;
+    const rows = this.#rows!;
     const rowBytes = FLOAT * columns;
     const firsts = new Float32Array(positions.length);
     const encoder = this.#device.createCommandEncoder();
@@ -98,7 +99,7 @@ export class WebgpuCache implements KvCache {
       while (sequences[end] === sequences[t]) end++;
       const [from, size] = [sequences[t]! * sequenceBytes, (end - t) * rowBytes];
       if (positions[t] === 0) encoder.clearBuffer(rows.buffer, at, sequenceBytes);
-      else encoder.copyBufferToBuffer(kept.buffer, from, rows.buffer, at, sequenceBytes);
+      else encoder.copyBufferToBuffer(handle.buffer, from, rows.buffer, at, sequenceBytes);
       encoder.copyBufferToBuffer(
         (x as BufferHandle).buffer,
         t * rowBytes,
@@ -106,12 +107,12 @@ export class WebgpuCache implements KvCache {
         at + sequenceBytes,
         size,
       );
-      encoder.copyBufferToBuffer(rows.buffer, at + size, kept.buffer, from, sequenceBytes);
+      encoder.copyBufferToBuffer(rows.buffer, at + size, handle.buffer, from, sequenceBytes);
       for (let i = t; i < end; i++) firsts[i] = at / rowBytes + (i - t);
       at += sequenceBytes + size;
     }
     this.#device.queue.submit([encoder.finish()]);
-    rows.output = [columns, rows.buffer.size / rowBytes];
+    rows.output = [columns, at / rowBytes];
     return { rows, firsts };
   }
 
@@ -134,9 +135,9 @@ export class WebgpuCache implements KvCache {
       encoder.copyBufferToBuffer(handle.buffer, from * sequenceBytes, between, 0, size);
       encoder.copyBufferToBuffer(between, 0, handle.buffer, to * sequenceBytes, size);
     }
-    for (const { kept, sequenceBytes } of past) {
-      encoder.copyBufferToBuffer(kept.buffer, from * sequenceBytes, between, 0, sequenceBytes);
-      encoder.copyBufferToBuffer(between, 0, kept.buffer, to * sequenceBytes, sequenceBytes);
+    for (const { handle, sequenceBytes } of past) {
+      encoder.copyBufferToBuffer(handle.buffer, from * sequenceBytes, between, 0, sequenceBytes);
+      encoder.copyBufferToBuffer(between, 0, handle.buffer, to * sequenceBytes, sequenceBytes);
     }
     this.#device.queue.submit([encoder.finish()]);
     between.destroy();
@@ -170,18 +171,33 @@ export class WebgpuCache implements KvCache {
       ...this.#all.map(({ handle, rowBytes }) => {
         return { handle, offset: sequence * this.#contextLength * rowBytes, size: upto * rowBytes };
       }),
-      ...past.map(({ kept, sequenceBytes }) => {
-        return { handle: kept, offset: sequence * sequenceBytes, size: sequenceBytes };
+      ...past.map(({ handle, sequenceBytes }) => {
+        return { handle, offset: sequence * sequenceBytes, size: sequenceBytes };
       }),
     ];
   }
 
   dispose(): void {
     for (const { handle } of this.#all) handle.delete();
-    for (const { kept, rows } of this.#past.values()) for (const handle of [kept, rows]) handle.delete();
+    for (const { handle } of this.#past.values()) handle.delete();
+    this.#rows?.delete();
     this.#states.clear();
     this.#past.clear();
   }
+}
+
+/**
+ * Bytes of the rows of a conv over a chunk, with those that its sequences keep: the most of any conv.
+ * @param columns of the widest conv
+ */
+export function rowsBytesOf(
+  { states, limits }: Pick<Program, 'states' | 'limits'>,
+  maxTokens: number,
+  columns: number,
+): number {
+  const tokens = Math.min(maxTokens, limits.maxTokens);
+  const kept = states.map((state) => (state.kind === 'recurrent' ? state.floats : 0));
+  return FLOAT * (tokens * columns + Math.min(tokens, limits.sequences) * Math.max(0, ...kept));
 }
 
 /** Runs of tokens at consecutive positions of one sequence: first row in the chunk, first row in the cache. */

@@ -4,7 +4,7 @@
  */
 import { UserError } from '../../errors.ts';
 import type { KernelSource } from '../../kernels/gpujs/kernel-source.ts';
-import type { DeviceInfo, Program } from '../backend.ts';
+import type { DeviceInfo, Limits, Program, StateShape } from '../backend.ts';
 import { patiently } from '../webgpu/patience.ts';
 import {
   type Argument,
@@ -20,7 +20,7 @@ import {
 } from './device.ts';
 import type { BufferHandle, GpuInstance, GpuJs, Input, KernelFunction } from './gpu-js.ts';
 import { type OpenGpu, openGpu } from './open-gpu.ts';
-import { WebgpuCache } from './webgpu-cache.ts';
+import { rowsBytesOf, WebgpuCache } from './webgpu-cache.ts';
 
 export class WebgpuDevice implements Device {
   readonly mode = 'webgpu';
@@ -84,15 +84,11 @@ export class WebgpuDevice implements Device {
     return all;
   }
 
-  newCache(program: Pick<Program, 'states' | 'limits'>): KvCache {
-    const { sequences, contextLength } = program.limits;
-    for (const state of program.states) {
-      if (state.kind === 'recurrent') continue;
-      const columns = state.kvHeads * Math.max(state.keyDim, state.valueDim);
-      const bytes = Float32Array.BYTES_PER_ELEMENT * sequences * contextLength * columns;
-      if (bytes > this.maxBytes) throw cacheTooLarge(bytes, this.maxBytes);
-    }
-    return new WebgpuCache(this.#gpuJs, this.#opened.context, program, this.maxTokens);
+  newCache(program: Pick<Program, 'states' | 'limits'>, convColumns: number): KvCache {
+    const rowsBytes = rowsBytesOf(program, this.maxTokens, convColumns);
+    const bytes = Math.max(rowsBytes, ...program.states.map((state) => bufferBytes(state, program.limits)));
+    if (bytes > this.maxBytes) throw stateTooLarge(bytes, this.maxBytes);
+    return new WebgpuCache(this.#gpuJs, this.#opened.context, program, rowsBytes);
   }
 
   input(values: Float32Array, size: readonly number[]): Input {
@@ -153,9 +149,18 @@ class WebgpuKernel implements Kernel {
   }
 }
 
-function cacheTooLarge(bytes: number, limit: number): UserError {
+/** Bytes of a state: the larger of keys and values, or a recurrent state, of all sequences. */
+function bufferBytes(state: StateShape, { sequences, contextLength }: Limits): number {
+  const floats =
+    state.kind === 'recurrent'
+      ? state.floats
+      : contextLength * state.kvHeads * Math.max(state.keyDim, state.valueDim);
+  return Float32Array.BYTES_PER_ELEMENT * sequences * floats;
+}
+
+function stateTooLarge(bytes: number, limit: number): UserError {
   return new UserError(
-    `Expected the keys of a layer to fit into one buffer of ${limit} bytes, got ${bytes} bytes.`,
+    `Expected the state of a layer to fit into one buffer of ${limit} bytes, got ${bytes} bytes.`,
     'Use a shorter context (--ctx N) or fewer sequences.',
     { kind: 'memory' },
   );

@@ -51,6 +51,25 @@ function compile(backend: Backend, limits: Partial<Program['limits']> = {}): Pro
   });
 }
 
+/** Two convolutions of an embedding, with 3 and 4 weights a column. */
+function compileConvs(backend: Backend, limits: Partial<Program['limits']>): Promise<Executable> {
+  const [id, three, four] = [table, randomMatrix('F32', 16, 3), randomMatrix('F32', 16, 4)].map(
+    ({ desc, bytes }) => backend.weight(desc, { bytes }),
+  );
+  return backend.compile({
+    name: 'convolutions',
+    ops: [
+      { op: 'embed', table: id! },
+      { op: 'conv', x: 0, weight: three!, state: 0 },
+      { op: 'conv', x: 1, weight: four!, state: 1 },
+      { op: 'select', x: 2 },
+    ],
+    output: 3,
+    states: [2, 3].map((rows) => ({ kind: 'recurrent', floats: rows * 16 })),
+    limits: { sequences: 1, contextLength: 200, maxTokens: 200, ...limits },
+  });
+}
+
 const table32 = randomMatrix('F32', 40, 32, 4);
 
 /** a matrix of N rows times an embedding */
@@ -180,8 +199,20 @@ describe.skipIf(noGpu)(titled('the GPU', noGpu), () => {
 
   it('has a buffer limit, which bounds the context', async () => {
     const long = compile(await start('webgpu'), { contextLength: 2 ** 30 });
-    await expect(long).rejects.toThrow(/keys of a layer to fit into one buffer of \d+ bytes, got \d+ bytes/);
+    await expect(long).rejects.toThrow(/state of a layer to fit into one buffer of \d+ bytes, got \d+ bytes/);
     await expect(long).rejects.toMatchObject({ kind: 'memory' });
+  });
+
+  it('has a buffer limit, which bounds the sequences of a recurrent state', async () => {
+    const many = compileConvs(await start('webgpu'), { sequences: 2 ** 27 });
+    await expect(many).rejects.toThrow(/state of a layer to fit into one buffer of \d+ bytes, got \d+ bytes/);
+    await expect(many).rejects.toMatchObject({ kind: 'memory' });
+  });
+
+  it('has one buffer for the rows of all convolutions, which counts as memory', async () => {
+    const { memory } = await compileConvs(await start('webgpu'), { sequences: 3, maxTokens: 10 });
+    const kept = [2, 3].map((rows) => 3 * rows * 16); // of each state, for all sequences
+    expect(memory.kv).toBe(4 * (kept[0]! + kept[1]! + 10 * 16 + kept[1]!));
   });
 });
 
