@@ -40,7 +40,7 @@ export interface CacheRun {
 }
 
 /** A recurrent state of all sequences (kernels/wasm/layout.ts, PAST). */
-export interface RecurrentPlan {
+export interface PastPlan {
   readonly address: number;
   readonly sequenceBytes: number; // from one sequence to the next
 }
@@ -82,7 +82,7 @@ export interface BufferPlan {
   readonly ropes: ReadonlyMap<RopeSpec, number>; // f32 [position][pairs]{cos, sin}
   readonly table: number; // of phases
   readonly kv: KvPlan;
-  readonly recurrent: ReadonlyMap<StateId, RecurrentPlan>;
+  readonly past: ReadonlyMap<StateId, PastPlan>;
   readonly scratch: ScratchPlan;
   readonly arenaBytes: number;
   readonly kvBytes: number;
@@ -124,9 +124,9 @@ export function planBuffers(program: MemoryProgram, weight: WeightOf, space: Add
   const beforeKv = space.used;
   const { tables, ...rest } = step;
   const kv = planKv(program, tables, space);
-  const recurrent = planRecurrent(program, weight, space);
+  const past = planPast(program, weight, space);
   const scratch = planScratch(sizes, attention.scratchBytes, space.gap > 0);
-  return { ...rest, kv, recurrent, scratch, arenaBytes: beforeKv - start, kvBytes: space.used - beforeKv };
+  return { ...rest, kv, past, scratch, arenaBytes: beforeKv - start, kvBytes: space.used - beforeKv };
 }
 
 /** Bytes of the int8 activations of one token, with their scales. */
@@ -231,12 +231,12 @@ function planKv({ phases, states, limits }: MemoryProgram, tables: number, space
 }
 
 /** Whole groups of 16 columns, so that tasks on other columns write other cache lines. */
-function planRecurrent(
+function planPast(
   { phases, shapes, limits }: MemoryProgram,
   weight: WeightOf,
   space: AddressSpace,
-): ReadonlyMap<StateId, RecurrentPlan> {
-  const planned = new Map<StateId, RecurrentPlan>();
+): ReadonlyMap<StateId, PastPlan> {
+  const planned = new Map<StateId, PastPlan>();
   for (const phase of phases) {
     if (phase.kind !== 'conv') continue;
     const { state, weight: id } = phase.op;

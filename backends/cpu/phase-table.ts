@@ -121,7 +121,7 @@ export class PhaseTable {
   /** A weight of one row is stored as a vector, others in groups of rows. */
   #conv({ weight, state }: OpOf<'conv'>): Words {
     const { address, desc } = this.#weight(weight);
-    const past = this.#plan.recurrent.get(state)!;
+    const past = this.#plan.past.get(state)!;
     return [
       [layout.WEIGHT, address],
       [layout.TAPS, desc.cols],

@@ -1,7 +1,7 @@
 /** The bytes of the states of a sequence in one memory: pages of keys and values (pages.ts), and recurrent states. */
 import * as layout from '../../kernels/wasm/layout.ts';
 import type { StateId } from '../backend.ts';
-import type { RecurrentPlan } from './buffer-plan.ts';
+import type { PastPlan } from './buffer-plan.ts';
 import type { SharedHeap } from './memory.ts';
 import type { PlannedMemory } from './memory-plan.ts';
 import type { PageCopy } from './pages.ts';
@@ -46,17 +46,17 @@ export function kvRuns(
 
 /** The bytes of a recurrent state of a sequence; none if the memory lacks the state. */
 export function pastRuns({ plan, heap }: PlannedMemory, id: StateId, seq: number): Uint8Array[] {
-  const past = plan.recurrent.get(id);
+  const past = plan.past.get(id);
   return past ? [pastOf(heap, past, seq)] : [];
 }
 
 /** Copies the recurrent states of a sequence to another one. */
 export function copyPast({ plan, heap }: PlannedMemory, from: number, to: number): void {
-  for (const state of plan.recurrent.values()) {
+  for (const state of plan.past.values()) {
     pastOf(heap, state, to).set(pastOf(heap, state, from));
   }
 }
 
-function pastOf(heap: SharedHeap, { address, sequenceBytes }: RecurrentPlan, seq: number): Uint8Array {
+function pastOf(heap: SharedHeap, { address, sequenceBytes }: PastPlan, seq: number): Uint8Array {
   return heap.bytes(address + seq * sequenceBytes, sequenceBytes);
 }

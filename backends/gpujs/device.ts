@@ -51,14 +51,14 @@ export interface ConvRows {
 }
 
 /** Recurrent states, and keys and values of the computed positions; float32, whatever `kvType` is. */
-export interface KvCache {
+export interface States {
   readonly bytes: number;
   /** Stores keys and values of the chunk's tokens, a row each. */
   append(state: StateId, keys: Tensor, values: Tensor, chunk: Chunk): void;
   /** @param window positions that a token sees; default all */
   view(state: StateId, chunk: Chunk, window?: number): CacheView;
   /** Appends rows [T][columns] of the chunk to those that each sequence keeps, then keeps only the last of them. */
-  follow(state: StateId, x: Tensor, chunk: Chunk, columns: number): ConvRows;
+  appendRows(state: StateId, x: Tensor, chunk: Chunk, columns: number): ConvRows;
   /** Makes positions 0..upto-1 of sequence `to` equal those of `from`. */
   copy(from: number, to: number, upto: number): void;
   /** Positions 0..upto-1 of a sequence: keys, then values, of each state, [upto][columns]; then recurrent states. */
@@ -85,7 +85,7 @@ export interface Device {
   flat(tensor: Tensor): Argument;
   read(tensor: Tensor): Promise<Float32Array>;
   /** @param convColumns of the widest conv; 0 without one */
-  newCache(program: Pick<Program, 'states' | 'limits'>, convColumns: number): KvCache;
+  newStates(program: Pick<Program, 'states' | 'limits'>, convColumns: number): States;
   input(values: Float32Array, size: readonly number[]): Input;
   /** Awaits `work`. Rejects with a UserError of kind memory if it does not fit. */
   fitting<Result>(work: () => Promise<Result>): Promise<Result>;

@@ -15,7 +15,7 @@ import { joined, resultsFromLogits } from '../results.ts';
 import { packState, StateReader, stateLayout, unpackState } from '../saved-state.ts';
 import { attentionShape, Sequences, type StepRows } from '../step.ts';
 import { attentionWeights, type Exponentials } from './attention-weights.ts';
-import type { Chunk, Device, KvCache } from './device.ts';
+import type { Chunk, Device, States } from './device.ts';
 import { Pass, type Table } from './pass.ts';
 import type { Plan } from './plan.ts';
 
@@ -26,7 +26,7 @@ export interface Parts {
   readonly program: Program;
   readonly device: Device;
   readonly plan: Plan;
-  readonly cache: KvCache;
+  readonly states: States;
   readonly tables: ReadonlyMap<WeightId, Table>;
   readonly vocabulary: number;
   disposed(): void;
@@ -42,7 +42,7 @@ export class GpujsExecutable implements Executable {
   #turnEnd = 0; // performance.now() at which the event loop gets a turn
 
   constructor(parts: Parts) {
-    const { program, plan, cache, tables } = parts;
+    const { program, plan, states, tables } = parts;
     this.#parts = parts;
     this.attends = attentionShape(program);
     this.#chunkTokens = chunkTokens(parts);
@@ -51,7 +51,7 @@ export class GpujsExecutable implements Executable {
     const columns = plan.shapes.reduce((sum, { cols }) => sum + cols, 0);
     this.memory = {
       weights: plan.slots.reduce((sum, { bytes }) => sum + bytes, tableBytes),
-      kv: cache.bytes,
+      kv: states.bytes,
       arena: Float32Array.BYTES_PER_ELEMENT * this.#chunkTokens * columns,
     };
   }
@@ -68,17 +68,17 @@ export class GpujsExecutable implements Executable {
 
   kvCopy(from: number, to: number, upto: number): void {
     this.#sequences.copy(from, to, upto);
-    this.#parts.cache.copy(from, to, upto);
+    this.#parts.states.copy(from, to, upto);
   }
 
-  /** Leaves the cache as it is: slices have explicit positions, so later rows are overwritten before they are read. */
+  /** Leaves the states as they are: slices have explicit positions, so later rows are overwritten before they are read. */
   kvTrim(seq: number, upto: number): number {
     return this.#sequences.trim(seq, upto);
   }
 
   async save(seq: number, upto: number): Promise<Uint8Array> {
     this.#sequences.checkHeld(seq, upto);
-    const parts = await this.#parts.cache.read(seq, upto);
+    const parts = await this.#parts.states.read(seq, upto);
     const bytes = parts.map(
       ({ buffer, byteOffset, byteLength }) => new Uint8Array(buffer, byteOffset, byteLength),
     );
@@ -90,7 +90,7 @@ export class GpujsExecutable implements Executable {
     const { positions, bytes } = unpackState(this.#layout, saved);
     this.#sequences.restore(seq, positions);
     const reader = new StateReader(bytes);
-    this.#parts.cache.write(
+    this.#parts.states.write(
       seq,
       positions,
       (count) => new Float32Array(reader.next(4 * count).slice().buffer),
@@ -107,7 +107,7 @@ export class GpujsExecutable implements Executable {
   dispose(): void {
     if (!this.#lifecycle.dispose()) return;
     for (const slot of this.#parts.plan.slots) slot.dispose();
-    this.#parts.cache.dispose();
+    this.#parts.states.dispose();
     this.#parts.disposed();
   }
 
@@ -143,9 +143,9 @@ export class GpujsExecutable implements Executable {
   }
 
   async #pass(chunk: Chunk, wanted: { attention: boolean; taps: readonly ValueId[] }): Promise<PassRows> {
-    const { program, plan, cache, tables, device } = this.#parts;
+    const { program, plan, states, tables, device } = this.#parts;
     const exponentials: Exponentials[] = [];
-    const pass = new Pass(chunk, cache, tables, wanted.attention ? exponentials : undefined);
+    const pass = new Pass(chunk, states, tables, wanted.attention ? exponentials : undefined);
     const outputs = chunk.outputs.length;
     try {
       for (const { of, evaluate } of plan.phases) {

@@ -13,13 +13,13 @@ import {
   type HostRows,
   type Kernel,
   type KernelOptions,
-  type KvCache,
   MAX_TURNS,
   type Size,
+  type States,
   type Tensor,
 } from './device.ts';
 import type { GpuInstance, GpuJs, Input, KernelFunction, KernelSettings } from './gpu-js.ts';
-import { HostCache } from './host-cache.ts';
+import { HostStates } from './host-states.ts';
 import { optimized } from './v8-flags.ts';
 
 /** gpu.js computes smaller results on one thread. Each further thread takes this many numbers. */
@@ -78,8 +78,8 @@ export class HostDevice implements Device {
     return flatten(tensor as HostRows);
   }
 
-  newCache(program: Pick<Program, 'states' | 'limits'>): KvCache {
-    return new HostCache(this, program, this.mode === 'webasm');
+  newStates(program: Pick<Program, 'states' | 'limits'>): States {
+    return new HostStates(this, program, this.mode === 'webasm');
   }
 
   input(values: Float32Array, size: readonly number[]): Input {

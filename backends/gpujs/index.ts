@@ -113,7 +113,7 @@ class GpujsBackend implements Backend {
       device: this.#device,
       plan,
       tables: await readTables(program, weights),
-      cache: this.#device.newCache(program, plan.convColumns),
+      states: this.#device.newStates(program, plan.convColumns),
       vocabulary,
       disposed: () => {
         this.#executables.delete(executable);

@@ -9,7 +9,7 @@ import {
   type ConvRows,
   firstSeen,
   type HostRows,
-  type KvCache,
+  type States,
   type Tensor,
 } from './device.ts';
 import { packRow } from './pack.ts';
@@ -31,20 +31,20 @@ export class Pass {
   readonly chunk: Chunk;
   /** Collects the exponentials of each attention op, if they are wanted, in steps of one token. */
   readonly exponentials?: Exponentials[];
-  readonly #cache: KvCache;
+  readonly #states: States;
   readonly #tables: ReadonlyMap<WeightId, Table>;
   readonly #values = new Map<ValueId, Tensor>();
   readonly #rotations = new Map<RopeSpec, Map<number, Rotations>>(); // by head size
 
   constructor(
     chunk: Chunk,
-    cache: KvCache,
+    states: States,
     tables: ReadonlyMap<WeightId, Table>,
     exponentials?: Exponentials[],
   ) {
     this.chunk = chunk;
     this.exponentials = exponentials;
-    this.#cache = cache;
+    this.#states = states;
     this.#tables = tables;
   }
 
@@ -58,13 +58,13 @@ export class Pass {
 
   /** Stores keys and values of the chunk and returns the operands of attention. */
   remember({ state, window }: AttentionOp, keys: Tensor, values: Tensor): CacheView {
-    this.#cache.append(state, keys, values, this.chunk);
-    return this.#cache.view(state, this.chunk, window);
+    this.#states.append(state, keys, values, this.chunk);
+    return this.#states.view(state, this.chunk, window);
   }
 
   /** The operands of a conv. Each sequence keeps the last of its rows. */
-  follow({ state, x }: OpOf<'conv'>, columns: number): ConvRows {
-    return this.#cache.follow(state, this.get(x), this.chunk, columns);
+  appendRows({ state, x }: OpOf<'conv'>, columns: number): ConvRows {
+    return this.#states.appendRows(state, this.get(x), this.chunk, columns);
   }
 
   /** Packed rows of the chunk's tokens, or of their positions. */

@@ -275,7 +275,7 @@ class Planner {
     const until = this.#last.get(out) ?? this.#at;
     const { slot, item } = this.#stacked(conv(taps), [stack], { weights: [op.weight] }, until, columns);
     return async (pass, T) => {
-      const { rows, firsts } = pass.follow(op, columns);
+      const { rows, firsts } = pass.appendRows(op, columns);
       pass.set(out, await slot.run([rows, firsts, item], [columns, T]));
     };
   }

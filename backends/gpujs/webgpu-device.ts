@@ -13,14 +13,14 @@ import {
   doesNotFit,
   type Kernel,
   type KernelOptions,
-  type KvCache,
   MAX_TURNS,
   type Size,
+  type States,
   type Tensor,
 } from './device.ts';
 import type { BufferHandle, GpuInstance, GpuJs, Input, KernelFunction } from './gpu-js.ts';
 import { type OpenGpu, openGpu } from './open-gpu.ts';
-import { rowsBytesOf, WebgpuCache } from './webgpu-cache.ts';
+import { rowsBytesOf, WebgpuStates } from './webgpu-states.ts';
 
 export class WebgpuDevice implements Device {
   readonly mode = 'webgpu';
@@ -84,11 +84,11 @@ export class WebgpuDevice implements Device {
     return all;
   }
 
-  newCache(program: Pick<Program, 'states' | 'limits'>, convColumns: number): KvCache {
+  newStates(program: Pick<Program, 'states' | 'limits'>, convColumns: number): States {
     const rowsBytes = rowsBytesOf(program, this.maxTokens, convColumns);
     const bytes = Math.max(rowsBytes, ...program.states.map((state) => bufferBytes(state, program.limits)));
     if (bytes > this.maxBytes) throw stateTooLarge(bytes, this.maxBytes);
-    return new WebgpuCache(this.#gpuJs, this.#opened.context, program, rowsBytes);
+    return new WebgpuStates(this.#gpuJs, this.#opened.context, program, rowsBytes);
   }
 
   input(values: Float32Array, size: readonly number[]): Input {

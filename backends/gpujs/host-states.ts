@@ -1,5 +1,5 @@
 /**
- * The cache of kernels on the processor. Mode cpu reads it in place. Mode webasm copies the operands of attention at
+ * The states of kernels on the processor. Mode cpu reads them in place. Mode webasm copies the operands of attention at
  * every call, so it gets only the part of a sequence that is seen. The length of that part is doubled when it is too
  * short, because each length compiles another module.
  */
@@ -11,7 +11,7 @@ import {
   type Device,
   firstSeen,
   type HostRows,
-  type KvCache,
+  type States,
   type Tensor,
 } from './device.ts';
 
@@ -23,12 +23,12 @@ interface Rows {
   readonly sequences: readonly Float32Array[]; // each [contextLength][columns]
 }
 
-export class HostCache implements KvCache {
+export class HostStates implements States {
   readonly bytes: number;
   readonly #device: Pick<Device, 'input'>;
   readonly #contextLength: number;
   readonly #doubled: boolean;
-  readonly #states = new Map<StateId, { readonly keys: Rows; readonly values: Rows }>();
+  readonly #kv = new Map<StateId, { readonly keys: Rows; readonly values: Rows }>();
   readonly #past = new Map<StateId, readonly Float32Array[]>(); // of each sequence [K - 1][columns]
 
   constructor(
@@ -53,18 +53,18 @@ export class HostCache implements KvCache {
         continue;
       }
       const { kvHeads, keyDim, valueDim } = state;
-      this.#states.set(id, { keys: rows(kvHeads * keyDim), values: rows(kvHeads * valueDim) });
+      this.#kv.set(id, { keys: rows(kvHeads * keyDim), values: rows(kvHeads * valueDim) });
     }
     const held = [...this.#all.flatMap(({ sequences }) => sequences), ...[...this.#past.values()].flat()];
     this.bytes = held.reduce((sum, { byteLength }) => sum + byteLength, 0);
   }
 
   get #all(): Rows[] {
-    return [...this.#states.values()].flatMap(({ keys, values }) => [keys, values]);
+    return [...this.#kv.values()].flatMap(({ keys, values }) => [keys, values]);
   }
 
   append(state: StateId, keys: Tensor, values: Tensor, { positions, sequences }: Chunk): void {
-    const held = this.#states.get(state)!;
+    const held = this.#kv.get(state)!;
     for (const [rows, { columns, sequences: cached }] of [
       [keys as HostRows, held.keys],
       [values as HostRows, held.values],
@@ -84,13 +84,13 @@ export class HostCache implements KvCache {
       const rows = cached[sequences[0]!]!.subarray(from * width, (from + columns) * width);
       return this.#device.input(rows, [width, columns]);
     };
-    const { keys, values } = this.#states.get(state)!;
+    const { keys, values } = this.#kv.get(state)!;
     const bases = positions.map((position) => firstSeen(position, window) - from);
     return { keys: part(keys), values: part(values), bases, columns };
   }
 
   /** The tokens of a chunk are consecutive in one sequence. */
-  follow(state: StateId, x: Tensor, { positions, sequences }: Chunk, columns: number): ConvRows {
+  appendRows(state: StateId, x: Tensor, { positions, sequences }: Chunk, columns: number): ConvRows {
     const past = this.#past.get(state)![sequences[0]!]!;
     const T = positions.length;
     const all = new Float32Array(past.length + T * columns);
@@ -127,7 +127,7 @@ export class HostCache implements KvCache {
   }
 
   dispose(): void {
-    this.#states.clear();
+    this.#kv.clear();
     this.#past.clear();
   }
 

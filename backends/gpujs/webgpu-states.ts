@@ -1,6 +1,6 @@
-/** The cache on the GPU: a buffer of keys and one of values for each state, written by copies between kernels. */
+/** The states on the GPU: buffers of keys, of values and of recurrent states, written by copies between kernels. */
 import type { Program, StateId } from '../backend.ts';
-import { type CacheView, type Chunk, type ConvRows, firstSeen, type KvCache, type Tensor } from './device.ts';
+import { type CacheView, type Chunk, type ConvRows, firstSeen, type States, type Tensor } from './device.ts';
 import type { BufferHandle, GpuContext, GpuJs } from './gpu-js.ts';
 
 const FLOAT = Float32Array.BYTES_PER_ELEMENT;
@@ -17,11 +17,11 @@ interface Past {
   readonly sequenceBytes: number;
 }
 
-export class WebgpuCache implements KvCache {
+export class WebgpuStates implements States {
   readonly bytes: number;
   readonly #device: GPUDevice;
   readonly #contextLength: number;
-  readonly #states = new Map<StateId, { readonly keys: Rows; readonly values: Rows }>();
+  readonly #kv = new Map<StateId, { readonly keys: Rows; readonly values: Rows }>();
   readonly #past = new Map<StateId, Past>();
   /** A chunk's rows after those that sequences keep. One for all states: the queue runs in order. */
   readonly #rows: BufferHandle | undefined;
@@ -50,7 +50,7 @@ export class WebgpuCache implements KvCache {
         continue;
       }
       const { kvHeads, keyDim, valueDim } = state;
-      this.#states.set(id, { keys: rows(kvHeads * keyDim), values: rows(kvHeads * valueDim) });
+      this.#kv.set(id, { keys: rows(kvHeads * keyDim), values: rows(kvHeads * valueDim) });
     }
     if (rowsBytes > 0) this.#rows = matrix(1, rowsBytes / FLOAT);
     const past = this.#past.values().reduce((sum, { sequenceBytes }) => sum + sequences * sequenceBytes, 0);
@@ -58,11 +58,11 @@ export class WebgpuCache implements KvCache {
   }
 
   get #all(): Rows[] {
-    return [...this.#states.values()].flatMap(({ keys, values }) => [keys, values]);
+    return [...this.#kv.values()].flatMap(({ keys, values }) => [keys, values]);
   }
 
   append(state: StateId, keys: Tensor, values: Tensor, chunk: Chunk): void {
-    const cached = this.#states.get(state)!;
+    const cached = this.#kv.get(state)!;
     const encoder = this.#device.createCommandEncoder();
     for (const { first, count, row } of runsOf(chunk, this.#contextLength)) {
       for (const [rows, { handle, rowBytes }] of [
@@ -77,7 +77,7 @@ export class WebgpuCache implements KvCache {
   }
 
   view(state: StateId, { positions, sequences }: Chunk, window?: number): CacheView {
-    const { keys, values } = this.#states.get(state)!;
+    const { keys, values } = this.#kv.get(state)!;
     return {
       keys: keys.handle,
       values: values.handle,
@@ -88,7 +88,7 @@ export class WebgpuCache implements KvCache {
     };
   }
 
-  follow(state: StateId, x: Tensor, { positions, sequences }: Chunk, columns: number): ConvRows {
+  appendRows(state: StateId, x: Tensor, { positions, sequences }: Chunk, columns: number): ConvRows {
     const { handle, sequenceBytes } = this.#past.get(state)!;
     const rows = this.#rows!;
     const rowBytes = FLOAT * columns;
@@ -181,7 +181,7 @@ export class WebgpuCache implements KvCache {
     for (const { handle } of this.#all) handle.delete();
     for (const { handle } of this.#past.values()) handle.delete();
     this.#rows?.delete();
-    this.#states.clear();
+    this.#kv.clear();
     this.#past.clear();
   }
 }
