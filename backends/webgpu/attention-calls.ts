@@ -1,20 +1,14 @@
 /** Calls of attention: store the step's keys and values, attend over splits of the keys, merge the splits. */
-import type { AttentionOp, KvShape, Limits, Program, RopeSpec } from '../backend.ts';
+import type { AttentionOp, Limits, Program, RopeSpec } from '../backend.ts';
 import { kvOf } from '../ops.ts';
 import type { GpuArray } from './arrays.ts';
 import type { KernelCall, Mode, StepSizes } from './kernel-call.ts';
+import { type Cache, cacheType, sequenceBytes, widestOf } from './states.ts';
 import type { Tuning } from './tuning.ts';
 import type { Rounded, View } from './values.ts';
 
 /** Most splits of the keys, in steps of one token a slice: enough to fill a GPU. */
 const MOST_SPLITS = 32;
-
-/** Keys and values of one state, for all sequences. */
-export interface Cache {
-  readonly shape: KvShape;
-  readonly keys: GpuArray;
-  readonly values: GpuArray;
-}
 
 export interface Attention {
   readonly op: AttentionOp;
@@ -33,30 +27,6 @@ export interface Attention {
 /** Whether slices have one token each: attention then stores it itself, and splits of the keys fill the device. */
 function onePerSlice(mode: Mode): boolean {
   return mode === 'single' || mode === 'traced' || mode === 'batch';
-}
-
-/** Bytes of the keys of a state, or of its values. D: dimensions of a head. */
-export function cacheBytes(kvHeads: number, D: number, limits: Limits): number {
-  return limits.sequences * sequenceBytes(kvHeads, D, limits);
-}
-
-/** The same for one sequence. */
-export function sequenceBytes(
-  kvHeads: number,
-  D: number,
-  { contextLength, kvType }: Pick<Limits, 'contextLength' | 'kvType'>,
-): number {
-  return kvHeads * contextLength * Math.ceil(D / 4) * elementBytes(kvType);
-}
-
-/** Bytes of an element, which holds four dimensions. */
-export function elementBytes(kvType: Limits['kvType']): number {
-  return cacheType(kvType) === 'f32' ? 16 : 8;
-}
-
-/** q8 is stored as float16, which is more precise. */
-export function cacheType(type: Limits['kvType']): 'f32' | 'f16' {
-  return type === 'f32' || type === undefined ? 'f32' : 'f16';
 }
 
 /** Bytes of the states that attention leaves for the merge, for all rows of a step. */
@@ -87,11 +57,6 @@ export function attentionCalls(attention: Attention, mode: Mode, tuning: Tuning)
   const calls = [attend(attention, mode, tuning), merge(attention, mode, tuning)];
   if (mode === 'traced') return [...calls, weightsCall(attention, tuning)];
   return onePerSlice(mode) ? calls : [storeCall(attention, tuning), ...calls];
-}
-
-/** Dimensions of a head of keys or of values, whichever has more. */
-export function widestOf({ keyDim, valueDim }: KvShape): number {
-  return Math.max(keyDim, valueDim);
 }
 
 function attentionThreads(headDim: number, tuning: Tuning): number {
@@ -232,30 +197,4 @@ function weightsCall(attention: Attention, tuning: Tuning): KernelCall {
 function keyBytes({ cache, limits }: Attention, positions: number): number {
   const { kvHeads, keyDim } = cache.shape;
   return sequenceBytes(kvHeads, keyDim, { contextLength: positions, kvType: limits.kvType });
-}
-
-/** A byte range within a sequence. */
-export interface Run {
-  readonly at: number;
-  readonly bytes: number;
-}
-
-/**
- * Byte ranges of the keys of the first `upto` positions (kv-cache.wgsl): one for each head and four dimensions. Beyond
- * half of the context it is one range over all positions: a copy command costs more than the bytes saved.
- */
-export function keyRuns({ kvHeads, keyDim }: KvShape, limits: Limits, upto: number): Run[] {
-  const stride = limits.contextLength * elementBytes(limits.kvType);
-  const count = kvHeads * Math.ceil(keyDim / 4);
-  if (2 * upto > limits.contextLength) return [{ at: 0, bytes: count * stride }];
-  const bytes = upto * elementBytes(limits.kvType);
-  return Array.from({ length: count }, (_, i) => ({ at: i * stride, bytes }));
-}
-
-/** Byte ranges of the values of the first `upto` positions: one for each head. */
-export function valueRuns({ kvHeads, valueDim }: KvShape, limits: Limits, upto: number): Run[] {
-  const position = Math.ceil(valueDim / 4) * elementBytes(limits.kvType);
-  return Array.from({ length: kvHeads }, (_, head) => {
-    return { at: head * limits.contextLength * position, bytes: upto * position };
-  });
 }

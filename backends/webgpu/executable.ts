@@ -15,7 +15,7 @@ import { joined, rowsWanted } from '../results.ts';
 import { packState, StateReader, stateLayout, unpackState } from '../saved-state.ts';
 import { attentionShape, greedyCount, Sequences, type StepRows } from '../step.ts';
 import { type Arrays, type GpuArray, readBack } from './arrays.ts';
-import { keyRuns, type Run, splitKeys, valueRuns, widestOf } from './attention-calls.ts';
+import { splitKeys } from './attention-calls.ts';
 import { CHOICE_MOST, choiceBytes, GREEDY_ROW_BYTES, readGreedy, readTop, TOP_ROW_BYTES } from './choices.ts';
 import type { GpuDevice } from './device.ts';
 import type { Dispatches } from './dispatches.ts';
@@ -61,14 +61,12 @@ export class WebgpuExecutable implements Executable {
     const rows = plan.outputRows * 4 * plan.logits.stride;
     const size = rows + choiceBytes(program, plan);
     this.#staging = device.createBuffer({ size, usage: GPUBufferUsage.COPY_DST | GPUBufferUsage.MAP_READ });
-    const kept = [...plan.caches.flatMap(({ keys, values }) => [keys, values]), ...plan.recurrent];
-    const sizes = kept.map(({ bytes }) => bytes);
     this.#between = device.createBuffer({
-      size: Math.max(16, ...sizes.map((bytes) => bytes / program.limits.sequences)),
+      size: Math.max(16, plan.states.sequenceBytes),
       usage: GPUBufferUsage.COPY_DST | GPUBufferUsage.COPY_SRC,
     });
     this.#widest = {
-      headDim: Math.max(1, ...plan.caches.map(({ shape }) => widestOf(shape))),
+      headDim: Math.max(1, plan.states.widest),
       contextLength: program.limits.contextLength,
     };
     this.memory = { weights: weightBytes, ...plan.bytes };
@@ -88,9 +86,9 @@ export class WebgpuExecutable implements Executable {
   kvCopy(from: number, to: number, upto: number): void {
     this.#sequences.copy(from, to, upto);
     if (from === to || upto === 0) return;
-    const { gpu } = this.#parts;
+    const { gpu, plan } = this.#parts;
     const encoder = gpu.device.createCommandEncoder();
-    const [sources, targets] = [this.#runs(from, upto), this.#runs(to, upto)];
+    const [sources, targets] = [plan.states.runs(from, upto), plan.states.runs(to, upto)];
     for (const [i, { buffer, offset, at, bytes }] of sources.entries()) {
       encoder.copyBufferToBuffer(buffer, offset, this.#between, at, bytes);
       encoder.copyBufferToBuffer(this.#between, at, buffer, targets[i]!.offset, bytes);
@@ -104,7 +102,7 @@ export class WebgpuExecutable implements Executable {
 
   async save(seq: number, upto: number): Promise<Uint8Array> {
     this.#sequences.checkHeld(seq, upto);
-    const saved = await readBack(this.#parts.gpu, this.#runs(seq, upto));
+    const saved = await readBack(this.#parts.gpu, this.#parts.plan.states.runs(seq, upto));
     return packState(this.#layout, upto, [new Uint8Array(saved)]);
   }
 
@@ -113,31 +111,15 @@ export class WebgpuExecutable implements Executable {
     const { positions, bytes } = unpackState(this.#layout, saved);
     this.#sequences.restore(seq, positions);
     const reader = new StateReader(bytes);
-    for (const run of this.#runs(seq, positions)) {
-      this.#parts.gpu.device.queue.writeBuffer(run.buffer, run.offset, reader.next(run.bytes).slice());
+    const { gpu, plan } = this.#parts;
+    for (const run of plan.states.runs(seq, positions)) {
+      gpu.device.queue.writeBuffer(run.buffer, run.offset, reader.next(run.bytes).slice());
     }
     return positions;
   }
 
   get #layout(): string {
     return stateLayout('webgpu', this.#parts.program);
-  }
-
-  /** Byte ranges of the first `upto` positions of a sequence, in the order in which they are saved. */
-  #runs(seq: number, upto: number): (Run & Pick<GpuArray, 'buffer' | 'offset'>)[] {
-    const { plan, program } = this.#parts;
-    const { limits } = program;
-    const runsOf = ({ buffer, offset, bytes }: GpuArray, runs: (size: number) => readonly Run[]) => {
-      const size = bytes / limits.sequences;
-      return runs(size).map((run) => ({ ...run, buffer, offset: offset + seq * size + run.at }));
-    };
-    return [
-      ...plan.caches.flatMap(({ shape, keys, values }) => [
-        ...runsOf(keys, () => keyRuns(shape, limits, upto)),
-        ...runsOf(values, () => valueRuns(shape, limits, upto)),
-      ]),
-      ...(upto > 0 ? plan.recurrent : []).flatMap((past) => runsOf(past, (bytes) => [{ at: 0, bytes }])),
-    ];
   }
 
   kernelTimes(): KernelTime[] {

@@ -20,7 +20,6 @@ import { fuse, type Phase, type Product } from '../fuse.ts';
 import { keptValues, type Shape, shapesOf } from '../ops.ts';
 import { checkSupport, givenWeight, vocabularyOf, WeightTable, weightBytes } from '../program-weights.ts';
 import { Arrays, type GpuArray } from './arrays.ts';
-import { widestOf } from './attention-calls.ts';
 import { type DeviceOptions, GpuDevice } from './device.ts';
 import { Dispatches } from './dispatches.ts';
 import { WebgpuExecutable } from './executable.ts';
@@ -30,6 +29,7 @@ import { Pipelines } from './pipelines.ts';
 import { Planner, ropesOf } from './plan.ts';
 import { measureRoofs } from './roofs.ts';
 import { stacksOf } from './stacks.ts';
+import { widestOf } from './states.ts';
 import { type Tuning, tune } from './tuning.ts';
 import { arraysOf, stackLayout, uploadStack, uploadVector, type Weight } from './weights.ts';
 

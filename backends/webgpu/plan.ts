@@ -2,7 +2,7 @@
  * Plans the kernel calls of a program: the array of each value, the products that are computed together, and the calls
  * of a step of each mode. All decisions are made here, once; a step only counts rows.
  */
-import type { KvShape, Program, RopeSpec, StateId, ValueId, WeightId } from '../backend.ts';
+import type { Program, RopeSpec, ValueId, WeightId } from '../backend.ts';
 import {
   type AttentionPhase,
   type MatmulPhase,
@@ -11,9 +11,9 @@ import {
   type Product as ProductOp,
   usesOf,
 } from '../fuse.ts';
-import { keptValues, type OpOf, type Shape } from '../ops.ts';
+import { keptValues, type Shape } from '../ops.ts';
 import type { Arrays, GpuArray } from './arrays.ts';
-import { attentionCalls, type Cache, cacheBytes, stateBytes } from './attention-calls.ts';
+import { attentionCalls, stateBytes } from './attention-calls.ts';
 import { formOf } from './form.ts';
 import type { KernelCall, Mode } from './kernel-call.ts';
 import { type Product, productCalls, type Stack, tiled } from './matmul-calls.ts';
@@ -31,6 +31,7 @@ import {
   zipCall,
 } from './row-calls.ts';
 import { type StackOf, stacksOf } from './stacks.ts';
+import { States } from './states.ts';
 import { stepBytes, stepConstants } from './step-layout.ts';
 import type { Tuning } from './tuning.ts';
 import { padded, type RowKind, Values, type View } from './values.ts';
@@ -52,8 +53,7 @@ export interface Plan {
   readonly logits: View;
   readonly vocabulary: number; // columns of the logits
   readonly taps: readonly { readonly view: View; readonly cols: number }[];
-  readonly caches: readonly Cache[]; // keys and values
-  readonly recurrent: readonly GpuArray[]; // states of all sequences, one after the other
+  readonly states: States;
   readonly attention: readonly GpuArray[]; // weights of each attention op, if the program is compiled for them
   readonly bytes: { readonly kv: number; readonly arena: number };
 }
@@ -71,9 +71,8 @@ export class Planner {
   readonly #shapes: readonly Shape[];
   readonly #values: Values;
   readonly #step: GpuArray;
-  readonly #caches: ReadonlyMap<StateId, Cache>;
-  readonly #recurrent: ReadonlyMap<StateId, GpuArray>;
-  readonly #states: GpuArray;
+  readonly #states: States;
+  readonly #attentionStates: GpuArray;
   readonly #attentionWeights: GpuArray[] = [];
   readonly #angles: ReadonlyMap<RopeSpec, GpuArray>;
   readonly #outputRows: number;
@@ -89,8 +88,7 @@ export class Planner {
     tuning: Tuning;
   }) {
     const { program, phases, shapes, arrays, tuning } = parts;
-    const { limits, states } = program;
-    const { maxTokens, sequences } = limits;
+    const { maxTokens, sequences } = program.limits;
     this.#shapes = shapes;
     this.#program = program;
     this.#phases = phases;
@@ -103,31 +101,10 @@ export class Planner {
     this.#outputRows = Math.min(maxTokens, Math.max(OUTPUT_ROWS, sequences));
     const rows = { tokens: whole(maxTokens), outputs: whole(this.#outputRows) };
     this.#values = new Values({ phases, shapes, kept: keptValues(program) }, rows, arrays);
-    this.#step = arrays.make('step', stepBytes(limits));
-    this.#caches = new Map(
-      states.flatMap((shape, state) => (shape.kind === 'kv' ? [[state, this.#cache(state, shape)]] : [])),
-    );
-    this.#recurrent = new Map(
-      phases.flatMap((phase) => (phase.kind === 'conv' ? [[phase.op.state, this.#past(phase.op)]] : [])),
-    );
+    this.#step = arrays.make('step', stepBytes(program.limits));
+    this.#states = new States(parts);
     const bytes = phases.map((phase) => (phase.kind === 'attention' ? stateBytes(phase.op, program) : 0));
-    this.#states = arrays.make('attention states', Math.max(0, ...bytes));
-  }
-
-  #cache(state: StateId, shape: KvShape): Cache {
-    const { kvHeads, keyDim, valueDim } = shape;
-    const { limits } = this.#program;
-    return {
-      shape,
-      keys: this.#arrays.make(`keys of state ${state}`, cacheBytes(kvHeads, keyDim, limits)),
-      values: this.#arrays.make(`values of state ${state}`, cacheBytes(kvHeads, valueDim, limits)),
-    };
-  }
-
-  /** State of a conv: [sequence][rows before the next][columns, padded to vec4s]. */
-  #past({ x, weight, state }: OpOf<'conv'>): GpuArray {
-    const rows = this.#program.limits.sequences * (this.#weights[weight]!.desc.cols - 1);
-    return this.#arrays.make(`state ${state}`, 4 * rows * padded(this.#shapes[x]!.cols));
+    this.#attentionStates = arrays.make('attention states', Math.max(0, ...bytes));
   }
 
   plan(): Plan {
@@ -140,10 +117,6 @@ export class Planner {
     const select = this.#phases.findIndex((phase) => this.#kindOf(phase) === 'outputs');
     const cut = select < 0 ? calls.length : select;
     const all = (from: number, to: number, mode: Mode) => calls.slice(from, to).flatMap((of) => of(mode));
-    const caches = [...this.#caches.values()];
-    const recurrent = [...this.#recurrent.values()];
-    const kept = [...caches.flatMap(({ keys, values }) => [keys, values]), ...recurrent];
-    const kv = kept.reduce((sum, { bytes }) => sum + bytes, 0);
     return {
       step: this.#step,
       trunk: {
@@ -160,10 +133,9 @@ export class Planner {
       taps: (this.#program.limits.taps ?? []).map((value) => {
         return { view: this.#values.view(value), cols: this.#shapes[value]!.cols };
       }),
-      caches,
-      recurrent,
+      states: this.#states,
       attention: this.#attentionWeights,
-      bytes: { kv, arena: this.#arrays.bytes - before },
+      bytes: { kv: this.#states.bytes, arena: this.#arrays.bytes - before },
     };
   }
 
@@ -204,7 +176,7 @@ export class Planner {
       case 'conv': {
         const { x, weight, state } = phase.op;
         const taps = this.#weights[weight]!.desc.cols;
-        const [vector, past] = [this.#placed.vector(weight), this.#recurrent.get(state)!];
+        const [vector, past] = [this.#placed.vector(weight), this.#states.past(state)];
         return [convCall({ x: view(x), weight: vector, past, out, cols, taps }, context)];
       }
       case 'map': {
@@ -368,7 +340,7 @@ export class Planner {
 
   #attention({ op, rope, out: value }: AttentionPhase): (mode: Mode) => KernelCall[] {
     const { limits } = this.#program;
-    const cache = this.#caches.get(op.state)!;
+    const cache = this.#states.cache(op.state);
     const rounded = cache.shape.valueDim % 32 === 0 && this.#onlyRounded(value);
     const attention = {
       op,
@@ -378,7 +350,7 @@ export class Planner {
       k: this.#values.view(op.k),
       v: this.#values.view(op.v),
       rope: rope && { spec: rope, angles: this.#angles.get(rope)! },
-      states: this.#states,
+      states: this.#attentionStates,
       weights: limits.attention ? this.#weightsOf(op.heads, value) : undefined,
       out: rounded ? this.#values.writeRounded(value) : this.#out(value),
       step: this.#step,
