@@ -159,7 +159,7 @@ export class WebgpuExecutable implements Executable {
       case undefined:
         return { kind: 'none' };
       case 'logits':
-        return { kind: 'logits', logits: joined(outputs.map(({ logits }) => logits!)) };
+        return { kind: 'logits', logits: logitsOf(outputs) };
       case 'top':
         return { kind: 'top', ...outputs[0]!.top! };
       case 'greedy':
@@ -357,8 +357,12 @@ function longest({ positions }: StepRows): number {
   return positions.reduce((most, position) => Math.max(most, position + 1), 0);
 }
 
-/** An output row: its logits [V], or the largest of them. */
+/** An output row: its logits [V], or the largest of them. No other row shares their memory. */
 interface OutputRow {
   readonly logits?: Float32Array;
   readonly top?: TopLogits;
+}
+
+function logitsOf(outputs: readonly OutputRow[]): Float32Array {
+  return outputs.length === 1 ? outputs[0]!.logits! : joined(outputs.map(({ logits }) => logits!));
 }
