@@ -51,14 +51,13 @@ export function embedCalls(
 }
 
 export function selectCall(x: View, out: View, cols: number, context: Context): KernelCall {
-  const { step, stepConstants, tuning } = context;
-  const width = padded(cols) / 4;
+  const { step, stepConstants } = context;
   return {
     kernel: 'select',
     definitions: {},
-    constants: { ...stepConstants, WG: tuning.workgroup, WIDTH: width, ...strides({ X: x, OUT: out }) },
+    constants: { ...stepConstants, ...numberByNumber(context, cols, { X: x, OUT: out }) },
     bindings: { 0: step, 1: x.array, 3: out.array },
-    grid: ({ outputs }) => [Math.ceil(width / tuning.workgroup), outputs, 1],
+    grid: ({ outputs }) => [workgroupsOf(context, cols), outputs, 1],
     work: ({ outputs }) => ({ bytes: 8 * outputs * cols, macs: 0 }),
   };
 }
@@ -217,18 +216,13 @@ interface Convolution {
 }
 
 export function convCall({ x, weight, past, out, cols, taps }: Convolution, context: Context): KernelCall {
-  const { step, stepConstants, tuning } = context;
-  const width = padded(cols) / 4;
+  const { step, stepConstants } = context;
   return {
     kernel: 'conv',
     definitions: { TAPS: taps },
-    constants: {
-      ...stepConstants,
-      ...{ WG: tuning.workgroup, COLS: cols, WIDTH: width },
-      ...strides({ X: x, OUT: out }),
-    },
+    constants: { ...stepConstants, COLS: cols, ...numberByNumber(context, cols, { X: x, OUT: out }) },
     bindings: { 0: step, 1: x.array, 2: weight, 3: out.array, 4: past },
-    grid: ({ slices }) => [Math.ceil(width / tuning.workgroup), slices.length, 1],
+    grid: ({ slices }) => [workgroupsOf(context, cols), slices.length, 1],
     work: ({ tokens }) => ({ bytes: 8 * tokens * cols, macs: tokens * cols * taps }),
   };
 }
@@ -242,13 +236,15 @@ function numberByNumber(
 }
 
 /** A thread computes four numbers. `passes`: float32 rows that are read and written. */
-function overNumbers(
-  { tuning, kind }: Context,
-  cols: number,
-  passes: number,
-): Pick<KernelCall, 'grid' | 'work'> {
-  const workgroups = Math.ceil(padded(cols) / 4 / tuning.workgroup);
+function overNumbers(context: Context, cols: number, passes: number): Pick<KernelCall, 'grid' | 'work'> {
+  const { kind } = context;
+  const workgroups = workgroupsOf(context, cols);
   return { grid: (sizes) => [workgroups, countOf(sizes, kind), 1], work: workOf(kind, cols, passes) };
+}
+
+/** Workgroups of a row in which a thread computes four numbers. */
+function workgroupsOf({ tuning }: Context, cols: number): number {
+  return Math.ceil(padded(cols) / 4 / tuning.workgroup);
 }
 
 /** A workgroup computes one row. `passes`: float32 rows that are read and written. */
