@@ -6,18 +6,12 @@
 // weights [COLS][TAPS] f32; past [sequence][TAPS - 1][WIDTH] vec4<f32>: the rows of x before the next
 
 #include step
+#include x-to-out
 
-override WG: u32;
 override COLS: u32;
 override WIDTH: u32;
-override X_STRIDE: u32; // vec4s
-override X_OFFSET: u32;
-override OUT_STRIDE: u32;
-override OUT_OFFSET: u32;
 
-@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read> weights: array<f32>;
-@group(0) @binding(3) var<storage, read_write> out: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read_write> past: array<vec4<f32>>;
 
 const BEFORE = TAPS - 1u; // rows before a token's own

@@ -2,20 +2,15 @@
 //
 // x, up, out [T][STRIDE] vec4<f32>, from their offsets on; WIDTH vec4s a row
 
-override WG: u32;
-override WIDTH: u32;
-override X_STRIDE: u32; // vec4s
-override X_OFFSET: u32;
-override OUT_STRIDE: u32;
-override OUT_OFFSET: u32;
+#include x-to-out
 
-@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
+override WIDTH: u32;
+
 #if GATED
 override UP_STRIDE: u32;
 override UP_OFFSET: u32;
 @group(0) @binding(2) var<storage, read> up: array<vec4<f32>>;
 #end
-@group(0) @binding(3) var<storage, read_write> out: array<vec4<f32>>;
 #for i SCALARS
 @group(0) @binding(4$i) var<storage, read> scalar$i: array<f32>; // [1]
 #end

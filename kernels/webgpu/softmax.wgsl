@@ -2,15 +2,9 @@
 //
 // x, out [T][STRIDE] vec4<f32>, from their offsets on
 
-override WG: u32;
-override COLS: u32;
-override X_STRIDE: u32; // vec4s
-override X_OFFSET: u32;
-override OUT_STRIDE: u32;
-override OUT_OFFSET: u32;
+#include x-to-out
 
-@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
-@group(0) @binding(3) var<storage, read_write> out: array<vec4<f32>>;
+override COLS: u32;
 
 #include thread
 #include workgroup-reduce
