@@ -1,5 +1,6 @@
-/** Tables of the angles of ropes, f32 [position][pairs]{cos, sin}. Each holds the positions that steps have reached. */
+/** Tables of the angles of ropes (rope-angles.ts). Each holds the positions that steps have reached. */
 import type { RopeSpec } from '../backend.ts';
+import { angleFloats, fillAngles } from '../rope-angles.ts';
 import type { SharedHeap } from './memory.ts';
 
 export class Angles {
@@ -13,21 +14,14 @@ export class Angles {
     this.#ropes = ropes;
   }
 
-  /** Computes the first `positions` positions, in float64, unless they are there. */
+  /** Computes the first `positions` positions, unless they are there. */
   reach(positions: number): void {
     if (positions <= this.#filled) return;
-    for (const [rope, address] of this.#ropes) this.#fill(rope, address, positions);
-    this.#filled = positions;
-  }
-
-  #fill({ inverseFrequencies }: RopeSpec, address: number, positions: number): void {
-    const pairs = inverseFrequencies.length;
-    const table = this.#heap.f32(address, positions * pairs * 2);
-    for (let position = this.#filled, i = position * pairs * 2; position < positions; position++) {
-      for (const frequency of inverseFrequencies) {
-        table[i++] = Math.cos(position * frequency);
-        table[i++] = Math.sin(position * frequency);
-      }
+    for (const [rope, address] of this.#ropes) {
+      const floats = angleFloats(rope);
+      const added = this.#heap.f32(address + 4 * this.#filled * floats, (positions - this.#filled) * floats);
+      fillAngles(rope, added, this.#filled, positions);
     }
+    this.#filled = positions;
   }
 }

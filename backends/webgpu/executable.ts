@@ -14,6 +14,7 @@ import { Lifecycle } from '../lifecycle.ts';
 import { joined, rowsWanted } from '../results.ts';
 import { packState, StateReader, stateLayout, unpackState } from '../saved-state.ts';
 import { attentionShape, greedyCount, Sequences, type StepRows } from '../step.ts';
+import type { Angles } from './angles.ts';
 import { type Arrays, type GpuArray, readBack } from './arrays.ts';
 import { splitKeys } from './attention-calls.ts';
 import { CHOICE_MOST, choiceBytes, GREEDY_ROW_BYTES, readGreedy, readTop, TOP_ROW_BYTES } from './choices.ts';
@@ -32,6 +33,7 @@ export interface ExecutableParts {
   readonly vocabulary: number;
   readonly plan: Plan;
   readonly dispatches: Dispatches;
+  readonly angles: Angles;
   readonly arrays: Arrays;
   readonly tuning: Tuning;
   readonly weightBytes: number;
@@ -302,8 +304,10 @@ export class WebgpuExecutable implements Executable {
   }
 
   #write(step: Step, rows: StepRows, mode: Mode, { more, count }: { more: number; count: number }): void {
-    const { gpu, program, plan, tuning } = this.#parts;
-    const { keys } = splitKeys(mode, longest(rows) + more, this.#widest, tuning);
+    const { gpu, program, plan, angles, tuning } = this.#parts;
+    const length = longest(rows) + more;
+    angles.reach(length);
+    const { keys } = splitKeys(mode, length, this.#widest, tuning);
     writeStep(this.#words, program.limits, step, rows, { splitKeys: keys, count });
     gpu.device.queue.writeBuffer(plan.step.buffer, plan.step.offset, this.#words);
   }

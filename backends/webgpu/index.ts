@@ -10,7 +10,6 @@ import type {
   Op,
   Program,
   Roofs,
-  RopeSpec,
   StateShape,
   WeightDesc,
   WeightId,
@@ -19,6 +18,7 @@ import type {
 import { fuse, type Phase, type Product } from '../fuse.ts';
 import { keptValues, type Shape, shapesOf } from '../ops.ts';
 import { checkSupport, givenWeight, vocabularyOf, WeightTable, weightBytes } from '../program-weights.ts';
+import { Angles } from './angles.ts';
 import { Arrays, type GpuArray } from './arrays.ts';
 import { type DeviceOptions, GpuDevice } from './device.ts';
 import { Dispatches } from './dispatches.ts';
@@ -47,6 +47,13 @@ export interface WebgpuOptions extends DeviceOptions {
 /** Throws UserError if there is no adapter. */
 export async function createWebgpuBackend(options: WebgpuOptions = {}): Promise<Backend> {
   return new WebgpuBackend(await GpuDevice.open(options), options);
+}
+
+/** A program as `compile` finds it. */
+interface Facts {
+  readonly phases: readonly Phase[];
+  readonly shapes: readonly Shape[]; // of its values
+  readonly vocabulary: number;
 }
 
 /** Weights that share arrays on the device. */
@@ -138,18 +145,12 @@ export class WebgpuBackend implements Backend {
 
   async #compile(
     program: Program,
-    {
-      phases,
-      shapes,
-      vocabulary,
-    }: { phases: readonly Phase[]; shapes: readonly Shape[]; vocabulary: number },
+    { phases, shapes, vocabulary }: Facts,
     arrays: Arrays,
     onDispose: () => void,
   ): Promise<Executable> {
     await this.#upload(phases);
-    const angles = new Map<RopeSpec, GpuArray>();
-    for (const rope of ropesOf(phases))
-      angles.set(rope, this.#angles(rope, program.limits.contextLength, arrays));
+    const angles = new Angles(this.gpu, ropesOf(phases), program.limits.contextLength, arrays);
     const planner = new Planner({
       program,
       phases,
@@ -160,7 +161,7 @@ export class WebgpuBackend implements Backend {
         vector: (id) => this.#vectors.get(String(id))!.arrays[0]!,
         biases: (products) => this.#vectors.get(biasKey(products))!.arrays[0]!,
       },
-      angles,
+      angles: angles.tables,
       arrays,
       tuning: this.#tuning,
     });
@@ -180,6 +181,7 @@ export class WebgpuBackend implements Backend {
       vocabulary,
       plan,
       dispatches,
+      angles,
       arrays,
       tuning: this.#tuning,
       weightBytes: this.#arrays.bytes,
@@ -259,22 +261,6 @@ export class WebgpuBackend implements Backend {
 
   #count(weights: readonly Weight[]): void {
     for (const { desc } of weights) this.#readBytes += weightBytes(desc);
-  }
-
-  /** Angles [position][pair] (cos, sin), computed in float64. */
-  #angles({ inverseFrequencies }: RopeSpec, positions: number, arrays: Arrays): GpuArray {
-    const pairs = inverseFrequencies.length;
-    const values = new Float32Array(positions * pairs * 2);
-    for (let position = 0; position < positions; position++) {
-      inverseFrequencies.forEach((frequency, pair) => {
-        const at = 2 * (position * pairs + pair);
-        values[at] = Math.cos(position * frequency);
-        values[at + 1] = Math.sin(position * frequency);
-      });
-    }
-    const array = arrays.make('rope angles', values.byteLength);
-    this.gpu.device.queue.writeBuffer(array.buffer, array.offset, values);
-    return array;
   }
 }
 
