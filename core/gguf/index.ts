@@ -22,7 +22,7 @@ const KEY_BYTES = 8 + 4 + 1; // smallest metadata entry: key length, value type,
  */
 export async function readGguf(path: string): Promise<Gguf> {
   const first = await readFile(path, true);
-  if (partCount(first) === 1) return first;
+  if (partCount(first) <= 1) return first;
   const others: Gguf[] = [];
   for (const part of otherParts(first))
     others.push(await readPart(part).catch((error) => missingPart(error)));

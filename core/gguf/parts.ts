@@ -5,7 +5,7 @@ import type { Gguf, GgufTensor } from './types.ts';
 
 const PART = /-(\d{5})-of-(\d{5})(\.gguf)$/i;
 
-/** The number of files of the model; 1 if it is not split. */
+/** The number of files of the model; 1 if it is not split, or 0 if `gguf-split --merge` joined its parts. */
 export function partCount({ metadata }: Gguf): number {
   return optionalNumber(metadata, 'split.count') ?? 1;
 }

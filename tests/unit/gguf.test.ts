@@ -261,6 +261,11 @@ describe('a split model', () => {
     expect(fileBytes).toBe(statSync(path).size + statSync(path.replace('00001-of', '00002-of')).size);
   });
 
+  it.each([0, 1])('is one file if it counts %i parts, under any name', async (count) => {
+    const { tensors } = await read(part(1, count, 'a', 'b', 'c'));
+    expect([...tensors.keys()]).toEqual(['a', 'b', 'c']);
+  });
+
   it.each([
     [
       'a part is missing',
