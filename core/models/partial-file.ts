@@ -43,10 +43,15 @@ export class PartialFile {
   /** Opens the partial file at `path`, with the content that its record describes, or creates it. */
   static async open(path: string): Promise<PartialFile> {
     const handle = await open(path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW);
-    const partial = new PartialFile(path, handle);
-    const record = readRecord(`${path}.json`);
-    if (!record || !(await partial.#inherit(record))) await partial.restart();
-    return partial;
+    try {
+      const partial = new PartialFile(path, handle);
+      const record = readRecord(`${path}.json`);
+      if (!record || !(await partial.#inherit(record))) await partial.restart();
+      return partial;
+    } catch (error) {
+      await handle.close();
+      throw error;
+    }
   }
 
   /** Bytes in the file. */
