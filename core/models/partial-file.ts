@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { constants, type FileHandle, open, rename, statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { UserError } from '../../errors.ts';
@@ -18,13 +18,13 @@ interface PartialRecord extends Origin {
   readonly sha256: string; // hex
 }
 
-/** The record is written again after so many bytes; a process that is killed loses at most these. */
-const RECORD_BYTES = 1 << 18;
+/** The record is replaced after so many bytes. A process that is killed loses at most these and one chunk. */
+const RECORD_BYTES = 1 << 24;
 
 /**
  * A file in transfer. It is appended to in order, hashed as it grows, kept if the transfer breaks off, and renamed once
  * complete. Its record is stored beside it, in PATH.json, so that a later process can continue it: from the bytes whose
- * hash is recorded. A loss of power may leave others.
+ * hash is recorded. A loss of power may leave others. PATH.json.new is a record that is being written.
  */
 export class PartialFile {
   readonly path: string;
@@ -83,7 +83,7 @@ export class PartialFile {
     this.#hash = createHash('sha256');
     this.#inherited = false;
     this.#origin = origin;
-    rmSync(`${this.path}.json`, { force: true });
+    this.#removeRecord();
   }
 
   /** @throws SourceFailure if the first bytes are not those of a GGUF file, UserError if the disk is full. */
@@ -112,7 +112,7 @@ export class PartialFile {
     await this.#handle.close();
     this.#recorded = this.#size; // nothing is left to record
     await rename(this.path, target);
-    rmSync(`${this.path}.json`, { force: true });
+    this.#removeRecord();
   }
 
   /** Closes the file; its content is kept for the next attempt. */
@@ -123,7 +123,9 @@ export class PartialFile {
       // The disk is full: the next attempt continues from the last record.
     }
     await this.#handle.close();
-    if (this.#size === 0) for (const path of [this.path, `${this.path}.json`]) rmSync(path, { force: true });
+    if (this.#size > 0) return;
+    rmSync(this.path, { force: true });
+    this.#removeRecord();
   }
 
   /** Continues from the recorded bytes, if the file has them. */
@@ -145,7 +147,13 @@ export class PartialFile {
     this.#recorded = this.#size;
     if (!this.#origin) return;
     const record: PartialRecord = { ...this.#origin, bytes: this.#size, sha256: this.sha256() };
-    writeFileSync(`${this.path}.json`, JSON.stringify(record));
+    // The old record stays until the new one is whole. The lock of the model admits one writer.
+    writeFileSync(`${this.path}.json.new`, JSON.stringify(record));
+    renameSync(`${this.path}.json.new`, `${this.path}.json`);
+  }
+
+  #removeRecord(): void {
+    for (const suffix of ['.json', '.json.new']) rmSync(this.path + suffix, { force: true });
   }
 }
 
@@ -189,7 +197,7 @@ function readRecord(path: string): PartialRecord | undefined {
       ? { source, validator: isHeader(validator) ? validator : undefined, bytes, sha256 }
       : undefined;
   } catch {
-    return undefined; // missing, or cut off while it was written
+    return undefined; // missing, or not a record
   }
 }
 

@@ -6,8 +6,8 @@
  *   pip/package-version/folder/file.gguf
  *   https/host/3f2a9c01/file.gguf                  the hex is a hash of the whole address
  *
- * FILE.json beside a model is its record. FILE.partial, FILE.partial.json, FILE.pip-XXXXXX/ and FILE.lock belong to a
- * running or broken transfer. A file under its own name is complete: transfers end in a rename.
+ * FILE.json beside a model is its record. FILE.partial, FILE.partial.json, FILE.partial.json.new, FILE.pip-XXXXXX/ and
+ * FILE.lock belong to a running or broken transfer. A file under its own name is complete: transfers end in a rename.
  */
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync, realpathSync, rmdirSync, rmSync, type Stats, statSync } from 'node:fs';
@@ -132,7 +132,9 @@ export function notFound(reference: Reference): UserError {
 
 /** Files and leftovers of the model at `path`, without the lock. */
 function partsOf(path: string): string[] {
-  const own = ['', '.json', '.partial', '.partial.json'].map((suffix) => basename(path) + suffix);
+  const own = ['', '.json', '.partial', '.partial.json', '.partial.json.new'].map(
+    (suffix) => basename(path) + suffix,
+  );
   return entriesOf(dirname(path))
     .filter(({ name }) => own.includes(name) || LEFTOVER.exec(name)?.[1] === basename(path))
     .map(({ name }) => join(dirname(path), name));
