@@ -13,6 +13,21 @@ const MAX_NAME = 65535; // of a key, by the specification
 
 const DAMAGED = 'The file is damaged or incomplete: get it again.';
 
+/** Why a header cannot be read. */
+type HeaderFault =
+  | 'cut' // the file is too short for what it lists
+  | 'wrong' // it breaks the format, or is of another one
+  | 'unsupported'; // it may be whole, but is of a kind that percept does not know, or too large for it
+
+export class HeaderError extends UserError {
+  readonly fault: HeaderFault;
+
+  constructor(message: string, hint: string, fault: HeaderFault) {
+    super(message, hint);
+    this.fault = fault;
+  }
+}
+
 /**
  * The header of an open file, read forwards from byte 0 through a window that grows as needed.
  *
@@ -73,11 +88,13 @@ export class Header {
     return this.#view.getUint32(at, true) + this.#view.getUint32(at + 4, true) * 2 ** 32;
   }
 
-  /** Number of `things` that follow, each of at least `bytesEach`. Throws UserError if the file cannot hold them. */
+  /** Number of `things` that follow, each of at least `bytesEach`. Throws HeaderError if the file cannot hold them. */
   count(things: string, bytesEach: number): number {
     const count = this.u64();
     if (count * bytesEach > this.#limit - this.#position) {
-      this.fail(`${things} that fit into ${this.#left()}`, `a count of ${count}`);
+      this.fail(`${things} that fit into ${this.#left()}`, `a count of ${count}`, {
+        fault: this.#shortage(count * bytesEach),
+      });
     }
     return count;
   }
@@ -89,11 +106,13 @@ export class Header {
     return count;
   }
 
-  /** Throws UserError if the header has too many things that become a JavaScript value each. */
+  /** Throws HeaderError if the header has too many things that become a JavaScript value each. */
   addItems(count: number): void {
     this.#items += count;
     if (this.#items > MAX_ITEMS) {
-      this.fail(`at most ${MAX_ITEMS} keys, tensors and single array elements`, `${this.#items}`);
+      this.fail(`at most ${MAX_ITEMS} keys, tensors and single array elements`, `${this.#items}`, {
+        fault: 'unsupported',
+      });
     }
   }
 
@@ -114,10 +133,16 @@ export class Header {
     return name;
   }
 
-  /** Throws a UserError with the current position in the file. */
-  fail(expected: string, got: string, hint = DAMAGED): never {
+  /** Throws a HeaderError with the current position in the file. */
+  fail(expected: string, got: string, options: { hint?: string; fault?: HeaderFault } = {}): never {
+    const { hint = DAMAGED, fault = 'wrong' } = options;
     const place = `${this.reading}, byte ${this.#position} of ${this.path}`;
-    throw new UserError(`Expected ${expected}, got ${got} (${place}).`, hint);
+    throw new HeaderError(`Expected ${expected}, got ${got} (${place}).`, hint, fault);
+  }
+
+  /** The fault of a header that goes on for `bytes`, beyond its limit. */
+  #shortage(bytes: number): HeaderFault {
+    return bytes > this.fileBytes - this.#position ? 'cut' : 'unsupported';
   }
 
   #left(): string {
@@ -126,14 +151,19 @@ export class Header {
   }
 
   #grow(end: number): void {
-    if (end > this.#limit) this.fail(`${end - this.#position} more bytes`, this.#left());
+    if (end > this.#limit) {
+      const more = end - this.#position;
+      this.fail(`${more} more bytes`, this.#left(), { fault: this.#shortage(more) });
+    }
     const have = this.#window.length;
     const size = Math.min(this.#limit, Math.max(end, have * 2, FIRST_WINDOW));
     const window = Buffer.from(new ArrayBuffer(size));
     this.#window.copy(window);
     for (let filled = have; filled < window.length; ) {
       const read = readSync(this.#fd, window, filled, window.length - filled, filled);
-      if (read === 0) this.fail(`${this.fileBytes} bytes`, `the end of the file after ${filled}`);
+      if (read === 0) {
+        this.fail(`${this.fileBytes} bytes`, `the end of the file after ${filled}`, { fault: 'cut' });
+      }
       filled += read;
     }
     this.#window = window;

@@ -17,19 +17,26 @@ const LOOKALIKES: readonly (readonly [start: RegExp, name: string, hint: string]
 ];
 
 const MAGIC = 'GGUF';
+const MAX_VERSION = 0xffff; // far above any real one; larger numbers are other content
 
-/** Reads magic and version; returns the version, 2 or 3. Otherwise throws a UserError that names the kind of file. */
+/** Reads magic and version; returns the version, 2 or 3. Otherwise throws a HeaderError that names the kind of file. */
 export function readVersion(header: Header): number {
   header.advance(MAGIC.length);
   const other = lookalike(header.bytes);
-  if (other) header.fail('a GGUF file, which starts with "GGUF"', other.got, other.hint);
+  if (other) {
+    const { got, hint } = other;
+    header.fail('a GGUF file, which starts with "GGUF"', got, { hint });
+  }
   const version = header.u32();
   if (version === 2 || version === 3) return version;
   // Read as little-endian, the version of a big-endian file has zeros in its low bytes.
   if (version !== 0 && (version & 0xffff) === 0)
-    header.fail('a little-endian GGUF', 'a big-endian one', CONVERT);
+    header.fail('a little-endian GGUF', 'a big-endian one', { hint: CONVERT, fault: 'unsupported' });
   const hint = version === 1 ? CONVERT : 'Update percept if the file is newer than it.';
-  return header.fail('GGUF version 2 or 3', `version ${version}`, hint);
+  return header.fail('GGUF version 2 or 3', `version ${version}`, {
+    hint,
+    fault: version === 0 || version > MAX_VERSION ? 'wrong' : 'unsupported',
+  });
 }
 
 /** What a file that starts with these bytes is instead of GGUF, with a hint if it is known; undefined for GGUF. */

@@ -1,6 +1,6 @@
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import { UserError } from '../../errors.ts';
-import { Header } from './header.ts';
+import { Header, HeaderError } from './header.ts';
 import { readVersion } from './identify.ts';
 import { optionalNumber } from './metadata.ts';
 import { joinParts, missingPart, otherParts, partCount } from './parts.ts';
@@ -8,6 +8,7 @@ import { ENTRY_BYTES, readTensors } from './tensors.ts';
 import type { Gguf, GgufValue } from './types.ts';
 import { readValue } from './values.ts';
 
+export { HeaderError } from './header.ts';
 export type { Gguf, GgufStrings, GgufTensor, GgufValue } from './types.ts';
 
 const DEFAULT_ALIGNMENT = 32; // bytes, without general.alignment
@@ -18,7 +19,8 @@ const KEY_BYTES = 8 + 4 + 1; // smallest metadata entry: key length, value type,
  * Reads the metadata and the tensor directory of a GGUF file, version 2 or 3, little-endian. The data of the tensors
  * stays in the file. Layout: ggml docs/gguf.md. Of a split model, `path` is the first part, and the others are beside it.
  *
- * Throws UserError for a file that is missing (kind model-not-found), not GGUF, damaged or incomplete.
+ * Throws UserError for a file that is missing (kind model-not-found) or cannot be opened, and HeaderError for one that is
+ * not GGUF, damaged, incomplete, or of a kind that percept does not know.
  */
 export async function readGguf(path: string): Promise<Gguf> {
   const first = await readFile(path, true);
@@ -35,15 +37,15 @@ export function readPart(path: string): Promise<Gguf> {
 }
 
 /**
- * The bytes that a file has by its tensors, of which it may hold a part only, after the header. Undefined if it has no
- * whole header, or a wrong one.
+ * The bytes that a file has by its tensors, of which it may hold a part only, after the header. Undefined as long as the
+ * file ends before its header does. Throws like readGguf.
  */
 export async function announcedBytes(path: string): Promise<number | undefined> {
   try {
     const { tensors } = await readFile(path, false);
     return tensors.values().reduce((most, { offset, bytes }) => Math.max(most, offset + bytes), 0);
   } catch (error) {
-    if (error instanceof UserError) return undefined;
+    if (error instanceof HeaderError && error.fault === 'cut') return undefined;
     throw error;
   }
 }
@@ -53,7 +55,7 @@ async function readFile(path: string, whole: boolean): Promise<Gguf> {
   try {
     const { size } = await file.stat();
     if (size === 0) {
-      throw new UserError(`The model file ${path} is an empty file.`, 'Get the model again.');
+      throw new HeaderError(`The model file ${path} is an empty file.`, 'Get the model again.', 'cut');
     }
     return readHeader(new Header(file.fd, path, size), whole);
   } finally {
@@ -61,7 +63,8 @@ async function readFile(path: string, whole: boolean): Promise<Gguf> {
   }
 }
 
-async function openModel(path: string): Promise<FileHandle> {
+/** Opens a model file to read it. Throws UserError if there is none (kind model-not-found), or it cannot be opened. */
+export async function openModel(path: string): Promise<FileHandle> {
   const fail = (cause: NodeJS.ErrnoException) => unreadable(path, cause);
   // Opening a pipe would wait for its other end.
   if ((await stat(path).catch(fail)).isFile()) return open(path).catch(fail);

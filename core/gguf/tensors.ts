@@ -36,7 +36,7 @@ function readTensor(header: Header, name: string, alignment: number): GgufTensor
   const type = readType(header);
   const bytes = rowBytes(type, shape[0]!) * shape.slice(1).reduce((rows, size) => rows * size, 1);
   if (Number.isNaN(bytes)) {
-    header.fail(`rows of whole ${type} blocks`, `rows of ${shape[0]} weights`, CONVERT);
+    header.fail(`rows of whole ${type} blocks`, `rows of ${shape[0]} weights`, { hint: CONVERT });
   }
   const offset = header.u64();
   if (offset % alignment !== 0) header.fail(`an offset that is a multiple of ${alignment}`, `${offset}`);
@@ -59,7 +59,11 @@ function readShape(header: Header): number[] {
 function readType(header: Header): TensorType {
   const id = header.u32();
   return (
-    tensorTypeOf(id) ?? header.fail('a tensor type of ggml that percept knows', `type number ${id}`, CONVERT)
+    tensorTypeOf(id) ??
+    header.fail('a tensor type of ggml that percept knows', `type number ${id}`, {
+      hint: CONVERT,
+      fault: 'unsupported',
+    })
   );
 }
 
@@ -69,7 +73,9 @@ function checkRanges(header: Header, tensors: readonly GgufTensor[], fileBytes: 
     header.reading = `tensor ${quoted(tensor.name)}`;
     const end = tensor.offset + tensor.bytes;
     if (end > fileBytes) {
-      header.fail(`a file of ${end} bytes or more`, `${fileBytes} bytes, too few for the tensor's data`);
+      header.fail(`a file of ${end} bytes or more`, `${fileBytes} bytes, too few for the tensor's data`, {
+        fault: 'cut',
+      });
     }
     if (previous && tensor.offset < previous.offset + previous.bytes) {
       header.fail('tensors that do not overlap', `data that starts inside that of ${quoted(previous.name)}`);

@@ -61,7 +61,7 @@ function readArray(header: Header, depth: number): GgufArray {
   if (type === STRING) return readStrings(header);
   if (type === U64 || type === I64) return readIntegers(header, type, header.count('array elements', 8));
   if (type === ARRAY && depth === MAX_DEPTH) {
-    header.fail(`arrays nested at most ${MAX_DEPTH} deep`, 'one more level');
+    header.fail(`arrays nested at most ${MAX_DEPTH} deep`, 'one more level', { fault: 'unsupported' });
   }
   const count = header.itemCount('array elements', type === ARRAY ? 12 : 1);
   return Array.from({ length: count }, () => readTyped(header, type, depth + 1));

@@ -1,32 +1,35 @@
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { UserError } from '../../errors.ts';
-import { announcedBytes, readPart } from '../gguf/index.ts';
+import { HeaderError, openModel, readPart } from '../gguf/index.ts';
 import { SourceFailure } from './sources/failure.ts';
 import type { ModelFile } from './store.ts';
 
-/** The reason why a file is no whole model, by its header: it lists tensors that end beyond the file, or is none. */
-export async function damageOf(path: string, bytes: number): Promise<SourceFailure | undefined> {
-  if (bytes === 0) return new SourceFailure('the file is empty');
-  const announced = (await announcedBytes(path)) ?? 0;
-  if (announced > bytes) {
-    return new SourceFailure(`expected ${announced} bytes by the header of the file, got ${bytes}`);
-  }
+/**
+ * The reason why a file is no whole model, by its header: it is too short for what that lists, or it breaks the format.
+ * A model of a kind that percept does not know may be whole.
+ *
+ * @throws UserError if the file cannot be opened.
+ */
+export async function damageOf(path: string): Promise<SourceFailure | undefined> {
   try {
     await readPart(path);
-    return undefined;
-  } catch (cause) {
-    if (!(cause instanceof UserError)) throw cause;
-    return new SourceFailure(cause.message.replace(/\.$/, ''), { cause, hint: cause.hint });
+  } catch (error) {
+    if (!(error instanceof HeaderError)) throw error;
+    if (error.fault !== 'unsupported') return SourceFailure.of(error);
   }
+  return undefined;
 }
 
-/** As damageOf, for a model on this machine. If it has a record, also its content must be that of the transfer. */
-export async function damageOfModel({ path, bytes, sha256 }: ModelFile): Promise<string | undefined> {
-  const damage = await damageOf(path, bytes);
-  if (damage || sha256 === undefined) return damage?.message;
+/**
+ * The reason why a model on this machine is damaged. If it has a record, its content must be that of the transfer,
+ * else damageOf decides.
+ *
+ * @throws UserError if the file cannot be opened.
+ */
+export async function damageOfModel({ path, sha256 }: ModelFile): Promise<string | undefined> {
+  if (sha256 === undefined) return (await damageOf(path))?.message;
   const hash = createHash('sha256');
-  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) hash.update(chunk);
+  const file = await openModel(path);
+  for await (const chunk of file.createReadStream({ highWaterMark: 1 << 20 })) hash.update(chunk);
   const got = hash.digest('hex');
   return got === sha256 ? undefined : `expected sha256 ${sha256}, got ${got}`;
 }

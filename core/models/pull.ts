@@ -150,7 +150,7 @@ async function mismatch(
 ): Promise<SourceFailure | undefined> {
   const { path, size } = partial;
   if (size !== (bytes ?? size)) return new SourceFailure(`expected ${bytes} bytes, got ${size}`);
-  if (sha256 === undefined) return damageOf(path, size);
+  if (sha256 === undefined) return damageOf(path);
   const got = partial.sha256();
   return got === sha256 ? undefined : new SourceFailure(`expected sha256 ${sha256}, got sha256 ${got}`);
 }

@@ -219,23 +219,34 @@ describe('a model on this machine', () => {
   });
 
   it.each([
-    ['cut off', (path: string) => truncateSync(path, 1000), 'bytes by the header'],
-    ['emptied', (path: string) => truncateSync(path, 0), 'the file is empty'],
+    ['cut off', (path: string) => truncateSync(path, 1000), 'bytes or more, got 1000 bytes'],
+    ['emptied', (path: string) => truncateSync(path, 0), 'is an empty file'],
     ['no GGUF', (path: string) => writeFileSync(path, '<html>', { flag: 'r+' }), 'a web page'],
-    [
-      'of other bytes',
-      (path: string) => writeFileSync(path, Buffer.from(BODY).fill(7, 1e6)),
-      'expected sha256',
-    ],
-  ])('is fetched again if it is %s', async (_, damage, reason) => {
+  ])('without a record is fetched again if it is %s', async (_, damage, reason) => {
     const url = `${(await serveBody()).origin}/m.gguf`;
     const { path } = await pullModel(url);
     damage(path);
-    expect((await pullModel(url)).sha256).toBe(SHA);
+    rmSync(`${path}.json`);
+    await expectRepair(url, reason);
+  });
+
+  it.each([
+    ['cut off', (path: string) => truncateSync(path, 1000)],
+    ['emptied', (path: string) => truncateSync(path, 0)],
+    ['of other bytes', (path: string) => writeFileSync(path, Buffer.from(BODY).fill(7, 1e6))],
+  ])('with a record is fetched again if it is %s', async (_, damage) => {
+    const url = `${(await serveBody()).origin}/m.gguf`;
+    damage((await pullModel(url)).path);
+    await expectRepair(url, `expected sha256 ${SHA}, got`);
+  });
+
+  async function expectRepair(url: string, reason: string): Promise<void> {
+    const { path, sha256 } = await pullModel(url);
+    expect(sha256).toBe(SHA);
     expect(readFileSync(path).equals(BODY)).toBe(true);
     expect(messages).toEqual([expect.stringMatching(/is damaged: .*It is fetched again\.$/)]);
     expect(messages[0]).toContain(reason);
-  });
+  }
 });
 
 it('fetches all parts of a split model, into one folder', async () => {

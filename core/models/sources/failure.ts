@@ -1,3 +1,5 @@
+import type { UserError } from '../../../errors.ts';
+
 /** Why a source was skipped; the message follows the name of the source. */
 export class SourceFailure extends Error {
   override readonly name = 'SourceFailure';
@@ -8,5 +10,10 @@ export class SourceFailure extends Error {
     super(reason, { cause: options.cause });
     this.missing = options.missing ?? false;
     this.hint = options.hint;
+  }
+
+  /** The failure of a source that sent a file with this error. */
+  static of(error: UserError): SourceFailure {
+    return new SourceFailure(error.message.replace(/\.$/, ''), { cause: error, hint: error.hint });
   }
 }

@@ -8,7 +8,7 @@ import https from 'node:https';
 import { setTimeout as delay } from 'node:timers/promises';
 import { UserError } from '../../../errors.ts';
 import { MAX_HEADER } from '../../gguf/header.ts';
-import { announcedBytes } from '../../gguf/index.ts';
+import { announcedBytes, HeaderError } from '../../gguf/index.ts';
 import { ensureSpace, type PartialFile } from '../partial-file.ts';
 import { isLoopback, isSafeAddress } from '../reference.ts';
 import { SourceFailure } from './failure.ts';
@@ -123,24 +123,40 @@ class HeaderBound {
     this.#partial = partial;
   }
 
-  /** Throws SourceFailure, and empties the file, if it is too long. Throws UserError if the disk is too small for it. */
+  /**
+   * Throws SourceFailure, and empties the file, if it is too long, or if its header cannot be read and so gives no bound.
+   * Throws UserError if the disk is too small for it.
+   */
   async check(): Promise<void> {
     const { path, size } = this.#partial;
     if (this.#most === undefined && size >= this.#next) {
       this.#next *= 2;
-      const bytes = await announcedBytes(path);
+      const bytes = await this.#announced();
       if (bytes !== undefined) {
         this.#most = bytes + SLACK;
         await ensureSpace(path, bytes - size);
       }
     }
     if (size <= (this.#most ?? MAX_HEADER)) return;
-    await this.#partial.restart();
-    throw new SourceFailure(
+    const reason =
       this.#most === undefined
         ? `no header of a GGUF file within ${MAX_HEADER} bytes`
-        : `expected ${this.#most - SLACK} bytes by the header of the file, got more`,
-    );
+        : `expected ${this.#most - SLACK} bytes by the header of the file, got more`;
+    await this.#refuse(new SourceFailure(reason));
+  }
+
+  async #announced(): Promise<number | undefined> {
+    try {
+      return await announcedBytes(this.#partial.path);
+    } catch (error) {
+      if (!(error instanceof HeaderError)) throw error;
+      return this.#refuse(SourceFailure.of(error));
+    }
+  }
+
+  async #refuse(failure: SourceFailure): Promise<never> {
+    await this.#partial.restart();
+    throw failure;
   }
 }
 
