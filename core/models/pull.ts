@@ -39,6 +39,11 @@ export interface PullOptions {
  *   and if the disk is full or not writable; the signal's reason if it is aborted.
  */
 export async function pull(reference: Reference, options: PullOptions): Promise<ModelFile> {
+  if (reference.kind === 'path') {
+    const found = findModel(reference, options.directories);
+    if (!found) throw notFound(reference);
+    return found;
+  }
   const model = await pullFile(reference, options);
   for (const part of otherParts(reference)) await pullFile(part, options);
   return model;
@@ -56,24 +61,22 @@ function otherParts(reference: Reference): Reference[] {
 
 async function pullFile(reference: Reference, options: PullOptions): Promise<ModelFile> {
   const { directories, signal, onMessage, onProgress } = options;
-  const whole = async () => {
-    const found = findModel(reference, directories);
-    const damage = found && reference.kind !== 'path' ? await damageOfModel(found) : undefined;
-    return { found: damage === undefined ? found : undefined, damage };
-  };
-  const { found } = await whole();
-  if (found) return found;
-  if (reference.kind === 'path') throw notFound(reference);
   const path = modelPath(reference, directories);
+  const report = (phase: Phase, receivedBytes: number, totalBytes?: number) =>
+    onProgress?.({ phase, source: reference.text, receivedBytes, totalBytes });
   const onWait = () => {
     onMessage?.(`Another process is pulling ${reference.text}; waiting for it.`);
-    onProgress?.({ phase: 'waiting', source: reference.text, receivedBytes: 0, totalBytes: undefined });
+    report('waiting', 0);
   };
   const release = await lock(`${path}.lock`, onWait, signal);
   try {
-    const { found, damage } = await whole(); // another process may have fetched it meanwhile
-    if (damage !== undefined) onMessage?.(`${path} is damaged: ${damage}. It is fetched again.`);
-    return found ?? (await pullLocked(reference, path, options));
+    const found = findModel(reference, directories);
+    if (!found) return await pullLocked(reference, path, options);
+    const onProgress = (done: number) => report('checking', done, found.bytes);
+    const damage = await damageOfModel(found, { onProgress, signal });
+    if (damage === undefined) return found;
+    onMessage?.(`${path} is damaged: ${damage}. It is fetched again.`);
+    return await pullLocked(reference, path, options);
   } finally {
     release();
     pruneEmpty(dirname(path), directories.models);

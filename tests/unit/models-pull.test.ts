@@ -247,6 +247,35 @@ describe('a model on this machine', () => {
     expect(messages).toEqual([expect.stringMatching(/is damaged: .*It is fetched again\.$/)]);
     expect(messages[0]).toContain(reason);
   }
+
+  it('is read once, with progress', async () => {
+    const url = `${(await serveBody()).origin}/m.gguf`;
+    const { path } = await pullModel(url);
+    writeFileSync(path, Buffer.from(BODY).fill(7, 1e6));
+    const checked: number[] = [];
+    const onProgress = ({ phase, receivedBytes, totalBytes }: PullProgress) => {
+      if (phase !== 'checking') return;
+      expect(totalBytes).toBe(BODY.length);
+      checked.push(receivedBytes);
+    };
+    await pullModel(url, { onProgress });
+    expect(checked).toEqual([2 ** 20, BODY.length]);
+  });
+
+  it('is not read to its end after an abort', async () => {
+    const url = `${(await serveBody()).origin}/m.gguf`;
+    const { path } = await pullModel(url);
+    const controller = new AbortController();
+    let checked = 0;
+    const onProgress = ({ receivedBytes }: PullProgress) => {
+      checked = receivedBytes;
+      controller.abort(new Error('enough'));
+    };
+    await expect(pullModel(url, { onProgress, signal: controller.signal })).rejects.toThrow('enough');
+    expect(checked).toBe(2 ** 20);
+    expect(existsSync(path)).toBe(true);
+    expect(existsSync(`${path}.lock`)).toBe(false);
+  });
 });
 
 it('fetches all parts of a split model, into one folder', async () => {

@@ -17,7 +17,7 @@ export interface Expected {
   readonly sha256?: string; // hex
 }
 
-export type Phase = 'waiting' | 'connecting' | 'downloading' | 'extracting';
+export type Phase = 'waiting' | 'checking' | 'connecting' | 'downloading' | 'extracting';
 
 /** One transfer: the source fills `partial` with the whole file. */
 export interface Transfer<R extends RemoteReference = RemoteReference> {
