@@ -1,19 +1,21 @@
 import { directories } from '../../core/directories.ts';
 import { parseReference } from '../../core/models/reference.ts';
-import { findModel, modelPath, removeModel } from '../../core/models/store.ts';
+import { fileAt, modelPath, modelPaths, removeModel } from '../../core/models/store.ts';
 import type { Call } from '../command.ts';
 import { confirm } from '../confirm.ts';
 import { formatBytes } from '../sizes.ts';
 
-/** Deletes a pulled model. Asks the user first. */
+/** Deletes a pulled model, with all parts of a split one. Asks the user first. */
 export async function rm({ operands, options, output }: Call): Promise<void> {
   const [text = ''] = operands;
   const reference = parseReference(text);
   const path = modelPath(reference, directories());
-  const asks = !options.yes && findModel(reference, directories()) !== undefined;
-  if (asks && !(await confirm(`Delete ${path}?`, 'percept rm -y REF')))
+  const parts = modelPaths(reference, directories());
+  const what = parts.length > 1 ? `${path} and the other parts of the model` : path;
+  const asks = !options.yes && [path, ...parts].some(fileAt);
+  if (asks && !(await confirm(`Delete ${what}?`, 'percept rm -y REF')))
     return output.note('Nothing deleted.');
   const bytes = await removeModel(reference, directories());
   if (options.json) return output.json({ reference: text, path, freed_bytes: bytes });
-  output.note(`Deleted ${path} (${formatBytes(bytes)}).`);
+  output.note(`Deleted ${what} (${formatBytes(bytes)}).`);
 }

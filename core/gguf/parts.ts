@@ -5,6 +5,17 @@ import type { Gguf, GgufTensor } from './types.ts';
 
 const PART = /-(\d{5})-of-(\d{5})(\.gguf)$/i;
 
+/**
+ * The names of all parts, in order, of the split model that `name` is a part of; for any other name, itself. A name may
+ * be a path.
+ */
+export function partNames(name: string): string[] {
+  const [, number, of, end] = PART.exec(name) ?? [];
+  const count = Number(of);
+  if (!(Number(number) >= 1 && Number(number) <= count)) return [name];
+  return Array.from({ length: count }, (_, i) => name.replace(PART, `-${digits(i + 1)}-of-${of}${end}`));
+}
+
 /** The number of files of the model; 1 if it is not split, or 0 if `gguf-split --merge` joined its parts. */
 export function partCount({ metadata }: Gguf): number {
   return optionalNumber(metadata, 'split.count') ?? 1;
@@ -13,17 +24,15 @@ export function partCount({ metadata }: Gguf): number {
 /** Paths of the other parts of a split model. Throws UserError unless `first` is the first and is named so. */
 export function otherParts(first: Gguf): string[] {
   const count = partCount(first);
-  const [, number, of, end] = PART.exec(first.path) ?? [];
+  const names = partNames(first.path);
   const isFirst = (optionalNumber(first.metadata, 'split.no') ?? 0) === 0;
-  if (!isFirst || Number(number) !== 1 || Number(of) !== count) {
+  if (!isFirst || names[0] !== first.path || names.length !== count) {
     throw new UserError(
       `${first.path} is one of ${count} parts of a model, but not the first by its name.`,
       `Give the path of the first part, NAME-00001-of-${digits(count)}.gguf, with the others beside it.`,
     );
   }
-  return Array.from({ length: count - 1 }, (_, i) =>
-    first.path.replace(PART, `-${digits(i + 2)}-of-${digits(count)}${end}`),
-  );
+  return names.slice(1);
 }
 
 /** The model of all parts: the metadata of the first, and the tensors of all. Throws UserError for parts of another. */

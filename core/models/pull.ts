@@ -5,10 +5,19 @@ import type { Directories } from '../directories.ts';
 import { damageOf, damageOfModel } from './damage.ts';
 import { lock } from './lock.ts';
 import { PartialFile, storageError } from './partial-file.ts';
-import { parseReference, pullCommand, type Reference, sourcesOf } from './reference.ts';
+import { partsOf, pullCommand, type Reference, sourcesOf } from './reference.ts';
 import { SourceFailure } from './sources/failure.ts';
 import { type Expected, PATIENCE, type Patience, type Phase, type Transfer } from './sources/source.ts';
-import { findModel, type ModelFile, type ModelRecord, modelPath, notFound, pruneEmpty } from './store.ts';
+import {
+  fileAt,
+  findModel,
+  joined,
+  type ModelFile,
+  type ModelRecord,
+  modelPath,
+  notFound,
+  pruneEmpty,
+} from './store.ts';
 
 export interface PullProgress {
   readonly phase: Phase;
@@ -29,10 +38,10 @@ export interface PullOptions {
 }
 
 /**
- * Fetches a model, or finds it on this machine, whole: a damaged one is fetched again. With the first part of a split
- * model come the others. Its sources are tried in order; the file is checked against its known
- * size and sha256 and then appears under its name atomically. Processes that pull the same model run one after the
- * other, and the later ones use the file of the first. Bytes of a broken transfer are kept for the next.
+ * Fetches a model, or finds it on this machine, whole: a damaged one is fetched again. With a part of a split model come
+ * the others. Its sources are tried in order; the file is checked against its known size and sha256 and then appears
+ * under its name atomically. Processes that pull the same model run one after the other, and the later ones use the file
+ * of the first. Bytes of a broken transfer are kept for the next.
  *
  * @throws UserError (network) if no source delivers, (model-not-found) if all sources report that there is no such
  * file,
@@ -44,19 +53,9 @@ export async function pull(reference: Reference, options: PullOptions): Promise<
     if (!found) throw notFound(reference);
     return found;
   }
-  const model = await pullFile(reference, options);
-  for (const part of otherParts(reference)) await pullFile(part, options);
-  return model;
-}
-
-/** References to the other parts, if it is the first of a split model by its name. */
-function otherParts(reference: Reference): Reference[] {
-  const [name, of] = (reference.kind !== 'path' && /-00001-of-(\d{5})(?=\.gguf)/i.exec(reference.text)) || [];
-  if (name === undefined) return [];
-  return Array.from({ length: Number(of) - 1 }, (_, i) => {
-    const number = String(i + 2).padStart(5, '0');
-    return parseReference(reference.text.replace(name, name.replace('00001', number)));
-  });
+  const parts: ModelFile[] = [];
+  for (const part of partsOf(reference)) parts.push(await pullFile(part, options));
+  return joined(parts);
 }
 
 async function pullFile(reference: Reference, options: PullOptions): Promise<ModelFile> {
@@ -70,7 +69,7 @@ async function pullFile(reference: Reference, options: PullOptions): Promise<Mod
   };
   const release = await lock(`${path}.lock`, onWait, signal);
   try {
-    const found = findModel(reference, directories);
+    const found = fileAt(path);
     if (!found) return await pullLocked(reference, path, options);
     const onProgress = (done: number) => report('checking', done, found.bytes);
     const damage = await damageOfModel(found, { onProgress, signal });

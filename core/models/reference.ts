@@ -10,6 +10,7 @@
 import { statSync } from 'node:fs';
 import { isAbsolute, resolve } from 'node:path';
 import { UserError } from '../../errors.ts';
+import { partNames } from '../gguf/parts.ts';
 import { nearest } from '../near-miss.ts';
 import { CATALOGUE, type CatalogueEntry } from './catalogue.ts';
 
@@ -88,6 +89,27 @@ export function sourcesOf(reference: Reference): RemoteReference[] {
   if (reference.kind === 'path') return [];
   if (reference.kind !== 'alias') return [reference];
   return reference.entry.sources.map((source) => parseReference(source) as RemoteReference);
+}
+
+/** References to all parts, in order, of the split model that `reference` names a part of; else only itself. */
+export function partsOf(reference: Reference): Reference[] {
+  switch (reference.kind) {
+    case 'alias': // the catalogue has whole files
+    case 'path': // its parts are found by the reader
+      return [reference];
+    case 'url': {
+      const { url } = reference;
+      return partNames(url.pathname).map((pathname) => {
+        return pathname === url.pathname
+          ? reference
+          : parseUrl(Object.assign(new URL(url), { pathname }).href);
+      });
+    }
+    default:
+      return partNames(reference.text).map((text) =>
+        text === reference.text ? reference : parseReference(text),
+      );
+  }
 }
 
 /** Whether `text`, from a record or a foreign file, is a reference for sources, not a path or anything else. */

@@ -8,15 +8,20 @@
  *
  * FILE.json beside a model is its record. FILE.partial, FILE.partial.json, FILE.partial.json.new, FILE.pip-XXXXXX/ and
  * FILE.lock belong to a running or broken transfer. A file under its own name is complete: transfers end in a rename.
+ * A split model is a file for each part, with a record each; it is a model once all parts are here.
  */
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync, realpathSync, rmdirSync, rmSync, type Stats, statSync } from 'node:fs';
 import { basename, dirname, isAbsolute, join, relative } from 'node:path';
 import { UserError } from '../../errors.ts';
 import type { Directories } from '../directories.ts';
+import { partNames } from '../gguf/parts.ts';
 import { pullCommand, type Reference } from './reference.ts';
 
-/** A model on this machine. All but path and size comes from its record, if it was pulled. */
+/**
+ * A model on this machine. All but path and size comes from its record, if it was pulled. Of a split model they are those
+ * of the first part, but `bytes` is the size of all.
+ */
 export interface ModelFile extends Partial<ModelRecord> {
   readonly path: string;
   readonly bytes: number;
@@ -30,7 +35,7 @@ export interface ModelRecord {
   readonly pulledAt: string; // ISO 8601
 }
 
-/** A remainder of a broken transfer. */
+/** A remainder of a broken transfer, or the parts of a split model of which others are missing. */
 export interface Leftover {
   readonly path: string;
   readonly bytes: number;
@@ -40,7 +45,7 @@ type Place = Pick<Directories, 'models'>;
 
 const LEFTOVER = /^(.+\.gguf)\.(?:partial|pip-\w+)$/i;
 
-/** The path of a model, present or not; it depends on the reference alone. */
+/** The path of a model, or of one part, present or not; it depends on the reference alone. */
 export function modelPath(reference: Reference, { models }: Place): string {
   switch (reference.kind) {
     case 'path':
@@ -61,9 +66,29 @@ export function modelPath(reference: Reference, { models }: Place): string {
   }
 }
 
-/** The model, if it is on this machine. For a path: the file itself, never a copy. */
-export function findModel(reference: Reference, place: Place): ModelFile | undefined {
+/**
+ * The paths of all parts of the split model that a reference or a leftover belongs to, in order, present or not; one path
+ * for a model that is not split.
+ */
+export function modelPaths(reference: Reference, place: Place): string[] {
   const path = modelPath(reference, place);
+  return partNames(LEFTOVER.exec(path)?.[1] ?? path);
+}
+
+/** The model, if it is on this machine with all its parts. For a path: that file alone, never a copy. */
+export function findModel(reference: Reference, place: Place): ModelFile | undefined {
+  if (reference.kind === 'path') return fileAt(reference.path);
+  const parts = modelPaths(reference, place).map(fileAt);
+  return parts.every((part) => part !== undefined) ? joined(parts) : undefined;
+}
+
+/** The model of all its parts. */
+export function joined(parts: readonly ModelFile[]): ModelFile {
+  return { ...parts[0]!, bytes: parts.reduce((sum, { bytes }) => sum + bytes, 0) };
+}
+
+/** A model, or one part of it, with its record. */
+export function fileAt(path: string): ModelFile | undefined {
   const stat = statOf(path);
   if (!stat?.isFile()) return undefined;
   return { ...readRecord(path), path, bytes: stat.size };
@@ -71,22 +96,31 @@ export function findModel(reference: Reference, place: Place): ModelFile | undef
 
 /** All models of the models directory, by path, and the leftovers of broken transfers. */
 export function listModels(place: Place): { models: ModelFile[]; leftovers: Leftover[] } {
-  const models: ModelFile[] = [];
   const leftovers: Leftover[] = [];
+  const files = new Map<string, ModelFile>(); // by path
   for (const path of walk(place.models)) {
     if (LEFTOVER.test(path)) leftovers.push({ path, bytes: sizeOf(path) });
-    else if (/\.gguf$/i.test(path)) models.push({ ...readRecord(path), path, bytes: sizeOf(path) });
+    else if (/\.gguf$/i.test(path)) files.set(path, { ...readRecord(path), path, bytes: sizeOf(path) });
+  }
+  const models: ModelFile[] = [];
+  for (const path of files.keys()) {
+    const names = partNames(path);
+    const parts = names.flatMap((name) => files.get(name) ?? []);
+    if (parts[0]?.path !== path) continue; // it is counted with the first
+    const model = joined(parts);
+    if (parts.length === names.length) models.push(model);
+    else leftovers.push({ path, bytes: model.bytes });
   }
   return { models, leftovers };
 }
 
 /**
- * Deletes a model of the models directory with its record and leftovers, or a leftover by its path.
+ * Deletes a model of the models directory with all its parts, their records and leftovers, also by the path of one part
+ * or leftover.
  *
  * @returns bytes freed.
  * @throws UserError (usage) for a file outside the models directory, (model-not-found) if there is no such model, and
- * if
- *   another process is pulling this model.
+ *   if another process is pulling this model.
  */
 export async function removeModel(reference: Reference, place: Place): Promise<number> {
   const asked = modelPath(reference, place);
@@ -97,22 +131,47 @@ export async function removeModel(reference: Reference, place: Place): Promise<n
       { kind: 'usage' },
     );
   }
-  const path = LEFTOVER.exec(asked)?.[1] ?? asked;
-  const { tryLock } = await import('./lock.ts');
-  const parts = /\.gguf$/i.test(path) ? partsOf(path) : [];
-  if (parts.length === 0) throw notFound(reference);
-  const release = tryLock(`${path}.lock`);
-  if (!release) {
-    throw new UserError(
-      `${reference.text} is being pulled by another process.`,
-      'Wait for that process, or end it first.',
-    );
+  const paths = modelPaths(reference, place);
+  const folder = dirname(paths[0]!);
+  const names = paths.every((path) => /\.gguf$/i.test(path)) ? namesOf(paths) : [];
+  if (names.length === 0) throw notFound(reference);
+  const release = await lockAll(paths, reference);
+  try {
+    const files = names.map((name) => join(folder, name));
+    const bytes = files.reduce((sum, file) => sum + sizeOf(file), 0);
+    for (const file of files) rmSync(file, { recursive: true, force: true });
+    return bytes;
+  } finally {
+    release();
+    pruneEmpty(folder, place.models);
   }
-  const bytes = parts.reduce((sum, part) => sum + sizeOf(part), 0);
-  for (const part of parts) rmSync(part, { recursive: true, force: true });
-  release();
-  pruneEmpty(dirname(path), place.models);
-  return bytes;
+}
+
+/** Locks all parts of a model; returns their release. Throws UserError if another process has one of the locks. */
+async function lockAll(paths: readonly string[], { text }: Reference): Promise<() => void> {
+  const { tryLock } = await import('./lock.ts');
+  const releases: (() => void)[] = [];
+  const release = () => {
+    for (const each of releases) each();
+  };
+  try {
+    for (const path of paths) {
+      const own = tryLock(`${path}.lock`);
+      if (!own) throw isPulled(text);
+      releases.push(own);
+    }
+  } catch (error) {
+    release();
+    throw error;
+  }
+  return release;
+}
+
+function isPulled(text: string): UserError {
+  return new UserError(
+    `${text} is being pulled by another process.`,
+    'Wait for that process, or end it first.',
+  );
 }
 
 /** The error for a model that is missing and may not be fetched; its hint is the command to run. */
@@ -130,14 +189,15 @@ export function notFound(reference: Reference): UserError {
   return new UserError(message, 'Check the path; `percept list` shows the models on this machine.', { kind });
 }
 
-/** Files and leftovers of the model at `path`, without the lock. */
-function partsOf(path: string): string[] {
-  const own = ['', '.json', '.partial', '.partial.json', '.partial.json.new'].map(
-    (suffix) => basename(path) + suffix,
-  );
-  return entriesOf(dirname(path))
-    .filter(({ name }) => own.includes(name) || LEFTOVER.exec(name)?.[1] === basename(path))
-    .map(({ name }) => join(dirname(path), name));
+const SUFFIXES = ['', '.json', '.partial', '.partial.json', '.partial.json.new'];
+
+/** Names of the files and leftovers of a model whose parts are at `paths`, in one folder; without the locks. */
+function namesOf(paths: readonly string[]): string[] {
+  const parts = new Set(paths.map((path) => basename(path)));
+  const own = new Set([...parts].flatMap((part) => SUFFIXES.map((suffix) => part + suffix)));
+  return entriesOf(dirname(paths[0]!))
+    .map(({ name }) => name)
+    .filter((name) => own.has(name) || parts.has(LEFTOVER.exec(name)?.[1] ?? ''));
 }
 
 function readRecord(path: string): ModelRecord | undefined {

@@ -1,4 +1,4 @@
-import { copyFileSync, existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { emptyFolder, percept, TINY_MODEL } from './percept.ts';
@@ -71,6 +71,18 @@ describe('percept rm', () => {
     expect(code).toBe(0);
     expect(JSON.parse(stdout)).toEqual({ reference: REFERENCE, path, freed_bytes: BYTES });
     expect(existsSync(path)).toBe(false);
+  });
+
+  it('deletes all parts of a split model, and asks also if one is missing', async () => {
+    const { env, path } = homeWithModel();
+    const folder = dirname(path);
+    renameSync(path, join(folder, 'm-00001-of-00003.gguf'));
+    copyFileSync(TINY_MODEL, join(folder, 'm-00003-of-00003.gguf'));
+    const text = 'hf:owner/repo/m-00001-of-00003.gguf';
+    expect((await percept(['rm', text], { env })).code).toBe(2);
+    const { stdout } = await percept(['rm', '-y', text, '--json'], { env });
+    expect(JSON.parse(stdout).freed_bytes).toBe(2 * BYTES);
+    expect(existsSync(folder)).toBe(false);
   });
 
   it('reports a model that was never pulled', async () => {

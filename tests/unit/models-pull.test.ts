@@ -18,6 +18,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { lock, tryLock } from '../../core/models/lock.ts';
 import { type PullOptions, type PullProgress, pull } from '../../core/models/pull.ts';
 import { type AliasReference, parseReference, type Reference } from '../../core/models/reference.ts';
+import { resolveModel } from '../../core/models/resolve.ts';
 import { listModels, modelPath } from '../../core/models/store.ts';
 import { writeGguf } from './gguf-writer.ts';
 import { type Handler, type ModelServer, sendFile, startServer } from './model-server.ts';
@@ -280,13 +281,18 @@ describe('a model on this machine', () => {
 
 it('fetches all parts of a split model, into one folder', async () => {
   const server = await serveBody();
-  const { path } = await pullModel(`${server.origin}/m-00001-of-00003.gguf`);
-  expect(listModels({ models }).models.map(({ path }) => path)).toEqual(
-    ['1', '2', '3'].map((number) => path.replace('00001', `0000${number}`)),
+  const url = `${server.origin}/m-00001-of-00003.gguf?download=true`;
+  const model = await pullModel(url);
+  expect(model).toMatchObject({ reference: url, bytes: 3 * BODY.length });
+  expect(listModels({ models })).toEqual({ models: [model], leftovers: [] });
+  rmSync(model.path.replace('00001', '00003'));
+  const options = { directories: { models }, pull: true };
+  expect(await resolveModel(url, options)).toEqual(model);
+  rmSync(model.path);
+  expect(await resolveModel(url.replace('00001', '00002'), options)).toMatchObject({ path: model.path });
+  expect(server.requests.map(({ url }) => url?.slice(7))).toEqual(
+    [1, 2, 3, 3, 1].map((number) => `${number}-of-00003.gguf?download=true`),
   );
-  rmSync(path.replace('00001', '00003'));
-  await pullModel(`${server.origin}/m-00001-of-00003.gguf`);
-  expect(server.requests.map(({ url }) => url?.slice(7, 8))).toEqual(['1', '2', '3', '3']);
 });
 
 describe('two pulls at once', () => {

@@ -1,6 +1,6 @@
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join, sep } from 'node:path';
+import { basename, dirname, join, sep } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { CATALOGUE, DEFAULT_MODEL } from '../../core/models/catalogue.ts';
 import { tryLock } from '../../core/models/lock.ts';
@@ -262,6 +262,58 @@ describe('the store', () => {
       });
     }
     expect(existsSync(`${path}.json`)).toBe(true);
+  });
+
+  describe('of a split model', () => {
+    const TEXT = 'hf:a/b/dir/x-00001-of-00003.gguf';
+    const numbered = (name: string, number: number) => name.replace('00001', `0000${number}`);
+    const path = (number: number) => numbered(modelPath(parseReference(TEXT), place), number);
+    const putParts = (...numbers: number[]) => {
+      for (const number of numbers) {
+        put(path(number), 'GGUF'.padEnd(4 + number, '.'));
+        put(`${path(number)}.json`, JSON.stringify({ reference: numbered(TEXT, number) }));
+      }
+    };
+
+    it('finds and lists it once, with the bytes of all parts', () => {
+      putParts(1, 2, 3);
+      const model = { path: path(1), bytes: 5 + 6 + 7, reference: TEXT };
+      expect(findModel(parseReference(TEXT), place)).toEqual(model);
+      expect(listModels(place)).toEqual({ models: [model], leftovers: [] });
+    });
+
+    it('does not find one with a part missing, and lists the others as a leftover', () => {
+      putParts(2, 3);
+      expect(findModel(parseReference(TEXT), place)).toBeUndefined();
+      expect(listModels(place)).toEqual({ models: [], leftovers: [{ path: path(2), bytes: 6 + 7 }] });
+      rmSync(path(2));
+      putParts(1);
+      expect(findModel(parseReference(TEXT), place)).toBeUndefined();
+      expect(listModels(place)).toEqual({ models: [], leftovers: [{ path: path(1), bytes: 5 + 7 }] });
+    });
+
+    it.each([
+      ['its reference', () => TEXT],
+      ['the reference of another part', () => numbered(TEXT, 3)],
+      ['the path of a part', () => path(2)],
+      ['the path of a leftover', () => `${path(2)}.partial`],
+    ])('removes all parts by %s', async (_, text) => {
+      putParts(1, 3);
+      put(`${path(2)}.partial`, 'GGU');
+      put(`${path(2)}.partial.json`, '{}');
+      const other = put(join(dirname(path(1)), 'x-00001-of-00002.gguf'));
+      await removeModel(parseReference(text()), place);
+      expect(readdirSync(dirname(other))).toEqual([basename(other)]);
+    });
+
+    it('does not remove one of which a part is being pulled', async () => {
+      putParts(1);
+      const release = tryLock(`${path(2)}.lock`)!;
+      await expect(removeModel(parseReference(TEXT), place)).rejects.toThrow('is being pulled');
+      release();
+      expect(findModel(parseReference(path(1)), place)).toBeDefined();
+      expect(existsSync(`${path(1)}.lock`)).toBe(false);
+    });
   });
 
   it('does not remove a model that is being pulled', async () => {
