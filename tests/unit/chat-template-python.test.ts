@@ -1,0 +1,126 @@
+/** What templates make, as Python's Jinja does: the expected texts come from jinja2 3.1.6, configured as in transformers. */
+import { describe, expect, it } from 'vitest';
+import type { Message } from '../../core/chat-template.ts';
+import { render } from './chat-templates.ts';
+
+describe('as Python', () => {
+  const cases: [source: string, text: string][] = [
+    ['{{ true }} {{ none }} {{ x }} {{ 1.0 }}', 'True None  1.0'],
+    ["{{ [1, 'a', true, none, {'b': [0.5]}] }}", "[1, 'a', True, None, {'b': [0.5]}]"],
+    [
+      `{{ ["it's", 'q"q', "\\\\", "\n", "both ' and \\""] }}`,
+      `["it's", 'q"q', '\\\\', '\\n', 'both \\' and "']`,
+    ],
+    ["{{ {'a': true}|string }} {{ none|string }} {{ true|string }}", "{'a': True} None True"],
+    ["{{ 'a' ~ none ~ true ~ [1] ~ 1 }}", 'aNoneTrue[1]1'],
+    [
+      "{{ '1' == 1 }} {{ 0 == '' }} {{ none == x }} {{ 1 == 1.0 }} {{ true == 1 }}",
+      'False False False True True',
+    ],
+    ["{{ [1, [2]] == [1, [2]] }} {{ {'a': 1} == {'a': 1} }} {{ {'a': 1} != {'a': 2} }}", 'True True True'],
+    ["{{ [1] == [1, 2] }} {{ {'a': 1} == {'b': 1} }} {{ [] == none }}", 'False False False'],
+    [
+      '{% for i in [1, 2] %}{% if i == 1 %}{% set z = 1 %}{% endif %}{{ z is defined }} {% endfor %}',
+      'True False ',
+    ],
+    ['{% set z = 0 %}{% for i in [1, 2] %}{% set z = z + 1 %}{{ z }}{% endfor %}{{ z }}', '110'],
+    ['{% for i in [1, 2, 3] %}{% if i == 2 %}a{% continue %}{% endif %}{{ i }}{% endfor %}', '1a3'],
+    ['{% for i in [1, 2, 3] %}b{% if i == 2 %}a{% break %}{% endif %}{{ i }}{% endfor %}', 'b1ba'],
+    ['{% for i in [1, 2] %}{% for j in [1, 2] %}{{ j }}{% break %}{% endfor %}{{ i }}{% endfor %}', '1112'],
+    [
+      "{{ 'xaxbx'.strip('x') }}|{{ '\n a \n'.rstrip('\n') }}|{{ 'abab'.lstrip('ab') }}|{{ ' a '.strip() }}",
+      'axb|\n a ||a',
+    ],
+    ['{{ [] | first }}', ''],
+    ["{{ {'a': 'é\n\"', 'b': [1, none], 'c': true}|tojson }}", '{"a": "é\\n\\"", "b": [1, null], "c": true}'],
+    ["{{ {'b': 1, 'a': []}|tojson(indent=2) }}", '{\n  "b": 1,\n  "a": []\n}'],
+    ["{{ '<&>'|tojson }}", '"<&>"'],
+    ['{{ range(3)|list }} {{ range(5, 1, -2)|list }}', '[0, 1, 2] [5, 3]'],
+    [
+      '{% set ns = namespace(n=0) %}{% for i in range(4) %}{% set ns.n = ns.n + i %}{% endfor %}{{ ns.n }}',
+      '6',
+    ],
+    ["{% macro f(a, b='x') %}{{ a }}{{ b }}{% endmacro %}{{ f(1) }}{{ f(1, b=2) }}", '1x12'],
+    ['{% generation %}a{% endgeneration %}', 'a'],
+    ['  {% if true %}\na\r\n  {% endif %}\nb\n', 'a\nb'],
+    [
+      "{{ strftime_now('%a %A %b %B %d %e %H %I %j %m %M %p %S %y %Y %-d %%') }}",
+      'Thu Thursday Jan January 15 15 12 12 015 01 00 PM 00 26 2026 15 %',
+    ],
+  ];
+  it.each(cases)('%s', async (source, text) => {
+    expect(await render(source)).toBe(text);
+  });
+
+  const MORE: Message[] = [
+    { role: 'system', content: 'Sys  ' },
+    { role: 'user', content: 'Hi\n', n: 3, f: Object(1), l: [3, 1, 2], d: { b: 1, a: [true, null] } },
+    { role: 'assistant', content: '日本 "q" <b> & \'x\'' },
+  ];
+  it.each([
+    ["{{ messages | selectattr('role', 'in', ['user', 'system']) | list | length }}", '2'],
+    ["{{ messages | rejectattr('n') | map(attribute='role') | join('|') }}", 'system|assistant'],
+    ['{{ messages[1].l | max }} {{ messages[1].l | min }} {{ messages[1].l | sum }}', '3 1 6'],
+    [
+      '{{ messages[1].d | dictsort }} {{ messages[1].d.items() | list }}',
+      "[('a', [True, None]), ('b', 1)] [('b', 1), ('a', [True, None])]",
+    ],
+    ['{% for k, v in messages[1].d.items() %}{{ k }}={{ v }};{% endfor %}', 'b=1;a=[True, None];'],
+    ['{{ messages[1].f }} {{ [1.0, 2] | tojson }} {{ 0.00001 }}', '1.0 [1.0, 2] 1e-05'],
+    ['{{ -7 % 3 }} {{ 7 % -3 }} {{ -7.5 % 2 }} {{ -7 // 2 }}', '2 -2 0.5 -4'],
+    [
+      "{{ 'a b'.split() }}{{ 'a,b,c'.split(',', 1) }}{{ 'a,b,c'.rsplit(',', 1) }}",
+      "['a', 'b']['a', 'b,c']['a,b', 'c']",
+    ],
+    [
+      "{{ 'abc'.find('c') }}{{ '😀c'.find('c') }}{{ 'abc'.endswith(('c', 'd')) }}{{ 'aBC'.capitalize() }}",
+      '21TrueAbc',
+    ],
+    [
+      "{{ 'abc' | first }}{{ 'abc' | last }}{{ 'abc' | reverse }}{{ '😀' | length }}{{ 'it is' | title }}",
+      'accba1It Is',
+    ],
+    ["{{ 'a' * 3 }} {{ 2 * [1] }} {{ 'a' < 'b' }} {{ (1, 2) + (3, 4) }}", 'aaa [1, 1] True (1, 2, 3, 4)'],
+    ["{{ '%s is %d' | format('x', 3) }} {{ '%05.2f|%-3s|%x' % (3.14159, 'a', 255) }}", 'x is 3 03.14|a  |ff'],
+    [
+      "{{ 'hello world foo' | wordcount }} {{ 'abcdefghijkl' | truncate(6) }} {{ 3.7 | round }} {{ 2.5 | round }}",
+      '3 abc... 4.0 2.0',
+    ],
+    [
+      "{{ [1, 2, 3, 4] | batch(3) | list }} {{ [1, 2, 3] | slice(2) | list }} {{ ['a'] | map('upper') | list }}",
+      "[[1, 2, 3], [4]] [[1, 2], [3]] ['A']",
+    ],
+    ['{{ messages[2].content | e }}', '日本 &#34;q&#34; &lt;b&gt; &amp; &#39;x&#39;'],
+    [
+      "{{ messages[0].content is eq 'Sys  ' }} {{ 6 is divisibleby 4 }} {{ 'x' is not in('abc') }}",
+      'True False True',
+    ],
+    [
+      "{% with a = [1, 2], b = f(1, y=2) if x else 'z' %}{{ a }}{{ b }}{% endwith %}{{ a }}{% with %}c{% endwith %}",
+      '[1, 2]zc',
+    ],
+    [
+      '{% for i in [1, 2] %}{% with j = i %}{{ j }}{{ loop.first }}{% break %}{% endwith %}{% endfor %}',
+      '1True',
+    ],
+    [
+      'a{% raw %}{{ not }} {% parsed %}\n{% endraw %}\nb{%- raw -%} x {%- endraw %}',
+      'a{{ not }} {% parsed %}\nbx',
+    ],
+    [
+      '{{ messages[1].d | tojson(indent=2) }}{{ {} | tojson(indent=2) }}',
+      '{\n  "b": 1,\n  "a": [\n    true,\n    null\n  ]\n}{}',
+    ],
+    [
+      "{{ strftime_now('%c|%x %X|%F %T|%U %W %u %w|%f%Z') }}",
+      'Thu Jan 15 12:00:00 2026|01/15/26 12:00:00|2026-01-15 12:00:00|02 02 4 4|000000',
+    ],
+  ])('%s', async (source, text) => {
+    expect(await render(source, { messages: MORE })).toBe(text);
+  });
+
+  it('pads and strips dates', async () => {
+    const now = new Date(2024, 11, 3, 0, 5, 9);
+    expect(await render("{{ strftime_now('%e|%-d|%I|%-H|%p|%j|%y') }}", { now })).toBe(' 3|3|12|0|AM|338|24');
+  });
+});
