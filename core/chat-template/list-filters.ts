@@ -16,7 +16,6 @@ import {
   isTrue,
   listOf,
   mappingOf,
-  none,
   nothing,
   numberArgument,
   TupleValue,
@@ -175,13 +174,18 @@ const slice: Filter = (operand, args, budget) => {
 };
 
 const groupby: Filter = (operand, args, budget) => {
-  const key = keyOf(args, 0);
+  const attributeIn = keyOf(args, 0);
+  const byDefault = argument(args, 1, 'default');
+  const isCased = flagArgument(args, 2, 'case_sensitive');
+  const key = (element: Value) => {
+    const value = attributeIn(element);
+    return isMissing(value) ? (byDefault ?? value) : value;
+  };
+  const order = (a: Value, b: Value) => compare(a, b, budget, isCased);
   const groups: { key: Value; list: Value[] }[] = [];
-  for (const element of listOf(
-    sort(operand, { list: [none(), none(), args.list[0] ?? none()], named: new Map() }, budget),
-  )!) {
+  for (const element of [...elementsOf(operand, budget)].sort((a, b) => order(key(a), key(b)))) {
     const last = groups.at(-1);
-    if (last && equal(last.key, key(element), budget)) last.list.push(element);
+    if (last && order(last.key, key(element)) === 0) last.list.push(element);
     else groups.push({ key: key(element), list: [element] });
   }
   return new ArrayValue(groups.map((group) => new TupleValue([group.key, new ArrayValue(group.list)])));

@@ -90,6 +90,18 @@ describe('as Python', () => {
       "{{ [1, 2, 3, 4] | batch(3) | list }} {{ [1, 2, 3] | slice(2) | list }} {{ ['a'] | map('upper') | list }}",
       "[[1, 2, 3], [4]] [[1, 2], [3]] ['A']",
     ],
+    [
+      "{% for k, l in messages | groupby(attribute='role') %}{{ k }}{{ l | length }};{% endfor %}",
+      'assistant1;system1;user1;',
+    ],
+    [
+      "{% for k, l in [{'t': 'B'}, {'t': 'a'}, {'t': 'b'}] | groupby('t') %}{{ k }}{{ l | length }}{% endfor %}",
+      'a1B2',
+    ],
+    [
+      "{% for k, l in [{'t': 'B'}, {}, {'t': 'b'}] | groupby('t', 'c', case_sensitive=true) %}{{ k }}{{ l | length }}{% endfor %}",
+      'B1b1c1',
+    ],
     ['{{ messages[2].content | e }}', '日本 &#34;q&#34; &lt;b&gt; &amp; &#39;x&#39;'],
     [
       "{{ messages[0].content is eq 'Sys  ' }} {{ 6 is divisibleby 4 }} {{ 'x' is not in('abc') }}",
