@@ -1,6 +1,6 @@
 /** Jinja's filters by name. What is not in the table is left to @huggingface/jinja. */
 import { attributeOf, elementsOf, type Filter, LIST_FILTERS } from './list-filters.ts';
-import { TESTS } from './predicates.ts';
+import { holds, TESTS_WITH_ARGUMENT } from './predicates.ts';
 import { formatted, json, str } from './python.ts';
 import { capitalized, cased, replace, split, strip, TextBuilder, textOf, title } from './strings.ts';
 import {
@@ -16,7 +16,6 @@ import {
   isTrue,
   listOf,
   mappingOf,
-  nothing,
   numberArgument,
   textArgument,
   textValue,
@@ -176,8 +175,8 @@ export const FILTERS: ReadonlyMap<string, Filter> = new Map<string, Filter>([
   ],
   ['default', byDefault],
   ['d', byDefault],
-  ...[...TESTS].flatMap(([name, test]): [string, Filter][] => [
-    [`is ${name}`, (operand, { list }, budget) => truth(test(operand, list[0] ?? nothing(), budget))],
-    [`is not ${name}`, (operand, { list }, budget) => truth(!test(operand, list[0] ?? nothing(), budget))],
+  ...[...TESTS_WITH_ARGUMENT].flatMap((name): [string, Filter][] => [
+    [`is ${name}`, (operand, { list }, budget) => truth(holds(name, operand, list, budget))],
+    [`is not ${name}`, (operand, { list }, budget) => truth(!holds(name, operand, list, budget))],
   ]),
 ]);

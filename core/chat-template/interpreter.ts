@@ -15,6 +15,7 @@ import { FILTERS } from './filters.ts';
 import { elementsOf, pairsOf } from './list-filters.ts';
 import { known, type Node, OpenInterpreter } from './open-interpreter.ts';
 import { CALL_CALLER, type Program } from './parser.ts';
+import { holds } from './predicates.ts';
 import { compare, contains, equal, formatted, places, remainder, sliced, str } from './python.ts';
 import { part, STRING_METHODS, TextBuilder, textOf } from './strings.ts';
 import {
@@ -311,8 +312,7 @@ class PythonInterpreter extends OpenInterpreter {
 
   override evaluateTestExpression(node: Node, scope: Scope): Value {
     const value = this.evaluate(node.operand, scope);
-    if (isText(value) && CASE_TESTS.has(node.test.value)) this.#budget.make(textOf(value).length);
-    return super.evaluateTestExpression({ ...node, operand: known(value) }, scope);
+    return truth(holds(node.test.value, value, [], this.#budget) !== node.negate);
   }
 
   override evaluateArguments(args: readonly Node[], scope: Scope): [Value[], Map<string, Value>] {
@@ -360,8 +360,6 @@ class PythonInterpreter extends OpenInterpreter {
 }
 
 const STATEMENTS = new Set(['If', 'For', 'Set', 'Macro', 'CallStatement', 'FilterStatement', 'Comment']);
-
-const CASE_TESTS = new Set(['lower', 'upper']);
 
 const ORDERS: Readonly<Record<string, (order: number) => boolean>> = {
   '<': (order) => order < 0,

@@ -1,6 +1,6 @@
 /** Jinja's filters of lists, and of whatever else a loop goes through. */
 import type { Budget } from './budget.ts';
-import { TESTS } from './predicates.ts';
+import { holds } from './predicates.ts';
 import { compare, equal, str } from './python.ts';
 import { charactersOf, join, part, textOf } from './strings.ts';
 import {
@@ -63,19 +63,17 @@ function keyOf(args: Arguments, at: number): (value: Value) => Value {
 }
 
 function selection(args: Arguments, at: number): (value: Value, budget: Budget) => boolean {
-  const name = args.list[at];
-  if (!name) return (value) => isTrue(value);
-  const test = TESTS.get(String(name.value));
-  if (!test) throw new Error(`it uses the unknown test ${String(name.value).slice(0, 40)}`);
-  const wanted = args.list[at + 1] ?? nothing();
-  return (value, budget) => test(value, wanted, budget);
+  const [name, ...others] = args.list.slice(at);
+  if (!name) return isTrue;
+  return (value, budget) => holds(String(name.value), value, others, budget);
 }
 
 function select(wanted: boolean, byAttribute: boolean): Filter {
   return (operand, args, budget) => {
     const path = byAttribute ? String(args.list[0]?.value) : undefined;
-    const holds = selection(args, byAttribute ? 1 : 0);
-    const test = (element: Value) => holds(path === undefined ? element : attributeOf(element, path), budget);
+    const isSelected = selection(args, byAttribute ? 1 : 0);
+    const test = (element: Value) =>
+      isSelected(path === undefined ? element : attributeOf(element, path), budget);
     return new ArrayValue(elementsOf(operand, budget).filter((element) => test(element) === wanted));
   };
 }

@@ -25,6 +25,7 @@ export interface Node {
   readonly step?: Node;
   readonly operand: Node; // TestExpression
   readonly test: { readonly value: string };
+  readonly negate: boolean;
   readonly known: Value; // Known
 }
 

@@ -1,5 +1,6 @@
 /** Parses templates with @huggingface/jinja, after rewriting what its parser lacks: {% raw %}, {% with %}, tests with arguments. */
 import { parse, tokenize } from '@huggingface/jinja';
+import { TESTS_WITH_ARGUMENT } from './predicates.ts';
 
 const MAX_SOURCE = 1 << 18; // characters; real templates have up to 40,000
 const MAX_SPACE = 300; // consecutive blanks; the package's parsing time grows with their square
@@ -54,20 +55,6 @@ function quoted(text: string): string {
   return `"${codes}"`;
 }
 
-/** Tests that take an argument. */
-const TESTS = new Set([
-  'eq',
-  'equalto',
-  'ne',
-  'lt',
-  'lessthan',
-  'gt',
-  'greaterthan',
-  'le',
-  'ge',
-  'in',
-  'divisibleby',
-]);
 const LITERALS: ReadonlySet<string> = new Set(['StringLiteral', 'NumericLiteral', 'Identifier']);
 
 const tokenOf = (type: Token['type'], value: string): Token => ({ type, value });
@@ -112,7 +99,12 @@ function testsAsFilters(tokens: readonly Token[]): Token[] {
     const name = tokens[at + (isNot ? 2 : 1)];
     const operand = tokens[at + (isNot ? 3 : 2)];
     const isTest = tokens[at]!.type === 'Identifier' && tokens[at]!.value === 'is';
-    if (!isTest || name?.type !== 'Identifier' || !TESTS.has(name.value) || operand === undefined) {
+    if (
+      !isTest ||
+      name?.type !== 'Identifier' ||
+      !TESTS_WITH_ARGUMENT.has(name.value) ||
+      operand === undefined
+    ) {
       result.push(tokens[at]!);
       continue;
     }

@@ -95,7 +95,8 @@ export function equal(a: Value, b: Value, budget: Budget): boolean {
   return a.value === b.value;
 }
 
-function isNumeric({ value }: Value): boolean {
+/** Numbers and booleans, which are numbers in Python. */
+export function isNumeric({ value }: Value): boolean {
   return typeof value === 'number' || typeof value === 'boolean';
 }
 

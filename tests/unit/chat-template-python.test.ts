@@ -91,6 +91,28 @@ describe('as Python', () => {
       "[[1, 2, 3], [4]] [[1, 2], [3]] ['A']",
     ],
     [
+      "{{ ['a', 'B', '1', 'b2', ''] | select('lower') | list }} {{ ['a', 'B', '1', 'B2'] | select('upper') | list }}",
+      "['a', 'b2'] ['B', 'B2']",
+    ],
+    [
+      "{{ 'a' is lower }} {{ '1' is lower }} {{ '' is upper }} {{ true is lower }} {{ none is not upper }}",
+      'True False False False True',
+    ],
+    [
+      "{{ [1, 'a', [1], (1, 2), {}, none, x] | select('iterable') | list | length }} {{ {} is sequence }}",
+      '5 True',
+    ],
+    ["{{ [1, range, 'a', x] | select('callable') | list | length }} {{ range is callable }}", '2 True'],
+    [
+      '{{ true is number }} {{ true is integer }} {{ 1.0 is float }} {{ 3.0 is odd }} {{ true is odd }} {{ -2 is even }}',
+      'True False True True True True',
+    ],
+    [
+      '{{ true is sameas true }} {{ 1 is sameas true }} {{ messages is sameas messages }} {{ [] is sameas([]) }}',
+      'True False True False',
+    ],
+    ["{{ namespace() is mapping }} {{ {} is mapping }} {{ 'lower' is test }}", 'False True True'],
+    [
       "{% for k, l in messages | groupby(attribute='role') %}{{ k }}{{ l | length }};{% endfor %}",
       'assistant1;system1;user1;',
     ],

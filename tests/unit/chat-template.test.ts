@@ -122,6 +122,11 @@ describe('errors', () => {
     ['{% unknown %}', 'not valid Jinja'],
     ['{{ "a" | nofilter }}', 'nofilter'],
     ['{{ nothing() }}', 'not a function'],
+    ['{{ 1 is unknown }}', 'the unknown test unknown'],
+    ['{{ 1 is eq }}', '0 arguments instead of 1'],
+    ["{{ 'a' is in('a', 'b') }}", '2 arguments instead of 1'],
+    ['{{ 1 is divisibleby 0 }}', 'divides by zero'],
+    ["{{ 'a' is odd }}", 'divides a StringValue'],
     ['{{ none + 1 }}', 'null'],
     [`{{ ${'('.repeat(50_000)} }}`, 'not valid Jinja'],
   ])('%s', async (source, message) => {
