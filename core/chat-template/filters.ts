@@ -54,7 +54,7 @@ const indent: Filter = (operand, args, budget) => {
 
 const tojson: Filter = (operand, args, budget) => {
   const separators = argument(args, 2, 'separators');
-  const width = argument(args, 1, 'indent') ?? args.named.get('indent');
+  const width = argument(args, 1, 'indent');
   const texts = separators && listOf(separators)?.map(({ value }) => String(value));
   const options = {
     indent: width && isNumber(width) ? (width.value as number) : undefined,
