@@ -56,6 +56,12 @@ function quoted(text: string): string {
 }
 
 const LITERALS: ReadonlySet<string> = new Set(['StringLiteral', 'NumericLiteral', 'Identifier']);
+const OPEN: ReadonlySet<string> = new Set(['OpenParen', 'OpenSquareBracket', 'OpenCurlyBracket']);
+const CLOSE: ReadonlySet<string> = new Set(['CloseParen', 'CloseSquareBracket', 'CloseCurlyBracket']);
+
+/** A word that goes on after the name of a test. */
+const isKeyword = ({ type, value }: Token): boolean =>
+  type === 'Identifier' && ['and', 'or', 'else', 'is'].includes(value);
 
 const tokenOf = (type: Token['type'], value: string): Token => ({ type, value });
 
@@ -93,26 +99,61 @@ function withAsCalls(tokens: readonly Token[]): Token[] {
 
 /** `a is eq(b)` and `a is not eq b` as `a | is eq(b)` and `a | is not eq(b)`, filters with blanks in their names. */
 function testsAsFilters(tokens: readonly Token[]): Token[] {
+  const partners = partnersIn(tokens);
+  const ends: number[] = []; // where arguments without parentheses end; the innermost last
   const result: Token[] = [];
   for (let at = 0; at < tokens.length; at++) {
+    while (ends.at(-1) === at) {
+      ends.pop();
+      result.push(tokenOf('CloseParen', ')'));
+    }
     const isNot = tokens[at + 1]?.value === 'not';
     const name = tokens[at + (isNot ? 2 : 1)];
-    const operand = tokens[at + (isNot ? 3 : 2)];
     const isTest = tokens[at]!.type === 'Identifier' && tokens[at]!.value === 'is';
-    if (
-      !isTest ||
-      name?.type !== 'Identifier' ||
-      !TESTS_WITH_ARGUMENT.has(name.value) ||
-      operand === undefined
-    ) {
+    if (!isTest || name?.type !== 'Identifier' || !TESTS_WITH_ARGUMENT.has(name.value)) {
       result.push(tokens[at]!);
       continue;
     }
     result.push(tokenOf('Pipe', '|'), tokenOf('Identifier', `is ${isNot ? 'not ' : ''}${name.value}`));
     at += isNot ? 2 : 1;
-    if (!LITERALS.has(operand.type)) continue; // a parenthesis: the arguments of the filter
-    result.push(tokenOf('OpenParen', '('), operand, tokenOf('CloseParen', ')'));
-    at++;
+    const end = argumentEnd(tokens, at + 1, partners);
+    if (end === undefined) continue; // a parenthesis: the arguments of the filter
+    result.push(tokenOf('OpenParen', '('));
+    ends.push(end);
   }
   return result;
+}
+
+/** Of each bracket that opens, the place of the one that closes it. */
+function partnersIn(tokens: readonly Token[]): ReadonlyMap<number, number> {
+  const partners = new Map<number, number>();
+  const open: number[] = [];
+  for (const [at, { type }] of tokens.entries()) {
+    if (OPEN.has(type)) open.push(at);
+    else if (CLOSE.has(type) && open.length > 0) partners.set(open.pop()!, at);
+  }
+  return partners;
+}
+
+/** The end of a test's argument: a literal or a name, with what follows it as .name, [..] or (..). */
+function argumentEnd(
+  tokens: readonly Token[],
+  start: number,
+  partners: ReadonlyMap<number, number>,
+): number | undefined {
+  const first = tokens[start];
+  if (first === undefined) return undefined;
+  let end = start + 1;
+  if (first.type === 'OpenSquareBracket' || first.type === 'OpenCurlyBracket') {
+    const partner = partners.get(start);
+    if (partner === undefined) return undefined;
+    end = partner + 1;
+  } else if (!LITERALS.has(first.type) || isKeyword(first)) return undefined;
+  if (first.type === 'StringLiteral') while (tokens[end]?.type === 'StringLiteral') end++;
+  for (;;) {
+    const partner = tokens[end]?.type === 'OpenCurlyBracket' ? undefined : partners.get(end);
+    if (partner !== undefined) end = partner + 1;
+    else if (tokens[end]?.type === 'Dot') end += 2;
+    else return end;
+  }
 }

@@ -130,6 +130,18 @@ describe('as Python', () => {
       'True False True',
     ],
     [
+      "{{ 'a' is in ['a', ['b']] }} {{ 'a' is not in {'a': {'b': 1}} }} {{ [3 is in [1], 1 is in [1 is in [1], 1]] }}",
+      'True False [False, True]',
+    ],
+    [
+      '{{ 6 is divisibleby messages[1].n }} {{ 3 is in messages[1].l[:1] and true }} {{ 2 is not in messages[1].l }}',
+      'True True False',
+    ],
+    [
+      "{{ 'SYS' is eq messages[0].content.strip().upper() }} {{ 'and' is eq 'an' 'd' or 1 }} {{ 1 is eq 1 ~ 'x' }}",
+      'True True Truex',
+    ],
+    [
       "{% with a = [1, 2], b = f(1, y=2) if x else 'z' %}{{ a }}{{ b }}{% endwith %}{{ a }}{% with %}c{% endwith %}",
       '[1, 2]zc',
     ],
