@@ -17,7 +17,8 @@ import { known, type Node, OpenInterpreter } from './open-interpreter.ts';
 import { CALL_CALLER, type Program } from './parser.ts';
 import { holds } from './predicates.ts';
 import { compare, contains, equal, formatted, places, remainder, sliced, str } from './python.ts';
-import { part, STRING_METHODS, TextBuilder, textOf } from './strings.ts';
+import { STRING_METHODS } from './string-methods.ts';
+import { part, TextBuilder, textOf } from './strings.ts';
 import {
   type Arguments,
   ArrayValue,

@@ -1,18 +1,7 @@
-/** Python's methods of strings. Each part of a result knows whether it comes from the template or from its input. */
+/** Texts, each part of which knows whether it comes from the template or from its input. */
 import { addSpans, cutSpans, type Spans } from '../tokenizer/spans.ts';
 import type { Budget } from './budget.ts';
-import {
-  type Arguments,
-  ArrayValue,
-  integer,
-  listOf,
-  numberArgument,
-  TupleValue,
-  textArgument,
-  textValue,
-  truth,
-  type Value,
-} from './values.ts';
+import { type Arguments, numberArgument, textArgument, textValue, type Value } from './values.ts';
 
 const NO_SPANS: Spans = [];
 const SPACE =
@@ -135,18 +124,6 @@ export function split(of: Value, budget: Budget, separator?: Value, most = -1): 
   return parts;
 }
 
-/** str.rsplit with a separator. */
-function splitRight(of: Value, budget: Budget, separator: Value, most: number): Value[] {
-  const parts = split(of, budget, separator);
-  const joined = most < 0 ? 0 : parts.length - 1 - most;
-  if (joined <= 0) return parts;
-  const width = textOf(separator).length;
-  const length = parts
-    .slice(0, joined + 1)
-    .reduce((sum, piece) => sum + textOf(piece).length, joined * width);
-  return [part(of, 0, length), ...parts.slice(joined + 1)];
-}
-
 export function replace(of: Value, budget: Budget, args: Arguments): Value {
   const old = textArgument(args, 0, 'old');
   const by = textArgument(args, 1, 'new');
@@ -170,7 +147,7 @@ function* everyPlace(text: string): Generator<number> {
 }
 
 /** Where `wanted` is, without overlaps. */
-function* occurrences(text: string, wanted: string, budget: Budget): Generator<number> {
+export function* occurrences(text: string, wanted: string, budget: Budget): Generator<number> {
   if (wanted === '') throw new Error('it splits by an empty separator');
   budget.search(text, wanted);
   for (let at = text.indexOf(wanted); at >= 0; at = text.indexOf(wanted, at + wanted.length)) yield at;
@@ -185,115 +162,3 @@ export function join(values: readonly Value[], separator: Value | undefined, bud
   }
   return result.value;
 }
-
-/** startswith and endswith, with a text or a tuple of texts. */
-function isAtEnd(
-  of: Value,
-  args: Arguments,
-  budget: Budget,
-  is: (text: string, end: string) => boolean,
-): Value {
-  const wanted = args.list[0];
-  const ends = wanted && (listOf(wanted) ?? [wanted]);
-  if (!ends?.every(({ value }) => typeof value === 'string'))
-    throw new Error('it looks for an end without a text');
-  for (const end of ends) budget.read(textOf(end).length);
-  return truth(ends.some((end) => is(textOf(of), textOf(end))));
-}
-
-/** Python's index in code points of an index in UTF-16 units. */
-function codePoints(text: string, end: number): number {
-  let count = 0;
-  for (let at = 0; at < end; count++) at += text.codePointAt(at)! > 0xffff ? 2 : 1;
-  return count;
-}
-
-function find(of: Value, args: Arguments, budget: Budget, last: boolean): number {
-  const wanted = textOf(textArgument(args, 0) ?? textValue(''));
-  budget.search(textOf(of), wanted);
-  const at = last ? textOf(of).lastIndexOf(wanted) : textOf(of).indexOf(wanted);
-  budget.make(Math.max(0, at));
-  return at < 0 ? -1 : codePoints(textOf(of), at);
-}
-
-const consistsOf =
-  (pattern: RegExp): Method =>
-  (of, _args, budget) => {
-    budget.make(textOf(of).length);
-    return truth(pattern.test(textOf(of)));
-  };
-
-type Method = (of: Value, args: Arguments, budget: Budget) => Value;
-
-export const STRING_METHODS: ReadonlyMap<string, Method> = new Map<string, Method>([
-  ['upper', (of, _, budget) => cased(of, budget, (text) => text.toUpperCase())],
-  ['lower', (of, _, budget) => cased(of, budget, (text) => text.toLowerCase())],
-  ['title', (of, _, budget) => cased(of, budget, title)],
-  ['capitalize', (of, _, budget) => cased(of, budget, capitalized)],
-  ['strip', (of, args, budget) => strip(of, 'both', budget, textArgument(args, 0))],
-  ['lstrip', (of, args, budget) => strip(of, 'left', budget, textArgument(args, 0))],
-  ['rstrip', (of, args, budget) => strip(of, 'right', budget, textArgument(args, 0))],
-  ['startswith', (of, args, budget) => isAtEnd(of, args, budget, (text, end) => text.startsWith(end))],
-  ['endswith', (of, args, budget) => isAtEnd(of, args, budget, (text, end) => text.endsWith(end))],
-  [
-    'split',
-    (of, args, budget) =>
-      new ArrayValue(
-        split(of, budget, textArgument(args, 0, 'sep'), numberArgument(args, 1, 'maxsplit', -1)),
-      ),
-  ],
-  [
-    'rsplit',
-    (of, args, budget) => {
-      const separator = textArgument(args, 0, 'sep');
-      if (!separator) throw new Error('it calls rsplit without a separator');
-      return new ArrayValue(splitRight(of, budget, separator, numberArgument(args, 1, 'maxsplit', -1)));
-    },
-  ],
-  [
-    'partition',
-    (of, args, budget) => {
-      const separator = textArgument(args, 0) ?? textValue('');
-      const [head, tail] = split(of, budget, separator, 1);
-      return new TupleValue([head!, tail ? separator : textValue(''), tail ?? textValue('')]);
-    },
-  ],
-  [
-    'splitlines',
-    (of, _, budget) => {
-      const lines = split(
-        textOf(of).includes('\r') ? textValue(textOf(of).replace(/\r\n?/g, '\n')) : of,
-        budget,
-        textValue('\n'),
-      );
-      if (textOf(lines.at(-1)!) === '') lines.pop();
-      return new ArrayValue(lines);
-    },
-  ],
-  ['replace', (of, args, budget) => replace(of, budget, args)],
-  ['join', (of, { list }, budget) => join(list[0] ? (listOf(list[0]) ?? []) : [], of, budget)],
-  ['find', (of, args, budget) => integer(find(of, args, budget, false))],
-  ['rfind', (of, args, budget) => integer(find(of, args, budget, true))],
-  ['count', (of, args, budget) => integer(split(of, budget, textArgument(args, 0)).length - 1)],
-  [
-    'removeprefix',
-    (of, args, budget) => {
-      const prefix = textOf(textArgument(args, 0) ?? textValue(''));
-      const { length } = prefix;
-      budget.make(textOf(of).length);
-      return textOf(of).startsWith(prefix) ? part(of, length, textOf(of).length) : of;
-    },
-  ],
-  [
-    'removesuffix',
-    (of, args, budget) => {
-      const suffix = textOf(textArgument(args, 0) ?? textValue(''));
-      const { length } = suffix;
-      budget.make(textOf(of).length);
-      return textOf(of).endsWith(suffix) ? part(of, 0, textOf(of).length - length) : of;
-    },
-  ],
-  ['isdigit', consistsOf(/^\p{Nd}+$/u)],
-  ['isalpha', consistsOf(/^\p{L}+$/u)],
-  ['isspace', consistsOf(/^[\s\x1c-\x1f\x85]+$/)],
-]);

@@ -77,6 +77,23 @@ describe('as Python', () => {
       '21TrueAbc',
     ],
     [
+      "{{ 'abc'.startswith('b', 1) }} {{ 'abc'.startswith('ab', 0, 1) }} {{ 'abc'.startswith('', 4) }} {{ 'abc'.endswith(('x', 'b'), 0, -1) }} {{ '😀b'.startswith('b', 1) }}",
+      'True False False True True',
+    ],
+    [
+      "{{ 'abcabc'.find('a', 1) }} {{ 'abcabc'.find('c', 0, 2) }} {{ 'abcabc'.rfind('c', 0, -1) }} {{ 'c😀bc'.rfind('c', 1) }} {{ 'abc'.find('', 2, 1) }}",
+      '3 -1 2 3 -1',
+    ],
+    [
+      "{{ 'abcabc'.count('a', 1) }} {{ 'abcabc'.count('c', 0, 3) }} {{ '😀b'.count('') }} {{ 'abc'.count('', 4) }} {{ 'aaaa'.count('aa') }}",
+      '1 1 3 0 2',
+    ],
+    [
+      "{{ 'a\\nb\\r\\nc\\rd\\n'.splitlines(true) }} {{ 'a\\n\\nb\\x0cc'.splitlines() }} {{ ''.splitlines() }}",
+      "['a\\n', 'b\\r\\n', 'c\\r', 'd\\n'] ['a', '', 'b', 'c'] []",
+    ],
+    ["{{ 'x'.join('abc') }} {{ '-'.join({'a': 1, 'b': 2}) }} {{ ''.join(x) }}", 'axbxc a-b '],
+    [
       "{{ 'abc' | first }}{{ 'abc' | last }}{{ 'abc' | reverse }}{{ '😀' | length }}{{ 'it is' | title }}",
       'accba1It Is',
     ],
