@@ -3,6 +3,9 @@ import type { Spans } from '../tokenizer/spans.ts';
 const MAX_STEPS = 1_000_000; // evaluated nodes; real templates take up to 200 a message
 const MAX_SIZE = 1 << 22; // characters of a string; characters and elements of a list or mapping
 
+/** Characters that an element of a list counts for. */
+export const ELEMENT = 8;
+
 // What takes about the time of a node, or, for what is made, its memory.
 const MADE = 64; // characters of a new text
 const READ = 128; // characters that are read or compared

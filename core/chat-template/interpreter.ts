@@ -10,13 +10,14 @@
  */
 import { Environment } from '@huggingface/jinja';
 import type { Spans } from '../tokenizer/spans.ts';
-import { Budget } from './budget.ts';
+import { Budget, ELEMENT } from './budget.ts';
 import { FILTERS } from './filters.ts';
 import { elementsOf, pairsOf } from './list-filters.ts';
 import { known, type Node, OpenInterpreter } from './open-interpreter.ts';
+import { operation } from './operators.ts';
 import { CALL_CALLER, type Program } from './parser.ts';
 import { holds } from './predicates.ts';
-import { compare, contains, equal, formatted, places, remainder, sliced, str } from './python.ts';
+import { places, sliced, str } from './python.ts';
 import { STRING_METHODS } from './string-methods.ts';
 import { part, TextBuilder, textOf } from './strings.ts';
 import {
@@ -25,7 +26,6 @@ import {
   argumentsOf,
   type FunctionOfValues,
   FunctionValue,
-  isMissing,
   isNone,
   isText,
   listOf,
@@ -40,7 +40,6 @@ import {
 } from './values.ts';
 
 const ITERATION_STEPS = 10; // an iteration of a loop takes the time of this many nodes
-const ELEMENT = 8; // characters that an element of a list counts for
 const MAX_RANGE = 100_000; // as jinja2.sandbox.MAX_RANGE
 
 /** The message that a template passes to raise_exception. */
@@ -141,14 +140,10 @@ class PythonInterpreter extends OpenInterpreter {
     const loop = this.#loops.at(-1);
     const isBody = this.#loopBodies.has(body);
     if (isBody && this.#broken.has(scope)) return super.evaluate({ type: 'Break' } as Node, scope);
-    const value = isBody ? this.#iteration(body, scope) : this.#print(body, scope, false);
+    if (isBody) this.#budget.step(ITERATION_STEPS);
+    const value = this.#print(body, scope, isBody);
     if (loop && (body === loop.node.body || body === loop.node.defaultBlock)) loop.text.addValue(value);
     return value;
-  }
-
-  #iteration(body: readonly Node[], scope: Scope): Value {
-    this.#budget.step(ITERATION_STEPS);
-    return this.#print(body, scope, true);
   }
 
   #print(body: readonly Node[], scope: Scope, isLoop: boolean): Value {
@@ -199,62 +194,9 @@ class PythonInterpreter extends OpenInterpreter {
     const a = this.evaluate(left, scope);
     const b = this.evaluate(right, scope);
     return (
-      this.#operation(operator.value, a, b) ??
+      operation(operator.value, a, b, this.#budget) ??
       super.evaluateBinaryExpression({ ...node, left: known(a), right: known(b) }, scope)
     );
-  }
-
-  /** Undefined where the package agrees with Python. */
-  #operation(operator: string, a: Value, b: Value): Value | undefined {
-    const budget = this.#budget;
-    switch (operator) {
-      case '==':
-      case '!=':
-        return truth(equal(a, b, budget) === (operator === '=='));
-      case 'in':
-      case 'not in':
-        return truth(contains(b, a, budget) === (operator === 'in'));
-      case '~':
-        return new TextBuilder(budget).addValue(str(a, budget)).addValue(str(b, budget)).value;
-      case '+':
-        return this.#sum(a, b);
-      case '*':
-        return isText(b) || listOf(b) ? this.#repeated(b, a) : this.#repeated(a, b);
-      case '%':
-        if (isText(a)) return textValue(formatted(textOf(a), listOf(b) ?? [b], budget));
-        return remainder(a, b);
-      case '<':
-      case '>':
-      case '<=':
-      case '>=':
-        return isText(a) && isText(b) ? truth(ORDERS[operator]!(compare(a, b, budget))) : undefined;
-    }
-    return undefined;
-  }
-
-  #sum(a: Value, b: Value): Value | undefined {
-    const list = listOf(a);
-    const other = listOf(b);
-    if (list && other) {
-      this.#budget.fit(ELEMENT * (list.length + other.length));
-      this.#budget.step((list.length + other.length) / 4);
-      return new (a.type === 'TupleValue' ? TupleValue : ArrayValue)([...list, ...other]);
-    }
-    if (!isText(a) && !isText(b)) return undefined;
-    if (isMissing(a) || isMissing(b) || isNone(a) || isNone(b)) return undefined;
-    return new TextBuilder(this.#budget).addValue(str(a, this.#budget)).addValue(str(b, this.#budget)).value;
-  }
-
-  #repeated(of: Value, times: Value): Value | undefined {
-    const list = listOf(of);
-    if ((!list && !isText(of)) || times.type !== 'IntegerValue') return undefined;
-    const count = Math.max(0, times.value as number);
-    this.#budget.fit(count * (list ? ELEMENT * list.length : textOf(of).length));
-    this.#budget.step(count * (1 + (list?.length ?? 0)));
-    if (list) return new ArrayValue(Array.from({ length: count }, () => list).flat());
-    const text = new TextBuilder(this.#budget);
-    for (let i = 0; i < count; i++) text.addValue(of);
-    return text.value;
   }
 
   override evaluateMemberExpression(node: Node, scope: Scope): Value {
@@ -361,13 +303,6 @@ class PythonInterpreter extends OpenInterpreter {
 }
 
 const STATEMENTS = new Set(['If', 'For', 'Set', 'Macro', 'CallStatement', 'FilterStatement', 'Comment']);
-
-const ORDERS: Readonly<Record<string, (order: number) => boolean>> = {
-  '<': (order) => order < 0,
-  '>': (order) => order > 0,
-  '<=': (order) => order <= 0,
-  '>=': (order) => order >= 0,
-};
 
 const SURROGATE = /[\ud800-\udfff]/;
 
