@@ -140,7 +140,6 @@ class PythonInterpreter extends OpenInterpreter {
     const loop = this.#loops.at(-1);
     const isBody = this.#loopBodies.has(body);
     if (isBody && this.#broken.has(scope)) return super.evaluate({ type: 'Break' } as Node, scope);
-    if (isBody) this.#budget.step(ITERATION_STEPS);
     const value = this.#print(body, scope, isBody);
     if (loop && (body === loop.node.body || body === loop.node.defaultBlock)) loop.text.addValue(value);
     return value;

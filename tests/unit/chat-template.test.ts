@@ -234,6 +234,10 @@ describe('templates that would never end', () => {
   });
 });
 
+it('a loop of 80,000 iterations ends', async () => {
+  expect(await render('{% for i in range(80000) %}{% endfor %}a')).toBe('a');
+});
+
 describe('the template of a model', () => {
   const gguf = (entries: Record<string, GgufValue>) =>
     ({ metadata: new Map(Object.entries(entries)) }) as unknown as Gguf;
