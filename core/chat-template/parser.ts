@@ -1,4 +1,7 @@
-/** Parses templates with @huggingface/jinja, after rewriting what its parser lacks: {% raw %}, {% with %}, tests with arguments. */
+/**
+ * Parses templates with @huggingface/jinja, after rewriting what its parser lacks: {% raw %}, {% with %}, tests with
+ * arguments, numbers such as 1e3 and 1_000.
+ */
 import { parse, tokenize } from '@huggingface/jinja';
 import { TESTS_WITH_ARGUMENT } from './predicates.ts';
 
@@ -17,7 +20,8 @@ export function parseTemplate(source: string): Program {
     throw new Error(`it has more than ${MAX_SPACE} blanks in a row`);
   }
   const lines = rawAsLiterals(source.replace(/\r\n?/g, '\n'));
-  return parse(withAsCalls(testsAsFilters(tokenize(lines, { trim_blocks: true, lstrip_blocks: true }))));
+  const tokens = numbersJoined(tokenize(lines, { trim_blocks: true, lstrip_blocks: true }));
+  return parse(withAsCalls(testsAsFilters(tokens)));
 }
 
 const RAW_TAG = /\{%([-+]?)\s*(raw|endraw)\s*([-+]?)%\}/g;
@@ -58,6 +62,38 @@ function quoted(text: string): string {
 const LITERALS: ReadonlySet<string> = new Set(['StringLiteral', 'NumericLiteral', 'Identifier']);
 const OPEN: ReadonlySet<string> = new Set(['OpenParen', 'OpenSquareBracket', 'OpenCurlyBracket']);
 const CLOSE: ReadonlySet<string> = new Set(['CloseParen', 'CloseSquareBracket', 'CloseCurlyBracket']);
+
+/** Numbers as in Jinja, with the sign that the package makes a part of them. */
+const NUMBER =
+  /^[-+]?(?:0x(?:_?[\da-f])+|0o(?:_?[0-7])+|0b(?:_?[01])+|(?:\d+_)*\d+(?:\.(?:\d+_)*\d+)?(?:e[-+]?(?:\d+_)*\d+)?)$/i;
+const NUMBER_TOKENS = 8; // of 1_0.2_3e-4_5, the most
+
+/** The package makes numbers of digits and a dot only: 1e3 is a number and a name, which never follow each other. */
+function numbersJoined(tokens: readonly Token[]): Token[] {
+  const result: Token[] = [];
+  for (let at = 0; at < tokens.length; at++) {
+    const mayGoOn = tokens[at]!.type === 'NumericLiteral' && tokens[at + 1]?.type === 'Identifier';
+    let length = mayGoOn && tokens[at - 1]?.type !== 'Dot' ? NUMBER_TOKENS : 1;
+    const text = () =>
+      tokens
+        .slice(at, at + length)
+        .map(({ value }) => value)
+        .join('');
+    while (length > 1 && !NUMBER.test(text())) length--;
+    result.push(length === 1 ? tokens[at]! : tokenOf('NumericLiteral', plainNumber(text())));
+    at += length - 1;
+  }
+  return result;
+}
+
+/** A number that JavaScript reads; with a dot if it is a float. */
+function plainNumber(text: string): string {
+  const digits = text.replaceAll('_', '');
+  if (/^[-+]?0[xob]/i.test(digits)) {
+    return digits.replace(/0[xob].*/i, (number) => String(Number(number)));
+  }
+  return digits.includes('.') ? digits : digits.replace(/e/i, '.0e');
+}
 
 /** A word that goes on after the name of a test. */
 const isKeyword = ({ type, value }: Token): boolean =>
