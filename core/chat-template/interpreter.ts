@@ -12,6 +12,7 @@ import { Environment } from '@huggingface/jinja';
 import type { Spans } from '../tokenizer/spans.ts';
 import { Budget, ELEMENT } from './budget.ts';
 import { FILTERS } from './filters.ts';
+import { functionsOf } from './globals.ts';
 import { elementsOf, pairsOf } from './list-filters.ts';
 import { known, type Node, OpenInterpreter } from './open-interpreter.ts';
 import { operation } from './operators.ts';
@@ -40,7 +41,6 @@ import {
 } from './values.ts';
 
 const ITERATION_STEPS = 10; // an iteration of a loop takes the time of this many nodes
-const MAX_RANGE = 100_000; // as jinja2.sandbox.MAX_RANGE
 
 /** The message that a template passes to raise_exception. */
 export class Raised extends Error {}
@@ -78,16 +78,19 @@ export function runTemplate(program: Program, { markup, input, strftime }: Varia
   const globals = new Environment();
   const constants = { true: true, false: false, none: null, True: true, False: false, None: null };
   const size = { characters: 0 };
-  for (const [name, value] of Object.entries({ ...constants, raise_exception: raise, ...input })) {
-    globals.setVariable(name, toValue(value, size) as never);
-  }
+  const variables = Object.entries({ ...constants, raise_exception: raise, ...input }).map(
+    ([name, value]): [string, Value] => [name, toValue(value, size)],
+  );
   const budget = new Budget(size.characters);
   globals.set('strftime_now', (format: string) => {
     budget.step(format.length);
     return strftime(format);
   });
   globals.setVariable(CALL_CALLER, new FunctionValue(callCaller) as never);
-  globals.set('range', (first: number, second?: number, step?: number) => range(budget, first, second, step));
+  for (const [name, call] of functionsOf(budget)) {
+    globals.setVariable(name, new FunctionValue(call) as never);
+  }
+  for (const [name, value] of variables) globals.setVariable(name, value as never);
   for (const [name, text] of Object.entries(markup)) {
     globals.setVariable(name, (text === undefined ? nothing() : literal(text)) as never);
   }
@@ -312,14 +315,4 @@ function callCaller(values: readonly Value[], scope: Scope): Value {
 
 function raise(message: string): never {
   throw new Raised(message);
-}
-
-/** Python's range. */
-function range(budget: Budget, first: number, second?: number, step = 1): number[] {
-  const [start, stop] = second === undefined ? [0, first] : [first, second];
-  const length = Math.max(0, Math.ceil((stop - start) / step));
-  if (!(length <= MAX_RANGE))
-    throw new Error(`it asks for a range of ${length} numbers, more than ${MAX_RANGE}`);
-  budget.step(length);
-  return Array.from({ length }, (_, i) => start + i * step);
 }

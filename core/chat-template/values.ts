@@ -22,8 +22,11 @@ function makerOf<T>(value: unknown): Maker<T> {
 export const IntegerValue = makerOf<number>(1);
 export const FloatValue = makerOf<number>(0.5);
 export const ArrayValue = makerOf<readonly Value[]>([]);
-const ObjectValue = makerOf<Map<string, Value>>({});
+export const ObjectValue = makerOf<Map<string, Value>>({});
 export const FunctionValue = makerOf<FunctionOfValues>(() => null);
+export const NamespaceValue = new Environment().variables.get('namespace')!.value([]).constructor as Maker<
+  Map<string, Value>
+>;
 export const TupleValue = new Interpreter(new Environment()).evaluate(
   { type: 'TupleLiteral', value: [] } as never,
   new Environment(),

@@ -43,6 +43,18 @@ describe('as Python', () => {
       "{% set e = 5 %}{{ [1, e - 3] }} {{ 1 if 1e0 else 2 }} {{ 1 in [1] }} {{ '1e3' }} 1e3",
       '[1, 2] 1 True 1e3 1e3',
     ],
+    [
+      "{{ dict(a=1) }} {{ dict({'a': 1}, b=2) }} {{ dict([('a', 1), ['b', 2]], a=3) }} {{ dict() }}",
+      "{'a': 1} {'a': 1, 'b': 2} {'a': 3, 'b': 2} {}",
+    ],
+    [
+      "{% set j = joiner('|') %}{% for x in [1, 2, 3] %}{{ j() }}{{ x }}{% endfor %}{% set k = joiner() %}{{ k() }}{{ k() }}",
+      '1|2|3, ',
+    ],
+    [
+      "{% set c = cycler('a', 'b') %}{{ c.next() }}{{ c.current }}{{ c.next() }}{{ c.next() }}{{ c.reset() }}{{ c.current }}",
+      'abbaNonea',
+    ],
     ['{{ range(3)|list }} {{ range(5, 1, -2)|list }}', '[0, 1, 2] [5, 3]'],
     [
       '{% set ns = namespace(n=0) %}{% for i in range(4) %}{% set ns.n = ns.n + i %}{% endfor %}{{ ns.n }}',

@@ -98,6 +98,7 @@ describe('variables', () => {
     ['{{ tools[0].name }}', { tools: [{ name: 'add' }] }, 'add'],
     ['{{ enable_thinking }}', { extra: { enable_thinking: false } }, 'False'],
     ['{{ messages[0].content }}', { extra: { messages: [] } }, 'Hi'],
+    ['{{ range }}', { extra: { range: 'far' } }, 'far'],
     [
       '{{ messages[0].content[0].text }}',
       { messages: [{ role: 'user', content: [{ type: 'text', text: 'a' }] }] },
@@ -125,6 +126,9 @@ describe('errors', () => {
     ["{{ 'x'.join([1]) }}", 'joins what is no list of texts'],
     ["{{ 'x'.find(none) }}", 'without a text'],
     ["{{ 'x'.startswith('x', 1.0) }}", 'no whole number'],
+    ['{{ dict([1]) }}', 'goes through a IntegerValue'],
+    ['{{ dict([(1, 2)]) }}', 'no pairs of a text and a value'],
+    ['{{ cycler() }}', 'no items'],
     ['{{ 1 is unknown }}', 'the unknown test unknown'],
     ['{{ 1 is eq }}', '0 arguments instead of 1'],
     ["{{ 'a' is in('a', 'b') }}", '2 arguments instead of 1'],

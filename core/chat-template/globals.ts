@@ -1,0 +1,99 @@
+/** Jinja's functions, which every template may call. `namespace` is the package's, and there is no `lipsum`. */
+import type { Budget } from './budget.ts';
+import { elementsOf } from './list-filters.ts';
+import { textOf } from './strings.ts';
+import {
+  ArrayValue,
+  argumentsOf,
+  type FunctionOfValues,
+  FunctionValue,
+  integer,
+  isText,
+  mappingOf,
+  NamespaceValue,
+  none,
+  ObjectValue,
+  textArgument,
+  textValue,
+  type Value,
+} from './values.ts';
+
+const MAX_RANGE = 100_000; // as jinja2.sandbox.MAX_RANGE
+
+/** The functions by name; their work is charged to the budget. */
+export function functionsOf(budget: Budget): ReadonlyMap<string, FunctionOfValues> {
+  return new Map<string, FunctionOfValues>([
+    ['range', (values) => range(values, budget)],
+    ['dict', (values) => dict(values, budget)],
+    ['joiner', joiner],
+    ['cycler', cycler],
+  ]);
+}
+
+/** Python's range. */
+function range(values: readonly Value[], budget: Budget): Value {
+  const [first, second, step = 1] = values.map(({ value }) => value as number);
+  const [start, stop] = second === undefined ? [0, first!] : [first!, second];
+  const length = Math.max(0, Math.ceil((stop - start) / step));
+  if (!(length <= MAX_RANGE))
+    throw new Error(`it asks for a range of ${length} numbers, more than ${MAX_RANGE}`);
+  budget.step(length);
+  return new ArrayValue(Array.from({ length }, (_, i) => integer(start + i * step)));
+}
+
+/** Python's dict, of a mapping or of pairs, and of arguments by name. */
+function dict(values: readonly Value[], budget: Budget): Value {
+  const { list, named } = argumentsOf(values);
+  if (list.length > 1) throw new Error(`it makes a mapping of ${list.length} values instead of one`);
+  const [of] = list;
+  const entries = of ? (mappingOf(of) ?? elementsOf(of, budget).map((pair) => entryOf(pair, budget))) : [];
+  const mapping = new Map([...entries, ...named]);
+  budget.step(mapping.size);
+  return new ObjectValue(mapping);
+}
+
+function entryOf(pair: Value, budget: Budget): [string, Value] {
+  const [key, value, ...others] = elementsOf(pair, budget);
+  if (!key || !isText(key) || !value || others.length > 0)
+    throw new Error('it makes a mapping of what are no pairs of a text and a value');
+  return [textOf(key), value];
+}
+
+/** A function that gives the separator, except at its first call. */
+function joiner(values: readonly Value[]): Value {
+  const separator = textArgument(argumentsOf(values), 0, 'sep') ?? textValue(', ');
+  let isFirst = true;
+  return new FunctionValue(() => {
+    const result = isFirst ? textValue('') : separator;
+    isFirst = false;
+    return result;
+  });
+}
+
+/** An object that gives one of its items after the other. */
+function cycler(items: readonly Value[]): Value {
+  let at = 0;
+  const current = () => cycled(items, at);
+  const members = new Map([['current', current()]]);
+  const moveTo = (place: number) => {
+    at = place;
+    members.set('current', current());
+  };
+  const next = () => {
+    const item = current();
+    moveTo((at + 1) % items.length);
+    return item;
+  };
+  const reset = () => {
+    moveTo(0);
+    return none();
+  };
+  members.set('next', new FunctionValue(next)).set('reset', new FunctionValue(reset));
+  return new NamespaceValue(members);
+}
+
+/** One of the items, which repeat without end. */
+export function cycled(items: readonly Value[], index: number): Value {
+  if (items.length === 0) throw new Error('it goes through no items over and over');
+  return items[index % items.length]!;
+}
