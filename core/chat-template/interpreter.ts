@@ -12,11 +12,11 @@ import { Environment } from '@huggingface/jinja';
 import type { Spans } from '../tokenizer/spans.ts';
 import { Budget, ELEMENT } from './budget.ts';
 import { FILTERS } from './filters.ts';
-import { functionsOf } from './globals.ts';
+import { cycled, functionsOf } from './globals.ts';
 import { elementsOf, pairsOf } from './list-filters.ts';
 import { known, type Node, OpenInterpreter } from './open-interpreter.ts';
 import { operation } from './operators.ts';
-import { CALL_CALLER, type Program } from './parser.ts';
+import { CALL_CALLER, type Program, RECURSIVE } from './parser.ts';
 import { holds } from './predicates.ts';
 import { places, sliced, str } from './python.ts';
 import { STRING_METHODS } from './string-methods.ts';
@@ -27,6 +27,7 @@ import {
   argumentsOf,
   type FunctionOfValues,
   FunctionValue,
+  integer,
   isNone,
   isText,
   listOf,
@@ -54,6 +55,14 @@ class LoopControl {
     this.type = type;
     this.text = text;
   }
+}
+
+/** A loop that runs. */
+interface Loop {
+  readonly node: Node;
+  readonly scope: Scope; // around it
+  readonly depth: number; // 1, and one more for each call of `loop`
+  readonly text: TextBuilder;
 }
 
 /** Variables of a template: the texts of `markup` count as parts of the template, those of `input` do not. */
@@ -115,7 +124,8 @@ class PythonInterpreter extends OpenInterpreter {
   readonly #budget: Budget;
   readonly #loopBodies = new Set<readonly Node[]>();
   readonly #broken = new WeakSet<Scope>(); // scopes of loops that met {% break %}
-  readonly #loops: { readonly node: Node; readonly text: TextBuilder }[] = []; // the innermost last
+  readonly #loops: Loop[] = []; // the innermost last
+  readonly #recursions = new WeakMap<Value, Value>(); // of a recursive `loop`: the function that it is
   readonly #sizes = new WeakMap<Value, number>();
   readonly #nodes = new WeakMap<Node, number>(); // in the body of a macro
 
@@ -143,6 +153,7 @@ class PythonInterpreter extends OpenInterpreter {
     const loop = this.#loops.at(-1);
     const isBody = this.#loopBodies.has(body);
     if (isBody && this.#broken.has(scope)) return super.evaluate({ type: 'Break' } as Node, scope);
+    if (isBody) this.#complete(scope.lookupVariable('loop') as unknown as Value, loop!);
     const value = this.#print(body, scope, isBody);
     if (loop && (body === loop.node.body || body === loop.node.defaultBlock)) loop.text.addValue(value);
     return value;
@@ -168,8 +179,36 @@ class PythonInterpreter extends OpenInterpreter {
     return text.value;
   }
 
-  /** The package joins the texts of the iterations as strings; here they are joined again with their markup. */
+  /** Gives the variable `loop` what it lacks in the package. */
+  #complete(variable: Value, { node, scope, depth }: Loop): void {
+    const members = mappingOf(variable) as Map<string, Value> | undefined;
+    const index = members?.get('index0')?.value;
+    if (!members || typeof index !== 'number') throw new Error('it names the variable of a loop "loop"');
+    members.set('depth', integer(depth)).set('depth0', integer(depth - 1));
+    members.set('cycle', new FunctionValue((values) => cycled(values, index)));
+    const [first] = node.body;
+    if (first?.type !== 'Comment' || first.value !== RECURSIVE) return;
+    const recursion = new FunctionValue(([list]) => {
+      if (!list) throw new Error('it calls a loop without a list');
+      const { iterable } = node;
+      const inner = iterable.type === 'SelectExpression' ? { ...iterable, lhs: known(list) } : known(list);
+      return this.#loop({ ...node, iterable: inner }, scope, depth + 1);
+    });
+    this.#recursions.set(variable, recursion);
+  }
+
+  override evaluateCallExpression(node: Node, scope: Scope): Value {
+    const callee = this.evaluate(node.callee, scope);
+    const called = known(this.#recursions.get(callee) ?? callee);
+    return super.evaluateCallExpression({ ...node, callee: called }, scope);
+  }
+
   override evaluateFor(node: Node, scope: Scope): Value {
+    return this.#loop(node, scope, 1);
+  }
+
+  /** The package joins the texts of the iterations as strings; here they are joined again with their markup. */
+  #loop(node: Node, scope: Scope, depth: number): Value {
     this.#loopBodies.add(node.body);
     const { iterable, loopvar } = node;
     const isFiltered = iterable.type === 'SelectExpression';
@@ -180,7 +219,7 @@ class PythonInterpreter extends OpenInterpreter {
     const list = known(new ArrayValue(loopvar.type === 'TupleLiteral' ? elements.map(unpacked) : elements));
     const loop = { ...node, iterable: isFiltered ? { ...iterable, lhs: list } : list };
     const text = new TextBuilder(this.#budget);
-    this.#loops.push({ node, text });
+    this.#loops.push({ node, scope, depth, text });
     try {
       super.evaluateFor(loop, scope);
     } finally {

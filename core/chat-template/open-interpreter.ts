@@ -41,6 +41,7 @@ export const OpenInterpreter = Interpreter as unknown as new (
   evaluateBlock(body: readonly Node[], scope: Scope): Value;
   evaluateFor(node: Node, scope: Scope): Value;
   evaluateArguments(args: readonly Node[], scope: Scope): [Value[], Map<string, Value>];
+  evaluateCallExpression(node: Node, scope: Scope): Value;
   evaluateBinaryExpression(node: Node, scope: Scope): Value;
   evaluateMemberExpression(node: Node, scope: Scope): Value;
   evaluateSliceExpression(object: Value, slice: Node, scope: Scope): Value;

@@ -1,6 +1,6 @@
 /**
  * Parses templates with @huggingface/jinja, after rewriting what its parser lacks: {% raw %}, {% with %}, tests with
- * arguments, numbers such as 1e3 and 1_000.
+ * arguments, numbers such as 1e3 and 1_000, recursive loops.
  */
 import { parse, tokenize } from '@huggingface/jinja';
 import { TESTS_WITH_ARGUMENT } from './predicates.ts';
@@ -21,7 +21,7 @@ export function parseTemplate(source: string): Program {
   }
   const lines = rawAsLiterals(source.replace(/\r\n?/g, '\n'));
   const tokens = numbersJoined(tokenize(lines, { trim_blocks: true, lstrip_blocks: true }));
-  return parse(withAsCalls(testsAsFilters(tokens)));
+  return parse(withAsCalls(recursionAsComment(testsAsFilters(tokens))));
 }
 
 const RAW_TAG = /\{%([-+]?)\s*(raw|endraw)\s*([-+]?)%\}/g;
@@ -103,6 +103,33 @@ const tokenOf = (type: Token['type'], value: string): Token => ({ type, value })
 
 /** A function of this name calls its caller with its arguments. No template can name it: the name has a blank. */
 export const CALL_CALLER = 'call caller';
+
+/** A comment in front of the body of a recursive loop. No template can write it: it holds the end of a comment. */
+export const RECURSIVE = '#} recursive';
+
+const OPERATORS: ReadonlySet<string> = new Set(['in', 'not', 'and', 'or', 'is', 'if', 'else']);
+
+/** {% for x in xs recursive %} as {% for x in xs %} and the comment. */
+function recursionAsComment(tokens: readonly Token[]): Token[] {
+  const result: Token[] = [];
+  let isFor = false;
+  for (let at = 0; at < tokens.length; at++) {
+    const token = tokens[at]!;
+    if (tokens[at - 1]?.type === 'OpenStatement') isFor = token.value === 'for';
+    const isLast = isFor && tokens[at + 1]?.type === 'CloseStatement';
+    if (!isLast || token.value !== 'recursive' || !endsExpression(tokens[at - 1]!)) {
+      result.push(token);
+      continue;
+    }
+    result.push(tokens[at + 1]!, tokenOf('Comment', RECURSIVE));
+    at++;
+  }
+  return result;
+}
+
+function endsExpression({ type, value }: Token): boolean {
+  return CLOSE.has(type) || (LITERALS.has(type) && !(type === 'Identifier' && OPERATORS.has(value)));
+}
 
 /** {% with a = 1, b = 2 %}...{% endwith %} as {% call(a, b) f(1, 2) %}...{% endcall %}. */
 function withAsCalls(tokens: readonly Token[]): Token[] {

@@ -40,6 +40,11 @@ describe('parts that come from the template', () => {
       '{<a>}<s>x</s>{<a><c>}',
     ],
     [`{% for i in [] %}{% else %}<a>{{ ${C} }}{% endfor %}`, '{<a>}<s>x</s>'],
+    [
+      `{% for x in [[${C}]] recursive %}<a>{{ loop(x) if x is not string else x }}{% endfor %}`,
+      '{<a><a>}<s>x</s>',
+    ],
+    [`{% set j = joiner('<a>') %}{{ j() }}{{ ${C} }}{{ j() }}`, '<s>x</s>{<a>}'],
     [`{% macro f(x) %}<a>{{ x }}{% endmacro %}{{ f(${C}) }}{{ f('<b>') }}`, '{<a>}<s>x</s>{<a><b>}'],
     [`{% set x %}<a>{{ ${C} }}{% endset %}{{ x }}`, '{<a>}<s>x</s>'],
     [`{% set ns = namespace(x='<a>') %}{% set ns.x = ns.x ~ ${C} %}{{ ns.x }}`, '{<a>}<s>x</s>'],

@@ -44,6 +44,19 @@ describe('as Python', () => {
       '[1, 2] 1 True 1e3 1e3',
     ],
     [
+      '{% for x in [[1, [2, [3]]], [4]] recursive %}{% if x is number %}{{ x }}{% else %}{{ loop.depth }}{{ loop.index }}({{ loop(x) }}){% endif %}{% endfor %}',
+      '11(122(232(3)))12(4)',
+    ],
+    [
+      '{% for x in [1, [2, 3]] if x != 2 recursive %}{% set l = loop %}{% for y in [x] if y is iterable %}{{ l(y) }}{% else %}{{ x }}{% endfor %}{% endfor %}',
+      '13',
+    ],
+    ["{% set d = {'recursive': [1]} %}{% for x in d.recursive %}{{ x }}{% endfor %}", '1'],
+    [
+      "{% for x in [[1], [2, 3]] %}{% for y in x %}{{ loop.cycle('a', 'b') }}{% endfor %}{{ loop.cycle('c', 'd') }}{% endfor %}",
+      'acabd',
+    ],
+    [
       "{{ dict(a=1) }} {{ dict({'a': 1}, b=2) }} {{ dict([('a', 1), ['b', 2]], a=3) }} {{ dict() }}",
       "{'a': 1} {'a': 1, 'b': 2} {'a': 3, 'b': 2} {}",
     ],
