@@ -1,6 +1,6 @@
 /** Makes the prompt from operands, stdin and files, and converts it to token ids. */
 import type { TemplateSource } from '../core/chat.ts';
-import { ChatTemplate, chatTemplateOf, type Message } from '../core/chat-template.ts';
+import { ChatTemplate, chatTemplateOf, type Message, type Part } from '../core/chat-template.ts';
 import type { Model } from '../core/model.ts';
 import { UserError } from '../errors.ts';
 import type { Call, Context } from './command.ts';
@@ -118,7 +118,10 @@ export async function encodePrompt(prompt: Prompt, model: Model): Promise<readon
  * the limit passes: later its tokens are counted exactly.
  */
 function requireRoom(contents: readonly unknown[], { tokenizer, contextLength }: Model): void {
-  const texts = contents.filter((content) => typeof content === 'string');
+  const inParts = (parts: readonly (Partial<Part> | null)[]) => parts.map((part) => part?.text);
+  const texts = contents
+    .flatMap((content) => (Array.isArray(content) ? inParts(content) : [content]))
+    .filter((text) => typeof text === 'string');
   const characters = texts.reduce((sum, { length }) => sum + length, 0);
   if (characters <= Math.min(LONG * contextLength, LONGEST)) return;
   let tokens = 0;

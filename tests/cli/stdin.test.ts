@@ -228,12 +228,16 @@ it('refuses a prompt that is far too long before a template sees it', async () =
   const cwd = emptyFolder();
   writeFileSync(join(cwd, 'chat.jinja'), '{{ messages[0].content }}');
   const input = 'To be, or not to be, that is the question. '.repeat(100_000);
+  const parts = [{ role: 'user', content: [{ type: 'text', text: input }] }];
+  writeFileSync(join(cwd, 'parts.json'), JSON.stringify(parts));
   const flags = ['-m', TINY_MODEL, '--template', 'chat.jinja'];
-  const { stderr, code } = await percept([...flags, '-'], { cwd, input });
-  expect(code).toBe(6);
-  expect(stderr).toMatch(
-    /prompt of 4300000 characters does not fit: it has more tokens than the \d+ of the context/,
-  );
+  for (const rest of [['-'], ['--messages', 'parts.json']]) {
+    const { stderr, code } = await percept([...flags, ...rest], { cwd, input });
+    expect(code).toBe(6);
+    expect(stderr).toMatch(
+      /prompt of 4300000 characters does not fit: it has more tokens than the \d+ of the context/,
+    );
+  }
 });
 
 describe.skipIf(!existsSync('/dev/full'))('a stdout that is full', () => {
