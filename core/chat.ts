@@ -153,17 +153,15 @@ export class Chat {
   /** An exchange that holds the text of a special token as text is ambiguous, so that it is not remembered. */
   #remember(ids: readonly number[]): void {
     const { tokenizer } = this.#model;
-    const isControl = (id: number) => tokenizer.isControl(id);
     const decoder = new StreamingDecoder(tokenizer, { special: true });
     const controls: number[] = [];
     let text = '';
     for (const id of ids) {
       text += decoder.push(id);
-      if (isControl(id)) controls.push(text.length - tokenizer.piece(id).length, text.length);
+      if (tokenizer.isControl(id)) controls.push(text.length - tokenizer.piece(id).length, text.length);
     }
     text += decoder.end();
-    const isPlain =
-      tokenizer.encode(text, { special: true }).filter(isControl).length === controls.length / 2;
+    const isPlain = tokenizer.countControls(text) === controls.length / 2;
     const others = this.#exchanges.filter((exchange) => exchange.text !== text);
     this.#exchanges = [...(isPlain ? [{ text, ids, controls }] : []), ...others].slice(0, MOST_EXCHANGES);
   }

@@ -85,6 +85,11 @@ export class GgufTokenizer implements Tokenizer {
     return this.#vocabulary.types[id] === TokenType.CONTROL;
   }
 
+  countControls(text: string): number {
+    const parts = this.#special.split(text.toWellFormed(), true);
+    return parts.filter((part) => typeof part === 'number' && this.isControl(part)).length;
+  }
+
   #encodePlain(text: string, ids: number[]): void {
     try {
       this.#pieceModel.encode(text, ids);

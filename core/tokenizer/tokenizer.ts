@@ -36,6 +36,8 @@ export interface Tokenizer {
   /** Piece as stored in the vocabulary; throws UserError for an id outside it. */
   piece(id: number): string;
   isControl(id: number): boolean;
+  /** The number of control tokens that encoding with `special: true` finds in a text; the rest is not tokenized. */
+  countControls(text: string): number;
 }
 
 /** The part that differs between kinds of tokenizer: the split of plain text into pieces, and the text of a piece. */

@@ -9,8 +9,14 @@ import { ByteTokenizer, END, type FakeOptions, fakeLogits, fakeModel } from './f
 /** Parses its end token in text; encodes "ab" as one token, but never generates that token. */
 class ChatTokenizer extends ByteTokenizer {
   static readonly AB = 200;
+  encoded = 0; // characters
+
+  override countControls(text: string): number {
+    return text.split('</s>').length - 1;
+  }
 
   override encode(text: string, { special = false }: EncodeOptions = {}): number[] {
+    this.encoded += text.length;
     const ids: number[] = [];
     for (const { 0: part, index } of text.matchAll(/<\/s>|./gs)) {
       const isEnd =
@@ -78,6 +84,21 @@ describe('Chat', () => {
     await answer(ids, 1);
     const computed = model.executable.steps.slice(-1)[0]!.slices[0]!.tokens.length;
     expect(computed).toBe('u:more'.length + 1 + 'a:'.length + 1); // the end token was never computed
+  });
+
+  it('tokenizes nothing after an answer', async () => {
+    const { chat, answer, tokenizer } = await chatOf({ favourite: saying(PROMPT.length - 3, 'cab') });
+    const ids = chat.promptIds(HELLO);
+    const { encoded } = tokenizer;
+    await answer(ids);
+    expect(tokenizer.encoded).toBe(encoded);
+  });
+
+  it('does not remember an answer that holds the text of a control token', async () => {
+    const { chat, answer } = await chatOf({ favourite: saying(PROMPT.length - 3, 'cab</s>') });
+    await answer(chat.promptIds(HELLO));
+    const next = [...HELLO, { role: 'assistant', content: 'cab</s>' }];
+    expect(chat.promptIds(next)).toContain(ChatTokenizer.AB);
   });
 
   it('continues after a stopped answer', async () => {

@@ -172,6 +172,10 @@ export class ByteTokenizer implements Tokenizer {
   isControl(id: number): boolean {
     return id >= 256;
   }
+
+  countControls(_text: string): number {
+    return 0; // encoding knows bytes only
+  }
 }
 
 export function fakeModel(options: FakeOptions = {}) {

@@ -107,6 +107,11 @@ describe('special tokens', () => {
     expect(bpe().isControl(260)).toBe(true);
     expect(bpe().isControl(261)).toBe(false);
   });
+
+  it('are counted without the user-defined ones', () => {
+    expect(bpe().countControls('<|im|>x<|im|>he<|im_end|>')).toBe(2);
+    expect(bpe().countControls('<|im')).toBe(0);
+  });
 });
 
 describe('long tokens', () => {
