@@ -32,9 +32,9 @@ export async function showingProgress<T>(
   );
 }
 
-/** Bytes are counted only while they arrive. */
+/** Bytes are counted only while they arrive or are read. */
 function transferOf(subject: string, { phase, receivedBytes, totalBytes }: PullProgress): Progress {
-  const begun = phase === 'downloading' || phase === 'extracting';
+  const begun = phase === 'downloading' || phase === 'extracting' || phase === 'checking';
   const counted = begun ? { done: receivedBytes, total: totalBytes } : {};
   return { subject, activity: phase, unit: 'bytes', ...counted };
 }

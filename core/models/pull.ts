@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { type ErrorKind, UserError } from '../../errors.ts';
@@ -63,23 +64,47 @@ async function pullFile(reference: Reference, options: PullOptions): Promise<Mod
   const path = modelPath(reference, directories);
   const report = (phase: Phase, receivedBytes: number, totalBytes?: number) =>
     onProgress?.({ phase, source: reference.text, receivedBytes, totalBytes });
+  const look = () => lookAt(path, { signal, onProgress: (done, total) => report('checking', done, total) });
+  const early = await look(); // without the lock, for folders that cannot be changed
+  if (early.found && !early.damage) return early.found;
   const onWait = () => {
     onMessage?.(`Another process is pulling ${reference.text}; waiting for it.`);
     report('waiting', 0);
   };
   const release = await lock(`${path}.lock`, onWait, signal);
   try {
-    const found = fileAt(path);
-    if (!found) return await pullLocked(reference, path, options);
-    const onProgress = (done: number) => report('checking', done, found.bytes);
-    const damage = await damageOfModel(found, { onProgress, signal });
-    if (damage === undefined) return found;
-    onMessage?.(`${path} is damaged: ${damage}. It is fetched again.`);
+    const { found, damage } = changedAt(path) === early.changedAt ? early : await look();
+    if (found && !damage) return found;
+    if (damage) onMessage?.(`${path} is damaged: ${damage}. It is fetched again.`);
     return await pullLocked(reference, path, options);
   } finally {
     release();
     pruneEmpty(dirname(path), directories.models);
   }
+}
+
+interface Looked {
+  readonly found?: ModelFile;
+  readonly damage?: string; // in words
+  readonly changedAt: number | undefined;
+}
+
+/** The file at `path`, if there is one, and whether it is whole. */
+async function lookAt(path: string, { signal, onProgress }: LookOptions): Promise<Looked> {
+  const at = changedAt(path);
+  const found = fileAt(path);
+  if (!found) return { changedAt: at };
+  const damage = await damageOfModel(found, { signal, onProgress: (done) => onProgress(done, found.bytes) });
+  return { found, damage, changedAt: at };
+}
+
+interface LookOptions {
+  readonly signal?: AbortSignal;
+  readonly onProgress: (done: number, total: number) => void; // bytes
+}
+
+function changedAt(path: string): number | undefined {
+  return statSync(path, { throwIfNoEntry: false })?.mtimeMs;
 }
 
 async function pullLocked(reference: Reference, path: string, options: PullOptions): Promise<ModelFile> {
