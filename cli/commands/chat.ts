@@ -9,7 +9,7 @@ import { framePace, Pacer } from '../chat/pacer.ts';
 import { SessionKeeper } from '../chat/session-keeper.ts';
 import type { Call } from '../command.ts';
 import { readGreeting } from '../greeting.ts';
-import { modelFor } from '../sessions/keep.ts';
+import { modelFor } from '../sessions/continue.ts';
 import { stdinIsTerminal } from '../stdin.ts';
 import { askBackground } from '../terminal/background.ts';
 import { lookOf } from '../terminal/look.ts';

@@ -28,26 +28,25 @@ export async function run(call: Call): Promise<void> {
   checkLogprobs(options);
   samplerParameters(samplingOf(options)); // fails on wrong parameters before a model is downloaded
   const prompt = await readPrompt(call, call);
-  const continues = options.continue || options.resume !== undefined;
-  const keeps = continues || (!options.noSave && options.messages === undefined);
-  if (!keeps || prompt.kind !== 'chat') {
-    return answerOnce(call, { prompt, reference: options.model ?? '' });
+  const reference = options.model ?? '';
+  if (prompt.kind !== 'chat') return answerOnce(call, { prompt, reference });
+  const { messages } = prompt;
+  if (options.continue || options.resume !== undefined) {
+    const { continueSession } = await import('../sessions/continue.ts');
+    const kept = await continueSession(messages, call);
+    const question = { ...prompt, messages: kept.messages };
+    return answerOnce(call, { prompt: question, reference: kept.model, keep: async () => kept });
   }
-  const { continueSession, newSession } = await import('../sessions/keep.ts');
-  const kept = continues ? await continueSession(prompt.messages, call) : newSession(prompt.messages, call);
-  try {
-    const { messages } = kept;
-    const reference = continues ? kept.model : (options.model ?? '');
-    await answerOnce(call, { prompt: { ...prompt, messages }, reference, kept });
-  } finally {
-    kept.close();
-  }
+  if (options.noSave || options.messages !== undefined) return answerOnce(call, { prompt, reference });
+  const keep = async () => (await import('../sessions/keep.ts')).newSession(messages, call);
+  await answerOnce(call, { prompt, reference, keep });
 }
 
 interface Question {
   readonly prompt: Prompt;
   readonly reference: string; // of the model
-  readonly kept?: Kept; // where question and answer are stored
+  /** Where question and answer are stored, if they are. */
+  readonly keep?: () => Promise<Kept>;
 }
 
 async function answerOnce(call: Call, question: Question): Promise<void> {
@@ -87,7 +86,7 @@ interface Models {
 
 async function answer(
   call: Call,
-  { prompt, reference, kept }: Question,
+  { prompt, reference, keep }: Question,
   { model, draft: draftModel }: Models,
 ): Promise<void> {
   const { options, output } = call;
@@ -114,13 +113,14 @@ async function answer(
     onProgress,
   };
   const { seed } = sampler;
+  const kept = options.json || options.jsonl ? await keep?.() : undefined;
   const session = kept?.session;
   const beginning = { reference, model, promptIds, seed, session };
   const known = { backend: model.backend.name, seed, promptTokens: promptIds.length };
   const answered = call.abortable(async (signal) => {
     const printer = await answerPrinter(call, beginning);
-    const keeper = kept?.keeping(printer, known) ?? printer;
-    return write(generate(new Sequence(model), promptIds, { ...generation, signal }), keeper);
+    const keeping = keep && keptLater(printer, async () => (kept ?? (await keep())).keeper(known));
+    return write(generate(new Sequence(model), promptIds, { ...generation, signal }), keeping ?? printer);
   });
   const result = await answered.finally(() => reading.end());
   if (result.stoppedBy === 'repetition')
@@ -131,6 +131,22 @@ async function answer(
 async function answerPrinter({ options, output }: Call, beginning: Beginning): Promise<AnswerPrinter> {
   if (options.jsonl) return jsonLinesAnswer(output, beginning);
   return options.json ? jsonAnswer(output, beginning) : textAnswer(output);
+}
+
+/** Prints, then stores. What stores is loaded behind the first token, so that the answer does not wait. */
+function keptLater(printer: AnswerPrinter, begin: () => Promise<AnswerPrinter>): AnswerPrinter {
+  let keeper: AnswerPrinter | undefined;
+  return {
+    async token(token) {
+      await printer.token(token);
+      keeper ??= await begin();
+      await keeper.token(token);
+    },
+    async end(result) {
+      await printer.end(result);
+      await keeper?.end(result);
+    },
+  };
 }
 
 async function write(

@@ -6,6 +6,7 @@ import type { DatabaseSync, SQLTagStore } from 'node:sqlite';
 import { UserError } from '../../errors.ts';
 import type { AnswerOrigin, MessageId, TreeMessage } from '../conversation.ts';
 import { type AnswerWriter, BufferedAnswer } from './answer-writer.ts';
+import { clearInbox, type Exchange, readInbox } from './inbox.ts';
 import type { Owner } from './owner.ts';
 import { inTransaction } from './schema.ts';
 import { SearchQuery } from './search-query.ts';
@@ -28,9 +29,23 @@ export async function openSessions(path: string, { reads = false } = {}): Promis
   const [database, { Owner }] = await Promise.all([import('./database.ts'), import('./owner.ts')]);
   const open = reads ? database.openToRead : database.openDatabase;
   try {
-    return new SessionStore(path, await open(path), new Owner(path));
+    const store = new SessionStore(path, await open(path), new Owner(path));
+    takeIn(store, path);
+    return store;
   } catch (error) {
     throw storeError(path, error);
+  }
+}
+
+/** Adds what waits in the inbox. If that fails, it waits for the next process. */
+function takeIn(store: SessionStore, path: string): void {
+  const waiting = readInbox(path);
+  if (waiting.length === 0) return;
+  try {
+    store.add(waiting.map(({ exchange }) => exchange));
+    clearInbox(waiting);
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
   }
 }
 
@@ -60,19 +75,15 @@ export class SessionStore {
   }
 
   /** The id of a new session. It is stored with its first message. */
-  create({ model, id = newSessionId() }: { readonly model: string; readonly id?: string }): string {
+  create({ model }: { readonly model: string }): string {
+    const id = newSessionId();
     this.#created.set(id, { model, createdAt: now() });
     return id;
   }
 
   /** Adds a complete message and makes it the head. Throws RangeError if its parent does not exist. */
   append(session: string, message: TreeMessage): void {
-    this.#write(() => {
-      const key = this.#insert(session, message);
-      this.#addPiece(key, 0, message.content);
-      if (message.origin) this.#addEnd(key, message.origin);
-      this.#index(key, message.role);
-    });
+    this.#write(() => this.#addMessage(session, message));
     this.#created.delete(session);
   }
 
@@ -117,6 +128,19 @@ export class SessionStore {
     this.#write(() => {
       this.#addHead(session, id);
       if (!this.#has(session, id)) throw noMessage(message);
+    });
+  }
+
+  /** Adds conversations of one question each, except those that are here. */
+  add(exchanges: readonly Exchange[]): void {
+    this.#write(() => {
+      for (const { id, model, asked, answer } of exchanges) {
+        if (this.#sql.get`SELECT 1 FROM sessions WHERE id = ${id}`) continue;
+        this.#sql.all`INSERT INTO sessions VALUES (${id}, ${asked[0]!.createdAt}, ${model})`;
+        for (const [i, said] of [...asked, answer].entries()) {
+          this.#addMessage(id, { ...said, id: i + 1, parent: i === 0 ? undefined : i });
+        }
+      }
     });
   }
 
@@ -206,6 +230,13 @@ export class SessionStore {
     } catch (error) {
       if (!(error instanceof UserError)) throw error;
     }
+  }
+
+  #addMessage(session: string, message: TreeMessage): void {
+    const key = this.#insert(session, message);
+    this.#addPiece(key, 0, message.content);
+    if (message.origin) this.#addEnd(key, message.origin);
+    this.#index(key, message.role);
   }
 
   /** The key of a new row. */
