@@ -210,7 +210,7 @@ function emptyPrompt(): UserError {
 }
 
 /** Length of the longest common prefix. */
-export function commonPrefix(a: readonly number[], b: readonly number[]): number {
+export function commonPrefix(a: ArrayLike<number>, b: ArrayLike<number>): number {
   const limit = Math.min(a.length, b.length);
   let n = 0;
   while (n < limit && a[n] === b[n]) n++;

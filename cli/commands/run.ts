@@ -8,6 +8,7 @@ import {
 } from '../../core/generate.ts';
 import { readGguf } from '../../core/gguf/index.ts';
 import type { Model } from '../../core/model.ts';
+import type { PromptCache } from '../../core/prompt-cache.ts';
 import { SamplerChain } from '../../core/sampler/chain.ts';
 import { samplerParameters } from '../../core/sampler/parameters.ts';
 import { Sequence } from '../../core/sequence.ts';
@@ -21,6 +22,8 @@ import { ProgressDisplay } from '../progress/progress.ts';
 import { encodePrompt, type Prompt, readPrompt } from '../prompt.ts';
 import { samplingOf } from '../sampling.ts';
 import type { Kept } from '../sessions/keep.ts';
+
+const LONG_PROMPT = 512; // tokens
 
 /** Answers one prompt. */
 export async function run(call: Call): Promise<void> {
@@ -38,7 +41,9 @@ export async function run(call: Call): Promise<void> {
     return answerOnce(call, { prompt: question, reference: kept.model, keep: async () => kept });
   }
   if (options.noSave || options.messages !== undefined) return answerOnce(call, { prompt, reference });
-  const keep = async () => (await import('../sessions/keep.ts')).newSession(messages, call);
+  let kept: Promise<Kept> | undefined;
+  const keep = () =>
+    (kept ??= import('../sessions/keep.ts').then(({ newSession }) => newSession(messages, call)));
   await answerOnce(call, { prompt, reference, keep });
 }
 
@@ -113,19 +118,33 @@ async function answer(
     onProgress,
   };
   const { seed } = sampler;
-  const kept = options.json || options.jsonl ? await keep?.() : undefined;
-  const session = kept?.session;
+  const sequence = new Sequence(model);
+  const cached = await promptCache(model, promptIds);
+  await cached?.restore(sequence, promptIds);
+  const session = options.json || options.jsonl ? (await keep?.())?.session : undefined;
   const beginning = { reference, model, promptIds, seed, session };
   const known = { backend: model.backend.name, seed, promptTokens: promptIds.length };
   const answered = call.abortable(async (signal) => {
     const printer = await answerPrinter(call, beginning);
-    const keeping = keep && keptLater(printer, async () => (kept ?? (await keep())).keeper(known));
-    return write(generate(new Sequence(model), promptIds, { ...generation, signal }), keeping ?? printer);
+    const keeping = keep && keptLater(printer, async () => (await keep()).keeper(known));
+    return write(generate(sequence, promptIds, { ...generation, signal }), keeping ?? printer);
   });
   const result = await answered.finally(() => reading.end());
+  if (keep) await cached?.save(sequence, (await keep()).session, computedIn(result));
   if (result.stoppedBy === 'repetition')
     output.note('The answer was ended because it repeats itself; --ignore-loops lets it go on.');
   if (options.stats) for (const line of statistics(model, sampler, result)) output.note(line);
+}
+
+/** What other processes have stored of long prompts. Undefined for a short one, which is computed sooner. */
+async function promptCache(model: Model, promptIds: readonly number[]): Promise<PromptCache | undefined> {
+  if (promptIds.length < LONG_PROMPT) return undefined;
+  const { PromptCache, promptFolder } = await import('../../core/prompt-cache.ts');
+  return new PromptCache(model, { folder: promptFolder() });
+}
+
+function computedIn({ usage: { promptTokens, completionTokens, cachedTokens } }: GenerateResult): number {
+  return promptTokens + completionTokens - cachedTokens;
 }
 
 async function answerPrinter({ options, output }: Call, beginning: Beginning): Promise<AnswerPrinter> {

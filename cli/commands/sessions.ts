@@ -1,7 +1,9 @@
 /** percept sessions: list, show, search, rename, export or delete stored conversations. */
+
 import { existsSync } from 'node:fs';
 import { directories } from '../../core/directories.ts';
 import { nearest } from '../../core/near-miss.ts';
+import { forgetSession, promptFolder } from '../../core/prompt-cache.ts';
 import { IN_MEMORY, openSessions, type SessionStore } from '../../core/sessions/store.ts';
 import { UserError } from '../../errors.ts';
 import type { Call } from '../command.ts';
@@ -99,6 +101,8 @@ async function rm(store: SessionStore, { operands, options, output }: Asked): Pr
     return output.note('Nothing deleted.');
   }
   store.remove(...ids);
+  const prompts = promptFolder();
+  for (const id of ids) forgetSession(prompts, id);
   if (options.json) return output.json({ removed: ids });
   output.note(`Deleted ${names}.`);
 }
