@@ -97,11 +97,22 @@ function activeSamplers(p: SamplerParameters, vocabulary: SamplerVocabulary, ran
   return [biases, ...names.map((name) => build[name]())].filter((sampler) => sampler !== false);
 }
 
-/** A chain that cuts to the top k first needs no other logits; a bias or penalty before that may lift any logit. */
+/**
+ * A chain that cuts to the top k first needs no other logits. Penalties in front of that lower at most `penaltyLastN` of
+ * them, so the top k are among as many more. A bias, or a penalty that is a reward, may lift any logit.
+ */
 function seenBy(samplers: readonly Sampler[], p: SamplerParameters): SamplerChain['sees'] {
   if (samplers.length === 0) return isGreedy(p) ? { kind: 'greedy' } : undefined;
-  const cutsFirst = samplers[0]!.label === topK(p.topK).label;
-  return cutsFirst ? { kind: 'top', count: p.topK } : undefined;
+  const punishes = samplers[0]!.label.startsWith('penalties');
+  if (punishes && !(onlyLowers(p) && p.penaltyLastN > 0)) return undefined;
+  const lowered = punishes ? p.penaltyLastN : 0;
+  if (isGreedy(p) && samplers.length === 1 && punishes) return { kind: 'top', count: 1 + lowered };
+  const cut = samplers[punishes ? 1 : 0];
+  return cut?.label === topK(p.topK).label ? { kind: 'top', count: p.topK + lowered } : undefined;
+}
+
+function onlyLowers({ repeatPenalty, presencePenalty, frequencyPenalty }: SamplerParameters): boolean {
+  return repeatPenalty >= 1 && presencePenalty >= 0 && frequencyPenalty >= 0;
 }
 
 /** Temperatures near 0 count as 0: a logit divided by them might overflow. */

@@ -149,3 +149,34 @@ describe('SamplerChain', () => {
     expect(penalises([''], [97, 98, 99, 97, 98])).toBe(true);
   });
 });
+
+describe('SamplerChain, from the largest logits alone', () => {
+  it.each<[Partial<SamplerParameters>, number | undefined]>([
+    [{}, 40],
+    [{ repeatPenalty: 1.3, penaltyLastN: 20 }, 60],
+    [{ presencePenalty: 2, frequencyPenalty: 0.5, penaltyLastN: 8, topK: 5 }, 13],
+    [{ temperature: 0, repeatPenalty: 1.3, penaltyLastN: 20 }, 21],
+    [{ repeatPenalty: 0.9 }, undefined],
+    [{ presencePenalty: -1 }, undefined],
+    [{ repeatPenalty: 1.3, penaltyLastN: -1 }, undefined],
+    [{ repeatPenalty: 1.3, logitBias: new Map([[3, 1]]) }, undefined],
+    [{ repeatPenalty: 1.3, samplers: parseSamplers('temperature;penalties;top_k') }, undefined],
+  ])('%j chooses as from all', (parameters, count) => {
+    const [all, top] = [chain(parameters), chain(parameters)];
+    expect(all.sees).toEqual(count === undefined ? undefined : { kind: 'top', count });
+    if (count === undefined) return;
+    const random = new Random(5);
+    for (let step = 0; step < 300; step++) {
+      const logits = Float32Array.from({ length: 256 }, () => 4 * random.uniform() - 1);
+      const ids = Int32Array.from(
+        logits
+          .keys()
+          .toArray()
+          .sort((a, b) => logits[b]! - logits[a]!),
+      ).subarray(0, count);
+      const id = all.sample(logits);
+      expect(top.sampleTop({ ids, logits: Float32Array.from(ids, (each) => logits[each]!) }, 256)).toBe(id);
+      for (const one of [all, top]) one.accept(id);
+    }
+  });
+});
