@@ -1,8 +1,8 @@
 /**
  * Asks a model the questions of a newcomer's first minute, and counts the answers that contain the expected words and end
- * by themselves. The catalogue's sampling defaults are chosen by it.
+ * by themselves. The catalogue's sampling defaults are chosen by it. Without options they hold; --plain asks without them.
  *
- *   node scripts/first-minute.ts -m smollm2 --seeds 1,2,3 --system '' --sampling '{"temperature":0.2}'
+ *   node scripts/first-minute.ts -m smollm2 --seeds 1,2,3 --plain --system '' --sampling '{"temperature":0.2}'
  */
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
@@ -14,7 +14,6 @@ import { directories } from '../core/directories.ts';
 import { loadModel, type Model } from '../core/model.ts';
 import { resolveModel } from '../core/models/resolve.ts';
 import { SamplerChain } from '../core/sampler/chain.ts';
-import { samplingDefaults } from '../core/sampler/metadata.ts';
 import { type SamplerParameters, samplerParameters } from '../core/sampler/parameters.ts';
 
 /** An answer that is longer has lost its way: none of the questions asks for more. */
@@ -38,6 +37,7 @@ const { values } = parseArgs({
     seeds: { type: 'string', default: '1,2,3' },
     system: { type: 'string' },
     sampling: { type: 'string', default: '{}' },
+    plain: { type: 'boolean', default: false },
     show: { type: 'boolean', default: false },
   },
 });
@@ -50,14 +50,15 @@ const questions: Question[] = readFileSync(
   .split('\n')
   .map((line) => JSON.parse(line));
 const { path } = await resolveModel(values.model, { directories: directories(), pull: false });
-const model = await loadModel(path);
+const loaded = await loadModel(path);
+const model: Model = values.plain ? { ...loaded, defaults: { sampling: {} } } : loaded;
 const chat = await Chat.open(model, templateOf(model, {}));
 const setting: Setting = { system: values.system, sampling: JSON.parse(values.sampling) };
 for (const seed of values.seeds.split(',').map(Number)) {
   const count = await measure(seed);
   console.log(JSON.stringify({ model: values.model, ...setting, seed, ...count }));
 }
-await model.dispose();
+await loaded.dispose();
 
 async function measure(seed: number): Promise<Count> {
   const count = { right: 0, repeated: 0, unended: 0, tokens: 0 };
@@ -78,8 +79,8 @@ async function answer({ ask }: Question, { seed, model }: { seed: number; model:
   const { system, sampling } = setting;
   const messages: Message[] = [{ role: 'user', content: ask }];
   if (system !== undefined) messages.unshift({ role: 'system', content: system });
-  const defaults = samplingDefaults(model.gguf.metadata);
-  const sampler = new SamplerChain(samplerParameters(defaults, { ...sampling, seed }), model.tokenizer);
+  const parameters = samplerParameters(model.defaults.sampling, { ...sampling, seed });
+  const sampler = new SamplerChain(parameters, model.tokenizer);
   const tokens = chat.answer(chat.promptIds(messages), { sampler, maxTokens: MOST_TOKENS });
   for (;;) {
     const next = await tokens.next();

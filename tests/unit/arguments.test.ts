@@ -87,7 +87,7 @@ describe('the seed', () => {
 it('the defaults in help are those of the sampler', () => {
   const parameters = samplerParameters() as unknown as Record<string, unknown>;
   const described = SAMPLING_NAMES.flatMap((name) => {
-    const [, value] = /\(default: ([\d.]+)\)/.exec(OPTIONS[name].describe) ?? [];
+    const [, value] = /\(default: the model's, else ([\d.]+)\)/.exec(OPTIONS[name].describe) ?? [];
     return value === undefined ? [] : [{ name, value: Number(value) }];
   });
   expect(described.length).toBeGreaterThan(3);
