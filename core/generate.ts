@@ -72,6 +72,8 @@ export interface GenerateResult {
   readonly speculation?: SpeculationStats; // unless it was off
 }
 
+const FEW = 16; // as many largest logits may be equal by chance
+
 /** Of kind 'context': the context was full before the answer ended. `result` is the answer so far. */
 export class UnfinishedAnswer extends UserError {
   readonly result: GenerateResult;
@@ -222,11 +224,24 @@ async function startUnlessAborted(
 ): Promise<Evaluated | undefined> {
   try {
     const either = signal ? AbortSignal.any([signal, claimed]) : claimed;
-    return await source.start(promptIds, { signal: either, onProgress });
+    const prompt = await source.start(promptIds, { signal: either, onProgress });
+    requireDifferences(prompt);
+    return prompt;
   } catch (error) {
     if (signal?.aborted && error === signal.reason) return undefined;
     throw error;
   }
+}
+
+/** Weights of zero, as of a file whose data never arrived, give every token the same logit. */
+function requireDifferences({ result }: Evaluated): void {
+  if (result.kind !== 'logits' && !(result.kind === 'top' && result.logits.length >= FEW)) return;
+  const { logits } = result;
+  if (logits.length < 2 || logits.some((logit) => logit !== logits[0])) return;
+  throw new UserError(
+    `Expected logits that differ, got ${logits[0]} for every token.`,
+    'The model file is damaged or incomplete: get it again, or use another one.',
+  );
 }
 
 function checkOptions(

@@ -1,6 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { readGguf } from '../../core/gguf/index.ts';
 import { describeShared } from '../shared.ts';
 import { emptyFolder, finished, percept, start, TINY_MODEL } from './percept.ts';
 
@@ -334,4 +335,17 @@ describeShared('stories260K', (shared) => {
     const { stdout } = await percept([...args, '-n', '60', '--json']);
     expect(JSON.parse(stdout).ids).toEqual(golden.greedy_ids.slice(0, 60));
   });
+});
+
+it('reports a model of zeros, as of a file whose data never arrived', async () => {
+  const bytes = readFileSync(TINY_MODEL);
+  const { tensors } = await readGguf(TINY_MODEL);
+  bytes.fill(0, Math.min(...[...tensors.values()].map(({ offset }) => offset)));
+  const model = join(emptyFolder(), 'zeros.gguf');
+  writeFileSync(model, bytes);
+  for (const flags of [[], ['--logprobs', '1', '--json'], ['--backend', 'reference']]) {
+    const { stdout, stderr, code } = await percept(['-m', model, '--raw', 'hi', '-n', '3', ...flags]);
+    expect(code).toBe(1);
+    expect(`${stdout}${stderr}`).toContain('Expected logits that differ, got 0 for every token.');
+  }
 });
