@@ -19,6 +19,8 @@ export type Prompt =
   | {
       readonly kind: 'chat';
       readonly messages: readonly Message[];
+      /** The caller gave the whole conversation: no default system message is added. */
+      readonly exact?: boolean;
       readonly template?: string;
       readonly parseSpecial?: boolean;
     };
@@ -39,7 +41,7 @@ export async function readPrompt(asked: Asked, { output }: Pick<Context, 'output
   const typed: Message[] = text === '' ? [] : [{ role: 'user', content: text }];
   const template = options.template === undefined ? undefined : await readText(options.template);
   const messages = withSystem([...given, ...typed], asked);
-  return { kind: 'chat', messages, template, parseSpecial: options.parseSpecial };
+  return { kind: 'chat', messages, exact: given.length > 0, template, parseSpecial: options.parseSpecial };
 }
 
 /** No part of the input is ignored silently. */
@@ -107,9 +109,13 @@ export async function encodePrompt(prompt: Prompt, model: Model): Promise<readon
     model,
   );
   if (prompt.kind === 'raw') return tokenizer.encode(prompt.text, { special: true, addSpecial: true });
-  const { source, ...given } = templateOf(model, { own: prompt.template });
+  const { source, system, ...tokens } = templateOf(model, { own: prompt.template });
   const template = await ChatTemplate.parse(source);
-  const { text, markup } = template.prompt({ messages: prompt.messages, ...given });
+  const { text, markup } = template.prompt({
+    messages: prompt.messages,
+    system: prompt.exact ? undefined : system,
+    ...tokens,
+  });
   return tokenizer.encode(text, { special: prompt.parseSpecial ? true : markup });
 }
 

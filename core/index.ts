@@ -41,7 +41,7 @@ export {
   type ModelLimits,
   modelLimits,
 } from './model.ts';
-export { modelDefaults } from './model-defaults.ts';
+export { modelDefaults, parametersFor } from './model-defaults.ts';
 export type { ModelDefaults } from './models/catalogue.ts';
 export { estimateMemory } from './program.ts';
 export { SamplerChain } from './sampler/chain.ts';

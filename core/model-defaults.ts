@@ -2,6 +2,7 @@ import { basename } from 'node:path';
 import type { Gguf } from './gguf/index.ts';
 import { CATALOGUE, type ModelDefaults } from './models/catalogue.ts';
 import { samplingDefaults } from './sampler/metadata.ts';
+import { type SamplerParameters, samplerParameters } from './sampler/parameters.ts';
 
 /**
  * The defaults that the file recommends, and over them those of its catalogue entry, which are measured. The entry is
@@ -18,4 +19,16 @@ export function modelDefaults(
     sampling: { ...samplingDefaults(metadata, onIgnored), ...entry?.defaults?.sampling },
     system: entry?.defaults?.system,
   };
+}
+
+/**
+ * Sampling parameters of the caller over the defaults of the model. Temperature 0 means the most likely token: the
+ * default penalties, which are made for drawing, would change it.
+ */
+export function parametersFor(
+  { sampling }: ModelDefaults,
+  given: Partial<SamplerParameters>,
+): SamplerParameters {
+  const { repeatPenalty, presencePenalty, frequencyPenalty, ...others } = sampling;
+  return samplerParameters(given.temperature === 0 ? others : sampling, given);
 }

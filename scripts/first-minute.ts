@@ -12,9 +12,10 @@ import { Chat } from '../core/chat.ts';
 import type { Message } from '../core/chat-template.ts';
 import { directories } from '../core/directories.ts';
 import { loadModel, type Model } from '../core/model.ts';
+import { parametersFor } from '../core/model-defaults.ts';
 import { resolveModel } from '../core/models/resolve.ts';
 import { SamplerChain } from '../core/sampler/chain.ts';
-import { type SamplerParameters, samplerParameters } from '../core/sampler/parameters.ts';
+import type { SamplerParameters } from '../core/sampler/parameters.ts';
 
 /** An answer that is longer has lost its way: none of the questions asks for more. */
 const MOST_TOKENS = 400;
@@ -79,7 +80,7 @@ async function answer({ ask }: Question, { seed, model }: { seed: number; model:
   const { system, sampling } = setting;
   const messages: Message[] = [{ role: 'user', content: ask }];
   if (system !== undefined) messages.unshift({ role: 'system', content: system });
-  const parameters = samplerParameters(model.defaults.sampling, { ...sampling, seed });
+  const parameters = parametersFor(model.defaults, { ...sampling, seed });
   const sampler = new SamplerChain(parameters, model.tokenizer);
   const tokens = chat.answer(chat.promptIds(messages), { sampler, maxTokens: MOST_TOKENS });
   for (;;) {

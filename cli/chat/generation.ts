@@ -1,8 +1,9 @@
 /** Generates one answer from a prompt, with an event for each token. */
 import type { AnswerOrigin } from '../../core/conversation.ts';
 import { type GeneratedToken, type GenerateResult, UnfinishedAnswer } from '../../core/generate.ts';
+import { parametersFor } from '../../core/model-defaults.ts';
 import { SamplerChain } from '../../core/sampler/chain.ts';
-import { type SamplerParameters, samplerParameters } from '../../core/sampler/parameters.ts';
+import type { SamplerParameters } from '../../core/sampler/parameters.ts';
 import type { Options } from '../arguments/options.ts';
 import { samplingOf } from '../sampling.ts';
 import type { LoadedModel } from './loaded-model.ts';
@@ -37,7 +38,7 @@ export const ALTERNATIVES = 8;
 export function parametersOf({ model }: LoadedModel, options: Options, versions = 0): SamplerParameters {
   const given = samplingOf(options);
   const seed = given.seed === undefined ? undefined : (given.seed + versions) % 2 ** 32;
-  return samplerParameters(model.defaults.sampling, { ...given, seed });
+  return parametersFor(model.defaults, { ...given, seed });
 }
 
 /** Returns a partial answer if it fails after the first token; throws if it fails before. */

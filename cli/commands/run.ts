@@ -8,6 +8,7 @@ import {
 } from '../../core/generate.ts';
 import { readGguf } from '../../core/gguf/index.ts';
 import type { Model } from '../../core/model.ts';
+import { parametersFor } from '../../core/model-defaults.ts';
 import type { PromptCache } from '../../core/prompt-cache.ts';
 import { SamplerChain } from '../../core/sampler/chain.ts';
 import { samplerParameters } from '../../core/sampler/parameters.ts';
@@ -96,7 +97,7 @@ async function answer(
 ): Promise<void> {
   const { options, output } = call;
   const promptIds = await encodePrompt(prompt, model);
-  const parameters = samplerParameters(model.defaults.sampling, samplingOf(options));
+  const parameters = parametersFor(model.defaults, samplingOf(options));
   const sampler = new SamplerChain(parameters, model.tokenizer);
   const { maxTokens, stop, ignoreEos, ignoreLoops, logprobs } = options;
   const speculate = options.speculate as GenerateOptions['speculate']; // one of its choices

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { ChatTemplate } from '../../core/chat-template.ts';
-import { modelDefaults } from '../../core/model-defaults.ts';
+import { modelDefaults, parametersFor } from '../../core/model-defaults.ts';
 import { CATALOGUE } from '../../core/models/catalogue.ts';
 import { samplerParameters } from '../../core/sampler/parameters.ts';
 
@@ -21,6 +21,19 @@ describe('the defaults of a model', () => {
     ['another size', { fileBytes: ENTRY.bytes + 1 }],
   ])('are those of the file for a file of %s', (_, other) => {
     expect(modelDefaults({ ...file, ...other })).toEqual({ system: undefined, sampling: { topK: 7 } });
+  });
+
+  it('have no penalties at temperature 0, unless the caller gives them', () => {
+    const defaults = { sampling: { temperature: 0.1, topK: 7, repeatPenalty: 1.1, presencePenalty: 1 } };
+    expect(parametersFor(defaults, {})).toMatchObject({ temperature: 0.1, topK: 7, repeatPenalty: 1.1 });
+    expect(parametersFor(defaults, { temperature: 0 })).toMatchObject({
+      topK: 7,
+      repeatPenalty: 1,
+      presencePenalty: 0,
+    });
+    expect(parametersFor(defaults, { temperature: 0, repeatPenalty: 1.3 })).toMatchObject({
+      repeatPenalty: 1.3,
+    });
   });
 
   it('are in range', () => {
