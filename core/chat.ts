@@ -8,7 +8,7 @@ import { ChatTemplate } from './chat-template.ts';
 import { Logprobs, type TokenLogprob } from './generate/logprobs.ts';
 import { type GeneratedToken, type GenerateOptions, type GenerateResult, generate } from './generate.ts';
 import type { Sequence, SequenceModel } from './sequence.ts';
-import { SequencePool } from './sequence-pool.ts';
+import { SequencePool, type StoredPrompts } from './sequence-pool.ts';
 import { covers, cutSpans, type Spans } from './tokenizer/spans.ts';
 import { StreamingDecoder } from './tokenizer/streaming-decoder.ts';
 
@@ -20,6 +20,11 @@ export interface TemplateSource {
   readonly system?: string; // as in RenderOptions
   /** Texts of special tokens in messages stand for the tokens; by default they are text. */
   readonly parseSpecial?: boolean;
+}
+
+/** What a chat may have besides its template. */
+export interface ChatOptions {
+  readonly storedPrompts?: () => Promise<StoredPrompts>;
 }
 
 type Settings = Omit<TemplateSource, 'source'>;
@@ -46,16 +51,25 @@ export class Chat {
   readonly #pool: SequencePool;
   #exchanges: readonly Exchange[] = []; // the latest first
 
-  private constructor(model: ChatModel, template: ChatTemplate, settings: Settings) {
+  private constructor(model: ChatModel, template: ChatTemplate, settings: Settings, options: ChatOptions) {
     this.#model = model;
     this.#template = template;
     this.#settings = settings;
-    this.#pool = new SequencePool(model);
+    this.#pool = new SequencePool(model, options.storedPrompts);
   }
 
   /** Throws UserError for a template with a syntax error. */
-  static async open(model: ChatModel, { source, ...settings }: TemplateSource): Promise<Chat> {
-    return new Chat(model, await ChatTemplate.parse(source), settings);
+  static async open(
+    model: ChatModel,
+    { source, ...settings }: TemplateSource,
+    options: ChatOptions = {},
+  ): Promise<Chat> {
+    return new Chat(model, await ChatTemplate.parse(source), settings, options);
+  }
+
+  /** Stores the states of the branch that was used last, so that the next process continues `session` at once. */
+  async store(session: string): Promise<void> {
+    await this.#pool.store(session);
   }
 
   /** The prompt for `messages` as text. Throws UserError if the template rejects them. */

@@ -24,14 +24,14 @@ import { makeFolder } from '../backends/make-folder.ts';
 import { UserError } from '../errors.ts';
 import { directories } from './directories.ts';
 import type { Model } from './model.ts';
-import { commonPrefix, type Sequence } from './sequence.ts';
+import { commonPrefix, LONG_PROMPT, type Sequence } from './sequence.ts';
 import { perceptVersion } from './version.ts';
 
 export interface PromptCacheOptions {
   readonly folder: string;
   /** Of all files together, in bytes. Default: 1 GB. */
   readonly bound?: number;
-  /** Shorter prompts are computed: nobody notices the time. Half as many new tokens are worth a file. Default: 512. */
+  /** Shorter prompts are computed: nobody notices the time. Half as many new tokens are worth a file. Default: LONG_PROMPT. */
   readonly least?: number; // tokens
 }
 
@@ -39,7 +39,6 @@ export interface PromptCacheOptions {
 const HEAD_TOKENS = 16;
 
 const BOUND = 1e9;
-const LEAST = 512;
 const MAGIC = 0x564b4350; // "PCKV"
 const HEADER = 3; // u32 words: magic, crc32 of everything behind the header, number of tokens
 const HOUR_MS = 3_600_000;
@@ -52,7 +51,7 @@ export class PromptCache {
 
   constructor(
     model: Pick<Model, 'backend' | 'graph' | 'path' | 'kvType'>,
-    { folder, bound = BOUND, least = LEAST }: PromptCacheOptions,
+    { folder, bound = BOUND, least = LONG_PROMPT }: PromptCacheOptions,
   ) {
     this.#folder = folder;
     this.#bound = bound;
@@ -62,9 +61,9 @@ export class PromptCache {
 
   /**
    * Restores the longest stored prefix of `ids`, if it is longer by more than a few tokens than what the sequence holds.
-   * Never throws: what cannot be read is computed.
+   * Returns how many tokens were restored. Never throws: what cannot be read is computed.
    */
-  async restore(sequence: Sequence, ids: readonly number[]): Promise<void> {
+  async restore(sequence: Sequence, ids: readonly number[]): Promise<number> {
     const held = sequence.keepable(commonPrefix(sequence.tokens, ids));
     let best: { path: string; length: number } | undefined;
     for (const path of this.#candidates(ids, held)) {
@@ -73,7 +72,7 @@ export class PromptCache {
       const length = sequence.model.recurrent && shared < tokens!.length ? 0 : shared;
       if (length >= held + this.#least / 2 && length > (best?.length ?? 0)) best = { path, length };
     }
-    if (best) await restoreFrom(best.path, sequence, best.length);
+    return best ? restoreFrom(best.path, sequence, best.length) : 0;
   }
 
   /**
@@ -177,8 +176,8 @@ function wordsAt(file: number, word: number, count: number): Uint32Array {
   return words;
 }
 
-/** Leaves the sequence empty if the file is damaged; removes it then. */
-async function restoreFrom(path: string, sequence: Sequence, length: number): Promise<void> {
+/** Leaves the sequence empty if the file is damaged, and removes the file then. Returns how many tokens it restored. */
+async function restoreFrom(path: string, sequence: Sequence, length: number): Promise<number> {
   try {
     const bytes = readFileSync(path);
     const [magic, sum, count = 0] = new Uint32Array(
@@ -193,8 +192,10 @@ async function restoreFrom(path: string, sequence: Sequence, length: number): Pr
     await sequence.restore({ tokens, state: body.subarray(4 * count) });
     sequence.trim(length);
     utimesSync(path, new Date(), new Date());
+    return sequence.tokens.length;
   } catch {
     rmSync(path, { force: true });
+    return 0;
   }
 }
 

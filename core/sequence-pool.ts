@@ -3,7 +3,13 @@
  * would overwrite tokens of another branch, the shared prefix is copied to the least recently used sequence, so that
  * returning to the other branch computes nothing. A recurrent model shares a branch as a whole or computes anew.
  */
-import { commonPrefix, Sequence, type SequenceModel } from './sequence.ts';
+import { commonPrefix, LONG_PROMPT, Sequence, type SequenceModel } from './sequence.ts';
+
+/** What other processes have stored of prompts (prompt-cache.ts). */
+export interface StoredPrompts {
+  restore(sequence: Sequence, ids: readonly number[]): Promise<number>;
+  save(sequence: Sequence, session: string, computed: number): Promise<void>;
+}
 
 /** Recomputing this many tokens is cheaper than using another sequence. */
 const FEW_TOKENS = 16;
@@ -12,12 +18,34 @@ export class SequencePool {
   /** The most recently used first. */
   readonly #sequences: Sequence[];
 
-  constructor(model: SequenceModel) {
+  readonly #stored: (() => Promise<StoredPrompts>) | undefined;
+  /** How many tokens of a sequence were restored, and not computed. */
+  readonly #restored = new WeakMap<Sequence, number>();
+
+  /** @param stored called for the first long prompt */
+  constructor(model: SequenceModel, stored?: () => Promise<StoredPrompts>) {
+    this.#stored = stored;
     this.#sequences = Array.from({ length: model.sequences }, (_, seq) => new Sequence(model, seq));
   }
 
   /** The sequence to evaluate `ids` in. The caller owns it until the next call. */
   async sequenceFor(ids: readonly number[]): Promise<Sequence> {
+    const sequence = await this.#sequenceFor(ids);
+    if (!this.#stored || ids.length < LONG_PROMPT) return sequence;
+    const restored = await (await this.#stored()).restore(sequence, ids);
+    if (restored > 0) this.#restored.set(sequence, restored);
+    return sequence;
+  }
+
+  /** Stores the sequence used last for `session`. */
+  async store(session: string): Promise<void> {
+    const [latest] = this.#sequences;
+    if (!latest || !this.#stored || latest.tokens.length < LONG_PROMPT) return;
+    const computed = latest.tokens.length - (this.#restored.get(latest) ?? 0);
+    await (await this.#stored()).save(latest, session, computed);
+  }
+
+  async #sequenceFor(ids: readonly number[]): Promise<Sequence> {
     const shared = new Map(
       this.#sequences.map((sequence) => [sequence, sequence.keepable(commonPrefix(sequence.tokens, ids))]),
     );

@@ -172,6 +172,8 @@ export class Dialogue {
     this.#state.stop();
     const { loaded } = this;
     this.#answers = undefined;
+    const { id } = this.keeper;
+    if (id !== undefined) await loaded?.chat.store(id);
     await loaded?.model.dispose();
     this.keeper.close();
   }

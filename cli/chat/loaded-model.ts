@@ -9,6 +9,7 @@ import { loadModel, type Model } from '../../core/model.ts';
 import type { PullProgress } from '../../core/models/pull.ts';
 import { lastingReference } from '../../core/models/reference.ts';
 import { resolveModel } from '../../core/models/resolve.ts';
+import type { StoredPrompts } from '../../core/sequence-pool.ts';
 import type { Options } from '../arguments/options.ts';
 import { readText } from '../input.ts';
 import { loadOptionsOf } from '../load.ts';
@@ -59,16 +60,19 @@ export async function loadChatModel(
       onProgress({ stage: LOADING_STAGES[stage], done: readBytes, total: weightBytes }),
   });
   try {
-    const chat = await Chat.open(model, {
-      ...templateOf(model, { own }),
-      parseSpecial: options.parseSpecial,
-    });
+    const template = { ...templateOf(model, { own }), parseSpecial: options.parseSpecial };
+    const chat = await Chat.open(model, template, { storedPrompts: () => storedPrompts(model) });
     const lasting = lastingReference(reference);
     return { reference: lasting, model, chat, facts: factsOf(lasting, model) };
   } catch (error) {
     await model.dispose();
     throw error;
   }
+}
+
+async function storedPrompts(model: Model): Promise<StoredPrompts> {
+  const { PromptCache, promptFolder } = await import('../../core/prompt-cache.ts'); // for long conversations only
+  return new PromptCache(model, { folder: promptFolder() });
 }
 
 function pulling(reference: string, { phase, receivedBytes, totalBytes }: PullProgress): LoadingProgress {

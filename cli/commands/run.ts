@@ -12,7 +12,7 @@ import { parametersFor } from '../../core/model-defaults.ts';
 import type { PromptCache } from '../../core/prompt-cache.ts';
 import { SamplerChain } from '../../core/sampler/chain.ts';
 import { samplerParameters } from '../../core/sampler/parameters.ts';
-import { Sequence } from '../../core/sequence.ts';
+import { LONG_PROMPT, Sequence } from '../../core/sequence.ts';
 import { UserError } from '../../errors.ts';
 import { type AnswerPrinter, type Beginning, jsonAnswer, jsonLinesAnswer, textAnswer } from '../answer.ts';
 import type { Options } from '../arguments/options.ts';
@@ -23,8 +23,6 @@ import { ProgressDisplay } from '../progress/progress.ts';
 import { encodePrompt, type Prompt, readPrompt } from '../prompt.ts';
 import { samplingOf } from '../sampling.ts';
 import type { Kept } from '../sessions/keep.ts';
-
-const LONG_PROMPT = 512; // tokens
 
 /** Answers one prompt. */
 export async function run(call: Call): Promise<void> {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { logitsOf } from '../../backends/results.ts';
-import { SequencePool } from '../../core/sequence-pool.ts';
+import { SequencePool, type StoredPrompts } from '../../core/sequence-pool.ts';
 import { fakeLogits, fakeModel } from './fake-model.ts';
 
 const run = (n: number, from: number) => Array.from({ length: n }, (_, i) => from + i);
@@ -66,5 +66,41 @@ describe('SequencePool', () => {
     await evaluate(left);
     await evaluate(run(40, 200));
     expect(await evaluate([...left, 9])).toBe(1);
+  });
+});
+
+describe('a pool with stored prompts', () => {
+  /** A store that has the first `length` tokens of every prompt. */
+  function storeOf(length: number) {
+    const calls: unknown[] = [];
+    const stored: StoredPrompts = {
+      async restore(sequence, ids) {
+        calls.push(['restore', sequence.seq, ids.length]);
+        if (length > 0) await sequence.evaluate(ids.slice(0, length)); // as if it came from disk
+        return length;
+      },
+      async save(sequence, session, computed) {
+        calls.push(['save', sequence.seq, session, computed]);
+      },
+    };
+    return { calls, stored: async () => stored };
+  }
+  const ids = Array.from({ length: 600 }, (_, i) => i % 200);
+  const SIZES = { contextLength: 1000, maxTokens: 1000, sequences: 2 };
+
+  it('asks for long prompts, and stores the sequence used last with what was computed', async () => {
+    const { calls, stored } = storeOf(590);
+    const pool = new SequencePool(fakeModel(SIZES), stored);
+    const short = await pool.sequenceFor(ids.slice(0, 100));
+    await short.evaluate(ids.slice(0, 100));
+    await pool.store('aaaaaaaa');
+    expect(calls).toEqual([]);
+    const long = await pool.sequenceFor(ids);
+    expect((await long.evaluate(ids)).cachedTokens).toBe(590);
+    await pool.store('aaaaaaaa');
+    expect(calls).toEqual([
+      ['restore', long.seq, 600],
+      ['save', long.seq, 'aaaaaaaa', 10],
+    ]);
   });
 });
