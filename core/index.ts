@@ -45,6 +45,7 @@ export { modelDefaults, parametersFor } from './model-defaults.ts';
 export type { ModelDefaults } from './models/catalogue.ts';
 export { estimateMemory } from './program.ts';
 export { SamplerChain } from './sampler/chain.ts';
+export { samplingDefaults } from './sampler/metadata.ts';
 export { type SamplerName, type SamplerParameters, samplerParameters } from './sampler/parameters.ts';
 export { type ScoredChunk, type ScoreOptions, type ScoreSummary, score } from './score.ts';
 export { type Evaluated, type SavedSequence, Sequence } from './sequence.ts';
