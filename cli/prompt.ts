@@ -1,6 +1,7 @@
 /** Makes the prompt from operands, stdin and files, and converts it to token ids. */
 import type { TemplateSource } from '../core/chat.ts';
 import { ChatTemplate, chatTemplateOf, type Message, type Part } from '../core/chat-template.ts';
+import { fittingMessages } from '../core/context-window.ts';
 import type { Model } from '../core/model.ts';
 import { UserError } from '../errors.ts';
 import type { Call, Context } from './command.ts';
@@ -21,6 +22,8 @@ export type Prompt =
       readonly messages: readonly Message[];
       /** The caller gave the whole conversation: no default system message is added. */
       readonly exact?: boolean;
+      /** The messages before the last one are a stored conversation: the oldest leave if all do not fit. */
+      readonly continues?: boolean;
       readonly template?: string;
       readonly parseSpecial?: boolean;
     };
@@ -101,22 +104,33 @@ function withSystem(messages: readonly Message[], { options, settings }: Asked):
 }
 
 /** The token ids for the model. In a chat the template places the special tokens; those in messages are text. */
-export async function encodePrompt(prompt: Prompt, model: Model): Promise<readonly number[]> {
-  const { tokenizer } = model;
+export async function encodePrompt(
+  prompt: Prompt,
+  model: Model,
+  { output, maxTokens }: { output: Output; maxTokens?: number },
+): Promise<readonly number[]> {
+  const { tokenizer, contextLength } = model;
   if (prompt.kind === 'ids') return prompt.ids;
+  if (prompt.kind === 'raw') {
+    requireRoom([prompt.text], model);
+    return tokenizer.encode(prompt.text, { special: true, addSpecial: true });
+  }
+  const { messages, exact, continues, parseSpecial, template: own } = prompt;
   requireRoom(
-    prompt.kind === 'raw' ? [prompt.text] : prompt.messages.map((message) => message?.content),
+    (continues ? messages.slice(-1) : messages).map((message) => message?.content),
     model,
   );
-  if (prompt.kind === 'raw') return tokenizer.encode(prompt.text, { special: true, addSpecial: true });
-  const { source, system, ...tokens } = templateOf(model, { own: prompt.template });
+  const { source, system, ...tokens } = templateOf(model, { own });
   const template = await ChatTemplate.parse(source);
-  const { text, markup } = template.prompt({
-    messages: prompt.messages,
-    system: prompt.exact ? undefined : system,
-    ...tokens,
-  });
-  return tokenizer.encode(text, { special: prompt.parseSpecial ? true : markup });
+  const encode = (messages: readonly Message[]) => {
+    const { text, markup } = template.prompt({ messages, system: exact ? undefined : system, ...tokens });
+    return tokenizer.encode(text, { special: parseSpecial ? true : markup });
+  };
+  if (!continues) return encode(messages);
+  const { ids, left } = fittingMessages(messages, encode, { contextLength, maxTokens });
+  if (left > 0)
+    output.note(`The conversation is longer than the context: its oldest ${left} messages are left out.`);
+  return ids;
 }
 
 /**

@@ -1,10 +1,11 @@
 /** Generates the answers of one loaded model. Text goes to the transcript and to disk as it is generated. */
 import type { AnswerOrigin, MessageId, TreeMessage, Version } from '../../core/conversation.ts';
-import type { GeneratedToken } from '../../core/generate.ts';
+import { type GeneratedToken, UnfinishedAnswer } from '../../core/generate.ts';
 import type { AnswerWriter } from '../../core/sessions/store.ts';
 import type { Options } from '../arguments/options.ts';
 import type { Branch, Draft } from './branch.ts';
 import { type ChatState, readingOf } from './chat-state.ts';
+import { ContextWindow } from './context-window.ts';
 import { type Generated, generateAnswer } from './generation.ts';
 import type { LoadedModel } from './loaded-model.ts';
 import { messagesOf, turnsOf } from './messages.ts';
@@ -12,6 +13,10 @@ import type { PacedState } from './paced-state.ts';
 import type { SessionKeeper } from './session-keeper.ts';
 import { Speedometer } from './speedometer.ts';
 import type { Transcript } from './transcript.ts';
+
+const FULL = 'the context is full: with the next message the oldest ones leave it';
+/** Share of the context from which on a notice says that it fills. */
+const CROWDED = 0.8;
 
 export interface AnswerIds {
   readonly promptIds: readonly number[];
@@ -41,10 +46,13 @@ export class Answers {
   readonly #sinks: AnswerSinks;
   /** Encoding the text of an answer may give other ids than those that were generated. */
   readonly #generated = new WeakMap<TreeMessage, AnswerIds>();
+  readonly #window: ContextWindow;
+  #warned = false; // that the context fills
 
   constructor(loaded: LoadedModel, sinks: AnswerSinks) {
     this.loaded = loaded;
     this.#sinks = sinks;
+    this.#window = new ContextWindow((messages) => loaded.chat.promptIds(messages));
   }
 
   /** Ids of an answer and of its prompt: as generated here, or else encoded from their texts. */
@@ -59,7 +67,7 @@ export class Answers {
   async generate({ question, forced, options, scored, signal }: AnswerRequest): Promise<void> {
     const { loaded } = this;
     const { state, transcript, branch } = this.#sinks;
-    const promptIds = this.#promptIds(branch.pathTo(question));
+    const promptIds = this.#fitting(branch.pathTo(question), options.maxTokens);
     const versions = branch.answerCount(question);
     const answer = this.#open(question, forced, { versions, promptTokens: promptIds.length });
     const speedometer = new Speedometer();
@@ -83,14 +91,18 @@ export class Answers {
     if (!message) return transcript.add({ kind: 'notice', text: 'stopped before the first token' });
     const { ids, error } = generated;
     this.#generated.set(message, { promptIds, ids });
-    state.now({ contextUsed: promptIds.length + ids.length });
-    if (error !== undefined) transcript.add({ kind: 'error', error });
+    const used = promptIds.length + ids.length;
+    state.now({ contextUsed: used });
+    if (error instanceof UnfinishedAnswer) transcript.add({ kind: 'notice', text: FULL });
+    else if (error !== undefined) transcript.add({ kind: 'error', error });
+    else this.#warn(used);
   }
 
   /** Evaluates the whole branch, so that the next answer starts at once. */
   async prefill(signal: AbortSignal): Promise<void> {
     const { state, branch } = this.#sinks;
     if (turnsOf(branch.path).length === 0) return;
+    this.#fitting(branch.path);
     const ids = this.#promptIds(branch.path, false);
     state.now({ phase: 'reading' });
     const sequence = await this.loaded.chat.sequence(ids);
@@ -98,8 +110,33 @@ export class Answers {
     state.now({ contextUsed: ids.length, reading: undefined });
   }
 
+  /** The question that prompts of the present branch begin with; undefined if all messages fit. */
+  get firstQuestion(): MessageId | undefined {
+    return this.#window.firstOf(this.#sinks.branch.path);
+  }
+
+  /** The prompt of a branch. If it does not fit, the oldest turns leave, and a notice says so. */
+  #fitting(path: readonly TreeMessage[], maxTokens?: number): readonly number[] {
+    const { contextLength } = this.loaded.model;
+    const { ids, left } = this.#window.fit(path, { contextLength, maxTokens });
+    if (left === 0) return ids;
+    this.#warned = false;
+    const text = `the context was full: the oldest ${left} messages left it, and ${ids.length} tokens are read again`;
+    this.#sinks.transcript.add({ kind: 'notice', text });
+    return ids;
+  }
+
+  /** Says once that the context fills. */
+  #warn(used: number): void {
+    const share = used / this.loaded.model.contextLength;
+    if (this.#warned || share < CROWDED) return;
+    this.#warned = true;
+    const text = `${Math.round(100 * share)} % of the context is used: once it is full, the oldest messages leave it`;
+    this.#sinks.transcript.add({ kind: 'notice', text });
+  }
+
   #promptIds(path: readonly TreeMessage[], addGenerationPrompt = true): readonly number[] {
-    return this.loaded.chat.promptIds(messagesOf(path), addGenerationPrompt);
+    return this.loaded.chat.promptIds(messagesOf(path, this.#window.firstOf(path)), addGenerationPrompt);
   }
 
   /** Shows how much of a prompt has been read since this call. */

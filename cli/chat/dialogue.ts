@@ -2,8 +2,10 @@
  * A chat as the user drives it: messages go in, transcript entries and a state come out. A terminal UI, a plain line mode
  * and the tests are its frontends.
  */
+
 import type { MessageId, TreeMessage } from '../../core/conversation.ts';
 import type { StoredSession } from '../../core/sessions/store.ts';
+import { UserError } from '../../errors.ts';
 import type { Options } from '../arguments/options.ts';
 import type { Store } from '../store.ts';
 import { type AnswerIds, Answers } from './answers.ts';
@@ -121,6 +123,11 @@ export class Dialogue {
     await this.#answers.prefill(signal);
   }
 
+  /** The question that prompts begin with, if earlier messages have left the context. */
+  get firstQuestion(): MessageId | undefined {
+    return this.#answers?.firstQuestion;
+  }
+
   /** Ids of an answer and of its prompt. Needs a loaded model. */
   answerIds(answer: TreeMessage): AnswerIds {
     return this.#answers!.idsOf(answer);
@@ -188,7 +195,15 @@ export class Dialogue {
       this.#frontend.onUnsent?.(text);
       throw error;
     }
-    await this.#answer(question, [], signal);
+    try {
+      await this.#answer(question, [], signal);
+    } catch (error) {
+      if (error instanceof UserError && error.kind === 'context') {
+        this.branch.moveTo(parent); // a question too long for any context takes no part in the conversation
+        this.#frontend.onUnsent?.(text);
+      }
+      throw error;
+    }
   }
 
   /** Adds a question with its attachments, after the system message if it is the first. */

@@ -1,13 +1,20 @@
 import type { Message } from '../../core/chat-template.ts';
-import type { TreeMessage } from '../../core/conversation.ts';
+import type { MessageId, TreeMessage } from '../../core/conversation.ts';
 
 /**
  * The messages of a branch that the template renders: the last system message first, unless it is empty; then all
- * questions and answers in order.
+ * questions and answers in order, from `first` on if that is given.
  */
-export function messagesOf(path: readonly TreeMessage[]): Message[] {
+export function messagesOf(path: readonly TreeMessage[], first?: MessageId): Message[] {
   const system = systemOf(path);
-  const others = path.filter(({ role }) => role !== 'system').map(({ role, content }) => ({ role, content }));
+  const start = Math.max(
+    0,
+    path.findIndex(({ id }) => id === first),
+  );
+  const others = path
+    .slice(start)
+    .filter(({ role }) => role !== 'system')
+    .map(({ role, content }) => ({ role, content }));
   return system === '' ? others : [{ role: 'system', content: system }, ...others];
 }
 

@@ -36,7 +36,7 @@ export async function run(call: Call): Promise<void> {
   if (options.continue || options.resume !== undefined) {
     const { continueSession } = await import('../sessions/continue.ts');
     const kept = await continueSession(messages, call);
-    const question = { ...prompt, messages: kept.messages };
+    const question = { ...prompt, messages: kept.messages, continues: true };
     return answerOnce(call, { prompt: question, reference: kept.model, keep: async () => kept });
   }
   if (options.noSave || options.messages !== undefined) return answerOnce(call, { prompt, reference });
@@ -94,7 +94,7 @@ async function answer(
   { model, draft: draftModel }: Models,
 ): Promise<void> {
   const { options, output } = call;
-  const promptIds = await encodePrompt(prompt, model);
+  const promptIds = await encodePrompt(prompt, model, { output, maxTokens: options.maxTokens });
   const parameters = parametersFor(model.defaults, samplingOf(options));
   const sampler = new SamplerChain(parameters, model.tokenizer);
   const { maxTokens, stop, ignoreEos, ignoreLoops, logprobs } = options;

@@ -312,6 +312,16 @@ describe('percept run --continue', () => {
     expect(readdirSync(home)).toEqual([]);
   });
 
+  it('leaves the oldest messages out if the conversation is longer than the context', async () => {
+    const home = emptyFolder();
+    const args = ['-m', TINY_MODEL, '-n', '4', '--ctx', '64'];
+    for (const word of ['one', 'two', 'three']) await goOn(home, [...args, `${word} `.repeat(3)]);
+    const { stderr, code } = await goOn(home, [...args, 'four four four']);
+    expect(code).toBe(0);
+    expect(stderr).toMatch(/longer than the context: its oldest \d+ messages are left out\.\n$/);
+    expect((await kept(home))[0]).toHaveLength(8); // all of it is stored
+  });
+
   it('is answered also if it cannot be stored', async () => {
     const home = emptyFolder();
     writeFileSync(join(home, 'sessions.db-inbox'), ''); // no folder

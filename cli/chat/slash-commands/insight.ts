@@ -60,13 +60,17 @@ function contextUse(context: CommandContext) {
   const { dialogue, theme } = context;
   const { contextLength } = model;
   const path = dialogue.branch.path;
-  const lengths = path.map((_, i) => chat.promptIds(messagesOf(path.slice(0, i + 1)), false).length);
+  const first = dialogue.firstQuestion;
+  const lengthUpTo = (i: number) => chat.promptIds(messagesOf(path.slice(0, i + 1), first), false).length;
+  const begin = first === undefined ? 0 : path.findIndex(({ id }) => id === first);
+  const lengths = path.map((_, i) => (i < begin ? 0 : lengthUpTo(i)));
   const used = lengths.at(-1) ?? 0;
   const share = (tokens: number) => `${bar(tokens / contextLength, 20, theme)} ${tokens}`;
   const turns = turnsOf(path).map(({ number, question, answer }) => {
+    const at = path.findIndex(({ id }) => id === question.id);
+    if (at < begin) return [`turn ${number}`, 'has left'] as const;
     const end = lengths[path.findIndex(({ id }) => id === (answer ?? question).id)]!;
-    const start = lengths[path.findIndex(({ id }) => id === question.id) - 1] ?? 0;
-    return [`turn ${number}`, share(end - start)] as const;
+    return [`turn ${number}`, share(end - (lengths[at - 1] ?? 0))] as const;
   });
   print(context, rows(context, [...turns, ['total', share(used)], ['free', share(contextLength - used)]]));
 }
