@@ -1,7 +1,10 @@
 /** Generates the answers of one loaded model. Text goes to the transcript and to disk as it is generated. */
+import type { Message } from '../../core/chat-template.ts';
+import { fittingMessages } from '../../core/context-window.ts';
 import type { AnswerOrigin, MessageId, TreeMessage, Version } from '../../core/conversation.ts';
 import { type GeneratedToken, UnfinishedAnswer } from '../../core/generate.ts';
 import type { AnswerWriter } from '../../core/sessions/store.ts';
+import { UserError } from '../../errors.ts';
 import type { Options } from '../arguments/options.ts';
 import type { Branch, Draft } from './branch.ts';
 import { type ChatState, readingOf } from './chat-state.ts';
@@ -14,6 +17,9 @@ import type { SessionKeeper } from './session-keeper.ts';
 import { Speedometer } from './speedometer.ts';
 import type { Transcript } from './transcript.ts';
 
+const SUMMARIZE =
+  'Summarize this conversation between a user and an assistant in a few sentences. Keep names, numbers and decisions.';
+const SUMMARY_TOKENS = 512; // and at most an eighth of the context
 const FULL = 'the context is full: with the next message the oldest ones leave it';
 /** Share of the context from which on a notice says that it fills. */
 const CROWDED = 0.8;
@@ -96,6 +102,30 @@ export class Answers {
     if (error instanceof UnfinishedAnswer) transcript.add({ kind: 'notice', text: FULL });
     else if (error !== undefined) transcript.add({ kind: 'error', error });
     else this.#warn(used);
+  }
+
+  /** A summary of the branch by the model; undefined if it is stopped. Throws if the model says nothing. */
+  async summarize(options: Options, signal: AbortSignal): Promise<string | undefined> {
+    const { loaded } = this;
+    const { state, branch } = this.#sinks;
+    const messages = messagesOf(branch.path, this.firstQuestion);
+    const { contextLength } = loaded.model;
+    const maxTokens = Math.min(SUMMARY_TOKENS, contextLength >> 3);
+    const room = { contextLength, maxTokens };
+    const encode = (some: readonly Message[]) => loaded.chat.promptIds([summaryOf(some)]);
+    const { ids: promptIds } = fittingMessages(messages, encode, room);
+    state.now({ phase: 'answering' });
+    const { text, error } = await generateAnswer({
+      ...{ loaded, promptIds, forced: [], versions: 0, scored: false, signal },
+      options: { ...options, maxTokens },
+      onReading: this.#readingMeter(),
+      onToken: () => {},
+    });
+    if (signal.aborted) return undefined;
+    if (text.trim() !== '') return text.trim();
+    throw (
+      error ?? new UserError('The model gave no summary.', 'Try /compact again, or begin anew with /new.')
+    );
   }
 
   /** Evaluates the whole branch, so that the next answer starts at once. */
@@ -210,4 +240,10 @@ class OpenAnswer {
     }
     return writer;
   }
+}
+
+/** The request for a summary, with the conversation as a text: small models lose their way behind a real one. */
+function summaryOf(messages: readonly Message[]): Message {
+  const said = messages.map(({ role, content }) => `${role}: ${content}`).join('\n\n');
+  return { role: 'user', content: `${SUMMARIZE}\n\n${said}\n\nSummary:` };
 }

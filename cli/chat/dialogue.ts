@@ -13,6 +13,7 @@ import { attachFiles } from './attachments.ts';
 import { Branch } from './branch.ts';
 import { type ChatState, INITIAL_STATE } from './chat-state.ts';
 import type { LoadedModel } from './loaded-model.ts';
+import { systemOf } from './messages.ts';
 import { PacedState } from './paced-state.ts';
 import type { Pacer } from './pacer.ts';
 import type { SessionKeeper } from './session-keeper.ts';
@@ -159,6 +160,22 @@ export class Dialogue {
   async rewrite(question: MessageId, text: string): Promise<void> {
     const { parent } = this.branch.conversation.messages.get(question)!;
     await this.#turns.run('reading', (signal) => this.#ask(text, parent, signal));
+  }
+
+  /**
+   * Begins a branch with a summary of the present one, which is kept, by the model. `onSummary` gets it. If that is
+   * stopped, nothing changes.
+   */
+  compact(onSummary: (summary: string) => void): Promise<boolean> {
+    return this.#turns.run('working', async (signal) => {
+      const summary = await this.#answers!.summarize(this.options, signal);
+      if (summary === undefined) return;
+      const system = systemOf(this.branch.path);
+      this.branch.moveTo(undefined);
+      const parts = [system, `Summary of the conversation so far:\n${summary}`];
+      this.branch.note('system', parts.filter((part) => part !== '').join('\n\n'));
+      onSummary(summary);
+    });
   }
 
   /** Runs a slash command that takes long. Returns whether it completed. */

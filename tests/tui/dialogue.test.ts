@@ -333,6 +333,23 @@ describe('slash commands', () => {
     expect(forked.ids.length).toBe(9); // three forced, six generated
   });
 
+  it('goes on from a summary, and keeps the whole conversation', async () => {
+    await chat({ system: 'Be brief.', ignoreEos: true });
+    expect(await command('/compact')).toContain('error: ');
+    await say('one');
+    const before = dialogue.branch.conversation;
+    const shown = await command('/compact');
+    const summary = shown.split('\n').slice(2).join(' ').trim();
+    expect(summary).not.toBe('');
+    const [system, ...others] = dialogue.branch.path;
+    expect(others).toEqual([]);
+    expect(system!.content).toMatch(/^Be brief\.\n\nSummary of the conversation so far:\n./s);
+    expect(dialogue.branch.conversation.messages.size).toBe(before.messages.size + 1);
+    await say('two');
+    expect(answers()).toHaveLength(1);
+    expect(await command('/branches')).toMatch(/one/);
+  });
+
   it('sets parameters and refuses wrong ones', async () => {
     await chat();
     expect(await command('/set temperature 0.5')).toBe('temperature is 0.5');

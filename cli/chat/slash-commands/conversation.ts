@@ -1,9 +1,17 @@
 /** Commands that move in the conversation. None of them overwrites a message. */
 import { leavesOf, pathTo } from '../../../core/conversation.ts';
 import { terminalText } from '../../terminal/terminal-text.ts';
-import { truncate } from '../../terminal/text/wrap.ts';
+import { truncate, wrapWords } from '../../terminal/text/wrap.ts';
 import { type Turn, turnsOf } from '../messages.ts';
-import { type CommandContext, numberIn, print, type SlashCommand, say, usage } from './slash-command.ts';
+import {
+  type CommandContext,
+  loadedModel,
+  numberIn,
+  print,
+  type SlashCommand,
+  say,
+  usage,
+} from './slash-command.ts';
 
 export const CONVERSATION: readonly SlashCommand[] = [
   {
@@ -32,6 +40,12 @@ export const CONVERSATION: readonly SlashCommand[] = [
       dialogue.transcript.add({ kind: 'notice', text: 'the last question and its answer are undone' });
       screen.compose(question.content);
     },
+  },
+  {
+    name: 'compact',
+    summary: 'go on from a summary that the model writes; /branches returns to the whole conversation',
+    group: 'Conversation',
+    run: compact,
   },
   {
     name: 'branch',
@@ -99,6 +113,23 @@ async function edit({ dialogue, screen }: CommandContext, args: string): Promise
   if (text !== '') return dialogue.rewrite(id, text!);
   const composed = screen.compose(content, (text) => void dialogue.rewrite(id, text));
   if (!composed) throw usage('There is no new text for the question.', 'Type: /edit TEXT');
+}
+
+async function compact(context: CommandContext): Promise<void> {
+  const { dialogue, screen } = context;
+  lastTurn(dialogue.branch.path); // there must be one
+  loadedModel(context);
+  let isShown = false;
+  await dialogue.compact((summary) => {
+    isShown = true;
+    const lines = summary.split('\n').flatMap((line) => wrapWords(terminalText(line), screen.columns - 4));
+    print(context, [
+      'the conversation goes on from this summary; /branches lists the whole one:',
+      '',
+      ...lines,
+    ]);
+  });
+  if (!isShown) say(context, 'stopped: the conversation is as it was');
 }
 
 function branch(context: CommandContext, args: string) {
