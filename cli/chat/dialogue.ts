@@ -7,6 +7,7 @@ import type { MessageId, TreeMessage } from '../../core/conversation.ts';
 import type { StoredSession } from '../../core/sessions/store.ts';
 import { UserError } from '../../errors.ts';
 import type { Options } from '../arguments/options.ts';
+import { attachmentWords } from '../attachments/attached-files.ts';
 import type { Store } from '../store.ts';
 import { type AnswerIds, Answers } from './answers.ts';
 import { attachFiles } from './attachments.ts';
@@ -37,9 +38,6 @@ export interface DialogueOptions {
   readonly options: Options;
   readonly pacer: Pacer;
 }
-
-/** Of all files of a message together, in bytes. Whether they fit the context is known only once they are tokens. */
-const MOST_ATTACHED = 4e6;
 
 /** Time that a stopped answer gets to end, ms: a step over a long prompt cannot be interrupted. */
 const GRACE_MS = 3000;
@@ -207,7 +205,7 @@ export class Dialogue {
   async #ask(text: string, parent: MessageId | undefined, signal: AbortSignal): Promise<void> {
     let question: MessageId;
     try {
-      question = await this.#addQuestion(text, parent);
+      question = await this.#addQuestion(text, parent, signal);
     } catch (error) {
       this.#frontend.onUnsent?.(text);
       throw error;
@@ -224,10 +222,10 @@ export class Dialogue {
   }
 
   /** Adds a question with its attachments, after the system message if it is the first. */
-  async #addQuestion(text: string, parent: MessageId | undefined): Promise<MessageId> {
+  async #addQuestion(text: string, parent: MessageId | undefined, signal: AbortSignal): Promise<MessageId> {
     const { branch, transcript } = this;
     const { system } = this.options;
-    const attached = await attachFiles(text, { cwd: process.cwd(), limitBytes: MOST_ATTACHED });
+    const attached = await attachFiles(text, { cwd: process.cwd(), signal });
     if (parent === undefined && system) {
       branch.note('system', system);
       parent = branch.conversation.head;
@@ -235,8 +233,8 @@ export class Dialogue {
     const message = { ...branch.draft('user', parent), content: attached.content };
     branch.add(message);
     transcript.add({ kind: 'user', text, version: branch.versionOf(message.id) });
-    for (const { path, lines } of attached.attachments) {
-      transcript.add({ kind: 'notice', text: `attached ${path}, ${lines} lines` });
+    for (const attachment of attached.attachments) {
+      transcript.add({ kind: 'notice', text: `attached ${attachmentWords(attachment)}` });
     }
     return message.id;
   }

@@ -145,7 +145,7 @@ describe.skipIf(!HAS_TMUX)('percept chat in a terminal', () => {
     terminal.type('read @not');
     await terminal.shows('notes.txt');
     terminal.press('Tab', 'Enter');
-    await terminal.shows('attached notes.txt, 1 lines');
+    await terminal.shows('attached notes.txt, 1 line');
     await terminal.shows(/2 tokens/);
     expect(JSON.stringify(lastSession(home))).toContain('remember the milk');
   });

@@ -1,7 +1,8 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
+import { attachmentWords } from '../../cli/attachments/attached-files.ts';
 import { attachFiles, mentionOf } from '../../cli/chat/attachments.ts';
 
 const cwd = mkdtempSync(join(tmpdir(), 'percept-attach-'));
@@ -84,7 +85,7 @@ describe('content that no model can read is an error', () => {
     ['what is @nofile.txt about?', 'There is no file @nofile.txt.'],
     ['(@./none)', 'There is no file @./none.'],
     ['@"none at all"', 'There is no file @none at all.'],
-    ['@src', 'not a file but a folder'],
+    ['@/dev/null', '@/dev/null is neither a regular file nor a folder'],
     ['@zero.bin', 'binary or has another encoding'],
     ['@latin.txt', 'binary or has another encoding'],
     ['@big.txt', '2 kB with @big.txt, the limit is 1 kB'],
@@ -112,4 +113,80 @@ it.each([
   ['new\nline', undefined],
 ])('%j is written as %j', (path, mention) => {
   expect(mentionOf(path)).toBe(mention);
+});
+
+describe('a folder', () => {
+  /** A new folder in `cwd`. */
+  function folder(name: string, files: Readonly<Record<string, string | Uint8Array>>): string {
+    for (const [path, content] of Object.entries(files)) {
+      mkdirSync(dirname(join(cwd, name, path)), { recursive: true });
+      writeFileSync(join(cwd, name, path), content);
+    }
+    return join(cwd, name);
+  }
+  const pathsIn = async (text: string) =>
+    [...(await attachFiles(text, { cwd })).content.matchAll(/^(\S+):\n```/gm)].map(([, path]) => path);
+  const wordsFor = async (text: string) =>
+    (await attachFiles(text, { cwd })).attachments.map(attachmentWords);
+
+  it('stands for its text files, sorted, without those that are hidden, installed or ignored', async () => {
+    folder('project', {
+      'z.ts': 'z',
+      'a/b.ts': 'b',
+      'a/log.txt': 'log',
+      '.gitignore': '*.log\n/build/\n',
+      'a/.gitignore': 'log.*\n',
+      'x.log': 'x',
+      'build/out.js': 'out',
+      '.env': 'SECRET=1',
+      '.git/config': 'config',
+      'node_modules/m/index.js': 'm',
+    });
+    expect(await pathsIn('Explain @project')).toEqual(['project/a/b.ts', 'project/z.ts']);
+    expect(await pathsIn('@project/.')).toEqual(['project/./a/b.ts', 'project/./z.ts']);
+    expect(await pathsIn('@project/node_modules/')).toEqual(['project/node_modules/m/index.js']);
+    const content = 'in @project/a/\n\nproject/a/b.ts:\n```ts\nb\n```';
+    expect((await attachFiles('in @project/a/', { cwd })).content).toBe(content);
+  });
+
+  it('leaves out binary files and links, and counts them', async () => {
+    const path = folder('mixed', {
+      'a.txt': 'one\ntwo\n',
+      'pic.png': new Uint8Array([137, 0]),
+      'latin.txt': new Uint8Array([0xe9, 0x20]),
+    });
+    symlinkSync('/etc/passwd', join(path, 'passwd'));
+    symlinkSync('/etc', join(path, 'etc'));
+    expect(await wordsFor('@mixed')).toEqual(['mixed: 1 file, 2 lines; left out: 2 binary files, 2 links']);
+    expect(await pathsIn('@mixed')).toEqual(['mixed/a.txt']);
+  });
+
+  it.skipIf(process.getuid?.() === 0)('leaves out what the user may not read', async () => {
+    const path = folder('locked', { 'a.txt': 'a', 'b.txt': 'b', 'c/d.txt': 'd' });
+    chmodSync(join(path, 'b.txt'), 0);
+    chmodSync(join(path, 'c'), 0);
+    expect(await wordsFor('@locked')).toEqual(['locked: 1 file, 1 line; left out: 2 unreadable']);
+    chmodSync(join(path, 'c'), 0o700);
+  });
+
+  it('attaches no file twice', async () => {
+    folder('once', { 'a.txt': 'a', 'b.txt': 'b' });
+    expect(await pathsIn('@once/b.txt @once @./once/')).toEqual(['once/b.txt', 'once/a.txt']);
+  });
+
+  it('is refused if it has no text, too many files, or too many bytes', async () => {
+    mkdirSync(join(cwd, 'nothing'));
+    folder('pictures', { 'a.png': new Uint8Array([0]) });
+    folder('many', Object.fromEntries(Array.from({ length: 501 }, (_, i) => [`${i}`, 'x'])));
+    folder('large', { 'a.txt': 'x'.repeat(600), 'b.txt': 'y'.repeat(600) });
+    await expect(attached('@nothing')).rejects.toThrow('The folder @nothing has no text file to attach.');
+    await expect(attached('@pictures')).rejects.toThrow('(left out: 1 binary file)');
+    await expect(attached('@many')).rejects.toThrow('The folder @many has 501 text files; at most 500');
+    await expect(attached('@large')).rejects.toThrow('1 kB with 2 files of @large, the limit is 1 kB');
+  });
+
+  it('stops being read on request', async () => {
+    const signal = AbortSignal.abort();
+    await expect(attachFiles('@project', { cwd, signal })).rejects.toBe(signal.reason);
+  });
 });

@@ -109,9 +109,9 @@ describe('paths after @', () => {
   });
 
   it('continue after folders', async () => {
-    expect(await values('@src/')).toEqual(['@"src/a b.txt"', '@src/deep/', '@src/main.ts']);
+    expect(await values('@src/')).toEqual(['@src/', '@"src/a b.txt"', '@src/deep/', '@src/main.ts']);
     expect(await values('@src/mn')).toEqual(['@src/main.ts']);
-    expect(await values('@"two words/')).toEqual(['@"two words/x.ts"']);
+    expect(await values('@"two words/')).toEqual(['@"two words/"', '@"two words/x.ts"']);
     expect((await source('@sr', 3))?.items).toEqual([{ value: '@src/', label: 'src/', partial: true }]);
   });
 

@@ -1,8 +1,9 @@
-/** Completion of `@path` with the entries of the folder typed so far. */
+/** Completion of `@path` with the folder typed so far and its entries. */
 import type { Dirent } from 'node:fs';
 import { opendir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { locationOf, mentionOf } from '../../chat/attachments.ts';
+import { locationOf } from '../../attachments/attached-files.ts';
+import { mentionOf } from '../../chat/attachments.ts';
 import { type CompletionItem, type CompletionSource, ranked } from './completion.ts';
 
 /** Most entries read of a folder. In a larger one, the user has to type more of the path. */
@@ -37,7 +38,8 @@ async function offered(path: string, cwd: string): Promise<CompletionItem[]> {
   const name = path.slice(folder.length);
   const location = locationOf(folder === '' ? '.' : folder, cwd);
   const entries = await entriesOf(location, name);
-  return Promise.all(entries.map((entry) => itemOf(entry, folder, location)));
+  const items = await Promise.all(entries.map((entry) => itemOf(entry, folder, location)));
+  return folder === '' || name !== '' || items.length === 0 ? items : [folderItem(folder), ...items];
 }
 
 /** Hidden entries if `name` begins with a dot, else the others. */
@@ -56,6 +58,11 @@ async function entriesOf(location: string, name: string): Promise<Dirent[]> {
   return ranked(found, name, (entry) => entry.name)
     .filter((entry) => mentionOf(entry.name) !== undefined)
     .slice(0, ENTRIES_OFFERED);
+}
+
+/** The folder itself: what is typed then, so that Enter sends it. */
+function folderItem(folder: string): CompletionItem {
+  return { value: mentionOf(folder)!, label: folder, detail: 'all its text files' };
 }
 
 async function itemOf(entry: Dirent, folder: string, location: string): Promise<CompletionItem> {
