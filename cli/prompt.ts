@@ -4,6 +4,7 @@ import { ChatTemplate, chatTemplateOf, type Message, type Part } from '../core/c
 import { fittingMessages } from '../core/context-window.ts';
 import type { Model } from '../core/model.ts';
 import { UserError } from '../errors.ts';
+import type { Options } from './arguments/options.ts';
 import type { Call, Context } from './command.ts';
 import { parseIds, readJsonArray, readStdinFor, readText } from './input.ts';
 import type { Output } from './output.ts';
@@ -38,7 +39,8 @@ export async function readPrompt(asked: Asked, { output }: Pick<Context, 'output
   if (options.promptIds !== undefined) return { kind: 'ids', ids: parseIds(options.promptIds) };
   const given =
     options.messages === undefined ? [] : await readJsonArray<Message>(options.messages, 'messages');
-  const text = given.length > 0 && operands.length === 0 ? '' : await promptText(asked, output);
+  const isGiven = given.length > 0 && operands.length === 0 && !options.file;
+  const text = isGiven ? '' : await promptText(asked, output);
   if (text === '' && given.length === 0) throw emptyPrompt();
   if (options.raw) return { kind: 'raw', text };
   const typed: Message[] = text === '' ? [] : [{ role: 'user', content: text }];
@@ -49,12 +51,13 @@ export async function readPrompt(asked: Asked, { output }: Pick<Context, 'output
 
 /** No part of the input is ignored silently. */
 function refuseConflicts({ operands, options, settings }: Asked): void {
-  const { promptIds, messages, raw } = options;
+  const { promptIds, messages, raw, file } = options;
   const given = {
     'a prompt': operands.length > 0,
     '--continue': options.continue === true,
     '--resume': options.resume !== undefined,
     '--messages': messages !== undefined,
+    '--file': file !== undefined,
     '--system': settings.get('system')?.origin === 'flag',
     '--raw': raw === true,
   };
@@ -67,20 +70,32 @@ function refuseConflicts({ operands, options, settings }: Asked): void {
   };
   const kept = ['--continue', '--resume'] as const;
   if (promptIds !== undefined)
-    refuse('--prompt-ids', ['a prompt', '--messages', '--system', '--raw', ...kept]);
-  if (raw) refuse('--raw', ['--messages', '--system', ...kept]);
+    refuse('--prompt-ids', ['a prompt', '--messages', '--file', '--system', '--raw', ...kept]);
+  if (raw) refuse('--raw', ['--messages', '--file', '--system', ...kept]);
   if (messages !== undefined) refuse('--messages', kept);
 }
 
-/** The operands as an instruction, then the piped text. `-` in front or behind says that stdin is meant. */
+/** The operands as an instruction, then the piped text, then files. `-` in front or behind says that stdin is meant. */
 async function promptText(asked: Asked, output: Output): Promise<string> {
   const { operands, options } = asked;
   const words = operands.filter((word, i) => word !== '-' || (i > 0 && i < operands.length - 1));
   const instruction = words.join(' ');
   const wanted = wantedStdin(asked, words.length < operands.length);
-  const content = await readStdinFor({ wanted, hasPrompt: instruction !== '' }, output);
+  const files = options.file ? await attachedFiles(options, output) : [];
+  const hasPrompt = instruction !== '' || files.length > 0;
+  const content = await readStdinFor({ wanted, hasPrompt }, output);
   if (options.raw && instruction === '') return content;
-  return [instruction, content.replace(/[\r\n]+$/, '')].filter((part) => part !== '').join('\n\n');
+  const parts = [instruction, content.replace(/[\r\n]+$/, ''), ...files];
+  return parts.filter((part) => part !== '').join('\n\n');
+}
+
+async function attachedFiles(options: Options, output: Output): Promise<readonly string[]> {
+  const { attachmentWords } = await import('./attachments/attached-files.ts');
+  const { readFiles } = await import('./attachments/file-option.ts');
+  const { texts, attachments } = await readFiles(options);
+  for (const attachment of attachments)
+    if (attachment.folder) output.note(`attached ${attachmentWords(attachment)}`);
+  return texts;
 }
 
 /** Whether stdin is read, as far as the arguments say so. */
@@ -91,7 +106,7 @@ function wantedStdin({ options, settings }: Asked, hasDash: boolean): StdinReque
     });
   }
   if (hasDash) return 'always';
-  const isFile = options.messages === '-' || options.template === '-';
+  const isFile = [options.messages, options.template, ...(options.file ?? [])].includes('-');
   return isFile || options.noStdin ? 'never' : 'if there';
 }
 

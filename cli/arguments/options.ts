@@ -52,6 +52,9 @@ const PROMPT = {
   }),
   system: text('TEXT', 'system message, the first message', { alias: 's', setting }),
   messages: text('FILE', 'JSON array of {"role", "content"}; - reads stdin'),
+  file: texts('FILE', 'attach a text file, or those of a folder; - is stdin; may be repeated', {
+    alias: 'f',
+  }),
   tools: text('FILE', 'JSON array of tools for the template'),
   template: text('FILE', "Jinja chat template instead of the model's own"),
   bos: text('TEXT', "the template's bos_token (default: the model's)"),

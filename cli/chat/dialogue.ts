@@ -54,6 +54,7 @@ export class Dialogue {
   readonly #state: PacedState<ChatState>;
   readonly #turns: Turns;
   #answers: Answers | undefined;
+  #enclosed: readonly string[] = []; // texts that go with the next question
   #closed = false;
 
   constructor({ frontend, keeper, options, pacer }: DialogueOptions) {
@@ -137,6 +138,16 @@ export class Dialogue {
   /** Queues a message. It is sent at once if nothing runs. */
   say(text: string): void {
     this.#turns.queue(text);
+  }
+
+  /** Adds a text to the next question, behind what the user writes: such as a file. */
+  enclose(...texts: readonly string[]): void {
+    this.#enclosed = [...this.#enclosed, ...texts];
+  }
+
+  /** Drops what would go with the next question. */
+  dropEnclosed(): void {
+    this.#enclosed = [];
   }
 
   /** Removes the newest message from the queue and returns it. */
@@ -230,8 +241,10 @@ export class Dialogue {
       branch.note('system', system);
       parent = branch.conversation.head;
     }
-    const message = { ...branch.draft('user', parent), content: attached.content };
+    const content = [attached.content, ...this.#enclosed].join('\n\n');
+    const message = { ...branch.draft('user', parent), content };
     branch.add(message);
+    this.dropEnclosed();
     transcript.add({ kind: 'user', text, version: branch.versionOf(message.id) });
     for (const attachment of attached.attachments) {
       transcript.add({ kind: 'notice', text: `attached ${attachmentWords(attachment)}` });

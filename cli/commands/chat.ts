@@ -21,11 +21,19 @@ export async function chat(call: Call): Promise<void> {
   if (!stdinIsTerminal() || !process.stdout.isTTY || options.json || options.jsonl) {
     return (await import('./run.ts')).run(call);
   }
+  const files = options.file ? await attachedFiles(call, erase) : undefined;
   if (!said) await output.print(`percept ${perceptVersion()}\n`);
   const pacer = new Pacer(framePace());
   const common = {
-    create: (frontend: Frontend) => new Dialogue({ frontend, keeper: new SessionKeeper(), options, pacer }),
-    begin: (dialogue: Dialogue) => begin(call, dialogue),
+    create(frontend: Frontend) {
+      const dialogue = new Dialogue({ frontend, keeper: new SessionKeeper(), options, pacer });
+      dialogue.enclose(...(files?.texts ?? []));
+      return dialogue;
+    },
+    begin(dialogue: Dialogue) {
+      for (const text of files?.notices ?? []) dialogue.transcript.add({ kind: 'notice', text });
+      return begin(call, dialogue);
+    },
     message: operands.join(' '),
   };
   if (wantsLines(options.screenReader)) {
@@ -44,6 +52,32 @@ export async function chat(call: Call): Promise<void> {
   const historyPath = join(directories().state, 'history.jsonl');
   const debug = options.debug ?? false;
   process.exitCode = await runChatTui({ ...common, pacer, erase, theme, historyPath, debug });
+}
+
+/** What --file adds to the first question. An error erases the placeholder of the first frame. */
+async function attachedFiles({ options, operands, output }: Call, erase: string) {
+  const { attachmentWords } = await import('../attachments/attached-files.ts');
+  const { readFiles, readsStdin } = await import('../attachments/file-option.ts');
+  const read = async () => {
+    if (readsStdin(options)) throw terminalAsFile();
+    return readFiles(options);
+  };
+  const { texts, attachments } = await read().catch(async (error) => {
+    await output.control(erase);
+    throw error;
+  });
+  const receiver = operands.length > 0 ? '' : '; goes with your first question';
+  return { texts, notices: attachments.map((each) => `attached ${attachmentWords(each)}${receiver}`) };
+}
+
+function terminalAsFile(): UserError {
+  return new UserError(
+    '-f - reads stdin, which is the terminal that the chat is on.',
+    'Give a file instead.',
+    {
+      kind: 'usage',
+    },
+  );
 }
 
 /** Opens the stored sessions, resumes one if the options name it, and loads the model. */

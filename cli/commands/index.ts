@@ -11,6 +11,7 @@ const SHELLS = ['bash', 'zsh', 'fish', 'powershell'] as const;
 const PROMPT: readonly OptionName[] = [
   'model',
   'system',
+  'file',
   'messages',
   'template',
   'no-stdin',
@@ -42,6 +43,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     examples: [
       ['percept "Why is the sky blue?"', 'ask the default model'],
       ['git diff | percept "write a commit message"', 'the argument instructs, stdin is the content'],
+      ['percept -f src -f notes.md "What is missing?"', 'files and folders are the content'],
       ['percept -c "and at night?"', 'continue the last conversation, or the last question'],
       ['percept - < prompt.txt', 'stdin alone is the prompt'],
       ['percept -m ./model.gguf -t 0 --json "2 + 2 ="', 'another model, greedy, as JSON'],
@@ -53,7 +55,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     summary: 'chat with a model; percept alone on a terminal does the same',
     operand: { name: 'message', many: true },
     options: [
-      ...(['model', 'system', 'template', 'no-stdin', 'parse-special'] as const),
+      ...(['model', 'system', 'file', 'template', 'no-stdin', 'parse-special'] as const),
       ...SAMPLING_NAMES,
       ...ENGINE,
       ...(['speculate', 'continue', 'resume', 'no-save'] as const),
@@ -62,6 +64,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     examples: [
       ['percept chat', 'Ctrl-D leaves; the conversation is stored'],
       ['percept chat -c', 'continue the last conversation'],
+      ['percept chat -f src', 'its text files go with the first question'],
       ['percept chat --backend webgpu "Hello"', 'another backend, and a first message'],
       ['git diff | percept chat "review this"', 'without a terminal: one answer, as percept run'],
     ],

@@ -78,6 +78,8 @@ describe.skipIf(!hasBash)(`completion in bash${hasBash ? '' : ' (skipped: there 
     ['percept sessions show 7f', ['7fg1r4sp']],
     ['percept chat --resume ', ['7fg1r4sp', 'm2x0v9aa']],
     ['percept score ', ['files']],
+    ['percept -f ', ['files']],
+    ['percept chat --file ', ['files']],
     ['percept run --messages ', ['files']],
     ['percept "some text" -n ', []],
   ])('%s', async (line, expected) => {

@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { readGguf } from '../../core/gguf/index.ts';
@@ -57,11 +57,60 @@ describe('the prompt', () => {
       (await promptIds(args, input)).filter((id) => id === 1 || id === 2).length;
     const messages = join(emptyFolder(), 'messages.json');
     writeFileSync(messages, JSON.stringify([{ role: 'user', content: text }]));
+    const file = join(emptyFolder(), 'text');
+    writeFileSync(file, text);
+    expect(await count(['-f', file, 'why?'])).toBe(1);
     expect(await count([text])).toBe(1);
     expect(await count(['-'], text)).toBe(1);
     expect(await count(['-s', text, 'Hi'])).toBe(1);
     expect(await count(['--messages', messages])).toBe(1);
     expect(await count(['--parse-special', text])).toBe(3);
+  });
+
+  it('has files behind it, each in a fence, and those of folders', async () => {
+    const folder = emptyFolder();
+    mkdirSync(join(folder, 'src'));
+    writeFileSync(join(folder, 'src', 'a.ts'), 'a();\n');
+    writeFileSync(join(folder, 'src', 'pic.png'), Buffer.from([0]));
+    writeFileSync(join(folder, 'b c.md'), 'b\n');
+    const files = ['-f', join(folder, 'b c.md'), `--file=${join(folder, 'src', 'a.ts')}`];
+    const attached = `${folder}/b c.md:\n\`\`\`md\nb\n\`\`\`\n\n${folder}/src/a.ts:\n\`\`\`ts\na();\n\`\`\``;
+    expect(await promptIds([...files, 'why?'])).toEqual(await idsOf(`user: why?\n\n${attached}\n<s>`));
+    expect(await promptIds(files)).toEqual(await idsOf(`user: ${attached}\n<s>`));
+    const piped = `user: why?\n\npiped\n\n${attached}\n<s>`;
+    expect(await promptIds(['why?', ...files], 'piped\n')).toEqual(await idsOf(piped));
+    writeFileSync(join(folder, 'show.jinja'), TEMPLATE);
+    const flags = ['-n', '1', '--template', 'show.jinja', '-f', 'src', 'why?'];
+    const { stderr } = await percept([...GREEDY, ...flags], { cwd: folder });
+    expect(stderr).toBe('attached src: 1 file, 1 line; left out: 1 binary file\n');
+  });
+
+  it('has stdin among its files for -f -', async () => {
+    const stdin = 'stdin:\n```\npiped\n```';
+    expect(await promptIds(['-f', '-', 'why?'], 'piped\n')).toEqual(
+      await idsOf(`user: why?\n\n${stdin}\n<s>`),
+    );
+  });
+
+  it.each([
+    [['-f', 'none.txt', 'why?'], 'There is no file none.txt.'],
+    [['-f', 'show.jinja', '--raw', 'why?'], '--raw cannot be combined with --file.'],
+    [['-f', 'show.jinja', '--parse-special', 'why?'], '--parse-special cannot be combined with --file.'],
+    [['-f', 'show.jinja', '--prompt-ids', '1'], '--prompt-ids cannot be combined with --file.'],
+  ])('is refused: %j', async (args, message) => {
+    const cwd = emptyFolder();
+    writeFileSync(join(cwd, 'show.jinja'), TEMPLATE);
+    const { stderr, code } = await percept([...GREEDY, ...args], { cwd });
+    expect(stderr).toContain(`error: ${message}\n`);
+    expect(code).toBe(2);
+  });
+
+  it('has no binary file', async () => {
+    const cwd = emptyFolder();
+    writeFileSync(join(cwd, 'pic.png'), Buffer.from([0]));
+    const { stderr } = await percept([...GREEDY, '-f', 'pic.png', 'why?'], { cwd });
+    expect(stderr).toContain('pic.png is not UTF-8 text');
+    expect(stderr).toContain('or leave it out');
   });
 
   it('is not changed by --raw, except for special tokens', async () => {

@@ -1,6 +1,6 @@
 /** What users do in a chat: ask, edit, attach, continue. */
 import { execFileSync } from 'node:child_process';
-import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
@@ -148,6 +148,29 @@ describe.skipIf(!HAS_TMUX)('percept chat in a terminal', () => {
     await terminal.shows('attached notes.txt, 1 line');
     await terminal.shows(/2 tokens/);
     expect(JSON.stringify(lastSession(home))).toContain('remember the milk');
+  });
+
+  it('takes files of -f to the first question', async () => {
+    const { terminal, folder, home } = chat({ flags: '-n 2 -f ./template.jinja' });
+    await terminal.shows('attached ./template.jinja, 2 lines; goes with your first question');
+    await terminal.shows(READY);
+    mkdirSync(join(folder, 'src'));
+    writeFileSync(join(folder, 'src/a.ts'), 'const a = 1;\n');
+    terminal.type('read @sr');
+    await terminal.shows('src/');
+    terminal.press('Tab');
+    await terminal.shows('all its text files');
+    terminal.press('Enter');
+    await terminal.shows('attached src/: 1 file, 1 line');
+    await terminal.shows(/2 tokens/);
+    const saved = JSON.stringify(lastSession(home));
+    expect(saved).toContain('for m in messages');
+    expect(saved).toContain('const a = 1;');
+  });
+
+  it('shows why it cannot begin with a file', async () => {
+    const { terminal } = chat({ flags: '-f none.txt' });
+    await terminal.shows(/^error: There is no file none\.txt\.$/m);
   });
 
   it('edits in $EDITOR', async () => {

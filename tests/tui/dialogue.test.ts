@@ -290,6 +290,32 @@ describe('Dialogue', () => {
   });
 });
 
+describe('what goes with the next question', () => {
+  const question = () => dialogue.branch.path.findLast(({ role }) => role === 'user')!.content;
+
+  it('follows what the user writes, once', async () => {
+    await chat();
+    dialogue.enclose('a file', 'another');
+    await say('hello');
+    expect(question()).toBe('hello\n\na file\n\nanother');
+    await say('again');
+    expect(question()).toBe('again');
+  });
+
+  it('waits for a question that can be sent, and is dropped by /clear', async () => {
+    await chat();
+    dialogue.enclose('a file');
+    await say('@nofile.txt');
+    expect(unsent).toEqual(['@nofile.txt']);
+    await say('hello');
+    expect(question()).toBe('hello\n\na file');
+    dialogue.enclose('another');
+    await command('/clear');
+    await say('hello');
+    expect(question()).toBe('hello');
+  });
+});
+
 describe('slash commands', () => {
   it('edits a question into a sibling', async () => {
     await chat();

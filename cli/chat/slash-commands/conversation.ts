@@ -93,6 +93,7 @@ export const CONVERSATION: readonly SlashCommand[] = [
     group: 'Conversation',
     run({ dialogue, screen }) {
       dialogue.branch.startOver();
+      dialogue.dropEnclosed();
       screen.clear();
       dialogue.transcript.add({ kind: 'cut', title: 'new conversation' });
     },
