@@ -26,7 +26,7 @@ export interface Frontend {
   readonly transcript: Transcript;
   /** Whether answers should carry the probabilities of their tokens, at a few percent of the speed. Default: no. */
   wantsProbabilities?(): boolean;
-  /** What runs a queued line, if that is a slash command. Without it, every line is a message. */
+  /** What runs a queued line, if that is a command. Without it, every line is a message. */
   commandIn?(text: string): (() => Promise<void>) | undefined;
   /** Receives a message that could not be sent, so that its text is not lost. */
   onUnsent?(text: string): void;
@@ -77,8 +77,18 @@ export class Dialogue {
     });
   }
 
+  /** Whether the user is leaving. */
+  get closed(): boolean {
+    return this.#closed;
+  }
+
   get busy(): boolean {
     return this.#turns.busy;
+  }
+
+  /** Whether Ctrl-C stops what runs. It does not stop the first load: leaving does. */
+  get stoppable(): boolean {
+    return this.busy && (this.loaded !== undefined || this.state.get().phase !== 'loading');
   }
 
   // ----- the model
@@ -140,7 +150,7 @@ export class Dialogue {
     this.#turns.queue(text);
   }
 
-  /** Adds a text to the next question, behind what the user writes: such as a file. */
+  /** Adds a text to the next question, behind what the user writes: a file, the output of a command. */
   enclose(...texts: readonly string[]): void {
     this.#enclosed = [...this.#enclosed, ...texts];
   }

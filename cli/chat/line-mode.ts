@@ -3,11 +3,13 @@
  * are printed sentence by sentence, and line editing is the terminal's own.
  */
 import { createInterface, type Interface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { describeError, type Output } from '../output.ts';
 import { formatBytes } from '../sizes.ts';
 import { terminalText } from '../terminal/terminal-text.ts';
 import { type Theme, themeOf } from '../terminal/theme.ts';
 import type { Dialogue, Frontend } from './dialogue.ts';
+import { isShellLine, ShellLines } from './shell-lines.ts';
 import { isCommand, runCommand, SLASH_COMMANDS } from './slash-commands/index.ts';
 import type { Screen } from './slash-commands/slash-command.ts';
 import type { Entry, Transcript } from './transcript.ts';
@@ -29,7 +31,8 @@ const TWICE_MS = 2000;
 export async function runLineChat({ create, begin, message, output }: LineChatOptions): Promise<void> {
   const lines = createInterface({ input: process.stdin, terminal: false });
   const transcript = new LineTranscript(output);
-  const dialogue = create({ transcript });
+  const dialogue = create({ transcript, commandIn: (text) => shell.queued(text) });
+  const shell = new ShellLines(dialogue);
   const screen: Screen = {
     columns: process.stdout.columns ?? 80,
     compose: () => false,
@@ -57,10 +60,13 @@ export async function runLineChat({ create, begin, message, output }: LineChatOp
   });
   if (message) say(message);
   let joined = ''; // earlier lines of the message: each ended in a backslash
-  for await (const line of lines) {
+  for await (const { line, isPasted } of typedLines(lines)) {
     const whole = joined + line;
     joined = whole.endsWith('\\') ? `${whole.slice(0, -1)}\n` : '';
-    if (joined === '' && whole.trim() !== '') say(whole);
+    if (joined === '' && isShellLine(whole) && !isPasted) {
+      transcript.typed(whole);
+      void shell.run(whole).then(promptWhenIdle);
+    } else if (joined === '' && whole.trim() !== '') say(whole);
     else if (joined === '') {
       transcript.typed('');
       promptWhenIdle();
@@ -69,6 +75,29 @@ export async function runLineChat({ create, begin, message, output }: LineChatOp
   transcript.leavePrompt();
   await dialogue.close();
   if (failure !== undefined) throw failure;
+}
+
+/** Lines with less time between them are those of a paste, ms. */
+const PASTE_MS = 100;
+
+/** The lines, each with whether another one came right before or behind it. Only lines that may run wait for that. */
+export async function* typedLines(
+  lines: AsyncIterable<string>,
+): AsyncGenerator<{ readonly line: string; readonly isPasted: boolean }> {
+  const iterator = lines[Symbol.asyncIterator]();
+  let next = iterator.next();
+  let last = Number.NEGATIVE_INFINITY; // when the line before came
+  for (;;) {
+    const { value: line, done } = await next;
+    if (done) return;
+    const isClose = performance.now() - last < PASTE_MS;
+    last = performance.now();
+    next = iterator.next();
+    const isFollowed = next.then(({ done }) => !done);
+    const isPasted =
+      isClose || (isShellLine(line) && (await Promise.race([isFollowed, sleep(PASTE_MS, false)])));
+    yield { line, isPasted };
+  }
 }
 
 /** Calls `listener` whenever the dialogue becomes idle. */
@@ -84,7 +113,7 @@ function onIdle(dialogue: Dialogue, listener: () => void): void {
 function stopOnInterrupt(dialogue: Dialogue, lines: Interface, transcript: LineTranscript): void {
   let last = Number.NEGATIVE_INFINITY;
   process.on('SIGINT', () => {
-    if (dialogue.busy && dialogue.loaded) return dialogue.stop();
+    if (dialogue.stoppable) return dialogue.stop();
     if (performance.now() - last < TWICE_MS) return lines.close();
     last = performance.now();
     transcript.add({ kind: 'notice', text: 'Press Ctrl-C again to exit.' });

@@ -190,6 +190,22 @@ describe.skipIf(!HAS_TMUX)('the terminal of a chat', () => {
     await terminal.shows(/^\$$/m);
   });
 
+  it('runs a command behind ! in plain lines, unless it is pasted with others', async () => {
+    const { terminal } = chat({ variable: 'TERM=dumb', flags: '-n 8' });
+    await terminal.shows(/^>$/m);
+    terminal.type('!echo "o"ne; exit 3');
+    terminal.press('Enter');
+    await terminal.shows(/^ {2}one\nexit code 3; command and output go with your next question$/m);
+    terminal.type('!echo "t"wo; sleep 60');
+    terminal.press('Enter');
+    await terminal.shows(/^ {2}two$/m);
+    terminal.press('C-c');
+    await terminal.shows(/stopped; command and output go/);
+    terminal.paste('!echo "th"ree\nfour\n');
+    await terminal.shows(/(^Answer: .*\n(.*\n)*){2}>$/m);
+    expect(terminal.screen()).not.toContain('three');
+  });
+
   it('does not start without a terminal', async () => {
     const { terminal, folder } = chat({ flags: '-n 4 < /dev/null > out; echo done' });
     await terminal.shows(/^done/m);

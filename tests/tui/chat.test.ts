@@ -173,6 +173,34 @@ describe.skipIf(!HAS_TMUX)('percept chat in a terminal', () => {
     await terminal.shows(/^error: There is no file none\.txt\.$/m);
   });
 
+  it('runs a command behind !, and stops it', async () => {
+    const { terminal, home } = chat({ flags: '-n 2' });
+    await terminal.shows('Ask anything');
+    terminal.type('!echo early'); // waits for the model, as a message does
+    terminal.press('Enter');
+    await terminal.shows(/^ {2}early\n {2}exit code 0; command and output go/m);
+    terminal.type('!echo begun; sleep 60');
+    terminal.press('Enter');
+    await terminal.shows(/^ {2}begun$/m);
+    terminal.press('Escape');
+    await terminal.shows('stopped; command and output go with your next question');
+    terminal.type('what is that?');
+    terminal.press('Enter');
+    await terminal.shows(/2 tokens/);
+    expect(JSON.stringify(lastSession(home))).toMatch(/what is that\?.*echo early.*\(stopped\)/);
+  });
+
+  it('takes ! for text in a paste of several lines, and in an argument', async () => {
+    const { terminal, home } = chat({ flags: '-n 2 \'!echo a""rgument\'' });
+    await terminal.shows(/2 tokens/);
+    terminal.paste('!echo pas""ted\nmore\n');
+    await terminal.shows(/more/);
+    terminal.press('Enter');
+    await terminal.shows(/2 tokens[\s\S]*2 tokens/);
+    expect(terminal.screen()).not.toMatch(/exit code|pasted|argument/);
+    expect(JSON.stringify(lastSession(home))).toContain('!echo pas');
+  });
+
   it('edits in $EDITOR', async () => {
     const folder = emptyFolder();
     const editor = join(folder, 'editor');

@@ -6,6 +6,7 @@ import { SAMPLING_NAMES } from '../../cli/arguments/options.ts';
 import { Dialogue } from '../../cli/chat/dialogue.ts';
 import { Pacer } from '../../cli/chat/pacer.ts';
 import { SessionKeeper } from '../../cli/chat/session-keeper.ts';
+import { ShellLines } from '../../cli/chat/shell-lines.ts';
 import { completeCommand, runCommand, SLASH_COMMANDS } from '../../cli/chat/slash-commands/index.ts';
 import type { CommandContext, Screen } from '../../cli/chat/slash-commands/slash-command.ts';
 import type { Entry } from '../../cli/chat/transcript.ts';
@@ -292,6 +293,7 @@ describe('Dialogue', () => {
 
 describe('what goes with the next question', () => {
   const question = () => dialogue.branch.path.findLast(({ role }) => role === 'user')!.content;
+  const notices = () => entries.flatMap((entry) => (entry.kind === 'notice' ? entry.text : []));
 
   it('follows what the user writes, once', async () => {
     await chat();
@@ -313,6 +315,33 @@ describe('what goes with the next question', () => {
     await command('/clear');
     await say('hello');
     expect(question()).toBe('hello');
+  });
+
+  it('is a command of the user, with its output made visible, and its exit code', async () => {
+    await chat();
+    const shell = new ShellLines(dialogue);
+    await shell.run("!printf 'a\\033[31mb\\n```\\n'; exit 3");
+    const [output] = entries.flatMap((entry) => (entry.kind === 'output' ? [entry.lines] : []));
+    expect(output).toEqual(['  a\u241b[31mb', '  ```']);
+    expect(notices()).toEqual(['exit code 3; command and output go with your next question']);
+    await say('why?');
+    expect(question()).toMatch(
+      /^why\?\n\nA command and its output \(exit code 3\):\n````console\n\$ printf /,
+    );
+    expect(question()).toMatch(/\nab\n```\n````$/);
+  });
+
+  it('is explained by ! alone', async () => {
+    await chat();
+    await new ShellLines(dialogue).run('!');
+    expect(notices()).toEqual([expect.stringContaining('! runs a command in your shell')]);
+  });
+
+  it('is no command that comes from elsewhere', async () => {
+    await chat();
+    await say('!exit 3');
+    expect(question()).toBe('!exit 3');
+    expect(notices()).toEqual([]);
   });
 });
 

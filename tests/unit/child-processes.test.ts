@@ -6,13 +6,14 @@ import { expect, it } from 'vitest';
 const ROOT = resolve(import.meta.dirname, '../..');
 const SOURCES = globSync(['bin/*.js', '{cli,core,backends,bench}/**/*.{ts,tsx}'], { cwd: ROOT });
 
-/** Number of programs that each file starts, all in folders of percept. A new one needs a decision, and a row here. */
+/** Number of programs that each file starts, in folders of percept but for the user's own commands. A new one needs a decision, and a row here. */
 const STARTS: Readonly<Record<string, number>> = {
   'backends/adapters.ts': 1,
   'bench/doctor/platform.ts': 1,
   'bench/machine.ts': 1,
   'bench/peers/llama-cpp.ts': 1,
   'bench/peers/node-llama-cpp.ts': 1,
+  'cli/chat/shell-command.ts': 2, // what the user types behind !, in the user's folder
   'cli/tui/editor/external-editor.ts': 2,
   'core/models/sources/pip.ts': 1,
 };
@@ -24,7 +25,7 @@ function startsIn(text: string): string[] {
   return [...text.matchAll(call)].map(({ index }) => text.slice(index, text.indexOf(';', index)));
 }
 
-it('every program starts in a private folder; only percept itself stays in the working directory', () => {
+it('every program starts in a private folder; only percept itself and commands of the user stay in the working directory', () => {
   const starts = SOURCES.map((path) => [path, startsIn(readFileSync(resolve(ROOT, path), 'utf8'))] as const);
   const others = starts.filter(([path, calls]) => calls.length > 0 && path !== 'bin/percept.js');
   expect(Object.fromEntries(others.map(([path, { length }]) => [path, length]))).toEqual(STARTS);

@@ -29,6 +29,7 @@ export const KEYS: readonly (readonly [keys: string, meaning: string])[] = [
   ['Esc, Ctrl-C', 'stop the answer, keeping its text'],
   ['Tab', 'complete a command, an argument, or a path after @'],
   ['@file, @folder', 'attach a text file, or the text files of a folder'],
+  ['!command', 'run a command in your shell; it and its output go with the next question'],
   ['Up, Down, Ctrl-R', 'earlier messages; search them'],
   ['Left, Right', 'on an empty prompt: other versions of the last answer or question'],
   ['Ctrl-T', 'colour tokens by probability'],

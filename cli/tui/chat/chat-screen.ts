@@ -5,6 +5,7 @@
 import type { Key } from 'ink';
 import type { Dialogue } from '../../chat/dialogue.ts';
 import { lastAnswerOf, turnsOf } from '../../chat/messages.ts';
+import { isShellLine, ShellLines } from '../../chat/shell-lines.ts';
 import {
   completeCommand,
   isCommand,
@@ -63,6 +64,7 @@ export class ChatScreen implements Screen {
   readonly theme: Theme;
   readonly #surroundings: Surroundings;
   readonly #context: CommandContext;
+  readonly #shell: ShellLines;
   #send: ((text: string) => void) | undefined; // receives the next submit instead of the model
   #hintTimer: NodeJS.Timeout | undefined;
   #lastEscape = Number.NEGATIVE_INFINITY; // ms
@@ -76,6 +78,7 @@ export class ChatScreen implements Screen {
     this.#surroundings = surroundings;
     this.state = createStore<ScreenState>({ columns, rows, raw: false, colours: false });
     this.#context = { dialogue, screen: this, theme, commands: SLASH_COMMANDS };
+    this.#shell = new ShellLines(dialogue);
   }
 
   // ----- Screen
@@ -130,14 +133,15 @@ export class ChatScreen implements Screen {
     const send = this.#send;
     this.#leaveComposing();
     if (send) return send(text);
+    if (isShellLine(text)) return void this.#shell.run(text);
     const command = this.commandIn(text);
     if (!command || (this.dialogue.busy && waitsForIdle(this.#context, text))) this.dialogue.say(text);
     else void command();
   }
 
-  /** What runs a line, if it is a slash command. */
+  /** What runs a line, if it is a slash command, or a shell line that the user typed. */
   commandIn(text: string): (() => Promise<void>) | undefined {
-    if (!isCommand(text)) return undefined;
+    if (!isCommand(text)) return this.#shell.queued(text);
     return () => {
       this.transcript.add({ kind: 'command', text });
       return runCommand(this.#context, text);
@@ -230,7 +234,7 @@ export class ChatScreen implements Screen {
   }
 
   #interrupt() {
-    if (this.dialogue.busy && this.dialogue.loaded) return this.dialogue.stop();
+    if (this.dialogue.stoppable) return this.dialogue.stop();
     if (this.editor.text !== '') {
       this.editor.discard();
       return this.#leaveComposing();
