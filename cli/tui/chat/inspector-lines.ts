@@ -12,6 +12,7 @@ import { padded } from '../../terminal/text/width.ts';
 import { truncate, wrapLines } from '../../terminal/text/wrap.ts';
 import type { Theme } from '../../terminal/theme.ts';
 import type { InspectorState } from './inspector.ts';
+import { arrowKeys, keyBar } from './key-bar.ts';
 
 export interface Room {
   readonly columns: number;
@@ -21,26 +22,23 @@ export interface Room {
 export function inspectorLines(state: InspectorState, room: Room, theme: Theme): string[] {
   const { kind } = state;
   const title = kind === 'alternatives' ? 'Alternatives' : 'Attention';
-  const keys = keysOf(kind, theme);
   const width = room.columns - 1;
   const details =
     kind === 'alternatives' ? alternativeRows(state, theme) : attentionRows(state, width, theme);
-  const above = room.rows - details.length - 3;
-  const lines = [
-    `${theme.strong(title)}  ${theme.dim(keys)}`,
-    ...textRows(state, width, Math.max(2, above), theme),
-    '',
-    ...details,
-  ];
-  return lines.slice(0, room.rows).map((line) => truncate(line, width, theme.glyphs.ellipsis));
+  const above = room.rows - details.length - 3; // the title, a gap, the keys
+  const lines = [theme.strong(title), ...textRows(state, width, Math.max(2, above), theme), '', ...details];
+  return lines
+    .slice(0, room.rows - 1)
+    .map((line) => truncate(line, width, theme.glyphs.ellipsis))
+    .concat(keyBar(keysOf(kind, theme), width, theme));
 }
 
-/** Key bindings, short enough for 80 columns. */
-function keysOf(kind: InspectorState['kind'], { look }: Theme): string {
-  const [across, along] = look.ascii ? ['Left Right', 'Up Down'] : ['←→', '↑↓'];
+/** Short enough for 80 columns. */
+function keysOf(kind: InspectorState['kind'], theme: Theme): string[] {
+  const [across, along] = arrowKeys(theme);
   return kind === 'alternatives'
-    ? `${across} token  ${along} pick  Enter uses it  Tab attention  Esc`
-    : `${across} token  ${along} layer  [ ] head  0 mean  Tab alternatives  Esc`;
+    ? ['Esc leave', `${across} token`, `${along} pick`, 'Enter use it', 'Tab attention']
+    : ['Esc leave', `${across} token`, `${along} layer`, '[ ] head', '0 mean', 'Tab alternatives'];
 }
 
 /** The tokens around the chosen one, coloured by probability or by their attention share. */

@@ -6,6 +6,7 @@ import { terminalText } from '../../terminal/terminal-text.ts';
 import { truncate, wrapLines } from '../../terminal/text/wrap.ts';
 import type { Theme } from '../../terminal/theme.ts';
 import type { Room } from './inspector-lines.ts';
+import { keyBar } from './key-bar.ts';
 import { laneFigures, type RaceState } from './race-model.ts';
 
 const SIDE_BY_SIDE_COLUMNS = 60;
@@ -32,12 +33,13 @@ export function raceLines(
     truncate(theme.dim(note(lanes, running, elapsed, over)), width, theme.glyphs.ellipsis),
     '',
   ];
-  const rows = Math.max(2, room.rows - head.length);
+  const rows = Math.max(2, room.rows - head.length - 1);
   const text =
     width >= SIDE_BY_SIDE_COLUMNS
       ? besides(texts, width, rows, theme)
       : below(texts, width, rows, lanes, theme);
-  return [...head, ...text].slice(0, room.rows);
+  const keys = [over ? 'Esc leave' : 'Esc stop and leave'];
+  return [...[...head, ...text].slice(0, room.rows - 1), keyBar(keys, width, theme)];
 }
 
 function laneLine(
@@ -64,9 +66,9 @@ function laneLine(
 }
 
 function note(lanes: readonly Lane[], running: number, elapsed: number, over: boolean): string {
-  if (over) return 'each ran alone; both are shown on one clock. Esc closes.';
-  if (running <= 0) return 'they run one after the other, so that neither slows the other. Esc stops.';
-  return `${lanes[running]!.name} is running, ${lanes[0]!.name} is replayed beside it: ${(elapsed / 1000).toFixed(1)} s. Esc stops.`;
+  if (over) return 'each ran alone; both are shown on one clock';
+  if (running <= 0) return 'they run one after the other, so that neither slows the other';
+  return `${lanes[running]!.name} is running, ${lanes[0]!.name} is replayed beside it: ${(elapsed / 1000).toFixed(1)} s`;
 }
 
 function besides(said: readonly { text: string }[], width: number, rows: number, theme: Theme): string[] {
