@@ -9,6 +9,7 @@ import { formatBytes } from '../sizes.ts';
 import { terminalText } from '../terminal/terminal-text.ts';
 import { type Theme, themeOf } from '../terminal/theme.ts';
 import type { Dialogue, Frontend } from './dialogue.ts';
+import { LineScreen } from './line-screen.ts';
 import { isShellLine, ShellLines } from './shell-lines.ts';
 import { isCommand, runCommand, SLASH_COMMANDS } from './slash-commands/index.ts';
 import type { Screen } from './slash-commands/slash-command.ts';
@@ -17,7 +18,7 @@ import type { Entry, Transcript } from './transcript.ts';
 interface LineChatOptions {
   readonly create: (frontend: Frontend) => Dialogue;
   /** Starts loading the model. Throws if the chat cannot start. */
-  readonly begin: (dialogue: Dialogue) => Promise<void>;
+  readonly begin: (dialogue: Dialogue, screen: Screen) => Promise<void>;
   readonly message: string;
   readonly output: Output;
 }
@@ -33,14 +34,11 @@ export async function runLineChat({ create, begin, message, output }: LineChatOp
   const transcript = new LineTranscript(output);
   const dialogue = create({ transcript, commandIn: (text) => shell.queued(text) });
   const shell = new ShellLines(dialogue);
-  const screen: Screen = {
-    columns: process.stdout.columns ?? 80,
-    compose: () => false,
-    copy: () => false,
-    clear: () => {},
+  const screen = new LineScreen({
+    print: (shown) => transcript.add({ kind: 'output', lines: shown }),
+    prompt: () => transcript.prompt(),
     exit: () => lines.close(),
-    inspect: () => false,
-  };
+  });
   const context = { dialogue, screen, theme: PLAIN, commands: SLASH_COMMANDS };
   const say = (text: string) => {
     transcript.typed(text);
@@ -54,7 +52,7 @@ export async function runLineChat({ create, begin, message, output }: LineChatOp
   onIdle(dialogue, promptWhenIdle);
   stopOnInterrupt(dialogue, lines, transcript);
   let failure: unknown;
-  begin(dialogue).catch((error) => {
+  begin(dialogue, screen).catch((error) => {
     failure = error;
     lines.close();
   });
@@ -63,7 +61,11 @@ export async function runLineChat({ create, begin, message, output }: LineChatOp
   for await (const { line, isPasted } of typedLines(lines)) {
     const whole = joined + line;
     joined = whole.endsWith('\\') ? `${whole.slice(0, -1)}\n` : '';
-    if (joined === '' && isShellLine(whole) && !isPasted) {
+    if (joined === '' && screen.asks) {
+      transcript.typed(whole);
+      screen.take(whole);
+      setImmediate(promptWhenIdle); // behind what the answer begins
+    } else if (joined === '' && isShellLine(whole) && !isPasted) {
       transcript.typed(whole);
       void shell.run(whole).then(promptWhenIdle);
     } else if (joined === '' && whole.trim() !== '') say(whole);

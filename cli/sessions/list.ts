@@ -1,10 +1,9 @@
-import { basename } from 'node:path';
 import type { SearchHit, SessionSummary } from '../../core/sessions/store.ts';
 import type { Output } from '../output.ts';
 import { terminalText } from '../terminal/terminal-text.ts';
 import { columnsOf, padded } from '../terminal/text/width.ts';
 import { truncate } from '../terminal/text/wrap.ts';
-import { counted, localTime, ROLE_NAMES } from './message-words.ts';
+import { counted, localTime, modelName, ROLE_NAMES } from './message-words.ts';
 
 /** Default number of lines on a terminal. */
 const LINES = 20;
@@ -16,7 +15,7 @@ export async function printList(
   limit = output.interactive ? LINES : sessions.length,
 ): Promise<void> {
   const rows = sessions.slice(0, limit).map(({ id, updatedAt, messages, model, title }) => {
-    const facts = [id, localTime(updatedAt), counted(messages, 'message'), nameOf(model), title];
+    const facts = [id, localTime(updatedAt), counted(messages, 'message'), modelName(model), title];
     return facts.map(oneLine);
   });
   const widths = [0, 1, 2, 3].map((i) => Math.max(0, ...rows.map((row) => columnsOf(row[i]!))));
@@ -51,11 +50,6 @@ function marked({ text, matches }: SearchHit['snippet'], mark: (text: string) =>
     end = start + length;
   }
   return shown + oneLine(text.slice(end));
-}
-
-/** For a file, only its name. */
-function nameOf(model: string): string {
-  return /[\\/]/.test(model) && !/^\w+:/.test(model) ? basename(model) : model;
 }
 
 function oneLine(text: string): string {

@@ -3,6 +3,7 @@ import { join, relative } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Options } from '../../cli/arguments/options.ts';
 import { SAMPLING_NAMES } from '../../cli/arguments/options.ts';
+import type { ChoiceList } from '../../cli/chat/choices.ts';
 import { Dialogue } from '../../cli/chat/dialogue.ts';
 import { Pacer } from '../../cli/chat/pacer.ts';
 import { SessionKeeper } from '../../cli/chat/session-keeper.ts';
@@ -19,6 +20,9 @@ const TEMPLATE =
   '{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}{% if add_generation_prompt %}assistant:{% endif %}';
 
 let entries: Entry[];
+let offered: ChoiceList | undefined;
+/** What the user does with a list: takes the choice of this value, or leaves. */
+let taken: string | undefined;
 let composed: { text: string; send?: (text: string) => void } | undefined;
 let left: boolean;
 let scored: boolean;
@@ -29,6 +33,10 @@ let context: CommandContext;
 
 const screen: Screen = {
   columns: 80,
+  choose: async (list) => {
+    offered = list;
+    return list.choices.find(({ value }) => value === taken);
+  },
   compose: (text, send) => {
     composed = { text, send };
     return true;
@@ -110,6 +118,8 @@ const answers = () =>
 beforeEach(async () => {
   entries = [];
   composed = undefined;
+  offered = undefined;
+  taken = undefined;
   left = false;
   scored = false;
   unsent = [];
@@ -355,10 +365,53 @@ describe('slash commands', () => {
     expect(leavesOf(dialogue.branch.conversation)).toHaveLength(2);
     expect(dialogue.branch.versionOf(dialogue.branch.path[0]!.id)).toEqual({ number: 2, of: 2 });
     await command('/edit');
+    expect(offered).toBeUndefined(); // there is one question on this branch
     expect(composed!.text).toBe('thrice');
     composed!.send!('four times');
     await idle();
     expect(dialogue.branch.path[0]!.content).toBe('four times');
+  });
+
+  it('lets the user choose among several questions', async () => {
+    await chat();
+    await say('once');
+    await say('twice');
+    await command('/edit');
+    expect(offered!.choices.map(({ text }) => text)).toEqual(['once', 'twice']);
+    expect(offered!.at).toBe(1);
+    expect(composed).toBeUndefined(); // the list was left
+    taken = '1';
+    await command('/edit');
+    expect(composed!.text).toBe('once');
+    composed!.send!('thrice');
+    await idle();
+    expect(dialogue.branch.path[0]!.content).toBe('thrice');
+  });
+
+  it('lets the user choose a conversation or a model', async () => {
+    await chat();
+    expect(await command('/resume')).toBe('there are no saved conversations yet');
+    await say('purple elephants');
+    const { id } = dialogue.keeper;
+    await command('/clear');
+    const before = dialogue.state.get();
+    await command('/resume');
+    expect(dialogue.state.get()).toBe(before); // the list was left
+    expect(offered!.choices).toMatchObject([
+      { value: id, before: 'now', text: 'purple elephants', after: ['tiny-llama.Q8_0.gguf', '2 messages'] },
+    ]);
+    taken = id;
+    await command('/load');
+    expect(dialogue.branch.path[0]!.content).toBe('purple elephants');
+    const { loaded } = dialogue;
+    taken = undefined;
+    await command('/model');
+    expect(dialogue.loaded).toBe(loaded);
+    expect(offered!.choices[offered!.at!]).toMatchObject({ current: true, value: TINY_MODEL });
+    expect(offered!.choices.find(({ value }) => value === 'tinyllama')!.after).toContain('not pulled');
+    taken = TINY_MODEL;
+    await command('/model');
+    expect(dialogue.loaded).not.toBe(loaded);
   });
 
   it('undoes, branches and returns', async () => {

@@ -8,6 +8,7 @@ import {
   loadedModel,
   numberIn,
   print,
+  type Screen,
   type SlashCommand,
   say,
   usage,
@@ -26,7 +27,7 @@ export const CONVERSATION: readonly SlashCommand[] = [
   {
     name: 'edit',
     args: '[TURN] [TEXT]',
-    summary: 'rewrite a question; the old one and its answers are kept',
+    summary: 'rewrite a question, the chosen one or TURN; the old one and its answers are kept',
     group: 'Conversation',
     run: edit,
   },
@@ -109,7 +110,10 @@ function lastTurn(path: Parameters<typeof turnsOf>[0]): Turn {
 async function edit({ dialogue, screen }: CommandContext, args: string): Promise<void> {
   const turns = turnsOf(dialogue.branch.path);
   const [, number, text] = /^(?:(\d+)(?:\s+|$))?(.*)$/s.exec(args)!;
-  const turn = number === undefined ? lastTurn(dialogue.branch.path) : turnNumbered(turns, number);
+  const last = lastTurn(dialogue.branch.path);
+  if (number === undefined && text !== '') return dialogue.rewrite(last.question.id, text!);
+  const turn = number === undefined ? await chosenTurn(turns, screen) : turnNumbered(turns, number);
+  if (!turn) return;
   const { id, content } = turn.question;
   if (text !== '') return dialogue.rewrite(id, text!);
   const composed = screen.compose(content, (text) => void dialogue.rewrite(id, text));
@@ -131,6 +135,25 @@ async function compact(context: CommandContext): Promise<void> {
     ]);
   });
   if (!isShown) say(context, 'stopped: the conversation is as it was');
+}
+
+/** The only turn, or the one that the user chooses. */
+async function chosenTurn(turns: readonly Turn[], screen: Screen): Promise<Turn | undefined> {
+  if (turns.length === 1) return turns[0];
+  const choices = turns.map(({ number, question }) => ({
+    value: `${number}`,
+    before: `${number}`,
+    text: question.content,
+    after: [],
+  }));
+  const chosen = await screen.choose({
+    title: 'Edit a question',
+    choices,
+    at: choices.length - 1,
+    taking: 'edit',
+    leaving: 'leave',
+  });
+  return chosen && turns[Number(chosen.value) - 1];
 }
 
 function branch(context: CommandContext, args: string) {

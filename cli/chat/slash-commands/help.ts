@@ -35,7 +35,7 @@ export const KEYS: readonly (readonly [keys: string, meaning: string])[] = [
   ['Ctrl-T', 'colour tokens by probability'],
   ['Ctrl-G', 'edit in $EDITOR'],
   ['Ctrl-Z, Ctrl-L', 'suspend; redraw'],
-  ['Esc Esc', 'edit the last question'],
+  ['Esc Esc', 'edit a question'],
   ['Ctrl-D, Ctrl-C twice', 'exit'],
 ];
 

@@ -13,8 +13,10 @@ import {
   SAMPLING_NAMES,
 } from '../../arguments/options.ts';
 import { samplingInWords } from '../../sampling.ts';
+import { modelName } from '../../sessions/message-words.ts';
 import { formatBytes } from '../../sizes.ts';
 import { terminalText } from '../../terminal/terminal-text.ts';
+import type { ChoiceList } from '../choices.ts';
 import { parametersOf } from '../generation.ts';
 import { visible } from '../inspection.ts';
 import { messagesOf, systemOf } from '../messages.ts';
@@ -33,7 +35,7 @@ export const MODEL: readonly SlashCommand[] = [
   {
     name: 'model',
     args: '[REF]',
-    summary: 'list models, or switch to one; it reads the conversation first',
+    summary: 'choose a model, or switch to one; it reads the conversation first',
     group: 'Model',
     complete: models,
     run: model,
@@ -107,21 +109,37 @@ function models(): Suggestion[] {
 }
 
 async function model(context: CommandContext, reference: string): Promise<void> {
-  const { dialogue, theme } = context;
-  if (reference !== '') {
-    await dialogue.load(reference, dialogue.options.backend);
-    return;
-  }
-  const current = dialogue.loaded?.reference;
-  const mark = (value: string) => (value === current ? theme.accent(theme.glyphs.on) : ' ');
-  print(
-    context,
-    rows(
-      context,
-      models().map(({ value, detail }) => [`${mark(value)} ${value}`, detail ?? '']),
-    ),
+  const { dialogue, screen } = context;
+  const wanted = reference === '' ? (await screen.choose(modelList(dialogue)))?.value : reference;
+  if (wanted !== undefined) await dialogue.load(wanted, dialogue.options.backend);
+}
+
+/** Models on this machine, then those of the catalogue that are not. The loaded one is there, wherever its file is. */
+function modelList({ loaded }: CommandContext['dialogue']): ChoiceList {
+  const here = listModels(directories()).models.map(({ reference, path, bytes }) => ({
+    value: reference ?? path,
+    after: ['pulled', formatBytes(bytes)],
+  }));
+  const known = new Set(here.map(({ value }) => value));
+  const offers = CATALOGUE.filter(({ alias }) => !known.has(alias)).map(({ alias, bytes }) => ({
+    value: alias,
+    after: ['not pulled', formatBytes(bytes)],
+  }));
+  const elsewhere =
+    loaded && ![...here, ...offers].some(({ value }) => value === loaded.reference)
+      ? [{ value: loaded.reference, after: ['a file', formatBytes(loaded.facts.bytes)] }]
+      : [];
+  const choices = [...elsewhere, ...here, ...offers].map((choice) => ({
+    ...choice,
+    text: modelName(choice.value),
+    keywords: choice.value,
+    current: choice.value === loaded?.reference,
+  }));
+  const at = Math.max(
+    0,
+    choices.findIndex(({ current }) => current),
   );
-  say(context, '/model REF loads one of them, a path, or hf:owner/repo/file.gguf');
+  return { title: 'Models', choices, at, taking: 'load', leaving: 'leave' };
 }
 
 async function backend(context: CommandContext, name: string): Promise<void> {

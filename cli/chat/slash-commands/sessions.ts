@@ -4,6 +4,7 @@ import { resolve } from 'node:path';
 import { homeDirectory } from '../../../core/directories.ts';
 import type { SearchHit, SessionStore, StoredSession } from '../../../core/sessions/store.ts';
 import { UserError } from '../../../errors.ts';
+import { sessionList } from '../../sessions/choose.ts';
 import { exportMarkdown } from '../../sessions/export.ts';
 import { sessionJson } from '../../sessions/session-json.ts';
 import { terminalText } from '../../terminal/terminal-text.ts';
@@ -30,8 +31,9 @@ export const SESSIONS: readonly SlashCommand[] = [
   },
   {
     name: 'load',
-    args: 'ID',
-    summary: 'continue a saved conversation; the beginning of its id is enough',
+    aliases: ['resume'],
+    args: '[ID]',
+    summary: 'choose a saved conversation, or continue one; the beginning of its id is enough',
     group: 'Sessions',
     complete: ({ dialogue }) =>
       dialogue.keeper.store?.list({ limit: 50 }).map(({ id, title }) => ({ value: id, detail: title })) ?? [],
@@ -74,18 +76,11 @@ function save(context: CommandContext, title: string) {
 async function load(context: CommandContext, id: string) {
   const { dialogue, screen } = context;
   const store = storeOf(context);
-  if (id === '') {
-    const saved = store.list({ limit: 10 });
-    if (saved.length === 0) return say(context, 'there are no saved conversations yet');
-    print(
-      context,
-      saved.map((each) =>
-        truncate(`  ${each.id}  ${clean(each.title)}`, screen.columns - 1, context.theme.glyphs.ellipsis),
-      ),
-    );
-    return say(context, '/load ID continues one');
-  }
-  return dialogue.resume(store.read(id));
+  if (id !== '') return dialogue.resume(store.read(id));
+  const list = sessionList(store, { current: dialogue.keeper.id });
+  if (!list) return say(context, 'there are no saved conversations yet');
+  const chosen = await screen.choose(list);
+  if (chosen) await dialogue.resume(store.read(chosen.value));
 }
 
 async function exportTo(context: CommandContext, file: string) {

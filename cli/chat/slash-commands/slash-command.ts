@@ -4,6 +4,7 @@ import { nearest } from '../../../core/near-miss.ts';
 import { UserError } from '../../../errors.ts';
 import { wrapLines } from '../../terminal/text/wrap.ts';
 import type { Theme } from '../../terminal/theme.ts';
+import type { Choice, ChoiceList } from '../choices.ts';
 import type { Dialogue } from '../dialogue.ts';
 
 /** Cells left of, between and right of the two columns. */
@@ -43,6 +44,8 @@ export interface CommandContext {
 /** The part of a frontend that commands use. */
 export interface Screen {
   readonly columns: number;
+  /** Lets the user choose from a list that is not empty. Undefined if they leave it. */
+  choose(list: ChoiceList): Promise<Choice | undefined>;
   /** Puts text into the editor; the next submit goes to `send`. Returns false without an editor. */
   compose(text: string, send?: (text: string) => void): boolean;
   /** Copies to the clipboard of the terminal. Returns false if there is none. */

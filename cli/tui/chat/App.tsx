@@ -5,15 +5,17 @@ import { Editor as DrawnEditor } from '../editor/Editor.tsx';
 import { keystrokes } from '../editor/keys.ts';
 import type { LiveRegion } from '../live-region.ts';
 import { useStore } from '../use-store.ts';
-import type { ChatScreen, ScreenState } from './chat-screen.ts';
+import { type ChatScreen, roomOf, type ScreenState } from './chat-screen.ts';
 import type { InkApp } from './ink-terminal.ts';
 import type { Inspector } from './inspector.ts';
-import { inspectorLines } from './inspector-lines.ts';
+import { inspectorLines, type Room } from './inspector-lines.ts';
+import type { Picker } from './picker.ts';
+import { pickerLines } from './picker-lines.ts';
 import { raceLines } from './race-lines.ts';
 import type { RaceModel } from './race-model.ts';
 import { footerLine, liveTail, queuedLines, readingLine } from './status-lines.ts';
 
-/** Terminals with fewer rows show no footer. */
+/** Terminals with fewer rows show no footer, and no gap above a view. */
 const LOW_ROWS = 12;
 
 interface AppProps {
@@ -98,15 +100,21 @@ function View({
   screen: ChatScreen;
   state: ScreenState;
 }) {
-  const room = { columns: state.columns, rows: Math.max(6, state.rows - 2) };
-  return view.kind === 'inspector' ? (
-    <InspectorView model={view.model} screen={screen} room={room} />
-  ) : (
-    <RaceView model={view.model} screen={screen} room={room} />
+  const room = roomOf(state);
+  return (
+    <>
+      {state.rows >= LOW_ROWS && <Text> </Text>}
+      {view.kind === 'inspector' && <InspectorView model={view.model} screen={screen} room={room} />}
+      {view.kind === 'race' && <RaceView model={view.model} screen={screen} room={room} />}
+      {view.kind === 'picker' && <PickerView model={view.model} screen={screen} room={room} />}
+    </>
   );
 }
 
-type Room = Parameters<typeof inspectorLines>[1];
+function PickerView({ model, screen, room }: { model: Picker; screen: ChatScreen; room: Room }) {
+  const state = useStore(model.state);
+  return <Lines lines={pickerLines(state, room, screen.theme)} />;
+}
 
 function InspectorView({ model, screen, room }: { model: Inspector; screen: ChatScreen; room: Room }) {
   const state = useStore(model.state);

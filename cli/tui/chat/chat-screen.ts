@@ -3,6 +3,7 @@
  * view; without a view to the editor, then here.
  */
 import type { Key } from 'ink';
+import type { Choice, ChoiceList } from '../../chat/choices.ts';
 import type { Dialogue } from '../../chat/dialogue.ts';
 import { lastAnswerOf, turnsOf } from '../../chat/messages.ts';
 import { isShellLine, ShellLines } from '../../chat/shell-lines.ts';
@@ -18,13 +19,17 @@ import { createStore, type Store } from '../../store.ts';
 import type { Theme } from '../../terminal/theme.ts';
 import type { EditorModel } from '../editor/model.ts';
 import type { Inspector } from './inspector.ts';
+import type { Room } from './inspector-lines.ts';
+import { Picker } from './picker.ts';
+import { pageRows } from './picker-lines.ts';
 import type { RaceModel } from './race-model.ts';
 import type { AnswerLook, ScreenTranscript } from './screen-transcript.ts';
 
 export interface ScreenState extends AnswerLook {
   readonly view?:
     | { readonly kind: 'inspector'; readonly model: Inspector }
-    | { readonly kind: 'race'; readonly model: RaceModel };
+    | { readonly kind: 'race'; readonly model: RaceModel }
+    | { readonly kind: 'picker'; readonly model: Picker };
   /** Shown in the footer for a moment. */
   readonly hint?: string;
   /** Describes what a submit does, if it does not send a new message. */
@@ -51,6 +56,11 @@ export interface ChatScreenOptions {
   readonly surroundings: Surroundings;
   readonly columns: number;
   readonly rows: number;
+}
+
+/** Columns and rows of an open view. */
+export function roomOf({ columns, rows }: Pick<ScreenState, 'columns' | 'rows'>): Room {
+  return { columns, rows: Math.max(6, rows - 2) };
 }
 
 /** For so long a hint is shown, and what it says holds. */
@@ -85,6 +95,17 @@ export class ChatScreen implements Screen {
 
   get columns(): number {
     return this.state.get().columns;
+  }
+
+  /** The view is open when this returns: keys that follow at once are for it. */
+  choose(list: ChoiceList): Promise<Choice | undefined> {
+    const { promise, resolve } = Promise.withResolvers<Choice | undefined>();
+    const page = () => pageRows(roomOf(this.state.get()));
+    const model = new Picker(list, { page, onEnd: resolve });
+    model.onClose = () => this.#closeView();
+    this.#endHint();
+    this.#set({ view: { kind: 'picker', model } });
+    return promise;
   }
 
   compose(text: string, send?: (text: string) => void): boolean {
@@ -158,7 +179,9 @@ export class ChatScreen implements Screen {
   }
 
   paste(text: string) {
-    if (!this.state.get().view) this.editor.paste(text);
+    const { view } = this.state.get();
+    if (view?.kind === 'picker') view.model.paste(text);
+    else if (!view) this.editor.paste(text);
   }
 
   key(input: string, key: Key) {
@@ -174,6 +197,7 @@ export class ChatScreen implements Screen {
       const { view } = this.state.get();
       if (!view) return;
       if (view.model.key(letter, key)) continue;
+      if (key.ctrl && letter === 'd') return this.exit();
       if (key.escape || letter === 'q' || (key.ctrl && letter === 'c')) this.#closeView();
     }
   }
@@ -225,10 +249,11 @@ export class ChatScreen implements Screen {
       this.editor.setText('');
       return this.#leaveComposing();
     }
-    if (this.editor.text !== '' || turnsOf(this.dialogue.branch.path).length === 0) return;
+    const turns = turnsOf(this.dialogue.branch.path);
+    if (this.editor.text !== '' || turns.length === 0) return;
     const twice = performance.now() - this.#lastEscape < HINT_MS;
     this.#lastEscape = twice ? Number.NEGATIVE_INFINITY : performance.now();
-    if (!twice) return this.#hint('Esc again edits the last question');
+    if (!twice) return this.#hint(`Esc again edits ${turns.length === 1 ? 'the last' : 'a'} question`);
     this.#endHint();
     void runCommand(this.#context, '/edit');
   }

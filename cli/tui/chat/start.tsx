@@ -2,6 +2,7 @@
 import { render } from 'ink';
 import type { Dialogue, Frontend } from '../../chat/dialogue.ts';
 import type { Pacer } from '../../chat/pacer.ts';
+import type { Screen } from '../../chat/slash-commands/slash-command.ts';
 import type { Transcript } from '../../chat/transcript.ts';
 import { SIGNAL_EXIT_CODES } from '../../signals.ts';
 import { hyperlinks, reflows } from '../../terminal/look.ts';
@@ -25,7 +26,7 @@ export interface ChatTuiOptions {
   readonly debug: boolean;
   readonly create: (frontend: Frontend) => Dialogue;
   /** Starts loading the model, after the first frame. Throws if the chat cannot start. */
-  readonly begin: (dialogue: Dialogue) => Promise<void>;
+  readonly begin: (dialogue: Dialogue, screen: Screen) => Promise<void>;
   /** The first message. */
   readonly message?: string;
 }
@@ -80,7 +81,7 @@ export async function runChatTui(options: ChatTuiOptions): Promise<number> {
   if (message) dialogue.say(message);
   await instance.waitUntilRenderFlush();
   let failure: unknown;
-  Promise.all([begin(dialogue), transcript.prepare()]).then(
+  Promise.all([begin(dialogue, screen), transcript.prepare()]).then(
     () => {
       if (!dialogue.busy && dialogue.branch.path.length === 0)
         transcript.add({ kind: 'notice', text: WELCOME });
