@@ -1,7 +1,7 @@
 /** The program: parse arguments, resolve settings, run one command, exit with its code. */
 import { join } from 'node:path';
 import { directories } from '../core/directories.ts';
-import { type Invocation, optionsOf, parseArguments } from './arguments/arguments.ts';
+import { type Invocation, noValue, optionsOf, parseArguments } from './arguments/arguments.ts';
 import { camelCase, type Options } from './arguments/options.ts';
 import { findProjectFile, projectNotice, resolveSettings, type Settings } from './arguments/settings.ts';
 import type { Call } from './command.ts';
@@ -48,6 +48,7 @@ async function main(): Promise<void> {
     const { shortHelp } = await import('./arguments/help.ts');
     return output.print(shortHelp(output.style, COMMANDS));
   }
+  checkResume(invocation);
   const settings = settingsOf(invocation);
   const options = Object.fromEntries(
     [...settings].map(([name, { value }]) => [camelCase(name), value]),
@@ -73,6 +74,13 @@ function asChat(invocation: Invocation): Invocation {
   const chat = COMMANDS.find(({ name }) => name === 'chat')!;
   const known = new Set(optionsOf(chat));
   return [...flags.keys()].every((name) => known.has(name)) ? { ...invocation, command: chat } : invocation;
+}
+
+/** Only a chat on a terminal lets the user choose a conversation. Throws UserError (usage) elsewhere. */
+function checkResume({ command, flags }: Invocation): void {
+  const { value } = flags.get('resume') ?? {};
+  const isScreen = stdinIsTerminal() && process.stdout.isTTY && !flags.has('json') && !flags.has('jsonl');
+  if (value === '' && !(command.name === 'chat' && isScreen)) throw noValue('resume');
 }
 
 /** The settings that the command takes, from all sources. */

@@ -4,7 +4,7 @@ import { CATALOGUE } from '../../core/models/catalogue.ts';
 import { nearest } from '../../core/near-miss.ts';
 import { UserError } from '../../errors.ts';
 import type { CommandSpec } from '../command.ts';
-import { withMarks, withoutMark } from './dashes.ts';
+import { withEmptyValues, withMarks, withoutMark } from './dashes.ts';
 import { parseText } from './option-values.ts';
 import { OPTIONS, type OptionName, type OptionSpec } from './options.ts';
 import { inOwnWords, isModelWord } from './other-words.ts';
@@ -82,7 +82,8 @@ async function withYargs(args: readonly string[], commands: readonly CommandSpec
   parser.fail((message, error) => {
     throw error instanceof UserError ? error : missingValue(message);
   });
-  await parser.parseAsync(withMarks(helpAsOption(args, commands), knownOptions(commands)));
+  const known = knownOptions(commands);
+  await parser.parseAsync(withMarks(withEmptyValues(helpAsOption(args, commands), known), known));
   return invocation!;
 }
 
@@ -100,19 +101,27 @@ function knownOptions(commands: readonly CommandSpec[]) {
   const specs = commands.flatMap((command) =>
     optionsOf(command).map((name) => ({ name, ...specOf(command, name) })),
   );
-  const words = (list: typeof specs) =>
+  const words = (list: readonly Pick<(typeof specs)[number], 'name' | 'alias'>[]) =>
     new Set(list.flatMap(({ name, alias }) => [`--${name}`, ...(alias ? [`-${alias}`] : [])]));
   const all = words(specs);
   const withValue = words(specs.filter(({ type }) => type !== 'boolean'));
+  const optional = specs
+    .filter((spec) => spec.optional)
+    .flatMap(({ name, alias }) => [...words([{ name, alias }])].map((word) => [word, `--${name}`] as const));
   return {
     takesValue: (word: string) => withValue.has(word.replace(/^-[a-z]+(?=[a-z]$)/i, '-')), // -qs is -q -s
     isOption: (word: string) => all.has(word.replace(/=.*/s, '')),
+    optional: new Map(optional),
   };
 }
 
 /** yargs reports one error itself: an option that needs a value is the last word, or another option follows. */
 function missingValue(message: string): UserError {
-  const name = /: (\S+)$/.exec(message)?.[1] ?? '';
+  return noValue(/: (\S+)$/.exec(message)?.[1] ?? '');
+}
+
+/** Nothing stands behind the option `name`. */
+export function noValue(name: string): UserError {
   const hint = `A value that looks like an option is written ${dashed(name)}=VALUE.`;
   return new UserError(`Expected a value after ${dashed(name)}.`, hint, { kind: 'usage' });
 }

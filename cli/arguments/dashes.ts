@@ -11,6 +11,7 @@ const OPTION = /^(?:--?[a-z][\w-]*(?:=.*)?|-[a-z]\S*)$/is;
 interface KnownOptions {
   readonly takesValue: (word: string) => boolean; // which is the next word
   readonly isOption: (word: string) => boolean;
+  readonly optional: ReadonlyMap<string, string>; // words whose value may be left out, with their long form
 }
 
 /** Marks text that begins with a dash: words that cannot be options, and values that are not options themselves. */
@@ -24,6 +25,17 @@ export function withMarks(args: readonly string[], { takesValue, isOption }: Kno
     isValue = !isValue && takesValue(word);
   }
   return words;
+}
+
+/** Gives an option whose value may be left out an empty one, where the arguments end or another option follows. */
+export function withEmptyValues(args: readonly string[], { isOption, optional }: KnownOptions): string[] {
+  const end = args.indexOf('--');
+  return args.map((word, i) => {
+    const next = args[i + 1];
+    const isBare = next === undefined || next === '--' || isOption(next);
+    const isText = end >= 0 && i > end;
+    return optional.has(word) && isBare && !isText ? `${optional.get(word)}=` : word;
+  });
 }
 
 export function withoutMark(word: string): string {

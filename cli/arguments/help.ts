@@ -75,10 +75,10 @@ function versionRow(command: CommandSpec): Row[] {
 
 function optionRow(
   name: OptionName,
-  { alias, value, list, choices, describe, default: fallback }: OptionSpec,
+  { alias, value, list, optional, choices, describe, default: fallback }: OptionSpec,
 ): Row {
   const shown = `${choices ? choices.join('|') : value}${list ? ',..' : ''}`;
-  const left = `${alias ? `-${alias}, ` : '    '}--${name}${shown ? ` ${shown}` : ''}`;
+  const left = `${alias ? `-${alias}, ` : '    '}--${name}${shown ? ` ${optional ? `[${shown}]` : shown}` : ''}`;
   return [left, fallback === undefined ? describe : `${describe} (default: ${fallback})`];
 }
 

@@ -14,6 +14,8 @@ export interface OptionSpec {
   readonly alias?: string;
   /** Takes several values, separated by commas or by repeating the flag. Commands get an array. */
   readonly list?: true;
+  /** On a terminal the value may be left out: it is empty then, and a chat lets the user choose. */
+  readonly optional?: true;
   readonly choices?: readonly string[];
   readonly range?: readonly [least: number, most: number];
   readonly default?: string;
@@ -26,7 +28,10 @@ export interface OptionSpec {
   readonly project?: true | 'reference';
 }
 
-type Extra = Pick<OptionSpec, 'alias' | 'list' | 'choices' | 'range' | 'default' | 'setting' | 'project'>;
+type Extra = Pick<
+  OptionSpec,
+  'alias' | 'list' | 'optional' | 'choices' | 'range' | 'default' | 'setting' | 'project'
+>;
 
 /** A constructor of specs of one type. The type stays literal, so that `Options` can be derived. */
 function typed<T extends OptionSpec['type']>(type: T) {
@@ -199,7 +204,11 @@ const BENCH = {
 
 const SESSIONS = {
   continue: flag('continue the last stored conversation', { alias: 'c' }),
-  resume: text('ID', 'continue this conversation; the first characters of its id are enough', { alias: 'r' }),
+  resume: text(
+    'ID',
+    'continue this conversation; the first characters of its id are enough; without ID: choose one from a list',
+    { alias: 'r', optional: true },
+  ),
   'no-save': flag('do not store this question or conversation', { setting }),
   limit: integer('N', 'show at most N', { range: FROM_ONE }),
 };

@@ -7,6 +7,7 @@ import { UserError } from '../../errors.ts';
 import { Dialogue, type Frontend } from '../chat/dialogue.ts';
 import { framePace, Pacer } from '../chat/pacer.ts';
 import { SessionKeeper } from '../chat/session-keeper.ts';
+import type { Screen } from '../chat/slash-commands/slash-command.ts';
 import type { Call } from '../command.ts';
 import { readGreeting } from '../greeting.ts';
 import { modelFor } from '../sessions/continue.ts';
@@ -30,9 +31,9 @@ export async function chat(call: Call): Promise<void> {
       dialogue.enclose(...(files?.texts ?? []));
       return dialogue;
     },
-    begin(dialogue: Dialogue) {
+    begin(dialogue: Dialogue, screen: Screen) {
       for (const text of files?.notices ?? []) dialogue.transcript.add({ kind: 'notice', text });
-      return begin(call, dialogue);
+      return begin(call, dialogue, screen);
     },
     message: operands.join(' '),
   };
@@ -81,11 +82,11 @@ function terminalAsFile(): UserError {
 }
 
 /** Opens the stored sessions, resumes one if the options name it, and loads the model. */
-async function begin(call: Call, dialogue: Dialogue): Promise<void> {
+async function begin(call: Call, dialogue: Dialogue, screen: Screen): Promise<void> {
   const { options } = call;
   const store = await sessionsOf(call, dialogue);
   if (store && !options.noSave) dialogue.keeper.open(store);
-  const resumed = store && sessionToResume(store, call);
+  const resumed = store && (await sessionToResume(store, call, screen));
   if (resumed) await dialogue.resume(resumed);
   await dialogue.load(modelFor(call, resumed), options.backend);
 }
@@ -108,13 +109,25 @@ async function sessionsOf({ options }: Call, { transcript }: Dialogue): Promise<
   }
 }
 
-/** The session that the options name. Throws UserError if it does not exist. */
-function sessionToResume(store: SessionStore, { options }: Call): StoredSession | undefined {
-  if (options.resume !== undefined) return store.read(options.resume);
-  if (!options.continue) return undefined;
+/** The session that the options name, or that the user chooses. Throws UserError if it does not exist. */
+async function sessionToResume(
+  store: SessionStore,
+  { options }: Call,
+  screen: Screen,
+): Promise<StoredSession | undefined> {
+  const { resume } = options;
+  if (resume) return store.read(resume);
+  if (resume === undefined && !options.continue) return undefined;
   const last = store.last();
-  if (last) return last;
-  throw new UserError('There is no saved conversation to continue yet.', 'Start one: percept chat', {
+  if (!last) throw noneYet();
+  if (resume === undefined) return last;
+  const { sessionList } = await import('../sessions/choose.ts');
+  const chosen = await screen.choose(sessionList(store, { leaving: 'new chat' })!);
+  return chosen && store.read(chosen.value);
+}
+
+function noneYet(): UserError {
+  return new UserError('There is no saved conversation to continue yet.', 'Start one: percept chat', {
     kind: 'usage',
   });
 }

@@ -65,6 +65,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       ['percept chat', 'Ctrl-D leaves; the conversation is stored'],
       ['percept chat -c', 'continue the last conversation'],
       ['percept chat -f src', 'its text files go with the first question'],
+      ['percept -r', 'choose a stored conversation from a list'],
       ['percept chat --backend webgpu "Hello"', 'another backend, and a first message'],
       ['git diff | percept chat "review this"', 'without a terminal: one answer, as percept run'],
     ],

@@ -206,6 +206,32 @@ describe.skipIf(!HAS_TMUX)('the terminal of a chat', () => {
     expect(terminal.screen()).not.toContain('three');
   });
 
+  it('prints a numbered list to choose from in plain lines', async () => {
+    const { terminal, home } = chat({ variable: 'TERM=dumb', flags: '-n 2' });
+    await terminal.shows(/^>$/m);
+    for (const text of ['alpha', 'beta']) {
+      terminal.type(text);
+      terminal.press('Enter');
+      await terminal.shows(new RegExp(`^> ${text}\nAnswer: [\\s\\S]*\n>$`, 'm'));
+    }
+    terminal.type('/edit');
+    terminal.press('Enter');
+    await terminal.shows(/^1\. alpha\n2\. beta\nNumber: edit\. .*\n>$/m);
+    terminal.type('1');
+    terminal.press('Enter');
+    await terminal.shows(/The question was: alpha\n.*\n>$/m);
+    terminal.type('gamma');
+    terminal.press('Enter');
+    await terminal.shows(/^> gamma\nAnswer: [\s\S]*\n>$/m);
+    terminal.press('C-d');
+    await terminal.shows(/^\$$/m);
+    const again = chat({ variable: 'TERM=dumb', flags: '-n 2 -r', home }).terminal;
+    await again.shows(/^1\. alpha, now, .* messages\nNumber: continue\. /m);
+    again.type('1');
+    again.press('Enter');
+    await again.shows(/^alpha:\nYou: gamma\n/m);
+  });
+
   it('does not start without a terminal', async () => {
     const { terminal, folder } = chat({ flags: '-n 4 < /dev/null > out; echo done' });
     await terminal.shows(/^done/m);

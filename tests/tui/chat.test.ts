@@ -76,6 +76,49 @@ describe.skipIf(!HAS_TMUX)('percept chat in a terminal', () => {
     await terminal.shows('a new version of that question');
   });
 
+  it('lets one choose among several questions after Esc Esc; Esc changes nothing', async () => {
+    const { terminal } = chat({ flags: '-n 2' });
+    await terminal.shows(READY);
+    for (const text of ['alpha', 'beta']) {
+      terminal.type(text);
+      terminal.press('Enter');
+      await terminal.shows(new RegExp(`› ${text}[\\s\\S]*2 tokens[\\s\\S]*${READY}`));
+    }
+    terminal.press('Escape');
+    await terminal.shows('Esc again edits a question');
+    terminal.press('Escape');
+    const list = await terminal.shows('Edit a question');
+    expect(list).toMatch(/^ {2}1 {2}alpha\n› 2 {2}beta\nEsc leave · Enter edit/m);
+    terminal.press('Escape');
+    await terminal.shows(READY);
+    terminal.type('/edit');
+    terminal.press('Enter');
+    await terminal.shows('Edit a question');
+    terminal.press('Up', 'Up', 'Up', 'Enter');
+    await terminal.shows(/› alpha\n +editing a new version/);
+  });
+
+  it('opens the stored conversations with -r; keys that arrive together are a key each', async () => {
+    const { terminal, home } = chat({ flags: '-n 2' });
+    await terminal.shows(READY);
+    for (const text of ['first things', 'second things']) {
+      terminal.type(`/clear\r${text}\r`);
+      await terminal.shows(new RegExp(`› ${text}[\\s\\S]*2 tokens[\\s\\S]*${READY}`));
+    }
+    terminal.type('/resume\rFIRST\r');
+    await terminal.shows(/── first things ──[\s\S]*› first things[\s\S]*Ask anything/);
+    terminal.press('C-d');
+    await terminal.shows(/saved as/);
+    const again = chat({ flags: '-n 2 -r', home, columns: 40, rows: 10 }).terminal;
+    expect(await again.shows('Esc new chat')).toMatch(/› now {2}second things\n +now {2}first things/);
+    again.press('Down', 'Down', 'Down', 'Enter');
+    await again.shows(/› first things[\s\S]*Ask anything, \/help/);
+    again.type('/load\r');
+    await again.shows('Stored conversations');
+    again.press('C-d');
+    await again.shows(/^\$$/m);
+  });
+
   it('leaves no prompt and no footer behind', async () => {
     const { terminal } = chat({ flags: '-n 2' });
     await terminal.shows(READY);
