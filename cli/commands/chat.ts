@@ -52,7 +52,8 @@ export async function chat(call: Call): Promise<void> {
   const theme = themeOf({ ...assumed, background: background ?? assumed.background });
   const historyPath = join(directories().state, 'history.jsonl');
   const debug = options.debug ?? false;
-  process.exitCode = await runChatTui({ ...common, pacer, erase, theme, historyPath, debug });
+  const beginsWithList = options.resume === '';
+  process.exitCode = await runChatTui({ ...common, pacer, erase, theme, historyPath, debug, beginsWithList });
 }
 
 /** What --file adds to the first question. An error erases the placeholder of the first frame. */

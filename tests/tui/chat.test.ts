@@ -117,6 +117,11 @@ describe.skipIf(!HAS_TMUX)('percept chat in a terminal', () => {
     await again.shows('Stored conversations');
     again.press('C-d');
     await again.shows(/^\$$/m);
+    const early = chat({ flags: '-n 2 -r', home }).terminal;
+    await early.shows(/^percept \d/m);
+    early.type('SECOND\r'); // before the list is there
+    expect(await early.shows(/Ask anything, \/help/)).toMatch(/› second things/);
+    expect(early.screen()).not.toContain('SECOND');
   });
 
   it('leaves no prompt and no footer behind', async () => {

@@ -56,6 +56,8 @@ export interface ChatScreenOptions {
   readonly surroundings: Surroundings;
   readonly columns: number;
   readonly rows: number;
+  /** The chat begins with a list: keys wait for it, and do not become a message. */
+  readonly beginsWithList?: boolean;
 }
 
 /** Columns and rows of an open view. */
@@ -75,12 +77,15 @@ export class ChatScreen implements Screen {
   readonly #surroundings: Surroundings;
   readonly #context: CommandContext;
   readonly #shell: ShellLines;
+  #early: (readonly [input: string, key: Key])[] | undefined; // keys that wait for the first list
   #send: ((text: string) => void) | undefined; // receives the next submit instead of the model
   #hintTimer: NodeJS.Timeout | undefined;
   #lastEscape = Number.NEGATIVE_INFINITY; // ms
   #lastInterrupt = Number.NEGATIVE_INFINITY;
 
-  constructor({ dialogue, transcript, editor, theme, surroundings, columns, rows }: ChatScreenOptions) {
+  constructor(options: ChatScreenOptions) {
+    const { dialogue, transcript, editor, theme, surroundings, columns, rows, beginsWithList } = options;
+    this.#early = beginsWithList ? [] : undefined;
     this.dialogue = dialogue;
     this.transcript = transcript;
     this.editor = editor;
@@ -105,6 +110,9 @@ export class ChatScreen implements Screen {
     model.onClose = () => this.#closeView();
     this.#endHint();
     this.#set({ view: { kind: 'picker', model } });
+    const early = this.#early ?? [];
+    this.#early = undefined;
+    for (const stroke of early) this.key(...stroke);
     return promise;
   }
 
@@ -186,6 +194,7 @@ export class ChatScreen implements Screen {
 
   key(input: string, key: Key) {
     if (this.state.get().view) return this.#viewKeys(input, key);
+    if (this.#early && !key.ctrl) return void this.#early.push([input, key]);
     if (!key.escape) this.#lastEscape = Number.NEGATIVE_INFINITY;
     if (this.editor.idle && this.#emptyPromptKey(input, key)) return;
     if (!this.editor.key(input, key)) this.#globalKey(input, key);

@@ -29,6 +29,8 @@ export interface ChatTuiOptions {
   readonly begin: (dialogue: Dialogue, screen: Screen) => Promise<void>;
   /** The first message. */
   readonly message?: string;
+  /** `begin` lets the user choose before anything else. */
+  readonly beginsWithList?: boolean;
 }
 
 const WELCOME =
@@ -67,6 +69,7 @@ export async function runChatTui(options: ChatTuiOptions): Promise<number> {
     surroundings: terminal,
     columns,
     rows,
+    beginsWithList: options.beginsWithList,
   });
   const instance = render(<App screen={screen} region={region} onReady={terminal.attach} />, {
     stdout: region.stdout,
