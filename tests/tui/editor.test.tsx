@@ -4,13 +4,13 @@ import { Box, type Instance, type Key, render as renderOn, Text, useInput, usePa
 import { render } from 'ink-testing-library';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { createStore, type Store } from '../../cli/store.ts';
+import { type Cell, LiveRegion } from '../../cli/terminal/live-region.ts';
 import { themeOf } from '../../cli/terminal/theme.ts';
 import type { CompletionSource } from '../../cli/tui/editor/completion.ts';
 import { Editor } from '../../cli/tui/editor/Editor.tsx';
 import { PromptHistory } from '../../cli/tui/editor/history.ts';
 import { keystrokes, type Stroke, strokeOf } from '../../cli/tui/editor/keys.ts';
 import { EditorModel } from '../../cli/tui/editor/model.ts';
-import { type Cell, LiveRegion } from '../../cli/tui/live-region.ts';
 import { useStore } from '../../cli/tui/use-store.ts';
 
 const theme = themeOf({ color: 0, background: 'dark', ascii: false });

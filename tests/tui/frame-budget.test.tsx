@@ -4,12 +4,12 @@ import { describe, expect, it } from 'vitest';
 import { Dialogue } from '../../cli/chat/dialogue.ts';
 import { framePace, Pacer } from '../../cli/chat/pacer.ts';
 import { SessionKeeper } from '../../cli/chat/session-keeper.ts';
+import { LiveRegion } from '../../cli/terminal/live-region.ts';
 import { themeOf } from '../../cli/terminal/theme.ts';
 import { App } from '../../cli/tui/chat/App.tsx';
 import { ChatScreen } from '../../cli/tui/chat/chat-screen.ts';
 import { ScreenTranscript } from '../../cli/tui/chat/screen-transcript.ts';
 import { EditorModel } from '../../cli/tui/editor/model.ts';
-import { LiveRegion } from '../../cli/tui/live-region.ts';
 import { FakeTerminal } from './xterm.ts';
 
 const TOKENS = 600;

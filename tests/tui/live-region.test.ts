@@ -1,7 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
-import { withCaret } from '../../cli/tui/caret.ts';
-import { type Cell, LiveRegion } from '../../cli/tui/live-region.ts';
+import { withCaret } from '../../cli/terminal/caret.ts';
+import { type Cell, LiveRegion } from '../../cli/terminal/live-region.ts';
 import { type Random, seeded } from '../random.ts';
 import { FakeTerminal } from './xterm.ts';
 

@@ -1,9 +1,9 @@
 import { Box, Text, useAnimation, useApp, useInput, usePaste, useWindowSize } from 'ink';
 import { memo, useEffect, useLayoutEffect } from 'react';
 import { isLateAnswer } from '../../terminal/background.ts';
+import type { LiveRegion } from '../../terminal/live-region.ts';
 import { Editor as DrawnEditor } from '../editor/Editor.tsx';
 import { keystrokes } from '../editor/keys.ts';
-import type { LiveRegion } from '../live-region.ts';
 import { useStore } from '../use-store.ts';
 import { type ChatScreen, roomOf, type ScreenState } from './chat-screen.ts';
 import type { InkApp } from './ink-terminal.ts';

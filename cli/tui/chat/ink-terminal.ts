@@ -1,9 +1,9 @@
 /** The terminal while Ink draws on it: what a chat needs from it besides frames. */
 import type { useApp } from 'ink';
+import type { LiveRegion } from '../../terminal/live-region.ts';
+import { suspendProcess } from '../../terminal/suspend-process.ts';
 import { editExternally } from '../editor/external-editor.ts';
-import type { LiveRegion } from '../live-region.ts';
 import type { Surroundings } from './chat-screen.ts';
-import { suspendProcess } from './suspend-process.ts';
 
 export type InkApp = ReturnType<typeof useApp>;
 

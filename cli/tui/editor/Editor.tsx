@@ -1,7 +1,7 @@
 import { Box, type DOMElement, measureElement, Text } from 'ink';
 import { type RefObject, useEffect, useLayoutEffect, useRef } from 'react';
+import type { Cell } from '../../terminal/live-region.ts';
 import type { Theme } from '../../terminal/theme.ts';
-import type { Cell } from '../live-region.ts';
 import { useStore } from '../use-store.ts';
 import { layoutMenu } from './completion.ts';
 import { type Anchor, layoutEditor } from './layout.ts';

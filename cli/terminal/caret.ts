@@ -1,4 +1,4 @@
-import { clusters, ESCAPE } from '../terminal/text/width.ts';
+import { clusters, ESCAPE } from './text/width.ts';
 
 /** `line` with the character in column `x` in reverse video; a space if the line is shorter. */
 export function withCaret(line: string, x: number): string {

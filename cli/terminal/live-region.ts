@@ -8,8 +8,8 @@
  * - Rows are cut at the edge, never wrapped. A frame made for another width has as many rows as lines.
  */
 
-import { columnsOf } from '../terminal/text/width.ts';
 import { withCaret } from './caret.ts';
+import { columnsOf } from './text/width.ts';
 
 /** A cell, counted from the first of the frame. Fields may be getters: they are read when a frame is drawn. */
 export interface Cell {
@@ -26,7 +26,7 @@ const WRAP = '\x1b[?7h';
 const CUT = '\x1b[?7l';
 
 /** Erases from the start of a row to the end of the screen. The space is for tmux: from the corner it would keep a copy. */
-const ERASE = ' \x1b[J\r';
+const ERASE = ' \x1b[J\r\x1b[K';
 const CLEAR = '\x1b[2J\x1b[H';
 
 const CONTROL = /^(?:\x1b\[[?<>=]?[\d;]*[A-Za-z])+$/;
@@ -78,6 +78,12 @@ export class LiveRegion {
     setImmediate(() => this.#flush());
   };
 
+  /** Sets the lines of the frame; none leave no region. They must not be wider than the terminal. */
+  readonly show = (lines: readonly string[]): void => {
+    this.#frame = lines;
+    this.#schedule();
+  };
+
   /** Sets the cell where the user types; undefined if there is none. */
   readonly place = (caret: Cell | undefined): void => {
     this.#caret = caret;
@@ -124,9 +130,13 @@ export class LiveRegion {
     if (CONTROL.test(text)) this.#controls += text;
     else if (text !== '') this.#frame = text.split('\n');
     if (this.#state === 'ended') this.#flush();
-    else if (!this.#scheduled) process.nextTick(() => this.#flush());
-    this.#scheduled = true;
+    else this.#schedule();
     return true;
+  }
+
+  #schedule(): void {
+    if (!this.#scheduled) process.nextTick(() => this.#flush());
+    this.#scheduled = true;
   }
 
   #flush(): void {
@@ -150,7 +160,7 @@ export class LiveRegion {
     const lines = this.#frame.slice(cut);
     if (caret && !shown) lines[caret.y] = withCaret(lines[caret.y] ?? '', caret.x);
     const resized = columns !== this.#columns || rows !== this.#rows;
-    const redraws = resized || this.#drawn.length === 0 || this.#above.length > 0;
+    const redraws = resized || this.#above.length > 0 || this.#drawn.length === 0 || lines.length === 0;
     const change = redraws ? this.#redrawn(lines) : differences(this.#drawn, lines);
     if (change === '' && shown?.x === this.#shown?.x && shown?.y === this.#shown?.y) return '';
     const last = Math.max(0, lines.length - 1);
