@@ -32,7 +32,7 @@ export const EXIT_CODE_MEANINGS: readonly (readonly [code: number, meaning: stri
 ];
 
 type ColorLevel = 0 | 1 | 2 | 3;
-type Stream = Pick<WriteStream, 'write' | 'once' | 'isTTY' | 'getColorDepth'>;
+type Stream = Pick<WriteStream, 'write' | 'once' | 'isTTY' | 'getColorDepth'> & { readonly columns?: number };
 
 export interface OutputOptions {
   readonly quiet?: boolean;
@@ -94,15 +94,28 @@ export class Output {
     await this.print(`${terminalJson(text)}\n`);
   }
 
-  /** Writes columns as wide as their longest cell. The last one is not padded. Cells are one line each. */
+  /**
+   * Writes columns as wide as their longest cell. The last one is not padded. Cells are one line each; on a terminal that
+   * is too narrow they are wrapped.
+   */
   async table(cells: readonly (readonly string[])[]): Promise<void> {
     const rows = cells.map((row) => row.map((cell) => cell.replaceAll('\n', '\u240a').replaceAll('\t', ' ')));
-    const columns = Math.max(0, ...rows.map((row) => row.length));
-    const widths = Array.from({ length: columns }, (_, i) =>
+    const count = Math.max(0, ...rows.map((row) => row.length));
+    const widths = Array.from({ length: count }, (_, i) =>
       Math.max(...rows.map((row) => row[i]?.length ?? 0)),
     );
-    const lines = rows.map((row) => row.map((cell, i) => cell.padEnd(widths[i]!)).join('  '));
-    await this.print(lines.map((line) => `${line.trimEnd()}\n`).join(''));
+    let lines = rows.map((row) =>
+      row
+        .map((cell, i) => cell.padEnd(widths[i]!))
+        .join('  ')
+        .trimEnd(),
+    );
+    const { columns } = this.#stdout;
+    if (this.interactive && columns && lines.some((line) => line.length > columns || /[^ -~]/.test(line))) {
+      const { columnLines } = await import('./terminal/text/columns.ts');
+      lines = columnLines(rows, columns);
+    }
+    await this.print(lines.map((line) => `${line}\n`).join(''));
   }
 
   /** Writes a line for the user to stderr, unless --quiet. */

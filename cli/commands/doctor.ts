@@ -5,6 +5,9 @@ import { UserError } from '../../errors.ts';
 import type { Call } from '../command.ts';
 import { modelFile } from '../model-file.ts';
 import type { Output } from '../output.ts';
+import { paragraph } from '../terminal/text/wrap.ts';
+
+const DEEP = 6; // columns in front of the words of a finding
 
 /** Prints what slows this machine down and what to do about it. */
 export async function doctor(call: Call): Promise<void> {
@@ -13,9 +16,8 @@ export async function doctor(call: Call): Promise<void> {
   const found = findings(await gatherFacts({ threads: options.threads, modelPath }));
   const machine = await describeMachine();
   if (options.json) return output.json({ machine, findings: found });
-  await output.print(
-    `${output.style.heading('Machine')}\n${hardwareInWords(machine)}, percept ${machine.percept}\n\n`,
-  );
+  const about = paragraph(`${hardwareInWords(machine)}, percept ${machine.percept}`, 0);
+  await output.print(`${output.style.heading('Machine')}\n${about}\n`);
   for (const finding of found) await printFinding(output, finding);
   const slow = found.filter(({ level }) => level !== 'ok').length;
   await output.print(
@@ -37,6 +39,8 @@ async function pathIfHere(call: Call): Promise<string | undefined> {
 
 async function printFinding(output: Output, { level, what, why, todo }: Finding): Promise<void> {
   const mark = level.padEnd(4);
-  await output.print(`${level === 'ok' ? mark : output.style.heading(mark)}  ${what}\n`);
-  for (const line of [why, todo]) if (line) await output.print(`${output.style.faint(`      ${line}`)}\n`);
+  const text = paragraph(`${mark}  ${what}`, 0, DEEP);
+  await output.print(level === 'ok' ? text : output.style.heading(mark) + text.slice(mark.length));
+  for (const line of [why, todo])
+    if (line) await output.print(output.style.faint(paragraph(line, DEEP, DEEP)));
 }

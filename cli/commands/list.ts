@@ -25,7 +25,7 @@ export async function list({ options, output }: Call): Promise<void> {
   if (models.length === 0) await output.print('none yet: percept pull NAME downloads one\n');
   await output.table(models.map((file) => [nameOf(file), formatBytes(file.bytes), file.path]));
   for (const { path, bytes } of leftovers) {
-    await output.print(`incomplete: ${path} (${formatBytes(bytes)}); pull again to resume, or rm\n`);
+    await output.table([[`incomplete: ${path} (${formatBytes(bytes)}); pull again to resume, or rm`]]);
   }
   if (absent.length === 0) return;
   await output.print(`\n${heading('To pull')}\n`);

@@ -32,9 +32,10 @@ export function wrapWords(text: string, columns: number): string[] {
   return wrapInto(new Rows(columns, 'keep words'), text, columns);
 }
 
-/** A paragraph of a report: at most 80 columns, `indent` spaces before the first line, `hanging` before the others. */
+/** A paragraph of a report: no wider than the terminal and 80 columns, `indent` spaces before the first line, `hanging` before the others. */
 export function paragraph(text: string, indent: number, hanging = indent + 2): string {
-  const lines = wrapWords(text, REPORT_COLUMNS - Math.max(indent, hanging));
+  const columns = Math.min(REPORT_COLUMNS, process.stdout.columns || REPORT_COLUMNS);
+  const lines = wrapWords(text, columns - Math.max(indent, hanging));
   return lines.map((line, i) => `${' '.repeat(i === 0 ? indent : hanging)}${line}\n`).join('');
 }
 
