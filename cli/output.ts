@@ -55,6 +55,8 @@ export class Output {
   readonly style: ReturnType<typeof styles>;
   /** The user's choice: no colours, only ASCII glyphs. */
   readonly appearance: Pick<OutputOptions, 'noColor' | 'ascii'>;
+  /** Surrounds every line on stderr, so that who draws on the same terminal can make room. */
+  beside: (write: () => void) => void = (write) => write();
   readonly #stdout: Stream;
   readonly #stderr: Stream;
   readonly #quiet: boolean;
@@ -147,7 +149,8 @@ export class Output {
   }
 
   #writeLine(line: string): void {
-    this.#stderr.write(`${terminalText(line).replaceAll(STYLE_KEY, '\x1b[')}\n`);
+    const text = `${terminalText(line).replaceAll(STYLE_KEY, '\x1b[')}\n`;
+    this.beside(() => this.#stderr.write(text));
   }
 
   /** Resolves when both streams are flushed, so that exiting loses nothing. */

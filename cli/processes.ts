@@ -42,6 +42,14 @@ export function processOf(pid: number | 'self'): Process | undefined {
   });
 }
 
+/** Whether the terminal's keyboard is with this process; assumed where nothing says. Not after `percept "..." &` or `bg`. */
+export function isInForeground(): boolean {
+  const stat = attempt(() => readFileSync('/proc/self/stat', 'utf8'));
+  if (stat === undefined) return true;
+  const [, , group, , , foreground] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return Number(foreground) <= 0 || foreground === group;
+}
+
 /** This process, its parent, and so on. Empty where there is no /proc. */
 export function ownLine(): readonly Process[] {
   const line: Process[] = [];

@@ -220,6 +220,9 @@ const OUTPUT = {
     range: [0, 1000],
   }),
   names: flag('only references, one per line'),
+  'raw-output': flag('print the answer as the model wrote it; a terminal shows it as Markdown otherwise', {
+    setting,
+  }),
   stats: flag('counts, speeds, sampler chain and seed on stderr', { setting }),
   yes: flag('do not ask', { alias: 'y' }),
   quiet: flag('only errors on stderr', { alias: 'q', setting }),

@@ -13,7 +13,7 @@ import { readGreeting } from '../greeting.ts';
 import { modelFor } from '../sessions/continue.ts';
 import { stdinIsTerminal } from '../stdin.ts';
 import { askBackground } from '../terminal/background.ts';
-import { lookOf } from '../terminal/look.ts';
+import { lookOf, wantsPlainLines } from '../terminal/look.ts';
 import { themeOf } from '../terminal/theme.ts';
 
 export async function chat(call: Call): Promise<void> {
@@ -37,7 +37,7 @@ export async function chat(call: Call): Promise<void> {
     },
     message: operands.join(' '),
   };
-  if (wantsLines(options.screenReader)) {
+  if (wantsPlainLines(options.screenReader)) {
     process.stdin.setRawMode(false); // the launcher may have turned it on
     await output.control(erase);
     const { runLineChat } = await import('../chat/line-mode.ts');
@@ -90,11 +90,6 @@ async function begin(call: Call, dialogue: Dialogue, screen: Screen): Promise<vo
   const resumed = store && (await sessionToResume(store, call, screen));
   if (resumed) await dialogue.resume(resumed);
   await dialogue.load(modelFor(call, resumed), options.backend);
-}
-
-/** True for a terminal that cannot move its cursor, and for a screen reader, which would read every frame again. */
-function wantsLines(screenReader = process.env.INK_SCREEN_READER === 'true'): boolean {
-  return screenReader || process.env.TERM === 'dumb' || Boolean(process.env.CI);
 }
 
 /** Undefined with --no-save, and if the file cannot be opened: then a notice says so and the chat works without it. */

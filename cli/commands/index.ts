@@ -38,6 +38,8 @@ export const COMMANDS: readonly CommandSpec[] = [
       'json',
       'jsonl',
       'logprobs',
+      'raw-output',
+      'screen-reader',
       'stats',
     ],
     examples: [

@@ -15,6 +15,7 @@ import { samplerParameters } from '../../core/sampler/parameters.ts';
 import { LONG_PROMPT, Sequence } from '../../core/sequence.ts';
 import { UserError } from '../../errors.ts';
 import { type AnswerPrinter, type Beginning, jsonAnswer, jsonLinesAnswer, textAnswer } from '../answer.ts';
+import { isForScreen, screenAnswer } from '../answer-screen.ts';
 import type { Options } from '../arguments/options.ts';
 import type { Call, Context } from '../command.ts';
 import { load } from '../load.ts';
@@ -124,7 +125,7 @@ async function answer(
   const beginning = { reference, model, promptIds, seed, session };
   const known = { backend: model.backend.name, seed, promptTokens: promptIds.length };
   const answered = call.abortable(async (signal) => {
-    const printer = await answerPrinter(call, beginning);
+    const printer = await answerPrinter(call, prompt, beginning);
     const keeping = keep && keptLater(printer, async () => (await keep()).keeper(known));
     return write(generate(sequence, promptIds, { ...generation, signal }), keeping ?? printer);
   });
@@ -146,9 +147,12 @@ function computedIn({ usage: { promptTokens, completionTokens, cachedTokens } }:
   return promptTokens + completionTokens - cachedTokens;
 }
 
-async function answerPrinter({ options, output }: Call, beginning: Beginning): Promise<AnswerPrinter> {
+async function answerPrinter(call: Call, { kind }: Prompt, beginning: Beginning): Promise<AnswerPrinter> {
+  const { options, output } = call;
   if (options.jsonl) return jsonLinesAnswer(output, beginning);
-  return options.json ? jsonAnswer(output, beginning) : textAnswer(output);
+  if (options.json) return jsonAnswer(output, beginning);
+  // A raw prompt is text to continue, whose spaces and marks are its own.
+  return kind === 'chat' && isForScreen(options, output) ? screenAnswer(output) : textAnswer(output);
 }
 
 /** Prints, then stores. What stores is loaded behind the first token, so that the answer does not wait. */

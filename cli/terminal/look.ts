@@ -32,6 +32,14 @@ export function asciiOnly(env: NodeJS.ProcessEnv, platform = process.platform): 
   return locale ? !/utf-?8/i.test(locale) : false;
 }
 
+/**
+ * Whether to print plain lines and never redraw: on a terminal that cannot move its cursor, and for a screen reader, which
+ * would read every change again.
+ */
+export function wantsPlainLines(screenReader: boolean | undefined, env = process.env): boolean {
+  return (screenReader ?? env.INK_SCREEN_READER === 'true') || env.TERM === 'dumb' || Boolean(env.CI);
+}
+
 /** TERM_PROGRAM and prefixes of TERM of terminals that support OSC 8, according to their manuals. */
 const LINKING = /^(iTerm\.app|WezTerm|vscode|ghostty|Hyper|rio)$/;
 const LINKING_TERM = /^(xterm-kitty|xterm-ghostty|alacritty|foot|wezterm)/;
