@@ -6,7 +6,8 @@ export type ErrorKind =
   | 'network'
   | 'memory' // the model or its context does not fit
   | 'context' // more tokens than the context holds
-  | 'device'; // it was lost, or failed, while it computed
+  | 'device' // it was lost, or failed, while it computed
+  | 'no-code'; // the answer has no code block
 
 /**
  * A failure the user can act on. `message` says what was expected and what came, `hint` what to do next;

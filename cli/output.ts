@@ -16,6 +16,7 @@ export const EXIT_CODES = {
   memory: 5,
   context: 6,
   device: 7,
+  'no-code': 8,
 } as const satisfies Record<ErrorKind, number>;
 
 /** Shown at the end of --help. */
@@ -28,6 +29,7 @@ export const EXIT_CODE_MEANINGS: readonly (readonly [code: number, meaning: stri
   [EXIT_CODES.memory, 'the model or its context does not fit in memory'],
   [EXIT_CODES.context, 'more tokens than the context holds'],
   [EXIT_CODES.device, 'the device was lost or failed'],
+  [EXIT_CODES['no-code'], 'the answer has no whole code block (--extract)'],
   [130, 'Ctrl-C (143: SIGTERM)'],
 ];
 

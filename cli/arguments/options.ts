@@ -220,6 +220,7 @@ const OUTPUT = {
     range: [0, 1000],
   }),
   names: flag('only references, one per line'),
+  extract: flag('print only the first fenced code block of the answer, without its fences', { alias: 'x' }),
   'raw-output': flag('print the answer as the model wrote it; a terminal shows it as Markdown otherwise', {
     setting,
   }),

@@ -29,6 +29,7 @@ import type { Kept } from '../sessions/keep.ts';
 export async function run(call: Call): Promise<void> {
   const { options } = call;
   checkLogprobs(options);
+  checkExtract(options);
   samplerParameters(samplingOf(options)); // fails on wrong parameters before a model is downloaded
   const prompt = await readPrompt(call, call);
   const reference = options.model ?? '';
@@ -151,6 +152,7 @@ async function answerPrinter(call: Call, { kind }: Prompt, beginning: Beginning)
   const { options, output } = call;
   if (options.jsonl) return jsonLinesAnswer(output, beginning);
   if (options.json) return jsonAnswer(output, beginning);
+  if (options.extract) return (await import('../answer-code.ts')).codeAnswer(output);
   // A raw prompt is text to continue, whose spaces and marks are its own.
   return kind === 'chat' && isForScreen(options, output) ? screenAnswer(output) : textAnswer(output);
 }
@@ -165,8 +167,11 @@ function keptLater(printer: AnswerPrinter, begin: () => Promise<AnswerPrinter>):
       await keeper.token(token);
     },
     async end(result) {
-      await printer.end(result);
-      await keeper?.end(result);
+      try {
+        await printer.end(result);
+      } finally {
+        await keeper?.end(result);
+      }
     },
   };
 }
@@ -209,6 +214,14 @@ function* statistics(model: Model, sampler: SamplerChain, result: GenerateResult
 function checkLogprobs({ logprobs, json, jsonl }: Options): void {
   if (logprobs === undefined || json || jsonl) return;
   throw new UserError('--logprobs needs --json or --jsonl.', 'Plain text cannot hold them.', {
+    kind: 'usage',
+  });
+}
+
+function checkExtract({ extract, json, jsonl }: Options): void {
+  if (!extract || !(json || jsonl)) return;
+  const other = json ? '--json' : '--jsonl';
+  throw new UserError(`--extract cannot be combined with ${other}.`, 'Leave one of them out.', {
     kind: 'usage',
   });
 }

@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { readGguf } from '../../core/gguf/index.ts';
@@ -367,6 +367,25 @@ describe('pipes and signals', () => {
     const { stdout, code } = await finished(child);
     expect(code).toBe(130);
     expect(stdout).toMatch(/[^\n]\n$/);
+  });
+});
+
+describe('--extract', () => {
+  it('is an error of its own without a code block, prints nothing, and stores the answer', async () => {
+    const cwd = emptyFolder();
+    writeFileSync(join(cwd, 'show.jinja'), TEMPLATE);
+    const env = { PERCEPT_HOME: emptyFolder() };
+    const args = [...GREEDY, '-n', '3', '--template', 'show.jinja', '-x', 'Hi'];
+    const { stdout, stderr, code } = await percept(args, { cwd, env });
+    expect({ stdout, code }).toEqual({ stdout: '', code: 8 });
+    expect(stderr).toMatch(/^error: The answer has no code block\.\n {2}.+\n$/);
+    expect(readdirSync(join(env.PERCEPT_HOME, 'sessions.db-inbox'))).toHaveLength(1);
+  });
+
+  it.each(['--json', '--jsonl'])('is not for %s', async (format) => {
+    const { stderr, code } = await percept([...GREEDY, '-x', format, 'Hi']);
+    expect(stderr).toContain(`--extract cannot be combined with ${format}.`);
+    expect(code).toBe(2);
   });
 });
 
