@@ -276,6 +276,7 @@ describe('percept run --continue', () => {
         env,
       });
     await ask('My name is Bob', '-s', 'Be brief.');
+    expect((await percept(['sessions'], { env })).stdout).toContain('My name is Bob');
     const { stdout, stderr } = await ask('And mine is Ann', '--json');
     expect(stderr).toBe('');
     await ask('No trace', '--no-save');
