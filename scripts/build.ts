@@ -1,6 +1,6 @@
 /**
- * Builds dist/: the AssemblyScript kernels, one module for each class of CPU, and bundles of the program, the library
- * and the CPU worker. With --emulated it builds dist/emulated/: kernels for tests only, which the npm package does not
+ * Builds dist/: the AssemblyScript kernels, one module for each class of CPU, bundles of the program, the library and the
+ * CPU worker, and the manual page. With --emulated it builds dist/emulated/: kernels for tests only, which the npm package does not
  * contain.
  *
  * It runs on `npm install`, `npm test` and the first `npx percept`. So it skips a part if the hash of its inputs equals
@@ -151,6 +151,15 @@ async function bundle(): Promise<void> {
     build({ ...BUNDLE, entryPoints: WORKER }),
   ]);
   writeFileSync(join(DIST, 'THIRD-PARTY-LICENSES'), licences(program.metafile));
+  writeFileSync(join(DIST, 'percept.1'), await manual());
+}
+
+/** The manual page, from the tables of commands and options. */
+async function manual(): Promise<string> {
+  const { manPage } = await import('../cli/arguments/man-page.ts');
+  const { COMMANDS } = await import('../cli/commands/index.ts');
+  const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
+  return manPage(COMMANDS, version);
 }
 
 /** The licence texts of all packages in the bundles. */

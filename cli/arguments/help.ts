@@ -52,7 +52,7 @@ function sentence(summary: string): string {
   return `${summary[0]!.toUpperCase()}${summary.slice(1)}.`;
 }
 
-function signature({ name, operand }: CommandSpec): string {
+export function signature({ name, operand }: CommandSpec): string {
   if (!operand) return name;
   const many = operand.many ? `${operand.name}..` : operand.name;
   return operand.required ? `${name} ${many}` : `${name} [${many}]`;
@@ -73,7 +73,7 @@ function versionRow(command: CommandSpec): Row[] {
   return command.name === 'run' ? [['-v, --version', 'show the version']] : [];
 }
 
-function optionRow(
+export function optionRow(
   name: OptionName,
   { alias, value, list, optional, choices, describe, default: fallback }: OptionSpec,
 ): Row {
@@ -82,7 +82,7 @@ function optionRow(
   return [left, fallback === undefined ? describe : `${describe} (default: ${fallback})`];
 }
 
-function environment(): Row[] {
+export function environment(): Row[] {
   return [
     ['PERCEPT_HOME', 'folder of all files that percept keeps, instead of the usual folders'],
     [variableOf('max-tokens'), 'every setting has such a variable; percept config lists the settings'],

@@ -1,0 +1,75 @@
+/** The manual page percept(1), made from the tables. Macros: man(7). */
+import type { CommandSpec } from '../command.ts';
+import { EXIT_CODE_MEANINGS } from '../output.ts';
+import { optionsOf, specOf } from './arguments.ts';
+import { environment, optionRow, signature } from './help.ts';
+import { OPTION_GROUPS, type OptionName } from './options.ts';
+
+type Row = readonly [left: string, right: string];
+
+export function manPage(commands: readonly CommandSpec[], version: string): string {
+  const [run, ...others] = commands;
+  return [
+    `.TH PERCEPT 1 "" "percept ${version}" "User Commands"`,
+    section('NAME', text('percept - run language models in the terminal')),
+    section('SYNOPSIS', paragraphs(['percept [prompt..]', 'percept COMMAND [options]'])),
+    section('DESCRIPTION', text(DESCRIPTION)),
+    section('EXAMPLES', list(run!.examples)),
+    section('COMMANDS', list(commands.map((command) => [signature(command), command.summary]))),
+    section('OPTIONS', optionGroups(run!)),
+    ...others.map((command) => section(`PERCEPT ${command.name.toUpperCase()}`, commandText(command, run!))),
+    section('EXIT STATUS', list(EXIT_CODE_MEANINGS.map(([code, meaning]) => [`${code}`, meaning]))),
+    section('ENVIRONMENT', list(environment())),
+    '',
+  ].join('\n');
+}
+
+const DESCRIPTION =
+  'percept runs transformer models on this machine. With a prompt it answers; alone on a terminal it opens a chat. ' +
+  'Nothing leaves the machine but downloads that you ask for. The options below are those of percept and percept run; ' +
+  'other commands name theirs, and describe those that differ.';
+
+function commandText(command: CommandSpec, run: CommandSpec): string {
+  const shared = new Set<OptionName>(optionsOf(run));
+  const names = optionsOf(command);
+  const own = names.filter((name) => !shared.has(name) || command.variants?.[name]);
+  const others = names.filter((name) => !own.includes(name)).map((name) => `--${name}`);
+  return [
+    text(`${command.summary}: percept ${signature(command)}`),
+    list(command.examples),
+    list(own.map((name) => optionRow(name, specOf(command, name)))),
+    ...(others.length > 0 ? ['.PP', text(`As above: ${others.join(', ')}.`)] : []),
+  ].join('\n');
+}
+
+function optionGroups(command: CommandSpec): string {
+  const taken = optionsOf(command);
+  const groups = Object.entries(OPTION_GROUPS).flatMap(([title, group]) => {
+    const names = taken.filter((name) => name in group);
+    if (names.length === 0) return [];
+    return [`.SS ${roff(title)}`, list(names.map((name) => optionRow(name, specOf(command, name))))];
+  });
+  return groups.join('\n');
+}
+
+function section(title: string, body: string): string {
+  return `.SH ${roff(title)}\n${body}`;
+}
+
+function list(rows: readonly Row[]): string {
+  return rows.map(([left, right]) => `.TP\n.B ${roff(left.trim())}\n${text(right)}`).join('\n');
+}
+
+function paragraphs(lines: readonly string[]): string {
+  return lines.map((line) => `${text(line)}\n.br`).join('\n');
+}
+
+/** A line of text. One that begins with a control character of roff would be a request. */
+function text(line: string): string {
+  return roff(line).replace(/^[.']/, '\\&$&');
+}
+
+/** Backslashes and hyphens as they are; others would be escapes, and hyphens that cannot be copied. */
+function roff(line: string): string {
+  return line.replace(/\\/g, '\\e').replace(/-/g, '\\-').replace(/"/g, '\\(dq');
+}

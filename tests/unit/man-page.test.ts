@@ -1,0 +1,34 @@
+import { spawnSync } from 'node:child_process';
+import { expect, it } from 'vitest';
+import { optionsOf } from '../../cli/arguments/arguments.ts';
+import { manPage } from '../../cli/arguments/man-page.ts';
+import { COMMANDS } from '../../cli/commands/index.ts';
+
+const PAGE = manPage(COMMANDS, '1.2.3');
+
+it('the manual page has every command, option and exit code', () => {
+  const plain = PAGE.replaceAll('\\-', '-');
+  for (const command of COMMANDS) {
+    expect(plain).toContain(command.summary);
+    for (const option of optionsOf(command)) expect(plain).toContain(`--${option}`);
+  }
+  expect(plain).toMatch(/^\.SH EXIT STATUS\n\.TP\n\.B 0\n/m);
+});
+
+it('its lines are text or known requests', () => {
+  for (const line of PAGE.split('\n')) {
+    if (/^[.']/.test(line)) expect(line).toMatch(/^\.(TH|SH|SS|TP|B|PP|br)( |$)/);
+    expect(line).not.toMatch(/\\(?![-e&(])/);
+  }
+});
+
+const HAS_GROFF = spawnSync('groff', ['--version']).status === 0;
+
+it.skipIf(!HAS_GROFF)(`groff renders it without a warning${HAS_GROFF ? '' : ' (skipped: no groff)'}`, () => {
+  const { stdout, stderr, status } = spawnSync('groff', ['-man', '-Tutf8', '-ww', '-P-cbou'], {
+    input: PAGE,
+    encoding: 'utf8',
+  });
+  expect({ stderr, status }).toEqual({ stderr: '', status: 0 });
+  expect(stdout).toMatch(/percept . run language models in the terminal/);
+});
