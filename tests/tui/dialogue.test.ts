@@ -458,6 +458,21 @@ describe('slash commands', () => {
     expect(await command('/branches')).toMatch(/one/);
   });
 
+  it('changes the context, and keeps the conversation', async () => {
+    await chat();
+    await say('one');
+    await command('/set ctx 128');
+    expect(dialogue.loaded!.model.contextLength).toBe(128);
+    expect(await command('/set ctx 100000')).toContain(
+      'Expected a context of 1 to 512 tokens, as trained, got 100000.',
+    );
+    expect(dialogue.loaded!.model.contextLength).toBe(128);
+    await command('/set ctx');
+    expect(dialogue.loaded!.model.contextLength).toBe(512);
+    await say('two');
+    expect(answers()).toHaveLength(2);
+  });
+
   it('sets parameters and refuses wrong ones', async () => {
     await chat();
     expect(await command('/set temperature 0.5')).toBe('temperature is 0.5');

@@ -59,10 +59,10 @@ export const MODEL: readonly SlashCommand[] = [
   {
     name: 'set',
     args: 'NAME [VALUE]',
-    summary: 'set a sampling parameter, or reset it to its default',
+    summary: 'set a sampling parameter or ctx, or reset it to its default',
     group: 'Model',
     anytime: true,
-    complete: () => SAMPLING_NAMES.map((name) => ({ value: name, detail: OPTIONS[name].describe })),
+    complete: () => SETTABLE.map((name) => ({ value: name, detail: OPTIONS[name].describe })),
     run: set,
   },
   {
@@ -165,22 +165,35 @@ function system(context: CommandContext, text: string) {
   say(context, text === 'none' ? 'the system message is removed' : 'the system message is set');
 }
 
+/** Names that /set takes. */
+const SETTABLE: readonly OptionName[] = [...SAMPLING_NAMES, 'ctx'];
+
 function set(context: CommandContext, args: string) {
   const { dialogue } = context;
   const [, word, text] = /^(\S*)\s*(.*)$/s.exec(args.replace('=', ' '))!;
   if (word === '') return params(context);
-  const name = SAMPLING_NAMES.find((each) => each === word || (OPTIONS[each] as OptionSpec).alias === word);
+  const name = SETTABLE.find((each) => each === word || (OPTIONS[each] as OptionSpec).alias === word);
   if (!name) {
-    const meant = nearest(word!, SAMPLING_NAMES);
+    const meant = nearest(word!, SETTABLE);
     throw usage(
       `Expected the name of a parameter, got "${word}".`,
-      meant ? `Did you mean ${meant}?` : `Parameters are ${SAMPLING_NAMES.join(', ')}.`,
+      meant ? `Did you mean ${meant}?` : `Parameters are ${SETTABLE.join(', ')}.`,
     );
   }
+  if (name === 'ctx') return setContext(context, text!);
   const options = { ...dialogue.options, [camelCase(name)]: parameterIn(name, text!) };
   if (dialogue.loaded) parametersOf(dialogue.loaded, options); // throws if the value is out of range
   dialogue.options = options;
   say(context, text === '' ? `${name} is reset to its default` : `${name} is ${text}`);
+}
+
+/** Loads the model again with another context; the conversation stays. */
+async function setContext({ dialogue }: CommandContext, text: string): Promise<void> {
+  if (dialogue.busy)
+    throw usage('The context cannot change now.', 'Try again behind the answer; Esc stops it.');
+  const before = dialogue.options;
+  dialogue.options = { ...before, ctx: parameterIn('ctx', text) as number | undefined };
+  if (!(await dialogue.load(dialogue.reference, before.backend))) dialogue.options = before;
 }
 
 function parameterIn(name: OptionName, text: string) {
