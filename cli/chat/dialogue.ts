@@ -183,12 +183,14 @@ export class Dialogue {
 
   /**
    * Begins a branch with a summary of the present one, which is kept, by the model. `onSummary` gets it. If that is
-   * stopped, nothing changes.
+   * stopped, it gets undefined; if that fails, it gets nothing: then nothing changes.
    */
-  compact(onSummary: (summary: string) => void): Promise<boolean> {
+  compact(onSummary: (summary: string | undefined) => void): Promise<boolean> {
     return this.#turns.run('working', async (signal) => {
-      const summary = await this.#answers!.summarize(this.options, signal);
-      if (summary === undefined) return;
+      const summary = await this.#answers!.summarize(this.options, signal).catch((error: unknown) => {
+        if (!signal.aborted) throw error;
+      });
+      if (summary === undefined) return onSummary(undefined);
       const system = systemOf(this.branch.path);
       this.branch.moveTo(undefined);
       const parts = [system, `Summary of the conversation so far:\n${summary}`];
@@ -237,9 +239,18 @@ export class Dialogue {
       if (error instanceof UserError && error.kind === 'context') {
         this.branch.moveTo(parent); // a question too long for any context takes no part in the conversation
         this.#frontend.onUnsent?.(text);
+        throw new UserError(error.message, this.#waysToFit(), { cause: error, kind: 'context' });
       }
       throw error;
     }
+  }
+
+  /** What to do with a question that is longer than the context. */
+  #waysToFit(): string {
+    const { contextLength, trainedContext } = this.loaded!.model;
+    return contextLength < trainedContext
+      ? `Shorten it, or type /set ctx N for a larger context, of at most ${trainedContext} tokens.`
+      : `Shorten it: this model was trained for a context of ${trainedContext} tokens.`;
   }
 
   /** Adds a question with its attachments, after the system message if it is the first. */

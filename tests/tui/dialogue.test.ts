@@ -200,8 +200,16 @@ describe('Dialogue', () => {
   it('reports a failure and continues', async () => {
     await chat();
     await say('word '.repeat(2000));
-    expect(entries.at(-1)).toMatchObject({ kind: 'error', error: { kind: 'context' } });
-    await command('/undo');
+    expect(entries.at(-1)).toMatchObject({
+      kind: 'error',
+      error: {
+        kind: 'context',
+        message: expect.stringMatching(/^Expected at most 512 tokens, .* but \d+ are needed\.$/),
+        hint: 'Shorten it: this model was trained for a context of 512 tokens.',
+      },
+    });
+    expect(unsent).toEqual(['word '.repeat(2000)]);
+    expect(dialogue.branch.path).toEqual([]);
     await say('once');
     expect(answers()).toHaveLength(1);
   });
@@ -456,6 +464,20 @@ describe('slash commands', () => {
     await say('two');
     expect(answers()).toHaveLength(1);
     expect(await command('/branches')).toMatch(/one/);
+  });
+
+  it('changes nothing if the summary is stopped or fails', async () => {
+    await chat({ ignoreEos: true });
+    await say('one');
+    const { path } = dialogue.branch;
+    const stopping = dialogue.state.subscribe(
+      () => dialogue.state.get().phase === 'answering' && dialogue.stop(),
+    );
+    expect(await command('/compact')).toBe('stopped: the conversation is as it was');
+    stopping();
+    await command('/set ctx 8');
+    expect(await command('/compact')).toMatch(/^error: Expected at most 8 tokens, [^\n]*$/);
+    expect(dialogue.branch.path).toEqual(path);
   });
 
   it('changes the context, and keeps the conversation', async () => {

@@ -124,9 +124,8 @@ async function compact(context: CommandContext): Promise<void> {
   const { dialogue, screen } = context;
   lastTurn(dialogue.branch.path); // there must be one
   loadedModel(context);
-  let isShown = false;
   await dialogue.compact((summary) => {
-    isShown = true;
+    if (summary === undefined) return say(context, 'stopped: the conversation is as it was');
     const lines = summary.split('\n').flatMap((line) => wrapWords(terminalText(line), screen.columns - 4));
     print(context, [
       'the conversation goes on from this summary; /branches lists the whole one:',
@@ -134,7 +133,6 @@ async function compact(context: CommandContext): Promise<void> {
       ...lines,
     ]);
   });
-  if (!isShown) say(context, 'stopped: the conversation is as it was');
 }
 
 /** The only turn, or the one that the user chooses. */
