@@ -20,7 +20,8 @@ import type { Transcript } from './transcript.ts';
 const SUMMARIZE =
   'Summarize this conversation between a user and an assistant in a few sentences. Keep names, numbers and decisions.';
 const SUMMARY_TOKENS = 512; // and at most an eighth of the context
-const FULL = 'the context is full: with the next message the oldest ones leave it';
+const FULL =
+  'the context is full: go on, and the oldest messages leave it; /compact puts a summary in their place';
 /** Share of the context from which on a notice says that it fills. */
 const CROWDED = 0.8;
 
@@ -156,13 +157,15 @@ export class Answers {
     return ids;
   }
 
-  /** Says once that the context fills. */
+  /** Says that the context fills: once, and again after it was emptier. */
   #warn(used: number): void {
     const share = used / this.loaded.model.contextLength;
-    if (this.#warned || share < CROWDED) return;
-    this.#warned = true;
-    const text = `${Math.round(100 * share)} % of the context is used: once it is full, the oldest messages leave it`;
-    this.#sinks.transcript.add({ kind: 'notice', text });
+    const isCrowded = share >= CROWDED;
+    if (isCrowded && !this.#warned) {
+      const text = `${Math.round(100 * share)} % of the context is used: once it is full, the oldest messages leave it; /compact puts a summary in their place`;
+      this.#sinks.transcript.add({ kind: 'notice', text });
+    }
+    this.#warned = isCrowded;
   }
 
   #promptIds(path: readonly TreeMessage[], addGenerationPrompt = true): readonly number[] {

@@ -480,6 +480,29 @@ describe('slash commands', () => {
     expect(dialogue.branch.path).toEqual(path);
   });
 
+  it('says that the context fills, what leaves it when it is full, and what to do', async () => {
+    await chat({ ctx: 256, maxTokens: 12, ignoreEos: true });
+    const notices = async (text: string) => {
+      const before = entries.length;
+      await say(text);
+      return entries.slice(before).flatMap((entry) => (entry.kind === 'notice' ? entry.text : []));
+    };
+    const fills = / % of the context is used: .*; \/compact puts a summary in their place$/;
+    const left = /^the context was full: the oldest \d+ messages left it, and (\d+) tokens are read again$/;
+    const said: string[] = [];
+    for (let i = 0; i < 16; i++) said.push(...(await notices(`question ${i}`)));
+    const kinds = said.map((text) => (fills.test(text) ? 'fills' : left.test(text) ? 'left' : text));
+    expect(kinds.slice(0, 4)).toEqual(['fills', 'left', 'fills', 'left']);
+    expect(answers()).toHaveLength(16); // none has left the conversation
+    const shown = await command('/template');
+    expect(shown).not.toContain('question 0');
+    expect(shown).toContain('question 15');
+    expect(await command('/context')).toMatch(/turn 1 +has left/);
+    dialogue.options = { ...dialogue.options, maxTokens: undefined };
+    expect((await notices('to the end')).at(-1)).toMatch(/^the context is full: go on, .*\/compact/);
+    expect(await notices('go on')).toContainEqual(expect.stringMatching(left));
+  });
+
   it('changes the context, and keeps the conversation', async () => {
     await chat();
     await say('one');

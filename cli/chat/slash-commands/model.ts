@@ -79,7 +79,8 @@ export const MODEL: readonly SlashCommand[] = [
     anytime: true,
     run(context) {
       const { chat } = loadedModel(context);
-      const text = chat.promptText(messagesOf(context.dialogue.branch.path));
+      const { branch, firstQuestion } = context.dialogue;
+      const text = chat.promptText(messagesOf(branch.path, firstQuestion));
       print(
         context,
         terminalText(text)
