@@ -1,4 +1,4 @@
-/** The types of a command and of its call. Imports no command. */
+/** The types of a command and of its call, and the groups of commands. Imports no command. */
 import type { OptionName, OptionSpec, Options } from './arguments/options.ts';
 import type { Settings } from './arguments/settings.ts';
 import type { Output } from './output.ts';
@@ -19,9 +19,13 @@ export interface Call {
 /** The streams, and a way to run work that Ctrl-C aborts. */
 export type Context = Pick<Call, 'output' | 'abortable'>;
 
+/** For help: the groups of commands, in order. */
+export const COMMAND_GROUPS = ['Everyday', 'Models', 'For programs', 'This machine'] as const;
+
 export interface CommandSpec {
   readonly name: string;
   readonly summary: string;
+  readonly group: (typeof COMMAND_GROUPS)[number];
   readonly operand?: {
     readonly name: string; // REF is completed with models, ID with sessions, FILE with files
     readonly required?: true;

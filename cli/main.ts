@@ -116,9 +116,11 @@ async function announceProject({ command, operands }: Invocation, settings: Sett
   checkProjectReferences(settings, directories(), isNamed ? ['draft'] : ['model', 'draft']);
 }
 
-async function helpFor({ command, implied }: Invocation): Promise<string> {
-  const { commandHelp, fullHelp } = await import('./arguments/help.ts');
-  return implied ? fullHelp(output.style, COMMANDS) : commandHelp(output.style, command);
+async function helpFor({ command, implied, help }: Invocation): Promise<string> {
+  const { commandHelp, fullHelp, shortCommandHelp, shortHelp } = await import('./arguments/help.ts');
+  const { style } = output;
+  if (help === 'short') return implied ? shortHelp(style, COMMANDS) : shortCommandHelp(style, command);
+  return implied ? fullHelp(style, COMMANDS) : commandHelp(style, command);
 }
 
 /** `percept ... | head -1`: a closed pipe ends the program without an error; a full disk does not. */

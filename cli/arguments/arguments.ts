@@ -16,7 +16,8 @@ export interface Invocation {
   readonly implied: boolean;
   readonly operands: readonly string[];
   readonly flags: Settings;
-  readonly help: boolean;
+  /** The help that argv asks for, instead of the command. */
+  readonly help?: 'short' | 'full';
 }
 
 /** Options that every command takes. */
@@ -48,7 +49,7 @@ function withoutYargs(
   const command = name === undefined ? commands[0] : commands.find((each) => each.name === name);
   if (!command || more.length > 0) return undefined;
   checkOperands(command, []);
-  return { command, implied: name === undefined, operands: [], flags: new Map(), help: false };
+  return { command, implied: name === undefined, operands: [], flags: new Map() };
 }
 
 async function withYargs(args: readonly string[], commands: readonly CommandSpec[]): Promise<Invocation> {
@@ -67,7 +68,7 @@ async function withYargs(args: readonly string[], commands: readonly CommandSpec
     'parse-numbers': false,
     'parse-positional-numbers': false,
   });
-  parser.option('help', { alias: 'h', boolean: true });
+  parser.options({ help: { boolean: true }, h: { boolean: true } });
   for (const command of commands) {
     parser.command({
       command: command === commands[0] ? [command.name, '$0'] : command.name,
@@ -149,7 +150,7 @@ function yargsOption(command: CommandSpec, name: OptionName) {
 function checked(command: CommandSpec, argv: Argv, commands: readonly CommandSpec[]): Invocation {
   const implied = argv._[0] !== command.name;
   const operands = (implied ? argv._ : argv._.slice(1)).map(withoutMark);
-  const help = argv.help === true;
+  const help = argv.help ? 'full' : argv.h ? 'short' : undefined;
   const flags = flagsOf(command, argv);
   if (!help) {
     if (implied) refuseTypo(operands, commands);

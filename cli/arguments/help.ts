@@ -1,5 +1,5 @@
-/** Help texts, derived from the tables. Examples come first. */
-import type { CommandSpec } from '../command.ts';
+/** Help texts, derived from the tables: `-h` has what is used most, `--help` all. Examples come first. */
+import { COMMAND_GROUPS, type CommandSpec } from '../command.ts';
 import { EXIT_CODE_MEANINGS, type Output } from '../output.ts';
 import { wrapWords } from '../terminal/text/wrap.ts';
 import { optionsOf, specOf } from './arguments.ts';
@@ -9,42 +9,82 @@ import { PROJECT_FILE } from './settings.ts';
 type Style = Output['style'];
 type Row = readonly [left: string, right: string];
 
-/** For `percept` alone: usage, examples and commands. */
+const FEW_EXAMPLES = 3;
+const FEW_OPTIONS = 14; // a command with more has a short help
+const MOST_COLUMNS = 110;
+
+/** For `percept -h`: usage, examples, names of commands, the options used most. */
 export function shortHelp(style: Style, commands: readonly CommandSpec[]): string {
-  const more = 'percept --help shows every option, percept COMMAND --help those of a command.';
-  return page(...introduction(style, commands), more);
+  const [run] = commands;
+  const groups = groupsOf(commands).map(
+    ([title, group]) => [title, group.map(({ name }) => name).join(', ')] as const,
+  );
+  return page(
+    ...heading(style),
+    section(style, 'Examples', rows(run!.examples.slice(0, FEW_EXAMPLES))),
+    section(style, 'Commands', rows(groups)),
+    section(style, 'Options', rows(briefOptions(run!))),
+    paragraph('percept --help shows all; percept COMMAND -h those of a command.'),
+  );
 }
 
 /** For `percept --help`: also the options of the default command, exit codes and environment variables. */
 export function fullHelp(style: Style, commands: readonly CommandSpec[]): string {
+  const [run] = commands;
   const exitCodes = EXIT_CODE_MEANINGS.map(([code, meaning]) => [`${code}`, meaning] as const);
+  const summaries = groupsOf(commands).flatMap(([title, group]): Row[] => [
+    [title, ''],
+    ...group.map((command): Row => [`  ${signature(command)}`, command.summary]),
+  ]);
   return page(
-    ...introduction(style, commands),
-    ...optionSections(style, commands[0]!),
+    ...heading(style),
+    section(style, 'Examples', rows(run!.examples)),
+    section(style, 'Commands', rows(summaries)),
+    ...optionSections(style, run!),
     section(style, 'Exit codes', rows(exitCodes)),
     section(style, 'Environment', rows(environment())),
   );
 }
 
-export function commandHelp(style: Style, command: CommandSpec): string {
+/** For `percept COMMAND -h`: all that `commandHelp` has if the command has few options. */
+export function shortCommandHelp(style: Style, command: CommandSpec): string {
+  if (optionsOf(command).length <= FEW_OPTIONS) return commandHelp(style, command);
   return page(
-    sentence(command.summary),
-    section(style, 'Usage', [`percept ${signature(command)} [options]`]),
-    section(style, 'Examples', rows(command.examples)),
-    ...optionSections(style, command),
+    ...commandHeading(style, command),
+    section(style, 'Options', rows(briefOptions(command))),
+    paragraph(`percept ${command.name} --help shows all options.`),
   );
+}
+
+export function commandHelp(style: Style, command: CommandSpec): string {
+  return page(...commandHeading(style, command), ...optionSections(style, command));
+}
+
+/** The groups that have commands, in order. */
+export function groupsOf(
+  commands: readonly CommandSpec[],
+): (readonly [title: string, commands: readonly CommandSpec[]])[] {
+  return COMMAND_GROUPS.map(
+    (title) => [title, commands.filter(({ group }) => group === title)] as const,
+  ).filter(([, group]) => group.length > 0);
 }
 
 function page(...sections: readonly string[]): string {
   return `${sections.join('\n\n')}\n`;
 }
 
-function introduction(style: Style, commands: readonly CommandSpec[]): string[] {
+function heading(style: Style): string[] {
   return [
     'percept runs language models in the terminal.',
     section(style, 'Usage', ['percept [prompt..]', 'percept COMMAND']),
-    section(style, 'Examples', rows(commands[0]!.examples)),
-    section(style, 'Commands', rows(commands.map((command) => [signature(command), command.summary]))),
+  ];
+}
+
+function commandHeading(style: Style, command: CommandSpec): string[] {
+  return [
+    paragraph(sentence(command.summary)),
+    section(style, 'Usage', [`percept ${signature(command)} [options]`]),
+    section(style, 'Examples', rows(command.examples)),
   ];
 }
 
@@ -58,15 +98,29 @@ export function signature({ name, operand }: CommandSpec): string {
   return operand.required ? `${name} ${many}` : `${name} [${many}]`;
 }
 
+/** Without choices, which take the room of the descriptions. */
+function briefOptions(command: CommandSpec): Row[] {
+  const specs = optionsOf(command).map((name) => [name, specOf(command, name)] as const);
+  return specs
+    .filter(([, { brief }]) => brief)
+    .map(([name, spec]) => optionRow(name, { ...spec, choices: undefined }));
+}
+
 function optionSections(style: Style, command: CommandSpec): string[] {
   const taken = optionsOf(command);
   const sections = Object.entries(OPTION_GROUPS).flatMap(([title, group]) => {
     const names = taken.filter((name) => name in group);
-    return names.length > 0
-      ? [section(style, title, rows(names.map((name) => optionRow(name, specOf(command, name)))))]
-      : [];
+    const options = names.map((name) => optionRow(name, specOf(command, name)));
+    return names.length > 0 ? [section(style, title, rows(options))] : [];
   });
-  return [...sections, section(style, 'Help', rows([['-h, --help', 'show this'], ...versionRow(command)]))];
+  const isShort = command.name !== 'run' && taken.length <= FEW_OPTIONS;
+  const help: Row[] = isShort
+    ? [['-h, --help', 'show this']]
+    : [
+        ['-h', 'show what is used most'],
+        ['    --help', 'show this'],
+      ];
+  return [...sections, section(style, 'Help', rows([...help, ...versionRow(command)]))];
 }
 
 function versionRow(command: CommandSpec): Row[] {
@@ -96,11 +150,28 @@ function section(style: Style, title: string, lines: readonly string[]): string 
   return [style.heading(`${title}:`), ...lines.map((line) => `  ${line}`)].join('\n');
 }
 
-/** Two columns. The right one is wrapped to the width of the terminal. */
+function columns(): number {
+  return Math.min(process.stdout.columns || 100, MOST_COLUMNS);
+}
+
+function paragraph(text: string): string {
+  return wrapWords(text, columns()).join('\n');
+}
+
+/**
+ * Two columns, behind an indent of two. The right one is wrapped to the width of the terminal; it starts below a left
+ * one that leaves it less than half of the width.
+ */
 function rows(entries: readonly Row[]): string[] {
-  const indent = Math.max(...entries.map(([left]) => left.length)) + 2;
-  const width = Math.max(30, Math.min(process.stdout.columns ?? 100, 110) - indent - 2);
-  return entries.flatMap(([left, right]) =>
-    wrapWords(right, width).map((line, i) => `${(i === 0 ? left : '').padEnd(indent)}${line}`.trimEnd()),
-  );
+  const width = columns() - 2;
+  const most = Math.max(Math.floor(width / 2), 24);
+  const indent = Math.max(...entries.map(([left]) => left.length).filter((length) => length < most), 4) + 2;
+  return entries.flatMap(([left, right]) => {
+    const lines = wrapWords(right, Math.max(width - indent, 20));
+    const below = left.length + 2 > indent && right !== '';
+    const [first, ...more] = below ? ['', ...lines] : lines;
+    return [left.padEnd(indent) + first, ...more.map((line) => ' '.repeat(indent) + line)].map((line) =>
+      line.trimEnd(),
+    );
+  });
 }

@@ -2,7 +2,7 @@
 import type { CommandSpec } from '../command.ts';
 import { EXIT_CODE_MEANINGS } from '../output.ts';
 import { optionsOf, specOf } from './arguments.ts';
-import { environment, optionRow, signature } from './help.ts';
+import { environment, groupsOf, optionRow, signature } from './help.ts';
 import { OPTION_GROUPS, type OptionName } from './options.ts';
 
 type Row = readonly [left: string, right: string];
@@ -15,7 +15,7 @@ export function manPage(commands: readonly CommandSpec[], version: string): stri
     section('SYNOPSIS', paragraphs(['percept [prompt..]', 'percept COMMAND [options]'])),
     section('DESCRIPTION', text(DESCRIPTION)),
     section('EXAMPLES', list(run!.examples)),
-    section('COMMANDS', list(commands.map((command) => [signature(command), command.summary]))),
+    section('COMMANDS', commandGroups(commands)),
     section('OPTIONS', optionGroups(run!)),
     ...others.map((command) => section(`PERCEPT ${command.name.toUpperCase()}`, commandText(command, run!))),
     section('EXIT STATUS', list(EXIT_CODE_MEANINGS.map(([code, meaning]) => [`${code}`, meaning]))),
@@ -40,6 +40,15 @@ function commandText(command: CommandSpec, run: CommandSpec): string {
     list(own.map((name) => optionRow(name, specOf(command, name)))),
     ...(others.length > 0 ? ['.PP', text(`As above: ${others.join(', ')}.`)] : []),
   ].join('\n');
+}
+
+function commandGroups(commands: readonly CommandSpec[]): string {
+  return groupsOf(commands)
+    .map(([title, group]) => {
+      const rows = group.map((command): Row => [signature(command), command.summary]);
+      return `.SS ${roff(title)}\n${list(rows)}`;
+    })
+    .join('\n');
 }
 
 function optionGroups(command: CommandSpec): string {

@@ -19,6 +19,8 @@ export interface OptionSpec {
   readonly choices?: readonly string[];
   readonly range?: readonly [least: number, most: number];
   readonly default?: string;
+  /** Also in the short help of a command with many options. */
+  readonly brief?: true;
   /** May also be set in the environment and in the user's settings file. */
   readonly setting?: true;
   /**
@@ -30,7 +32,7 @@ export interface OptionSpec {
 
 type Extra = Pick<
   OptionSpec,
-  'alias' | 'list' | 'optional' | 'choices' | 'range' | 'default' | 'setting' | 'project'
+  'alias' | 'list' | 'optional' | 'choices' | 'range' | 'default' | 'brief' | 'setting' | 'project'
 >;
 
 /** A constructor of specs of one type. The type stays literal, so that `Options` can be derived. */
@@ -46,19 +48,22 @@ const flag = (describe: string, extra?: Extra) => typed('boolean')('', describe,
 
 const setting = true;
 const project = true;
+const brief = true;
 const FROM_ONE = [1, Number.POSITIVE_INFINITY] as const;
 
 const PROMPT = {
   model: text('REF', 'alias, path, hf:owner/repo/file.gguf, https://... or pip:package==version#file', {
     alias: 'm',
     default: DEFAULT_MODEL,
+    brief,
     setting,
     project: 'reference',
   }),
-  system: text('TEXT', 'system message, the first message', { alias: 's', setting }),
+  system: text('TEXT', 'system message, the first message', { alias: 's', brief, setting }),
   messages: text('FILE', 'JSON array of {"role", "content"}; - reads stdin'),
   file: texts('FILE', 'attach a text file, or those of a folder; - is stdin; may be repeated', {
     alias: 'f',
+    brief,
   }),
   tools: text('FILE', 'JSON array of tools for the template'),
   template: text('FILE', "Jinja chat template instead of the model's own"),
@@ -74,9 +79,16 @@ const PROMPT = {
 
 // core/sampler checks the ranges of sampling parameters.
 const SAMPLING = {
-  'max-tokens': integer('N', 'stop after N tokens', { alias: 'n', range: FROM_ONE, setting, project }),
+  'max-tokens': integer('N', 'stop after N tokens', {
+    alias: 'n',
+    range: FROM_ONE,
+    brief,
+    setting,
+    project,
+  }),
   temperature: number('T', "0 is greedy: always the most likely token (default: the model's, else 0.8)", {
     alias: 't',
+    brief,
     setting,
     project,
   }),
@@ -133,6 +145,7 @@ const ENGINE = {
   backend: text('NAME', 'backend that computes; percept devices lists them', {
     choices: ['auto', ...BACKEND_NAMES],
     default: 'auto',
+    brief,
     setting,
   }),
   threads: integer('N', 'worker threads (default: one per core, within affinity and quotas)', {
@@ -168,16 +181,19 @@ const BENCH = {
     alias: 'p',
     list,
     range: FROM_ZERO,
+    brief,
   }),
   'n-gen': integer('N', 'generated tokens; 0 skips decode (default: 128)', {
     alias: 'n',
     list,
     range: FROM_ZERO,
+    brief,
   }),
   'n-depth': integer('N', 'tokens in the cache beforehand (default: 0)', {
     alias: 'd',
     list,
     range: FROM_ZERO,
+    brief,
   }),
   batch: integer('N', 'sequences decoded together in one step (default: 1)', {
     alias: 'b',
@@ -187,6 +203,7 @@ const BENCH = {
   repetitions: integer('N', 'measured runs, after one warm-up (default: 5)', {
     alias: 'r',
     range: FROM_ONE,
+    brief,
   }),
   peer: texts(
     'NAME[=PATH]',
@@ -199,11 +216,13 @@ const BENCH = {
   }),
   profile: flag('also time every kernel with the clock of the GPU; slower; needs --backend NAME'),
   save: text('FILE', 'append the rows to FILE, with date, machine and command'),
-  report: text('FILE', 'draw the results: FILE.svg is a picture, FILE.html a page with table and rows'),
+  report: text('FILE', 'draw the results: FILE.svg is a picture, FILE.html a page with table and rows', {
+    brief,
+  }),
 };
 
 const SESSIONS = {
-  continue: flag('continue the last stored conversation', { alias: 'c' }),
+  continue: flag('continue the last stored conversation', { alias: 'c', brief }),
   resume: text(
     'ID',
     'continue this conversation; the first characters of its id are enough; without ID: choose one from a list',
@@ -214,17 +233,20 @@ const SESSIONS = {
 };
 
 const OUTPUT = {
-  json: flag('one JSON object on stdout'),
+  json: flag('one JSON object on stdout', { brief }),
   jsonl: flag('one JSON value per line, as soon as it is known'),
   logprobs: integer('N', 'in JSON: the log probability of each token and of the N best', {
     range: [0, 1000],
   }),
   names: flag('only references, one per line'),
-  extract: flag('print only the first fenced code block of the answer, without its fences', { alias: 'x' }),
+  extract: flag('print only the first fenced code block of the answer, without its fences', {
+    alias: 'x',
+    brief,
+  }),
   'raw-output': flag('print the answer as the model wrote it; a terminal shows it as Markdown otherwise', {
     setting,
   }),
-  stats: flag('counts, speeds, sampler chain and seed on stderr', { setting }),
+  stats: flag('counts, speeds, sampler chain and seed on stderr', { brief, setting }),
   yes: flag('do not ask', { alias: 'y' }),
   quiet: flag('only errors on stderr', { alias: 'q', setting }),
   ascii: flag('only ASCII glyphs', { setting }),

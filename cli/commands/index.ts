@@ -25,6 +25,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   {
     name: 'run',
     summary: 'answer a prompt (the default command)',
+    group: 'Everyday',
     operand: { name: 'prompt', many: true },
     options: [
       ...PROMPT,
@@ -57,6 +58,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   {
     name: 'chat',
     summary: 'chat with a model; percept alone on a terminal does the same',
+    group: 'Everyday',
     operand: { name: 'message', many: true },
     options: [
       ...(['model', 'system', 'file', 'template', 'no-stdin', 'parse-special'] as const),
@@ -78,6 +80,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   {
     name: 'sessions',
     summary: 'stored conversations: list, show, search, rename, export, rm',
+    group: 'Everyday',
     operand: { name: 'action', many: true, first: SESSION_ACTIONS, rest: 'ID' },
     options: ['limit', 'names', 'yes', 'json'],
     variants: { names: { describe: 'only ids, one per line' } },
@@ -94,6 +97,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   {
     name: 'pull',
     summary: 'download a model',
+    group: 'Models',
     operand: { name: 'REF', required: true },
     options: ['json'],
     examples: [
@@ -105,6 +109,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   {
     name: 'list',
     summary: 'models on this machine and in the catalogue',
+    group: 'Models',
     options: ['json', 'names'],
     examples: [['percept list --json', 'for scripts']],
     load: async () => (await import('./list.ts')).list,
@@ -112,6 +117,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   {
     name: 'show',
     summary: 'contents of a model file and the memory it needs',
+    group: 'Models',
     operand: { name: 'REF' },
     options: ['model', 'ctx', 'kv-type', 'json'],
     examples: [
@@ -123,6 +129,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   {
     name: 'rm',
     summary: 'delete a pulled model',
+    group: 'Models',
     operand: { name: 'REF', required: true },
     options: ['yes', 'json'],
     examples: [['percept rm -y smollm2', 'without asking']],
@@ -131,6 +138,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   {
     name: 'tokenize',
     summary: 'text to token ids',
+    group: 'For programs',
     operand: { name: 'text', many: true },
     options: ['model', 'special', 'jsonl', 'json', 'no-pull'],
     examples: [
@@ -145,6 +153,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   {
     name: 'detokenize',
     summary: 'token ids to text',
+    group: 'For programs',
     operand: { name: 'ids', many: true },
     options: ['model', 'special', 'json', 'no-pull'],
     examples: [
@@ -156,6 +165,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   {
     name: 'template',
     summary: 'the prompt that a chat template makes from messages',
+    group: 'For programs',
     options: ['messages', 'tools', 'template', 'bos', 'eos', 'now', 'model', 'json', 'no-pull'],
     examples: [['percept template --messages chat.json', '']],
     load: async () => (await import('./template.ts')).template,
@@ -163,6 +173,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   {
     name: 'score',
     summary: 'perplexity of a text',
+    group: 'For programs',
     operand: { name: 'FILE', required: true },
     options: ['model', ...ENGINE, 'chunks', 'json', 'jsonl'],
     examples: [
@@ -174,6 +185,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   {
     name: 'devices',
     summary: 'adapters and backends of this machine, the chosen one, and why not the others',
+    group: 'This machine',
     options: ['backend', 'threads', 'json'],
     examples: [['percept devices', '']],
     load: async () => (await import('./devices.ts')).devices,
@@ -181,6 +193,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   {
     name: 'bench',
     summary: 'speed of models or kernels, compared with the limits of the machine',
+    group: 'This machine',
     operand: { name: 'kernels', many: true },
     options: [
       ...(['model', ...BENCH_NAMES, 'backend', 'threads', 'kv-type', 'no-pull'] as const),
@@ -203,6 +216,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   {
     name: 'verify',
     summary: 'compare the results of the backends with those of the reference',
+    group: 'This machine',
     operand: { name: 'words', many: true },
     options: ['model', 'backend', 'threads', 'kv-type', 'max-tokens', 'ops', 'no-pull', 'json'],
     variants: {
@@ -223,6 +237,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   {
     name: 'doctor',
     summary: 'what slows this machine down and what to do about it',
+    group: 'This machine',
     options: ['model', 'threads', 'json'],
     examples: [['percept doctor', '']],
     load: async () => (await import('./doctor.ts')).doctor,
@@ -230,6 +245,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   {
     name: 'config',
     summary: 'every setting, its value and its origin',
+    group: 'This machine',
     options: [...SETTING_NAMES, 'json'],
     examples: [['PERCEPT_TEMPERATURE=0 percept config', 'with a variable']],
     load: async () => (await import('./config.ts')).config,
@@ -237,6 +253,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   {
     name: 'completion',
     summary: 'a completion script for a shell',
+    group: 'This machine',
     operand: { name: 'shell', required: true, choices: SHELLS },
     options: [],
     examples: [

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { COMMANDS } from '../../cli/commands/index.ts';
 import { percept, TINY_MODEL } from './percept.ts';
 
 describe('help', () => {
@@ -13,6 +14,37 @@ describe('help', () => {
     for (const option of ['-m, --model REF', '-n, --max-tokens N', '--prompt-ids IDS', '-q, --quiet']) {
       expect(stdout).toContain(option);
     }
+  });
+
+  it('is short with -h: three examples, the names of all commands, ten options', async () => {
+    const { stdout, code } = await percept(['-h']);
+    expect(code).toBe(0);
+    expect(stdout.split('\n').length).toBeLessThanOrEqual(34);
+    for (const { name } of COMMANDS) expect(stdout).toMatch(new RegExp(`^  .*\\b${name}\\b`, 'm'));
+    expect(stdout.match(/^ +(-\w, )?--/gm)).toHaveLength(10);
+    expect(stdout).toMatch(/\npercept --help shows all.*\n$/);
+  });
+
+  it('has the commands in groups with --help', async () => {
+    const { stdout } = await percept(['--help']);
+    expect(stdout).toMatch(/^ {2}Everyday\n {4}run \[prompt\.\.\] .*\n {4}chat /m);
+    expect(stdout).toMatch(/^ {2}Models\n {4}pull REF /m);
+  });
+
+  it.each([
+    ['chat', '--top-k K'],
+    ['bench', '--peer NAME'],
+  ])('of %s, which has many options, is short with -h', async (command, seldom) => {
+    const [short, full, word] = await Promise.all([
+      percept([command, '-h']),
+      percept([command, '--help']),
+      percept(['help', command]),
+    ]);
+    expect(short.stdout).not.toContain(seldom);
+    expect(short.stdout).toContain('-m, --model');
+    expect(short.stdout).toContain(`percept ${command} --help shows all options.`);
+    expect(full.stdout).toContain(seldom);
+    expect(word.stdout).toBe(full.stdout);
   });
 
   it.each([[['show', '--help']], [['show', '-h']], [['help', 'show']]])(
