@@ -31,9 +31,9 @@ export interface CommandSpec {
     readonly required?: true;
     readonly many?: true;
     readonly choices?: readonly string[];
-    /** For completion: choices for the first operand, and the name of the later ones. */
+    /** For completion: choices for the first operand, and the name or the choices of the later ones. */
     readonly first?: readonly string[];
-    readonly rest?: string;
+    readonly rest?: string | readonly string[];
   };
   readonly options: readonly OptionName[];
   /** Fields of an option that differ in this command. */

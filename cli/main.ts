@@ -1,9 +1,14 @@
 /** The program: parse arguments, resolve settings, run one command, exit with its code. */
-import { join } from 'node:path';
 import { directories } from '../core/directories.ts';
 import { type Invocation, noValue, optionsOf, parseArguments } from './arguments/arguments.ts';
 import { camelCase, type Options } from './arguments/options.ts';
-import { findProjectFile, projectNotice, resolveSettings, type Settings } from './arguments/settings.ts';
+import {
+  findProjectFile,
+  projectNotice,
+  resolveSettings,
+  type Settings,
+  userFile,
+} from './arguments/settings.ts';
 import type { Call } from './command.ts';
 import { COMMANDS } from './commands/index.ts';
 import { clearGreeting, readGreeting } from './greeting.ts';
@@ -83,14 +88,15 @@ function checkResume({ command, flags }: Invocation): void {
   if (value === '' && !(command.name === 'chat' && isScreen)) throw noValue('resume');
 }
 
-/** The settings that the command takes, from all sources. */
-function settingsOf({ command, flags }: Invocation): Settings {
+/** The settings that the command takes, from all sources. An error in a file must not stop the command that mends it. */
+function settingsOf({ command, flags, operands }: Invocation): Settings {
   const known = new Set(optionsOf(command));
+  const isChange = command.name === 'config' && operands.length > 0;
   const all = resolveSettings({
     flags,
     env: process.env,
-    projectFile: findProjectFile(workingFolder()),
-    userFile: join(directories().config, 'config.json'),
+    projectFile: isChange ? undefined : findProjectFile(workingFolder()),
+    userFile: isChange ? undefined : userFile(),
   });
   return new Map([...all].filter(([name]) => known.has(name)));
 }

@@ -5,6 +5,7 @@
  */
 import { readFileSync, type Stats, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { directories } from '../../core/directories.ts';
 import { nearest } from '../../core/near-miss.ts';
 import { UserError } from '../../errors.ts';
 import { decodeText } from '../decode-text.ts';
@@ -34,18 +35,23 @@ export interface SettingSources {
   readonly flags: Settings;
   readonly env: NodeJS.ProcessEnv;
   readonly projectFile: string | undefined;
-  readonly userFile: string;
+  readonly userFile: string | undefined;
 }
 
 export const PROJECT_FILE = '.percept.json';
 const MOST_BYTES = 1 << 20; // of a settings file
 
+/** The user's settings file. */
+export function userFile(): string {
+  return join(directories().config, 'config.json');
+}
+
 /** All settings that have a value, each from its strongest source. */
 export function resolveSettings({ flags, env, projectFile, userFile }: SettingSources): Settings {
   return new Map([
     ...defaults(),
-    ...settingsFromFile(userFile),
-    ...(projectFile ? settingsFromProject(projectFile, userFile) : []),
+    ...(userFile ? settingsFromFile(userFile) : []),
+    ...(projectFile ? settingsFromProject(projectFile) : []),
     ...settingsFromEnvironment(env),
     ...flags,
   ]);
@@ -70,17 +76,17 @@ function* settingsFromEnvironment(env: NodeJS.ProcessEnv): Generator<[OptionName
 function settingsFromFile(path: string): [OptionName, Setting][] {
   return Object.entries(readObject(path)).map(([key, value]) => {
     const spec = optionSpec(key);
-    if (!spec?.setting) throw unknownKey(path, key, SETTING_NAMES);
+    if (!spec?.setting) throw unknownSetting(key, SETTING_NAMES, path);
     return [key as OptionName, { value: checked(path, key, value, spec), origin: 'user', where: path }];
   });
 }
 
 /** The settings of a project's file. project-reference.ts checks its references before they are used. */
-function settingsFromProject(path: string, userFile: string): [OptionName, Setting][] {
+function settingsFromProject(path: string): [OptionName, Setting][] {
   return Object.entries(readObject(path)).map(([key, value]) => {
     const spec = optionSpec(key);
-    if (!spec?.setting) throw unknownKey(path, key, PROJECT_NAMES);
-    if (!spec.project) throw notForProjects(path, key, userFile);
+    if (!spec?.setting) throw unknownSetting(key, PROJECT_NAMES, path);
+    if (!spec.project) throw notForProjects(path, key);
     return [key as OptionName, { value: checked(path, key, value, spec), origin: 'project', where: path }];
   });
 }
@@ -98,17 +104,26 @@ export function projectNotice(settings: Settings): string | undefined {
 }
 
 function readObject(path: string): Record<string, unknown> {
-  let text: string;
+  const text = textOf(path);
+  return text === undefined ? {} : objectIn(text, path);
+}
+
+/** The text of a settings file; undefined if there is none. Throws UserError (usage). */
+export function textOf(path: string): string | undefined {
   try {
     const { size } = statSync(path);
     if (size > MOST_BYTES) throw new Error(`it has ${size} bytes, the limit is ${MOST_BYTES}`);
-    text = decodeText(readFileSync(path));
+    return decodeText(readFileSync(path));
   } catch (cause) {
-    if (/ENOENT|ENOTDIR/.test((cause as NodeJS.ErrnoException).code ?? '')) return {};
+    if (/ENOENT|ENOTDIR/.test((cause as NodeJS.ErrnoException).code ?? '')) return undefined;
     const message = `The settings file ${path} cannot be read: ${(cause as Error).message}.`;
     const hint = 'Make it a file that you may read, or move it away.';
     throw new UserError(message, hint, { kind: 'usage', cause });
   }
+}
+
+/** The object that `text` of the file `path` is. Throws UserError (usage). */
+export function objectIn(text: string, path: string): Record<string, unknown> {
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -126,18 +141,20 @@ function badFile(path: string, problem: string, cause?: unknown): UserError {
   return new UserError(message, hint, { kind: 'usage', cause });
 }
 
-function unknownKey(path: string, key: string, names: readonly string[]): UserError {
-  const near = nearest(key, names);
+/** The error for a name that is not one of `names`; `path` is the file that has it. */
+export function unknownSetting(key: string, names: readonly string[], path?: string): UserError {
+  const isStart = (name: string) => key.length > 2 && name.startsWith(key);
+  const near = nearest(key, names) ?? names.find(isStart);
   const hint = near ? `Did you mean "${near}"?` : `Settings are: ${names.join(', ')}.`;
-  const message = `Unknown setting "${key}" in ${path}.`;
+  const message = `Unknown setting "${key}"${path ? ` in ${path}` : ''}.`;
   return new UserError(message, hint, { kind: 'usage' });
 }
 
 /** The error for a setting that only the user may set. */
-function notForProjects(path: string, key: string, userFile: string): UserError {
+function notForProjects(path: string, key: string): UserError {
   return new UserError(
     `A project must not set "${key}" (in ${path}). It may set ${PROJECT_NAMES.join(', ')}.`,
-    `Remove it; to set it for yourself: --${key}, ${variableOf(key)}, or "${key}" in ${userFile}.`,
+    `Remove it; to set it for yourself: --${key}, ${variableOf(key)}, or "${key}" in ${userFile()}.`,
     { kind: 'usage' },
   );
 }

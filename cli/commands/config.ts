@@ -4,8 +4,14 @@ import type { Setting } from '../arguments/settings.ts';
 import type { Call } from '../command.ts';
 import { samplingInWords } from '../sampling.ts';
 
-/** Prints every setting with its value and origin, and the folders in use. */
-export async function config({ settings, options, output }: Call): Promise<void> {
+/** Prints every setting with its value and origin, and the folders in use; or changes one of the user's own. */
+export async function config(call: Call): Promise<void> {
+  if (call.operands.length === 0) return printSettings(call);
+  const { changeConfig } = await import('../change-config.ts');
+  await changeConfig(call);
+}
+
+async function printSettings({ settings, options, output }: Pick<Call, 'settings' | 'options' | 'output'>) {
   const folders = Object.entries(directories());
   if (options.json) {
     const values = SETTING_NAMES.map((name) => [

@@ -6,6 +6,7 @@ import { BENCH_NAMES, type OptionName, SAMPLING_NAMES, SETTING_NAMES } from '../
 import type { CommandSpec } from '../command.ts';
 import { SESSION_ACTIONS } from '../sessions/actions.ts';
 
+const CONFIG_ACTIONS = ['set', 'unset'] as const;
 const SHELLS = ['bash', 'zsh', 'fish', 'powershell'] as const;
 
 const PROMPT: readonly OptionName[] = [
@@ -244,10 +245,16 @@ export const COMMANDS: readonly CommandSpec[] = [
   },
   {
     name: 'config',
-    summary: 'every setting, its value and its origin',
+    summary: 'every setting, its value and its origin; set and unset change your own',
     group: 'This machine',
+    operand: { name: 'action', many: true, first: CONFIG_ACTIONS, rest: SETTING_NAMES },
     options: [...SETTING_NAMES, 'json'],
-    examples: [['PERCEPT_TEMPERATURE=0 percept config', 'with a variable']],
+    examples: [
+      ['percept config', 'flags override variables, these a project, that your own settings'],
+      ['percept config set temperature 0.7', 'in your config.json, for every folder'],
+      ['percept config unset temperature', 'the default again'],
+      ['PERCEPT_TEMPERATURE=0 percept config', 'with a variable'],
+    ],
     load: async () => (await import('./config.ts')).config,
   },
   {

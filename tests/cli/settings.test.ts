@@ -1,4 +1,15 @@
-import { copyFileSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { dirname, join } from 'node:path';
@@ -168,4 +179,118 @@ describe("a project's file", () => {
     expect(code).toBe(2);
     expect(stderr).toContain('the limit is 1048576');
   });
+});
+
+describe('percept config set and unset', () => {
+  /** A home whose settings file holds `text`, and a call in it. */
+  function home(text?: string) {
+    const folder = emptyFolder();
+    const path = join(folder, 'config/config.json');
+    if (text !== undefined) {
+      mkdirSync(dirname(path));
+      writeFileSync(path, text);
+    }
+    const run = (args: string[], more = {}) =>
+      percept(['config', ...args], { env: { PERCEPT_HOME: folder, ...more } });
+    return { path, run, text: () => readFileSync(path, 'utf8') };
+  }
+
+  it('make, change and remove a setting', async () => {
+    const { path, run, text } = home();
+    const first = await run(['set', 'temperature', '0.7']);
+    expect(first).toEqual({ code: 0, stdout: '', stderr: `Set temperature to 0.7 in ${path}.\n` });
+    await run(['set', 'system', 'Be', 'brief.']);
+    await run(['set', 'seed', '-1']);
+    await run(['set', 'stats', 'yes']);
+    expect(JSON.parse(text())).toEqual({ temperature: 0.7, system: 'Be brief.', seed: -1, stats: true });
+    const { stdout } = await run(['--json']);
+    expect(JSON.parse(stdout).settings.temperature).toEqual({ value: 0.7, origin: 'user', where: path });
+    expect((await run(['unset', 'temperature'])).stderr).toBe(`Removed temperature from ${path}.\n`);
+    expect((await run(['unset', 'temperature'])).stderr).toBe(`temperature is not set in ${path}.\n`);
+    expect(Object.keys(JSON.parse(text()))).toEqual(['system', 'seed', 'stats']);
+  });
+
+  it('keep unknown keys, the order and the indent, and may remove such a key', async () => {
+    const { run, text } = home('{\n    "seed": 1,\n    "future": [1, {"a": 2}],\n    "top-k": 3\n}');
+    expect((await run([])).code).toBe(2);
+    expect((await run(['set', 'seed', '2'])).code).toBe(0);
+    expect(text()).toMatch(/^\{\n {4}"seed": 2,\n {4}"future": \[/);
+    expect(Object.keys(JSON.parse(text()))).toEqual(['seed', 'future', 'top-k']);
+    expect((await run(['unset', 'future'])).code).toBe(0);
+    expect((await run([])).code).toBe(0);
+  });
+
+  it.skipIf(process.platform === 'win32')('leave a link and its permissions', async () => {
+    const { path, run } = home('');
+    const real = `${path}.real`;
+    writeFileSync(real, '{}', { mode: 0o640 });
+    rmSync(path);
+    symlinkSync(real, path);
+    await run(['set', 'seed', '5']);
+    expect(lstatSync(path).isSymbolicLink()).toBe(true);
+    expect(statSync(real).mode & 0o777).toBe(0o640);
+    expect(JSON.parse(readFileSync(real, 'utf8'))).toEqual({ seed: 5 });
+    expect(readdirSync(dirname(path)).sort()).toEqual(['config.json', 'config.json.real']);
+  });
+
+  it("write the user's file beside a project with another value, and name a variable that overrides", async () => {
+    const { home: folder, folder: project } = places({ seed: 1 }, { seed: 2 });
+    const before = readFileSync(join(project, '.percept.json'), 'utf8');
+    const env = { PERCEPT_HOME: folder, PERCEPT_SEED: '4' };
+    const { stdout, stderr } = await percept(['config', 'set', 'seed', '3', '--json'], { env, cwd: project });
+    const file = join(folder, 'config/config.json');
+    expect(JSON.parse(stdout)).toEqual({ name: 'seed', value: 3, before: 1, file });
+    expect(stderr).toBe('');
+    expect(JSON.parse(readFileSync(file, 'utf8'))).toEqual({ seed: 3 });
+    expect(readFileSync(join(project, '.percept.json'), 'utf8')).toBe(before);
+    const noted = await percept(['config', 'set', 'seed', '3'], { env, cwd: project });
+    expect(noted.stderr).toContain('The variable PERCEPT_SEED overrides it: 4');
+  });
+
+  it('store the path of a model so that it holds in every folder', async () => {
+    const { run, text } = home();
+    await run(['set', 'model', TINY_MODEL]);
+    expect(JSON.parse(text())).toEqual({ model: TINY_MODEL });
+    const { stderr, code } = await run(['set', 'model', 'smolm2']);
+    expect(code).toBe(3);
+    expect(stderr).toContain('Did you mean smollm2?');
+  });
+
+  it.each([
+    [['set', 'temprature', '1'], 'Unknown setting "temprature".', 'Did you mean "temperature"?'],
+    [['set', 'temp', '1'], 'Unknown setting "temp".', 'Did you mean "temperature"?'],
+    [['set', 'json', 'true'], 'Unknown setting "json".', 'Settings are: model, '],
+    [['unset', 'temprature'], 'Unknown setting "temprature".', 'Did you mean "temperature"?'],
+    [
+      ['set', 'threads', '0'],
+      'Expected threads to be a whole number from 1 to 1024, got "0".',
+      'worker threads',
+    ],
+    [['set', 'stats', 'maybe'], 'Expected stats to be true or false, got "maybe".', 'counts'],
+    [['set', 'top-p', '2'], 'Expected top-p to be a number from 0 to 1, got 2.', 'range'],
+    [['set', 'dry', '1,,2'], 'Expected --dry to be 1 to 3 numbers', '--help'],
+    [['set', 'kv-type', 'q4'], 'Expected kv-type to be one of auto, f32, f16, q8, got "q4".', 'KV cache'],
+    [['set', 'seed'], 'Expected NAME VALUE after percept config set, got "seed".', 'temperature 0.7'],
+    [['unset'], 'Expected NAME after percept config unset, got nothing.', 'lists the names'],
+    [['ste', 'seed', '1'], 'Expected set NAME VALUE or unset NAME', 'Did you mean percept config set?'],
+    [['seed'], 'got "seed".', 'Did you mean percept config set seed VALUE?'],
+  ])('refuse %j, and write nothing', async (args, message, hint) => {
+    const { path, run } = home();
+    const { stderr, code } = await run(args);
+    expect(code).toBe(2);
+    expect(stderr).toContain(message);
+    expect(stderr.trimEnd().split('\n')[1]).toContain(hint);
+    expect(existsSync(path)).toBe(false);
+  });
+
+  it.each([['{"seed": 1,}'], ['[1]'], ['"x"']])(
+    'leave a file that is no settings file: %s',
+    async (content) => {
+      const { run, text } = home(content);
+      const { stderr, code } = await run(['set', 'seed', '2']);
+      expect(code).toBe(2);
+      expect(stderr).toMatch(/The settings file .*(is not JSON|does not contain a JSON object)/);
+      expect(text()).toBe(content);
+    },
+  );
 });

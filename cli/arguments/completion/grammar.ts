@@ -50,7 +50,8 @@ function completedOption(
 
 function operandValues({ operand }: CommandSpec): Values {
   if (!operand) return 'none';
-  return operand.choices ?? valuesCalled(operand.rest ?? operand.name);
+  const { choices, rest, name } = operand;
+  return choices ?? (typeof rest === 'object' ? rest : valuesCalled(rest ?? name));
 }
 
 function valuesCalled(name: string): Values {
