@@ -14,6 +14,7 @@ import { promisify } from 'node:util';
 import type { BuildOptions, Metafile, Plugin } from 'esbuild';
 import type { DotClass } from '../backends/cpu/wasm-module.ts';
 import { SATURATING, SIGNED, UNSIGNED } from '../kernels/wasm/layout.ts';
+import { licences } from './third-party.ts';
 
 const ROOT = resolve(import.meta.dirname, '..');
 const DIST = join(ROOT, 'dist');
@@ -36,8 +37,8 @@ const ANSWER = [
   'backends/cpu/index.ts',
 ];
 const WORKER = { 'cpu-worker': 'backends/cpu/worker.ts' };
-/** Modules that replace packages in the bundles. */
-const STAND_INS = ['scripts/no-devtools.ts', 'scripts/string-width.ts'];
+/** Modules that replace packages in the bundles, and the one that names their licences. */
+const BUNDLED_WITH = ['scripts/no-devtools.ts', 'scripts/string-width.ts', 'scripts/third-party.ts'];
 
 /** Keeps Yoga from fetching its own data: URL. Node would load its HTTP client for that, half the start-up of layout. */
 const yogaWithoutFetch: Plugin = {
@@ -72,7 +73,7 @@ const BUNDLE: BuildOptions = {
   minifyWhitespace: true, // names stay, for stack traces
   minifySyntax: true,
   plugins: [yogaWithoutFetch, lateStringWidth],
-  external: ['webgpu', 'gpu.js'], // with native files beside their code; loaded on request
+  external: ['webgpu', 'gl'], // webgpu: native files beside its code; gl: an option of gpu.js, not installed
   define: { 'process.env.NODE_ENV': '"production"' }, // the fast build of React
   jsx: 'automatic',
   // CommonJS packages call require for modules of Node, but an ES module has no require.
@@ -96,7 +97,7 @@ await inParallel(
         part('kernels', KERNELS, () => compileKernels()),
         part(
           'bundles',
-          [...STAND_INS, 'errors.ts', '{cli,core,backends,kernels,bench}/**/*.{ts,tsx,json}'],
+          [...BUNDLED_WITH, 'errors.ts', '{cli,core,backends,kernels,bench}/**/*.{ts,tsx,json}'],
           bundle,
         ),
       ],
@@ -168,7 +169,7 @@ async function bundle(): Promise<void> {
   ]);
   await mergeChunks(program.metafile);
   rmSync(CHUNKS, { recursive: true });
-  writeFileSync(join(DIST, 'THIRD-PARTY-LICENSES'), licences(program.metafile));
+  writeFileSync(join(DIST, 'THIRD-PARTY-LICENSES'), licences(ROOT, Object.keys(program.metafile.inputs)));
   writeFileSync(join(DIST, 'percept.1'), await manual());
 }
 
@@ -193,7 +194,7 @@ async function mergeChunks({ outputs }: Metafile): Promise<void> {
   const input = Object.fromEntries(entries);
   const build = await rolldown({
     ...{ input, platform: 'node', treeshake: false, preserveEntrySignatures: 'allow-extension' },
-    external: [/^node:/, 'webgpu', 'gpu.js'],
+    external: [/^node:/, 'webgpu', 'gl'],
   });
   await build.write({
     ...{ dir: DIST, format: 'esm', chunkFileNames: '[name]-[hash].js' },
@@ -234,24 +235,4 @@ async function manual(): Promise<string> {
   const { COMMANDS } = await import('../cli/commands/index.ts');
   const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
   return manPage(COMMANDS, version);
-}
-
-/** The licence texts of all packages in the bundles. */
-function licences(metafile: Metafile): string {
-  const packages = new Set<string>();
-  for (const input of Object.keys(metafile.inputs)) {
-    const folder = /^(.*node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(input)?.[1];
-    if (folder) packages.add(folder);
-  }
-  return [...packages]
-    .sort()
-    .map(licence)
-    .join(`\n${'-'.repeat(80)}\n`);
-}
-
-function licence(folder: string): string {
-  const { name, version, license } = JSON.parse(readFileSync(join(ROOT, folder, 'package.json'), 'utf8'));
-  const [file] = globSync('{LICENSE,LICENCE,license,COPYING}*', { cwd: join(ROOT, folder) });
-  const text = file ? readFileSync(join(ROOT, folder, file), 'utf8') : '';
-  return `${name} ${version} (${license})\n\n${text}`;
 }

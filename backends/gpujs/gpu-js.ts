@@ -1,3 +1,4 @@
+/// <reference path="./gpu-js-modules.d.ts" />
 /** Types of the part of gpu.js that is used here: its own types lack the exports of its WebGPU mode. */
 import { UserError } from '../../errors.ts';
 
@@ -70,11 +71,20 @@ export interface BufferHandle {
   delete(): void;
 }
 
-/** Throws UserError if the package is not installed. */
+/** Undefined if the package is not installed. */
+export async function gpuJsVersion(): Promise<string | undefined> {
+  try {
+    return (await import('gpu.js/package.json', { with: { type: 'json' } })).default.version;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The bundles contain the package. Throws UserError if the sources run without it. */
 export async function importGpuJs(): Promise<GpuJs> {
   try {
     const { default: gpuJs } = await import('gpu.js');
-    return gpuJs as unknown as GpuJs;
+    return gpuJs as GpuJs;
   } catch (cause) {
     throw new UserError(
       'The npm package gpu.js is not installed.',

@@ -1,4 +1,5 @@
 import { cpus, totalmem } from 'node:os';
+import { gpuJsVersion } from '../../backends/gpujs/gpu-js.ts';
 import { findAdapters, usableCores } from '../../backends/select.ts';
 import { type ListedBackend, listBackends } from '../../core/devices.ts';
 import { directories } from '../../core/directories.ts';
@@ -27,7 +28,7 @@ export async function devices({ options, output }: Call): Promise<void> {
     percept: perceptVersion(),
     node: process.versions.node,
     webgpu: packageVersion('webgpu'),
-    'gpu.js': packageVersion('gpu.js'),
+    'gpu.js': await gpuJsVersion(),
   };
   if (json) {
     const { adapters, none } = found;

@@ -24,6 +24,7 @@ describe('percept devices', () => {
     expect(machine.cores).toBeGreaterThan(0);
     expect(machine.memory_bytes).toBeGreaterThan(0);
     expect(versions).toMatchObject({ node: process.versions.node, percept: expect.stringMatching(/^\d/) });
+    expect(versions['gpu.js']).toMatch(/^\d+\.\d+\.\d+$/);
     expect(backends.map(({ name }: Report) => name)).toEqual(['cpu', 'webgpu', 'gpujs', 'reference']);
     expect(backends.filter(({ chosen }: Report) => chosen)).toHaveLength(1);
     for (const { reason } of backends as Report[]) expect(reason).not.toBe('');
