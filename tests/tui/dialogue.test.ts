@@ -532,8 +532,10 @@ describe('slash commands', () => {
 
   it('lists parameters under the names that /set takes', async () => {
     await chat();
-    const listed = (await command('/set')).split('\n').map((line) => line.trim().split(' ')[0]);
-    for (const name of SAMPLING_NAMES) expect(listed).toContain(name);
+    const listed = (await command('/params')).split('\n').map((line) => line.trim().split(' ')[0]);
+    const settable = (await completeCommand(context, '/set ')).map(({ value }) => value);
+    expect(settable).toEqual(expect.arrayContaining([...SAMPLING_NAMES, 'ctx']));
+    expect(listed).toEqual(expect.arrayContaining(settable));
     expect(await command('/set dry 0.8')).toBe('dry is 0.8');
     expect(await command('/params')).toMatch(/dry +0\.8,1\.75,2/);
   });

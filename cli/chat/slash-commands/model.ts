@@ -67,7 +67,7 @@ export const MODEL: readonly SlashCommand[] = [
   },
   {
     name: 'params',
-    summary: 'list the sampling parameters',
+    summary: 'list what /set changes',
     group: 'Model',
     anytime: true,
     run: params,
@@ -204,7 +204,8 @@ function parameterIn(name: OptionName, text: string) {
 function params(context: CommandContext) {
   const loaded = loadedModel(context);
   const { options } = context.dialogue;
-  print(context, rows(context, samplingInWords(parametersOf(loaded, options), options)));
+  const sampling = samplingInWords(parametersOf(loaded, options), options);
+  print(context, rows(context, [...sampling, ['ctx', `${loaded.model.contextLength}`]]));
   say(context, '/set NAME VALUE changes one of them');
 }
 
