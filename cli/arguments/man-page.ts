@@ -70,7 +70,7 @@ function list(rows: readonly Row[]): string {
 }
 
 function paragraphs(lines: readonly string[]): string {
-  return lines.map((line) => `${text(line)}\n.br`).join('\n');
+  return lines.map(text).join('\n.br\n');
 }
 
 /** A line of text. One that begins with a control character of roff would be a request. */

@@ -22,6 +22,12 @@ it('its lines are text or known requests', () => {
   }
 });
 
+it('commands are in their groups, and no section ends in a break', () => {
+  expect(PAGE).toMatch(/^\.SS Everyday\n\.TP\n\.B run .*\n.*\n\.TP\n\.B chat /m);
+  expect(PAGE).toMatch(/^\.SS Models\n\.TP\n\.B pull REF$/m);
+  expect(PAGE).not.toMatch(/^\.br\n\./m);
+});
+
 const HAS_GROFF = spawnSync('groff', ['--version']).status === 0;
 
 it.skipIf(!HAS_GROFF)(`groff renders it without a warning${HAS_GROFF ? '' : ' (skipped: no groff)'}`, () => {
