@@ -40,6 +40,20 @@ describe.skipIf(!HAS_TMUX)('percept chat in a terminal', () => {
     expect(JSON.stringify(lastSession(home))).toContain('second line pasted 0\\npasted 1');
   });
 
+  it('folds a long question, and shows all of it', async () => {
+    const { terminal } = chat({ flags: '-n 4' });
+    await terminal.shows(READY);
+    terminal.paste(Array.from({ length: 30 }, (_, i) => `pasted ${i}`).join('\n'));
+    await terminal.shows('[pasted #1, 30 lines]');
+    terminal.press('Enter');
+    await terminal.shows(/4 tokens/);
+    const screen = terminal.screen({ history: true });
+    expect(screen).toMatch(/pasted 7\n {2}22 more lines; Ctrl-O shows all/);
+    expect(screen).not.toContain('pasted 8');
+    terminal.press('C-o');
+    await terminal.shows('pasted 29');
+  });
+
   it('stops an answer and keeps it; retries beside it; switches versions', async () => {
     const { terminal } = chat({ slow: true, flags: '-n 480 --backend reference' });
     await terminal.shows(READY);

@@ -33,6 +33,7 @@ export const KEYS: readonly (readonly [keys: string, meaning: string])[] = [
   ['Up, Down, Ctrl-R', 'earlier messages; search them'],
   ['Left, Right', 'on an empty prompt: other versions of the last answer or question'],
   ['Ctrl-T', 'colour tokens by probability'],
+  ['Ctrl-O', 'unfold a paste; on an empty prompt: show all of the last question'],
   ['Ctrl-G', 'edit in $EDITOR'],
   ['Ctrl-Z, Ctrl-L', 'suspend; redraw'],
   ['Esc Esc', 'edit a question'],

@@ -18,6 +18,7 @@ import type { CommandContext, Screen } from '../../chat/slash-commands/slash-com
 import { createStore, type Store } from '../../store.ts';
 import type { Theme } from '../../terminal/theme.ts';
 import type { EditorModel } from '../editor/model.ts';
+import { questionLines } from './entry-lines.ts';
 import type { Inspector } from './inspector.ts';
 import type { Room } from './inspector-lines.ts';
 import { Picker } from './picker.ts';
@@ -224,6 +225,7 @@ export class ChatScreen implements Screen {
     const plain = !key.ctrl && !key.meta && !key.shift;
     if (key.leftArrow && plain) return this.#switchVersion(-1);
     if (key.rightArrow && plain) return this.#switchVersion(1);
+    if (input === 'o' && key.ctrl) return this.#showQuestion();
     if (input === '?' && plain) {
       void runCommand(this.#context, '/help');
       return true;
@@ -276,6 +278,13 @@ export class ChatScreen implements Screen {
     if (performance.now() - this.#lastInterrupt < HINT_MS) return this.exit();
     this.#lastInterrupt = performance.now();
     this.#hint('press Ctrl-C again to exit');
+  }
+
+  /** Prints the last question, which the transcript may have folded. The editor gets the key while there is none. */
+  #showQuestion(): boolean {
+    const question = this.dialogue.branch.path.findLast(({ role }) => role === 'user');
+    if (question) this.transcript.add({ kind: 'output', lines: questionLines(question.content, this) });
+    return question !== undefined;
   }
 
   #toggleColours() {

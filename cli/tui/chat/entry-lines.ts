@@ -49,10 +49,26 @@ function userLines(
   { text, version }: Extract<Entry, { kind: 'user' }>,
   { theme, columns }: LineOptions,
 ): string[] {
-  const lines = wrapLines(terminalText(text), columns - 2).map((line) => `  ${theme.strong(line)}`);
+  const all = questionLines(text, { theme, columns });
+  const isLong = all.length > MOST_ROWS;
+  const lines = isLong ? all.slice(0, FOLDED_ROWS) : all;
   lines[0] = `${theme.accent(theme.glyphs.prompt)}${lines[0]!.slice(1)}`;
+  if (isLong)
+    lines.push(theme.dim(`  ${all.length - FOLDED_ROWS} more lines; Ctrl-O shows all of the last question`));
   const mark = versionMark(version, theme);
   return mark === '' ? lines : [...lines, `  ${theme.dim(mark)}`];
+}
+
+/** A question of more rows is folded to fewer: pasted and attached text would push the conversation away. */
+const MOST_ROWS = 16;
+const FOLDED_ROWS = 8;
+
+/** All rows of a question. */
+export function questionLines(
+  text: string,
+  { theme, columns }: Pick<LineOptions, 'theme' | 'columns'>,
+): string[] {
+  return wrapLines(terminalText(text), columns - 2).map((line) => `  ${theme.strong(line)}`);
 }
 
 function errorLines(error: unknown, { theme, columns, debug }: LineOptions): string[] {
