@@ -173,6 +173,13 @@ export function themeOf(look: Look): Theme {
   };
 }
 
+/** The least probability of each colour in its colour: `80 % 50 % ... less`. Empty without colours. */
+export function probabilityLegend({ look, probability }: Pick<Theme, 'look' | 'probability'>): string {
+  if (look.color === 0) return '';
+  const classes = CLASSES.map((least) => probability(least, `${100 * least} %`));
+  return [...classes, probability(0, 'less')].join('  ');
+}
+
 function plain(text: string): string {
   return text;
 }

@@ -140,6 +140,14 @@ describe('the inspector', () => {
     expect(text).toMatch(/^> +30\.0 % #+ +_sea/m);
   });
 
+  it('says what the colours mean, where there are any', () => {
+    const room = { columns: 100, rows: 20 };
+    const [title] = inspectorLines(state, room, COLORED);
+    expect(title).toContain(COLORED.probability(0.1, '10 %'));
+    expect(title).toContain(COLORED.probability(0, 'less'));
+    expect(inspectorLines(state, room, PLAIN)[0]).toBe('Alternatives');
+  });
+
   it('shows its attention, with marks if there are no colours', () => {
     const text = inspectorLines(
       { ...state, kind: 'attention', attention: ATTENTION },

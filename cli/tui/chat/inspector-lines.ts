@@ -10,7 +10,7 @@ import { bar } from '../../terminal/plot/bars.ts';
 import { heatmap } from '../../terminal/plot/heat.ts';
 import { padded } from '../../terminal/text/width.ts';
 import { truncate, wrapLines } from '../../terminal/text/wrap.ts';
-import type { Theme } from '../../terminal/theme.ts';
+import { probabilityLegend, type Theme } from '../../terminal/theme.ts';
 import type { InspectorState } from './inspector.ts';
 import { arrowKeys, keyBar } from './key-bar.ts';
 
@@ -21,12 +21,14 @@ export interface Room {
 
 export function inspectorLines(state: InspectorState, room: Room, theme: Theme): string[] {
   const { kind } = state;
+  const legend = kind === 'alternatives' ? probabilityLegend(theme) : '';
   const title = kind === 'alternatives' ? 'Alternatives' : 'Attention';
   const width = room.columns - 1;
   const details =
     kind === 'alternatives' ? alternativeRows(state, theme) : attentionRows(state, width, theme);
   const above = room.rows - details.length - 3; // the title, a gap, the keys
-  const lines = [theme.strong(title), ...textRows(state, width, Math.max(2, above), theme), '', ...details];
+  const head = legend === '' ? theme.strong(title) : `${theme.strong(title)}  likely from  ${legend}`;
+  const lines = [head, ...textRows(state, width, Math.max(2, above), theme), '', ...details];
   return lines
     .slice(0, room.rows - 1)
     .map((line) => truncate(line, width, theme.glyphs.ellipsis))
