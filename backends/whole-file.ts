@@ -1,4 +1,4 @@
-import { renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { closeSync, openSync, renameSync, rmSync, statSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { makeFolder } from './make-folder.ts';
 
@@ -8,11 +8,16 @@ export interface ReplaceOptions {
   readonly size?: number; // bytes
 }
 
-/** Replaces a file as a whole: readers see the old text or the new one. If that fails, it throws and leaves nothing. */
-export function replaceFile(path: string, text: string, { mode, size }: ReplaceOptions = {}): void {
+/** Replaces a file as a whole: readers see the old content or the new one. If that fails, it throws and leaves nothing. */
+export function replaceFile(
+  path: string,
+  content: string | readonly Uint8Array[],
+  { mode, size }: ReplaceOptions = {},
+): void {
   const partial = `${path}.${process.pid}`;
   try {
-    writeFileSync(partial, text, { mode });
+    rmSync(partial, { force: true }); // of a dead process with the same number
+    write(partial, content, mode);
     if (size === undefined || statSync(path).size === size) renameSync(partial, path);
     else rmSync(partial);
   } catch (error) {
@@ -22,6 +27,17 @@ export function replaceFile(path: string, text: string, { mode, size }: ReplaceO
       // the first error says more
     }
     throw error;
+  }
+}
+
+function write(path: string, content: string | readonly Uint8Array[], mode: number | undefined): void {
+  const file = openSync(path, 'wx', mode);
+  try {
+    for (const part of typeof content === 'string' ? [Buffer.from(content)] : content) {
+      for (let at = 0; at < part.length; ) at += writeSync(file, part, at);
+    }
+  } finally {
+    closeSync(file);
   }
 }
 

@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs';
 import { basename } from 'node:path';
 import type { Backend, Executable, KvType, Limits, MemoryUse } from '../backends/backend.ts';
 import { isRecurrent } from '../backends/ops.ts';
@@ -52,6 +53,8 @@ export interface Model {
   readonly contextLength: number;
   readonly trainedContext: number; // the longest context that can be asked for
   readonly defaults: ModelDefaults;
+  /** Names the states that its sequences save: those of one key fit. Undefined on devices, whose states are not stored. */
+  readonly stateKey: string | undefined;
   readonly sequences: number;
   readonly maxTokens: number;
   readonly recurrent: boolean; // a sequence can continue or restart, but cannot drop its last tokens
@@ -78,6 +81,7 @@ export async function loadModel(path: string, options: LoadOptions = {}): Promis
   onProgress({ stage: 'header' });
   const gguf = await readGguf(path);
   const graph = graphFromGguf(gguf);
+  const files = fileFacts([gguf.path, ...graph.tensors.map(({ part }) => part ?? gguf.path)]);
   const { config } = graph;
   const limits = loadLimits(gguf, graph, options);
   if (options.memoryCheck ?? true) checkMemory(estimateMemory(graph, limits), freeMemory());
@@ -114,6 +118,7 @@ export async function loadModel(path: string, options: LoadOptions = {}): Promis
     ...{ path, name, gguf, graph, config, tokenizer, executable, scheduler },
     ...{ contextLength, sequences, maxTokens, kvType, loadMs, recurrent: isRecurrent(graph) },
     ...{ trainedContext: config.contextLength, defaults },
+    stateKey: engine.backend.name === 'cpu' ? `${kvType} ${files}` : undefined,
     get backend() {
       return engine.backend;
     },
@@ -129,6 +134,15 @@ async function bothOrNeither<T>(starting: Promise<Engine>, other: Promise<T>): P
     await starting.then((engine) => engine.dispose()).catch(() => {});
     throw error;
   }
+}
+
+/** Changes when one of the files is replaced or written to, also by as many bytes. */
+function fileFacts(paths: readonly string[]): string {
+  const facts = [...new Set(paths)].map((path) => {
+    const { dev, ino, size, mtimeNs, ctimeNs } = statSync(path, { bigint: true });
+    return [path, dev, ino, size, mtimeNs, ctimeNs].join(' ');
+  });
+  return facts.join('\n');
 }
 
 export type ModelLimits = Limits & Required<Pick<Limits, 'kvType'>>;

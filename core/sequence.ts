@@ -21,9 +21,6 @@ export type SequenceModel = Pick<
   | 'recurrent'
 >;
 
-/** From as many tokens on the time to compute a prompt is noticed, so that its states are worth storing. */
-export const LONG_PROMPT = 512;
-
 export interface Evaluated {
   readonly result: Result; // of the wanted kind
   readonly cachedTokens: number; // length of the reused prefix

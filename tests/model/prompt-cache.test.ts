@@ -1,6 +1,13 @@
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { directories } from '../../core/directories.ts';
 import { generate } from '../../core/generate.ts';
@@ -111,6 +118,43 @@ describe('the prompt cache', () => {
     expect((await answered(reference, PROMPT, cacheOf(reference, { folder }), 'cccccccc')).cached).toBe(0);
   });
 
+  it('leaves a state that is longer than the context to others', async () => {
+    const folder = emptyFolder();
+    const model = await tiny();
+    await answered(model, PROMPT, cacheOf(model, { folder }), 'aaaaaaaa');
+    const small = await tiny({ contextLength: 90 });
+    expect((await answered(small, PROMPT.slice(0, 70), cacheOf(small, { folder }))).cached).toBe(0);
+    expect((await answered(model, PROMPT, cacheOf(model, { folder }))).cached).toBe(99);
+  });
+
+  it('stores under the file that was loaded, not under one that has replaced it', async () => {
+    const folder = emptyFolder();
+    const path = join(emptyFolder(), 'model.gguf');
+    writeFileSync(path, readFileSync(TINY_MODEL));
+    const load = async () => {
+      const model = await loadModel(path, { backend: 'cpu', threads: 1 });
+      onTestFinished(() => model.dispose());
+      return model;
+    };
+    const model = await load();
+    writeFileSync(`${path}.new`, readFileSync(TINY_MODEL));
+    renameSync(`${path}.new`, path);
+    await answered(model, PROMPT, cacheOf(model, { folder }), 'aaaaaaaa');
+    const replaced = await load();
+    expect((await answered(replaced, PROMPT, cacheOf(replaced, { folder }))).cached).toBe(0);
+    expect((await answered(model, PROMPT, cacheOf(model, { folder }))).cached).toBe(99);
+  });
+
+  it('throws nothing where it cannot save', async () => {
+    const model = await tiny();
+    const sequence = new Sequence(model);
+    await sequence.evaluate(PROMPT);
+    await model.dispose();
+    await expect(
+      cacheOf(model, { folder: emptyFolder() }).save(sequence, 'aaaaaaaa', 100),
+    ).resolves.toBeUndefined();
+  });
+
   it('stays within its bound: the least recently used go', async () => {
     const model = await tiny();
     const folder = emptyFolder();
@@ -119,9 +163,15 @@ describe('the prompt cache', () => {
     const cache = cacheOf(model, { folder, bound: 2.5 * size });
     const rotated = (by: number) => [...PROMPT.slice(by), ...PROMPT.slice(0, by)];
     await answered(model, rotated(10), cache, 'bbbbbbbb');
-    await sleep(20); // the clock of files ticks slowly
+    for (const [name, minutes] of [
+      ['aaaaaaaa', 2],
+      ['bbbbbbbb', 1],
+    ] as const) {
+      const file = readdirSync(folder).find((each) => each.includes(name))!;
+      const time = new Date(Date.now() - 60_000 * minutes);
+      utimesSync(join(folder, file), time, time);
+    }
     await answered(model, PROMPT, cache); // uses a again
-    await sleep(20);
     await answered(model, rotated(20), cache, 'cccccccc');
     expect(
       readdirSync(folder)

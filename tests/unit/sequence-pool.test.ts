@@ -70,8 +70,9 @@ describe('SequencePool', () => {
 });
 
 describe('a pool with stored prompts', () => {
+  let [length, opened] = [590, 0];
   /** A store that has the first `length` tokens of every prompt. */
-  function storeOf(length: number) {
+  function storeOf() {
     const calls: unknown[] = [];
     const stored: StoredPrompts = {
       async restore(sequence, ids) {
@@ -83,13 +84,17 @@ describe('a pool with stored prompts', () => {
         calls.push(['save', sequence.seq, session, computed]);
       },
     };
-    return { calls, stored: async () => stored };
+    const open = async () => {
+      opened++;
+      return stored;
+    };
+    return { calls, stored: open };
   }
   const ids = Array.from({ length: 600 }, (_, i) => i % 200);
   const SIZES = { contextLength: 1000, maxTokens: 1000, sequences: 2 };
 
   it('asks for long prompts, and stores the sequence used last with what was computed', async () => {
-    const { calls, stored } = storeOf(590);
+    const { calls, stored } = storeOf();
     const pool = new SequencePool(fakeModel(SIZES), stored);
     const short = await pool.sequenceFor(ids.slice(0, 100));
     await short.evaluate(ids.slice(0, 100));
@@ -102,5 +107,14 @@ describe('a pool with stored prompts', () => {
       ['restore', long.seq, 600],
       ['save', long.seq, 'aaaaaaaa', 10],
     ]);
+    calls.length = 0;
+    length = 0; // nothing of the next conversation is stored
+    const other = ids.map((id) => id + 1);
+    const next = await pool.sequenceFor(other);
+    await next.evaluate(other);
+    await pool.sequenceFor(other);
+    await pool.store('bbbbbbbb');
+    expect(calls.at(-1)).toEqual(['save', next.seq, 'bbbbbbbb', 600]);
+    expect(opened).toBe(1);
   });
 });
