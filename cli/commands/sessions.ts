@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs';
 import { directories } from '../../core/directories.ts';
 import { nearest } from '../../core/near-miss.ts';
 import { forgetSession, promptFolder } from '../../core/prompt-cache.ts';
-import { readInbox } from '../../core/sessions/inbox.ts';
+import { hasWaiting } from '../../core/sessions/inbox.ts';
 import { IN_MEMORY, openSessions, type SessionStore } from '../../core/sessions/store.ts';
 import { UserError } from '../../errors.ts';
 import type { Call } from '../command.ts';
@@ -38,7 +38,7 @@ export async function sessions({
   checkOperands(action, operands);
   const path = directories().sessions;
   const reads = action !== 'rename' && action !== 'rm';
-  const hasAny = existsSync(path) || readInbox(path).length > 0;
+  const hasAny = existsSync(path) || hasWaiting(path);
   const store = await openSessions(hasAny ? path : IN_MEMORY, { reads }); // reading creates no file
   try {
     await ACTIONS[action](store, { operands, options, output });

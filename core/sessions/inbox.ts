@@ -45,31 +45,60 @@ export function addToInbox(path: string, exchange: Exchange): number {
     makeFolder(folder, 0o700);
     const name = `${exchange.answer.createdAt.replace(/\D/g, '')}-${exchange.id}.json`;
     replaceFile(join(folder, name), JSON.stringify(exchange), { mode: 0o600 });
-    return readdirSync(folder).length;
+    return namesIn(folder).length;
   } catch (error) {
     throw storeError(folder, error);
   }
 }
 
+/** Whether anything waits in the inbox. */
+export function hasWaiting(path: string): boolean {
+  return namesIn(inboxOf(path)).length > 0;
+}
+
 /** The exchanges in the inbox, the oldest first. Files that are none are left alone. */
 export function readInbox(path: string): Waiting[] {
   const folder = inboxOf(path);
-  let names: string[];
-  try {
-    names = readdirSync(folder).filter((name) => name.endsWith('.json'));
-  } catch {
-    return []; // as a rule there is none
-  }
-  return names.sort().flatMap((name) => {
+  return namesIn(folder).flatMap((name) => {
     const file = join(folder, name);
     const exchange = exchangeIn(file);
     return exchange ? [{ file, exchange }] : [];
   });
 }
 
-/** Removes exchanges that are in the sessions file now. */
-export function clearInbox(waiting: readonly Waiting[]): void {
-  for (const { file } of waiting) rmSync(file, { force: true });
+/** Removes exchanges that are in the sessions file now, and what dead processes left of others. */
+export function clearInbox(path: string, added: readonly Waiting[]): void {
+  const folder = inboxOf(path);
+  const left = readdirSync(folder)
+    .map((name) => join(folder, name))
+    .filter((file) => PARTIAL.test(file) && isOld(file));
+  for (const file of [...added.map((each) => each.file), ...left]) {
+    try {
+      rmSync(file, { force: true });
+    } catch {
+      // another process has it open; what has been added is not added again
+    }
+  }
+}
+
+/** Names of exchanges, the oldest first. */
+function namesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder)
+      .filter((name) => name.endsWith('.json'))
+      .sort();
+  } catch {
+    return []; // as a rule there is none
+  }
+}
+
+/** As replaceFile names a file before it is whole. */
+const PARTIAL = /\.json\.\d+$/;
+const HOUR_MS = 3_600_000;
+
+function isOld(file: string): boolean {
+  const stats = statSync(file, { throwIfNoEntry: false });
+  return stats !== undefined && stats.mtimeMs < Date.now() - HOUR_MS;
 }
 
 function inboxOf(path: string): string {
@@ -94,7 +123,8 @@ function isExchange(value: unknown): value is Exchange {
     typeof model === 'string' &&
     said.length > 1 &&
     said.every(({ role, content, createdAt }) => isRole(role) && isText(content) && isText(createdAt)) &&
-    typeof answer.origin === 'object'
+    typeof answer.origin === 'object' &&
+    answer.origin !== null
   );
 }
 

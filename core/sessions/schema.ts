@@ -94,7 +94,7 @@ function versionOf(database: DatabaseSync, path: string): number {
   if (version <= MIGRATIONS.length) return version;
   throw new UserError(
     `The sessions in ${path} have schema ${version}, which is newer than schema ${MIGRATIONS.length} of this percept.`,
-    'A newer percept wrote them. To use them, update this percept; or chat with --no-save.',
+    'A newer percept wrote them. To use them, update this percept; or use --no-save.',
   );
 }
 

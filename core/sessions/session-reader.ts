@@ -53,13 +53,16 @@ export class SessionReader {
     this.#owner = owner;
   }
 
-  /** Sessions whose ids begin with `prefix`, the last changed first. */
+  /**
+   * Sessions whose ids begin with `prefix`, the last changed first: by the time of their last message, because questions of
+   * the inbox are added late.
+   */
   summaries(prefix: string, limit: number): SessionSummary[] {
     const rows = this.#sql.all`
       WITH recent AS (
-        SELECT session, max(key) AS last, count(*) AS messages FROM messages
+        SELECT session, max(key) AS last, created_at AS changed, count(*) AS messages FROM messages
         WHERE session >= ${prefix} AND session < ${`${prefix}~`}
-        GROUP BY session ORDER BY last DESC LIMIT ${limit}
+        GROUP BY session ORDER BY changed DESC, last DESC LIMIT ${limit}
       )
       SELECT sessions.id, model, sessions.created_at AS createdAt, last.created_at AS updatedAt, messages,
         (SELECT title FROM titles WHERE titles.session = sessions.id ORDER BY key DESC LIMIT 1) AS title,
@@ -68,7 +71,7 @@ export class SessionReader {
           WHERE asked.session = sessions.id AND role = 'user' ORDER BY asked.id, seq LIMIT 1
         ) AS question
       FROM recent JOIN sessions ON sessions.id = recent.session JOIN messages AS last ON last.key = recent.last
-      ORDER BY recent.last DESC`;
+      ORDER BY changed DESC, recent.last DESC`;
     return (rows as unknown as SummaryRow[])
       .filter(({ id }) => typeof id === 'string')
       .map(({ title, question, ...row }) => ({ ...row, title: title || titleOf(question ?? '') }));

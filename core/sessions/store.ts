@@ -6,17 +6,17 @@ import type { DatabaseSync, SQLTagStore } from 'node:sqlite';
 import { UserError } from '../../errors.ts';
 import type { AnswerOrigin, MessageId, TreeMessage } from '../conversation.ts';
 import { type AnswerWriter, BufferedAnswer } from './answer-writer.ts';
-import { clearInbox, type Exchange, readInbox } from './inbox.ts';
+import { clearInbox, type Exchange, hasWaiting, readInbox, type Waiting } from './inbox.ts';
 import type { Owner } from './owner.ts';
 import { inTransaction } from './schema.ts';
 import { SearchQuery } from './search-query.ts';
 import { canonicalId, newSessionId } from './session-id.ts';
 import { type SearchHit, SessionReader, type SessionSummary, type StoredSession } from './session-reader.ts';
-import { storeError } from './store-errors.ts';
+import { IN_MEMORY, storeError } from './store-errors.ts';
 
 export type { AnswerWriter } from './answer-writer.ts';
 export type { SearchHit, SessionSummary, StoredSession } from './session-reader.ts';
-export { IN_MEMORY } from './store-errors.ts';
+export { IN_MEMORY };
 
 /** Most sessions named in an error about an ambiguous id. */
 const MOST_CANDIDATES = 5;
@@ -28,22 +28,21 @@ const MOST_CANDIDATES = 5;
 export async function openSessions(path: string, { reads = false } = {}): Promise<SessionStore> {
   const [database, { Owner }] = await Promise.all([import('./database.ts'), import('./owner.ts')]);
   const open = reads ? database.openToRead : database.openDatabase;
+  let store: SessionStore;
   try {
-    const store = new SessionStore(path, await open(path), new Owner(path));
-    takeIn(store, path);
-    return store;
+    store = new SessionStore(path, await open(path), new Owner(path));
   } catch (error) {
     throw storeError(path, error);
   }
+  if (path !== IN_MEMORY && hasWaiting(path)) takeIn(store, path);
+  return store;
 }
 
 /** Adds what waits in the inbox. If that fails, it waits for the next process. */
 function takeIn(store: SessionStore, path: string): void {
-  const waiting = readInbox(path);
-  if (waiting.length === 0) return;
   try {
-    store.add(waiting.map(({ exchange }) => exchange));
-    clearInbox(waiting);
+    const added = store.add(() => readInbox(path));
+    clearInbox(path, added);
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
   }
@@ -131,17 +130,24 @@ export class SessionStore {
     });
   }
 
-  /** Adds conversations of one question each, except those that are here. */
-  add(exchanges: readonly Exchange[]): void {
-    this.#write(() => {
-      for (const { id, model, asked, answer } of exchanges) {
-        if (this.#sql.get`SELECT 1 FROM sessions WHERE id = ${id}`) continue;
-        this.#sql.all`INSERT INTO sessions VALUES (${id}, ${asked[0]!.createdAt}, ${model})`;
-        for (const [i, said] of [...asked, answer].entries()) {
-          this.#addMessage(id, { ...said, id: i + 1, parent: i === 0 ? undefined : i });
-        }
-      }
+  /**
+   * Adds conversations of one question each, except those that are here, and returns all. They are read while no other
+   * process writes: one that another has added and removed meanwhile must not come back.
+   */
+  add(read: () => readonly Waiting[]): readonly Waiting[] {
+    return this.#write(() => {
+      const waiting = read();
+      for (const { exchange } of waiting) this.#addExchange(exchange);
+      return waiting;
     });
+  }
+
+  #addExchange({ id, model, asked, answer }: Exchange): void {
+    if (this.#sql.get`SELECT 1 FROM sessions WHERE id = ${id}`) return;
+    this.#sql.all`INSERT INTO sessions VALUES (${id}, ${asked[0]!.createdAt}, ${model})`;
+    for (const [i, said] of [...asked, answer].entries()) {
+      this.#addMessage(id, { ...said, id: i + 1, parent: i === 0 ? undefined : i });
+    }
   }
 
   /** Gives a session a title. An empty one restores the first question as its title. */
@@ -191,7 +197,8 @@ export class SessionStore {
   last(): StoredSession | undefined {
     const row = this.#reach(
       () =>
-        this.#sql.get`SELECT session FROM messages WHERE typeof(session) = 'text' ORDER BY key DESC LIMIT 1`,
+        this.#sql
+          .get`SELECT session FROM messages WHERE typeof(session) = 'text' ORDER BY created_at DESC, key DESC LIMIT 1`,
     );
     return row && this.read(row.session as string);
   }
