@@ -14,7 +14,7 @@ export function readsStdin({ file = [] }: Pick<Options, 'file'>): boolean {
 /**
  * Reads the files in their order, in the format of attachments in a chat.
  *
- * @throws UserError (usage) for a file that does not exist; UserError for one that is no text, or too large
+ * @throws UserError (usage) for an empty path and for a missing file; UserError for one that is no text, or too large
  */
 export async function readFiles(
   { file = [], parseSpecial }: Pick<Options, 'file' | 'parseSpecial'>,
@@ -25,6 +25,7 @@ export async function readFiles(
   for (const path of file) {
     if (path === '-') attached.addText('stdin', await readStdin());
     else {
+      if (path === '') throw noPath();
       const named = await namedFile(path, cwd, NAMING);
       if (!named) throw missing(path);
       await attached.add(named);
@@ -36,6 +37,12 @@ export async function readFiles(
 function specialInFiles(): UserError {
   const hint = 'Leave one of them out: special tokens in a file are always text.';
   return new UserError('--parse-special cannot be combined with --file.', hint, { kind: 'usage' });
+}
+
+/** A shell gives an empty path for a variable that is not set. As a path it would stand for the working folder. */
+function noPath(): UserError {
+  const hint = 'Name a file or a folder; a variable may be unset. For the working folder: -f .';
+  return new UserError('Expected a file after --file, got "".', hint, { kind: 'usage' });
 }
 
 function missing(path: string): UserError {

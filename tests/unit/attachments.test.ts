@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { attachmentWords } from '../../cli/attachments/attached-files.ts';
+import { readFiles } from '../../cli/attachments/file-option.ts';
 import { attachFiles, mentionOf } from '../../cli/chat/attachments.ts';
 
 const cwd = mkdtempSync(join(tmpdir(), 'percept-attach-'));
@@ -188,5 +189,15 @@ describe('a folder', () => {
   it('stops being read on request', async () => {
     const signal = AbortSignal.abort();
     await expect(attachFiles('@project', { cwd, signal })).rejects.toBe(signal.reason);
+  });
+});
+
+describe('--file', () => {
+  it('takes no empty path, which would be the working folder', async () => {
+    await expect(readFiles({ file: [''] }, cwd)).rejects.toMatchObject({
+      message: 'Expected a file after --file, got "".',
+      hint: expect.stringMatching(/.+/),
+      kind: 'usage',
+    });
   });
 });
