@@ -3,6 +3,7 @@ import type { Dirent } from 'node:fs';
 import { opendir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UserError } from '../../errors.ts';
+import { formatBytes } from '../sizes.ts';
 import { readBytes } from './file-bytes.ts';
 import { type IgnoreRule, ignoreRules, isIgnored, MOST_IGNORE_BYTES } from './ignore-rules.ts';
 
@@ -28,7 +29,7 @@ interface FolderOptions {
   readonly signal?: AbortSignal;
 }
 
-/** @throws UserError for a folder with more entries than are looked at */
+/** @throws UserError for a folder with more entries than are looked at, or with a .gitignore that is too long */
 export async function filesIn(location: string, options: FolderOptions): Promise<FolderFiles> {
   const walk = new Walk(options);
   await walk.enter(location, '', []);
@@ -50,8 +51,8 @@ class Walk implements FolderFiles {
   /** @param base path of the folder, with / at its end; '' is the attached one */
   async enter(location: string, base: string, outer: readonly IgnoreRule[]): Promise<void> {
     const entries = await this.#entriesOf(location);
-    const ignore = entries.find((entry) => entry.name === '.gitignore' && entry.isFile());
-    const rules = ignore ? [...outer, ...(await rulesOf(join(location, ignore.name), base))] : outer;
+    const hasRules = entries.some((entry) => entry.name === '.gitignore' && entry.isFile());
+    const rules = hasRules ? [...outer, ...(await this.#rulesOf(location, base))] : outer;
     for (const entry of entries) {
       const path = base + entry.name;
       const isFolder = entry.isDirectory();
@@ -78,6 +79,17 @@ class Walk implements FolderFiles {
     }
     return entries;
   }
+
+  async #rulesOf(location: string, base: string): Promise<IgnoreRule[]> {
+    let bytes: Uint8Array;
+    try {
+      bytes = await readBytes(join(location, '.gitignore'), MOST_IGNORE_BYTES + 1);
+    } catch {
+      return []; // nobody may read it
+    }
+    if (bytes.length > MOST_IGNORE_BYTES) throw tooLong(`${base}.gitignore`, this.#options.name);
+    return ignoreRules(new TextDecoder().decode(bytes), base);
+  }
 }
 
 function tooMany(name: string): UserError {
@@ -87,11 +99,9 @@ function tooMany(name: string): UserError {
   );
 }
 
-async function rulesOf(location: string, base: string): Promise<IgnoreRule[]> {
-  try {
-    const bytes = await readBytes(location, MOST_IGNORE_BYTES);
-    return ignoreRules(new TextDecoder().decode(bytes), base);
-  } catch {
-    return []; // nobody may read it
-  }
+function tooLong(path: string, folder: string): UserError {
+  return new UserError(
+    `${path} of the folder ${folder} is too long: it has more than ${formatBytes(MOST_IGNORE_BYTES)}.`,
+    'Shorten it, or name the files that matter one by one.',
+  );
 }

@@ -10,8 +10,11 @@ export interface IgnoreRule {
   readonly onlyFolders: boolean;
 }
 
-/** The bytes of a .gitignore that are read. */
-export const MOST_IGNORE_BYTES = 16_384;
+/**
+ * A longer .gitignore is an error: every entry of a folder may be compared with every rule. For 20,000 entries and this
+ * many bytes of usual rules that takes 23 s.
+ */
+export const MOST_IGNORE_BYTES = 65_536;
 
 /** The rules in a text, in order. */
 export function ignoreRules(text: string, base: string): IgnoreRule[] {

@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { attachmentWords } from '../../cli/attachments/attached-files.ts';
 import { readFiles } from '../../cli/attachments/file-option.ts';
+import { MOST_IGNORE_BYTES } from '../../cli/attachments/ignore-rules.ts';
 import { attachFiles, mentionOf } from '../../cli/chat/attachments.ts';
 
 const cwd = mkdtempSync(join(tmpdir(), 'percept-attach-'));
@@ -168,6 +169,24 @@ describe('a folder', () => {
     chmodSync(join(path, 'c'), 0);
     expect(await wordsFor('@locked')).toEqual(['locked: 1 file, 1 line; left out: 2 unreadable']);
     chmodSync(join(path, 'c'), 0o700);
+  });
+
+  it('obeys every line of a long .gitignore', async () => {
+    const rules = `#${'x'.repeat(17_000)}\nsecret.txt\n`;
+    folder('generated', { '.gitignore': rules, 'secret.txt': 'secret', 'a.txt': 'a' });
+    expect(await pathsIn('@generated/')).toEqual(['generated/a.txt']);
+  });
+
+  it('is refused if its .gitignore is longer than what is read of one', async () => {
+    const most = `#${'x'.repeat(MOST_IGNORE_BYTES - 1)}`;
+    folder('whole', { 'in/.gitignore': most, 'in/a.txt': 'a' });
+    expect(await pathsIn('@whole/')).toEqual(['whole/in/a.txt']);
+    folder('endless', { 'in/.gitignore': `${most}\nsecret.txt\n`, 'in/secret.txt': 'secret' });
+    await expect(attachFiles('@endless/', { cwd })).rejects.toMatchObject({
+      name: 'UserError',
+      message: 'in/.gitignore of the folder @endless/ is too long: it has more than 66 kB.',
+      hint: expect.stringMatching(/.+/),
+    });
   });
 
   it('attaches no file twice', async () => {
