@@ -115,13 +115,14 @@ export class AttachedFiles {
     const found = await filesIn(location, { name, signal: this.#signal });
     const sums = { files: 0, bytes: 0, lines: 0 };
     const left = { binary: 0, link: found.links, unreadable: found.unreadable };
-    for (const { file, kind } of await this.#texts(found.files, name)) {
+    const fresh = found.files.filter((file) => !this.#seen.has(file.location));
+    for (const { file, kind } of await this.#texts(fresh, name)) {
       if (kind !== 'text') left[kind]++;
       else {
         const inside = inFolder(path, file.path);
         const content = decoded(await this.#read(inside, file.location));
         if (content === undefined) left.binary++;
-        else if (!this.#seen.has(file.location)) {
+        else {
           this.#seen.add(file.location);
           const { bytes, lines } = this.#attach(inside, content);
           sums.files++;
@@ -132,6 +133,7 @@ export class AttachedFiles {
     }
     const { files, bytes, lines } = sums;
     const leftOut = leftOutWords(left);
+    if (files === 0 && fresh.length < found.files.length) return; // all its text is attached already
     if (files === 0) throw nothingIn(name, leftOut);
     this.attachments.push({ path, bytes, lines, folder: { files, leftOut } });
   }

@@ -194,6 +194,25 @@ describe('a folder', () => {
     expect(await pathsIn('@once/b.txt @once @./once/')).toEqual(['once/b.txt', 'once/a.txt']);
   });
 
+  it('leaves out what is attached already before it adds up', async () => {
+    folder('again', { 'a.txt': 'x'.repeat(600), 'b/c.txt': 'c', 'b/pic.png': new Uint8Array([0]) });
+    const both = await attached('@again/a.txt @again/');
+    expect(both.attachments).toMatchObject([{ path: 'again/a.txt' }, { folder: { files: 1 } }]);
+    folder('all', Object.fromEntries(Array.from({ length: 600 }, (_, i) => [`${i % 3}/${i}`, 'x'])));
+    await expect(attached('@all/')).rejects.toThrow('has 600 text files');
+    expect((await attached('@all/0/ @all/')).attachments).toMatchObject([
+      { folder: { files: 200 } },
+      { folder: { files: 400 } },
+    ]);
+  });
+
+  it('with nothing but what is attached already adds nothing', async () => {
+    folder('single', { 'a.txt': 'a', 'pic.png': new Uint8Array([0]) });
+    expect((await attached('@single/a.txt @single/')).attachments).toMatchObject([{ path: 'single/a.txt' }]);
+    const { texts, attachments } = await readFiles({ file: ['a.txt', '.'] }, join(cwd, 'single'));
+    expect([texts, attachments]).toMatchObject([['a.txt:\n```txt\na\n```'], [{ path: 'a.txt' }]]);
+  });
+
   it('is refused if it has no text, too many files, or too many bytes', async () => {
     mkdirSync(join(cwd, 'nothing'));
     folder('pictures', { 'a.png': new Uint8Array([0]) });
