@@ -31,8 +31,9 @@ export async function attachFiles(
   { cwd, ...options }: AttachOptions & { readonly cwd: string },
 ): Promise<{ content: string; attachments: readonly Attachment[] }> {
   const attached = new AttachedFiles(NAMING, options);
+  const bareFolders = !text.includes('\n');
   for (const [, quoted, word] of text.matchAll(MENTIONS)) {
-    const named = await existing(quoted === undefined ? spellings(word!) : [quoted], cwd);
+    const named = await existing(quoted === undefined ? spellings(word!) : [quoted], cwd, { bareFolders });
     if (named) await attached.add(named);
     else requireWord(quoted, word);
   }
@@ -51,12 +52,21 @@ function spellings(word: string): string[] {
   return bare === word ? [word] : [word, bare];
 }
 
-/** Punctuation only is no name, apart from the folders `./`, `../` and `~/`. */
-async function existing(paths: readonly string[], cwd: string): Promise<Named | undefined> {
+/**
+ * Punctuation only is no name, apart from the folders `./`, `../` and `~/`.
+ *
+ * @param bareFolders whether `@docs` names a folder as `@docs/` does. In a message of several lines it does not: they are
+ *   often pasted code, where `@test` is an annotation.
+ */
+async function existing(
+  paths: readonly string[],
+  cwd: string,
+  { bareFolders }: { readonly bareFolders: boolean },
+): Promise<Named | undefined> {
   for (const path of paths) {
     if (!/[\p{L}\p{N}]|^(?:~|\.{1,2})\/$/u.test(path)) continue;
     const named = await namedFile(path, cwd, NAMING);
-    if (named) return named;
+    if (named && (bareFolders || path.includes('/') || !named.stats.isDirectory())) return named;
   }
   return undefined;
 }

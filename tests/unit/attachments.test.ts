@@ -77,6 +77,7 @@ describe('files named in a message', () => {
     '@src/a.ts/x',
     '@pytest.fixture\ndef f(): ...\n@app.route("/x")',
     'from @alice@example.social and @dr.smith',
+    '@src\nvoid test() {} // of @src, too',
   ])('are not found in %j', async (text) => {
     expect(await attached(text)).toEqual({ content: text, attachments: [] });
   });
@@ -130,6 +131,11 @@ describe('a folder', () => {
     [...(await attachFiles(text, { cwd })).content.matchAll(/^(\S+):\n```/gm)].map(([, path]) => path);
   const wordsFor = async (text: string) =>
     (await attachFiles(text, { cwd })).attachments.map(attachmentWords);
+
+  it('needs its slash in a message of several lines, which may be pasted code', async () => {
+    expect(await wordsFor('What is in @src?')).toEqual(['src: 1 file, 1 line']);
+    expect(await wordsFor('@src\n@src/')).toEqual(['src/: 1 file, 1 line']);
+  });
 
   it('stands for its text files, sorted, without those that are hidden, installed or ignored', async () => {
     folder('project', {
