@@ -8,6 +8,7 @@ import { UserError } from '../errors.ts';
 import { Answer, type FinishReason } from './generate/answer.ts';
 import { claim, release } from './generate/claim.ts';
 import { Clock, type Timings } from './generate/clock.ts';
+import { requireDifferences } from './generate/differences.ts';
 import { Logprobs, type TokenLogprob } from './generate/logprobs.ts';
 import { deviceChooses, type TokenSource, tokenSource } from './generate/token-source.ts';
 import type { SamplerChain } from './sampler/chain.ts';
@@ -71,8 +72,6 @@ export interface GenerateResult {
   readonly timings: Timings;
   readonly speculation?: SpeculationStats; // unless it was off
 }
-
-const FEW = 16; // as many largest logits may be equal by chance
 
 /** Of kind 'context': the context was full before the answer ended. `result` is the answer so far. */
 export class UnfinishedAnswer extends UserError {
@@ -150,15 +149,15 @@ export async function* generate(
     release(sequence, claimed);
   }
 
-  const { cachedTokens = 0, computedTokens = 0 } = prompt ?? {};
-  const result = {
-    ...resultOf(answer, promptIds.length, cachedTokens),
-    timings: clock.timings(computedTokens, answer.ids.length),
-    speculation: speculation?.stats,
-  };
-  if (answer.finish === 'length' && options.maxTokens === undefined)
-    throw new UnfinishedAnswer(result, sequence.model.trainedContext);
+  const result = { ...resultOf(answer, promptIds.length, prompt, clock), speculation: speculation?.stats };
+  requireEnd(result, options, sequence.model);
   return result;
+}
+
+/** @throws UnfinishedAnswer if the context ended an answer without a limit */
+function requireEnd(result: GenerateResult, { maxTokens }: GenerateOptions, model: SequenceModel): void {
+  const isCut = result.finishReason === 'length' && maxTokens === undefined;
+  if (isCut) throw new UnfinishedAnswer(result, model.trainedContext);
 }
 
 /** What takes part in a generation besides the sampler. */
@@ -176,12 +175,14 @@ function prepare(sequence: Sequence, promptIds: readonly number[], options: Gene
   return { answer, logprobs, speculation, source: tokenSource(sequence, { ...seen, speculation, limit }) };
 }
 
-function resultOf(answer: Answer, promptTokens: number, cachedTokens: number) {
+function resultOf(answer: Answer, promptTokens: number, prompt: Evaluated | undefined, clock: Clock) {
+  const { cachedTokens = 0, computedTokens = 0 } = prompt ?? {};
   const { ids, text, finish: finishReason = 'aborted', stopString, repeats } = answer;
   return {
     ...{ ids, text, finishReason, stopString },
     stoppedBy: repeats ? ('repetition' as const) : undefined,
     usage: { promptTokens, completionTokens: ids.length, cachedTokens },
+    timings: clock.timings(computedTokens, ids.length),
   };
 }
 
@@ -225,23 +226,12 @@ async function startUnlessAborted(
   try {
     const either = signal ? AbortSignal.any([signal, claimed]) : claimed;
     const prompt = await source.start(promptIds, { signal: either, onProgress });
-    requireDifferences(prompt);
+    requireDifferences(prompt.result);
     return prompt;
   } catch (error) {
     if (signal?.aborted && error === signal.reason) return undefined;
     throw error;
   }
-}
-
-/** Weights of zero, as of a file whose data never arrived, give every token the same logit. */
-function requireDifferences({ result }: Evaluated): void {
-  if (result.kind !== 'logits' && !(result.kind === 'top' && result.logits.length >= FEW)) return;
-  const { logits } = result;
-  if (logits.length < 2 || logits.some((logit) => logit !== logits[0])) return;
-  throw new UserError(
-    `Expected logits that differ, got ${logits[0]} for every token.`,
-    'The model file is damaged or incomplete: get it again, or use another one.',
-  );
 }
 
 function checkOptions(

@@ -1,5 +1,5 @@
 import type { Message } from '../../core/chat-template.ts';
-import { firstTurn, type Room } from '../../core/context-window.ts';
+import { fittingTurns, type Room } from '../../core/context-window.ts';
 import type { MessageId, TreeMessage } from '../../core/conversation.ts';
 import { messagesOf } from './messages.ts';
 
@@ -34,9 +34,8 @@ export class ContextWindow {
     const questions = path.slice(start).filter(({ role }) => role === 'user');
     const idsFrom = (turn: number) =>
       this.#encode(messagesOf(path, turn === 0 ? first : questions[turn]!.id));
-    const turn = firstTurn(questions.length, (from) => idsFrom(from).length, room);
-    const ids = idsFrom(turn);
-    if (turn === 0 || ids.length > room.contextLength) return { ids, left: 0 }; // a question that fits nowhere
+    const { turn, ids } = fittingTurns(questions.length, idsFrom, room);
+    if (turn === 0 || ids.length > room.contextLength) return { ids, left: 0 }; // the last question alone is too long
     this.#first = questions[turn]!.id;
     const end = path.findIndex(({ id }) => id === this.#first);
     const left = path.slice(start, end).filter(({ role }) => role !== 'system').length;

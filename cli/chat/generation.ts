@@ -1,4 +1,5 @@
 /** Generates one answer from a prompt, with an event for each token. */
+import { answerLimit } from '../../core/context-window.ts';
 import type { AnswerOrigin } from '../../core/conversation.ts';
 import { type GeneratedToken, type GenerateResult, UnfinishedAnswer } from '../../core/generate.ts';
 import { parametersFor } from '../../core/model-defaults.ts';
@@ -44,10 +45,11 @@ export function parametersOf({ model }: LoadedModel, options: Options, versions 
 /** Returns a partial answer if it fails after the first token; throws if it fails before. */
 export async function generateAnswer(request: GenerationRequest): Promise<Generated> {
   const { loaded, options, promptIds, forced, signal, onToken } = request;
+  const { contextLength } = loaded.model;
   const sampler = new SamplerChain(parametersOf(loaded, options, request.versions), loaded.model.tokenizer);
   const tokens = loaded.chat.answer([...promptIds, ...forced], {
     sampler,
-    maxTokens: fitting(options.maxTokens, loaded.model.contextLength - promptIds.length - forced.length),
+    maxTokens: answerLimit({ contextLength, maxTokens: options.maxTokens }, promptIds.length + forced.length),
     stop: options.stop,
     ignoreEos: options.ignoreEos,
     ignoreLoops: options.ignoreLoops,
@@ -78,11 +80,6 @@ export async function generateAnswer(request: GenerationRequest): Promise<Genera
     if (ids.length === forced.length) throw error;
     return { ...partly('error'), error };
   }
-}
-
-/** No limit if the context ends first. */
-function fitting(maxTokens: number | undefined, room: number): number | undefined {
-  return maxTokens !== undefined && maxTokens > room ? undefined : maxTokens;
 }
 
 function originOfResult(request: GenerationRequest, seed: number, result: GenerateResult): AnswerOrigin {

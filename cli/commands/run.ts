@@ -1,4 +1,5 @@
 import { configFromGguf } from '../../core/architectures/index.ts';
+import { answerLimit } from '../../core/context-window.ts';
 import {
   type GeneratedToken,
   type GenerateOptions,
@@ -100,7 +101,9 @@ async function answer(
   const promptIds = await encodePrompt(prompt, model, { output, maxTokens: options.maxTokens });
   const parameters = parametersFor(model.defaults, samplingOf(options));
   const sampler = new SamplerChain(parameters, model.tokenizer);
-  const { maxTokens, stop, ignoreEos, ignoreLoops, logprobs } = options;
+  const { stop, ignoreEos, ignoreLoops, logprobs } = options;
+  const room = { contextLength: model.contextLength, maxTokens: options.maxTokens };
+  const maxTokens = continues(prompt) ? answerLimit(room, promptIds.length) : room.maxTokens;
   const speculate = options.speculate as GenerateOptions['speculate']; // one of its choices
   const draft = draftModel && new Sequence(draftModel);
   const reading = new ProgressDisplay(output, { onlyIfSlow: true });
@@ -132,10 +135,15 @@ async function answer(
     return write(generate(sequence, promptIds, { ...generation, signal }), keeping ?? printer);
   });
   const result = await answered.finally(() => reading.end());
-  if (keep) await cached?.save(sequence, (await keep()).session, computedIn(result));
+  if (keep && result.usage.completionTokens > 0)
+    await cached?.save(sequence, (await keep()).session, computedIn(result));
   if (result.stoppedBy === 'repetition')
     output.note('The answer was ended because it repeats itself; --ignore-loops lets it go on.');
   if (options.stats) for (const line of statistics(model, sampler, result)) output.note(line);
+}
+
+function continues(prompt: Prompt): boolean {
+  return prompt.kind === 'chat' && prompt.continues === true;
 }
 
 /** What other processes have stored of long prompts. Undefined for a short one, which is computed sooner. */

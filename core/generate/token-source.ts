@@ -8,6 +8,7 @@ import { logitsOf } from '../../backends/results.ts';
 import type { SamplerChain } from '../sampler/chain.ts';
 import type { Evaluated, EvaluateOptions, Sequence } from '../sequence.ts';
 import type { SpeculativeDecoder } from '../speculate/speculative-decoder.ts';
+import { LEAST_TO_JUDGE } from './differences.ts';
 
 export interface TokenSource {
   /** Computes the prompt. */
@@ -121,7 +122,10 @@ class FromTop implements TokenSource {
 /** Most time of a step that computes several tokens, so that text still appears smoothly. */
 const STEP_MS = 30;
 
-/** The device chooses each id and feeds it back itself. A step computes as many ids as fit in STEP_MS. */
+/**
+ * The device chooses each id and feeds it back itself. A step computes as many ids as fit in STEP_MS. The first id comes
+ * with further large logits if the device selects them, which show whether logits differ at all.
+ */
 class Greedy implements TokenSource {
   readonly #sequence: Sequence;
   readonly #most: number;
@@ -136,11 +140,12 @@ class Greedy implements TokenSource {
   }
 
   async start(promptIds: readonly number[], options: EvaluateOptions): Promise<Evaluated> {
-    const evaluated = await this.#sequence.evaluate(promptIds, {
-      ...options,
-      want: { kind: 'greedy', count: 1 },
-    });
-    this.#receive(evaluated.result);
+    const { executable, tokenizer } = this.#sequence.model;
+    const count = Math.min(LEAST_TO_JUDGE, executable.chooses!.top, tokenizer.vocabularySize);
+    const want: Want = count > 0 ? { kind: 'top', count } : { kind: 'greedy', count: 1 };
+    const evaluated = await this.#sequence.evaluate(promptIds, { ...options, want });
+    const { result } = evaluated;
+    this.#receive(result.kind === 'top' ? { kind: 'greedy', ids: result.ids.slice(0, 1) } : result);
     return evaluated;
   }
 

@@ -31,9 +31,13 @@ export class SamplerChain {
     checkBiases(parameters.logitBias, vocabulary.vocabularySize);
     this.seed = parameters.seed;
     this.#random = new Random(parameters.seed);
-    this.#samplers = activeSamplers(parameters, vocabulary, this.#random);
+    const active = activeSamplers(parameters, vocabulary, this.#random);
+    this.#samplers = active.map(([, sampler]) => sampler);
     this.#choice = choiceOf(parameters, this.#random);
-    this.sees = seenBy(this.#samplers, parameters);
+    this.sees = seenBy(
+      active.map(([name]) => name),
+      parameters,
+    );
   }
 
   /**
@@ -80,8 +84,16 @@ export class SamplerChain {
 
 const CUTS: ReadonlySet<SamplerName> = new Set(['top_k', 'typ_p', 'top_p', 'min_p', 'xtc']);
 
-function activeSamplers(p: SamplerParameters, vocabulary: SamplerVocabulary, random: Random): Sampler[] {
-  const build: Record<SamplerName, () => Sampler | false> = {
+/** The bias comes first, whatever the order of the others. */
+type ActiveName = SamplerName | 'bias';
+
+function activeSamplers(
+  p: SamplerParameters,
+  vocabulary: SamplerVocabulary,
+  random: Random,
+): readonly (readonly [ActiveName, Sampler])[] {
+  const build: Record<ActiveName, () => Sampler | false> = {
+    bias: () => p.logitBias.size > 0 && logitBias(p.logitBias),
     penalties: () => penaltiesOf(p),
     dry: () => p.dryMultiplier > 0 && p.dryLastN !== 0 && dryOf(p, vocabulary),
     top_k: () => p.topK > 0 && topK(p.topK),
@@ -93,22 +105,23 @@ function activeSamplers(p: SamplerParameters, vocabulary: SamplerVocabulary, ran
   };
   const cuts = !isGreedy(p) && p.mirostat === 0;
   const names = p.samplers.filter((name) => cuts || !CUTS.has(name));
-  const biases = p.logitBias.size > 0 && logitBias(p.logitBias);
-  return [biases, ...names.map((name) => build[name]())].filter((sampler) => sampler !== false);
+  return (['bias', ...names] as const).flatMap((name) => {
+    const sampler = build[name]();
+    return sampler ? [[name, sampler] as const] : [];
+  });
 }
 
 /**
  * A chain that cuts to the top k first needs no other logits. Penalties in front of that lower at most `penaltyLastN` of
  * them, so the top k are among as many more. A bias, or a penalty that is a reward, may lift any logit.
  */
-function seenBy(samplers: readonly Sampler[], p: SamplerParameters): SamplerChain['sees'] {
-  if (samplers.length === 0) return isGreedy(p) ? { kind: 'greedy' } : undefined;
-  const punishes = samplers[0]!.label.startsWith('penalties');
+function seenBy(active: readonly ActiveName[], p: SamplerParameters): SamplerChain['sees'] {
+  if (active.length === 0) return isGreedy(p) ? { kind: 'greedy' } : undefined;
+  const punishes = active[0] === 'penalties';
   if (punishes && !(onlyLowers(p) && p.penaltyLastN > 0)) return undefined;
   const lowered = punishes ? p.penaltyLastN : 0;
-  if (isGreedy(p) && samplers.length === 1 && punishes) return { kind: 'top', count: 1 + lowered };
-  const cut = samplers[punishes ? 1 : 0];
-  return cut?.label === topK(p.topK).label ? { kind: 'top', count: p.topK + lowered } : undefined;
+  if (isGreedy(p) && active.length === 1 && punishes) return { kind: 'top', count: 1 + lowered };
+  return active[punishes ? 1 : 0] === 'top_k' ? { kind: 'top', count: p.topK + lowered } : undefined;
 }
 
 function onlyLowers({ repeatPenalty, presencePenalty, frequencyPenalty }: SamplerParameters): boolean {

@@ -266,6 +266,17 @@ describe('percept run --continue', () => {
     expect(await kept(home)).toEqual([]);
   });
 
+  it('answers up to the end of the context if less is left than the limit of the answer', async () => {
+    const home = emptyFolder();
+    const question = 'a '.repeat(200);
+    await goOn(home, ['-m', TINY_MODEL, '-n', '1', question]);
+    const { code, stderr } = await goOn(home, ['--ctx', '512', '-n', '400', '--ignore-eos', 'go']);
+    expect({ code, stderr }).toMatchObject({ code: 6, stderr: /did not end within the context of 512/ });
+    const answer = (await kept(home))[0]!.at(-1)!;
+    expect(answer.origin!.promptTokens + answer.origin!.completionTokens).toBe(512);
+    expect(answer.origin!.promptTokens).toBeGreaterThan(200);
+  });
+
   it('continues a question that was asked without it', async () => {
     const home = emptyFolder();
     writeFileSync(join(home, 'show.jinja'), TEMPLATE);

@@ -1,12 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { ContextWindow } from '../../cli/chat/context-window.ts';
 import type { Message } from '../../core/chat-template.ts';
-import { firstTurn, fittingMessages } from '../../core/context-window.ts';
+import { answerLimit, fittingMessages, fittingTurns } from '../../core/context-window.ts';
 import type { TreeMessage } from '../../core/conversation.ts';
 
-/** The tokens of prompts that begin with each turn, behind a system message. */
+/** Prompts that begin with each turn, after a system message: as many tokens, whose ids are the turn. */
 function tokensOf(turns: readonly number[], system = 0) {
-  return (turn: number) => system + turns.slice(turn).reduce((sum, tokens) => sum + tokens, 0);
+  return (turn: number) =>
+    new Array<number>(system + turns.slice(turn).reduce((sum, tokens) => sum + tokens, 0)).fill(turn);
 }
 
 describe('the first turn that stays', () => {
@@ -19,13 +20,14 @@ describe('the first turn that stays', () => {
     ['the last one stays, whatever its size', [100, 900], 0, 1],
     ['a single one stays', [2000], 0, 0],
   ])('%s', (_, turns, system, expected) => {
-    expect(firstTurn(turns.length, tokensOf(turns, system), { contextLength: 1000 })).toBe(expected);
+    const { turn, ids } = fittingTurns(turns.length, tokensOf(turns, system), { contextLength: 1000 });
+    expect({ turn, ids }).toEqual({ turn: expected, ids: tokensOf(turns, system)(expected) });
   });
 
   it('leaves no more room than the answer may take', () => {
     const tokens = tokensOf([500, 490]);
-    expect(firstTurn(2, tokens, { contextLength: 1000, maxTokens: 10 })).toBe(0);
-    expect(firstTurn(2, tokens, { contextLength: 1000, maxTokens: 11 })).toBe(1);
+    expect(fittingTurns(2, tokens, { contextLength: 1000, maxTokens: 10 }).turn).toBe(0);
+    expect(fittingTurns(2, tokens, { contextLength: 1000, maxTokens: 11 }).turn).toBe(1);
   });
 
   it('renders few prompts', () => {
@@ -35,8 +37,22 @@ describe('the first turn that stays', () => {
       rendered++;
       return tokens(turn);
     };
-    firstTurn(1000, count, { contextLength: 4096 });
+    fittingTurns(1000, count, { contextLength: 4096 });
     expect(rendered).toBeLessThan(13);
+  });
+
+  it('renders one prompt if all fit', () => {
+    let rendered = 0;
+    fittingTurns(10, () => [rendered++], { contextLength: 100 });
+    expect(rendered).toBe(1);
+  });
+});
+
+describe('the limit of an answer', () => {
+  it('is dropped where the context ends first', () => {
+    const limit = (promptTokens: number) => answerLimit({ contextLength: 100, maxTokens: 10 }, promptTokens);
+    expect([limit(90), limit(91)]).toEqual([10, undefined]);
+    expect(answerLimit({ contextLength: 100 }, 99)).toBeUndefined();
   });
 });
 
@@ -89,7 +105,7 @@ describe('the window of a chat', () => {
     expect(window.firstOf(pathOf('another branch'))).toBeUndefined();
   });
 
-  it('stays as it is for a question that fits nowhere', () => {
+  it('stays as it is if the last question alone is too long', () => {
     const window = new ContextWindow(encode);
     const path = pathOf('a'.repeat(20), 'b', 'c'.repeat(100));
     expect(window.fit(path, room)).toMatchObject({ left: 0 });

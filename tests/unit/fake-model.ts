@@ -37,10 +37,14 @@ export interface FakeOptions {
   readonly recurrent?: boolean;
   /** Chooses tokens itself, as a device may. */
   readonly chooses?: Executable['chooses'];
+  /** All logits are 0, as of weights of zero. */
+  readonly flat?: boolean;
 }
 
-type CompleteOptions = Required<Omit<FakeOptions, 'onStep' | 'chooses' | 'recurrent'>> &
-  Pick<FakeOptions, 'onStep' | 'chooses' | 'recurrent'>;
+type CompleteOptions = Required<
+  Pick<FakeOptions, 'contextLength' | 'sequences' | 'maxTokens' | 'favourite'>
+> &
+  FakeOptions;
 
 export class FakeExecutable implements Executable {
   readonly memory = { weights: 0, kv: 0, arena: 0 };
@@ -137,6 +141,7 @@ export class FakeExecutable implements Executable {
   #next(seq: number, token: number): Float32Array {
     const history = this.#sequences[seq]!;
     history.push(token);
+    if (this.#options.flat) return new Float32Array(VOCABULARY_SIZE);
     return fakeLogits(history, this.#options.favourite(history));
   }
 }

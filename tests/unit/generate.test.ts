@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { claim } from '../../core/generate/claim.ts';
 import {
@@ -276,13 +276,16 @@ describe('generate, stopped by the caller', () => {
   it('waits for the step in progress also behind one that waits for it', async () => {
     const sequence = new Sequence(fakeModel());
     const first = await claim(sequence);
-    let ended = false;
-    first.pending = sleep(20).then(() => {
-      ended = true;
-    });
+    const { promise, resolve } = Promise.withResolvers<void>();
+    first.pending = promise;
+    const order: string[] = [];
     const second = claim(sequence);
-    await claim(sequence);
-    expect(ended).toBe(true);
+    const third = claim(sequence).then(() => order.push('claimed'));
+    await setImmediate();
+    order.push('ended');
+    resolve();
+    await third;
+    expect(order).toEqual(['ended', 'claimed']);
     await expect(second).rejects.toMatchObject({ kind: 'usage' });
   });
 

@@ -119,7 +119,8 @@ describe('answers of a recurrent model', () => {
     expect(chosen.held).toEqual([...PROMPT, ...Buffer.from('Fine day!')]);
     expect(chosen.held).toEqual(plain.held);
     const wants = chosen.steps.map(({ slices }) => slices[0]!.want);
-    expect(wants).toEqual(wants.map(() => ({ kind: 'greedy', count: 1 })));
+    expect(wants[0]).toEqual({ kind: 'top', count: 16 });
+    expect(wants.slice(1)).toEqual(wants.slice(1).map(() => ({ kind: 'greedy', count: 1 })));
   });
 
   it('are drafted by nobody: where it is left to percept without a word, else with the reason', async () => {

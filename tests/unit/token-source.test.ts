@@ -43,10 +43,16 @@ async function both(...[fake, parameters, options]: Parameters<typeof run>) {
 }
 
 describe('greedy', () => {
-  it('takes several tokens a step, with the same text', async () => {
+  it('takes several tokens a step after the first, with the same text', async () => {
     const { kinds, result } = await both({}, { temperature: 0 });
-    expect(new Set(kinds)).toEqual(new Set(['greedy']));
+    expect(kinds[0]).toBe('top');
+    expect(new Set(kinds.slice(1))).toEqual(new Set(['greedy']));
     expect(kinds.length).toBeLessThan(result.ids.length); // steps of a fake model are short: several tokens each
+  });
+
+  it('reports a model whose logits are all equal', async () => {
+    for (const chooses of [undefined, CHOOSES])
+      await expect(run({ flat: true, chooses }, { temperature: 0 })).rejects.toThrow('logits that differ');
   });
 
   it('forgets tokens chosen beyond the end', async () => {
@@ -57,7 +63,7 @@ describe('greedy', () => {
 
   it('makes no drafts if speculation is automatic', async () => {
     const { kinds, result } = await run({ chooses: CHOOSES }, { temperature: 0 }, { speculate: 'auto' });
-    expect(new Set(kinds)).toEqual(new Set(['greedy']));
+    expect(new Set(kinds.slice(1))).toEqual(new Set(['greedy']));
     expect(result.speculation).toBeUndefined();
   });
 
