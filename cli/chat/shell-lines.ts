@@ -86,5 +86,5 @@ class ShownLines {
 }
 
 function shownLine(line: string): string {
-  return `  ${terminalText(line.replace(/\r$/, ''))}`.trimEnd();
+  return terminalText(line.replace(/\r$/, '')).trimEnd();
 }

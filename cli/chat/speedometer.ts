@@ -2,7 +2,8 @@ import type { Speed } from './chat-state.ts';
 
 const WINDOW_MS = 2000;
 const SAMPLE_MS = 500;
-const SAMPLES = 8;
+/** Most samples that are kept. */
+export const SAMPLES = 8;
 
 /** Measures tokens per second while they are generated. */
 export class Speedometer {

@@ -55,6 +55,8 @@ export interface Glyphs {
   readonly side: string; // left of code
   readonly ellipsis: string;
   readonly prompt: string; // before the user's input
+  readonly answer: string; // before an answer
+  readonly cursor: string; // before the entry that Enter takes
   readonly dot: string; // between facts
   readonly older: string; // brackets of sibling counts
   readonly newer: string;
@@ -89,6 +91,8 @@ const UNICODE: Glyphs = {
   side: '│',
   ellipsis: '…',
   prompt: '›',
+  answer: '●',
+  cursor: '▸',
   dot: '·',
   older: '‹',
   newer: '›',
@@ -112,6 +116,8 @@ const ASCII: Glyphs = {
   side: '|',
   ellipsis: '...',
   prompt: '>',
+  answer: '*',
+  cursor: '>',
   dot: '-',
   older: '<',
   newer: '>',

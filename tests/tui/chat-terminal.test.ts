@@ -53,7 +53,7 @@ describe.skipIf(!HAS_TMUX)('the terminal of a chat', () => {
     await terminal.shows(ANSWERING);
     execFileSync('pkill', [`-${signal}`, '-f', `chat -m ${TINY_MODEL} .*--seed ${code}`]);
     const screen = await terminal.shows(/^\$$/m);
-    if (signal !== 'SIGHUP') expect(screen).not.toMatch(/Ask anything|Esc stops/);
+    if (signal !== 'SIGHUP') expect(screen).not.toMatch(/Ask anything|· Esc stops/);
     terminal.type('echo code $?');
     terminal.press('Enter');
     await terminal.shows(`code ${code}`);
@@ -195,10 +195,10 @@ describe.skipIf(!HAS_TMUX)('the terminal of a chat', () => {
     await terminal.shows(/^>$/m);
     terminal.type('!echo "o"ne; exit 3');
     terminal.press('Enter');
-    await terminal.shows(/^ {2}one\nexit code 3; command and output go with your next question$/m);
+    await terminal.shows(/^one\nexit code 3; command and output go with your next question$/m);
     terminal.type('!echo "t"wo; sleep 60');
     terminal.press('Enter');
-    await terminal.shows(/^ {2}two$/m);
+    await terminal.shows(/^two$/m);
     terminal.press('C-c');
     await terminal.shows(/stopped; command and output go/);
     terminal.paste('!echo "th"ree\nfour\n');

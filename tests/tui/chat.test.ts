@@ -102,7 +102,7 @@ describe.skipIf(!HAS_TMUX)('percept chat in a terminal', () => {
     await terminal.shows('Esc again edits a question');
     terminal.press('Escape');
     const list = await terminal.shows('Edit a question');
-    expect(list).toMatch(/^ {2}1 {2}alpha\n› 2 {2}beta\nEsc leave · Enter edit/m);
+    expect(list).toMatch(/^ {2}1 {2}alpha\n▸ 2 {2}beta\n {2}Esc leave · Enter edit/m);
     terminal.press('Escape');
     await terminal.shows(READY);
     terminal.type('/edit');
@@ -124,7 +124,7 @@ describe.skipIf(!HAS_TMUX)('percept chat in a terminal', () => {
     terminal.press('C-d');
     await terminal.shows(/saved as/);
     const again = chat({ flags: '-n 2 -r', home, columns: 40, rows: 10 }).terminal;
-    expect(await again.shows('Esc new chat')).toMatch(/› now {2}second things\n +now {2}first things/);
+    expect(await again.shows('Esc new chat')).toMatch(/▸ now {2}second things\n +now {2}first things/);
     again.press('Down', 'Down', 'Down', 'Enter');
     await again.shows(/› first things[\s\S]*Ask anything, \/help/);
     again.type('/load\r');

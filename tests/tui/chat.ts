@@ -40,7 +40,7 @@ export function chat({
 }
 
 export const READY = 'Ask anything, /help';
-export const ANSWERING = /tok\/s.*Esc stops/;
+export const ANSWERING = /Esc stops.*tok\/s/;
 
 /** Lines of the screen that are not empty. */
 export const filled = (screen: string) => screen.split('\n').filter((line) => line.trim() !== '');

@@ -33,7 +33,7 @@ describe('what goes with the next question', () => {
     const shell = new ShellLines(dialogue);
     await shell.run("!printf 'a\\033[31mb\\n```\\n'; exit 3");
     const output = entries.flatMap((entry) => (entry.kind === 'output' ? entry.lines : [])); // may come in parts
-    expect(output).toEqual(['  a\u241b[31mb', '  ```']);
+    expect(output).toEqual(['a\u241b[31mb', '```']);
     expect(notices()).toEqual(['exit code 3; command and output go with your next question']);
     await say('why?');
     expect(question()).toMatch(

@@ -33,16 +33,31 @@ const SPEED = { tokens: 12, seconds: 0.3, tokensPerSecond: 38.24, recent: [10, 3
 describe('the footer', () => {
   const screen = (columns: number) => ({ columns, rows: 24 });
 
-  it('shows model, backend, speed and how full the context is', () => {
-    expect(footerLine({ ...IDLE, speed: SPEED }, screen(100), PLAIN)).toMatch(
-      /^ {2}SmolLM2-135M-Instruct - cpu - 38\.2 tok\/s ... - \[ {8}\] 100\/8\.0k - \/help$/,
-    );
+  it('shows model, backend and how full the context is; the speed while an answer comes', () => {
+    const start = '  SmolLM2-135M-Instruct - cpu';
+    const meter = '[        ] 100/8.0k';
+    const answering: ChatState = { ...IDLE, speed: SPEED, phase: 'answering' };
+    expect(footerLine({ ...IDLE, contextUsed: 0 }, screen(100), PLAIN)).toBe(`${start} - /help`);
+    expect(footerLine({ ...IDLE, speed: SPEED }, screen(100), PLAIN)).toBe(`${start} - ${meter} - /help`);
+    expect(footerLine(answering, screen(100), PLAIN)).toMatch(/Esc stops - 38\.2 tok\/s - \S+$/);
+    expect(footerLine(answering, screen(100), PLAIN)).toContain(`${start} - ${meter} - Esc stops`);
   });
 
-  it('drops the name before the figures', () => {
-    const line = footerLine({ ...IDLE, speed: SPEED }, screen(60), PLAIN);
-    expect(line).toContain('38.2 tok/s');
-    expect(line).not.toContain('SmolLM2');
+  it('drops the sparkline, then the name before the figures', () => {
+    const answering: ChatState = { ...IDLE, speed: SPEED, phase: 'answering' };
+    expect(footerLine(answering, screen(80), PLAIN)).toMatch(/SmolLM2.*38\.2 tok\/s$/);
+    expect(footerLine(answering, screen(60), PLAIN)).toMatch(/^ {2}cpu.*Esc stops - 38\.2 tok\/s$/);
+  });
+
+  it.each(SIZES)('keeps its parts where they are in %i columns while an answer comes', (columns) => {
+    const answering: ChatState = { ...IDLE, phase: 'answering' };
+    const speeds = [0, 9.9, 38.2, 812.3].map((tokensPerSecond, i) => ({
+      ...SPEED,
+      ...{ tokensPerSecond, recent: SPEED.recent.slice(0, i) },
+    }));
+    const lines = speeds.map((speed) => footerLine({ ...answering, speed }, screen(columns), PLAIN));
+    const starts = lines.map((line) => line.slice(0, lines[0]!.length));
+    expect(starts).toEqual(starts.map(() => lines[0]));
   });
 
   it.each(SIZES)('fits %i columns in every phase', (columns) => {
@@ -74,7 +89,7 @@ describe('the lines above the editor', () => {
   it('are the end of the answer, and the number of lines above', () => {
     const lines = Array.from({ length: 10 }, (_, i) => `line ${i}`);
     expect(liveTail(lines, 10, PLAIN)).toEqual(lines);
-    expect(liveTail(lines, 3, PLAIN)).toEqual(['... 8 lines above', 'line 8', 'line 9']);
+    expect(liveTail(lines, 3, PLAIN)).toEqual(['  ... 8 lines above', 'line 8', 'line 9']);
   });
 
   it('are the progress of the prompt, in numbers too', () => {

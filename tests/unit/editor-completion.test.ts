@@ -37,7 +37,7 @@ describe('the menu', () => {
   it('marks the chosen entry and wraps around', () => {
     const menu = chosenBy(menuOf(offer(2)), 1);
     expect(menu).toMatchObject({ chosen: 1 });
-    expect(layoutMenu(menu, { columns: 40, theme })).toEqual(['  label 0  why', '› label 1  why']);
+    expect(layoutMenu(menu, { columns: 40, theme })).toEqual(['  label 0  why', '▸ label 1  why']);
     expect(chosenBy(menu, 1).chosen).toBe(0);
     expect(chosenBy(menuOf(offer(2)), -1).chosen).toBe(1);
   });
@@ -47,14 +47,14 @@ describe('the menu', () => {
     for (let i = 0; i < 12; i++) menu = chosenBy(menu, 1);
     const lines = layoutMenu(menu, { columns: 40, theme });
     expect(lines).toHaveLength(8);
-    expect(lines[3]).toBe('› label 12  why');
+    expect(lines[3]).toBe('▸ label 12  why');
     expect(lines[7]).toBe('  13 of 30');
-    expect(layoutMenu(chosenBy(menuOf(offer(30)), -1), { columns: 40, theme })[6]).toBe('› label 29  why');
+    expect(layoutMenu(chosenBy(menuOf(offer(30)), -1), { columns: 40, theme })[6]).toBe('▸ label 29  why');
   });
 
   it('does not shrink while it is open', () => {
     const menu = menuOf(offer(1), menuOf(offer(5)));
-    expect(layoutMenu(menu, { columns: 40, theme })).toEqual(['› label 0  why', ' ', ' ', ' ', ' ']);
+    expect(layoutMenu(menu, { columns: 40, theme })).toEqual(['▸ label 0  why', ' ', ' ', ' ', ' ']);
   });
 
   it('keeps within the columns', () => {

@@ -5,6 +5,7 @@ import { LineScreen } from '../../cli/chat/line-screen.ts';
 import { age } from '../../cli/sessions/message-words.ts';
 import { columnsOf } from '../../cli/terminal/text/width.ts';
 import { themeOf } from '../../cli/terminal/theme.ts';
+import { MARGIN } from '../../cli/tui/chat/entry-lines.ts';
 import { keyBar } from '../../cli/tui/chat/key-bar.ts';
 import { Picker } from '../../cli/tui/chat/picker.ts';
 import { pageRows, pickerLines } from '../../cli/tui/chat/picker-lines.ts';
@@ -110,15 +111,16 @@ describe('its lines', () => {
     [20, 6],
     [9, 6],
   ])('fit %i x %i, with the keys last and the cursor in sight', (columns, rows) => {
-    const { picker, press } = open(LIST, { columns, rows });
+    const room = { columns: columns - MARGIN, rows };
+    const { picker, press } = open(LIST, room);
     for (const theme of [PLAIN, UNICODE]) {
       for (const key of ['end', 'home'] as const) {
         press(key);
-        const lines = pickerLines(picker.state.get(), { columns, rows }, theme);
+        const lines = pickerLines(picker.state.get(), room, theme);
         expect(lines).toHaveLength(rows);
         expect(Math.max(...lines.map(columnsOf))).toBeLessThan(columns);
         expect(lines.at(-1)).toContain('Esc');
-        expect(lines.filter((line) => line.includes(theme.glyphs.prompt))).toHaveLength(1);
+        expect(lines.filter((line) => line.includes(theme.glyphs.cursor))).toHaveLength(1);
       }
     }
   });
@@ -128,7 +130,7 @@ describe('its lines', () => {
     const all = lines().length;
     type('number 12');
     expect(lines()).toHaveLength(all);
-    expect(lines()[0]).toBe('filter: number 12_  1 of 50');
+    expect(lines()[0]).toBe('  filter: number 12_  1 of 50');
     expect(lines()[1]).toContain('> 12 min  Question number 12');
     type('zz');
     expect(lines()).toHaveLength(all);
@@ -137,7 +139,8 @@ describe('its lines', () => {
 
   it('drop facts on a narrow screen, the last first, then the cell in front', () => {
     const { picker } = open();
-    const second = (columns: number) => pickerLines(picker.state.get(), { columns, rows: 6 }, PLAIN)[1];
+    const second = (columns: number) =>
+      pickerLines(picker.state.get(), { columns: columns - MARGIN, rows: 6 }, PLAIN)[1];
     expect(second(80)).toBe('>  0 min  Question number 0       a-model-with-a-na...  0 messages');
     expect(second(60)).toContain('a-model-with-a-na...');
     expect(second(60)).not.toContain('messages');

@@ -6,6 +6,7 @@ import { Editor as DrawnEditor } from '../editor/Editor.tsx';
 import { keystrokes } from '../editor/keys.ts';
 import { useStore } from '../use-store.ts';
 import { type ChatScreen, roomOf, type ScreenState } from './chat-screen.ts';
+import { besideMargin } from './entry-lines.ts';
 import type { InkApp } from './ink-terminal.ts';
 import type { Inspector } from './inspector.ts';
 import { inspectorLines, type Room } from './inspector-lines.ts';
@@ -118,7 +119,7 @@ function PickerView({ model, screen, room }: { model: Picker; screen: ChatScreen
 
 function InspectorView({ model, screen, room }: { model: Inspector; screen: ChatScreen; room: Room }) {
   const state = useStore(model.state);
-  return <Lines lines={inspectorLines(state, room, screen.theme)} />;
+  return <Lines lines={besideMargin(inspectorLines(state, room, screen.theme))} />;
 }
 
 /** Redrawn ten times a second until both lanes are finished and replayed. */
@@ -127,7 +128,7 @@ function RaceView({ model, screen, room }: { model: RaceModel; screen: ChatScree
   const end = Math.max(0, ...state.lanes.map(({ pieces }) => pieces.at(-1)?.ms ?? 0));
   const now = performance.now();
   useAnimation({ interval: 100, isActive: !state.over || now - state.clock < end });
-  return <Lines lines={raceLines(state, room, screen.theme, now)} />;
+  return <Lines lines={besideMargin(raceLines(state, room, screen.theme, now))} />;
 }
 
 /** Ink gives an empty first line no height, so empty lines become spaces. Lines laid out for another width are cut. */

@@ -18,7 +18,7 @@ import type { CommandContext, Screen } from '../../chat/slash-commands/slash-com
 import { createStore, type Store } from '../../store.ts';
 import type { Theme } from '../../terminal/theme.ts';
 import type { EditorModel } from '../editor/model.ts';
-import { questionLines } from './entry-lines.ts';
+import { MARGIN, questionLines } from './entry-lines.ts';
 import type { Inspector } from './inspector.ts';
 import type { Room } from './inspector-lines.ts';
 import { Picker } from './picker.ts';
@@ -61,9 +61,9 @@ export interface ChatScreenOptions {
   readonly beginsWithList?: boolean;
 }
 
-/** Columns and rows of an open view. */
+/** Columns and rows of an open view, to the right of the margin. */
 export function roomOf({ columns, rows }: Pick<ScreenState, 'columns' | 'rows'>): Room {
-  return { columns, rows: Math.max(6, rows - 2) };
+  return { columns: columns - MARGIN, rows: Math.max(6, rows - 2) };
 }
 
 /** For so long a hint is shown, and what it says holds. */
@@ -99,8 +99,9 @@ export class ChatScreen implements Screen {
 
   // ----- Screen
 
+  /** For what commands print: to the right of the margin. The last one stays free. */
   get columns(): number {
-    return this.state.get().columns;
+    return this.state.get().columns - MARGIN;
   }
 
   /** The view is open when this returns: keys that follow at once are for it. */

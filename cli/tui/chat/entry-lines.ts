@@ -12,9 +12,17 @@ import type { Theme } from '../../terminal/theme.ts';
 /** Entries that are printed whole. */
 export type WholeEntry = Exclude<Entry, { kind: 'answer-text' | 'answer-begin' | 'answer-end' }>;
 
+/** Columns to the left of all text of a chat. They hold marks: of questions, answers and errors. */
+export const MARGIN = 2;
+
+/** `lines` to the right of the margin. @param mark stands in it before the first line, one column wide */
+export function besideMargin(lines: readonly string[], mark = ' '): string[] {
+  return lines.map((line, i) => (line === '' ? '' : `${i === 0 ? mark : ' '} ${line}`));
+}
+
 export interface LineOptions {
   readonly theme: Theme;
-  readonly columns: number; // of the text
+  readonly columns: number; // of the text with its margin
   readonly debug: boolean; // print causes of errors, too
 }
 
@@ -26,13 +34,18 @@ export function entryLines(entry: WholeEntry, options: LineOptions): string[] {
     case 'user':
       return userLines(entry, options);
     case 'command':
-      return wrapLines(theme.dim(`${theme.glyphs.prompt} ${terminalText(entry.text)}`), columns);
+      return besideMargin(
+        wrapLines(terminalText(entry.text), columns - MARGIN).map((line) => theme.dim(line)),
+        theme.dim(theme.glyphs.prompt),
+      );
     case 'notice':
-      return sourceLines(`  ${terminalText(entry.text)}`, columns).map((line) => theme.dim(line));
+      return besideMargin(sourceLines(terminalText(entry.text), columns - MARGIN)).map((line) =>
+        theme.dim(line),
+      );
     case 'error':
       return errorLines(entry.error, options);
     case 'output':
-      return entry.lines.flatMap((line) => sourceLines(line, columns));
+      return besideMargin(entry.lines.flatMap((line) => sourceLines(line, columns - MARGIN)));
     case 'cut':
       return [cutLine(terminalText(entry.title), options), ''];
   }
@@ -42,7 +55,7 @@ function modelLines(facts: ModelFacts, { theme, columns }: LineOptions): string[
   const { name, type, bytes, backend, device, contextLength } = facts;
   const parts = [type, formatBytes(bytes), `${backend}, ${device}`, `context of ${contextLength}`];
   const line = ['', ...parts].join(` ${theme.glyphs.dot} `);
-  return wrapLines(`${theme.strong(terminalText(name))}${theme.dim(line)}`, columns);
+  return besideMargin(wrapLines(`${theme.strong(terminalText(name))}${theme.dim(line)}`, columns - MARGIN));
 }
 
 function userLines(
@@ -52,38 +65,38 @@ function userLines(
   const all = questionLines(text, { theme, columns });
   const isLong = all.length > MOST_ROWS;
   const lines = isLong ? all.slice(0, FOLDED_ROWS) : all;
-  lines[0] = `${theme.accent(theme.glyphs.prompt)}${lines[0]!.slice(1)}`;
   if (isLong)
-    lines.push(theme.dim(`  ${all.length - FOLDED_ROWS} more lines; Ctrl-O shows all of the last question`));
+    lines.push(theme.dim(`${all.length - FOLDED_ROWS} more lines; Ctrl-O shows all of the last question`));
   const mark = versionMark(version, theme);
-  return mark === '' ? lines : [...lines, `  ${theme.dim(mark)}`];
+  return besideMargin(mark === '' ? lines : [...lines, theme.dim(mark)], theme.accent(theme.glyphs.prompt));
 }
 
 /** A question of more rows is folded to fewer: pasted and attached text would push the conversation away. */
 const MOST_ROWS = 16;
 const FOLDED_ROWS = 8;
 
-/** All rows of a question. */
+/** All rows of a question, without the margin. */
 export function questionLines(
   text: string,
   { theme, columns }: Pick<LineOptions, 'theme' | 'columns'>,
 ): string[] {
-  return wrapLines(terminalText(text), columns - 2).map((line) => `  ${theme.strong(line)}`);
+  return wrapLines(terminalText(text), columns - MARGIN).map((line) => theme.strong(line));
 }
 
 function errorLines(error: unknown, { theme, columns, debug }: LineOptions): string[] {
   const [message, ...more] = describeError(error, { debug }).map(terminalText);
-  const mark = theme.bad(`${theme.glyphs.cross} error:`);
-  return [
-    ...wrapLines(`${mark} ${message}`, columns),
-    ...more.flatMap((line) => sourceLines(line, columns)).map((line) => theme.dim(line)),
+  const width = columns - MARGIN;
+  const lines = [
+    ...wrapLines(`${theme.bad('error:')} ${message}`, width),
+    ...more.flatMap((line) => sourceLines(line, width)).map((line) => theme.dim(line)),
   ];
+  return besideMargin(lines, theme.bad(theme.glyphs.cross));
 }
 
 function cutLine(title: string, { theme, columns }: LineOptions): string {
   const { rule } = theme.glyphs;
-  const rest = Math.max(3, columns - columnsOf(title) - 5);
-  return theme.dim(`${rule.repeat(3)} ${title} ${rule.repeat(rest)}`);
+  const rest = Math.max(3, columns - MARGIN - columnsOf(title) - 5);
+  return theme.dim(`${' '.repeat(MARGIN)}${rule.repeat(3)} ${title} ${rule.repeat(rest)}`);
 }
 
 /** `‹ 2/3 ›`, or an empty string. */

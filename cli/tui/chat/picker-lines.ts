@@ -1,8 +1,9 @@
-/** The picker as lines: a title or the filter, the entries around the cursor, the keys. Pure. */
+/** The picker as lines: a title or the filter, the entries around the cursor, which stands in the margin, the keys. Pure. */
 import type { Choice } from '../../chat/choices.ts';
 import { columnsOf, padded } from '../../terminal/text/width.ts';
 import { truncate } from '../../terminal/text/wrap.ts';
 import type { Theme } from '../../terminal/theme.ts';
+import { besideMargin, MARGIN } from './entry-lines.ts';
 import type { Room } from './inspector-lines.ts';
 import { arrowKeys, keyBar } from './key-bar.ts';
 import type { PickerState } from './picker.ts';
@@ -24,7 +25,7 @@ export function pageRows({ rows }: Pick<Room, 'rows'>): number {
 /** As high with a filter as without, so that nothing on the screen moves. */
 export function pickerLines(state: PickerState, room: Room, theme: Theme): string[] {
   const { list, found, at } = state;
-  const width = room.columns - 1;
+  const width = room.columns - 1 + MARGIN;
   const height = Math.min(list.choices.length, pageRows(room));
   const start = Math.max(0, Math.min(at - Math.floor(height / 2), found.length - height));
   const layout = layoutOf(list.choices, width);
@@ -34,9 +35,8 @@ export function pickerLines(state: PickerState, room: Room, theme: Theme): strin
   if (entries.length === 0) entries.push(theme.dim('  nothing contains this'));
   const empty = Array.from({ length: height - entries.length }, () => '');
   const keys = [`Esc ${list.leaving}`, `Enter ${list.taking}`, ...walkingKeys(state, height, theme)];
-  return [titleLine(state, theme), ...entries, ...empty]
-    .map((line) => truncate(line, width, theme.glyphs.ellipsis))
-    .concat(keyBar(keys, width, theme));
+  const [title, bar] = besideMargin([titleLine(state, theme), keyBar(keys, width - MARGIN, theme)]);
+  return [title!, ...entries, ...empty, bar!].map((line) => truncate(line, width, theme.glyphs.ellipsis));
 }
 
 function titleLine({ list, filter, found, at }: PickerState, theme: Theme): string {
@@ -86,7 +86,7 @@ function layoutOf(choices: readonly Choice[], width: number): Layout {
 
 function entryLine(choice: Choice, chosen: boolean, layout: Layout, theme: Theme): string {
   const { glyphs } = theme;
-  const cursor = chosen ? `${theme.accent(glyphs.prompt)} ` : '  ';
+  const cursor = chosen ? `${theme.accent(glyphs.cursor)} ` : '  ';
   const mark = layout.mark ? `${choice.current ? theme.accent(glyphs.on) : ' '} ` : '';
   const before =
     layout.before > 0 ? theme.dim((choice.before ?? '').padStart(layout.before)) + ' '.repeat(GAP) : '';

@@ -3,6 +3,7 @@ import stringWidth from 'string-width';
 import { type Lane, textAfter } from '../../chat/race.ts';
 import { bar } from '../../terminal/plot/bars.ts';
 import { terminalText } from '../../terminal/terminal-text.ts';
+import { columnsOf } from '../../terminal/text/width.ts';
 import { truncate, wrapLines } from '../../terminal/text/wrap.ts';
 import type { Theme } from '../../terminal/theme.ts';
 import type { Room } from './inspector-lines.ts';
@@ -58,11 +59,13 @@ function laneLine(
     lanes.every(({ status }) => status === 'finished');
   const cells = Math.max(6, Math.min(24, width - nameWidth - 50));
   const mark = won ? theme.ok(theme.glyphs.check) : ' ';
-  return truncate(
-    `${mark} ${color(lane.name.padEnd(nameWidth))} ${bar(lane.tokensPerSecond / fastest, cells, theme)} ${`${tokens}`.padStart(4)} tokens  ${laneFigures(lane)}`,
-    width,
-    theme.glyphs.ellipsis,
-  );
+  const share = color(bar(lane.tokensPerSecond / fastest, cells, theme));
+  const front = `${mark} ${color(lane.name.padEnd(nameWidth))} ${share} ${`${tokens}`.padStart(4)} tokens  `;
+  const all = laneFigures(lane);
+  const room = width - columnsOf(front);
+  const fits = (count: number) => count === 1 || columnsOf(all.slice(0, count).join(', ')) <= room;
+  const count = all.findLastIndex((_, i) => fits(i + 1)) + 1;
+  return truncate(front + all.slice(0, count).join(', '), width, theme.glyphs.ellipsis);
 }
 
 function note(lanes: readonly Lane[], running: number, elapsed: number, over: boolean): string {

@@ -65,12 +65,12 @@ export class RaceModel {
     );
     texts.delete('');
     return [
-      theme.dim(`  race: ${terminalText(prompt.replace(/\s+/g, ' ')).slice(0, 60)}`),
-      ...lanes.map((lane) => `  ${lane.name.padEnd(width)}  ${laneFigures(lane)}`),
+      theme.dim(`race: ${terminalText(prompt.replace(/\s+/g, ' ')).slice(0, 60)}`),
+      ...lanes.map((lane) => `${lane.name.padEnd(width)}  ${laneFigures(lane).join(', ')}`),
       ...Array.from(texts, ([text, writers]) => [
         '',
-        theme.dim(`  ${writers.map(({ name }) => name).join(' and ')}:`),
-        ...wrapLines(terminalText(text), columns - 2).map((line) => `  ${line}`),
+        theme.dim(`${writers.map(({ name }) => name).join(' and ')}:`),
+        ...wrapLines(terminalText(text), columns - 1),
       ]).flat(),
     ];
   }
@@ -84,7 +84,7 @@ export class RaceModel {
   }
 }
 
-/** Status and speeds of a lane. */
+/** Status and speeds of a lane, what matters most first. */
 export function laneFigures({
   status,
   pieces,
@@ -93,11 +93,15 @@ export function laneFigures({
   promptTokens,
   failure,
   loadMs,
-}: Lane): string {
-  if (status === 'waiting') return 'waiting';
-  if (status === 'loading') return 'loading';
-  if (status === 'failed') return `failed: ${describeError(failure, { debug: false })[0]}`;
-  if (pieces.length === 0) return `reading ${promptTokens} tokens`;
+}: Lane): readonly string[] {
+  if (status === 'waiting') return ['waiting'];
+  if (status === 'loading') return ['loading'];
+  if (status === 'failed') return [`failed: ${describeError(failure, { debug: false })[0]}`];
+  if (pieces.length === 0) return [`reading ${promptTokens} tokens`];
   const read = readMs > 0 ? ((1000 * promptTokens) / readMs).toFixed(0) : '?';
-  return `${tokensPerSecond.toFixed(1)} tok/s, prompt ${read} tok/s, loaded in ${(loadMs / 1000).toFixed(2)} s`;
+  return [
+    `${tokensPerSecond.toFixed(1)} tok/s`,
+    `prompt ${read} tok/s`,
+    `loaded in ${(loadMs / 1000).toFixed(2)} s`,
+  ];
 }

@@ -8,7 +8,7 @@ import { createStore, type Store } from '../../store.ts';
 import { SourceStream } from '../../terminal/text/source-stream.ts';
 import type { MarkdownStream } from '../../terminal/text/stream.ts';
 import type { Theme } from '../../terminal/theme.ts';
-import { entryLines, originLine } from './entry-lines.ts';
+import { besideMargin, entryLines, MARGIN, originLine } from './entry-lines.ts';
 import { TokenStream } from './token-stream.ts';
 
 export interface AnswerLook {
@@ -52,6 +52,7 @@ export class ScreenTranscript implements Transcript {
   #stream: LineStream | undefined;
   #collected: { text: string; token?: ScoredToken }[] = [];
   readonly #flushed = () => this.flush();
+  #begun = false; // whether the first line of the present answer is printed
   #endsEmpty = false; // whether the last printed line is empty
 
   constructor(options: ScreenTranscriptOptions) {
@@ -66,7 +67,7 @@ export class ScreenTranscript implements Transcript {
 
   resize(columns: number): void {
     this.#columns = columns;
-    this.#stream?.resize(this.#width);
+    this.#stream?.resize(this.#width - MARGIN);
     if (this.#stream) this.#schedule();
   }
 
@@ -78,6 +79,7 @@ export class ScreenTranscript implements Transcript {
     }
     if (entry.kind === 'answer-begin') {
       this.#stream = this.#newStream();
+      this.#begun = false;
       return this.#printFinal([], true);
     }
     if (entry.kind === 'answer-end') return this.#endAnswer(entry);
@@ -90,17 +92,17 @@ export class ScreenTranscript implements Transcript {
   flush(): void {
     this.#options.pacer.cancel(this.#flushed);
     const final = this.#layOut();
-    this.#show(final, this.#stream?.live() ?? []);
+    this.#show(final, this.#answerLines(this.#stream?.live() ?? []));
   }
 
-  /** Columns of text. The last column stays free. */
+  /** Columns of text with its margin. The last column stays free. */
   get #width(): number {
     return Math.max(10, this.#columns - 1);
   }
 
   #newStream(): LineStream {
     const { theme, hyperlinks } = this.#options;
-    const options = { columns: this.#width, theme, hyperlinks };
+    const options = { columns: this.#width - MARGIN, theme, hyperlinks };
     const { raw, colours } = this.#options.look();
     if (colours) return new TokenStream(options);
     return raw || !this.#markdown ? new SourceStream(options) : new this.#markdown(options);
@@ -116,13 +118,27 @@ export class ScreenTranscript implements Transcript {
     this.#collected = [];
     this.#stream ??= collected.length > 0 ? this.#newStream() : undefined;
     if (this.#options.look().colours)
-      return collected.flatMap(({ text, token }) => [...this.#stream!.push(text, token)]);
-    return collected.length > 0 ? [...this.#stream!.push(collected.map(({ text }) => text).join(''))] : [];
+      return this.#printed(collected.flatMap(({ text, token }) => [...this.#stream!.push(text, token)]));
+    if (collected.length === 0) return [];
+    return this.#printed(this.#stream!.push(collected.map(({ text }) => text).join('')));
+  }
+
+  /** Lines of the answer that are final now. */
+  #printed(lines: readonly string[]): string[] {
+    const beside = this.#answerLines(lines);
+    this.#begun ||= lines.length > 0;
+    return beside;
+  }
+
+  /** A mark stands before the first line of an answer. */
+  #answerLines(lines: readonly string[]): string[] {
+    const { theme } = this.#options;
+    return besideMargin(lines, this.#begun ? undefined : theme.dim(theme.glyphs.answer));
   }
 
   #endAnswer({ origin, version }: Extract<Entry, { kind: 'answer-end' }>): void {
     this.#options.pacer.cancel(this.#flushed);
-    const lines = [...this.#layOut(), ...(this.#stream?.end() ?? [])];
+    const lines = [...this.#layOut(), ...this.#printed(this.#stream?.end() ?? [])];
     this.#stream = undefined;
     this.#show([...lines, '', originLine(origin, version, this.#options.theme)], []);
   }

@@ -34,7 +34,8 @@ export interface ChatTuiOptions {
 }
 
 const WELCOME =
-  'Nothing leaves this machine. Tab completes, Ctrl-J starts a new line, Esc stops an answer, Ctrl-D exits; /why shows what an answer attends to.';
+  'Nothing leaves this machine. Try: Explain rainbows to a child. Or ask about a file: What matters in @notes.txt?\n' +
+  'Tab completes, Ctrl-J starts a new line, Esc stops an answer, Ctrl-D exits; /why shows what an answer attends to.';
 
 /** Settles with the exit code when the user exits or a signal ends the chat. */
 export async function runChatTui(options: ChatTuiOptions): Promise<number> {

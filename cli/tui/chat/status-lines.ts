@@ -1,5 +1,6 @@
 /** Lines around the editor: the live answer, progress, the queue and the footer. Pure: state in, lines out. */
-import type { ChatState, ModelFacts, Reading } from '../../chat/chat-state.ts';
+import type { ChatState, ModelFacts, Reading, Speed } from '../../chat/chat-state.ts';
+import { SAMPLES } from '../../chat/speedometer.ts';
 import { formatBytes } from '../../sizes.ts';
 import { bar, sparkline } from '../../terminal/plot/bars.ts';
 import { terminalText } from '../../terminal/terminal-text.ts';
@@ -12,7 +13,7 @@ import type { ScreenState } from './chat-screen.ts';
 export function liveTail(live: readonly string[], budget: number, theme: Theme): readonly string[] {
   if (live.length <= budget) return live;
   const hidden = live.length - budget + 1;
-  return [theme.dim(`${theme.glyphs.ellipsis} ${hidden} lines above`), ...live.slice(hidden)];
+  return [theme.dim(`  ${theme.glyphs.ellipsis} ${hidden} lines above`), ...live.slice(hidden)];
 }
 
 const BAR_CELLS = 20;
@@ -65,19 +66,38 @@ function footerText(
   );
 }
 
-/** Model, backend, speed and context. On a narrow screen the name is dropped first, then the backend, then the hint. */
+/** A part of the footer. */
+interface Figure {
+  readonly text: string; // may be empty
+  readonly widest: number; // columns that it may come to take
+  readonly worth: number; // on a narrow screen the least is left out first
+}
+
+/**
+ * Model, backend, context and speed. What changes most comes last, and what is left out depends on the widest texts, not
+ * on the present ones: so nothing moves while an answer comes.
+ */
 function figures(state: ChatState, model: ModelFacts, width: number, theme: Theme): string {
-  const parts = [
-    terminalText(model.name),
-    model.backend,
-    speedText(state, theme),
-    contextText(state.contextUsed, model.contextLength, theme),
-    state.phase === 'idle' ? '/help' : 'Esc stops',
-  ].filter((part) => part !== '');
-  const kept = parts.map(() => true);
-  const line = () => parts.filter((_, i) => kept[i]).join(` ${theme.glyphs.dot} `);
-  for (const i of [0, 1, parts.length - 1]) if (columnsOf(line()) > width) kept[i] = false;
-  return line();
+  const { contextUsed, phase, speed } = state;
+  const context = contextUsed > 0 ? contextText(contextUsed, model.contextLength, theme) : '';
+  const isMeasured = phase === 'answering' && speed && speed.tokensPerSecond > 0;
+  const fixed = (text: string, worth: number) => ({ text, widest: columnsOf(text), worth });
+  let figures: readonly Figure[] = [
+    fixed(terminalText(model.name), 2),
+    fixed(model.backend, 3),
+    { text: context, widest: METER_CELLS + '[] 8.0k/8.0k'.length, worth: 6 },
+    { text: phase === 'idle' ? '/help' : 'Esc stops', widest: 'Esc stops'.length, worth: 4 },
+    { text: isMeasured ? speedText(speed) : '', widest: '1000.0 tok/s'.length, worth: 5 },
+    { text: isMeasured ? sparkline(speed.recent, theme) : '', widest: SAMPLES, worth: 1 },
+  ];
+  const separator = ` ${theme.glyphs.dot} `;
+  const needed = () => figures.reduce((sum, { widest }) => sum + widest + separator.length, 0);
+  while (needed() - separator.length > width && figures.length > 1) {
+    const least = Math.min(...figures.map(({ worth }) => worth));
+    figures = figures.filter(({ worth }) => worth > least);
+  }
+  const texts = figures.map(({ text }) => text);
+  return texts.filter((text) => text !== '').join(separator);
 }
 
 function loadingText({ stage, done, total }: NonNullable<ChatState['loading']>, theme: Theme): string {
@@ -86,9 +106,8 @@ function loadingText({ stage, done, total }: NonNullable<ChatState['loading']>, 
   return `${stage} ${bar(done / total, BAR_CELLS, theme)} ${formatBytes(done)} of ${formatBytes(total)}`;
 }
 
-function speedText({ speed, phase }: ChatState, theme: Theme): string {
-  if (!speed || speed.tokensPerSecond === 0) return phase === 'reading' ? 'reading' : '';
-  return `${speed.tokensPerSecond.toFixed(1)} tok/s ${sparkline(speed.recent, theme)}`.trimEnd();
+function speedText({ tokensPerSecond }: Speed): string {
+  return `${tokensPerSecond.toFixed(1)} tok/s`;
 }
 
 /** Shares of the context above which the meter changes colour. */

@@ -71,7 +71,7 @@ export function layoutMenu(
   { columns, theme }: { columns: number; theme: Theme },
 ): readonly string[] {
   const { items, chosen, rows } = menu;
-  const { ellipsis, prompt } = theme.glyphs;
+  const { ellipsis, cursor } = theme.glyphs;
   const shownCount = items.length > MENU_ROWS ? MENU_ROWS - 1 : items.length;
   const first = Math.max(0, Math.min(chosen - Math.floor(shownCount / 2), items.length - shownCount));
   const shown = items.slice(first, first + shownCount).map(({ label, detail = '' }) => ({
@@ -85,7 +85,7 @@ export function layoutMenu(
     const name = padded(truncate(label, labelWidth, ellipsis), labelWidth);
     const rest = room - labelWidth - GAP;
     const note = detail && rest > 0 ? ' '.repeat(GAP) + theme.dim(truncate(detail, rest, ellipsis)) : '';
-    return `${isChosen ? theme.accent(prompt) : ' '} ${isChosen ? theme.selected(name) : name}${note}`;
+    return `${isChosen ? theme.accent(cursor) : ' '} ${isChosen ? theme.selected(name) : name}${note}`;
   });
   if (shownCount < items.length) {
     lines.push(theme.dim(truncate(`  ${chosen + 1} of ${items.length}`, columns - 1, ellipsis)));
