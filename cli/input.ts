@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import { createReadStream } from 'node:fs';
 import { UserError } from '../errors.ts';
-import { decodeText, encodingOf } from './decode-text.ts';
+import { decodedText, hasZeros } from './decode-text.ts';
 import type { Output } from './output.ts';
 import { chooseStdin, type StdinRequest, stdinKind } from './stdin.ts';
 
@@ -89,21 +89,14 @@ async function readAll(stream: AsyncIterable<Buffer>, name: string): Promise<str
   const chunks: Buffer[] = [];
   let left = MOST_MEGABYTES * 2 ** 20;
   for await (const chunk of stream) {
-    if (encodingOf(chunks[0] ?? chunk) === 'utf-8' && chunk.includes(0)) throw binary(name);
+    if (hasZeros(chunk, chunks[0])) throw binary(name);
     left -= chunk.length;
     if (left < 0) throw tooLong(name);
     chunks.push(chunk);
   }
-  const text = decodeText(Buffer.concat(chunks));
-  if (isDamaged(text)) throw binary(name);
+  const text = decodedText(Buffer.concat(chunks));
+  if (text === undefined) throw binary(name);
   return text;
-}
-
-/** Binary data without zeros. A few wrong bytes stay: a log has them, and text that was cut within a character. */
-function isDamaged(text: string): boolean {
-  let left = 2 + text.length / 100;
-  for (let i = text.indexOf('\ufffd'); i >= 0 && left >= 0; i = text.indexOf('\ufffd', i + 1)) left--;
-  return left < 0;
 }
 
 /**

@@ -7,6 +7,7 @@ import { stat } from 'node:fs/promises';
 import { extname, join, resolve } from 'node:path';
 import { homeDirectory } from '../../core/directories.ts';
 import { UserError } from '../../errors.ts';
+import { decodedText, hasZeros } from '../decode-text.ts';
 import { formatBytes } from '../sizes.ts';
 import { readBytes } from './file-bytes.ts';
 import { type FolderFile, filesIn } from './folder-files.ts';
@@ -92,19 +93,19 @@ export class AttachedFiles {
     if (stats.isDirectory()) return this.#addFolder(path, location);
     if (!stats.isFile()) throw irregular(this.#name(path), this.#naming);
     this.#requireRoom(this.#total + stats.size, this.#name(path));
-    const content = decoded(await this.#read(path, location));
+    const content = decodedText(await this.#read(path, location));
     if (content === undefined) throw binary(this.#name(path), this.#naming);
     this.attachments.push({ path, ...this.#attach(path, content) });
   }
 
   /** Adds a text that is no file, such as that of stdin. */
   addText(path: string, content: string): void {
-    this.#requireRoom(this.#total + Buffer.byteLength(content), path);
     this.attachments.push({ path, ...this.#attach(path, content) });
   }
 
   #attach(path: string, content: string): Pick<Attachment, 'bytes' | 'lines'> {
-    const bytes = Buffer.byteLength(content);
+    const bytes = Buffer.byteLength(content); // for UTF-16 more than the file has
+    this.#requireRoom(this.#total + bytes, this.#name(path));
     this.#total += bytes;
     this.texts.push(`${path}:\n${fenced(content, languageOf(path))}`);
     return { bytes, lines: lineCount(content) };
@@ -120,7 +121,7 @@ export class AttachedFiles {
       if (kind !== 'text') left[kind]++;
       else {
         const inside = inFolder(path, file.path);
-        const content = decoded(await this.#read(inside, file.location));
+        const content = decodedText(await this.#read(inside, file.location));
         if (content === undefined) left.binary++;
         else {
           this.#seen.add(file.location);
@@ -207,20 +208,10 @@ function inFolder(folder: string, path: string): string {
 async function lookAt(location: string): Promise<{ kind: 'text' | 'binary' | 'unreadable'; size: number }> {
   try {
     const { size } = await stat(location);
-    const isBinary = (await readBytes(location, SNIFFED_BYTES)).includes(0);
+    const isBinary = hasZeros(await readBytes(location, SNIFFED_BYTES));
     return { kind: isBinary ? 'binary' : 'text', size };
   } catch {
     return { kind: 'unreadable', size: 0 };
-  }
-}
-
-/** Undefined if it is binary or has another encoding. */
-function decoded(bytes: Uint8Array): string | undefined {
-  try {
-    const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-    return text.includes('\0') ? undefined : text;
-  } catch {
-    return undefined;
   }
 }
 

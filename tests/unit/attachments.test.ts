@@ -19,7 +19,9 @@ const FILES: Record<string, string | Uint8Array> = {
   'bom.txt': '\ufeffhé',
   'odd.': 'odd\n',
   'zero.bin': new Uint8Array([65, 0, 66]),
-  'latin.txt': new Uint8Array([0xe9, 0x20]),
+  'latin.txt': Buffer.from('été à Genève', 'latin1'),
+  'utf-16.txt': Buffer.from('\ufeffhé\n', 'utf16le'),
+  'damaged.log': Buffer.from('GET /caf\xe9\n', 'latin1'),
   'big.txt': 'x'.repeat(2000),
 };
 for (const [name, content] of Object.entries(FILES)) writeFileSync(join(cwd, name), content);
@@ -63,6 +65,17 @@ describe('files named in a message', () => {
 
   it('are read as UTF-8, without a byte order mark', async () => {
     expect((await attached('@bom.txt')).content).toContain('\nhé\n');
+  });
+
+  it('are read like stdin: as UTF-16 after its byte order mark, and with a few wrong bytes', async () => {
+    expect((await attached('@utf-16.txt')).content).toContain('\nhé\n');
+    expect((await attached('@damaged.log')).content).toContain('\nGET /caf\ufffd\n');
+  });
+
+  it('count as the UTF-8 text that they are decoded to', async () => {
+    const wide = Buffer.from(`\ufeff${'\u3042'.repeat(400)}`, 'utf16le'); // 802 bytes; 1200 in UTF-8
+    writeFileSync(join(cwd, 'wide.txt'), wide);
+    await expect(attached('@wide.txt')).rejects.toThrow('1 kB with @wide.txt, the limit is 1 kB');
   });
 
   it.each([
@@ -160,13 +173,14 @@ describe('a folder', () => {
   it('leaves out binary files and links, and counts them', async () => {
     const path = folder('mixed', {
       'a.txt': 'one\ntwo\n',
+      'b.txt': Buffer.from('\ufeffthree\n', 'utf16le'),
       'pic.png': new Uint8Array([137, 0]),
-      'latin.txt': new Uint8Array([0xe9, 0x20]),
+      'latin.txt': Buffer.from('été à Genève', 'latin1'),
     });
     symlinkSync('/etc/passwd', join(path, 'passwd'));
     symlinkSync('/etc', join(path, 'etc'));
-    expect(await wordsFor('@mixed')).toEqual(['mixed: 1 file, 2 lines; left out: 2 binary files, 2 links']);
-    expect(await pathsIn('@mixed')).toEqual(['mixed/a.txt']);
+    expect(await wordsFor('@mixed')).toEqual(['mixed: 2 files, 3 lines; left out: 2 binary files, 2 links']);
+    expect(await pathsIn('@mixed')).toEqual(['mixed/a.txt', 'mixed/b.txt']);
   });
 
   it.skipIf(process.getuid?.() === 0)('leaves out what the user may not read', async () => {
