@@ -81,7 +81,7 @@ async function promptText(asked: Asked, output: Output): Promise<string> {
   const words = operands.filter((word, i) => word !== '-' || (i > 0 && i < operands.length - 1));
   const instruction = words.join(' ');
   const wanted = wantedStdin(asked, words.length < operands.length);
-  const files = options.file ? await attachedFiles(options, output) : [];
+  const files = options.file ? await fileTexts(options, output) : [];
   const hasPrompt = instruction !== '' || files.length > 0;
   const content = await readStdinFor({ wanted, hasPrompt }, output);
   if (options.raw && instruction === '') return content;
@@ -89,7 +89,7 @@ async function promptText(asked: Asked, output: Output): Promise<string> {
   return parts.filter((part) => part !== '').join('\n\n');
 }
 
-async function attachedFiles(options: Options, output: Output): Promise<readonly string[]> {
+async function fileTexts(options: Options, output: Output): Promise<readonly string[]> {
   const { attachmentWords } = await import('./attachments/attached-files.ts');
   const { readFiles } = await import('./attachments/file-option.ts');
   const { texts, attachments } = await readFiles(options);

@@ -2,15 +2,14 @@
  * Files that go with a question, each in a fence under its name. A folder stands for its text files. Text of a file stays
  * text: special tokens in it are none.
  */
-import type { Stats } from 'node:fs';
 import { stat } from 'node:fs/promises';
-import { extname, join, resolve } from 'node:path';
-import { homeDirectory } from '../../core/directories.ts';
 import { UserError } from '../../errors.ts';
 import { decodedText, hasZeros } from '../decode-text.ts';
 import { formatBytes } from '../sizes.ts';
+import { fenced, languageOf } from './fence.ts';
 import { readBytes } from './file-bytes.ts';
 import { type FolderFile, filesIn } from './folder-files.ts';
+import { type Named, type Naming, unreadable } from './named-file.ts';
 
 export interface Attachment {
   readonly path: string; // as the user wrote it
@@ -20,24 +19,10 @@ export interface Attachment {
   readonly folder?: { readonly files: number; readonly leftOut: string };
 }
 
-/** How the user names files, for errors. */
-export interface Naming {
-  readonly mark: '@' | '';
-  /** What to do instead of attaching. */
-  readonly instead: string;
-}
-
 export interface AttachOptions {
   /** Of all files together. Default: MOST_ATTACHED. Whether they fit the context is known only once they are tokens. */
   readonly limitBytes?: number;
   readonly signal?: AbortSignal;
-}
-
-/** A file or folder that exists. */
-export interface Named {
-  readonly path: string;
-  readonly location: string; // absolute
-  readonly stats: Stats;
 }
 
 const MOST_ATTACHED = 4e6;
@@ -47,23 +32,6 @@ const MOST_FILES = 500;
 
 /** So much of a file tells whether it is binary. */
 const SNIFFED_BYTES = 8192;
-
-/** The absolute path of a file that the user named. */
-export function locationOf(path: string, cwd: string): string {
-  return path.startsWith('~/') ? join(homeDirectory(), path.slice(2)) : resolve(cwd, path);
-}
-
-/** Undefined if there is no such file. @throws UserError if the system does not tell */
-export async function namedFile(path: string, cwd: string, naming: Naming): Promise<Named | undefined> {
-  const location = locationOf(path, cwd);
-  try {
-    return { path, location, stats: await stat(location) };
-  } catch (cause) {
-    const { code = '' } = cause as NodeJS.ErrnoException;
-    if (['ENOENT', 'ENOTDIR', 'ENAMETOOLONG'].includes(code)) return undefined;
-    throw unreadable(path, naming, cause);
-  }
-}
 
 /** Collects files for one question. */
 export class AttachedFiles {
@@ -185,19 +153,6 @@ export function attachmentWords({ path, lines, folder }: Attachment): string {
   return `${path}: ${countOf(folder.files, 'file')}, ${counted}${leftOut}`;
 }
 
-/** Uses a fence longer than any run of backticks in the text. */
-export function fenced(content: string, language: string): string {
-  const longest = Math.max(2, ...Array.from(content.matchAll(/`{3,}/g), ([run]) => run.length));
-  const fence = '`'.repeat(longest + 1);
-  const newline = content === '' || content.endsWith('\n') ? '' : '\n';
-  return `${fence}${language}\n${content}${newline}${fence}`;
-}
-
-function languageOf(path: string): string {
-  const extension = extname(path);
-  return /^\.\w+$/.test(extension) ? extension.slice(1) : '';
-}
-
 /** The path of a file in a folder that the user named; `./` in front of it says nothing. */
 function inFolder(folder: string, path: string): string {
   const base = folder.replace(/(?<=.)\/+$/, '');
@@ -244,14 +199,6 @@ function binary(name: string, { instead }: Naming): UserError {
   return new UserError(
     `${name} is not UTF-8 text: it is binary or has another encoding.`,
     `Convert it to UTF-8, or ${instead}.`,
-  );
-}
-
-function unreadable(path: string, { mark, instead }: Naming, cause: unknown): UserError {
-  return new UserError(
-    `Reading ${mark}${path} failed: ${(cause as Error).message}`,
-    `Give yourself permission to read the file, or ${instead}.`,
-    { cause },
   );
 }
 

@@ -2,7 +2,8 @@
 import { UserError } from '../../errors.ts';
 import type { Options } from '../arguments/options.ts';
 import { readStdin } from '../input.ts';
-import { AttachedFiles, type Attachment, type Naming, namedFile } from './attached-files.ts';
+import { AttachedFiles, type Attachment } from './attached-files.ts';
+import { type Naming, namedFile } from './named-file.ts';
 
 const NAMING: Naming = { mark: '', instead: 'leave it out' };
 

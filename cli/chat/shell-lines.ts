@@ -60,7 +60,7 @@ export class ShellLines {
 
 /** The command and its output, as the model reads them. */
 async function enclosure(command: string, output: string, ending: string): Promise<string> {
-  const { fenced } = await import('../attachments/attached-files.ts');
+  const { fenced } = await import('../attachments/fence.ts');
   const text = stripVTControlCharacters(output).replace(/\r\n/g, '\n').replaceAll('\0', '');
   return `A command and its output (${ending}):\n${fenced(`$ ${command}\n${text}`, 'console')}`;
 }

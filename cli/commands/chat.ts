@@ -22,7 +22,7 @@ export async function chat(call: Call): Promise<void> {
   if (!stdinIsTerminal() || !process.stdout.isTTY || options.json || options.jsonl) {
     return (await import('./run.ts')).run(call);
   }
-  const files = options.file ? await attachedFiles(call, erase) : undefined;
+  const files = options.file ? await filesToEnclose(call, erase) : undefined;
   if (!said) await output.print(`percept ${perceptVersion()}\n`);
   const pacer = new Pacer(framePace());
   const common = {
@@ -57,7 +57,7 @@ export async function chat(call: Call): Promise<void> {
 }
 
 /** What --file adds to the first question. An error erases the placeholder of the first frame. */
-async function attachedFiles({ options, operands, output }: Call, erase: string) {
+async function filesToEnclose({ options, operands, output }: Call, erase: string) {
   const { attachmentWords } = await import('../attachments/attached-files.ts');
   const { readFiles, readsStdin } = await import('../attachments/file-option.ts');
   const read = async () => {

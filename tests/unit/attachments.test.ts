@@ -5,7 +5,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { attachmentWords } from '../../cli/attachments/attached-files.ts';
 import { readFiles } from '../../cli/attachments/file-option.ts';
 import { MOST_IGNORE_BYTES } from '../../cli/attachments/ignore-rules.ts';
-import { attachFiles, mentionOf } from '../../cli/chat/attachments.ts';
+import { attachFiles, mentionOf } from '../../cli/attachments/mentions.ts';
 
 const cwd = mkdtempSync(join(tmpdir(), 'percept-attach-'));
 afterAll(() => rmSync(cwd, { recursive: true }));

@@ -2,8 +2,8 @@
 import type { Dirent } from 'node:fs';
 import { opendir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { locationOf } from '../../attachments/attached-files.ts';
-import { mentionOf } from '../../chat/attachments.ts';
+import { mentionOf } from '../../attachments/mentions.ts';
+import { locationOf } from '../../attachments/named-file.ts';
 import { type CompletionItem, type CompletionSource, ranked } from './completion.ts';
 
 /** Most entries read of a folder. In a larger one, the user has to type more of the path. */

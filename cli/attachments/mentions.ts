@@ -4,14 +4,8 @@
  */
 
 import { UserError } from '../../errors.ts';
-import {
-  AttachedFiles,
-  type Attachment,
-  type AttachOptions,
-  type Named,
-  type Naming,
-  namedFile,
-} from '../attachments/attached-files.ts';
+import { AttachedFiles, type Attachment, type AttachOptions } from './attached-files.ts';
+import { type Named, type Naming, namedFile } from './named-file.ts';
 
 /** Matches at the start of a word only: neither a@b.c nor `x=@y` names a file. */
 const MENTIONS = /(?<=^|[\s([{])@(?:"([^"\n]+)"|([^\s"]+))/g;
