@@ -16,8 +16,14 @@ import { samplerParameters } from '../../core/sampler/parameters.ts';
 import { Sequence } from '../../core/sequence.ts';
 import { LONG_PROMPT } from '../../core/sequence-pool.ts';
 import { UserError } from '../../errors.ts';
-import { type AnswerPrinter, type Beginning, jsonAnswer, jsonLinesAnswer, textAnswer } from '../answer.ts';
-import { isForScreen, screenAnswer } from '../answer-screen.ts';
+import {
+  type AnswerPrinter,
+  type Beginning,
+  jsonAnswer,
+  jsonLinesAnswer,
+  textAnswer,
+} from '../answer/printer.ts';
+import { isForScreen, screenAnswer } from '../answer/screen.ts';
 import type { Options } from '../arguments/options.ts';
 import type { Call, Context } from '../command.ts';
 import { load } from '../load.ts';
@@ -161,7 +167,7 @@ async function answerPrinter(call: Call, { kind }: Prompt, beginning: Beginning)
   const { options, output } = call;
   if (options.jsonl) return jsonLinesAnswer(output, beginning);
   if (options.json) return jsonAnswer(output, beginning);
-  if (options.extract) return (await import('../answer-code.ts')).codeAnswer(output);
+  if (options.extract) return (await import('../answer/code.ts')).codeAnswer(output);
   // A raw prompt is text to continue, whose spaces and marks are its own.
   return kind === 'chat' && isForScreen(options, output) ? screenAnswer(output) : textAnswer(output);
 }

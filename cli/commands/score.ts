@@ -1,6 +1,6 @@
 import type { Model } from '../../core/model.ts';
 import { type ScoredChunk, type ScoreSummary, score as scoreIds } from '../../core/score.ts';
-import { engineOf } from '../answer.ts';
+import { engineOf } from '../answer/printer.ts';
 import type { Call } from '../command.ts';
 import { readText } from '../input.ts';
 import { load } from '../load.ts';

@@ -9,7 +9,7 @@ import {
   type SessionStore,
   type StoredSession,
 } from '../../core/sessions/store.ts';
-import type { AnswerPrinter } from '../answer.ts';
+import type { AnswerPrinter } from '../answer/printer.ts';
 import type { Settings } from '../arguments/settings.ts';
 import { messagesOf, systemOf } from '../chat/messages.ts';
 import type { Call } from '../command.ts';

@@ -7,7 +7,7 @@ import { lastingReference } from '../../core/models/reference.ts';
 import { addToInbox, type Exchange, MOST_WAITING } from '../../core/sessions/inbox.ts';
 import { newSessionId } from '../../core/sessions/session-id.ts';
 import { UserError } from '../../errors.ts';
-import type { AnswerPrinter } from '../answer.ts';
+import type { AnswerPrinter } from '../answer/printer.ts';
 import type { Call } from '../command.ts';
 import type { Output } from '../output.ts';
 

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { screenAnswer } from '../../cli/answer-screen.ts';
+import { screenAnswer } from '../../cli/answer/screen.ts';
 import { Output } from '../../cli/output.ts';
 import { renderMarkdown } from '../../cli/terminal/text/markdown.ts';
 import { themeOf } from '../../cli/terminal/theme.ts';

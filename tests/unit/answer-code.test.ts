@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { codeAnswer } from '../../cli/answer-code.ts';
+import { codeAnswer } from '../../cli/answer/code.ts';
 import { EXIT_CODES, exitCodeOf, Output } from '../../cli/output.ts';
 import { firstCode } from '../../cli/terminal/text/first-code.ts';
 import type { GenerateResult } from '../../core/generate.ts';

@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { textAnswer } from '../../cli/answer.ts';
+import { textAnswer } from '../../cli/answer/printer.ts';
 import { colorLevel, describeError, Output } from '../../cli/output.ts';
 import { formatBytes, formatDuration } from '../../cli/sizes.ts';
 import { assumeSize } from '../../cli/terminal/assumed-size.ts';

@@ -1,9 +1,9 @@
 /** Prints only the code of an answer, once the answer is complete: whoever runs what comes never gets a part of it. */
-import type { GenerateResult } from '../core/generate.ts';
-import { UserError } from '../errors.ts';
-import type { AnswerPrinter } from './answer.ts';
-import type { Output } from './output.ts';
-import { ProgressDisplay } from './progress/progress.ts';
+import type { GenerateResult } from '../../core/generate.ts';
+import { UserError } from '../../errors.ts';
+import type { Output } from '../output.ts';
+import { ProgressDisplay } from '../progress/progress.ts';
+import type { AnswerPrinter } from './printer.ts';
 
 /**
  * Prints the first fenced code block. Its `end` throws UserError (no-code) if there is none, or if the answer was ended inside
@@ -25,7 +25,7 @@ export function codeAnswer(output: Output): AnswerPrinter {
 }
 
 async function codeOf({ text, finishReason, stoppedBy }: GenerateResult): Promise<string> {
-  const { firstCode } = await import('./terminal/text/first-code.ts');
+  const { firstCode } = await import('../terminal/text/first-code.ts');
   const found = firstCode(text);
   if (!found)
     throw noCode('The answer has no code block.', 'Ask for code, or see the answer without --extract.');

@@ -2,12 +2,13 @@
  * Prints an answer on a terminal as Markdown while it is generated. What draws it is loaded behind the first token, which
  * is shown as it is, so that it does not wait.
  */
-import type { AnswerPrinter } from './answer.ts';
-import type { AnswerDrawing } from './answer-drawing.ts';
-import type { Options } from './arguments/options.ts';
-import type { Output } from './output.ts';
-import { isInForeground } from './processes.ts';
-import { wantsPlainLines } from './terminal/look.ts';
+
+import type { Options } from '../arguments/options.ts';
+import type { Output } from '../output.ts';
+import { isInForeground } from '../processes.ts';
+import { wantsPlainLines } from '../terminal/look.ts';
+import type { AnswerDrawing } from './drawing.ts';
+import type { AnswerPrinter } from './printer.ts';
 
 /** Whether stdout is a terminal on which lines may be drawn. In the background they would cover what the user types. */
 export function isForScreen({ rawOutput, screenReader }: Options, output: Output): boolean {
@@ -24,7 +25,7 @@ export function screenAnswer(output: Output, terminal = process.stdout): AnswerP
   let loading: Promise<AnswerDrawing> | undefined;
   let held = ''; // text before the drawing begins
   const load = async (erase: string) => {
-    const { AnswerDrawing } = await import('./answer-drawing.ts');
+    const { AnswerDrawing } = await import('./drawing.ts');
     drawing = new AnswerDrawing({ output, terminal, erase });
     drawing.push(held);
     return drawing;

@@ -1,8 +1,8 @@
 /** Prints an answer on stdout while it is generated: as text, one JSON object, or JSON lines. */
-import type { GeneratedToken, GenerateResult } from '../core/generate.ts';
-import type { Model } from '../core/model.ts';
-import type { SpeculationStats } from '../core/speculate/speculative-decoder.ts';
-import type { Output } from './output.ts';
+import type { GeneratedToken, GenerateResult } from '../../core/generate.ts';
+import type { Model } from '../../core/model.ts';
+import type { SpeculationStats } from '../../core/speculate/speculative-decoder.ts';
+import type { Output } from '../output.ts';
 
 export interface AnswerPrinter {
   token(token: GeneratedToken): Promise<void>;

@@ -1,12 +1,12 @@
 /** Draws one answer as Markdown at the end of a terminal's scrollback. Final lines are printed once, the others redrawn. */
-import { framePace, Pacer } from './chat/pacer.ts';
-import type { Output } from './output.ts';
-import { isInForeground } from './processes.ts';
-import { LiveRegion } from './terminal/live-region.ts';
-import { hyperlinks, lookOf, reflows } from './terminal/look.ts';
-import { suspendProcess } from './terminal/suspend-process.ts';
-import { MarkdownStream } from './terminal/text/stream.ts';
-import { themeOf } from './terminal/theme.ts';
+import { framePace, Pacer } from '../chat/pacer.ts';
+import type { Output } from '../output.ts';
+import { isInForeground } from '../processes.ts';
+import { LiveRegion } from '../terminal/live-region.ts';
+import { hyperlinks, lookOf, reflows } from '../terminal/look.ts';
+import { suspendProcess } from '../terminal/suspend-process.ts';
+import { MarkdownStream } from '../terminal/text/stream.ts';
+import { themeOf } from '../terminal/theme.ts';
 
 export interface AnswerDrawingOptions {
   readonly output: Output;
