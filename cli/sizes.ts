@@ -1,4 +1,4 @@
-/** Formats sizes and durations. */
+/** Formats sizes, durations and counts. */
 
 /** In decimal units, as for disks and networks: 98.4 MB. */
 export function formatBytes(bytes: number): string {
@@ -14,4 +14,9 @@ export function formatDuration(seconds: number): string {
   const minutes = Math.floor(s / 60);
   if (minutes < 60) return `${minutes} min ${s % 60} s`;
   return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+}
+
+/** 1 file, 2 files. */
+export function counted(count: number, thing: string): string {
+  return `${count} ${thing}${count === 1 ? '' : 's'}`;
 }

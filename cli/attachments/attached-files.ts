@@ -5,7 +5,7 @@
 import { stat } from 'node:fs/promises';
 import { UserError } from '../../errors.ts';
 import { decodedText, hasZeros } from '../decode-text.ts';
-import { formatBytes } from '../sizes.ts';
+import { counted, formatBytes } from '../sizes.ts';
 import { fenced, languageOf } from './fence.ts';
 import { readBytes } from './file-bytes.ts';
 import { type FolderFile, filesIn } from './folder-files.ts';
@@ -147,10 +147,10 @@ export class AttachedFiles {
 
 /** `src: 12 files, 340 lines; 3 binary files left out`, or `a.ts, 1 line`. */
 export function attachmentWords({ path, lines, folder }: Attachment): string {
-  const counted = countOf(lines, 'line');
-  if (!folder) return `${path}, ${counted}`;
+  const length = counted(lines, 'line');
+  if (!folder) return `${path}, ${length}`;
   const leftOut = folder.leftOut && `; left out: ${folder.leftOut}`;
-  return `${path}: ${countOf(folder.files, 'file')}, ${counted}${leftOut}`;
+  return `${path}: ${counted(folder.files, 'file')}, ${length}${leftOut}`;
 }
 
 /** The path of a file in a folder that the user named; `./` in front of it says nothing. */
@@ -174,18 +174,14 @@ function lineCount(content: string): number {
   return content.split('\n').length - (content === '' || content.endsWith('\n') ? 1 : 0);
 }
 
-function countOf(count: number, thing: string): string {
-  return count === 1 ? `1 ${thing}` : `${count} ${thing}s`;
-}
-
 function leftOutWords({
   binary,
   link,
   unreadable,
 }: Record<'binary' | 'link' | 'unreadable', number>): string {
   const parts = [
-    binary > 0 ? countOf(binary, 'binary file') : '',
-    link > 0 ? countOf(link, 'link') : '',
+    binary > 0 ? counted(binary, 'binary file') : '',
+    link > 0 ? counted(link, 'link') : '',
     unreadable > 0 ? `${unreadable} unreadable` : '',
   ];
   return parts.filter((part) => part !== '').join(', ');

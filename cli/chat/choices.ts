@@ -1,5 +1,5 @@
 /** A list to choose one entry from. A screen shows it as a list to walk and filter, plain lines as a numbered list. */
-import { terminalText } from '../terminal/terminal-text.ts';
+import { terminalLine } from '../terminal/terminal-text.ts';
 
 export interface Choice {
   readonly value: string;
@@ -29,7 +29,7 @@ const MOST_TEXT = 400;
 
 /** Texts from outside as one line each, without control characters. */
 export function onOneLine(text: string): string {
-  return terminalText(text.slice(0, MOST_TEXT).replace(/\s+/g, ' ').trim());
+  return terminalLine(text.slice(0, MOST_TEXT).trim());
 }
 
 /** The choices that contain `filter`, upper case or lower case. */

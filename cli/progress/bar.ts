@@ -1,7 +1,8 @@
 /** A progress line for a terminal: label, bar, amount, speed, time left. With less room some of them are left out. */
 import stringWidth from 'string-width';
+import { terminalLine } from '../terminal/terminal-text.ts';
 import type { Theme } from '../terminal/theme.ts';
-import { amountOf, GAP, labelOf, leftOf, oneLine, type Progress, type Rate, speedOf } from './line.ts';
+import { amountOf, GAP, labelOf, leftOf, type Progress, type Rate, speedOf } from './line.ts';
 
 const BAR_CELLS = { least: 8, most: 30, besideDetail: 16 } as const;
 const BAR_ENDS = 2;
@@ -36,9 +37,9 @@ export function barLine(progress: Progress, rate: Rate, theme: Theme, columns: n
     if (line === undefined) continue;
     const room = columns - stringWidth(line) - GAP.length;
     if (progress.detail === undefined || room < DETAIL_CELLS) return line;
-    return `${line}${GAP}${dim(cutEnd(oneLine(progress.detail), room, glyphs.ellipsis))}`;
+    return `${line}${GAP}${dim(cutEnd(terminalLine(progress.detail), room, glyphs.ellipsis))}`;
   }
-  return cutEnd(oneLine(progress.activity), columns, glyphs.ellipsis);
+  return cutEnd(terminalLine(progress.activity), columns, glyphs.ellipsis);
 }
 
 /** Undefined if the form does not fit. */
@@ -81,10 +82,10 @@ function labelWithin(
   withSubject: boolean,
   ellipsis: string,
 ): string | undefined {
-  const whole = withSubject ? labelOf(progress) : oneLine(progress.activity);
+  const whole = withSubject ? labelOf(progress) : terminalLine(progress.activity);
   if (stringWidth(whole) <= cells) return whole;
   if (!withSubject || progress.subject === undefined) return undefined;
-  const subject = oneLine(progress.subject).replace(/^.*\//, ''); // only the file name of a path
+  const subject = terminalLine(progress.subject).replace(/^.*\//, ''); // only the file name of a path
   const room = cells - stringWidth(labelOf({ ...progress, subject: '' }));
   if (room < Math.min(SUBJECT_CELLS, stringWidth(subject))) return undefined;
   return labelOf({ ...progress, subject: cutMiddle(subject, room, ellipsis) });

@@ -1,7 +1,7 @@
 /** Progress in words. */
 import type { LoadProgress } from '../../core/load-progress.ts';
 import { formatBytes, formatDuration } from '../sizes.ts';
-import { terminalText } from '../terminal/terminal-text.ts';
+import { terminalLine } from '../terminal/terminal-text.ts';
 
 export interface Progress {
   readonly activity: string; // downloading
@@ -33,7 +33,7 @@ export const GAP = '  ';
 /** A line for a log. */
 export function plainLine(progress: Progress, rate: Rate): string {
   const { detail } = progress;
-  const facts = [amountOf(progress), speedOf(progress, rate), leftOf(rate), detail && oneLine(detail)];
+  const facts = [amountOf(progress), speedOf(progress, rate), leftOf(rate), detail && terminalLine(detail)];
   return [labelOf(progress), ...facts].filter(Boolean).join(GAP);
 }
 
@@ -45,7 +45,7 @@ export function endLine(progress: Progress, units: number, seconds: number): str
 }
 
 export function labelOf({ subject, activity }: Progress): string {
-  return oneLine(subject === undefined ? activity : `${subject}: ${activity}`);
+  return terminalLine(subject === undefined ? activity : `${subject}: ${activity}`);
 }
 
 export function amountOf({ unit, done, total }: Progress): string | undefined {
@@ -63,9 +63,4 @@ export function speedOf({ unit }: Progress, { speed }: Rate): string | undefined
 
 export function leftOf({ left }: Rate): string | undefined {
   return left === undefined ? undefined : `${formatDuration(left)} left`;
-}
-
-/** Names come from outside: line breaks become spaces, control characters become visible. */
-export function oneLine(text: string): string {
-  return terminalText(text).replace(/\s+/g, ' ');
 }

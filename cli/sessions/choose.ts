@@ -1,7 +1,8 @@
 /** The stored conversations as a list to choose from. */
 import type { SessionStore } from '../../core/sessions/store.ts';
 import type { ChoiceList } from '../chat/choices.ts';
-import { age, counted, modelName } from './message-words.ts';
+import { counted } from '../sizes.ts';
+import { age, modelName } from './message-words.ts';
 
 /** Older ones are found with percept sessions search. */
 const MOST = 1000;

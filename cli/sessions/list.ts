@@ -1,9 +1,10 @@
 import type { SearchHit, SessionSummary } from '../../core/sessions/store.ts';
 import type { Output } from '../output.ts';
-import { terminalText } from '../terminal/terminal-text.ts';
+import { counted } from '../sizes.ts';
+import { terminalLine } from '../terminal/terminal-text.ts';
 import { columnsOf, padded } from '../terminal/text/width.ts';
 import { truncate } from '../terminal/text/wrap.ts';
-import { counted, localTime, modelName, ROLE_NAMES } from './message-words.ts';
+import { localTime, modelName, ROLE_NAMES } from './message-words.ts';
 
 /** Default number of lines on a terminal. */
 const LINES = 20;
@@ -16,7 +17,7 @@ export async function printList(
 ): Promise<void> {
   const rows = sessions.slice(0, limit).map(({ id, updatedAt, messages, model, title }) => {
     const facts = [id, localTime(updatedAt), counted(messages, 'message'), modelName(model), title];
-    return facts.map(oneLine);
+    return facts.map(terminalLine);
   });
   const widths = [0, 1, 2, 3].map((i) => Math.max(0, ...rows.map((row) => columnsOf(row[i]!))));
   const columns = output.interactive ? (process.stdout.columns ?? 80) - 1 : Number.POSITIVE_INFINITY;
@@ -33,7 +34,7 @@ export async function printList(
 export async function printHits(hits: readonly SearchHit[], output: Output): Promise<void> {
   const { heading, faint } = output.style;
   for (const [session, found] of Map.groupBy(hits, (hit) => hit.session)) {
-    await output.print(`${heading(session)}  ${oneLine(found[0]!.title)}\n`);
+    await output.print(`${heading(session)}  ${terminalLine(found[0]!.title)}\n`);
     for (const { message, snippet } of found) {
       if (!message) continue;
       const role = ROLE_NAMES[message.role].toLowerCase();
@@ -46,12 +47,8 @@ function marked({ text, matches }: SearchHit['snippet'], mark: (text: string) =>
   let shown = '';
   let end = 0;
   for (const [start, length] of matches) {
-    shown += oneLine(text.slice(end, start)) + mark(oneLine(text.slice(start, start + length)));
+    shown += terminalLine(text.slice(end, start)) + mark(terminalLine(text.slice(start, start + length)));
     end = start + length;
   }
-  return shown + oneLine(text.slice(end));
-}
-
-function oneLine(text: string): string {
-  return terminalText(text.replace(/[\n\t]/g, ' '));
+  return shown + terminalLine(text.slice(end));
 }

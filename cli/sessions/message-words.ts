@@ -46,7 +46,3 @@ export function age(iso: string, now = Date.now()): string {
 export function modelName(model: string): string {
   return /[\\/]/.test(model) && !/^\w+:/.test(model) ? basename(model) : model;
 }
-
-export function counted(count: number, thing: string): string {
-  return `${count} ${thing}${count === 1 ? '' : 's'}`;
-}

@@ -1,7 +1,8 @@
 import { leavesOf, pathTo, siblingsOf, versionOf } from '../../core/conversation.ts';
 import type { StoredSession } from '../../core/sessions/store.ts';
 import type { Output } from '../output.ts';
-import { counted, localTime, ROLE_NAMES, unfinished } from './message-words.ts';
+import { counted } from '../sizes.ts';
+import { localTime, ROLE_NAMES, unfinished } from './message-words.ts';
 import { messageJson, sessionJson } from './session-json.ts';
 
 /** Prints the current branch as text. */

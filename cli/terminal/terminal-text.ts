@@ -15,6 +15,11 @@ export function terminalText(text: string): string {
   });
 }
 
+/** Safe text on one line: line breaks, tabs and runs of spaces become one space. */
+export function terminalLine(text: string): string {
+  return terminalText(text.replace(/\s+/g, ' '));
+}
+
 /** The same JSON with every unsafe character escaped. JSON has such characters only inside strings. */
 export function terminalJson(json: string): string {
   return json.replace(UNSAFE, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`);

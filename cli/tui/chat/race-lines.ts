@@ -2,7 +2,7 @@
 import stringWidth from 'string-width';
 import { type Lane, textAfter } from '../../chat/race.ts';
 import { bar } from '../../terminal/plot/bars.ts';
-import { terminalText } from '../../terminal/terminal-text.ts';
+import { terminalLine, terminalText } from '../../terminal/terminal-text.ts';
 import { columnsOf } from '../../terminal/text/width.ts';
 import { truncate, wrapLines } from '../../terminal/text/wrap.ts';
 import type { Theme } from '../../terminal/theme.ts';
@@ -25,11 +25,7 @@ export function raceLines(
   const texts = lanes.map((lane, i) => textAfter(lane, i === running ? Number.POSITIVE_INFINITY : elapsed));
   const fastest = Math.max(1e-9, ...lanes.map(({ tokensPerSecond }) => tokensPerSecond));
   const head = [
-    truncate(
-      `${theme.strong('Race')}  ${theme.dim(terminalText(prompt.replace(/\s+/g, ' ')))}`,
-      width,
-      theme.glyphs.ellipsis,
-    ),
+    truncate(`${theme.strong('Race')}  ${theme.dim(terminalLine(prompt))}`, width, theme.glyphs.ellipsis),
     ...lanes.map((lane, i) => laneLine(lane, texts[i]!.tokens, fastest, lanes, width, theme)),
     truncate(theme.dim(note(lanes, running, elapsed, over)), width, theme.glyphs.ellipsis),
     '',

@@ -3,7 +3,7 @@ import type { ChatState, ModelFacts, Reading, Speed } from '../../chat/chat-stat
 import { SAMPLES } from '../../chat/speedometer.ts';
 import { formatBytes } from '../../sizes.ts';
 import { bar, sparkline } from '../../terminal/plot/bars.ts';
-import { terminalText } from '../../terminal/terminal-text.ts';
+import { terminalLine, terminalText } from '../../terminal/terminal-text.ts';
 import { columnsOf } from '../../terminal/text/width.ts';
 import { truncate } from '../../terminal/text/wrap.ts';
 import type { Theme } from '../../terminal/theme.ts';
@@ -34,7 +34,7 @@ export function readingLine(
 /** The newest queued messages, and a count of the others. */
 export function queuedLines(queued: readonly string[], columns: number, theme: Theme): string[] {
   const shown = queued.slice(-3).map((text) => {
-    const line = terminalText(text.replace(/\s+/g, ' '));
+    const line = terminalLine(text);
     return truncate(theme.dim(`  next: ${line}`), columns - 1, theme.glyphs.ellipsis);
   });
   const before = queued.length - shown.length;
