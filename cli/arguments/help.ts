@@ -10,7 +10,7 @@ type Style = Output['style'];
 type Row = readonly [left: string, right: string];
 
 const FEW_EXAMPLES = 3;
-const FEW_OPTIONS = 14; // a command with more has a short help
+const FEW_OPTIONS = 14;
 const MOST_COLUMNS = 110;
 
 /** For `percept -h`: usage, examples, names of commands, the options used most. */
@@ -48,7 +48,7 @@ export function fullHelp(style: Style, commands: readonly CommandSpec[]): string
 
 /** For `percept COMMAND -h`: all that `commandHelp` has if the command has few options. */
 export function shortCommandHelp(style: Style, command: CommandSpec): string {
-  if (optionsOf(command).length <= FEW_OPTIONS) return commandHelp(style, command);
+  if (hasFewOptions(command)) return commandHelp(style, command);
   return page(
     ...commandHeading(style, command),
     section(style, 'Options', rows(briefOptions(command))),
@@ -60,6 +60,11 @@ export function commandHelp(style: Style, command: CommandSpec): string {
   return page(...commandHeading(style, command), ...optionSections(style, command));
 }
 
+/** Whether `-h` and `--help` show the same. */
+function hasFewOptions(command: CommandSpec): boolean {
+  return optionsOf(command).length <= FEW_OPTIONS;
+}
+
 /** The groups that have commands, in order. */
 export function groupsOf(
   commands: readonly CommandSpec[],
@@ -67,6 +72,15 @@ export function groupsOf(
   return COMMAND_GROUPS.map(
     (title) => [title, commands.filter(({ group }) => group === title)] as const,
   ).filter(([, group]) => group.length > 0);
+}
+
+/** The options of a command by group, in order; groups without any are left out. */
+export function optionGroups(command: CommandSpec): [title: string, options: readonly Row[]][] {
+  const taken = optionsOf(command);
+  return Object.entries(OPTION_GROUPS).flatMap(([title, group]) => {
+    const names = taken.filter((name) => name in group);
+    return names.length > 0 ? [[title, names.map((name) => optionRow(name, specOf(command, name)))]] : [];
+  });
 }
 
 function page(...sections: readonly string[]): string {
@@ -107,14 +121,8 @@ function briefOptions(command: CommandSpec): Row[] {
 }
 
 function optionSections(style: Style, command: CommandSpec): string[] {
-  const taken = optionsOf(command);
-  const sections = Object.entries(OPTION_GROUPS).flatMap(([title, group]) => {
-    const names = taken.filter((name) => name in group);
-    const options = names.map((name) => optionRow(name, specOf(command, name)));
-    return names.length > 0 ? [section(style, title, rows(options))] : [];
-  });
-  const isShort = command.name !== 'run' && taken.length <= FEW_OPTIONS;
-  const help: Row[] = isShort
+  const sections = optionGroups(command).map(([title, options]) => section(style, title, rows(options)));
+  const help: Row[] = hasFewOptions(command)
     ? [['-h, --help', 'show this']]
     : [
         ['-h', 'show what is used most'],

@@ -2,10 +2,11 @@
 import type { CommandSpec } from '../command.ts';
 import { EXIT_CODE_MEANINGS } from '../output.ts';
 import { optionsOf, specOf } from './arguments.ts';
-import { environment, groupsOf, optionRow, signature } from './help.ts';
-import { OPTION_GROUPS, type OptionName } from './options.ts';
+import { environment, groupsOf, optionGroups, optionRow, signature } from './help.ts';
+import type { OptionName } from './options.ts';
 
 type Row = readonly [left: string, right: string];
+type Group = readonly [title: string, rows: readonly Row[]];
 
 export function manPage(commands: readonly CommandSpec[], version: string): string {
   const [run, ...others] = commands;
@@ -15,8 +16,8 @@ export function manPage(commands: readonly CommandSpec[], version: string): stri
     section('SYNOPSIS', paragraphs(['percept [prompt..]', 'percept COMMAND [options]'])),
     section('DESCRIPTION', text(DESCRIPTION)),
     section('EXAMPLES', list(run!.examples)),
-    section('COMMANDS', commandGroups(commands)),
-    section('OPTIONS', optionGroups(run!)),
+    section('COMMANDS', subsections(commandGroups(commands))),
+    section('OPTIONS', subsections(optionGroups(run!))),
     ...others.map((command) => section(`PERCEPT ${command.name.toUpperCase()}`, commandText(command, run!))),
     section('EXIT STATUS', list(EXIT_CODE_MEANINGS.map(([code, meaning]) => [`${code}`, meaning]))),
     section('ENVIRONMENT', list(environment())),
@@ -42,23 +43,15 @@ function commandText(command: CommandSpec, run: CommandSpec): string {
   ].join('\n');
 }
 
-function commandGroups(commands: readonly CommandSpec[]): string {
-  return groupsOf(commands)
-    .map(([title, group]) => {
-      const rows = group.map((command): Row => [signature(command), command.summary]);
-      return `.SS ${roff(title)}\n${list(rows)}`;
-    })
-    .join('\n');
+function commandGroups(commands: readonly CommandSpec[]): Group[] {
+  return groupsOf(commands).map(([title, group]) => [
+    title,
+    group.map((command): Row => [signature(command), command.summary]),
+  ]);
 }
 
-function optionGroups(command: CommandSpec): string {
-  const taken = optionsOf(command);
-  const groups = Object.entries(OPTION_GROUPS).flatMap(([title, group]) => {
-    const names = taken.filter((name) => name in group);
-    if (names.length === 0) return [];
-    return [`.SS ${roff(title)}`, list(names.map((name) => optionRow(name, specOf(command, name))))];
-  });
-  return groups.join('\n');
+function subsections(groups: readonly Group[]): string {
+  return groups.map(([title, rows]) => `.SS ${roff(title)}\n${list(rows)}`).join('\n');
 }
 
 function section(title: string, body: string): string {
