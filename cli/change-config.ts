@@ -1,11 +1,24 @@
 /** percept config set and unset: they change the settings file of the user, never that of a project. */
-import { parseReference } from '../core/models/reference.ts';
+import { lastingReference } from '../core/models/reference.ts';
 import { nearest } from '../core/near-miss.ts';
 import { samplerParameters } from '../core/sampler/parameters.ts';
 import { UserError } from '../errors.ts';
 import { parseText } from './arguments/option-values.ts';
-import { camelCase, type OptionValue, optionSpec, SETTING_NAMES, variableOf } from './arguments/options.ts';
-import { unknownSetting, userFile } from './arguments/settings.ts';
+import {
+  camelCase,
+  type OptionName,
+  type OptionValue,
+  optionSpec,
+  SETTING_NAMES,
+  variableOf,
+} from './arguments/options.ts';
+import {
+  findProjectFile,
+  resolveSettings,
+  type Setting,
+  unknownSetting,
+  userFile,
+} from './arguments/settings.ts';
 import { changeSetting } from './arguments/user-file.ts';
 import type { Call } from './command.ts';
 import { samplingOf } from './sampling.ts';
@@ -27,8 +40,30 @@ export async function changeConfig({ operands, options, output }: Asked): Promis
     throw unknownSetting(name, SETTING_NAMES);
   if (options.json) return output.json({ name, value: value ?? null, before: before ?? null, file: path });
   output.note(outcome(name, value, before, path));
+  for (const note of overriding(name)) output.note(note);
+}
+
+/** Notes about what is stronger than the user's file, the strongest first. */
+function overriding(name: string): string[] {
   const variable = variableOf(name);
-  if (process.env[variable]) output.note(`The variable ${variable} overrides it: ${process.env[variable]}`);
+  const text = process.env[variable];
+  const project = projectSetting(name);
+  return [
+    ...(text ? [`The variable ${variable} overrides it: ${text}`] : []),
+    ...(project ? [`The project's file ${project.where!} overrides it: ${project.value}`] : []),
+  ];
+}
+
+/** Also undefined for a broken file: the other commands report it. */
+function projectSetting(name: string): Setting | undefined {
+  try {
+    const projectFile = findProjectFile(process.cwd());
+    const settings = resolveSettings({ flags: new Map(), env: {}, projectFile, userFile: undefined });
+    const setting = settings.get(name as OptionName);
+    return setting?.origin === 'project' ? setting : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 function outcome(name: string, value: OptionValue | undefined, before: unknown, path: string): string {
@@ -45,8 +80,7 @@ function settingValue(name: string, text: string): OptionValue {
   const value = parseText(spec, text, name);
   samplerParameters(samplingOf({ [camelCase(name)]: value }));
   if (spec.value !== 'REF') return value;
-  const reference = parseReference(text);
-  return reference.kind === 'path' ? reference.path : text;
+  return lastingReference(text);
 }
 
 function badOperands(action: keyof typeof OPERANDS, given: readonly string[]): UserError {

@@ -233,7 +233,7 @@ describe('percept config set and unset', () => {
     expect(readdirSync(dirname(path)).sort()).toEqual(['config.json', 'config.json.real']);
   });
 
-  it("write the user's file beside a project with another value, and name a variable that overrides", async () => {
+  it("write the user's file beside a project with another value, and name what overrides it", async () => {
     const { home: folder, folder: project } = places({ seed: 1 }, { seed: 2 });
     const before = readFileSync(join(project, '.percept.json'), 'utf8');
     const env = { PERCEPT_HOME: folder, PERCEPT_SEED: '4' };
@@ -245,6 +245,17 @@ describe('percept config set and unset', () => {
     expect(readFileSync(join(project, '.percept.json'), 'utf8')).toBe(before);
     const noted = await percept(['config', 'set', 'seed', '3'], { env, cwd: project });
     expect(noted.stderr).toContain('The variable PERCEPT_SEED overrides it: 4');
+    expect(noted.stderr).toContain(`The project's file ${join(project, '.percept.json')} overrides it: 2`);
+    const other = await percept(['config', 'set', 'top-k', '3'], { env, cwd: project });
+    expect(other.stderr).not.toContain('overrides');
+  });
+
+  it("work beside a project's file that is broken", async () => {
+    const { home: folder, folder: project } = places({}, {});
+    writeFileSync(join(project, '.percept.json'), '{"seed": ');
+    const env = { PERCEPT_HOME: folder };
+    const { stderr, code } = await percept(['config', 'set', 'seed', '3'], { env, cwd: project });
+    expect({ stderr, code }).toEqual({ stderr: expect.stringMatching(/^Set seed to 3 in .*\n$/), code: 0 });
   });
 
   it('store the path of a model so that it holds in every folder', async () => {
