@@ -1,16 +1,8 @@
 /** Changes the user's settings file. Keys that percept does not know, their order and the indent stay as they are. */
-import {
-  closeSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  realpathSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeSync,
-} from 'node:fs';
+import { realpathSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { makeFolder } from '../../backends/make-folder.ts';
+import { replaceFile } from '../../backends/whole-file.ts';
 import { storageError } from '../../core/models/partial-file.ts';
 import type { OptionValue } from './options.ts';
 import { objectIn, textOf } from './settings.ts';
@@ -39,21 +31,7 @@ export function changeSetting(path: string, name: string, value: OptionValue | u
 
 /** A link stays one: the file that it leads to is replaced. A new file is for the user alone. */
 function replace(path: string, text: string): void {
-  mkdirSync(dirname(path), { recursive: true });
+  makeFolder(dirname(path));
   const old = statSync(path, { throwIfNoEntry: false });
-  const target = old ? realpathSync(path) : path;
-  const partial = `${target}.${process.pid}`;
-  try {
-    const file = openSync(partial, 'wx', old ? old.mode & 0o777 : 0o600);
-    try {
-      writeSync(file, text);
-      fsyncSync(file);
-    } finally {
-      closeSync(file);
-    }
-    renameSync(partial, target);
-  } catch (error) {
-    rmSync(partial, { force: true });
-    throw error;
-  }
+  replaceFile(old ? realpathSync(path) : path, text, { mode: old ? old.mode & 0o777 : 0o600 });
 }

@@ -258,6 +258,15 @@ describe('percept config set and unset', () => {
     expect({ stderr, code }).toEqual({ stderr: expect.stringMatching(/^Set seed to 3 in .*\n$/), code: 0 });
   });
 
+  it.skipIf(!existsSync('/proc/self'))(
+    `end where no folder can be made${existsSync('/proc/self') ? '' : ' (skipped: no /proc)'}`,
+    async () => {
+      const { stderr, code } = await home().run(['set', 'seed', '1'], { PERCEPT_HOME: '/proc/none' });
+      expect(stderr).toContain("ENOENT: no such file or directory, mkdir '/proc/none'");
+      expect(code).toBe(1);
+    },
+  );
+
   it('store the path of a model so that it holds in every folder', async () => {
     const { run, text } = home();
     await run(['set', 'model', TINY_MODEL]);
