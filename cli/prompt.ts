@@ -68,11 +68,11 @@ function refuseConflicts({ operands, options, settings }: Asked): void {
       kind: 'usage',
     });
   };
-  const kept = ['--continue', '--resume'] as const;
+  const stored = ['--continue', '--resume'] as const;
   if (promptIds !== undefined)
-    refuse('--prompt-ids', ['a prompt', '--messages', '--file', '--system', '--raw', ...kept]);
-  if (raw) refuse('--raw', ['--messages', '--file', '--system', ...kept]);
-  if (messages !== undefined) refuse('--messages', kept);
+    refuse('--prompt-ids', ['a prompt', '--messages', '--file', '--system', '--raw', ...stored]);
+  if (raw) refuse('--raw', ['--messages', '--file', '--system', ...stored]);
+  if (messages !== undefined) refuse('--messages', stored);
 }
 
 /** The operands as an instruction, then the piped text, then files. `-` in front or behind says that stdin is meant. */

@@ -49,17 +49,18 @@ export async function sessions({
 
 async function list(store: SessionStore, { options, output }: Asked): Promise<void> {
   const { limit, json, names } = options;
-  const kept = store.list();
-  if (json) return output.json({ sessions: kept.slice(0, limit).map(summaryJson) });
+  const stored = store.list();
+  if (json) return output.json({ sessions: stored.slice(0, limit).map(summaryJson) });
   if (names)
     return output.print(
-      kept
+      stored
         .slice(0, limit)
         .map(({ id }) => `${id}\n`)
         .join(''),
     );
-  if (kept.length === 0) return output.note('There is no stored conversation yet: percept chat starts one.');
-  await printList(kept, output, limit);
+  if (stored.length === 0)
+    return output.note('There is no stored conversation yet: percept chat starts one.');
+  await printList(stored, output, limit);
 }
 
 async function show(store: SessionStore, { operands, options, output }: Asked): Promise<void> {
