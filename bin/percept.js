@@ -140,7 +140,7 @@ function stopTogether(child) {
     if (current !== own) return;
     process.off('SIGTSTP', onStop); // with a listener the signal would not stop this process
     process.kill(process.pid, 'SIGTSTP');
-    await later(250); // longer than cli/tui/chat/suspend-process.ts waits
+    await later(250); // longer than cli/terminal/suspend-process.ts waits
     current = undefined;
     process.on('SIGTSTP', onStop);
   };
