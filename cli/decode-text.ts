@@ -1,5 +1,5 @@
 /**
- * Text of a file or of stdin: UTF-8, or UTF-16 behind its byte order mark. A mark is no part of the text. Wrong bytes become
+ * Text of a file or of stdin: UTF-8, or UTF-16 after its byte order mark. A mark is no part of the text. Wrong bytes become
  * U+FFFD.
  */
 export function decodeText(bytes: Uint8Array): string {

@@ -75,7 +75,7 @@ function refuseConflicts({ operands, options, settings }: Asked): void {
   if (messages !== undefined) refuse('--messages', stored);
 }
 
-/** The operands as an instruction, then the piped text, then files. `-` in front or behind says that stdin is meant. */
+/** The operands as an instruction, then the piped text, then files. A `-` at the start or the end says that stdin is meant. */
 async function promptText(asked: Asked, output: Output): Promise<string> {
   const { operands, options } = asked;
   const words = operands.filter((word, i) => word !== '-' || (i > 0 && i < operands.length - 1));

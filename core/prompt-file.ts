@@ -1,5 +1,5 @@
 /**
- * The states of a sequence as a file: u32 magic, u32 crc32 of all behind the header, u32 number of tokens; then the tokens
+ * The states of a sequence as a file: u32 magic, u32 crc32 of all after the header, u32 number of tokens; then the tokens
  * as i32, then the bytes that the executable saved.
  */
 import { closeSync, fstatSync, openSync, readFileSync, readSync } from 'node:fs';

@@ -90,7 +90,7 @@ export interface BufferPlan {
 
 type WeightOf = (id: number) => Weight;
 
-/** Most records of a phase in the table: its own two, two of the choice behind the output, and the end of a stage. */
+/** Most records of a phase in the table: its own two, two of the choice after the output, and the end of a stage. */
 const RECORDS = 5;
 
 /** Allocates all buffers but the scratch, of which it returns the offsets. */

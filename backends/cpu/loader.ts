@@ -89,7 +89,7 @@ function prepareSentinels(heap: SharedHeap, { missing, rest, sentinels }: Memory
   plant(heap, sentinels.plan);
 }
 
-/** Name of the first buffer with a damaged sentinel behind it, among all weights and the buffers of a program. */
+/** Name of the first buffer with a damaged sentinel after it, among all weights and the buffers of a program. */
 export function damagedBuffer(
   weights: readonly Weight[],
   { shares }: MemoryPlan,

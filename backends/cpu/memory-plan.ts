@@ -32,7 +32,7 @@ export interface MemoryShare {
   readonly end: number; // of everything in the memory, other programs included
   readonly use: MemoryUse;
   readonly sentinels: {
-    readonly plan: readonly Sentinel[]; // behind buffers
+    readonly plan: readonly Sentinel[]; // after buffers
     readonly scratch: readonly Sentinel[]; // inside the scratch; loading weights overwrites them
   };
 }

@@ -24,7 +24,7 @@ export interface Sentinel {
 
 /** Allocates addresses of one memory for a plan. It reserves nothing. */
 export class AddressSpace {
-  /** Least bytes left free behind each buffer; 0 without sentinels. */
+  /** Least bytes left free after each buffer; 0 without sentinels. */
   readonly gap: number;
   /** Sentinels of the gaps, in the order of allocation. */
   readonly sentinels: Sentinel[] = [];

@@ -72,7 +72,7 @@ export class Pages {
     this.#tables[to] = pages;
   }
 
-  /** Releases the pages of a sequence behind position `upto`. */
+  /** Releases the pages of a sequence after position `upto`. */
   trim(seq: number, upto: number): void {
     for (const page of this.#tables[seq]!.splice(Math.ceil(upto / this.#pagePositions)))
       this.#holders[page]!--;

@@ -56,7 +56,7 @@ export class PhaseTable {
     this.#next = parts.plan.table;
   }
 
-  /** Writes the table of a stage behind the table before it, and returns its address. */
+  /** Writes the table of a stage after the table before it, and returns its address. */
   write(phases: readonly Phase[]): number {
     this.#records = [];
     for (const phase of phases) this.#add(phase);

@@ -1,5 +1,5 @@
 /**
- * Sentinels, for tests. Bytes of a known pattern behind each buffer reveal a kernel that writes outside it. The padding of
+ * Sentinels, for tests. Bytes of a known pattern after each buffer reveal a kernel that writes outside it. The padding of
  * rows to 16 floats belongs to the buffer, because kernels write whole vectors. Buffers are filled with huge numbers at
  * first: they change the results of a kernel that reads bytes before they are written.
  */
@@ -16,7 +16,7 @@ export function plant(heap: SharedHeap, sentinels: readonly Sentinel[]): void {
   for (const { address, bytes } of sentinels) heap.bytes(address, bytes).fill(PATTERN);
 }
 
-/** Name of the first buffer with a damaged sentinel behind it. */
+/** Name of the first buffer with a damaged sentinel after it. */
 export function damaged(heap: SharedHeap, sentinels: readonly Sentinel[]): string | undefined {
   return sentinels.find(({ address, bytes }) => heap.bytes(address, bytes).some((byte) => byte !== PATTERN))
     ?.name;

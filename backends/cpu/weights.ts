@@ -49,7 +49,7 @@ export interface Weight extends GivenWeight {
 /** The place of a weight in a memory. */
 export interface WeightPlace {
   readonly address: number;
-  readonly sentinels: readonly Sentinel[]; // behind it
+  readonly sentinels: readonly Sentinel[]; // after it
   readonly giveBack: () => void;
 }
 

@@ -1,5 +1,5 @@
 /**
- * Prints an answer on a terminal as Markdown while it is generated. What draws it is loaded behind the first token, which
+ * Prints an answer on a terminal as Markdown while it is generated. What draws it is loaded after the first token, which
  * is shown as it is, so that it does not wait.
  */
 import type { Options } from '../arguments/options.ts';

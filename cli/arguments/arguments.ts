@@ -121,7 +121,7 @@ function missingValue(message: string): UserError {
   return noValue(/: (\S+)$/.exec(message)?.[1] ?? '');
 }
 
-/** Nothing stands behind the option `name`. */
+/** Nothing follows the option `name`. */
 export function noValue(name: string): UserError {
   const hint = `A value that looks like an option is written ${dashed(name)}=VALUE.`;
   return new UserError(`Expected a value after ${dashed(name)}.`, hint, { kind: 'usage' });
@@ -202,7 +202,7 @@ function nearOptions(key: string, names: readonly OptionName[]): readonly string
 }
 
 /**
- * A word close to a command's name is a typo, alone or with a model behind it, not a prompt: answering it could download a
+ * A word close to a command's name is a typo, alone or with a model after it, not a prompt: answering it could download a
  * model.
  */
 function refuseTypo(operands: readonly string[], commands: readonly CommandSpec[]): void {
@@ -218,7 +218,7 @@ function refuseTypo(operands: readonly string[], commands: readonly CommandSpec[
   throw new UserError(`percept has no command "${word}".`, hint, { kind: 'usage' });
 }
 
-/** With a file behind it, a word is an instruction: percept summarise < notes.txt */
+/** With a file after it, a word is an instruction: percept summarise < notes.txt */
 function hasFileOnStdin(): boolean {
   try {
     return fstatSync(0).isFile();

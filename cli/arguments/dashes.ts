@@ -4,7 +4,7 @@
  */
 const MARK = '\0';
 
-/** A name, with or without a value behind "="; or letters. Anything else that begins with a dash is text. */
+/** A name, with or without a value after "="; or letters. Anything else that begins with a dash is text. */
 const OPTION = /^(?:--?[a-z][\w-]*(?:=.*)?|-[a-z]\S*)$/is;
 
 /** Facts about the options of the program, by a word such as "--system" or "-s". */

@@ -167,7 +167,7 @@ function paragraph(text: string): string {
 }
 
 /**
- * Two columns, behind an indent of two. The right one is wrapped to the width of the terminal; it starts below a left
+ * Two columns, after an indent of two. The right one is wrapped to the width of the terminal; it starts below a left
  * one that leaves it less than half of the width.
  */
 function rows(entries: readonly Row[]): string[] {

@@ -1,7 +1,7 @@
 /** First words that are commands in programs like this one (ollama, llm, lms, llama.cpp). */
 import { UserError } from '../../errors.ts';
 
-/** Words for a command of percept: alone, or with a model behind them. */
+/** Words for a command of percept: alone, or with a model after them. */
 const ALIASES: Readonly<Record<string, string>> = {
   ls: 'list',
   models: 'list',
@@ -23,13 +23,13 @@ const ABSENT: Readonly<Record<string, string>> = {
   search: 'percept sessions search WORDS searches conversations; percept list shows the catalogue.',
 };
 
-/** Whether a word behind a command is meant as a model: a path, a reference, an alias of the catalogue. */
+/** Whether a word after a command is meant as a model: a path, a reference, an alias of the catalogue. */
 export function isModelWord(word: string, aliases: readonly string[]): boolean {
   return aliases.includes(word) || /\.gguf$|^(?:\.{0,2}\/|hf:|pip:|https?:)/i.test(word);
 }
 
 /**
- * The arguments in percept's own words. More than one word behind an alias is a prompt. Throws UserError (usage) for a
+ * The arguments in percept's own words. More than one word after an alias is a prompt. Throws UserError (usage) for a
  * word, alone, whose command percept does not have.
  */
 export function inOwnWords(args: readonly string[], aliases: readonly string[]): readonly string[] {

@@ -33,7 +33,7 @@ function ruleOf(line: string, base: string): IgnoreRule | undefined {
   return { base, names, isNegated, onlyFolders };
 }
 
-/** A space behind a backslash stays. */
+/** A space after a backslash stays. */
 function withoutTrailingSpaces(pattern: string): string {
   let end = pattern.length;
   while (end > 0 && pattern[end - 1] === ' ' && pattern[end - 2] !== '\\') end--;
@@ -58,7 +58,7 @@ function matchesNames(patterns: readonly string[], names: readonly string[]): bo
   });
 }
 
-/** `*`, `?`, classes as in `[a-z]` or `[!0]`, and characters behind a backslash. */
+/** `*`, `?`, classes as in `[a-z]` or `[!0]`, and characters after a backslash. */
 function matchesName(pattern: string, name: string): boolean {
   return matchesRun(partsOf(pattern), [...name], {
     isStar: (part) => part === '*',
@@ -103,7 +103,7 @@ function matchesRun(
   { isStar, isOne, least }: Matching,
 ): boolean {
   let [p, i] = [0, 0];
-  let [star, from] = [-1, 0]; // the last star, and the first item behind those that it stands for
+  let [star, from] = [-1, 0]; // the last star, and the first item after those that it stands for
   while (i < items.length) {
     if (p < patterns.length && isStar(patterns[p]!)) {
       [star, from] = [p++, i];

@@ -245,7 +245,7 @@ class OpenAnswer {
   }
 }
 
-/** The request for a summary, with the conversation as a text: small models lose their way behind a real one. */
+/** The request for a summary, with the conversation as a text: small models lose their way after a real one. */
 function summaryOf(messages: readonly Message[]): Message {
   const said = messages.map(({ role, content }) => `${role}: ${content}`).join('\n\n');
   return { role: 'user', content: `${SUMMARIZE}\n\n${said}\n\nSummary:` };

@@ -6,7 +6,7 @@ export interface Choice {
   /** A short cell in front of the text: an age, a number. */
   readonly before?: string;
   readonly text: string;
-  /** Facts behind the text, the most telling first: a narrow screen drops the last ones. */
+  /** Facts after the text, the most telling first: a narrow screen drops the last ones. */
   readonly after: readonly string[];
   /** Is found by, too, although it is not shown. */
   readonly keywords?: string;

@@ -109,7 +109,7 @@ export class Dialogue {
    */
   load(reference: string, backend: string | undefined): Promise<boolean> {
     return this.#turns.run('loading', async (signal) => {
-      const { loadChatModel } = await import('./loaded-model.ts'); // the engine, behind the first frame
+      const { loadChatModel } = await import('./loaded-model.ts'); // the engine, after the first frame
       const loaded = await loadChatModel(reference, backend, {
         options: this.options,
         signal,
@@ -150,7 +150,7 @@ export class Dialogue {
     this.#turns.queue(text);
   }
 
-  /** Adds a text to the next question, behind what the user writes: a file, the output of a command. */
+  /** Adds a text to the next question, after what the user writes: a file, the output of a command. */
   enclose(...texts: readonly string[]): void {
     this.#enclosed = [...this.#enclosed, ...texts];
   }

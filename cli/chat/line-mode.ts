@@ -64,7 +64,7 @@ export async function runLineChat({ create, begin, message, output }: LineChatOp
     if (joined === '' && screen.asks) {
       transcript.typed(whole);
       screen.take(whole);
-      setImmediate(promptWhenIdle); // behind what the answer begins
+      setImmediate(promptWhenIdle); // after what the answer begins
     } else if (joined === '' && isShellLine(whole) && !isPasted) {
       transcript.typed(whole);
       void shell.run(whole).then(promptWhenIdle);
@@ -82,7 +82,7 @@ export async function runLineChat({ create, begin, message, output }: LineChatOp
 /** Lines with less time between them are those of a paste, ms. */
 const PASTE_MS = 100;
 
-/** The lines, each with whether another one came right before or behind it. Only lines that may run wait for that. */
+/** The lines, each with whether another one came right before or after it. Only lines that may run wait for that. */
 export async function* typedLines(
   lines: AsyncIterable<string>,
 ): AsyncGenerator<{ readonly line: string; readonly isPasted: boolean }> {

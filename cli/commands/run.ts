@@ -172,7 +172,7 @@ async function answerPrinter(call: Call, { kind }: Prompt, beginning: Beginning)
   return kind === 'chat' && isForScreen(options, output) ? screenAnswer(output) : textAnswer(output);
 }
 
-/** Prints, then stores. What stores is loaded behind the first token, so that the answer does not wait. */
+/** Prints, then stores. What stores is loaded after the first token, so that the answer does not wait. */
 function keptLater(printer: AnswerPrinter, begin: () => Promise<AnswerPrinter>): AnswerPrinter {
   let keeper: AnswerPrinter | undefined;
   return {

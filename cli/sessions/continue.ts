@@ -51,7 +51,7 @@ async function sessionOf({ options }: Pick<Call, 'options'>): Promise<StoredSess
 function inWords({ id, title, updatedAt }: StoredSession): string {
   const line = title.replace(/\s+/g, ' ').trim();
   const short = line.length > 40 ? `${line.slice(0, 40).trimEnd()}...` : line;
-  return `${id} of ${localTime(updatedAt)}: ${short.replace(/[.!?]$/, '')}`; // a sentence ends behind it
+  return `${id} of ${localTime(updatedAt)}: ${short.replace(/[.!?]$/, '')}`; // a sentence ends after it
 }
 
 /** The model of the last answer, unless a flag names another. A file has its absolute path, for any folder. */
@@ -76,7 +76,7 @@ function wantedOf(
   return asked.filter(({ role, content }) => role !== 'system' || (changes && content !== systemOf(path)));
 }
 
-/** `asked` as messages of the tree, behind `path`. */
+/** `asked` as messages of the tree, after `path`. */
 function asMessages(
   asked: readonly Message[],
   path: readonly TreeMessage[],

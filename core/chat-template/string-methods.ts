@@ -85,7 +85,7 @@ function units(text: string, index: number): number {
 
 /**
  * The part [start, end) of a text, in UTF-16 units, that the second and the third argument bound in code points.
- * Undefined if the start is behind the end of the part or of the text: there is no text, not even an empty one.
+ * Undefined if the start is after the end of the part or of the text: there is no text, not even an empty one.
  */
 function boundsOf(of: Value, args: Arguments, budget: Budget): [number, number] | undefined {
   const [start, end] = [argument(args, 1), argument(args, 2)];

@@ -5,7 +5,7 @@
 
 /** Longest span, in tokens. A paragraph. */
 const LONGEST = 256;
-/** Repeated tokens behind the first span, at least: of a short span many times, of a long one TIMES. */
+/** Repeated tokens after the first span, at least: of a short span many times, of a long one TIMES. */
 const TOKENS = 96;
 const TIMES = 3;
 

@@ -119,7 +119,7 @@ function pick(phase: usize, choice: i32, count: i32, ids: usize, values: usize):
   }
 }
 
-/** Puts a value into the sorted list of at most `most`, behind equal ones; returns how many it holds. */
+/** Puts a value into the sorted list of at most `most`, after equal ones; returns how many it holds. */
 // @ts-ignore: decorator
 @inline
 function insert(ids: usize, values: usize, held: i32, most: i32, id: i32, value: f32): i32 {

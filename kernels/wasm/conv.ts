@@ -46,7 +46,7 @@ function convolve(phase: usize, slice: i32, group: i32): void {
   for (let t = 0; t < tokens; t++) {
     convolveRow(weights, address(phase, TAP_BYTES), past, before, x, xStride, t, out + <usize>t * outStride);
   }
-  for (let i = 0; i < before; i++) { // in place: sources lie behind their targets
+  for (let i = 0; i < before; i++) { // in place: sources lie after their targets
     memory.copy(past + <usize>i * GROUP_BYTES, rowAt(past, before, x, xStride, tokens - before + i), GROUP_BYTES);
   }
 }

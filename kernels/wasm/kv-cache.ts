@@ -52,7 +52,7 @@ function pageOf(phase: usize, kv: usize, position: i32): usize {
   return load<u32>(kv + (<usize>(position / word(phase, PAGE_POSITIONS)) << 2));
 }
 
-/** Place of `position` of kv head `h` in its page, whose heads lie one behind the other. */
+/** Place of `position` of kv head `h` in its page, whose heads lie one after the other. */
 // @ts-ignore: decorator
 @inline
 function placeInPage(phase: usize, h: i32, position: i32): usize {

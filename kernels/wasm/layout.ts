@@ -168,7 +168,7 @@ export const ACCUMULATE = 1; // out = residual + y
 export const GATED = 2; // out = GATE(y of segment 0) * (y of segment 1)
 export const LONG_TASKS = 12; // in steps of few tiles: the first tasks, of LONG_GROUPS groups each
 export const LONG_GROUPS = 17;
-export const SHORT_GROUPS = 19; // groups of each task behind them
+export const SHORT_GROUPS = 19; // groups of each task after them
 export const PANEL = 20; // scratch: codes and scales, or f32, of two segments
 export const PANEL_BYTES = 21; // of one segment
 export const SEGMENTS = 22; // number of matrices that read the same x

@@ -18,7 +18,7 @@ import { compileTapped, PLAIN_TAPS, TAP_COLS, TAPPED_STEPS } from './tapped.ts';
 
 /** How far values of up to 1.7 may be from the reference: float32 sums of up to 96 terms, 3e-7 seen. */
 const FLOAT = 2e-6;
-/** Those behind products whose activations are in int8: 0.011 seen. */
+/** Those after products whose activations are in int8: 0.011 seen. */
 const CODED = 0.05;
 
 /** Fewer positions than token ids. */

@@ -140,7 +140,7 @@ it('a step that finds no pages is refused in words, and changes nothing', async 
   expect(after).toEqual(before);
 });
 
-it('a sequence copied to itself gives back the pages behind', async () => {
+it('a sequence copied to itself gives back the pages after its new end', async () => {
   const executable = await load({ positions: 768 });
   const want = { kind: 'logits' } as const;
   const tokens = Array.from({ length: 300 }, (_, i) => i);

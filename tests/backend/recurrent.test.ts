@@ -97,7 +97,7 @@ for (const { name, absent, sameBits, start } of withModels()) {
         });
         expect(ids[i]).toEqual(bests);
         const held = tokens.length + count - 1;
-        const next = await rows(slice(i, held, 7)); // the state stands behind the ids that were fed
+        const next = await rows(slice(i, held, 7)); // the state stands after the ids that were fed
         expectSame(next, await rows(slice(2, held, 7)));
         going.kvTrim(2, 0);
       }

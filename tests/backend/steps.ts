@@ -12,7 +12,7 @@ export function lastRows(executable: Executable, ...slices: Slice[]): Promise<Fl
   return rowsOf(executable, stepWith({ kind: 'logits' }, ...slices));
 }
 
-/** Logits of the slices that want them, one behind the other. */
+/** Logits of the slices that want them, one after the other. */
 export function rowsOf(executable: Executable, step: Step): Promise<Float32Array> {
   return executable.submit(step).then((results) => {
     return Float32Array.from(

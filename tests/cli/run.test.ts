@@ -29,7 +29,7 @@ describe('the prompt', () => {
     ['stdin, where there are none', [], 'Why?\n', 'user: Why?\n<s>'],
     ['stdin, for a dash', ['-'], 'Why?\n', 'user: Why?\n<s>'],
     ['stdin below the argument', ['write a message'], 'diff\n', 'user: write a message\n\ndiff\n<s>'],
-    ['text behind a double dash', ['--', '--stats'], '', 'user: --stats\n<s>'],
+    ['text after a double dash', ['--', '--stats'], '', 'user: --stats\n<s>'],
     ['with a system message', ['-s', 'Be brief.', 'Hi'], '', 'system: Be brief.\nuser: Hi\n<s>'],
     ['the name of a command, forced', ['run', 'lsit'], '', 'user: lsit\n<s>'],
   ])('is made of %s', async (_, args, input, expected) => {
@@ -67,7 +67,7 @@ describe('the prompt', () => {
     expect(await count(['--parse-special', text])).toBe(3);
   });
 
-  it('has files behind it, each in a fence, and those of folders', async () => {
+  it('has files after it, each in a fence, and those of folders', async () => {
     const folder = emptyFolder();
     mkdirSync(join(folder, 'src'));
     writeFileSync(join(folder, 'src', 'a.ts'), 'a();\n');

@@ -57,7 +57,7 @@ describe('content for a prompt', () => {
     ['a wrapper of a file', 'echo percept hi > wrapper; bash wrapper < content'],
     ['a wrapper of a pipe', 'echo percept hi > wrapper; cat content | bash wrapper'],
     ['a function', 'f() { percept hi; }; cat content | f'],
-    ['a dash behind the prompt', 'percept hi - < content'],
+    ['a dash after the prompt', 'percept hi - < content'],
     ['a dash in front of it', 'cat content | percept - hi'],
   ])('is read from %s', (_, line) => {
     expect(tokensOf(shell(line).lines.join('\n'))).toBe(WITH_CONTENT);

@@ -73,7 +73,7 @@ describe('percept template', () => {
     expect(late).toMatchObject({ code: 2, stderr: expect.stringContaining('Expected --now to be a date') });
   });
 
-  it('reads messages and a template behind byte order marks', async () => {
+  it('reads messages and a template after byte order marks', async () => {
     const cwd = emptyFolder();
     writeFileSync(join(cwd, 'messages.json'), '\ufeff[{"role": "user", "content": "Hi"}]');
     writeFileSync(join(cwd, 'own.jinja'), '\ufeff{{ messages[0].content }}', 'utf16le');

@@ -71,7 +71,7 @@ describe('words of other programs', () => {
     expect(JSON.parse(stdout)).toHaveProperty('catalogue');
   });
 
-  it('remove takes a model, and is a prompt with other words behind it', async () => {
+  it('remove takes a model, and is a prompt with other words after it', async () => {
     const removed = await percept(['remove', 'smollm2', '-y']);
     expect(removed.stderr).toContain('smollm2');
     const args = ['remove', 'all', 'wrinkles', '-m', TINY_MODEL, '--raw', '-n', '2', '--backend', 'cpu'];

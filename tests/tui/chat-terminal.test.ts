@@ -190,7 +190,7 @@ describe.skipIf(!HAS_TMUX)('the terminal of a chat', () => {
     await terminal.shows(/^\$$/m);
   });
 
-  it('runs a command behind ! in plain lines, unless it is pasted with others', async () => {
+  it('runs a command after ! in plain lines, unless it is pasted with others', async () => {
     const { terminal } = chat({ variable: 'TERM=dumb', flags: '-n 8' });
     await terminal.shows(/^>$/m);
     terminal.type('!echo "o"ne; exit 3');

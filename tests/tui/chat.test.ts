@@ -181,7 +181,7 @@ describe.skipIf(!HAS_TMUX)('percept chat in a terminal', () => {
     await terminal.shows(READY);
   });
 
-  it('runs a command that was sent during an answer, behind it', async () => {
+  it('runs a command that was sent during an answer, after it', async () => {
     const { terminal } = chat({ slow: true, flags: '-n 480 --backend reference' });
     await terminal.shows(READY);
     terminal.type('go');
@@ -235,7 +235,7 @@ describe.skipIf(!HAS_TMUX)('percept chat in a terminal', () => {
     await terminal.shows(/^error: There is no file none\.txt\.$/m);
   });
 
-  it('runs a command behind !, and stops it', async () => {
+  it('runs a command after !, and stops it', async () => {
     const { terminal, home } = chat({ flags: '-n 2' });
     await terminal.shows('Ask anything');
     terminal.type('!echo early'); // waits for the model, as a message does

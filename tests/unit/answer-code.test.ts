@@ -10,7 +10,7 @@ describe('the first code block of an answer', () => {
     ['with tildes and a longer fence', '~~~~\n```\na\n```\n~~~~', '```\na\n```'],
     ['in a list', '1. First:\n\n   ```js\n   if (a)\n     b();\n   ```\n\n2. Then', 'if (a)\n  b();'],
     ['in a quote', '> ```\n> a\n> ```', 'a'],
-    ['behind an empty one', '```\n\n```\n\n```\na\n```', 'a'],
+    ['after an empty one', '```\n\n```\n\n```\na\n```', 'a'],
     ['with control characters', '```\n\x1b[1m\u202e\n```', '\x1b[1m\u202e'],
     ['with tabs and spaces at line ends', '```make\na:\n\tb  \n```', 'a:\n\tb  '],
   ])('%s', (_, markdown, code) => {

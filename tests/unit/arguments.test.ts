@@ -38,7 +38,7 @@ describe('text that begins with a dash', () => {
     expect(await parsed(...args)).toEqual({ command: 'run', operands: ['hi'], options });
   });
 
-  it('stays what it is behind --', async () => {
+  it('stays what it is after --', async () => {
     const { operands } = await parsed('-t', '0', '--', '-s', '- a', '--');
     expect(operands).toEqual(['-s', '- a', '--']);
   });

@@ -13,7 +13,7 @@ const STARTS: Readonly<Record<string, number>> = {
   'bench/machine.ts': 1,
   'bench/peers/llama-cpp.ts': 1,
   'bench/peers/node-llama-cpp.ts': 1,
-  'cli/chat/shell-command.ts': 2, // what the user types behind !, in the user's folder
+  'cli/chat/shell-command.ts': 2, // what the user types after !, in the user's folder
   'cli/tui/editor/external-editor.ts': 2,
   'core/models/sources/pip.ts': 1,
 };

@@ -25,7 +25,7 @@ describe('a table in columns', () => {
     ]);
   });
 
-  it('moves a word that is too long for its column below, with the cells behind it', () => {
+  it('moves a word that is too long for its column below, with the cells after it', () => {
     expect(columnLines([['small', '98.4 MB', '/home/someone/models/small.gguf']], 36)).toEqual([
       'small  98.4 MB',
       '    /home/someone/models/small.gguf',

@@ -29,7 +29,7 @@ function inWords(phase: Phase): string {
   return `${each.join(', ')} of ${from}${residual === undefined ? '' : ` + ${residual}`}`;
 }
 
-/** The phases behind the inputs; the last value is the output. */
+/** The phases after the inputs; the last value is the output. */
 function fused(ops: Op[], options: Parameters<typeof fuse>[2] = {}, output?: number): string[] {
   const all = [...INPUTS, ...ops];
   return fuse(all, [output ?? all.length - 1], options)

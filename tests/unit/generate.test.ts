@@ -273,7 +273,7 @@ describe('generate, stopped by the caller', () => {
     }
   });
 
-  it('waits for the step in progress also behind one that waits for it', async () => {
+  it('waits for the step in progress also after one that waits for it', async () => {
     const sequence = new Sequence(fakeModel());
     const first = await claim(sequence);
     const { promise, resolve } = Promise.withResolvers<void>();

@@ -35,7 +35,7 @@ describe('a .gitignore', () => {
     expect(isIgnored(path, false, ignoreRules(rules, ''))).toBe(ignored);
   });
 
-  it('with a slash behind a name holds for folders', () => {
+  it('with a slash after a name holds for folders', () => {
     expect(isIgnored('build', true, ignoreRules('build/', ''))).toBe(true);
   });
 

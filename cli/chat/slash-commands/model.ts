@@ -191,7 +191,7 @@ function set(context: CommandContext, args: string) {
 /** Loads the model again with another context; the conversation stays. */
 async function setContext({ dialogue }: CommandContext, text: string): Promise<void> {
   if (dialogue.busy)
-    throw usage('The context cannot change now.', 'Try again behind the answer; Esc stops it.');
+    throw usage('The context cannot change now.', 'Try again after the answer; Esc stops it.');
   const before = dialogue.options;
   dialogue.options = { ...before, ctx: parameterIn('ctx', text) as number | undefined };
   if (!(await dialogue.load(dialogue.reference, before.backend))) dialogue.options = before;

@@ -10,7 +10,7 @@ export type Point = readonly [x: number, y: number];
 
 /** The least range of an axis; its ends are moved out to ticks. */
 export interface AxisSpec {
-  readonly unit: string; // written once, behind the last tick
+  readonly unit: string; // written once, after the last tick
   readonly log?: boolean;
   readonly from?: number; // default: the least value
   readonly to?: number; // default: the greatest
@@ -239,7 +239,7 @@ export interface PointColumn {
   upper: number;
   lower: number;
   last: number;
-  /** Whether a line leads here from the column before; false behind a gap. */
+  /** Whether a line leads here from the column before; false after a gap. */
   readonly joined: boolean;
 }
 

@@ -57,7 +57,7 @@ const LANE = 26;
 const VALUE = 92;
 const LABEL_SHARE = [0.25, 0.5] as const; // of the width, least and most
 
-/** The place of bars, behind the labels. */
+/** The place of bars, after the labels. */
 interface BarRoom {
   readonly from: number;
   readonly length: number;

@@ -202,7 +202,7 @@ export class ChatScreen implements Screen {
     if (!this.editor.key(input, key)) this.#globalKey(input, key);
   }
 
-  /** Letters that arrive together are a key each. Those behind the key that closes the view are dropped. */
+  /** Letters that arrive together are a key each. Those after the key that closes the view are dropped. */
   #viewKeys(input: string, key: Key) {
     for (const letter of input.length > 1 ? input : [input]) {
       const { view } = this.state.get();

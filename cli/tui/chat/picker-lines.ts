@@ -63,7 +63,7 @@ interface Layout {
   readonly after: readonly number[];
 }
 
-/** The facts behind the text are dropped first, from the last on; then the cell in front of it. */
+/** The facts after the text are dropped first, from the last on; then the cell in front of it. */
 function layoutOf(choices: readonly Choice[], width: number): Layout {
   const widest = (cells: readonly string[]) =>
     cells.reduce((most, cell) => Math.max(most, columnsOf(cell)), 0);
