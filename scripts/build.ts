@@ -1,7 +1,7 @@
 /**
- * Builds dist/: the AssemblyScript kernels, one module for each class of CPU, bundles of the program, the library and the
- * CPU worker, and the manual page. With --emulated it builds dist/emulated/: kernels for tests only, which the npm package does not
- * contain.
+ * Builds dist/: the AssemblyScript kernels, one module for each class of CPU, bundles of the program, the library and
+ * the CPU worker, and the manual page. With --emulated it builds dist/emulated/: kernels for tests only, which are no
+ * part of the npm package.
  *
  * It runs on `npm install`, `npm test` and the first `npx percept`. So it skips a part if the hash of its inputs equals
  * its stamp. A part that fails leaves no stamp. esbuild is imported only when needed.
@@ -37,8 +37,8 @@ const ANSWER = [
   'backends/cpu/index.ts',
 ];
 const WORKER = { 'cpu-worker': 'backends/cpu/worker.ts' };
-/** Modules that replace packages in the bundles, and the one that names their licences. */
-const BUNDLED_WITH = ['scripts/no-devtools.ts', 'scripts/string-width.ts', 'scripts/third-party.ts'];
+/** Inputs of the bundles besides the program: stand-ins for packages, and the script that collects the licences. */
+const BUNDLE_SCRIPTS = ['scripts/no-devtools.ts', 'scripts/string-width.ts', 'scripts/third-party.ts'];
 
 /** Keeps Yoga from fetching its own data: URL. Node would load its HTTP client for that, half the start-up of layout. */
 const yogaWithoutFetch: Plugin = {
@@ -97,7 +97,7 @@ await inParallel(
         part('kernels', KERNELS, () => compileKernels()),
         part(
           'bundles',
-          [...BUNDLED_WITH, 'errors.ts', '{cli,core,backends,kernels,bench}/**/*.{ts,tsx,json}'],
+          [...BUNDLE_SCRIPTS, 'errors.ts', '{cli,core,backends,kernels,bench}/**/*.{ts,tsx,json}'],
           bundle,
         ),
       ],
@@ -188,7 +188,8 @@ async function mergeChunks({ outputs }: Metafile): Promise<void> {
     const chunk = id.slice(ROOT.length + 1).replaceAll('\\', '/'); // as esbuild writes it
     if (start!.has(chunk)) return 'start';
     if (answer!.has(chunk)) return frame!.has(chunk) ? 'frame-answer' : 'answer';
-    return frame!.has(chunk) && !elsewhere.has(chunk) ? 'frame' : undefined; // screens are for those who draw
+    // What other commands load, too, stays in files of its own: they need not read the screens of the chat.
+    return frame!.has(chunk) && !elsewhere.has(chunk) ? 'frame' : undefined;
   };
   const entries = Object.keys(PROGRAM).map((name) => [name, join(CHUNKS, `${name}.js`)]);
   const input = Object.fromEntries(entries);

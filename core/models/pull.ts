@@ -44,9 +44,8 @@ export interface PullOptions {
  * under its name atomically. Processes that pull the same model run one after the other, and the later ones use the file
  * of the first. Bytes of a broken transfer are kept for the next.
  *
- * @throws UserError (network) if no source delivers, (model-not-found) if all sources report that there is no such
- * file,
- *   and if the disk is full or not writable; the signal's reason if it is aborted.
+ * @throws UserError (network) if no source delivers; (model-not-found) if all sources report that there is no such file;
+ *   UserError if the disk is full or cannot be written. The signal's reason if it is aborted.
  */
 export async function pull(reference: Reference, options: PullOptions): Promise<ModelFile> {
   if (reference.kind === 'path') {
