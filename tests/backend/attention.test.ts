@@ -21,7 +21,8 @@ import { embed } from '../../kernels/reference/embed.ts';
 import { rope } from '../../kernels/reference/rope.ts';
 import { OTHER_CPUS } from '../emulated-kernels.ts';
 import { distance } from '../model/logits.ts';
-import { BACKENDS, type BackendUnderTest, shareOf, titled, withModels } from './backends.ts';
+import { titled } from '../titled.ts';
+import { BACKENDS, type BackendUnderTest, shareOf, withModels } from './backends.ts';
 import { attended, lastRows } from './steps.ts';
 
 interface Case {

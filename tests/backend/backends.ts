@@ -114,8 +114,3 @@ function hash(text: string): number {
   for (const char of text) value = Math.imul(value ^ char.codePointAt(0)!, 0x01000193);
   return (value ^ (value >>> 15)) >>> 0;
 }
-
-/** A test title, with the reason if it is skipped. */
-export function titled(name: string, skipped?: string): string {
-  return skipped ? `${name} (skipped: ${skipped})` : name;
-}

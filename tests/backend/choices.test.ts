@@ -4,7 +4,8 @@ import type { Backend, Executable, Result, Step, Want } from '../../backends/bac
 import { logitsOf } from '../../backends/results.ts';
 import { step as all, stepWith } from '../../bench/conformance/op-case.ts';
 import { argmax, distance } from '../model/logits.ts';
-import { BACKENDS, titled } from './backends.ts';
+import { titled } from '../titled.ts';
+import { BACKENDS } from './backends.ts';
 import { COLS, compileProgram, OTHER_STEPS, slice, VOCABULARY } from './self-attention.ts';
 import { greedyIds, rowsOf } from './steps.ts';
 

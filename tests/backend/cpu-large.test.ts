@@ -21,8 +21,8 @@ import { loadModel } from '../../core/model.ts';
 import { estimateMemory } from '../../core/program.ts';
 import { rowBytes, type TensorType } from '../../kernels/quant-formats.ts';
 import { llamaShapes } from '../llama-graph.ts';
+import { titled } from '../titled.ts';
 import { type TensorSpec as FileTensor, writeGguf } from '../unit/gguf-writer.ts';
-import { titled } from './backends.ts';
 import { lastRows } from './steps.ts';
 
 const LAYERS = 22;

@@ -16,7 +16,7 @@ import { createGpujsBackend } from '../../backends/gpujs/index.ts';
 import { randomMatrix } from '../../bench/conformance/matrices.ts';
 import { UserError } from '../../errors.ts';
 import { map } from '../../kernels/reference/map.ts';
-import { titled } from './backends.ts';
+import { titled } from '../titled.ts';
 import { allRows } from './steps.ts';
 
 const adapter = inject('adapters')[0]!;

@@ -3,7 +3,8 @@ import { describe, expect, it } from 'vitest';
 import type { Op } from '../../backends/backend.ts';
 import { quantize } from '../../kernels/reference/quantize.ts';
 import { sourceFormat } from '../../kernels/source-formats.ts';
-import { titled, withModels } from './backends.ts';
+import { titled } from '../titled.ts';
+import { withModels } from './backends.ts';
 import { lastRows } from './steps.ts';
 
 for (const { name, absent, kind, start } of withModels()) {

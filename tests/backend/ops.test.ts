@@ -7,7 +7,8 @@ import type { Backend } from '../../backends/backend.ts';
 import { CHECKED_CASES, type CheckedCase } from '../../bench/conformance/cases.ts';
 import { limitOf, runCase } from '../../bench/conformance/judge.ts';
 import { nameOf } from '../../bench/conformance/op-case.ts';
-import { BACKENDS, type BackendUnderTest, shareOf, titled } from './backends.ts';
+import { titled } from '../titled.ts';
+import { BACKENDS, type BackendUnderTest, shareOf } from './backends.ts';
 
 for (const under of BACKENDS) {
   describe.skipIf(under.absent)(titled(under.name, under.absent), () => {

@@ -2,7 +2,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Backend, Executable } from '../../backends/backend.ts';
 import { distance } from '../model/logits.ts';
-import { titled, withModels } from './backends.ts';
+import { titled } from '../titled.ts';
+import { withModels } from './backends.ts';
 import { compileProgram, OTHER_STEPS, program, slice, table } from './self-attention.ts';
 import { rowsOf } from './steps.ts';
 

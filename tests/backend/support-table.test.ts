@@ -10,7 +10,8 @@ import {
   TABLE_FILE,
   withTable,
 } from '../../scripts/support-table.ts';
-import { BACKENDS, titled } from './backends.ts';
+import { titled } from '../titled.ts';
+import { BACKENDS } from './backends.ts';
 
 const markdown = readFileSync(TABLE_FILE, 'utf8');
 

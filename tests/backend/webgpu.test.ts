@@ -11,7 +11,7 @@ import type { LlamaConfig } from '../../core/architectures/llama.ts';
 import { programOn } from '../../core/program.ts';
 import type { TensorType } from '../../kernels/quant-formats.ts';
 import { llamaGraph } from '../llama-graph.ts';
-import { titled } from './backends.ts';
+import { titled } from '../titled.ts';
 import { allRows, greedyIds, lastRows } from './steps.ts';
 
 const adapter = inject('adapters').find(({ absent }) => !absent);

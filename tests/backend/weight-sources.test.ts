@@ -23,7 +23,8 @@ import type { TensorType } from '../../kernels/quant-formats.ts';
 import { quantize } from '../../kernels/reference/quantize.ts';
 import { decode, type SourceType, sourceFormat } from '../../kernels/source-formats.ts';
 import { seeded } from '../random.ts';
-import { titled, withModels } from './backends.ts';
+import { titled } from '../titled.ts';
+import { withModels } from './backends.ts';
 import { allRows, lastRows } from './steps.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'percept-weight-sources-'));

@@ -2,7 +2,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, inject, it } from 'vitest';
-import { titled } from '../backend/backends.ts';
+import { titled } from '../titled.ts';
 import { emptyFolder, PROGRAM, percept, TINY_MODEL } from './percept.ts';
 
 interface Report {

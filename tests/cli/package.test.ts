@@ -5,12 +5,13 @@ import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { licences } from '../../scripts/third-party.ts';
+import { onWindows, titled } from '../titled.ts';
 import { emptyFolder, TINY_MODEL } from './percept.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 const LICENCES = readFileSync(join(ROOT, 'dist/THIRD-PARTY-LICENSES'), 'utf8');
 
-describe.skipIf(process.platform === 'win32')('npm pack', () => {
+describe.skipIf(onWindows)(titled('npm pack', onWindows), () => {
   it('takes the program, its manual and its notices, and nothing that belongs to this machine', async () => {
     const { stdout } = await promisify(execFile)(
       'npm',

@@ -14,6 +14,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { dirname, join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { notLinux, onWindows, titled } from '../titled.ts';
 import { emptyFolder, percept, TINY_MODEL } from './percept.ts';
 
 /** A home and, apart from it, a project with settings files; `deep` is inside the project. */
@@ -220,7 +221,7 @@ describe('percept config set and unset', () => {
     expect((await run([])).code).toBe(0);
   });
 
-  it.skipIf(process.platform === 'win32')('leave a link and its permissions', async () => {
+  it.skipIf(onWindows)(titled('leave a link and its permissions', onWindows), async () => {
     const { path, run } = home('');
     const real = `${path}.real`;
     writeFileSync(real, '{}', { mode: 0o640 });
@@ -258,14 +259,11 @@ describe('percept config set and unset', () => {
     expect({ stderr, code }).toEqual({ stderr: expect.stringMatching(/^Set seed to 3 in .*\n$/), code: 0 });
   });
 
-  it.skipIf(!existsSync('/proc/self'))(
-    `end where no folder can be made${existsSync('/proc/self') ? '' : ' (skipped: no /proc)'}`,
-    async () => {
-      const { stderr, code } = await home().run(['set', 'seed', '1'], { PERCEPT_HOME: '/proc/none' });
-      expect(stderr).toContain("ENOENT: no such file or directory, mkdir '/proc/none'");
-      expect(code).toBe(1);
-    },
-  );
+  it.skipIf(notLinux)(titled('end where no folder can be made', notLinux), async () => {
+    const { stderr, code } = await home().run(['set', 'seed', '1'], { PERCEPT_HOME: '/proc/none' });
+    expect(stderr).toContain("ENOENT: no such file or directory, mkdir '/proc/none'");
+    expect(code).toBe(1);
+  });
 
   it('store the path of a model so that it holds in every folder', async () => {
     const { run, text } = home();

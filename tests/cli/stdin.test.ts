@@ -1,12 +1,12 @@
 /** What is on stdin beside a prompt: real pipes, sockets, files and shells. */
 import { spawn, spawnSync } from 'node:child_process';
-import { closeSync, existsSync, openSync, writeFileSync } from 'node:fs';
+import { closeSync, openSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { notLinux, onWindows, titled } from '../titled.ts';
 import { emptyFolder, finished, PROGRAM, percept, start, TINY_MODEL } from './percept.ts';
 
-const IS_LINUX = process.platform === 'linux';
-const HAS_PYTHON = spawnSync('python3', ['--version']).status === 0;
+const NO_PYTHON = spawnSync('python3', ['--version']).status === 0 ? undefined : 'there is no python3';
 const FLAGS = ['-m', TINY_MODEL, '-t', '0', '-n', '1', '--raw', '--json'];
 const SILENT = /^stdin is open, but nothing comes: answering without it/;
 
@@ -93,17 +93,20 @@ describe('stdin that its starter leaves open', () => {
     await finished(child);
   });
 
-  it.skipIf(!IS_LINUX || !HAS_PYTHON)('is not waited for on a pipe, also below a shell', () => {
-    const script =
-      'import subprocess, sys\n' +
-      'for shell in False, True:\n' +
-      "  child = subprocess.Popen('percept hi' if shell else ['percept', 'hi'], shell=shell, stdin=subprocess.PIPE)\n" +
-      '  child.wait()\n';
-    const { folder: cwd, env } = commands();
-    const { stdout, stderr } = spawnSync('python3', ['-c', script], { cwd, env, encoding: 'utf8' });
-    expect(stdout.trim().split('\n').map(tokensOf)).toEqual([ALONE, ALONE]);
-    expect(stderr).toMatch(SILENT);
-  });
+  it.skipIf(notLinux ?? NO_PYTHON)(
+    titled('is not waited for on a pipe, also below a shell', notLinux ?? NO_PYTHON),
+    () => {
+      const script =
+        'import subprocess, sys\n' +
+        'for shell in False, True:\n' +
+        "  child = subprocess.Popen('percept hi' if shell else ['percept', 'hi'], shell=shell, stdin=subprocess.PIPE)\n" +
+        '  child.wait()\n';
+      const { folder: cwd, env } = commands();
+      const { stdout, stderr } = spawnSync('python3', ['-c', script], { cwd, env, encoding: 'utf8' });
+      expect(stdout.trim().split('\n').map(tokensOf)).toEqual([ALONE, ALONE]);
+      expect(stderr).toMatch(SILENT);
+    },
+  );
 
   it('is read to its end once it has begun', async () => {
     const child = start([...FLAGS, 'hi']);
@@ -117,7 +120,7 @@ describe('stdin that its starter leaves open', () => {
   });
 });
 
-describe.skipIf(!IS_LINUX)('a script that a shell reads from stdin', () => {
+describe.skipIf(notLinux)(titled('a script that a shell reads from stdin', notLinux), () => {
   const SCRIPT = `
     echo one
     percept hi | shown
@@ -194,7 +197,7 @@ describe('input without end', () => {
     expect(status).toBe(2);
   });
 
-  it.skipIf(!existsSync('/dev/zero'))('of zeros is binary', async () => {
+  it.skipIf(onWindows)(titled('of zeros is binary', onWindows), async () => {
     const { stderr, code } = await percept(['score', '-m', TINY_MODEL, '/dev/zero']);
     expect(code).toBe(2);
     expect(stderr).toContain('/dev/zero is not UTF-8 text: it is binary or has another encoding.');
@@ -240,7 +243,7 @@ it('refuses a prompt that is far too long before a template sees it', async () =
   }
 });
 
-describe.skipIf(!existsSync('/dev/full'))('a stdout that is full', () => {
+describe.skipIf(notLinux)(titled('a stdout that is full', notLinux), () => {
   it.each([
     ['an answer', [...FLAGS, 'hi']],
     ['help', ['--help']],

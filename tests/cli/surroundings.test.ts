@@ -3,15 +3,16 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { onWindows, titled } from '../titled.ts';
 import { emptyFolder, PROGRAM, percept, TINY_MODEL } from './percept.ts';
 
 const BUG = 'This is a bug';
 
 describe('surroundings that fail', () => {
-  it.skipIf(process.platform === 'win32').each([
+  it.skipIf(onWindows).each([
     [['list'], 0, ''],
     [['-m', TINY_MODEL, 'hi'], 1, 'change to another folder'],
-  ])('a working directory that was deleted: percept %j', (args, code, hint) => {
+  ])(titled('a working directory that was deleted: percept %j', onWindows), (args, code, hint) => {
     const gone = join(emptyFolder(), 'gone');
     mkdirSync(gone);
     const command = `rmdir '${gone}'; exec "$@"`;

@@ -14,8 +14,9 @@ import { parseReference } from '../../core/models/reference.ts';
 import { findModel } from '../../core/models/store.ts';
 import { estimateMemory } from '../../core/program.ts';
 import { Sequence } from '../../core/sequence.ts';
-import { type BackendUnderTest, titled, withModels } from '../backend/backends.ts';
+import { type BackendUnderTest, withModels } from '../backend/backends.ts';
 import { describeShared } from '../shared.ts';
+import { titled } from '../titled.ts';
 import { distance } from './logits.ts';
 import { readSafetensors } from './safetensors.ts';
 

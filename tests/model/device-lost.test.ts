@@ -16,8 +16,8 @@ import { samplerParameters } from '../../core/sampler/parameters.ts';
 import { Scheduler } from '../../core/scheduler.ts';
 import { Sequence } from '../../core/sequence.ts';
 import { tokenizerFromGguf } from '../../core/tokenizer/index.ts';
-import { titled } from '../backend/backends.ts';
 import { TINY_MODEL } from '../cli/percept.ts';
+import { titled } from '../titled.ts';
 
 const [adapter] = inject('adapters');
 const SIZES = { contextLength: 128, sequences: 1, maxTokens: 32 };

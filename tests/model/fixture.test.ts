@@ -16,9 +16,10 @@ import {
   samplerParameters,
 } from '../../core/index.ts';
 import { checkMemory } from '../../core/model.ts';
-import { type BackendUnderTest, titled, withModels } from '../backend/backends.ts';
+import { type BackendUnderTest, withModels } from '../backend/backends.ts';
 import { allRows } from '../backend/steps.ts';
 import { describeShared } from '../shared.ts';
+import { titled } from '../titled.ts';
 import { argmax, distance, divergence, logitsOf } from './logits.ts';
 
 const FIXTURES = resolve(import.meta.dirname, '../fixtures');

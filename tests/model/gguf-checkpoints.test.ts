@@ -2,8 +2,9 @@
 import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { loadModel } from '../../core/model.ts';
-import { titled, withModels } from '../backend/backends.ts';
+import { withModels } from '../backend/backends.ts';
 import { describeShared } from '../shared.ts';
+import { titled } from '../titled.ts';
 import { argmax, distance, logitsOf } from './logits.ts';
 import { readSafetensors } from './safetensors.ts';
 

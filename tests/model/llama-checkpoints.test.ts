@@ -9,9 +9,10 @@ import { expect, it } from 'vitest';
 import type { Backend, SourceMatrix } from '../../backends/backend.ts';
 import type { LlamaConfig } from '../../core/architectures/llama.ts';
 import { programOn } from '../../core/program.ts';
-import { titled, withModels } from '../backend/backends.ts';
+import { withModels } from '../backend/backends.ts';
 import { llamaGraph } from '../llama-graph.ts';
 import { describeShared } from '../shared.ts';
+import { titled } from '../titled.ts';
 import { argmax, distance, logitsOf } from './logits.ts';
 import { readSafetensors, safetensorsRanges } from './safetensors.ts';
 

@@ -6,8 +6,9 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { loadModel } from '../../core/model.ts';
 import type { TensorType } from '../../kernels/quant-formats.ts';
-import { type BackendUnderTest, shareOf, titled, withModels } from '../backend/backends.ts';
+import { type BackendUnderTest, shareOf, withModels } from '../backend/backends.ts';
 import { describeShared } from '../shared.ts';
+import { titled } from '../titled.ts';
 import { argmax, distance, divergence, logitsOf } from './logits.ts';
 
 interface Golden {

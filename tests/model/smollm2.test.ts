@@ -9,8 +9,9 @@ import { loadModel, type Model } from '../../core/model.ts';
 import { parseReference } from '../../core/models/reference.ts';
 import { findModel } from '../../core/models/store.ts';
 import { score } from '../../core/score.ts';
-import { type BackendUnderTest, titled, withModels } from '../backend/backends.ts';
+import { type BackendUnderTest, withModels } from '../backend/backends.ts';
 import { describeShared } from '../shared.ts';
+import { titled } from '../titled.ts';
 import { argmax, distance, divergence, divergenceOfTop, logitsOf, mean, surprise } from './logits.ts';
 import { readSafetensors } from './safetensors.ts';
 

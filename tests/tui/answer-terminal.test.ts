@@ -3,7 +3,8 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { emptyFolder, PROGRAM, percept, TINY_MODEL } from '../cli/percept.ts';
-import { HAS_TMUX, Terminal } from './tmux.ts';
+import { titled } from '../titled.ts';
+import { NO_TMUX, Terminal } from './tmux.ts';
 
 /** @param before variables in front of the command: tmux sets TERM itself */
 function asked(flags: string, before = ''): Terminal {
@@ -22,7 +23,7 @@ async function dashes(): Promise<string> {
 
 const ENDLESS = '--backend reference --seed 1 --ignore-eos --ignore-loops -n 490 hello';
 
-describe.skipIf(!HAS_TMUX)('an answer on a terminal', () => {
+describe.skipIf(NO_TMUX)(titled('an answer on a terminal', NO_TMUX), () => {
   it('is drawn as Markdown', async () => {
     await asked(`${await dashes()} hello`).shows(/^─{79}$/m);
   });

@@ -7,8 +7,9 @@ import { themeOf } from '../../cli/terminal/theme.ts';
 import type { Moment } from '../../cli/tui/bench/dashboard.ts';
 import { Dashboard, startBenchScreen } from '../../cli/tui/bench/start.tsx';
 import { emptyFolder, PROGRAM, TINY_MODEL } from '../cli/percept.ts';
+import { titled } from '../titled.ts';
 import { eventsOf, MACHINE, planOf, stateAfter } from '../unit/bench-events.ts';
-import { HAS_TMUX, Terminal } from './tmux.ts';
+import { NO_TMUX, Terminal } from './tmux.ts';
 import { FakeTerminal } from './xterm.ts';
 
 const THEME = themeOf({ color: 1, background: 'dark', ascii: false });
@@ -130,7 +131,7 @@ describe('a whole bench on a terminal', () => {
   });
 });
 
-describe.skipIf(!HAS_TMUX)('percept bench in a terminal', () => {
+describe.skipIf(NO_TMUX)(titled('percept bench in a terminal', NO_TMUX), () => {
   function bench(flags: string, size = {}): Terminal {
     const command = `${process.execPath} ${PROGRAM} bench --backend cpu -t 1 ${flags}; echo code $?`;
     const env = { PERCEPT_HOME: emptyFolder(), LANG: 'C.UTF-8' };

@@ -5,10 +5,11 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { emptyFolder, PROGRAM, TINY_MODEL } from '../cli/percept.ts';
+import { titled } from '../titled.ts';
 import { ANSWERING, COUNT_MODES, chat, expectCooked, filled, lastSession, READY } from './chat.ts';
-import { HAS_TMUX, Terminal } from './tmux.ts';
+import { NO_TMUX, Terminal } from './tmux.ts';
 
-describe.skipIf(!HAS_TMUX)('the terminal of a chat', () => {
+describe.skipIf(NO_TMUX)(titled('the terminal of a chat', NO_TMUX), () => {
   it('suspends, and restores itself', async () => {
     const { terminal } = chat();
     await terminal.shows(READY);

@@ -5,10 +5,11 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { emptyFolder, PROGRAM, TINY_MODEL } from '../cli/percept.ts';
+import { titled } from '../titled.ts';
 import { ANSWERING, chat, expectCooked, lastSession, READY, TEMPLATE } from './chat.ts';
-import { HAS_TMUX, Terminal } from './tmux.ts';
+import { NO_TMUX, Terminal } from './tmux.ts';
 
-describe.skipIf(!HAS_TMUX)('percept chat in a terminal', () => {
+describe.skipIf(NO_TMUX)(titled('percept chat in a terminal', NO_TMUX), () => {
   it('accepts input before the model is loaded, and answers it', async () => {
     const { terminal } = chat({ flags: '-n 8' });
     await terminal.shows(/^percept \d/m);

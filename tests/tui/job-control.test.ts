@@ -5,14 +5,10 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { emptyFolder, PROGRAM, TINY_MODEL } from '../cli/percept.ts';
-import { HAS_TMUX, Terminal } from './tmux.ts';
+import { onWindows, titled } from '../titled.ts';
+import { NO_TMUX, Terminal } from './tmux.ts';
 
-const isWindows = process.platform === 'win32';
-const why = isWindows
-  ? ' (skipped: no job control on Windows)'
-  : HAS_TMUX
-    ? ''
-    : ' (skipped: there is no tmux)';
+const skipped = onWindows ?? NO_TMUX;
 
 /** Makes the launcher believe it runs on Node 20, so that it starts the package node. */
 const OLD_NODE =
@@ -105,7 +101,7 @@ async function expectChat(terminal: Terminal): Promise<void> {
   await terminal.shows(READY);
 }
 
-describe.skipIf(why !== '')(`a job of the shell${why}`, () => {
+describe.skipIf(skipped)(titled('a job of the shell', skipped), () => {
   describe.each([
     ['itself', DIRECT],
     ['behind the launcher', LAUNCHED],

@@ -3,7 +3,8 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { onTestFinished } from 'vitest';
 
-export const HAS_TMUX = spawnSync('tmux', ['-V']).status === 0;
+/** A reason to skip; undefined if tmux is there. */
+export const NO_TMUX = spawnSync('tmux', ['-V']).status === 0 ? undefined : 'there is no tmux';
 
 export interface TerminalOptions {
   readonly columns?: number;

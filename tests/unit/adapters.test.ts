@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, inject, it, vi } from 'vitest';
 import { driverFiles } from '../../backends/driver-files.ts';
-import { titled } from '../backend/backends.ts';
+import { notLinux, titled } from '../titled.ts';
 
 const [adapter] = inject('adapters');
 const absent = process.platform === 'linux' ? adapter!.absent : 'drivers are found otherwise than on Linux';
@@ -24,7 +24,7 @@ async function findAdapters(cacheDirectory?: string) {
   return (await import('../../backends/adapters.ts')).findAdapters(cacheDirectory);
 }
 
-describe.skipIf(process.platform !== 'linux')('driver files', () => {
+describe.skipIf(notLinux)(titled('driver files', notLinux), () => {
   const manifest = () => join(folder, 'driver.json');
   const environment = () => ({ VK_DRIVER_FILES: manifest() });
 
@@ -50,7 +50,7 @@ describe.skipIf(process.platform !== 'linux')('driver files', () => {
   });
 });
 
-describe.skipIf(process.platform !== 'linux')('adapters', () => {
+describe.skipIf(notLinux)(titled('adapters', notLinux), () => {
   it('without a driver: none, and nothing is started or cached', async () => {
     vi.stubEnv('VK_DRIVER_FILES', join(folder, 'none.json'));
     const found = await findAdapters(folder);

@@ -6,6 +6,7 @@ import { attachmentWords } from '../../cli/attachments/attached-files.ts';
 import { readFiles } from '../../cli/attachments/file-option.ts';
 import { MOST_IGNORE_BYTES } from '../../cli/attachments/ignore-rules.ts';
 import { attachFiles, mentionOf } from '../../cli/attachments/mentions.ts';
+import { asRoot, titled } from '../titled.ts';
 
 const cwd = mkdtempSync(join(tmpdir(), 'percept-attach-'));
 afterAll(() => rmSync(cwd, { recursive: true }));
@@ -183,7 +184,7 @@ describe('a folder', () => {
     expect(await pathsIn('@mixed')).toEqual(['mixed/a.txt', 'mixed/b.txt']);
   });
 
-  it.skipIf(process.getuid?.() === 0)('leaves out what the user may not read', async () => {
+  it.skipIf(asRoot)(titled('leaves out what the user may not read', asRoot), async () => {
     const path = folder('locked', { 'a.txt': 'a', 'b.txt': 'b', 'c/d.txt': 'd' });
     chmodSync(join(path, 'b.txt'), 0);
     chmodSync(join(path, 'c'), 0);

@@ -1,13 +1,13 @@
 import { statSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { HeaderError, readGguf } from '../../core/gguf/index.ts';
+import { HeaderError } from '../../core/gguf/index.ts';
 import { emptyFolder } from '../cli/percept.ts';
 import { errorOf, saved } from './gguf-files.ts';
 import { ByteWriter, EVERY_TYPE, type GgufSpec, writeGguf } from './gguf-writer.ts';
 
 async function faultOf(path: string): Promise<string> {
-  const error = await readGguf(path).catch((error: unknown) => error);
+  const error = await errorOf(path);
   expect(error).toBeInstanceOf(HeaderError);
   return (error as HeaderError).fault;
 }

@@ -13,6 +13,7 @@ import { describe, expect, it } from 'vitest';
 import { pathTo } from '../../core/conversation.ts';
 import { IN_MEMORY, openSessions } from '../../core/sessions/store.ts';
 import { UserError } from '../../errors.ts';
+import { asRoot, onWindows, titled } from '../titled.ts';
 import { ask, createdAt, emptyFolder, failure, messagesOf, ORIGIN, opened } from './sessions-fixture.ts';
 
 async function refusal(path: string): Promise<UserError> {
@@ -25,11 +26,10 @@ async function refusal(path: string): Promise<UserError> {
   return error as UserError;
 }
 
-const isRoot = process.getuid?.() === 0;
-const onWindows = process.platform === 'win32';
+const unprotected = asRoot ?? onWindows;
 
 describe('the file of sessions', () => {
-  it.skipIf(onWindows)('is private to its user, as are its new folders', async () => {
+  it.skipIf(onWindows)(titled('is private to its user, as are its new folders', onWindows), async () => {
     const path = join(emptyFolder(), 'data', 'percept', 'sessions.db');
     const store = await opened(path);
     ask(store, 'Hello');
@@ -185,14 +185,17 @@ describe('the file of sessions', () => {
     expect((await refusal(path)).message).toContain(path);
   });
 
-  it.skipIf(isRoot || onWindows)(`is reported with its path if its folder cannot be written`, async () => {
-    const folder = join(emptyFolder(), 'mine');
-    mkdirSync(folder);
-    chmodSync(folder, 0o500);
-    expect((await refusal(join(folder, 'sessions.db'))).message).toContain('cannot be read or written');
-  });
+  it.skipIf(unprotected)(
+    titled('is reported with its path if its folder cannot be written', unprotected),
+    async () => {
+      const folder = join(emptyFolder(), 'mine');
+      mkdirSync(folder);
+      chmodSync(folder, 0o500);
+      expect((await refusal(join(folder, 'sessions.db'))).message).toContain('cannot be read or written');
+    },
+  );
 
-  it.skipIf(isRoot || onWindows)('can be read even if it cannot be written', async () => {
+  it.skipIf(unprotected)(titled('can be read even if it cannot be written', unprotected), async () => {
     const path = join(emptyFolder(), 'sessions.db');
     const before = await opened(path);
     const id = ask(before, 'Hello');

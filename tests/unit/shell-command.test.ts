@@ -7,6 +7,7 @@ import { typedLines } from '../../cli/chat/line-mode.ts';
 import { runInShell } from '../../cli/chat/shell-command.ts';
 import { isShellLine } from '../../cli/chat/shell-lines.ts';
 import { emptyFolder } from '../cli/percept.ts';
+import { onWindows, titled } from '../titled.ts';
 
 afterEach(() => vi.unstubAllEnvs());
 
@@ -30,7 +31,7 @@ async function ends(pid: number): Promise<boolean> {
   return !isAlive(pid);
 }
 
-describe.skipIf(process.platform === 'win32')('a command in the shell', () => {
+describe.skipIf(onWindows)(titled('a command in the shell', onWindows), () => {
   it('gives both streams and its exit code', async () => {
     expect(await run('echo one; echo two >&2; exit 3')).toMatchObject({ ending: 'exit code 3' });
     expect((await run('echo one; echo two >&2')).text.split('\n').sort()).toEqual(['', 'one', 'two']);

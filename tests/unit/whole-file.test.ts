@@ -1,9 +1,10 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { makeFolder } from '../../backends/make-folder.ts';
 import { replaceFile, writeWhole } from '../../backends/whole-file.ts';
 import { emptyFolder } from '../cli/percept.ts';
+import { notLinux, titled } from '../titled.ts';
 
 it('replaces a file, with its permissions', () => {
   const folder = emptyFolder();
@@ -38,8 +39,8 @@ it('makes the folder of a cache, and does without one that it cannot make', () =
   expect(() => writeWhole(join(folder, 'b', 'c', 'd'), 'text')).not.toThrow();
 });
 
-it.skipIf(!existsSync('/proc/self'))(
-  'makes the folders that miss, and ends where the system has none',
+it.skipIf(notLinux)(
+  titled('makes the folders that miss, and ends where the system has none', notLinux),
   () => {
     const folder = join(emptyFolder(), 'a', 'b');
     makeFolder(folder, 0o700);
