@@ -29,7 +29,7 @@ const START = ['cli/main.ts'];
 const FRAME = ['cli/commands/chat.ts', 'cli/tui/chat/start.tsx'];
 const ANSWER = [
   'cli/commands/run.ts',
-  'cli/sessions/keep.ts',
+  'cli/sessions/save.ts',
   'cli/chat/loaded-model.ts',
   'cli/stdin-surroundings.ts',
   'core/chat-template/interpreter.ts',

@@ -31,7 +31,7 @@ import { modelFile } from '../model-file.ts';
 import { ProgressDisplay } from '../progress/progress.ts';
 import { encodePrompt, type Prompt, readPrompt } from '../prompt.ts';
 import { samplingOf } from '../sampling.ts';
-import type { Kept } from '../sessions/keep.ts';
+import type { SavedSession } from '../sessions/save.ts';
 
 /** Answers one prompt. */
 export async function run(call: Call): Promise<void> {
@@ -45,22 +45,22 @@ export async function run(call: Call): Promise<void> {
   const { messages } = prompt;
   if (options.continue || options.resume !== undefined) {
     const { continueSession } = await import('../sessions/continue.ts');
-    const kept = await continueSession(messages, call);
-    const question = { ...prompt, messages: kept.messages, continues: true };
-    return answerOnce(call, { prompt: question, reference: kept.model, keep: async () => kept });
+    const saved = await continueSession(messages, call);
+    const question = { ...prompt, messages: saved.messages, continues: true };
+    return answerOnce(call, { prompt: question, reference: saved.model, save: async () => saved });
   }
   if (options.noSave || options.messages !== undefined) return answerOnce(call, { prompt, reference });
-  let kept: Promise<Kept> | undefined;
-  const keep = () =>
-    (kept ??= import('../sessions/keep.ts').then(({ newSession }) => newSession(messages, call)));
-  await answerOnce(call, { prompt, reference, keep });
+  let saved: Promise<SavedSession> | undefined;
+  const save = () =>
+    (saved ??= import('../sessions/save.ts').then(({ newSession }) => newSession(messages, call)));
+  await answerOnce(call, { prompt, reference, save });
 }
 
 interface Question {
   readonly prompt: Prompt;
   readonly reference: string; // of the model
   /** Where question and answer are stored, if they are. */
-  readonly keep?: () => Promise<Kept>;
+  readonly save?: () => Promise<SavedSession>;
 }
 
 async function answerOnce(call: Call, question: Question): Promise<void> {
@@ -100,7 +100,7 @@ interface Models {
 
 async function answer(
   call: Call,
-  { prompt, reference, keep }: Question,
+  { prompt, reference, save }: Question,
   { model, draft: draftModel }: Models,
 ): Promise<void> {
   const { options, output } = call;
@@ -132,17 +132,17 @@ async function answer(
   const sequence = new Sequence(model);
   const cached = await promptCache(model, promptIds);
   await cached?.restore(sequence, promptIds);
-  const session = options.json || options.jsonl ? (await keep?.())?.session : undefined;
+  const session = options.json || options.jsonl ? (await save?.())?.session : undefined;
   const beginning = { reference, model, promptIds, seed, session };
   const known = { backend: model.backend.name, seed, promptTokens: promptIds.length };
   const answered = call.abortable(async (signal) => {
     const printer = await answerPrinter(call, prompt, beginning);
-    const keeping = keep && keptLater(printer, async () => (await keep()).keeper(known));
-    return write(generate(sequence, promptIds, { ...generation, signal }), keeping ?? printer);
+    const saving = save && alsoSaved(printer, async () => (await save()).saver(known));
+    return write(generate(sequence, promptIds, { ...generation, signal }), saving ?? printer);
   });
   const result = await answered.finally(() => reading.end());
-  if (keep && result.usage.completionTokens > 0)
-    await cached?.save(sequence, (await keep()).session, computedIn(result));
+  if (save && result.usage.completionTokens > 0)
+    await cached?.save(sequence, (await save()).session, computedIn(result));
   if (result.stoppedBy === 'repetition')
     output.note('The answer was ended because it repeats itself; --ignore-loops lets it go on.');
   if (options.stats) for (const line of statistics(model, sampler, result)) output.note(line);
@@ -173,19 +173,19 @@ async function answerPrinter(call: Call, { kind }: Prompt, beginning: Beginning)
 }
 
 /** Prints, then stores. What stores is loaded after the first token, so that the answer does not wait. */
-function keptLater(printer: AnswerPrinter, begin: () => Promise<AnswerPrinter>): AnswerPrinter {
-  let keeper: AnswerPrinter | undefined;
+function alsoSaved(printer: AnswerPrinter, begin: () => Promise<AnswerPrinter>): AnswerPrinter {
+  let saver: AnswerPrinter | undefined;
   return {
     async token(token) {
       await printer.token(token);
-      keeper ??= await begin();
-      await keeper.token(token);
+      saver ??= await begin();
+      await saver.token(token);
     },
     async end(result) {
       try {
         await printer.end(result);
       } finally {
-        await keeper?.end(result);
+        await saver?.end(result);
       }
     },
   };

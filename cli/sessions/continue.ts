@@ -14,18 +14,18 @@ import type { Settings } from '../arguments/settings.ts';
 import { messagesOf, systemOf } from '../chat/messages.ts';
 import type { Call } from '../command.ts';
 import type { Output } from '../output.ts';
-import { type Asker, endOf, type Kept, type Known, newSession, orNote } from './keep.ts';
 import { localTime } from './message-words.ts';
+import { type Asker, endOf, type Known, newSession, orNote, type SavedSession } from './save.ts';
 
 /**
  * The conversation that the options name, or the last one, or the first one ever.
  * @param asked an optional system message, then the question
  */
-export async function continueSession(asked: readonly Message[], call: Asker): Promise<Kept> {
+export async function continueSession(asked: readonly Message[], call: Asker): Promise<SavedSession> {
   const { settings, output } = call;
   const stored = await sessionOf(call);
   output.note(
-    stored ? `Continuing ${inWords(stored)}.` : 'There is no stored conversation yet: this one is the first.',
+    stored ? `Continuing ${inWords(stored)}` : 'There is no stored conversation yet: this one is the first.',
   );
   if (!stored) return newSession(asked, call);
   const { id: session, conversation } = stored;
@@ -34,7 +34,7 @@ export async function continueSession(asked: readonly Message[], call: Asker): P
   const added = asMessages(wantedOf(asked, path, settings), path, nextId(conversation));
   return {
     ...{ session, model, messages: messagesOf([...path, ...added]) },
-    keeper: (known) => keeperOf({ session, added, known: { ...known, model }, output }),
+    saver: (known) => saverOf({ session, added, known: { ...known, model }, output }),
   };
 }
 
@@ -47,11 +47,11 @@ async function sessionOf({ options }: Pick<Call, 'options'>): Promise<StoredSess
   }
 }
 
-/** Its id, its age and its title. */
+/** Its id, its age and its title, as the end of a sentence. */
 function inWords({ id, title, updatedAt }: StoredSession): string {
   const line = title.replace(/\s+/g, ' ').trim();
   const short = line.length > 40 ? `${line.slice(0, 40).trimEnd()}...` : line;
-  return `${id} of ${localTime(updatedAt)}: ${short.replace(/[.!?]$/, '')}`; // a sentence ends after it
+  return `${id} of ${localTime(updatedAt)}: ${short}${/[.!?]$/.test(short) ? '' : '.'}`;
 }
 
 /** The model of the last answer, unless a flag names another. A file has its absolute path, for any folder. */
@@ -92,7 +92,7 @@ function asMessages(
   }));
 }
 
-interface Keeping {
+interface Saving {
   readonly session: string;
   readonly added: readonly TreeMessage[];
   readonly known: Known & Pick<AnswerOrigin, 'model'>;
@@ -100,7 +100,7 @@ interface Keeping {
 }
 
 /** The answer's text is on disk while it is generated. */
-function keeperOf({ session, added, known, output }: Keeping): AnswerPrinter {
+function saverOf({ session, added, known, output }: Saving): AnswerPrinter {
   let tokens = 0;
   let store: SessionStore | undefined;
   let answer: AnswerWriter | undefined;

@@ -1,4 +1,4 @@
-/** Keeps questions from a shell and their answers: each is a conversation of its own. */
+/** Saves questions from a shell and their answers: each is a conversation of its own. */
 import type { Message } from '../../core/chat-template.ts';
 import type { AnswerOrigin } from '../../core/conversation.ts';
 import { directories } from '../../core/directories.ts';
@@ -15,24 +15,24 @@ import type { Output } from '../output.ts';
 export type Known = Pick<AnswerOrigin, 'backend' | 'seed' | 'promptTokens'>;
 
 /** A conversation that gets a question and its answer. */
-export interface Kept {
+export interface SavedSession {
   readonly session: string; // its id
   /** Reference of the model that answers. */
   readonly model: string;
   /** The current branch, then the new question. */
   readonly messages: readonly Message[];
   /** Stores question and answer, and nothing if no token is generated. A failure is a note; the answer goes on. */
-  keeper(known: Known): AnswerPrinter;
+  saver(known: Known): AnswerPrinter;
 }
 
 export type Asker = Pick<Call, 'options' | 'settings' | 'output'>;
 
 /** A new conversation. It goes to the inbox of the sessions file, when its answer ends. */
-export function newSession(asked: readonly Message[], { options, output }: Asker): Kept {
+export function newSession(asked: readonly Message[], { options, output }: Asker): SavedSession {
   const model = lastingReference(options.model ?? '');
   const session = newSessionId();
   const createdAt = new Date().toISOString();
-  const keeper = (known: Known): AnswerPrinter => {
+  const saver = (known: Known): AnswerPrinter => {
     let text = '';
     let tokens = 0;
     return {
@@ -50,7 +50,7 @@ export function newSession(asked: readonly Message[], { options, output }: Asker
       },
     };
   };
-  return { session, model, messages: asked, keeper };
+  return { session, model, messages: asked, saver };
 }
 
 async function deliver(exchange: Exchange): Promise<void> {
