@@ -27,11 +27,12 @@ const SIGNALS = ['SIGTERM', 'SIGHUP', 'SIGQUIT'] as const;
 
 /**
  * Runs `command` with `$SHELL -c`, without stdin and without a terminal, so that keys and the screen stay with the chat.
- * An abort stops it. What it leaves in the background ends with it.
+ * An abort stops it, or throws its reason if it came before. What it leaves in the background ends with it.
  *
  * @throws UserError if the shell cannot be started
  */
 export async function runInShell(command: string, { signal, onText }: ShellOptions): Promise<ShellResult> {
+  signal.throwIfAborted(); // its listener below would not be called
   const output = new CutText();
   const child = started(command);
   const release = endWithPercept(child);

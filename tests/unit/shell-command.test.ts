@@ -38,6 +38,14 @@ describe.skipIf(onWindows)(titled('a command in the shell', onWindows), () => {
     expect(await run('kill -9 $$')).toMatchObject({ ending: 'ended by SIGKILL' });
   });
 
+  it('does not begin once it is stopped', async () => {
+    const file = join(emptyFolder(), 'begun');
+    const stopped = AbortSignal.abort();
+    await expect(run(`echo > ${file}`, stopped)).rejects.toBe(stopped.reason);
+    await sleep(100); // a shell would have begun
+    expect(existsSync(file)).toBe(false);
+  });
+
   it('has neither stdin nor a terminal', async () => {
     expect((await run('cat; tty; (: </dev/tty) 2>/dev/null || echo none')).text).toBe('not a tty\nnone\n');
   });
