@@ -175,6 +175,32 @@ describe('slash commands', () => {
     expect(answers()).toHaveLength(2);
   });
 
+  it('keeps what is set while a context is loaded that fails', async () => {
+    await chat();
+    const loading = runCommand(context, '/set ctx 100000');
+    await command('/set temperature 0.5');
+    await loading;
+    expect(dialogue.options).toMatchObject({ ctx: undefined, temperature: 0.5 });
+  });
+
+  it.each(['/set ctx 128', '/backend reference'])(
+    'keeps what %s chose if only reading is stopped',
+    async (line) => {
+      await chat();
+      await say('one');
+      const { loaded } = dialogue;
+      const stopping = dialogue.state.subscribe(
+        () => dialogue.state.get().phase === 'reading' && dialogue.stop(),
+      );
+      await command(line);
+      stopping();
+      expect(dialogue.loaded).not.toBe(loaded);
+      const { model } = dialogue.loaded!;
+      expect(dialogue.options.ctx ?? 512).toBe(model.contextLength);
+      expect(dialogue.options.backend).toBe(model.backend.name);
+    },
+  );
+
   it('sets parameters and refuses wrong ones', async () => {
     await chat();
     expect(await command('/set temperature 0.5')).toBe('temperature is 0.5');

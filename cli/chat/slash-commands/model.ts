@@ -17,6 +17,7 @@ import { modelName } from '../../sessions/message-words.ts';
 import { formatBytes } from '../../sizes.ts';
 import { terminalText } from '../../terminal/terminal-text.ts';
 import type { ChoiceList } from '../choices.ts';
+import type { Dialogue } from '../dialogue.ts';
 import { parametersOf } from '../generation.ts';
 import { visible } from '../inspection.ts';
 import { messagesOf, systemOf } from '../messages.ts';
@@ -154,7 +155,7 @@ async function backend(context: CommandContext, name: string): Promise<void> {
     );
     return;
   }
-  if (await dialogue.load(reference, name)) dialogue.options = { ...dialogue.options, backend: name };
+  if (await loads(dialogue, reference, name)) dialogue.options = { ...dialogue.options, backend: name };
 }
 
 function system(context: CommandContext, text: string) {
@@ -192,9 +193,16 @@ function set(context: CommandContext, args: string) {
 async function setContext({ dialogue }: CommandContext, text: string): Promise<void> {
   if (dialogue.busy)
     throw usage('The context cannot change now.', 'Try again after the answer; Esc stops it.');
-  const before = dialogue.options;
-  dialogue.options = { ...before, ctx: parameterIn('ctx', text) as number | undefined };
-  if (!(await dialogue.load(dialogue.reference, before.backend))) dialogue.options = before;
+  const { ctx, backend } = dialogue.options;
+  dialogue.options = { ...dialogue.options, ctx: parameterIn('ctx', text) as number | undefined };
+  if (!(await loads(dialogue, dialogue.reference, backend))) dialogue.options = { ...dialogue.options, ctx };
+}
+
+/** Loads a model. Returns whether it replaced the present one: it may even if its reading of the conversation is stopped. */
+async function loads(dialogue: Dialogue, reference: string, backend: string | undefined): Promise<boolean> {
+  const before = dialogue.loaded;
+  await dialogue.load(reference, backend);
+  return dialogue.loaded !== before;
 }
 
 function parameterIn(name: OptionName, text: string) {
