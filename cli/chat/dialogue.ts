@@ -14,7 +14,7 @@ import { type AnswerIds, Answers } from './answers.ts';
 import { Branch } from './branch.ts';
 import { type ChatState, INITIAL_STATE } from './chat-state.ts';
 import type { LoadedModel } from './loaded-model.ts';
-import { systemOf } from './messages.ts';
+import { summaryMessage, systemPartsOf } from './messages.ts';
 import { PacedState } from './paced-state.ts';
 import type { Pacer } from './pacer.ts';
 import type { SessionKeeper } from './session-keeper.ts';
@@ -191,10 +191,10 @@ export class Dialogue {
         if (!signal.aborted) throw error;
       });
       if (summary === undefined) return onSummary(undefined);
-      const system = systemOf(this.branch.path);
+      const { instructions } = systemPartsOf(this.branch.path); // without an earlier summary: the new one contains it
       this.branch.moveTo(undefined);
-      const parts = [system, `Summary of the conversation so far:\n${summary}`];
-      this.branch.note('system', parts.filter((part) => part !== '').join('\n\n'));
+      if (instructions !== '') this.branch.note('system', instructions);
+      this.branch.note('system', summaryMessage(summary));
       onSummary(summary);
     });
   }

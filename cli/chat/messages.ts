@@ -2,8 +2,8 @@ import type { Message } from '../../core/chat-template.ts';
 import type { MessageId, TreeMessage } from '../../core/conversation.ts';
 
 /**
- * The messages of a branch that the template renders: the last system message first, unless it is empty; then all
- * questions and answers in order, from `first` on if that is given.
+ * The messages of a branch that the template renders: the system message first, unless it is empty; then all questions and
+ * answers in order, from `first` on if that is given.
  */
 export function messagesOf(path: readonly TreeMessage[], first?: MessageId): Message[] {
   const system = systemOf(path);
@@ -18,9 +18,28 @@ export function messagesOf(path: readonly TreeMessage[], first?: MessageId): Mes
   return system === '' ? others : [{ role: 'system', content: system }, ...others];
 }
 
-/** The system message that applies at the end of a branch; empty if there is none. */
+/** The system message that applies at the end of a branch, with the summary behind it; empty if there is neither. */
 export function systemOf(path: readonly TreeMessage[]): string {
-  return path.findLast(({ role }) => role === 'system')?.content ?? '';
+  const { instructions, summary } = systemPartsOf(path);
+  return [instructions, summary].filter((part) => part !== '').join('\n\n');
+}
+
+/** What the user or the options said last, and the last summary with its heading. Either is empty if there is none. */
+export function systemPartsOf(path: readonly TreeMessage[]): { instructions: string; summary: string } {
+  const last = (wanted: boolean) =>
+    path.findLast(({ role, content }) => role === 'system' && isSummary(content) === wanted)?.content ?? '';
+  return { instructions: last(false), summary: last(true) };
+}
+
+/** Begins a system message that is a summary. It goes with the system message that applies, and does not replace it. */
+const SUMMARY_HEADING = 'Summary of the conversation so far:\n';
+
+export function summaryMessage(summary: string): string {
+  return `${SUMMARY_HEADING}${summary}`;
+}
+
+function isSummary(content: string): boolean {
+  return content.startsWith(SUMMARY_HEADING);
 }
 
 /** A question with its answer. */

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { SAMPLING_NAMES } from '../../cli/arguments/options.ts';
+import { systemOf } from '../../cli/chat/messages.ts';
 import { completeCommand, runCommand, SLASH_COMMANDS } from '../../cli/chat/slash-commands/index.ts';
 import { leavesOf } from '../../core/conversation.ts';
 import { emptyFolder, TINY_MODEL } from '../cli/percept.ts';
@@ -114,13 +115,38 @@ describe('slash commands', () => {
     const shown = await command('/compact');
     const summary = shown.split('\n').slice(2).join(' ').trim();
     expect(summary).not.toBe('');
-    const [system, ...others] = dialogue.branch.path;
-    expect(others).toEqual([]);
-    expect(system!.content).toMatch(/^Be brief\.\n\nSummary of the conversation so far:\n./s);
-    expect(dialogue.branch.conversation.messages.size).toBe(before.messages.size + 1);
+    expect(dialogue.branch.path.map(({ role }) => role)).toEqual(['system', 'system']);
+    expect(systemOf(dialogue.branch.path)).toBe(`Be brief.\n\n${dialogue.branch.path[1]!.content}`);
+    expect(dialogue.branch.path[1]!.content).toMatch(/^Summary of the conversation so far:\n./s);
+    expect(dialogue.branch.conversation.messages.size).toBe(before.messages.size + 2);
     await say('two');
     expect(answers()).toHaveLength(1);
     expect(await command('/branches')).toMatch(/one/);
+  });
+
+  it('goes on from one summary at a time, whatever the system message is', async () => {
+    await chat({ system: 'Be brief.', ignoreEos: true });
+    const system = () => systemOf(dialogue.branch.path);
+    const heading = 'Summary of the conversation so far:\n';
+    await say('one');
+    await command('/compact');
+    const first = system();
+    await say('two');
+    await command('/compact');
+    expect(system()).not.toBe(first);
+    expect(system().split(heading)).toHaveLength(2);
+    const summary = heading + system().split(heading)[1]!;
+    expect(await command('/system')).toBe('system message: Be brief.\nthe summary of /compact goes with it');
+    await command('/system Be long.');
+    expect(system()).toBe(`Be long.\n\n${summary}`);
+    await command('/system none');
+    expect(system()).toBe(summary);
+    expect(await command('/system')).toBe('there is no system message\nthe summary of /compact goes with it');
+    expect(await command('/template')).toContain(`system: ${heading.trim()}`);
+    await say('three');
+    await command('/compact');
+    expect(system()).not.toBe(summary);
+    expect(system().split(heading)).toHaveLength(2);
   });
 
   it('changes nothing if the summary is stopped or fails', async () => {

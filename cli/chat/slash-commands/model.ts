@@ -20,7 +20,7 @@ import type { ChoiceList } from '../choices.ts';
 import type { Dialogue } from '../dialogue.ts';
 import { parametersOf } from '../generation.ts';
 import { visible } from '../inspection.ts';
-import { messagesOf, systemOf } from '../messages.ts';
+import { messagesOf, systemPartsOf } from '../messages.ts';
 import {
   type CommandContext,
   loadedModel,
@@ -160,9 +160,12 @@ async function backend(context: CommandContext, name: string): Promise<void> {
 
 function system(context: CommandContext, text: string) {
   const { dialogue } = context;
-  const current = systemOf(dialogue.branch.path);
-  if (text === '')
-    return say(context, current === '' ? 'there is no system message' : `system message: ${current}`);
+  if (text === '') {
+    const { instructions, summary } = systemPartsOf(dialogue.branch.path);
+    say(context, instructions === '' ? 'there is no system message' : `system message: ${instructions}`);
+    if (summary !== '') say(context, 'the summary of /compact goes with it');
+    return;
+  }
   dialogue.branch.note('system', text === 'none' ? '' : text);
   say(context, text === 'none' ? 'the system message is removed' : 'the system message is set');
 }
