@@ -226,6 +226,7 @@ export class Dialogue {
   // ----- inside
 
   async #ask(text: string, parent: MessageId | undefined, signal: AbortSignal): Promise<void> {
+    const enclosed = this.#enclosed;
     let question: MessageId;
     try {
       question = await this.#addQuestion(text, parent, signal);
@@ -238,6 +239,7 @@ export class Dialogue {
     } catch (error) {
       if (error instanceof UserError && error.kind === 'context') {
         this.branch.moveTo(parent); // a question too long for any context takes no part in the conversation
+        this.enclose(...enclosed);
         this.#frontend.onUnsent?.(text);
         throw new UserError(error.message, this.#waysToFit(), { cause: error, kind: 'context' });
       }
@@ -248,9 +250,12 @@ export class Dialogue {
   /** What to do with a question that is longer than the context. */
   #waysToFit(): string {
     const { contextLength, trainedContext } = this.loaded!.model;
-    return contextLength < trainedContext
-      ? `Shorten it, or type /set ctx N for a larger context, of at most ${trainedContext} tokens.`
-      : `Shorten it: this model was trained for a context of ${trainedContext} tokens.`;
+    const shorter =
+      contextLength < trainedContext
+        ? `Shorten it, or type /set ctx N for a larger context, of at most ${trainedContext} tokens.`
+        : `Shorten it: this model was trained for a context of ${trainedContext} tokens.`;
+    if (this.#enclosed.length === 0) return shorter;
+    return `${shorter} What was attached goes with your next question; /clear drops it.`;
   }
 
   /** Adds a question with its attachments, after the system message if it is the first. */

@@ -28,6 +28,22 @@ describe('what goes with the next question', () => {
     expect(question()).toBe('hello');
   });
 
+  it('waits for the next question if one is too long for the context, and the hint says how to drop it', async () => {
+    await chat();
+    dialogue.enclose('a file');
+    await say('word '.repeat(2000));
+    expect(entries.at(-1)).toMatchObject({
+      error: {
+        kind: 'context',
+        hint: expect.stringMatching(/goes with your next question; \/clear drops it/),
+      },
+    });
+    await say('hello');
+    expect(question()).toBe('hello\n\na file');
+    await say('word '.repeat(2000));
+    expect(entries.at(-1)).toMatchObject({ error: { hint: expect.not.stringContaining('/clear') } });
+  });
+
   it('is a command of the user, with its output made visible, and its exit code', async () => {
     await chat();
     const shell = new ShellLines(dialogue);
