@@ -14,7 +14,14 @@ export interface ChatState {
   /** Speed of the present answer, or of the last one. */
   readonly speed?: Speed;
   readonly contextUsed: number; // tokens
-  readonly queued: readonly string[]; // messages waiting to be sent, oldest first
+  readonly queued: readonly Queued[]; // oldest first
+}
+
+/** A line that waits until nothing else runs. */
+export interface Queued {
+  readonly text: string;
+  /** Runs it, if it is a command. Without it, the line is a message. */
+  readonly run?: () => Promise<void>;
 }
 
 export interface LoadingProgress {

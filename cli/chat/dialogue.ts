@@ -26,8 +26,6 @@ export interface Frontend {
   readonly transcript: Transcript;
   /** Whether answers should carry the probabilities of their tokens, at a few percent of the speed. Default: no. */
   wantsProbabilities?(): boolean;
-  /** What runs a queued line, if that is a command. Without it, every line is a message. */
-  commandIn?(text: string): (() => Promise<void>) | undefined;
   /** Receives a message that could not be sent, so that its text is not lost. */
   onUnsent?(text: string): void;
 }
@@ -73,7 +71,6 @@ export class Dialogue {
       transcript,
       canSend: () => this.#answers !== undefined,
       send: (text, signal) => this.#ask(text, this.branch.conversation.head, signal),
-      command: (text) => frontend.commandIn?.(text),
     });
   }
 
@@ -145,9 +142,9 @@ export class Dialogue {
 
   // ----- turns
 
-  /** Queues a message. It is sent at once if nothing runs. */
-  say(text: string): void {
-    this.#turns.queue(text);
+  /** Queues a message, or a command with what runs it. It is sent or run at once if nothing else runs. */
+  say(text: string, run?: () => Promise<void>): void {
+    this.#turns.queue({ text, run });
   }
 
   /** Adds a text to the next question, after what the user writes: a file, the output of a command. */
@@ -160,7 +157,7 @@ export class Dialogue {
     this.#enclosed = [];
   }
 
-  /** Removes the newest message from the queue and returns it. */
+  /** Removes the newest line from the queue and returns its text. */
   unqueue(): string | undefined {
     return this.#turns.unqueue();
   }

@@ -32,7 +32,7 @@ const TWICE_MS = 2000;
 export async function runLineChat({ create, begin, message, output }: LineChatOptions): Promise<void> {
   const lines = createInterface({ input: process.stdin, terminal: false });
   const transcript = new LineTranscript(output);
-  const dialogue = create({ transcript, commandIn: (text) => shell.queued(text) });
+  const dialogue = create({ transcript });
   const shell = new ShellLines(dialogue);
   const screen = new LineScreen({
     print: (shown) => transcript.add({ kind: 'output', lines: shown }),

@@ -19,7 +19,6 @@ export function isShellLine(text: string): boolean {
 /** The shell lines of one chat. */
 export class ShellLines {
   readonly #dialogue: Dialogue;
-  readonly #typed = new Set<string>(); // those that wait in the queue, where messages from elsewhere may be, too
 
   constructor(dialogue: Dialogue) {
     this.#dialogue = dialogue;
@@ -28,13 +27,7 @@ export class ShellLines {
   /** Runs a line that the user typed, as soon as nothing else runs. */
   async run(line: string): Promise<void> {
     if (!this.#dialogue.busy) return this.#run(line);
-    this.#typed.add(line);
-    this.#dialogue.say(line);
-  }
-
-  /** What runs a line from the queue; undefined unless `run` put it there. */
-  queued(line: string): (() => Promise<void>) | undefined {
-    return this.#typed.delete(line) ? () => this.#run(line) : undefined;
+    this.#dialogue.say(line, () => this.#run(line));
   }
 
   async #run(line: string): Promise<void> {

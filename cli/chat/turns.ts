@@ -2,7 +2,7 @@
  * Runs one thing at a time: answers, model loads, and slash commands that take long. Messages wait in a queue.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { ChatPhase, ChatState } from './chat-state.ts';
+import type { ChatPhase, ChatState, Queued } from './chat-state.ts';
 import type { PacedState } from './paced-state.ts';
 import type { Transcript } from './transcript.ts';
 
@@ -15,8 +15,6 @@ interface TurnsOptions {
   /** Whether queued messages can be sent; they can once there is a model. */
   readonly canSend: () => boolean;
   readonly send: (text: string, signal: AbortSignal) => Promise<void>;
-  /** Runs a queued line that is a command; undefined for a message. */
-  readonly command: (text: string) => (() => Promise<void>) | undefined;
 }
 
 export class Turns {
@@ -33,16 +31,16 @@ export class Turns {
   }
 
   /** Queues a message or a command. It is sent or run at once if nothing runs. */
-  queue(text: string): void {
-    this.#change({ queued: [...this.#state.queued, text] });
+  queue(line: Queued): void {
+    this.#change({ queued: [...this.#state.queued, line] });
     this.#sendNext();
   }
 
-  /** Removes the newest message from the queue and returns it. */
+  /** Removes the newest line from the queue and returns its text. */
   unqueue(): string | undefined {
     const { queued } = this.#state;
     this.#change({ queued: queued.slice(0, -1) });
-    return queued.at(-1);
+    return queued.at(-1)?.text;
   }
 
   /**
@@ -95,12 +93,12 @@ export class Turns {
   }
 
   #sendNext(): void {
-    const [text, ...queued] = this.#state.queued;
-    if (text === undefined || this.busy) return;
-    const command = this.#options.command(text);
-    if (command) {
+    const [line, ...queued] = this.#state.queued;
+    if (line === undefined || this.busy) return;
+    const { text, run } = line;
+    if (run) {
       this.#change({ queued });
-      void command().finally(() => this.#sendNext());
+      void run().finally(() => this.#sendNext());
       return;
     }
     if (!this.#options.canSend()) return;

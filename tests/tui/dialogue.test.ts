@@ -23,7 +23,7 @@ describe('Dialogue', () => {
     await chat();
     dialogue.say('one');
     dialogue.say('two');
-    expect(dialogue.state.get().queued).toEqual(['two']);
+    expect(dialogue.state.get().queued).toEqual([{ text: 'two' }]);
     dialogue.say('three');
     expect(dialogue.unqueue()).toBe('three');
     await idle();

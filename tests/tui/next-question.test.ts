@@ -1,6 +1,7 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { ShellLines } from '../../cli/chat/shell-lines.ts';
-import { chat, command, dialogue, entries, say, unsent } from './dialogue.ts';
+import { chat, command, dialogue, entries, idle, say, unsent } from './dialogue.ts';
 
 describe('what goes with the next question', () => {
   const question = () => dialogue.branch.path.findLast(({ role }) => role === 'user')!.content;
@@ -62,6 +63,22 @@ describe('what goes with the next question', () => {
     await chat();
     await new ShellLines(dialogue).run('!');
     expect(notices()).toEqual([expect.stringContaining('! runs a command in your shell')]);
+  });
+
+  it('is a command if its line waited, and only that line', async () => {
+    await chat();
+    const shell = new ShellLines(dialogue);
+    const running = dialogue.work(() => sleep(20));
+    dialogue.say('!exit 3'); // from elsewhere
+    await shell.run('!exit 3');
+    await shell.run('!exit 4');
+    expect(dialogue.unqueue()).toBe('!exit 4');
+    dialogue.say('!exit 4');
+    await running;
+    await idle();
+    expect(notices()).toEqual(['exit code 3; command and output go with your next question']);
+    const questions = dialogue.branch.path.filter(({ role }) => role === 'user');
+    expect(questions.map(({ content }) => content.split('\n')[0])).toEqual(['!exit 3', '!exit 4']);
   });
 
   it('is no command that comes from elsewhere', async () => {

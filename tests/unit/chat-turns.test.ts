@@ -15,9 +15,11 @@ function turns() {
     transcript: { add: (entry) => void entries.push(entry) },
     canSend: () => true,
     send: async (text) => void sent.push(text),
-    command: (text) => (text.startsWith('/') ? async () => void sent.push(`ran ${text}`) : undefined),
   });
-  return { turns: all, state: state.store, entries, sent };
+  const queue = (text: string) => {
+    all.queue({ text, run: text.startsWith('/') ? async () => void sent.push(`ran ${text}`) : undefined });
+  };
+  return { turns: all, queue, state: state.store, entries, sent };
 }
 
 /** Throws the reason of `signal` some time after it aborts, as a generation does. */
@@ -30,20 +32,20 @@ async function endsAfter(signal: AbortSignal, done: () => void): Promise<void> {
 
 describe('Turns', () => {
   it('runs queued commands in their place among messages', async () => {
-    const { turns: all, sent } = turns();
+    const { turns: all, queue, sent } = turns();
     await all.run('working', async () => {
-      for (const text of ['one', '/two', '/three', 'four']) all.queue(text);
+      for (const text of ['one', '/two', '/three', 'four']) queue(text);
     });
     await sleep(5);
     expect(sent).toEqual(['one', 'ran /two', 'ran /three', 'four']);
   });
 
   it('sends queued messages in order when the running turn ends', async () => {
-    const { turns: all, state, sent } = turns();
+    const { turns: all, queue, state, sent } = turns();
     const running = all.run('working', async () => {
-      all.queue('one');
-      all.queue('two');
-      all.queue('three');
+      queue('one');
+      queue('two');
+      queue('three');
       expect(all.unqueue()).toBe('three');
     });
     expect(await running).toBe(true);
@@ -64,14 +66,14 @@ describe('Turns', () => {
   });
 
   it('stops and awaits the running turn on close, and sends no more', async () => {
-    const { turns: all, sent } = turns();
+    const { turns: all, queue, sent } = turns();
     let ended = false;
     void all.run('answering', (signal) =>
       endsAfter(signal, () => {
         ended = true;
       }),
     );
-    all.queue('late');
+    queue('late');
     await all.close(60_000);
     expect(ended).toBe(true);
     expect(sent).toEqual([]);

@@ -66,7 +66,11 @@ function Chat({ screen, region, state }: Omit<AppProps, 'onReady'> & { state: Sc
   const editorRows = Math.max(1, Math.min(10, Math.floor(rows / 3)));
   const waiting = [
     ...(chat.reading ? [readingLine(chat.reading, columns, theme)] : []),
-    ...queuedLines(chat.queued, columns, theme),
+    ...queuedLines(
+      chat.queued.map(({ text }) => text),
+      columns,
+      theme,
+    ),
   ];
   const budget = Math.max(1, rows - editorRows - waiting.length - (low ? 2 : 4));
   const above = [...liveTail(live, budget, theme), ...waiting, ...(low ? [] : [' '])];

@@ -166,13 +166,14 @@ export class ChatScreen implements Screen {
     if (send) return send(text);
     if (isShellLine(text)) return void this.#shell.run(text);
     const command = this.commandIn(text);
-    if (!command || (this.dialogue.busy && waitsForIdle(this.#context, text))) this.dialogue.say(text);
+    if (!command || (this.dialogue.busy && waitsForIdle(this.#context, text)))
+      this.dialogue.say(text, command);
     else void command();
   }
 
-  /** What runs a line, if it is a slash command, or a shell line that the user typed. */
+  /** What runs a line, if it is a slash command. */
   commandIn(text: string): (() => Promise<void>) | undefined {
-    if (!isCommand(text)) return this.#shell.queued(text);
+    if (!isCommand(text)) return undefined;
     return () => {
       this.transcript.add({ kind: 'command', text });
       return runCommand(this.#context, text);

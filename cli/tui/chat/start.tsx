@@ -56,7 +56,6 @@ export async function runChatTui(options: ChatTuiOptions): Promise<number> {
   const dialogue = create({
     transcript,
     wantsProbabilities: () => screen.state.get().colours,
-    commandIn: (text) => screen.commandIn(text),
     onUnsent: (text) => screen.giveBack(text),
   });
   const terminal = new InkTerminal(region);
@@ -82,7 +81,7 @@ export async function runChatTui(options: ChatTuiOptions): Promise<number> {
   const ended = exitCodeOfSignals(terminal, () => instance.unmount());
   process.on('SIGTSTP', () => void terminal.suspend()); // from outside; Ctrl-Z is a key
   if (problem !== undefined) transcript.add({ kind: 'error', error: problem });
-  if (message) dialogue.say(message);
+  if (message) dialogue.say(message, screen.commandIn(message));
   await instance.waitUntilRenderFlush();
   let failure: unknown;
   Promise.all([begin(dialogue, screen), transcript.prepare()]).then(
