@@ -37,6 +37,22 @@ export interface DialogueOptions {
   readonly pacer: Pacer;
 }
 
+/** A question before it is sent. */
+interface Asking {
+  readonly text: string; // as the user wrote it
+  readonly parent: MessageId | undefined;
+  /** Texts that go with it, whatever it names. */
+  readonly enclosed?: readonly string[];
+  /** Attaches no files: mentions in `text` may be those of files that it contains. */
+  readonly asIs?: boolean;
+}
+
+/** What a question was made of, without the files that it names. */
+type Asked = Required<Pick<Asking, 'text' | 'enclosed'>>;
+
+/** What is attached is in fences, so a question of a stored session that has none was written as it is. */
+const FENCE = /^`{3,}/m;
+
 /** Time that a stopped answer gets to end, ms: a step over a long prompt cannot be interrupted. */
 const GRACE_MS = 3000;
 
@@ -53,6 +69,8 @@ export class Dialogue {
   readonly #turns: Turns;
   #answers: Answers | undefined;
   #enclosed: readonly string[] = []; // texts that go with the next question
+  /** Of the questions asked here; on disk a question is one text. */
+  readonly #asked = new WeakMap<TreeMessage, Asked>();
   #closed = false;
 
   constructor({ frontend, keeper, options, pacer }: DialogueOptions) {
@@ -70,7 +88,7 @@ export class Dialogue {
       state,
       transcript,
       canSend: () => this.#answers !== undefined,
-      send: (text, signal) => this.#ask(text, this.branch.conversation.head, signal),
+      send: (text, signal) => this.#ask({ text, parent: this.branch.conversation.head }, signal),
     });
   }
 
@@ -172,10 +190,30 @@ export class Dialogue {
     return this.#turns.run('reading', (signal) => this.#answer(question, forced, signal));
   }
 
-  /** Asks `text` as another version of `question`. */
+  /** What the user wrote of a question; all of it, with what was attached, if it comes from disk. */
+  typedOf(question: TreeMessage): string {
+    return this.#asked.get(question)?.text ?? question.content;
+  }
+
+  /** Asks `text` as another version of `question`. The files that it names are read again; outputs stay with it. */
   async rewrite(question: MessageId, text: string): Promise<void> {
-    const { parent } = this.branch.conversation.messages.get(question)!;
-    await this.#turns.run('reading', (signal) => this.#ask(text, parent, signal));
+    const before = this.branch.conversation.messages.get(question)!;
+    const asked = this.#asked.get(before);
+    const asking = {
+      text,
+      parent: before.parent,
+      enclosed: asked?.enclosed,
+      asIs: !asked && FENCE.test(text),
+    };
+    await this.#turns.run('reading', (signal) => this.#ask(asking, signal));
+  }
+
+  /** Takes a question and all behind it off the branch. What it enclosed goes with the next one; returns whether it did. */
+  undo(question: TreeMessage): boolean {
+    const { enclosed = [] } = this.#asked.get(question) ?? {};
+    this.branch.moveTo(question.parent);
+    this.#enclosed = [...enclosed, ...this.#enclosed];
+    return enclosed.length > 0;
   }
 
   /**
@@ -222,11 +260,12 @@ export class Dialogue {
 
   // ----- inside
 
-  async #ask(text: string, parent: MessageId | undefined, signal: AbortSignal): Promise<void> {
-    const enclosed = this.#enclosed;
+  async #ask(asking: Asking, signal: AbortSignal): Promise<void> {
+    const { text, parent } = asking;
+    const enclosed = [...(asking.enclosed ?? []), ...this.#enclosed];
     let question: MessageId;
     try {
-      question = await this.#addQuestion(text, parent, signal);
+      question = await this.#addQuestion({ ...asking, enclosed }, signal);
     } catch (error) {
       this.#frontend.onUnsent?.(text);
       throw error;
@@ -256,17 +295,22 @@ export class Dialogue {
   }
 
   /** Adds a question with its attachments, after the system message if it is the first. */
-  async #addQuestion(text: string, parent: MessageId | undefined, signal: AbortSignal): Promise<MessageId> {
+  async #addQuestion(asking: Asking & Asked, signal: AbortSignal): Promise<MessageId> {
     const { branch, transcript } = this;
     const { system } = this.options;
-    const attached = await attachFiles(text, { cwd: process.cwd(), signal });
+    const { text, enclosed, asIs } = asking;
+    let { parent } = asking;
+    const attached = asIs
+      ? { content: text, attachments: [] }
+      : await attachFiles(text, { cwd: process.cwd(), signal });
     if (parent === undefined && system) {
       branch.note('system', system);
       parent = branch.conversation.head;
     }
-    const content = [attached.content, ...this.#enclosed].join('\n\n');
+    const content = [attached.content, ...enclosed].join('\n\n');
     const message = { ...branch.draft('user', parent), content };
     branch.add(message);
+    if (!asIs) this.#asked.set(message, { text, enclosed });
     this.dropEnclosed();
     transcript.add({ kind: 'user', text, version: branch.versionOf(message.id) });
     for (const attachment of attached.attachments) {

@@ -1,7 +1,10 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { ShellLines } from '../../cli/chat/shell-lines.ts';
-import { chat, command, dialogue, entries, idle, say, unsent } from './dialogue.ts';
+import { emptyFolder } from '../cli/percept.ts';
+import { chat, command, composed, dialogue, entries, idle, say, store, unsent } from './dialogue.ts';
 
 describe('what goes with the next question', () => {
   const question = () => dialogue.branch.path.findLast(({ role }) => role === 'user')!.content;
@@ -86,5 +89,71 @@ describe('what goes with the next question', () => {
     await say('!exit 3');
     expect(question()).toBe('!exit 3');
     expect(notices()).toEqual([]);
+  });
+});
+
+describe('a question that is written again', () => {
+  const question = () => dialogue.branch.path.findLast(({ role }) => role === 'user')!.content;
+
+  /** A question that names a file, which has a mention and a fence inside, and an output that goes with it. */
+  async function asked() {
+    const file = join(emptyFolder(), 'notes.md');
+    writeFileSync(file, 'see @./none.md\n```\n');
+    await chat();
+    dialogue.enclose('an output');
+    const typed = `about @${file}`;
+    await say(typed);
+    const fenced = ['````md', 'see @./none.md', '```', '````'].join('\n');
+    return { file, typed, attached: `${file}:\n${fenced}\n\nan output` };
+  }
+
+  it('is what the user wrote, and its files are attached anew', async () => {
+    const { file, typed, attached } = await asked();
+    expect(question()).toBe(`${typed}\n\n${attached}`);
+    await command('/edit');
+    expect(composed!.text).toBe(typed);
+    composed!.send!(`more ${typed}`);
+    await idle();
+    expect(question()).toBe(`more ${typed}\n\n${attached}`);
+    await command('/edit without');
+    expect(question()).toBe('without\n\nan output');
+    await command(`/edit with @${file}`);
+    expect(question()).toContain(attached);
+    await command('/edit'); // a version of a version
+    expect(composed!.text).toBe(`with @${file}`);
+  });
+
+  it('gives what went with it to the next question after /undo', async () => {
+    const { typed, attached } = await asked();
+    expect(await command('/undo')).toBe(
+      'the last question and its answer are undone; what was attached goes with your next question',
+    );
+    expect(composed!.text).toBe(typed);
+    await say(`more ${typed}`);
+    expect(question()).toBe(`more ${typed}\n\n${attached}`);
+    await say('again');
+    await command('/undo');
+    expect(entries.at(-1)).toEqual({ kind: 'notice', text: 'the last question and its answer are undone' });
+  });
+
+  it('leaves what went with it to the next question if it is too long now', async () => {
+    await asked();
+    await command(`/edit ${'word '.repeat(2000)}`);
+    expect(dialogue.branch.path).toEqual([]);
+    await say('hello');
+    expect(question()).toBe('hello\n\nan output');
+  });
+
+  it('stays as it is on disk if it is from there and contains a fence', async () => {
+    const { typed, attached } = await asked();
+    await dialogue.resume(store.last()!);
+    await command('/edit');
+    expect(composed!.text).toBe(`${typed}\n\n${attached}`);
+    composed!.send!(`more ${composed!.text}`);
+    await idle();
+    expect(question()).toBe(`more ${typed}\n\n${attached}`);
+    await dialogue.resume(store.last()!);
+    await command(`/edit ${typed}`);
+    expect(question()).toContain('see @./none.md');
   });
 });

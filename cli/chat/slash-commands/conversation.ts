@@ -37,9 +37,9 @@ export const CONVERSATION: readonly SlashCommand[] = [
     group: 'Conversation',
     run({ dialogue, screen }) {
       const { question } = lastTurn(dialogue.branch.path);
-      dialogue.branch.moveTo(question.parent);
-      dialogue.transcript.add({ kind: 'notice', text: 'the last question and its answer are undone' });
-      screen.compose(question.content);
+      const left = dialogue.undo(question) ? '; what was attached goes with your next question' : '';
+      dialogue.transcript.add({ kind: 'notice', text: `the last question and its answer are undone${left}` });
+      screen.compose(dialogue.typedOf(question));
     },
   },
   {
@@ -114,9 +114,9 @@ async function edit({ dialogue, screen }: CommandContext, args: string): Promise
   if (number === undefined && text !== '') return dialogue.rewrite(last.question.id, text!);
   const turn = number === undefined ? await chosenTurn(turns, screen) : turnNumbered(turns, number);
   if (!turn) return;
-  const { id, content } = turn.question;
+  const { id } = turn.question;
   if (text !== '') return dialogue.rewrite(id, text!);
-  const composed = screen.compose(content, (text) => void dialogue.rewrite(id, text));
+  const composed = screen.compose(dialogue.typedOf(turn.question), (text) => void dialogue.rewrite(id, text));
   if (!composed) throw usage('There is no new text for the question.', 'Type: /edit TEXT');
 }
 
