@@ -117,10 +117,12 @@ describe.skipIf(NO_TMUX)(titled('percept chat in a terminal', NO_TMUX), () => {
     const { terminal, home } = chat({ flags: '-n 2' });
     await terminal.shows(READY);
     for (const text of ['first things', 'second things']) {
-      terminal.type(`/clear\r${text}\r`);
+      terminal.type('/clear\r');
+      terminal.type(`${text}\r`);
       await terminal.shows(new RegExp(`› ${text}[\\s\\S]*2 tokens[\\s\\S]*${READY}`));
     }
-    terminal.type('/resume\rFIRST\r');
+    terminal.type('/resume\r');
+    terminal.type('FIRST\r');
     await terminal.shows(/── first things ──[\s\S]*› first things[\s\S]*Ask anything/);
     terminal.press('C-d');
     await terminal.shows(/saved as/);
@@ -262,6 +264,19 @@ describe.skipIf(NO_TMUX)(titled('percept chat in a terminal', NO_TMUX), () => {
     await terminal.shows(/2 tokens[\s\S]*2 tokens/);
     expect(terminal.screen()).not.toMatch(/exit code|pasted|argument/);
     expect(JSON.stringify(lastSession(home))).toContain('!echo pas');
+  });
+
+  it('knows a paste of several lines in a terminal that does not bracket it', async () => {
+    const { terminal, home } = chat({ flags: '-n 2' });
+    await terminal.shows(READY);
+    terminal.paste('!echo pas""ted\n!echo m""ore\n', { bracketed: false });
+    await terminal.shows(/^› !echo pas""ted\n {2}!echo m""ore$/m);
+    terminal.press('Enter');
+    await terminal.shows(/2 tokens/);
+    expect(terminal.screen()).not.toMatch(/exit code|pasted/);
+    expect(lastSession(home).messages[0].content).toBe('!echo pas""ted\n!echo m""ore\n');
+    terminal.paste('hello\n', { bracketed: false }); // as a program sends a line
+    await terminal.shows(/› hello[\s\S]*2 tokens/);
   });
 
   it('edits in $EDITOR', async () => {

@@ -55,10 +55,10 @@ export class Terminal {
     this.#tmux('send-keys', '-l', text);
   }
 
-  /** Pastes text, bracketed if the program enabled that. */
-  paste(text: string): void {
+  /** Pastes text with each newline as Enter, bracketed if the program enabled that. */
+  paste(text: string, { bracketed = true } = {}): void {
     execFileSync('tmux', ['-L', this.#server, 'load-buffer', '-'], { input: text });
-    this.#tmux('paste-buffer', '-p');
+    this.#tmux('paste-buffer', ...(bracketed ? ['-p'] : []));
   }
 
   resize(columns: number, rows: number): void {

@@ -1,6 +1,6 @@
 import type { Key } from 'ink';
 import { describe, expect, it } from 'vitest';
-import { BINDINGS, commandOf, keystrokes, strokeOf } from '../../cli/tui/editor/keys.ts';
+import { BINDINGS, commandOf, isPaste, keystrokes, strokeOf } from '../../cli/tui/editor/keys.ts';
 import { key } from './editor-keyboard.ts';
 
 /** Input as `useInput` delivers it, and its chord. */
@@ -57,7 +57,7 @@ describe('several keys in one read', () => {
 
   it.each([
     ['hello\r', ['"hello"', 'enter']],
-    ['a\r/exit\r', ['"a"', 'enter', '"/exit"', 'enter']],
+    ['a\r\r', ['"a"', 'enter', 'enter']],
     ['你好\n', ['"你好"', 'ctrl+j']],
     ['ab\x01\x0b', ['"ab"', 'ctrl+a', 'ctrl+k']],
     ['/he\t', ['"/he"', 'tab']],
@@ -65,6 +65,21 @@ describe('several keys in one read', () => {
     ['plain', ['"plain"']],
   ])('%j', (input, chords) => {
     expect(chordsOf(input)).toEqual(chords);
+  });
+
+  it.each([
+    ['hello\r', false],
+    ['\r', false],
+    ['hello\r\r\n', false],
+    ['two\nlines', false], // Ctrl-J starts a line
+    ['/he\t', false],
+    ['!ls\rmore', true],
+    ['!ls\r!rm\r', true],
+    ['\r!ls\r', true],
+    ['draft\x07more', true], // Ctrl-G starts an editor
+    ['draft\x07', false],
+  ])('%j is a paste: %s', (input, is) => {
+    expect(isPaste(input)).toBe(is);
   });
 
   it('are unchanged if there is only one', () => {

@@ -3,7 +3,7 @@ import { memo, useEffect, useLayoutEffect } from 'react';
 import { isLateAnswer } from '../../terminal/background.ts';
 import type { LiveRegion } from '../../terminal/live-region.ts';
 import { Editor as DrawnEditor } from '../editor/Editor.tsx';
-import { keystrokes } from '../editor/keys.ts';
+import { isPaste, keystrokes } from '../editor/keys.ts';
 import { useStore } from '../use-store.ts';
 import { type ChatScreen, roomOf, type ScreenState } from './chat-screen.ts';
 import { besideMargin } from './entry-lines.ts';
@@ -36,6 +36,7 @@ export function App({ screen, region, onReady }: AppProps) {
   }, [screen, columns, rows]);
   useInput((input, key) => {
     if (isLateAnswer(input)) return;
+    if (isPaste(input)) return screen.paste(input);
     for (const stroke of keystrokes(input, key)) screen.key(...stroke);
   });
   usePaste((text) => screen.paste(text));

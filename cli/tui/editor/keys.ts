@@ -127,6 +127,17 @@ export function strokeOf(input: string, key: Key): Stroke {
   return { chord: [...modifiers.filter(Boolean), name].join('+') };
 }
 
+/** Enter sends, and may run a command; Ctrl-G starts an editor. A key that is typed comes with nothing behind it. */
+const PASTE = /[\r\x07][\s\S]*[^\0-\x1f\x7f]/;
+
+/**
+ * Whether the input of one call of a `useInput` handler is a paste, in a terminal that does not bracket pastes: several
+ * lines at once. One line with its Enter is none: programs send such.
+ */
+export function isPaste(input: string): boolean {
+  return PASTE.test(input);
+}
+
 /**
  * Splits one call of a `useInput` handler into keys. One read may contain several keys, and Ink passes on text with
  * control characters inside: `hello\r` is a word and Enter. Key releases are dropped.
