@@ -39,38 +39,12 @@ const WELCOME =
 
 /** Settles with the exit code when the user exits or a signal ends the chat. */
 export async function runChatTui(options: ChatTuiOptions): Promise<number> {
-  const { theme, pacer, erase, historyPath, debug, create, begin, message } = options;
-  const { columns = 80, rows = 24 } = process.stdout;
+  const { theme, erase, message } = options;
   const region = new LiveRegion(process.stdout, { erase, reflows: reflows(process.env) });
-  const links = hyperlinks(process.env);
-  const { print } = region;
-  const transcript = new ScreenTranscript({
-    theme,
-    columns,
-    pacer,
-    hyperlinks: links,
-    debug,
-    look: () => screen.state.get(),
-    print,
-  });
-  const dialogue = create({
-    transcript,
-    wantsProbabilities: () => screen.state.get().colours,
-    onUnsent: (text) => screen.giveBack(text),
-  });
   const terminal = new InkTerminal(region);
-  const { history, problem } = openHistory(historyPath);
-  const editor = editorFor(history, transcript, () => screen);
-  const screen = new ChatScreen({
-    dialogue,
-    transcript,
-    editor,
-    theme,
-    surroundings: terminal,
-    columns,
-    rows,
-    beginsWithList: options.beginsWithList,
-  });
+  const { history, problem } = openHistory(options.historyPath);
+  const screen = screenOn(region, { options, terminal, history });
+  const { dialogue, transcript } = screen;
   const instance = render(<App screen={screen} region={region} onReady={terminal.attach} />, {
     stdout: region.stdout,
     debug: true, // frames as a whole
@@ -84,16 +58,10 @@ export async function runChatTui(options: ChatTuiOptions): Promise<number> {
   if (message) dialogue.say(message, screen.commandIn(message));
   await instance.waitUntilRenderFlush();
   let failure: unknown;
-  Promise.all([begin(dialogue, screen), transcript.prepare()]).then(
-    () => {
-      if (!dialogue.busy && dialogue.branch.path.length === 0)
-        transcript.add({ kind: 'notice', text: WELCOME });
-    },
-    (error) => {
-      failure = error;
-      instance.unmount();
-    },
-  );
+  begin(screen, options).catch((error) => {
+    failure = error;
+    instance.unmount();
+  });
   await instance.waitUntilExit().finally(async () => {
     try {
       await dialogue.close(); // an answer that is stopped goes to the scrollback
@@ -106,6 +74,51 @@ export async function runChatTui(options: ChatTuiOptions): Promise<number> {
   const { id } = dialogue.keeper;
   if (id !== undefined) terminal.write(`${theme.dim(`  saved as ${id}; percept chat -c continues it`)}\n`);
   return ended();
+}
+
+interface ScreenParts {
+  readonly options: ChatTuiOptions;
+  readonly terminal: InkTerminal;
+  readonly history: PromptHistory;
+}
+
+/** The screen with its dialogue, transcript and editor. They call one another, but only once all are there. */
+function screenOn({ print }: LiveRegion, { options, terminal, history }: ScreenParts): ChatScreen {
+  const { theme, pacer, debug, create, beginsWithList } = options;
+  const { columns = 80, rows = 24 } = process.stdout;
+  const transcript = new ScreenTranscript({
+    theme,
+    columns,
+    pacer,
+    hyperlinks: hyperlinks(process.env),
+    debug,
+    look: () => screen.state.get(),
+    print,
+  });
+  const dialogue = create({
+    transcript,
+    wantsProbabilities: () => screen.state.get().colours,
+    onUnsent: (text) => screen.giveBack(text),
+  });
+  const editor = editorFor(history, transcript, () => screen);
+  const screen = new ChatScreen({
+    dialogue,
+    transcript,
+    editor,
+    theme,
+    surroundings: terminal,
+    columns,
+    rows,
+    beginsWithList,
+  });
+  return screen;
+}
+
+/** Begins the chat, and welcomes the user if it is empty. */
+async function begin(screen: ChatScreen, options: ChatTuiOptions): Promise<void> {
+  const { dialogue, transcript } = screen;
+  await Promise.all([options.begin(dialogue, screen), transcript.prepare()]);
+  if (!dialogue.busy && dialogue.branch.path.length === 0) transcript.add({ kind: 'notice', text: WELCOME });
 }
 
 /** @param screen called later: the screen needs the editor first */
