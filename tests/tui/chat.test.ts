@@ -118,10 +118,12 @@ describe.skipIf(NO_TMUX)(titled('percept chat in a terminal', NO_TMUX), () => {
     await terminal.shows(READY);
     for (const text of ['first things', 'second things']) {
       terminal.type('/clear\r');
+      await terminal.shows(/new conversation ─+\s+› Ask anything/);
       terminal.type(`${text}\r`);
       await terminal.shows(new RegExp(`› ${text}[\\s\\S]*2 tokens[\\s\\S]*${READY}`));
     }
     terminal.type('/resume\r');
+    await terminal.shows('Stored conversations');
     terminal.type('FIRST\r');
     await terminal.shows(/── first things ──[\s\S]*› first things[\s\S]*Ask anything/);
     terminal.press('C-d');

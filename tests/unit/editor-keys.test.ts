@@ -75,7 +75,9 @@ describe('several keys in one read', () => {
     ['/he\t', false],
     ['!ls\rmore', true],
     ['!ls\r!rm\r', true],
+    ['\rmore', false], // Enter, and the next key at once
     ['\r!ls\r', true],
+    ['\r\r!ls\r', true],
     ['draft\x07more', true], // Ctrl-G starts an editor
     ['draft\x07', false],
   ])('%j is a paste: %s', (input, is) => {

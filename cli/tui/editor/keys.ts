@@ -127,15 +127,19 @@ export function strokeOf(input: string, key: Key): Stroke {
   return { chord: [...modifiers.filter(Boolean), name].join('+') };
 }
 
-/** Enter sends, and may run a command; Ctrl-G starts an editor. A key that is typed comes with nothing behind it. */
-const PASTE = /[\r\x07][\s\S]*[^\0-\x1f\x7f]/;
+/** Enter sends or runs a line; Ctrl-G starts an editor. */
+const STARTS = /[\r\x07]/;
+const TEXT = /[^\0-\x1f\x7f]/;
 
 /**
- * Whether the input of one call of a `useInput` handler is a paste, in a terminal that does not bracket pastes: several
- * lines at once. One line with its Enter is none: programs send such.
+ * Whether the input of one call of a `useInput` handler is a paste, in a terminal that does not bracket pastes: two lines
+ * of text, or one between two Enters. Enter may come with the line that it ends, from a program, or with the first keys of
+ * the next line.
  */
 export function isPaste(input: string): boolean {
-  return PASTE.test(input);
+  const lines = input.split(STARTS).map((line) => TEXT.test(line));
+  const [first, last] = [lines.indexOf(true), lines.lastIndexOf(true)];
+  return first < last || (first > 0 && last < lines.length - 1);
 }
 
 /**
