@@ -74,14 +74,15 @@ const DEFAULT_MAX_TOKENS = 512;
  * Throws UserError for a file that is damaged or not supported, a context beyond the trained one, a backend
  * that cannot run here, and a model that does not fit in memory (kind memory).
  */
-export async function loadModel(path: string, options: LoadOptions = {}): Promise<Model> {
+export async function loadModel(file: string | URL, options: LoadOptions = {}): Promise<Model> {
   const started = performance.now();
   const { onProgress = () => {} } = options;
   if (options.threads !== undefined) checkCount(options.threads, 'at least 1 thread');
   onProgress({ stage: 'header' });
-  const gguf = await readGguf(path);
+  const gguf = await readGguf(file);
+  const { path } = gguf;
   const graph = graphFromGguf(gguf);
-  const files = fileFacts([gguf.path, ...graph.tensors.map(({ part }) => part ?? gguf.path)]);
+  const files = fileFacts([path, ...graph.tensors.map(({ part }) => part ?? path)]);
   const { config } = graph;
   const limits = loadLimits(gguf, graph, options);
   if (options.memoryCheck ?? true) checkMemory(estimateMemory(graph, limits), freeMemory());
@@ -91,7 +92,7 @@ export async function loadModel(path: string, options: LoadOptions = {}): Promis
   const bytes = weightBytesOf(graph);
   const reading = Promise.withResolvers<void>();
   const compile = async (backend: Backend) => {
-    const source = ({ part, offset }: GraphTensor) => ({ path: part ?? gguf.path, offset });
+    const source = ({ part, offset }: GraphTensor) => ({ path: part ?? path, offset });
     const program = programOn(backend, graph, { name, limits, source });
     const compiled = whileTelling({ backend, weightBytes: bytes }, onProgress, () =>
       backend.compile(program),

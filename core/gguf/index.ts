@@ -1,4 +1,5 @@
 import { type FileHandle, open, stat } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
 import { UserError } from '../../errors.ts';
 import { Header, HeaderError } from './header.ts';
 import { readVersion } from './identify.ts';
@@ -22,8 +23,8 @@ const KEY_BYTES = 8 + 4 + 1; // smallest metadata entry: key length, value type,
  * Throws UserError for a file that is missing (kind model-not-found) or cannot be opened, and HeaderError for one that is
  * not GGUF, damaged, incomplete, or of a kind that percept does not know.
  */
-export async function readGguf(path: string): Promise<Gguf> {
-  const first = await readFile(path, true);
+export async function readGguf(path: string | URL): Promise<Gguf> {
+  const first = await readFile(pathOf(path), true);
   if (partCount(first) <= 1) return first;
   const others: Gguf[] = [];
   for (const part of otherParts(first))
@@ -48,6 +49,17 @@ export async function announcedBytes(path: string): Promise<number | undefined> 
     if (error instanceof HeaderError && error.fault === 'cut') return undefined;
     throw error;
   }
+}
+
+/** @throws UserError for the address of something that is no file */
+function pathOf(path: string | URL): string {
+  if (typeof path === 'string') return path;
+  if (path instanceof URL && path.protocol === 'file:') return fileURLToPath(path);
+  throw new UserError(
+    `Expected the path of a model file, got ${path}.`,
+    'Give a path, or a URL that begins with file:.',
+    { kind: 'usage' },
+  );
 }
 
 async function readFile(path: string, whole: boolean): Promise<Gguf> {

@@ -1,5 +1,6 @@
 import { statSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { gguf as readWithOracle } from '@huggingface/gguf';
 import { describe, expect, it } from 'vitest';
 import { type GgufStrings, type GgufValue, readGguf } from '../../core/gguf/index.ts';
@@ -26,6 +27,17 @@ function plain(value: GgufValue): unknown {
   if (isStrings(value)) return Array.from({ length: value.length }, (_, i) => value.at(i));
   return Array.from(value as ArrayLike<GgufValue>, plain);
 }
+
+describe('the file', () => {
+  it('is named by a path, or by a URL of the kind file:', async () => {
+    const path = saved(writeGguf(EVERY_TYPE));
+    expect((await readGguf(pathToFileURL(path))).path).toBe(path);
+    await expect(readGguf(new URL('https://example.org/x.gguf'))).rejects.toMatchObject({
+      kind: 'usage',
+      message: 'Expected the path of a model file, got https://example.org/x.gguf.',
+    });
+  });
+});
 
 describe('values', () => {
   it('reads every type of metadata', async () => {
