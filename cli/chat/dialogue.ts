@@ -17,7 +17,7 @@ import type { LoadedModel } from './loaded-model.ts';
 import { summaryMessage, systemPartsOf } from './messages.ts';
 import { PacedState } from './paced-state.ts';
 import type { Pacer } from './pacer.ts';
-import type { SessionKeeper } from './session-keeper.ts';
+import type { KeeperReports, SessionKeeper } from './session-keeper.ts';
 import type { Transcript } from './transcript.ts';
 import { Turns, type Work } from './turns.ts';
 
@@ -56,6 +56,24 @@ const FENCE = /^`{3,}/m;
 /** Time that a stopped answer gets to end, ms: a step over a long prompt cannot be interrupted. */
 const GRACE_MS = 3000;
 
+/** Says what becomes of the conversation on disk. */
+function reportsOf(transcript: Transcript): KeeperReports {
+  const notice = (text: string) => transcript.add({ kind: 'notice', text });
+  return {
+    waits(cause) {
+      const hint = 'The chat goes on; what is not saved yet is saved as soon as that is possible.';
+      transcript.add({ kind: 'error', error: new UserError(cause.message, hint, { cause }) });
+    },
+    recovered: () => notice('all of this conversation is saved again'),
+    removed: () =>
+      notice('another process removed this session: it is saved no more; /save saves all of it as a new one'),
+  };
+}
+
+function unsavedEnd(cause: UserError): UserError {
+  return new UserError(`The end of this conversation is not saved. ${cause.message}`, cause.hint, { cause });
+}
+
 export class Dialogue {
   readonly state: Store<ChatState>;
   readonly transcript: Transcript;
@@ -83,6 +101,7 @@ export class Dialogue {
     this.keeper = keeper;
     this.options = options;
     this.pacer = pacer;
+    keeper.reports = reportsOf(transcript);
     this.branch = new Branch({ state, transcript, keeper, reference: () => this.reference });
     this.#turns = new Turns({
       state,
@@ -256,6 +275,8 @@ export class Dialogue {
     if (id !== undefined) await loaded?.chat.store(id);
     await loaded?.model.dispose();
     this.keeper.close();
+    const { problem } = this.keeper;
+    if (problem) this.transcript.add({ kind: 'error', error: unsavedEnd(problem) });
   }
 
   // ----- inside

@@ -1,6 +1,17 @@
 /** Converts errors of SQLite and the file system into errors that a user can act on. */
 import { UserError } from '../../errors.ts';
 
+/** Another process removed a session that is still used. */
+export class SessionRemoved extends UserError {
+  constructor(cause?: unknown) {
+    super(
+      'The session no longer exists: another process removed it.',
+      'percept sessions lists the saved sessions.',
+      { cause },
+    );
+  }
+}
+
 /** Used in place of a path: sessions that end with the process. */
 export const IN_MEMORY = ':memory:';
 
@@ -24,13 +35,7 @@ export function isOutOfReach(error: unknown): boolean {
 
 /** Converts an error thrown while reading or writing `path`. Errors of other kinds are returned unchanged. */
 export function storeError(path: string, error: unknown): unknown {
-  if (codeOf(error) === FOREIGN_KEY) {
-    return new UserError(
-      'The session no longer exists: another process removed it.',
-      'percept sessions lists the saved sessions.',
-      { cause: error },
-    );
-  }
+  if (codeOf(error) === FOREIGN_KEY) return new SessionRemoved(error);
   const problem = problemOf(error);
   if (!problem) return error;
   const [what, remedy] = problem;

@@ -12,11 +12,11 @@ import { inTransaction } from './schema.ts';
 import { SearchQuery } from './search-query.ts';
 import { canonicalId, newSessionId } from './session-id.ts';
 import { type SearchHit, SessionReader, type SessionSummary, type StoredSession } from './session-reader.ts';
-import { IN_MEMORY, storeError } from './store-errors.ts';
+import { IN_MEMORY, SessionRemoved, storeError } from './store-errors.ts';
 
 export type { AnswerWriter } from './answer-writer.ts';
 export type { SearchHit, SessionSummary, StoredSession } from './session-reader.ts';
-export { IN_MEMORY };
+export { IN_MEMORY, SessionRemoved };
 
 /** Most sessions named in an error about an ambiguous id. */
 const MOST_CANDIDATES = 5;
@@ -80,7 +80,7 @@ export class SessionStore {
     return id;
   }
 
-  /** Adds a complete message and makes it the head. Throws RangeError if its parent does not exist. */
+  /** Adds a complete message and makes it the head. Throws RangeError if its parent does not exist, SessionRemoved if the session does not. */
   append(session: string, message: TreeMessage): void {
     this.#write(() => this.#addMessage(session, message));
     this.#created.delete(session);
@@ -251,6 +251,7 @@ export class SessionStore {
     this.#insertSession(session);
     const from = parent === undefined ? null : this.#storedId(session, parent);
     if (from !== null && !this.#has(session, from)) {
+      if (!this.#sql.get`SELECT 1 FROM sessions WHERE id = ${session}`) throw new SessionRemoved();
       throw new RangeError(`Message ${id} follows message ${parent}, which does not exist.`);
     }
     const free = this.#freeId(session, id);

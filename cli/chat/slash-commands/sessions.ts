@@ -112,7 +112,7 @@ function currentSession({ dialogue }: CommandContext): StoredSession {
   if (messages.length === 0) {
     throw usage('There is nothing to export yet.', 'Ask something first.');
   }
-  if (keeper.store && keeper.id !== undefined) return keeper.store.read(keeper.id);
+  if (keeper.store && keeper.id !== undefined && !keeper.problem) return keeper.store.read(keeper.id);
   return {
     id: '',
     title: state.get().session?.title ?? 'Conversation',

@@ -71,8 +71,9 @@ export async function runChatTui(options: ChatTuiOptions): Promise<number> {
     }
   });
   if (failure !== undefined) throw failure;
-  const { id } = dialogue.keeper;
-  if (id !== undefined) terminal.write(`${theme.dim(`  saved as ${id}; percept chat -c continues it`)}\n`);
+  const { id, problem: unsaved } = dialogue.keeper;
+  if (id !== undefined && !unsaved)
+    terminal.write(`${theme.dim(`  saved as ${id}; percept chat -c continues it`)}\n`);
   return ended();
 }
 
