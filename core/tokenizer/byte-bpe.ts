@@ -34,7 +34,7 @@ export class ByteBpe implements PieceModel {
     }
     checkLengths('merges', merges, 2);
     this.#preTokenizer = preTokenizer;
-    this.#tokens = new PieceIndex(vocabulary.pieces, (id) => vocabulary.types[id] !== TokenType.CONTROL);
+    this.#tokens = vocabulary.index((type) => type !== TokenType.CONTROL);
     const ranks = new PieceIndex(merges); // "left right": the index is the rank, and the lowest merges first
     this.#merger = new PairMerger((bytes, start, middle, end) => {
       const rank = ranks.findPair(bytes, start, middle, end);

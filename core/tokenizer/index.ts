@@ -12,7 +12,8 @@ import { WordPiece } from './wordpiece.ts';
 /**
  * The tokenizer that a GGUF file describes. Tables for encoding are built at their first use. Throws UserError if the
  * kind of tokenizer or its pre-tokenizer is not supported, or if the vocabulary is missing or inconsistent.
- * @param onIgnored gets a sentence for each setting of a special token that names no token
+ * @param onIgnored gets a sentence for each setting of a special token that names no token, and, once a text is encoded,
+ *   for a token that is there twice
  */
 export function tokenizerFromGguf(gguf: Gguf, onIgnored: (text: string) => void = () => {}): Tokenizer {
   const { metadata } = gguf;

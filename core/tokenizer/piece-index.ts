@@ -20,13 +20,22 @@ export function hashBytes(bytes: Uint8Array, start: number, end: number, seed = 
 export class PieceIndex {
   readonly #strings: GgufStrings;
   readonly #include: (index: number) => boolean;
+  readonly #onDouble: ((index: number, first: number) => void) | undefined;
   /** Slot i: the hash at 2i, the index of the string + 1 at 2i + 1 (0: the slot is free). */
   #slots: Int32Array | undefined;
 
-  /** Indexes the strings for which `include` holds. */
-  constructor(strings: GgufStrings, include: (index: number) => boolean = () => true) {
+  /**
+   * Indexes the strings for which `include` holds.
+   * @param onDouble gets the first string that equals an earlier one, `first`
+   */
+  constructor(
+    strings: GgufStrings,
+    include: (index: number) => boolean = () => true,
+    onDouble?: (index: number, first: number) => void,
+  ) {
     this.#strings = strings;
     this.#include = include;
+    this.#onDouble = onDouble;
   }
 
   /** Index of the string equal to bytes[start, end), or -1. `hash` is the hash of these bytes, if the caller has it. */
@@ -48,6 +57,7 @@ export class PieceIndex {
 
   #build(): Int32Array {
     const { bytes, offsets, lengths, length } = this.#strings;
+    let told = false;
     const slots = new Int32Array(2 * 2 ** Math.ceil(Math.log2(1.5 * length + 1))); // at most 2/3 full
     for (let index = 0; index < length; index++) {
       if (!this.#include(index)) continue;
@@ -55,9 +65,14 @@ export class PieceIndex {
       const end = start + lengths[index]!;
       const hash = hashBytes(bytes, start, end);
       const slot = this.#slotOf(slots, hash, bytes, start, end, end);
-      if (slots[2 * slot + 1] !== 0) continue; // an equal string is in the table already
-      slots[2 * slot] = hash;
-      slots[2 * slot + 1] = index + 1;
+      const first = slots[2 * slot + 1]! - 1; // an equal string that is in the table already
+      if (first < 0) {
+        slots[2 * slot] = hash;
+        slots[2 * slot + 1] = index + 1;
+      } else if (!told) {
+        told = true;
+        this.#onDouble?.(index, first);
+      }
     }
     return slots;
   }

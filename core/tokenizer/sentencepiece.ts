@@ -3,7 +3,7 @@ import type { Gguf, GgufStrings } from '../gguf/index.ts';
 import { optionalBoolean, optionalNumbers } from '../gguf/metadata.ts';
 import { ESCAPED_SPACE, isEscapedSpace, unescapeSpaces } from './escaped-space.ts';
 import { NEVER, PairMerger } from './pair-merger.ts';
-import { PieceIndex } from './piece-index.ts';
+import type { PieceIndex } from './piece-index.ts';
 import type { PieceModel } from './tokenizer.ts';
 import { byteOf, checkLength, TokenType, VOCABULARY_HINT, type Vocabulary } from './vocabulary.ts';
 import { WordCache } from './word-cache.ts';
@@ -26,14 +26,14 @@ export class SentencePiece implements PieceModel {
 
   /** Throws UserError unless the metadata has a score for each token. */
   constructor(metadata: Gguf['metadata'], vocabulary: Vocabulary) {
-    const { pieces, types } = vocabulary;
+    const { pieces } = vocabulary;
     const scores = readScores(metadata, pieces.length);
     this.addsSpace = optionalBoolean(metadata, 'tokenizer.ggml.add_space_prefix') ?? true;
     this.#unknownId = vocabulary.unknownId;
     this.#byteIds = byteIdsOf(vocabulary);
     this.#cutsAtSpaces = !hasPieceAcrossWords(pieces);
     const notText: readonly (number | undefined)[] = [TokenType.CONTROL, TokenType.UNKNOWN, TokenType.BYTE];
-    this.#pieces = new PieceIndex(pieces, (id) => !notText.includes(types[id]));
+    this.#pieces = vocabulary.index((type) => !notText.includes(type));
     this.#merger = new PairMerger((bytes, start, _middle, end) => {
       const id = this.#pieces.find(bytes, start, end);
       return id < 0 ? NEVER : -scores[id]!;
@@ -77,6 +77,13 @@ function readScores(metadata: Gguf['metadata'], tokens: number): ArrayLike<numbe
     );
   }
   checkLength('scores', scores, tokens);
+  for (let id = 0; id < tokens; id++) {
+    if (Number.isNaN(scores[id]))
+      throw new UserError(
+        `Expected numbers in tokenizer.ggml.scores, got NaN for token ${id}.`,
+        VOCABULARY_HINT,
+      );
+  }
   return scores;
 }
 

@@ -8,6 +8,7 @@ import {
   optionalStrings,
 } from '../gguf/metadata.ts';
 import { endIdsOf } from './end-tokens.ts';
+import { PieceIndex } from './piece-index.ts';
 import type { Tokenizer } from './tokenizer.ts';
 
 /** Values of tokenizer.ggml.token_type (ggml, docs/gguf.md). */
@@ -27,6 +28,8 @@ export interface Vocabulary {
   readonly endIds: ReadonlySet<number>;
   /** White space after a special token belongs to it. */
   readonly stripsAfterSpecial: boolean;
+  /** The tokens of some types by their text, an index that tells the user if one is there twice. */
+  index(types: (type: number) => boolean): PieceIndex;
 }
 
 /** Defaults for missing metadata (llama.cpp 0c1e57098, src/llama-vocab.cpp, load). */
@@ -45,7 +48,8 @@ export const VOCABULARY_HINT =
 
 /**
  * Reads and checks the vocabulary. Throws UserError if it is missing or inconsistent.
- * @param onIgnored gets a sentence for each setting of a special token that names no token: converters write -1 for none
+ * @param onIgnored gets a sentence for each setting of a special token that names no token (converters write -1 for
+ *   none), and for a token that is there twice
  */
 export function readVocabulary(
   metadata: Metadata,
@@ -68,10 +72,13 @@ export function readVocabulary(
   const isWordPiece = model === 'wordpiece';
   const bosId = (isWordPiece ? id('cls') : undefined) ?? id('bos') ?? inRange(defaults.bosId);
   const eosId = (isWordPiece ? id('seperator') : undefined) ?? id('eos') ?? inRange(defaults.eosId);
+  const onDouble = (id: number, first: number) =>
+    onIgnored(`The vocabulary has a token twice, as ${first} and ${id}. No text becomes token ${id}.`);
   const named = [eosId, id('eot'), id('eom')].filter((end) => end !== undefined);
+  const classes = classify(pieces, readTypes(metadata, pieces.length), named);
   return {
     pieces,
-    ...classify(pieces, readTypes(metadata, pieces.length), named),
+    ...classes,
     bosId,
     eosId,
     unknownId: id('unknown') ?? inRange(defaults.unknownId),
@@ -80,6 +87,7 @@ export function readVocabulary(
     // Not in the metadata: Phi-3's tokenizer.json marks its special tokens with rstrip.
     stripsAfterSpecial:
       model === 'sentencepiece' && optionalString(metadata, 'general.architecture') === 'phi3',
+    index: (includes) => new PieceIndex(pieces, (id) => includes(classes.types[id]!), onDouble),
   };
 }
 

@@ -1,7 +1,7 @@
 import type { Gguf } from '../gguf/index.ts';
 import { optionalBoolean } from '../gguf/metadata.ts';
 import { ESCAPED_SPACE, unescapeSpaces } from './escaped-space.ts';
-import { hashBytes, PieceIndex } from './piece-index.ts';
+import { hashBytes, type PieceIndex } from './piece-index.ts';
 import type { PieceModel } from './tokenizer.ts';
 import { TokenType, type Vocabulary } from './vocabulary.ts';
 import { WordCache } from './word-cache.ts';
@@ -28,12 +28,12 @@ export class WordPiece implements PieceModel {
   readonly #longest: number; // bytes of the longest piece
   readonly #words = new WordCache((word) => this.#encodeWord(word));
 
-  constructor(metadata: Gguf['metadata'], { pieces, types, unknownId }: Vocabulary) {
+  constructor(metadata: Gguf['metadata'], { pieces, unknownId, index }: Vocabulary) {
     this.#lowercase = optionalBoolean(metadata, 'tokenizer.ggml.normalizer.lowercase') ?? true;
     this.#stripAccents =
       optionalBoolean(metadata, 'tokenizer.ggml.normalizer.strip_accents') ?? this.#lowercase;
     this.#unknown = unknownId === undefined ? [] : [unknownId];
-    this.#pieces = new PieceIndex(pieces, (id) => types[id] !== TokenType.CONTROL);
+    this.#pieces = index((type) => type !== TokenType.CONTROL);
     this.#longest = pieces.lengths.reduce((longest, length) => Math.max(longest, length), 0);
   }
 

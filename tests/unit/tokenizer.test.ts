@@ -35,7 +35,11 @@ function bpe(keys: Keys = {}, onIgnored?: (text: string) => void): Tokenizer {
 const PLAIN: Keys = { token_type: undefined, bos_token_id: undefined, eos_token_id: undefined };
 
 /** SentencePiece of <unk>, <s>, </s>, <x>, the bytes (4 ...) and some pieces (260 ...), earlier ones score better. */
-function sentencePiece(pieces: readonly string[], keys: Keys = {}): Tokenizer {
+function sentencePiece(
+  pieces: readonly string[],
+  keys: Keys = {},
+  onIgnored?: (text: string) => void,
+): Tokenizer {
   const bytes = BYTES.map((_, byte) => `<0x${byte.toString(16).padStart(2, '0').toUpperCase()}>`);
   const tokens = ['<unk>', '<s>', '</s>', '<x>', ...bytes, ...pieces];
   return tokenizerFromGguf(
@@ -46,10 +50,15 @@ function sentencePiece(pieces: readonly string[], keys: Keys = {}): Tokenizer {
       scores: Float32Array.from(tokens, (_, id) => -id),
       ...keys,
     }),
+    onIgnored,
   );
 }
 
-function wordPiece(pieces: readonly string[], keys: Keys = {}): Tokenizer {
+function wordPiece(
+  pieces: readonly string[],
+  keys: Keys = {},
+  onIgnored?: (text: string) => void,
+): Tokenizer {
   return tokenizerFromGguf(
     ggufWith({
       model: 'bert',
@@ -60,11 +69,34 @@ function wordPiece(pieces: readonly string[], keys: Keys = {}): Tokenizer {
       seperator_token_id: 2,
       ...keys,
     }),
+    onIgnored,
   );
 }
 
 const pieces = (tokenizer: Tokenizer, text: string, options?: EncodeOptions) =>
   tokenizer.encode(text, options).map((id) => tokenizer.piece(id));
+
+describe('a token that is there twice', () => {
+  const twice = [...BYTES, 'he', 'll', 'llo', 'he', 'he', 'll'];
+  it.each<[string, (onIgnored: (text: string) => void) => Tokenizer]>([
+    ['byte-level BPE', (tell) => bpe({ tokens: twice, token_type: types(262) }, tell)],
+    ['SentencePiece', (tell) => sentencePiece(['▁', 'h', 'e', 'he', '▁he', 'he', 'he'], {}, tell)],
+    ['WordPiece', (tell) => wordPiece(['he', '##llo', 'he', 'he'], {}, tell)],
+  ])('is said once, when a text is encoded by %s, and stands for its first id', (_, make) => {
+    const notes: string[] = [];
+    const tokenizer = make((text) => notes.push(text));
+    expect(notes).toEqual([]);
+    const ids = tokenizer.encode('he he');
+    tokenizer.encode('he');
+    expect(notes).toHaveLength(1);
+    const [first, second] = notes[0]!.match(/\d+/g)!.map(Number);
+    expect(notes[0]).toMatch(
+      /^The vocabulary has a token twice, as \d+ and \d+\. No text becomes token \d+\.$/,
+    );
+    expect(tokenizer.piece(first!)).toBe(tokenizer.piece(second!));
+    expect(ids).not.toContain(second);
+  });
+});
 
 describe('special tokens', () => {
   it('are found only within the given spans', () => {
@@ -333,6 +365,10 @@ describe('errors', () => {
     { make: () => bpe({ token_type: types(3) }), message: /token_type to have 262 elements.* got 3/ },
     { make: () => sentencePiece([], { scores: none }), message: /scores/ },
     { make: () => sentencePiece([], { scores: new Float32Array(1) }), message: /260 elements.* got 1/ },
+    {
+      make: () => sentencePiece(['a'], { scores: Float32Array.from({ length: 261 }, () => Number.NaN) }),
+      message: /^Expected numbers in tokenizer\.ggml\.scores, got NaN for token 0\.$/,
+    },
     { make: () => bpe().piece(262), message: /from 0 to 261, got 262/ },
     { make: () => bpe().tokenBytes(-1), message: /from 0 to 261, got -1/ },
     { make: () => bpe().decode([1.5]), message: /got 1\.5/ },
