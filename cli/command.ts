@@ -27,11 +27,11 @@ export interface CommandSpec {
   readonly summary: string;
   readonly group: (typeof COMMAND_GROUPS)[number];
   readonly operand?: {
-    readonly name: string; // REF is completed with models, ID with sessions, FILE with files
+    readonly name: string; // for completion REF is a model, ID a session, FILE a file
     readonly required?: true;
     readonly many?: true;
     readonly choices?: readonly string[];
-    /** For completion: choices for the first operand, and the name or the choices of the later ones. */
+    /** For completion: choices for the first operand, and the name or the choices of the later ones; PULLED is a model here. */
     readonly first?: readonly string[];
     readonly rest?: string | readonly string[];
   };

@@ -239,6 +239,7 @@ const OUTPUT = {
     range: [0, 1000],
   }),
   names: flag('only references, one per line'),
+  pulled: flag('only the models on this machine'),
   extract: flag('print only the first fenced code block of the answer, without its fences', {
     alias: 'x',
     brief,

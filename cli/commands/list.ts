@@ -15,7 +15,7 @@ export async function list({ options, output }: Call): Promise<void> {
     const catalogue = offers.map(({ fileName, ...entry }) => ({ ...entry, file_name: fileName }));
     return output.json({ models: models.map(modelRecord), catalogue, leftovers });
   }
-  const absent = offers.filter((entry) => !entry.present);
+  const absent = options.pulled ? [] : offers.filter((entry) => !entry.present);
   if (options.names) {
     const names = [...models.map(nameOf), ...absent.map(({ alias }) => alias)].filter(isOneLine);
     return output.print(names.map((name) => `${name}\n`).join(''));

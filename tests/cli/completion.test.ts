@@ -21,7 +21,7 @@ const hasBash = spawnSync('bash', ['--version']).status === 0;
 const PERCEPT = `#!/bin/sh
 case $1 in
   sessions) echo 7fg1r4sp; echo m2x0v9aa ;;
-  *) echo smollm2; echo hf:owner/repo/tiny.gguf ;;
+  *) echo smollm2; [ "$3" = --pulled ] || echo hf:owner/repo/tiny.gguf ;;
 esac
 `;
 
@@ -67,13 +67,27 @@ describe.skipIf(!hasBash)(`completion in bash${hasBash ? '' : ' (skipped: there 
     ['percept co', ['config', 'completion']],
     ['percept --max', ['--max-tokens']],
     ['percept show --c', ['--ctx']],
-    ['percept list --', ['--json', '--names', '--quiet', '--no-color', '--ascii', '--debug', '--help']],
+    [
+      'percept list --',
+      ['--json', '--names', '--pulled', '--quiet', '--no-color', '--ascii', '--debug', '--help'],
+    ],
     ['percept --backend ', ['auto', 'cpu', 'webgpu', 'gpujs', 'reference']],
     ['percept score --kv-type ', ['auto', 'f32', 'f16', 'q8']],
     ['percept completion f', ['fish']],
     ['percept -m sm', ['smollm2']],
     ['percept -m hf:ow', ['owner/repo/tiny.gguf']], // bash itself keeps the text before the colon
-    ['percept rm ', ['smollm2', 'hf:owner/repo/tiny.gguf']],
+    ['percept show ', ['smollm2', 'hf:owner/repo/tiny.gguf']],
+    ['percept show ./', ['files']],
+    ['percept -m ./ti', ['files']],
+    ['percept --model=./ti', ['files']],
+    ['percept rm ', ['smollm2']],
+    ['percept --backend=g', ['gpujs']],
+    ['percept chat --model=hf:ow', ['owner/repo/tiny.gguf']],
+    ['percept --samplers to', ['top_k', 'top_p']],
+    ['percept --samplers top_k,te', ['top_k,temperature']],
+    ['percept bench ker', ['kernels']],
+    ['percept hel', ['help']],
+    ['percept help sh', ['show']],
     ['percept sessions s', ['show', 'search']],
     ['percept sessions show 7f', ['7fg1r4sp']],
     ['percept chat --resume ', ['7fg1r4sp', 'm2x0v9aa']],
@@ -126,7 +140,7 @@ const CASES: Readonly<Record<string, [title: string, ask: string, flags?: string
     `source ./completion; COMP_LINE='${line}'; COMP_POINT=\${#COMP_LINE}; _percept
     for word in "\${COMPREPLY[@]}"; do eval "printf '%s\\n' $word"; done`,
   ]),
-  zsh: ['_percept_models', '_percept_sessions'].map((name) => [
+  zsh: ['_percept_names', '_percept_sessions'].map((name) => [
     name,
     `compdef() { }; compadd() { print -rl -- "\${(@P)argv[-1]}" }
     setopt globsubst shwordsplit nullglob; source ./completion; ${name}`,
@@ -145,12 +159,66 @@ const CASES: Readonly<Record<string, [title: string, ask: string, flags?: string
 };
 for (const shell of Object.keys(CASES)) suite(shell);
 
+/** Types each argument and Tab at a prompt of zsh, and prints what then stands there. */
+const ASK_ZSH = `touch tiny.gguf
+  cat > setup <<'END'
+autoload -U compinit; compinit -u -D; source ./completion
+typed() { print -r -- "$BUFFER" >> typed; BUFFER= }; zle -N typed; bindkey '^Xd' typed
+print READ''Y
+END
+  zmodload zsh/zpty; zpty z zsh -f -i; zpty -w z 'source ./setup'; zpty -r z shown '*READY*'
+  for line in "$@"; do zpty -w -n z "$line"$'\\t\\x18d'; done
+  zpty -w z 'print EN""DED'; zpty -r z shown '*ENDED*'; cat typed`;
+
+describe.skipIf(!has('zsh'))(`completion in zsh${has('zsh') ? '' : ' (skipped: there is no zsh)'}`, () => {
+  it('offers names, files, and values after = and commas', async () => {
+    const lines = {
+      'percept -m ./ti': './tiny.gguf',
+      'percept show ./ti': './tiny.gguf',
+      'percept --model=sm': '--model=smollm2',
+      'percept --backend=g': '--backend=gpujs',
+      'percept rm ': 'smollm2',
+      'percept --samplers top_k,te': 'top_k,temperature',
+      'percept bench ker': 'kernels',
+      'percept help sh': 'show',
+    };
+    const { lines: typed } = await inShell('zsh', ASK_ZSH, ['-', ...Object.keys(lines)], { flags: ['-f'] });
+    expect(typed.map((line) => line.trim().split(' ').at(-1)!.replace(/,$/, ''))).toEqual(
+      Object.values(lines),
+    );
+  });
+
+  it('knows options of every command', async () => {
+    const lines = COMMANDS.map(({ name }) => `percept ${name} --he`);
+    const { lines: typed } = await inShell('zsh', ASK_ZSH, ['-', ...lines], { flags: ['-f'] });
+    expect(typed.map((line) => line.trim())).toEqual(lines.map((line) => `${line}lp`));
+  });
+});
+
+describe.skipIf(!has('fish'))(
+  `completion in fish${has('fish') ? '' : ' (skipped: there is no fish)'}`,
+  () => {
+    it.each([
+      ['percept -m ./ti', ['./tiny.gguf']],
+      ['percept show ./ti', ['./tiny.gguf']],
+      ['percept --backend=g', ['--backend=gpujs']],
+      ['percept rm ', ['smollm2']],
+      ['percept --samplers top_k,te', ['top_k,temperature']],
+      ['percept bench ker', ['kernels']],
+      ['percept help sh', ['show']],
+    ])('%s', async (line, expected) => {
+      const ask = `source ./completion; touch tiny.gguf; complete -C '${line}' | string split -f 1 \\t`;
+      expect((await inShell('fish', ask, [], { flags: ['--no-config'] })).lines).toEqual(expected);
+    });
+  },
+);
+
 describe.skipIf(!hasBash)(`a word begun in bash${hasBash ? '' : ' (skipped: there is no bash)'}`, () => {
   it.each([
     ['percept show https://h/x', ['//h/x\\$\\(touch\\ pwned\\).gguf']],
     ['percept show https://h/x\\$', ['//h/x\\$\\(touch\\ pwned\\).gguf']],
     ['percept show "/m/ü', ['/m/ünï.gguf']],
-    ["percept show 'https://h/x", []],
+    ["percept show 'https://h/x", ['files']],
     ['percept show $(to', ['\\$\\(touch\\ pwned\\)']],
   ])('%s', async (line, expected) => {
     expect(await offered(line, { program })).toEqual(expected);

@@ -1,3 +1,4 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { SAMPLING_NAMES } from '../../cli/arguments/options.ts';
@@ -311,6 +312,25 @@ describe('slash commands', () => {
     expect(await values('/')).toContain('/retry');
     expect(await values('/backend ')).toEqual(['auto', 'cpu', 'webgpu', 'gpujs', 'reference']);
     expect(await values('/set ')).toContain('temperature');
+    expect(await values('/set temperature ')).toEqual([]);
+    expect(await values('/set ignore-eos ')).toEqual(['on', 'off']);
+    expect(await values('/backend cpu ')).toEqual([]);
     expect(await values('hello')).toEqual([]);
+  });
+
+  it('completes paths of model files', async () => {
+    await chat();
+    const folder = emptyFolder();
+    for (const name of ['a.gguf', 'notes.txt', '.hidden.gguf', 'two words.gguf'])
+      writeFileSync(join(folder, name), '');
+    mkdirSync(join(folder, 'more'));
+    expect(await completeCommand(context, `/model ${folder}/`)).toEqual([
+      { value: `${folder}/a.gguf` },
+      { value: `${folder}/more/`, partial: true },
+    ]);
+    expect(await completeCommand(context, `/model ${folder}/.h`)).toEqual([
+      { value: `${folder}/.hidden.gguf` },
+    ]);
+    expect(await completeCommand(context, '/model /no/such/folder/')).toEqual([]);
   });
 });

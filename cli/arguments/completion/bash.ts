@@ -3,6 +3,7 @@ import {
   type CompletedCommand,
   type CompletedOption,
   MODEL_NAMES,
+  PULLED_NAMES,
   SESSION_IDS,
   type Values,
 } from './grammar.ts';
@@ -18,6 +19,7 @@ _percept_offer() {
   while IFS= read -r name; do
     [[ -z $name || $name == *[[:cntrl:]]* ]] && continue
     printf -v quoted %q "$name"
+    [[ $name =~ ^[[:alnum:]_@%+=:,./-]+$ ]] && quoted=$name
     if [[ $1 == [\\'\\"]* ]]; then
       [[ $name =~ $plain && $name == "\${1:1}"* ]] && COMPREPLY+=("\${name#"\${head:1}"}")
     elif [[ $quoted == "$1"* || $name == "$1"* ]]; then
@@ -31,6 +33,7 @@ _percept() {
   read -ra words <<<"$line"
   [[ $line == *[[:space:]] ]] && words+=('')
   local cur=\${words[-1]} prev=\${words[-2]}
+  [[ $cur == --*=* ]] && prev=\${cur%%=*} cur=\${cur#*=}
   COMPREPLY=()
   case $prev in
 ${optionCases(allOptions(commands))}
@@ -70,16 +73,25 @@ function operandAction({ first, operand }: CompletedCommand): string {
 }
 
 function action(values: Values): string {
-  if (values === 'models') return offerOf(MODEL_NAMES);
+  if (values === 'models') return `${offerOf(MODEL_NAMES)}; ${FILES_IF_NONE}`;
+  if (values === 'pulled') return offerOf(PULLED_NAMES);
   if (values === 'sessions') return offerOf(SESSION_IDS);
   if (values === 'files') return 'compopt -o default';
   if (values === 'none' || values === 'any') return ':';
-  return offer(values);
+  return 'list' in values ? offerList(values.list) : offer(values);
 }
 
 function offer(words: readonly string[]): string {
   return `_percept_offer "$cur" <<<${lines(words)}`;
 }
+
+/** The last word of a list; the words before it stay. */
+function offerList(words: readonly string[]): string {
+  return `local -a list=(${words.join(' ')}); _percept_offer "$cur" <<<"$(printf '%s\\n' "\${list[@]/#/\${cur%"\${cur##*,}"}}")"`;
+}
+
+/** A word that no name begins with is a path: the shell completes it itself. */
+const FILES_IF_NONE = `((\${#COMPREPLY[@]})) || compopt -o default`;
 
 function offerOf(command: string): string {
   return `_percept_offer "$cur" < <(${command} 2>/dev/null)`;

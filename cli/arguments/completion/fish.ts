@@ -2,6 +2,7 @@ import {
   type CompletedCommand,
   type CompletedOption,
   MODEL_NAMES,
+  PULLED_NAMES,
   SESSION_IDS,
   type Values,
 } from './grammar.ts';
@@ -32,9 +33,10 @@ function commandLines({ name, options, operand, first }: CompletedCommand): stri
   const here = `complete -c percept -n 'test (__percept_command) = ${name}'`;
   const lines = options.map((option) => `${here} ${optionArguments(option)}`);
   const after = (words: string) => here.replace("-n '", `-n 'test (count (commandline -opc)) ${words}; and `);
-  if (operand === 'none' || operand === 'any') return lines;
-  if (!first) return [...lines, `${after('-gt 1')} ${values(operand)}`];
-  return [...lines, `${after('-eq 2')} ${values(first)}`, `${after('-gt 2')} ${values(operand)}`];
+  const takes = operand !== 'none' && operand !== 'any';
+  if (first) lines.push(`${after('-eq 2')} ${values(first)}`);
+  if (takes) lines.push(`${after(first ? '-gt 2' : '-gt 1')} ${values(operand)}`);
+  return lines;
 }
 
 function optionArguments(option: CompletedOption): string {
@@ -45,10 +47,12 @@ function optionArguments(option: CompletedOption): string {
 }
 
 function values(kind: Values): string {
-  if (kind === 'models') return `-a '(${MODEL_NAMES} 2>/dev/null)'`;
+  if (kind === 'models') return `-a '(${MODEL_NAMES} 2>/dev/null; __fish_complete_suffix .gguf)'`;
+  if (kind === 'pulled') return `-a '(${PULLED_NAMES} 2>/dev/null)'`;
   if (kind === 'sessions') return `-a '(${SESSION_IDS} 2>/dev/null)'`;
   if (kind === 'files') return '-F';
-  return kind === 'any' || kind === 'none' ? '' : `-a ${quoted(kind.join(' '))}`;
+  if (kind === 'any' || kind === 'none') return '';
+  return 'list' in kind ? `-a '(__fish_append , ${kind.list.join(' ')})'` : `-a ${quoted(kind.join(' '))}`;
 }
 
 function quoted(text: string): string {

@@ -1,10 +1,22 @@
 /** The completions of every command and option, derived from the tables. One file a shell turns them into a script. */
+import { SAMPLER_NAMES } from '../../../core/sampler/parameters.ts';
 import type { CommandSpec } from '../../command.ts';
 import { optionsOf, specOf } from '../arguments.ts';
 import type { OptionSpec } from '../options.ts';
 
-/** none: takes no value; any: takes a value that cannot be completed. */
-export type Values = 'none' | 'any' | 'files' | 'models' | 'sessions' | readonly string[];
+/**
+ * none: takes no value; any: takes a value that cannot be completed; models: known names and files; pulled: names of models
+ * on this machine; a list in `list` has several of its words, joined by commas.
+ */
+export type Values =
+  | 'none'
+  | 'any'
+  | 'files'
+  | 'models'
+  | 'pulled'
+  | 'sessions'
+  | readonly string[]
+  | { readonly list: readonly string[] };
 
 export interface CompletedOption {
   readonly name: string;
@@ -24,6 +36,7 @@ export interface CompletedCommand {
 
 /** Prints the names of models, one a line. The scripts run it for each completion. */
 export const MODEL_NAMES = 'percept list --names --quiet';
+export const PULLED_NAMES = 'percept list --names --pulled --quiet';
 /** Prints the ids of sessions, one a line. */
 export const SESSION_IDS = 'percept sessions --names --quiet';
 
@@ -31,13 +44,15 @@ export const HELP: CompletedOption = { name: 'help', alias: 'h', describe: 'show
 
 /** In the order of `commands`: the first one is the default of `percept`. */
 export function completedCommands(commands: readonly CommandSpec[]): CompletedCommand[] {
-  return commands.map((command) => ({
+  const completed = commands.map((command) => ({
     name: command.name,
     summary: command.summary,
     options: [...optionsOf(command).map((name) => completedOption(name, specOf(command, name))), HELP],
     operand: operandValues(command),
     first: command.operand?.first,
   }));
+  const names = commands.map(({ name }) => name);
+  return [...completed, { name: 'help', summary: 'help of a command', options: [], operand: names }];
 }
 
 function completedOption(
@@ -45,7 +60,7 @@ function completedOption(
   { alias, describe, type, value, choices }: OptionSpec,
 ): CompletedOption {
   const values = type === 'boolean' ? 'none' : (choices ?? valuesCalled(value));
-  return { name, alias, describe, values };
+  return { name, alias, describe, values: name === 'samplers' ? { list: SAMPLER_NAMES } : values };
 }
 
 function operandValues({ operand }: CommandSpec): Values {
@@ -56,6 +71,7 @@ function operandValues({ operand }: CommandSpec): Values {
 
 function valuesCalled(name: string): Values {
   if (name === 'REF') return 'models';
+  if (name === 'PULLED') return 'pulled';
   if (name === 'ID') return 'sessions';
   return name === 'FILE' ? 'files' : 'any';
 }

@@ -1,4 +1,11 @@
-import { allOptions, type CompletedCommand, MODEL_NAMES, SESSION_IDS, type Values } from './grammar.ts';
+import {
+  allOptions,
+  type CompletedCommand,
+  MODEL_NAMES,
+  PULLED_NAMES,
+  SESSION_IDS,
+  type Values,
+} from './grammar.ts';
 
 export function powershellScript(commands: readonly CompletedCommand[]): string {
   const taking = allOptions(commands).filter(({ values }) => values !== 'none');
@@ -29,6 +36,7 @@ ${valueRows.map((row) => row.replace(/^ {4}(\S+) = /, '  $values[$1] = ')).join(
     elseif ($words.Count -eq 2 -and $firsts.ContainsKey($command)) { $firsts[$command] }
     else { $operands[$command] }
   if ($candidates -eq 'models') { $candidates = ${MODEL_NAMES} 2>$null }
+  if ($candidates -eq 'pulled') { $candidates = ${PULLED_NAMES} 2>$null }
   if ($candidates -eq '<sessions>') { $candidates = ${SESSION_IDS} 2>$null }
   $begun = $wordToComplete -replace '^[''"]', ''
   $candidates | Where-Object {
@@ -49,10 +57,10 @@ function firsts(commands: readonly CompletedCommand[]): string[] {
 
 /** Without candidates, PowerShell completes files itself. */
 function list(values: Values): string {
-  if (values === 'models') return "'models'";
+  if (values === 'models' || values === 'pulled') return quoted(values);
   if (values === 'sessions') return "'<sessions>'"; // sessions is a command
   if (values === 'files' || values === 'any' || values === 'none') return '@()';
-  return `@(${values.map(quoted).join(', ')})`;
+  return `@(${('list' in values ? values.list : values).map(quoted).join(', ')})`;
 }
 
 function quoted(text: string): string {

@@ -2,6 +2,7 @@ import {
   type CompletedCommand,
   type CompletedOption,
   MODEL_NAMES,
+  PULLED_NAMES,
   SESSION_IDS,
   type Values,
 } from './grammar.ts';
@@ -15,7 +16,9 @@ _percept_lines() {
   names=("\${(@)names:#(|*[[:cntrl:]]*)}")
   compadd -a names
 }
-_percept_models() { _percept_lines "$(${MODEL_NAMES} 2>/dev/null)" }
+_percept_names() { _percept_lines "$(${MODEL_NAMES} 2>/dev/null)" }
+_percept_pulled() { _percept_lines "$(${PULLED_NAMES} 2>/dev/null)" }
+_percept_models() { _alternative 'names:model:_percept_names' 'files:file:_files -g "*.gguf(-.)"' }
 _percept_sessions() { _percept_lines "$(${SESSION_IDS} 2>/dev/null)" }
 _percept() {
   local -a commands=(
@@ -44,16 +47,19 @@ function specs({ options, operand, first }: CompletedCommand): string {
 }
 
 function optionSpec({ name, alias, describe, values }: CompletedOption): string {
-  const text = `[${describe.replace(/[[\]:\\]/g, '\\\\$&')}]${values === 'none' ? '' : `:value:${action(values)}`}`;
-  if (!alias) return quoted(`*--${name}${text}`);
-  return `${quoted(`*-${alias}${text}`)} ${quoted(`*--${name}${text}`)}`;
+  const takes = values !== 'none';
+  const text = `[${describe.replace(/[[\]:\\]/g, '\\$&')}]${takes ? `:value:${action(values)}` : ''}`;
+  const long = quoted(`*--${name}${takes ? '=' : ''}${text}`);
+  return alias ? `${quoted(`*-${alias}${text}`)} ${long}` : long;
 }
 
 function action(values: Values): string {
   if (values === 'models') return '_percept_models';
+  if (values === 'pulled') return '_percept_pulled';
   if (values === 'sessions') return '_percept_sessions';
   if (values === 'files') return '_files';
-  return values === 'any' || values === 'none' ? ' ' : `(${values.join(' ')})`;
+  if (values === 'any' || values === 'none') return '{:}'; // ' ' would print a message, which keeps an option from being inserted
+  return 'list' in values ? `_values -s , value ${values.list.join(' ')}` : `(${values.join(' ')})`;
 }
 
 function quoted(text: string): string {

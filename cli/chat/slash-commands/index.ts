@@ -56,6 +56,9 @@ export async function completeCommand(context: CommandContext, line: string): Pr
   if (name === undefined) return [];
   if (space === '')
     return context.commands.map((command) => ({ value: `/${command.name}`, detail: command.summary }));
-  const prefix = argument!.split(/\s+/).at(-1)!;
-  return (await commandNamed(context, name)?.complete?.(context, prefix)) ?? [];
+  const words = argument!.split(/\s+/);
+  const before = words.slice(0, -1);
+  const command = commandNamed(context, name);
+  if (before.length > 0 && !command?.many) return [];
+  return (await command?.complete?.(context, words.at(-1)!, before)) ?? [];
 }

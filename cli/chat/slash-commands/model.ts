@@ -12,6 +12,8 @@ import {
   type OptionSpec,
   SAMPLING_NAMES,
 } from '../../arguments/options.ts';
+import { locationOf } from '../../attachments/named-file.ts';
+import { entriesOf, isFolder } from '../../folder-entries.ts';
 import { samplingInWords } from '../../sampling.ts';
 import { modelName } from '../../sessions/message-words.ts';
 import { formatBytes } from '../../sizes.ts';
@@ -63,7 +65,8 @@ export const MODEL: readonly SlashCommand[] = [
     summary: 'set a sampling parameter or ctx, or reset it to its default',
     group: 'Model',
     anytime: true,
-    complete: () => SETTABLE.map((name) => ({ value: name, detail: OPTIONS[name].describe })),
+    complete: settings,
+    many: true,
     run: set,
   },
   {
@@ -100,7 +103,36 @@ export const MODEL: readonly SlashCommand[] = [
   },
 ];
 
-function models(): Suggestion[] {
+function settings(
+  _context: CommandContext,
+  _prefix: string,
+  [name, ...more]: readonly string[],
+): Suggestion[] {
+  if (name === undefined) return SETTABLE.map((each) => ({ value: each, detail: OPTIONS[each].describe }));
+  const isFlag = SETTABLE.some((each) => each === name && OPTIONS[each].type === 'boolean');
+  return isFlag && more.length === 0 ? [{ value: 'on' }, { value: 'off' }] : [];
+}
+
+/** Names of models; after ./, ../, ~/ or / folders and model files. */
+async function models(_context: CommandContext, prefix: string): Promise<readonly Suggestion[]> {
+  return /^(?:~|\.{1,2})?\//.test(prefix) ? modelFiles(prefix) : modelNames();
+}
+
+async function modelFiles(path: string): Promise<readonly Suggestion[]> {
+  const folder = path.slice(0, path.lastIndexOf('/') + 1);
+  const location = locationOf(folder, process.cwd());
+  const entries = await entriesOf(location, { hidden: path.slice(folder.length).startsWith('.') });
+  const offered = await Promise.all(
+    entries.map(async (entry) => {
+      if (/\s/.test(entry.name)) return []; // a word of a command line has no spaces
+      if (await isFolder(entry, location)) return [{ value: `${folder}${entry.name}/`, partial: true }];
+      return entry.name.endsWith('.gguf') ? [{ value: `${folder}${entry.name}` }] : [];
+    }),
+  );
+  return offered.flat();
+}
+
+function modelNames(): Suggestion[] {
   const here = listModels(directories()).models.map(({ reference, path, bytes }) => ({
     value: reference ?? path,
     detail: formatBytes(bytes),
@@ -112,7 +144,8 @@ function models(): Suggestion[] {
 
 async function model(context: CommandContext, reference: string): Promise<void> {
   const { dialogue, screen } = context;
-  const wanted = reference === '' ? (await screen.choose(modelList(dialogue)))?.value : reference;
+  const home = reference.startsWith('~/') ? locationOf(reference, process.cwd()) : reference; // no shell has done it
+  const wanted = reference === '' ? (await screen.choose(modelList(dialogue)))?.value : home;
   if (wanted !== undefined) await dialogue.load(wanted, dialogue.options.backend);
 }
 

@@ -21,8 +21,14 @@ export interface SlashCommand {
   readonly group: Group;
   /** Works while an answer is generated, too. */
   readonly anytime?: true;
-  /** Suggestions for the argument that begins with `prefix`. */
-  complete?(context: CommandContext, prefix: string): readonly Suggestion[] | Promise<readonly Suggestion[]>;
+  /** Suggestions for the argument that begins with `prefix`. `before` has the arguments before it: none, unless `many`. */
+  complete?(
+    context: CommandContext,
+    prefix: string,
+    before: readonly string[],
+  ): readonly Suggestion[] | Promise<readonly Suggestion[]>;
+  /** Later arguments are completed, too. */
+  readonly many?: true;
   run(context: CommandContext, args: string): void | Promise<void>;
 }
 
@@ -32,6 +38,8 @@ export type Group = (typeof GROUPS)[number];
 export interface Suggestion {
   readonly value: string;
   readonly detail?: string;
+  /** More follows, as after a folder, so no space is added. */
+  readonly partial?: boolean;
 }
 
 export interface CommandContext {

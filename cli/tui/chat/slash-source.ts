@@ -11,10 +11,9 @@ export function slashSource(
     return suggestionsFor(text).then((suggestions) => ({
       start,
       end: cursor,
-      items: ranked(suggestions, text.slice(start), ({ value }) => value).map(({ value, detail }) => ({
-        value,
-        detail,
-        label: value,
+      items: ranked(suggestions, text.slice(start), ({ value }) => value).map((suggestion) => ({
+        ...suggestion,
+        label: suggestion.value,
       })),
     }));
   };

@@ -1,13 +1,10 @@
 /** Completion of `@path` with the folder typed so far and its entries. */
 import type { Dirent } from 'node:fs';
-import { opendir, stat } from 'node:fs/promises';
-import { join } from 'node:path';
 import { mentionOf } from '../../attachments/mentions.ts';
 import { locationOf } from '../../attachments/named-file.ts';
+import { entriesOf, isFolder } from '../../folder-entries.ts';
 import { type CompletionItem, type CompletionSource, ranked } from './completion.ts';
 
-/** Most entries read of a folder. In a larger one, the user has to type more of the path. */
-const ENTRIES_READ = 5000;
 const ENTRIES_OFFERED = 200;
 
 /** An @ at the start of a word, and the path up to the cursor. A quoted path may contain spaces. */
@@ -37,25 +34,15 @@ async function offered(path: string, cwd: string): Promise<CompletionItem[]> {
   const folder = path.slice(0, path.lastIndexOf('/') + 1);
   const name = path.slice(folder.length);
   const location = locationOf(folder === '' ? '.' : folder, cwd);
-  const entries = await entriesOf(location, name);
+  const entries = await entriesNamed(name, location);
   const items = await Promise.all(entries.map((entry) => itemOf(entry, folder, location)));
   return folder === '' || name !== '' || items.length === 0 ? items : [folderItem(folder), ...items];
 }
 
 /** Hidden entries if `name` begins with a dot, else the others. */
-async function entriesOf(location: string, name: string): Promise<Dirent[]> {
-  const found: Dirent[] = [];
-  try {
-    let count = 0;
-    for await (const entry of await opendir(location, { bufferSize: 256 })) {
-      if (entry.name.startsWith('.') === name.startsWith('.')) found.push(entry);
-      if (++count === ENTRIES_READ) break;
-    }
-  } catch {
-    return []; // the folder does not exist, or the user may not read it
-  }
-  found.sort((a, b) => (a.name < b.name ? -1 : 1));
-  return ranked(found, name, (entry) => entry.name)
+async function entriesNamed(name: string, location: string): Promise<Dirent[]> {
+  const entries = await entriesOf(location, { hidden: name.startsWith('.') });
+  return ranked(entries, name, (entry) => entry.name)
     .filter((entry) => mentionOf(entry.name) !== undefined)
     .slice(0, ENTRIES_OFFERED);
 }
@@ -66,18 +53,9 @@ function folderItem(folder: string): CompletionItem {
 }
 
 async function itemOf(entry: Dirent, folder: string, location: string): Promise<CompletionItem> {
-  const isFolder =
-    entry.isDirectory() || (entry.isSymbolicLink() && (await isDirectory(join(location, entry.name))));
-  if (!isFolder) return { value: mentionOf(folder + entry.name)!, label: entry.name };
+  if (!(await isFolder(entry, location)))
+    return { value: mentionOf(folder + entry.name)!, label: entry.name };
   // The quote stays open, because the path continues.
   const value = mentionOf(`${folder}${entry.name}/`)!.replace(/"$/, '');
   return { value, label: `${entry.name}/`, partial: true };
-}
-
-async function isDirectory(path: string): Promise<boolean> {
-  try {
-    return (await stat(path)).isDirectory();
-  } catch {
-    return false; // a broken link
-  }
 }
