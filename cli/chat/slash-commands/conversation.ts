@@ -18,7 +18,8 @@ export const CONVERSATION: readonly SlashCommand[] = [
   {
     name: 'retry',
     aliases: ['regen'],
-    summary: 'generate another answer to the last question; earlier answers are kept',
+    summary: 'another answer to the last question',
+    details: 'Earlier answers are kept: on an empty prompt Left and Right switch between them.',
     group: 'Conversation',
     async run({ dialogue }) {
       await dialogue.retry(lastTurn(dialogue.branch.path).question.id);
@@ -27,13 +28,15 @@ export const CONVERSATION: readonly SlashCommand[] = [
   {
     name: 'edit',
     args: '[TURN] [TEXT]',
-    summary: 'rewrite a question, the chosen one or TURN; the old one and its answers are kept',
+    summary: 'rewrite a question: one from a list, or TURN',
+    details: 'The old question and its answers are kept.',
     group: 'Conversation',
     run: edit,
   },
   {
     name: 'undo',
-    summary: 'undo the last question and its answer; /branches still lists them',
+    summary: 'take back the last question and its answer',
+    details: '/branches still lists them.',
     group: 'Conversation',
     run({ dialogue, screen }) {
       const { question } = lastTurn(dialogue.branch.path);
@@ -44,14 +47,16 @@ export const CONVERSATION: readonly SlashCommand[] = [
   },
   {
     name: 'compact',
-    summary: 'go on from a summary that the model writes; /branches returns to the whole conversation',
+    summary: 'go on from a summary that the model writes',
+    details: '/branches returns to the whole conversation.',
     group: 'Conversation',
     run: compact,
   },
   {
     name: 'branch',
     args: '[TURN]',
-    summary: 'continue from an earlier turn; later turns are kept as another branch',
+    summary: 'continue from an earlier turn',
+    details: 'Later turns are kept as another branch.',
     group: 'Conversation',
     complete: ({ dialogue }) =>
       turnsOf(dialogue.branch.path).map((turn) => ({

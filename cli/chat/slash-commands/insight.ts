@@ -20,14 +20,14 @@ import {
 export const INSIGHT: readonly SlashCommand[] = [
   {
     name: 'context',
-    summary: 'show how many tokens of the context each turn uses',
+    summary: 'tokens of the context that each turn uses',
     group: 'Insight',
     anytime: true,
     run: contextUse,
   },
   {
     name: 'stats',
-    summary: 'show speed, cache and memory of this chat',
+    summary: 'speed, cache and memory of this chat',
     group: 'Insight',
     anytime: true,
     run: stats,
@@ -35,14 +35,15 @@ export const INSIGHT: readonly SlashCommand[] = [
   {
     name: 'alt',
     args: '[TOKEN]',
-    summary: 'show alternatives to each token of the last answer; Enter continues from one',
+    summary: 'alternatives to each token of the last answer',
+    details: 'Enter continues from one.',
     group: 'Insight',
     run: (context, args) => inspect(context, 'alternatives', args),
   },
   {
     name: 'why',
     args: '[TOKEN]',
-    summary: 'show which earlier tokens a token of the last answer attends to',
+    summary: 'what each token of the last answer attends to',
     group: 'Insight',
     run: (context, args) => inspect(context, 'attention', args),
   },

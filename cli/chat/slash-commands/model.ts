@@ -38,7 +38,8 @@ export const MODEL: readonly SlashCommand[] = [
   {
     name: 'model',
     args: '[REF]',
-    summary: 'choose a model, or switch to one; it reads the conversation first',
+    summary: 'choose a model, or switch to REF',
+    details: 'The model reads the conversation first.',
     group: 'Model',
     complete: models,
     run: model,
@@ -62,7 +63,8 @@ export const MODEL: readonly SlashCommand[] = [
   {
     name: 'set',
     args: 'NAME [VALUE]',
-    summary: 'set a sampling parameter or ctx, or reset it to its default',
+    summary: 'set a sampling parameter, or ctx',
+    details: 'Without VALUE it gets its default.',
     group: 'Model',
     anytime: true,
     complete: settings,
@@ -78,7 +80,7 @@ export const MODEL: readonly SlashCommand[] = [
   },
   {
     name: 'template',
-    summary: 'show the prompt that the chat template makes of this conversation',
+    summary: 'the prompt that the chat template makes',
     group: 'Model',
     anytime: true,
     run(context) {
@@ -96,7 +98,7 @@ export const MODEL: readonly SlashCommand[] = [
   {
     name: 'tokens',
     args: '[TEXT]',
-    summary: 'show the tokens of a text, or of the last message',
+    summary: 'the tokens of a text, or of the last message',
     group: 'Model',
     anytime: true,
     run: tokens,

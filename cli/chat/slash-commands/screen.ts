@@ -6,7 +6,7 @@ export const SCREEN: readonly SlashCommand[] = [
   {
     name: 'raw',
     args: '[on|off]',
-    summary: 'show the Markdown source of answers instead of rendering it',
+    summary: 'show answers as Markdown source, or rendered',
     group: 'Screen',
     anytime: true,
     complete: () => [{ value: 'on' }, { value: 'off' }],
@@ -20,7 +20,7 @@ export const SCREEN: readonly SlashCommand[] = [
   {
     name: 'copy',
     args: '[code]',
-    summary: 'copy the last answer, or its last code block, to the clipboard',
+    summary: 'copy the last answer, or its last code block',
     group: 'Screen',
     anytime: true,
     complete: () => [{ value: 'code', detail: 'the last code block' }],
@@ -29,7 +29,7 @@ export const SCREEN: readonly SlashCommand[] = [
   {
     name: 'exit',
     aliases: ['quit', 'bye'],
-    summary: 'exit; percept chat -c continues the conversation',
+    summary: 'exit; percept chat -c continues',
     group: 'Screen',
     anytime: true,
     run: ({ screen }) => screen.exit(),

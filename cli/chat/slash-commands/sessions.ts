@@ -24,7 +24,7 @@ export const SESSIONS: readonly SlashCommand[] = [
   {
     name: 'save',
     args: '[TITLE]',
-    summary: 'save this conversation, under a title if one is given',
+    summary: 'save this conversation, or give it a title',
     group: 'Sessions',
     anytime: true,
     run: save,
@@ -33,7 +33,8 @@ export const SESSIONS: readonly SlashCommand[] = [
     name: 'load',
     aliases: ['resume'],
     args: '[ID]',
-    summary: 'choose a saved conversation, or continue one; the beginning of its id is enough',
+    summary: 'choose a saved conversation, or continue ID',
+    details: 'The beginning of its id is enough.',
     group: 'Sessions',
     complete: ({ dialogue }) =>
       dialogue.keeper.store?.list({ limit: 50 }).map(({ id, title }) => ({ value: id, detail: title })) ?? [],
@@ -42,7 +43,8 @@ export const SESSIONS: readonly SlashCommand[] = [
   {
     name: 'export',
     args: 'FILE',
-    summary: 'write this conversation to a file: as Markdown, or with all branches as JSON (.json)',
+    summary: 'write this conversation to FILE',
+    details: 'As Markdown, or with all branches as JSON (.json).',
     group: 'Sessions',
     anytime: true,
     run: exportTo,

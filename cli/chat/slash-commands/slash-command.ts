@@ -17,7 +17,9 @@ export interface SlashCommand {
   readonly aliases?: readonly string[];
   /** Syntax of its arguments, for help: "[TURN]". */
   readonly args?: string;
-  readonly summary: string;
+  readonly summary: string; // fits a row of 80 columns beside the syntax
+  /** A sentence that /help COMMAND adds. */
+  readonly details?: string;
   readonly group: Group;
   /** Works while an answer is generated, too. */
   readonly anytime?: true;
