@@ -1,22 +1,22 @@
 /** Looks into an answer: the probabilities of its tokens, and which earlier tokens they attend to. */
 import { type Attention, attentionOf, headWeights } from '../../core/attention.ts';
 import type { TreeMessage } from '../../core/conversation.ts';
-import type { Tokenizer } from '../../core/tokenizer/tokenizer.ts';
 import { bar } from '../terminal/plot/bars.ts';
-import { terminalText } from '../terminal/terminal-text.ts';
-import type { Theme } from '../terminal/theme.ts';
 import type { Dialogue } from './dialogue.ts';
 import { ALTERNATIVES } from './generation.ts';
 import type { CommandContext } from './slash-commands/slash-command.ts';
+import { tokenName, tokenTexts, visible } from './token-text.ts';
 
 export interface InspectedToken extends Alternative {
+  /** In the answer: none if it begins a character that later tokens end. */
+  readonly text: string;
   /** The most probable tokens at its position, possibly including itself. */
   readonly alternatives: readonly Alternative[];
 }
 
 export interface Alternative {
   readonly id: number;
-  readonly text: string;
+  readonly name: string; // by itself
   readonly probability: number; // of the model, before any sampler
 }
 
@@ -27,15 +27,21 @@ export async function inspectAnswer(dialogue: Dialogue, answer: TreeMessage): Pr
   const scored = await chat.probabilities(promptIds, ids, ALTERNATIVES);
   const named = ({ id, logprob }: { id: number; logprob: number }): Alternative => ({
     id,
-    text: tokenText(model.tokenizer, id),
+    name: tokenName(model.tokenizer, id),
     probability: Math.exp(logprob),
   });
-  return scored.map((token) => ({ ...named(token), alternatives: token.top.map(named) }));
+  const texts = tokenTexts(model.tokenizer, ids);
+  return scored.map((token, i) => ({
+    ...named(token),
+    text: texts[i]!,
+    alternatives: token.top.map(named),
+  }));
 }
 
 /** Attention of the row that predicted a token: a weight for every earlier token, in every layer and head. */
 export interface TokenAttention extends Attention {
-  readonly texts: readonly string[]; // of the positions
+  readonly names: readonly string[]; // of the positions: each token by itself
+  readonly texts: readonly string[]; // none of a token that begins a character
   readonly controls: readonly boolean[]; // whether the position holds a control token
 }
 
@@ -52,7 +58,8 @@ export async function attentionOfToken(
   const { tokenizer } = model;
   return {
     ...attention,
-    texts: before.map((id) => tokenText(tokenizer, id)),
+    names: before.map((id) => tokenName(tokenizer, id)),
+    texts: tokenTexts(tokenizer, before),
     controls: before.map((id) => tokenizer.isControl(id)),
   };
 }
@@ -126,8 +133,8 @@ export async function alternativeLines(
   ];
 }
 
-function alternativeLine({ theme }: CommandContext, { text, probability }: Alternative): string {
-  return `${`${(100 * probability).toFixed(1)}`.padStart(6)} % ${bar(probability, BAR_CELLS, theme)} ${theme.code(visible(text, theme))}`;
+function alternativeLine({ theme }: CommandContext, { name, probability }: Alternative): string {
+  return `${`${(100 * probability).toFixed(1)}`.padStart(6)} % ${bar(probability, BAR_CELLS, theme)} ${theme.code(visible(name, theme))}`;
 }
 
 /** The tokens with the largest attention shares, seen from token `index`; from the last token without one. */
@@ -141,27 +148,14 @@ export async function attentionLines(
   const attention = await attentionOfToken(dialogue, answer, at);
   const { sink, shares } = attentionShares(attention);
   const most = [...shares.entries()].sort(([, a], [, b]) => b - a).slice(0, MOST_LINES);
-  const chosen = visible(tokenText(dialogue.loaded!.model.tokenizer, ids[at]!), theme);
+  const chosen = visible(tokenName(dialogue.loaded!.model.tokenizer, ids[at]!), theme);
   const { layers, heads } = countsOf(attention);
   return [
     `Attention when ${theme.code(chosen)} (token ${at + 1}) was chosen, mean of ${layers} layers and ${heads} heads:`,
     ...most.map(
       ([i, share]) =>
-        `${`${(100 * share).toFixed(1)}`.padStart(6)} % ${bar(share, BAR_CELLS, theme)} ${theme.code(visible(attention.texts[i]!, theme))}`,
+        `${`${(100 * share).toFixed(1)}`.padStart(6)} % ${bar(share, BAR_CELLS, theme)} ${theme.code(visible(attention.names[i]!, theme))}${theme.dim(` ${shares.length - i} back`)}`,
     ),
     theme.dim(`not counted: ${(100 * sink).toFixed(0)} % on the first token, the attention sink`),
   ];
-}
-
-/** A token may hold only part of a character; it then shows as U+FFFD. */
-export function tokenText(tokenizer: Pick<Tokenizer, 'tokenBytes'>, id: number): string {
-  return terminalText(new TextDecoder().decode(tokenizer.tokenBytes(id, { special: true })));
-}
-
-/** A token on one line, with visible spaces. */
-export function visible(text: string, { look }: Theme): string {
-  return text
-    .replaceAll('\n', '\\n')
-    .replaceAll('\t', '\\t')
-    .replaceAll(' ', look.ascii ? '_' : '␣');
 }

@@ -2,8 +2,9 @@ import stringWidth from 'string-width';
 import { describe, expect, it } from 'vitest';
 import { type ChatState, INITIAL_STATE } from '../../cli/chat/chat-state.ts';
 import type { InspectedToken, TokenAttention } from '../../cli/chat/inspection.ts';
-import { attentionShares, peakWeights, visible } from '../../cli/chat/inspection.ts';
+import { attentionShares, peakWeights } from '../../cli/chat/inspection.ts';
 import { type Lane, lanesOf, textAfter } from '../../cli/chat/race.ts';
+import { tokenName, tokenTexts, visible } from '../../cli/chat/token-text.ts';
 import { hyperlinks, reflows } from '../../cli/terminal/look.ts';
 import { themeOf } from '../../cli/terminal/theme.ts';
 import { originLine } from '../../cli/tui/chat/entry-lines.ts';
@@ -105,18 +106,19 @@ describe('the lines above the editor', () => {
 });
 
 const alternatives = [
-  { id: 1, text: ' sky', probability: 0.6 },
-  { id: 2, text: ' sea', probability: 0.3 },
+  { id: 1, name: ' sky', probability: 0.6 },
+  { id: 2, name: ' sea', probability: 0.3 },
 ];
 const TOKENS: InspectedToken[] = [
-  { id: 5, text: 'The', probability: 0.9, alternatives },
-  { id: 1, text: ' sky', probability: 0.6, alternatives },
-  { id: 7, text: '.\n', probability: 0.02, alternatives },
+  { id: 5, name: 'The', text: 'The', probability: 0.9, alternatives },
+  { id: 1, name: ' sky', text: ' sky', probability: 0.6, alternatives },
+  { id: 7, name: '.\n', text: '.\n', probability: 0.02, alternatives },
 ];
 /** Two layers, one head, three positions. */
 const ATTENTION: TokenAttention = {
   ...{ heads: [1, 1], positions: 3 },
   weights: Float32Array.of(0.5, 0.3, 0.2, 0.9, 0.1, 0),
+  names: ['<s>', 'Why', ' blue'],
   texts: ['<s>', 'Why', ' blue'],
   controls: [true, false, false],
 };
@@ -139,9 +141,39 @@ describe('the summary of attention', () => {
     expect(peakWeights(ATTENTION)).toEqual([[expect.closeTo(0.3, 6)], [expect.closeTo(0.1, 6)]]);
   });
 
+  it('shows a character of several tokens whole, with what they have together', () => {
+    const part = (name: string, text: string, probability: number) => ({
+      ...{ id: 3, name, text, probability },
+      alternatives: [{ id: 3, name, probability }],
+    });
+    const tokens = [part('<E6>', '', 0.5), part('<8891>', '我', 0.1), part('爱', '爱', 0.9)];
+    const at = (chosen: number) => ({ kind: 'alternatives', tokens, at: chosen, alternative: 0 }) as const;
+    const room = { columns: 100, rows: 20 };
+    expect(inspectorLines(at(2), room, COLORED)[1]).toContain(COLORED.probability(0.05, '我'));
+    expect(inspectorLines(at(0), room, PLAIN).join('\n')).toMatch(
+      /\[<E6>\]我爱[\s\S]*50\.0 % #+ +<E6> chosen/,
+    );
+  });
+
   it('shows tokens on one line', () => {
     expect(visible(' a\n\tb', PLAIN)).toBe('_a\\n\\tb');
     expect(visible(' a', COLORED)).toBe('␣a');
+  });
+});
+
+describe('the text of tokens', () => {
+  const bytes = [[0x20, 0xe6], [0x88], [0x91, 0x61], [0xf0, 0x9f], [0x0a]];
+  const tokenizer = { tokenBytes: (id: number) => Uint8Array.from(bytes[id]!) };
+
+  it('is that of whole characters, with the last token that makes them', () => {
+    expect(tokenTexts(tokenizer, [0, 1, 2, 4])).toEqual([' ', '', '我a', '\n']);
+    expect(tokenTexts(tokenizer, [0, 4, 3])).toEqual([' ', '\ufffd\n', '\ufffd']);
+  });
+
+  it('is bytes, for a token by itself that is no text', () => {
+    expect([0, 1, 2, 3, 4].map((id) => tokenName(tokenizer, id))).toEqual([
+      ...['<20E6>', '<88>', '<9161>', '<F09F>', '\n'],
+    ]);
   });
 });
 
@@ -199,10 +231,20 @@ describe('the inspector', () => {
   });
 
   it.each(SIZES)('fits %i columns and its rows', (columns) => {
-    const long = Array.from({ length: 200 }, (_, i) => ({ ...TOKENS[0]!, text: ` word${i}` }));
+    const long = Array.from({ length: 200 }, (_, i) => ({
+      ...TOKENS[0]!,
+      text: ` word${i}`,
+      name: ` word${i}`,
+    }));
     const texts = long.map(({ text }) => text);
     const attention = {
-      ...{ heads: new Array<number>(30).fill(9), positions: 200, texts, controls: texts.map(() => false) },
+      ...{
+        heads: new Array<number>(30).fill(9),
+        positions: 200,
+        names: texts,
+        texts,
+        controls: texts.map(() => false),
+      },
       weights: new Float32Array(30 * 9 * 200).fill(1 / 200),
     };
     for (const kind of ['alternatives', 'attention'] as const) {

@@ -21,8 +21,8 @@ import { terminalText } from '../../terminal/terminal-text.ts';
 import type { ChoiceList } from '../choices.ts';
 import type { Dialogue } from '../dialogue.ts';
 import { parametersOf } from '../generation.ts';
-import { visible } from '../inspection.ts';
 import { messagesOf, systemPartsOf } from '../messages.ts';
+import { tokenTexts, visible } from '../token-text.ts';
 import {
   type CommandContext,
   loadedModel,
@@ -261,9 +261,13 @@ function tokens(context: CommandContext, text: string) {
   const source = text === '' ? dialogue.branch.path.at(-1)?.content : text;
   if (source === undefined) throw usage('There is no text to split into tokens.', 'Type: /tokens TEXT');
   const ids = model.tokenizer.encode(source);
-  const shown = ids.map((id) => {
-    const piece = new TextDecoder().decode(model.tokenizer.tokenBytes(id, { special: true }));
-    return `${theme.code(visible(terminalText(piece), theme))}${theme.dim(`:${id}`)}`;
+  let begun = ''; // ids of tokens that begin a character
+  const shown = tokenTexts(model.tokenizer, ids).flatMap((piece, i) => {
+    begun += begun === '' ? `${ids[i]}` : `+${ids[i]}`;
+    if (piece === '') return [];
+    const all = theme.dim(`:${begun}`);
+    begun = '';
+    return [`${theme.code(visible(piece, theme))}${all}`];
   });
   print(context, [shown.join(' ')]);
   say(context, ids.length === 1 ? '1 token' : `${ids.length} tokens`);

@@ -1,11 +1,6 @@
 /** The inspector as lines: the answer with the chosen token marked, and details about it. Pure. */
-import {
-  attentionShares,
-  countsOf,
-  peakWeights,
-  type TokenAttention,
-  visible,
-} from '../../chat/inspection.ts';
+import { attentionShares, countsOf, peakWeights, type TokenAttention } from '../../chat/inspection.ts';
+import { visible } from '../../chat/token-text.ts';
 import { bar } from '../../terminal/plot/bars.ts';
 import { heatmap } from '../../terminal/plot/heat.ts';
 import { padded } from '../../terminal/text/width.ts';
@@ -48,19 +43,46 @@ function textRows(state: InspectorState, width: number, rows: number, theme: The
   const { tokens, at, kind, attention, layer, head } = state;
   const mark = (text: string) =>
     HERE + (theme.look.color === 0 ? `[${visible(text, theme)}]` : theme.selected(visible(text, theme)));
-  const answer = tokens.map(({ text, probability }, i) => {
-    if (i === at) return mark(text);
-    return kind === 'alternatives' ? paintLines(text, (part) => theme.probability(probability, part)) : text;
-  });
-  if (kind === 'alternatives' || !attention) return around(answer.join(''), width, rows);
-  const { shares } = attentionShares(attention, layer, head);
-  const most = Math.max(...shares);
-  const context = attention.texts.map((text, i) =>
-    paintLines(text, (part) =>
-      warm(shares[i]! / most, attention.controls[i] ? theme.dim(part) : part, theme),
-    ),
+  const chosen = mark(tokens[at]!.text || tokens[at]!.name);
+  if (kind === 'alternatives' || !attention) {
+    const probabilities = ofCharacters(
+      tokens,
+      ({ probability }) => probability,
+      (a, b) => a * b,
+    );
+    const answer = tokens.map(({ text }, i) => {
+      if (i === at) return chosen;
+      if (kind !== 'alternatives') return text;
+      return paintLines(text, (part) => theme.probability(probabilities[i]!, part));
+    });
+    return around(answer.join(''), width, rows);
+  }
+  const { texts, controls } = attention;
+  const all = attentionShares(attention, layer, head).shares;
+  const shares = ofCharacters(
+    texts.map((text, i) => ({ text, share: all[i]! })),
+    ({ share }) => share,
+    (a, b) => a + b,
   );
-  return around(`${context.join('')}${mark(tokens[at]!.text)}`, width, rows);
+  const most = Math.max(...shares);
+  const context = texts.map((text, i) =>
+    paintLines(text, (part) => warm(shares[i]! / most, controls[i] ? theme.dim(part) : part, theme)),
+  );
+  return around(`${context.join('')}${chosen}`, width, rows);
+}
+
+/** A figure for each token; the last token of a character has that of all tokens that make it, by `join`. */
+function ofCharacters<Token extends { readonly text: string }>(
+  tokens: readonly Token[],
+  of: (token: Token) => number,
+  join: (a: number, b: number) => number,
+): number[] {
+  let before: number | undefined; // of the tokens that begin the character
+  return tokens.map((token) => {
+    const figure = before === undefined ? of(token) : join(before, of(token));
+    before = token.text === '' ? figure : undefined;
+    return figure;
+  });
 }
 
 /** Shows a share as background colour; without colours, as a mark after the token. */
@@ -102,11 +124,11 @@ const LEAST_WORD = 24; // columns; if fewer are left, there is no map
 
 function alternativeRows({ tokens, at, alternative }: InspectorState, theme: Theme): string[] {
   const token = tokens[at]!;
-  const rows = token.alternatives.map(({ id, text, probability }, i) => {
-    const chosen = i === alternative ? theme.accent(theme.glyphs.prompt) : ' ';
+  const rows = token.alternatives.map(({ id, name, probability }, i) => {
+    const chosen = i === alternative ? theme.accent(theme.glyphs.cursor) : ' ';
     const mark = id === token.id ? theme.dim(' chosen') : '';
     const figure = `${(100 * probability).toFixed(1)}`.padStart(5);
-    return `${chosen} ${figure} % ${bar(probability, BAR_CELLS, theme)} ${theme.code(visible(text, theme))}${mark}`;
+    return `${chosen} ${figure} % ${bar(probability, BAR_CELLS, theme)} ${theme.code(visible(name, theme))}${mark}`;
   });
   return [theme.dim(`token ${at + 1} of ${tokens.length}, id ${token.id}`), ...rows];
 }
@@ -143,11 +165,11 @@ function percent(share: number): string {
 const MOST_WORDS = 5;
 
 /** The tokens with the largest shares. */
-function mostAttended({ texts }: TokenAttention, shares: Float64Array, theme: Theme): string[] {
+function mostAttended({ names }: TokenAttention, shares: Float64Array, theme: Theme): string[] {
   const most = [...shares.entries()].sort(([, a], [, b]) => b - a).slice(0, MOST_WORDS);
   return most.map(([i, share]) => {
     const figure = `${(100 * share).toFixed(1)}`.padStart(5);
-    return `${figure} % ${bar(share, SHORT_BAR_CELLS, theme)} ${theme.code(visible(texts[i]!, theme))}`;
+    return `${figure} % ${bar(share, SHORT_BAR_CELLS, theme)} ${theme.code(visible(names[i]!, theme))}${theme.dim(` ${shares.length - i} back`)}`;
   });
 }
 
