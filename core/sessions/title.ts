@@ -2,9 +2,13 @@ const MOST_CHARACTERS = 60;
 
 const segmenter = new Intl.Segmenter();
 
-/** The beginning of `text` on one line. Characters are counted as graphemes. */
+/** A file after a question: its name, then a fence. */
+const ATTACHMENT = /\n\n[^\n]+:\n`{3}/;
+
+/** The beginning of a question on one line, without attached files. Characters are counted as graphemes. */
 export function titleOf(text: string): string {
-  const line = text.trim().replace(/\s+/g, ' ');
+  const asked = text.slice(0, text.match(ATTACHMENT)?.index).trim() || text.trim();
+  const line = asked.replace(/\s+/g, ' ');
   if (line.length <= MOST_CHARACTERS) return line;
   const end = endOfTitle(line);
   return end === undefined ? line : `${line.slice(0, end).trimEnd()}…`;

@@ -74,6 +74,16 @@ describe('a session', () => {
     expect(messagesOf(store, id)).toHaveLength(2);
   });
 
+  it('has no attached files in its title', async () => {
+    const store = await opened();
+    ask(store, 'Summarise @a.txt\n\na.txt:\n```txt\none\n```\n\nb.txt:\n````\ntwo\n````');
+    ask(store, '\n\na.txt:\n```txt\none\n```');
+    ask(store, 'What is\n\nthis: ```?');
+    expect(store.list().map(({ title }) => title)).toEqual([
+      ...['What is this: ```?', 'a.txt: ```txt one ```', 'Summarise @a.txt'],
+    ]);
+  });
+
   it('has the beginning of its first question for a title until it gets one', async () => {
     const store = await opened();
     const titles = () => store.list().map(({ title }) => title);

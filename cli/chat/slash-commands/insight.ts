@@ -65,7 +65,8 @@ function contextUse(context: CommandContext) {
   const lengthUpTo = (i: number) => chat.promptIds(messagesOf(path.slice(0, i + 1), first), false).length;
   const begin = first === undefined ? 0 : path.findIndex(({ id }) => id === first);
   const lengths = path.map((_, i) => (i < begin ? 0 : lengthUpTo(i)));
-  const used = lengths.at(-1) ?? 0;
+  const { contextUsed: used } = dialogue.state.get(); // without what the template adds after the last answer
+  if (lengths.length > 0) lengths[lengths.length - 1] = used;
   const share = (tokens: number) => `${bar(tokens / contextLength, 20, theme)} ${tokens}`;
   const turns = turnsOf(path).map(({ number, question, answer }) => {
     const at = path.findIndex(({ id }) => id === question.id);
