@@ -3,8 +3,11 @@
  * of every piece of text is recorded, so that both can be shown on one clock.
  */
 import { BACKEND_NAMES } from '../../backends/select.ts';
+import { directories } from '../../core/directories.ts';
+import { resolveModel } from '../../core/models/resolve.ts';
 import { SamplerChain } from '../../core/sampler/chain.ts';
 import { samplerParameters } from '../../core/sampler/parameters.ts';
+import { UserError } from '../../errors.ts';
 import type { Options } from '../arguments/options.ts';
 import { samplingOf } from '../sampling.ts';
 
@@ -49,6 +52,25 @@ export function lanesOf(contenders: readonly string[]): Lane[] {
   }));
 }
 
+/** @throws UserError (usage) for a contender that is neither a backend nor a model on this machine */
+export async function requireContenders(contenders: readonly string[]): Promise<void> {
+  for (const name of contenders) {
+    if (isBackend(name)) continue;
+    await resolveModel(name, { directories: directories(), pull: false }).catch((cause: unknown) => {
+      if (!(cause instanceof UserError)) throw cause;
+      throw new UserError(
+        `${name} is neither a backend nor a model on this machine.`,
+        `Backends are ${BACKEND_NAMES.join(', ')}; /model lists the models.`,
+        { kind: 'usage', cause },
+      );
+    });
+  }
+}
+
+function isBackend(name: string): boolean {
+  return name === 'auto' || (BACKEND_NAMES as readonly string[]).includes(name);
+}
+
 /** Runs the lanes one after the other. If one fails, the other still runs. */
 export async function race(contenders: readonly string[], options: RaceOptions): Promise<void> {
   for (const [index, lane] of lanesOf(contenders).entries()) {
@@ -69,11 +91,10 @@ async function runLane(index: number, start: Lane, race: RaceOptions): Promise<v
     race.onLane(index, lane);
   };
   change({ status: 'loading' });
-  const isBackend = lane.name === 'auto' || (BACKEND_NAMES as readonly string[]).includes(lane.name);
   const { loadChatModel } = await import('./loaded-model.ts'); // late, as in dialogue.ts
   const loaded = await loadChatModel(
-    isBackend ? reference : lane.name,
-    isBackend ? lane.name : options.backend,
+    isBackend(lane.name) ? reference : lane.name,
+    isBackend(lane.name) ? lane.name : options.backend,
     { options, signal, onProgress: () => {}, onNote: () => {} },
   );
   const { model, chat } = loaded;

@@ -307,6 +307,23 @@ describe('slash commands', () => {
     expect(left).toBe(true);
   });
 
+  it('starts no race with what is neither a backend nor a model here', async () => {
+    await chat();
+    const raced: (readonly string[])[] = [];
+    const racing = {
+      ...context,
+      screen: { ...screen, race: (names: readonly string[]) => void raced.push(names) },
+    };
+    for (const names of ['cpu gpu', 'smollm9 cpu']) await runCommand(racing, `/race ${names} hi`);
+    expect(raced).toEqual([]);
+    expect(entries.flatMap((entry) => (entry.kind === 'error' ? [String(entry.error)] : []))).toEqual([
+      expect.stringContaining('gpu is neither a backend nor a model on this machine.'),
+      expect.stringContaining('smollm9 is neither'),
+    ]);
+    await runCommand(racing, `/race cpu ${TINY_MODEL} hi`);
+    expect(raced).toEqual([['cpu', TINY_MODEL]]);
+  });
+
   it('completes commands and their arguments', async () => {
     await chat();
     const values = async (line: string) => (await completeCommand(context, line)).map(({ value }) => value);

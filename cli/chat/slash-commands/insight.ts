@@ -6,6 +6,7 @@ import { bar } from '../../terminal/plot/bars.ts';
 import { parametersOf } from '../generation.ts';
 import { alternativeLines, attentionLines } from '../inspection.ts';
 import { lastAnswerOf, messagesOf, turnsOf } from '../messages.ts';
+import { requireContenders } from '../race.ts';
 import {
   type CommandContext,
   loadedModel,
@@ -126,7 +127,7 @@ async function inspect(
   });
 }
 
-function race(context: CommandContext, args: string) {
+async function race(context: CommandContext, args: string): Promise<void> {
   const { dialogue, screen } = context;
   loadedModel(context);
   const [, a, b, text] = /^(\S+)\s+(\S+)\s*(.*)$/s.exec(args) ?? [];
@@ -144,5 +145,6 @@ function race(context: CommandContext, args: string) {
       context,
       'a race needs a terminal that can redraw; percept bench --backend A,B compares them as text',
     );
+  await requireContenders([a, b]);
   screen.race([a, b], prompt);
 }
