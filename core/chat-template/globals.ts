@@ -1,20 +1,19 @@
 /** Jinja's functions, which every template may call. `namespace` is the package's, and there is no `lipsum`. */
 import type { Budget } from './budget.ts';
 import { elementsOf } from './list-filters.ts';
-import { textOf } from './strings.ts';
 import {
   ArrayValue,
   argumentsOf,
   type FunctionOfValues,
   FunctionValue,
   integer,
-  isText,
   mappingOf,
   NamespaceValue,
   none,
   ObjectValue,
   textArgument,
   textValue,
+  toKey,
   type Value,
 } from './values.ts';
 
@@ -54,9 +53,10 @@ function dict(values: readonly Value[], budget: Budget): Value {
 
 function entryOf(pair: Value, budget: Budget): [string, Value] {
   const [key, value, ...others] = elementsOf(pair, budget);
-  if (!key || !isText(key) || !value || others.length > 0)
-    throw new Error('it makes a mapping of what are no pairs of a text and a value');
-  return [textOf(key), value];
+  const name = key && toKey(key);
+  if (name === undefined || !value || others.length > 0)
+    throw new Error('it makes a mapping of what are no pairs of a key and a value');
+  return [name, value];
 }
 
 /** A function that gives the separator, except at its first call. */

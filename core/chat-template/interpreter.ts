@@ -29,13 +29,17 @@ import {
   FunctionValue,
   integer,
   isNone,
+  isNumber,
   isText,
   listOf,
   mappingOf,
+  none,
   nothing,
+  ObjectValue,
   type Scope,
   TupleValue,
   textValue,
+  toKey,
   toValue,
   truth,
   type Value,
@@ -145,7 +149,19 @@ class PythonInterpreter extends OpenInterpreter {
     if (node.type === 'Known') return node.known;
     // The package goes through the whole body of a macro whenever it is defined.
     if (node.type === 'Macro' || node.type === 'CallStatement') this.#budget.step(this.#nodesIn(node));
+    if (node.type === 'ObjectLiteral') return this.#mapping(node, scope);
     return node.type === 'StringLiteral' ? literal(node.value) : super.evaluate(node, scope);
+  }
+
+  /** The package takes texts only for keys. */
+  #mapping(node: Node, scope: Scope): Value {
+    const entries = Array.from(node.value as unknown as Map<Node, Node>, ([key, value]): [string, Value] => {
+      const evaluated = this.evaluate(key, scope);
+      const name = toKey(evaluated);
+      if (name === undefined) throw new Error(`it has a ${evaluated.type} for the key of a mapping`);
+      return [name, this.evaluate(value, scope)];
+    });
+    return new ObjectValue(new Map(entries));
   }
 
   /** The text that a block prints. */
@@ -252,6 +268,14 @@ class PythonInterpreter extends OpenInterpreter {
         scope,
       );
     }
+    if (object.type === 'ObjectValue' && node.computed) {
+      const index = this.evaluate(node.property, scope);
+      if (isNumber(index)) return mappingOf(object)!.get(toKey(index)!) ?? nothing();
+      return super.evaluateMemberExpression(
+        { ...node, object: known(object), property: known(index) },
+        scope,
+      );
+    }
     return super.evaluateMemberExpression({ ...node, object: known(object) }, scope);
   }
 
@@ -263,6 +287,11 @@ class PythonInterpreter extends OpenInterpreter {
     }
     if (object.type !== 'ObjectValue' || mappingOf(object)!.has(name)) return undefined;
     if (name === 'items') return new FunctionValue(() => new ArrayValue(pairsOf(object, budget)));
+    if (name === 'get')
+      return new FunctionValue(([key, byDefault]) => {
+        const found = key && toKey(key) !== undefined && mappingOf(object)!.get(toKey(key)!);
+        return found || (byDefault ?? none());
+      });
     if (name === 'keys') return new FunctionValue(() => new ArrayValue(elementsOf(object, budget)));
     return undefined;
   }

@@ -9,6 +9,7 @@ import {
   argument,
   FloatValue,
   flagArgument,
+  fromKey,
   integer,
   isFloat,
   isMissing,
@@ -19,7 +20,6 @@ import {
   nothing,
   numberArgument,
   TupleValue,
-  textValue,
   type Value,
 } from './values.ts';
 
@@ -36,7 +36,7 @@ export function elementsOf(value: Value, budget: Budget): readonly Value[] {
   const mapping = mappingOf(value);
   if (!mapping) throw new Error(`it goes through a ${value.type}, which has no elements`);
   budget.step(mapping.size);
-  return Array.from(mapping.keys(), (key) => textValue(key));
+  return Array.from(mapping.keys(), fromKey);
 }
 
 /** Key and value of each entry, as tuples. */
@@ -44,7 +44,7 @@ export function pairsOf(value: Value, budget: Budget): Value[] {
   const mapping = mappingOf(value);
   if (!mapping) throw new Error(`it asks for the entries of a ${value.type}`);
   budget.step(2 * mapping.size);
-  return Array.from(mapping, ([key, element]) => new TupleValue([textValue(key), element]));
+  return Array.from(mapping, ([key, element]) => new TupleValue([fromKey(key), element]));
 }
 
 /** `a.b.0` of a value. */

@@ -2,6 +2,7 @@
 import type { Budget } from './budget.ts';
 import {
   FloatValue,
+  fromKey,
   integer,
   isFloat,
   isMissing,
@@ -11,6 +12,7 @@ import {
   listOf,
   mappingOf,
   textValue,
+  toKey,
   type Value,
 } from './values.ts';
 
@@ -30,7 +32,7 @@ export function repr(value: Value, budget: Budget): string {
   const list = listOf(value);
   if (!mapping && !list) return isNumber(value) ? number(value) : `<${value.type}>`;
   const parts = mapping
-    ? Array.from(mapping, ([key, element]) => `${quote(key, budget)}: ${repr(element, budget)}`)
+    ? Array.from(mapping, ([key, element]) => `${repr(fromKey(key), budget)}: ${repr(element, budget)}`)
     : list!.map((element) => repr(element, budget));
   const text = joined(parts, ', ', budget);
   if (mapping) return `{${text}}`;
@@ -110,7 +112,7 @@ export function contains(collection: Value, value: Value, budget: Budget): boole
   const list = listOf(collection);
   if (list) return list.some((element) => equal(element, value, budget));
   const mapping = mappingOf(collection);
-  if (mapping) return typeof value.value === 'string' && mapping.has(value.value);
+  if (mapping) return mapping.has(toKey(value) ?? '');
   throw new Error(`it looks for a ${value.type} in a ${collection.type}`);
 }
 
@@ -158,7 +160,9 @@ export function json(value: Value, budget: Budget, options: JsonOptions = {}, de
   if (options.sorted) entries?.sort(([a], [b]) => (a < b ? -1 : Number(a > b)));
   const inner = (element: Value) => json(element, budget, options, depth + 1);
   const parts = entries
-    ? entries.map(([key, element]) => jsonText(key, budget, options) + separators[1] + inner(element))
+    ? entries.map(
+        ([key, element]) => jsonText(jsonKey(key), budget, options) + separators[1] + inner(element),
+      )
     : list!.map(inner);
   const [open, close] = mapping ? '{}' : '[]';
   if (indent === undefined || parts.length === 0) return open + joined(parts, separators[0], budget) + close;
@@ -166,6 +170,12 @@ export function json(value: Value, budget: Budget, options: JsonOptions = {}, de
   const line = `\n${' '.repeat(indent * (depth + 1))}`;
   const text = joined(parts, separators[0] + line, budget);
   return `${open}${line}${text}\n${' '.repeat(indent * depth)}${close}`;
+}
+
+/** JSON has no numbers for keys. */
+function jsonKey(key: string): string {
+  const value = fromKey(key);
+  return isText(value) ? key : number(value);
 }
 
 function jsonText(text: string, budget: Budget, { ascii = false }: JsonOptions): string {

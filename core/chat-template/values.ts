@@ -63,6 +63,22 @@ export function mappingOf({ value }: Value): ReadonlyMap<string, Value> | undefi
   return value instanceof Map ? value : undefined;
 }
 
+/** Keys of a mapping are texts; numbers are told apart by this. */
+const NUMBER = '\0';
+
+/** The key under which a mapping holds `value`. Equal numbers are one key, as in Python; other values are none. */
+export function toKey(value: Value): string | undefined {
+  if (isText(value)) return value.value as string;
+  return isNumber(value) ? `${NUMBER}${value.value}` : undefined;
+}
+
+/** The value that a key stands for. */
+export function fromKey(key: string): Value {
+  if (!key.startsWith(NUMBER)) return textValue(key);
+  const number = Number(key.slice(NUMBER.length));
+  return Number.isInteger(number) ? integer(number) : new FloatValue(number);
+}
+
 /** Whether Python takes the value for true. */
 export function isTrue(value: Value): boolean {
   return (value as unknown as { __bool__(): { value: boolean } }).__bool__().value;

@@ -100,6 +100,14 @@ describe('as Python', () => {
     ],
     ['{% for k, v in messages[1].d.items() %}{{ k }}={{ v }};{% endfor %}', 'b=1;a=[True, None];'],
     ['{{ messages[1].f }} {{ [1.0, 2] | tojson }} {{ 0.00001 }}', '1.0 [1.0, 2] 1e-05'],
+    [
+      "{% set d = {'a': 1, 2: 'b', 1.5: {3: []}} %}{{ d }} {{ d | tojson }} {{ d[2] }}{{ d[2.0] }}{{ d['2'] }} {{ d.get(2) }} {{ d.get(9, 'x') }} {{ d.get('z') }}",
+      '{\'a\': 1, 2: \'b\', 1.5: {3: []}} {"a": 1, "2": "b", "1.5": {"3": []}} bb b x None',
+    ],
+    [
+      "{% set d = dict([(1, 'a'), (2, 'b')]) %}{{ 2 in d }}{{ '2' in d }}{{ 3 in d }} {% for k in d %}{{ k + 1 }}{% endfor %} {% for k, v in d.items() %}{{ k * 2 }}{{ v }}{% endfor %} {{ d | dictsort }}",
+      "TrueFalseFalse 23 2a4b [(1, 'a'), (2, 'b')]",
+    ],
     ['{{ -7 % 3 }} {{ 7 % -3 }} {{ -7.5 % 2 }} {{ -7 // 2 }}', '2 -2 0.5 -4'],
     [
       "{{ 'a b'.split() }}{{ 'a,b,c'.split(',', 1) }}{{ 'a,b,c'.rsplit(',', 1) }}",

@@ -130,7 +130,7 @@ describe('errors', () => {
     ['{% for x in [1] recursive %}{{ loop() }}{% endfor %}', 'without a list'],
     ['{% for loop in [1] %}{% endfor %}', 'the variable of a loop "loop"'],
     ['{{ dict([1]) }}', 'goes through a IntegerValue'],
-    ['{{ dict([(1, 2)]) }}', 'no pairs of a text and a value'],
+    ['{{ dict([([], 2)]) }}', 'no pairs of a key and a value'],
     ['{{ cycler() }}', 'no items'],
     ['{{ 1 is unknown }}', 'the unknown test unknown'],
     ['{{ 1 is eq }}', '0 arguments instead of 1'],
