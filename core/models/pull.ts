@@ -197,9 +197,10 @@ async function fetchFrom(transfer: Transfer): Promise<Expected> {
 }
 
 function noSource(reference: Reference, failures: { source: string; failure: SourceFailure }[]): UserError {
-  const reasons = failures.map(({ source, failure: { message } }) =>
-    source === reference.text ? message : `${source}: ${message}`,
-  );
+  const reasons = failures.map(({ source, failure }) => {
+    const message = failure.message.replace(/^Expected /, 'expected '); // of a header
+    return source === reference.text ? message : `${source}: ${message}`;
+  });
   const isMissing = failures.every(({ failure }) => failure.missing);
   const last = failures.at(-1)?.failure;
   const [kind, hint]: [ErrorKind, string] = isMissing
@@ -207,6 +208,6 @@ function noSource(reference: Reference, failures: { source: string; failure: Sou
     : last?.hint
       ? ['error', last.hint]
       : ['network', `Check the network (HTTPS_PROXY is honoured), then run: ${pullCommand(reference.text)}`];
-  const message = `${reference.text} could not be fetched. ${reasons.join('; ')}.`;
+  const message = `${reference.text} could not be fetched: ${reasons.join('; ')}.`;
   return new UserError(message, hint, { cause: last, kind });
 }

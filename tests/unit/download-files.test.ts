@@ -126,10 +126,10 @@ describe('a wrong file', () => {
     [
       'of which half arrived',
       BODY.subarray(0, 1_500_000),
-      /Expected a file of 3000\d+ bytes or more, got 1500000 bytes/,
+      /expected a file of 3000\d+ bytes or more, got 1500000 bytes/,
     ],
     ['that is empty', BODY.subarray(0, 0), /is an empty file/],
-    ['whose header is cut', BODY.subarray(0, 40), /Expected .* more bytes/],
+    ['whose header is cut', BODY.subarray(0, 40), /expected .* more bytes/],
     ['with nothing but the magic', Buffer.alloc(100, 'GGUF'), /expected GGUF version 2 or 3/i],
     ['with zeros after the magic', Buffer.concat([Buffer.from('GGUF'), Buffer.alloc(1e5)]), /got version 0/],
     ['with two tensors of a name', TWICE, /a unique name, got one that occurs before/],

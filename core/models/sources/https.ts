@@ -260,7 +260,8 @@ function validatorOf({ etag, 'last-modified': date }: IncomingHttpHeaders): stri
 function redirected(from: URL, location: string): URL {
   const url = URL.parse(location, from.href);
   if (url && isSafeAddress(url) && (url.protocol === 'https:' || from.protocol === 'http:')) return url;
-  throw new SourceFailure(`redirected to ${url?.origin ?? JSON.stringify(location)}, which is not https`);
+  const target = url?.host ? url.origin : (url?.protocol ?? JSON.stringify(location)); // data: has no host
+  throw new SourceFailure(`redirected to ${target}, which is not https`);
 }
 
 /** Wraps errors of the connection as interruptions; returns others unchanged. */
