@@ -53,6 +53,7 @@ export class ScreenTranscript implements Transcript {
   #collected: { text: string; token?: ScoredToken }[] = [];
   readonly #flushed = () => this.flush();
   #begun = false; // whether the first line of the present answer is printed
+  #hasPrinted = false;
   #endsEmpty = false; // whether the last printed line is empty
 
   constructor(options: ScreenTranscriptOptions) {
@@ -84,7 +85,7 @@ export class ScreenTranscript implements Transcript {
     }
     if (entry.kind === 'answer-end') return this.#endAnswer(entry);
     const options = { ...this.#options, columns: this.#width };
-    const apart = APART.has(entry.kind);
+    const apart = APART.has(entry.kind) || (entry.kind === 'model' && this.#hasPrinted); // not from percept's name
     this.#printFinal([...this.#layOut(), ...entryLines(entry, options)], apart);
   }
 
@@ -151,6 +152,7 @@ export class ScreenTranscript implements Transcript {
 
   #show(final: readonly string[], live: readonly string[]): void {
     if (final.length > 0) {
+      this.#hasPrinted = true;
       this.#endsEmpty = final.at(-1) === '';
       this.#options.print(final);
     }
