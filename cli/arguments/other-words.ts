@@ -14,7 +14,6 @@ const ALIASES: Readonly<Record<string, string>> = {
 
 /** Words for what percept does not have, alone: the way on. */
 const ABSENT: Readonly<Record<string, string>> = {
-  version: 'percept --version prints the version.',
   ps: 'A model is loaded by the command that uses it; percept list shows those on this machine.',
   serve: 'There is no server yet; percept --messages chat.json --json answers from a script.',
   embed: 'There are no embeddings yet.',

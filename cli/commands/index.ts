@@ -270,4 +270,12 @@ export const COMMANDS: readonly CommandSpec[] = [
     ],
     load: async () => (await import('./completion.ts')).completion,
   },
+  {
+    name: 'version',
+    summary: 'the version of percept',
+    group: 'This machine',
+    options: ['json'],
+    examples: [['percept version', '']],
+    load: async () => (await import('./version.ts')).version,
+  },
 ];

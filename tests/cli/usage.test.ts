@@ -64,6 +64,18 @@ describe('help', () => {
   });
 });
 
+describe('percept version', () => {
+  it('prints what --version prints', async () => {
+    const [word, flag, json] = await Promise.all([
+      percept(['version']),
+      percept(['--version']),
+      percept(['version', '--json']),
+    ]);
+    expect(word).toEqual(flag);
+    expect(JSON.parse(json.stdout)).toEqual({ percept: flag.stdout.trim() });
+  });
+});
+
 describe('words of other programs', () => {
   it.each([['ls'], ['models']])('%s lists models', async (word) => {
     const { stdout, code } = await percept([word, '--json']);
@@ -85,7 +97,6 @@ describe('usage errors are two lines, with exit code 2', () => {
     [['tokenise'], 'percept has no command "tokenise".', 'percept run tokenise'],
     [['pul', 'smollm2'], 'percept has no command "pul".', 'Did you mean percept pull?'],
     [['serve'], 'percept has no command "serve".', 'There is no server yet'],
-    [['version'], 'percept has no command "version".', 'percept --version'],
     [['--temprature', '1', 'hi'], 'has no option --temprature', 'Did you mean --temperature?'],
     [['--temp', '1', 'hi'], 'has no option --temp', 'Did you mean --template or --temperature?'],
     [['list', '--jsno'], 'percept list has no option --jsno', 'Did you mean --json?'],
