@@ -1,6 +1,7 @@
 /** Parses argv into one invocation of one command: yargs splits the words, the tables check them. */
 import { fstatSync } from 'node:fs';
 import { CATALOGUE } from '../../core/models/catalogue.ts';
+import { shellWord } from '../../core/models/reference.ts';
 import { nearest } from '../../core/near-miss.ts';
 import { UserError } from '../../errors.ts';
 import type { CommandSpec } from '../command.ts';
@@ -88,13 +89,41 @@ async function withYargs(args: readonly string[], commands: readonly CommandSpec
   return invocation!;
 }
 
-/** Turns `percept help` and `percept help COMMAND` into --help. With more words it is a prompt. */
+/**
+ * Turns `percept help`, `percept help COMMAND` and `percept help COMMAND ACTION` into --help, with the options after them.
+ * With other words it is a prompt. Throws UserError (usage) for a single word that is no command.
+ */
 function helpAsOption(args: readonly string[], commands: readonly CommandSpec[]): readonly string[] {
-  const [first, second, ...more] = args;
-  const isHelp = first === 'help' && more.length === 0;
-  if (!isHelp) return args;
-  if (second === undefined) return ['--help'];
-  return commands.some(({ name }) => name === second) ? [second, '--help'] : args;
+  const [first, ...rest] = args;
+  if (first !== 'help') return args;
+  const end = rest.findIndex((word) => word.startsWith('-'));
+  const options = end < 0 ? [] : rest.slice(end);
+  const words = end < 0 ? rest : rest.slice(0, end);
+  if (words.length === 0) return ['--help', ...options];
+  const [name, ...more] = words.length === 1 ? inOwnWords(words, MODELS) : words;
+  const command = commands.find((each) => each.name === name);
+  const isAction = more.length === 1 && command?.operand?.first?.includes(more[0]!);
+  if (command && (more.length === 0 || isAction)) return [name!, '--help', ...options];
+  if (words.length === 1 && !hasFileOnStdin()) throw noHelp(name!, commands);
+  return args;
+}
+
+function noHelp(name: string, commands: readonly CommandSpec[]): UserError {
+  const near = nearest(
+    name,
+    commands.map((command) => command.name),
+  );
+  const known = near ? `Did you mean percept help ${near}?` : 'percept -h lists the commands.';
+  return noCommand(name, `${known} ${asPrompt(['help', name])}`);
+}
+
+function noCommand(word: string, hint: string): UserError {
+  return new UserError(`percept has no command "${word}".`, hint, { kind: 'usage' });
+}
+
+/** How to use words as a prompt that percept takes for something else. */
+function asPrompt(words: readonly string[]): string {
+  return `To use the words as a prompt: percept run ${words.map(shellWord).join(' ')}`;
 }
 
 /** The options of all commands: a name means the same in each. */
@@ -214,8 +243,7 @@ function refuseTypo(operands: readonly string[], commands: readonly CommandSpec[
     commands.map(({ name }) => name),
   );
   if (!near) return;
-  const hint = `Did you mean percept ${near}? To use the words as a prompt: percept run ${operands.join(' ')}`;
-  throw new UserError(`percept has no command "${word}".`, hint, { kind: 'usage' });
+  throw noCommand(word, `Did you mean percept ${near}? ${asPrompt(operands)}`);
 }
 
 /** With a file after it, a word is an instruction: percept summarise < notes.txt */

@@ -60,7 +60,45 @@ describe('text that begins with a dash', () => {
   });
 });
 
+describe('the word help', () => {
+  const asked = async (...args: string[]) => {
+    const { command, implied, help } = await parseArguments(['help', ...args], COMMANDS);
+    return { command: implied ? '' : command.name, help };
+  };
+
+  it.each([
+    [[], ''],
+    [['run'], 'run'],
+    [['run', '--json'], 'run'],
+    [['ls'], 'list'],
+    [['sessions', 'rm'], 'sessions'],
+  ])('shows help before %j', async (args, command) => {
+    expect(await asked(...args)).toEqual({ command, help: 'full' });
+  });
+
+  it.each([
+    ['lsit', /^Did you mean percept help list\? To use the words as a prompt: percept run help lsit$/],
+    ['me', /^percept -h lists the commands\. To use the words as a prompt: percept run help me$/],
+    ['serve', /^There is no server yet/],
+  ])('refuses %s, which is no command', async (word, hint) => {
+    await expect(asked(word)).rejects.toMatchObject({
+      message: `percept has no command "${word}".`,
+      hint: expect.stringMatching(hint),
+    });
+  });
+
+  it('is the beginning of a prompt before other words, and after a command', async () => {
+    expect(await asked('me', 'write')).toEqual({ command: '', help: undefined });
+    expect((await parsed('run', 'help')).operands).toEqual(['help']);
+  });
+});
+
 describe('options', () => {
+  it('-n is the limit of sessions', async () => {
+    expect((await parsed('sessions', '-n', '2')).options).toEqual({ limit: 2 });
+    expect((await parsed('sessions', 'list', '-n', '2')).options).toEqual({ limit: 2 });
+  });
+
   it('take a value in every command or in none', () => {
     const kinds = new Map<string, boolean>();
     for (const { options, variants } of COMMANDS) {
