@@ -84,7 +84,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     group: 'Everyday',
     operand: { name: 'action', many: true, first: SESSION_ACTIONS, rest: 'ID' },
     options: ['limit', 'names', 'yes', 'json'],
-    variants: { names: { describe: 'only ids, one per line' } },
+    variants: { names: { describe: 'only ids, one per line' }, limit: { alias: 'n' } },
     examples: [
       ['percept sessions', 'latest first; below, the first characters of an id are enough'],
       ['percept sessions show k3f9', 'the current branch'],
