@@ -9,6 +9,7 @@ import {
   type Settings,
   userFile,
 } from './arguments/settings.ts';
+import { strayVariables } from './arguments/stray-variables.ts';
 import type { Call } from './command.ts';
 import { COMMANDS } from './commands/index.ts';
 import { clearGreeting, readGreeting } from './greeting.ts';
@@ -59,6 +60,7 @@ async function main(): Promise<void> {
     [...settings].map(([name, { value }]) => [camelCase(name), value]),
   ) as Options;
   output = new Output(options);
+  await announceVariables();
   await announceProject(invocation, settings);
   const run = await command.load();
   await run({
@@ -108,6 +110,13 @@ function workingFolder(): string | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** Notes the variables that look like settings and are none. */
+async function announceVariables(): Promise<void> {
+  const notes = strayVariables(process.env);
+  if (notes.length > 0) await clearGreeting(output);
+  for (const note of notes) output.note(note);
 }
 
 /** Notes which settings come from a project's file. Throws UserError if it names a model that it must not name. */

@@ -28,6 +28,15 @@ function places(user: object, project: object) {
   return { home, folder, deep };
 }
 
+it('a variable that sets nothing is noted on stderr, unless --quiet', async () => {
+  const env = { PERCEPT_TEMPRATURE: '0' };
+  expect(await percept(['list', '--names'], { env })).toMatchObject({
+    code: 0,
+    stderr: 'PERCEPT_TEMPRATURE sets nothing; did you mean PERCEPT_TEMPERATURE?\n',
+  });
+  expect((await percept(['list', '-q'], { env })).stderr).toBe('');
+});
+
 describe('percept config', () => {
   it('shows each value with its origin: flag, variable, project, user, default', async () => {
     const user = { temperature: 1, 'top-k': 1, seed: 1, threads: 1 };

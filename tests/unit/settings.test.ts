@@ -1,10 +1,11 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { parseText } from '../../cli/arguments/option-values.ts';
 import { OPTIONS, PROJECT_NAMES, variableOf } from '../../cli/arguments/options.ts';
 import { findProjectFile, resolveSettings } from '../../cli/arguments/settings.ts';
+import { strayVariables } from '../../cli/arguments/stray-variables.ts';
 import { samplingOf } from '../../cli/sampling.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'percept-settings-'));
@@ -143,5 +144,37 @@ describe('sampling options', () => {
     expect(() => samplingOf({ logitBias: [text] })).toThrow(
       `Expected --logit-bias to be ID:BIAS, got "${text}".`,
     );
+  });
+});
+
+describe('variables that set nothing', () => {
+  it('have a note each, with the name that may be meant', () => {
+    expect(
+      strayVariables({
+        PERCEPT_TEMPRATURE: '0',
+        PERCEPT_BOGUS: '1',
+        PERCEPT_JSON: '1',
+        PERCEPT_EMPTY: '',
+        PERCEPT_CTX: '99',
+        OTHER_BOGUS: '1',
+      }),
+    ).toEqual([
+      'PERCEPT_TEMPRATURE sets nothing; did you mean PERCEPT_TEMPERATURE?',
+      'PERCEPT_BOGUS sets nothing; percept config lists the settings.',
+      'PERCEPT_JSON sets nothing: --json is only an option.',
+    ]);
+  });
+
+  it('are not those that percept, its scripts and its tests read', () => {
+    const root = join(import.meta.dirname, '../..');
+    const files = ['bin', 'cli', 'core', 'backends', 'scripts', 'tests'].flatMap((folder) =>
+      globSync(`${folder}/**/*.{js,ts}`, { cwd: root }),
+    );
+    const read = files.flatMap((file) => {
+      const text = readFileSync(join(root, file), 'utf8');
+      return [...text.matchAll(/env(?:\.|\[')(PERCEPT_\w+)|= '(PERCEPT_\w+)'/g)].map(([, a, b]) => (a ?? b)!);
+    });
+    expect(read).toContain('PERCEPT_LIFELINE');
+    expect(strayVariables(Object.fromEntries(read.map((name) => [name, '1'])))).toEqual([]);
   });
 });
