@@ -1,6 +1,7 @@
 /** The program: parse arguments, resolve settings, run one command, exit with its code. */
 import { directories } from '../core/directories.ts';
-import { type Invocation, noValue, optionsOf, parseArguments } from './arguments/arguments.ts';
+import { UserError } from '../errors.ts';
+import { type Invocation, optionsOf, parseArguments } from './arguments/arguments.ts';
 import { camelCase, type Options } from './arguments/options.ts';
 import {
   findProjectFile,
@@ -85,9 +86,16 @@ function asChat(invocation: Invocation): Invocation {
 
 /** Only a chat on a terminal lets the user choose a conversation. Throws UserError (usage) elsewhere. */
 function checkResume({ command, flags }: Invocation): void {
-  const { value } = flags.get('resume') ?? {};
-  const isScreen = stdinIsTerminal() && process.stdout.isTTY && !flags.has('json') && !flags.has('jsonl');
-  if (value === '' && !(command.name === 'chat' && isScreen)) throw noValue('resume');
+  if (flags.get('resume')?.value !== '') return;
+  const isScreen = stdinIsTerminal() && process.stdout.isTTY;
+  if (command.name === 'chat' && isScreen && !flags.has('json') && !flags.has('jsonl')) return;
+  throw new UserError(
+    isScreen
+      ? 'Only a chat lets you choose a conversation.'
+      : 'There is no terminal to choose a conversation on.',
+    'Name one: --resume ID. percept sessions lists the ids; -c continues the last one.',
+    { kind: 'usage' },
+  );
 }
 
 /** The settings that the command takes, from all sources. An error in a file must not stop the command that mends it. */

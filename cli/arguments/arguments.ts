@@ -151,7 +151,7 @@ function missingValue(message: string): UserError {
 }
 
 /** Nothing follows the option `name`. */
-export function noValue(name: string): UserError {
+function noValue(name: string): UserError {
   const hint = `A value that looks like an option is written ${dashed(name)}=VALUE.`;
   return new UserError(`Expected a value after ${dashed(name)}.`, hint, { kind: 'usage' });
 }

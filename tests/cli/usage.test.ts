@@ -103,8 +103,8 @@ describe('usage errors are two lines, with exit code 2', () => {
     [['--wrong', 'hi'], 'has no option --wrong', 'See percept run --help'],
     [['-z', 'hi'], 'has no option -z', 'See percept run --help'],
     [['hi', '-n'], 'Expected a value after -n.', '-n=VALUE'],
-    [['-r'], 'Expected a value after --resume.', '--resume=VALUE'],
-    [['chat', '-r', '-q'], 'Expected a value after --resume.', '--resume=VALUE'],
+    [['-r'], 'There is no terminal to choose a conversation on.', 'Name one: --resume ID'],
+    [['chat', '-r', '-q'], 'There is no terminal to choose a conversation on.', 'percept sessions lists'],
     [
       ['-n', 'many', 'hi'],
       'Expected --max-tokens to be a whole number of at least 1, got "many".',
