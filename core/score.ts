@@ -35,6 +35,9 @@ export interface ScoreSummary {
   readonly perplexitySecondHalf: number;
 }
 
+/** Fewest tokens of a chunk: its second half has at least one prediction. */
+export const LEAST_CHUNK = 3;
+
 type ScoreModel = Pick<Model, 'scheduler' | 'tokenizer' | 'contextLength' | 'trainedContext'>;
 
 /** Rows of logits requested at once. A row has V floats, so a whole chunk could take a gigabyte. */
@@ -118,9 +121,9 @@ function mean(values: Float64Array): number {
 }
 
 function checkOptions(model: ScoreModel, tokens: number, chunkTokens: number, chunks: number): void {
-  if (!(Number.isInteger(chunkTokens) && chunkTokens >= 3)) {
+  if (!(Number.isInteger(chunkTokens) && chunkTokens >= LEAST_CHUNK)) {
     throw new UserError(
-      `Expected chunks of a whole number of tokens from 3 up, got ${chunkTokens}.`,
+      `Expected chunks of a whole number of tokens from ${LEAST_CHUNK} up, got ${chunkTokens}.`,
       'Give such a number (--ctx N).',
       { kind: 'usage' },
     );
@@ -137,7 +140,7 @@ function checkOptions(model: ScoreModel, tokens: number, chunkTokens: number, ch
   if (tokens < chunkTokens) {
     throw new UserError(
       `Expected a text of at least one chunk, ${chunkTokens} tokens, got ${tokens}.`,
-      'Give a longer text or smaller chunks (--ctx N).',
+      chunkTokens > LEAST_CHUNK ? 'Give a longer text or smaller chunks (--ctx N).' : 'Give a longer text.',
       { kind: 'usage' },
     );
   }

@@ -1,15 +1,16 @@
 import type { Model } from '../../core/model.ts';
-import { type ScoredChunk, type ScoreSummary, score as scoreIds } from '../../core/score.ts';
+import { LEAST_CHUNK, type ScoredChunk, type ScoreSummary, score as scoreIds } from '../../core/score.ts';
 import { engineOf } from '../answer/printer.ts';
 import type { Call } from '../command.ts';
 import { readText } from '../input.ts';
 import { load } from '../load.ts';
 import { modelFile } from '../model-file.ts';
 import { ProgressDisplay } from '../progress/progress.ts';
+import { counted } from '../sizes.ts';
 
 const DEFAULT_CONTEXT = 512;
 
-/** Prints the perplexity of a text, in chunks of --ctx tokens. */
+/** Prints the perplexity of a text, in chunks of --ctx tokens. A shorter text is one chunk. */
 export async function score(call: Call): Promise<void> {
   const { operands, options } = call;
   const text = await readText(operands[0]!);
@@ -26,31 +27,38 @@ export async function score(call: Call): Promise<void> {
 async function scoreText(call: Call, model: Model, text: string, signal: AbortSignal): Promise<void> {
   const { options, output } = call;
   const { jsonl, json } = options;
-  const engine = { model: options.model, ...engineOf(model), context: model.contextLength };
+  const ids = model.tokenizer.encode(text);
+  const chunkTokens = Math.max(LEAST_CHUNK, Math.min(model.contextLength, ids.length));
+  const context = model.contextLength;
+  const engine = { model: options.model, ...engineOf(model), context, chunk_tokens: chunkTokens };
+  if (ids.length >= chunkTokens && chunkTokens < context)
+    output.note(
+      `The text has ${ids.length} tokens, less than a chunk of ${context}: it is scored as one chunk.`,
+    );
   if (jsonl) await output.json({ type: 'start', ...engine });
   const display = new ProgressDisplay(output);
-  const summary = summaryOf(await display.during(() => scoreChunks(call, model, text, signal, display)));
+  const summary = summaryOf(
+    await display.during(() => scoreChunks(call, model, { ids, chunkTokens, signal }, display)),
+  );
   if (jsonl) return output.json({ type: 'end', ...summary });
   if (json) return output.json({ ...engine, ...summary });
   await output.print(`perplexity ${summary.perplexity.toFixed(4)}\n`);
   await output.print(`second half ${summary.perplexity_second_half.toFixed(4)}\n`);
-  output.note(`${summary.chunks} chunks of ${model.contextLength} tokens`);
+  output.note(`${counted(summary.chunks, 'chunk')} of ${chunkTokens} tokens`);
 }
 
 /** Prints the result of each chunk when it is known. */
 async function scoreChunks(
   { options: { jsonl, chunks: wanted }, output }: Call,
   model: Model,
-  text: string,
-  signal: AbortSignal,
+  { ids, ...how }: { ids: readonly number[]; chunkTokens: number; signal: AbortSignal },
   display: ProgressDisplay,
 ): Promise<ScoreSummary> {
   const onProgress = (done: number, total: number) =>
     display.show({ activity: 'scoring', unit: 'tokens', done, total });
   const isShown = !(jsonl && output.interactive); // --jsonl on a terminal: the token lines show the progress
-  const ids = model.tokenizer.encode(text);
   const chunks = scoreIds(model, ids, {
-    ...{ chunkTokens: model.contextLength, chunks: wanted, signal },
+    ...{ ...how, chunks: wanted },
     onProgress: isShown ? onProgress : undefined,
   });
   let next = await chunks.next();

@@ -119,6 +119,20 @@ describe('percept score', () => {
     expect(json.perplexity).toBeCloseTo(Math.exp(-mean), 6);
     expect(lines.at(-1)).toMatchObject({ type: 'end', perplexity: json.perplexity });
   });
+
+  it('takes a text that is shorter than a chunk as one chunk, with a note', async () => {
+    const { stdout, stderr, code } = await percept(['score', ...MODEL, '-', '--json'], { input: 'abcdef' });
+    const { context, chunk_tokens, chunks, tokens } = JSON.parse(stdout);
+    expect({ code, context, chunks }).toEqual({ code: 0, context: 512, chunks: 1 });
+    expect(tokens).toBe(chunk_tokens - 1);
+    expect(stderr).toContain(
+      `The text has ${chunk_tokens} tokens, less than a chunk of 512: it is scored as one chunk.\n`,
+    );
+    const empty = await percept(['score', ...MODEL, '-'], { input: 'a' });
+    expect(empty.stderr).toMatch(
+      /Expected a text of at least one chunk, 3 tokens, got \d\.\n {2}Give a longer/,
+    );
+  });
 });
 
 describeShared('goldens of templates', (shared) => {
