@@ -123,7 +123,11 @@ function noCommand(word: string, hint: string): UserError {
 
 /** How to use words as a prompt that percept takes for something else. */
 function asPrompt(words: readonly string[]): string {
-  return `To use the words as a prompt: percept run ${words.map(shellWord).join(' ')}`;
+  return `To use the words as a prompt: ${promptCommand(words)}`;
+}
+
+function promptCommand(words: readonly string[]): string {
+  return `percept run ${words.map(shellWord).join(' ')}`;
 }
 
 /** The options of all commands: a name means the same in each. */
@@ -262,7 +266,7 @@ function checkOperands({ name, operand }: CommandSpec, operands: readonly string
   }
   const extra = operand?.many ? [] : operands.slice(operand ? 1 : 0);
   if (extra.length > 0) {
-    const hint = `See percept ${name} --help; to use the words as a prompt: percept run ...`;
+    const hint = `See percept ${name} --help; to use the words as a prompt: ${promptCommand([name, ...operands])}`;
     throw usage(`Expected nothing more after percept ${name}, got "${extra.join(' ')}".`, hint);
   }
   if (operand?.choices && !operand.choices.includes(operands[0]!)) {

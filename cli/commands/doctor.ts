@@ -1,6 +1,7 @@
 import { type Finding, findings } from '../../bench/doctor/findings.ts';
 import { gatherFacts } from '../../bench/doctor/gather.ts';
 import { describeMachine, hardwareInWords } from '../../bench/machine.ts';
+import { isRemoteReference, pullCommand } from '../../core/models/reference.ts';
 import { UserError } from '../../errors.ts';
 import type { Call } from '../command.ts';
 import { modelFile } from '../model-file.ts';
@@ -24,7 +25,7 @@ export async function doctor(call: Call): Promise<void> {
     `\n${slow === 0 ? 'Nothing slows this machine down.' : `Look at: ${slow} of ${found.length}.`}\n`,
   );
   if (modelPath === undefined)
-    output.note('The model is not on this machine, so it was not checked. percept pull downloads one.');
+    output.note(`The model is not on this machine, so it was not checked. ${remedy(options.model ?? '')}`);
 }
 
 /** Undefined if the model is not on this machine: a check-up downloads nothing. */
@@ -35,6 +36,12 @@ async function pathIfHere(call: Call): Promise<string | undefined> {
     if (error instanceof UserError && error.kind === 'model-not-found') return undefined;
     throw error;
   }
+}
+
+/** A file that is missing cannot be pulled. */
+function remedy(model: string): string {
+  if (!isRemoteReference(model)) return 'percept list shows the models that are.';
+  return `To fetch it: ${pullCommand(model)}`;
 }
 
 async function printFinding(output: Output, { level, what, why, todo }: Finding): Promise<void> {

@@ -1,5 +1,5 @@
 import { directories } from '../../core/directories.ts';
-import { parseReference } from '../../core/models/reference.ts';
+import { parseReference, shellWord } from '../../core/models/reference.ts';
 import { fileAt, modelPath, modelPaths, removeModel } from '../../core/models/store.ts';
 import type { Call } from '../command.ts';
 import { confirm } from '../confirm.ts';
@@ -13,7 +13,7 @@ export async function rm({ operands, options, output }: Call): Promise<void> {
   const parts = modelPaths(reference, directories());
   const what = parts.length > 1 ? `${path} and the other parts of the model` : path;
   const asks = !options.yes && [path, ...parts].some(fileAt);
-  if (asks && !(await confirm(`Delete ${what}?`, 'percept rm -y REF')))
+  if (asks && !(await confirm(`Delete ${what}?`, `percept rm -y ${shellWord(text)}`)))
     return output.note('Nothing deleted.');
   const bytes = await removeModel(reference, directories());
   if (options.json) return output.json({ reference: text, path, freed_bytes: bytes });

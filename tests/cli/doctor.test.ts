@@ -34,6 +34,6 @@ describe('percept doctor', () => {
     expect(code).toBe(0);
     expect(stdout).toMatch(/^(ok|warn|bad) +Node /m);
     expect(stdout).toMatch(/\n(Nothing slows this machine down|Look at: \d+ of \d+)\.\n$/);
-    expect(stderr).toContain('percept pull');
+    expect(stderr).toContain('To fetch it: percept pull smollm2\n');
   });
 });

@@ -61,7 +61,7 @@ describe('percept rm', () => {
     const { env, path } = homeWithModel();
     const { stderr, code } = await percept(['rm', REFERENCE], { env });
     expect(code).toBe(2);
-    expect(stderr).toContain('-y');
+    expect(stderr).toContain(`Run: percept rm -y ${REFERENCE}\n`);
     expect(existsSync(path)).toBe(true);
   });
 

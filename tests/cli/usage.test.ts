@@ -130,7 +130,7 @@ describe('usage errors are two lines, with exit code 2', () => {
     [['--prompt-ids', '1', 'hi'], '--prompt-ids cannot be combined with a prompt.', 'one of them'],
     [['--raw', '-s', 'Be brief.', 'hi'], '--raw cannot be combined with --system.', 'one of them'],
     [['pull'], 'Expected REF after percept pull.', 'percept pull --help'],
-    [['list', 'more'], 'Expected nothing more after percept list, got "more".', 'percept run ...'],
+    [['list', 'more'], 'Expected nothing more after percept list, got "more".', 'percept run list more'],
     [
       ['completion', 'tcsh'],
       'Expected one of bash, zsh, fish, powershell, got "tcsh".',
