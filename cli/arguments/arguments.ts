@@ -8,6 +8,7 @@ import type { CommandSpec } from '../command.ts';
 import { withEmptyValues, withMarks, withoutMark } from './dashes.ts';
 import { parseText } from './option-values.ts';
 import { OPTIONS, type OptionName, type OptionSpec } from './options.ts';
+import { hintForFlag } from './other-flags.ts';
 import { inOwnWords, isModelWord } from './other-words.ts';
 import type { Setting, Settings } from './settings.ts';
 
@@ -85,8 +86,34 @@ async function withYargs(args: readonly string[], commands: readonly CommandSpec
     throw error instanceof UserError ? error : missingValue(message);
   });
   const known = knownOptions(commands);
-  await parser.parseAsync(withMarks(withEmptyValues(helpAsOption(args, commands), known), known));
+  const words = withMarks(withEmptyValues(helpAsOption(args, commands), known), known);
+  refuseOtherFlags(words, commands);
+  await parser.parseAsync(words);
   return invocation!;
+}
+
+/** Throws UserError (usage) for a flag of another program. yargs would take -ngl for three options. */
+function refuseOtherFlags(words: readonly string[], commands: readonly CommandSpec[]): void {
+  const end = words.indexOf('--');
+  const command = commands.find(({ name }) => name === words[0]) ?? commands[0]!;
+  const own = new Set(['--help', '-h', ...optionsOf(command).flatMap((name) => wordsOf(command, name))]);
+  const hasOption = (option: string) => own.has(option);
+  for (const word of end < 0 ? words : words.slice(0, end)) {
+    const flag = word.replace(/=.*/s, '');
+    if (!/^-./.test(word) || hasOption(flag)) continue;
+    const hint = hintForFlag(flag, command.name, hasOption);
+    if (hint) throw noOption(command, flag, hint);
+  }
+}
+
+/** The words of an option: --max-tokens, -n. */
+function wordsOf(command: CommandSpec, name: OptionName): string[] {
+  const { alias } = specOf(command, name);
+  return [`--${name}`, ...(alias ? [`-${alias}`] : [])];
+}
+
+function noOption({ name }: CommandSpec, word: string, hint: string): UserError {
+  return new UserError(`percept ${name} has no option ${word}.`, hint, { kind: 'usage' });
 }
 
 /**
@@ -184,7 +211,7 @@ function checked(command: CommandSpec, argv: Argv, commands: readonly CommandSpe
   const implied = argv._[0] !== command.name;
   const operands = (implied ? argv._ : argv._.slice(1)).map(withoutMark);
   const help = argv.help ? 'full' : argv.h ? 'short' : undefined;
-  const flags = flagsOf(command, argv);
+  const flags = flagsOf(command, argv, commands);
   if (!help) {
     if (implied) refuseTypo(operands, commands);
     checkOperands(command, operands);
@@ -192,14 +219,14 @@ function checked(command: CommandSpec, argv: Argv, commands: readonly CommandSpe
   return { command, implied, operands, flags, help };
 }
 
-function flagsOf(command: CommandSpec, argv: Argv): Settings {
+function flagsOf(command: CommandSpec, argv: Argv, commands: readonly CommandSpec[]): Settings {
   const names = optionsOf(command);
   const aliases = names.map((name) => specOf(command, name).alias);
   const flags = new Map<OptionName, Setting>();
   for (const [key, given] of Object.entries(argv)) {
     const name = names.find((candidate) => candidate === key);
     if (name) flags.set(name, flagSetting(command, name, given));
-    else if (!['_', '$0', 'help', 'h', ...aliases].includes(key)) throw unknownOption(command, key);
+    else if (!['_', '$0', 'help', 'h', ...aliases].includes(key)) throw unknownOption(command, key, commands);
   }
   return flags;
 }
@@ -218,16 +245,20 @@ function flagValue(spec: OptionSpec, given: unknown, where: string): Setting['va
   return items.map((item) => parseText(spec, item, where)) as string[] | number[];
 }
 
-function unknownOption(command: CommandSpec, key: string): UserError {
+function unknownOption(command: CommandSpec, key: string, commands: readonly CommandSpec[]): UserError {
   const near = nearOptions(key, optionsOf(command));
+  const others = commands.filter((other) => optionsOf(other).some((name) => name === key));
+  const known = others.map(({ name }) => `percept ${name}`);
   const hint =
     near.length > 0
       ? `Did you mean ${near.map(dashed).join(' or ')}?`
-      : `See percept ${command.name} --help. ${DASH_HINT}`;
-  return new UserError(`percept ${command.name} has no option ${dashed(key)}.`, hint, { kind: 'usage' });
+      : known.length > 0
+        ? `It is an option of ${known.join(', ')}.`
+        : `See percept ${command.name} --help. ${DASH_HINT}`;
+  return noOption(command, dashed(key), hint);
 }
 
-/** Options that a typo or a prefix may have meant: --temp is --template or --temperature. */
+/** Options that a typo or a prefix may have meant: --tem is --template or --temperature. */
 function nearOptions(key: string, names: readonly OptionName[]): readonly string[] {
   const near = nearest(key, names);
   if (near) return [near];

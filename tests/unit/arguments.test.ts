@@ -1,7 +1,8 @@
 /** How words become a command, options and a prompt. */
 import { describe, expect, it } from 'vitest';
-import { parseArguments } from '../../cli/arguments/arguments.ts';
+import { optionsOf, parseArguments, specOf } from '../../cli/arguments/arguments.ts';
 import { camelCase, OPTIONS, SAMPLING_NAMES } from '../../cli/arguments/options.ts';
+import { FLAG_HINTS, hintForFlag, optionsIn } from '../../cli/arguments/other-flags.ts';
 import { COMMANDS } from '../../cli/commands/index.ts';
 import { samplingOf, seedOf } from '../../cli/sampling.ts';
 import { samplerParameters } from '../../core/sampler/parameters.ts';
@@ -90,6 +91,61 @@ describe('the word help', () => {
   it('is the beginning of a prompt before other words, and after a command', async () => {
     expect(await asked('me', 'write')).toEqual({ command: '', help: undefined });
     expect((await parsed('run', 'help')).operands).toEqual(['help']);
+  });
+});
+
+describe('flags of other programs', () => {
+  const run = COMMANDS[0]!;
+  const wordsOf = (command: (typeof COMMANDS)[number]) =>
+    optionsOf(command).flatMap((name) => {
+      const { alias } = specOf(command, name);
+      return [`--${name}`, ...(alias ? [`-${alias}`] : [])];
+    });
+  const ofAny = new Set(COMMANDS.flatMap(wordsOf));
+
+  it.each(FLAG_HINTS)('%s: the hint names options that exist', (flags, hint) => {
+    for (const option of optionsIn(hint)) expect(ofAny).toContain(option);
+    for (const [, name] of hint.matchAll(/percept ([a-z]+) /g))
+      expect(COMMANDS.map((command) => command.name)).toContain(name);
+    const own = new Set(wordsOf(run));
+    for (const flag of flags.split(' '))
+      expect(own).not.toContain(flag.length > 1 ? `--${flag}` : `-${flag}`);
+  });
+
+  it('each have a hint for percept run', () => {
+    const own = new Set(['--help', ...wordsOf(run)]);
+    for (const [flags] of FLAG_HINTS)
+      for (const flag of flags.split(' ')) {
+        const hint = hintForFlag(flag.length > 1 ? `--${flag}` : `-${flag}`, 'run', (word) => own.has(word));
+        expect([flag, hint]).toEqual([flag, expect.any(String)]);
+      }
+  });
+
+  it.each([
+    [['-p', 'hi'], 'run has no option -p.', /^The prompt is written without a flag: percept "/],
+    [
+      ['--n_predict=9', 'hi'],
+      'run has no option --n_predict.',
+      '-n N (--max-tokens N) stops after N tokens.',
+    ],
+    [['-ngl', '99', 'hi'], 'run has no option -ngl.', /^--backend webgpu computes on the GPU;/],
+    [['-hf', 'owner/repo', 'hi'], 'run has no option -hf.', /^-m hf:owner\/repo/],
+    [['pull', '--hf-repo', 'a/b'], 'pull has no option --hf-repo.', /^percept pull hf:owner/],
+    [['--top_k', '3', 'hi'], 'run has no option --top_k.', 'Did you mean --top-k?'],
+    [['-model', 'x', 'hi'], 'run has no option -model.', 'Did you mean --model?'],
+    [['list', '--verbose'], 'list has no option --verbose.', '--debug prints the causes of an error.'],
+    [['list', '-p'], 'list has no option -p.', /^See percept list --help/],
+    [['list', '--limit', '3'], 'list has no option --limit.', 'It is an option of percept sessions.'],
+  ])('%j', async (args, message, hint) => {
+    await expect(parsed(...args)).rejects.toMatchObject({
+      message: `percept ${message}`,
+      hint: typeof hint === 'string' ? hint : expect.stringMatching(hint),
+    });
+  });
+
+  it('are text where they are values, and after --', async () => {
+    expect((await parsed('-s', '-ngl', 'hi')).options).toEqual({ system: '-ngl' });
+    expect((await parsed('--', '-ngl')).operands).toEqual(['-ngl']);
   });
 });
 
