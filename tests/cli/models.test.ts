@@ -1,6 +1,15 @@
-import { copyFileSync, existsSync, mkdirSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { modelLines } from '../../cli/commands/list.ts';
 import { emptyFolder, percept, TINY_MODEL } from './percept.ts';
 
 const BYTES = statSync(TINY_MODEL).size;
@@ -24,10 +33,49 @@ describe('percept list', () => {
     expect(stdout).toMatch(/^smollm2 +98\.4 MB/m);
   });
 
+  it('says of each model its type, context, whether it fits, and when it was pulled', async () => {
+    const { env, path } = homeWithModel();
+    writeFileSync(`${path}.json`, JSON.stringify({ reference: REFERENCE, pulledAt: '2026-01-02T03:04:05Z' }));
+    const { stdout } = await percept(['list'], { env });
+    const size = `${Math.round(BYTES / 1000)} kB`;
+    expect(stdout).toContain(`${REFERENCE}  ${size}  Q8_0  512 tokens  fits  pulled 2026-01-02  ${path}\n`);
+  });
+
+  it('has a row for a damaged file too, with the way to the reason', async () => {
+    const { env, path } = homeWithModel();
+    const bad = join(dirname(path), 'bad.gguf');
+    writeFileSync(bad, readFileSync(path).subarray(0, 3000));
+    writeFileSync(join(dirname(path), 'empty.gguf'), '');
+    const { stdout, stderr, code } = await percept(['list'], { env });
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/bad\.gguf +3 kB +unusable$/m);
+    expect(stdout).toMatch(/empty\.gguf +0 B +unusable$/m);
+    expect(stdout).toMatch(/tiny\.gguf .* Q8_0 +512 tokens +fits$/m);
+    expect(stderr).toContain(`Why it is unusable: percept show ${bad}\n`);
+    const { models } = JSON.parse((await percept(['list', '--json'], { env })).stdout);
+    expect(models[0]).toMatchObject({ path: bad, unusable_because: expect.stringContaining('bad.gguf') });
+  });
+
+  it.each([[60], [80], [120], [200]])('fits into %i columns, the path last', (columns) => {
+    const facts = ['1.2 GB', 'Q4_K_M', '131072 tokens', 'needs 2.1 GB', 'pulled 2026-01-02'];
+    const names = ['smollm2', 'hf:owner/a-long-name/file.gguf'];
+    const lines = modelLines(
+      names,
+      names.map((name) => [...facts, `/home/user/.local/share/percept/models/${name}`]),
+      columns,
+    );
+    for (const { text, dim } of lines) expect((text + dim).length).toBeLessThanOrEqual(columns);
+    const all = lines.map(({ text, dim }) => text + dim).join('\n');
+    for (const fact of facts.slice(0, 4)) expect(all.split(fact)).toHaveLength(3);
+    expect(lines).toHaveLength(columns < 80 ? 6 : 2);
+    expect(lines[0]!.dim !== '').toBe(columns === 200);
+  });
+
   it('in JSON has models, catalogue and leftovers', async () => {
     const { env, path } = homeWithModel();
     const report = JSON.parse((await percept(['list', '--json'], { env })).stdout);
-    expect(report.models).toEqual([{ path, bytes: BYTES }]);
+    const header = { type: 'Q8_0', trained_context: 512, fits: true, memory_bytes: expect.any(Number) };
+    expect(report.models).toEqual([{ path, bytes: BYTES, ...header }]);
     expect(report.catalogue[0]).toMatchObject({ alias: 'smollm2', bytes: 98_362_432, present: false });
     expect(report.leftovers).toEqual([]);
   });
