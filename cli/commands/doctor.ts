@@ -6,7 +6,9 @@ import { UserError } from '../../errors.ts';
 import type { Call } from '../command.ts';
 import { modelFile } from '../model-file.ts';
 import type { Output } from '../output.ts';
+import { lookOf } from '../terminal/look.ts';
 import { paragraph } from '../terminal/text/wrap.ts';
+import { themeOf } from '../terminal/theme.ts';
 
 const DEEP = 6; // columns in front of the words of a finding
 
@@ -44,10 +46,13 @@ function remedy(model: string): string {
   return `To fetch it: ${pullCommand(model)}`;
 }
 
+/** Colours the level; the words of a finding may come from outside, and are printed plain. */
 async function printFinding(output: Output, { level, what, why, todo }: Finding): Promise<void> {
+  const theme = themeOf(lookOf(process.stdout, output.appearance));
   const mark = level.padEnd(4);
   const text = paragraph(`${mark}  ${what}`, 0, DEEP);
-  await output.print(level === 'ok' ? text : output.style.heading(mark) + text.slice(mark.length));
+  await output.control(theme[level](mark));
+  await output.print(text.slice(mark.length));
   for (const line of [why, todo])
     if (line) await output.print(output.style.faint(paragraph(line, DEEP, DEEP)));
 }

@@ -29,6 +29,12 @@ describe('percept doctor', () => {
     }
   });
 
+  it('has a colour for each level, and none in a pipe', async () => {
+    const coloured = await percept(['doctor', '--threads', '1'], { env: { FORCE_COLOR: '1' } });
+    expect(coloured.stdout).toContain('\x1b[32mok  \x1b[39m  Node ');
+    expect((await percept(['doctor', '--threads', '1'])).stdout).not.toContain('\x1b');
+  });
+
   it('works without a model, in words', async () => {
     const { stdout, stderr, code } = await percept(['doctor', '--threads', '1']);
     expect(code).toBe(0);
