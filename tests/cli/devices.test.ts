@@ -30,6 +30,16 @@ describe('percept devices', () => {
     for (const { reason } of backends as Report[]) expect(reason).not.toBe('');
   });
 
+  it('says in plain words where each computes, and how with --debug', async () => {
+    const { stdout } = await percept(['devices', '--threads', '1']);
+    expect(stdout).toMatch(/^\* cpu: the processor, 1 thread$/m);
+    expect(stdout).toMatch(/^ {4}reads memory at .*: bounds how fast an answer is written$/m);
+    expect(stdout).not.toMatch(/roofs|SIMD|float32|codes/);
+    expect((await percept(['devices', '--threads', '1', '--debug'])).stdout).toMatch(
+      /^ {4}details: WebAssembly relaxed SIMD/m,
+    );
+  });
+
   it('chooses the requested backend', async () => {
     const { stdout } = await percept(['devices', '--backend', 'reference']);
     expect(stdout).toMatch(/^\* reference: /m);
