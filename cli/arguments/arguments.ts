@@ -87,15 +87,15 @@ async function withYargs(args: readonly string[], commands: readonly CommandSpec
   });
   const known = knownOptions(commands);
   const words = withMarks(withEmptyValues(helpAsOption(args, commands), known), known);
-  refuseOtherFlags(words, commands);
-  await parser.parseAsync(words);
+  const command = commands.find(({ name }) => name === words[0]) ?? commands[0]!;
+  refuseOtherFlags(words, command);
+  await parser.parseAsync(withPlainFlags(words, command));
   return invocation!;
 }
 
 /** Throws UserError (usage) for a flag of another program. yargs would take -ngl for three options. */
-function refuseOtherFlags(words: readonly string[], commands: readonly CommandSpec[]): void {
+function refuseOtherFlags(words: readonly string[], command: CommandSpec): void {
   const end = words.indexOf('--');
-  const command = commands.find(({ name }) => name === words[0]) ?? commands[0]!;
   const own = new Set(['--help', '-h', ...optionsOf(command).flatMap((name) => wordsOf(command, name))]);
   const hasOption = (option: string) => own.has(option);
   for (const word of end < 0 ? words : words.slice(0, end)) {
@@ -104,6 +104,20 @@ function refuseOtherFlags(words: readonly string[], commands: readonly CommandSp
     const hint = hintForFlag(flag, command.name, hasOption);
     if (hint) throw noOption(command, flag, hint);
   }
+}
+
+/** Writes --json=yes as --json=true: yargs takes every value but true for false. Throws UserError (usage) for others. */
+function withPlainFlags(words: readonly string[], command: CommandSpec): readonly string[] {
+  const specs = new Map(
+    optionsOf(command).flatMap((name) => wordsOf(command, name).map((word) => [word, specOf(command, name)])),
+  );
+  const end = words.indexOf('--');
+  return words.map((word, i) => {
+    const [, flag = '', value = ''] = /^(--?[^=]+)=(.*)$/s.exec(word) ?? [];
+    const spec = specs.get(flag);
+    if (spec?.type !== 'boolean' || (end >= 0 && i > end)) return word;
+    return `${flag}=${parseText(spec, value, flag)}`;
+  });
 }
 
 /** The words of an option: --max-tokens, -n. */
@@ -249,13 +263,16 @@ function unknownOption(command: CommandSpec, key: string, commands: readonly Com
   const near = nearOptions(key, optionsOf(command));
   const others = commands.filter((other) => optionsOf(other).some((name) => name === key));
   const known = others.map(({ name }) => `percept ${name}`);
-  const hint =
-    near.length > 0
-      ? `Did you mean ${near.map(dashed).join(' or ')}?`
-      : known.length > 0
-        ? `It is an option of ${known.join(', ')}.`
-        : `See percept ${command.name} --help. ${DASH_HINT}`;
-  return noOption(command, dashed(key), hint);
+  return noOption(command, dashed(key), hint());
+
+  function hint(): string {
+    if (near.length > 0) return `Did you mean ${near.map(dashed).join(' or ')}?`;
+    if (known.length > 0) return `It is an option of ${known.join(', ')}.`;
+    if (commands.some(({ name }) => name === key)) return `It is a command: percept ${key}`;
+    const positive = key.replace(/^no-/, '');
+    const isOn = optionsOf(command).some((name) => name === positive && OPTIONS[name].type === 'boolean');
+    return isOn ? `--${positive}=false turns it off.` : `See percept ${command.name} --help. ${DASH_HINT}`;
+  }
 }
 
 /** Options that a typo or a prefix may have meant: --tem is --template or --temperature. */

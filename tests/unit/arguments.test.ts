@@ -150,6 +150,24 @@ describe('flags of other programs', () => {
 });
 
 describe('options', () => {
+  it.each([
+    ['yes', true],
+    ['1', true],
+    ['true', true],
+    ['off', false],
+    ['', false],
+  ])('that are on or off take %j', async (value, expected) => {
+    expect((await parsed(`--no-save=${value}`, 'hi')).options).toEqual({ 'no-save': expected });
+    expect((await parsed(`-q=${value}`, 'hi')).options).toEqual({ quiet: expected });
+  });
+
+  it('that are on or off take nothing else', async () => {
+    await expect(parsed('--no-save=maybe', 'hi')).rejects.toMatchObject({
+      message: 'Expected --no-save to be true or false, got "maybe".',
+    });
+    expect((await parsed('--', '--no-save=maybe')).operands).toEqual(['--no-save=maybe']);
+  });
+
   it('-n is the limit of sessions', async () => {
     expect((await parsed('sessions', '-n', '2')).options).toEqual({ limit: 2 });
     expect((await parsed('sessions', 'list', '-n', '2')).options).toEqual({ limit: 2 });
