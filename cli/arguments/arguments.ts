@@ -1,15 +1,13 @@
 /** Parses argv into one invocation of one command: yargs splits the words, the tables check them. */
-import { fstatSync } from 'node:fs';
-import { CATALOGUE } from '../../core/models/catalogue.ts';
-import { shellWord } from '../../core/models/reference.ts';
 import { nearest } from '../../core/near-miss.ts';
 import { UserError } from '../../errors.ts';
 import type { CommandSpec } from '../command.ts';
 import { withEmptyValues, withMarks, withoutMark } from './dashes.ts';
+import { asPrompt, helpAsOption, MODELS, refuseModel, refuseTypo } from './first-words.ts';
 import { parseText } from './option-values.ts';
 import { OPTIONS, type OptionName, type OptionSpec } from './options.ts';
 import { hintForFlag } from './other-flags.ts';
-import { inOwnWords, isModelWord } from './other-words.ts';
+import { inOwnWords } from './other-words.ts';
 import type { Setting, Settings } from './settings.ts';
 
 export interface Invocation {
@@ -24,8 +22,6 @@ export interface Invocation {
 
 /** Options that every command takes. */
 const COMMON_OPTIONS: readonly OptionName[] = ['quiet', 'no-color', 'ascii', 'debug'];
-
-const MODELS = CATALOGUE.map(({ alias }) => alias);
 
 const DASH_HINT = 'Put -- before text that begins with a dash.';
 
@@ -130,47 +126,6 @@ function noOption({ name }: CommandSpec, word: string, hint: string): UserError 
   return new UserError(`percept ${name} has no option ${word}.`, hint, { kind: 'usage' });
 }
 
-/**
- * Turns `percept help`, `percept help COMMAND` and `percept help COMMAND ACTION` into --help, with the options after them.
- * With other words it is a prompt. Throws UserError (usage) for a single word that is no command.
- */
-function helpAsOption(args: readonly string[], commands: readonly CommandSpec[]): readonly string[] {
-  const [first, ...rest] = args;
-  if (first !== 'help') return args;
-  const end = rest.findIndex((word) => word.startsWith('-'));
-  const options = end < 0 ? [] : rest.slice(end);
-  const words = end < 0 ? rest : rest.slice(0, end);
-  if (words.length === 0) return ['--help', ...options];
-  const [name, ...more] = words.length === 1 ? inOwnWords(words, MODELS) : words;
-  const command = commands.find((each) => each.name === name);
-  const isAction = more.length === 1 && command?.operand?.first?.includes(more[0]!);
-  if (command && (more.length === 0 || isAction)) return [name!, '--help', ...options];
-  if (words.length === 1 && !hasFileOnStdin()) throw noHelp(name!, commands);
-  return args;
-}
-
-function noHelp(name: string, commands: readonly CommandSpec[]): UserError {
-  const near = nearest(
-    name,
-    commands.map((command) => command.name),
-  );
-  const known = near ? `Did you mean percept help ${near}?` : 'percept -h lists the commands.';
-  return noCommand(name, `${known} ${asPrompt(['help', name])}`);
-}
-
-function noCommand(word: string, hint: string): UserError {
-  return new UserError(`percept has no command "${word}".`, hint, { kind: 'usage' });
-}
-
-/** How to use words as a prompt that percept takes for something else. */
-function asPrompt(words: readonly string[]): string {
-  return `To use the words as a prompt: ${promptCommand(words)}`;
-}
-
-function promptCommand(words: readonly string[]): string {
-  return `percept run ${words.map(shellWord).join(' ')}`;
-}
-
 /** The options of all commands: a name means the same in each. */
 function knownOptions(commands: readonly CommandSpec[]) {
   const specs = commands.flatMap((command) =>
@@ -228,6 +183,7 @@ function checked(command: CommandSpec, argv: Argv, commands: readonly CommandSpe
   const flags = flagsOf(command, argv, commands);
   if (!help) {
     if (implied) refuseTypo(operands, commands);
+    if (command.name === 'run' || command.name === 'chat') refuseModel(operands, command.name);
     checkOperands(command, operands);
   }
   return { command, implied, operands, flags, help };
@@ -282,31 +238,6 @@ function nearOptions(key: string, names: readonly OptionName[]): readonly string
   return key.length > 2 ? names.filter((name) => name.startsWith(key)) : [];
 }
 
-/**
- * A word close to a command's name is a typo, alone or with a model after it, not a prompt: answering it could download a
- * model.
- */
-function refuseTypo(operands: readonly string[], commands: readonly CommandSpec[]): void {
-  const [word, second, ...more] = operands;
-  if (word === undefined || more.length > 0 || (second !== undefined && !isModelWord(second, MODELS))) return;
-  if (hasFileOnStdin()) return;
-  const near = nearest(
-    word,
-    commands.map(({ name }) => name),
-  );
-  if (!near) return;
-  throw noCommand(word, `Did you mean percept ${near}? ${asPrompt(operands)}`);
-}
-
-/** With a file after it, a word is an instruction: percept summarise < notes.txt */
-function hasFileOnStdin(): boolean {
-  try {
-    return fstatSync(0).isFile();
-  } catch {
-    return false; // closed
-  }
-}
-
 function checkOperands({ name, operand }: CommandSpec, operands: readonly string[]): void {
   const usage = (message: string, hint: string) => new UserError(message, hint, { kind: 'usage' });
   if (operand?.required && operands.length === 0) {
@@ -314,8 +245,12 @@ function checkOperands({ name, operand }: CommandSpec, operands: readonly string
   }
   const extra = operand?.many ? [] : operands.slice(operand ? 1 : 0);
   if (extra.length > 0) {
-    const hint = `See percept ${name} --help; to use the words as a prompt: ${promptCommand([name, ...operands])}`;
-    throw usage(`Expected nothing more after percept ${name}, got "${extra.join(' ')}".`, hint);
+    const isHelp = extra.join() === 'help';
+    const way = isHelp ? `Did you mean percept help ${name}?` : `See percept ${name} --help.`;
+    throw usage(
+      `Expected nothing more after percept ${name}, got "${extra.join(' ')}".`,
+      `${way} ${asPrompt([name, ...operands])}`,
+    );
   }
   if (operand?.choices && !operand.choices.includes(operands[0]!)) {
     throw usage(`Expected ${describeOperand(operand)}, got "${operands[0]}".`, `See percept ${name} --help.`);

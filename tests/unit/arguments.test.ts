@@ -94,6 +94,47 @@ describe('the word help', () => {
   });
 });
 
+describe('a model as the first word', () => {
+  it.each([
+    [['smollm2'], 'percept chat -m smollm2'],
+    [['run', 'smollm2', 'why', 'so'], "percept -m smollm2 'why so'"],
+    [['chat', './a.gguf', 'Hello'], 'percept chat -m ./a.gguf Hello'],
+    [['hf:owner/repo/file.gguf', 'hi'], 'percept -m hf:owner/repo/file.gguf hi'],
+  ])('is refused: %j', async (args, meant) => {
+    await expect(parsed(...args)).rejects.toMatchObject({
+      message: expect.stringMatching(/^".*" is a model, and stands where the prompt belongs\.$/),
+      hint: `Did you mean ${meant}?`,
+    });
+  });
+
+  it.each([['smollm2 or tinyllama?'], ['./notes.txt'], ['https://example.com'], ['read model.gguf']])(
+    'is not %s',
+    async (word) => {
+      expect((await parsed(word)).operands).toEqual([word]);
+    },
+  );
+});
+
+describe('a word close to a command', () => {
+  it.each([
+    ['LIST', 'percept list'],
+    ['Help', 'percept help'],
+    ['hlep', 'percept help'],
+  ])('is refused: %s', async (word, meant) => {
+    await expect(parsed(word)).rejects.toMatchObject({
+      hint: `Did you mean ${meant}? To use the words as a prompt: percept run ${word}`,
+    });
+  });
+
+  it.each([
+    [['--doctor'], 'It is a command: percept doctor'],
+    [['--no-stats', 'hi'], '--stats=false turns it off.'],
+    [['list', 'help'], 'Did you mean percept help list? To use the words as a prompt: percept run list help'],
+  ])('has a way on: %j', async (args, hint) => {
+    await expect(parsed(...args)).rejects.toMatchObject({ hint });
+  });
+});
+
 describe('flags of other programs', () => {
   const run = COMMANDS[0]!;
   const wordsOf = (command: (typeof COMMANDS)[number]) =>
