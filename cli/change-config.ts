@@ -1,5 +1,5 @@
 /** percept config set and unset: they change the settings file of the user, never that of a project. */
-import { lastingReference } from '../core/models/reference.ts';
+import { lastingReference, shellWord } from '../core/models/reference.ts';
 import { nearest } from '../core/near-miss.ts';
 import { samplerParameters } from '../core/sampler/parameters.ts';
 import { UserError } from '../errors.ts';
@@ -30,7 +30,7 @@ const OPERANDS = { set: 'NAME VALUE', unset: 'NAME' } as const;
 /** Throws UserError (usage) for other operands, and for a value that the flag would not take. */
 export async function changeConfig({ operands, options, output }: Asked): Promise<void> {
   const [action = '', name, ...words] = operands;
-  if (action !== 'set' && action !== 'unset') throw noSuchAction(action);
+  if (action !== 'set' && action !== 'unset') throw noSuchAction(action, operands.slice(1));
   const fits = action === 'set' ? words.length > 0 : words.length === 0;
   if (name === undefined || !fits) throw badOperands(action, operands.slice(1));
   const path = userFile();
@@ -92,10 +92,11 @@ function badOperands(action: keyof typeof OPERANDS, given: readonly string[]): U
   );
 }
 
-function noSuchAction(word: string): UserError {
-  const near = nearest(word, Object.keys(OPERANDS));
+function noSuchAction(word: string, more: readonly string[]): UserError {
+  const near = word === 'get' ? undefined : nearest(word, Object.keys(OPERANDS));
   const isName = optionSpec(word)?.setting;
-  const meant = near ?? (isName ? `set ${word} VALUE` : undefined);
+  const value = more.length > 0 ? shellWord(more.join(' ')) : 'VALUE';
+  const meant = near ?? (isName ? `set ${word} ${value}` : undefined);
   return new UserError(
     `Expected set NAME VALUE or unset NAME after percept config, got "${word}".`,
     meant ? `Did you mean percept config ${meant}?` : 'percept config alone lists all settings.',

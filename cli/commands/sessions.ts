@@ -2,6 +2,7 @@
 
 import { existsSync } from 'node:fs';
 import { directories } from '../../core/directories.ts';
+import { shellWord } from '../../core/models/reference.ts';
 import { nearest } from '../../core/near-miss.ts';
 import { forgetSession, promptFolder } from '../../core/prompt-cache.ts';
 import { hasWaiting } from '../../core/sessions/inbox.ts';
@@ -124,12 +125,25 @@ function checkOperands(action: SessionAction, given: readonly string[]): void {
   );
 }
 
+/** Words for actions in other programs. */
+const OTHER_WORDS: Readonly<Record<string, SessionAction>> = {
+  ls: 'list',
+  delete: 'rm',
+  remove: 'rm',
+  find: 'search',
+  view: 'show',
+  open: 'show',
+  save: 'export',
+};
+
 function noSuchAction(name: string): UserError {
-  const near = nearest(name, SESSION_ACTIONS);
+  const near = Object.hasOwn(OTHER_WORDS, name) ? OTHER_WORDS[name] : nearest(name, SESSION_ACTIONS);
   const usages = SESSION_ACTIONS.map((action) => `${action} ${SESSION_OPERANDS[action]}`.trim());
   return new UserError(
     `Expected one of ${usages.join(', ')} after percept sessions, got "${name}".`,
-    near ? `Did you mean percept sessions ${near}?` : 'See percept sessions --help.',
+    near
+      ? `Did you mean percept sessions ${near}?`
+      : `For the id of one: percept sessions show ${shellWord(name)}`,
     { kind: 'usage' },
   );
 }

@@ -298,6 +298,8 @@ describe('percept config set and unset', () => {
     [['set', 'dry', '1,,2'], 'Expected --dry to be 1 to 3 numbers', '--help'],
     [['set', 'kv-type', 'q4'], 'Expected kv-type to be one of auto, f32, f16, q8, got "q4".', 'KV cache'],
     [['set', 'seed'], 'Expected NAME VALUE after percept config set, got "seed".', 'temperature 0.7'],
+    [['get', 'seed'], 'got "get".', 'percept config alone lists all settings.'],
+    [['seed', '7'], 'got "seed".', 'Did you mean percept config set seed 7?'],
     [['unset'], 'Expected NAME after percept config unset, got nothing.', 'lists the names'],
     [['ste', 'seed', '1'], 'Expected set NAME VALUE or unset NAME', 'Did you mean percept config set?'],
     [['seed'], 'got "seed".', 'Did you mean percept config set seed VALUE?'],
