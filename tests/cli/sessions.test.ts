@@ -152,6 +152,8 @@ describe('percept sessions', () => {
 
   it.each([
     ['an action that is none', ['shwo'], 'Did you mean percept sessions show?'],
+    ['an action of other programs', ['delete', 'k3f9'], 'Did you mean percept sessions rm?'],
+    ['an id alone', ['k3f9'], 'For the id of one: percept sessions show k3f9'],
     ['an id too few', ['show'], 'got nothing'],
     ['an id too many', ['export', 'a', 'b'], 'got "a b"'],
     ['no title', ['rename', 'a'], 'Expected ID TITLE..'],
