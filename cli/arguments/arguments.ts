@@ -25,7 +25,8 @@ const COMMON_OPTIONS: readonly OptionName[] = ['quiet', 'no-color', 'ascii', 'de
 
 const DASH_HINT = 'Put -- before text that begins with a dash.';
 
-type Argv = Record<string, unknown> & { readonly _: readonly string[] };
+/** `--` has the words after it, if it is there. */
+type Argv = Record<string, unknown> & { readonly _: readonly string[]; readonly '--'?: readonly string[] };
 
 /**
  * @param commands the first one is the default
@@ -65,6 +66,7 @@ async function withYargs(args: readonly string[], commands: readonly CommandSpec
     'dot-notation': false,
     'parse-numbers': false,
     'parse-positional-numbers': false,
+    'populate--': true,
   });
   parser.options({ help: { boolean: true }, h: { boolean: true } });
   for (const command of commands) {
@@ -102,17 +104,22 @@ function refuseOtherFlags(words: readonly string[], command: CommandSpec): void 
   }
 }
 
-/** Writes --json=yes as --json=true: yargs takes every value but true for false. Throws UserError (usage) for others. */
+/**
+ * Writes --json=yes as --json=true, because yargs takes every value but true for false, and -m= as --model=, which yargs
+ * takes for an option "=". Throws UserError (usage) for other values.
+ */
 function withPlainFlags(words: readonly string[], command: CommandSpec): readonly string[] {
-  const specs = new Map(
-    optionsOf(command).flatMap((name) => wordsOf(command, name).map((word) => [word, specOf(command, name)])),
+  const names = new Map(
+    optionsOf(command).flatMap((name) => wordsOf(command, name).map((word) => [word, name])),
   );
   const end = words.indexOf('--');
   return words.map((word, i) => {
     const [, flag = '', value = ''] = /^(--?[^=]+)=(.*)$/s.exec(word) ?? [];
-    const spec = specs.get(flag);
-    if (spec?.type !== 'boolean' || (end >= 0 && i > end)) return word;
-    return `${flag}=${parseText(spec, value, flag)}`;
+    const name = names.get(flag);
+    if (name === undefined || (end >= 0 && i > end)) return word;
+    const spec = specOf(command, name);
+    if (spec.type === 'boolean') return `${flag}=${parseText(spec, value, flag)}`;
+    return value === '' ? `--${name}=` : word;
   });
 }
 
@@ -178,12 +185,14 @@ function yargsOption(command: CommandSpec, name: OptionName) {
 
 function checked(command: CommandSpec, argv: Argv, commands: readonly CommandSpec[]): Invocation {
   const implied = argv._[0] !== command.name;
-  const operands = (implied ? argv._ : argv._.slice(1)).map(withoutMark);
+  const words = implied ? argv._ : argv._.slice(1);
+  const operands = [...words, ...(argv['--'] ?? [])].map(withoutMark);
   const help = argv.help ? 'full' : argv.h ? 'short' : undefined;
   const flags = flagsOf(command, argv, commands);
   if (!help) {
-    if (implied) refuseTypo(operands, commands);
-    if (command.name === 'run' || command.name === 'chat') refuseModel(operands, command.name);
+    if (implied && words.length > 0) refuseTypo(operands, commands);
+    if (words.length > 0 && (command.name === 'run' || command.name === 'chat'))
+      refuseModel(operands, command.name);
     checkOperands(command, operands);
   }
   return { command, implied, operands, flags, help };
@@ -196,7 +205,8 @@ function flagsOf(command: CommandSpec, argv: Argv, commands: readonly CommandSpe
   for (const [key, given] of Object.entries(argv)) {
     const name = names.find((candidate) => candidate === key);
     if (name) flags.set(name, flagSetting(command, name, given));
-    else if (!['_', '$0', 'help', 'h', ...aliases].includes(key)) throw unknownOption(command, key, commands);
+    else if (!['_', '$0', '--', 'help', 'h', ...aliases].includes(key))
+      throw unknownOption(command, key, commands);
   }
   return flags;
 }
@@ -217,7 +227,9 @@ function flagValue(spec: OptionSpec, given: unknown, where: string): Setting['va
 
 function unknownOption(command: CommandSpec, key: string, commands: readonly CommandSpec[]): UserError {
   const near = nearOptions(key, optionsOf(command));
-  const others = commands.filter((other) => optionsOf(other).some((name) => name === key));
+  const others = commands.filter((other) =>
+    optionsOf(other).some((name) => wordsOf(other, name).includes(dashed(key))),
+  );
   const known = others.map(({ name }) => `percept ${name}`);
   return noOption(command, dashed(key), hint());
 

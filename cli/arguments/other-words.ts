@@ -10,11 +10,17 @@ const ALIASES: Readonly<Record<string, string>> = {
   logs: 'sessions',
   history: 'sessions',
   info: 'show',
+  download: 'pull',
+  install: 'pull',
+  benchmark: 'bench',
+  settings: 'config',
+  backends: 'devices',
 };
 
-/** Words for what percept does not have, alone: the way on. */
+/** Words for what percept does not have, alone, or with options or a model after them: the way on. */
 const ABSENT: Readonly<Record<string, string>> = {
   ps: 'A model is loaded by the command that uses it; percept list shows those on this machine.',
+  stop: 'A model is freed at the end of the command that uses it.',
   serve: 'There is no server yet; percept --messages chat.json --json answers from a script.',
   embed: 'There are no embeddings yet.',
   update: 'npm install -g percept@latest updates percept; percept pull REF gets a model again.',
@@ -29,14 +35,15 @@ export function isModelWord(word: string, aliases: readonly string[]): boolean {
 
 /**
  * The arguments in percept's own words. More than one word after an alias is a prompt. Throws UserError (usage) for a
- * word, alone, whose command percept does not have.
+ * word whose command percept does not have.
  */
 export function inOwnWords(args: readonly string[], aliases: readonly string[]): readonly string[] {
   const [first = '', second, ...more] = args;
-  if (Object.hasOwn(ABSENT, first) && second === undefined) {
+  const isAlone = second === undefined || second.startsWith('-');
+  const fits = isAlone || (isModelWord(second, aliases) && more.every((word) => word.startsWith('-')));
+  if (fits && Object.hasOwn(ABSENT, first)) {
     throw new UserError(`percept has no command "${first}".`, ABSENT[first]!, { kind: 'usage' });
   }
   if (!Object.hasOwn(ALIASES, first) || more.some((word) => !word.startsWith('-'))) return args;
-  const fits = second === undefined || second.startsWith('-') || isModelWord(second, aliases);
   return fits ? [ALIASES[first]!, ...args.slice(1)] : args;
 }

@@ -115,6 +115,42 @@ describe('a model as the first word', () => {
   );
 });
 
+describe('words after --', () => {
+  it.each([['smollm2'], ['lsit'], ['list']])('are a prompt: %s', async (word) => {
+    expect(await parsed('-n', '5', '--', word)).toEqual({
+      command: 'run',
+      operands: [word],
+      options: { 'max-tokens': 5 },
+    });
+  });
+
+  it('are operands of a command before them', async () => {
+    expect(await parsed('tokenize', 'a', '--', '-b')).toMatchObject({
+      command: 'tokenize',
+      operands: ['a', '-b'],
+    });
+  });
+});
+
+describe('commands of other programs', () => {
+  it.each([[['serve', '--port', '80']], [['ps', '-a']], [['stop', 'smollm2']]])(
+    '%j has a way on',
+    async (args) => {
+      await expect(parsed(...args)).rejects.toMatchObject({
+        message: `percept has no command "${args[0]}".`,
+      });
+    },
+  );
+
+  it.each([
+    [['download', 'smollm2'], 'pull', ['smollm2']],
+    [['settings', '--json'], 'config', []],
+    [['install', 'gentoo'], 'run', ['install', 'gentoo']],
+  ])('%j is one of percept, or a prompt', async (args, command, operands) => {
+    expect(await parsed(...args)).toMatchObject({ command, operands });
+  });
+});
+
 describe('a word close to a command', () => {
   it.each([
     ['LIST', 'percept list'],
@@ -175,7 +211,8 @@ describe('flags of other programs', () => {
     [['--top_k', '3', 'hi'], 'run has no option --top_k.', 'Did you mean --top-k?'],
     [['-model', 'x', 'hi'], 'run has no option -model.', 'Did you mean --model?'],
     [['list', '--verbose'], 'list has no option --verbose.', '--debug prints the causes of an error.'],
-    [['list', '-p'], 'list has no option -p.', /^See percept list --help/],
+    [['list', '-e'], 'list has no option -e.', /^See percept list --help/],
+    [['score', '-f', 'a.txt'], 'score has no option -f.', 'It is an option of percept run, percept chat.'],
     [['list', '--limit', '3'], 'list has no option --limit.', 'It is an option of percept sessions.'],
   ])('%j', async (args, message, hint) => {
     await expect(parsed(...args)).rejects.toMatchObject({
@@ -200,6 +237,10 @@ describe('options', () => {
   ])('that are on or off take %j', async (value, expected) => {
     expect((await parsed(`--no-save=${value}`, 'hi')).options).toEqual({ 'no-save': expected });
     expect((await parsed(`-q=${value}`, 'hi')).options).toEqual({ quiet: expected });
+  });
+
+  it('take an empty value', async () => {
+    expect((await parsed('-s=', '--draft=', 'hi')).options).toEqual({ system: '', draft: '' });
   });
 
   it('that are on or off take nothing else', async () => {
