@@ -135,7 +135,12 @@ function parseId(word: string): number {
   );
 }
 
-/** Errors of the system in the words of a user of stdin. */
+/** Errors of the system in the words of a user. */
+const FILE_FAILURES: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such file',
+  EISDIR: 'it is a folder',
+  EACCES: 'you may not read it',
+};
 const STDIN_FAILURES: Readonly<Record<string, string>> = {
   EBADF: 'it is not open for reading',
   EISDIR: 'it is a folder',
@@ -147,7 +152,7 @@ function unreadable(path: string, cause: unknown): UserError {
   const { message, code = '' } = cause as NodeJS.ErrnoException;
   const isStdin = path === 'stdin';
   return new UserError(
-    `Reading ${path} failed: ${(isStdin && STDIN_FAILURES[code]) || message}.`,
+    `Reading ${path} failed: ${(isStdin ? STDIN_FAILURES : FILE_FAILURES)[code] ?? message}.`,
     isStdin ? 'Give it a file or a pipe: percept - < prompt.txt' : 'Check the path.',
     { kind: 'usage', cause },
   );

@@ -41,7 +41,8 @@ export async function readPrompt(asked: Asked, { output }: Pick<Context, 'output
     options.messages === undefined ? [] : await readJsonArray<Message>(options.messages, 'messages');
   const isGiven = given.length > 0 && operands.length === 0 && !options.file;
   const text = isGiven ? '' : await promptText(asked, output);
-  if (text === '' && given.length === 0) throw emptyPrompt();
+  const isBlank = options.raw ? text === '' : text.trim() === '';
+  if (isBlank && given.length === 0) throw emptyPrompt();
   if (options.raw) return { kind: 'raw', text };
   const typed: Message[] = text === '' ? [] : [{ role: 'user', content: text }];
   const template = options.template === undefined ? undefined : await readText(options.template);

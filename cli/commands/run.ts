@@ -38,6 +38,7 @@ export async function run(call: Call): Promise<void> {
   const { options } = call;
   checkLogprobs(options);
   checkExtract(options);
+  checkContinue(call);
   samplerParameters(samplingOf(options)); // fails on wrong parameters before a model is downloaded
   const prompt = await readPrompt(call, call);
   const reference = options.model ?? '';
@@ -231,6 +232,17 @@ function checkLogprobs({ logprobs, json, jsonl }: Options): void {
   throw new UserError('--logprobs needs --json or --jsonl.', 'Plain text cannot hold them.', {
     kind: 'usage',
   });
+}
+
+/** In other programs -c N is the length of the context. */
+function checkContinue({ options, operands }: Call): void {
+  const [text = ''] = operands;
+  if (!options.continue || operands.length !== 1 || !/^\d{3,}$/.test(text)) return;
+  throw new UserError(
+    `-c continues the last conversation, and "${text}" alone is hardly a question.`,
+    `For a context of ${text} tokens: --ctx ${text}. To say it all the same: percept -c "${text}."`,
+    { kind: 'usage' },
+  );
 }
 
 function checkExtract({ extract, json, jsonl }: Options): void {

@@ -198,12 +198,15 @@ function malformed(text: string, expected: string): UserError {
 function unknown(text: string): UserError {
   const aliases = CATALOGUE.map(({ alias }) => alias);
   const near = nearest(text.toLowerCase(), aliases);
-  const hint = near ? `Did you mean ${near}? ` : '';
-  return new UserError(
-    `There is no model "${visible(text)}": it is neither an alias nor a file.`,
-    `${hint}Known aliases: ${aliases.join(', ')}. ${FORMS}`,
-    { kind: 'model-not-found' },
-  );
+  const isRepository = /^[\w.-]+\/[\w.-]+$/.test(text);
+  const hint = near
+    ? `Did you mean ${near}?`
+    : isRepository
+      ? `A file of a repository on Hugging Face is hf:${text}/FILE.gguf.`
+      : `Aliases are ${aliases.join(', ')}. ${FORMS}`;
+  return new UserError(`There is no model "${visible(text)}": it is neither an alias nor a file.`, hint, {
+    kind: 'model-not-found',
+  });
 }
 
 /** `text` in a form that is valid in any folder: a file by its absolute path. Throws like `parseReference`. */

@@ -127,7 +127,7 @@ describe('usage errors are two lines, with exit code 2', () => {
     [['--samplers', 'top_k,magic', 'hi'], 'got "magic"', 'Samplers are'],
     [['--logprobs', '3', 'hi'], '--logprobs needs --json or --jsonl.', 'text'],
     [['--prompt-ids', '1,x'], 'Expected token ids separated by commas or spaces, got "x".', '1,2,3'],
-    [['--messages', 'missing.json'], 'Reading missing.json failed: ENOENT', 'path'],
+    [['--messages', 'missing.json'], 'Reading missing.json failed: there is no such file', 'path'],
     [['--prompt-ids', '1', 'hi'], '--prompt-ids cannot be combined with a prompt.', 'one of them'],
     [['--raw', '-s', 'Be brief.', 'hi'], '--raw cannot be combined with --system.', 'one of them'],
     [['pull'], 'Expected REF after percept pull.', 'percept pull --help'],
@@ -140,6 +140,9 @@ describe('usage errors are two lines, with exit code 2', () => {
     [['template'], 'there is no --messages FILE.', 'percept template --messages'],
     [['rm', 'pip:a==1'], 'Expected pip:package==version#folder/file.gguf', 'A model is'],
     [[''], 'The prompt is empty.', 'percept "Why is the sky blue?"'],
+    [['  '], 'The prompt is empty.', 'percept "Why is the sky blue?"'],
+    [['-c', '4096'], '-c continues the last conversation', '--ctx 4096'],
+    [['score', '/'], 'Reading / failed: it is a folder.', 'path'],
   ];
 
   it.each(cases)('%j', async (args, message, hint) => {

@@ -142,12 +142,16 @@ describe('parseReference', () => {
     expect(error.hint).toContain(`Did you mean ${alias}?`);
   });
 
+  it('shows the form of a reference for a repository', () => {
+    expect(errorOf(() => parseReference('owner/repo', folder)).hint).toContain('hf:owner/repo/FILE.gguf');
+  });
+
   it.each(['gpt-5', '', 'x'.repeat(100_000), 'a\0b'])(
     'lists the aliases for a name without a near miss (%#)',
     (text) => {
       const error = errorOf(() => parseReference(text, folder));
       expect(error.kind).toBe('model-not-found');
-      expect(error.hint).toMatch(/^Known aliases: smollm2, /);
+      expect(error.hint).toMatch(/^Aliases are smollm2, /);
     },
   );
 });
