@@ -7,7 +7,7 @@ import { type Lane, lanesOf, textAfter } from '../../cli/chat/race.ts';
 import { tokenName, tokenTexts, visible } from '../../cli/chat/token-text.ts';
 import { hyperlinks, reflows } from '../../cli/terminal/look.ts';
 import { themeOf } from '../../cli/terminal/theme.ts';
-import { originLine } from '../../cli/tui/chat/entry-lines.ts';
+import { originLines } from '../../cli/tui/chat/entry-lines.ts';
 import { inspectorLines } from '../../cli/tui/chat/inspector-lines.ts';
 import { raceLines } from '../../cli/tui/chat/race-lines.ts';
 import {
@@ -265,12 +265,16 @@ describe('the line below an answer', () => {
     ...{ completionTokens: 5, prefillMs: 100, decodeMs: 400 },
   } as unknown as AnswerOrigin;
 
+  const shown = (answer: AnswerOrigin, columns = 80) =>
+    originLines(answer, undefined, { theme: PLAIN, columns });
+
   it('counts what was written and what was read', () => {
-    expect(originLine(origin, undefined, PLAIN)).toBe('  5 tokens - 10.0 tok/s - read 10 in 0.10 s');
+    expect(shown(origin)).toEqual(['  5 tokens - 10.0 tok/s - read 10 in 0.10 s']);
+    expect(shown(origin, 30)).toEqual(['  5 tokens - 10.0 tok/s - read', '  10 in 0.10 s']);
   });
 
   it('counts nothing that is not known: reading from a cache that held more, an answer that was killed', () => {
-    expect(originLine({ ...origin, cachedTokens: 44 }, undefined, PLAIN)).toBe('  5 tokens - 10.0 tok/s');
+    expect(shown({ ...origin, cachedTokens: 44 })).toEqual(['  5 tokens - 10.0 tok/s']);
     const killed = {
       ...origin,
       completionTokens: 0,
@@ -278,7 +282,7 @@ describe('the line below an answer', () => {
       prefillMs: 0,
       finish: 'broken-off',
     } as const;
-    expect(originLine(killed, undefined, PLAIN)).toBe('  interrupted');
+    expect(shown(killed)).toEqual(['  interrupted']);
   });
 });
 

@@ -112,8 +112,12 @@ const ENDINGS: Readonly<Record<AnswerOrigin['finish'], string>> = {
   'broken-off': 'interrupted',
 };
 
-/** Token count, speeds and ending of an answer, on one line. */
-export function originLine(origin: AnswerOrigin, version: Version | undefined, theme: Theme): string {
+/** Token count, speeds and ending of an answer, on one line if it fits. */
+export function originLines(
+  origin: AnswerOrigin,
+  version: Version | undefined,
+  { theme, columns }: Pick<LineOptions, 'theme' | 'columns'>,
+): string[] {
   const {
     completionTokens: tokens,
     decodeMs,
@@ -131,5 +135,6 @@ export function originLine(origin: AnswerOrigin, version: Version | undefined, t
     stoppedBy === 'repetition' ? 'ended: it repeats itself' : ENDINGS[finish],
     versionMark(version, theme),
   ];
-  return theme.dim(`  ${parts.filter((part) => part !== '').join(` ${theme.glyphs.dot} `)}`);
+  const line = parts.filter((part) => part !== '').join(` ${theme.glyphs.dot} `);
+  return besideMargin(wrapLines(line, columns - MARGIN)).map((row) => theme.dim(row));
 }

@@ -20,7 +20,7 @@ export function inspectorLines(state: InspectorState, room: Room, theme: Theme):
   const title = kind === 'alternatives' ? 'Alternatives' : 'Attention';
   const width = room.columns - 1;
   const details =
-    kind === 'alternatives' ? alternativeRows(state, theme) : attentionRows(state, width, theme);
+    kind === 'alternatives' ? alternativeRows(state, width, theme) : attentionRows(state, width, theme);
   const above = room.rows - details.length - 3; // the title, a gap, the keys
   const head = legend === '' ? theme.strong(title) : `${theme.strong(title)}  likely from  ${legend}`;
   const lines = [head, ...textRows(state, width, Math.max(2, above), theme), '', ...details];
@@ -118,17 +118,19 @@ function around(text: string, width: number, rows: number): string[] {
 }
 
 const BAR_CELLS = 24;
+const BESIDE_BAR = 30; // columns of a row of alternatives
 const SHORT_BAR_CELLS = 12;
 const WORD_COLUMNS = 40; // of the tokens beside the map
 const LEAST_WORD = 24; // columns; if fewer are left, there is no map
 
-function alternativeRows({ tokens, at, alternative }: InspectorState, theme: Theme): string[] {
+function alternativeRows({ tokens, at, alternative }: InspectorState, width: number, theme: Theme): string[] {
+  const cells = Math.max(1, Math.min(BAR_CELLS, width - BESIDE_BAR));
   const token = tokens[at]!;
   const rows = token.alternatives.map(({ id, name, probability }, i) => {
     const chosen = i === alternative ? theme.accent(theme.glyphs.cursor) : ' ';
     const mark = id === token.id ? theme.dim(' chosen') : '';
     const figure = `${(100 * probability).toFixed(1)}`.padStart(5);
-    return `${chosen} ${figure} % ${bar(probability, BAR_CELLS, theme)} ${theme.code(visible(name, theme))}${mark}`;
+    return `${chosen} ${figure} % ${bar(probability, cells, theme)} ${theme.code(visible(name, theme))}${mark}`;
   });
   return [theme.dim(`token ${at + 1} of ${tokens.length}, id ${token.id}`), ...rows];
 }

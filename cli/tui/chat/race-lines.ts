@@ -11,6 +11,7 @@ import { keyBar } from './key-bar.ts';
 import { laneFigures, type RaceState } from './race-model.ts';
 
 const SIDE_BY_SIDE_COLUMNS = 60;
+const LEAST_FOR_BARS = 50; // columns
 
 /** @param now by performance.now() */
 export function raceLines(
@@ -55,8 +56,8 @@ function laneLine(
     lanes.every(({ status }) => status === 'finished');
   const cells = Math.max(6, Math.min(24, width - nameWidth - 50));
   const mark = won ? theme.ok(theme.glyphs.check) : ' ';
-  const share = color(bar(lane.tokensPerSecond / fastest, cells, theme));
-  const front = `${mark} ${color(lane.name.padEnd(nameWidth))} ${share} ${`${tokens}`.padStart(4)} tokens  `;
+  const share = width < LEAST_FOR_BARS ? '' : ` ${color(bar(lane.tokensPerSecond / fastest, cells, theme))}`;
+  const front = `${mark} ${color(lane.name.padEnd(nameWidth))}${share} ${`${tokens}`.padStart(4)} tokens  `;
   const all = laneFigures(lane);
   const room = width - columnsOf(front);
   const fits = (count: number) => count === 1 || columnsOf(all.slice(0, count).join(', ')) <= room;

@@ -8,7 +8,7 @@ import { createStore, type Store } from '../../store.ts';
 import { SourceStream } from '../../terminal/text/source-stream.ts';
 import type { MarkdownStream } from '../../terminal/text/stream.ts';
 import type { Theme } from '../../terminal/theme.ts';
-import { besideMargin, entryLines, MARGIN, originLine } from './entry-lines.ts';
+import { besideMargin, entryLines, MARGIN, originLines } from './entry-lines.ts';
 import { TokenStream } from './token-stream.ts';
 
 export interface AnswerLook {
@@ -141,7 +141,8 @@ export class ScreenTranscript implements Transcript {
     this.#options.pacer.cancel(this.#flushed);
     const lines = [...this.#layOut(), ...this.#printed(this.#stream?.end() ?? [])];
     this.#stream = undefined;
-    this.#show([...lines, '', originLine(origin, version, this.#options.theme)], []);
+    const figures = originLines(origin, version, { theme: this.#options.theme, columns: this.#width });
+    this.#show([...lines, '', ...figures], []);
   }
 
   /** @param apart print an empty line first, unless the last line is empty */
