@@ -4,7 +4,7 @@
  */
 import type { KvType, MemoryUse, Roofs } from '../backends/backend.ts';
 import type { LoadProgress } from '../core/load-progress.ts';
-import type { KernelRow, SpeedRow } from './rows.ts';
+import type { KernelRow } from './rows.ts';
 import type { Work } from './work.ts';
 
 /** Called between runs and, for marks, inside them: the clock of a run stops meanwhile. */
@@ -25,7 +25,8 @@ export type TestEvent = { readonly target: number; readonly test: number } & (
   | { readonly kind: 'marks'; readonly marks: readonly Mark[] }
   | { readonly kind: 'ran'; readonly runner: string; readonly own: boolean; readonly tok_s: number }
   | { readonly kind: 'roofs'; readonly roofs: Roofs; readonly memory: Memory }
-  | { readonly kind: 'rows'; readonly rows: readonly SpeedRow[] }
+  /** All runs of the test are over. */
+  | { readonly kind: 'tested' }
 );
 
 type KernelEvent =

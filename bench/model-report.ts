@@ -70,24 +70,24 @@ export function targetNotes({ rows, start, roofs }: TargetSpeed): string[] {
       `  roofs: memory ${digits(readBytesPerSecond / 1e9)} GB/s, multiply ${digits(multiplyAddsPerSecond / 1e9)} GMAC/s (8 bits)`,
     );
   }
-  return [...notes, ...doubts(rows)];
+  return notes;
 }
 
 /** Most standard deviation of a quiet machine, as a share of the speed. */
 const QUIET = 0.1;
 
-/** Reasons not to trust the figures. */
-function doubts(rows: readonly SpeedRow[]): string[] {
+/** Reasons not to trust the figures, a line each. */
+export function doubts(rows: readonly SpeedRow[]): string[] {
   const shares = rows.flatMap((row) => [row.memory_roof_share ?? 0, row.multiply_roof_share ?? 0]);
-  const noisy = rows
-    .filter(({ sd, tok_s }) => sd > QUIET * tok_s)
-    .map(({ test, depth }) => labelOf(test, depth));
+  const noisy = rows.filter(({ sd, tok_s }) => sd > QUIET * tok_s).length;
   return [
     ...(shares.some((share) => share > 1)
-      ? ['  above 100 %: the weights fit a processor cache, or other programs computed beside the roofs']
+      ? [
+          'above 100 %: the roof was measured while the machine was busy, or a processor cache holds the weights',
+        ]
       : []),
-    ...(noisy.length > 0
-      ? [`  noisy: ${noisy.join(', ')} vary by more than 10 %; the machine is shared`]
+    ...(noisy > 0
+      ? [`noisy: the machine is shared; ${noisy} of ${rows.length} speeds vary by more than 10 %`]
       : []),
   ];
 }

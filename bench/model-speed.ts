@@ -6,11 +6,11 @@ import { type LoadOptions, loadModel, type Model } from '../core/index.ts';
 import { type LoadedModel, memoryOf, type Observer, type TestEvent } from './events.ts';
 import { ModelRunner } from './model-runner.ts';
 import type { Peer } from './peers/index.ts';
-import type { Speed, SpeedRow, SpeedTarget } from './rows.ts';
+import type { SpeedRow, SpeedTarget } from './rows.ts';
 import type { Runner } from './runner.ts';
-import { type SpeedTest, testName } from './speed-test.ts';
-import { bestRoofs, mean, median, pairedRatio, standardDeviation } from './statistics.ts';
-import { modelWork, roofShares, workPerToken } from './work.ts';
+import { roofsOf, speedRows, type TestSamples } from './speed-rows.ts';
+import type { SpeedTest } from './speed-test.ts';
+import { modelWork, workPerToken } from './work.ts';
 
 export interface SpeedOptions {
   readonly tests: readonly SpeedTest[];
@@ -37,7 +37,7 @@ export interface TargetSpeed {
   readonly kernels?: readonly KernelTime[]; // of a profiled run
   readonly rows: readonly SpeedRow[];
   readonly start: StartTimes;
-  readonly roofs?: Roofs; // medians of the probes between the runs
+  readonly roofs?: Roofs; // the best of the probes between the runs
 }
 
 /** Number of runs of one target, warm-up included. */
@@ -68,19 +68,15 @@ async function measureTarget(
   const runners: Runner[] = [own];
   try {
     const memory = memoryOf(model.executable);
-    observer?.({
-      kind: 'loaded',
-      target: place,
-      ms: model.loadMs,
-      model: loadedModel(model, tests),
-      memory,
-    });
+    const loaded = loadedModel(model, tests);
+    observer?.({ kind: 'loaded', target: place, ms: model.loadMs, model: loaded, memory });
     const firstToken = await timeFirstToken(own, options);
     for (const start of options.peers)
       runners.push(distinct(await start(peerTarget(target, model, tests)), runners));
     const measuring = { ...options, model, own, runners, place };
     const start = { load_ms: model.loadMs, ...firstToken, warm_up_ms: await warmUp(measuring) };
-    const measured = await measureTests(measuring);
+    const samples = await measureTests(measuring);
+    const measured = { rows: speedRows(loaded, samples), roofs: roofsOf(samples) };
     return { start, ...measured, kernels: options.profile ? model.executable.kernelTimes?.() : undefined };
   } finally {
     for (const runner of runners) await runner.dispose();
@@ -177,26 +173,16 @@ async function warmUp({ runners, tests, signal, observer, place }: Measuring): P
   return ms;
 }
 
-async function measureTests(measuring: Measuring): Promise<Pick<TargetSpeed, 'rows' | 'roofs'>> {
-  const { model, own, tests, observer, place, marks } = measuring;
-  const rows: SpeedRow[] = [];
-  const roofs: Roofs[] = [];
+async function measureTests(measuring: Measuring): Promise<TestSamples[]> {
+  const { own, tests, observer, place, marks } = measuring;
+  const measured: TestSamples[] = [];
   for (const [i, test] of tests.entries()) {
     const at = { target: place, test: i };
     own.onMarks = marks && observer ? (marks) => observer({ kind: 'marks', ...at, marks }) : undefined;
-    const samples = await sample(test, at, measuring);
-    roofs.push(...samples.roofs);
-    const measured = rowsOf(model, samples, bestRoofs(roofs));
-    observer?.({ kind: 'rows', ...at, rows: measured });
-    rows.push(...measured);
+    measured.push(await sample(test, at, measuring));
+    observer?.({ kind: 'tested', ...at });
   }
-  return { rows, roofs: bestRoofs(roofs) };
-}
-
-interface Samples {
-  readonly test: SpeedTest;
-  readonly byRunner: ReadonlyMap<string, number[]>; // tokens a second, by the runner's name
-  readonly roofs: readonly Roofs[];
+  return measured;
 }
 
 /**
@@ -207,54 +193,29 @@ async function sample(
   test: SpeedTest,
   at: Pick<TestEvent, 'target' | 'test'>,
   { model, own, runners, repetitions, signal, observer }: Measuring,
-): Promise<Samples> {
-  const able = runners.filter((runner) => runner.canRun(test));
-  const byRunner = new Map(able.map(({ name }) => [name, [] as number[]]));
+): Promise<TestSamples> {
+  const able = runners
+    .filter((runner) => runner.canRun(test))
+    .map((runner) => ({ runner, name: runner.name, samples: [] as number[] }));
   const roofs: Roofs[] = [];
   for (let i = 0; i < repetitions; i++) {
-    for (const runner of able) {
-      const whose = { ...at, runner: runner.name, own: runner === own };
+    for (const { runner, name, samples } of able) {
+      const whose = { ...at, runner: name, own: runner === own };
       observer?.({ kind: 'run', ...whose });
       const tok_s = await runner.run(test, signal);
       observer?.({ kind: 'ran', ...whose, tok_s });
-      byRunner.get(runner.name)!.push(tok_s);
+      samples.push(tok_s);
     }
     const probed = await model.backend.roofs?.();
     if (!probed) continue;
     roofs.push(probed);
     observer?.({ kind: 'roofs', ...at, roofs: probed, memory: memoryOf(model.executable) });
   }
-  return { test, byRunner, roofs };
-}
-
-function rowsOf(model: Model, { test, byRunner }: Samples, roofs: Roofs | undefined): SpeedRow[] {
-  const [own, ...others] = byRunner;
-  const work = workPerToken(modelWork(model), test, model.maxTokens);
-  const speed = speedOf(own![1]);
-  const shares = roofShares(work, speed.median, roofs);
-  const row: SpeedRow = {
-    ...identityOf(model),
-    kv_type: model.kvType,
-    test: testName(test),
-    depth: test.depth,
-    ...speed,
-    bytes_per_token: work.bytes,
-    memory_roof_share: shares.memory,
-    multiply_roof_share: shares.multiply,
-  };
-  if (others.length === 0) return [row];
-  return others.map(([name, samples]) => ({ ...row, ...besides(speed, name, samples) }));
-}
-
-function besides(own: Speed, name: string, samples: readonly number[]): Partial<SpeedRow> {
-  const ratio = pairedRatio(own.samples, samples);
+  const [mine, ...peers] = able;
   return {
-    peer: { name, ...speedOf(samples) },
-    ratio: ratio.median,
-    ratio_spread: [ratio.least, ratio.most],
+    test,
+    samples: mine!.samples,
+    peers: peers.map(({ name, samples }) => ({ name, samples })),
+    roofs,
   };
-}
-
-function speedOf(samples: readonly number[]): Speed {
-  return { tok_s: mean(samples), sd: standardDeviation(samples), median: median(samples), samples };
 }

@@ -31,12 +31,17 @@ export async function benchKernels(
   };
   const rows = new Rows<KernelRow>(options, context, machine, shape);
   const watch = new BenchWatch(options, context, machine, plannedBench({ total: timings.length }));
-  const stopped = await watch.during(async (signal) => {
-    for (const { target, kernel } of timings) {
-      await rows.add([await measureKernel(target, kernel, { signal, observer: watch.observer })]);
-    }
-  });
-  if (!stopped || rows.count > 0) await rows.end();
+  const stopped = await watch
+    .during(async (signal) => {
+      for (const { target, kernel } of timings) {
+        await rows.add([await measureKernel(target, kernel, { signal, observer: watch.observer })]);
+      }
+    })
+    .catch(async (error) => {
+      await rows.endFailed();
+      throw error;
+    });
+  await (stopped ? rows.endEarly() : rows.end());
   if (stopped || report === undefined) return;
   const measured = watch.state.kernels.map(({ row }) => row);
   writeReport(report, { state: watch.state, machine, table: kernelTable(measured), rows: measured });

@@ -1,12 +1,13 @@
 import { describeMachine } from '../../bench/machine.ts';
 import {
+  doubts,
   flatSpeedRow,
   kernelNotes,
   speedMarkdown,
   speedTable,
   targetNotes,
 } from '../../bench/model-report.ts';
-import { measureTargets, runsOf } from '../../bench/model-speed.ts';
+import { measureTargets, runsOf, type SpeedOptions } from '../../bench/model-speed.ts';
 import { parsePeer } from '../../bench/peers/index.ts';
 import type { SpeedRow, SpeedTarget } from '../../bench/rows.ts';
 import { type SpeedTest, speedTests } from '../../bench/speed-test.ts';
@@ -17,52 +18,70 @@ import { notesTo } from '../load.ts';
 import { modelFile } from '../model-file.ts';
 import { checkReport, writeReport } from './report.ts';
 import { Rows } from './rows.ts';
-import { plannedBench } from './state.ts';
+import { measuredRows, plannedBench } from './state.ts';
 import { BenchWatch } from './watch.ts';
 
 export async function benchModels(options: Options, context: Context): Promise<void> {
-  const { output } = context;
-  const { repetitions = 5, profile, report } = options;
+  const { repetitions = 5, report } = options;
   const peers = (options.peer ?? []).map(parsePeer);
   const tests = testsOf(options);
   if (report !== undefined) checkReport(report);
   const targets = await targetsOf(options, context);
   const machine = await describeMachine();
-  const shape = { table: 'percept_bench', flat: flatSpeedRow, markdown: speedMarkdown };
-  const rows = new Rows<SpeedRow>(options, context, machine, shape);
   const total = targets.length * runsOf({ tests, repetitions });
   const plan = plannedBench({ targets, tests, peers: peers.length, total });
   const watch = new BenchWatch(options, context, machine, plan);
-  const notes: string[] = [];
-  const onNote = notesTo(output);
-  const stopped = await watch.during(async (signal) => {
-    const speeds = measureTargets(targets, {
-      tests,
-      repetitions,
-      peers,
-      profile,
-      signal,
-      onNote: (note) => watch.aside(() => onNote(note)),
-      observer: watch.observer,
-      marks: watch.wantsMarks,
-    });
-    for await (const speed of speeds) {
-      await rows.add(speed.rows);
-      notes.push(...targetNotes(speed));
-      if (profile) notes.push(...kernelNotes(speed));
-    }
-  });
-  if (stopped) await rows.add(watch.state.rows.slice(rows.count));
-  if (!stopped || rows.count > 0) await rows.end();
-  for (const note of notes) output.note(note);
+  const shape = { table: 'percept_bench', flat: flatSpeedRow, markdown: speedMarkdown };
+  const rows = new Rows<SpeedRow>(options, context, machine, shape);
+  const stopped = await measure(targets, { tests, repetitions, peers }, { options, context, watch, rows });
   if (stopped || report === undefined) return;
-  writeReport(report, {
-    state: watch.state,
-    machine,
-    table: speedTable(watch.state.rows),
-    rows: watch.state.rows,
-  });
-  output.note(`report: ${report}`);
+  const measured = measuredRows(watch.state);
+  writeReport(report, { state: watch.state, machine, table: speedTable(measured), rows: measured });
+  context.output.note(`report: ${report}`);
+}
+
+interface Surroundings {
+  readonly options: Options;
+  readonly context: Context;
+  readonly watch: BenchWatch;
+  readonly rows: Rows<SpeedRow>;
+}
+
+/** Measures and prints; after a stop or a failure, what was measured so far. Returns true if the user stopped it. */
+async function measure(
+  targets: readonly SpeedTarget[],
+  runs: Pick<SpeedOptions, 'tests' | 'repetitions' | 'peers'>,
+  { options: { profile }, context, watch, rows }: Surroundings,
+): Promise<boolean> {
+  const { output } = context;
+  const onNote = notesTo(output);
+  const notes: string[] = [];
+  const rest = () => rows.add(measuredRows(watch.state).slice(rows.count));
+  try {
+    const stopped = await watch.during(async (signal) => {
+      const speeds = measureTargets(targets, {
+        ...runs,
+        profile,
+        signal,
+        onNote: (note) => watch.aside(() => onNote(note)),
+        observer: watch.observer,
+        marks: watch.wantsMarks,
+      });
+      for await (const speed of speeds) {
+        if (signal.aborted) return; // what came before the stop is printed already
+        await rows.add(speed.rows);
+        notes.push(...targetNotes(speed), ...(profile ? kernelNotes(speed) : []));
+      }
+    });
+    if (stopped) await rest();
+    await (stopped ? rows.endEarly() : rows.end());
+    for (const note of [...notes, ...doubts(measuredRows(watch.state))]) output.note(note);
+    return stopped;
+  } catch (error) {
+    await rest().catch(() => {}); // the first failure is the one to tell
+    await rows.endFailed();
+    throw error;
+  }
 }
 
 /** List options are arrays, although their types say otherwise: hence `flat`, here and below. */

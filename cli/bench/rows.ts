@@ -41,12 +41,23 @@ export class Rows<Row extends object> {
   }
 
   async add(rows: readonly Row[]): Promise<void> {
+    if (rows.length === 0) return;
     this.#rows.push(...rows);
     const { save } = this.#options;
     if (this.#format === 'jsonl') for (const row of rows) await this.#output.json(row);
     if (save === undefined) return;
     const command = `percept ${keptCommand(process.argv.slice(2))}`;
     saveRows(save, { date: new Date().toISOString(), machine: this.#machine, command }, rows);
+  }
+
+  /** After a stop: as `end`, if there is a row. */
+  async endEarly(): Promise<void> {
+    if (this.#rows.length > 0) await this.end();
+  }
+
+  /** After a failure: as `endEarly`, except as --json, where the error is the one value. */
+  async endFailed(): Promise<void> {
+    if (this.#format !== 'json') await this.endEarly();
   }
 
   async end(): Promise<void> {

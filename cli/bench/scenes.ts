@@ -4,6 +4,7 @@ import type { Roofs } from '../../backends/backend.ts';
 import type { Mark } from '../../bench/events.ts';
 import { digits, threadsInWords } from '../../bench/formats.ts';
 import type { KernelRow } from '../../bench/rows.ts';
+import { roofsOf } from '../../bench/speed-rows.ts';
 import { labelOf, type SpeedTest, testName } from '../../bench/speed-test.ts';
 import { bestRoofs, mean, median, pairedRatio, standardDeviation } from '../../bench/statistics.ts';
 import { roofShares, type Work } from '../../bench/work.ts';
@@ -41,6 +42,7 @@ interface Row {
   readonly label: string;
   readonly test: TestState;
   readonly work?: Work;
+  readonly roofs?: Roofs; // of the target
   readonly isRunning: boolean;
 }
 
@@ -60,10 +62,7 @@ export function speedScenes(state: BenchState): SpeedScenes {
     ratios: { title: 'speed as a multiple of the peer', ratios: rows.flatMap(ratiosOf) },
     roofline: {
       title: 'roofline',
-      roofs: state.targets.flatMap((target, i) => {
-        const roofs = target.tests.flatMap(({ roofs }) => roofs);
-        return roofOf(targetName(target), roofs, i);
-      }),
+      roofs: state.targets.flatMap((target, i) => roofOf(targetName(target), roofsOf(target.tests), i)),
       dots: rows.flatMap(testDot),
     },
   };
@@ -80,6 +79,7 @@ function rowsOf({ targets, running }: BenchState): Row[] {
       label: `${names[t]} ${labelOf(testName(test.test), test.test.depth)}`,
       test,
       work: target.loaded?.work[i],
+      roofs: roofsOf(target.tests),
       isRunning: running?.target === t && running.test === i && running.own,
     })),
   );
@@ -152,18 +152,17 @@ function ratiosOf({ mark, color, label, test }: Row): RangedRatio[] {
   });
 }
 
-function roofOf(name: string, roofs: readonly Roofs[], color: number): Roof[] {
-  const known = bestRoofs(roofs);
+function roofOf(name: string, known: Roofs | undefined, color: number): Roof[] {
   if (!known) return [];
   return [
     { name, color, bandwidth: known.readBytesPerSecond / 1e9, peak: known.multiplyAddsPerSecond / 1e9 },
   ];
 }
 
-function testDot({ mark, color, label, test, work }: Row): RooflineDot[] {
+function testDot({ mark, color, label, test, work, roofs }: Row): RooflineDot[] {
   if (!work || test.samples.length === 0) return [];
   const speed = median(test.samples);
-  const shares = roofShares(work, speed, bestRoofs(test.roofs));
+  const shares = roofShares(work, speed, roofs);
   const done = { bytes: (work.bytes * speed) / 1e9, macs: (work.macs * speed) / 1e9 };
   return [{ mark, color, label, ...placed(done, shares) }];
 }
@@ -181,7 +180,7 @@ function placed(done: Work, shares: ReturnType<typeof roofShares>) {
 export function kernelScenes({ kernels }: BenchState, markOf: (index: number) => string): RooflineScene[] {
   const groups = Map.groupBy(kernels, ({ row }) => kernelGroup(row));
   return [...groups].map(([title, group], color) => {
-    const roofs = group.flatMap(({ roofs }) => roofs ?? []);
+    const roofs = bestRoofs(group.flatMap(({ roofs }) => roofs ?? []));
     const steps = [...new Set(group.map(({ row }) => row.tokens))];
     return {
       title,

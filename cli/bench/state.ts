@@ -3,12 +3,12 @@ import type { Roofs } from '../../backends/backend.ts';
 import type { BenchEvent, LoadedModel, Mark, Memory } from '../../bench/events.ts';
 import { digits } from '../../bench/formats.ts';
 import type { KernelRow, SpeedRow, SpeedTarget } from '../../bench/rows.ts';
+import { speedRows, type TestSamples } from '../../bench/speed-rows.ts';
 import { labelOf, type SpeedTest, testName } from '../../bench/speed-test.ts';
 
 export interface BenchState {
   readonly targets: readonly TargetState[]; // none where kernels are measured
   readonly kernels: readonly MeasuredKernel[];
-  readonly rows: readonly SpeedRow[]; // of finished tests
   readonly progress: { readonly begun: number; readonly total: number }; // runs, or kernels
   readonly doing: string; // the current work, in words
   readonly running?: Running;
@@ -25,17 +25,8 @@ export interface TargetState {
   readonly tests: readonly TestState[];
 }
 
-export interface TestState {
-  readonly test: SpeedTest;
-  readonly samples: readonly number[]; // tok/s of each run
+export interface TestState extends TestSamples {
   readonly curves: readonly (readonly Mark[])[]; // of each run; the last may still grow
-  readonly peers: readonly PeerState[];
-  readonly roofs: readonly Roofs[]; // one probe beside each run
-}
-
-export interface PeerState {
-  readonly name: string;
-  readonly samples: readonly number[]; // each taken beside percept's of the same place
 }
 
 export interface MeasuredKernel {
@@ -66,7 +57,6 @@ export function plannedBench({ targets = [], tests = [], peers = 0, total }: Ben
   return {
     targets: targets.map((target) => ({ target, tests: waiting })),
     kernels: [],
-    rows: [],
     isMeasuring: false,
     progress: { begun: 0, total },
     doing: 'starting',
@@ -74,8 +64,13 @@ export function plannedBench({ targets = [], tests = [], peers = 0, total }: Ben
   };
 }
 
+/** The rows so far, target by target. */
+export function measuredRows({ targets }: BenchState): SpeedRow[] {
+  return targets.flatMap(({ loaded, tests }) => (loaded ? speedRows(loaded, tests) : []));
+}
+
 /** Events inside a run or right before one. */
-const MEASURING: ReadonlySet<BenchEvent['kind']> = new Set(['run', 'marks', 'roofs', 'rows']);
+const MEASURING: ReadonlySet<BenchEvent['kind']> = new Set(['run', 'marks', 'roofs', 'tested']);
 
 export function afterEvent(state: BenchState, event: BenchEvent): BenchState {
   return { ...changed(state, event), isMeasuring: MEASURING.has(event.kind) };
@@ -100,8 +95,8 @@ function changed(state: BenchState, event: BenchEvent): BenchState {
         ...onTest(state, event, ({ roofs }) => ({ roofs: [...roofs, event.roofs] })),
         memory: event.memory,
       };
-    case 'rows':
-      return { ...state, running: undefined, rows: [...state.rows, ...event.rows] };
+    case 'tested':
+      return { ...state, running: undefined };
     case 'kernel':
       return { ...counted(state), doing: event.name };
     case 'kernel-row': {

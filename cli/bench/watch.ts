@@ -55,41 +55,49 @@ export class BenchWatch {
     else this.#progress.aside(write);
   }
 
-  /** Runs the work. Returns true if the user stopped it on the screen; the rows so far count. */
+  /** Runs the work. Returns true if the user stopped it; the measurements so far count. */
   async during(work: (signal: AbortSignal) => Promise<void>): Promise<boolean> {
-    const { abortable } = this.#context;
-    if (!this.#isLive) {
-      await this.#progress.during(() => abortable(work));
-      return false;
-    }
-    return abortable((signal) => this.#onScreen(signal, work));
+    const { abortable, output } = this.#context;
+    return abortable(async (signal) => {
+      const working = () => untilAborted(signal, work);
+      try {
+        await (this.#isLive ? this.#onScreen(working) : this.#progress.during(working));
+        return false;
+      } catch (error) {
+        if (!signal.aborted) throw error;
+        const { begun, total } = this.#state.progress;
+        output.note(`stopped at ${begun} of ${total}`);
+        return true;
+      }
+    });
   }
 
-  async #onScreen(signal: AbortSignal, work: (signal: AbortSignal) => Promise<void>): Promise<boolean> {
+  async #onScreen(working: () => Promise<void>): Promise<void> {
     const { startBenchScreen } = await import('../tui/bench/start.tsx');
-    const { output } = this.#context;
     this.#screen = startBenchScreen({
       state: this.#state,
       machine: this.#machine,
-      theme: themeOf(lookOf(process.stdout, output.appearance)),
+      theme: themeOf(lookOf(process.stdout, this.#context.output.appearance)),
       onStop: () => process.emit('SIGINT', 'SIGINT'), // as if the terminal turned Ctrl-C into a signal
     });
     try {
-      const working = work(signal);
-      working.catch(() => {}); // not awaited after an abort, because a step may take long
-      await Promise.race([working, aborted(signal)]);
-      return false;
-    } catch (error) {
-      if (!signal.aborted) throw error;
-      const { begun, total } = this.#state.progress;
-      this.#asides.push(() => output.note(`stopped at ${begun} of ${total}`));
-      return true;
+      await working();
     } finally {
       await this.#screen.end();
       this.#screen = undefined;
       for (const write of this.#asides) write();
     }
   }
+}
+
+/** Rejects as the work does, or when the signal aborts: the work's step may take long. */
+async function untilAborted(
+  signal: AbortSignal,
+  work: (signal: AbortSignal) => Promise<void>,
+): Promise<void> {
+  const working = work(signal);
+  working.catch(() => {}); // not awaited after an abort
+  await Promise.race([working, aborted(signal)]);
 }
 
 /** Rejects when the signal aborts. */

@@ -60,7 +60,7 @@ export function* eventsOf(story: Story = {}): Generator<BenchEvent> {
       const at = { target, test: i };
       for (let run = 0; run < repetitions; run++)
         yield* runOf(test, at, SPEEDS[test.kind] * (1 + 0.02 * run), peer);
-      yield { kind: 'rows', ...at, rows: [] };
+      yield { kind: 'tested', ...at };
     }
   }
 }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { digits, percent, toCsv, toMarkdown, toSql } from '../../bench/formats.ts';
 import { kernelMarkdown } from '../../bench/kernel-speed.ts';
-import { flatSpeedRow, speedMarkdown, targetNotes } from '../../bench/model-report.ts';
+import { doubts, flatSpeedRow, speedMarkdown, targetNotes } from '../../bench/model-report.ts';
 import { keptCommand } from '../../bench/results.ts';
 import type { SpeedRow } from '../../bench/rows.ts';
 import { newestRows, savedRows, speedTable, withTable } from '../../scripts/speed-table.ts';
@@ -174,9 +174,17 @@ it('start-up times and roofs are separate from the rows', () => {
     '  roofs: memory 30.1 GB/s, multiply 410 GMAC/s (8 bits)',
   ]);
   expect(targetNotes({ rows: [ROW], start })).toHaveLength(1);
+});
+
+it('reasons not to trust the figures are a line each', () => {
+  expect(doubts([ROW, WRITING])).toEqual([]);
   const noisy = { ...ROW, sd: ROW.tok_s / 5 };
-  expect(targetNotes({ rows: [ROW, noisy], start })[1]).toMatch(/^ {2}noisy: \w+ vary by more than 10 %/);
-  expect(targetNotes({ rows: [{ ...ROW, memory_roof_share: 1.2 }], start })[1]).toMatch(/^ {2}above 100 %: /);
+  expect(doubts([ROW, noisy])).toEqual([
+    'noisy: the machine is shared; 1 of 2 speeds vary by more than 10 %',
+  ]);
+  expect(doubts([{ ...ROW, memory_roof_share: 1.2 }])).toEqual([
+    'above 100 %: the roof was measured while the machine was busy, or a processor cache holds the weights',
+  ]);
 });
 
 it('a stored command has no folders', () => {

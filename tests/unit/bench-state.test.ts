@@ -68,7 +68,7 @@ describe('the state after events', () => {
       state = afterEvent(state, event);
       return state.isMeasuring ? event.kind : [];
     });
-    expect(new Set(kinds)).toEqual(new Set(['run', 'marks', 'roofs', 'rows']));
+    expect(new Set(kinds)).toEqual(new Set(['run', 'marks', 'roofs', 'tested']));
   });
 
   it('leaves earlier states unchanged', () => {

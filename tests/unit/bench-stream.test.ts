@@ -4,6 +4,7 @@ import { ModelRunner } from '../../bench/model-runner.ts';
 import { measureTargets, type SpeedOptions } from '../../bench/model-speed.ts';
 import type { Peer } from '../../bench/peers/index.ts';
 import type { SpeedRow, SpeedTarget } from '../../bench/rows.ts';
+import { afterEvent, measuredRows, plannedBench } from '../../cli/bench/state.ts';
 import { loadModel } from '../../core/index.ts';
 
 const PATH = 'tests/fixtures/tiny-llama.Q8_0.gguf';
@@ -19,7 +20,7 @@ const reader: Peer = async () => ({
 });
 
 describe('events of a bench', () => {
-  it('come in order: load, warm-up, every run with its roofs, and the rows of each test', async () => {
+  it('come in order: load, warm-up, every run with its roofs, and the end of each test', async () => {
     const events: BenchEvent[] = [];
     const target = { path: PATH, backend: 'cpu', threads: 1 };
     const options = { tests: [READ, WRITE], repetitions: 2, peers: [reader] };
@@ -38,12 +39,13 @@ describe('events of a bench', () => {
       'warm-up',
       ...both,
       ...both,
-      'rows',
+      'tested',
       ...alone,
       ...alone,
-      'rows',
+      'tested',
     ]);
-    expect(events.flatMap((event) => (event.kind === 'rows' ? event.rows : []))).toEqual(rows);
+    const plan = plannedBench({ targets: [target], tests: options.tests, total: 6 });
+    expect(measuredRows(events.reduce(afterEvent, plan))).toEqual(rows);
     const samples = events.flatMap((event) => (event.kind === 'ran' && event.own ? event.tok_s : []));
     expect(samples).toEqual(rows.flatMap(({ samples }) => samples));
     const [loaded] = events.filter((event) => event.kind === 'loaded');

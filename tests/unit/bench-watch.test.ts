@@ -1,6 +1,6 @@
 import { describe, expect, it, vi } from 'vitest';
 import type { Options } from '../../cli/arguments/options.ts';
-import { plannedBench } from '../../cli/bench/state.ts';
+import { measuredRows, plannedBench } from '../../cli/bench/state.ts';
 import { BenchWatch } from '../../cli/bench/watch.ts';
 import { Output } from '../../cli/output.ts';
 import { eventsOf, MACHINE, planOf } from './bench-events.ts';
@@ -10,9 +10,10 @@ interface Surroundings {
   readonly stdout?: boolean; // a terminal
   readonly stderr?: boolean;
   readonly env?: NodeJS.ProcessEnv;
+  readonly signal?: AbortSignal;
 }
 
-function watching({ options = {}, stdout = true, stderr = true, env = {} }: Surroundings) {
+function watching({ options = {}, stdout = true, stderr = true, env = {}, ...rest }: Surroundings) {
   const written: string[] = [];
   const stream = (isTTY: boolean) => ({
     ...{ isTTY, getColorDepth: () => 1, once: () => {} },
@@ -25,7 +26,8 @@ function watching({ options = {}, stdout = true, stderr = true, env = {} }: Surr
   const output = new Output({ ...streams, env, quiet: options.quiet });
   const context = {
     output,
-    abortable: <T>(work: (signal: AbortSignal) => Promise<T>) => work(new AbortController().signal),
+    abortable: <T>(work: (signal: AbortSignal) => Promise<T>) =>
+      work(rest.signal ?? new AbortController().signal),
   };
   return {
     watch: new BenchWatch({ output: 'md', ...options }, context, MACHINE, plannedBench(planOf({}))),
@@ -77,5 +79,21 @@ describe('without a screen', () => {
     expect(written[0]).toContain('0 of 6  pp512, warm-up');
     expect(written).toContain('aside\n');
     await expect(watch.during(async () => Promise.reject(new Error('broken')))).rejects.toThrow('broken');
+  });
+
+  it('a stop ends it at once, and what was measured stays', async () => {
+    const controller = new AbortController();
+    const { watch, written } = watching({ stdout: false, stderr: false, signal: controller.signal });
+    const stopped = watch.during(async () => {
+      for (const event of [...eventsOf()].slice(0, -4)) watch.observer(event); // all but the last run
+      await new Promise(() => {}); // a step that takes long
+    });
+    controller.abort();
+    expect(await stopped).toBe(true);
+    expect(written.join('')).toMatch(/stopped at 6 of 6\n$/);
+    expect(measuredRows(watch.state).map(({ test, samples }) => [test, samples.length])).toEqual([
+      ['pp512', 2],
+      ['tg128', 1],
+    ]);
   });
 });
