@@ -137,7 +137,7 @@ function judgeScaling({ threads, multiplyOne, multiplyAll }: CpuSpeed): Judgemen
   if (share >= 0.85) return ok(what);
   const why =
     'The cores share a resource: two threads per core, another program, or a limit of heat or power.';
-  const todo = `Try fewer threads (percept bench -t 1,${threads} compares them), and stop other programs.`;
+  const todo = `Try fewer threads (percept bench --threads 1,${threads} compares them), and stop other programs.`;
   return share >= 0.6 ? warn(what, why, todo) : bad(what, why, todo);
 }
 

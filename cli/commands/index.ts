@@ -203,7 +203,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     variants: {
       model: { list: true },
       backend: { list: true },
-      threads: { list: true, alias: 't' },
+      threads: { list: true },
       'kv-type': { list: true },
     },
     examples: [

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { emptyFolder, percept, TINY_MODEL } from './percept.ts';
 
-const QUICK = ['bench', '-m', TINY_MODEL, '-p', '8', '-n', '4', '-r', '2', '-t', '1'];
+const QUICK = ['bench', '-m', TINY_MODEL, '-p', '8', '-n', '4', '-r', '2', '--threads', '1'];
 const ROW_KEYS = [
   ...['model', 'type', 'backend', 'threads', 'kv_type', 'test', 'depth', 'tok_s', 'sd', 'median'],
   ...['samples', 'bytes_per_token', 'memory_roof_share', 'multiply_roof_share'],
@@ -106,7 +106,7 @@ describe('percept bench', () => {
       .map((line) => JSON.parse(line));
     expect(rows.map(({ test }) => test)).toEqual(['pp8', 'tg4', 'pp8', 'tg4']);
     expect(rows[0].command).toBe(
-      'percept bench -m tiny-llama.Q8_0.gguf -p 8 -n 4 -r 2 -t 1 -r 1 --save results.jsonl',
+      'percept bench -m tiny-llama.Q8_0.gguf -p 8 -n 4 -r 2 --threads 1 -r 1 --save results.jsonl',
     );
     expect(rows[0].machine.node).toBe(process.versions.node);
     expect(new Date(rows[0].date).getTime()).not.toBeNaN();
@@ -145,7 +145,7 @@ describe('percept bench', () => {
   });
 
   it('kernels are selected by words', async () => {
-    const { stdout } = await percept(['bench', 'kernels', 'rope', '-t', '1', '--json']);
+    const { stdout } = await percept(['bench', 'kernels', 'rope', '--threads', '1', '--json']);
     const { machine, rows } = JSON.parse(stdout);
     expect(machine.cores).toBeGreaterThan(0);
     expect(rows.map(({ op, tokens }: { op: string; tokens: number }) => `${op} ${tokens}`)).toEqual([
@@ -160,6 +160,7 @@ describe('percept bench', () => {
   });
 
   it.each([
+    [['bench', '-t', '1'], 'percept bench has no option -t.'], // elsewhere it is the temperature
     [['bench', 'kernel'], 'Expected "kernels" or nothing'],
     [['bench', 'kernels', 'convolution'], 'No kernel has "convolution"'],
     [['bench', '-o', 'json'], 'Expected --output to be one of md, csv, sql, got "json"'],

@@ -133,7 +133,7 @@ describe('a whole bench on a terminal', () => {
 
 describe.skipIf(NO_TMUX)(titled('percept bench in a terminal', NO_TMUX), () => {
   function bench(flags: string, size = {}): Terminal {
-    const command = `${process.execPath} ${PROGRAM} bench --backend cpu -t 1 ${flags}; echo code $?`;
+    const command = `${process.execPath} ${PROGRAM} bench --backend cpu --threads 1 ${flags}; echo code $?`;
     const env = { PERCEPT_HOME: emptyFolder(), LANG: 'C.UTF-8' };
     return new Terminal(command, { columns: 100, rows: 30, cwd: emptyFolder(), env, ...size });
   }
