@@ -44,6 +44,7 @@ export interface LoadedModel {
   readonly threads: number;
   readonly kvType: KvType;
   readonly work: readonly Work[]; // per token, of each test
+  readonly steps: readonly number[]; // of a run, of each test
 }
 
 export interface Memory extends MemoryUse {

@@ -9,7 +9,7 @@ import type { Peer } from './peers/index.ts';
 import type { SpeedRow, SpeedTarget } from './rows.ts';
 import type { Runner } from './runner.ts';
 import { roofsOf, speedRows, type TestSamples } from './speed-rows.ts';
-import type { SpeedTest } from './speed-test.ts';
+import { type SpeedTest, timedSteps } from './speed-test.ts';
 import { modelWork, workPerToken } from './work.ts';
 
 export interface SpeedOptions {
@@ -145,6 +145,7 @@ function loadedModel(model: Model, tests: readonly SpeedTest[]): LoadedModel {
     ...identityOf(model),
     kvType: model.kvType,
     work: tests.map((test) => workPerToken(work, test, model.maxTokens)),
+    steps: tests.map((test) => [...timedSteps(test, model.maxTokens)].length),
   };
 }
 

@@ -33,7 +33,7 @@ export function speedRows(model: LoadedModel, tests: readonly TestSamples[]): Sp
 }
 
 function testRows(
-  { work, kvType, ...identity }: LoadedModel,
+  { work, steps: _, kvType, ...identity }: LoadedModel,
   { test, samples, peers }: TestSamples,
   place: number,
   roofs: Roofs | undefined,

@@ -88,7 +88,7 @@ function kernelPanels(state: BenchState): PanelOf[][] {
 
 function speedPanels(state: BenchState): PanelOf[][] {
   const { phases, ratios, roofline } = speedScenes(state);
-  const measured = phases.filter(({ curves }) => curves.series.length > 0);
+  const drawn = phases.flatMap(({ curves }) => (curves && curves.series.length > 0 ? curves : []));
   const last: PanelOf[] = [];
   if (roofline.dots.length > 0) last.push((width) => rooflinePanel(roofline, width));
   if (ratios.ratios.length > 0) last.push((width) => ratioPanel(ratios, width));
@@ -98,8 +98,8 @@ function speedPanels(state: BenchState): PanelOf[][] {
         (width) =>
           lanePanel(lanes, width),
     ),
-    measured.map(
-      ({ curves }): PanelOf =>
+    drawn.map(
+      (curves): PanelOf =>
         (width) =>
           linePanel(curves, width),
     ),

@@ -7,7 +7,7 @@ import type { KernelRow } from '../../bench/rows.ts';
 import { roofsOf } from '../../bench/speed-rows.ts';
 import { labelOf, type SpeedTest, testName } from '../../bench/speed-test.ts';
 import { bestRoofs, mean, median, pairedRatio, standardDeviation } from '../../bench/statistics.ts';
-import { roofShares, type Work } from '../../bench/work.ts';
+import { type RoofShares, roofShares, type Work } from '../../bench/work.ts';
 import type {
   Lane,
   LaneScene,
@@ -19,6 +19,7 @@ import type {
   RooflineDot,
   RooflineScene,
 } from '../terminal/plot/scene.ts';
+import { SERIES_COLORS } from '../terminal/plot/svg-picture.ts';
 import { terminalText } from '../terminal/terminal-text.ts';
 import type { BenchState, TargetState, TestState } from './state.ts';
 
@@ -31,7 +32,7 @@ export interface SpeedScenes {
 export interface Phase {
   readonly kind: SpeedTest['kind'];
   readonly lanes: LaneScene;
-  readonly curves: LineScene;
+  readonly curves?: LineScene; // absent where each run is one step: its speed is in the lane
   readonly isRunning: boolean;
 }
 
@@ -40,9 +41,11 @@ interface Row {
   readonly mark: string;
   readonly color: number;
   readonly label: string;
+  readonly target: TargetState;
   readonly test: TestState;
   readonly work?: Work;
   readonly roofs?: Roofs; // of the target
+  readonly steps: number; // of a run
   readonly isRunning: boolean;
 }
 
@@ -62,24 +65,36 @@ export function speedScenes(state: BenchState): SpeedScenes {
     ratios: { title: 'speed as a multiple of the peer', ratios: rows.flatMap(ratiosOf) },
     roofline: {
       title: 'roofline',
-      roofs: state.targets.flatMap((target, i) => roofOf(targetName(target), roofsOf(target.tests), i)),
+      roofs: roofsByTarget(state, rows),
       dots: rows.flatMap(testDot),
     },
   };
 }
 
-/** Colours tell targets apart, or the tests of a single target. */
+/** The roofs of each target, in the colour of its first row. */
+function roofsByTarget({ targets }: BenchState, rows: readonly Row[]): Roof[] {
+  return targets.flatMap((target) => {
+    const color = rows.find((row) => row.target === target)?.color ?? 0;
+    return roofOf(targetName(target), roofsOf(target.tests), color);
+  });
+}
+
+/** Colours tell rows apart; where they do not suffice, targets, or the tests of a single target. */
 function rowsOf({ targets, running }: BenchState): Row[] {
   const names = targetNames(targets);
+  const count = targets.reduce((sum, { tests }) => sum + tests.length, 0);
   let index = 0;
+  const colorOf = (target: number) => (count <= SERIES_COLORS || targets.length === 1 ? index : target);
   return targets.flatMap((target, t) =>
     target.tests.map((test, i) => ({
+      color: colorOf(t),
       mark: letterOf(index++),
-      color: targets.length > 1 ? t : i,
       label: `${names[t]} ${labelOf(testName(test.test), test.test.depth)}`,
+      target,
       test,
       work: target.loaded?.work[i],
       roofs: roofsOf(target.tests),
+      steps: target.loaded?.steps[i] ?? (test.test.kind === 'tg' ? test.test.tokens : 1),
       isRunning: running?.target === t && running.test === i && running.own,
     })),
   );
@@ -90,21 +105,33 @@ function phaseOf(kind: SpeedTest['kind'], title: string, all: readonly Row[]): P
   return {
     kind,
     lanes: { title, unit: 'tok/s', lanes: rows.map(laneOf) },
-    curves: {
-      title: `${title} over time`,
-      x: { unit: 's', from: 0 },
-      y: { unit: 'tok/s', from: 0 },
-      series: rows.flatMap(({ test, color, mark, label, isRunning }) => {
-        const { shown, faint } = curvesOf(test, isRunning);
-        const ofRow = { name: label, color };
-        return [
-          ...faint.map((marks) => ({ ...ofRow, points: speedCurve(marks), faint: true })),
-          ...shown.map((marks) => ({ ...ofRow, points: speedCurve(marks), mark })),
-        ];
-      }),
-    },
+    curves: curvesScene(`${title} over its tokens`, rows),
     isRunning: rows.some(({ isRunning }) => isRunning),
   };
+}
+
+/** Of the tests whose runs have several steps. Over tokens, not seconds: a slow target is as wide as a fast one. */
+function curvesScene(title: string, all: readonly Row[]): LineScene | undefined {
+  const rows = all.filter(({ steps }) => steps > 1);
+  if (rows.length === 0) return undefined;
+  return {
+    title,
+    x: { unit: 'tokens', exact: true, from: 0, to: Math.max(...rows.map(({ test }) => tokensOf(test.test))) },
+    y: { unit: 'tok/s', from: 0 },
+    series: rows.flatMap(({ test, color, mark, label, isRunning }) => {
+      const { shown, faint } = curvesOf(test, isRunning);
+      const ofRow = { name: label, color };
+      return [
+        ...faint.map((marks) => ({ ...ofRow, points: speedCurve(marks), faint: true })),
+        ...shown.map((marks) => ({ ...ofRow, points: speedCurve(marks), mark })),
+      ];
+    }),
+  };
+}
+
+/** Tokens of a run, all sequences together, as in its marks. */
+function tokensOf({ tokens, batch }: SpeedTest): number {
+  return tokens * batch;
 }
 
 /** Other runs drawn beside the chosen one. */
@@ -164,13 +191,17 @@ function testDot({ mark, color, label, test, work, roofs }: Row): RooflineDot[] 
   const speed = median(test.samples);
   const shares = roofShares(work, speed, roofs);
   const done = { bytes: (work.bytes * speed) / 1e9, macs: (work.macs * speed) / 1e9 };
-  return [{ mark, color, label, ...placed(done, shares) }];
+  const unlimited = test.test.kind === 'pp' ? 'macs' : 'bytes';
+  return [{ mark, color, label, ...placed(done, shares, unlimited) }];
 }
 
-/** The dot's place, and how near it is to its nearest roof. @param done billions a second */
-function placed(done: Work, shares: ReturnType<typeof roofShares>) {
-  const { memory, multiply } = shares;
-  const isBoundByMemory = (memory ?? 1) >= (multiply ?? 0);
+/**
+ * The dot's place, and how near it is to its nearest roof.
+ * @param done billions a second
+ * @param unlimited what is told of a backend without roofs
+ */
+function placed(done: Work, { memory, multiply }: RoofShares, unlimited: keyof Work) {
+  const isBoundByMemory = memory === null ? unlimited === 'bytes' : memory >= (multiply ?? 0);
   const text = isBoundByMemory ? `${digits(done.bytes)} GB/s` : `${digits(done.macs)} GMAC/s`;
   const share = memory === null ? undefined : Math.max(memory, multiply ?? 0);
   return { intensity: done.macs / done.bytes, speed: done.macs, text, share };
@@ -201,7 +232,7 @@ function kernelDot({ op, type, shape, tokens, gb_s, gmac_s, ...row }: KernelRow)
   const shares = { memory: row.memory_roof_share, multiply: row.multiply_roof_share };
   return {
     label: `${what} ${shape} x ${tokens}`,
-    ...placed({ bytes: gb_s, macs: gmac_s }, shares),
+    ...placed({ bytes: gb_s, macs: gmac_s }, shares, 'bytes'),
   };
 }
 
@@ -255,7 +286,7 @@ const FEW_STEPS = 16;
 /** Of a longer run each speed is that of a window, one of so many, to hide the grain of the clock. */
 const WINDOWS = 30;
 
-/** Tokens a second over the seconds of a run. */
+/** Tokens a second over the tokens of a run. */
 export function speedCurve(marks: readonly Mark[]): Point[] {
   if (marks.length < FEW_STEPS) return steps(marks);
   const window = marks.at(-1)![0] / WINDOWS; // seconds
@@ -264,7 +295,7 @@ export function speedCurve(marks: readonly Mark[]): Point[] {
   for (const [i, [seconds, tokens]] of marks.entries()) {
     while (from < i && seconds - marks[from]![0] > window) from++;
     const [start, before] = from > 0 ? marks[from - 1]! : [0, 0];
-    points.push([seconds, (tokens - before) / (seconds - start)]);
+    points.push([tokens, (tokens - before) / (seconds - start)]);
   }
   return points;
 }
@@ -275,8 +306,8 @@ function steps(marks: readonly Mark[]): Point[] {
   return marks.flatMap(([seconds, tokens]) => {
     const speed = (tokens - before) / (seconds - start);
     const points: Point[] = [
-      [start, speed],
-      [seconds, speed],
+      [before, speed],
+      [tokens, speed],
     ];
     [start, before] = [seconds, tokens];
     return points;

@@ -1,10 +1,12 @@
 import { describe, expect, it } from 'vitest';
+import type { SpeedTest } from '../../bench/speed-test.ts';
 import { afterEvent, type BenchState, plannedBench } from '../../cli/bench/state.ts';
 import { columnsOf } from '../../cli/terminal/text/width.ts';
 import { themeOf } from '../../cli/terminal/theme.ts';
 import { dashboardLines, stacked } from '../../cli/tui/bench/dashboard.ts';
-import { MACHINE, MEMORY, planOf, stateAfter } from './bench-events.ts';
+import { MACHINE, MEMORY, planOf, READ, stateAfter, WRITE } from './bench-events.ts';
 
+const LONG = { ...READ, tokens: 2048 };
 const PLAIN = themeOf({ color: 0, background: 'dark', ascii: false });
 const ASCII = themeOf({ color: 0, background: 'dark', ascii: true });
 
@@ -43,20 +45,35 @@ describe('a bench of models', () => {
       'decode, tok/s',
       `B cpu tg128 ▕${'█'.repeat(54)}▎▏ 80.8 ±1.1`,
     ]);
-    expect(lines.slice(-2)).toEqual([
+    expect(lines.slice(-4)).toEqual([
+      '',
       'loaded in 0.600 s · process memory 351.0 MB · weights 98.0 MB · cache 12.0 MB …',
-      '1:23 ▕████████████▌  ▏ run 6 of 6  tg128, percept: 81.6 tok/s         esc stops',
+      '1:23 ▕████████████▌  ▏ run 6 of 6  tg128, percept: 81.6 tok/s',
+      'Esc or q stop and leave · the table of the runs so far is printed',
     ]);
-    for (const part of ['prefill over time', 'decode over time', 'roofline  memory 13.0 GB/s, multiply'])
-      expect(lines.join('\n')).toContain(part);
+    const plots = lines.findIndex((line) => line.startsWith('decode over its tokens, tok/s'));
+    expect(lines[plots - 1]).toBe('');
+    expect(lines[plots]).toMatch(/ {2}roofline {2}13\.0 GB\/s, 98\.0 GMAC\/s$/);
+    expect(lines.join('\n')).toMatch(/ {2}B cpu tg128 7\.84 GB\/s \(60 % of roof\)$/m);
   });
 
   it('on a wide screen, prefill is beside decode, above its curve', () => {
-    const lines = linesOf(stateAfter(), 120, 40);
+    const lines = linesOf(stateAfter({ tests: [LONG, WRITE] }), 120, 40);
     const titles = lines.find((line) => line.startsWith('prefill, tok/s'))!;
-    const curves = lines.find((line) => line.startsWith('prefill over time'))!;
-    expect(titles.indexOf('decode')).toBe(curves.indexOf('decode over time'));
+    const curves = lines.find((line) => line.startsWith('prefill over its tokens'))!;
+    expect(titles.indexOf('decode')).toBe(curves.indexOf('decode over its tokens'));
     expect(lines.length).toBeLessThanOrEqual(39);
+  });
+
+  it('prefill has a curve only if a run has several steps, and on a screen of 30 rows or more', () => {
+    const curves = (tests: readonly SpeedTest[], rows: number) =>
+      linesOf(stateAfter({ tests }), 120, rows).flatMap(
+        (line) => line.match(/\w+(?= over its tokens)/g) ?? [],
+      );
+    expect(curves([READ, WRITE], 40)).toEqual(['decode']);
+    expect(curves([LONG, WRITE], 40)).toEqual(['prefill', 'decode']);
+    expect(curves([LONG, WRITE], 29)).toEqual(['decode']);
+    expect(curves([LONG], 29)).toEqual(['prefill']);
   });
 
   it('the least important parts are dropped first', () => {
@@ -66,7 +83,7 @@ describe('a bench of models', () => {
         memory: 'process memory',
         machine: 'AMD EPYC',
         roofline: 'roofline',
-        curves: 'over time',
+        curves: 'over its tokens',
       };
       const rest = { ratios: 'multiple of the peer', lanes: 'decode, tok/s', progress: 'run 6 of 6' };
       return Object.entries({ ...parts, ...rest }).flatMap(([name, part]) =>
@@ -74,7 +91,8 @@ describe('a bench of models', () => {
       );
     };
     expect(shown(40)).toEqual(['memory', 'machine', 'roofline', 'curves', 'ratios', 'lanes', 'progress']);
-    expect(shown(20)).toEqual(['memory', 'machine', 'curves', 'ratios', 'lanes', 'progress']);
+    expect(shown(20)).toEqual(['memory', 'machine', 'roofline', 'curves', 'ratios', 'lanes', 'progress']);
+    expect(shown(12)).toEqual(['machine', 'ratios', 'lanes', 'progress']);
     expect(shown(10)).toEqual(['ratios', 'lanes', 'progress']);
     expect(shown(6)).toEqual(['lanes', 'progress']);
   });
@@ -96,7 +114,7 @@ describe('a bench of kernels', () => {
     expect(new Set(letters).size).toBe(letters.length);
     expect(numbers.at(-1)).toBe('59');
     expect(Number(numbers[0])).toBe(60 - numbers.length);
-    expect(lines.at(-1)).toContain('60 of 60  matmul Q4_0 59 -> 1536, 1 token');
+    expect(lines.at(-2)).toContain('60 of 60  matmul Q4_0 59 -> 1536, 1 token');
   });
 
   it('a low screen shows the latest measurement', () => {

@@ -53,6 +53,7 @@ export function* eventsOf(story: Story = {}): Generator<BenchEvent> {
       threads: 2,
       kvType: 'q8',
       work: tests.map(({ kind }) => WORK[kind]),
+      steps: tests.map(({ kind, tokens }) => (kind === 'pp' ? Math.ceil(tokens / 512) : tokens)),
     } as const;
     yield { kind: 'loaded', target, ms: 600, model: loaded, memory: MEMORY };
     for (const test of tests.keys()) yield { kind: 'warm-up', target, test };
@@ -73,8 +74,8 @@ function* runOf(
 ): Generator<BenchEvent> {
   const own = { ...at, runner: 'percept', own: true };
   yield { kind: 'run', ...own };
-  const step = test.kind === 'pp' ? test.tokens : 1;
-  const marks = Array.from({ length: test.tokens / step }, (_, i): Mark => {
+  const step = test.kind === 'pp' ? 512 : 1;
+  const marks = Array.from({ length: Math.ceil(test.tokens / step) }, (_, i): Mark => {
     return [((i + 1) * step) / tok_s, (i + 1) * step];
   });
   const half = Math.ceil(marks.length / 2);

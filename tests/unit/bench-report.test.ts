@@ -82,7 +82,7 @@ describe('a page', () => {
     expect(html).toContain('<meta name="viewport" content="width=device-width, initial-scale=1">');
     expect(html).not.toMatch(/\b(?:src|href)=/);
     const pictures = html.match(/<svg [\s\S]*?<\/svg>/g)!;
-    expect(pictures).toHaveLength(6); // two of lanes, two of curves, roofline, ratios
+    expect(pictures).toHaveLength(5); // two of lanes, a curve, roofline, ratios
     for (const picture of pictures) elementsOf(picture);
     expect(html).toContain('<tr><td>pp512</td><td class="number">485 ± 6.79</td></tr>');
     const rows = /<script type="application\/json" id="rows">(.*)<\/script>/.exec(html)![1]!;

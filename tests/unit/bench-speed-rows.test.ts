@@ -9,6 +9,7 @@ const MODEL: LoadedModel = {
     { bytes: 0.2e6, macs: 100e6 },
     { bytes: 100e6, macs: 130e6 },
   ],
+  steps: [1, 128],
 };
 
 function roofs(gigabytes: number) {

@@ -123,19 +123,19 @@ describe('scenes', () => {
 
   it('the current run, or the median run, has the letter; earlier curves are faint', () => {
     const { curves } = speedScenes(stateAfter({ repetitions: 3, tests: [WRITE] })).phases[0]!;
-    expect(curves.series.map(({ mark, faint }) => mark ?? faint)).toEqual([true, true, 'A']);
-    expect(curves.series[2]!.points.at(-1)![1]).toBeCloseTo(80 * 1.02, 6);
+    expect(curves!.series.map(({ mark, faint }) => mark ?? faint)).toEqual([true, true, 'A']);
+    expect(curves!.series[2]!.points.at(-1)![1]).toBeCloseTo(80 * 1.02, 6);
     const early = stateAfter({ tests: [WRITE] }, 6); // the first half of the first run
     const [phase] = speedScenes(early).phases;
     expect(phase!.isRunning).toBe(true);
-    expect(phase!.curves.series.map(({ mark, points }) => [mark, points.length])).toEqual([['A', 64]]);
+    expect(phase!.curves!.series.map(({ mark, points }) => [mark, points.length])).toEqual([['A', 64]]);
     expect(phase!.lanes.lanes[0]).toMatchObject({ state: 'running', text: '80.0' });
   });
 
   it('before the first run there are only names', () => {
     const { phases, roofline } = speedScenes(plannedBench(planOf({})));
     expect(phases.map(({ lanes }) => lanes.lanes[0]!.text)).toEqual(['waits', 'waits']);
-    expect(phases.map(({ curves }) => curves.series)).toEqual([[], []]);
+    expect(phases.map(({ curves }) => curves?.series)).toEqual([undefined, []]);
     expect([roofline.dots, roofline.roofs]).toEqual([[], []]);
   });
 
@@ -178,7 +178,58 @@ describe('scenes', () => {
   });
 });
 
-describe('speed over time', () => {
+describe('curves', () => {
+  const LONG = { ...READ, tokens: 2048 };
+
+  it('prefill in one step has none: its speed is one number', () => {
+    const [one, decode] = speedScenes(stateAfter()).phases;
+    expect([one!.curves, decode!.curves?.series.length]).toEqual([undefined, 2]);
+    const [several] = speedScenes(stateAfter({ tests: [LONG, READ] })).phases;
+    expect(several!.curves!.series.map(({ name }) => name)).toEqual(['cpu pp2048', 'cpu pp2048']);
+  });
+
+  it('go over the tokens of a run, so that a slow target is as wide as a fast one', () => {
+    const { curves } = speedScenes(stateAfter({ tests: [{ ...WRITE, batch: 2 }] })).phases[0]!;
+    expect(curves!.x).toEqual({ unit: 'tokens', exact: true, from: 0, to: 256 });
+    const [decode] = speedScenes(stateAfter({ tests: [WRITE] })).phases;
+    const ends = decode!.curves!.series.map(({ points }) => points.at(-1)![0]);
+    expect(ends).toEqual([128, 128]);
+  });
+});
+
+describe('colours', () => {
+  const colorsOf = (story: Parameters<typeof stateAfter>[0]) => {
+    const { roofline } = speedScenes(stateAfter(story));
+    return [roofline.dots, roofline.roofs].map((all) => all.map(({ color }) => color));
+  };
+
+  it('each row has its own, and roofs that of the first row of their target', () => {
+    expect(colorsOf({ backends: ['cpu', 'webgpu'] })).toEqual([
+      [0, 1, 2, 3],
+      [0, 2],
+    ]);
+  });
+
+  it('of many rows, each target has its own', () => {
+    const backends = ['cpu', 'webgpu', 'gpujs', 'reference'];
+    expect(colorsOf({ backends })[0]).toEqual([0, 0, 1, 1, 2, 2, 3, 3]);
+  });
+});
+
+it('a backend without roofs: prefill is told in multiply-adds, decode in bytes', () => {
+  const state = stateAfter();
+  const targets = state.targets.map((target) => ({
+    ...target,
+    tests: target.tests.map((test) => ({ ...test, roofs: [] })),
+  }));
+  const { dots } = speedScenes({ ...state, targets }).roofline;
+  expect(dots.map(({ text, share }) => [text, share])).toEqual([
+    ['55.8 GMAC/s', undefined],
+    ['7.84 GB/s', undefined],
+  ]);
+});
+
+describe('speed over tokens', () => {
   it('with few steps, shows the speed of each', () => {
     expect(
       speedCurve([
@@ -187,9 +238,9 @@ describe('speed over time', () => {
       ]),
     ).toEqual([
       [0, 256],
-      [2, 256],
-      [2, 512],
-      [3, 512],
+      [512, 256],
+      [512, 512],
+      [1024, 512],
     ]);
   });
 

@@ -23,6 +23,13 @@ describe('ticks', () => {
     expect(texts([1], { unit: '', from: 0, to: 100 }, 3)).toEqual(['0', '50', '100']);
   });
 
+  it('an exact axis ends between two ticks', () => {
+    const spec = { unit: 'tokens', from: 0, to: 128, exact: true };
+    expect(texts([], spec, 5)).toEqual(['0', '50', '100']);
+    expect(texts([], { ...spec, to: 41 }, 2)).toEqual(['0', '20', '40']);
+    expect(axisOf([], spec, 5).at(128)).toBe(1);
+  });
+
   it('of decades are all of 1, 2, 5 if there is room, else powers of ten', () => {
     const log = { unit: '', log: true };
     expect(texts([0.7, 40], log, 9)).toEqual(['0.5', '1', '2', '5', '10', '20', '50']);

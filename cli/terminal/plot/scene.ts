@@ -8,12 +8,13 @@ import { percent } from '../../../bench/formats.ts';
 
 export type Point = readonly [x: number, y: number];
 
-/** The least range of an axis; its ends are moved out to ticks. */
+/** The least range of an axis; its ends are moved out to ticks, unless it is exact. */
 export interface AxisSpec {
   readonly unit: string; // written once, after the last tick
   readonly log?: boolean;
   readonly from?: number; // default: the least value
   readonly to?: number; // default: the greatest
+  readonly exact?: boolean; // ends at `to`, not at a tick after it; for a linear axis from 0
 }
 
 export interface Series {
@@ -107,7 +108,8 @@ export function axisOf(values: readonly number[], spec: AxisSpec, room: number):
   const from = spec.from ?? known.reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY);
   const to = spec.to ?? known.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
   if (!(from <= to)) return axisOf(spec.log ? [1, 10] : [0, 1], { unit: spec.unit, log: spec.log }, room);
-  return spec.log ? logAxis(from, to, room) : linearAxis(from, to, room);
+  if (spec.log) return logAxis(from, to, room);
+  return spec.exact ? exactAxis(to, room) : linearAxis(from, to, room);
 }
 
 function linearAxis(least: number, most: number, room: number): Axis {
@@ -122,6 +124,18 @@ function linearAxis(least: number, most: number, room: number): Axis {
     to,
     ticks: values.map((value) => ({ value, text: tickText(value, step) })),
     at: (value) => (value - from) / (to - from),
+  };
+}
+
+/** From 0 to `most`. */
+function exactAxis(most: number, room: number): Axis {
+  const step = roundStep(most / Math.max(3, room - 1)); // at most 5/6 of `most`, so there are two ticks
+  const values = Array.from({ length: Math.floor(most / step + 1e-9) + 1 }, (_, i) => i * step);
+  return {
+    from: 0,
+    to: most,
+    ticks: values.map((value) => ({ value, text: tickText(value, step) })),
+    at: (value) => value / most,
   };
 }
 

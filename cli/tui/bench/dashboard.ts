@@ -17,6 +17,7 @@ import {
 import { columnsOf, padded } from '../../terminal/text/width.ts';
 import { truncate } from '../../terminal/text/wrap.ts';
 import type { Theme } from '../../terminal/theme.ts';
+import { keyBar } from '../chat/key-bar.ts';
 
 export interface Moment {
   readonly state: BenchState;
@@ -30,7 +31,7 @@ export function dashboardLines(moment: Moment, screen: Size, theme: Theme): stri
   const { state } = moment;
   const blocks =
     state.targets.length > 0
-      ? speedBlocks(state, columns, theme)
+      ? speedBlocks(state, { columns, rows: screen.rows }, theme)
       : kernelBlocks(kernelScenes(state, letterOf).at(-1), columns, theme);
   const lines = stacked(
     [
@@ -38,12 +39,15 @@ export function dashboardLines(moment: Moment, screen: Size, theme: Theme): stri
       machineBlock(moment, theme),
       ...blocks,
       memoryBlock(moment, theme),
-      { importance: 10, least: 1, lines: () => [progressLine(moment, columns, theme)] },
+      { importance: 11, least: 1, lines: () => [progressLine(moment, columns, theme)] },
+      { importance: 10, least: 1, lines: () => [keyBar(KEYS, columns, theme)] },
     ],
     screen.rows - 1,
   );
   return lines.map((line) => truncate(line, columns, theme.glyphs.ellipsis));
 }
+
+const KEYS = ['Esc or q stop and leave', 'the table of the runs so far is printed'];
 
 function titleBlock({ state }: Moment, theme: Theme): Block {
   const what = state.targets.length > 0 ? commonName(state.targets) : 'kernels';
@@ -78,10 +82,7 @@ function progressLine({ state, seconds }: Moment, columns: number, theme: Theme)
   const cells = Math.min(PROGRESS_CELLS, Math.floor(columns / 5));
   const filled = bar(Math.max(0, begun - 1) / Math.max(1, total), cells, theme);
   const count = begun > 0 ? `${targets.length > 0 ? 'run ' : ''}${begun} of ${total}  ` : '';
-  const left = `${clock(seconds)} ${theme.dim(begin)}${theme.accent(filled)}${theme.dim(end)} ${count}${doing}`;
-  const hint = theme.dim('esc stops');
-  const room = columns - columnsOf(left) - columnsOf(hint) - 2;
-  return room >= 0 ? `${left}${' '.repeat(room + 2)}${hint}` : left;
+  return `${clock(seconds)} ${theme.dim(begin)}${theme.accent(filled)}${theme.dim(end)} ${count}${doing}`;
 }
 
 /** 3:05 */
@@ -101,7 +102,10 @@ const SIDE_BY_SIDE = 64; // columns
 const LANES_SIDE_BY_SIDE = 100;
 const LEGEND_SHARE = 0.45;
 
-function speedBlocks(state: BenchState, columns: number, theme: Theme): Block[] {
+const TALL = 30; // rows of a screen that has room for every plot
+
+function speedBlocks(state: BenchState, screen: Size, theme: Theme): Block[] {
+  const { columns } = screen;
   const { phases, ratios, roofline } = speedScenes(state);
   const ratioRows = Math.max(ratios.ratios.length, ratioCount(state));
   const beside: Block = {
@@ -114,19 +118,37 @@ function speedBlocks(state: BenchState, columns: number, theme: Theme): Block[] 
       ...ratioLines(ratios, columns, theme).slice(1 - rows),
     ],
   };
+  return [laneBlock(aligned(phases), columns, theme), beside, ...plotBlocks(phases, roofline, screen, theme)];
+}
+
+/** Curves above a roofline. On a low screen only the curve of decode, if there is one, and the roofline beside it. */
+function plotBlocks(
+  phases: readonly Phase[],
+  roofline: RooflineScene,
+  { columns, rows: screenRows }: Size,
+  theme: Theme,
+): Block[] {
+  const drawn = phases.filter(({ curves }) => curves);
+  if (drawn.length === 0) return [rooflineBlock(roofline, columns, theme)];
   const curves: Block = {
     importance: 6,
     least: LEAST_CURVE_ROWS + 1,
     most: MOST_CURVE_ROWS + 1,
     gap: true,
-    lines: (rows) => curveLines(phases, { columns, rows }, theme),
+    lines: (rows) => curveLines(drawn, { columns, rows }, theme),
   };
-  return [
-    laneBlock(aligned(phases), columns, theme),
-    beside,
-    curves,
-    rooflineBlock(roofline, columns, theme),
-  ];
+  if (screenRows >= TALL) return [curves, rooflineBlock(roofline, columns, theme)];
+  const shown = drawn.slice(-1);
+  const width = widthBeside(columns, 2);
+  const lines = (rows: number) => {
+    if (columns < SIDE_BY_SIDE) return curveLines(shown, { columns, rows }, theme);
+    const size = { columns: width, rows };
+    return sideBySide(
+      [curveChart(shown[0]!.curves!, size, theme), rooflineColumn(roofline, size, theme)],
+      width,
+    );
+  };
+  return [{ ...curves, lines }];
 }
 
 /** The most ratios that can come. Their room is kept free, so that nothing moves when they do. */
@@ -202,12 +224,12 @@ function titleLine(title: string, unit: string, theme: Theme): string {
   return unit ? `${theme.strong(title)}${theme.dim(`, ${unit}`)}` : theme.strong(title);
 }
 
-/** Both phases side by side; on a narrow screen only the running one. */
+/** Phases with curves, side by side; on a narrow screen only the running one. */
 function curveLines(phases: readonly Phase[], { columns, rows }: Size, theme: Theme): string[] {
   const shown = columns >= SIDE_BY_SIDE ? phases : [currentPhase(phases)];
   const width = widthBeside(columns, shown.length);
   return sideBySide(
-    shown.map(({ curves }) => curveChart(curves, { columns: width, rows }, theme)),
+    shown.map(({ curves }) => curveChart(curves!, { columns: width, rows }, theme)),
     width,
   );
 }
@@ -250,20 +272,40 @@ function rooflineBlock(scene: RooflineScene, columns: number, theme: Theme): Blo
 
 /** The chart, and on a wide screen a legend beside it. */
 function rooflineLines(scene: RooflineScene, { columns, rows }: Size, theme: Theme): string[] {
-  const roofs = scene.roofs.map(
-    ({ bandwidth, peak }) => `memory ${digits(bandwidth)} GB/s, multiply ${digits(peak)} GMAC/s`,
-  );
-  const title = [theme.strong(scene.title), ...roofs.slice(-1).map((roof) => theme.dim(roof))].join('  ');
+  const title = rooflineTitle(scene, columns, theme);
   if (scene.dots.length === 0) return [title, theme.dim('after the first run')];
   const isWide = columns >= SIDE_BY_SIDE;
   const legendColumns = isWide ? Math.floor(columns * LEGEND_SHARE) : 0;
   const size = { columns: columns - legendColumns - (isWide ? 2 : 0), rows: rows - 1 };
-  const named = Math.min(rows - 1, scene.dots.length); // the last ones, so that each letter occurs once
-  const dots = scene.dots.map((dot, i) => ({ ...dot, faint: i < scene.dots.length - named }));
-  const chart = rooflineChart({ ...scene, dots }, size, theme);
+  const named = withNames(scene, rows - 1);
+  const chart = rooflineChart(named, size, theme);
   if (!isWide) return [title, ...chart];
-  const legend = rooflineLegend({ ...scene, dots }, legendColumns, theme);
+  const legend = rooflineLegend(named, legendColumns, theme);
   return [title, ...sideBySide([chart, legend], size.columns)];
+}
+
+/** The chart, and below it a legend if there is room. */
+function rooflineColumn(scene: RooflineScene, { columns, rows }: Size, theme: Theme): string[] {
+  const title = rooflineTitle(scene, columns, theme);
+  if (scene.dots.length === 0) return [title, theme.dim('after the first run')];
+  const named = withNames(scene, Math.max(0, rows - LEAST_ROOFLINE_ROWS));
+  const legend = rooflineLegend(named, columns, theme);
+  return [title, ...rooflineChart(named, { columns, rows: rows - 1 - legend.length }, theme), ...legend];
+}
+
+function rooflineTitle({ title, roofs }: RooflineScene, columns: number, theme: Theme): string {
+  const [roof] = roofs.slice(-1);
+  if (!roof) return theme.strong(title);
+  const [memory, multiply] = [`${digits(roof.bandwidth)} GB/s`, `${digits(roof.peak)} GMAC/s`];
+  const long = `memory ${memory}, multiply ${multiply}`;
+  const text = columnsOf(title) + 2 + columnsOf(long) <= columns ? long : `${memory}, ${multiply}`;
+  return `${theme.strong(title)}  ${theme.dim(text)}`;
+}
+
+/** The last `count` dots have names, so that each letter occurs once; the others are faint. */
+function withNames(scene: RooflineScene, count: number): RooflineScene {
+  const first = scene.dots.length - count;
+  return { ...scene, dots: scene.dots.map((dot, i) => ({ ...dot, faint: i < first })) };
 }
 
 /** Only the roofline; on a low screen only a legend of the last kernels. */
