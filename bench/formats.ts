@@ -30,6 +30,8 @@ export interface Column<Row> {
   readonly title: string;
   readonly cell: (row: Row) => string;
   readonly right?: true;
+  /** Where the table is too wide, columns with a number are left out, those with a high one first. */
+  readonly spare?: number;
 }
 
 /** Rows in words. */
@@ -58,11 +60,20 @@ export function tabulate<Row>(columns: readonly Column<Row>[], rows: readonly Ro
   };
 }
 
-/** A table, padded to be readable as plain text. */
-export function toMarkdown<Row>(columns: readonly Column<Row>[], rows: readonly Row[]): string {
+/** A table, padded to be readable as plain text. @param width of a terminal, in columns */
+export function toMarkdown<Row>(
+  columns: readonly Column<Row>[],
+  rows: readonly Row[],
+  width = Number.POSITIVE_INFINITY,
+): string {
   const { common, columns: filled } = tabulate(columns, rows);
   const table = filled.map(columnLines);
   const tableLines = (table[0] ?? []).map((_, i) => `| ${table.map((column) => column[i]).join(' | ')} |`);
+  if (tableLines.some((line) => line.length > width)) {
+    const spare = Math.max(...columns.map((column) => column.spare ?? 0));
+    const fewer = columns.filter((column) => (column.spare ?? 0) < spare);
+    if (fewer.length > 0) return toMarkdown(fewer, rows, width);
+  }
   return lines(common.length > 0 ? [common.join(', '), '', ...tableLines] : tableLines);
 }
 
@@ -88,9 +99,18 @@ export function threadsInWords(threads: number): string {
   return threads === 1 ? '1 thread' : `${threads} threads`;
 }
 
+/** The meaning of the columns of shares. */
+export const ROOF_LEGEND = "memory, multiply: share of this machine's limits (roofs).";
+
 /** 34 %; empty for null. */
 export function percent(share: number | null): string {
   return share === null ? '' : `${(100 * share).toFixed(0)} %`;
+}
+
+/** 812 ± 12: the spread with as many decimals as the value; a single sample has none. */
+export function withSpread(value: number, spread: number, samples: number, sign = ' ± '): string {
+  const text = digits(value);
+  return samples > 1 ? `${text}${sign}${spread.toFixed(text.split('.')[1]?.length ?? 0)}` : text;
 }
 
 /** At least three significant digits: 1234, 56.7, 0.0123. */

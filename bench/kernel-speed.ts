@@ -5,7 +5,16 @@ import { directories } from '../core/directories.ts';
 import type { TimedCase } from './conformance/cases.ts';
 import { nameOf } from './conformance/op-case.ts';
 import { memoryOf, type Observer } from './events.ts';
-import { type Column, digits, percent, type Table, tabulate, threadsInWords, toMarkdown } from './formats.ts';
+import {
+  type Column,
+  digits,
+  percent,
+  ROOF_LEGEND,
+  type Table,
+  tabulate,
+  threadsInWords,
+  toMarkdown,
+} from './formats.ts';
 import type { KernelRow } from './rows.ts';
 import { median } from './statistics.ts';
 import { roofShares } from './work.ts';
@@ -115,8 +124,8 @@ const COLUMNS: readonly Column<KernelRow>[] = [
   { title: 'shape', cell: ({ shape }) => shape },
   { title: 'tokens', cell: ({ tokens }) => `${tokens}`, right: true },
   { title: 'ms', cell: ({ ms }) => digits(ms), right: true },
-  { title: 'GMAC/s', cell: ({ gmac_s }) => (gmac_s > 0 ? digits(gmac_s) : ''), right: true },
-  { title: 'GB/s', cell: ({ gb_s }) => digits(gb_s), right: true },
+  { title: 'GMAC/s', cell: ({ gmac_s }) => (gmac_s > 0 ? digits(gmac_s) : ''), right: true, spare: 2 },
+  { title: 'GB/s', cell: ({ gb_s }) => digits(gb_s), right: true, spare: 1 },
   { title: 'memory', cell: ({ memory_roof_share }) => percent(memory_roof_share), right: true },
   {
     title: 'multiply',
@@ -129,7 +138,13 @@ export function kernelTable(rows: readonly KernelRow[]): Table {
   return tabulate(COLUMNS, rows);
 }
 
-/** Memory and multiply are shares of the roofs. */
-export function kernelMarkdown(rows: readonly KernelRow[]): string {
-  return toMarkdown(COLUMNS, rows);
+/** @param width of a terminal, in columns */
+export function kernelMarkdown(rows: readonly KernelRow[], width?: number): string {
+  return toMarkdown(COLUMNS, rows, width);
 }
+
+/** The meaning of the columns, a line each. */
+export const KERNEL_LEGEND: readonly string[] = [
+  'tokens: of a step. ms: the median time of one op. GB/s: weights, cache and activations.',
+  ROOF_LEGEND,
+];

@@ -6,10 +6,12 @@ import {
   type FlatRow,
   NONE,
   percent,
+  ROOF_LEGEND,
   type Table,
   tabulate,
   threadsInWords,
   toMarkdown,
+  withSpread,
 } from './formats.ts';
 import type { TargetSpeed } from './model-speed.ts';
 import type { SpeedRow } from './rows.ts';
@@ -22,13 +24,13 @@ const COLUMNS: readonly Column<SpeedRow>[] = [
   { title: 'threads', cell: ({ threads }) => threadsInWords(threads) },
   { title: 'kv_type', cell: ({ kv_type }) => `${kv_type} cache` },
   { title: 'test', cell: ({ test, depth }) => labelOf(test, depth) },
-  { title: 'tok/s', cell: ({ tok_s, sd }) => `${digits(tok_s)} ± ${digits(sd)}`, right: true },
-  { title: 'median', cell: ({ median }) => digits(median), right: true },
-  { title: 'MB/token', cell: ({ bytes_per_token }) => digits(bytes_per_token / 1e6), right: true },
+  { title: 'tok/s', cell: ({ tok_s, sd, samples }) => withSpread(tok_s, sd, samples.length), right: true },
+  { title: 'median', cell: ({ median }) => digits(median), right: true, spare: 2 },
+  { title: 'MB/token', cell: ({ bytes_per_token }) => digits(bytes_per_token / 1e6), right: true, spare: 3 },
   { title: 'memory', cell: memoryCell, right: true },
   { title: 'multiply', cell: ({ multiply_roof_share }) => percent(multiply_roof_share) || NONE, right: true },
   { title: 'peer', cell: ({ peer }) => (peer ? `beside ${peer.name}` : '') },
-  { title: 'its tok/s', cell: ({ peer }) => (peer ? digits(peer.median) : ''), right: true },
+  { title: 'its tok/s', cell: ({ peer }) => (peer ? digits(peer.median) : ''), right: true, spare: 1 },
   { title: 'ratio', cell: ratioCell, right: true },
 ];
 
@@ -36,10 +38,16 @@ export function speedTable(rows: readonly SpeedRow[]): Table {
   return tabulate(COLUMNS, rows);
 }
 
-/** Memory and multiply are shares of the roofs; the peer's speed is its median. */
-export function speedMarkdown(rows: readonly SpeedRow[]): string {
-  return toMarkdown(COLUMNS, rows);
+/** The peer's speed is its median. @param width of a terminal, in columns */
+export function speedMarkdown(rows: readonly SpeedRow[], width?: number): string {
+  return toMarkdown(COLUMNS, rows, width);
 }
+
+/** The meaning of tests and columns, a line each. */
+export const SPEED_LEGEND: readonly string[] = [
+  'pp512: prefill, a prompt of 512 tokens is read. tg128: decode, 128 tokens are written.',
+  `MB/token: data read. ${ROOF_LEGEND}`,
+];
 
 export function flatSpeedRow({ samples, peer, ratio, ratio_spread, ...row }: SpeedRow): FlatRow {
   return {

@@ -1,6 +1,12 @@
 import { selectBackend } from '../../backends/select.ts';
 import { type TimedCase, timedCases } from '../../bench/conformance/cases.ts';
-import { type KernelTarget, kernelMarkdown, kernelTable, measureKernel } from '../../bench/kernel-speed.ts';
+import {
+  KERNEL_LEGEND,
+  type KernelTarget,
+  kernelMarkdown,
+  kernelTable,
+  measureKernel,
+} from '../../bench/kernel-speed.ts';
 import { describeMachine } from '../../bench/machine.ts';
 import type { KernelRow } from '../../bench/rows.ts';
 import { chosenBackend } from '../../core/devices.ts';
@@ -9,7 +15,7 @@ import { UserError } from '../../errors.ts';
 import type { Options } from '../arguments/options.ts';
 import type { Context } from '../command.ts';
 import { casesChosen } from './case-words.ts';
-import { checkReport, writeReport } from './report.ts';
+import { checkFiles, writeReport } from './report.ts';
 import { Rows } from './rows.ts';
 import { plannedBench } from './state.ts';
 import { BenchWatch } from './watch.ts';
@@ -21,13 +27,14 @@ export async function benchKernels(
 ): Promise<void> {
   const { peer, report } = options;
   if (peer) throw new UserError('No peer runs single kernels.', 'Leave --peer out.', { kind: 'usage' });
-  if (report !== undefined) checkReport(report);
+  checkFiles(options);
   const timings = await timingsOf(words, options);
   const machine = await describeMachine();
   const shape = {
     table: 'percept_bench_kernels',
     flat: (row: KernelRow) => ({ ...row }),
     markdown: kernelMarkdown,
+    legend: KERNEL_LEGEND,
   };
   const rows = new Rows<KernelRow>(options, context, machine, shape);
   const watch = new BenchWatch(options, context, machine, plannedBench({ total: timings.length }));
@@ -42,9 +49,16 @@ export async function benchKernels(
       throw error;
     });
   await (stopped ? rows.endEarly() : rows.end());
-  if (stopped || report === undefined) return;
+  if (report === undefined) return;
+  if (stopped) return context.output.note('no report: stopped before the end');
   const measured = watch.state.kernels.map(({ row }) => row);
-  writeReport(report, { state: watch.state, machine, table: kernelTable(measured), rows: measured });
+  writeReport(report, {
+    state: watch.state,
+    machine,
+    table: kernelTable(measured),
+    legend: KERNEL_LEGEND,
+    rows: measured,
+  });
   context.output.note(`report: ${report}`);
 }
 

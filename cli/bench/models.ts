@@ -3,6 +3,7 @@ import {
   doubts,
   flatSpeedRow,
   kernelNotes,
+  SPEED_LEGEND,
   speedMarkdown,
   speedTable,
   targetNotes,
@@ -16,8 +17,8 @@ import type { Options } from '../arguments/options.ts';
 import type { Context } from '../command.ts';
 import { notesTo } from '../load.ts';
 import { modelFile } from '../model-file.ts';
-import { checkReport, writeReport } from './report.ts';
-import { Rows } from './rows.ts';
+import { checkFiles, writeReport } from './report.ts';
+import { printNotes, Rows } from './rows.ts';
 import { measuredRows, plannedBench } from './state.ts';
 import { BenchWatch } from './watch.ts';
 
@@ -25,18 +26,21 @@ export async function benchModels(options: Options, context: Context): Promise<v
   const { repetitions = 5, report } = options;
   const peers = (options.peer ?? []).map(parsePeer);
   const tests = testsOf(options);
-  if (report !== undefined) checkReport(report);
+  checkFiles(options);
+  checkProfile(options);
   const targets = await targetsOf(options, context);
   const machine = await describeMachine();
   const total = targets.length * runsOf({ tests, repetitions });
   const plan = plannedBench({ targets, tests, peers: peers.length, total });
   const watch = new BenchWatch(options, context, machine, plan);
-  const shape = { table: 'percept_bench', flat: flatSpeedRow, markdown: speedMarkdown };
+  const shape = { table: 'percept_bench', flat: flatSpeedRow, markdown: speedMarkdown, legend: SPEED_LEGEND };
   const rows = new Rows<SpeedRow>(options, context, machine, shape);
   const stopped = await measure(targets, { tests, repetitions, peers }, { options, context, watch, rows });
-  if (stopped || report === undefined) return;
-  const measured = measuredRows(watch.state);
-  writeReport(report, { state: watch.state, machine, table: speedTable(measured), rows: measured });
+  if (report === undefined) return;
+  if (stopped) return context.output.note('no report: stopped before the end');
+  const { state } = watch;
+  const measured = measuredRows(state);
+  writeReport(report, { state, machine, table: speedTable(measured), legend: SPEED_LEGEND, rows: measured });
   context.output.note(`report: ${report}`);
 }
 
@@ -55,7 +59,7 @@ async function measure(
 ): Promise<boolean> {
   const { output } = context;
   const onNote = notesTo(output);
-  const notes: string[] = [];
+  const about: string[] = [];
   const rest = () => rows.add(measuredRows(watch.state).slice(rows.count));
   try {
     const stopped = await watch.during(async (signal) => {
@@ -70,18 +74,26 @@ async function measure(
       for await (const speed of speeds) {
         if (signal.aborted) return; // what came before the stop is printed already
         await rows.add(speed.rows);
-        notes.push(...targetNotes(speed), ...(profile ? kernelNotes(speed) : []));
+        about.push(...targetNotes(speed), ...(profile ? kernelNotes(speed) : []));
       }
     });
     if (stopped) await rest();
     await (stopped ? rows.endEarly() : rows.end());
-    for (const note of [...notes, ...doubts(measuredRows(watch.state))]) output.note(note);
+    printNotes(output, [...about, ...doubts(measuredRows(watch.state))]);
     return stopped;
   } catch (error) {
     await rest().catch(() => {}); // the first failure is the one to tell
     await rows.endFailed();
     throw error;
   }
+}
+
+/** Only a named backend takes the option. */
+function checkProfile({ profile, backend }: Options): void {
+  if (!profile || ![backend ?? 'auto'].flat().includes('auto')) return;
+  throw new UserError('--profile needs a named backend.', 'For example: --backend webgpu.', {
+    kind: 'usage',
+  });
 }
 
 /** List options are arrays, although their types say otherwise: hence `flat`, here and below. */

@@ -5,6 +5,7 @@ import { replaceFile } from '../../backends/whole-file.ts';
 import type { Table } from '../../bench/formats.ts';
 import { hardwareInWords, type Machine, versionInWords } from '../../bench/machine.ts';
 import { UserError } from '../../errors.ts';
+import type { Options } from '../arguments/options.ts';
 import { lanePanel, linePanel, ratioPanel, rooflinePanel } from '../terminal/plot/svg.ts';
 import {
   escapeXml,
@@ -22,6 +23,7 @@ interface Reported {
   readonly machine: Machine;
   readonly date: string; // 2026-11-25
   readonly table: Table;
+  readonly legend: readonly string[];
   readonly rows: readonly object[];
 }
 
@@ -31,7 +33,12 @@ const WRITERS: Readonly<Record<string, (reported: Reported) => string>> = {
 };
 
 /** To be called before anything is measured. Throws UserError for a file that could not be written. */
-export function checkReport(file: string): void {
+export function checkFiles({ report, save }: Pick<Options, 'report' | 'save'>): void {
+  if (report !== undefined) checkReport(report);
+  if (save !== undefined) checkFolder('--save', save);
+}
+
+function checkReport(file: string): void {
   if (!(extname(file).toLowerCase() in WRITERS)) {
     throw new UserError(
       `Expected --report to name a file that ends in .svg or .html, got "${file}".`,
@@ -39,9 +46,13 @@ export function checkReport(file: string): void {
       { kind: 'usage' },
     );
   }
+  checkFolder('--report', file);
+}
+
+function checkFolder(option: string, file: string): void {
   const folder = dirname(file);
   if (!existsSync(folder) || !statSync(folder).isDirectory()) {
-    throw new UserError(`--report ${file}: there is no folder ${folder}.`, 'Make the folder first.');
+    throw new UserError(`${option} ${file}: there is no folder ${folder}.`, 'Make the folder first.');
   }
 }
 
@@ -163,6 +174,7 @@ ${notes.map((note) => `<p>${escapeXml(note)}</p>`).join('\n')}
 ${pictures.join('\n')}
 </div>
 ${tableInHtml(reported.table)}
+${reported.legend.map((line) => `<p>${escapeXml(line)}</p>`).join('\n')}
 <script type="application/json" id="rows">${jsonInScript({ machine, date, rows })}</script>
 </body>
 </html>

@@ -4,6 +4,7 @@ import { keptCommand, saveRows } from '../../bench/results.ts';
 import type { Options } from '../arguments/options.ts';
 import type { Context } from '../command.ts';
 import type { Output } from '../output.ts';
+import { wrapWords } from '../terminal/text/wrap.ts';
 
 type Format = 'json' | 'jsonl' | 'md' | 'csv' | 'sql';
 
@@ -16,7 +17,9 @@ export function formatOf({ json, jsonl, output }: Options): Format {
 export interface RowShape<Row> {
   readonly table: string; // in SQL
   readonly flat: (row: Row) => FlatRow;
-  readonly markdown: (rows: readonly Row[]) => string;
+  readonly markdown: (rows: readonly Row[], width?: number) => string;
+  /** The meaning of its columns, a line each, for stderr. */
+  readonly legend: readonly string[];
 }
 
 /** Prints rows: jsonl at once, other formats at the end. Appends each row to --save at once. */
@@ -62,7 +65,7 @@ export class Rows<Row extends object> {
 
   async end(): Promise<void> {
     const output = this.#output;
-    const { table, flat, markdown } = this.#shape;
+    const { table, flat } = this.#shape;
     const rows = this.#rows;
     switch (this.#format) {
       case 'json':
@@ -74,7 +77,29 @@ export class Rows<Row extends object> {
       case 'sql':
         return output.print(toSql(table, rows.map(flat)));
       case 'md':
-        return output.print(`${machineInWords(this.#machine)}\n\n${markdown(rows)}`);
+        return this.#table();
     }
   }
+
+  /** On a terminal no line is broken by its right edge, if that can be. */
+  async #table(): Promise<void> {
+    const { markdown, legend } = this.#shape;
+    const width = this.#output.interactive ? process.stdout.columns : undefined;
+    const text = `${machineInWords(this.#machine)}\n\n${markdown(this.#rows, width)}`;
+    const lines = text.split('\n');
+    const fitted = lines.flatMap((line) => (width && !line.startsWith('|') ? wrapWords(line, width) : line));
+    await this.#output.print(fitted.join('\n'));
+    if (this.#rows.length > 0) printNotes(this.#output, this.#output.interactive ? ['', ...legend] : legend);
+  }
 }
+
+/** Lines for stderr. On a terminal long ones are wrapped, except those of a table. */
+export function printNotes(output: Output, lines: readonly string[]): void {
+  const { columns } = process.stderr;
+  for (const line of lines) {
+    const parts = columns && !line.startsWith('|') ? wrapWords(line, columns - HANGING) : [line];
+    for (const [i, part] of parts.entries()) output.note(i === 0 ? part : ' '.repeat(HANGING) + part);
+  }
+}
+
+const HANGING = 2; // columns before the later lines of a note

@@ -2,7 +2,7 @@
 import { basename } from 'node:path';
 import type { Roofs } from '../../backends/backend.ts';
 import type { Mark } from '../../bench/events.ts';
-import { digits, threadsInWords } from '../../bench/formats.ts';
+import { digits, threadsInWords, withSpread } from '../../bench/formats.ts';
 import type { KernelRow } from '../../bench/rows.ts';
 import { roofsOf } from '../../bench/speed-rows.ts';
 import { labelOf, type SpeedTest, testName } from '../../bench/speed-test.ts';
@@ -158,13 +158,8 @@ function laneOf({ mark, color, label, test, isRunning }: Row): Lane {
   }
   const value = mean(samples);
   const spread = standardDeviation(samples);
-  const text = samples.length > 1 ? `${digits(value)} ±${alike(spread, digits(value))}` : digits(value);
+  const text = withSpread(value, spread, samples.length, ' ±');
   return { ...lane, value, spread, text, state: isRunning ? 'running' : 'done' };
-}
-
-/** `value` with as many decimals as `text`. */
-function alike(value: number, text: string): string {
-  return value.toFixed(text.split('.')[1]?.length ?? 0);
 }
 
 function speedSoFar(marks: readonly Mark[]): number | undefined {

@@ -9,7 +9,7 @@ export async function bench(call: Call): Promise<void> {
   if (what === 'kernels') return (await import('../bench/kernels.ts')).benchKernels(words, options, call);
   throw new UserError(
     `Expected "kernels" or nothing after percept bench, got "${what}".`,
-    'Name a model with -m.',
+    `Name a model with -m: percept bench -m ${what}.`,
     { kind: 'usage' },
   );
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { digits, percent, toCsv, toMarkdown, toSql } from '../../bench/formats.ts';
+import { digits, percent, toCsv, toMarkdown, toSql, withSpread } from '../../bench/formats.ts';
 import { kernelMarkdown } from '../../bench/kernel-speed.ts';
 import { doubts, flatSpeedRow, speedMarkdown, targetNotes } from '../../bench/model-report.ts';
 import { keptCommand } from '../../bench/results.ts';
@@ -63,10 +63,10 @@ describe('tables', () => {
       [
         'SmolLM2 135M, Q4_1, cpu, 2 threads, f16 cache, beside llama-bench',
         '',
-        '| test            |      tok/s | median | MB/token | memory | multiply | its tok/s |               ratio |',
-        '| --------------- | ---------: | -----: | -------: | -----: | -------: | --------: | ------------------: |',
-        '| pp512           | 813 ± 12.3 |    810 |    0.250 |      - |     45 % |       331 | 2.45 (2.40 to 2.50) |',
-        '| tg128x8 @ d4096 | 813 ± 12.3 |    810 |     95.4 |   60 % |     45 % |       331 | 2.45 (2.40 to 2.50) |',
+        '| test            |    tok/s | median | MB/token | memory | multiply | its tok/s |               ratio |',
+        '| --------------- | -------: | -----: | -------: | -----: | -------: | --------: | ------------------: |',
+        '| pp512           | 813 ± 12 |    810 |    0.250 |      - |     45 % |       331 | 2.45 (2.40 to 2.50) |',
+        '| tg128x8 @ d4096 | 813 ± 12 |    810 |     95.4 |   60 % |     45 % |       331 | 2.45 (2.40 to 2.50) |',
         '',
       ].join('\n'),
     );
@@ -105,9 +105,9 @@ describe('tables', () => {
       [
         'SmolLM2 135M, Q4_1, cpu, 2 threads, pp512',
         '',
-        '| kv_type   |      tok/s | median | MB/token | multiply |',
-        '| --------- | ---------: | -----: | -------: | -------: |',
-        '| f16 cache | 813 ± 12.3 |    810 |    0.250 |     45 % |',
+        '| kv_type   |    tok/s | median | MB/token | multiply |',
+        '| --------- | -------: | -----: | -------: | -------: |',
+        '| f16 cache | 813 ± 12 |    810 |    0.250 |     45 % |',
         '| q8 cache  |',
       ].join('\n'),
     );
@@ -132,6 +132,23 @@ describe('tables', () => {
       ['-', '-'],
     ]);
     expect(speedMarkdown([{ ...ROW, ...none }])).not.toContain('memory');
+  });
+
+  it('too wide for a terminal, leaves out the columns that are missed least', () => {
+    const titles = (width: number) =>
+      /^\| (.*) \|$/m.exec(speedMarkdown([ROW, WRITING].map(withoutPeer), width))![1];
+    expect(titles(70)).toMatch(/MB\/token \| memory/);
+    expect(titles(69)).toMatch(/ median \| memory \| multiply$/);
+    expect(titles(58)).toMatch(/ tok\/s \| memory \| multiply$/);
+    expect(titles(10)).toBe(titles(58));
+  });
+
+  it('the spread has the decimals of the value; one run has none', () => {
+    expect([withSpread(266, 79.7, 5), withSpread(80.8, 1.13, 2), withSpread(266, 0, 1)]).toEqual([
+      '266 ± 80',
+      '80.8 ± 1.1',
+      '266',
+    ]);
   });
 
   it('a table without rows is empty', () => {

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { checkReport, writeReport } from '../../cli/bench/report.ts';
+import { checkFiles, writeReport } from '../../cli/bench/report.ts';
 import { afterEvent, plannedBench } from '../../cli/bench/state.ts';
 import { MACHINE, MEMORY, stateAfter } from './bench-events.ts';
 import { elementsOf } from './xml.ts';
@@ -25,12 +25,18 @@ const TABLE = {
 
 function reported(model = HOSTILE) {
   const state = stateAfter({ backends: ['cpu', 'webgpu'], peer: 'llama-bench', model });
-  return { state, machine: MACHINE, table: TABLE, rows: [{ model, test: 'pp512', tok_s: 485 }] };
+  return {
+    state,
+    machine: MACHINE,
+    table: TABLE,
+    legend: ['pp512: <prefill>'],
+    rows: [{ model, test: 'pp512', tok_s: 485 }],
+  };
 }
 
 function written(name: string, of: ReturnType<typeof reported>): string {
   const file = join(emptyFolder(), name);
-  checkReport(file);
+  checkFiles({ report: file });
   writeReport(file, of);
   return readFileSync(file, 'utf8');
 }
@@ -85,6 +91,7 @@ describe('a page', () => {
     expect(pictures).toHaveLength(5); // two of lanes, a curve, roofline, ratios
     for (const picture of pictures) elementsOf(picture);
     expect(html).toContain('<tr><td>pp512</td><td class="number">485 ± 6.79</td></tr>');
+    expect(html).toContain('<p>pp512: &lt;prefill&gt;</p>');
     const rows = /<script type="application\/json" id="rows">(.*)<\/script>/.exec(html)![1]!;
     expect(JSON.parse(rows)).toMatchObject({ machine: MACHINE, rows: [{ model: 'SmolLM2', tok_s: 485 }] });
   });
@@ -102,7 +109,7 @@ describe('the file', () => {
   it.each(['bench.png', 'bench', 'svg', 'bench.svg.txt'])(
     '%s: an unknown extension is a usage error',
     (file) => {
-      expect(() => checkReport(file)).toThrow(expect.objectContaining({ kind: 'usage' }));
+      expect(() => checkFiles({ report: file })).toThrow(expect.objectContaining({ kind: 'usage' }));
     },
   );
 
@@ -113,8 +120,11 @@ describe('the file', () => {
   it('a missing folder is reported before anything is measured', () => {
     const folder = emptyFolder();
     writeFileSync(join(folder, 'a'), '');
-    expect(() => checkReport(join(folder, 'missing', 'b.svg'))).toThrow('there is no folder');
-    expect(() => checkReport(join(folder, 'a', 'b.svg'))).toThrow('there is no folder');
+    for (const file of [join(folder, 'missing', 'b.svg'), join(folder, 'a', 'b.svg')]) {
+      expect(() => checkFiles({ report: file })).toThrow(`--report ${file}: there is no folder`);
+      expect(() => checkFiles({ save: file })).toThrow(`--save ${file}: there is no folder`);
+    }
+    expect(() => checkFiles({ save: join(folder, 'new.jsonl') })).not.toThrow();
   });
 
   it('is written atomically', () => {

@@ -17,6 +17,7 @@ async function printed(options: Options, { isTTY }: { isTTY: boolean }): Promise
     table: 'speeds',
     flat: (row) => ({ ...row }),
     markdown: (rows) => rows.map(({ model }) => `${model}\n`).join(''),
+    legend: ['model: its name'],
   });
   await rows.add([{ model: 'a' }, { model: 'b\x1b[2J' }]);
   await rows.end();
@@ -32,7 +33,7 @@ describe('rows', () => {
   });
 
   it.each<[Options, string]>([
-    [{ output: 'md' }, 'a\nb\x1b[2J\n'],
+    [{ output: 'md' }, 'a\nb\x1b[2J\nmodel: its name\n'],
     [{ output: 'csv' }, 'model\n"a"\n"b\x1b[2J"\n'],
     [{ jsonl: true }, '{"model":"a"}\n{"model":"b\\u001b[2J"}\n'],
     [{ json: true }, '"rows":[{"model":"a"},{"model":"b\\u001b[2J"}]}\n'],
@@ -42,6 +43,6 @@ describe('rows', () => {
   });
 
   it('a name cannot control the terminal', async () => {
-    expect(await printed({ output: 'md' }, { isTTY: true })).toMatch(/\n\na\nb␛\[2J\n$/);
+    expect(await printed({ output: 'md' }, { isTTY: true })).toMatch(/\n\na\nb␛\[2J\n\nmodel: its name\n$/);
   });
 });
