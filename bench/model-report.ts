@@ -45,7 +45,7 @@ export function speedMarkdown(rows: readonly SpeedRow[], width?: number): string
 
 /** The meaning of tests and columns, a line each. */
 export const SPEED_LEGEND: readonly string[] = [
-  'pp512: prefill, a prompt of 512 tokens is read. tg128: decode, 128 tokens are written.',
+  'pp512: prefill, reading 512 tokens. tg128: decode, writing 128 tokens.',
   `MB/token: data read. ${ROOF_LEGEND}`,
 ];
 
