@@ -246,18 +246,19 @@ function partsOf({ target, loaded }: TargetState): readonly string[] {
 
 const BACKEND = 1; // its place in these parts
 
-/** For each part, whether all targets were asked for with the same. */
-function isCommon(targets: readonly TargetState[]): boolean[] {
+/** For each part, whether names of targets have it: it tells them apart, or nothing does and it is the backend. */
+function isNamed(targets: readonly TargetState[]): boolean[] {
   const asked = targets.map((target) => partsOf({ ...target, loaded: undefined }));
-  return asked[0]!.map((part, i) => asked.every((other) => other[i] === part));
+  const differs = (asked[0] ?? []).map((part, i) => asked.some((other) => other[i] !== part));
+  return differs.includes(true) ? differs : differs.map((_, i) => i === BACKEND);
 }
 
-/** Short names: each target's backend, and the parts that tell it from the others. */
+/** Short names: the parts that tell targets apart. */
 function targetNames(targets: readonly TargetState[]): string[] {
-  const common = targets.length > 0 ? isCommon(targets) : [];
+  const named = isNamed(targets);
   return targets.map((target) =>
     partsOf(target)
-      .filter((part, i) => part !== '' && (i === BACKEND || !common[i]))
+      .filter((part, i) => part !== '' && named[i])
       .join(', '),
   );
 }
@@ -266,11 +267,11 @@ function targetName(target: TargetState): string {
   return partsOf(target).filter(Boolean).join(', ');
 }
 
-/** The parts that all targets share, without the backend. @param targets one at least */
+/** The parts that are in no short name, because all targets share them. @param targets one at least */
 export function commonName(targets: readonly TargetState[]): string {
-  const common = isCommon(targets);
+  const named = isNamed(targets);
   return partsOf(targets[0]!)
-    .filter((part, i) => part !== '' && i !== BACKEND && common[i])
+    .filter((part, i) => part !== '' && !named[i])
     .join(', ');
 }
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { kernelScenes, letterOf, speedCurve, speedScenes } from '../../cli/bench/scenes.ts';
-import { afterEvent, plannedBench } from '../../cli/bench/state.ts';
+import { commonName, kernelScenes, letterOf, speedCurve, speedScenes } from '../../cli/bench/scenes.ts';
+import { afterEvent, type BenchState, plannedBench } from '../../cli/bench/state.ts';
 import { eventsOf, MEMORY, planOf, READ, stateAfter, WRITE } from './bench-events.ts';
 
 describe('the state after events', () => {
@@ -194,6 +194,25 @@ describe('curves', () => {
     const [decode] = speedScenes(stateAfter({ tests: [WRITE] })).phases;
     const ends = decode!.curves!.series.map(({ points }) => points.at(-1)![0]);
     expect(ends).toEqual([128, 128]);
+  });
+});
+
+describe('names', () => {
+  it('have what tells the targets apart; the rest is in the title', () => {
+    const twoModels = planOf({}).targets!.flatMap((target) => [
+      target,
+      { ...target, path: '/models/other.gguf' },
+    ]);
+    const named = (story: BenchState) => [
+      commonName(story.targets),
+      ...speedScenes(story).phases[0]!.lanes.lanes.map(({ label }) => label),
+    ];
+    expect(named(plannedBench({ ...planOf({}), targets: twoModels }))).toEqual([
+      'cpu, 2 threads',
+      'smol.Q4_1 pp512',
+      'other pp512',
+    ]);
+    expect(named(plannedBench(planOf({})))).toEqual(['smol.Q4_1, 2 threads', 'cpu pp512']);
   });
 });
 

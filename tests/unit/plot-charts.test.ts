@@ -103,6 +103,11 @@ describe('lanes', () => {
   it('drop the bar if there is no room, then cut names in the middle', () => {
     expect(laneLines(lanes, 20, PLAIN)[0]).toBe('A cpu    400 ±6');
     expect(laneLines(lanes, 13, PLAIN)[1]).toBe('B we…u    100');
+    const padded = {
+      ...lanes,
+      lanes: lanes.lanes.map((lane) => ({ ...lane, label: lane.label.padEnd(20) })),
+    };
+    expect(laneLines(padded, 13, PLAIN)[1]).toBe('B we…u    100');
   });
 
   it('ratios are ranges around 1, with a half as far from it as a double', () => {

@@ -218,8 +218,9 @@ function columnLabels(x: Axis, unit: string, columns: number): string {
 
 // ----- labels
 
-/** A label of exactly `columns`. A long one loses its middle, because names differ at their ends. */
-function fittedLabel(text: string, columns: number, { glyphs }: Theme): string {
+/** A label of exactly `columns`. A long one loses its middle, because names differ at their ends. It may be padded. */
+function fittedLabel(label: string, columns: number, { glyphs }: Theme): string {
+  const text = label.trimEnd();
   if (columnsOf(text) <= columns) return padded(text, columns);
   const parts = [...clusters(text)];
   const room = Math.max(0, columns - columnsOf(glyphs.ellipsis));
