@@ -112,6 +112,12 @@ const FOR_ALL: readonly FlagHint[] = [
 
 export const FLAG_HINTS = [...FOR_ANSWERS, ...FOR_ALL];
 
+/** For commands that do not answer. In the others -t is the temperature. */
+const FOR_MEASURES: readonly FlagHint[] = [
+  ['t', '--threads N is the number of threads.'],
+  ['svg html report-file', '--report FILE writes an .html or .svg report.'],
+];
+
 const ANSWERING = new Set(['run', 'chat']);
 
 /** The options in a hint: --max-tokens, -n. */
@@ -133,7 +139,7 @@ export function hintForFlag(
   const usual = name.length > 1 ? name.toLowerCase().replaceAll('_', '-') : name;
   const isLong = usual.length > 1;
   if (isLong && hasOption(`--${usual}`)) return `Did you mean --${usual}?`;
-  const hints = ANSWERING.has(command) ? FLAG_HINTS : FOR_ALL;
+  const hints = ANSWERING.has(command) ? FLAG_HINTS : [...FOR_ALL, ...FOR_MEASURES];
   const fitting = hints.filter(([flags]) => flags.split(' ').includes(usual));
   return fitting.find(([, hint]) => optionsIn(hint).every(hasOption))?.[1];
 }

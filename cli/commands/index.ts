@@ -227,7 +227,6 @@ export const COMMANDS: readonly CommandSpec[] = [
         default: undefined,
       },
       'max-tokens': { describe: 'length of each of the three answers (default: 16)' },
-      threads: { alias: 't' },
     },
     examples: [
       ['percept verify', 'for a new driver: ops, then the default model; about a minute'],

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { finished, percept, start, TINY_MODEL } from './percept.ts';
 
 describe('percept verify', () => {
-  const BACKEND = ['--backend', 'cpu', '-t', '1'];
+  const BACKEND = ['--backend', 'cpu', '--threads', '1'];
   const QUICK = ['verify', '1025', '-m', TINY_MODEL, '-n', '4', ...BACKEND];
 
   it('compares answers and ops with the reference', async () => {
