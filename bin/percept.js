@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 // Starts percept. This file runs on Node 20 and later. If its Node is too old for the engine, it starts the program
-// with the Node that the npm package `node` contains.
+// with the Node that npm has installed beside it, from the package for this platform.
 import { existsSync, readFileSync } from 'node:fs';
 import module, { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
@@ -32,8 +32,8 @@ if (args[0] === '--version' || args[0] === '-v') {
   if (node) await runWith(node);
   else {
     fail(
-      `percept needs Node ${MINIMUM_MAJOR} or later: this is ${process.version}, and the npm package "node" is not installed completely.`,
-      `npm rebuild node   (in ${ROOT}; or start percept with a newer Node)`,
+      `percept needs Node ${MINIMUM_MAJOR} or later: this is ${process.version}, and the npm package ${nodePackage()} is not installed.`,
+      `npm install   (in ${ROOT}, with optional packages; or start percept with a newer Node)`,
     );
   }
 }
@@ -88,15 +88,24 @@ function fail(message, command) {
   process.exitCode = 1;
 }
 
-/** The binary of the npm package `node`, wherever npm has installed it; undefined if it is missing or too old. */
+/** The package with a Node for this platform, as the package `node` names them too. */
+function nodePackage({ platform, arch } = process) {
+  const system = platform === 'win32' ? 'win' : platform;
+  return `${system === 'darwin' && arch === 'arm64' ? 'node-bin' : 'node'}-${system}-${arch}`;
+}
+
+/** The Node that npm has installed, wherever it is; undefined if it is missing or too old. */
 function bundledNode() {
-  try {
-    const manifest = createRequire(import.meta.url).resolve('node/package.json');
-    const { version } = JSON.parse(readFileSync(manifest, 'utf8'));
-    const binary = join(dirname(manifest), 'bin', process.platform === 'win32' ? 'node.exe' : 'node');
-    if (Number.parseInt(version, 10) >= MINIMUM_MAJOR && existsSync(binary)) return binary;
-  } catch {
-    // the package is not installed
+  const require = createRequire(import.meta.url);
+  for (const name of [nodePackage(), 'node']) {
+    try {
+      const manifest = require.resolve(`${name}/package.json`);
+      const { version } = JSON.parse(readFileSync(manifest, 'utf8'));
+      const binary = join(dirname(manifest), 'bin', process.platform === 'win32' ? 'node.exe' : 'node');
+      if (Number.parseInt(version, 10) >= MINIMUM_MAJOR && existsSync(binary)) return binary;
+    } catch {
+      // the package is not installed
+    }
   }
   return undefined;
 }
@@ -112,7 +121,7 @@ async function runWith(node) {
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGCONT'];
   for (const signal of signals) process.on(signal, () => child.kill(signal));
   stopTogether(child);
-  child.on('error', (error) => fail(`${node} did not start: ${error.message}`, 'npm rebuild node'));
+  child.on('error', (error) => fail(`${node} did not start: ${error.message}`, `npm install   (in ${ROOT})`));
   child.on('exit', (code, signal) => {
     if (!signal) process.exit(code ?? 1);
     process.removeAllListeners(signal);

@@ -12,17 +12,20 @@ const OLD_NODE = `data:text/javascript,${encodeURIComponent(
   "Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '20.0.0' } })",
 )}`;
 
-/** A checkout of the launcher alone, with `program` built, and with the npm package node of `nodeVersion`. */
-function checkout(program?: string, nodeVersion?: string) {
+/** The npm package with a Node for this platform. */
+const NODE_PACKAGE = `${process.platform === 'darwin' && process.arch === 'arm64' ? 'node-bin' : 'node'}-${process.platform === 'win32' ? 'win' : process.platform}-${process.arch}`;
+
+/** A checkout of the launcher alone, with `program` built, and with a Node of `nodeVersion` in the npm package `name`. */
+function checkout(program?: string, nodeVersion?: string, name = NODE_PACKAGE) {
   const folder = emptyFolder();
-  for (const path of ['bin', 'dist', 'node_modules/node/bin'])
-    mkdirSync(join(folder, path), { recursive: true });
+  const bin = join('node_modules', name, 'bin');
+  for (const path of ['bin', 'dist', bin]) mkdirSync(join(folder, path), { recursive: true });
   for (const path of ['package.json', 'bin/percept.js']) copyFileSync(join(ROOT, path), join(folder, path));
   if (program !== undefined) writeFileSync(join(folder, 'dist/percept.js'), program);
   if (nodeVersion !== undefined) {
-    const manifest = { name: 'node', version: nodeVersion };
-    writeFileSync(join(folder, 'node_modules/node/package.json'), JSON.stringify(manifest));
-    symlinkSync(process.execPath, join(folder, 'node_modules/node/bin/node'));
+    const manifest = { name, version: nodeVersion };
+    writeFileSync(join(folder, bin, '../package.json'), JSON.stringify(manifest));
+    symlinkSync(process.execPath, join(folder, bin, 'node'));
   }
   return join(folder, 'bin/percept.js');
 }
@@ -57,10 +60,10 @@ describe('the launcher', () => {
     );
   });
 
-  it('starts the package node on an old one: arguments, streams, exit code', () => {
+  it.each([NODE_PACKAGE, 'node'])('starts the Node of the package %s on an old one', (name) => {
     const program =
       'process.stdin.pipe(process.stdout); console.error(process.argv.slice(2)); process.exitCode = 6;';
-    const launcher = checkout(program, '26.0.0');
+    const launcher = checkout(program, '26.0.0', name);
     const nodeArgs = ['--import', OLD_NODE, launcher, 'a b', '-n', '3'];
     const run = spawnSync(process.execPath, nodeArgs, { input: 'piped', encoding: 'utf8' });
     expect(run).toMatchObject({ stdout: 'piped', stderr: "[ 'a b', '-n', '3' ]\n", status: 6 });
@@ -114,10 +117,10 @@ describe('the launcher', () => {
   it.each([
     ['is not there', undefined],
     ['is itself too old', '22.0.0'],
-  ])('says what to do if the package node %s', (_, nodeVersion) => {
+  ])('says what to do if the package with Node %s', (_, nodeVersion) => {
     const { stderr, status } = launch(checkout('', nodeVersion), ['hi'], { old: true });
     expect(status).toBe(1);
-    expect(stderr).toMatch(/^error: percept needs Node 26 or later.*\n {2}Run: npm rebuild node .*\n$/);
+    expect(stderr).toMatch(/^error: percept needs Node 26 or later.*\n {2}Run: npm install .*\n$/);
   });
 
   it('can be executed', () => {
