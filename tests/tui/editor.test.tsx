@@ -111,9 +111,9 @@ describe('the drawn editor', () => {
   it('has the menu below the text', async () => {
     const { shows, write } = await mount();
     write('/h');
-    await shows('› /h', '› /help', '  /history');
+    await shows('› /h', '▸ /help', '  /history');
     write('\x1b[B');
-    await shows('› /h', '  /help', '› /history');
+    await shows('› /h', '  /help', '▸ /history');
     write('\t');
     await shows('› /history');
   });
