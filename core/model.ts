@@ -15,7 +15,7 @@ import { optionalString } from './gguf/metadata.ts';
 import { type LoadProgress, whileTelling } from './load-progress.ts';
 import { modelDefaults } from './model-defaults.ts';
 import type { ModelDefaults } from './models/catalogue.ts';
-import { estimateMemory, programOn, weightBytesOf } from './program.ts';
+import { boundMemory, estimateMemory, programOn, weightBytesOf } from './program.ts';
 import { Scheduler } from './scheduler.ts';
 import { tokenizerFromGguf } from './tokenizer/index.ts';
 import type { Tokenizer } from './tokenizer/tokenizer.ts';
@@ -85,7 +85,7 @@ export async function loadModel(file: string | URL, options: LoadOptions = {}): 
   const files = fileFacts([path, ...graph.tensors.map(({ part }) => part ?? path)]);
   const { config } = graph;
   const limits = loadLimits(gguf, graph, options);
-  if (options.memoryCheck ?? true) checkMemory(estimateMemory(graph, limits), freeMemory());
+  if (options.memoryCheck ?? true) requireMemory(graph, limits);
   const name = optionalString(gguf.metadata, 'general.name') || basename(path, '.gguf');
 
   const { contextLength, sequences, maxTokens, kvType } = limits;
@@ -169,6 +169,13 @@ export function modelLimits(gguf: Gguf, config: ModelConfig, options: LimitOptio
   checkCount(maxTokens, 'at least 1 token in a step');
   const { attention } = options;
   return { contextLength, sequences, maxTokens, kvType: kvTypeOf(gguf, options.kvType), attention };
+}
+
+/** Estimates only what does not fit by far. */
+function requireMemory(graph: ModelGraph, limits: ModelLimits): void {
+  const free = freeMemory();
+  const { weights, kv, arena } = boundMemory(graph, limits);
+  if (free !== undefined && weights + kv + arena > free) checkMemory(estimateMemory(graph, limits), free);
 }
 
 /** Throws UserError of kind memory unless `use` fits in `available` bytes, or that is unknown. */

@@ -47,6 +47,20 @@ const VALUE_BYTES: Readonly<Record<KvType, (D: number) => number>> = {
  * that are live at once. The reference backend uses more: 4 bytes for each weight, and memory for every value.
  */
 export function estimateMemory(graph: RecordedGraph, limits: Limits): MemoryUse {
+  return memoryUse(graph, limits, mostColumns(graph));
+}
+
+/** No less than the estimate, and found in a small part of its time: as if all values were live at once. */
+export function boundMemory(graph: RecordedGraph, limits: Limits): MemoryUse {
+  return memoryUse(
+    graph,
+    limits,
+    graph.shapes.reduce((sum, { cols }) => sum + cols, 0),
+  );
+}
+
+/** @param columns of values that are live at the same time */
+function memoryUse(graph: RecordedGraph, limits: Limits, columns: number): MemoryUse {
   const { sequences, contextLength, maxTokens, kvType = 'f32', attention } = limits;
   const bytesAt = graph.states.reduce((sum, state) => {
     if (state.kind === 'recurrent') return sum;
@@ -56,7 +70,7 @@ export function estimateMemory(graph: RecordedGraph, limits: Limits): MemoryUse 
   return {
     weights: weightBytesOf(graph),
     kv: sequences * contextLength * bytesAt + recurrentBytes(graph.states, sequences),
-    arena: 4 * (maxTokens * mostColumns(graph) + (attention ? heads * contextLength : 0)),
+    arena: 4 * (maxTokens * columns + (attention ? heads * contextLength : 0)),
   };
 }
 

@@ -16,6 +16,7 @@ import {
   samplerParameters,
 } from '../../core/index.ts';
 import { checkMemory } from '../../core/model.ts';
+import { boundMemory } from '../../core/program.ts';
 import { type BackendUnderTest, withModels } from '../backend/backends.ts';
 import { allRows } from '../backend/steps.ts';
 import { describeShared } from '../shared.ts';
@@ -193,6 +194,18 @@ describe('loadModel', () => {
     const recurrent = { kind: 'recurrent', floats: 7 } as const; // no larger for a longer context
     const mixed = { ...graph, states: [recurrent, ...states] };
     expect(estimateMemory(mixed, limits).kv).toBe(300 * heads * bytes + 3 * 4 * 7);
+  });
+
+  it('is bounded from above by what is found at once', async () => {
+    const gguf = await readGguf(PATH);
+    const graph = graphFromGguf(gguf);
+    for (const options of [{}, { sequences: 4, maxTokens: 7 }, { attention: true }]) {
+      const limits = modelLimits(gguf, graph.config, options);
+      const { weights, kv, arena } = estimateMemory(graph, limits);
+      const bound = boundMemory(graph, limits);
+      expect(bound).toMatchObject({ weights, kv });
+      expect(bound.arena).toBeGreaterThanOrEqual(arena);
+    }
   });
 
   it('fills in sizes that were not given', async () => {
