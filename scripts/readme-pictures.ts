@@ -30,15 +30,14 @@ interface Step {
 }
 
 const CONVERSATION: readonly Step[] = [
-  { line: 'percept', shows: /exits; .*Ask anything/s },
+  { line: 'percept', shows: /exits;.*Ask anything/s },
   { line: 'Explain recursion in one sentence.', shows: /\d tok\/s · read \d.*Ask anything/s },
-  { line: '/why', shows: /token \d+ of 25.*layers across/s },
-  { keys: times(9, 'Left'), shows: /token 14 of 25.*layers across/s }, // "it"
-  { keys: [...times(23, 'Down'), ...times(3, ']')], shows: /layer 23 of 30, head 3 of 9/ }, // attends to "function"
+  { line: '/why 12', shows: /token 12 of 49.*layers across/s }, // "itself"
+  { keys: [...times(17, 'Down'), ']'], shows: /layer 17 of 30, head 1 of 9/ }, // attends to "function"
 ];
 
 const LABEL =
-  'A chat in a terminal. The answer explains recursion; below it, /why shows that the word "it" attends to "function".';
+  'A chat in a terminal. The answer explains recursion; below it, /why shows that the word "itself" attends to "function".';
 
 /** Greedy on cpu: the answer is the same on any number of threads. */
 const SETTINGS = {
