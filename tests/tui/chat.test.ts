@@ -210,7 +210,7 @@ describe.skipIf(NO_TMUX)(titled('percept chat in a terminal', NO_TMUX), () => {
     terminal.press('Tab', 'Enter');
     await terminal.shows('there are no messages yet');
     terminal.type('read @not');
-    await terminal.shows('notes.txt');
+    await terminal.shows('▸ notes.txt');
     terminal.press('Tab', 'Enter');
     await terminal.shows('attached notes.txt, 1 line');
     await terminal.shows(/2 tokens/);
