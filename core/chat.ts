@@ -7,7 +7,7 @@ import type { Message } from './chat-template.ts';
 import { ChatTemplate } from './chat-template.ts';
 import { Logprobs, type TokenLogprob } from './generate/logprobs.ts';
 import { type GeneratedToken, type GenerateOptions, type GenerateResult, generate } from './generate.ts';
-import type { Sequence, SequenceModel } from './sequence.ts';
+import type { EvaluateOptions, Sequence, SequenceModel } from './sequence.ts';
 import { SequencePool, type StoredPrompts } from './sequence-pool.ts';
 import { covers, cutSpans, type Spans } from './tokenizer/spans.ts';
 import { StreamingDecoder } from './tokenizer/streaming-decoder.ts';
@@ -116,11 +116,12 @@ export class Chat {
     promptIds: readonly number[],
     ids: readonly number[],
     top: number,
+    options: Pick<EvaluateOptions, 'signal' | 'onProgress'> = {},
   ): Promise<TokenLogprobs[]> {
     const sequence = await this.sequence([...promptIds, ...ids]);
     const logprobs = new Logprobs(top);
     const found: TokenLogprobs[] = [];
-    const { result } = await sequence.evaluate(promptIds);
+    const { result } = await sequence.evaluate(promptIds, options);
     if (ids.length > 0) found.push({ id: ids[0]!, ...logprobs.of(logitsOf(result), ids[0]!) });
     for (let start = 0; start < ids.length - 1; start += ROWS_AT_ONCE) {
       const part = ids.slice(start, Math.min(start + ROWS_AT_ONCE, ids.length - 1));

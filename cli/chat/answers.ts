@@ -86,7 +86,7 @@ export class Answers {
       options,
       scored,
       signal,
-      onReading: this.#readingMeter(),
+      onReading: this.readingMeter(),
       onToken: (token) => {
         answer.add(token);
         speedometer.token(performance.now());
@@ -119,7 +119,7 @@ export class Answers {
     const { text, error } = await generateAnswer({
       ...{ loaded, promptIds, forced: [], versions: 0, scored: false, signal },
       options: { ...options, maxTokens },
-      onReading: this.#readingMeter(),
+      onReading: this.readingMeter(),
       onToken: () => {},
     });
     if (signal.aborted) return undefined;
@@ -137,7 +137,7 @@ export class Answers {
     const ids = this.#promptIds(branch.path, false);
     state.now({ phase: 'reading' });
     const sequence = await this.loaded.chat.sequence(ids);
-    await sequence.evaluate(ids, { signal, onProgress: this.#readingMeter() });
+    await sequence.evaluate(ids, { signal, onProgress: this.readingMeter() });
     state.now({ contextUsed: ids.length, reading: undefined });
   }
 
@@ -173,10 +173,12 @@ export class Answers {
   }
 
   /** Shows how much of a prompt has been read since this call. */
-  #readingMeter(): (done: number, total: number) => void {
+  readingMeter(): (done: number, total: number) => void {
     const start = performance.now();
-    return (done, total) =>
-      this.#sinks.state.soon({ reading: readingOf(done, total, performance.now() - start) });
+    return (done, total) => {
+      if (done < total)
+        this.#sinks.state.soon({ reading: readingOf(done, total, performance.now() - start) });
+    };
   }
 
   #open(

@@ -253,6 +253,11 @@ export class Dialogue {
     });
   }
 
+  /** Shows how much of a prompt a command has read. Needs a loaded model. */
+  readingMeter(): (done: number, total: number) => void {
+    return this.#answers!.readingMeter();
+  }
+
   /** Runs a slash command that takes long. Returns whether it completed. */
   work(run: Work): Promise<boolean> {
     return this.#turns.run('working', run);

@@ -21,10 +21,15 @@ export interface Alternative {
 }
 
 /** The tokens of an answer, including end-of-text tokens. */
-export async function inspectAnswer(dialogue: Dialogue, answer: TreeMessage): Promise<InspectedToken[]> {
+export async function inspectAnswer(
+  dialogue: Dialogue,
+  answer: TreeMessage,
+  signal: AbortSignal,
+): Promise<InspectedToken[]> {
   const { chat, model } = dialogue.loaded!;
   const { promptIds, ids } = dialogue.answerIds(answer);
-  const scored = await chat.probabilities(promptIds, ids, ALTERNATIVES);
+  const onProgress = dialogue.readingMeter();
+  const scored = await chat.probabilities(promptIds, ids, ALTERNATIVES, { signal, onProgress });
   const named = ({ id, logprob }: { id: number; logprob: number }): Alternative => ({
     id,
     name: tokenName(model.tokenizer, id),
@@ -50,11 +55,13 @@ export async function attentionOfToken(
   dialogue: Dialogue,
   answer: TreeMessage,
   index: number,
+  signal: AbortSignal,
 ): Promise<TokenAttention> {
   const { chat, model } = dialogue.loaded!;
   const { promptIds, ids } = dialogue.answerIds(answer);
   const before = [...promptIds, ...ids.slice(0, index)];
-  const attention = await attentionOf(await chat.sequence(before), before);
+  const onProgress = dialogue.readingMeter();
+  const attention = await attentionOf(await chat.sequence(before), before, { signal, onProgress });
   const { tokenizer } = model;
   return {
     ...attention,
@@ -121,9 +128,10 @@ export async function alternativeLines(
   context: CommandContext,
   answer: TreeMessage,
   index: number | undefined,
+  signal: AbortSignal,
 ): Promise<string[]> {
   const { dialogue } = context;
-  const tokens = await inspectAnswer(dialogue, answer);
+  const tokens = await inspectAnswer(dialogue, answer, signal);
   if (index !== undefined) return tokens[index]!.alternatives.map((each) => alternativeLine(context, each));
   const unsure = [...tokens.entries()].sort(([, a], [, b]) => a.probability - b.probability);
   const shown = unsure.slice(0, MOST_LINES).sort(([a], [b]) => a - b);
@@ -142,10 +150,11 @@ export async function attentionLines(
   { dialogue, theme }: CommandContext,
   answer: TreeMessage,
   index: number | undefined,
+  signal: AbortSignal,
 ): Promise<string[]> {
   const { ids } = dialogue.answerIds(answer);
   const at = index ?? ids.length - 1;
-  const attention = await attentionOfToken(dialogue, answer, at);
+  const attention = await attentionOfToken(dialogue, answer, at, signal);
   const { sink, shares } = attentionShares(attention);
   const most = [...shares.entries()].sort(([, a], [, b]) => b - a).slice(0, MOST_LINES);
   const chosen = visible(tokenName(dialogue.loaded!.model.tokenizer, ids[at]!), theme);

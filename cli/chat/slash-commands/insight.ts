@@ -121,9 +121,9 @@ async function inspect(
   const count = dialogue.answerIds(answer).ids.length;
   const token = args === '' ? undefined : numberIn(args, [1, count], 'a token') - 1;
   if (screen.inspect(kind, token)) return;
-  await dialogue.work(async () => {
+  await dialogue.work(async (signal) => {
     const lines = kind === 'alternatives' ? alternativeLines : attentionLines;
-    print(context, await lines(context, answer, token));
+    print(context, await lines(context, answer, token, signal));
   });
 }
 

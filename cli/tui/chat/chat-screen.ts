@@ -318,8 +318,8 @@ export class ChatScreen implements Screen {
   async #openInspector(inspection: 'alternatives' | 'attention', token: number | undefined): Promise<void> {
     const { Inspector } = await import('./inspector.ts');
     const answer = lastAnswerOf(this.dialogue.branch.path)!; // the command has checked that there is one
-    await this.dialogue.work(async () => {
-      const model = await Inspector.open(this.dialogue, answer, inspection, token);
+    await this.dialogue.work(async (signal) => {
+      const model = await Inspector.open(this.dialogue, answer, inspection, { token, signal });
       model.onClose = () => this.#closeView();
       this.#set({ view: { kind: 'inspector', model } });
     });

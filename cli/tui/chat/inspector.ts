@@ -47,12 +47,12 @@ export class Inspector {
     dialogue: Dialogue,
     answer: TreeMessage,
     kind: Inspection,
-    token: number | undefined,
+    { token, signal }: { readonly token: number | undefined; readonly signal: AbortSignal },
   ): Promise<Inspector> {
-    const tokens = await inspectAnswer(dialogue, answer);
+    const tokens = await inspectAnswer(dialogue, answer, signal);
     const at = token ?? (kind === 'attention' ? lastWord(tokens) : leastCertain(tokens));
     const inspector = new Inspector(dialogue, answer, { kind, tokens, at, alternative: 0 });
-    if (kind === 'attention') await inspector.#computeAttention();
+    if (kind === 'attention') await inspector.#computeAttention(signal);
     return inspector;
   }
 
@@ -123,19 +123,19 @@ export class Inspector {
   #requestAttention(): void {
     if (this.#computing || this.#hasAttention()) return;
     void this.#dialogue
-      .work(() => this.#computeAttention())
+      .work((signal) => this.#computeAttention(signal))
       .then((done) => {
         if (!done) this.#set({ kind: 'alternatives' });
       });
   }
 
   /** Computes the attention of the chosen token. Repeats while the user chooses another one. */
-  async #computeAttention(): Promise<void> {
+  async #computeAttention(signal: AbortSignal): Promise<void> {
     this.#computing = true;
     try {
       while (!this.#hasAttention()) {
         const { at } = this.state.get();
-        this.#attentions.set(at, await attentionOfToken(this.#dialogue, this.#answer, at));
+        this.#attentions.set(at, await attentionOfToken(this.#dialogue, this.#answer, at, signal));
         if (this.#attentions.size > MOST_CACHED)
           this.#attentions.delete(this.#attentions.keys().next().value!);
       }
