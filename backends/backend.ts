@@ -89,7 +89,7 @@ export interface RopeSpec {
 
 export type Op =
   | { op: 'embed'; table: WeightId; by?: 'token' | 'position' } // row of the table for each token; default token
-  | { op: 'norm'; x: ValueId; weight: WeightId; eps: number } // x / rms(x) * weight
+  | { op: 'norm'; x: ValueId; weight: WeightId; eps: number; heads?: number } // x / rms(x) * weight, head by head
   | { op: 'matmul'; x: ValueId; weight: WeightId; bias?: WeightId } // x W^T + bias
   | { op: 'rope'; x: ValueId; heads: number; rope: RopeSpec } // every head rotated by the token's position
   | AttentionOp

@@ -86,10 +86,12 @@ class Fuser {
     return this.#phases;
   }
 
-  /** Whether an op is a norm that only matmuls read. */
+  /** Whether an op is a norm of whole rows that only matmuls read. */
   #goesIntoMatmuls(i: number): boolean {
     const readers = this.#readers[i]!;
-    return this.#ops[i]!.op === 'norm' && readers.length > 0 && readers.every((j) => this.#is(j, 'matmul'));
+    const op = this.#ops[i]!;
+    if (op.op !== 'norm' || (op.heads ?? 1) > 1) return false;
+    return readers.length > 0 && readers.every((j) => this.#is(j, 'matmul'));
   }
 
   /** Whether an op is a rope that only one attention reads. Its queries and keys must both have ropes of one spec. */

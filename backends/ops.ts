@@ -49,7 +49,7 @@ const ANATOMY: { readonly [K in Op['op']]: Anatomy<OpOf<K>> } = {
   norm: {
     values: ['x'],
     weights: ['weight'],
-    shape: ({ x, weight }, { shape, desc }) => wide(shape(x), desc(weight).cols, 'norm'),
+    shape: ({ x, weight, heads = 1 }, { shape, desc }) => wide(shape(x), heads * desc(weight).cols, 'norm'),
   },
   matmul: {
     values: ['x'],

@@ -96,8 +96,10 @@ export class PhaseTable {
 
   #op({ kind, op, out }: OpPhase): void {
     if (kind === 'embed') this.#row(layout.EMBED, undefined, out, this.#embed(op));
-    else if (kind === 'norm') this.#row(layout.RMS_NORM, op.x, out, this.#norm(op));
-    else if (kind === 'softmax') this.#row(layout.SOFTMAX, op.x, out);
+    else if (kind === 'norm') {
+      const headDim = this.#cols(op.x) / (op.heads ?? 1);
+      this.#row(layout.RMS_NORM, op.x, out, [...this.#norm(op), [layout.NORM_COLS, headDim]]);
+    } else if (kind === 'softmax') this.#row(layout.SOFTMAX, op.x, out);
     else if (kind === 'select') this.#row(layout.SELECT, op.x, out);
     else if (kind === 'rope') {
       const headDim = this.#cols(op.x) / op.heads;

@@ -149,14 +149,20 @@ class Planner {
     };
   }
 
-  #norm({ x, weight, eps }: NormOp, out: ValueId, until: number): Evaluate {
-    const { cols } = this.#weights[weight]!.desc;
-    const sums = this.#slot(squares(cols), this.#at, PARTIALS);
+  #norm({ x, weight, eps, heads = 1 }: NormOp, out: ValueId, until: number): Evaluate {
+    const { cols } = this.#weights[weight]!.desc; // of a head
+    const sums = this.#slot(squares(cols), this.#at, heads * PARTIALS);
     const stack: Stack = { name: 'weights', itemLength: cols };
-    const { slot, item } = this.#stacked(rmsNorm(cols, eps), [stack], { weights: [weight] }, until, cols);
+    const { slot, item } = this.#stacked(
+      rmsNorm(cols, eps),
+      [stack],
+      { weights: [weight] },
+      until,
+      heads * cols,
+    );
     return async (pass, rows) => {
-      const partial = await sums.run([pass.get(x)], [PARTIALS, rows]);
-      pass.set(out, await slot.run([pass.get(x), partial, item], [cols, rows]));
+      const partial = await sums.run([pass.get(x)], [heads * PARTIALS, rows]);
+      pass.set(out, await slot.run([pass.get(x), partial, item], [heads * cols, rows]));
     };
   }
 

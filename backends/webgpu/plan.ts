@@ -164,8 +164,9 @@ export class Planner {
       case 'select':
         return [selectCall(view(phase.op.x), out, cols, context)];
       case 'norm': {
-        const { x, weight, eps } = phase.op;
-        return [normCall({ x: view(x), weight: this.#placed.vector(weight), out, cols, eps }, context)];
+        const { x, weight, eps, heads } = phase.op;
+        const vector = this.#placed.vector(weight);
+        return [normCall({ x: view(x), weight: vector, out, cols, eps, heads }, context)];
       }
       case 'softmax':
         return [softmaxCall(view(phase.op.x), out, cols, context)];

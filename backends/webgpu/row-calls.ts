@@ -68,15 +68,32 @@ interface Norm {
   readonly out: View;
   readonly cols: number;
   readonly eps: number;
+  readonly heads?: number; // default 1
 }
 
-export function normCall({ x, weight, out, cols, eps }: Norm, context: Context): KernelCall {
+export function normCall({ x, weight, out, cols, eps, heads = 1 }: Norm, context: Context): KernelCall {
+  if (heads > 1) return headNormCall({ x, weight, out, cols, eps, heads }, context);
   return {
     kernel: 'rms-norm',
     definitions: { SUBGROUPS: context.tuning.subgroupSize > 0 },
     constants: { WG: context.tuning.workgroup, COLS: cols, EPS: eps, ...strides({ X: x, OUT: out }) },
     bindings: { 1: x.array, 2: weight, 3: out.array },
     ...rowByRow(context, cols, 2),
+  };
+}
+
+function headNormCall({ x, weight, out, cols, eps, heads }: Required<Norm>, context: Context): KernelCall {
+  const { kind, tuning } = context;
+  return {
+    kernel: 'rms-norm-heads',
+    definitions: { SUBGROUPS: tuning.subgroupSize > 0 },
+    constants: {
+      ...{ WG: tuning.workgroup, COLS: cols / heads, HEADS: heads, EPS: eps },
+      ...strides({ X: x, OUT: out }),
+    },
+    bindings: { 1: x.array, 2: weight, 3: out.array },
+    grid: (sizes) => [heads, countOf(sizes, kind), 1],
+    work: workOf(kind, cols, 2),
   };
 }
 

@@ -144,6 +144,7 @@ export const CASES: readonly OpCase[] = [
 
   ...[rmsNormOf(7), rmsNormOf(172), rmsNormOf(1025), rmsNormOf(576, 100)].map(rowCase),
   rowCase(rmsNormOf(64, 1e-3)), // eps 1e-5 outweighs the mean square
+  ...[rmsNormOf(6 * 64, 1, 6), rmsNormOf(5 * 7, 1, 5), rmsNormOf(3 * 258, 1, 3)].map(rowCase),
   rowCase(ropeOf('interleaved', { heads: 3, D: 8, pairs: 4 })),
   rowCase(ropeOf('interleaved', { heads: 9, D: 64, pairs: 32 })),
   rowCase(ropeOf('half', { heads: 1, D: 64, pairs: 32 })),

@@ -27,16 +27,16 @@ const EXP: Tolerance = {
   reason: 'exp in float32: WGSL allows it 3 + 2 |x| ulp, 1e-6 of the largest',
 };
 
-export function rmsNormOf(cols: number, size = 1): RowOp {
-  const weight = randomMatrix('F32', 1, cols);
+export function rmsNormOf(cols: number, size = 1, heads = 1): RowOp {
+  const weight = randomMatrix('F32', 1, cols / heads);
   const eps = 1e-5;
   return {
     op: 'norm',
-    shape: size === 1 ? `${cols}` : `${cols} around ${size}`,
+    shape: `${heads === 1 ? cols : `${heads} heads of ${cols / heads}`}${size === 1 ? '' : ` around ${size}`}`,
     cols,
     inputs: [randomMatrix('F32', VOCABULARY, cols, size)],
     weights: [weight],
-    apply: ([x], [w]) => ({ op: 'norm', x: x!, weight: w!, eps }),
+    apply: ([x], [w]) => ({ op: 'norm', x: x!, weight: w!, eps, heads }),
     expected: ([x]) => rmsNorm(x!, weight.values, eps),
   };
 }

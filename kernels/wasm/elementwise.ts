@@ -5,6 +5,7 @@ import {
   EPS,
   FUNCTION,
   MAP,
+  NORM_COLS,
   OUT,
   OUT_STRIDE,
   OUTPUT_ROWS,
@@ -22,7 +23,7 @@ import {
 } from './layout';
 import { map4 } from './map';
 import { address, real, word } from './phase';
-import { rmsNormRow } from './rms-norm';
+import { rmsNormHeads } from './rms-norm';
 import { softmaxRow } from './softmax';
 
 export function elementwise(phase: usize, kind: i32, rows: i32): void {
@@ -32,7 +33,8 @@ export function elementwise(phase: usize, kind: i32, rows: i32): void {
     const x = address(phase, X) + <usize>from * address(phase, X_STRIDE);
     const y = address(phase, Y) + <usize>r * address(phase, Y_STRIDE);
     const out = address(phase, OUT) + <usize>r * address(phase, OUT_STRIDE);
-    if (kind == RMS_NORM) rmsNormRow(x, address(phase, WEIGHT), out, cols, real(phase, EPS));
+    if (kind == RMS_NORM)
+      rmsNormHeads(x, address(phase, WEIGHT), out, cols, word(phase, NORM_COLS), real(phase, EPS));
     else if (kind == SOFTMAX) softmaxRow(x, out, cols);
     else if (kind == SELECT) memory.copy(out, x, cols << 2);
     else if (kind == MAP) mapRow(phase, x, out, cols);

@@ -17,6 +17,25 @@ export function inverseRms(x: usize, cols: i32, eps: f32): f32 {
   return <f32>(1.0 / sqrt(<f64>total / <f64>cols + <f64>eps));
 }
 
+/** Normalizes every head of `headDim` columns of one row; `out` may be `x`. */
+export function rmsNormHeads(x: usize, weight: usize, out: usize, cols: i32, headDim: i32, eps: f32): void {
+  if (headDim == cols) {
+    rmsNormRow(x, weight, out, cols, eps);
+    return;
+  }
+  const bytes = (<usize>headDim) << 2;
+  const end = x + ((<usize>cols) << 2);
+  for (; x < end; x += bytes, out += bytes) {
+    const factor = inverseRms(x, headDim, eps);
+    const scale = f32x4.splat(factor);
+    let i: usize = 0;
+    for (; i + 16 <= bytes; i += 16) {
+      v128.store(out + i, f32x4.mul(f32x4.mul(v128.load(x + i), scale), v128.load(weight + i)));
+    }
+    for (; i < bytes; i += 4) store<f32>(out + i, load<f32>(x + i) * factor * load<f32>(weight + i));
+  }
+}
+
 /** Normalizes one row; writes whole vectors, so up to 3 floats of padding. */
 export function rmsNormRow(x: usize, weight: usize, out: usize, cols: i32, eps: f32): void {
   const scale = f32x4.splat(inverseRms(x, cols, eps));
