@@ -1,6 +1,8 @@
 /** The llama architecture over tensors without a file: tests provide their types and bytes. */
+import type { Architecture } from '../core/architectures/architecture.ts';
+import type { DecoderConfig } from '../core/architectures/decoder.ts';
 import { Graph, type RecordedGraph } from '../core/architectures/graph.ts';
-import { type LlamaConfig, llama } from '../core/architectures/llama.ts';
+import { llama } from '../core/architectures/llama.ts';
 import type { Gguf, GgufTensor } from '../core/gguf/index.ts';
 import { rowBytes, type TensorType } from '../kernels/quant-formats.ts';
 
@@ -11,7 +13,7 @@ export interface TensorChoice {
 }
 
 /** Shapes of all tensors by name, as GGUF orders dimensions. */
-export function llamaShapes(c: LlamaConfig, { tied = true, biases = false }: TensorChoice = {}) {
+export function llamaShapes(c: DecoderConfig, { tied = true, biases = false }: TensorChoice = {}) {
   const { embeddingLength: C, feedForwardLength: F, nHeads: H, nKvHeads: G, headDim: D } = c;
   const shapes: [name: string, shape: number[]][] = [['token_embd.weight', [C, c.vocabularySize]]];
   const matrix = (name: string, rows: number, cols: number) => {
@@ -35,7 +37,7 @@ export function llamaShapes(c: LlamaConfig, { tied = true, biases = false }: Ten
 }
 
 /** The directory of a file with these tensors, in another order. */
-export function llamaFile(config: LlamaConfig, choice: TensorChoice = {}): Gguf {
+export function llamaFile(config: DecoderConfig, choice: TensorChoice = {}): Gguf {
   const { typeOf = () => 'F32' } = choice;
   const tensors = llamaShapes(config, choice).map(([name, shape]): [string, GgufTensor] => {
     const [cols = 1, rows = 1] = shape;
@@ -52,11 +54,15 @@ export function llamaFile(config: LlamaConfig, choice: TensorChoice = {}): Gguf 
   };
 }
 
-export function llamaGraph(config: LlamaConfig, choice: TensorChoice = {}): RecordedGraph {
+export function llamaGraph(config: DecoderConfig, choice: TensorChoice = {}): RecordedGraph {
   return graphOver(llamaFile(config, choice), config);
 }
 
-export function graphOver(gguf: Gguf, config: LlamaConfig): RecordedGraph {
+export function graphOver(
+  gguf: Gguf,
+  config: DecoderConfig,
+  architecture: Architecture<DecoderConfig> = llama,
+): RecordedGraph {
   const g = new Graph(gguf);
-  return g.end(llama.build(g, config));
+  return g.end(architecture.build(g, config));
 }

@@ -27,6 +27,7 @@ export interface RecordedGraph {
 /** The tensor names of one block: b('attn_q') is 'blk.3.attn_q'. */
 export interface Block {
   (name: string): string;
+  readonly index: number;
   readonly last: boolean;
 }
 
@@ -68,7 +69,7 @@ export class Graph {
 
   *blocks(count: number): Generator<Block> {
     for (let i = 0; i < count; i++) {
-      yield Object.assign((name: string) => `blk.${i}.${name}`, { last: i === count - 1 });
+      yield Object.assign((name: string) => `blk.${i}.${name}`, { index: i, last: i === count - 1 });
     }
   }
 
@@ -79,8 +80,10 @@ export class Graph {
     return this.#push({ op: 'embed', table: this.#weight(`${name}.weight`, rows, cols) });
   }
 
-  norm(x: ValueId, name: string, eps: number): ValueId {
-    return this.#push({ op: 'norm', x, weight: this.#weight(`${name}.weight`, 1, this.#cols(x)), eps });
+  /** @param heads of x, each normalized by itself with the same weights */
+  norm(x: ValueId, name: string, eps: number, heads = 1): ValueId {
+    const weight = this.#weight(`${name}.weight`, 1, this.#cols(x) / heads);
+    return this.#push({ op: 'norm', x, weight, eps, heads });
   }
 
   /** [.., rows]; adds the tensor name.bias if the file has it */

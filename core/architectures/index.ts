@@ -3,10 +3,16 @@ import type { ValueId } from '../../backends/backend.ts';
 import type { Gguf } from '../gguf/index.ts';
 import { requireString } from '../gguf/metadata.ts';
 import type { ModelConfig } from './architecture.ts';
+import { ernie45 } from './ernie4-5.ts';
 import { Graph, type RecordedGraph } from './graph.ts';
+import { hunyuanDense } from './hunyuan-dense.ts';
 import { llama } from './llama.ts';
 import { Metadata, unsupported } from './metadata.ts';
+import { olmo2 } from './olmo2.ts';
 import { qwen2 } from './qwen2.ts';
+import { qwen3 } from './qwen3.ts';
+import { seedOss } from './seed-oss.ts';
+import { smollm3 } from './smollm3.ts';
 
 export type { ModelConfig } from './architecture.ts';
 
@@ -18,7 +24,13 @@ interface AnyArchitecture {
 
 const ARCHITECTURES: Readonly<Record<string, AnyArchitecture>> = {
   llama,
+  ernie4_5: ernie45,
+  'hunyuan-dense': hunyuanDense,
+  olmo2,
   qwen2,
+  qwen3,
+  seed_oss: seedOss,
+  smollm3,
 };
 
 /** A model as its file describes it. */

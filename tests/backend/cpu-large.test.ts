@@ -14,8 +14,8 @@ import type { CpuExecutable } from '../../backends/cpu/executable.ts';
 import { createCpuBackend } from '../../backends/cpu/index.ts';
 import { rewired } from '../../backends/ops.ts';
 import { randomMatrix } from '../../bench/conformance/matrices.ts';
+import type { DecoderConfig } from '../../core/architectures/decoder.ts';
 import { graphFromGguf } from '../../core/architectures/index.ts';
-import type { LlamaConfig } from '../../core/architectures/llama.ts';
 import { type Gguf, readGguf } from '../../core/gguf/index.ts';
 import { loadModel } from '../../core/model.ts';
 import { estimateMemory } from '../../core/program.ts';
@@ -37,7 +37,7 @@ const CONFIG = {
   nKvHeads: 8,
   headDim: 128,
   vocabularySize: VOCABULARY,
-} as LlamaConfig;
+} as DecoderConfig;
 
 const skipped =
   process.env.PERCEPT_TEST_LARGE === '1' ? undefined : 'it writes 6 GB; PERCEPT_TEST_LARGE=1 runs it';

@@ -13,12 +13,12 @@ import { rewired } from '../../backends/ops.ts';
 import { CHECKED_CASES } from '../../bench/conformance/cases.ts';
 import { runCase } from '../../bench/conformance/judge.ts';
 import { type Matrix, randomMatrix } from '../../bench/conformance/matrices.ts';
-import type { LlamaConfig } from '../../core/architectures/llama.ts';
+import type { DecoderConfig } from '../../core/architectures/decoder.ts';
 import { llamaGraph } from '../llama-graph.ts';
 import { allRows, attended, lastRows } from './steps.ts';
 
 const MEBIBYTE = 2 ** 20;
-const CONFIG: LlamaConfig = {
+const CONFIG: DecoderConfig = {
   nLayers: 6,
   embeddingLength: 64,
   feedForwardLength: 128,

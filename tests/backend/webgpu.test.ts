@@ -6,8 +6,8 @@ import { createWebgpuBackend, type WebgpuBackend, type WebgpuOptions } from '../
 import { Pipelines } from '../../backends/webgpu/pipelines.ts';
 import { randomMatrix } from '../../bench/conformance/matrices.ts';
 import { stepWith } from '../../bench/conformance/op-case.ts';
+import type { DecoderConfig } from '../../core/architectures/decoder.ts';
 import type { GraphTensor } from '../../core/architectures/graph.ts';
-import type { LlamaConfig } from '../../core/architectures/llama.ts';
 import { programOn } from '../../core/program.ts';
 import type { TensorType } from '../../kernels/quant-formats.ts';
 import { llamaGraph } from '../llama-graph.ts';
@@ -18,7 +18,7 @@ const adapter = inject('adapters').find(({ absent }) => !absent);
 const absent = adapter ? undefined : 'there is no adapter';
 
 /** SmolLM2's proportions, two layers of it. */
-const CONFIG: LlamaConfig = {
+const CONFIG: DecoderConfig = {
   contextLength: 96,
   embeddingLength: 128,
   feedForwardLength: 192,

@@ -14,10 +14,14 @@ interface Golden {
   readonly greedy_margin: number[];
 }
 
+const CHECKPOINTS = [
+  ...['llama', 'llama3-rope', 'qwen2', 'qwen3', 'olmo2', 'seed-oss', 'ernie4.5', 'hunyuan-dense'],
+];
+
 const TOLERANCE = 1e-5; // logits around 1; float32 sums, and float32 angles in the golden
 
 describeShared('gguf checkpoints', (path) => {
-  for (const checkpoint of ['llama', 'llama3-rope', 'qwen2']) {
+  for (const checkpoint of CHECKPOINTS) {
     for (const { name, absent, start } of withModels()) {
       it.skipIf(absent)(titled(`${checkpoint} on ${name}`, absent), async () => {
         const folder = path(`goldens/architectures/${checkpoint}`);

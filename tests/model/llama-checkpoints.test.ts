@@ -7,7 +7,7 @@
 import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import type { Backend, SourceMatrix } from '../../backends/backend.ts';
-import type { LlamaConfig } from '../../core/architectures/llama.ts';
+import type { DecoderConfig } from '../../core/architectures/decoder.ts';
 import { programOn } from '../../core/program.ts';
 import { withModels } from '../backend/backends.ts';
 import { llamaGraph } from '../llama-graph.ts';
@@ -101,7 +101,7 @@ function huggingFaceName(name: string): string {
 type Ranges = ReturnType<typeof safetensorsRanges>;
 
 /** A tensor by its own name, or out of a fused one, in F32. */
-function sourceOf(name: string, range: Ranges, config: LlamaConfig): SourceMatrix {
+function sourceOf(name: string, range: Ranges, config: DecoderConfig): SourceMatrix {
   const whole = range(name) ?? fusedRows(name, range, config);
   const scale = range(name.replace(/weight$/, 'weight_scale'));
   if (!scale) return whole;
@@ -109,7 +109,7 @@ function sourceOf(name: string, range: Ranges, config: LlamaConfig): SourceMatri
   return { op: 'map', of: whole, fn: 'multiply', by: { of: scale, rows, cols } };
 }
 
-function fusedRows(name: string, range: Ranges, c: LlamaConfig): SourceMatrix {
+function fusedRows(name: string, range: Ranges, c: DecoderConfig): SourceMatrix {
   const [Q, K, F] = [c.nHeads * c.headDim, c.nKvHeads * c.headDim, c.feedForwardLength];
   const parts: Record<string, { fused: string; first: number; count: number }> = {
     q_proj: { fused: 'qkv_proj', first: 0, count: Q },
@@ -124,7 +124,7 @@ function fusedRows(name: string, range: Ranges, c: LlamaConfig): SourceMatrix {
 }
 
 /** Of a parsed config.json. */
-function configOf(json: ReturnType<typeof JSON.parse>): LlamaConfig {
+function configOf(json: ReturnType<typeof JSON.parse>): DecoderConfig {
   const headDim = json.head_dim ?? json.hidden_size / json.num_attention_heads;
   return {
     nLayers: json.num_hidden_layers,

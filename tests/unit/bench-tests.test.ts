@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { labelOf, type SpeedTest, speedTests, testName, timedSteps } from '../../bench/speed-test.ts';
 import { modelWork, roofShares, workPerToken } from '../../bench/work.ts';
-import type { LlamaConfig } from '../../core/architectures/llama.ts';
+import type { DecoderConfig } from '../../core/architectures/decoder.ts';
 import { modelTitle, modelType } from '../../core/gguf/model-type.ts';
 import { graphFromGguf, readGguf } from '../../core/index.ts';
 
@@ -64,7 +64,7 @@ describe('work of a token', () => {
   it('counts the tensors of a file: a tied head counts once, as the head', async () => {
     const gguf = await readGguf('tests/fixtures/tiny-llama.Q8_0.gguf');
     const graph = graphFromGguf(gguf);
-    const config = graph.config as LlamaConfig;
+    const config = graph.config as DecoderConfig;
     const memory = { weights: 0, kv: 2 * 100 * 40, arena: 0 };
     const executable = { memory } as never;
     const work = modelWork({ graph, executable, sequences: 2, contextLength: 100 });

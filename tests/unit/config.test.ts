@@ -2,8 +2,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import type { DecoderConfig } from '../../core/architectures/decoder.ts';
 import { configFromGguf as anyConfig } from '../../core/architectures/index.ts';
-import type { LlamaConfig } from '../../core/architectures/llama.ts';
 import type { Gguf, GgufTensor, GgufValue } from '../../core/gguf/index.ts';
 import { UserError } from '../../errors.ts';
 
@@ -21,7 +21,7 @@ const SIZES: Record<string, GgufValue> = {
   'llama.vocab_size': 49_152,
 };
 
-const configFromGguf = (gguf: Gguf) => anyConfig(gguf) as LlamaConfig & { architecture: string };
+const configFromGguf = (gguf: Gguf) => anyConfig(gguf) as DecoderConfig & { architecture: string };
 
 /** The directory of a file, without a file; undefined removes a key. */
 function gguf(
@@ -94,7 +94,7 @@ describe('configFromGguf', () => {
     [
       'an unknown architecture',
       { 'general.architecture': 'mamba' },
-      'The architecture "mamba" is not supported yet; supported: llama, qwen2.',
+      'The architecture "mamba" is not supported yet; supported: llama, ernie4_5, ',
     ],
     [
       'a name every object has',

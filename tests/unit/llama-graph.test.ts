@@ -2,12 +2,13 @@
 import { describe, expect, it } from 'vitest';
 import { shapesOf, weightsOf } from '../../backends/ops.ts';
 import { ReferenceBackend } from '../../backends/reference.ts';
-import type { LlamaConfig } from '../../core/architectures/llama.ts';
+import type { DecoderConfig } from '../../core/architectures/decoder.ts';
+import { smollm3 } from '../../core/architectures/smollm3.ts';
 import type { Gguf, GgufTensor } from '../../core/gguf/index.ts';
 import { programOn } from '../../core/program.ts';
 import { graphOver, llamaFile, llamaGraph, llamaShapes } from '../llama-graph.ts';
 
-const CONFIG: LlamaConfig = {
+const CONFIG: DecoderConfig = {
   nLayers: 2,
   embeddingLength: 64,
   feedForwardLength: 160,
@@ -30,6 +31,16 @@ function changed(...changes: [string, GgufTensor][]): Gguf {
   const gguf = llamaFile(CONFIG);
   return { ...gguf, tensors: new Map([...gguf.tensors, ...changes]) };
 }
+
+describe('the graph of a SmolLM 3', () => {
+  it('rotates queries and keys in all layers but every fourth', () => {
+    const config = { ...CONFIG, nLayers: 9 };
+    const { ops } = graphOver(llamaFile(config), config, smollm3);
+    const layers = ops.filter((op) => op.op === 'attention');
+    const isRotated = layers.map(({ q, k }) => [q, k].map((value) => ops[value]!.op === 'rope'));
+    expect(isRotated).toEqual(Array.from({ length: 9 }, (_, i) => Array(2).fill(i !== 3 && i !== 7)));
+  });
+});
 
 describe('the graph of a llama', () => {
   it.each([

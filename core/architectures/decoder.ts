@@ -1,0 +1,78 @@
+/**
+ * The block that most decoders share since Llama: an RMS norm before attention and one before a gated feed-forward. T
+ * tokens, S of them selected for output, C embedding, F feed-forward, H heads, G kv heads, D head size, V vocabulary.
+ */
+import type { RopeSpec, ValueId } from '../../backends/backend.ts';
+import type { Block, Graph } from './graph.ts';
+import type { Metadata, TransformerSizes } from './metadata.ts';
+
+export interface DecoderConfig extends TransformerSizes {
+  readonly rmsEps: number;
+  readonly rope: RopeSpec;
+}
+
+/** Queries [T, H * D], keys and values [T, G * D] of one layer. */
+export interface Heads {
+  readonly q: ValueId;
+  readonly k: ValueId;
+  readonly v: ValueId;
+}
+
+export function readDecoder(m: Metadata, layout: RopeSpec['layout']): DecoderConfig {
+  const sizes = m.transformer();
+  return {
+    ...sizes,
+    rope: m.rope(layout, sizes.headDim),
+    rmsEps: m.positive('attention.layer_norm_rms_epsilon'),
+  };
+}
+
+/**
+ * @param prepare what happens to queries and keys before they meet
+ * @param feedForwardNorm tensor of the norm before the feed-forward
+ */
+export function decoder(
+  g: Graph,
+  c: DecoderConfig,
+  prepare: (heads: Heads, b: Block) => Heads,
+  feedForwardNorm = 'ffn_norm',
+): ValueId {
+  const { embeddingLength: C, nHeads: heads, nKvHeads: kvHeads, headDim, rmsEps: eps } = c;
+  let x = g.embed('token_embd', c.vocabularySize, C); // [T, C]
+  for (const b of g.blocks(c.nLayers)) {
+    const projected = projections(g, g.norm(x, b('attn_norm'), eps), b, c);
+    let attended = g.attention(prepare(projected, b), { heads, kvHeads, headDim }); // [T, H * D]
+    if (b.last) [x, attended] = [g.select(x), g.select(attended)]; // [S, C], [S, H * D]
+    x = g.add(x, g.linear(attended, b('attn_output'), C)); // [T, C]
+    x = g.add(x, gatedFeedForward(g, g.norm(x, b(feedForwardNorm), eps), b, c));
+  }
+  return g.head(g.norm(x, 'output_norm', eps), c.vocabularySize); // [S, V]
+}
+
+export function projections(g: Graph, x: ValueId, b: Block, c: DecoderConfig): Heads {
+  const { nHeads: H, nKvHeads: G, headDim: D } = c;
+  return {
+    q: g.linear(x, b('attn_q'), H * D),
+    k: g.linear(x, b('attn_k'), G * D),
+    v: g.linear(x, b('attn_v'), G * D),
+  };
+}
+
+/** Queries and keys rotated by their positions. */
+export function rotated(g: Graph, { q, k, v }: Heads, c: DecoderConfig): Heads {
+  return { q: g.rope(q, c.nHeads, c.rope), k: g.rope(k, c.nKvHeads, c.rope), v };
+}
+
+/** Every head of queries and keys normalized by itself. */
+export function normalizedHeads(g: Graph, { q, k, v }: Heads, b: Block, c: DecoderConfig): Heads {
+  const { nHeads: H, nKvHeads: G, rmsEps: eps } = c;
+  return { q: g.norm(q, b('attn_q_norm'), eps, H), k: g.norm(k, b('attn_k_norm'), eps, G), v };
+}
+
+/** silu(x gate^T) * x up^T, back to C columns (Shazeer, GLU Variants Improve Transformer). [T, C] */
+export function gatedFeedForward(g: Graph, x: ValueId, b: Block, c: DecoderConfig): ValueId {
+  const { embeddingLength: C, feedForwardLength: F } = c;
+  const gate = g.map('silu', g.linear(x, b('ffn_gate'), F)); // [T, F]
+  const up = g.linear(x, b('ffn_up'), F); // [T, F]
+  return g.linear(g.mul(gate, up), b('ffn_down'), C);
+}

@@ -1,0 +1,8 @@
+/** Seed-OSS (ByteDance): as Qwen 2, but GGUF calls the norm before the feed-forward post_attention_norm. */
+import type { Architecture } from './architecture.ts';
+import { type DecoderConfig, decoder, readDecoder, rotated } from './decoder.ts';
+
+export const seedOss: Architecture<DecoderConfig> = {
+  read: (m) => readDecoder(m, 'half'),
+  build: (g, c) => decoder(g, c, (heads) => rotated(g, heads, c), 'post_attention_norm'),
+};
