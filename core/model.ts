@@ -92,7 +92,8 @@ export async function loadModel(file: string | URL, options: LoadOptions = {}): 
   const bytes = weightBytesOf(graph);
   const reading = Promise.withResolvers<void>();
   const compile = async (backend: Backend) => {
-    const source = ({ part, offset }: GraphTensor) => ({ path: part ?? path, offset });
+    const source = ({ part, offset, constant }: GraphTensor) =>
+      constant === undefined ? { path: part ?? path, offset } : { bytes: floatBytes(constant) };
     const program = programOn(backend, graph, { name, limits, source });
     const compiled = whileTelling({ backend, weightBytes: bytes }, onProgress, () =>
       backend.compile(program),
@@ -125,6 +126,10 @@ export async function loadModel(file: string | URL, options: LoadOptions = {}): 
     },
     dispose: () => (disposed ??= scheduler.close().then(() => engine.dispose())),
   };
+}
+
+function floatBytes(value: number): Uint8Array {
+  return new Uint8Array(Float32Array.of(value).buffer);
 }
 
 /** Awaits both. If one fails, disposes of an engine that has started. */

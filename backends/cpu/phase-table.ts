@@ -27,7 +27,12 @@ const SHORT_TASKS = 2; // for each thread
 type Words = readonly (readonly [index: number, value: number])[];
 
 /** The functions as kernels know them. */
-const MAP_NUMBERS: Record<MapFunction, number> = { silu: layout.MAP_SILU, xielu: layout.MAP_XIELU };
+const MAP_NUMBERS: Record<MapFunction, number> = {
+  silu: layout.MAP_SILU,
+  gelu: layout.MAP_GELU,
+  multiply: layout.MAP_MULTIPLY,
+  xielu: layout.MAP_XIELU,
+};
 const ZIP_NUMBERS: Record<ZipFunction, number> = { add: layout.ZIP_ADD, mul: layout.ZIP_MUL };
 
 export class PhaseTable {

@@ -152,9 +152,10 @@ export const CASES: readonly OpCase[] = [
   rowCase(ropeOf('half', { heads: 2, D: 16, pairs: 3 })), // ten dimensions pass through
   ...[1, 7, 172, 1025].map((cols) => rowCase(softmaxOf(cols))),
   ...[7, 172, 1025].flatMap((cols) =>
-    [mapOf('silu', cols), mapOf('xielu', cols, [0.8, 1.3]), zipOf('mul', cols), zipOf('add', cols)].map(
-      rowCase,
-    ),
+    [
+      ...[mapOf('silu', cols), mapOf('gelu', cols), mapOf('multiply', cols, [0.7])],
+      ...[mapOf('xielu', cols, [0.8, 1.3]), zipOf('mul', cols), zipOf('add', cols)],
+    ].map(rowCase),
   ),
   ...[
     rmsNormOf(4096),

@@ -69,10 +69,16 @@ export function normalizedHeads(g: Graph, { q, k, v }: Heads, b: Block, c: Decod
   return { q: g.norm(q, b('attn_q_norm'), eps, H), k: g.norm(k, b('attn_k_norm'), eps, G), v };
 }
 
-/** silu(x gate^T) * x up^T, back to C columns (Shazeer, GLU Variants Improve Transformer). [T, C] */
-export function gatedFeedForward(g: Graph, x: ValueId, b: Block, c: DecoderConfig): ValueId {
+/** fn(x gate^T) * x up^T, back to C columns (Shazeer, GLU Variants Improve Transformer). [T, C] */
+export function gatedFeedForward(
+  g: Graph,
+  x: ValueId,
+  b: Block,
+  c: DecoderConfig,
+  fn: 'silu' | 'gelu' = 'silu',
+): ValueId {
   const { embeddingLength: C, feedForwardLength: F } = c;
-  const gate = g.map('silu', g.linear(x, b('ffn_gate'), F)); // [T, F]
+  const gate = g.map(fn, g.linear(x, b('ffn_gate'), F)); // [T, F]
   const up = g.linear(x, b('ffn_up'), F); // [T, F]
   return g.linear(g.mul(gate, up), b('ffn_down'), C);
 }

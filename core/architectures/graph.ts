@@ -13,6 +13,8 @@ import type { Gguf, GgufTensor } from '../gguf/index.ts';
 export interface GraphTensor extends Pick<GgufTensor, 'name' | 'type' | 'offset' | 'bytes' | 'part'> {
   readonly rows: number;
   readonly cols: number;
+  /** Of a constant of the architecture, which no file holds. */
+  readonly constant?: number;
 }
 
 /** Ops refer to tensors by their place in the list until a backend assigns ids. */
@@ -22,6 +24,14 @@ export interface RecordedGraph {
   readonly output: ValueId;
   readonly states: readonly StateShape[];
   readonly tensors: readonly GraphTensor[];
+}
+
+interface AttentionSizes {
+  readonly heads: number;
+  readonly kvHeads: number;
+  readonly headDim: number;
+  readonly scale?: number; // default 1 / sqrt(headDim)
+  readonly window?: number; // default: all positions
 }
 
 /** The tensor names of one block: b('attn_q') is 'blk.3.attn_q'. */
@@ -105,14 +115,20 @@ export class Graph {
   /** Grouped-query attention with a new state for the layer's keys and values. [T, heads * D] */
   attention(
     { q, k, v }: { q: ValueId; k: ValueId; v: ValueId },
-    { heads, kvHeads, headDim: D }: { heads: number; kvHeads: number; headDim: number },
+    { heads, kvHeads, headDim: D, scale = 1 / Math.sqrt(D), window }: AttentionSizes,
   ): ValueId {
     const state = this.#state({ kind: 'kv', kvHeads, keyDim: D, valueDim: D });
-    return this.#push({ op: 'attention', q, k, v, state, heads, scale: 1 / Math.sqrt(D) });
+    return this.#push({ op: 'attention', q, k, v, state, heads, scale, window });
   }
 
   map(fn: MapFunction, x: ValueId): ValueId {
     return this.#push({ op: 'map', fn, x });
+  }
+
+  /** x times a constant of the architecture. */
+  scaled(x: ValueId, factor: number): ValueId {
+    if (factor === 1) return x;
+    return this.#push({ op: 'map', fn: 'multiply', x, scalars: [this.#constant(factor)] });
   }
 
   add(a: ValueId, b: ValueId): ValueId {
@@ -145,6 +161,16 @@ export class Graph {
 
   #state(shape: StateShape): StateId {
     return this.#states.push(shape) - 1;
+  }
+
+  #constant(constant: number): WeightId {
+    const name = `constant ${constant}`;
+    const known = this.#ids.get(name);
+    if (known !== undefined) return known;
+    const scalar = { name, type: 'F32', rows: 1, cols: 1, offset: 0, bytes: 4, constant } as const;
+    const id = this.#tensors.push(scalar) - 1;
+    this.#ids.set(name, id);
+    return id;
   }
 
   /** Throws UserError if the file has no such tensor, or one of another shape. */

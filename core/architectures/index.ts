@@ -4,6 +4,8 @@ import type { Gguf } from '../gguf/index.ts';
 import { requireString } from '../gguf/metadata.ts';
 import type { ModelConfig } from './architecture.ts';
 import { ernie45 } from './ernie4-5.ts';
+import { gemma3 } from './gemma3.ts';
+import { granite } from './granite.ts';
 import { Graph, type RecordedGraph } from './graph.ts';
 import { hunyuanDense } from './hunyuan-dense.ts';
 import { llama } from './llama.ts';
@@ -25,6 +27,8 @@ interface AnyArchitecture {
 const ARCHITECTURES: Readonly<Record<string, AnyArchitecture>> = {
   llama,
   ernie4_5: ernie45,
+  gemma3,
+  granite,
   'hunyuan-dense': hunyuanDense,
   olmo2,
   qwen2,

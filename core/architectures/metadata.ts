@@ -105,6 +105,15 @@ export class Metadata {
     };
   }
 
+  /** The same with a base of its own, neither slowed nor with factors. */
+  plainRope(layout: RopeSpec['layout'], headDim: number, base: number): RopeSpec {
+    const pairs = this.size('rope.dimension_count', headDim) / 2;
+    return {
+      layout,
+      inverseFrequencies: Object.freeze(Array.from({ length: pairs }, (_, i) => base ** (-i / pairs))),
+    };
+  }
+
   #linearScaling(): number {
     const type = optionalString(this.#gguf.metadata, `${this.architecture}.rope.scaling.type`) ?? 'linear';
     if (type === 'none') return 1;

@@ -5,6 +5,9 @@ import type { KernelSource } from './kernel-source.ts';
 /** The functions as expressions in `value` and the learned scalars s0, s1, ... */
 const EXPRESSIONS: Readonly<Record<MapFunction, string>> = {
   silu: 'value / (1 + Math.exp(-value))',
+  // (1 + tanh z) / 2 is sigmoid(2 z); the bound keeps exp finite.
+  gelu: 'value / (1 + Math.exp(Math.min(-value * (1.5957691216057308 + 0.07135481282752 * value * value), 80)))',
+  multiply: 's0 * value',
   xielu: '(value > 0 ? s0 * value * value : s1 * (Math.exp(value) - 1 - value)) + 0.5 * value',
 };
 

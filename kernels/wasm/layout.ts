@@ -117,6 +117,8 @@ export const CONV = 14;
 // FUNCTION of MAP, and GATE of MATMUL (kernels/reference/map.ts)
 export const MAP_SILU = 0;
 export const MAP_XIELU = 1;
+export const MAP_GELU = 2;
+export const MAP_MULTIPLY = 3;
 // FUNCTION of ZIP (kernels/reference/zip.ts)
 export const ZIP_ADD = 0;
 export const ZIP_MUL = 1;

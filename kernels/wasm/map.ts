@@ -1,5 +1,5 @@
 /** fn(x) of four numbers; kernels/reference/map.ts defines the functions. */
-import { EXP, MAP_SILU, MAP_XIELU } from './layout';
+import { EXP, MAP_GELU, MAP_MULTIPLY, MAP_SILU, MAP_XIELU } from './layout';
 import { exp4 } from './simd';
 
 /**
@@ -9,6 +9,7 @@ import { exp4 } from './simd';
 // @ts-ignore: decorator
 @inline
 export function map4(fn: i32, x: v128, scalars: usize): v128 {
+  if (fn == MAP_MULTIPLY) return f32x4.mul(x, v128.load32_splat(load<usize>(scalars)));
   if (fn == MAP_XIELU) return xielu4(x, load<usize>(scalars), load<usize>(scalars, 4));
   return gate4(fn, x);
 }
@@ -18,6 +19,7 @@ export function map4(fn: i32, x: v128, scalars: usize): v128 {
 @inline
 export function gate4(fn: i32, x: v128): v128 {
   if (fn == MAP_SILU) return silu4(x);
+  if (fn == MAP_GELU) return gelu4(x);
   return unreachable();
 }
 
@@ -25,6 +27,16 @@ export function gate4(fn: i32, x: v128): v128 {
 @inline
 function silu4(x: v128): v128 {
   return f32x4.div(x, f32x4.add(v128.load32_splat(EXP, 44), exp4(f32x4.neg(x))));
+}
+
+/** (1 + tanh z) / 2 is sigmoid(2 z): x * sigmoid(x * (2 c + 2 c 0.044715 x^2)), with c = sqrt(2 / pi). */
+// @ts-ignore: decorator
+@inline
+function gelu4(x: v128): v128 {
+  const square = f32x4.mul(x, x);
+  const slope = f32x4.add(f32x4.splat(1.5957691216057308), f32x4.mul(f32x4.splat(0.07135481282752), square));
+  const power = exp4(f32x4.neg(f32x4.mul(x, slope)));
+  return f32x4.div(x, f32x4.add(v128.load32_splat(EXP, 44), power));
 }
 
 /** @param p address of the factor of x^2, @param n of e^x - 1 - x */

@@ -5,6 +5,13 @@ fn mapped(x: Numbers) -> Numbers {
   #if FN == silu
   return x / (1f + exp(-x));
   #end
+  #if FN == gelu
+  // (1 + tanh z) / 2 is sigmoid(2 z); the bound keeps exp finite.
+  return x / (1f + exp(min(-x * (1.5957691216f + 0.07135481283f * x * x), Numbers(80f))));
+  #end
+  #if FN == multiply
+  return scalar0[0] * x;
+  #end
   #if FN == xielu
   return select(scalar1[0] * (exp(x) - 1f - x), scalar0[0] * x * x, x > Numbers(0)) + 0.5f * x;
   #end

@@ -1,0 +1,56 @@
+/**
+ * Gemma 3 (Gemma Team, Gemma 3), text: norms before and after attention and feed-forward, heads normalized one by one, and
+ * layers that see a window, five to each that sees all. Layers with a window rotate with a base of their own.
+ */
+import type { RopeSpec } from '../../backends/backend.ts';
+import type { Architecture } from './architecture.ts';
+import {
+  type DecoderConfig,
+  gatedFeedForward,
+  normalizedHeads,
+  projections,
+  readDecoder,
+  rotated,
+} from './decoder.ts';
+
+interface Gemma3Config extends DecoderConfig {
+  readonly window: number | undefined; // tokens; undefined: all layers see all
+  readonly windowRope: RopeSpec;
+  readonly scale: number; // of attention's scores
+}
+
+/** GGUF files do not say it (llama.cpp src/models/gemma3.cpp). */
+const GLOBAL_EVERY = 6;
+/** The largest model, of 62 layers, scales scores by the columns a head has in the embedding. */
+const LAYERS_OF_27B = 62;
+
+export const gemma3: Architecture<Gemma3Config> = {
+  read(m) {
+    const config = readDecoder(m, 'half');
+    const { nLayers, embeddingLength, nHeads, headDim } = config;
+    const windowBase = m.positive('rope.freq_base_swa', 10_000);
+    return {
+      ...config,
+      window: m.optional('attention.sliding_window') || undefined,
+      windowRope: m.plainRope('half', headDim, windowBase),
+      scale: 1 / Math.sqrt(nLayers === LAYERS_OF_27B ? embeddingLength / nHeads : headDim),
+    };
+  },
+
+  build(g, c) {
+    const { embeddingLength: C, nHeads: heads, nKvHeads: kvHeads, headDim, rmsEps: eps, scale } = c;
+    let x = g.scaled(g.embed('token_embd', c.vocabularySize, C), Math.sqrt(C)); // [T, C]
+    for (const b of g.blocks(c.nLayers)) {
+      const isLocal = c.window !== undefined && (b.index + 1) % GLOBAL_EVERY !== 0;
+      const [rope, window] = isLocal ? [c.windowRope, c.window] : [c.rope, undefined];
+      const projected = projections(g, g.norm(x, b('attn_norm'), eps), b, c);
+      const prepared = rotated(g, normalizedHeads(g, projected, b, c), { ...c, rope });
+      let attended = g.attention(prepared, { heads, kvHeads, headDim, scale, window }); // [T, H * D]
+      if (b.last) [x, attended] = [g.select(x), g.select(attended)]; // [S, C], [S, H * D]
+      x = g.add(x, g.norm(g.linear(attended, b('attn_output'), C), b('post_attention_norm'), eps));
+      const f = gatedFeedForward(g, g.norm(x, b('ffn_norm'), eps), b, c, 'gelu');
+      x = g.add(x, g.norm(f, b('post_ffw_norm'), eps));
+    }
+    return g.head(g.norm(x, 'output_norm', eps), c.vocabularySize); // [S, V]
+  },
+};
