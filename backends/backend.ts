@@ -90,6 +90,7 @@ export interface RopeSpec {
 export type Op =
   | { op: 'embed'; table: WeightId; by?: 'token' | 'position' } // row of the table for each token; default token
   | { op: 'norm'; x: ValueId; weight: WeightId; eps: number; heads?: number } // x / rms(x) * weight, head by head
+  | { op: 'layer-norm'; x: ValueId; weight: WeightId; bias?: WeightId; eps: number } // (x - mean) / sd(x) * weight + bias
   | { op: 'matmul'; x: ValueId; weight: WeightId; bias?: WeightId } // x W^T + bias
   | { op: 'rope'; x: ValueId; heads: number; rope: RopeSpec } // every head rotated by the token's position
   | AttentionOp

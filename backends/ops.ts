@@ -51,6 +51,15 @@ const ANATOMY: { readonly [K in Op['op']]: Anatomy<OpOf<K>> } = {
     weights: ['weight'],
     shape: ({ x, weight, heads = 1 }, { shape, desc }) => wide(shape(x), heads * desc(weight).cols, 'norm'),
   },
+  'layer-norm': {
+    values: ['x'],
+    weights: ['weight', 'bias'],
+    shape({ x, weight, bias }, { shape, desc }) {
+      const { cols } = desc(weight);
+      if (bias !== undefined) fits(desc(bias).cols, cols, 'bias of a layer norm');
+      return wide(shape(x), cols, 'layer norm');
+    },
+  },
   matmul: {
     values: ['x'],
     weights: ['weight', 'bias'],

@@ -10,6 +10,7 @@ import { attention, attentionWeights } from '../kernels/reference/attention.ts';
 import { conv } from '../kernels/reference/conv.ts';
 import { DEQUANTIZED_TYPES, dequantize } from '../kernels/reference/dequantize.ts';
 import { embed } from '../kernels/reference/embed.ts';
+import { layerNorm } from '../kernels/reference/layer-norm.ts';
 import { map } from '../kernels/reference/map.ts';
 import { matmul } from '../kernels/reference/matmul.ts';
 import { rmsNorm } from '../kernels/reference/rms-norm.ts';
@@ -252,6 +253,10 @@ class ReferenceExecutable implements Executable {
       }
       case 'norm':
         return each(op.x, (x) => rmsNorm(x, weight(op.weight), op.eps));
+      case 'layer-norm': {
+        const bias = op.bias === undefined ? undefined : weight(op.bias);
+        return each(op.x, (x) => layerNorm(x, weight(op.weight), bias, op.eps));
+      }
       case 'matmul': {
         const bias = op.bias === undefined ? undefined : weight(op.bias);
         return each(op.x, (x) => matmul(x, weight(op.weight), bias));

@@ -104,6 +104,9 @@ export class PhaseTable {
     else if (kind === 'norm') {
       const headDim = this.#cols(op.x) / (op.heads ?? 1);
       this.#row(layout.RMS_NORM, op.x, out, [...this.#norm(op), [layout.NORM_COLS, headDim]]);
+    } else if (kind === 'layer-norm') {
+      const bias = op.bias === undefined ? 0 : this.#weight(op.bias).address;
+      this.#row(layout.LAYER_NORM, op.x, out, [...this.#norm(op), [layout.NORM_BIAS, bias]]);
     } else if (kind === 'softmax') this.#row(layout.SOFTMAX, op.x, out);
     else if (kind === 'select') this.#row(layout.SELECT, op.x, out);
     else if (kind === 'rope') {

@@ -88,6 +88,7 @@ function overwritableBy(phase: Phase): readonly ValueId[] {
     case 'matmul': // a thread may multiply while another still prepares x
       return phase.residual === undefined || phase.residual === phase.x ? [] : [phase.residual];
     case 'norm':
+    case 'layer-norm':
     case 'map':
     case 'rope':
     case 'softmax':

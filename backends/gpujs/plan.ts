@@ -7,6 +7,7 @@ import { mix, scores } from '../../kernels/gpujs/attention.ts';
 import { conv } from '../../kernels/gpujs/conv.ts';
 import { embed } from '../../kernels/gpujs/embed.ts';
 import { type KernelSource, PARTIALS } from '../../kernels/gpujs/kernel-source.ts';
+import { layerNorm, rowSums, spreads } from '../../kernels/gpujs/layer-norm.ts';
 import { map } from '../../kernels/gpujs/map.ts';
 import { matmul } from '../../kernels/gpujs/matmul.ts';
 import { packedLength } from '../../kernels/gpujs/packed-block.ts';
@@ -118,6 +119,8 @@ class Planner {
         return this.#embed(phase.op, phase.out);
       case 'norm':
         return this.#norm(phase.op, phase.out, this.#last.get(phase.out)!);
+      case 'layer-norm':
+        return this.#layerNorm(phase.op, phase.out);
       case 'matmul':
         return this.#matmul(phase);
       case 'rope':
@@ -163,6 +166,22 @@ class Planner {
     return async (pass, rows) => {
       const partial = await sums.run([pass.get(x)], [heads * PARTIALS, rows]);
       pass.set(out, await slot.run([pass.get(x), partial, item], [heads * cols, rows]));
+    };
+  }
+
+  #layerNorm({ x, weight, bias, eps }: OpOf<'layer-norm'>, out: ValueId): Evaluate {
+    const { cols } = this.#weights[weight]!.desc;
+    const until = this.#last.get(out)!;
+    const sums = this.#slot(rowSums(cols), this.#at, PARTIALS);
+    const squares = this.#slot(spreads(cols), this.#at, PARTIALS);
+    const stacks: Stack[] = [{ name: 'weights', itemLength: cols }];
+    if (bias !== undefined) stacks.push({ name: 'bias', itemLength: cols });
+    const source = layerNorm(cols, eps, bias !== undefined);
+    const { slot, item } = this.#stacked(source, stacks, { weights: [weight], bias }, until, cols);
+    return async (pass, rows) => {
+      const total = await sums.run([pass.get(x)], [PARTIALS, rows]);
+      const spread = await squares.run([pass.get(x), total], [PARTIALS, rows]);
+      pass.set(out, await slot.run([pass.get(x), total, spread, item], [cols, rows]));
     };
   }
 

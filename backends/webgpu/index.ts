@@ -16,7 +16,7 @@ import type {
   WeightSource,
 } from '../backend.ts';
 import { fuse, type Phase, type Product } from '../fuse.ts';
-import { keptValues, type Shape, shapesOf } from '../ops.ts';
+import { keptValues, type Shape, shapesOf, weightsOf } from '../ops.ts';
 import { checkSupport, givenWeight, vocabularyOf, WeightTable, weightBytes } from '../program-weights.ts';
 import { Angles } from './angles.ts';
 import { Arrays, type GpuArray } from './arrays.ts';
@@ -195,6 +195,7 @@ export class WebgpuBackend implements Backend {
     for (const phase of phases) {
       if (phase.kind === 'embed') await this.#uploadStack([phase.op.table], false);
       if (phase.kind === 'norm' || phase.kind === 'conv') await this.#uploadVector(phase.op.weight);
+      if (phase.kind === 'layer-norm') for (const id of weightsOf(phase.op)) await this.#uploadVector(id);
       if (phase.kind === 'map') for (const id of phase.op.scalars ?? []) await this.#uploadVector(id);
       if (phase.kind !== 'matmul') continue;
       if (phase.norm) await this.#uploadVector(phase.norm.weight);

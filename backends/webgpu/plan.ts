@@ -22,6 +22,7 @@ import {
   convCall,
   embedCalls,
   gateCall,
+  layerNormCall,
   mapCall,
   normCall,
   prepareCall,
@@ -167,6 +168,12 @@ export class Planner {
         const { x, weight, eps, heads } = phase.op;
         const vector = this.#placed.vector(weight);
         return [normCall({ x: view(x), weight: vector, out, cols, eps, heads }, context)];
+      }
+      case 'layer-norm': {
+        const { x, weight, bias, eps } = phase.op;
+        const shift = bias === undefined ? undefined : this.#placed.vector(bias);
+        const scale = this.#placed.vector(weight);
+        return [layerNormCall({ x: view(x), weight: scale, bias: shift, out, cols, eps }, context)];
       }
       case 'softmax':
         return [softmaxCall(view(phase.op.x), out, cols, context)];

@@ -107,6 +107,20 @@ export function softmaxCall(x: View, out: View, cols: number, context: Context):
   };
 }
 
+interface LayerNorm extends Omit<Norm, 'heads'> {
+  readonly bias: GpuArray | undefined;
+}
+
+export function layerNormCall({ x, weight, bias, out, cols, eps }: LayerNorm, context: Context): KernelCall {
+  return {
+    kernel: 'layer-norm',
+    definitions: { SUBGROUPS: context.tuning.subgroupSize > 0, BIAS: bias !== undefined },
+    constants: { WG: context.tuning.workgroup, COLS: cols, EPS: eps, ...strides({ X: x, OUT: out }) },
+    bindings: { 1: x.array, 2: weight, 3: out.array, ...(bias && { 4: bias }) },
+    ...rowByRow(context, cols, 2),
+  };
+}
+
 interface Preparation {
   readonly x: View;
   readonly weight?: GpuArray; // of the norm, if any

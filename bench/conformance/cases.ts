@@ -12,7 +12,17 @@ import { convCase } from './conv.ts';
 import { biasCase, embedCase, type MatmulShape, matmulCase, modelMatmulCase } from './matmul.ts';
 import { type Check, nameOf, type OpCase, supportsCase, type Timing } from './op-case.ts';
 import { PROGRAM_CASES } from './programs.ts';
-import { mapOf, modelRowCase, rmsNormOf, ropeOf, rowCase, selectCase, softmaxOf, zipOf } from './rows.ts';
+import {
+  layerNormOf,
+  mapOf,
+  modelRowCase,
+  rmsNormOf,
+  ropeOf,
+  rowCase,
+  selectCase,
+  softmaxOf,
+  zipOf,
+} from './rows.ts';
 
 const FLOATS: readonly TensorType[] = ['F32', 'F16', 'BF16'];
 /** Types with blocks of 32, and with superblocks of 256. */
@@ -144,6 +154,7 @@ export const CASES: readonly OpCase[] = [
 
   ...[rmsNormOf(7), rmsNormOf(172), rmsNormOf(1025), rmsNormOf(576, 100)].map(rowCase),
   rowCase(rmsNormOf(64, 1e-3)), // eps 1e-5 outweighs the mean square
+  ...[layerNormOf(7), layerNormOf(172, { bias: false }), layerNormOf(1025, { size: 100 })].map(rowCase),
   ...[rmsNormOf(6 * 64, 1, 6), rmsNormOf(5 * 7, 1, 5), rmsNormOf(3 * 258, 1, 3)].map(rowCase),
   rowCase(ropeOf('interleaved', { heads: 3, D: 8, pairs: 4 })),
   rowCase(ropeOf('interleaved', { heads: 9, D: 64, pairs: 32 })),

@@ -9,6 +9,7 @@ import { QUANT_FORMATS, type TensorType } from '../../kernels/quant-formats.ts';
 import { attention } from '../../kernels/reference/attention.ts';
 import { conv } from '../../kernels/reference/conv.ts';
 import { embed } from '../../kernels/reference/embed.ts';
+import { layerNorm } from '../../kernels/reference/layer-norm.ts';
 import { map } from '../../kernels/reference/map.ts';
 import { matmul } from '../../kernels/reference/matmul.ts';
 import { rmsNorm } from '../../kernels/reference/rms-norm.ts';
@@ -144,6 +145,8 @@ export function evaluate({ op, values, weights, tokens, outputs }: Point): Row {
       return joined(tokens.map((id, t) => embed(w!, weights[0]!.cols, op.by === 'position' ? t : id)));
     case 'norm':
       return each((row) => rmsNorm(row, w!, op.eps));
+    case 'layer-norm':
+      return each((row) => layerNorm(row, w!, bias, op.eps));
     case 'matmul':
       return each((row) => matmul(row, w!, bias));
     case 'rope':

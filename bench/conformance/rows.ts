@@ -1,5 +1,6 @@
 /** Cases of the ops that take a row by itself: norms, rope, softmax, what works on each number, select. */
 import type { RopeSpec } from '../../backends/backend.ts';
+import { layerNorm } from '../../kernels/reference/layer-norm.ts';
 import { MAPS, type MapFunction, map } from '../../kernels/reference/map.ts';
 import { rmsNorm } from '../../kernels/reference/rms-norm.ts';
 import { rope } from '../../kernels/reference/rope.ts';
@@ -38,6 +39,20 @@ export function rmsNormOf(cols: number, size = 1, heads = 1): RowOp {
     weights: [weight],
     apply: ([x], [w]) => ({ op: 'norm', x: x!, weight: w!, eps, heads }),
     expected: ([x]) => rmsNorm(x!, weight.values, eps),
+  };
+}
+
+export function layerNormOf(cols: number, { size = 1, bias = true } = {}): RowOp {
+  const [weight, shift] = [1, 0.5].map((around) => randomMatrix('F32', 1, cols, around));
+  const eps = 1e-5;
+  return {
+    op: 'layer-norm',
+    shape: `${cols}${bias ? ' with a bias' : ''}${size === 1 ? '' : ` around ${size}`}`,
+    cols,
+    inputs: [randomMatrix('F32', VOCABULARY, cols, size)],
+    weights: bias ? [weight!, shift!] : [weight!],
+    apply: ([x], [w, b]) => ({ op: 'layer-norm', x: x!, weight: w!, bias: b, eps }),
+    expected: ([x]) => layerNorm(x!, weight!.values, bias ? shift!.values : undefined, eps),
   };
 }
 

@@ -4,7 +4,9 @@ import {
   COLS,
   EPS,
   FUNCTION,
+  LAYER_NORM,
   MAP,
+  NORM_BIAS,
   NORM_COLS,
   OUT,
   OUT_STRIDE,
@@ -21,6 +23,7 @@ import {
   ZIP_ADD,
   ZIP_MUL,
 } from './layout';
+import { layerNormRow } from './layer-norm';
 import { map4 } from './map';
 import { address, real, word } from './phase';
 import { rmsNormHeads } from './rms-norm';
@@ -35,6 +38,8 @@ export function elementwise(phase: usize, kind: i32, rows: i32): void {
     const out = address(phase, OUT) + <usize>r * address(phase, OUT_STRIDE);
     if (kind == RMS_NORM)
       rmsNormHeads(x, address(phase, WEIGHT), out, cols, word(phase, NORM_COLS), real(phase, EPS));
+    else if (kind == LAYER_NORM)
+      layerNormRow(x, address(phase, WEIGHT), address(phase, NORM_BIAS), out, cols, real(phase, EPS));
     else if (kind == SOFTMAX) softmaxRow(x, out, cols);
     else if (kind == SELECT) memory.copy(out, x, cols << 2);
     else if (kind == MAP) mapRow(phase, x, out, cols);

@@ -113,6 +113,7 @@ export const SOFTMAX = 11;
 export const SCAN_CHOICES = 12; // choose.ts
 export const PICK_CHOICES = 13;
 export const CONV = 14;
+export const LAYER_NORM = 15;
 
 // FUNCTION of MAP, and GATE of MATMUL (kernels/reference/map.ts)
 export const MAP_SILU = 0;
@@ -138,11 +139,12 @@ export const X = 5;
 export const X_STRIDE = 6;
 export const Y = 7; // second operand of ZIP
 export const Y_STRIDE = 8;
-export const WEIGHT = 9; // RMS_NORM: f32 [NORM_COLS]; EMBED: groups of 16 rows
+export const WEIGHT = 9; // RMS_NORM: f32 [NORM_COLS]; LAYER_NORM: f32 [cols]; EMBED: groups of 16 rows
 export const WEIGHT_TYPE = 10; // EMBED
 export const EPS = 11; // f32
 export const FUNCTION = 12; // MAP, ZIP
 export const NORM_COLS = 12; // RMS_NORM: columns of a head
+export const NORM_BIAS = 12; // LAYER_NORM: f32 [cols], or 0
 export const SCALARS = 13; // MAP: addresses of f32, one per learned scalar
 export const ROW_IDS = 12; // EMBED: 0 token ids, 1 positions
 export const MAXIMA = 12; // *_CHOICES: f32 [CHOICES][blocks of CHOICE_BLOCK columns]
