@@ -49,7 +49,7 @@ export function decoder(
   return g.head(g.norm(x, 'output_norm', eps), c.vocabularySize); // [S, V]
 }
 
-export function projections(g: Graph, x: ValueId, b: Block, c: DecoderConfig): Heads {
+export function projections(g: Graph, x: ValueId, b: Block, c: TransformerSizes): Heads {
   const { nHeads: H, nKvHeads: G, headDim: D } = c;
   return {
     q: g.linear(x, b('attn_q'), H * D),
@@ -59,7 +59,11 @@ export function projections(g: Graph, x: ValueId, b: Block, c: DecoderConfig): H
 }
 
 /** Queries and keys rotated by their positions. */
-export function rotated(g: Graph, { q, k, v }: Heads, c: DecoderConfig): Heads {
+export function rotated(
+  g: Graph,
+  { q, k, v }: Heads,
+  c: Pick<DecoderConfig, 'nHeads' | 'nKvHeads' | 'rope'>,
+): Heads {
   return { q: g.rope(q, c.nHeads, c.rope), k: g.rope(k, c.nKvHeads, c.rope), v };
 }
 
@@ -74,7 +78,7 @@ export function gatedFeedForward(
   g: Graph,
   x: ValueId,
   b: Block,
-  c: DecoderConfig,
+  c: TransformerSizes,
   fn: 'silu' | 'gelu' = 'silu',
 ): ValueId {
   const { embeddingLength: C, feedForwardLength: F } = c;

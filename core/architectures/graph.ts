@@ -6,6 +6,7 @@
 import type { Op, RopeSpec, StateId, StateShape, ValueId, WeightId } from '../../backends/backend.ts';
 import { type Facts, type Shape, shapeOf, stateOf } from '../../backends/ops.ts';
 import { UserError } from '../../errors.ts';
+import { rowBytes } from '../../kernels/quant-formats.ts';
 import type { MapFunction } from '../../kernels/reference/map.ts';
 import type { Gguf, GgufTensor } from '../gguf/index.ts';
 
@@ -51,6 +52,7 @@ export class Graph {
   readonly #states: StateShape[] = [];
   readonly #tensors: GraphTensor[] = [];
   readonly #ids = new Map<string, WeightId>();
+  readonly #read = new Set<string>(); // names of tensors
   readonly #facts: Facts = {
     shape: (value) => this.#shapes[value]!,
     desc: (weight) => this.#tensors[weight]!,
@@ -65,7 +67,7 @@ export class Graph {
 
   /** The record that ends with `output`. Throws UserError for a tensor of weights that no op reads. */
   end(output: ValueId): RecordedGraph {
-    const known = new Set([...PART_OF_CONFIG, ...this.#ids.keys()]);
+    const known = new Set([...PART_OF_CONFIG, ...this.#read]);
     const unknown = this.#gguf.tensors.values().find((tensor) => !known.has(tensor.name) && isNeeded(tensor));
     if (unknown) throw unexpected(unknown.name);
     return {
@@ -85,15 +87,36 @@ export class Graph {
 
   // ----- ops; `name` is that of a tensor without its suffix ".weight"
 
-  /** [T, cols] */
-  embed(name: string, rows: number, cols: number): ValueId {
-    return this.#push({ op: 'embed', table: this.#weight(`${name}.weight`, rows, cols) });
+  /** [T, cols]; the row of each token, or of its position */
+  embed(name: string, rows: number, cols: number, by?: 'position'): ValueId {
+    return this.#push({ op: 'embed', table: this.#weight(`${name}.weight`, rows, cols), by });
   }
 
   /** @param heads of x, each normalized by itself with the same weights */
   norm(x: ValueId, name: string, eps: number, heads = 1): ValueId {
     const weight = this.#weight(`${name}.weight`, 1, this.#cols(x) / heads);
     return this.#push({ op: 'norm', x, weight, eps, heads });
+  }
+
+  /** adds the tensor name.bias if the file has it */
+  layerNorm(x: ValueId, name: string, eps: number): ValueId {
+    const cols = this.#cols(x);
+    const bias = this.has(`${name}.bias`) ? this.#weight(`${name}.bias`, 1, cols) : undefined;
+    return this.#push({ op: 'layer-norm', x, weight: this.#weight(`${name}.weight`, 1, cols), bias, eps });
+  }
+
+  /** Products with matrices of `rows` rows that the file has in one tensor, one after the other; biases likewise. */
+  linears(x: ValueId, name: string, rows: readonly number[]): ValueId[] {
+    const total = rows.reduce((sum, count) => sum + count, 0);
+    const matrix = this.#tensor(`${name}.weight`, total, this.#cols(x));
+    const vector = this.has(`${name}.bias`) ? this.#tensor(`${name}.bias`, 1, total) : undefined;
+    let first = 0;
+    return rows.map((count) => {
+      const weight = this.#part(matrix, { rows: count, cols: this.#cols(x) }, first);
+      const bias = vector && this.#part(vector, { rows: 1, cols: count }, first);
+      first += count;
+      return this.#push({ op: 'matmul', x, weight, bias });
+    });
   }
 
   /** [.., rows]; adds the tensor name.bias if the file has it */
@@ -121,8 +144,9 @@ export class Graph {
     return this.#push({ op: 'attention', q, k, v, state, heads, scale, window });
   }
 
-  map(fn: MapFunction, x: ValueId): ValueId {
-    return this.#push({ op: 'map', fn, x });
+  /** @param scalars constants of the architecture */
+  map(fn: MapFunction, x: ValueId, scalars: readonly number[] = []): ValueId {
+    return this.#push({ op: 'map', fn, x, scalars: scalars.map((scalar) => this.#constant(scalar)) });
   }
 
   /** x times a constant of the architecture. */
@@ -165,24 +189,36 @@ export class Graph {
 
   #constant(constant: number): WeightId {
     const name = `constant ${constant}`;
-    const known = this.#ids.get(name);
-    if (known !== undefined) return known;
-    const scalar = { name, type: 'F32', rows: 1, cols: 1, offset: 0, bytes: 4, constant } as const;
-    const id = this.#tensors.push(scalar) - 1;
-    this.#ids.set(name, id);
-    return id;
+    return this.#place(name, { name, type: 'F32', rows: 1, cols: 1, offset: 0, bytes: 4, constant });
   }
 
   /** Throws UserError if the file has no such tensor, or one of another shape. */
-  #weight(name: string, rows: number, cols: number): WeightId {
+  #tensor(name: string, rows: number, cols: number): GgufTensor {
     const tensor = this.#gguf.tensors.get(name);
     if (!tensor) throw missing(name, { rows, cols });
     if (!hasShape(tensor, rows, cols)) throw mismatch(name, { rows, cols }, tensor);
-    const known = this.#ids.get(name);
+    this.#read.add(name);
+    return tensor;
+  }
+
+  #weight(name: string, rows: number, cols: number): WeightId {
+    const { type, offset, bytes, part } = this.#tensor(name, rows, cols);
+    return this.#place(name, { name, type, rows, cols, offset, bytes, part });
+  }
+
+  /** Rows of a matrix, or columns of a vector, from `first` on. */
+  #part({ name, type, offset, part }: GgufTensor, { rows, cols }: Size, first: number): WeightId {
+    const unit = rows === 1 && cols > 1 ? rowBytes(type, 1) : rowBytes(type, cols);
+    const own = { offset: offset + first * unit, bytes: rows * rowBytes(type, cols) };
+    return this.#place(`${name} from ${first} on`, { name, type, rows, cols, part, ...own });
+  }
+
+  /** Its place in the list of tensors, where it is once. */
+  #place(key: string, tensor: GraphTensor): WeightId {
+    const known = this.#ids.get(key);
     if (known !== undefined) return known;
-    const { type, offset, bytes, part } = tensor;
-    const id = this.#tensors.push({ name, type, rows, cols, offset, bytes, part }) - 1;
-    this.#ids.set(name, id);
+    const id = this.#tensors.push(tensor) - 1;
+    this.#ids.set(key, id);
     return id;
   }
 }

@@ -2,9 +2,13 @@
 import type { ValueId } from '../../backends/backend.ts';
 import type { Gguf } from '../gguf/index.ts';
 import { requireString } from '../gguf/metadata.ts';
+import { apertus } from './apertus.ts';
 import type { ModelConfig } from './architecture.ts';
+import { cohere2 } from './cohere2.ts';
 import { ernie45 } from './ernie4-5.ts';
 import { gemma3 } from './gemma3.ts';
+import { glm4 } from './glm4.ts';
+import { gpt2 } from './gpt2.ts';
 import { granite } from './granite.ts';
 import { Graph, type RecordedGraph } from './graph.ts';
 import { hunyuanDense } from './hunyuan-dense.ts';
@@ -15,6 +19,8 @@ import { qwen2 } from './qwen2.ts';
 import { qwen3 } from './qwen3.ts';
 import { seedOss } from './seed-oss.ts';
 import { smollm3 } from './smollm3.ts';
+import { stablelm } from './stablelm.ts';
+import { starcoder2 } from './starcoder2.ts';
 
 export type { ModelConfig } from './architecture.ts';
 
@@ -26,8 +32,12 @@ interface AnyArchitecture {
 
 const ARCHITECTURES: Readonly<Record<string, AnyArchitecture>> = {
   llama,
+  apertus,
+  cohere2,
   ernie4_5: ernie45,
   gemma3,
+  glm4,
+  gpt2,
   granite,
   'hunyuan-dense': hunyuanDense,
   olmo2,
@@ -35,6 +45,8 @@ const ARCHITECTURES: Readonly<Record<string, AnyArchitecture>> = {
   qwen3,
   seed_oss: seedOss,
   smollm3,
+  stablelm,
+  starcoder2,
 };
 
 /** A model as its file describes it. */

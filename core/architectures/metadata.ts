@@ -7,6 +7,7 @@ import type { RopeSpec } from '../../backends/backend.ts';
 import { UserError } from '../../errors.ts';
 import type { Gguf } from '../gguf/index.ts';
 import {
+  optionalBoolean,
   optionalNumber,
   optionalNumbers,
   optionalString,
@@ -79,6 +80,20 @@ export class Metadata {
     const key = `${this.architecture}.${name}`;
     const value = optionalNumber(metadata, key) ?? fallback ?? requireNumber(metadata, key);
     return ensure(value > 0 && Number.isFinite(value), `${key} to be a positive number`, value);
+  }
+
+  /** Whether a boolean is there and true. */
+  flag(name: string): boolean {
+    return optionalBoolean(this.#gguf.metadata, `${this.architecture}.${name}`) ?? false;
+  }
+
+  /** `count` finite numbers under a key without the architecture. */
+  numbers(key: string, count: number): readonly number[] {
+    const found = Array.from(optionalNumbers(this.#gguf.metadata, key) ?? []);
+    ensure(found.length === count, `${key} to have ${count} numbers`, found.length);
+    const wrong = found.find((number) => !Number.isFinite(number));
+    ensure(wrong === undefined, `finite numbers in ${key}`, wrong);
+    return found;
   }
 
   optional(name: string): number | undefined {
