@@ -41,7 +41,7 @@ describe.skipIf(NO_TMUX)(titled('an answer on a terminal', NO_TMUX), () => {
 
   it('leaves a clean row after Ctrl-C, and the cursor', async () => {
     const terminal = asked(ENDLESS);
-    await terminal.shows(/(\S+.*\n){8}/);
+    await expect.poll(() => terminal.fact('cursor_flag'), { timeout: 20_000 }).toBe('0'); // while it draws
     terminal.press('C-c');
     const screen = await terminal.shows(/\n\$ *\n*$/);
     expect(screen).not.toContain('^C');
@@ -54,7 +54,7 @@ describe.skipIf(NO_TMUX)(titled('an answer on a terminal', NO_TMUX), () => {
 
   it('gives the terminal to the shell on Ctrl-Z, and goes on with fg', async () => {
     const terminal = asked(ENDLESS);
-    await terminal.shows(/(\S+.*\n){8}/);
+    await expect.poll(() => terminal.fact('cursor_flag'), { timeout: 20_000 }).toBe('0'); // while it draws
     terminal.press('C-z');
     await terminal.shows(/Stopped/);
     expect(terminal.fact('cursor_flag')).toBe('1');

@@ -94,7 +94,7 @@ describe('configFromGguf', () => {
     [
       'an unknown architecture',
       { 'general.architecture': 'mamba' },
-      'The architecture "mamba" is not supported yet; supported: llama, ernie4_5, ',
+      'The architecture "mamba" is not supported yet; supported: llama, apertus, ',
     ],
     [
       'a name every object has',
