@@ -30,6 +30,7 @@ type Words = readonly (readonly [index: number, value: number])[];
 const MAP_NUMBERS: Record<MapFunction, number> = {
   silu: layout.MAP_SILU,
   gelu: layout.MAP_GELU,
+  'gelu-erf': layout.MAP_GELU_ERF,
   multiply: layout.MAP_MULTIPLY,
   xielu: layout.MAP_XIELU,
 };

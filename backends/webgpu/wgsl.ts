@@ -83,7 +83,7 @@ function blockFrom(lines: readonly string[], start: number): Block {
 }
 
 function holds(condition: string, definitions: Definitions): boolean {
-  const equal = /^(\w+)\s*==\s*(\w+)$/.exec(condition);
+  const equal = /^(\w+)\s*==\s*([\w-]+)$/.exec(condition);
   if (equal) return String(definitions[equal[1]!]) === equal[2];
   const [, not, name] = /^(!?)(\w+)$/.exec(condition) ?? [];
   if (name === undefined) throw new SyntaxError(`cannot read the condition "${condition}"`);

@@ -164,7 +164,7 @@ export const CASES: readonly OpCase[] = [
   ...[1, 7, 172, 1025].map((cols) => rowCase(softmaxOf(cols))),
   ...[7, 172, 1025].flatMap((cols) =>
     [
-      ...[mapOf('silu', cols), mapOf('gelu', cols), mapOf('multiply', cols, [0.7])],
+      ...[mapOf('silu', cols), mapOf('gelu', cols), mapOf('gelu-erf', cols), mapOf('multiply', cols, [0.7])],
       ...[mapOf('xielu', cols, [0.8, 1.3]), zipOf('mul', cols), zipOf('add', cols)],
     ].map(rowCase),
   ),

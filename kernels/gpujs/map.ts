@@ -2,11 +2,21 @@
 import type { MapFunction } from '../reference/map.ts';
 import type { KernelSource } from './kernel-source.ts';
 
+/** x / 2 times 1 - erf(|x| / sqrt(2)). */
+function tailOf(x: string): string {
+  const z = `(Math.abs(${x}) * ${Math.SQRT1_2})`;
+  const t = `(1 / (1 + 0.3275911 * ${z}))`;
+  const sum = `((((1.061405429 * ${t} - 1.453152027) * ${t} + 1.421413741) * ${t} - 0.284496736) * ${t} + 0.254829592) * ${t}`;
+  return `(0.5 * ${x} * (${sum}) * Math.exp(-${z} * ${z}))`;
+}
+
 /** The functions as expressions in `value` and the learned scalars s0, s1, ... */
 const EXPRESSIONS: Readonly<Record<MapFunction, string>> = {
   silu: 'value / (1 + Math.exp(-value))',
   // (1 + tanh z) / 2 is sigmoid(2 z); the bound keeps exp finite.
   gelu: 'value / (1 + Math.exp(Math.min(-value * (1.5957691216057308 + 0.07135481282752 * value * value), 80)))',
+  // erf by Abramowitz & Stegun 7.1.26, whose error is at most 1.5e-7.
+  'gelu-erf': `(value > 0 ? value - ${tailOf('value')} : ${tailOf('value')})`,
   multiply: 's0 * value',
   xielu: '(value > 0 ? s0 * value * value : s1 * (Math.exp(value) - 1 - value)) + 0.5 * value',
 };

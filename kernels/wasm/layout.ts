@@ -120,6 +120,7 @@ export const MAP_SILU = 0;
 export const MAP_XIELU = 1;
 export const MAP_GELU = 2;
 export const MAP_MULTIPLY = 3;
+export const MAP_GELU_ERF = 4;
 // FUNCTION of ZIP (kernels/reference/zip.ts)
 export const ZIP_ADD = 0;
 export const ZIP_MUL = 1;

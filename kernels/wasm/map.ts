@@ -1,5 +1,5 @@
 /** fn(x) of four numbers; kernels/reference/map.ts defines the functions. */
-import { EXP, MAP_GELU, MAP_MULTIPLY, MAP_SILU, MAP_XIELU } from './layout';
+import { EXP, MAP_GELU, MAP_GELU_ERF, MAP_MULTIPLY, MAP_SILU, MAP_XIELU } from './layout';
 import { exp4 } from './simd';
 
 /**
@@ -20,6 +20,7 @@ export function map4(fn: i32, x: v128, scalars: usize): v128 {
 export function gate4(fn: i32, x: v128): v128 {
   if (fn == MAP_SILU) return silu4(x);
   if (fn == MAP_GELU) return gelu4(x);
+  if (fn == MAP_GELU_ERF) return geluErf4(x);
   return unreachable();
 }
 
@@ -37,6 +38,24 @@ function gelu4(x: v128): v128 {
   const slope = f32x4.add(f32x4.splat(1.5957691216057308), f32x4.mul(f32x4.splat(0.07135481282752), square));
   const power = exp4(f32x4.neg(f32x4.mul(x, slope)));
   return f32x4.div(x, f32x4.add(v128.load32_splat(EXP, 44), power));
+}
+
+/** With erf by Abramowitz & Stegun 7.1.26, whose error is at most 1.5e-7. */
+// @ts-ignore: decorator
+@inline
+function geluErf4(x: v128): v128 {
+  const one = f32x4.splat(1);
+  const z = f32x4.mul(f32x4.abs(x), f32x4.splat(0.7071067811865476));
+  const t = f32x4.div(one, f32x4.add(one, f32x4.mul(f32x4.splat(0.3275911), z)));
+  let sum = f32x4.splat(1.061405429);
+  sum = f32x4.add(f32x4.mul(sum, t), f32x4.splat(-1.453152027));
+  sum = f32x4.add(f32x4.mul(sum, t), f32x4.splat(1.421413741));
+  sum = f32x4.add(f32x4.mul(sum, t), f32x4.splat(-0.284496736));
+  sum = f32x4.add(f32x4.mul(sum, t), f32x4.splat(0.254829592));
+  const tail = f32x4.mul(f32x4.mul(sum, t), exp4(f32x4.neg(f32x4.mul(z, z)))); // 1 - erf(z)
+  const half = f32x4.mul(x, f32x4.splat(0.5));
+  const above = f32x4.sub(x, f32x4.mul(half, tail));
+  return v128.bitselect(above, f32x4.mul(half, tail), f32x4.gt(x, f32x4.splat(0)));
 }
 
 /** @param p address of the factor of x^2, @param n of e^x - 1 - x */

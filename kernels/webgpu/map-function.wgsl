@@ -9,6 +9,14 @@ fn mapped(x: Numbers) -> Numbers {
   // (1 + tanh z) / 2 is sigmoid(2 z); the bound keeps exp finite.
   return x / (1f + exp(min(-x * (1.5957691216f + 0.07135481283f * x * x), Numbers(80f))));
   #end
+  #if FN == gelu-erf
+  // erf by Abramowitz & Stegun 7.1.26, whose error is at most 1.5e-7.
+  let z = abs(x) * 0.7071067811865476f;
+  let t = 1f / (1f + 0.3275911f * z);
+  let sum = ((((1.061405429f * t - 1.453152027f) * t + 1.421413741f) * t - 0.284496736f) * t + 0.254829592f) * t;
+  let tail = 0.5f * x * sum * exp(-z * z);
+  return select(tail, x - tail, x > Numbers(0));
+  #end
   #if FN == multiply
   return scalar0[0] * x;
   #end

@@ -24,6 +24,7 @@ import { Sequences, type StepRows } from '../../backends/step.ts';
 import type { TensorType } from '../../kernels/quant-formats.ts';
 import { attention } from '../../kernels/reference/attention.ts';
 import { dequantize } from '../../kernels/reference/dequantize.ts';
+import { layerNorm } from '../../kernels/reference/layer-norm.ts';
 import { map } from '../../kernels/reference/map.ts';
 import { matmul } from '../../kernels/reference/matmul.ts';
 import { rmsNorm } from '../../kernels/reference/rms-norm.ts';
@@ -172,7 +173,10 @@ class ExampleExecutable implements Executable {
         out.set(map(op.fn, row(op.x, t), scalars));
       } else if (op.op === 'softmax') out.set(softmax(row(op.x, t)));
       else if (op.op === 'norm') out.set(rmsNorm(row(op.x, t), weight(op.weight), op.eps));
-      else if (op.op === 'rope') out.set(rope(row(op.x, t), op.heads, positions[t]!, op.rope));
+      else if (op.op === 'layer-norm') {
+        const bias = op.bias === undefined ? undefined : weight(op.bias);
+        out.set(layerNorm(row(op.x, t), weight(op.weight), bias, op.eps));
+      } else if (op.op === 'rope') out.set(rope(row(op.x, t), op.heads, positions[t]!, op.rope));
       else if (op.op === 'matmul') {
         const bias = op.bias === undefined ? undefined : weight(op.bias);
         out.set(matmul(row(op.x, t), weight(op.weight), bias));
