@@ -9,6 +9,7 @@ import type { Metadata, TransformerSizes } from './metadata.ts';
 export interface DecoderConfig extends TransformerSizes {
   readonly rmsEps: number;
   readonly rope: RopeSpec;
+  readonly scale?: number; // of attention's scores; default 1 / sqrt(D)
 }
 
 /** Queries [T, H * D], keys and values [T, G * D] of one layer. */
@@ -22,8 +23,9 @@ export function readDecoder(m: Metadata, layout: RopeSpec['layout']): DecoderCon
   const sizes = m.transformer();
   return {
     ...sizes,
-    rope: m.rope(layout, sizes.headDim),
+    rope: m.rope(layout, sizes.headDim, { yarn: true }),
     rmsEps: m.positive('attention.layer_norm_rms_epsilon'),
+    scale: m.ropeMagnitude(sizes.headDim) / Math.sqrt(sizes.headDim),
   };
 }
 
@@ -37,11 +39,11 @@ export function decoder(
   prepare: (heads: Heads, b: Block) => Heads,
   feedForwardNorm = 'ffn_norm',
 ): ValueId {
-  const { embeddingLength: C, nHeads: heads, nKvHeads: kvHeads, headDim, rmsEps: eps } = c;
+  const { embeddingLength: C, nHeads: heads, nKvHeads: kvHeads, headDim, rmsEps: eps, scale } = c;
   let x = g.embed('token_embd', c.vocabularySize, C); // [T, C]
   for (const b of g.blocks(c.nLayers)) {
     const projected = projections(g, g.norm(x, b('attn_norm'), eps), b, c);
-    let attended = g.attention(prepare(projected, b), { heads, kvHeads, headDim }); // [T, H * D]
+    let attended = g.attention(prepare(projected, b), { heads, kvHeads, headDim, scale }); // [T, H * D]
     if (b.last) [x, attended] = [g.select(x), g.select(attended)]; // [S, C], [S, H * D]
     x = g.add(x, g.linear(attended, b('attn_output'), C)); // [T, C]
     x = g.add(x, gatedFeedForward(g, g.norm(x, b(feedForwardNorm), eps), b, c));

@@ -9,6 +9,7 @@ import { ernie45 } from './ernie4-5.ts';
 import { gemma3 } from './gemma3.ts';
 import { glm4 } from './glm4.ts';
 import { gpt2 } from './gpt2.ts';
+import { gptneox } from './gptneox.ts';
 import { granite } from './granite.ts';
 import { Graph, type RecordedGraph } from './graph.ts';
 import { hunyuanDense } from './hunyuan-dense.ts';
@@ -38,6 +39,7 @@ const ARCHITECTURES: Readonly<Record<string, AnyArchitecture>> = {
   gemma3,
   glm4,
   gpt2,
+  gptneox,
   granite,
   'hunyuan-dense': hunyuanDense,
   olmo2,

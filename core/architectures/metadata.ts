@@ -103,17 +103,22 @@ export class Metadata {
   /**
    * Pair i of n is rotated by base^(-i / n) a position (Su et al., RoFormer), slowed by the linear scaling factor
    * (Chen et al., position interpolation) and by the file's own factors in rope_freqs.weight (Llama 3.1).
+   *
+   * @param yarn whether the caller multiplies scores by `ropeMagnitude`, which YaRN needs
    */
-  rope(layout: RopeSpec['layout'], headDim: number): RopeSpec {
+  rope(layout: RopeSpec['layout'], headDim: number, { yarn = false } = {}): RopeSpec {
+    const type = this.#scalingType();
+    if (!['none', 'linear', ...(yarn ? ['yarn'] : [])].includes(type))
+      throw unsupported(`RoPE scaling of type "${type}"`, `; supported: none, linear${yarn ? ', yarn' : ''}`);
     const dimensions = this.size('rope.dimension_count', headDim);
     const fits = dimensions % 2 === 0 && dimensions <= headDim;
     const key = `${this.architecture}.rope.dimension_count`;
     ensure(fits, `${key} to be even and at most ${headDim}`, dimensions);
     const base = this.positive('rope.freq_base', 10_000);
     const pairs = dimensions / 2;
-    const slowing = this.#linearScaling();
+    const slowing = this.#slowing(base, pairs);
     const factors = readRopeFactors(this.#gguf, pairs);
-    const frequency = (i: number) => base ** (-i / pairs) / slowing / (factors?.[i] ?? 1);
+    const frequency = (i: number) => base ** (-i / pairs) / slowing(i) / (factors?.[i] ?? 1);
     return {
       layout,
       inverseFrequencies: Object.freeze(Array.from({ length: pairs }, (_, i) => frequency(i))),
@@ -129,11 +134,45 @@ export class Metadata {
     };
   }
 
-  #linearScaling(): number {
-    const type = optionalString(this.#gguf.metadata, `${this.architecture}.rope.scaling.type`) ?? 'linear';
-    if (type === 'none') return 1;
-    if (type !== 'linear') throw unsupported(`RoPE scaling of type "${type}"`, '; supported: none, linear');
-    return this.positive('rope.scaling.factor', this.positive('rope.scale_linear', 1));
+  /** By what the scores of rotated queries and keys are multiplied: YaRN makes them larger for a longer context. */
+  ropeMagnitude(headDim: number): number {
+    if (this.#scalingType() !== 'yarn') return 1;
+    const rotated = this.optional('rope.dimension_count');
+    if (rotated !== undefined && rotated !== headDim) throw unsupported('YaRN over a part of each head');
+    const factor = this.positive('rope.scaling.factor', 1);
+    const wanted = this.positive(
+      'rope.scaling.yarn_attn_factor',
+      this.positive('rope.scaling.attn_factor', 1),
+    );
+    return (wanted * (factor > 1 ? 1 + 0.1 * Math.log(factor) : 1)) ** 2;
+  }
+
+  #scalingType(): string {
+    return optionalString(this.#gguf.metadata, `${this.architecture}.rope.scaling.type`) ?? 'linear';
+  }
+
+  /** How much slower pair i rotates. */
+  #slowing(base: number, pairs: number): (i: number) => number {
+    const type = this.#scalingType();
+    if (type === 'none') return () => 1;
+    const factor = this.positive('rope.scaling.factor', this.positive('rope.scale_linear', 1));
+    if (type === 'linear') return () => factor;
+    return this.#yarn(factor, base, pairs);
+  }
+
+  /**
+   * Pairs that turn often within the original context keep their speed, those that turn less than once slow down, and
+   * those between do so in part (Peng et al., YaRN).
+   */
+  #yarn(factor: number, base: number, pairs: number): (i: number) => number {
+    const original = this.size('rope.scaling.original_context_length');
+    const pairOf = (turns: number) => (pairs * Math.log(original / (turns * 2 * Math.PI))) / Math.log(base);
+    const low = Math.max(0, Math.floor(pairOf(this.positive('rope.scaling.yarn_beta_fast', 32))));
+    const high = Math.min(2 * pairs - 1, Math.ceil(pairOf(this.positive('rope.scaling.yarn_beta_slow', 1))));
+    return (i) => {
+      const slowed = Math.max(0, Math.min(1, (i - low) / Math.max(high - low, 0.001)));
+      return 1 / (slowed / factor + (1 - slowed));
+    };
   }
 }
 

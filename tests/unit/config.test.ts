@@ -148,8 +148,8 @@ describe('configFromGguf', () => {
     ['an infinite base', { 'llama.rope.freq_base': Infinity }, 'llama.rope.freq_base'],
     [
       'another scaling',
-      { 'llama.rope.scaling.type': 'yarn' },
-      'RoPE scaling of type "yarn" is not supported yet; supported: none, linear.',
+      { 'llama.rope.scaling.type': 'longrope' },
+      'RoPE scaling of type "longrope" is not supported yet; supported: none, linear, yarn.',
     ],
   ])('refuses %s', (_, changes, message) => {
     const read = () => configFromGguf(gguf(changes));
