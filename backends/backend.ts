@@ -11,6 +11,7 @@
 
 import type { TensorType } from '../kernels/quant-formats.ts';
 import type { MapFunction } from '../kernels/reference/map.ts';
+import type { Routing } from '../kernels/reference/route.ts';
 import type { ZipFunction } from '../kernels/reference/zip.ts';
 import type { SourceType } from '../kernels/source-formats.ts';
 
@@ -22,8 +23,10 @@ export type StateId = number; // place in Program.states
 export interface WeightDesc {
   readonly name: string; // GGUF tensor name
   readonly type: TensorType;
-  readonly rows: number; // N, outputs
+  readonly rows: number; // N, outputs; of all experts together
   readonly cols: number; // K, inputs
+  /** Matrices of equal size that lie one after the other, each picked by its number. Default: one. */
+  readonly experts?: number;
 }
 
 /** Bytes in a file that any thread can open, or in memory. */
@@ -92,6 +95,9 @@ export type Op =
   | { op: 'norm'; x: ValueId; weight: WeightId; eps: number; heads?: number } // x / rms(x) * weight, head by head
   | { op: 'layer-norm'; x: ValueId; weight: WeightId; bias?: WeightId; eps: number } // (x - mean) / sd(x) * weight + bias
   | { op: 'matmul'; x: ValueId; weight: WeightId; bias?: WeightId } // x W^T + bias
+  | RouteOp
+  | ExpertMatmulOp
+  | { op: 'mix'; x: ValueId; picks: ValueId } // the parts of x, multiplied by the weights of their experts, as a sum
   | { op: 'rope'; x: ValueId; heads: number; rope: RopeSpec } // every head rotated by the token's position
   | AttentionOp
   | { op: 'conv'; x: ValueId; weight: WeightId; state: StateId } // see below
@@ -99,6 +105,27 @@ export type Op =
   | { op: 'map'; x: ValueId; fn: MapFunction; scalars?: readonly WeightId[] } // fn of each number
   | { op: 'zip'; a: ValueId; b: ValueId; fn: ZipFunction } // fn of each pair of numbers
   | { op: 'select'; x: ValueId }; // the rows of x that the step wants output for
+
+/** Picks [.., 2 k]: the k experts of each row, then the weight of each (kernels/reference/route.ts). */
+export interface RouteOp {
+  op: 'route';
+  x: ValueId; // [T, E], logits
+  bias?: WeightId; // [E], of the scores, for picking alone
+  scales?: WeightId; // [E], of the weights
+  routing: Routing;
+}
+
+/**
+ * The products with the picked experts' matrices, one part of the output each. `x` is one row that all of them read, or
+ * has a part for each. [T, k * N]
+ */
+export interface ExpertMatmulOp {
+  op: 'expert-matmul';
+  x: ValueId; // [T, K] or [T, k * K]
+  weight: WeightId; // of `experts` matrices
+  bias?: WeightId; // [experts * N]
+  picks: ValueId;
+}
 
 /**
  * Stores k and v of the step's tokens in a state, then attends causally over the sequence or its last `window`

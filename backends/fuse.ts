@@ -6,7 +6,7 @@
  *   norm -> matmul                  the preparation of activations normalizes them
  *   matmul, matmul, ... of one x    one phase over all rows, wherever they are in the program
  *   matmul -> add                   the matmul writes the sum
- *   matmul, matmul -> map -> mul    gated: map(product 0) * (product 1), in registers
+ *   matmul, matmul -> map -> mul    gated: map(product 0) * (product 1), in registers; of experts too
  *   rope, rope -> attention         heads are rotated while they are read
  */
 import { MAPS, type MapFunction } from '../kernels/reference/map.ts';
@@ -30,6 +30,15 @@ export interface MatmulPhase {
   readonly gate?: MapFunction; // out of product 0 = gate(product 0) * (product 1); product 1 has no value of its own
 }
 
+/** Products with the picked experts' matrices. */
+export interface ExpertPhase {
+  readonly kind: 'expert-matmul';
+  readonly x: ValueId;
+  readonly picks: ValueId;
+  readonly products: readonly Product[];
+  readonly gate?: MapFunction; // as in MatmulPhase
+}
+
 export interface AttentionPhase {
   readonly kind: 'attention';
   readonly op: AttentionOp; // with a rope, q and k are not rotated yet
@@ -39,10 +48,13 @@ export interface AttentionPhase {
 
 /** An op that is a phase by itself. */
 export type OpPhase = {
-  [K in Exclude<Op['op'], 'matmul' | 'attention'>]: { kind: K; op: OpOf<K>; out: ValueId };
-}[Exclude<Op['op'], 'matmul' | 'attention'>];
+  [K in Exclude<Op['op'], FusedOp>]: { kind: K; op: OpOf<K>; out: ValueId };
+}[Exclude<Op['op'], FusedOp>];
 
-export type Phase = OpPhase | AttentionPhase | MatmulPhase;
+/** Ops whose phases may have other ops in them. */
+type FusedOp = 'matmul' | 'expert-matmul' | 'attention';
+
+export type Phase = OpPhase | AttentionPhase | MatmulPhase | ExpertPhase;
 
 export interface FuseOptions {
   /** Most products of one phase; default: no limit. */
@@ -78,6 +90,7 @@ class Fuser {
     for (const [i, op] of this.#ops.entries()) {
       if (this.#done.has(i)) continue;
       if (op.op === 'matmul') this.#phases.push(this.#matmul(i, op));
+      else if (op.op === 'expert-matmul') this.#phases.push(this.#expertMatmul(i, op));
       else if (op.op === 'attention') this.#phases.push(this.#attention(i, op));
       else if (!this.#goesIntoMatmuls(i) && !this.#goesIntoAttention(i)) {
         this.#phases.push({ kind: op.op, op, out: i } as OpPhase);
@@ -134,8 +147,15 @@ class Fuser {
     return { ...input, products: [{ ...products[0]!, out: sum.out }], residual: sum.residual };
   }
 
+  #expertMatmul(i: number, { x, picks }: OpOf<'expert-matmul'>): ExpertPhase {
+    const gate = this.#gateOf(i);
+    for (const j of gate?.ops ?? []) this.#done.add(j);
+    const products = gate?.products ?? [this.#product(i)];
+    return { kind: 'expert-matmul', x, picks, products, gate: gate?.fn };
+  }
+
   #product(i: number): Product {
-    const { weight, bias } = this.#ops[i] as OpOf<'matmul'>;
+    const { weight, bias } = this.#ops[i] as OpOf<'matmul' | 'expert-matmul'>;
     return { weight, bias, out: i };
   }
 
@@ -158,17 +178,18 @@ class Fuser {
     const map = this.#ops[mapped ?? -1];
     if (map?.op !== 'map' || MAPS[map.fn].scalars > 0) return undefined;
     const [gate, up] = [map.x, mapped === mul.a ? mul.b : mul.a];
-    const [x, y] = [gate, up].map((side) => this.#plainProductOf(side));
     const alone = [gate, up, mapped!].every((side) => this.#onlyReader(side) !== undefined);
-    if (!alone || x === undefined || x !== y || (i !== gate && i !== up)) return undefined;
+    if (!alone || !this.#alike(gate, up) || (i !== gate && i !== up)) return undefined;
     const products = [{ ...this.#product(gate), out }, this.#product(up)];
     return { products, fn: map.fn, ops: [gate, up, mapped!, out] };
   }
 
-  /** Operand x of a matmul without bias. */
-  #plainProductOf(i: number): ValueId | undefined {
-    const op = this.#ops[i]!;
-    return op.op === 'matmul' && op.bias === undefined ? op.x : undefined;
+  /** Whether two values are products of the same kind and operands, without biases. */
+  #alike(i: number, j: number): boolean {
+    const [a, b] = [this.#ops[i]!, this.#ops[j]!];
+    if ((a.op !== 'matmul' && a.op !== 'expert-matmul') || a.op !== b.op) return false;
+    const same = operands(a).every((value, k) => value === operands(b)[k]);
+    return same && a.bias === undefined && b.bias === undefined;
   }
 
   #onlyReader(i: number): number | undefined {
@@ -199,6 +220,15 @@ export function usesOf(phase: Phase): PhaseUses {
       reads: present(x, residual),
       writes: written.map(({ out }) => out),
       weights: present(norm?.weight, ...products.flatMap(({ weight, bias }) => [weight, bias])),
+    };
+  }
+  if (phase.kind === 'expert-matmul') {
+    const { x, picks, products, gate } = phase;
+    const written = gate ? products.slice(0, 1) : products;
+    return {
+      reads: [x, picks],
+      writes: written.map(({ out }) => out),
+      weights: present(...products.flatMap(({ weight, bias }) => [weight, bias])),
     };
   }
   const { op, out } = phase;

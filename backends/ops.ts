@@ -3,6 +3,7 @@
  * that walks a program (fusion, memory planners, type checks, estimates) uses this table and has no switch of its own.
  */
 import { MAPS } from '../kernels/reference/map.ts';
+import type { Routing } from '../kernels/reference/route.ts';
 import type {
   AttentionOp,
   KvShape,
@@ -24,6 +25,8 @@ export type StatefulOp = Extract<Op, { state: StateId }>;
 export interface Shape {
   readonly rows: 'tokens' | 'outputs';
   readonly cols: number;
+  /** Equal parts of a row, one for each picked expert. Default 1. */
+  readonly parts?: number;
 }
 
 /** Inputs of the shape of an op. */
@@ -67,6 +70,42 @@ const ANATOMY: { readonly [K in Op['op']]: Anatomy<OpOf<K>> } = {
       const { rows, cols } = desc(weight);
       if (bias !== undefined) fits(desc(bias).cols, rows, 'bias of a matmul');
       return { rows: wide(shape(x), cols, 'matmul').rows, cols: rows };
+    },
+  },
+  route: {
+    values: ['x'],
+    weights: ['bias', 'scales'],
+    shape({ x, bias, scales, routing }, { shape, desc }) {
+      const { rows, cols } = shape(x);
+      for (const id of [bias, scales]) if (id !== undefined) fits(desc(id).cols, cols, 'numbers of experts');
+      checkRouting(routing, cols);
+      return { rows, cols: 2 * routing.count };
+    },
+  },
+  'expert-matmul': {
+    values: ['x', 'picks'],
+    weights: ['weight', 'bias'],
+    shape({ x, weight, bias, picks }, { shape, desc }) {
+      const { rows, cols, experts = 1 } = desc(weight);
+      if (rows % experts !== 0)
+        throw new RangeError(`Expected ${experts} experts of equal rows, got ${rows}.`);
+      if (bias !== undefined) fits(desc(bias).cols, rows, 'bias of experts');
+      const parts = shape(picks).cols / 2;
+      const given = shape(x);
+      fits(given.cols, (given.parts ?? 1) * cols, 'columns of an expert matmul');
+      if (given.parts !== undefined) fits(given.parts, parts, 'parts for the picked experts');
+      sameRows(given, shape(picks), 'an expert matmul');
+      return { rows: given.rows, cols: (parts * rows) / experts, parts };
+    },
+  },
+  mix: {
+    values: ['x', 'picks'],
+    weights: [],
+    shape({ x, picks }, { shape }) {
+      const { rows, cols, parts = 1 } = shape(x);
+      fits(parts, shape(picks).cols / 2, 'parts of a mix');
+      sameRows(shape(x), shape(picks), 'a mix');
+      return { rows, cols: cols / parts };
     },
   },
   rope: {
@@ -124,15 +163,15 @@ const ANATOMY: { readonly [K in Op['op']]: Anatomy<OpOf<K>> } = {
     values: ['a', 'b'],
     weights: [],
     shape({ a, b, fn }, { shape }) {
-      if (shape(a).rows !== shape(b).rows)
-        throw new RangeError(`The two sides of ${fn} have different rows.`);
+      sameRows(shape(a), shape(b), fn);
+      fits(shape(b).parts ?? 1, shape(a).parts ?? 1, `parts of ${fn}`);
       return wide(shape(a), shape(b).cols, fn);
     },
   },
   select: {
     values: ['x'],
     weights: [],
-    shape: ({ x }, { shape }) => ({ rows: 'outputs', cols: shape(x).cols }),
+    shape: ({ x }, { shape }) => ({ ...shape(x), rows: 'outputs' }),
   },
 };
 
@@ -242,6 +281,22 @@ export function readersOf(ops: readonly Op[]): readonly (readonly number[])[] {
     for (const value of operands(op)) if (readers[value]!.at(-1) !== i) readers[value]!.push(i);
   }
   return readers;
+}
+
+function sameRows(a: Shape, b: Shape, what: string): void {
+  if (a.rows !== b.rows) throw new RangeError(`The two sides of ${what} have different rows.`);
+}
+
+function checkRouting({ count, groups }: Routing, experts: number): void {
+  if (!Number.isInteger(count) || count < 1 || count > experts) {
+    throw new RangeError(`Expected 1 to ${experts} experts of a token, got ${count}.`);
+  }
+  if (!groups) return;
+  const size = experts / groups.count;
+  const enough = groups.used >= 1 && groups.used <= groups.count && groups.used * size >= count;
+  if (!Number.isInteger(size) || !enough) {
+    throw new RangeError(`Expected groups of ${experts} experts, got ${groups.used} of ${groups.count}.`);
+  }
 }
 
 function checkWindow(window = 1): void {

@@ -10,11 +10,13 @@ import { attention, attentionWeights } from '../kernels/reference/attention.ts';
 import { conv } from '../kernels/reference/conv.ts';
 import { DEQUANTIZED_TYPES, dequantize } from '../kernels/reference/dequantize.ts';
 import { embed } from '../kernels/reference/embed.ts';
+import { expertMatmul, mix } from '../kernels/reference/experts.ts';
 import { layerNorm } from '../kernels/reference/layer-norm.ts';
 import { map } from '../kernels/reference/map.ts';
 import { matmul } from '../kernels/reference/matmul.ts';
 import { rmsNorm } from '../kernels/reference/rms-norm.ts';
 import { rope } from '../kernels/reference/rope.ts';
+import { route } from '../kernels/reference/route.ts';
 import { select } from '../kernels/reference/select.ts';
 import { softmax } from '../kernels/reference/softmax.ts';
 import { zip } from '../kernels/reference/zip.ts';
@@ -261,6 +263,18 @@ class ReferenceExecutable implements Executable {
         const bias = op.bias === undefined ? undefined : weight(op.bias);
         return each(op.x, (x) => matmul(x, weight(op.weight), bias));
       }
+      case 'route': {
+        const [bias, scales] = [op.bias, op.scales].map((id) => (id === undefined ? undefined : weight(id)));
+        return each(op.x, (x) => route(x, bias, scales, op.routing));
+      }
+      case 'expert-matmul': {
+        const bias = op.bias === undefined ? undefined : weight(op.bias);
+        const { desc, values } = this.#weights.get(op.weight)!;
+        const sizes = { experts: desc.experts ?? 1, K: desc.cols };
+        return each(op.x, (x, t) => expertMatmul(x, values, bias, rows(op.picks)[t]!, sizes));
+      }
+      case 'mix':
+        return each(op.x, (x, t) => mix(x, rows(op.picks)[t]!));
       case 'rope':
         return each(op.x, (x, t) => rope(x, op.heads, step.positions[t]!, op.rope));
       case 'attention':

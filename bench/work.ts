@@ -7,10 +7,18 @@ import { type SpeedTest, timedSteps } from './speed-test.ts';
 export interface ModelWork {
   readonly bodyBytes: number; // weights read in every step, as the file holds them
   readonly bodyMacs: number; // multiply-adds a token
+  readonly experts: readonly ExpertWork[];
   readonly headBytes: number; // read in addition in a step that wants logits
   readonly headMacs: number; // multiply-adds a row of logits
   readonly kvBytes: number; // of a position, all layers
   readonly attentionMacs: number; // multiply-adds a token and position that it attends to, all layers
+}
+
+/** Weights of experts. */
+interface ExpertWork {
+  readonly part: 'body' | 'head';
+  readonly bytes: number; // of all experts
+  readonly share: number; // that one token picks
 }
 
 export interface Work {
@@ -24,6 +32,7 @@ export interface Work {
  * only if a product reads it too.
  */
 export function modelWork({ graph, executable, ...sizes }: WorkFacts): ModelWork {
+  const experts: ExpertWork[] = [];
   const work = { bodyBytes: 0, bodyMacs: 0, headBytes: 0, headMacs: 0, attentionMacs: 0 };
   for (const [i, op] of graph.ops.entries()) {
     const part = graph.shapes[i]!.rows === 'outputs' ? 'head' : 'body';
@@ -32,6 +41,13 @@ export function modelWork({ graph, executable, ...sizes }: WorkFacts): ModelWork
       work.attentionMacs += op.heads * (keyDim + valueDim); // q k^T, then p v
     }
     if (op.op === 'embed') continue;
+    if (op.op === 'expert-matmul') {
+      const { bytes, rows, cols, experts: count = 1 } = graph.tensors[op.weight]!;
+      const share = graph.shapes[op.picks]!.cols / 2 / count;
+      experts.push({ part, bytes, share });
+      work[`${part}Macs`] += share * rows * cols;
+      continue;
+    }
     for (const id of weightsOf(op)) {
       const { bytes, rows, cols } = graph.tensors[id]!;
       work[`${part}Bytes`] += bytes;
@@ -40,7 +56,11 @@ export function modelWork({ graph, executable, ...sizes }: WorkFacts): ModelWork
   }
   const { sequences, contextLength } = sizes;
   const recurrent = recurrentBytes(graph.states, sequences);
-  return { ...work, kvBytes: Math.max(0, executable.memory.kv - recurrent) / (sequences * contextLength) };
+  return {
+    ...work,
+    experts,
+    kvBytes: Math.max(0, executable.memory.kv - recurrent) / (sequences * contextLength),
+  };
 }
 
 type WorkFacts = Pick<Model, 'graph' | 'executable' | keyof KvPositions>;
@@ -48,7 +68,7 @@ type KvPositions = Pick<Model, 'sequences' | 'contextLength'>;
 
 /**
  * Least work of one run, per token. A step reads the weights once, however many tokens share it, and each position of a
- * sequence once.
+ * sequence once. Of experts it reads those that its tokens pick, as if each picked at random.
  */
 export function workPerToken(model: ModelWork, test: SpeedTest, maxTokens: number): Work {
   const { batch } = test;
@@ -57,6 +77,7 @@ export function workPerToken(model: ModelWork, test: SpeedTest, maxTokens: numbe
   for (const { pos, count, logits } of timedSteps(test, maxTokens)) {
     const attended = count * pos + (count * (count + 1)) / 2; // token i of the step sees pos + i + 1 positions
     bytes += model.bodyBytes + batch * (pos + count) * model.kvBytes;
+    bytes += expertBytes(model, 'body', batch * count) + (logits ? expertBytes(model, 'head', batch) : 0);
     macs += batch * (count * model.bodyMacs + attended * model.attentionMacs);
     if (!logits) continue;
     bytes += model.headBytes;
@@ -64,6 +85,12 @@ export function workPerToken(model: ModelWork, test: SpeedTest, maxTokens: numbe
   }
   const tokens = test.tokens * batch;
   return { bytes: bytes / tokens, macs: macs / tokens };
+}
+
+/** Bytes of the experts that at least one of `tokens` tokens picks. */
+function expertBytes({ experts }: ModelWork, part: ExpertWork['part'], tokens: number): number {
+  const read = experts.map((one) => (one.part === part ? one.bytes * (1 - (1 - one.share) ** tokens) : 0));
+  return read.reduce((sum, bytes) => sum + bytes, 0);
 }
 
 export interface RoofShares {

@@ -17,8 +17,8 @@ export function programOn(
   const { ops, output, states, tensors } = graph;
   checkSupport(graph, (id) => tensors[id]!, backend);
   const ids = tensors.map((tensor) => {
-    const { name, type, rows, cols } = tensor;
-    return backend.weight({ name, type, rows, cols }, source(tensor));
+    const { name, type, rows, cols, experts } = tensor;
+    return backend.weight({ name, type, rows, cols, experts }, source(tensor));
   });
   const weight = (id: number) => ids[id]!;
   return { name, ops: ops.map((op) => rewired(op, { weight })), output, states, limits };

@@ -4,7 +4,7 @@
  */
 import * as layout from '../../kernels/wasm/layout.ts';
 import type { KvShape, KvType, Limits, RopeSpec, StateId, StateShape, ValueId } from '../backend.ts';
-import { type MatmulPhase, type Phase, usesOf } from '../fuse.ts';
+import { type ExpertPhase, type MatmulPhase, type Product, usesOf } from '../fuse.ts';
 import { kvOf, type Shape } from '../ops.ts';
 import { AddressSpace, type Sentinel } from './memory.ts';
 import { shifted } from './sentinels.ts';
@@ -50,6 +50,7 @@ export interface ScratchPlan {
   readonly row: number;
   readonly smallInt: number;
   readonly smallF32: number;
+  readonly sorted: number;
   readonly panel: number;
   readonly panelBytes: number; // of one segment
   readonly attention: number;
@@ -95,13 +96,12 @@ const RECORDS = 5;
 
 /** Allocates all buffers but the scratch, of which it returns the offsets. */
 export function planBuffers(program: MemoryProgram, weight: WeightOf, space: AddressSpace): BufferPlan {
-  const { phases, shapes, limits } = program;
+  const { phases, limits } = program;
   const start = space.used;
   const { maxTokens: T, sequences } = limits;
   const words = (count: number, name: string) => space.allocate(4 * count, name);
   const ropes = new Set(phases.flatMap((phase) => usesOf(phase).rope ?? []));
-  const sizes = matmulSizes(phases, shapes, weight);
-  const tiles = Math.ceil(T / TILE);
+  const sizes = matmulSizes(program, weight);
   const attention = attentionSizes(program);
   const step = {
     tokenIds: words(T, 'token ids'),
@@ -110,8 +110,8 @@ export function planBuffers(program: MemoryProgram, weight: WeightOf, space: Add
     tokenKv: words(T, 'cache offsets'),
     sliceList: words(4 * T, 'slices'),
     sliceSequences: words(sequences, 'sequences of slices'),
-    sharedInt: space.allocate(tiles * TILE * intBytes(sizes.intCols), 'int8 activation tiles'),
-    sharedF32: space.allocate(tiles * TILE * 4 * sizes.floatCols, 'float activation tiles'),
+    sharedInt: space.allocate(sizes.sharedInt, 'int8 activation tiles'),
+    sharedF32: space.allocate(sizes.sharedF32, 'float activation tiles'),
     partials: space.allocate(attention.partialBytes, 'attention states'),
     finished: words(sequences * attention.kvHeads, 'finished tasks of attention'),
     attentionWeights: planAttentionWeights(program, space),
@@ -272,33 +272,59 @@ function chunkBytes(
   return { keys: CHUNK * keyDim * bytes, values: CHUNK * 16 * valueBlocks * bytes, valueScales: 0 };
 }
 
+/** Bytes that the largest phases need. */
 interface MatmulSizes {
-  readonly cols: number; // longest row of activations
-  readonly intCols: number; // longest row read in int8
-  readonly floatCols: number; // longest row read in float32
+  readonly row: number; // scratch: a row of activations, or scores and merits of experts
+  readonly smallInt: number; // scratch: int8 rows of a step below TILED_ROWS
+  readonly smallF32: number;
+  readonly sharedInt: number; // int8 tiles of a step
+  readonly sharedF32: number;
   readonly panelBytes: number;
+  readonly sorted: number; // scratch: pairs in the order of experts
 }
 
-function matmulSizes(phases: readonly Phase[], shapes: readonly Shape[], weight: WeightOf): MatmulSizes {
-  const sizes = { cols: 0, intCols: 0, floatCols: 0, panelBytes: 0 };
+type SizeName = keyof MatmulSizes;
+
+function matmulSizes({ phases, shapes, limits }: MemoryProgram, weight: WeightOf): MatmulSizes {
+  const sizes = { row: 0, smallInt: 0, smallF32: 0, sharedInt: 0, sharedF32: 0, panelBytes: 0, sorted: 0 };
+  const need = (name: SizeName, bytes: number) => {
+    sizes[name] = Math.max(sizes[name], bytes);
+  };
+  const few = layout.TILED_ROWS - 1; // most tokens that each thread prepares for itself
   for (const phase of phases) {
-    if (phase.kind === 'embed') {
-      sizes.panelBytes = Math.max(sizes.panelBytes, intPanelBytes(shapes[phase.out]!.cols));
-    }
-    if (phase.kind !== 'matmul') continue;
-    const K = shapes[phase.x]!.cols;
-    const { int8, f32 } = formsOf(phase, weight);
-    sizes.cols = Math.max(sizes.cols, K);
+    if (phase.kind === 'embed') need('panelBytes', intPanelBytes(shapes[phase.out]!.cols));
+    if (phase.kind === 'route') need('row', 2 * 64 * Math.ceil(shapes[phase.op.x]!.cols / 16));
+    if (phase.kind !== 'matmul' && phase.kind !== 'expert-matmul') continue;
+    const { cols: K, experts = 1 } = weight(phase.products[0]!.weight).desc;
+    const { int8, f32 } = formsOf(phase.products, weight);
+    const tiles = tilesOf(phase, shapes, limits, experts);
+    const rows = few * (shapes[phase.x]!.parts ?? 1);
+    need('row', 64 * Math.ceil(K / 16));
+    if (phase.kind === 'expert-matmul') need('sorted', 8 + 16 * experts + 16 * tiles);
     if (int8) {
-      sizes.intCols = Math.max(sizes.intCols, K);
-      sizes.panelBytes = Math.max(sizes.panelBytes, intPanelBytes(K));
+      need('sharedInt', TILE * tiles * intBytes(K));
+      need('smallInt', rows * intBytes(K));
+      need('panelBytes', intPanelBytes(K));
     }
     if (f32) {
-      sizes.floatCols = Math.max(sizes.floatCols, K);
-      sizes.panelBytes = Math.max(sizes.panelBytes, 4 * GROUP * (K + 1)); // half types come in pairs of k
+      need('sharedF32', TILE * tiles * 4 * K);
+      need('smallF32', rows * 4 * K);
+      need('panelBytes', 4 * GROUP * (K + 1)); // half types come in pairs of k
     }
   }
   return sizes;
+}
+
+/** Most tiles of a step; with experts, a tile of each may be partly filled. */
+function tilesOf(
+  phase: MatmulPhase | ExpertPhase,
+  shapes: readonly Shape[],
+  { maxTokens }: Limits,
+  experts: number,
+): number {
+  if (phase.kind === 'matmul') return Math.ceil(maxTokens / TILE);
+  const pairs = (maxTokens * shapes[phase.picks]!.cols) / 2;
+  return Math.floor(pairs / TILE) + Math.min(experts, pairs);
 }
 
 /** Two planes of codes, for saturating dot products; then a scale and a minimum of each row for every 16 k. */
@@ -307,8 +333,8 @@ function intPanelBytes(K: number): number {
 }
 
 /** The formats in which the matrices of a phase read x. */
-export function formsOf(phase: MatmulPhase, weight: WeightOf): { int8: boolean; f32: boolean } {
-  const integer = phase.products.map((product) => isInteger(weight(product.weight)));
+export function formsOf(products: readonly Product[], weight: WeightOf): { int8: boolean; f32: boolean } {
+  const integer = products.map((product) => isInteger(weight(product.weight)));
   return { int8: integer.includes(true), f32: integer.includes(false) };
 }
 
@@ -343,16 +369,16 @@ export function queryBytes({ kvType }: Limits, { keyDim }: KvShape): number {
 }
 
 function planScratch(
-  { cols, intCols, floatCols, panelBytes }: MatmulSizes,
+  { row, smallInt, smallF32, panelBytes, sorted }: MatmulSizes,
   attentionBytes: number,
   withSentinels: boolean,
 ): ScratchPlan {
   const space = new AddressSpace(0, withSentinels);
-  const few = layout.TILED_ROWS - 1; // most tokens that each thread prepares for itself
   const offsets = {
-    row: space.allocate(Math.ceil(cols / 16) * 64, 'row'),
-    smallInt: space.allocate(few * intBytes(intCols), 'int8 activations'),
-    smallF32: space.allocate(few * 4 * floatCols, 'float activations'),
+    row: space.allocate(row, 'row'),
+    smallInt: space.allocate(smallInt, 'int8 activations'),
+    smallF32: space.allocate(smallF32, 'float activations'),
+    sorted: space.allocate(sorted, 'pairs of experts'),
     panel: space.allocate(512 + 2 * panelBytes, 'panels'), // results of a tile of two segments, then two panels
     attention: space.allocate(attentionBytes, 'attention'),
   };

@@ -67,6 +67,9 @@ interface CpuParts {
   readonly sentinels: boolean;
 }
 
+/** Ops whose first weight may be of any type with a layout. */
+const MATRIX_OPS: readonly Op['op'][] = ['matmul', 'expert-matmul', 'embed'];
+
 class CpuBackend implements Backend {
   readonly name = 'cpu';
   readonly threads: number;
@@ -84,7 +87,7 @@ class CpuBackend implements Backend {
 
   supports({ op }: Op, types: readonly TensorType[]): true | string {
     for (const [i, type] of types.entries()) {
-      const known = i === 0 && (op === 'matmul' || op === 'embed') ? MATRIX_TYPES : VECTOR_TYPES;
+      const known = i === 0 && MATRIX_OPS.includes(op) ? MATRIX_TYPES : VECTOR_TYPES;
       if (!known.includes(type)) {
         return `${type} is not supported yet by the cpu backend for ${op}; supported: ${known.join(', ')}`;
       }

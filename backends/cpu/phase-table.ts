@@ -5,6 +5,7 @@ import * as layout from '../../kernels/wasm/layout.ts';
 import type { Limits, Program, RopeSpec, ValueId } from '../backend.ts';
 import {
   type AttentionPhase,
+  type ExpertPhase,
   type MatmulPhase,
   type OpPhase,
   type Phase,
@@ -80,6 +81,7 @@ export class PhaseTable {
   #add(phase: Phase): void {
     if (phase.kind === 'matmul') this.#matmul(phase);
     else if (phase.kind === 'attention') this.#attention(phase);
+    else if (phase.kind === 'expert-matmul') this.#expertMatmul(phase);
     else this.#op(phase);
     if (usesOf(phase).writes.includes(this.#output)) this.#choose();
   }
@@ -109,7 +111,7 @@ export class PhaseTable {
       const bias = op.bias === undefined ? 0 : this.#weight(op.bias).address;
       this.#row(layout.LAYER_NORM, op.x, out, [...this.#norm(op), [layout.NORM_BIAS, bias]]);
     } else if (kind === 'softmax') this.#row(layout.SOFTMAX, op.x, out);
-    else if (kind === 'select') this.#row(layout.SELECT, op.x, out);
+    else if (kind === 'select') this.#row(layout.SELECT, op.x, out, this.#whole(op.x, out));
     else if (kind === 'rope') {
       const headDim = this.#cols(op.x) / op.heads;
       const heads: Words = [
@@ -123,6 +125,9 @@ export class PhaseTable {
       this.#row(layout.MAP, op.x, out, [[layout.FUNCTION, MAP_NUMBERS[op.fn]], ...words]);
     } else if (kind === 'conv') {
       this.#row(layout.CONV, op.x, out, this.#conv(op));
+    } else if (kind === 'route') this.#row(layout.ROUTE, op.x, out, this.#route(op));
+    else if (kind === 'mix') {
+      this.#row(layout.MIX, op.x, out, this.#picks(op.picks));
     } else {
       const b = this.#at(op.b, layout.Y, layout.Y_STRIDE);
       this.#row(layout.ZIP, op.a, out, [[layout.FUNCTION, ZIP_NUMBERS[op.fn]], ...b]);
@@ -142,6 +147,40 @@ export class PhaseTable {
     ];
   }
 
+  /** Rows with all their parts. */
+  #whole(x: ValueId, out: ValueId): Words {
+    const { stride } = this.#plan.values.get(out)!;
+    return [
+      [layout.ROWS, this.#rows(out)],
+      [layout.COLS, stride / 4],
+      [layout.X_STRIDE, this.#plan.values.get(x)!.stride],
+      [layout.OUT_STRIDE, stride],
+    ];
+  }
+
+  #route({ x, bias, scales, routing }: OpOf<'route'>): Words {
+    const at = (id: number | undefined) => (id === undefined ? 0 : this.#weight(id).address);
+    return [
+      [layout.COLS, this.#cols(x)],
+      [layout.WEIGHT, at(bias)],
+      [layout.ROUTE_SCALES, at(scales)],
+      [layout.ROUTE_SIGMOID, Number(routing.by === 'sigmoid')],
+      [layout.ROUTE_NORMALIZED, Number(routing.normalized ?? false)],
+      [layout.ROUTE_SCALE, bits(routing.scale ?? 1)],
+      [layout.ROUTE_GROUPS, routing.groups?.count ?? 0],
+      [layout.ROUTE_GROUPS_USED, routing.groups?.used ?? 0],
+      [layout.PICK_COUNT, routing.count],
+      [layout.ROW_SCRATCH, this.#plan.scratch.row],
+    ];
+  }
+
+  #picks(picks: ValueId): Words {
+    return [
+      ...this.#at(picks, layout.PICKS, layout.PICKS_STRIDE),
+      [layout.PICK_COUNT, this.#cols(picks) / 2],
+    ];
+  }
+
   #embed({ table, by }: OpOf<'embed'>): Words {
     const { address, layout: type } = this.#weight(table);
     return [
@@ -152,12 +191,12 @@ export class PhaseTable {
     ];
   }
 
-  /** A phase over the rows of value `out`. */
+  /** A phase over the rows of value `out`, or over their parts. */
   #row(kind: number, x: ValueId | undefined, out: ValueId, words: Words = []): void {
     this.#records.push([
       [layout.KIND, kind],
-      [layout.ROWS, this.#rows(out)],
-      [layout.COLS, this.#cols(out)],
+      [layout.ROWS, this.#rows(out) + layout.ROW_PARTS * this.#parts(out)],
+      [layout.COLS, this.#cols(out) / this.#parts(out)],
       ...(x === undefined ? [] : this.#at(x, layout.X, layout.X_STRIDE)),
       ...this.#at(out, layout.OUT, layout.OUT_STRIDE),
       ...words,
@@ -168,16 +207,20 @@ export class PhaseTable {
     return this.#plan.values.get(value)!.shape.cols;
   }
 
+  #parts(value: ValueId): number {
+    return this.#plan.values.get(value)!.shape.parts ?? 1;
+  }
+
   #rows(value: ValueId): number {
     const { rows } = this.#plan.values.get(value)!.shape;
     return rows === 'outputs' ? layout.ROWS_OUTPUTS : layout.ROWS_TOKENS;
   }
 
   #at(value: ValueId, addressWord: number, strideWord: number): Words {
-    const { address, stride } = this.#plan.values.get(value)!;
+    const { address, partStride } = this.#plan.values.get(value)!;
     return [
       [addressWord, address],
-      [strideWord, stride],
+      [strideWord, partStride],
     ];
   }
 
@@ -258,6 +301,52 @@ export class PhaseTable {
     ]);
   }
 
+  /** As #matmul. Tasks for few tokens are those of one token. */
+  #expertMatmul({ x, picks, products, gate }: ExpertPhase): void {
+    const { sharedInt, sharedF32, scratch } = this.#plan;
+    const first = this.#weight(products[0]!.weight);
+    const { int8, f32 } = formsOf(products, this.#weight);
+    const words: Words = [
+      [layout.ROWS, this.#rows(x)],
+      [layout.COLS, first.desc.cols],
+      ...this.#at(x, layout.X, layout.X_STRIDE),
+      [layout.X_PARTS, this.#parts(x)],
+      ...this.#picks(picks),
+      [layout.EXPERTS, first.desc.experts ?? 1],
+      [layout.EXPERT_ROWS, first.desc.rows / (first.desc.experts ?? 1)],
+      [layout.SORTED, scratch.sorted],
+      [layout.SHARED_INT, sharedInt],
+      [layout.SHARED_F32, sharedF32],
+      [layout.SMALL_INT, scratch.smallInt],
+      [layout.SMALL_F32, scratch.smallF32],
+    ];
+    const forms = (int8 ? layout.PREPARE_INT8 : 0) | (f32 ? layout.PREPARE_F32 : 0);
+    this.#records.push([...words, [layout.KIND, layout.PREPARE_EXPERTS], [layout.FORMS, forms]]);
+    this.#records.push([
+      ...words,
+      [layout.KIND, layout.EXPERT_MATMUL],
+      [layout.EPILOGUE, gate ? layout.GATED : layout.STORE],
+      [layout.GATE, gate ? MAP_NUMBERS[gate] : 0],
+      ...this.#tasks((this.#cols(picks) / 2) * groupsOf(first.desc)),
+      [layout.PANEL, scratch.panel],
+      [layout.PANEL_BYTES, scratch.panelBytes],
+      ...products.flatMap((product, i) => this.#expertSegment(product, i, products)),
+    ]);
+  }
+
+  /** The second product of a gate goes into the value of the first. */
+  #expertSegment({ weight: id, bias }: Product, i: number, products: readonly Product[]): Words {
+    const weight = this.#weight(id);
+    const base = layout.SEGMENT_TABLE + i * layout.SEGMENT_WORDS;
+    return [
+      [base + layout.S_WEIGHT, weight.address],
+      [base + layout.S_TYPE, weight.layout],
+      [base + layout.S_GROUPS, groupsOf(weight.desc)],
+      [base + layout.S_EXPERT_BIAS, bias === undefined ? 0 : this.#weight(bias).address],
+      ...this.#at(products[0]!.out, base + layout.S_OUT, base + layout.S_OUT_STRIDE),
+    ];
+  }
+
   #tasks(groups: number): Words {
     const threads = this.#threads;
     const long = Math.floor((groups * LONG_PART) / threads);
@@ -283,7 +372,7 @@ export class PhaseTable {
 
   #preparation(phase: MatmulPhase): Words {
     const { x, norm } = phase;
-    const { int8, f32 } = formsOf(phase, this.#weight);
+    const { int8, f32 } = formsOf(phase.products, this.#weight);
     return [
       [layout.KIND, layout.PREPARE],
       ...this.#at(x, layout.X, layout.X_STRIDE),

@@ -75,14 +75,15 @@ export function isInteger({ layout: kind }: Weight): boolean {
   return kind >= layout.W_Q4_0;
 }
 
-export function groupsOf({ rows }: WeightDesc): number {
-  return Math.ceil(rows / layout.GROUP);
+/** Groups of the matrix of one expert; most weights are of one. */
+export function groupsOf({ rows, experts = 1 }: WeightDesc): number {
+  return Math.ceil(rows / experts / layout.GROUP);
 }
 
 /** Bytes of a weight in memory. */
 export function placedBytes({ desc, layout: kind }: Weight, groupBytes: GroupBytes): number {
   if (isVector(desc)) return Math.ceil(desc.cols / 16) * 64;
-  return groupsOf(desc) * groupBytes(kind, desc.cols);
+  return (desc.experts ?? 1) * groupsOf(desc) * groupBytes(kind, desc.cols);
 }
 
 /** The jobs that load a weight to an address of a memory. */
@@ -97,13 +98,16 @@ export function loadJobs(
     return [{ name, type, source, first: 0, rows, cols, bytes: 4 * cols, kind: 'copy', memory, to: address }];
   }
   const step = jobRows(desc);
-  return Array.from({ length: Math.ceil(rows / step) }, (_, i): LoadJob => {
-    const first = i * step;
-    const height = Math.min(step, rows - first);
+  const { experts = 1 } = desc;
+  const own = rows / experts; // each expert begins with a group
+  const job = (expert: number, from: number): LoadJob => {
+    const height = Math.min(step, own - from);
     const bytes = height * rowBytes(desc.type, cols);
-    const to = address + (first / layout.GROUP) * groupBytes(kind, cols);
-    return { name, type, source, first, rows: height, cols, bytes, kind, memory, to };
-  });
+    const to = address + (expert * groupsOf(desc) + from / layout.GROUP) * groupBytes(kind, cols);
+    return { name, type, source, first: expert * own + from, rows: height, cols, bytes, kind, memory, to };
+  };
+  const jobs = Math.ceil(own / step); // of an expert
+  return Array.from({ length: experts * jobs }, (_, i) => job(Math.floor(i / jobs), (i % jobs) * step));
 }
 
 /** Bytes of a thread's staging area for these weights: scratch for a row, then the rows of the largest job. */

@@ -6,6 +6,7 @@
 import { mix, scores } from '../../kernels/gpujs/attention.ts';
 import { conv } from '../../kernels/gpujs/conv.ts';
 import { embed } from '../../kernels/gpujs/embed.ts';
+import { expertMatmul, mixExperts } from '../../kernels/gpujs/experts.ts';
 import { type KernelSource, PARTIALS } from '../../kernels/gpujs/kernel-source.ts';
 import { layerNorm, rowSums, spreads } from '../../kernels/gpujs/layer-norm.ts';
 import { map } from '../../kernels/gpujs/map.ts';
@@ -18,9 +19,11 @@ import { EXPONENTIALS, MAXIMA, SHARES, SUMS } from '../../kernels/gpujs/softmax.
 import { zip } from '../../kernels/gpujs/zip.ts';
 import { dequantize } from '../../kernels/reference/dequantize.ts';
 import type { MapFunction } from '../../kernels/reference/map.ts';
+import { route } from '../../kernels/reference/route.ts';
 import type { Program, ValueId, WeightId } from '../backend.ts';
 import {
   type AttentionPhase,
+  type ExpertPhase,
   fuse,
   lastReads,
   type MatmulPhase,
@@ -29,7 +32,7 @@ import {
   type Product,
   usesOf,
 } from '../fuse.ts';
-import { keptValues, kvOf, type OpOf, type Shape, shapesOf } from '../ops.ts';
+import { keptValues, kvOf, type OpOf, type Shape, shapesOf, weightsOf } from '../ops.ts';
 import type { Device, Size } from './device.ts';
 import { type Item, KernelSlot, type Stack } from './kernel-slot.ts';
 import { PACKED_BLOCKS } from './pack.ts';
@@ -52,18 +55,20 @@ export interface Plan {
   readonly convColumns: number; // of the widest conv; 0 without one
 }
 
-/** Reads learned scalars, which are written into kernel texts. Other weights are read when a kernel first runs. */
+/** Reads the weights that the host needs. Others are read when a kernel first runs. */
 export async function planProgram(
   program: Program,
   weights: readonly Weight[],
   device: Device,
 ): Promise<Plan> {
-  const scalars = new Map<WeightId, number>();
-  for (const id of program.ops.flatMap((op) => (op.op === 'map' ? (op.scalars ?? []) : []))) {
-    const { desc } = weights[id]!;
-    scalars.set(id, dequantize(desc.type, await weights[id]!.read())[0]!);
+  const numbers = new Map<WeightId, Float32Array>();
+  for (const op of program.ops) {
+    if (op.op !== 'map' && op.op !== 'route') continue; // learned scalars are written into the texts of kernels
+    for (const id of weightsOf(op)) {
+      numbers.set(id, dequantize(weights[id]!.desc.type, await weights[id]!.read()));
+    }
   }
-  return new Planner(program, weights, device, scalars).run();
+  return new Planner(program, weights, device, numbers).run();
 }
 
 /** Ids of intermediate values within one phase. Ids of the program's values are not negative. */
@@ -78,7 +83,7 @@ class Planner {
   readonly #program: Program;
   readonly #weights: readonly Weight[];
   readonly #device: Device;
-  readonly #scalars: ReadonlyMap<WeightId, number>;
+  readonly #numbers: ReadonlyMap<WeightId, Float32Array>;
   readonly #phases: readonly Phase[];
   readonly #shapes: readonly Shape[];
   readonly #last: ReadonlyMap<ValueId, number>; // phase that reads a value last
@@ -89,12 +94,12 @@ class Planner {
     program: Program,
     weights: readonly Weight[],
     device: Device,
-    scalars: ReadonlyMap<WeightId, number>,
+    numbers: ReadonlyMap<WeightId, Float32Array>,
   ) {
     this.#program = program;
     this.#weights = weights;
     this.#device = device;
-    this.#scalars = scalars;
+    this.#numbers = numbers;
     this.#phases = fuse(program.ops, keptValues(program));
     this.#shapes = shapesOf(program, (id) => weights[id]!.desc);
     this.#last = lastReads(this.#phases.map(usesOf), keptValues(program));
@@ -123,6 +128,15 @@ class Planner {
         return this.#layerNorm(phase.op, phase.out);
       case 'matmul':
         return this.#matmul(phase);
+      case 'route':
+        return this.#route(phase.op, phase.out);
+      case 'expert-matmul':
+        return this.#experts(phase);
+      case 'mix': {
+        const { x, picks } = phase.op;
+        const source = mixExperts(this.#shapes[picks]!.cols / 2, this.#shapes[phase.out]!.cols);
+        return this.#rows(source, phase.out, [x, picks]);
+      }
       case 'rope':
         return this.#rope({ ...phase.op, out: phase.out }, this.#last.get(phase.out)!);
       case 'attention':
@@ -132,7 +146,7 @@ class Planner {
       case 'softmax':
         return this.#softmax(phase.op, phase.out);
       case 'map': {
-        const scalars = phase.op.scalars?.map((id) => this.#scalars.get(id)!);
+        const scalars = phase.op.scalars?.map((id) => this.#numbers.get(id)![0]!);
         return this.#rows(map(phase.op.fn, scalars), phase.out, [phase.op.x]);
       }
       case 'zip':
@@ -245,6 +259,52 @@ class Planner {
       const args = [this.#device.flat(pass.get(x)), item];
       if (residual !== undefined) args.push(pass.get(residual));
       pass.set(out, await slot.run(args, [N, rows]));
+    };
+  }
+
+  /** The host picks the experts: a row of logits is short, and picking is no sum over columns. */
+  #route({ x, bias, scales, routing }: OpOf<'route'>, out: ValueId): Evaluate {
+    const { cols } = this.#shapes[x]!;
+    const [shift, factors] = [bias, scales].map((id) =>
+      id === undefined ? undefined : this.#numbers.get(id),
+    );
+    return async (pass, rows) => {
+      const logits = Float64Array.from(await this.#device.read(pass.get(x)));
+      const picks = Array.from({ length: rows }, (_, t) =>
+        Float32Array.from(route(logits.subarray(t * cols, (t + 1) * cols), shift, factors, routing)),
+      );
+      pass.set(out, picks);
+    };
+  }
+
+  #experts({ x, picks, products, gate }: ExpertPhase): Evaluate {
+    const { out } = products[0]!;
+    const { cols } = this.#shapes[out]!;
+    const sides = gate ? [GATE, UP] : [out];
+    const calls = products.map((product, i) => this.#expertProduct({ ...product, out: sides[i]! }, x, picks));
+    if (gate) {
+      calls.push(this.#rows(map(gate), GATE, [GATE], cols), this.#rows(zip('mul'), out, [GATE, UP], cols));
+    }
+    return async (pass, rows) => {
+      for (const call of calls) await call(pass, rows);
+    };
+  }
+
+  #expertProduct({ weight, bias, out }: Product, x: ValueId, picks: ValueId): Evaluate {
+    const { type, rows, cols, experts = 1 } = this.#weights[weight]!.desc;
+    const block = PACKED_BLOCKS[type]!;
+    const stacks: Stack[] = [{ name: 'weights', itemLength: packedLength(block, rows, cols), block }];
+    if (bias !== undefined) stacks.push({ name: 'bias', itemLength: rows });
+    const N = rows / experts;
+    const { parts = 1 } = this.#shapes[x]!;
+    const shape = { block, experts, rows: N, cols, parts, bias: bias !== undefined };
+    const source = expertMatmul(shape, this.#device.integer);
+    const until = this.#last.get(out) ?? this.#at;
+    const width = (N * this.#shapes[picks]!.cols) / 2;
+    const { slot, item } = this.#stacked(source, stacks, { weights: [weight], bias }, until, width);
+    return async (pass, T) => {
+      const args = [this.#device.flat(pass.get(x)), item, pass.get(picks)];
+      pass.set(out, await slot.run(args, [width, T]));
     };
   }
 

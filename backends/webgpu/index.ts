@@ -15,7 +15,7 @@ import type {
   WeightId,
   WeightSource,
 } from '../backend.ts';
-import { fuse, type Phase, type Product } from '../fuse.ts';
+import { type ExpertPhase, fuse, type Phase, type Product } from '../fuse.ts';
 import { keptValues, type Shape, shapesOf, weightsOf } from '../ops.ts';
 import { checkSupport, givenWeight, vocabularyOf, WeightTable, weightBytes } from '../program-weights.ts';
 import { Angles } from './angles.ts';
@@ -62,6 +62,9 @@ interface Placed {
   readonly arrays: readonly GpuArray[];
 }
 
+/** Ops whose first weight may be of any type with a form. */
+const MATRIX_OPS: readonly Op['op'][] = ['matmul', 'expert-matmul', 'embed'];
+
 export class WebgpuBackend implements Backend {
   readonly name = 'webgpu';
   readonly threads = 0;
@@ -91,7 +94,7 @@ export class WebgpuBackend implements Backend {
 
   supports({ op }: Op, types: readonly TensorType[], state?: StateShape): true | string {
     for (const [i, type] of types.entries()) {
-      const matrix = i === 0 && (op === 'matmul' || op === 'embed');
+      const matrix = i === 0 && MATRIX_OPS.includes(op);
       const known: readonly TensorType[] = matrix ? MATRIX_TYPES : ['F32'];
       if (!known.includes(type)) {
         return `${type} is not supported yet by the webgpu backend for ${op}; supported: ${known.join(', ')}`;
@@ -195,6 +198,8 @@ export class WebgpuBackend implements Backend {
     for (const phase of phases) {
       if (phase.kind === 'embed') await this.#uploadStack([phase.op.table], false);
       if (phase.kind === 'norm' || phase.kind === 'conv') await this.#uploadVector(phase.op.weight);
+      if (phase.kind === 'route') for (const id of weightsOf(phase.op)) await this.#uploadVector(id);
+      if (phase.kind === 'expert-matmul') await this.#uploadExperts(phase);
       if (phase.kind === 'layer-norm') for (const id of weightsOf(phase.op)) await this.#uploadVector(id);
       if (phase.kind === 'map') for (const id of phase.op.scalars ?? []) await this.#uploadVector(id);
       if (phase.kind !== 'matmul') continue;
@@ -206,6 +211,13 @@ export class WebgpuBackend implements Backend {
         );
         await this.#uploadBiases(products);
       }
+    }
+  }
+
+  async #uploadExperts({ products }: ExpertPhase): Promise<void> {
+    for (const { weight, bias } of products) {
+      await this.#uploadStack([weight], false);
+      if (bias !== undefined) await this.#uploadVector(bias);
     }
   }
 

@@ -5,6 +5,7 @@
 import type { Program, RopeSpec, ValueId, WeightId } from '../backend.ts';
 import {
   type AttentionPhase,
+  type ExpertPhase,
   type MatmulPhase,
   type OpPhase,
   type Phase,
@@ -14,6 +15,7 @@ import {
 import { keptValues, type Shape } from '../ops.ts';
 import type { Arrays, GpuArray } from './arrays.ts';
 import { attentionCalls, stateBytes } from './attention-calls.ts';
+import { expertCalls, mixCall, routeCall } from './expert-calls.ts';
 import { formOf } from './form.ts';
 import type { KernelCall, Mode } from './kernel-call.ts';
 import { type Product, productCalls, type Stack, tiled } from './matmul-calls.ts';
@@ -148,7 +150,7 @@ export class Planner {
   #phase(phase: Phase): (mode: Mode) => KernelCall[] {
     if (phase.kind === 'matmul') return this.#matmul(phase);
     if (phase.kind === 'attention') return this.#attention(phase);
-    const calls = this.#op(phase);
+    const calls = phase.kind === 'expert-matmul' ? this.#experts(phase) : this.#op(phase);
     return () => calls;
   }
 
@@ -187,6 +189,19 @@ export class Planner {
         const [vector, past] = [this.#placed.vector(weight), this.#states.past(state)];
         return [convCall({ x: view(x), weight: vector, past, out, cols, taps }, context)];
       }
+      case 'route': {
+        const { x, bias, scales, routing } = phase.op;
+        const [shift, scale] = [bias, scales].map((id) =>
+          id === undefined ? undefined : this.#placed.vector(id),
+        );
+        const experts = this.#shapes[x]!.cols;
+        return [routeCall({ x: view(x), out, experts, routing, bias: shift, scales: scale }, context)];
+      }
+      case 'mix': {
+        const { x, picks } = phase.op;
+        const count = this.#shapes[picks]!.cols / 2;
+        return [mixCall({ x: view(x), picks: view(picks), count, out, cols }, context)];
+      }
       case 'map': {
         const { x, fn, scalars = [] } = phase.op;
         const vectors = scalars.map((id) => this.#placed.vector(id));
@@ -213,6 +228,28 @@ export class Planner {
   }
 
   // ----- products
+
+  /** Products of a gate go through temporary rows. */
+  #experts(phase: ExpertPhase): KernelCall[] {
+    const { x, picks, products, gate } = phase;
+    const { out: value } = products[0]!;
+    const { cols, rows: kind } = this.#shapes[value]!;
+    const context = this.#context(kind);
+    const out = this.#out(value);
+    const sides = gate ? products.map(() => this.#values.temporaryView(cols, kind)) : [out];
+    this.#values.free(...(gate ? sides.map(({ array }) => array) : []));
+    const calls = products.flatMap(({ weight, bias }, i) => {
+      const { rows, experts = 1 } = this.#weights[weight]!.desc;
+      const parts = {
+        ...{ stack: this.#placed.stack([weight], false), rows: rows / experts },
+        ...{ x: this.#values.view(x), apart: this.#shapes[x]!.parts !== undefined },
+        ...{ picks: this.#values.view(picks), count: this.#shapes[picks]!.cols / 2 },
+        ...{ bias: bias === undefined ? undefined : this.#placed.vector(bias), out: sides[i]! },
+      };
+      return expertCalls(parts, context);
+    });
+    return gate ? [...calls, gateCall({ fn: gate, a: sides[0]!, b: sides[1]!, out }, cols, context)] : calls;
+  }
 
   #matmul(phase: MatmulPhase): (mode: Mode) => KernelCall[] {
     const kind = this.#kindOf(phase);

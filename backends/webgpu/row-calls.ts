@@ -3,11 +3,12 @@ import type { MapFunction } from '../../kernels/reference/map.ts';
 import type { ZipFunction } from '../../kernels/reference/zip.ts';
 import type { RopeSpec } from '../backend.ts';
 import type { GpuArray } from './arrays.ts';
-import { paddedCols } from './form.ts';
+import { type Form, paddedCols } from './form.ts';
 import type { KernelCall, StepSizes, Work } from './kernel-call.ts';
 import { countOf, type Stack } from './matmul-calls.ts';
 import type { Tuning } from './tuning.ts';
 import { padded, type Rounded, type RowKind, type View } from './values.ts';
+import type { Definitions } from './wgsl.ts';
 
 /** Parameters that all calls of a phase share. */
 export interface Context {
@@ -29,12 +30,7 @@ export function embedCalls(
   const { step, stepConstants, tuning } = context;
   return parts.map((part) => ({
     kernel: 'embed',
-    definitions: {
-      BY: by,
-      ...(form.kernel === 'float'
-        ? { FORM: 'float', WEIGHTS: form.weights }
-        : { FORM: form.kernel, PLANES: form.planes, SCALES: form.scales }),
-    },
+    definitions: { BY: by, ...formDefinitions(form) },
     constants: {
       ...stepConstants,
       WG: tuning.workgroup,
@@ -48,6 +44,12 @@ export function embedCalls(
     grid: ({ tokens }) => [Math.ceil(K / 4 / tuning.workgroup), tokens, 1],
     work: ({ tokens }) => ({ bytes: 8 * tokens * cols, macs: 0 }),
   }));
+}
+
+/** What weights-at.wgsl must know of a form. */
+export function formDefinitions(form: Form): Definitions {
+  if (form.kernel === 'float') return { FORM: 'float', WEIGHTS: form.weights };
+  return { FORM: form.kernel, PLANES: form.planes, SCALES: form.scales };
 }
 
 export function selectCall(x: View, out: View, cols: number, context: Context): KernelCall {

@@ -9,6 +9,7 @@ import type { Backend, KvType } from '../../backends/backend.ts';
 import type { TensorType } from '../../kernels/quant-formats.ts';
 import { type AttentionShape, attentionCase, attentionWeightsCase, modelAttentionCase } from './attention.ts';
 import { convCase } from './conv.ts';
+import { type ExpertShape, expertMatmulCase, mixCase, type RouteShape, routeCase } from './experts.ts';
 import { biasCase, embedCase, type MatmulShape, matmulCase, modelMatmulCase } from './matmul.ts';
 import { type Check, nameOf, type OpCase, supportsCase, type Timing } from './op-case.ts';
 import { PROGRAM_CASES } from './programs.ts';
@@ -111,6 +112,29 @@ const WINDOWS: readonly (readonly [KvType, number])[] = [
 ];
 /** SmolLM2 135M's, over 24 layers. */
 const MODEL_ATTENTION = { heads: 9, kvHeads: 3, D: 64, layers: 24 };
+const ROUTES: readonly RouteShape[] = [
+  { experts: 6, routing: { count: 2, by: 'softmax' } },
+  { experts: 128, routing: { count: 8, by: 'softmax', normalized: true } },
+  { experts: 7, routing: { count: 7, by: 'softmax', normalized: true }, scales: true },
+  { experts: 33, routing: { count: 4, by: 'sigmoid', normalized: true, scale: 2.5 }, bias: true },
+  { experts: 24, routing: { count: 3, by: 'sigmoid', groups: { count: 4, used: 2 } }, bias: true },
+  {
+    experts: 8,
+    routing: { count: 1, by: 'softmax', groups: { count: 8, used: 3 } },
+    bias: true,
+    scales: true,
+  },
+];
+/** Parts of x, biases, one expert, many experts of which most are not used. */
+const EXPERTS: readonly (readonly [TensorType, ExpertShape])[] = [
+  ['F32', { experts: 4, count: 3, N: 16, K: 7, parts: true }],
+  ['F32', { experts: 9, count: 2, N: 30, K: 16, bias: true }],
+  ['F16', { experts: 4, count: 2, N: 33, K: 48, parts: true, bias: true }],
+  ['Q8_0', { experts: 1, count: 1, N: 20, K: 32 }],
+  ['Q8_0', { experts: 40, count: 4, N: 24, K: 64, parts: true }],
+  ['Q4_K', { experts: 6, count: 2, N: 40, K: 256, parts: true }],
+  ['MXFP4', { experts: 8, count: 4, N: 32, K: 96, parts: true, bias: true }],
+];
 const KV_TYPES: readonly KvType[] = ['f32', 'f16', 'q8'];
 
 export const CASES: readonly OpCase[] = [
@@ -147,6 +171,14 @@ export const CASES: readonly OpCase[] = [
   ...KV_TYPES.flatMap((type) =>
     TIMED_TOKENS.map((T) => modelAttentionCase(MODEL_ATTENTION, { type, T, held: T < 512 ? 2048 : 0 })),
   ),
+
+  ...ROUTES.map(routeCase),
+  ...FLOATS.map((type) => expertMatmulCase(type, { experts: 5, count: 2, N: 23, K: 40 })),
+  ...BLOCKS.map((type) => expertMatmulCase(type, { experts: 5, count: 2, N: 48, K: 64 })),
+  ...SUPERBLOCKS.map((type) => expertMatmulCase(type, { experts: 3, count: 3, N: 18, K: 256 })),
+  ...EXPERTS.map(([type, shape]) => expertMatmulCase(type, shape)),
+  ...[7, 172].map((N) => mixCase({ experts: 6, count: 3, N })),
+  mixCase({ experts: 4, count: 1, N: 64 }),
 
   ...[2, 3, 4].flatMap((K) => [7, 172].map((C) => convCase({ C, K }))),
   convCase({ C: 1, K: 4 }),

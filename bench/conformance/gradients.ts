@@ -3,17 +3,19 @@
  * and a cotangent of what it makes, the vector-Jacobian product with each operand and weight. So a backward kernel needs
  * no reference of its own.
  */
-import type { Op, StateShape } from '../../backends/backend.ts';
+import type { Op, StateShape, ValueId } from '../../backends/backend.ts';
 import { operands, rewired, weightsOf } from '../../backends/ops.ts';
 import { QUANT_FORMATS, type TensorType } from '../../kernels/quant-formats.ts';
 import { attention } from '../../kernels/reference/attention.ts';
 import { conv } from '../../kernels/reference/conv.ts';
 import { embed } from '../../kernels/reference/embed.ts';
+import { expertMatmul, mix } from '../../kernels/reference/experts.ts';
 import { layerNorm } from '../../kernels/reference/layer-norm.ts';
 import { map } from '../../kernels/reference/map.ts';
 import { matmul } from '../../kernels/reference/matmul.ts';
 import { rmsNorm } from '../../kernels/reference/rms-norm.ts';
 import { rope } from '../../kernels/reference/rope.ts';
+import { route } from '../../kernels/reference/route.ts';
 import { select } from '../../kernels/reference/select.ts';
 import { softmax } from '../../kernels/reference/softmax.ts';
 import { zip } from '../../kernels/reference/zip.ts';
@@ -30,6 +32,7 @@ export interface Differentiates {
 export interface Tensor {
   readonly values: Row;
   readonly cols: number;
+  readonly experts?: number; // of a weight
 }
 
 /** What an op is differentiated at: one sequence from position 0 on. */
@@ -109,15 +112,24 @@ export function canBeJudged({ entries, values, error, kinks }: Gradient): boolea
 
 /** Where the op of a case is differentiated; a program has none, because its gradient is that of its ops. */
 export function pointOf({ op: name, check }: CheckedCase): Point | undefined {
-  const op = check.program([...check.weights.keys()]).ops.find((each) => each.op === name);
+  const { ops } = check.program([...check.weights.keys()]);
+  const op = ops.findLast((each) => each.op === name);
   if (!op) return undefined;
   const tokens = Array.from(slice(0, 0, TOKENS).tokens);
-  const tensor = ({ values, desc }: Matrix) => ({ values: Float64Array.from(values), cols: desc.cols });
-  const values = operands(op).map((input) => {
-    const { values, desc } = check.weights[input]!;
-    return { values: joined(tokens.map((id) => embed(values, desc.cols, id))), cols: desc.cols };
+  const tensor = ({ values, desc }: Matrix) => ({
+    values: Float64Array.from(values),
+    cols: desc.cols,
+    experts: desc.experts,
   });
-  const matrices = weightsOf(op).map((id) => check.weights[id]!);
+  const weightsAt = (each: Op) => weightsOf(each).map((id) => check.weights[id]!);
+  const made = (id: ValueId): Tensor => {
+    const maker = ops[id]!;
+    const parts = { values: operands(maker).map(made), weights: weightsAt(maker).map(tensor) };
+    const values = evaluate({ op: maker, ...parts, tokens, outputs: [], constants: new Set() });
+    return { values, cols: values.length / TOKENS };
+  };
+  const values = operands(op).map(made);
+  const matrices = weightsAt(op);
   const coded = fieldsOf(op).weights.filter((_, i) => QUANT_FORMATS[matrices[i]!.desc.type].elements > 1);
   return {
     op,
@@ -125,7 +137,7 @@ export function pointOf({ op: name, check }: CheckedCase): Point | undefined {
     weights: matrices.map(tensor),
     tokens,
     outputs: [1, TOKENS - 1],
-    constants: new Set(coded),
+    constants: new Set(op.op === 'expert-matmul' ? [...coded, 'picks'] : coded),
   };
 }
 
@@ -149,6 +161,16 @@ export function evaluate({ op, values, weights, tokens, outputs }: Point): Row {
       return each((row) => layerNorm(row, w!, bias, op.eps));
     case 'matmul':
       return each((row) => matmul(row, w!, bias));
+    case 'route': {
+      const named = (id: unknown, i: number) => (id === undefined ? undefined : weights.at(i)!.values);
+      return each((row) => route(row, named(op.bias, 0), named(op.scales, -1), op.routing));
+    }
+    case 'expert-matmul': {
+      const { cols: K, experts = 1 } = weights[0]!;
+      return each((row, t) => expertMatmul(row, w!, bias, y[t]!, { experts, K }));
+    }
+    case 'mix':
+      return each((row, t) => mix(row, y[t]!));
     case 'rope':
       return each((row, t) => rope(row, op.heads, t, op.rope));
     case 'attention':

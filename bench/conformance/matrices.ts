@@ -86,6 +86,25 @@ export function floatVector(values: readonly number[]): Matrix {
   return new LazyMatrix(desc, () => new Uint8Array(Float32Array.from(values).buffer));
 }
 
+/** The rows as matrices of equal size, one for each expert. */
+export function ofExperts(matrix: Matrix, experts: number): Matrix {
+  return new LazyMatrix({ ...matrix.desc, experts }, () => matrix.bytes);
+}
+
+/** Rows of picks: `count` different experts, then their weights. */
+export function picksMatrix(rows: number, experts: number, count: number): Matrix {
+  const desc = { name: `picks of ${experts}`, type: 'F32', rows, cols: 2 * count } as const;
+  return new LazyMatrix(desc, () => {
+    const random = seeded(`picks ${rows} ${experts} ${count}`);
+    const row = () => {
+      const picked = new Set<number>();
+      while (picked.size < count) picked.add(random.bits32() % experts);
+      return [...picked, ...Array.from(picked, () => random.uniform())];
+    };
+    return new Uint8Array(Float32Array.from(Array.from({ length: rows }, row).flat()).buffer);
+  });
+}
+
 /** The same values in F32: a cache of the original type holds them exactly, and every backend reads F32 tables. */
 export function inFloats(matrix: Matrix): Matrix {
   const desc = { ...matrix.desc, name: `${matrix.desc.name} in F32`, type: 'F32' } as const;

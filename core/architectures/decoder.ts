@@ -29,16 +29,20 @@ export function readDecoder(m: Metadata, layout: RopeSpec['layout']): DecoderCon
   };
 }
 
-/**
- * @param prepare what happens to queries and keys before they meet
- * @param feedForwardNorm tensor of the norm before the feed-forward
- */
+/** What differs between the families. */
+interface DecoderParts {
+  readonly feedForwardNorm?: string; // tensor of the norm before the feed-forward; default ffn_norm
+  readonly feedForward?: (x: ValueId, b: Block) => ValueId; // default: gated by SiLU
+}
+
+/** @param prepare what happens to queries and keys before they meet */
 export function decoder(
   g: Graph,
   c: DecoderConfig,
   prepare: (heads: Heads, b: Block) => Heads,
-  feedForwardNorm = 'ffn_norm',
+  parts: DecoderParts = {},
 ): ValueId {
+  const { feedForwardNorm = 'ffn_norm', feedForward = (x, b) => gatedFeedForward(g, x, b, c) } = parts;
   const { embeddingLength: C, nHeads: heads, nKvHeads: kvHeads, headDim, rmsEps: eps, scale } = c;
   let x = g.embed('token_embd', c.vocabularySize, C); // [T, C]
   for (const b of g.blocks(c.nLayers)) {
@@ -46,7 +50,7 @@ export function decoder(
     let attended = g.attention(prepare(projected, b), { heads, kvHeads, headDim, scale }); // [T, H * D]
     if (b.last) [x, attended] = [g.select(x), g.select(attended)]; // [S, C], [S, H * D]
     x = g.add(x, g.linear(attended, b('attn_output'), C)); // [T, C]
-    x = g.add(x, gatedFeedForward(g, g.norm(x, b(feedForwardNorm), eps), b, c));
+    x = g.add(x, feedForward(g.norm(x, b(feedForwardNorm), eps), b));
   }
   return g.head(g.norm(x, 'output_norm', eps), c.vocabularySize); // [S, V]
 }
@@ -75,16 +79,31 @@ export function normalizedHeads(g: Graph, { q, k, v }: Heads, b: Block, c: Decod
   return { q: g.norm(q, b('attn_q_norm'), eps, H), k: g.norm(k, b('attn_k_norm'), eps, G), v };
 }
 
-/** fn(x gate^T) * x up^T, back to C columns (Shazeer, GLU Variants Improve Transformer). [T, C] */
+/** Queries and keys normalized over all heads. */
+export function normalizedRows(
+  g: Graph,
+  { q, k, v }: Heads,
+  b: Block,
+  { rmsEps: eps }: DecoderConfig,
+): Heads {
+  return { q: g.norm(q, b('attn_q_norm'), eps), k: g.norm(k, b('attn_k_norm'), eps), v };
+}
+
+/**
+ * fn(x gate^T) * x up^T, back to C columns (Shazeer, GLU Variants Improve Transformer). [T, C]
+ *
+ * @param suffix of the names of the tensors
+ */
 export function gatedFeedForward(
   g: Graph,
   x: ValueId,
   b: Block,
   c: TransformerSizes,
   fn: 'silu' | 'gelu' = 'silu',
+  suffix = '',
 ): ValueId {
   const { embeddingLength: C, feedForwardLength: F } = c;
-  const gate = g.map(fn, g.linear(x, b('ffn_gate'), F)); // [T, F]
-  const up = g.linear(x, b('ffn_up'), F); // [T, F]
-  return g.linear(g.mul(gate, up), b('ffn_down'), C);
+  const gate = g.map(fn, g.linear(x, b(`ffn_gate${suffix}`), F)); // [T, F]
+  const up = g.linear(x, b(`ffn_up${suffix}`), F); // [T, F]
+  return g.linear(g.mul(gate, up), b(`ffn_down${suffix}`), C);
 }

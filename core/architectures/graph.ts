@@ -8,12 +8,14 @@ import { type Facts, type Shape, shapeOf, stateOf } from '../../backends/ops.ts'
 import { UserError } from '../../errors.ts';
 import { rowBytes } from '../../kernels/quant-formats.ts';
 import type { MapFunction } from '../../kernels/reference/map.ts';
+import type { Routing } from '../../kernels/reference/route.ts';
 import type { Gguf, GgufTensor } from '../gguf/index.ts';
 
 /** A tensor that the program reads: a matrix [rows, cols], or a vector of `cols` if rows is 1. */
 export interface GraphTensor extends Pick<GgufTensor, 'name' | 'type' | 'offset' | 'bytes' | 'part'> {
   readonly rows: number;
   readonly cols: number;
+  readonly experts?: number; // matrices that lie one after the other
   /** Of a constant of the architecture, which no file holds. */
   readonly constant?: number;
 }
@@ -33,6 +35,11 @@ interface AttentionSizes {
   readonly headDim: number;
   readonly scale?: number; // default 1 / sqrt(headDim)
   readonly window?: number; // default: all positions
+}
+
+interface ExpertSizes {
+  readonly count: number; // of experts
+  readonly rows: number; // of the matrix of each
 }
 
 /** The tensor names of one block: b('attn_q') is 'blk.3.attn_q'. */
@@ -131,6 +138,31 @@ export class Graph {
     return this.linear(x, this.has('output.weight') ? 'output' : 'token_embd', vocabularySize);
   }
 
+  /**
+   * [.., 2 k]: k experts of each row of logits, then their weights
+   *
+   * @param names tensors that are used if the file has them: `bias` of the scores, `scales` of the weights
+   */
+  route(x: ValueId, routing: Routing, names: { bias?: string; scales?: string } = {}): ValueId {
+    const [bias, scales] = [names.bias, names.scales].map((name) =>
+      name !== undefined && this.has(name) ? this.#weight(name, 1, this.#cols(x)) : undefined,
+    );
+    return this.#push({ op: 'route', x, routing, bias, scales });
+  }
+
+  /** Products with the matrices of `rows` rows of the picked ones of `count` experts. [.., k * rows] */
+  experts(x: ValueId, picks: ValueId, name: string, { count, rows }: ExpertSizes): ValueId {
+    const cols = this.#cols(x) / (this.#shapes[x]!.parts ?? 1);
+    const weight = this.#stack(`${name}.weight`, { count, rows, cols });
+    const bias = this.has(`${name}.bias`) ? this.#biases(`${name}.bias`, { count, rows }) : undefined;
+    return this.#push({ op: 'expert-matmul', x, weight, bias, picks });
+  }
+
+  /** What the picked experts made, weighted and added. */
+  mix(x: ValueId, picks: ValueId): ValueId {
+    return this.#push({ op: 'mix', x, picks });
+  }
+
   rope(x: ValueId, heads: number, rope: RopeSpec): ValueId {
     return this.#push({ op: 'rope', x, heads, rope });
   }
@@ -201,6 +233,22 @@ export class Graph {
     return tensor;
   }
 
+  /** The matrices of all experts, in one tensor [cols, rows, count]. */
+  #stack(name: string, { count, rows, cols }: ExpertSizes & { readonly cols: number }): WeightId {
+    const tensor = this.#gguf.tensors.get(name);
+    if (!tensor) throw missing(name, { rows: count * rows, cols });
+    const [c = 1, r = 1, e = 1] = tensor.shape;
+    if (c !== cols || r !== rows || e !== count) throw mismatch(name, { rows, cols, experts: count }, tensor);
+    this.#read.add(name);
+    const { type, offset, bytes, part } = tensor;
+    return this.#place(name, { name, type, rows: count * rows, cols, experts: count, offset, bytes, part });
+  }
+
+  #biases(name: string, { count, rows }: ExpertSizes): WeightId {
+    const { type, offset, bytes, part } = this.#tensor(name, count, rows);
+    return this.#place(name, { name, type, rows: 1, cols: count * rows, offset, bytes, part });
+  }
+
   #weight(name: string, rows: number, cols: number): WeightId {
     const { type, offset, bytes, part } = this.#tensor(name, rows, cols);
     return this.#place(name, { name, type, rows, cols, offset, bytes, part });
@@ -232,6 +280,7 @@ function hasShape({ shape }: GgufTensor, rows: number, cols: number): boolean {
 interface Size {
   readonly rows: number;
   readonly cols: number;
+  readonly experts?: number;
 }
 
 const CONVERT_AGAIN =
@@ -250,7 +299,8 @@ function mismatch(name: string, expected: Size, { shape }: GgufTensor): UserErro
 }
 
 /** A shape in ggml's order, columns first. */
-function inWords({ rows, cols }: Size): string {
+function inWords({ rows, cols, experts }: Size): string {
+  if (experts !== undefined) return `[${cols}, ${rows}, ${experts}]`;
   return rows === 1 ? `[${cols}]` : `[${cols}, ${rows}]`;
 }
 

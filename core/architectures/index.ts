@@ -16,8 +16,10 @@ import { hunyuanDense } from './hunyuan-dense.ts';
 import { llama } from './llama.ts';
 import { Metadata, unsupported } from './metadata.ts';
 import { olmo2 } from './olmo2.ts';
+import { olmoe } from './olmoe.ts';
 import { qwen2 } from './qwen2.ts';
 import { qwen3 } from './qwen3.ts';
+import { qwen3moe } from './qwen3moe.ts';
 import { seedOss } from './seed-oss.ts';
 import { smollm3 } from './smollm3.ts';
 import { stablelm } from './stablelm.ts';
@@ -43,8 +45,10 @@ const ARCHITECTURES: Readonly<Record<string, AnyArchitecture>> = {
   granite,
   'hunyuan-dense': hunyuanDense,
   olmo2,
+  olmoe,
   qwen2,
   qwen3,
+  qwen3moe,
   seed_oss: seedOss,
   smollm3,
   stablelm,

@@ -1,15 +1,29 @@
-/** Llama (Touvron et al., LLaMA; grouped-query attention as in Llama 2): SmolLM2, TinyLlama, Mistral 7B and many more. */
+/**
+ * Llama (Touvron et al., LLaMA; grouped-query attention as in Llama 2): SmolLM2, TinyLlama, Mistral 7B and many more, and
+ * Mixtral (Jiang et al., Mixtral of Experts), whose feed-forward is a mixture of experts.
+ */
+import type { ValueId } from '../../backends/backend.ts';
 import type { Architecture } from './architecture.ts';
 import { type DecoderConfig, decoder, readDecoder, rotated } from './decoder.ts';
-import { unsupported } from './metadata.ts';
+import { type ExpertsConfig, mixedFeedForward, readExperts } from './experts.ts';
+import type { Block } from './graph.ts';
 
-export const llama: Architecture<DecoderConfig> = {
+interface LlamaConfig extends DecoderConfig {
+  readonly experts?: ExpertsConfig;
+}
+
+export const llama: Architecture<LlamaConfig> = {
   read(m) {
-    const experts = m.optional('expert_count') ?? 0;
-    if (experts > 0) throw unsupported(`A mixture of ${experts} experts`);
     // llama.cpp's converter reorders the rows of attn_q and attn_k so that neighbours are pairs.
-    return readDecoder(m, 'interleaved');
+    const config = readDecoder(m, 'interleaved');
+    if (!m.optional('expert_count')) return config;
+    return { ...config, experts: readExperts(m, { by: 'softmax', normalized: true }) };
   },
 
-  build: (g, c) => decoder(g, c, (heads) => rotated(g, heads, c)),
+  build(g, c) {
+    const { experts } = c;
+    if (!experts) return decoder(g, c, (heads) => rotated(g, heads, c));
+    const feedForward = (x: ValueId, b: Block) => mixedFeedForward(g, x, b, { ...c, experts });
+    return decoder(g, c, (heads) => rotated(g, heads, c), { feedForward });
+  },
 };

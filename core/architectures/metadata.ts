@@ -96,6 +96,10 @@ export class Metadata {
     return found;
   }
 
+  has(name: string): boolean {
+    return this.#gguf.metadata.has(`${this.architecture}.${name}`);
+  }
+
   optional(name: string): number | undefined {
     return optionalNumber(this.#gguf.metadata, `${this.architecture}.${name}`);
   }

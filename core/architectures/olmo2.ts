@@ -7,12 +7,11 @@ import type { Architecture } from './architecture.ts';
 import {
   type DecoderConfig,
   gatedFeedForward,
-  type Heads,
+  normalizedRows,
   projections,
   readDecoder,
   rotated,
 } from './decoder.ts';
-import type { Block, Graph } from './graph.ts';
 
 export const olmo2: Architecture<DecoderConfig> = {
   read: (m) => readDecoder(m, 'half'),
@@ -21,7 +20,7 @@ export const olmo2: Architecture<DecoderConfig> = {
     const { embeddingLength: C, nHeads: heads, nKvHeads: kvHeads, headDim, rmsEps: eps } = c;
     let x: ValueId = g.embed('token_embd', c.vocabularySize, C); // [T, C]
     for (const b of g.blocks(c.nLayers)) {
-      const prepared = rotated(g, normalized(g, projections(g, x, b, c), b, eps), c);
+      const prepared = rotated(g, normalizedRows(g, projections(g, x, b, c), b, c), c);
       let attended = g.attention(prepared, { heads, kvHeads, headDim, scale: c.scale }); // [T, H * D]
       if (b.last) [x, attended] = [g.select(x), g.select(attended)]; // [S, C], [S, H * D]
       x = g.add(x, g.norm(g.linear(attended, b('attn_output'), C), b('post_attention_norm'), eps));
@@ -30,7 +29,3 @@ export const olmo2: Architecture<DecoderConfig> = {
     return g.head(g.norm(x, 'output_norm', eps), c.vocabularySize); // [S, V]
   },
 };
-
-function normalized(g: Graph, { q, k, v }: Heads, b: Block, eps: number): Heads {
-  return { q: g.norm(q, b('attn_q_norm'), eps), k: g.norm(k, b('attn_k_norm'), eps), v };
-}

@@ -4,5 +4,5 @@ import { type DecoderConfig, decoder, readDecoder, rotated } from './decoder.ts'
 
 export const seedOss: Architecture<DecoderConfig> = {
   read: (m) => readDecoder(m, 'half'),
-  build: (g, c) => decoder(g, c, (heads) => rotated(g, heads, c), 'post_attention_norm'),
+  build: (g, c) => decoder(g, c, (heads) => rotated(g, heads, c), { feedForwardNorm: 'post_attention_norm' }),
 };

@@ -35,7 +35,7 @@ export interface MatmulShape {
 export type IntegerLiteral = '0' | 'this.output.x';
 
 /** One matrix of an item. */
-interface Matrix {
+export interface Matrix {
   readonly id: number; // suffix of the names of its variables
   readonly offset: number; // floats from the item's start
 }
@@ -52,10 +52,15 @@ export function matmul(shape: MatmulShape, integer: IntegerLiteral): KernelSourc
     at = item * ${matrices.length * size} + (this.thread.x >> ${Math.log2(GROUP)}) * ${group};
     at += this.thread.x & ${GROUP - 1};
     k = this.thread.y * ${shape.cols};
-    ${layout.bits === 0 ? floatLoop(matrices, shape.cols) : codeLoop(matrices, shape.cols, layout)}
+    ${products(matrices, shape.cols, layout)}
     return ${result(shape)};
   }`;
   return { name: 'matmul', text, args: ['Array', 'Integer', ...(shape.residual ? ['Array' as const] : [])] };
+}
+
+/** Adds x[k..] * weights[at..] to the sums, for `cols` numbers of x; changes k and at. */
+export function products(matrices: readonly Matrix[], cols: number, layout: BlockLayout): string {
+  return layout.bits === 0 ? floatLoop(matrices, cols) : codeLoop(matrices, cols, layout);
 }
 
 function floatLoop(matrices: readonly Matrix[], cols: number): string {

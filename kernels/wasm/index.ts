@@ -9,17 +9,22 @@ import { pickChoices, scanChoices } from './choose';
 import { conv } from './conv';
 import { elementwise } from './elementwise';
 import { embed } from './embed';
+import { expertMatmul, mix, prepareExperts } from './experts';
 import {
   ATTENTION,
   CONV,
   EMBED,
   END,
+  EXPERT_MATMUL,
   KIND,
   MATMUL,
+  MIX,
   PHASE_BYTES,
   PICK_CHOICES,
   PREPARE,
+  PREPARE_EXPERTS,
   ROPE,
+  ROUTE,
   SCAN_CHOICES,
   SINGLE,
   STORE_KV,
@@ -30,6 +35,7 @@ import { matmul } from './matmul';
 import { rowsOf, word } from './phase';
 import { prepare } from './prepare';
 import { rope } from './rope';
+import { route } from './route';
 
 export { barrier as meet } from './barrier';
 export { allFinite } from './finite';
@@ -43,6 +49,10 @@ function runPhase(phase: usize, kind: i32, rows: i32, scratch: usize): bool {
   else if (kind == PREPARE) {
     prepare(phase, rows, scratch);
     return rows >= TILED_ROWS;
+  } else if (kind == EXPERT_MATMUL) expertMatmul(phase, rows, scratch);
+  else if (kind == PREPARE_EXPERTS) {
+    prepareExperts(phase, rows, scratch);
+    return rows >= TILED_ROWS;
   } else if (kind == ATTENTION) attention(phase, scratch);
   else if (kind == STORE_KV) {
     if (load<i32>(SINGLE) != 0) return false;
@@ -50,6 +60,8 @@ function runPhase(phase: usize, kind: i32, rows: i32, scratch: usize): bool {
   } else if (kind == EMBED) embed(phase, rows, scratch);
   else if (kind == CONV) conv(phase);
   else if (kind == ROPE) rope(phase, rows);
+  else if (kind == ROUTE) route(phase, rows, scratch);
+  else if (kind == MIX) mix(phase, rows);
   else if (kind == SCAN_CHOICES) scanChoices(phase, rows);
   else if (kind == PICK_CHOICES) pickChoices(phase, rows);
   else elementwise(phase, kind, rows);

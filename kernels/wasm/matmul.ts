@@ -24,11 +24,11 @@ const TOKEN_TILES = 64;
 /** Up to this many tiles, read bandwidth is the limit: tasks are long, and weights are read in place. */
 const FEW_TILES = 8;
 /** Scratch before the panels: results of one tile of two segments. */
-const RESULT_BYTES = 512;
+export const RESULT_BYTES = 512;
 
 // @ts-ignore: decorator
 @inline
-function segment(phase: usize, index: i32): usize {
+export function segment(phase: usize, index: i32): usize {
   return phase + <usize>((SEGMENT_TABLE + index * SEGMENT_WORDS) << 2);
 }
 
@@ -56,7 +56,7 @@ function fewTiles(phase: usize, groups: i32, rows: i32, scratch: usize, gated: b
   }
 }
 
-function firstGroup(phase: usize, task: i32): i32 {
+export function firstGroup(phase: usize, task: i32): i32 {
   const long = min(task, word(phase, LONG_TASKS));
   return long * word(phase, LONG_GROUPS) + (task - long) * word(phase, SHORT_GROUPS);
 }
@@ -80,16 +80,23 @@ function fewRows(phase: usize, g: i32, rows: i32, scratch: usize, gated: bool): 
   }
   const y = scratch + address(phase, PANEL);
   for (let r = 0; r < rows; r++) {
-    gemv(phase, s, g, r, scratch, y);
-    if (gated) gemv(phase, segment(phase, 1), g, r, scratch, y + 256);
+    gemv(phase, s, group(phase, s, g), r, scratch, y);
+    if (gated) gemv(phase, segment(phase, 1), group(phase, segment(phase, 1), g), r, scratch, y + 256);
     emit(phase, s, g, r, 1, y, gated);
   }
 }
 
-function gemv(phase: usize, s: usize, g: i32, r: i32, scratch: usize, y: usize): void {
+/** Address of group `g` of a segment. */
+// @ts-ignore: decorator
+@inline
+export function group(phase: usize, s: usize, g: i32): usize {
+  return address(s, S_WEIGHT) + <usize>g * groupBytes(word(s, S_TYPE), word(phase, COLS));
+}
+
+/** y[16] = row `r` of the prepared x times the group at `w`. */
+export function gemv(phase: usize, s: usize, w: usize, r: i32, scratch: usize, y: usize): void {
   const cols = word(phase, COLS);
   const type = word(s, S_TYPE);
-  const w = address(s, S_WEIGHT) + <usize>g * groupBytes(type, cols);
   if (type <= W_BF16) gemvFloat(type, w, scratch + address(phase, SMALL_F32) + <usize>((r * cols) << 2), y, cols);
   else {
     const panel = scratch + address(phase, PANEL) + RESULT_BYTES;
@@ -109,8 +116,8 @@ function manyRows(
   const y = scratch + address(phase, PANEL);
   const panel = y + RESULT_BYTES;
   const second = panel + address(phase, PANEL_BYTES);
-  const w = unpack(phase, s, g, last - first, panel);
-  const w2 = gated ? unpack(phase, segment(phase, 1), g, last - first, second) : 0;
+  const w = unpack(phase, s, group(phase, s, g), last - first, panel);
+  const w2 = gated ? unpack(phase, segment(phase, 1), group(phase, segment(phase, 1), g), last - first, second) : 0;
   for (let tile = first; tile < last; tile++) {
     multiply(phase, s, w, tile, y, panel);
     if (gated) multiply(phase, segment(phase, 1), w2, tile, y + 256, second);
@@ -118,11 +125,10 @@ function manyRows(
   }
 }
 
-/** Address from which `tiles` tiles read the weights of a group: the panel, once unpacked, or their place in memory. */
-function unpack(phase: usize, s: usize, g: i32, tiles: i32, panel: usize): usize {
+/** Address from which `tiles` tiles read the group at `w`: the panel, once unpacked, or their place in memory. */
+export function unpack(phase: usize, s: usize, w: usize, tiles: i32, panel: usize): usize {
   const cols = word(phase, COLS);
   const type = word(s, S_TYPE);
-  const w = address(s, S_WEIGHT) + <usize>g * groupBytes(type, cols);
   if (tiles <= streamedTiles(type)) return w;
   if (type <= W_BF16) unpackHalf(type, w, panel, cols);
   else unpackInt(type, w, panel, panel + panelCodeBytes(type, cols), cols);
@@ -137,7 +143,7 @@ function streamedTiles(type: i32): i32 {
 }
 
 /** y[4][16] = a tile of x times the group at `w`; `panel` is scratch unless `w` is the panel. */
-function multiply(phase: usize, s: usize, w: usize, tile: i32, y: usize, panel: usize): void {
+export function multiply(phase: usize, s: usize, w: usize, tile: i32, y: usize, panel: usize): void {
   const cols = word(phase, COLS);
   const type = word(s, S_TYPE);
   if (type <= W_BF16) {
@@ -153,7 +159,7 @@ function multiply(phase: usize, s: usize, w: usize, tile: i32, y: usize, panel: 
 }
 
 /** Stores the results of `rows` rows at y[rows][16] (second segment: y + 256) into the output, from row `first` on. */
-function emit(phase: usize, s: usize, g: i32, first: i32, rows: i32, y: usize, gated: bool): void {
+export function emit(phase: usize, s: usize, g: i32, first: i32, rows: i32, y: usize, gated: bool): void {
   const column = <usize>(g << 6);
   const stride = address(s, S_OUT_STRIDE);
   let out = address(s, S_OUT) + <usize>first * stride + column;
@@ -184,7 +190,7 @@ function emit(phase: usize, s: usize, g: i32, first: i32, rows: i32, y: usize, g
   }
 }
 
-function addBias(y: usize, bias: usize, rows: i32): void {
+export function addBias(y: usize, bias: usize, rows: i32): void {
   for (; rows > 0; rows--, y += 64) {
     for (let i: usize = 0; i < 64; i += 16) v128.store(y + i, f32x4.add(v128.load(y + i), v128.load(bias + i)));
   }

@@ -62,8 +62,9 @@ function normalized(phase: usize, r: i32, cols: i32, scratch: usize): usize {
   return row;
 }
 
+/** Token `t` of a tile of `tokens` tokens as int8. */
 // @ts-ignore: decorator
 @inline
-function quantizeToken(x: usize, tile: usize, cols: i32, t: i32, tokens: i32): void {
+export function quantizeToken(x: usize, tile: usize, cols: i32, t: i32, tokens: i32): void {
   quantizeRow(x, tile + (t << 2), tile + <usize>(tokens * cols + t * SCALE_BYTES), cols, tokens);
 }

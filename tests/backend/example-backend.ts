@@ -33,6 +33,10 @@ import { softmax } from '../../kernels/reference/softmax.ts';
 import { zip } from '../../kernels/reference/zip.ts';
 
 const TYPES: readonly TensorType[] = ['F32', 'F16', 'Q8_0'];
+const OPS: readonly Op['op'][] = [
+  ...(['embed', 'norm', 'layer-norm', 'matmul', 'rope', 'attention'] as const),
+  ...(['softmax', 'map', 'zip', 'select'] as const),
+];
 
 export class ExampleBackend implements Backend {
   readonly name = 'example';
@@ -41,7 +45,7 @@ export class ExampleBackend implements Backend {
   readonly #weights = new WeightTable<GivenWeight>(() => {}); // by id, with the programs that use each
 
   supports({ op }: Op, types: readonly TensorType[]): true | string {
-    if (op === 'conv') return 'conv is not supported by example'; // nor are recurrent states, which only conv has
+    if (!OPS.includes(op)) return `${op} is not supported by example`; // no recurrent states, no experts
     const other = types.find((type) => !TYPES.includes(type));
     return !other || `${other} is not supported; example computes ${TYPES.join(', ')}`;
   }

@@ -17,6 +17,7 @@ interface Golden {
 const CHECKPOINTS = [
   ...['llama', 'llama3-rope', 'qwen2', 'qwen3', 'olmo2', 'seed-oss', 'ernie4.5', 'hunyuan-dense', 'gemma3'],
   ...['granite', 'gpt2', 'starcoder2', 'stablelm', 'cohere2', 'glm4', 'apertus', 'gpt-neox', 'llama-yarn'],
+  ...['mixtral', 'qwen3-moe'],
 ];
 
 const TOLERANCE = 1e-5; // logits around 1; float32 sums, and float32 angles in the golden

@@ -42,6 +42,7 @@ describe('work of a token', () => {
   const MODEL = {
     bodyBytes: 1000,
     bodyMacs: 500,
+    experts: [],
     headBytes: 100,
     headMacs: 50,
     kvBytes: 8,
@@ -59,6 +60,18 @@ describe('work of a token', () => {
     const work = workPerToken(MODEL, WRITE, 512);
     expect(work.bytes).toBe((2 * (1000 + 100) + 4 * (11 + 12) * 8) / 8);
     expect(work.macs).toBe(500 + 50 + ((11 + 12) / 2) * 3);
+  });
+
+  it('of experts, counts those that the tokens of a step pick', () => {
+    const experts = [
+      { part: 'body', bytes: 8000, share: 1 / 4 },
+      { part: 'head', bytes: 400, share: 1 / 2 },
+    ] as const;
+    const extra = (test: typeof READ, maxTokens: number) =>
+      workPerToken({ ...MODEL, experts }, test, maxTokens).bytes - workPerToken(MODEL, test, maxTokens).bytes;
+    const body = 8000 * (2 - (3 / 4) ** 3 - (3 / 4) ** 2); // steps of 3 and 2 tokens
+    expect(extra(READ, 3) * 5).toBeCloseTo(body + 400 / 2, 9);
+    expect(extra(WRITE, 512) * 8).toBeCloseTo(2 * (8000 * (1 - (3 / 4) ** 4) + 400 * (1 - (1 / 2) ** 4)), 9);
   });
 
   it('counts the tensors of a file: a tied head counts once, as the head', async () => {

@@ -138,7 +138,11 @@ describe('configFromGguf', () => {
       { 'llama.attention.layer_norm_rms_epsilon': -1 },
       'to be a positive number, got -1.',
     ],
-    ['experts', { 'llama.expert_count': 8 }, 'A mixture of 8 experts is not supported yet.'],
+    [
+      'experts scored in a way it does not know',
+      { 'llama.expert_count': 8, 'llama.expert_used_count': 2, 'llama.expert_gating_func': 9 },
+      'The expert_gating_func 9 is not supported yet; supported: 1 (softmax), 2 (sigmoid).',
+    ],
     [
       'an odd rotation',
       { 'llama.rope.dimension_count': 63 },

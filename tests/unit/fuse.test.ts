@@ -1,7 +1,7 @@
 /** Fusion of small programs: the phases, and the values and weights of each. */
 import { describe, expect, it } from 'vitest';
 import type { Op } from '../../backends/backend.ts';
-import { fuse, lastReads, type Phase, usesOf } from '../../backends/fuse.ts';
+import { type ExpertPhase, fuse, lastReads, type Phase, usesOf } from '../../backends/fuse.ts';
 
 const ROPE = { layout: 'half', inverseFrequencies: [1] } as const;
 /** Values 0 to 3; their content does not matter. */
@@ -18,6 +18,7 @@ function inWords(phase: Phase): string {
     const { op, rope, out } = phase;
     return `${out} = ${rope ? 'rotated ' : ''}attention q${op.q} k${op.k} v${op.v}`;
   }
+  if (phase.kind === 'expert-matmul') return expertsInWords(phase);
   if (phase.kind !== 'matmul') return `${phase.out} = ${phase.kind} ${usesOf(phase).reads.join(' ')}`;
   const { x, norm, products, residual, gate } = phase;
   const from = norm ? `norm${norm.weight}(${x})` : `${x}`;
@@ -27,6 +28,13 @@ function inWords(phase: Phase): string {
   });
   if (gate) return `${each[0]} ${gate} over ${each[1]} of ${from}`;
   return `${each.join(', ')} of ${from}${residual === undefined ? '' : ` + ${residual}`}`;
+}
+
+function expertsInWords({ x, picks, products, gate }: ExpertPhase): string {
+  const [first, second] = products.map(
+    ({ weight, bias }) => `w${weight}${bias === undefined ? '' : ` + w${bias}`}`,
+  );
+  return `${products[0]!.out} = ${gate ? `${first} ${gate} over ${second}` : first} of ${x} by ${picks}`;
 }
 
 /** The phases after the inputs; the last value is the output. */
