@@ -5,6 +5,7 @@ import { loadModel } from '../../core/model.ts';
 import { withModels } from '../backend/backends.ts';
 import { describeShared } from '../shared.ts';
 import { titled } from '../titled.ts';
+import { CHECKPOINTS } from './checkpoints.ts';
 import { argmax, distance, logitsOf } from './logits.ts';
 import { readSafetensors } from './safetensors.ts';
 
@@ -13,12 +14,6 @@ interface Golden {
   readonly greedy_ids: number[];
   readonly greedy_margin: number[];
 }
-
-const CHECKPOINTS = [
-  ...['llama', 'llama3-rope', 'qwen2', 'qwen3', 'olmo2', 'seed-oss', 'ernie4.5', 'hunyuan-dense', 'gemma3'],
-  ...['granite', 'gpt2', 'starcoder2', 'stablelm', 'cohere2', 'glm4', 'apertus', 'gpt-neox', 'llama-yarn'],
-  ...['mixtral', 'qwen3-moe'],
-];
 
 const TOLERANCE = 1e-5; // logits around 1; float32 sums, and float32 angles in the golden
 

@@ -1,0 +1,6 @@
+/** The tiny checkpoints of ../shared/goldens/architectures-gguf, as llama.cpp's converter writes them. */
+export const CHECKPOINTS = [
+  ...['llama', 'llama3-rope', 'qwen2', 'qwen3', 'olmo2', 'seed-oss', 'ernie4.5', 'hunyuan-dense', 'gemma3'],
+  ...['granite', 'gpt2', 'starcoder2', 'stablelm', 'cohere2', 'glm4', 'apertus', 'gpt-neox', 'llama-yarn'],
+  ...['mixtral', 'qwen3-moe'],
+];
