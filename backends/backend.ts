@@ -97,7 +97,7 @@ export type Op =
   | { op: 'matmul'; x: ValueId; weight: WeightId; bias?: WeightId } // x W^T + bias
   | RouteOp
   | ExpertMatmulOp
-  | { op: 'mix'; x: ValueId; picks: ValueId } // the parts of x, multiplied by the weights of their experts, as a sum
+  | { op: 'mix'; x: ValueId; picks: ValueId } // the sum of the parts of x, times the weights of their experts
   | { op: 'rope'; x: ValueId; heads: number; rope: RopeSpec } // every head rotated by the token's position
   | AttentionOp
   | { op: 'conv'; x: ValueId; weight: WeightId; state: StateId } // see below
@@ -117,14 +117,14 @@ export interface RouteOp {
 
 /**
  * The products with the picked experts' matrices, one part of the output each. `x` is one row that all of them read, or
- * has a part for each. [T, k * N]
+ * has a part for each. Without picks each matrix has its part, in order: a product head by head. [T, k * N]
  */
 export interface ExpertMatmulOp {
   op: 'expert-matmul';
   x: ValueId; // [T, K] or [T, k * K]
   weight: WeightId; // of `experts` matrices
   bias?: WeightId; // [experts * N]
-  picks: ValueId;
+  picks?: ValueId; // default: every matrix once
 }
 
 /**

@@ -34,7 +34,7 @@ export interface MatmulPhase {
 export interface ExpertPhase {
   readonly kind: 'expert-matmul';
   readonly x: ValueId;
-  readonly picks: ValueId;
+  readonly picks?: ValueId; // default: every matrix once
   readonly products: readonly Product[];
   readonly gate?: MapFunction; // as in MatmulPhase
 }
@@ -226,7 +226,7 @@ export function usesOf(phase: Phase): PhaseUses {
     const { x, picks, products, gate } = phase;
     const written = gate ? products.slice(0, 1) : products;
     return {
-      reads: [x, picks],
+      reads: present(x, picks),
       writes: written.map(({ out }) => out),
       weights: present(...products.flatMap(({ weight, bias }) => [weight, bias])),
     };

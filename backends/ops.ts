@@ -25,8 +25,6 @@ export type StatefulOp = Extract<Op, { state: StateId }>;
 export interface Shape {
   readonly rows: 'tokens' | 'outputs';
   readonly cols: number;
-  /** Equal parts of a row, one for each picked expert. Default 1. */
-  readonly parts?: number;
 }
 
 /** Inputs of the shape of an op. */
@@ -90,22 +88,23 @@ const ANATOMY: { readonly [K in Op['op']]: Anatomy<OpOf<K>> } = {
       if (rows % experts !== 0)
         throw new RangeError(`Expected ${experts} experts of equal rows, got ${rows}.`);
       if (bias !== undefined) fits(desc(bias).cols, rows, 'bias of experts');
-      const parts = shape(picks).cols / 2;
+      const count = picks === undefined ? experts : shape(picks).cols / 2;
       const given = shape(x);
-      fits(given.cols, (given.parts ?? 1) * cols, 'columns of an expert matmul');
-      if (given.parts !== undefined) fits(given.parts, parts, 'parts for the picked experts');
-      sameRows(given, shape(picks), 'an expert matmul');
-      return { rows: given.rows, cols: (parts * rows) / experts, parts };
+      fits(given.cols, given.cols === cols ? cols : count * cols, 'columns of an expert matmul');
+      if (picks !== undefined) sameRows(given, shape(picks), 'an expert matmul');
+      return { rows: given.rows, cols: (count * rows) / experts };
     },
   },
   mix: {
     values: ['x', 'picks'],
     weights: [],
     shape({ x, picks }, { shape }) {
-      const { rows, cols, parts = 1 } = shape(x);
-      fits(parts, shape(picks).cols / 2, 'parts of a mix');
+      const { rows, cols } = shape(x);
+      const count = shape(picks).cols / 2;
+      if (cols % count !== 0)
+        throw new RangeError(`Expected a part for each of ${count} picks, got ${cols} columns.`);
       sameRows(shape(x), shape(picks), 'a mix');
-      return { rows, cols: cols / parts };
+      return { rows, cols: cols / count };
     },
   },
   rope: {
@@ -164,14 +163,13 @@ const ANATOMY: { readonly [K in Op['op']]: Anatomy<OpOf<K>> } = {
     weights: [],
     shape({ a, b, fn }, { shape }) {
       sameRows(shape(a), shape(b), fn);
-      fits(shape(b).parts ?? 1, shape(a).parts ?? 1, `parts of ${fn}`);
       return wide(shape(a), shape(b).cols, fn);
     },
   },
   select: {
     values: ['x'],
     weights: [],
-    shape: ({ x }, { shape }) => ({ ...shape(x), rows: 'outputs' }),
+    shape: ({ x }, { shape }) => ({ rows: 'outputs', cols: shape(x).cols }),
   },
 };
 
@@ -181,8 +179,8 @@ function anatomyOf(op: Op): Anatomy<Op> {
 
 /** The values an op reads. */
 export function operands(op: Op): readonly ValueId[] {
-  const fields = op as unknown as Record<string, ValueId>;
-  return anatomyOf(op).values.map((name) => fields[name]!);
+  const fields = op as unknown as Record<string, ValueId | undefined>;
+  return anatomyOf(op).values.flatMap((name) => fields[name] ?? []);
 }
 
 /** The weights an op reads, in the order of `Backend.supports`. */

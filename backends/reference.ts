@@ -271,7 +271,8 @@ class ReferenceExecutable implements Executable {
         const bias = op.bias === undefined ? undefined : weight(op.bias);
         const { desc, values } = this.#weights.get(op.weight)!;
         const sizes = { experts: desc.experts ?? 1, K: desc.cols };
-        return each(op.x, (x, t) => expertMatmul(x, values, bias, rows(op.picks)[t]!, sizes));
+        const picks = op.picks === undefined ? [] : rows(op.picks);
+        return each(op.x, (x, t) => expertMatmul(x, values, bias, picks[t], sizes));
       }
       case 'mix':
         return each(op.x, (x, t) => mix(x, rows(op.picks)[t]!));

@@ -43,7 +43,7 @@ export function modelWork({ graph, executable, ...sizes }: WorkFacts): ModelWork
     if (op.op === 'embed') continue;
     if (op.op === 'expert-matmul') {
       const { bytes, rows, cols, experts: count = 1 } = graph.tensors[op.weight]!;
-      const share = graph.shapes[op.picks]!.cols / 2 / count;
+      const share = op.picks === undefined ? 1 : graph.shapes[op.picks]!.cols / 2 / count;
       experts.push({ part, bytes, share });
       work[`${part}Macs`] += share * rows * cols;
       continue;

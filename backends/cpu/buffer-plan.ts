@@ -298,7 +298,7 @@ function matmulSizes({ phases, shapes, limits }: MemoryProgram, weight: WeightOf
     const { cols: K, experts = 1 } = weight(phase.products[0]!.weight).desc;
     const { int8, f32 } = formsOf(phase.products, weight);
     const tiles = tilesOf(phase, shapes, limits, experts);
-    const rows = few * (shapes[phase.x]!.parts ?? 1);
+    const rows = few * (shapes[phase.x]!.cols / K);
     need('row', 64 * Math.ceil(K / 16));
     if (phase.kind === 'expert-matmul') need('sorted', 8 + 16 * experts + 16 * tiles);
     if (int8) {
@@ -323,7 +323,7 @@ function tilesOf(
   experts: number,
 ): number {
   if (phase.kind === 'matmul') return Math.ceil(maxTokens / TILE);
-  const pairs = (maxTokens * shapes[phase.picks]!.cols) / 2;
+  const pairs = maxTokens * (phase.picks === undefined ? experts : shapes[phase.picks]!.cols / 2);
   return Math.floor(pairs / TILE) + Math.min(experts, pairs);
 }
 

@@ -247,18 +247,17 @@ export class CpuExecutable implements Executable {
    */
   #rows(value: ValueId, first: number, count: number, into?: Float32Array): Float32Array {
     const { plan, heap } = this.#memoryOf(value);
-    const { address, stride, partStride, shape } = plan.values.get(value)!;
-    const { parts = 1 } = shape;
-    const [cols, padded] = [shape.cols / parts, partStride / 4]; // of a part
-    const all = heap.f32(address + first * stride, count * parts * padded);
+    const { address, stride, shape } = plan.values.get(value)!;
+    const padded = stride / 4;
+    const all = heap.f32(address + first * stride, count * padded);
     const length = count * shape.cols;
     const compact = into && into.length >= length ? into.subarray(0, length) : new Float32Array(length);
-    if (padded === cols) {
+    if (padded === shape.cols) {
       compact.set(all);
       return compact;
     }
-    for (let row = 0; row < count * parts; row++) {
-      compact.set(all.subarray(row * padded, row * padded + cols), row * cols);
+    for (let row = 0; row < count; row++) {
+      compact.set(all.subarray(row * padded, row * padded + shape.cols), row * shape.cols);
     }
     return compact;
   }

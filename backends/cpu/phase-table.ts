@@ -111,7 +111,7 @@ export class PhaseTable {
       const bias = op.bias === undefined ? 0 : this.#weight(op.bias).address;
       this.#row(layout.LAYER_NORM, op.x, out, [...this.#norm(op), [layout.NORM_BIAS, bias]]);
     } else if (kind === 'softmax') this.#row(layout.SOFTMAX, op.x, out);
-    else if (kind === 'select') this.#row(layout.SELECT, op.x, out, this.#whole(op.x, out));
+    else if (kind === 'select') this.#row(layout.SELECT, op.x, out);
     else if (kind === 'rope') {
       const headDim = this.#cols(op.x) / op.heads;
       const heads: Words = [
@@ -144,17 +144,6 @@ export class PhaseTable {
       [layout.TAP_BYTES, isVector(desc) ? 4 : 4 * layout.GROUP],
       [layout.PAST, past.address],
       [layout.PAST_BYTES, past.sequenceBytes],
-    ];
-  }
-
-  /** Rows with all their parts. */
-  #whole(x: ValueId, out: ValueId): Words {
-    const { stride } = this.#plan.values.get(out)!;
-    return [
-      [layout.ROWS, this.#rows(out)],
-      [layout.COLS, stride / 4],
-      [layout.X_STRIDE, this.#plan.values.get(x)!.stride],
-      [layout.OUT_STRIDE, stride],
     ];
   }
 
@@ -191,12 +180,12 @@ export class PhaseTable {
     ];
   }
 
-  /** A phase over the rows of value `out`, or over their parts. */
+  /** A phase over the rows of value `out`. */
   #row(kind: number, x: ValueId | undefined, out: ValueId, words: Words = []): void {
     this.#records.push([
       [layout.KIND, kind],
-      [layout.ROWS, this.#rows(out) + layout.ROW_PARTS * this.#parts(out)],
-      [layout.COLS, this.#cols(out) / this.#parts(out)],
+      [layout.ROWS, this.#rows(out)],
+      [layout.COLS, this.#cols(out)],
       ...(x === undefined ? [] : this.#at(x, layout.X, layout.X_STRIDE)),
       ...this.#at(out, layout.OUT, layout.OUT_STRIDE),
       ...words,
@@ -207,20 +196,16 @@ export class PhaseTable {
     return this.#plan.values.get(value)!.shape.cols;
   }
 
-  #parts(value: ValueId): number {
-    return this.#plan.values.get(value)!.shape.parts ?? 1;
-  }
-
   #rows(value: ValueId): number {
     const { rows } = this.#plan.values.get(value)!.shape;
     return rows === 'outputs' ? layout.ROWS_OUTPUTS : layout.ROWS_TOKENS;
   }
 
   #at(value: ValueId, addressWord: number, strideWord: number): Words {
-    const { address, partStride } = this.#plan.values.get(value)!;
+    const { address, stride } = this.#plan.values.get(value)!;
     return [
       [addressWord, address],
-      [strideWord, partStride],
+      [strideWord, stride],
     ];
   }
 
@@ -305,15 +290,18 @@ export class PhaseTable {
   #expertMatmul({ x, picks, products, gate }: ExpertPhase): void {
     const { sharedInt, sharedF32, scratch } = this.#plan;
     const first = this.#weight(products[0]!.weight);
+    const { experts = 1 } = first.desc;
+    const count = picks === undefined ? experts : this.#cols(picks) / 2;
     const { int8, f32 } = formsOf(products, this.#weight);
     const words: Words = [
       [layout.ROWS, this.#rows(x)],
       [layout.COLS, first.desc.cols],
       ...this.#at(x, layout.X, layout.X_STRIDE),
-      [layout.X_PARTS, this.#parts(x)],
-      ...this.#picks(picks),
-      [layout.EXPERTS, first.desc.experts ?? 1],
-      [layout.EXPERT_ROWS, first.desc.rows / (first.desc.experts ?? 1)],
+      [layout.X_PARTS, this.#cols(x) / first.desc.cols],
+      ...(picks === undefined ? [] : this.#picks(picks)),
+      [layout.PICK_COUNT, count],
+      [layout.EXPERTS, experts],
+      [layout.EXPERT_ROWS, first.desc.rows / experts],
       [layout.SORTED, scratch.sorted],
       [layout.SHARED_INT, sharedInt],
       [layout.SHARED_F32, sharedF32],
@@ -327,7 +315,7 @@ export class PhaseTable {
       [layout.KIND, layout.EXPERT_MATMUL],
       [layout.EPILOGUE, gate ? layout.GATED : layout.STORE],
       [layout.GATE, gate ? MAP_NUMBERS[gate] : 0],
-      ...this.#tasks((this.#cols(picks) / 2) * groupsOf(first.desc)),
+      ...this.#tasks(count * groupsOf(first.desc)),
       [layout.PANEL, scratch.panel],
       [layout.PANEL_BYTES, scratch.panelBytes],
       ...products.flatMap((product, i) => this.#expertSegment(product, i, products)),
@@ -342,7 +330,7 @@ export class PhaseTable {
       [base + layout.S_WEIGHT, weight.address],
       [base + layout.S_TYPE, weight.layout],
       [base + layout.S_GROUPS, groupsOf(weight.desc)],
-      [base + layout.S_EXPERT_BIAS, bias === undefined ? 0 : this.#weight(bias).address],
+      [base + layout.S_BIAS, bias === undefined ? 0 : this.#weight(bias).address],
       ...this.#at(products[0]!.out, base + layout.S_OUT, base + layout.S_OUT_STRIDE),
     ];
   }

@@ -8,11 +8,10 @@ import type { Shape } from '../ops.ts';
 import type { AddressSpace } from './memory.ts';
 import type { Lifetime, MemoryProgram } from './stages.ts';
 
-/** The rows of a value. Each part of a row is padded by itself. */
+/** The rows of a value. */
 export interface PlacedValue {
   readonly address: number;
-  readonly stride: number; // of a row
-  readonly partStride: number;
+  readonly stride: number;
   readonly shape: Shape;
 }
 
@@ -26,16 +25,11 @@ const LINE = 64; // bytes of a cache line; values are aligned to it
 /** With sentinels every value has bytes of its own, so that a write outside a value is found. */
 export function placeValues(program: MemoryProgram, space: AddressSpace): ReadonlyMap<ValueId, PlacedValue> {
   const { shapes, lifetimes, limits } = program;
-  const partStride = (value: ValueId) => {
-    const { cols, parts = 1 } = shapes[value]!;
-    return 4 * 16 * Math.ceil(cols / parts / 16);
-  };
-  const stride = (value: ValueId) => (shapes[value]!.parts ?? 1) * partStride(value);
+  const stride = (value: ValueId) => 4 * 16 * Math.ceil(shapes[value]!.cols / 16);
   const bytes = (value: ValueId) => LINE * Math.ceil((limits.maxTokens * stride(value)) / LINE);
   const ordered = [...lifetimes.keys()].sort((a, b) => lifetimes.get(a)!.from - lifetimes.get(b)!.from);
   const place = (address: number, value: ValueId): [ValueId, PlacedValue] => {
-    const strides = { stride: stride(value), partStride: partStride(value) };
-    return [value, { address, ...strides, shape: shapes[value]! }];
+    return [value, { address, stride: stride(value), shape: shapes[value]! }];
   };
   if (space.gap > 0) {
     return new Map(

@@ -290,20 +290,24 @@ class Planner {
     };
   }
 
-  #expertProduct({ weight, bias, out }: Product, x: ValueId, picks: ValueId): Evaluate {
+  #expertProduct({ weight, bias, out }: Product, x: ValueId, picks: ValueId | undefined): Evaluate {
     const { type, rows, cols, experts = 1 } = this.#weights[weight]!.desc;
     const block = PACKED_BLOCKS[type]!;
     const stacks: Stack[] = [{ name: 'weights', itemLength: packedLength(block, rows, cols), block }];
     if (bias !== undefined) stacks.push({ name: 'bias', itemLength: rows });
     const N = rows / experts;
-    const { parts = 1 } = this.#shapes[x]!;
-    const shape = { block, experts, rows: N, cols, parts, bias: bias !== undefined };
+    const count = picks === undefined ? experts : this.#shapes[picks]!.cols / 2;
+    const shape = {
+      ...{ block, experts, rows: N, cols, parts: this.#shapes[x]!.cols / cols },
+      ...{ picked: picks !== undefined, bias: bias !== undefined },
+    };
     const source = expertMatmul(shape, this.#device.integer);
     const until = this.#last.get(out) ?? this.#at;
-    const width = (N * this.#shapes[picks]!.cols) / 2;
+    const width = N * count;
     const { slot, item } = this.#stacked(source, stacks, { weights: [weight], bias }, until, width);
     return async (pass, T) => {
-      const args = [this.#device.flat(pass.get(x)), item, pass.get(picks)];
+      const args = [this.#device.flat(pass.get(x)), item];
+      if (picks !== undefined) args.push(pass.get(picks));
       pass.set(out, await slot.run(args, [width, T]));
     };
   }

@@ -42,7 +42,7 @@ interface ExpertParts {
   readonly stack: Stack; // of the matrices of all experts
   readonly x: View;
   readonly apart: boolean; // each pick has an x of its own
-  readonly picks: View;
+  readonly picks: View | undefined; // undefined: every matrix once
   readonly count: number; // of picks
   readonly rows: number; // of the matrix of an expert
   readonly bias: GpuArray | undefined;
@@ -59,14 +59,15 @@ export function expertCalls(
   const { form, cols } = layout;
   return parts.map((part) => ({
     kernel: 'experts',
-    definitions: { ...formDefinitions(form), BIAS: bias !== undefined },
+    definitions: { ...formDefinitions(form), BIAS: bias !== undefined, PICKED: picks !== undefined },
     constants: {
       ...{ WG: tuning.workgroup, K: paddedCols(form, cols), COLS: cols, N: rows },
       ...{ FIRST_ROW: part.firstRow, PART_ROWS: part.rows, X_PART: apart ? cols : 0 },
-      ...floats({ X: x, PICKS: picks, OUT: out }),
+      ...floats({ X: x, OUT: out, ...(picks && { PICKS: picks }) }),
     },
     bindings: {
-      ...{ 1: part.codes, 3: out.array, 4: x.array, 5: picks.array },
+      ...{ 1: part.codes, 3: out.array, 4: x.array },
+      ...(picks && { 5: picks.array }),
       ...(part.scales && { 2: part.scales }),
       ...(bias && { 6: bias }),
     },

@@ -239,11 +239,12 @@ export class Planner {
     const sides = gate ? products.map(() => this.#values.temporaryView(cols, kind)) : [out];
     this.#values.free(...(gate ? sides.map(({ array }) => array) : []));
     const calls = products.flatMap(({ weight, bias }, i) => {
-      const { rows, experts = 1 } = this.#weights[weight]!.desc;
+      const { rows, cols: inputs, experts = 1 } = this.#weights[weight]!.desc;
       const parts = {
         ...{ stack: this.#placed.stack([weight], false), rows: rows / experts },
-        ...{ x: this.#values.view(x), apart: this.#shapes[x]!.parts !== undefined },
-        ...{ picks: this.#values.view(picks), count: this.#shapes[picks]!.cols / 2 },
+        ...{ x: this.#values.view(x), apart: this.#shapes[x]!.cols > inputs },
+        picks: picks === undefined ? undefined : this.#values.view(picks),
+        count: cols / (rows / experts),
         ...{ bias: bias === undefined ? undefined : this.#placed.vector(bias), out: sides[i]! },
       };
       return expertCalls(parts, context);

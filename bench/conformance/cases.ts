@@ -130,6 +130,8 @@ const EXPERTS: readonly (readonly [TensorType, ExpertShape])[] = [
   ['F32', { experts: 4, count: 3, N: 16, K: 7, parts: true }],
   ['F32', { experts: 9, count: 2, N: 30, K: 16, bias: true }],
   ['F16', { experts: 4, count: 2, N: 33, K: 48, parts: true, bias: true }],
+  ['F32', { experts: 3, N: 18, K: 10, parts: true }],
+  ['Q8_0', { experts: 4, N: 16, K: 64, parts: true, bias: true }],
   ['Q8_0', { experts: 1, count: 1, N: 20, K: 32 }],
   ['Q8_0', { experts: 40, count: 4, N: 24, K: 64, parts: true }],
   ['Q4_K', { experts: 6, count: 2, N: 40, K: 256, parts: true }],

@@ -51,7 +51,7 @@ export function routeCase({ experts, routing, bias, scales }: RouteShape): OpCas
 
 export interface ExpertShape {
   readonly experts: number;
-  readonly count: number; // of a token
+  readonly count?: number; // of a token; without it every matrix once
   readonly N: number;
   readonly K: number;
   /** Each picked expert has a part of x, instead of one x for all. */
@@ -61,43 +61,41 @@ export interface ExpertShape {
 
 export function expertMatmulCase(type: TensorType, shape: ExpertShape): OpCase {
   const { experts, count, N, K, parts, bias } = shape;
+  const all = count ?? experts; // products of a token
   const weight = ofExperts(randomMatrix(type, experts * N, K), experts);
-  const given = ofExperts(randomMatrix('F32', experts * K, 8, 0.5, 'parts'), experts);
   const shift = randomMatrix('F32', 1, experts * N, 3);
+  const picks = count ? [picksMatrix(VOCABULARY, experts, count)] : [];
+  const op = ([x, picks]: readonly ValueId[], [w, b]: readonly WeightId[]): Op => {
+    return { op: 'expert-matmul', x: x!, picks, weight: w!, bias: b };
+  };
   const tokens = 130;
   return {
     op: 'expert-matmul',
     type,
-    shape: `${count} of ${experts}, ${parts ? 'parts of ' : ''}${K} -> ${N}${bias ? ' + bias' : ''}`,
-    examples: [{ op: { op: 'expert-matmul', x: 0, picks: 1, weight: 0 }, types: [type] }],
+    shape: `${count ?? 'all'} of ${experts}, ${parts ? 'parts of ' : ''}${K} -> ${N}${bias ? ' + bias' : ''}`,
+    examples: [{ op: op(count ? [0, 1] : [0], [0]), types: [type] }],
     tokens,
     work: {
-      bytes: experts * N * rowBytes(type, K) + FLOAT * tokens * count * (K + N),
-      macs: tokens * count * K * N,
+      bytes: experts * N * rowBytes(type, K) + FLOAT * tokens * all * (K + N),
+      macs: tokens * all * K * N,
     },
     check: check({
-      inputs: [randomMatrix('F32', VOCABULARY, parts ? 8 : K), picksMatrix(VOCABULARY, experts, count)],
-      weights: [weight, ...(bias ? [shift] : []), ...(parts ? [given] : [])],
+      inputs: [randomMatrix('F32', VOCABULARY, parts ? all * K : K), ...picks],
+      weights: bias ? [weight, shift] : [weight],
       actions: [...SHORT, step(slice(2, 0, 2)), step(slice(0, 6, 3), slice(2, 2, 1))],
-      before: parts
-        ? ([x, picks], ids) => ({ op: 'expert-matmul', x: x!, picks: picks!, weight: ids.at(-1)! })
-        : undefined,
-      apply: ([x, picks], ids): Op => ({
-        ...{ op: 'expert-matmul', x: x!, picks: picks!, weight: ids[0]! },
-        bias: bias && ids[1]!,
-      }),
-      expected([x, picks]) {
-        const row = parts ? expertMatmul(x!, given.values, undefined, picks!, { experts, K: 8 }) : x!;
-        return expertMatmul(row, weight.values, bias && shift.values, picks!, { experts, K });
-      },
-      parts: count,
+      apply: op,
+      expected: ([x, picks]) => expertMatmul(x!, weight.values, bias && shift.values, picks, { experts, K }),
+      parts: all,
       tolerance: QUANT_FORMATS[type].elements === 1 ? FLOAT32 : INT8,
     }),
   };
 }
 
-export function mixCase({ experts, count, N }: Pick<ExpertShape, 'experts' | 'count' | 'N'>): OpCase {
-  const weight = ofExperts(randomMatrix('F32', experts * N, 8), experts);
+export function mixCase({
+  experts,
+  count,
+  N,
+}: Required<Pick<ExpertShape, 'experts' | 'count' | 'N'>>): OpCase {
   const tokens = 130;
   return {
     op: 'mix',
@@ -106,12 +104,9 @@ export function mixCase({ experts, count, N }: Pick<ExpertShape, 'experts' | 'co
     tokens,
     work: { bytes: FLOAT * tokens * (count + 1) * N, macs: tokens * count * N },
     check: check({
-      inputs: [randomMatrix('F32', VOCABULARY, 8), picksMatrix(VOCABULARY, experts, count)],
-      weights: [weight],
-      before: ([x, picks], [w]) => ({ op: 'expert-matmul', x: x!, picks: picks!, weight: w! }),
+      inputs: [randomMatrix('F32', VOCABULARY, count * N), picksMatrix(VOCABULARY, experts, count)],
       apply: ([x, picks]) => ({ op: 'mix', x: x!, picks: picks! }),
-      expected: ([x, picks]) =>
-        mix(expertMatmul(x!, weight.values, undefined, picks!, { experts, K: 8 }), picks!),
+      expected: ([x, picks]) => mix(x!, picks!),
       tolerance: FLOAT32,
     }),
   };

@@ -3,7 +3,7 @@
  * and a cotangent of what it makes, the vector-Jacobian product with each operand and weight. So a backward kernel needs
  * no reference of its own.
  */
-import type { Op, StateShape, ValueId } from '../../backends/backend.ts';
+import type { Op, StateShape } from '../../backends/backend.ts';
 import { operands, rewired, weightsOf } from '../../backends/ops.ts';
 import { QUANT_FORMATS, type TensorType } from '../../kernels/quant-formats.ts';
 import { attention } from '../../kernels/reference/attention.ts';
@@ -112,8 +112,7 @@ export function canBeJudged({ entries, values, error, kinks }: Gradient): boolea
 
 /** Where the op of a case is differentiated; a program has none, because its gradient is that of its ops. */
 export function pointOf({ op: name, check }: CheckedCase): Point | undefined {
-  const { ops } = check.program([...check.weights.keys()]);
-  const op = ops.findLast((each) => each.op === name);
+  const op = check.program([...check.weights.keys()]).ops.find((each) => each.op === name);
   if (!op) return undefined;
   const tokens = Array.from(slice(0, 0, TOKENS).tokens);
   const tensor = ({ values, desc }: Matrix) => ({
@@ -121,15 +120,11 @@ export function pointOf({ op: name, check }: CheckedCase): Point | undefined {
     cols: desc.cols,
     experts: desc.experts,
   });
-  const weightsAt = (each: Op) => weightsOf(each).map((id) => check.weights[id]!);
-  const made = (id: ValueId): Tensor => {
-    const maker = ops[id]!;
-    const parts = { values: operands(maker).map(made), weights: weightsAt(maker).map(tensor) };
-    const values = evaluate({ op: maker, ...parts, tokens, outputs: [], constants: new Set() });
-    return { values, cols: values.length / TOKENS };
-  };
-  const values = operands(op).map(made);
-  const matrices = weightsAt(op);
+  const values = operands(op).map((input) => {
+    const { values, desc } = check.weights[input]!;
+    return { values: joined(tokens.map((id) => embed(values, desc.cols, id))), cols: desc.cols };
+  });
+  const matrices = weightsOf(op).map((id) => check.weights[id]!);
   const coded = fieldsOf(op).weights.filter((_, i) => QUANT_FORMATS[matrices[i]!.desc.type].elements > 1);
   return {
     op,
@@ -167,7 +162,7 @@ export function evaluate({ op, values, weights, tokens, outputs }: Point): Row {
     }
     case 'expert-matmul': {
       const { cols: K, experts = 1 } = weights[0]!;
-      return each((row, t) => expertMatmul(row, w!, bias, y[t]!, { experts, K }));
+      return each((row, t) => expertMatmul(row, w!, bias, y[t], { experts, K }));
     }
     case 'mix':
       return each((row, t) => mix(row, y[t]!));

@@ -103,8 +103,6 @@ export interface CheckParts {
   /** States of a sequence; the op uses the last one. */
   readonly states?: readonly StateShape[];
   readonly kvType?: KvType;
-  /** An op that makes the first input of the op under test out of the inputs. */
-  readonly before?: (inputs: readonly ValueId[], weights: readonly WeightId[]) => Op;
   /** The op under test; without it the first input is the result. */
   readonly apply?: (inputs: readonly ValueId[], weights: readonly WeightId[]) => Op;
   readonly actions?: readonly Action[];
@@ -126,7 +124,7 @@ export interface RowOp {
   readonly tolerance?: Tolerance; // default: FLOAT32
 }
 
-export function check({ inputs, before, apply, expected, ...rest }: CheckParts): Check {
+export function check({ inputs, apply, expected, ...rest }: CheckParts): Check {
   const embedded = new Map<number, readonly Row[]>(); // by token
   const inputsOf = (id: number) => {
     const known = embedded.get(id) ?? inputs.map(({ values, desc }) => embed(values, desc.cols, id));
@@ -134,14 +132,7 @@ export function check({ inputs, before, apply, expected, ...rest }: CheckParts):
     return known;
   };
   return {
-    ...programCheck({
-      ...rest,
-      inputs,
-      build(push, [first, ...others], ids) {
-        const x = before ? push(before([first!, ...others], ids)) : first!;
-        return apply ? push(apply([x, ...others], ids)) : x;
-      },
-    }),
+    ...programCheck({ ...rest, inputs, build: (push, xs, ids) => (apply ? push(apply(xs, ids)) : xs[0]!) }),
     expected(tokens) {
       const history = tokens.map(inputsOf);
       return expected(history.at(-1)!, tokens.length - 1, history);
@@ -149,7 +140,7 @@ export function check({ inputs, before, apply, expected, ...rest }: CheckParts):
   };
 }
 
-export interface ProgramParts extends Omit<CheckParts, 'before' | 'apply' | 'expected'> {
+export interface ProgramParts extends Omit<CheckParts, 'apply' | 'expected'> {
   /** Adds ops after the inputs and returns the result. Rows of the step are selected from it, unless it has S rows. */
   readonly build: (
     push: (op: Op) => ValueId,

@@ -47,9 +47,10 @@ export function readExperts(m: Metadata, usual: Pick<Routing, 'by' | 'normalized
 export function expertFeedForward(g: Graph, x: ValueId, b: Block, C: number, c: ExpertsConfig): ValueId {
   const picks = picksOf(g, x, b, c);
   const up = { count: c.experts, rows: c.expertLength };
+  const down = { count: c.experts, rows: C, parts: c.routing.count };
   const gate = g.map('silu', g.experts(x, picks, b('ffn_gate_exps'), up)); // [T, k * F]
   const h = g.mul(gate, g.experts(x, picks, b('ffn_up_exps'), up));
-  return g.mix(g.experts(h, picks, b('ffn_down_exps'), { count: c.experts, rows: C }), picks);
+  return g.mix(g.experts(h, picks, b('ffn_down_exps'), down), picks);
 }
 
 /** The experts of each token, and their weights. [T, 2 k] */

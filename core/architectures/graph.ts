@@ -40,6 +40,7 @@ interface AttentionSizes {
 interface ExpertSizes {
   readonly count: number; // of experts
   readonly rows: number; // of the matrix of each
+  readonly parts?: number;
 }
 
 /** The tensor names of one block: b('attn_q') is 'blk.3.attn_q'. */
@@ -150,9 +151,13 @@ export class Graph {
     return this.#push({ op: 'route', x, routing, bias, scales });
   }
 
-  /** Products with the matrices of `rows` rows of the picked ones of `count` experts. [.., k * rows] */
-  experts(x: ValueId, picks: ValueId, name: string, { count, rows }: ExpertSizes): ValueId {
-    const cols = this.#cols(x) / (this.#shapes[x]!.parts ?? 1);
+  /**
+   * Products with the matrices of `rows` rows of the picked ones of `count` experts. [.., k * rows]
+   *
+   * @param parts of x: 1, or one for each pick
+   */
+  experts(x: ValueId, picks: ValueId, name: string, { count, rows, parts = 1 }: ExpertSizes): ValueId {
+    const cols = this.#cols(x) / parts;
     const weight = this.#stack(`${name}.weight`, { count, rows, cols });
     const bias = this.has(`${name}.bias`) ? this.#biases(`${name}.bias`, { count, rows }) : undefined;
     return this.#push({ op: 'expert-matmul', x, weight, bias, picks });

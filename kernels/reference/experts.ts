@@ -5,22 +5,22 @@ import { matmul } from './matmul.ts';
  * @param x [K], or [k, K] with a part for each pick
  * @param weights [experts, N, K]
  * @param bias [experts, N]; zeros without it
- * @param picks [2 k] (route.ts)
+ * @param picks [2 k] (route.ts); without them every matrix is picked once, in order
  * @returns [k, N]
  */
 export function expertMatmul(
   x: Float64Array,
   weights: Float32Array | Float64Array,
   bias: Float32Array | Float64Array | undefined,
-  picks: Float64Array,
+  picks: Float64Array | undefined,
   { experts, K }: { readonly experts: number; readonly K: number },
 ): Float64Array {
   const size = weights.length / experts;
   const N = size / K;
-  const count = picks.length / 2;
+  const count = picks ? picks.length / 2 : experts;
   const out = new Float64Array(count * N);
   for (let i = 0; i < count; i++) {
-    const e = picks[i]!;
+    const e = picks ? picks[i]! : i;
     const row = x.length === K ? x : x.subarray(i * K, (i + 1) * K);
     const own = bias?.subarray(e * N, (e + 1) * N);
     out.set(matmul(row, weights.subarray(e * size, (e + 1) * size), own), i * N);

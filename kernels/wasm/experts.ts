@@ -1,6 +1,6 @@
 /**
- * y = x W^T for the matrices of the experts that each token picked. A pair is a token and one of its experts; pair
- * t * PICK_COUNT + i is row number of the output, and of x if X_PARTS is PICK_COUNT.
+ * y = x W^T for the matrices of the experts that each token picked. A pair is a token and one of its experts: pair
+ * t * PICK_COUNT + i reads x, or part i of x, and makes part i of row t of the output.
  *
  * With fewer than TILED_ROWS tokens each pair streams the matrix of its expert. Otherwise pairs are sorted by experts and
  * form tiles of 4 that share one. Both add the same floats in the same order (matmul.ts), so the bits of a pair do not
@@ -12,11 +12,12 @@
  */
 import { takeTask } from './barrier';
 import {
-  COLS, EPILOGUE, EXPERT_ROWS, EXPERTS, FORMS, GATED, OUT, OUT_STRIDE, PANEL, PANEL_BYTES, PICK_COUNT, PICKS, PICKS_STRIDE, PREPARE_F32,
-  PREPARE_INT8, S_EXPERT_BIAS, S_GROUPS, SHARED_F32, SHARED_INT, SMALL_F32, SMALL_INT, SORTED, TILE, TILED_ROWS, X, X_PARTS,
+  COLS, EPILOGUE, EXPERT_ROWS, EXPERTS, FORMS, GATE, GATED, OUT, OUT_STRIDE, PANEL, PANEL_BYTES, PICK_COUNT, PICKS, PICKS_STRIDE, PREPARE_F32,
+  PREPARE_INT8, S_BIAS, S_GROUPS, S_OUT, S_OUT_STRIDE, SHARED_F32, SHARED_INT, SMALL_F32, SMALL_INT, SORTED, TILE, TILED_ROWS, X, X_PARTS,
   X_STRIDE,
 } from './layout';
-import { addBias, emit, firstGroup, gemv, group, multiply, RESULT_BYTES, segment, unpack } from './matmul';
+import { gate4 } from './map';
+import { addBias, firstGroup, gemv, group, multiply, RESULT_BYTES, segment, unpack } from './matmul';
 import { address, word } from './phase';
 import { intBytes, quantizeToken } from './prepare';
 import { madd } from './simd';
@@ -27,15 +28,25 @@ const USE_BYTES: usize = 12; // of {number, first tile, tiles}
 @inline
 function expertOf(phase: usize, pair: i32): i32 {
   const count = word(phase, PICK_COUNT);
+  if (address(phase, PICKS) == 0) return pair % count;
   const picks = address(phase, PICKS) + <usize>(pair / count) * address(phase, PICKS_STRIDE);
   return <i32>load<f32>(picks + (<usize>(pair % count) << 2));
 }
 
-/** Row of x that a pair reads. */
+/** Number, among the parts of all rows of x, of the part that a pair reads. */
 // @ts-ignore: decorator
 @inline
-function rowOf(phase: usize, pair: i32): i32 {
+function partOf(phase: usize, pair: i32): i32 {
   return word(phase, X_PARTS) == 1 ? pair / word(phase, PICK_COUNT) : pair;
+}
+
+/** Address of a part of x. */
+// @ts-ignore: decorator
+@inline
+function xAt(phase: usize, part: i32): usize {
+  const parts = word(phase, X_PARTS);
+  return address(phase, X) + <usize>(part / parts) * address(phase, X_STRIDE)
+    + (<usize>(part % parts * word(phase, COLS)) << 2);
 }
 
 // --- sorting --------------------------------------------------------------------------------------------------------
@@ -109,7 +120,7 @@ export function prepareExperts(phase: usize, rows: i32, scratch: usize): void {
     for (let t = 0; t < TILE; t++) {
       const pair = load<i32>(pairs + (<usize>t << 2));
       if (pair < 0) break;
-      const x = address(phase, X) + <usize>rowOf(phase, pair) * address(phase, X_STRIDE);
+      const x = xAt(phase, partOf(phase, pair));
       if (word(phase, FORMS) & PREPARE_INT8) quantizeToken(x, int8, cols, t, TILE);
       if (word(phase, FORMS) & PREPARE_F32) {
         for (let k = 0; k < cols; k++) store<u32>(f32s + ((k * TILE + t) << 2), load<u32>(x + (k << 2)));
@@ -118,12 +129,12 @@ export function prepareExperts(phase: usize, rows: i32, scratch: usize): void {
   }
 }
 
-function prepareFew(phase: usize, rows: i32, scratch: usize): void {
+function prepareFew(phase: usize, parts: i32, scratch: usize): void {
   const cols = word(phase, COLS);
   const int8 = scratch + address(phase, SMALL_INT);
   const f32s = scratch + address(phase, SMALL_F32);
-  for (let r = 0; r < rows; r++) {
-    const x = address(phase, X) + <usize>r * address(phase, X_STRIDE);
+  for (let r = 0; r < parts; r++) {
+    const x = xAt(phase, r);
     if (word(phase, FORMS) & PREPARE_INT8) quantizeToken(x, int8 + intBytes(cols, r), cols, 0, 1);
     if (word(phase, FORMS) & PREPARE_F32) memory.copy(f32s + ((r * cols) << 2), x, cols << 2);
   }
@@ -148,16 +159,16 @@ function fewPairs(phase: usize, pairs: i32, scratch: usize): void {
     for (let i = from; i < min(all, firstGroup(phase, task + 1)); i++) {
       const pair = i / groups, g = i % groups;
       const e = expertOf(phase, pair);
-      gemvOf(phase, 0, e * groups + g, rowOf(phase, pair), scratch, y);
-      if (gated) gemvOf(phase, 1, e * groups + g, rowOf(phase, pair), scratch, y + 256);
+      gemvOf(phase, 0, e * groups + g, partOf(phase, pair), scratch, y);
+      if (gated) gemvOf(phase, 1, e * groups + g, partOf(phase, pair), scratch, y + 256);
       emitPair(phase, e, g, pair, y, gated);
     }
   }
 }
 
-function gemvOf(phase: usize, index: i32, g: i32, row: i32, scratch: usize, y: usize): void {
+function gemvOf(phase: usize, index: i32, g: i32, part: i32, scratch: usize, y: usize): void {
   const s = segment(phase, index);
-  gemv(phase, s, group(phase, s, g), row, scratch, y);
+  gemv(phase, s, group(phase, s, g), part, scratch, y);
 }
 
 /** A task is a group of an expert, for all pairs of that expert. */
@@ -192,12 +203,19 @@ function manyOf(phase: usize, e: i32, g: i32, first: i32, tiles: i32, scratch: u
   }
 }
 
-/** Stores y[16] as group `g` of the row of a pair. */
+/** Stores y[16], gated by y + 256, as group `g` of the part of a pair; the last group may have fewer rows. */
 function emitPair(phase: usize, e: i32, g: i32, pair: i32, y: usize, gated: bool): void {
   const s = segment(phase, 0);
-  const bias = address(s, S_EXPERT_BIAS);
-  if (bias != 0) addBias(y, bias + (<usize>(e * word(phase, EXPERT_ROWS)) << 2) + (<usize>g << 6), 1);
-  emit(phase, s, g, pair, 1, y, gated);
+  const rows = word(phase, EXPERT_ROWS), count = word(phase, PICK_COUNT);
+  if (address(s, S_BIAS) != 0) addBias(y, address(s, S_BIAS) + (<usize>(e * rows + (g << 4)) << 2), 1);
+  if (gated) {
+    const fn = word(phase, GATE);
+    for (let i: usize = 0; i < 64; i += 16) {
+      v128.store(y + i, f32x4.mul(gate4(fn, v128.load(y + i)), v128.load(y + i, 256)));
+    }
+  }
+  const out = address(s, S_OUT) + <usize>(pair / count) * address(s, S_OUT_STRIDE);
+  memory.copy(out + (<usize>(pair % count * rows + (g << 4)) << 2), y, <usize>min(16, rows - (g << 4)) << 2);
 }
 
 // --- the sum --------------------------------------------------------------------------------------------------------
@@ -209,11 +227,11 @@ export function mix(phase: usize, rows: i32): void {
   for (let r = takeTask(); r < rows; r = takeTask()) {
     const weights = address(phase, PICKS) + <usize>r * address(phase, PICKS_STRIDE) + (<usize>count << 2);
     const out = address(phase, OUT) + <usize>r * address(phase, OUT_STRIDE);
-    const first = address(phase, X) + <usize>(r * count) * address(phase, X_STRIDE);
+    const first = address(phase, X) + <usize>r * address(phase, X_STRIDE);
     for (let at: usize = 0; at < bytes; at += 16) {
       let sum = f32x4.splat(0);
       let x = first + at;
-      for (let i: usize = 0; i < <usize>count << 2; i += 4, x += address(phase, X_STRIDE)) {
+      for (let i: usize = 0; i < <usize>count << 2; i += 4, x += bytes) {
         sum = madd(v128.load(x), v128.load32_splat(weights + i), sum);
       }
       v128.store(out + at, sum);

@@ -134,7 +134,6 @@ export const ROWS = 1; // ROWS_TOKENS, ROWS_OUTPUTS or ROWS_CHOICES
 export const ROWS_TOKENS = 0; // the phase runs over the T tokens
 export const ROWS_OUTPUTS = 1; // over the S selected rows
 export const ROWS_CHOICES = 2; // over the rows of which the largest logits are wanted
-export const ROW_PARTS = 256; // times the parts of a row that the phase runs over as rows; 0 for 1
 
 // Addresses are absolute, strides in bytes; "scratch" offsets count from the thread's own scratch.
 // EMBED, RMS_NORM, ROPE, MAP, ZIP, SELECT, SOFTMAX, SCAN_CHOICES, PICK_CHOICES, CONV
@@ -195,7 +194,6 @@ export const S_OUT_STRIDE = 4;
 export const S_BIAS = 5; // f32 [rows] or 0
 export const S_RESIDUAL = 6; // ACCUMULATE
 export const S_RESIDUAL_STRIDE = 7;
-export const S_EXPERT_BIAS = 6; // EXPERT_MATMUL: f32 [experts * EXPERT_ROWS] or 0
 
 // ROUTE, with COLS = experts, WEIGHT = the bias f32 [experts] or 0, ROW_SCRATCH: f32 scores and merits
 export const ROUTE_SIGMOID = 12; // 1 for sigmoid, 0 for softmax
@@ -206,12 +204,12 @@ export const ROUTE_GROUPS = 18; // 0 without
 export const ROUTE_GROUPS_USED = 19;
 
 // PREPARE_EXPERTS, EXPERT_MATMUL and MIX: words of PREPARE and MATMUL, with groups of one expert
-export const PICKS = 40; // f32 [PICK_COUNT] experts, then f32 [PICK_COUNT] weights
+export const PICKS = 40; // f32 [PICK_COUNT] experts, then f32 [PICK_COUNT] weights; or 0: every expert once
 export const PICKS_STRIDE = 41;
 export const PICK_COUNT = 42; // ROUTE too
 export const EXPERTS = 43;
 export const SORTED = 44; // scratch: the pairs of a token and an expert in the order of experts (experts.ts)
-export const X_PARTS = 45; // rows of x of a token: 1, or PICK_COUNT
+export const X_PARTS = 45; // parts of x: 1, or PICK_COUNT
 export const EXPERT_ROWS = 46; // of the matrix of an expert
 
 // ROPE, STORE_KV, ATTENTION

@@ -159,7 +159,7 @@ export function multiply(phase: usize, s: usize, w: usize, tile: i32, y: usize, 
 }
 
 /** Stores the results of `rows` rows at y[rows][16] (second segment: y + 256) into the output, from row `first` on. */
-export function emit(phase: usize, s: usize, g: i32, first: i32, rows: i32, y: usize, gated: bool): void {
+function emit(phase: usize, s: usize, g: i32, first: i32, rows: i32, y: usize, gated: bool): void {
   const column = <usize>(g << 6);
   const stride = address(s, S_OUT_STRIDE);
   let out = address(s, S_OUT) + <usize>first * stride + column;

@@ -1,5 +1,5 @@
 /** Reading a phase's parameters, and the rows it runs over. */
-import { CHOICES, OUTPUTS, ROW_PARTS, ROWS, ROWS_OUTPUTS, ROWS_TOKENS, TOKENS } from './layout';
+import { CHOICES, OUTPUTS, ROWS, ROWS_OUTPUTS, ROWS_TOKENS, TOKENS } from './layout';
 
 // @ts-ignore: decorator
 @inline
@@ -19,11 +19,10 @@ export function real(phase: usize, index: i32): f32 {
   return load<f32>(phase + (<usize>index << 2));
 }
 
-/** Rows of the step this phase runs over: T, S, or those that slices choose from; times the parts of a row. */
+/** Rows of the step this phase runs over: T, S, or those that slices choose from. */
 // @ts-ignore: decorator
 @inline
 export function rowsOf(phase: usize): i32 {
-  const rows = word(phase, ROWS) % ROW_PARTS;
-  const parts = max(1, word(phase, ROWS) / ROW_PARTS);
-  return parts * (rows == ROWS_TOKENS ? load<i32>(TOKENS) : load<i32>(rows == ROWS_OUTPUTS ? OUTPUTS : CHOICES));
+  const rows = word(phase, ROWS);
+  return rows == ROWS_TOKENS ? load<i32>(TOKENS) : rows == ROWS_OUTPUTS ? load<i32>(OUTPUTS) : load<i32>(CHOICES);
 }
