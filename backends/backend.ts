@@ -130,16 +130,22 @@ export interface ExpertMatmulOp {
 /**
  * Stores k and v of the step's tokens in a state, then attends causally over the sequence or its last `window`
  * positions. [T, heads * valueDim]
+ *
+ * Without causality, for encoders, a token attends to all tokens of its slice, which is a whole text from position 0 on,
+ * or to those less than `window` positions away.
  */
 export interface AttentionOp {
   op: 'attention';
   q: ValueId; // [T, heads * keyDim]
-  k: ValueId; // [T, kvHeads * keyDim]
-  v: ValueId; // [T, kvHeads * valueDim]
+  k?: ValueId; // [T, kvHeads * keyDim]; without k and v it reads what an earlier op of the program stores
+  v?: ValueId; // [T, kvHeads * valueDim]
   state: StateId; // of kind kv
   heads: number; // a multiple of kvHeads: query head h reads kv head floor(h * kvHeads / heads)
   scale: number; // of the scores, before softmax
   window?: number; // positions that a token attends to, its own included; default: all
+  softcap?: number; // scaled scores s become softcap * tanh(s / softcap)
+  sinks?: WeightId; // [heads]: a score of each head that takes part in the softmax, but has no value
+  causal?: false;
 }
 
 /**

@@ -115,18 +115,20 @@ class Fuser {
   }
 
   #ropeOf({ q, k, v }: AttentionOp): RopeSpec | undefined {
-    const [a, b] = [q, k].map((value) => {
+    const [a, b] = [q, k ?? q].map((value) => {
       const op = this.#ops[value]!;
       return op.op === 'rope' && this.#readers[value]!.length === 1 ? op.rope : undefined;
     });
-    return q !== k && q !== v && k !== v && a === b ? a : undefined;
+    const apart = k === undefined || (q !== k && q !== v && k !== v);
+    return apart && a === b ? a : undefined;
   }
 
   #attention(i: number, op: AttentionOp): AttentionPhase {
     const rope = this.#ropeOf(op);
     if (!rope) return { kind: 'attention', op, out: i };
-    const [q, k] = [op.q, op.k].map((value) => (this.#ops[value] as OpOf<'rope'>).x);
-    return { kind: 'attention', op: { ...op, q: q!, k: k! }, rope, out: i };
+    const unrotated = (value: ValueId) => (this.#ops[value] as OpOf<'rope'>).x;
+    const k = op.k === undefined ? undefined : unrotated(op.k);
+    return { kind: 'attention', op: { ...op, q: unrotated(op.q), k }, rope, out: i };
   }
 
   #matmul(i: number, first: OpOf<'matmul'>): MatmulPhase {

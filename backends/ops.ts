@@ -120,19 +120,20 @@ const ANATOMY: { readonly [K in Op['op']]: Anatomy<OpOf<K>> } = {
   },
   attention: {
     values: ['q', 'k', 'v'],
-    weights: [],
-    shape(op, { shape, state }) {
+    weights: ['sinks'],
+    shape(op, { shape, desc, state }) {
       const { kvHeads, keyDim, valueDim } = ofKind('kv', state(op), 'attention');
       if (op.heads % kvHeads !== 0) {
         throw new RangeError(`Expected heads to be a multiple of ${kvHeads} kv heads, got ${op.heads}.`);
       }
       checkWindow(op.window);
-      wide(shape(op.q), op.heads * keyDim, 'queries of attention');
-      wide(shape(op.k), kvHeads * keyDim, 'keys of attention');
-      return {
-        rows: wide(shape(op.v), kvHeads * valueDim, 'values of attention').rows,
-        cols: op.heads * valueDim,
-      };
+      if (op.sinks !== undefined) fits(desc(op.sinks).cols, op.heads, 'sinks of attention');
+      if ((op.k === undefined) !== (op.v === undefined))
+        throw new RangeError('Attention has keys, but no values.');
+      if (op.k !== undefined) wide(shape(op.k), kvHeads * keyDim, 'keys of attention');
+      if (op.v !== undefined) wide(shape(op.v), kvHeads * valueDim, 'values of attention');
+      const { rows } = wide(shape(op.q), op.heads * keyDim, 'queries of attention');
+      return { rows, cols: op.heads * valueDim };
     },
   },
   conv: {
@@ -254,6 +255,11 @@ export function stateOf({ state }: StatefulOp, states: readonly StateShape[]): S
 /** The keys and values that an attention reads. */
 export function kvOf(op: AttentionOp, states: readonly StateShape[]): KvShape {
   return ofKind('kv', stateOf(op, states), 'attention');
+}
+
+/** Whether a slice must be a whole text from position 0 on. */
+export function isBidirectional({ ops }: Pick<Program, 'ops'>): boolean {
+  return ops.some((op) => op.op === 'attention' && op.causal === false);
 }
 
 /** Whether sequences can only continue or restart. */

@@ -21,6 +21,7 @@ import { select } from '../kernels/reference/select.ts';
 import { softmax } from '../kernels/reference/softmax.ts';
 import { zip } from '../kernels/reference/zip.ts';
 import type {
+  AttentionOp,
   AttentionShape,
   Backend,
   Executable,
@@ -279,13 +280,7 @@ class ReferenceExecutable implements Executable {
       case 'rope':
         return each(op.x, (x, t) => rope(x, op.heads, step.positions[t]!, op.rope));
       case 'attention':
-        return each(op.q, (q, t) => {
-          const { keys, values } = this.#held[op.state]![step.sequences[t]!]!;
-          keys.splice(step.positions[t]!, Infinity, rows(op.k)[t]!);
-          values.splice(step.positions[t]!, Infinity, rows(op.v)[t]!);
-          attended?.push(...attentionWeights(q, keys, op));
-          return attention(q, keys, values, op);
-        });
+        return this.#attend(op, step, attended);
       case 'conv': {
         const { cols: K } = this.#weights.get(op.weight)!.desc;
         return each(op.x, (x, t) => {
@@ -307,6 +302,26 @@ class ReferenceExecutable implements Executable {
         return each(op.a, (a, t) => zip(op.fn, a, rows(op.b)[t]!));
       case 'select':
         return select(rows(op.x), step.outputs);
+    }
+  }
+
+  *#attend(op: AttentionOp, step: StepRows, attended: Row[] | undefined): Generator<Row> {
+    const { q, k, v, state, causal = true } = op;
+    const held = (t: number) => this.#held[state]![step.sequences[t]!]!;
+    if (k !== undefined && v !== undefined) {
+      for (const [t, key] of this.#values[k]!.entries()) {
+        held(t).keys.splice(step.positions[t]!, Infinity, key);
+        held(t).values.splice(step.positions[t]!, Infinity, this.#values[v]![t]!);
+      }
+    }
+    const sinks = op.sinks === undefined ? undefined : this.#weights.get(op.sinks)!.values;
+    for (const [t, query] of this.#values[q]!.entries()) {
+      const position = step.positions[t]!;
+      const form = { ...op, sinks, position: causal ? undefined : position };
+      const seen = causal ? position + 1 : Infinity;
+      const [keys, values] = [held(t).keys.slice(0, seen), held(t).values.slice(0, seen)];
+      attended?.push(...attentionWeights(query, keys, form));
+      yield attention(query, keys, values, form);
     }
   }
 

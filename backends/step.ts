@@ -4,7 +4,7 @@
  */
 import { UserError } from '../errors.ts';
 import type { AttentionShape, Executable, Limits, Program, Slice, Step } from './backend.ts';
-import { isRecurrent } from './ops.ts';
+import { isBidirectional, isRecurrent } from './ops.ts';
 import { rowsWanted } from './results.ts';
 
 /** The tokens of a step in slice order. */
@@ -21,20 +21,22 @@ export class Sequences {
   readonly #vocabulary: number;
   readonly #chooses: Executable['chooses'];
   readonly #lengths: number[];
-  readonly #recurrent: boolean; // a sequence can only continue or restart
+  readonly #recurrent: boolean;
+  readonly #bidirectional: boolean; // a sequence can only continue or restart
 
   /**
    * @param vocabulary number of token ids (vocabularyOf)
    * @param chooses of the executable
    */
   constructor(
-    program: Pick<Program, 'limits' | 'states'>,
+    program: Pick<Program, 'limits' | 'ops' | 'states'>,
     vocabulary: number,
     chooses?: Executable['chooses'],
   ) {
     const { limits } = program;
     this.#limits = limits;
     this.#recurrent = isRecurrent(program);
+    this.#bidirectional = isBidirectional(program);
     this.#vocabulary = vocabulary;
     this.#chooses = chooses;
     this.#lengths = new Array(limits.sequences).fill(0);
@@ -74,7 +76,8 @@ export class Sequences {
     this.#checkSequence(seq);
     check(isCount(upto), 'kvTrim upto', 'a position', upto);
     const length = this.#lengths[seq]!;
-    if (upto < length) this.#lengths[seq] = this.#recurrent ? 0 : upto;
+    if (this.#bidirectional) this.#lengths[seq] = 0;
+    else if (upto < length) this.#lengths[seq] = this.#recurrent ? 0 : upto;
     return this.#lengths[seq]!;
   }
 
@@ -142,7 +145,8 @@ export class Sequences {
   /** Checks that a sequence can continue from position `pos`. */
   #checkReached(seq: number, pos: number, what: string): void {
     const length = this.#lengths[seq]!;
-    if (!this.#recurrent) check(isCount(pos) && pos <= length, what, `0 to ${length}`, pos);
+    if (this.#bidirectional && what === 'slice pos') check(pos === 0, what, '0', pos);
+    else if (!this.#recurrent) check(isCount(pos) && pos <= length, what, `0 to ${length}`, pos);
     else check(pos === 0 || pos === length, what, length === 0 ? '0' : `0 or ${length}`, pos);
   }
 

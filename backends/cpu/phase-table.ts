@@ -235,8 +235,8 @@ export class PhaseTable {
       [layout.KV_HEADS, shape.kvHeads],
       [layout.HEAD_DIM, shape.keyDim],
       [layout.VALUE_DIM, shape.valueDim],
-      ...this.#at(op.k, layout.K_ROWS, layout.K_STRIDE),
-      ...this.#at(op.v, layout.V_ROWS, layout.V_STRIDE),
+      ...(op.k === undefined ? [] : this.#at(op.k, layout.K_ROWS, layout.K_STRIDE)),
+      ...(op.v === undefined ? [] : this.#at(op.v, layout.V_ROWS, layout.V_STRIDE)),
       [layout.KEYS, keys.address],
       [layout.KEY_CHUNK, keys.chunkBytes],
       [layout.VALUES, values.address],
@@ -247,6 +247,9 @@ export class PhaseTable {
       [layout.PAGE_POSITIONS, kv.pagePositions],
       [layout.SCALE, bits(op.scale)],
       [layout.WINDOW, op.window ?? 0],
+      [layout.SOFTCAP, bits(op.softcap ?? 0)],
+      [layout.SINKS, op.sinks === undefined ? 0 : this.#weight(op.sinks).address],
+      [layout.WHOLE, Number(op.causal === false)],
       [layout.KV_TYPE, kv.type],
       [layout.KV_IN, bits(half ? 2 ** 100 : 1)],
       [layout.KV_OUT, bits(half ? 2 ** 12 : 1)],
@@ -255,7 +258,7 @@ export class PhaseTable {
       [layout.FINISHED, finished],
       [layout.ATTENTION_WEIGHTS, attentionWeights.get(out) ?? 0],
     ];
-    this.#row(layout.STORE_KV, op.q, out, words);
+    if (op.k !== undefined) this.#row(layout.STORE_KV, op.q, out, words);
     this.#row(layout.ATTENTION, op.q, out, words);
   }
 

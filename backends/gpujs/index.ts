@@ -66,7 +66,10 @@ class GpujsBackend implements Backend {
     this.#device = device;
   }
 
-  supports(_op: Op, types: readonly TensorType[]): true | string {
+  supports(op: Op, types: readonly TensorType[]): true | string {
+    if (op.op === 'attention' && op.causal === false) {
+      return 'attention without causality is not supported by the gpu.js backend, which computes token by token';
+    }
     const other = types.find((type) => !PACKED_BLOCKS[type]);
     if (!other) return true;
     const known = Object.keys(PACKED_BLOCKS).join(', ');

@@ -56,9 +56,13 @@ export class Pass {
     this.#values.set(id, value);
   }
 
-  /** Stores keys and values of the chunk and returns the operands of attention. */
-  remember({ state, window }: AttentionOp, keys: Tensor, values: Tensor): CacheView {
+  /** Stores keys and values of the chunk. */
+  remember({ state }: AttentionOp, keys: Tensor, values: Tensor): void {
     this.#states.append(state, keys, values, this.chunk);
+  }
+
+  /** The operands of attention. */
+  view({ state, window }: AttentionOp): CacheView {
     return this.#states.view(state, this.chunk, window);
   }
 

@@ -33,6 +33,7 @@ import {
   usesOf,
 } from '../fuse.ts';
 import { keptValues, kvOf, type OpOf, type Shape, shapesOf, weightsOf } from '../ops.ts';
+import { besideOf } from './attention-weights.ts';
 import type { Device, Size } from './device.ts';
 import { type Item, KernelSlot, type Stack } from './kernel-slot.ts';
 import { PACKED_BLOCKS } from './pack.ts';
@@ -63,7 +64,7 @@ export async function planProgram(
 ): Promise<Plan> {
   const numbers = new Map<WeightId, Float32Array>();
   for (const op of program.ops) {
-    if (op.op !== 'map' && op.op !== 'route') continue; // learned scalars are written into the texts of kernels
+    if (op.op !== 'map' && op.op !== 'route' && op.op !== 'attention') continue; // scalars are part of kernels' texts
     for (const id of weightsOf(op)) {
       numbers.set(id, dequantize(weights[id]!.desc.type, await weights[id]!.read()));
     }
@@ -327,33 +328,39 @@ class Planner {
 
   #attention({ op, rope: spec, out }: AttentionPhase): Evaluate {
     const { kvHeads, keyDim, valueDim } = kvOf(op, this.#program.states);
-    const { heads, scale, window } = op;
-    const shape = { heads, kvHeads, keyDim, valueDim, scale };
+    const { heads, scale, softcap, sinks, window } = op;
+    const shape = { heads, kvHeads, keyDim, valueDim, scale, softcap, sinks: sinks !== undefined };
     const [q, k] = spec ? [QUERIES, KEYS] : [op.q, op.k];
-    const rotate = spec
-      ? [
-          this.#rope({ x: op.q, out: q, heads, rope: spec }, this.#at),
-          this.#rope({ x: op.k, out: k, heads: kvHeads, rope: spec }, this.#at),
-        ]
-      : [];
+    const rotate: Evaluate[] = [];
+    if (spec) {
+      rotate.push(this.#rope({ x: op.q, out: q!, heads, rope: spec }, this.#at));
+      if (op.k !== undefined)
+        rotate.push(this.#rope({ x: op.k, out: k!, heads: kvHeads, rope: spec }, this.#at));
+    }
     const score = this.#slot(scores(shape), this.#at);
     const largest = this.#slot(MAXIMA, this.#at);
     const exponentials = this.#slot(EXPONENTIALS, this.#at);
     const mixed = this.#slot(mix(shape), this.#last.get(out)!);
+    const extra = sinks === undefined ? undefined : this.#numbers.get(sinks)!;
     return async (pass, T) => {
       for (const each of rotate) await each(pass, T);
-      const { keys, values, bases, columns } = pass.remember(op, pass.get(k), pass.get(op.v));
+      if (op.k !== undefined && op.v !== undefined) pass.remember(op, pass.get(k!), pass.get(op.v));
+      const { keys, values, bases, columns } = pass.view(op);
       const size: Size = [columns, heads * T];
       const lasts = pass.lasts(window);
       const lengths = Float32Array.from(
         { length: heads * T },
         (_, row) => lasts[Math.floor(row / heads)]! + 1,
       );
-      const scored = await score.run([this.#device.flat(pass.get(q)), keys, lasts, bases], size);
+      const scored = await score.run([this.#device.flat(pass.get(q!)), keys, lasts, bases], size);
       const maxima = await largest.run([scored, lengths], [PARTIALS, heads * T]);
       const weights = await exponentials.run([scored, maxima, lengths], size);
-      pass.exponentials?.push({ rows: await this.#device.read(weights), seen: lengths[0]! });
-      const args = [weights, values, lasts, bases];
+      if (pass.exponentials) {
+        const rows = await this.#device.read(weights);
+        const beside = extra && besideOf(extra, await this.#device.read(maxima));
+        pass.exponentials.push({ rows, seen: lengths[0]!, beside });
+      }
+      const args = [weights, values, lasts, bases, ...(extra ? [maxima, extra] : [])];
       pass.set(out, await mixed.run(args, [valueDim, heads * T], [heads * valueDim, T]));
     };
   }

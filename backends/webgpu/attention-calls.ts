@@ -15,8 +15,9 @@ export interface Attention {
   readonly limits: Limits;
   readonly cache: Cache;
   readonly q: View;
-  readonly k: View;
-  readonly v: View;
+  readonly k?: View; // without k and v, an earlier op stores them
+  readonly v?: View;
+  readonly sinks?: GpuArray;
   readonly rope?: { readonly spec: RopeSpec; readonly angles: GpuArray };
   readonly states: GpuArray;
   readonly weights?: GpuArray; // of the only token of a traced step, [heads][positions it sees]
@@ -56,7 +57,7 @@ export function splitKeys(
 export function attentionCalls(attention: Attention, mode: Mode, tuning: Tuning): KernelCall[] {
   const calls = [attend(attention, mode, tuning), merge(attention, mode, tuning)];
   if (mode === 'traced') return [...calls, weightsCall(attention, tuning)];
-  return onePerSlice(mode) ? calls : [storeCall(attention, tuning), ...calls];
+  return onePerSlice(mode) || !attention.k ? calls : [storeCall(attention, tuning), ...calls];
 }
 
 function attentionThreads(headDim: number, tuning: Tuning): number {
@@ -73,10 +74,8 @@ function cacheConstants({ cache, limits, k, v, rope }: Attention): Record<string
     E4: Math.ceil(E / 4),
     POSITIONS: limits.contextLength,
     PAIRS: rope?.spec.inverseFrequencies.length ?? 0,
-    K_STRIDE: k.stride,
-    K_OFFSET: k.offset,
-    V_STRIDE: v.stride,
-    V_OFFSET: v.offset,
+    ...(k && { K_STRIDE: k.stride, K_OFFSET: k.offset }),
+    ...(v && { V_STRIDE: v.stride, V_OFFSET: v.offset }),
   };
 }
 
@@ -89,9 +88,13 @@ function cacheDefinitions({ limits, rope }: Attention, stores: boolean) {
   return { CACHE: cacheType(limits.kvType), ROPE: rope?.spec.layout ?? 'none', STORES: stores };
 }
 
-function cacheBindings({ k, v, cache, rope, step }: Attention): Record<number, GpuArray> {
-  const bindings = { 0: step, 2: k.array, 3: v.array, 4: cache.keys, 5: cache.values };
-  return rope ? { ...bindings, 6: rope.angles } : bindings;
+function cacheBindings({ k, v, cache, rope, step }: Attention): KernelCall['bindings'] {
+  return {
+    ...{ 0: step, 4: cache.keys, 5: cache.values },
+    ...(k && { 2: k.array }),
+    ...(v && { 3: v.array }),
+    ...(rope && { 6: rope.angles }),
+  };
 }
 
 function storeCall(attention: Attention, tuning: Tuning): KernelCall {
@@ -116,9 +119,9 @@ function attend(attention: Attention, mode: Mode, tuning: Tuning): KernelCall {
   return {
     kernel: 'attention',
     definitions: {
-      ...cacheDefinitions(attention, onePerSlice(mode)),
-      SUBGROUPS: tuning.subgroupSize > 0,
-      WINDOWED: op.window !== undefined,
+      ...cacheDefinitions(attention, onePerSlice(mode) && attention.k !== undefined),
+      ...{ SUBGROUPS: tuning.subgroupSize > 0, WINDOWED: op.window !== undefined },
+      ...{ WHOLE: op.causal === false, CAPPED: op.softcap !== undefined },
     },
     constants: {
       ...cacheConstants(attention),
@@ -126,6 +129,7 @@ function attend(attention: Attention, mode: Mode, tuning: Tuning): KernelCall {
       HEADS: op.heads,
       SPLITS: onePerSlice(mode) ? MOST_SPLITS : 1,
       SCALE: op.scale,
+      ...(op.softcap !== undefined && { SOFTCAP: op.softcap }),
       WINDOW: windowOf(attention),
       Q_STRIDE: q.stride,
       Q_OFFSET: q.offset,
@@ -143,14 +147,14 @@ function attend(attention: Attention, mode: Mode, tuning: Tuning): KernelCall {
 }
 
 function merge(attention: Attention, mode: Mode, tuning: Tuning): KernelCall {
-  const { op, cache, states, out, step } = attention;
+  const { op, cache, states, sinks, out, step } = attention;
   const D = cache.shape.valueDim;
   const D4 = Math.ceil(D / 4);
   const rounded = 'codes' in out;
   const width = op.heads * D;
   return {
     kernel: 'attention-merge',
-    definitions: { ROUNDED: rounded, PACKED_DOT: tuning.packedDot },
+    definitions: { ROUNDED: rounded, PACKED_DOT: tuning.packedDot, SINKS: sinks !== undefined },
     constants: {
       WG: 2 ** Math.ceil(Math.log2(Math.max(4, D4))),
       HEADS: op.heads,
@@ -161,7 +165,10 @@ function merge(attention: Attention, mode: Mode, tuning: Tuning): KernelCall {
       OUT_STRIDE: rounded ? width : out.stride,
       OUT_OFFSET: rounded ? 0 : out.offset,
     },
-    bindings: { 0: step, 1: states, ...(rounded ? { 2: out.codes, 3: out.scales } : { 2: out.array }) },
+    bindings: {
+      ...{ 0: step, 1: states, ...(rounded ? { 2: out.codes, 3: out.scales } : { 2: out.array }) },
+      ...(sinks && { 4: sinks }),
+    },
     grid: ({ tokens }) => [op.heads, tokens, 1],
     work: ({ tokens }) => ({ bytes: 4 * tokens * width, macs: 0 }),
   };
@@ -169,22 +176,26 @@ function merge(attention: Attention, mode: Mode, tuning: Tuning): KernelCall {
 
 /** Computes attention weights from the states. It must run before the next layer, which overwrites them. */
 function weightsCall(attention: Attention, tuning: Tuning): KernelCall {
-  const { op, q, states, weights } = attention;
+  const { op, q, states, sinks, weights } = attention;
   const threads = Math.max(64, tuning.workgroup);
   return {
     kernel: 'attention-weights',
-    definitions: cacheDefinitions(attention, false),
+    definitions: {
+      ...cacheDefinitions(attention, false),
+      ...{ CAPPED: op.softcap !== undefined, SINKS: sinks !== undefined },
+    },
     constants: {
       ...cacheConstants(attention),
       WG: threads,
       HEADS: op.heads,
       SPLITS: MOST_SPLITS,
       SCALE: op.scale,
+      ...(op.softcap !== undefined && { SOFTCAP: op.softcap }),
       WINDOW: windowOf(attention),
       Q_STRIDE: q.stride,
       Q_OFFSET: q.offset,
     },
-    bindings: { ...cacheBindings(attention), 1: q.array, 7: states, 8: weights },
+    bindings: { ...cacheBindings(attention), 1: q.array, 7: states, 8: weights, ...(sinks && { 9: sinks }) },
     grid: ({ attended }) => [Math.ceil(attended / threads), op.heads, 1],
     work: ({ attended }) => ({
       bytes: keyBytes(attention, attended),

@@ -200,6 +200,7 @@ export class WebgpuBackend implements Backend {
       if (phase.kind === 'norm' || phase.kind === 'conv') await this.#uploadVector(phase.op.weight);
       if (phase.kind === 'route') for (const id of weightsOf(phase.op)) await this.#uploadVector(id);
       if (phase.kind === 'expert-matmul') await this.#uploadExperts(phase);
+      if (phase.kind === 'attention') for (const id of weightsOf(phase.op)) await this.#uploadVector(id);
       if (phase.kind === 'layer-norm') for (const id of weightsOf(phase.op)) await this.#uploadVector(id);
       if (phase.kind === 'map') for (const id of phase.op.scalars ?? []) await this.#uploadVector(id);
       if (phase.kind !== 'matmul') continue;

@@ -1,7 +1,7 @@
 /** Cases of attention, over each type of cache. */
-import type { AttentionOp, KvType, StateId, StateShape, ValueId } from '../../backends/backend.ts';
-import { type AttentionForm, attention, attentionWeights } from '../../kernels/reference/attention.ts';
-import { codedMatrix, inFloats, randomMatrix } from './matrices.ts';
+import type { AttentionOp, KvType, StateId, StateShape, ValueId, WeightId } from '../../backends/backend.ts';
+import { attention, attentionWeights } from '../../kernels/reference/attention.ts';
+import { codedMatrix, inFloats, type Matrix, randomMatrix } from './matrices.ts';
 import {
   type Action,
   type Check,
@@ -34,6 +34,8 @@ export interface AttentionShape {
   readonly D: number; // size of a head of queries and keys
   readonly E?: number; // size of a head of values; default D
   readonly window?: number; // positions that a token sees; default all
+  readonly softcap?: number;
+  readonly sinks?: true;
 }
 
 export function attentionCase(shape: AttentionShape, type: KvType = 'f32'): OpCase {
@@ -46,7 +48,7 @@ export function attentionCase(shape: AttentionShape, type: KvType = 'f32'): OpCa
       expected: ([q], _, history) => {
         const keys = history.map(([, k]) => k!);
         const values = history.map(([, , v]) => v!);
-        return attention(q!, keys, values, formOf(shape));
+        return attention(q!, keys, values, withSinks(shape));
       },
       tolerance: type === 'q8' ? INT7 : FLOAT32,
     }),
@@ -78,7 +80,7 @@ export function attentionWeightsCase(shape: AttentionShape, type: KvType): OpCas
       actions: ASKED,
       expected: ([q], _, history) => {
         const keys = history.map(([, k]) => k!);
-        return Float64Array.from(attentionWeights(q!, keys, formOf(shape)).flatMap((row) => [...row]));
+        return Float64Array.from(attentionWeights(q!, keys, withSinks(shape)).flatMap((row) => [...row]));
       },
       tolerance: type === 'q8' ? POWER : FLOAT32,
     }),
@@ -94,10 +96,11 @@ function attentionCheck(
   return check({
     ...rest,
     inputs: inputsOf(shape, type),
+    weights: shape.sinks ? [sinksOf(shape)] : [],
     parts: shape.heads,
     states: [state, state],
     kvType: type,
-    apply: ([q, k, v]) => attentionOp(shape, [q!, k!, v!], 1),
+    apply: ([q, k, v], [sinks]) => attentionOp(shape, [q!, k!, v!], 1, sinks),
   });
 }
 
@@ -105,8 +108,14 @@ function attentionOp(
   shape: AttentionShape,
   [q, k, v]: readonly [ValueId, ValueId, ValueId],
   state: StateId,
+  sinks?: WeightId,
 ): AttentionOp {
-  return { op: 'attention', q, k, v, state, ...formOf(shape) };
+  return { op: 'attention', q, k, v, state, ...formOf(shape), sinks };
+}
+
+/** Around the scores, so that a sink takes a part of the weight. */
+function sinksOf({ heads }: AttentionShape): Matrix {
+  return randomMatrix('F32', 1, heads, 5, 'sinks');
 }
 
 function stateOf({ kvHeads, D, E = D }: AttentionShape): StateShape {
@@ -114,13 +123,21 @@ function stateOf({ kvHeads, D, E = D }: AttentionShape): StateShape {
 }
 
 /** '9/3 heads of 64', or of '24 and 16' of values; and the window. */
-function headsOf({ heads, kvHeads, D, E = D, window }: AttentionShape): string {
-  const sizes = D === E ? `${D}` : `${D} and ${E}`;
-  return `${heads}/${kvHeads} heads of ${sizes}${window ? `, window of ${window}` : ''}`;
+function headsOf({ heads, kvHeads, D, E = D, window, softcap, sinks }: AttentionShape): string {
+  const parts = [`${heads}/${kvHeads} heads of ${D === E ? D : `${D} and ${E}`}`];
+  if (window) parts.push(`window of ${window}`);
+  if (softcap) parts.push(`capped at ${softcap}`);
+  if (sinks) parts.push('with sinks');
+  return parts.join(', ');
 }
 
-function formOf({ heads, D, window }: AttentionShape): AttentionForm {
-  return { heads, scale: 1 / Math.sqrt(D), window };
+function withSinks(shape: AttentionShape) {
+  return { ...formOf(shape), sinks: shape.sinks && sinksOf(shape).values };
+}
+
+function formOf(shape: AttentionShape) {
+  const { heads, D, window, softcap } = shape;
+  return { heads, scale: 1 / Math.sqrt(D), window, softcap };
 }
 
 /** Keys and values, for q8 queries too, are such as the cache holds exactly. */
@@ -157,6 +174,7 @@ function described(shape: AttentionShape, T: number, held: number) {
   const attended = T * held + (T * (T + 1)) / 2; // token i of the step sees held + i + 1 positions
   const work = { bytes: FLOAT * 2 * T * heads * D, macs: 2 * attended * heads * D };
   const state = stateOf(shape);
-  const examples = [{ op: attentionOp(shape, [0, 1, 2], 0), types: [], state }];
+  const op = attentionOp(shape, [0, 1, 2], 0, shape.sinks && 0);
+  const examples = [{ op, types: shape.sinks ? ['F32' as const] : [], state }];
   return { op: 'attention', examples, tokens: T, work } as const;
 }

@@ -170,6 +170,10 @@ export const CASES: readonly OpCase[] = [
   attentionWeightsCase({ ...WINDOWED, window: 1 }, 'f16'),
   attentionWeightsCase({ ...WINDOWED, window: 100 }, 'f32'),
   attentionWeightsCase({ ...WINDOWED, window: 100 }, 'q8'),
+  ...KV_TYPES.map((type) => attentionCase({ ...WINDOWED, softcap: 2 }, type)),
+  ...KV_TYPES.map((type) => attentionCase({ heads: 8, kvHeads: 2, D: 32, window: 129, sinks: true }, type)),
+  attentionCase({ heads: 5, kvHeads: 5, D: 16, softcap: 50, sinks: true }, 'f32'),
+  ...KV_TYPES.map((type) => attentionWeightsCase({ ...WINDOWED, softcap: 2, sinks: true }, type)),
   ...KV_TYPES.flatMap((type) =>
     TIMED_TOKENS.map((T) => modelAttentionCase(MODEL_ATTENTION, { type, T, held: T < 512 ? 2048 : 0 })),
   ),

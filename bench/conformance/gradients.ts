@@ -169,7 +169,11 @@ export function evaluate({ op, values, weights, tokens, outputs }: Point): Row {
     case 'rope':
       return each((row, t) => rope(row, op.heads, t, op.rope));
     case 'attention':
-      return each((q, t) => attention(q, y.slice(0, t + 1), z.slice(0, t + 1), op));
+      return each((q, t) => {
+        const form = { ...op, sinks: op.sinks === undefined ? undefined : w };
+        if (op.causal === false) return attention(q, y, z, { ...form, position: t });
+        return attention(q, y.slice(0, t + 1), z.slice(0, t + 1), form);
+      });
     case 'conv': {
       const K = weights[0]!.cols;
       const before = Array.from({ length: K - 1 }, () => new Float64Array(x[0]!.length));

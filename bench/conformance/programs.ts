@@ -5,6 +5,7 @@
 import type {
   AttentionOp,
   KvShape,
+  KvType,
   Op,
   RopeSpec,
   StateId,
@@ -41,16 +42,26 @@ const CODED_LAYERS: Tolerance = {
   reason: 'int8 activations before the 21 products of three gated layers: 3.5e-3 seen',
 };
 
+/** By the type that keys and values are held as. */
+const HELD: Readonly<Record<KvType, Tolerance>> = {
+  f32: FLOATS,
+  f16: { nmse: 1e-6, reason: 'keys and values with 11 bits: 5e-8 seen' },
+  q8: CODED_LAYERS,
+};
+
 type Push = (op: Op) => ValueId;
 type Build = ProgramParts['build'];
 
 const C = 64; // columns of the inputs
+const KV_TYPES: readonly KvType[] = ['f32', 'f16', 'q8'];
 
 function programCase(
   shape: string,
   weights: readonly Matrix[],
   build: Build,
-  more: Partial<Pick<ProgramParts, 'states' | 'actions' | 'tolerance' | 'selects' | 'inputs'>> = {},
+  more: Partial<
+    Pick<ProgramParts, 'states' | 'actions' | 'tolerance' | 'selects' | 'inputs' | 'kvType'>
+  > = {},
 ): OpCase {
   const { actions = SHORT, states = [] } = more;
   const inputs = more.inputs ?? [randomMatrix('F32', VOCABULARY, C)];
@@ -237,6 +248,62 @@ function convLayersCase(): OpCase {
   return programCase('layers that convolve and attend', weights, build, more);
 }
 
+const TEXTS = [
+  step(slice(0, 0, 5)),
+  step(slice(1, 0, 130), slice(0, 0, 9)),
+  step(slice(0, 0, 1), slice(2, 0, 1)),
+  step(slice(2, 0, 257, 1)),
+  step(slice(0, 0, 33), slice(1, 0, 1), slice(2, 0, 17)),
+];
+
+/** Whole texts, in which a token sees the tokens after its own too. */
+function textsCase(kvType: KvType, window?: number): OpCase {
+  const kv: KvShape = { kind: 'kv', kvHeads: 2, keyDim: 16, valueDim: 16 };
+  const weights = ['q', 'k', 'v'].map((name) => matrix(name === 'q' ? 64 : 32, C, name));
+  const build: Build = (push, [x], ids) => {
+    const [q, k, v] = ids.map((id) => push(matmul(x!, id)));
+    const op = {
+      op: 'attention',
+      q: q!,
+      k: k!,
+      v: v!,
+      state: 0,
+      heads: 4,
+      scale: 0.25,
+      window,
+      causal: false,
+    } as const;
+    return push(op);
+  };
+  const tolerance = HELD[kvType];
+  const name = `whole texts, held as ${kvType}${window ? `, less than ${window} away` : ''}`;
+  return programCase(name, weights, build, { states: [kv], actions: TEXTS, tolerance, kvType });
+}
+
+/** Layers that read keys and values of an earlier one. */
+function sharedStateCase(kvType: KvType): OpCase {
+  const kv: KvShape = { kind: 'kv', kvHeads: 1, keyDim: 24, valueDim: 16 };
+  const rope: RopeSpec = { layout: 'half', inverseFrequencies: [1, 0.3, 0.1] };
+  const weights = [
+    matrix(48, C, 'q'),
+    matrix(24, C, 'k'),
+    matrix(16, C, 'v'),
+    matrix(48, 32, 'q of the next'),
+  ];
+  const build: Build = (push, [x], ids) => {
+    const [q, k, v] = ids.slice(0, 3).map((id) => push(matmul(x!, id)));
+    const turned = (value: ValueId, heads: number) => push({ op: 'rope', x: value, heads, rope });
+    const form = { op: 'attention', state: 0, heads: 2, scale: 0.25 } as const;
+    const first = push({ ...form, q: turned(q!, 2), k: turned(k!, 1), v: v! });
+    const next = turned(push(matmul(first, ids[3]!)), 2);
+    return push(add(first, push({ ...form, q: next, window: 20 })));
+  };
+  const tolerance = HELD[kvType];
+  return programCase(`keys and values of an earlier layer, held as ${kvType}`, weights, build, {
+    ...{ states: [kv], actions: LONG, tolerance, kvType },
+  });
+}
+
 /** A table of positions, which has fewer rows than the vocabulary. */
 function positionsCase(): OpCase {
   const steps = [step(slice(0, 0, 5)), step(slice(0, 5, 1), slice(1, 0, 9)), step(slice(0, 6, 10))];
@@ -272,6 +339,8 @@ export const PROGRAM_CASES: readonly OpCase[] = [
   layersCase('F32', LONG),
   layersCase('Q8_0', [...BATCH, step(slice(0, 33, 1)), step(slice(0, 34, 1), slice(1, 4, 1))]),
   convLayersCase(),
+  ...KV_TYPES.flatMap((type) => [textsCase(type), textsCase(type, 20)]),
+  ...KV_TYPES.map(sharedStateCase),
   positionsCase(),
   longLivedCase(),
 ];

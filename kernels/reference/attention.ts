@@ -4,6 +4,11 @@ export interface AttentionForm {
   readonly heads: number;
   readonly scale: number; // of the scores, before softmax
   readonly window?: number; // positions that the token sees, the last of them its own; default all
+  readonly softcap?: number; // scaled scores s become softcap * tanh(s / softcap) (Gemma Team, Gemma 2)
+  /** [heads]: a score of each head that takes part in the softmax, but has no value (OpenAI, gpt-oss). */
+  readonly sinks?: ArrayLike<number>;
+  /** Of the token, if it sees positions after its own: all, or those less than `window` away. */
+  readonly position?: number;
 }
 
 /**
@@ -22,8 +27,8 @@ export function attention(
   form: AttentionForm,
 ): Float64Array {
   const kvHeads = keys[0]!.length / (q.length / form.heads);
-  const first = firstSeen(keys.length, form);
-  return mix(weightsOfSeen(q, keys.slice(first), form), values.slice(first), kvHeads);
+  const [first, end] = seenOf(keys.length, form);
+  return mix(weightsOfSeen(q, keys.slice(first, end), form), values.slice(first, end), kvHeads);
 }
 
 /** Attention weights of one token, by head: softmax of its scores, `heads` rows of [P], 0 outside the window. */
@@ -32,37 +37,39 @@ export function attentionWeights(
   keys: readonly Float64Array[],
   form: AttentionForm,
 ): Float64Array[] {
-  const first = firstSeen(keys.length, form);
-  return weightsOfSeen(q, keys.slice(first), form).map((seen) => {
+  const [first, end] = seenOf(keys.length, form);
+  return weightsOfSeen(q, keys.slice(first, end), form).map((seen) => {
     const row = new Float64Array(keys.length);
     row.set(seen, first);
     return row;
   });
 }
 
-/** Of P positions the first that the last one sees. */
-function firstSeen(P: number, { window = P }: AttentionForm): number {
-  return Math.max(0, P - window);
+/** Of P positions the first that a token sees, and the end of them. */
+function seenOf(P: number, { window = P, position }: AttentionForm): readonly [first: number, end: number] {
+  if (position === undefined) return [Math.max(0, P - window), P];
+  return [Math.max(0, position + 1 - window), Math.min(P, position + window)];
 }
 
 /** Softmax of the scores of keys that are all seen, `heads` rows. */
 function weightsOfSeen(
   q: Float64Array,
   keys: readonly Float64Array[],
-  { heads, scale }: AttentionForm,
+  { heads, scale, softcap, sinks }: AttentionForm,
 ): Float64Array[] {
   const D = q.length / heads;
   const kvHeads = keys[0]!.length / D;
   return Array.from({ length: heads }, (_, h) => {
     const query = q.subarray(h * D, (h + 1) * D);
     const kv = Math.floor((h * kvHeads) / heads) * D;
-    const scores = new Float64Array(keys.length);
+    const scores = new Float64Array(keys.length + (sinks ? 1 : 0));
     for (const [i, key] of keys.entries()) {
       let sum = 0;
       for (let d = 0; d < D; d++) sum += query[d]! * key[kv + d]!;
-      scores[i] = scale * sum;
+      scores[i] = softcap === undefined ? scale * sum : softcap * Math.tanh((scale * sum) / softcap);
     }
-    return softmax(scores);
+    if (sinks) scores[keys.length] = sinks[h]!;
+    return softmax(scores).subarray(0, keys.length);
   });
 }
 

@@ -10,7 +10,7 @@ import { real, word } from './phase';
 import { ropeHead } from './rope';
 import { exp4, sumLanes } from './simd';
 import {
-  TILE_BYTES, hiddenOf, maskRow, ROW_BYTES, rowMaximum, SCORE_BYTES, seenBy, STATE_SUMS, STATE_VALUES, TILE_ROWS,
+  TILE_BYTES, capScores, hiddenBy, maskRow, ROW_BYTES, rowMaximum, SCORE_BYTES, seenBy, STATE_SUMS, STATE_VALUES, TILE_ROWS,
 } from './attention-scores';
 
 /** Stores query head `x` as row `r` of a tile [D][4]. */
@@ -47,11 +47,12 @@ export function weighFloats(
   phase: usize, keys: i32, first: i32, rows: i32, lead: i32, scores: usize, state: usize,
 ): void {
   const blocks = (keys + 15) >> 4;
+  const scale = real(phase, SCALE) * real(phase, KV_OUT);
+  capScores(phase, scores, keys, scale);
   for (let r = 0; r < TILE_ROWS; r++) {
     const seen = seenBy(phase, r, first, rows, lead);
-    maskRow(scores + r * ROW_BYTES, hiddenOf(phase, seen), seen, blocks);
+    maskRow(scores + r * ROW_BYTES, hiddenBy(phase, r, first, rows, lead), seen, blocks);
   }
-  const scale = real(phase, SCALE) * real(phase, KV_OUT);
   softmax(scores, scores + SCORE_BYTES, state, blocks, scale, real(phase, KV_IN));
 }
 

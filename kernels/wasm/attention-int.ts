@@ -14,7 +14,7 @@ import { pack, quantizeRow } from './quantize';
 import { ropeHead } from './rope';
 import { madd, maxLanes, store16, sumLanes } from './simd';
 import {
-  TILE_BYTES, hiddenOf, maskRow, ROW_BYTES, rowMaximum, SCORE_BYTES, seenBy, STATE_SUMS, STATE_VALUES, TILE_ROWS,
+  TILE_BYTES, capScores, hiddenBy, maskRow, ROW_BYTES, rowMaximum, SCORE_BYTES, seenBy, STATE_SUMS, STATE_VALUES, TILE_ROWS,
 } from './attention-scores';
 
 export const LOG2_E: f32 = 1.4426950408889634;
@@ -54,9 +54,10 @@ export function weighCodes(
   const scale = real(phase, SCALE);
   const weights = scores + SCORE_BYTES;
   const sums = state + STATE_SUMS;
+  capScores(phase, scores, keys, scale);
   for (let r = 0; r < present; r++) {
     const seen = seenBy(phase, r, first, rows, lead);
-    maskRow(scores + r * ROW_BYTES, hiddenOf(phase, seen), seen, blocks);
+    maskRow(scores + r * ROW_BYTES, hiddenBy(phase, r, first, rows, lead), seen, blocks);
     store<f32>(state + (r << 2), rowMaximum(scores + r * ROW_BYTES, blocks, scale));
   }
   for (let r = 0; r < present; r++) {

@@ -2,9 +2,9 @@
  * Shared by attention over float and 8-bit caches: the scores of a chunk, f32 [8 blocks of 16 keys][4 rows][16],
  * and the state of a chunk, f32 {maximum [4 rows], sum [4 rows], values [D / 16][4 rows][16]}.
  */
-import { CHUNK, HEADS, KV_HEADS, WINDOW } from './layout';
-import { word } from './phase';
-import { maxLanes } from './simd';
+import { CHUNK, HEADS, KV_HEADS, SINKS, SOFTCAP, WHOLE, WINDOW } from './layout';
+import { address, real, word } from './phase';
+import { exp4, madd, maxLanes } from './simd';
 
 export const TILE_ROWS = 4;
 export const ROW_BYTES = 16 * 4; // of one row of a tile product [4 rows][16]
@@ -46,17 +46,72 @@ export function rowMaximum(scores: usize, blocks: i32, scale: f32): f32 {
   return max(maxLanes(top) * scale, LOWEST);
 }
 
-/** Keys of a chunk that row `r` of a tile sees; the tile begins at row `first` of `rows`. A token of lead 0 sees 1. */
+/** Tokens of the slice from the first of the block on, whose rows this thread computes. */
+let ahead: i32 = 0;
+
+export function setAhead(tokens: i32): void {
+  ahead = tokens;
+}
+
+/** The token of row `r` of a tile, counted from the block's first; the tile begins at row `first` of `rows`. */
+// @ts-ignore: decorator
+@inline
+function tokenOf(phase: usize, r: i32, first: i32, rows: i32): i32 {
+  return min(first + r, rows - 1) / (word(phase, HEADS) / word(phase, KV_HEADS));
+}
+
+/** End of the keys of a chunk that row `r` of a tile sees. A token of lead 0 sees 1, and those after it if WHOLE. */
 // @ts-ignore: decorator
 @inline
 export function seenBy(phase: usize, r: i32, first: i32, rows: i32, lead: i32): i32 {
-  return lead + min(first + r, rows - 1) / (word(phase, HEADS) / word(phase, KV_HEADS)) + 1;
+  const token = tokenOf(phase, r, first, rows);
+  if (word(phase, WHOLE) == 0) return lead + token + 1;
+  const window = word(phase, WINDOW);
+  return lead + (window == 0 ? ahead : min(ahead, token + window));
 }
 
-/** Of the first `seen` keys of a chunk, or of a sequence, those in front of the window that ends with them. */
+/** Keys of a chunk in front of the window of row `r`. */
 // @ts-ignore: decorator
 @inline
-export function hiddenOf(phase: usize, seen: i32): i32 {
+export function hiddenBy(phase: usize, r: i32, first: i32, rows: i32, lead: i32): i32 {
+  return hiddenOf(phase, lead + tokenOf(phase, r, first, rows) + 1);
+}
+
+/** Of the keys of a chunk, or of a sequence, up to that of a token, those in front of its window. */
+// @ts-ignore: decorator
+@inline
+export function hiddenOf(phase: usize, keys: i32): i32 {
   const window = word(phase, WINDOW);
-  return window == 0 ? 0 : max(seen - window, 0);
+  return window == 0 ? 0 : max(keys - window, 0);
+}
+
+// --- what changes scores and sums -----------------------------------------------------------------------------------
+
+/** Replaces the scores s of a tile by cap * tanh(scale * s / cap) / scale, if there is a cap. */
+export function capScores(phase: usize, scores: usize, keys: i32, scale: f32): void {
+  const cap = real(phase, SOFTCAP);
+  if (cap == 0) return;
+  const inner = f32x4.splat(scale / cap), outer = f32x4.splat(cap / scale);
+  for (const end = scores + ((keys + 15) >> 4) * TILE_BYTES; scores < end; scores += 16) {
+    v128.store(scores, f32x4.mul(tanh4(f32x4.mul(v128.load(scores), inner)), outer));
+  }
+}
+
+/** 1 - 2 / (1 + e^2x); near 0, where that cancels, its Taylor series up to x^9 (a relative error of 2e-8 at 0.25). */
+function tanh4(x: v128): v128 {
+  const one = f32x4.splat(1), two = f32x4.splat(2);
+  const far = f32x4.sub(one, f32x4.div(two, f32x4.add(one, exp4(f32x4.mul(x, two)))));
+  const x2 = f32x4.mul(x, x);
+  let sum = madd(x2, f32x4.splat(62.0 / 2835.0), f32x4.splat(-17.0 / 315.0));
+  sum = madd(x2, sum, f32x4.splat(2.0 / 15.0));
+  sum = madd(x2, sum, f32x4.splat(-1.0 / 3.0));
+  const near = madd(f32x4.mul(x, x2), sum, x);
+  return v128.bitselect(near, far, f32x4.lt(f32x4.abs(x), f32x4.splat(0.25)));
+}
+
+/** The sum of a finished row, and what the sink of its head adds to it. */
+export function withSink(phase: usize, head: i32, top: f32, sum: f32): f32 {
+  const sinks = address(phase, SINKS);
+  if (sinks == 0) return sum;
+  return sum + f32x4.extract_lane(exp4(f32x4.splat(load<f32>(sinks + (<usize>head << 2)) - top)), 0);
 }

@@ -8,7 +8,9 @@
  */
 import { scoreFloats } from './attention-float';
 import { LOG2_E, power, scoreCodes } from './attention-int';
-import { TILE_BYTES, hiddenOf, maskRow, ROW_BYTES, rowMaximum, STATE_SUMS, TILE_ROWS } from './attention-scores';
+import {
+  TILE_BYTES, capScores, hiddenOf, maskRow, ROW_BYTES, rowMaximum, STATE_SUMS, TILE_ROWS, withSink,
+} from './attention-scores';
 import { keysAt } from './kv-cache';
 import { ATTENTION_WEIGHTS, CHUNK, CONTEXT, HEADS, KV_HEADS, KV_OUT, KV_Q8, KV_TYPE, SCALE } from './layout';
 import { address, real, word } from './phase';
@@ -28,9 +30,11 @@ export function storeWeights(
     const k = keysAt(phase, h, kv, from);
     if (coded) scoreCodes(phase, k, keys, q, work, present);
     else scoreFloats(phase, k, keys, q, work);
+    capScores(phase, work, keys, real(phase, SCALE) * (coded ? <f32>1 : real(phase, KV_OUT)));
     let out = address(phase, ATTENTION_WEIGHTS) + <usize>(h * group + first) * rowBytes + (<usize>from << 2);
     for (let r = 0; r < present; r++, out += rowBytes) {
-      const top = load<f32>(state + (r << 2)), sum = load<f32>(state + (r << 2), STATE_SUMS);
+      const top = load<f32>(state + (r << 2));
+      const sum = withSink(phase, h * group + first + r, top, load<f32>(state + (r << 2), STATE_SUMS));
       weighRow(phase, work + r * ROW_BYTES, hidden - from, keys, top, sum, out, coded);
     }
   }

@@ -1,7 +1,8 @@
 /**
  * Causal attention over the KV cache, grouped-query: the query heads of a kv head share its keys and values.
  *
- *   s[i][j] = scale * q[i] . k[j]    for the keys j <= i, with a window those of i - window < j <= i
+ *   s[i][j] = scale * q[i] . k[j]    for the keys j <= i, with a window those of i - window < j <= i; WHOLE: for all
+ *                                    keys j of the slice, with a window those of i - window < j < i + window
  *   out[i] = sum over j of exp(s[i][j] - m[i]) v[j] / sum over j of exp(s[i][j] - m[i]), m[i] = max over j of s[i][j]
  *
  * A row is one query head of one token; four rows of a kv head make a tile. Keys are read in chunks of CHUNK, at fixed
@@ -17,12 +18,14 @@ import { codedQuery, mixCodes, scoreCodes, weighCodes } from './attention-int';
 import { takeTask } from './barrier';
 import { keysAt, storeHead, valueBlocks, valueScalesAt, valuesAt } from './kv-cache';
 import {
-  ATTENTION_SCRATCH, CHUNK, CHUNK_SCRATCH, CONTEXT, FINISHED, HEAD_DIM, HEADS, KV_HEADS, KV_OUT, KV_Q8, KV_TYPE,
+  ATTENTION_SCRATCH, CHUNK, CHUNK_SCRATCH, CONTEXT, FINISHED, HEAD_DIM, HEADS, K_ROWS, KV_HEADS, KV_OUT, KV_Q8, KV_TYPE,
   OUT, OUT_STRIDE, PARTIALS, POSITIONS, QUERY_BLOCK, QUERY_BYTES, SINGLE, SLICE_LIST, SLICES, TRACED, VALUE_DIM, X, X_STRIDE,
 } from './layout';
 import { address, real, word } from './phase';
 import { exp4, madd } from './simd';
-import { TILE_BYTES, hiddenOf, ROW_BYTES, seenBy, STATE_SUMS, STATE_VALUES, TILE_ROWS } from './attention-scores';
+import {
+  TILE_BYTES, hiddenBy, hiddenOf, ROW_BYTES, seenBy, setAhead, STATE_SUMS, STATE_VALUES, TILE_ROWS, withSink,
+} from './attention-scores';
 import { storeWeights } from './attention-weights';
 
 // @ts-ignore: decorator
@@ -104,7 +107,8 @@ function emit(phase: usize, token: i32, h: i32, first: i32, rows: i32, state: us
     const head = h * group + ((first + r) % group);
     const out = address(phase, OUT) + <usize>t * address(phase, OUT_STRIDE) + <usize>(head * valueDim << 2);
     const values = state + STATE_VALUES + r * ROW_BYTES;
-    const sum = load<f32>(state + (r << 2), STATE_SUMS) / real(phase, KV_OUT);
+    const all = withSink(phase, head, load<f32>(state + (r << 2)), load<f32>(state + (r << 2), STATE_SUMS));
+    const sum = all / real(phase, KV_OUT);
     let d = 0;
     for (; d + 4 <= valueDim; d += 4) {
       const v = v128.load(values + <usize>((d >> 4) * TILE_BYTES + ((d & 15) << 2)));
@@ -136,10 +140,11 @@ function attendBlock(
   for (let tile = 0; tile < tiles; tile++) {
     gather(phase, token, h, tile * TILE_ROWS, rows, queries + <usize>tile * queryBytes, work);
   }
-  for (let from = firstChunk(phase, start + 1); from < start + tokens; from += CHUNK) {
+  const end = seenBy(phase, 0, rows, rows, start); // of the last row
+  for (let from = firstChunk(phase, start + 1); from < end; from += CHUNK) {
     for (let tile = 0; tile < tiles; tile++) {
       const first = tile * TILE_ROWS;
-      const begin = firstChunk(phase, seenBy(phase, 0, first, rows, start));
+      const begin = hiddenBy(phase, 0, first, rows, start) / CHUNK * CHUNK;
       if (from < begin || seenBy(phase, TILE_ROWS - 1, first, rows, start) <= from) continue;
       const state = states + <usize>tile * stateBytes(phase);
       const q = queries + <usize>tile * queryBytes;
@@ -165,7 +170,7 @@ function attendSingle(
   const size = stateBytes(phase);
   const slot = slice * word(phase, KV_HEADS) + h;
   const states = address(phase, PARTIALS) + <usize>(slot * (word(phase, CONTEXT) / CHUNK) * tiles) * size;
-  if (part == parts - 1) storeHead(phase, token, h, kv, position, work);
+  if (part == parts - 1 && address(phase, K_ROWS) != 0) storeHead(phase, token, h, kv, position, work);
   const q = work + CHUNK_SCRATCH + size;
   for (let tile = 0; tile < tiles; tile++) {
     const first = tile * TILE_ROWS;
@@ -220,10 +225,14 @@ export function attention(phase: usize, scratch: usize): void {
     const token = load<i32>(entry);
     const start = load<i32>(entry, 8);
     const kv = load<usize>(entry, 12);
-    if (step > 0) attendSingle(phase, slice, token, start, h, part, kv, work);
-    else {
+    const all = load<i32>(entry, 4);
+    if (step > 0) {
+      setAhead(1);
+      attendSingle(phase, slice, token, start, h, part, kv, work);
+    } else {
       const offset = part * QUERY_BLOCK;
-      const tokens = min(QUERY_BLOCK, load<i32>(entry, 4) - offset);
+      const tokens = min(QUERY_BLOCK, all - offset);
+      setAhead(all - offset);
       attendBlock(phase, token + offset, tokens, start + offset, h, kv, work);
     }
   }

@@ -246,4 +246,7 @@ export const QUERY_BYTES = 35; // of a tile of queries
 export const VALUE_DIM = 37; // of a head of values
 export const PAGE_POSITIONS = 38; // a multiple of CHUNK
 export const WINDOW = 39; // positions that a token sees, its own included; 0 for all
+export const SOFTCAP = 40; // f32; 0 without
+export const SINKS = 41; // f32 [HEADS] or 0
+export const WHOLE = 42; // 1: a token sees tokens after its own too, those less than WINDOW away
 export const ATTENTION_WEIGHTS = 36; // f32 [HEADS][CONTEXT], written by traced steps

@@ -14,6 +14,9 @@ override OUT_STRIDE: u32; // numbers
 override OUT_OFFSET: u32;
 
 #include window
+#if SINKS
+@group(0) @binding(4) var<storage, read> sinks: array<f32>; // [HEADS]
+#end
 
 @group(0) @binding(1) var<storage, read> states: array<vec4<f32>>;
 #if ROUNDED
@@ -47,6 +50,9 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     sum += weight * states[state].y;
     values += weight * states[state + 1u + d4];
   }
+  #if SINKS
+  sum += exp(min(sinks[head] - highest, 88f));
+  #end
   values /= sum;
   #if ROUNDED
   if (local < D4) {

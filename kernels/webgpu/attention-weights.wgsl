@@ -10,6 +10,12 @@ override WG: u32;
 override HEADS: u32;
 override SPLITS: u32;
 override SCALE: f32;
+#if CAPPED
+override SOFTCAP: f32;
+#end
+#if SINKS
+@group(0) @binding(9) var<storage, read> sinks: array<f32>; // [HEADS]
+#end
 
 #include window
 #include query
@@ -47,6 +53,9 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     score += scaled[4u * d4] * part.x + scaled[4u * d4 + 1u] * part.y +
       scaled[4u * d4 + 2u] * part.z + scaled[4u * d4 + 3u] * part.w;
   }
+  #if CAPPED
+  score = SOFTCAP * tanh(clamp(score / SOFTCAP, -10f, 10f));
+  #end
 
   let begin = first_seen / step[STEP_SPLIT];
   let splits = slice.position / step[STEP_SPLIT] + 1u;
@@ -60,5 +69,8 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     let state = states[first + i * (1u + E4)];
     sum += exp(state.x - highest) * state.y;
   }
+  #if SINKS
+  sum += exp(min(sinks[head] - highest, 88f));
+  #end
   weights[head * (slice.position + 1u) + key] = exp(score - highest) / sum;
 }

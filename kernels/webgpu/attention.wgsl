@@ -1,4 +1,4 @@
-// Causal attention of queries over the cache with online softmax (Milakov and Gimelshein), split by keys.
+// Attention of queries over the cache, causal unless the slices are WHOLE, with online softmax (Milakov and Gimelshein), split by keys.
 //
 // Rows are (token, query head) of one kv head and one slice, 4 of them a tile: the lanes of a vec4. A workgroup computes
 // a tile over at most step[STEP_SPLIT] keys, in chunks of 4 * WG. It writes a state for attention-merge, unless no row
@@ -14,6 +14,9 @@ override WG: u32; // a power of two, at least D4 and E4
 override HEADS: u32;
 override SPLITS: u32;
 override SCALE: f32;
+#if CAPPED
+override SOFTCAP: f32;
+#end
 
 #include window
 #include query
@@ -57,7 +60,13 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, thread: Thread) {
   // ----- keys
   let split = step[STEP_SPLIT];
   let run = workgroup.x * split;
-  let to = min(run + split, position.w + 1u);
+  #if WHOLE
+  let text = vec4(slice.position + slice.count);
+  let seen = min(text, position + vec4(min(WINDOW, text.x))); // ends
+  #else
+  let seen = position + vec4(1u);
+  #end
+  let to = min(run + split, seen.w);
   let first_seen = first_position(position.x); // of all rows
   if (run >= to || run + split <= first_seen) {
     return;
@@ -65,7 +74,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, thread: Thread) {
   let chunk_keys = 4u * WG;
   let begin = run + (max(first_seen, run) - run) / chunk_keys * chunk_keys;
   #if STORES
-  if (to == position.w + 1u) {
+  if (to == seen.w) {
     for (var d4 = thread.local; d4 < max(D4, E4); d4 += WG) {
       store(slice.first, slice.sequence, position.w, kv_head, d4);
     }
@@ -112,7 +121,10 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, thread: Thread) {
         sum += queries[4u * d4] * key.x + queries[4u * d4 + 1u] * key.y +
           queries[4u * d4 + 2u] * key.z + queries[4u * d4 + 3u] * key.w;
       }
-      scores_$j = select(vec4(LOWEST), sum, (vec4(key_$j) <= position) & vec4(key_$j < to));
+      #if CAPPED
+      sum = SOFTCAP * tanh(clamp(sum / SOFTCAP, vec4(-10f), vec4(10f)));
+      #end
+      scores_$j = select(vec4(LOWEST), sum, (vec4(key_$j) < seen) & vec4(key_$j < to));
       #if WINDOWED
       scores_$j = select(vec4(LOWEST), scores_$j, vec4(key_$j) >= seen_from);
       #end

@@ -1,4 +1,4 @@
-// A token sees the last WINDOW positions, its own included.
+// A token sees the last WINDOW positions, its own included; WHOLE: also those after it that are less than WINDOW away.
 
 override WINDOW: u32;
 

@@ -44,8 +44,9 @@ export class ExampleBackend implements Backend {
   readonly description = 'flat arrays in float64, the reference kernels, one thread';
   readonly #weights = new WeightTable<GivenWeight>(() => {}); // by id, with the programs that use each
 
-  supports({ op }: Op, types: readonly TensorType[]): true | string {
-    if (!OPS.includes(op)) return `${op} is not supported by example`; // no recurrent states, no experts
+  supports(op: Op, types: readonly TensorType[]): true | string {
+    if (!OPS.includes(op.op)) return `${op.op} is not supported by example`; // no recurrent states, no experts
+    if (op.op === 'attention' && op.causal === false) return 'example sees no tokens after a token’s own';
     const other = types.find((type) => !TYPES.includes(type));
     return !other || `${other} is not supported; example computes ${TYPES.join(', ')}`;
   }
@@ -186,10 +187,11 @@ class ExampleExecutable implements Executable {
         out.set(matmul(row(op.x, t), weight(op.weight), bias));
       } else if (op.op === 'attention') {
         const { keys, values } = this.#caches[op.state]![sequences[t]!]!;
-        keys[positions[t]!]!.set(row(op.k, t)); // causal: each token sees itself and the tokens before it
-        values[positions[t]!]!.set(row(op.v, t));
-        const seen = positions[t]! + 1;
-        out.set(attention(row(op.q, t), keys.slice(0, seen), values.slice(0, seen), op));
+        if (op.k !== undefined) keys[positions[t]!]!.set(row(op.k, t));
+        if (op.v !== undefined) values[positions[t]!]!.set(row(op.v, t));
+        const seen = positions[t]! + 1; // causal: each token sees itself and the tokens before it
+        const form = { ...op, sinks: op.sinks === undefined ? undefined : weight(op.sinks) };
+        out.set(attention(row(op.q, t), keys.slice(0, seen), values.slice(0, seen), form));
       }
     }
   }

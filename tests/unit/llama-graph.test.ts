@@ -37,7 +37,7 @@ describe('the graph of a SmolLM 3', () => {
     const config = { ...CONFIG, nLayers: 9 };
     const { ops } = graphOver(llamaFile(config), config, smollm3);
     const layers = ops.filter((op) => op.op === 'attention');
-    const isRotated = layers.map(({ q, k }) => [q, k].map((value) => ops[value]!.op === 'rope'));
+    const isRotated = layers.map(({ q, k }) => [q, k!].map((value) => ops[value]!.op === 'rope'));
     expect(isRotated).toEqual(Array.from({ length: 9 }, (_, i) => Array(2).fill(i !== 3 && i !== 7)));
   });
 });
