@@ -88,6 +88,9 @@ export interface RopeSpec {
   /** interleaved: pairs (2i, 2i+1); half: pairs (i, i + n) with n = inverseFrequencies.length. */
   readonly layout: 'interleaved' | 'half';
   readonly inverseFrequencies: readonly number[]; // radians a position, one a pair; later dimensions pass through
+  readonly magnitude?: number; // factor of rotated numbers; default 1
+  /** A further factor of them: 1 + by * ln(1 + floor(position / every)). */
+  readonly growth?: { readonly every: number; readonly by: number };
 }
 
 export type Op =

@@ -32,10 +32,15 @@ const MAP_NUMBERS: Record<MapFunction, number> = {
   silu: layout.MAP_SILU,
   gelu: layout.MAP_GELU,
   'gelu-erf': layout.MAP_GELU_ERF,
+  softcap: layout.MAP_SOFTCAP,
   multiply: layout.MAP_MULTIPLY,
   xielu: layout.MAP_XIELU,
 };
-const ZIP_NUMBERS: Record<ZipFunction, number> = { add: layout.ZIP_ADD, mul: layout.ZIP_MUL };
+const ZIP_NUMBERS: Record<ZipFunction, number> = {
+  add: layout.ZIP_ADD,
+  mul: layout.ZIP_MUL,
+  'clamped-swiglu': layout.ZIP_CLAMPED_SWIGLU,
+};
 
 export class PhaseTable {
   readonly #limits: Limits;

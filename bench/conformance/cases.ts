@@ -199,11 +199,15 @@ export const CASES: readonly OpCase[] = [
   rowCase(ropeOf('half', { heads: 1, D: 64, pairs: 32 })),
   rowCase(ropeOf('half', { heads: 5, D: 80, pairs: 40 })),
   rowCase(ropeOf('half', { heads: 2, D: 16, pairs: 3 })), // ten dimensions pass through
+  rowCase(
+    ropeOf('interleaved', { heads: 2, D: 12, pairs: 4, magnitude: 1.3, growth: { every: 50, by: 0.2 } }),
+  ),
   ...[1, 7, 172, 1025].map((cols) => rowCase(softmaxOf(cols))),
   ...[7, 172, 1025].flatMap((cols) =>
     [
       ...[mapOf('silu', cols), mapOf('gelu', cols), mapOf('gelu-erf', cols), mapOf('multiply', cols, [0.7])],
-      ...[mapOf('xielu', cols, [0.8, 1.3]), zipOf('mul', cols), zipOf('add', cols)],
+      ...[mapOf('xielu', cols, [0.8, 1.3]), mapOf('softcap', cols, [3]), zipOf('mul', cols)],
+      ...[zipOf('add', cols), zipOf('clamped-swiglu', cols)],
     ].map(rowCase),
   ),
   ...[

@@ -60,16 +60,19 @@ interface RopeShape {
   readonly heads: number;
   readonly D: number;
   readonly pairs: number;
+  readonly magnitude?: number;
+  readonly growth?: RopeSpec['growth'];
 }
 
-export function ropeOf(layout: RopeSpec['layout'], { heads, D, pairs }: RopeShape): RowOp {
+export function ropeOf(layout: RopeSpec['layout'], { heads, D, pairs, ...scales }: RopeShape): RowOp {
   const spec = {
     layout,
     inverseFrequencies: Array.from({ length: pairs }, (_, i) => 10_000 ** (-i / pairs)),
+    ...scales,
   };
   return {
     op: 'rope',
-    shape: `${layout}, ${pairs} pairs of ${heads} heads of ${D}`,
+    shape: `${layout}, ${pairs} pairs of ${heads} heads of ${D}${scales.growth ? ', growing' : ''}`,
     cols: heads * D,
     inputs: [randomMatrix('F32', VOCABULARY, heads * D)],
     apply: ([x]) => ({ op: 'rope', x: x!, heads, rope: spec }),

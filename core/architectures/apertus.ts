@@ -30,7 +30,7 @@ export const apertus: Architecture<ApertusConfig> = {
     for (const b of g.blocks(c.nLayers)) {
       const projected = projections(g, g.norm(x, b('attn_norm'), eps), b, c);
       const prepared = rotated(g, normalizedHeads(g, projected, b, c), c);
-      let attended = g.attention(prepared, { heads, kvHeads, headDim, scale: c.scale });
+      let attended = g.attention(prepared, { heads, kvHeads, headDim });
       if (b.last) [x, attended] = [g.select(x), g.select(attended)]; // [S, C], [S, H * D]
       x = g.add(x, g.linear(attended, b('attn_output'), C));
       const up = g.linear(g.norm(x, b('ffn_norm'), eps), b('ffn_up'), F); // [T, F]

@@ -9,7 +9,7 @@ import type { Metadata, TransformerSizes } from './metadata.ts';
 export interface DecoderConfig extends TransformerSizes {
   readonly rmsEps: number;
   readonly rope: RopeSpec;
-  readonly scale?: number; // of attention's scores; default 1 / sqrt(D)
+  readonly window?: number; // positions that a token attends to; default all
 }
 
 /** Queries [T, H * D], keys and values [T, G * D] of one layer. */
@@ -23,9 +23,8 @@ export function readDecoder(m: Metadata, layout: RopeSpec['layout']): DecoderCon
   const sizes = m.transformer();
   return {
     ...sizes,
-    rope: m.rope(layout, sizes.headDim, { yarn: true }),
+    rope: m.rope(layout, sizes.headDim),
     rmsEps: m.positive('attention.layer_norm_rms_epsilon'),
-    scale: m.ropeMagnitude(sizes.headDim) / Math.sqrt(sizes.headDim),
   };
 }
 
@@ -43,11 +42,11 @@ export function decoder(
   parts: DecoderParts = {},
 ): ValueId {
   const { feedForwardNorm = 'ffn_norm', feedForward = (x, b) => gatedFeedForward(g, x, b, c) } = parts;
-  const { embeddingLength: C, nHeads: heads, nKvHeads: kvHeads, headDim, rmsEps: eps, scale } = c;
+  const { embeddingLength: C, nHeads: heads, nKvHeads: kvHeads, headDim, rmsEps: eps, window } = c;
   let x = g.embed('token_embd', c.vocabularySize, C); // [T, C]
   for (const b of g.blocks(c.nLayers)) {
     const projected = projections(g, g.norm(x, b('attn_norm'), eps), b, c);
-    let attended = g.attention(prepare(projected, b), { heads, kvHeads, headDim, scale }); // [T, H * D]
+    let attended = g.attention(prepare(projected, b), { heads, kvHeads, headDim, window }); // [T, H * D]
     if (b.last) [x, attended] = [g.select(x), g.select(attended)]; // [S, C], [S, H * D]
     x = g.add(x, g.linear(attended, b('attn_output'), C)); // [T, C]
     x = g.add(x, feedForward(g.norm(x, b(feedForwardNorm), eps), b));

@@ -33,8 +33,7 @@ export const gemma3: Architecture<Gemma3Config> = {
       ...config,
       window: m.optional('attention.sliding_window') || undefined,
       windowRope: m.plainRope('half', headDim, windowBase),
-      scale:
-        m.ropeMagnitude(headDim) / Math.sqrt(nLayers === LAYERS_OF_27B ? embeddingLength / nHeads : headDim),
+      scale: 1 / Math.sqrt(nLayers === LAYERS_OF_27B ? embeddingLength / nHeads : headDim),
     };
   },
 

@@ -11,7 +11,7 @@ export const glm4: Architecture<DecoderConfig> = {
     let x = g.embed('token_embd', c.vocabularySize, C); // [T, C]
     for (const b of g.blocks(c.nLayers)) {
       const prepared = rotated(g, projections(g, g.norm(x, b('attn_norm'), eps), b, c), c);
-      let attended = g.attention(prepared, { heads, kvHeads, headDim, scale: c.scale });
+      let attended = g.attention(prepared, { heads, kvHeads, headDim });
       if (b.last) [x, attended] = [g.select(x), g.select(attended)]; // [S, C], [S, H * D]
       x = g.add(x, g.norm(g.linear(attended, b('attn_output'), C), b('post_attention_norm'), eps));
       const [gate, up] = g.linears(g.norm(x, b('ffn_norm'), eps), b('ffn_up'), [F, F]);

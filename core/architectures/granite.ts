@@ -12,12 +12,11 @@ interface GraniteConfig extends DecoderConfig {
 export const granite: Architecture<GraniteConfig> = {
   read(m) {
     const config = readDecoder(m, 'interleaved');
-    const { headDim } = config;
     return {
       ...config,
       embeddingScale: m.positive('embedding_scale', 1),
       residualScale: m.positive('residual_scale', 1),
-      attentionScale: m.positive('attention.scale', 1 / Math.sqrt(headDim)) * m.ropeMagnitude(headDim),
+      attentionScale: m.positive('attention.scale', 1 / Math.sqrt(config.headDim)),
       logitScale: m.positive('logit_scale', 1),
     };
   },

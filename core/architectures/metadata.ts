@@ -19,6 +19,8 @@ import {
 const MAX_SIZE = 2 ** 31 - 1;
 const MAX_HEAD_DIM = 65_536;
 
+const ROPE_SCALINGS: readonly string[] = ['none', 'linear', 'yarn'];
+
 /** Sizes that every transformer has. */
 export interface TransformerSizes {
   readonly nLayers: number;
@@ -107,13 +109,12 @@ export class Metadata {
   /**
    * Pair i of n is rotated by base^(-i / n) a position (Su et al., RoFormer), slowed by the linear scaling factor
    * (Chen et al., position interpolation) and by the file's own factors in rope_freqs.weight (Llama 3.1).
-   *
-   * @param yarn whether the caller multiplies scores by `ropeMagnitude`, which YaRN needs
    */
-  rope(layout: RopeSpec['layout'], headDim: number, { yarn = false } = {}): RopeSpec {
+  rope(layout: RopeSpec['layout'], headDim: number): RopeSpec {
     const type = this.#scalingType();
-    if (!['none', 'linear', ...(yarn ? ['yarn'] : [])].includes(type))
-      throw unsupported(`RoPE scaling of type "${type}"`, `; supported: none, linear${yarn ? ', yarn' : ''}`);
+    if (!ROPE_SCALINGS.includes(type)) {
+      throw unsupported(`RoPE scaling of type "${type}"`, `; supported: ${ROPE_SCALINGS.join(', ')}`);
+    }
     const dimensions = this.size('rope.dimension_count', headDim);
     const fits = dimensions % 2 === 0 && dimensions <= headDim;
     const key = `${this.architecture}.rope.dimension_count`;
@@ -126,6 +127,7 @@ export class Metadata {
     return {
       layout,
       inverseFrequencies: Object.freeze(Array.from({ length: pairs }, (_, i) => frequency(i))),
+      magnitude: this.#magnitude(),
     };
   }
 
@@ -138,17 +140,15 @@ export class Metadata {
     };
   }
 
-  /** By what the scores of rotated queries and keys are multiplied: YaRN makes them larger for a longer context. */
-  ropeMagnitude(headDim: number): number {
+  /** The factor of rotated queries and of keys: YaRN makes scores larger for a longer context. */
+  #magnitude(): number {
     if (this.#scalingType() !== 'yarn') return 1;
-    const rotated = this.optional('rope.dimension_count');
-    if (rotated !== undefined && rotated !== headDim) throw unsupported('YaRN over a part of each head');
     const factor = this.positive('rope.scaling.factor', 1);
     const wanted = this.positive(
       'rope.scaling.yarn_attn_factor',
       this.positive('rope.scaling.attn_factor', 1),
     );
-    return (wanted * (factor > 1 ? 1 + 0.1 * Math.log(factor) : 1)) ** 2;
+    return wanted * (factor > 1 ? 1 + 0.1 * Math.log(factor) : 1);
   }
 
   #scalingType(): string {

@@ -21,7 +21,7 @@ export const olmo2: Architecture<DecoderConfig> = {
     let x: ValueId = g.embed('token_embd', c.vocabularySize, C); // [T, C]
     for (const b of g.blocks(c.nLayers)) {
       const prepared = rotated(g, normalizedRows(g, projections(g, x, b, c), b, c), c);
-      let attended = g.attention(prepared, { heads, kvHeads, headDim, scale: c.scale }); // [T, H * D]
+      let attended = g.attention(prepared, { heads, kvHeads, headDim }); // [T, H * D]
       if (b.last) [x, attended] = [g.select(x), g.select(attended)]; // [S, C], [S, H * D]
       x = g.add(x, g.norm(g.linear(attended, b('attn_output'), C), b('post_attention_norm'), eps));
       x = g.add(x, g.norm(gatedFeedForward(g, x, b, c), b('post_ffw_norm'), eps));

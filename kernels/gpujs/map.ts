@@ -10,6 +10,13 @@ function tailOf(x: string): string {
   return `(0.5 * ${x} * (${sum}) * Math.exp(-${z} * ${z}))`;
 }
 
+/** 2 / (1 + e^-2z) - 1; near 0, where that cancels, its Taylor series. */
+function tanhOf(x: string): string {
+  const z = `Math.max(-10, Math.min(10, ${x}))`;
+  const series = `${z} * (1 + ${z} * ${z} * (-0.3333333333 + ${z} * ${z} * (0.1333333333 + ${z} * ${z} * (-0.05396825397 + ${z} * ${z} * 0.02186948854))))`;
+  return `(Math.abs(${x}) < 0.25 ? ${series} : 2 / (1 + Math.exp(-2 * ${z})) - 1)`;
+}
+
 /** The functions as expressions in `value` and the learned scalars s0, s1, ... */
 const EXPRESSIONS: Readonly<Record<MapFunction, string>> = {
   silu: 'value / (1 + Math.exp(-value))',
@@ -17,6 +24,7 @@ const EXPRESSIONS: Readonly<Record<MapFunction, string>> = {
   gelu: 'value / (1 + Math.exp(Math.min(-value * (1.5957691216057308 + 0.07135481282752 * value * value), 80)))',
   // erf by Abramowitz & Stegun 7.1.26, whose error is at most 1.5e-7.
   'gelu-erf': `(value > 0 ? value - ${tailOf('value')} : ${tailOf('value')})`,
+  softcap: `s0 * ${tanhOf('(value / s0)')}`,
   multiply: 's0 * value',
   xielu: '(value > 0 ? s0 * value * value : s1 * (Math.exp(value) - 1 - value)) + 0.5 * value',
 };

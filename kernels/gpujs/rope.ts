@@ -3,15 +3,11 @@
  * to 2^-11. Each dimension has a partner: out = x * cosine + x of the partner * sine, with the right signs. Both
  * layouts, and dimensions that pass through, have this form.
  */
+import { magnitudeAt, type Rotation } from '../reference/rope.ts';
 import type { KernelSource } from './kernel-source.ts';
 
-interface RopeLayout {
-  readonly layout: 'interleaved' | 'half';
-  readonly inverseFrequencies: readonly number[];
-}
-
 /** cosines, sines: [T][D], from `rotations` */
-export function rope(headDim: number, { layout, inverseFrequencies }: RopeLayout): KernelSource {
+export function rope(headDim: number, { layout, inverseFrequencies }: Rotation): KernelSource {
   const pairs = inverseFrequencies.length;
   const partner =
     layout === 'interleaved'
@@ -31,14 +27,16 @@ export function rope(headDim: number, { layout, inverseFrequencies }: RopeLayout
 export function rotations(
   position: number,
   headDim: number,
-  { layout, inverseFrequencies }: RopeLayout,
+  rotation: Rotation,
 ): { cosines: Float32Array; sines: Float32Array } {
   const [cosines, sines] = [new Float32Array(headDim).fill(1), new Float32Array(headDim)];
+  const { layout, inverseFrequencies } = rotation;
+  const scale = magnitudeAt(position, rotation);
   const [step, apart] = layout === 'interleaved' ? [2, 1] : [1, inverseFrequencies.length];
   for (const [i, frequency] of inverseFrequencies.entries()) {
     const [a, b] = [i * step, i * step + apart];
-    cosines[a] = cosines[b] = Math.cos(position * frequency);
-    sines[b] = Math.sin(position * frequency);
+    cosines[a] = cosines[b] = scale * Math.cos(position * frequency);
+    sines[b] = scale * Math.sin(position * frequency);
     sines[a] = -sines[b];
   }
   return { cosines, sines };

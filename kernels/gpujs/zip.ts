@@ -2,11 +2,19 @@
 import type { ZipFunction } from '../reference/zip.ts';
 import type { KernelSource } from './kernel-source.ts';
 
-const OPERATORS: Readonly<Record<ZipFunction, string>> = { add: '+', mul: '*' };
+/** The functions as expressions in `left` and `right`. */
+const EXPRESSIONS: Readonly<Record<ZipFunction, string>> = {
+  add: 'left + right',
+  mul: 'left * right',
+  'clamped-swiglu':
+    'Math.min(left, 7) / (1 + Math.exp(Math.min(-1.702 * Math.min(left, 7), 80))) * (Math.max(-7, Math.min(right, 7)) + 1)',
+};
 
 export function zip(fn: ZipFunction): KernelSource {
   const text = `function (a, b) {
-    return a[this.thread.y][this.thread.x] ${OPERATORS[fn]} b[this.thread.y][this.thread.x];
+    const left = a[this.thread.y][this.thread.x];
+    const right = b[this.thread.y][this.thread.x];
+    return ${EXPRESSIONS[fn]};
   }`;
   return { name: fn, text, args: ['Array', 'Array'] };
 }

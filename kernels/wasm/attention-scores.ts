@@ -4,7 +4,7 @@
  */
 import { CHUNK, HEADS, KV_HEADS, SINKS, SOFTCAP, WHOLE, WINDOW } from './layout';
 import { address, real, word } from './phase';
-import { exp4, madd, maxLanes } from './simd';
+import { exp4, maxLanes, tanh4 } from './simd';
 
 export const TILE_ROWS = 4;
 export const ROW_BYTES = 16 * 4; // of one row of a tile product [4 rows][16]
@@ -95,18 +95,6 @@ export function capScores(phase: usize, scores: usize, keys: i32, scale: f32): v
   for (const end = scores + ((keys + 15) >> 4) * TILE_BYTES; scores < end; scores += 16) {
     v128.store(scores, f32x4.mul(tanh4(f32x4.mul(v128.load(scores), inner)), outer));
   }
-}
-
-/** 1 - 2 / (1 + e^2x); near 0, where that cancels, its Taylor series up to x^9 (a relative error of 2e-8 at 0.25). */
-function tanh4(x: v128): v128 {
-  const one = f32x4.splat(1), two = f32x4.splat(2);
-  const far = f32x4.sub(one, f32x4.div(two, f32x4.add(one, exp4(f32x4.mul(x, two)))));
-  const x2 = f32x4.mul(x, x);
-  let sum = madd(x2, f32x4.splat(62.0 / 2835.0), f32x4.splat(-17.0 / 315.0));
-  sum = madd(x2, sum, f32x4.splat(2.0 / 15.0));
-  sum = madd(x2, sum, f32x4.splat(-1.0 / 3.0));
-  const near = madd(f32x4.mul(x, x2), sum, x);
-  return v128.bitselect(near, far, f32x4.lt(f32x4.abs(x), f32x4.splat(0.25)));
 }
 
 /** The sum of a finished row, and what the sink of its head adds to it. */

@@ -21,12 +21,14 @@ import {
   Y,
   Y_STRIDE,
   ZIP_ADD,
+  ZIP_CLAMPED_SWIGLU,
   ZIP_MUL,
 } from './layout';
 import { layerNormRow } from './layer-norm';
 import { map4 } from './map';
 import { address, real, word } from './phase';
 import { rmsNormHeads } from './rms-norm';
+import { exp4 } from './simd';
 import { softmaxRow } from './softmax';
 
 export function elementwise(phase: usize, kind: i32, rows: i32): void {
@@ -60,5 +62,17 @@ function zipRow(fn: i32, x: usize, y: usize, out: usize, cols: i32): void {
     for (let i: usize = 0; i < bytes; i += 16) v128.store(out + i, f32x4.add(v128.load(x + i), v128.load(y + i)));
   } else if (fn == ZIP_MUL) {
     for (let i: usize = 0; i < bytes; i += 16) v128.store(out + i, f32x4.mul(v128.load(x + i), v128.load(y + i)));
+  } else if (fn == ZIP_CLAMPED_SWIGLU) {
+    for (let i: usize = 0; i < bytes; i += 16) v128.store(out + i, clampedSwiglu4(v128.load(x + i), v128.load(y + i)));
   } else unreachable();
+}
+
+// @ts-ignore: decorator
+@inline
+function clampedSwiglu4(a: v128, b: v128): v128 {
+  const one = f32x4.splat(1), most = f32x4.splat(7);
+  const g = f32x4.min(a, most);
+  const u = f32x4.max(f32x4.min(b, most), f32x4.splat(-7));
+  const sigmoid = f32x4.div(one, f32x4.add(one, exp4(f32x4.mul(g, f32x4.splat(-1.702)))));
+  return f32x4.mul(f32x4.mul(g, sigmoid), f32x4.add(u, one));
 }

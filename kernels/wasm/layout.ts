@@ -125,9 +125,11 @@ export const MAP_XIELU = 1;
 export const MAP_GELU = 2;
 export const MAP_MULTIPLY = 3;
 export const MAP_GELU_ERF = 4;
+export const MAP_SOFTCAP = 5;
 // FUNCTION of ZIP (kernels/reference/zip.ts)
 export const ZIP_ADD = 0;
 export const ZIP_MUL = 1;
+export const ZIP_CLAMPED_SWIGLU = 2;
 
 export const KIND = 0;
 export const ROWS = 1; // ROWS_TOKENS, ROWS_OUTPUTS or ROWS_CHOICES

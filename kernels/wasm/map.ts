@@ -1,6 +1,6 @@
 /** fn(x) of four numbers; kernels/reference/map.ts defines the functions. */
-import { EXP, MAP_GELU, MAP_GELU_ERF, MAP_MULTIPLY, MAP_SILU, MAP_XIELU } from './layout';
-import { exp4 } from './simd';
+import { EXP, MAP_GELU, MAP_GELU_ERF, MAP_MULTIPLY, MAP_SILU, MAP_SOFTCAP, MAP_XIELU } from './layout';
+import { exp4, tanh4 } from './simd';
 
 /**
  * @param fn MAP_*; traps for another number
@@ -10,6 +10,10 @@ import { exp4 } from './simd';
 @inline
 export function map4(fn: i32, x: v128, scalars: usize): v128 {
   if (fn == MAP_MULTIPLY) return f32x4.mul(x, v128.load32_splat(load<usize>(scalars)));
+  if (fn == MAP_SOFTCAP) {
+    const cap = v128.load32_splat(load<usize>(scalars));
+    return f32x4.mul(cap, tanh4(f32x4.div(x, cap)));
+  }
   if (fn == MAP_XIELU) return xielu4(x, load<usize>(scalars), load<usize>(scalars, 4));
   return gate4(fn, x);
 }

@@ -101,3 +101,15 @@ export function exp4(x: v128): v128 {
   const scale = i32x4.add(i32x4.shl(z, 23), v128.load32_splat(EXP, 44));
   return v128.and(madd(p, scale, scale), inRange);
 }
+
+/** 1 - 2 / (1 + e^2x); near 0, where that cancels, its Taylor series up to x^9 (a relative error of 2e-8 at 0.25). */
+export function tanh4(x: v128): v128 {
+  const one = f32x4.splat(1), two = f32x4.splat(2);
+  const far = f32x4.sub(one, f32x4.div(two, f32x4.add(one, exp4(f32x4.mul(x, two)))));
+  const x2 = f32x4.mul(x, x);
+  let sum = madd(x2, f32x4.splat(62.0 / 2835.0), f32x4.splat(-17.0 / 315.0));
+  sum = madd(x2, sum, f32x4.splat(2.0 / 15.0));
+  sum = madd(x2, sum, f32x4.splat(-1.0 / 3.0));
+  const near = madd(f32x4.mul(x, x2), sum, x);
+  return v128.bitselect(near, far, f32x4.lt(f32x4.abs(x), f32x4.splat(0.25)));
+}

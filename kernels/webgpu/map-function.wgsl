@@ -17,6 +17,9 @@ fn mapped(x: Numbers) -> Numbers {
   let tail = 0.5f * x * sum * exp(-z * z);
   return select(tail, x - tail, x > Numbers(0));
   #end
+  #if FN == softcap
+  return scalar0[0] * tanh(clamp(x / scalar0[0], Numbers(-10f), Numbers(10f)));
+  #end
   #if FN == multiply
   return scalar0[0] * x;
   #end

@@ -30,5 +30,9 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   #if FN == mul
   let result = left * right;
   #end
+  #if FN == clamped-swiglu
+  let gate = min(left, vec4(7f));
+  let result = gate / (1f + exp(min(-1.702f * gate, vec4(80f)))) * (clamp(right, vec4(-7f), vec4(7f)) + 1f);
+  #end
   out[row * OUT_STRIDE + OUT_OFFSET + i] = result;
 }
