@@ -107,6 +107,7 @@ export type Op =
   | { op: 'softmax'; x: ValueId } // of every row
   | { op: 'map'; x: ValueId; fn: MapFunction; scalars?: readonly WeightId[] } // fn of each number
   | { op: 'zip'; a: ValueId; b: ValueId; fn: ZipFunction } // fn of each pair of numbers
+  | { op: 'concat'; a: ValueId; b: ValueId; heads: number } // each head of a, then that of b, head by head
   | { op: 'select'; x: ValueId }; // the rows of x that the step wants output for
 
 /** Picks [.., 2 k]: the k experts of each row, then the weight of each (kernels/reference/route.ts). */

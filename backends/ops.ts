@@ -167,6 +167,19 @@ const ANATOMY: { readonly [K in Op['op']]: Anatomy<OpOf<K>> } = {
       return wide(shape(a), shape(b).cols, fn);
     },
   },
+  concat: {
+    values: ['a', 'b'],
+    weights: [],
+    shape({ a, b, heads }, { shape }) {
+      const [left, right] = [shape(a), shape(b)];
+      for (const { cols } of [left, right]) {
+        if (cols % heads !== 0)
+          throw new RangeError(`Expected ${heads} heads of a concat, got ${cols} columns.`);
+      }
+      sameRows(left, right, 'a concat');
+      return { rows: left.rows, cols: left.cols + right.cols };
+    },
+  },
   select: {
     values: ['x'],
     weights: [],

@@ -7,6 +7,7 @@
 import { setImmediate } from 'node:timers/promises';
 import type { TensorType } from '../kernels/quant-formats.ts';
 import { attention, attentionWeights } from '../kernels/reference/attention.ts';
+import { concat } from '../kernels/reference/concat.ts';
 import { conv } from '../kernels/reference/conv.ts';
 import { DEQUANTIZED_TYPES, dequantize } from '../kernels/reference/dequantize.ts';
 import { embed } from '../kernels/reference/embed.ts';
@@ -300,6 +301,8 @@ class ReferenceExecutable implements Executable {
       }
       case 'zip':
         return each(op.a, (a, t) => zip(op.fn, a, rows(op.b)[t]!));
+      case 'concat':
+        return each(op.a, (a, t) => concat(a, rows(op.b)[t]!, op.heads));
       case 'select':
         return select(rows(op.x), step.outputs);
     }

@@ -92,8 +92,10 @@ export async function loadModel(file: string | URL, options: LoadOptions = {}): 
   const bytes = weightBytesOf(graph);
   const reading = Promise.withResolvers<void>();
   const compile = async (backend: Backend) => {
-    const source = ({ part, offset, constant }: GraphTensor) =>
-      constant === undefined ? { path: part ?? path, offset } : { bytes: floatBytes(constant) };
+    const source = ({ part, offset, cols, constant, source }: GraphTensor) =>
+      constant === undefined
+        ? (source ?? { path: part ?? path, offset })
+        : { bytes: floatBytes(constant, cols) };
     const program = programOn(backend, graph, { name, limits, source });
     const compiled = whileTelling({ backend, weightBytes: bytes }, onProgress, () =>
       backend.compile(program),
@@ -128,8 +130,8 @@ export async function loadModel(file: string | URL, options: LoadOptions = {}): 
   };
 }
 
-function floatBytes(value: number): Uint8Array {
-  return new Uint8Array(Float32Array.of(value).buffer);
+function floatBytes(value: number, count: number): Uint8Array {
+  return new Uint8Array(new Float32Array(count).fill(value).buffer);
 }
 
 /** Awaits both. If one fails, disposes of an engine that has started. */

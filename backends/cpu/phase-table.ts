@@ -133,6 +133,12 @@ export class PhaseTable {
     } else if (kind === 'route') this.#row(layout.ROUTE, op.x, out, this.#route(op));
     else if (kind === 'mix') {
       this.#row(layout.MIX, op.x, out, this.#picks(op.picks));
+    } else if (kind === 'concat') {
+      const sizes: Words = [
+        [layout.CONCAT_HEADS, op.heads],
+        [layout.Y_COLS, this.#cols(op.b)],
+      ];
+      this.#row(layout.CONCAT, op.a, out, [...sizes, ...this.#at(op.b, layout.Y, layout.Y_STRIDE)]);
     } else {
       const b = this.#at(op.b, layout.Y, layout.Y_STRIDE);
       this.#row(layout.ZIP, op.a, out, [[layout.FUNCTION, ZIP_NUMBERS[op.fn]], ...b]);

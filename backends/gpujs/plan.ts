@@ -4,6 +4,7 @@
  * kernel has no readers left; otherwise it gets a new one.
  */
 import { mix, scores } from '../../kernels/gpujs/attention.ts';
+import { concat } from '../../kernels/gpujs/concat.ts';
 import { conv } from '../../kernels/gpujs/conv.ts';
 import { embed } from '../../kernels/gpujs/embed.ts';
 import { expertMatmul, mixExperts } from '../../kernels/gpujs/experts.ts';
@@ -152,6 +153,11 @@ class Planner {
       }
       case 'zip':
         return this.#rows(zip(phase.op.fn), phase.out, [phase.op.a, phase.op.b]);
+      case 'concat': {
+        const { a, b, heads } = phase.op;
+        const [A, B] = [a, b].map((value) => this.#shapes[value]!.cols / heads);
+        return this.#rows(concat(A!, B!), phase.out, [a, b]);
+      }
       case 'select':
         return this.#select(phase.op, phase.out);
     }

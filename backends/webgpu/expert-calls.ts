@@ -4,7 +4,7 @@ import type { GpuArray } from './arrays.ts';
 import { paddedCols } from './form.ts';
 import type { KernelCall } from './kernel-call.ts';
 import { countOf, type Stack } from './matmul-calls.ts';
-import { type Context, formDefinitions } from './row-calls.ts';
+import { type Context, floatStrides, formDefinitions } from './row-calls.ts';
 import type { View } from './values.ts';
 
 interface RouteParts {
@@ -30,7 +30,7 @@ export function routeCall(
     constants: {
       ...{ WG: tuning.workgroup, EXPERTS: experts, COUNT: count, SCALE: scale },
       ...{ GROUPS: groups?.count ?? 1, ...(groups && { GROUPS_USED: groups.used }) },
-      ...floats({ X: x, OUT: out }),
+      ...floatStrides({ X: x, OUT: out }),
     },
     bindings: { 1: x.array, 3: out.array, ...(bias && { 2: bias }), ...(scales && { 4: scales }) },
     grid: (sizes) => [countOf(sizes, kind), 1, 1],
@@ -63,7 +63,7 @@ export function expertCalls(
     constants: {
       ...{ WG: tuning.workgroup, K: paddedCols(form, cols), COLS: cols, N: rows },
       ...{ FIRST_ROW: part.firstRow, PART_ROWS: part.rows, X_PART: apart ? cols : 0 },
-      ...floats({ X: x, OUT: out, ...(picks && { PICKS: picks }) }),
+      ...floatStrides({ X: x, OUT: out, ...(picks && { PICKS: picks }) }),
     },
     bindings: {
       ...{ 1: part.codes, 3: out.array, 4: x.array },
@@ -96,7 +96,7 @@ export function mixCall({ x, picks, count, out, cols }: MixParts, { tuning, kind
       WG: tuning.workgroup,
       COLS: cols,
       COUNT: count,
-      ...floats({ X: x, PICKS: picks, OUT: out }),
+      ...floatStrides({ X: x, PICKS: picks, OUT: out }),
     },
     bindings: { 1: x.array, 2: picks.array, 3: out.array },
     grid: (sizes) => [Math.ceil(cols / tuning.workgroup), countOf(sizes, kind), 1],
@@ -105,14 +105,4 @@ export function mixCall({ x, picks, count, out, cols }: MixParts, { tuning, kind
       return { bytes: 4 * rows * (count + 1) * cols, macs: rows * count * cols };
     },
   };
-}
-
-/** NAME_STRIDE and NAME_OFFSET in floats. */
-function floats(views: Readonly<Record<string, View>>): Record<string, number> {
-  return Object.fromEntries(
-    Object.entries(views).flatMap(([name, { stride, offset }]) => [
-      [`${name}_STRIDE`, stride],
-      [`${name}_OFFSET`, offset],
-    ]),
-  );
 }

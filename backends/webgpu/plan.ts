@@ -21,6 +21,7 @@ import type { KernelCall, Mode } from './kernel-call.ts';
 import { type Product, productCalls, type Stack, tiled } from './matmul-calls.ts';
 import {
   type Context,
+  concatCall,
   convCall,
   embedCalls,
   gateCall,
@@ -206,6 +207,11 @@ export class Planner {
         const { x, fn, scalars = [] } = phase.op;
         const vectors = scalars.map((id) => this.#placed.vector(id));
         return [mapCall({ fn, x: view(x), scalars: vectors, out }, cols, context)];
+      }
+      case 'concat': {
+        const { a, b, heads } = phase.op;
+        const sides = [this.#shapes[a]!.cols, this.#shapes[b]!.cols] as const;
+        return [concatCall({ a: view(a), b: view(b), out, heads, cols: sides }, context)];
       }
       case 'zip': {
         const { a, b, fn } = phase.op;

@@ -239,6 +239,30 @@ export function zipCall({ fn, a, b, out }: Zipping, cols: number, context: Conte
   };
 }
 
+interface Concatenation {
+  readonly a: View;
+  readonly b: View;
+  readonly out: View;
+  readonly heads: number;
+  readonly cols: readonly [a: number, b: number];
+}
+
+export function concatCall({ a, b, out, heads, cols }: Concatenation, context: Context): KernelCall {
+  const { kind, tuning } = context;
+  const all = cols[0] + cols[1];
+  return {
+    kernel: 'concat',
+    definitions: {},
+    constants: {
+      ...{ WG: tuning.workgroup, COLS: all, A_DIM: cols[0] / heads, B_DIM: cols[1] / heads },
+      ...floatStrides({ A: a, B: b, OUT: out }),
+    },
+    bindings: { 1: a.array, 2: b.array, 3: out.array },
+    grid: (sizes) => [Math.ceil(all / tuning.workgroup), countOf(sizes, kind), 1],
+    work: workOf(kind, all, 2),
+  };
+}
+
 interface Convolution {
   readonly x: View;
   readonly weight: GpuArray; // [cols][taps]
@@ -287,6 +311,16 @@ function rowByRow({ kind }: Context, cols: number, passes: number): Pick<KernelC
 
 function workOf(kind: RowKind, cols: number, passes: number): (sizes: StepSizes) => Work {
   return (sizes) => ({ bytes: 4 * passes * countOf(sizes, kind) * cols, macs: 0 });
+}
+
+/** NAME_STRIDE and NAME_OFFSET in floats. */
+export function floatStrides(views: Readonly<Record<string, View>>): Record<string, number> {
+  return Object.fromEntries(
+    Object.entries(views).flatMap(([name, { stride, offset }]) => [
+      [`${name}_STRIDE`, stride],
+      [`${name}_OFFSET`, offset],
+    ]),
+  );
 }
 
 /** NAME_STRIDE and NAME_OFFSET in vec4s. */

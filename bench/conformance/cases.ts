@@ -14,6 +14,7 @@ import { biasCase, embedCase, type MatmulShape, matmulCase, modelMatmulCase } fr
 import { type Check, nameOf, type OpCase, supportsCase, type Timing } from './op-case.ts';
 import { PROGRAM_CASES } from './programs.ts';
 import {
+  concatOf,
   layerNormOf,
   mapOf,
   modelRowCase,
@@ -218,6 +219,8 @@ export const CASES: readonly OpCase[] = [
     zipOf('mul', 4096),
     zipOf('add', 4096),
   ].flatMap((row) => TIMED_TOKENS.map((T) => modelRowCase(row, T, T > 4 ? WIDE : undefined))),
+
+  ...[concatOf(3, 5, 2), concatOf(1, 64, 7), concatOf(8, 16, 16)].map(rowCase),
 
   selectCase('last'),
   selectCase('all'),

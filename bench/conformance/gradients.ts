@@ -7,6 +7,7 @@ import type { Op, StateShape } from '../../backends/backend.ts';
 import { operands, rewired, weightsOf } from '../../backends/ops.ts';
 import { QUANT_FORMATS, type TensorType } from '../../kernels/quant-formats.ts';
 import { attention } from '../../kernels/reference/attention.ts';
+import { concat } from '../../kernels/reference/concat.ts';
 import { conv } from '../../kernels/reference/conv.ts';
 import { embed } from '../../kernels/reference/embed.ts';
 import { expertMatmul, mix } from '../../kernels/reference/experts.ts';
@@ -185,6 +186,8 @@ export function evaluate({ op, values, weights, tokens, outputs }: Point): Row {
       return each((row) => map(op.fn, row, scalars));
     case 'zip':
       return each((row, t) => zip(op.fn, row, y[t]!));
+    case 'concat':
+      return each((row, t) => concat(row, y[t]!, op.heads));
     case 'select':
       return joined(select(x, outputs));
   }

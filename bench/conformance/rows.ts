@@ -1,5 +1,6 @@
 /** Cases of the ops that take a row by itself: norms, rope, softmax, what works on each number, select. */
 import type { RopeSpec } from '../../backends/backend.ts';
+import { concat } from '../../kernels/reference/concat.ts';
 import { layerNorm } from '../../kernels/reference/layer-norm.ts';
 import { MAPS, type MapFunction, map } from '../../kernels/reference/map.ts';
 import { rmsNorm } from '../../kernels/reference/rms-norm.ts';
@@ -105,6 +106,17 @@ export function mapOf(fn: MapFunction, cols: number, scalars: readonly number[] 
     weights: scalars.map((value) => floatVector([value])),
     apply: ([x], ids) => ({ op: 'map', fn, x: x!, scalars: ids }),
     expected: ([x]) => map(fn, x!, scalars.map(Math.fround)),
+  };
+}
+
+export function concatOf(heads: number, A: number, B: number): RowOp {
+  return {
+    op: 'concat',
+    shape: `${heads} heads of ${A} and ${B}`,
+    cols: heads * (A + B),
+    inputs: [randomMatrix('F32', VOCABULARY, heads * A), randomMatrix('F32', VOCABULARY, heads * B, 3)],
+    apply: ([a, b]) => ({ op: 'concat', a: a!, b: b!, heads }),
+    expected: ([a, b]) => concat(a!, b!, heads),
   };
 }
 

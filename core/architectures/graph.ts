@@ -3,7 +3,17 @@
  * names its tensors, and each is checked against the file at once. Program, memory and work of a model are derived from
  * this record.
  */
-import type { Op, RopeSpec, StateId, StateShape, ValueId, WeightId } from '../../backends/backend.ts';
+import type {
+  AttentionOp,
+  ByteRange,
+  Op,
+  RopeSpec,
+  SourceMatrix,
+  StateId,
+  StateShape,
+  ValueId,
+  WeightId,
+} from '../../backends/backend.ts';
 import { type Facts, type Shape, shapeOf, stateOf } from '../../backends/ops.ts';
 import { UserError } from '../../errors.ts';
 import { rowBytes } from '../../kernels/quant-formats.ts';
@@ -16,7 +26,9 @@ export interface GraphTensor extends Pick<GgufTensor, 'name' | 'type' | 'offset'
   readonly rows: number;
   readonly cols: number;
   readonly experts?: number; // matrices that lie one after the other
-  /** Of a constant of the architecture, which no file holds. */
+  /** Where it is no run of bytes of its own: how to read it. */
+  readonly source?: SourceMatrix;
+  /** Of a constant of the architecture, which no file holds: all numbers of a vector. */
   readonly constant?: number;
 }
 
@@ -34,7 +46,23 @@ interface AttentionSizes {
   readonly kvHeads: number;
   readonly headDim: number;
   readonly scale?: number; // default 1 / sqrt(headDim)
+  readonly valueDim?: number; // default headDim
   readonly window?: number; // default: all positions
+  readonly softcap?: number;
+  readonly sinks?: string; // name of a tensor, without its suffix
+  readonly causal?: false;
+}
+
+interface Columns {
+  readonly first: number;
+  readonly cols: number;
+  readonly of: number; // columns of the tensor
+}
+
+interface Rows {
+  readonly first: number;
+  readonly rows: number;
+  readonly of: number; // rows of the tensor
 }
 
 interface ExpertSizes {
@@ -100,9 +128,24 @@ export class Graph {
     return this.#push({ op: 'embed', table: this.#weight(`${name}.weight`, rows, cols), by });
   }
 
-  /** @param heads of x, each normalized by itself with the same weights */
-  norm(x: ValueId, name: string, eps: number, heads = 1): ValueId {
-    const weight = this.#weight(`${name}.weight`, 1, this.#cols(x) / heads);
+  /** [T, cols]; `cols` columns, from `first` on, of the row of each token, in a table of `of` columns */
+  embedColumns(name: string, rows: number, { first, cols, of }: Columns): ValueId {
+    const tensor = this.#tensor(`${name}.weight`, rows, of);
+    const range = { op: 'range', at: this.#at(tensor), type: tensor.type, rows, cols: of } as const;
+    const source = { op: 'slice', of: range, axis: 'cols', first, count: cols } as const;
+    return this.#push({
+      op: 'embed',
+      table: this.#expressed(tensor, `columns from ${first} on`, rows, cols, source),
+    });
+  }
+
+  /**
+   * @param name without it, all weights are 1
+   * @param heads of x, each normalized by itself with the same weights
+   */
+  norm(x: ValueId, name: string | undefined, eps: number, heads = 1): ValueId {
+    const cols = this.#cols(x) / heads;
+    const weight = name === undefined ? this.#constant(1, cols) : this.#weight(`${name}.weight`, 1, cols);
     return this.#push({ op: 'norm', x, weight, eps, heads });
   }
 
@@ -127,11 +170,22 @@ export class Graph {
     });
   }
 
+  /** The product with `rows` rows, from `first` on, of a matrix of `of` rows. [.., rows] */
+  linearRows(x: ValueId, name: string, { first, rows, of }: Rows): ValueId {
+    const matrix = this.#tensor(`${name}.weight`, of, this.#cols(x));
+    return this.#push({ op: 'matmul', x, weight: this.#part(matrix, { rows, cols: this.#cols(x) }, first) });
+  }
+
   /** [.., rows]; adds the tensor name.bias if the file has it */
   linear(x: ValueId, name: string, rows: number): ValueId {
     const weight = this.#weight(`${name}.weight`, rows, this.#cols(x));
     const bias = this.has(`${name}.bias`) ? this.#weight(`${name}.bias`, 1, rows) : undefined;
     return this.#push({ op: 'matmul', x, weight, bias });
+  }
+
+  /** The vector `name` times x, number by number. */
+  scaledBy(x: ValueId, name: string): ValueId {
+    return this.#push({ op: 'map', fn: 'multiply', x, scalars: [this.#weight(name, 1, 1)] });
   }
 
   /** Logits [S, V], from output.weight or, if the file has none, from the embedding table. */
@@ -163,6 +217,33 @@ export class Graph {
     return this.#push({ op: 'expert-matmul', x, weight, bias, picks });
   }
 
+  /** Products with two matrices of each picked expert, which one tensor has one after the other. [.., k * rows] each */
+  expertPair(x: ValueId, picks: ValueId, name: string, { count, rows }: ExpertSizes): [ValueId, ValueId] {
+    const cols = this.#cols(x);
+    const tensor = this.#experts(`${name}.weight`, { count, rows: 2 * rows, cols });
+    const all = {
+      op: 'range',
+      at: this.#at(tensor),
+      type: tensor.type,
+      rows: 2 * count * rows,
+      cols,
+    } as const;
+    const pairs = { op: 'reshape', of: all, rows: count, cols: 2 * rows * cols } as const;
+    const half = (first: number) => {
+      const own = {
+        op: 'slice',
+        of: pairs,
+        axis: 'cols',
+        first: first * rows * cols,
+        count: rows * cols,
+      } as const;
+      const source = { op: 'reshape', of: own, rows: count * rows, cols } as const;
+      const weight = this.#expressed(tensor, `half ${first}`, count * rows, cols, source, count);
+      return this.#push({ op: 'expert-matmul', x, weight, picks });
+    };
+    return [half(0), half(1)];
+  }
+
   /** What the picked experts made, weighted and added. */
   mix(x: ValueId, picks: ValueId): ValueId {
     return this.#push({ op: 'mix', x, picks });
@@ -175,10 +256,26 @@ export class Graph {
   /** Grouped-query attention with a new state for the layer's keys and values. [T, heads * D] */
   attention(
     { q, k, v }: { q: ValueId; k: ValueId; v: ValueId },
-    { heads, kvHeads, headDim: D, scale = 1 / Math.sqrt(D), window }: AttentionSizes,
+    { heads, kvHeads, headDim: D, valueDim = D, scale = 1 / Math.sqrt(D), sinks, ...more }: AttentionSizes,
   ): ValueId {
-    const state = this.#state({ kind: 'kv', kvHeads, keyDim: D, valueDim: D });
-    return this.#push({ op: 'attention', q, k, v, state, heads, scale, window });
+    const state = this.#state({ kind: 'kv', kvHeads, keyDim: D, valueDim });
+    const form = { heads, scale, window: more.window, softcap: more.softcap };
+    const weight = sinks === undefined ? undefined : this.#weight(`${sinks}.weight`, 1, heads);
+    return this.#push({ op: 'attention', q, k, v, state, ...form, sinks: weight, causal: more.causal });
+  }
+
+  /** Attention of queries over the keys and values that an earlier attention stores. */
+  attentionOver(
+    q: ValueId,
+    earlier: ValueId,
+    {
+      heads,
+      scale,
+      window,
+    }: Required<Pick<AttentionSizes, 'heads' | 'scale'>> & Pick<AttentionSizes, 'window'>,
+  ): ValueId {
+    const { state } = this.#ops[earlier] as AttentionOp;
+    return this.#push({ op: 'attention', q, state, heads, scale, window });
   }
 
   /** @param scalars constants of the architecture */
@@ -224,9 +321,27 @@ export class Graph {
     return this.#states.push(shape) - 1;
   }
 
-  #constant(constant: number): WeightId {
-    const name = `constant ${constant}`;
-    return this.#place(name, { name, type: 'F32', rows: 1, cols: 1, offset: 0, bytes: 4, constant });
+  /** A vector of `cols` equal numbers. */
+  #constant(constant: number, cols = 1): WeightId {
+    const name = `${cols === 1 ? '' : `${cols} times `}constant ${constant}`;
+    return this.#place(name, { name, type: 'F32', rows: 1, cols, offset: 0, bytes: 4 * cols, constant });
+  }
+
+  #at({ part, offset }: GgufTensor): ByteRange {
+    return { path: part ?? this.#gguf.path, offset };
+  }
+
+  /** A matrix that an expression makes out of a tensor. */
+  #expressed(
+    { name, type, offset, part }: GgufTensor,
+    which: string,
+    rows: number,
+    cols: number,
+    source: SourceMatrix,
+    experts?: number,
+  ): WeightId {
+    const bytes = rows * rowBytes(type, cols);
+    return this.#place(`${name}, ${which}`, { name, type, rows, cols, offset, bytes, part, source, experts });
   }
 
   /** Throws UserError if the file has no such tensor, or one of another shape. */
@@ -239,14 +354,19 @@ export class Graph {
   }
 
   /** The matrices of all experts, in one tensor [cols, rows, count]. */
-  #stack(name: string, { count, rows, cols }: ExpertSizes & { readonly cols: number }): WeightId {
+  #stack(name: string, sizes: ExpertSizes & { readonly cols: number }): WeightId {
+    const { type, offset, bytes, part } = this.#experts(name, sizes);
+    const { count, rows, cols } = sizes;
+    return this.#place(name, { name, type, rows: count * rows, cols, experts: count, offset, bytes, part });
+  }
+
+  #experts(name: string, { count, rows, cols }: ExpertSizes & { readonly cols: number }): GgufTensor {
     const tensor = this.#gguf.tensors.get(name);
-    if (!tensor) throw missing(name, { rows: count * rows, cols });
+    if (!tensor) throw missing(name, { rows, cols, experts: count });
     const [c = 1, r = 1, e = 1] = tensor.shape;
     if (c !== cols || r !== rows || e !== count) throw mismatch(name, { rows, cols, experts: count }, tensor);
     this.#read.add(name);
-    const { type, offset, bytes, part } = tensor;
-    return this.#place(name, { name, type, rows: count * rows, cols, experts: count, offset, bytes, part });
+    return tensor;
   }
 
   #biases(name: string, { count, rows }: ExpertSizes): WeightId {

@@ -2,6 +2,8 @@
 import { takeTask } from './barrier';
 import {
   COLS,
+  CONCAT,
+  CONCAT_HEADS,
   EPS,
   FUNCTION,
   LAYER_NORM,
@@ -19,6 +21,7 @@ import {
   X,
   X_STRIDE,
   Y,
+  Y_COLS,
   Y_STRIDE,
   ZIP_ADD,
   ZIP_CLAMPED_SWIGLU,
@@ -44,8 +47,18 @@ export function elementwise(phase: usize, kind: i32, rows: i32): void {
       layerNormRow(x, address(phase, WEIGHT), address(phase, NORM_BIAS), out, cols, real(phase, EPS));
     else if (kind == SOFTMAX) softmaxRow(x, out, cols);
     else if (kind == SELECT) memory.copy(out, x, cols << 2);
+    else if (kind == CONCAT) concatRow(word(phase, CONCAT_HEADS), x, y, out, cols - word(phase, Y_COLS), word(phase, Y_COLS));
     else if (kind == MAP) mapRow(phase, x, out, cols);
     else zipRow(word(phase, FUNCTION), x, y, out, cols);
+  }
+}
+
+/** @param xCols of all heads */
+function concatRow(heads: i32, x: usize, y: usize, out: usize, xCols: i32, yCols: i32): void {
+  const xBytes = <usize>(xCols / heads) << 2, yBytes = <usize>(yCols / heads) << 2;
+  for (let h = 0; h < heads; h++, x += xBytes, y += yBytes, out += xBytes + yBytes) {
+    memory.copy(out, x, xBytes);
+    memory.copy(out + xBytes, y, yBytes);
   }
 }
 

@@ -118,6 +118,7 @@ export const ROUTE = 16;
 export const PREPARE_EXPERTS = 17;
 export const EXPERT_MATMUL = 18;
 export const MIX = 19;
+export const CONCAT = 20;
 
 // FUNCTION of MAP, and GATE of MATMUL (kernels/reference/map.ts)
 export const MAP_SILU = 0;
@@ -153,6 +154,8 @@ export const FUNCTION = 12; // MAP, ZIP
 export const NORM_COLS = 12; // RMS_NORM: columns of a head
 export const NORM_BIAS = 12; // LAYER_NORM: f32 [cols], or 0
 export const SCALARS = 13; // MAP: addresses of f32, one per learned scalar
+export const CONCAT_HEADS = 12; // CONCAT
+export const Y_COLS = 13; // CONCAT: of y; the rest are of x
 export const ROW_IDS = 12; // EMBED: 0 token ids, 1 positions
 export const MAXIMA = 12; // *_CHOICES: f32 [CHOICES][blocks of CHOICE_BLOCK columns]
 export const PART_SUMS = 13; // *_CHOICES: [CHOICES][parts of CHOICE_PART columns]{f32 maximum, f32 sum}
