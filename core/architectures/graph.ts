@@ -19,6 +19,7 @@ import { UserError } from '../../errors.ts';
 import { rowBytes } from '../../kernels/quant-formats.ts';
 import type { MapFunction } from '../../kernels/reference/map.ts';
 import type { Routing } from '../../kernels/reference/route.ts';
+import type { ZipFunction } from '../../kernels/reference/zip.ts';
 import type { Gguf, GgufTensor } from '../gguf/index.ts';
 
 /** A tensor that the program reads: a matrix [rows, cols], or a vector of `cols` if rows is 1. */
@@ -149,6 +150,11 @@ export class Graph {
     return this.#push({ op: 'norm', x, weight, eps, heads });
   }
 
+  /** @param tensor its whole name */
+  normBy(x: ValueId, tensor: string, eps: number): ValueId {
+    return this.#push({ op: 'norm', x, weight: this.#weight(tensor, 1, this.#cols(x)), eps });
+  }
+
   /** adds the tensor name.bias if the file has it */
   layerNorm(x: ValueId, name: string, eps: number): ValueId {
     const cols = this.#cols(x);
@@ -183,7 +189,21 @@ export class Graph {
     return this.#push({ op: 'matmul', x, weight, bias });
   }
 
-  /** The vector `name` times x, number by number. */
+  /** Marks tensors that a file may have, but that nothing reads. */
+  ignore(...names: readonly string[]): void {
+    for (const name of names) this.#read.add(name);
+  }
+
+  /** Each head of a, then that of b. */
+  concat(a: ValueId, b: ValueId, heads: number): ValueId {
+    return this.#push({ op: 'concat', a, b, heads });
+  }
+
+  zip(fn: ZipFunction, a: ValueId, b: ValueId): ValueId {
+    return this.#push({ op: 'zip', fn, a, b });
+  }
+
+  /** The one number of the tensor `name` times x. */
   scaledBy(x: ValueId, name: string): ValueId {
     return this.#push({ op: 'map', fn: 'multiply', x, scalars: [this.#weight(name, 1, 1)] });
   }
@@ -244,6 +264,32 @@ export class Graph {
     return [half(0), half(1)];
   }
 
+  /** Each head of x times a matrix of its own, of `rows` rows. [.., heads * rows] */
+  headwise(x: ValueId, name: string, heads: number, rows: number): ValueId {
+    const weight = this.#stack(`${name}.weight`, { count: heads, rows, cols: this.#cols(x) / heads });
+    return this.#push({ op: 'expert-matmul', x, weight });
+  }
+
+  /** Products with two parts of each of `heads` equal runs of a matrix's rows: [.., heads * first], [.., heads * second] */
+  headParts(
+    x: ValueId,
+    name: string,
+    heads: number,
+    [first, second]: readonly [number, number],
+  ): [ValueId, ValueId] {
+    const [cols, run] = [this.#cols(x), first + second];
+    const tensor = this.#tensor(`${name}.weight`, heads * run, cols);
+    const all = { op: 'range', at: this.#at(tensor), type: tensor.type, rows: heads * run, cols } as const;
+    const runs = { op: 'reshape', of: all, rows: heads, cols: run * cols } as const;
+    const part = (from: number, rows: number) => {
+      const own = { op: 'slice', of: runs, axis: 'cols', first: from * cols, count: rows * cols } as const;
+      const source = { op: 'reshape', of: own, rows: heads * rows, cols } as const;
+      const weight = this.#expressed(tensor, `rows from ${from} on of each head`, heads * rows, cols, source);
+      return this.#push({ op: 'matmul', x, weight });
+    };
+    return [part(0, first), part(first, second)];
+  }
+
   /** What the picked experts made, weighted and added. */
   mix(x: ValueId, picks: ValueId): ValueId {
     return this.#push({ op: 'mix', x, picks });
@@ -287,6 +333,11 @@ export class Graph {
   scaled(x: ValueId, factor: number): ValueId {
     if (factor === 1) return x;
     return this.#push({ op: 'map', fn: 'multiply', x, scalars: [this.#constant(factor)] });
+  }
+
+  /** cap * tanh(x / cap), or x without a cap */
+  capped(x: ValueId, cap: number | undefined): ValueId {
+    return cap === undefined ? x : this.map('softcap', x, [cap]);
   }
 
   add(a: ValueId, b: ValueId): ValueId {

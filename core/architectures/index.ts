@@ -5,9 +5,14 @@ import { requireString } from '../gguf/metadata.ts';
 import { apertus } from './apertus.ts';
 import type { ModelConfig } from './architecture.ts';
 import { cohere2 } from './cohere2.ts';
+import { deepseek2 } from './deepseek2.ts';
 import { ernie45 } from './ernie4-5.ts';
+import { exaone4 } from './exaone4.ts';
+import { gemma2 } from './gemma2.ts';
 import { gemma3 } from './gemma3.ts';
+import { gemma4 } from './gemma4.ts';
 import { glm4 } from './glm4.ts';
+import { gptOss } from './gpt-oss.ts';
 import { gpt2 } from './gpt2.ts';
 import { gptneox } from './gptneox.ts';
 import { granite } from './granite.ts';
@@ -15,8 +20,10 @@ import { Graph, type RecordedGraph } from './graph.ts';
 import { hunyuanDense } from './hunyuan-dense.ts';
 import { llama } from './llama.ts';
 import { Metadata, unsupported } from './metadata.ts';
+import { mistral3 } from './mistral3.ts';
 import { olmo2 } from './olmo2.ts';
 import { olmoe } from './olmoe.ts';
+import { phi3 } from './phi3.ts';
 import { qwen2 } from './qwen2.ts';
 import { qwen3 } from './qwen3.ts';
 import { qwen3moe } from './qwen3moe.ts';
@@ -37,15 +44,22 @@ const ARCHITECTURES: Readonly<Record<string, AnyArchitecture>> = {
   llama,
   apertus,
   cohere2,
+  deepseek2,
   ernie4_5: ernie45,
+  exaone4,
+  gemma2,
   gemma3,
+  gemma4,
   glm4,
   gpt2,
   gptneox,
+  'gpt-oss': gptOss,
   granite,
   'hunyuan-dense': hunyuanDense,
+  mistral3,
   olmo2,
   olmoe,
+  phi3,
   qwen2,
   qwen3,
   qwen3moe,

@@ -42,23 +42,34 @@ export class Metadata {
     this.architecture = architecture;
   }
 
-  transformer(): TransformerSizes {
+  /** @param varying sizes that may differ between layers: the largest counts */
+  transformer(...varying: readonly string[]): TransformerSizes {
+    const common = (name: string, fallback?: number) =>
+      varying.includes(name) && this.#isList(name)
+        ? Math.max(...this.perLayer(name))
+        : this.size(name, fallback);
     const embeddingLength = this.size('embedding_length');
     const nHeads = this.size('attention.head_count');
-    const nKvHeads = this.size('attention.head_count_kv', nHeads);
+    const nKvHeads = common('attention.head_count_kv', nHeads);
     const headDim = this.size('attention.key_length', embeddingLength / nHeads);
     ensure(nHeads % nKvHeads === 0, `attention.head_count_kv to divide the ${nHeads} heads`, nKvHeads);
     ensure(headDim <= MAX_HEAD_DIM, `heads of at most ${MAX_HEAD_DIM} dimensions`, headDim);
     const valueLength = this.size('attention.value_length', headDim);
     ensure(valueLength === headDim, `attention.value_length to be the key length ${headDim}`, valueLength);
-    const tokens = optionalStrings(this.#gguf.metadata, 'tokenizer.ggml.tokens');
     return {
       nLayers: this.size('block_count'),
       embeddingLength,
-      feedForwardLength: this.size('feed_forward_length'),
+      feedForwardLength: common('feed_forward_length'),
       nHeads,
       nKvHeads,
       headDim,
+      ...this.lengths(),
+    };
+  }
+
+  lengths(): Pick<TransformerSizes, 'vocabularySize' | 'contextLength'> {
+    const tokens = optionalStrings(this.#gguf.metadata, 'tokenizer.ggml.tokens');
+    return {
       vocabularySize: tokens?.length || this.size('vocab_size'),
       contextLength: this.size('context_length'),
     };
@@ -74,6 +85,30 @@ export class Metadata {
       : (optionalNumber(metadata, key) ?? fallback ?? requireNumber(metadata, key));
     const sensible = Number.isInteger(size) && size >= 1 && size <= MAX_SIZE;
     return ensure(sensible, `${key} to be an integer from 1 to ${MAX_SIZE}`, size);
+  }
+
+  /** A count for each layer, 0 included; a single one counts for all. */
+  perLayer(name: string, fallback?: number): readonly number[] {
+    const layers = this.size('block_count');
+    if (!this.#isList(name)) return new Array(layers).fill(this.size(name, fallback));
+    const key = `${this.architecture}.${name}`;
+    const list = Array.from(optionalNumbers(this.#gguf.metadata, key) ?? []);
+    ensure(list.length >= layers, `${key} to have ${layers} numbers`, list.length);
+    const wrong = list.find((size) => !Number.isInteger(size) || size < 0 || size > MAX_SIZE);
+    ensure(wrong === undefined, `integers from 0 to ${MAX_SIZE} in ${key}`, wrong);
+    return list.slice(0, layers);
+  }
+
+  /** Whether each layer has a property; `usual` where the file does not say so. */
+  flags(name: string, usual: (layer: number) => boolean): readonly boolean[] {
+    const layers = this.size('block_count');
+    const found = this.#gguf.metadata.get(`${this.architecture}.${name}`);
+    const list = Array.isArray(found) ? found : undefined;
+    return Array.from({ length: layers }, (_, i) => (list?.[i] === undefined ? usual(i) : Boolean(list[i])));
+  }
+
+  #isList(name: string): boolean {
+    return typeof this.#gguf.metadata.get(`${this.architecture}.${name}`) === 'object';
   }
 
   /** A number above zero. */
@@ -98,6 +133,11 @@ export class Metadata {
     return found;
   }
 
+  /** Whether some layer has a tensor of this name. */
+  hasTensor(name: string): boolean {
+    return this.#gguf.tensors.keys().some((key) => key.startsWith('blk.') && key.endsWith(`.${name}`));
+  }
+
   has(name: string): boolean {
     return this.#gguf.metadata.has(`${this.architecture}.${name}`);
   }
@@ -109,8 +149,10 @@ export class Metadata {
   /**
    * Pair i of n is rotated by base^(-i / n) a position (Su et al., RoFormer), slowed by the linear scaling factor
    * (Chen et al., position interpolation) and by the file's own factors in rope_freqs.weight (Llama 3.1).
+   *
+   * @param whole whether YaRN's bounds are whole pairs
    */
-  rope(layout: RopeSpec['layout'], headDim: number): RopeSpec {
+  rope(layout: RopeSpec['layout'], headDim: number, { whole = true } = {}): RopeSpec {
     const type = this.#scalingType();
     if (!ROPE_SCALINGS.includes(type)) {
       throw unsupported(`RoPE scaling of type "${type}"`, `; supported: ${ROPE_SCALINGS.join(', ')}`);
@@ -121,7 +163,7 @@ export class Metadata {
     ensure(fits, `${key} to be even and at most ${headDim}`, dimensions);
     const base = this.positive('rope.freq_base', 10_000);
     const pairs = dimensions / 2;
-    const slowing = this.#slowing(base, pairs);
+    const slowing = this.#slowing(base, pairs, whole);
     const factors = readRopeFactors(this.#gguf, pairs);
     const frequency = (i: number) => base ** (-i / pairs) / slowing(i) / (factors?.[i] ?? 1);
     return {
@@ -132,8 +174,13 @@ export class Metadata {
   }
 
   /** The same with a base of its own, neither slowed nor with factors. */
-  plainRope(layout: RopeSpec['layout'], headDim: number, base: number): RopeSpec {
-    const pairs = this.size('rope.dimension_count', headDim) / 2;
+  plainRope(
+    layout: RopeSpec['layout'],
+    headDim: number,
+    base: number,
+    dimensions = 'rope.dimension_count',
+  ): RopeSpec {
+    const pairs = this.size(dimensions, headDim) / 2;
     return {
       layout,
       inverseFrequencies: Object.freeze(Array.from({ length: pairs }, (_, i) => base ** (-i / pairs))),
@@ -156,23 +203,25 @@ export class Metadata {
   }
 
   /** How much slower pair i rotates. */
-  #slowing(base: number, pairs: number): (i: number) => number {
+  #slowing(base: number, pairs: number, whole: boolean): (i: number) => number {
     const type = this.#scalingType();
     if (type === 'none') return () => 1;
     const factor = this.positive('rope.scaling.factor', this.positive('rope.scale_linear', 1));
     if (type === 'linear') return () => factor;
-    return this.#yarn(factor, base, pairs);
+    return this.#yarn(factor, base, pairs, whole);
   }
 
   /**
    * Pairs that turn often within the original context keep their speed, those that turn less than once slow down, and
    * those between do so in part (Peng et al., YaRN).
    */
-  #yarn(factor: number, base: number, pairs: number): (i: number) => number {
+  #yarn(factor: number, base: number, pairs: number, whole: boolean): (i: number) => number {
     const original = this.size('rope.scaling.original_context_length');
     const pairOf = (turns: number) => (pairs * Math.log(original / (turns * 2 * Math.PI))) / Math.log(base);
-    const low = Math.max(0, Math.floor(pairOf(this.positive('rope.scaling.yarn_beta_fast', 32))));
-    const high = Math.min(2 * pairs - 1, Math.ceil(pairOf(this.positive('rope.scaling.yarn_beta_slow', 1))));
+    const fast = pairOf(this.positive('rope.scaling.yarn_beta_fast', 32));
+    const slow = pairOf(this.positive('rope.scaling.yarn_beta_slow', 1));
+    const low = Math.max(0, whole ? Math.floor(fast) : fast);
+    const high = Math.min(2 * pairs - 1, whole ? Math.ceil(slow) : slow);
     return (i) => {
       const slowed = Math.max(0, Math.min(1, (i - low) / Math.max(high - low, 0.001)));
       return 1 / (slowed / factor + (1 - slowed));

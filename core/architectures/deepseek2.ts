@@ -1,0 +1,90 @@
+/**
+ * DeepSeek V2 and V3 (DeepSeek-AI, DeepSeek-V3 Technical Report): attention over latent rows, which the cache keeps as they
+ * are. Each token leaves one row of L compressed numbers and R rotated ones for all heads; queries are brought to the
+ * latent space, and what they attend to comes back out of it, head by head. The feed-forward is a mixture of experts.
+ */
+import type { RopeSpec, ValueId } from '../../backends/backend.ts';
+import type { Architecture } from './architecture.ts';
+import type { DecoderConfig } from './decoder.ts';
+import { type ExpertsConfig, mixedFeedForward, readExperts } from './experts.ts';
+import type { Block, Graph } from './graph.ts';
+import type { Metadata } from './metadata.ts';
+
+interface Deepseek2Config extends DecoderConfig {
+  readonly queryRank: number | undefined; // columns of compressed queries; undefined: they are not
+  readonly latentDim: number; // L
+  readonly plainDim: number; // of a query head, unrotated
+  readonly rotatedDim: number; // R
+  readonly valueDim: number; // of a head
+  readonly scale: number; // of scores
+  readonly experts: ExpertsConfig;
+}
+
+export const deepseek2: Architecture<Deepseek2Config> = {
+  read(m) {
+    const rotatedDim = m.size('rope.dimension_count');
+    const headDim = m.size('attention.key_length_mla');
+    const scaling = contextScaling(m);
+    const rope = m.rope('interleaved', rotatedDim);
+    return {
+      nLayers: m.size('block_count'),
+      embeddingLength: m.size('embedding_length'),
+      feedForwardLength: m.size('feed_forward_length'),
+      nHeads: m.size('attention.head_count'),
+      nKvHeads: 1,
+      headDim,
+      ...m.lengths(),
+      rmsEps: m.positive('attention.layer_norm_rms_epsilon'),
+      rope: m.has('rope.scaling.yarn_attn_factor') ? rope : { ...rope, magnitude: 1 },
+      queryRank: m.optional('attention.q_lora_rank'),
+      latentDim: m.size('attention.kv_lora_rank'),
+      plainDim: headDim - rotatedDim,
+      rotatedDim,
+      valueDim: m.size('attention.value_length_mla'),
+      scale: scaling ** 2 / Math.sqrt(headDim),
+      // V3 scores by sigmoid, and corrects the scores; files do not always say so.
+      experts: readExperts(m, {
+        by: m.hasTensor('exp_probs_b.bias') ? 'sigmoid' : 'softmax',
+        normalized: false,
+      }),
+    };
+  },
+
+  build(g, c) {
+    const { embeddingLength: C, rmsEps: eps } = c;
+    let x = g.embed('token_embd', c.vocabularySize, C); // [T, C]
+    for (const b of g.blocks(c.nLayers)) {
+      let attended = latentAttention(g, g.norm(x, b('attn_norm'), eps), b, c); // [T, H * L]
+      if (b.last) [x, attended] = [g.select(x), g.select(attended)]; // [S, ..]
+      const values = g.headwise(attended, b('attn_v_b'), c.nHeads, c.valueDim); // [T, H * valueDim]
+      x = g.add(x, g.linear(values, b('attn_output'), C));
+      x = g.add(x, mixedFeedForward(g, g.norm(x, b('ffn_norm'), eps), b, c));
+    }
+    return g.head(g.norm(x, 'output_norm', eps), c.vocabularySize); // [S, V]
+  },
+};
+
+/** YaRN's growth of scores. llama.cpp's converter writes a tenth of the multiplier that the paper's code has. */
+function contextScaling(m: Metadata): number {
+  const multiplier = (m.optional('rope.scaling.yarn_log_multiplier') ?? 0) / 0.1;
+  return 1 + 0.1 * multiplier * Math.log(Math.max(1, m.optional('rope.scaling.factor') ?? 1));
+}
+
+function latentAttention(g: Graph, x: ValueId, b: Block, c: Deepseek2Config): ValueId {
+  const { nHeads: heads, latentDim: L, rotatedDim: R, rmsEps: eps, scale } = c;
+  const parts = [c.plainDim, R] as const;
+  const compressed = c.queryRank && g.norm(g.linear(x, b('attn_q_a'), c.queryRank), b('attn_q_a_norm'), eps);
+  const [plain, turned] = compressed
+    ? g.headParts(compressed, b('attn_q_b'), heads, parts)
+    : g.headParts(x, b('attn_q'), heads, parts);
+  const latentQuery = g.headwise(plain, b('attn_k_b'), heads, L); // [T, H * L]
+  const q = g.concat(latentQuery, rotated(g, turned, heads, c.rope), heads); // [T, H * (L + R)]
+  const [latent, key] = g.linears(x, b('attn_kv_a_mqa'), [L, R]);
+  const v = g.norm(latent!, b('attn_kv_a_norm'), eps); // [T, L]
+  const k = g.concat(v, rotated(g, key!, 1, c.rope), 1); // [T, L + R]
+  return g.attention({ q, k, v }, { heads, kvHeads: 1, headDim: L + R, valueDim: L, scale });
+}
+
+function rotated(g: Graph, x: ValueId, heads: number, rope: RopeSpec): ValueId {
+  return g.rope(x, heads, rope);
+}

@@ -1,0 +1,142 @@
+/**
+ * Gemma 4 (Gemma Team): Gemma 3's norms, with heads of two sizes (layers that see a window have the smaller), values
+ * normalized too, last layers that share keys and values with earlier ones, inputs of each layer by token, and experts beside
+ * the feed-forward.
+ */
+import type { RopeSpec, ValueId } from '../../backends/backend.ts';
+import type { Architecture } from './architecture.ts';
+import { gatedFeedForward } from './decoder.ts';
+import { type ExpertsConfig, readExperts } from './experts.ts';
+import type { Block, Graph } from './graph.ts';
+import type { Metadata, TransformerSizes } from './metadata.ts';
+
+interface Layer {
+  readonly isLocal: boolean;
+  readonly headDim: number;
+  readonly kvHeads: number;
+  readonly feedForwardLength: number;
+  readonly shares: number | undefined; // layer whose keys and values it reads
+}
+
+interface Gemma4Config extends TransformerSizes {
+  readonly eps: number;
+  readonly layers: readonly Layer[];
+  readonly window: number;
+  readonly rope: RopeSpec;
+  readonly windowRope: RopeSpec;
+  readonly inputLength: number; // columns of a layer's input by token; 0 without
+  readonly experts: ExpertsConfig | undefined;
+  readonly logitCap: number | undefined;
+}
+
+export const gemma4: Architecture<Gemma4Config> = {
+  read(m) {
+    const sizes = m.transformer('feed_forward_length', 'attention.head_count_kv');
+    const smallDim = m.size('attention.key_length_swa', sizes.headDim);
+    return {
+      ...sizes,
+      eps: m.positive('attention.layer_norm_rms_epsilon'),
+      layers: readLayers(m, sizes, smallDim),
+      window: m.size('attention.sliding_window'),
+      rope: m.rope('half', sizes.headDim),
+      windowRope: m.plainRope(
+        'half',
+        smallDim,
+        m.positive('rope.freq_base_swa', 10_000),
+        'rope.dimension_count_swa',
+      ),
+      inputLength: m.optional('embedding_length_per_layer_input') || 0,
+      experts: m.optional('expert_count') ? readExperts(m, { by: 'softmax', normalized: true }) : undefined,
+      logitCap: m.optional('final_logit_softcapping') || undefined,
+    };
+  },
+
+  build(g, c) {
+    const { embeddingLength: C, eps } = c;
+    let x = g.scaled(g.embed('token_embd', c.vocabularySize, C), Math.sqrt(C)); // [T, C]
+    const embedded = x;
+    const attentions: ValueId[] = []; // by layer
+    for (const b of g.blocks(c.nLayers)) {
+      const input = c.inputLength > 0 ? layerInput(g, embedded, b, c) : undefined; // [T, P]
+      let attended = attention(g, g.norm(x, b('attn_norm'), eps), b, c, attentions); // [T, H * D]
+      attentions.push(attended);
+      if (b.last) [x, attended] = [g.select(x), g.select(attended)]; // [S, ..]
+      x = g.add(x, g.norm(g.linear(attended, b('attn_output'), C), b('post_attention_norm'), eps));
+      x = g.add(x, g.norm(feedForward(g, x, b, c), b('post_ffw_norm'), eps));
+      if (input !== undefined) x = g.add(x, gatedInput(g, x, b.last ? g.select(input) : input, b, c));
+      if (g.has(b('layer_output_scale.weight'))) x = g.scaledBy(x, b('layer_output_scale.weight'));
+    }
+    return g.capped(g.head(g.norm(x, 'output_norm', eps), c.vocabularySize), c.logitCap); // [S, V]
+  },
+};
+
+function readLayers(m: Metadata, { nLayers, nHeads, headDim }: TransformerSizes, smallDim: number): Layer[] {
+  const isLocal = m.flags('attention.sliding_window_pattern', () => false);
+  const kvHeads = m.perLayer('attention.head_count_kv', nHeads);
+  const lengths = m.perLayer('feed_forward_length');
+  const own = nLayers - (m.optional('attention.shared_kv_layers') || 0); // layers with keys and values of their own
+  return isLocal.map((local, i) => ({
+    isLocal: local,
+    headDim: local ? smallDim : headDim,
+    kvHeads: kvHeads[i]!,
+    feedForwardLength: lengths[i]!,
+    shares: i < own ? undefined : isLocal.findLastIndex((other, j) => j < own && other === local),
+  }));
+}
+
+/** Attention of a layer; `earlier` are those of the layers before. Scores are not scaled. */
+function attention(g: Graph, x: ValueId, b: Block, c: Gemma4Config, earlier: readonly ValueId[]): ValueId {
+  const { isLocal, headDim, kvHeads, shares } = c.layers[b.index]!;
+  const { nHeads: heads, eps } = c;
+  const [rope, window] = isLocal ? [c.windowRope, c.window] : [c.rope, undefined];
+  const normalized = g.norm(g.linear(x, b('attn_q'), heads * headDim), b('attn_q_norm'), eps, heads);
+  const q = g.rope(normalized, heads, rope);
+  if (shares !== undefined) {
+    g.ignore(...['attn_k', 'attn_v', 'attn_k_norm'].map((name) => b(`${name}.weight`)));
+    return g.attentionOver(q, earlier[shares]!, { heads, scale: 1, window });
+  }
+  const key = g.linear(x, b('attn_k'), kvHeads * headDim);
+  const value = g.has(b('attn_v.weight')) ? g.linear(x, b('attn_v'), kvHeads * headDim) : key;
+  const k = g.rope(g.norm(key, b('attn_k_norm'), eps, kvHeads), kvHeads, rope);
+  const v = g.norm(value, undefined, eps, kvHeads);
+  return g.attention({ q, k, v }, { heads, kvHeads, headDim, scale: 1, window });
+}
+
+function feedForward(g: Graph, x: ValueId, b: Block, c: Gemma4Config): ValueId {
+  const sizes = { ...c, feedForwardLength: c.layers[b.index]!.feedForwardLength };
+  const dense = gatedFeedForward(g, g.norm(x, b('ffn_norm'), c.eps), b, sizes, 'gelu');
+  if (!c.experts || !g.has(b('ffn_gate_inp.weight'))) return dense;
+  const mixed = experts(g, x, b, c, c.experts);
+  return g.add(g.norm(dense, b('post_ffw_norm_1'), c.eps), g.norm(mixed, b('post_ffw_norm_2'), c.eps));
+}
+
+/** Experts of a norm of x; the router sees another one. [T, C] */
+function experts(g: Graph, x: ValueId, b: Block, c: Gemma4Config, e: ExpertsConfig): ValueId {
+  const { embeddingLength: C, eps } = c;
+  const routed = g.scaled(g.normBy(x, b('ffn_gate_inp.scale'), eps), 1 / Math.sqrt(C));
+  const logits = g.linear(routed, b('ffn_gate_inp'), e.experts);
+  const picks = g.route(logits, e.routing, { scales: b('ffn_down_exps.scale') });
+  const h = g.norm(x, b('pre_ffw_norm_2'), eps);
+  const sizes = { count: e.experts, rows: e.expertLength };
+  const [gate, up] = g.has(b('ffn_gate_up_exps.weight'))
+    ? g.expertPair(h, picks, b('ffn_gate_up_exps'), sizes)
+    : [g.experts(h, picks, b('ffn_gate_exps'), sizes), g.experts(h, picks, b('ffn_up_exps'), sizes)];
+  const down = { count: e.experts, rows: C, parts: e.routing.count };
+  return g.mix(g.experts(g.mul(g.map('gelu', gate), up), picks, b('ffn_down_exps'), down), picks);
+}
+
+/** What each layer gets of a token beside the residual stream, from a table and from the embedding. [T, P] */
+function layerInput(g: Graph, embedded: ValueId, b: Block, c: Gemma4Config): ValueId {
+  const { inputLength: P, nLayers, embeddingLength: C } = c;
+  const [first, all] = [b.index * P, nLayers * P];
+  const looked = g.embedColumns('per_layer_token_embd', c.vocabularySize, { first, cols: P, of: all });
+  const projected = g.linearRows(embedded, 'per_layer_model_proj', { first, rows: P, of: all });
+  const normalized = g.norm(g.scaled(projected, 1 / Math.sqrt(C)), 'per_layer_proj_norm', c.eps);
+  return g.scaled(g.add(normalized, g.scaled(looked, Math.sqrt(P))), Math.SQRT1_2);
+}
+
+/** [T, C] */
+function gatedInput(g: Graph, x: ValueId, input: ValueId, b: Block, c: Gemma4Config): ValueId {
+  const gate = g.map('gelu', g.linear(x, b('inp_gate'), c.inputLength)); // [T, P]
+  return g.norm(g.linear(g.mul(gate, input), b('proj'), c.embeddingLength), b('post_norm'), c.eps);
+}
