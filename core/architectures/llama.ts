@@ -15,7 +15,10 @@ interface LlamaConfig extends DecoderConfig {
 export const llama: Architecture<LlamaConfig> = {
   read(m) {
     // llama.cpp's converter reorders the rows of attn_q and attn_k so that neighbours are pairs.
-    const config = readDecoder(m, 'interleaved');
+    const config = {
+      ...readDecoder(m, 'interleaved'),
+      window: m.optional('attention.sliding_window') || undefined,
+    };
     if (!m.optional('expert_count')) return config;
     return { ...config, experts: readExperts(m, { by: 'softmax', normalized: true }) };
   },
