@@ -23,7 +23,7 @@ export type StateId = number; // place in Program.states
 export interface WeightDesc {
   readonly name: string; // GGUF tensor name
   readonly type: TensorType;
-  readonly rows: number; // N, outputs; of all experts together
+  readonly rows: number; // N, outputs; of all experts together; 1 for a vector, which is not a matrix of one expert
   readonly cols: number; // K, inputs
   /** Matrices of equal size that lie one after the other, each picked by its number. Default: one. */
   readonly experts?: number;
@@ -103,7 +103,8 @@ export type Op =
   | { op: 'mix'; x: ValueId; picks: ValueId } // the sum of the parts of x, times the weights of their experts
   | { op: 'rope'; x: ValueId; heads: number; rope: RopeSpec } // every head rotated by the token's position
   | AttentionOp
-  | { op: 'conv'; x: ValueId; weight: WeightId; state: StateId } // see below
+  | { op: 'conv'; x: ValueId; weight: WeightId; bias?: WeightId; state: StateId } // see below
+  | ScanOp
   | { op: 'softmax'; x: ValueId } // of every row
   | { op: 'map'; x: ValueId; fn: MapFunction; scalars?: readonly WeightId[] } // fn of each number
   | { op: 'zip'; a: ValueId; b: ValueId; fn: ZipFunction } // fn of each pair of numbers
@@ -153,10 +154,37 @@ export interface AttentionOp {
 }
 
 /**
+ * A linear recurrence over the tokens of a sequence. Each head keeps a matrix S [N, P], which decays, takes up the value u
+ * under the key k, and is read by the query q:
+ *
+ *   S = exp(a dt) S + k u^T,  y = S^T q + skip v,  with S = 0 before the sequence begins
+ *
+ * ssm    u = beta v: the state space of Mamba-2 (Dao & Gu, Transformers are SSMs), with q = C, k = B and beta = dt
+ * delta  u = beta (v - exp(a dt) S^T k): the gated delta rule (Yang et al., Gated Delta Networks)
+ *
+ * Its state is recurrent, and no other op uses it: heads * N * P floats. [T, heads * P]
+ */
+export interface ScanOp {
+  op: 'scan';
+  rule: 'ssm' | 'delta';
+  q: ValueId; // [T, groups * N]
+  k: ValueId; // [T, groups * N]
+  v: ValueId; // [T, heads * P]
+  dt: ValueId; // [T, heads], step sizes
+  beta: ValueId; // [T, heads]
+  a: WeightId; // [heads]
+  skip?: WeightId; // [heads]; default 0
+  groups: number; // of heads with the same q and k; a divisor of heads
+  /** Head h reads group h modulo groups; default: floor(h * groups / heads). */
+  cyclic?: boolean;
+  state: StateId;
+}
+
+/**
  * State of a sequence for one layer: the data kept from its earlier tokens.
  *
  * `conv` is a causal convolution of each column by itself, with K weights a column, [C, K]:
- *   y[t][c] = sum over j of weight[c][j] * x[t - (K - 1) + j][c], with x = 0 before the sequence begins
+ *   y[t][c] = bias[c] + sum over j of weight[c][j] * x[t - (K - 1) + j][c], with x = 0 before the sequence begins
  * Its state is recurrent, and no other op uses it: the last K - 1 rows of x, (K - 1) * C floats.
  */
 export type StateShape = KvShape | RecurrentShape;

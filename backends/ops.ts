@@ -9,6 +9,7 @@ import type {
   KvShape,
   Op,
   Program,
+  ScanOp,
   StateId,
   StateShape,
   ValueId,
@@ -50,7 +51,11 @@ const ANATOMY: { readonly [K in Op['op']]: Anatomy<OpOf<K>> } = {
   norm: {
     values: ['x'],
     weights: ['weight'],
-    shape: ({ x, weight, heads = 1 }, { shape, desc }) => wide(shape(x), heads * desc(weight).cols, 'norm'),
+    shape({ x, weight, heads = 1 }, { shape, desc }) {
+      const { cols } = shape(x);
+      if (heads > 1 && desc(weight).cols === cols && cols % heads === 0) return shape(x); // own weights of each head
+      return wide(shape(x), heads * desc(weight).cols, 'norm');
+    },
   },
   'layer-norm': {
     values: ['x'],
@@ -138,15 +143,36 @@ const ANATOMY: { readonly [K in Op['op']]: Anatomy<OpOf<K>> } = {
   },
   conv: {
     values: ['x'],
-    weights: ['weight'],
+    weights: ['weight', 'bias'],
     shape(op, { shape, desc, state }) {
       const { rows, cols: taps } = desc(op.weight);
       const { floats } = ofKind('recurrent', state(op), 'a conv');
       if (taps < 2) throw new RangeError(`Expected a conv of at least 2 weights a column, got ${taps}.`);
       fits(floats, (taps - 1) * rows, 'floats in the state of a conv');
+      if (op.bias !== undefined) fits(desc(op.bias).cols, rows, 'bias of a conv');
       if (shape(op.x).rows !== 'tokens')
         throw new RangeError('A conv reads all tokens of a step, not selected rows.');
       return wide(shape(op.x), rows, 'conv');
+    },
+  },
+  scan: {
+    values: ['q', 'k', 'v', 'dt', 'beta'],
+    weights: ['a', 'skip'],
+    shape(op, facts) {
+      const { shape, desc, state } = facts;
+      const { heads, groups, keyDim, valueDim } = scanSizes(op, facts);
+      const { floats } = ofKind('recurrent', state(op), 'a scan');
+      if (heads % groups !== 0 || ![keyDim, valueDim].every(Number.isInteger)) {
+        throw new RangeError(`Expected ${groups} groups to divide ${heads} heads, and both their columns.`);
+      }
+      fits(floats, heads * keyDim * valueDim, 'floats in the state of a scan');
+      wide(shape(op.k), shape(op.q).cols, 'keys of a scan');
+      wide(shape(op.dt), heads, 'steps of a scan');
+      wide(shape(op.beta), heads, 'betas of a scan');
+      if (op.skip !== undefined) fits(desc(op.skip).cols, heads, 'skips of a scan');
+      if ([op.q, op.k, op.v, op.dt, op.beta].some((value) => shape(value).rows !== 'tokens'))
+        throw new RangeError('A scan reads all tokens of a step, not selected rows.');
+      return shape(op.v);
     },
   },
   softmax: { values: ['x'], weights: [], shape: ({ x }, { shape }) => shape(x) },
@@ -273,6 +299,22 @@ export function kvOf(op: AttentionOp, states: readonly StateShape[]): KvShape {
 /** Whether a slice must be a whole text from position 0 on. */
 export function isBidirectional({ ops }: Pick<Program, 'ops'>): boolean {
   return ops.some((op) => op.op === 'attention' && op.causal === false);
+}
+
+export interface ScanSizes {
+  readonly heads: number;
+  readonly groups: number;
+  readonly keyDim: number; // N
+  readonly valueDim: number; // P
+}
+
+/** The sizes of a scan, from its operands. */
+export function scanSizes(
+  { q, v, a, groups }: ScanOp,
+  { shape, desc }: Pick<Facts, 'shape' | 'desc'>,
+): ScanSizes {
+  const heads = desc(a).cols;
+  return { heads, groups, keyDim: shape(q).cols / groups, valueDim: shape(v).cols / heads };
 }
 
 /** Whether sequences can only continue or restart. */

@@ -18,6 +18,7 @@ import { matmul } from '../kernels/reference/matmul.ts';
 import { rmsNorm } from '../kernels/reference/rms-norm.ts';
 import { rope } from '../kernels/reference/rope.ts';
 import { route } from '../kernels/reference/route.ts';
+import { scan } from '../kernels/reference/scan.ts';
 import { select } from '../kernels/reference/select.ts';
 import { softmax } from '../kernels/reference/softmax.ts';
 import { zip } from '../kernels/reference/zip.ts';
@@ -30,6 +31,7 @@ import type {
   Op,
   Program,
   Result,
+  ScanOp,
   Slice,
   StateId,
   Step,
@@ -39,7 +41,7 @@ import type {
   WeightSource,
 } from './backend.ts';
 import { Lifecycle } from './lifecycle.ts';
-import { keptValues, type OpOf, operands, shapesOf, weightsOf } from './ops.ts';
+import { keptValues, operands, shapesOf, weightsOf } from './ops.ts';
 import { checkSupport, givenWeight, readWeight, vocabularyOf, WeightTable } from './program-weights.ts';
 import { resultsFromLogits } from './results.ts';
 import { packState, StateReader, stateLayout, unpackState } from './saved-state.ts';
@@ -50,7 +52,7 @@ type Row = Float64Array;
 interface Held {
   keys: Row[]; // positions x [kvHeads * headDim]
   values: Row[];
-  past: Row[]; // of a recurrent state: the rows before the next one
+  past: Row[]; // of a recurrent state: the rows of a conv before the next one, or the matrices of a scan
 }
 
 /** Longest time to compute before the event loop gets a turn. */
@@ -205,10 +207,10 @@ class ReferenceExecutable implements Executable {
     return positions;
   }
 
-  /** Rows of x that a recurrent state holds. */
+  /** Rows that a recurrent state holds. */
   #pastRows(state: StateId): number {
-    const conv = this.#program.ops.find((op) => op.op === 'conv' && op.state === state) as OpOf<'conv'>;
-    return this.#weights.get(conv.weight)!.desc.cols - 1;
+    const owner = this.#program.ops.find((op) => 'state' in op && op.state === state);
+    return owner?.op === 'conv' ? this.#weights.get(owner.weight)!.desc.cols - 1 : 1;
   }
 
   dispose(): void {
@@ -256,7 +258,7 @@ class ReferenceExecutable implements Executable {
         return ids.values().map((id) => embed(values, desc.cols, id));
       }
       case 'norm':
-        return each(op.x, (x) => rmsNorm(x, weight(op.weight), op.eps));
+        return each(op.x, (x) => rmsNorm(x, weight(op.weight), op.eps, op.heads));
       case 'layer-norm': {
         const bias = op.bias === undefined ? undefined : weight(op.bias);
         return each(op.x, (x) => layerNorm(x, weight(op.weight), bias, op.eps));
@@ -284,15 +286,18 @@ class ReferenceExecutable implements Executable {
         return this.#attend(op, step, attended);
       case 'conv': {
         const { cols: K } = this.#weights.get(op.weight)!.desc;
+        const bias = op.bias === undefined ? undefined : weight(op.bias);
         return each(op.x, (x, t) => {
           const held = this.#held[op.state]![step.sequences[t]!]!;
           if (step.positions[t] === 0)
             held.past = Array.from({ length: K - 1 }, () => new Float64Array(x.length));
           const seen = [...held.past, x];
           held.past = seen.slice(1);
-          return conv(seen, weight(op.weight));
+          return conv(seen, weight(op.weight), bias);
         });
       }
+      case 'scan':
+        return this.#scan(op, step);
       case 'softmax':
         return each(op.x, softmax);
       case 'map': {
@@ -326,6 +331,25 @@ class ReferenceExecutable implements Executable {
       attended?.push(...attentionWeights(query, keys, form));
       yield attention(query, keys, values, form);
     }
+  }
+
+  #scan(op: ScanOp, { sequences, positions }: StepRows): Iterable<Row> {
+    const [q, k, v, dt, beta] = operands(op).map((value) => this.#values[value]!);
+    const weight = (id: WeightId) => this.#weights.get(id)!.values;
+    const weights = { a: weight(op.a), skip: op.skip === undefined ? undefined : weight(op.skip) };
+    const heads = weights.a.length;
+    const { rule, groups, cyclic = false } = op;
+    return v!.values().map((_, t) => {
+      const keyDim = q![t]!.length / groups;
+      const valueDim = v![t]!.length / heads;
+      const held = this.#held[op.state]![sequences[t]!]!;
+      if (positions[t] === 0) held.past = [new Float64Array(heads * keyDim * valueDim)];
+      const rows = { q: q![t]!, k: k![t]!, v: v![t]!, dt: dt![t]!, beta: beta![t]! };
+      const shape = { rule, heads, groups, cyclic, keyDim, valueDim };
+      const { y, state } = scan(held.past[0]!, rows, weights, shape);
+      held.past = [state];
+      return y;
+    });
   }
 
   async #giveTurn(): Promise<void> {

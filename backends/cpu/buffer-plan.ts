@@ -3,9 +3,18 @@
  * of a thread. Weights are not among them. Addresses and strides are bytes; rows of values are padded to 16 floats.
  */
 import * as layout from '../../kernels/wasm/layout.ts';
-import type { KvShape, KvType, Limits, RopeSpec, StateId, StateShape, ValueId } from '../backend.ts';
-import { type ExpertPhase, type MatmulPhase, type Product, usesOf } from '../fuse.ts';
-import { kvOf, type Shape } from '../ops.ts';
+import type {
+  KvShape,
+  KvType,
+  Limits,
+  RopeSpec,
+  StateId,
+  StateShape,
+  ValueId,
+  WeightId,
+} from '../backend.ts';
+import { type ExpertPhase, type MatmulPhase, type OpPhase, type Product, usesOf } from '../fuse.ts';
+import { kvOf, type Shape, scanSizes } from '../ops.ts';
 import { AddressSpace, type Sentinel } from './memory.ts';
 import { shifted } from './sentinels.ts';
 import type { MemoryProgram } from './stages.ts';
@@ -54,6 +63,7 @@ export interface ScratchPlan {
   readonly panel: number;
   readonly panelBytes: number; // of one segment
   readonly attention: number;
+  readonly scan: number;
   readonly bytes: number;
   readonly sentinels: readonly Sentinel[];
 }
@@ -232,20 +242,33 @@ function planKv({ phases, states, limits }: MemoryProgram, tables: number, space
 
 /** Whole groups of 16 columns, so that tasks on other columns write other cache lines. */
 function planPast(
-  { phases, shapes, limits }: MemoryProgram,
+  program: MemoryProgram,
   weight: WeightOf,
   space: AddressSpace,
 ): ReadonlyMap<StateId, PastPlan> {
+  const { phases, limits } = program;
   const planned = new Map<StateId, PastPlan>();
   for (const phase of phases) {
-    if (phase.kind !== 'conv') continue;
-    const { state, weight: id } = phase.op;
-    const columns = GROUP * Math.ceil(shapes[phase.out]!.cols / GROUP);
-    const sequenceBytes = 4 * columns * (weight(id).desc.cols - 1);
+    if (phase.kind !== 'conv' && phase.kind !== 'scan') continue;
+    const { state } = phase.op;
+    const sequenceBytes = 4 * pastFloats(phase, program, weight);
     const address = space.allocate(limits.sequences * sequenceBytes, `state ${state}`);
     planned.set(state, { address, sequenceBytes });
   }
   return planned;
+}
+
+/** Floats of a recurrent state of one sequence. */
+function pastFloats(
+  { op, out }: OpPhase & { kind: 'conv' | 'scan' },
+  { shapes }: MemoryProgram,
+  weight: WeightOf,
+): number {
+  const whole = (columns: number) => GROUP * Math.ceil(columns / GROUP);
+  if (op.op === 'conv') return whole(shapes[out]!.cols) * (weight(op.weight).desc.cols - 1);
+  const facts = { shape: (value: ValueId) => shapes[value]!, desc: (id: WeightId) => weight(id).desc };
+  const { heads, keyDim, valueDim } = scanSizes(op, facts);
+  return heads * keyDim * whole(valueDim);
 }
 
 /** Float16 needs pairs of dimensions: with an odd head dimension, all states are float32. */
@@ -381,6 +404,7 @@ function planScratch(
     sorted: space.allocate(sorted, 'pairs of experts'),
     panel: space.allocate(512 + 2 * panelBytes, 'panels'), // results of a tile of two segments, then two panels
     attention: space.allocate(attentionBytes, 'attention'),
+    scan: space.allocate(2 * 4 * GROUP, 'columns of a scan'),
   };
   return { ...offsets, panelBytes, bytes: space.used, sentinels: space.sentinels };
 }

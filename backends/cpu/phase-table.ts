@@ -2,7 +2,7 @@
 import type { MapFunction } from '../../kernels/reference/map.ts';
 import type { ZipFunction } from '../../kernels/reference/zip.ts';
 import * as layout from '../../kernels/wasm/layout.ts';
-import type { Limits, Program, RopeSpec, ValueId } from '../backend.ts';
+import type { Limits, Program, RopeSpec, ScanOp, ValueId } from '../backend.ts';
 import {
   type AttentionPhase,
   type ExpertPhase,
@@ -33,6 +33,9 @@ const MAP_NUMBERS: Record<MapFunction, number> = {
   gelu: layout.MAP_GELU,
   'gelu-erf': layout.MAP_GELU_ERF,
   softcap: layout.MAP_SOFTCAP,
+  sigmoid: layout.MAP_SIGMOID,
+  softplus: layout.MAP_SOFTPLUS,
+  'relu-squared': layout.MAP_RELU_SQUARED,
   multiply: layout.MAP_MULTIPLY,
   xielu: layout.MAP_XIELU,
 };
@@ -110,8 +113,7 @@ export class PhaseTable {
   #op({ kind, op, out }: OpPhase): void {
     if (kind === 'embed') this.#row(layout.EMBED, undefined, out, this.#embed(op));
     else if (kind === 'norm') {
-      const headDim = this.#cols(op.x) / (op.heads ?? 1);
-      this.#row(layout.RMS_NORM, op.x, out, [...this.#norm(op), [layout.NORM_COLS, headDim]]);
+      this.#row(layout.RMS_NORM, op.x, out, [...this.#norm(op), ...this.#normHeads(op)]);
     } else if (kind === 'layer-norm') {
       const bias = op.bias === undefined ? 0 : this.#weight(op.bias).address;
       this.#row(layout.LAYER_NORM, op.x, out, [...this.#norm(op), [layout.NORM_BIAS, bias]]);
@@ -139,6 +141,8 @@ export class PhaseTable {
         [layout.Y_COLS, this.#cols(op.b)],
       ];
       this.#row(layout.CONCAT, op.a, out, [...sizes, ...this.#at(op.b, layout.Y, layout.Y_STRIDE)]);
+    } else if (kind === 'scan') {
+      this.#row(layout.SCAN, op.q, out, this.#scan(op));
     } else {
       const b = this.#at(op.b, layout.Y, layout.Y_STRIDE);
       this.#row(layout.ZIP, op.a, out, [[layout.FUNCTION, ZIP_NUMBERS[op.fn]], ...b]);
@@ -146,7 +150,7 @@ export class PhaseTable {
   }
 
   /** A weight of one row is stored as a vector, others in groups of rows. */
-  #conv({ weight, state }: OpOf<'conv'>): Words {
+  #conv({ weight, bias, state }: OpOf<'conv'>): Words {
     const { address, desc } = this.#weight(weight);
     const past = this.#plan.past.get(state)!;
     return [
@@ -155,6 +159,29 @@ export class PhaseTable {
       [layout.TAP_BYTES, isVector(desc) ? 4 : 4 * layout.GROUP],
       [layout.PAST, past.address],
       [layout.PAST_BYTES, past.sequenceBytes],
+      [layout.CONV_BIAS, bias === undefined ? 0 : this.#weight(bias).address],
+    ];
+  }
+
+  #scan(op: ScanOp): Words {
+    const past = this.#plan.past.get(op.state)!;
+    const { desc, address } = this.#weight(op.a);
+    return [
+      ...this.#at(op.k, layout.K_ROWS, layout.K_STRIDE),
+      ...this.#at(op.v, layout.V_ROWS, layout.V_STRIDE),
+      ...this.#at(op.dt, layout.Y, layout.Y_STRIDE),
+      ...this.#at(op.beta, layout.BETA_ROWS, layout.BETA_STRIDE),
+      [layout.WEIGHT, address],
+      [layout.SCAN_SKIP, op.skip === undefined ? 0 : this.#weight(op.skip).address],
+      [layout.SCAN_RULE, op.rule === 'delta' ? layout.SCAN_DELTA : layout.SCAN_SSM],
+      [layout.SCAN_HEADS, desc.cols],
+      [layout.SCAN_GROUPS, op.groups],
+      [layout.SCAN_CYCLIC, op.cyclic ? 1 : 0],
+      [layout.SCAN_KEYS, this.#cols(op.q) / op.groups],
+      [layout.SCAN_VALUES, this.#cols(op.v) / desc.cols],
+      [layout.PAST, past.address],
+      [layout.PAST_BYTES, past.sequenceBytes],
+      [layout.SCAN_SCRATCH, this.#plan.scratch.scan],
     ];
   }
 
@@ -217,6 +244,15 @@ export class PhaseTable {
     return [
       [addressWord, address],
       [strideWord, stride],
+    ];
+  }
+
+  #normHeads({ x, weight, heads = 1 }: OpOf<'norm'>): Words {
+    const cols = this.#cols(x) / heads;
+    const own = this.#weight(weight).desc.cols > cols; // of each head
+    return [
+      [layout.NORM_COLS, cols],
+      [layout.NORM_STEP, own ? 4 * cols : 0],
     ];
   }
 

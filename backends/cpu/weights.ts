@@ -56,8 +56,8 @@ export interface WeightPlace {
 /** A weight with its address in one memory. */
 export type PlacedWeight = Weight & Pick<WeightPlace, 'address'>;
 
-export function isVector(desc: WeightDesc): boolean {
-  return desc.rows === 1;
+export function isVector({ rows, experts }: WeightDesc): boolean {
+  return rows === 1 && experts === undefined;
 }
 
 export function newWeight(desc: WeightDesc, source: WeightSource): Weight {

@@ -70,6 +70,9 @@ class GpujsBackend implements Backend {
     if (op.op === 'attention' && op.causal === false) {
       return 'attention without causality is not supported by the gpu.js backend, which computes token by token';
     }
+    if (op.op === 'scan') {
+      return 'scan is not supported by the gpu.js backend, whose kernels return numbers but change no state';
+    }
     const other = types.find((type) => !PACKED_BLOCKS[type]);
     if (!other) return true;
     const known = Object.keys(PACKED_BLOCKS).join(', ');

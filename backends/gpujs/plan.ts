@@ -145,6 +145,8 @@ class Planner {
         return this.#attention(phase);
       case 'conv':
         return this.#conv(phase.op, phase.out);
+      case 'scan':
+        throw new Error('A scan, which this backend does not support, got through.');
       case 'softmax':
         return this.#softmax(phase.op, phase.out);
       case 'map': {
@@ -174,19 +176,16 @@ class Planner {
   }
 
   #norm({ x, weight, eps, heads = 1 }: NormOp, out: ValueId, until: number): Evaluate {
-    const { cols } = this.#weights[weight]!.desc; // of a head
+    const { cols: length } = this.#weights[weight]!.desc;
+    const width = this.#shapes[x]!.cols;
+    const cols = width / heads;
     const sums = this.#slot(squares(cols), this.#at, heads * PARTIALS);
-    const stack: Stack = { name: 'weights', itemLength: cols };
-    const { slot, item } = this.#stacked(
-      rmsNorm(cols, eps),
-      [stack],
-      { weights: [weight] },
-      until,
-      heads * cols,
-    );
+    const stack: Stack = { name: 'weights', itemLength: length };
+    const source = rmsNorm(cols, eps, length > cols);
+    const { slot, item } = this.#stacked(source, [stack], { weights: [weight] }, until, width);
     return async (pass, rows) => {
       const partial = await sums.run([pass.get(x)], [heads * PARTIALS, rows]);
-      pass.set(out, await slot.run([pass.get(x), partial, item], [heads * cols, rows]));
+      pass.set(out, await slot.run([pass.get(x), partial, item], [width, rows]));
     };
   }
 
@@ -373,9 +372,17 @@ class Planner {
 
   #conv(op: OpOf<'conv'>, out: ValueId): Evaluate {
     const { rows: columns, cols: taps } = this.#weights[op.weight]!.desc;
-    const stack: Stack = { name: 'weights', itemLength: columns * taps };
+    const stacks: Stack[] = [{ name: 'weights', itemLength: columns * taps }];
+    if (op.bias !== undefined) stacks.push({ name: 'bias', itemLength: columns });
     const until = this.#last.get(out) ?? this.#at;
-    const { slot, item } = this.#stacked(conv(taps), [stack], { weights: [op.weight] }, until, columns);
+    const source = conv(taps, op.bias !== undefined);
+    const { slot, item } = this.#stacked(
+      source,
+      stacks,
+      { weights: [op.weight], bias: op.bias },
+      until,
+      columns,
+    );
     return async (pass, T) => {
       const { rows, firsts } = pass.appendRows(op, columns);
       pass.set(out, await slot.run([rows, firsts, item], [columns, T]));

@@ -10,6 +10,7 @@ import type {
   Op,
   Program,
   Roofs,
+  ScanOp,
   StateShape,
   WeightDesc,
   WeightId,
@@ -163,6 +164,7 @@ export class WebgpuBackend implements Backend {
         stack: (ids, inTurn) => this.#stacks.get(stackKey(ids, inTurn))!,
         vector: (id) => this.#vectors.get(String(id))!.arrays[0]!,
         biases: (products) => this.#vectors.get(biasKey(products))!.arrays[0]!,
+        rates: (op) => this.#vectors.get(ratesKey(op))!.arrays[0]!,
       },
       angles: angles.tables,
       arrays,
@@ -197,11 +199,13 @@ export class WebgpuBackend implements Backend {
   async #upload(phases: readonly Phase[]): Promise<void> {
     for (const phase of phases) {
       if (phase.kind === 'embed') await this.#uploadStack([phase.op.table], false);
-      if (phase.kind === 'norm' || phase.kind === 'conv') await this.#uploadVector(phase.op.weight);
       if (phase.kind === 'route') for (const id of weightsOf(phase.op)) await this.#uploadVector(id);
       if (phase.kind === 'expert-matmul') await this.#uploadExperts(phase);
       if (phase.kind === 'attention') for (const id of weightsOf(phase.op)) await this.#uploadVector(id);
-      if (phase.kind === 'layer-norm') for (const id of weightsOf(phase.op)) await this.#uploadVector(id);
+      if (phase.kind === 'norm') await this.#uploadVector(phase.op.weight);
+      if (phase.kind === 'scan') await this.#uploadRates(phase.op);
+      if (phase.kind === 'layer-norm' || phase.kind === 'conv')
+        for (const id of weightsOf(phase.op)) await this.#uploadVector(id);
       if (phase.kind === 'map') for (const id of phase.op.scalars ?? []) await this.#uploadVector(id);
       if (phase.kind !== 'matmul') continue;
       if (phase.norm) await this.#uploadVector(phase.norm.weight);
@@ -252,6 +256,14 @@ export class WebgpuBackend implements Backend {
     if (ids.length > 0) await this.#uploadNumbers(biasKey(products), ids, vectors);
   }
 
+  /** The decays of a scan, then its skips: zeros without any. */
+  async #uploadRates(op: ScanOp): Promise<void> {
+    const { a, skip } = op;
+    const ids = skip === undefined ? [a] : [a, skip];
+    const vectors = [a, skip].map((id) => (id === undefined ? this.#desc(a).cols : this.#weights.all[id]!));
+    await this.#uploadNumbers(ratesKey(op), ids, vectors);
+  }
+
   async #uploadNumbers(
     key: string,
     ids: readonly WeightId[],
@@ -292,6 +304,10 @@ function stackKey(ids: readonly WeightId[], inTurn: boolean): string {
 /** A product without a bias has zeros instead, one for each row of its matrix. */
 function biasKey(products: readonly Product[]): string {
   return products.map(({ weight, bias }) => (bias === undefined ? `zeros of ${weight}` : bias)).join(',');
+}
+
+function ratesKey({ a, skip }: ScanOp): string {
+  return `rates ${a},${skip ?? 'none'}`;
 }
 
 function describe({ name, driver, software }: DeviceInfo, tuning: Tuning): string {

@@ -2,7 +2,7 @@
  * Plans the kernel calls of a program: the array of each value, the products that are computed together, and the calls
  * of a step of each mode. All decisions are made here, once; a step only counts rows.
  */
-import type { Program, RopeSpec, ValueId, WeightId } from '../backend.ts';
+import type { Program, RopeSpec, ScanOp, ValueId, WeightId } from '../backend.ts';
 import {
   type AttentionPhase,
   type ExpertPhase,
@@ -12,7 +12,7 @@ import {
   type Product as ProductOp,
   usesOf,
 } from '../fuse.ts';
-import { keptValues, type Shape } from '../ops.ts';
+import { keptValues, operands, type Shape, scanSizes } from '../ops.ts';
 import type { Arrays, GpuArray } from './arrays.ts';
 import { attentionCalls, stateBytes } from './attention-calls.ts';
 import { expertCalls, mixCall, routeCall } from './expert-calls.ts';
@@ -30,6 +30,7 @@ import {
   normCall,
   prepareCall,
   ropeCall,
+  scanCall,
   selectCall,
   softmaxCall,
   zipCall,
@@ -47,6 +48,8 @@ export interface PlacedWeights {
   vector(weight: WeightId): GpuArray;
   /** Biases of the matrices of a stack; zeros for a matrix without one. */
   biases(products: readonly ProductOp[]): GpuArray;
+  /** The decays of a scan's heads, then, from a whole ROW_UNIT on, their skips. */
+  rates(op: ScanOp): GpuArray;
 }
 
 export interface Plan {
@@ -168,9 +171,10 @@ export class Planner {
       case 'select':
         return [selectCall(view(phase.op.x), out, cols, context)];
       case 'norm': {
-        const { x, weight, eps, heads } = phase.op;
+        const { x, weight, eps, heads = 1 } = phase.op;
         const vector = this.#placed.vector(weight);
-        return [normCall({ x: view(x), weight: vector, out, cols, eps, heads }, context)];
+        const own = this.#weights[weight]!.desc.cols * heads > cols;
+        return [normCall({ x: view(x), weight: vector, out, cols, eps, heads, own }, context)];
       }
       case 'layer-norm': {
         const { x, weight, bias, eps } = phase.op;
@@ -185,10 +189,11 @@ export class Planner {
         return [ropeCall({ x: view(x), out, heads, cols, spec, angles: this.#angles.get(spec)! }, context)];
       }
       case 'conv': {
-        const { x, weight, state } = phase.op;
+        const { x, weight, bias, state } = phase.op;
         const taps = this.#weights[weight]!.desc.cols;
         const [vector, past] = [this.#placed.vector(weight), this.#states.past(state)];
-        return [convCall({ x: view(x), weight: vector, past, out, cols, taps }, context)];
+        const shift = bias === undefined ? undefined : this.#placed.vector(bias);
+        return [convCall({ x: view(x), weight: vector, bias: shift, past, out, cols, taps }, context)];
       }
       case 'route': {
         const { x, bias, scales, routing } = phase.op;
@@ -203,6 +208,8 @@ export class Planner {
         const count = this.#shapes[picks]!.cols / 2;
         return [mixCall({ x: view(x), picks: view(picks), count, out, cols }, context)];
       }
+      case 'scan':
+        return [this.#scan(phase.op, out, context)];
       case 'map': {
         const { x, fn, scalars = [] } = phase.op;
         const vectors = scalars.map((id) => this.#placed.vector(id));
@@ -218,6 +225,17 @@ export class Planner {
         return [zipCall({ fn, a: view(a), b: view(b), out }, cols, context)];
       }
     }
+  }
+
+  #scan(op: ScanOp, out: View, context: Context): KernelCall {
+    const [q, k, v, dt, beta] = operands(op).map((value) => this.#values.view(value));
+    const facts = {
+      shape: (value: ValueId) => this.#shapes[value]!,
+      desc: (id: WeightId) => this.#weights[id]!.desc,
+    };
+    const [rates, past] = [this.#placed.rates(op), this.#states.past(op.state)];
+    const views = { q: q!, k: k!, v: v!, dt: dt!, beta: beta!, out };
+    return scanCall({ op, rates, past, sizes: scanSizes(op, facts), ...views }, context);
   }
 
   #context(kind: RowKind): Context {

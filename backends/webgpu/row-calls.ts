@@ -1,13 +1,15 @@
-/** Calls of kernels that work row by row: embed, select, norm, softmax, rounding, rope, conv and elementwise ops. */
+/** Calls of kernels that work row by row: embed, select, norm, softmax, rounding, rope, conv, scan and elementwise ops. */
 import type { MapFunction } from '../../kernels/reference/map.ts';
 import type { ZipFunction } from '../../kernels/reference/zip.ts';
-import type { RopeSpec } from '../backend.ts';
+import type { RopeSpec, ScanOp } from '../backend.ts';
+import type { ScanSizes } from '../ops.ts';
 import type { GpuArray } from './arrays.ts';
 import { type Form, paddedCols } from './form.ts';
 import type { KernelCall, StepSizes, Work } from './kernel-call.ts';
 import { countOf, type Stack } from './matmul-calls.ts';
 import type { Tuning } from './tuning.ts';
 import { padded, type Rounded, type RowKind, type View } from './values.ts';
+import { ROW_UNIT } from './weights.ts';
 import type { Definitions } from './wgsl.ts';
 
 /** Parameters that all calls of a phase share. */
@@ -71,10 +73,12 @@ interface Norm {
   readonly cols: number;
   readonly eps: number;
   readonly heads?: number; // default 1
+  readonly own?: boolean; // heads have weights of their own
 }
 
-export function normCall({ x, weight, out, cols, eps, heads = 1 }: Norm, context: Context): KernelCall {
-  if (heads > 1) return headNormCall({ x, weight, out, cols, eps, heads }, context);
+export function normCall(norm: Norm, context: Context): KernelCall {
+  const { x, weight, out, cols, eps, heads = 1, own = false } = norm;
+  if (heads > 1) return headNormCall({ x, weight, out, cols, eps, heads, own }, context);
   return {
     kernel: 'rms-norm',
     definitions: { SUBGROUPS: context.tuning.subgroupSize > 0 },
@@ -84,13 +88,15 @@ export function normCall({ x, weight, out, cols, eps, heads = 1 }: Norm, context
   };
 }
 
-function headNormCall({ x, weight, out, cols, eps, heads }: Required<Norm>, context: Context): KernelCall {
+function headNormCall(norm: Required<Norm>, context: Context): KernelCall {
+  const { x, weight, out, cols, eps, heads, own } = norm;
   const { kind, tuning } = context;
   return {
     kernel: 'rms-norm-heads',
     definitions: { SUBGROUPS: tuning.subgroupSize > 0 },
     constants: {
       ...{ WG: tuning.workgroup, COLS: cols / heads, HEADS: heads, EPS: eps },
+      WEIGHT_STEP: own ? cols / heads : 0,
       ...strides({ X: x, OUT: out }),
     },
     bindings: { 1: x.array, 2: weight, 3: out.array },
@@ -109,7 +115,7 @@ export function softmaxCall(x: View, out: View, cols: number, context: Context):
   };
 }
 
-interface LayerNorm extends Omit<Norm, 'heads'> {
+interface LayerNorm extends Omit<Norm, 'heads' | 'own'> {
   readonly bias: GpuArray | undefined;
 }
 
@@ -266,21 +272,67 @@ export function concatCall({ a, b, out, heads, cols }: Concatenation, context: C
 interface Convolution {
   readonly x: View;
   readonly weight: GpuArray; // [cols][taps]
+  readonly bias: GpuArray | undefined;
   readonly past: GpuArray;
   readonly out: View;
   readonly cols: number;
   readonly taps: number;
 }
 
-export function convCall({ x, weight, past, out, cols, taps }: Convolution, context: Context): KernelCall {
+export function convCall(convolution: Convolution, context: Context): KernelCall {
+  const { x, weight, bias, past, out, cols, taps } = convolution;
   const { step, stepConstants } = context;
   return {
     kernel: 'conv',
-    definitions: { TAPS: taps },
+    definitions: { TAPS: taps, BIAS: bias !== undefined },
     constants: { ...stepConstants, COLS: cols, ...numberByNumber(context, cols, { X: x, OUT: out }) },
-    bindings: { 0: step, 1: x.array, 2: weight, 3: out.array, 4: past },
+    bindings: { 0: step, 1: x.array, 2: weight, 3: out.array, 4: past, ...(bias && { 5: bias }) },
     grid: ({ slices }) => [workgroupsOf(context, cols), slices.length, 1],
     work: ({ tokens }) => ({ bytes: 8 * tokens * cols, macs: tokens * cols * taps }),
+  };
+}
+
+interface Scan {
+  readonly op: ScanOp;
+  readonly q: View;
+  readonly k: View;
+  readonly v: View;
+  readonly dt: View;
+  readonly beta: View;
+  readonly rates: GpuArray; // a, then skip, each padded to whole ROW_UNITs
+  readonly past: GpuArray;
+  readonly out: View;
+  readonly sizes: ScanSizes;
+}
+
+/** A thread computes one column of a head for all tokens of a slice. */
+export function scanCall({ op, rates, past, sizes, ...views }: Scan, context: Context): KernelCall {
+  const { step, stepConstants, tuning } = context;
+  const { q, k, v, dt, beta, out } = views;
+  const { heads, groups, keyDim: N, valueDim: P } = sizes;
+  const columns = padded(heads * P);
+  return {
+    kernel: 'scan',
+    definitions: { RULE: op.rule, CYCLIC: op.cyclic ?? false },
+    constants: {
+      ...{ ...stepConstants, WG: tuning.workgroup, HEADS: heads, GROUPS: groups, N, P, PADDED: columns },
+      SKIPS: ROW_UNIT * Math.ceil(heads / ROW_UNIT),
+      ...Object.fromEntries(
+        Object.entries({ Q: q, K: k, V: v, DT: dt, BETA: beta, OUT: out }).flatMap(([name, view]) => [
+          [`${name}_STRIDE`, view.stride],
+          [`${name}_OFFSET`, view.offset],
+        ]),
+      ),
+    },
+    bindings: {
+      ...{ 0: step, 1: q.array, 2: k.array, 3: out.array, 4: past },
+      ...{ 5: v.array, 6: dt.array, 7: beta.array, 8: rates },
+    },
+    grid: ({ slices }) => [Math.ceil(columns / tuning.workgroup), slices.length, 1],
+    work: ({ tokens, slices }) => ({
+      bytes: 8 * heads * P * (tokens + slices.length * N),
+      macs: tokens * heads * N * P * (op.rule === 'delta' ? 3 : 2),
+    }),
   };
 }
 

@@ -1,5 +1,5 @@
 /** The states of a program on the device: keys and values, and recurrent states, of all sequences. */
-import type { KvShape, Limits, Program, StateId } from '../backend.ts';
+import type { KvShape, Limits, Program, RecurrentShape, StateId } from '../backend.ts';
 import type { Phase } from '../fuse.ts';
 import type { OpOf, Shape } from '../ops.ts';
 import type { Arrays, GpuArray } from './arrays.ts';
@@ -46,14 +46,16 @@ export class States {
     this.#caches = new Map(
       states.flatMap((shape, state) => (shape.kind === 'kv' ? [[state, cache(state, shape)]] : [])),
     );
-    /** [sequence][rows before the next][columns, padded to vec4s] */
-    const past = ({ x, weight, state }: OpOf<'conv'>) => {
-      const rows = limits.sequences * (weights[weight]!.desc.cols - 1);
-      return arrays.make(`state ${state}`, 4 * rows * padded(shapes[x]!.cols));
+    /** conv: [sequence][rows before the next][columns, padded to vec4s]; scan: [sequence][heads][keys][columns] */
+    const past = (op: OpOf<'conv' | 'scan'>) => {
+      const floats =
+        op.op === 'conv'
+          ? (weights[op.weight]!.desc.cols - 1) * padded(shapes[op.x]!.cols)
+          : padded((states[op.state] as RecurrentShape).floats);
+      return arrays.make(`state ${op.state}`, 4 * limits.sequences * floats);
     };
-    this.#past = new Map(
-      phases.flatMap((phase) => (phase.kind === 'conv' ? [[phase.op.state, past(phase.op)]] : [])),
-    );
+    const recurrent = phases.filter((phase) => phase.kind === 'conv' || phase.kind === 'scan');
+    this.#past = new Map(recurrent.map(({ op }) => [op.state, past(op)]));
   }
 
   /** Keys and values of a state. */

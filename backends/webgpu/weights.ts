@@ -31,7 +31,7 @@ export interface StackPart {
 }
 
 /** The rows of each matrix are padded to a multiple of this: result columns begin at whole words of four codes. */
-const ROW_UNIT = 32;
+export const ROW_UNIT = 32;
 /** Most bytes of one read or one write. */
 const WINDOW_BYTES = 4 * 1024 * 1024;
 

@@ -25,6 +25,7 @@ import {
   softmaxOf,
   zipOf,
 } from './rows.ts';
+import { type ScanCaseShape, scanCase } from './scan.ts';
 
 const FLOATS: readonly TensorType[] = ['F32', 'F16', 'BF16'];
 /** Types with blocks of 32, and with superblocks of 256. */
@@ -40,6 +41,7 @@ const FLOAT_SHAPES: readonly MatmulShape[] = [
   { T: 2, N: 130, K: 100 },
   { T: 3, N: 64, K: 172 },
   { T: 8, N: 63, K: 68 },
+  { T: 3, N: 1, K: 68 },
   { T: 17, N: 172, K: 64 },
   { T: 130, N: 66, K: 36 },
 ];
@@ -100,6 +102,15 @@ const ATTENTION: readonly (readonly [KvType, AttentionShape])[] = [
   ['q8', { heads: 4, kvHeads: 1, D: 96, E: 64 }],
   ['q8', { heads: 6, kvHeads: 2, D: 18, E: 80 }],
 ];
+/** Columns of a head that fill groups of 16 and that do not; groups of heads in runs and in turn. */
+const SCANS: readonly Omit<ScanCaseShape, 'rule'>[] = [
+  { heads: 1, groups: 1, N: 1, P: 1 },
+  { heads: 4, groups: 2, N: 16, P: 32, skip: true },
+  { heads: 6, groups: 2, N: 7, P: 18, cyclic: true },
+  { heads: 3, groups: 3, N: 20, P: 7, skip: true },
+  { heads: 2, groups: 1, N: 64, P: 48 },
+];
+
 /** Around chunks of 128 keys; five heads of a kv head, so that rows of a tile belong to several tokens. */
 const WINDOWED = { heads: 10, kvHeads: 2, D: 24 };
 /** Around chunks of 128 keys; each kind of cache has one that ends within a chunk, and one that crosses chunks. */
@@ -190,10 +201,13 @@ export const CASES: readonly OpCase[] = [
   ...[2, 3, 4].flatMap((K) => [7, 172].map((C) => convCase({ C, K }))),
   convCase({ C: 1, K: 4 }),
   convCase({ C: 64, K: 2 }),
+  convCase({ C: 70, K: 4, bias: true }),
+  ...(['ssm', 'delta'] as const).flatMap((rule) => SCANS.map((shape) => scanCase({ rule, ...shape }))),
 
   ...[rmsNormOf(7), rmsNormOf(172), rmsNormOf(1025), rmsNormOf(576, 100)].map(rowCase),
   rowCase(rmsNormOf(64, 1e-3)), // eps 1e-5 outweighs the mean square
   ...[layerNormOf(7), layerNormOf(172, { bias: false }), layerNormOf(1025, { size: 100 })].map(rowCase),
+  ...[rmsNormOf(3 * 48, 1, 3, true), rmsNormOf(2 * 7, 1, 2, true)].map(rowCase),
   ...[rmsNormOf(6 * 64, 1, 6), rmsNormOf(5 * 7, 1, 5), rmsNormOf(3 * 258, 1, 3)].map(rowCase),
   rowCase(ropeOf('interleaved', { heads: 3, D: 8, pairs: 4 })),
   rowCase(ropeOf('interleaved', { heads: 9, D: 64, pairs: 32 })),
@@ -207,7 +221,14 @@ export const CASES: readonly OpCase[] = [
   ...[7, 172, 1025].flatMap((cols) =>
     [
       ...[mapOf('silu', cols), mapOf('gelu', cols), mapOf('gelu-erf', cols), mapOf('multiply', cols, [0.7])],
-      ...[mapOf('xielu', cols, [0.8, 1.3]), mapOf('softcap', cols, [3]), zipOf('mul', cols)],
+      ...[
+        mapOf('xielu', cols, [0.8, 1.3]),
+        mapOf('softcap', cols, [3]),
+        mapOf('sigmoid', cols),
+        mapOf('softplus', cols),
+        mapOf('relu-squared', cols),
+        zipOf('mul', cols),
+      ],
       ...[zipOf('add', cols), zipOf('clamped-swiglu', cols)],
     ].map(rowCase),
   ),

@@ -3,7 +3,7 @@
  * and a cotangent of what it makes, the vector-Jacobian product with each operand and weight. So a backward kernel needs
  * no reference of its own.
  */
-import type { Op, StateShape } from '../../backends/backend.ts';
+import type { Op, ScanOp, StateShape } from '../../backends/backend.ts';
 import { operands, rewired, weightsOf } from '../../backends/ops.ts';
 import { QUANT_FORMATS, type TensorType } from '../../kernels/quant-formats.ts';
 import { attention } from '../../kernels/reference/attention.ts';
@@ -17,6 +17,7 @@ import { matmul } from '../../kernels/reference/matmul.ts';
 import { rmsNorm } from '../../kernels/reference/rms-norm.ts';
 import { rope } from '../../kernels/reference/rope.ts';
 import { route } from '../../kernels/reference/route.ts';
+import { scan } from '../../kernels/reference/scan.ts';
 import { select } from '../../kernels/reference/select.ts';
 import { softmax } from '../../kernels/reference/softmax.ts';
 import { zip } from '../../kernels/reference/zip.ts';
@@ -152,7 +153,7 @@ export function evaluate({ op, values, weights, tokens, outputs }: Point): Row {
     case 'embed':
       return joined(tokens.map((id, t) => embed(w!, weights[0]!.cols, op.by === 'position' ? t : id)));
     case 'norm':
-      return each((row) => rmsNorm(row, w!, op.eps));
+      return each((row) => rmsNorm(row, w!, op.eps, op.heads));
     case 'layer-norm':
       return each((row) => layerNorm(row, w!, bias, op.eps));
     case 'matmul':
@@ -178,8 +179,10 @@ export function evaluate({ op, values, weights, tokens, outputs }: Point): Row {
     case 'conv': {
       const K = weights[0]!.cols;
       const before = Array.from({ length: K - 1 }, () => new Float64Array(x[0]!.length));
-      return each((_, t) => conv([...before, ...x].slice(t, t + K), w!));
+      return each((_, t) => conv([...before, ...x].slice(t, t + K), w!, bias));
     }
+    case 'scan':
+      return joined(scanned(op, values, weights));
     case 'softmax':
       return each(softmax);
     case 'map':
@@ -191,6 +194,22 @@ export function evaluate({ op, values, weights, tokens, outputs }: Point): Row {
     case 'select':
       return joined(select(x, outputs));
   }
+}
+
+/** Tokens one after the other, from a state of zeros on. */
+function scanned(op: ScanOp, values: readonly Tensor[], weights: readonly Tensor[]): Row[] {
+  const [q, k, v, dt, beta] = values.map(rowsOf);
+  const [a, skip] = weights.map((weight) => weight.values);
+  const { rule, groups, cyclic = false } = op;
+  const [keyDim, valueDim] = [q![0]!.length / groups, v![0]!.length / a!.length];
+  const shape = { rule, heads: a!.length, groups, cyclic, keyDim, valueDim };
+  let state: Row = new Float64Array(a!.length * keyDim * valueDim);
+  return v!.map((_, t) => {
+    const rows = { q: q![t]!, k: k![t]!, v: v![t]!, dt: dt![t]!, beta: beta![t]! };
+    const next = scan(state, rows, { a: a!, skip }, shape);
+    state = next.state;
+    return next.y;
+  });
 }
 
 /** The fields of an op's operands and weights, in the order of `operands` and `weightsOf`. */

@@ -80,6 +80,16 @@ export function randomMatrix(type: TensorType, rows: number, cols: number, size 
   });
 }
 
+/** An F32 matrix of values between 0 and `size`. */
+export function oneSignMatrix(rows: number, cols: number, size: number, seed = ''): Matrix {
+  const desc = { name: `of one sign [${rows}, ${cols}]`, type: 'F32', rows, cols } as const;
+  return new LazyMatrix(desc, () => {
+    const random = seeded(`of one sign ${rows} ${cols} ${size}${seed}`);
+    const values = Float32Array.from({ length: rows * cols }, () => size * random.uniform());
+    return new Uint8Array(values.buffer);
+  });
+}
+
 /** A vector of F32. */
 export function floatVector(values: readonly number[]): Matrix {
   const desc = { name: `F32 [${values.length}]`, type: 'F32', rows: 1, cols: values.length } as const;

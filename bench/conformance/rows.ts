@@ -29,17 +29,18 @@ const EXP: Tolerance = {
   reason: 'exp in float32: WGSL allows it 3 + 2 |x| ulp, 1e-6 of the largest',
 };
 
-export function rmsNormOf(cols: number, size = 1, heads = 1): RowOp {
-  const weight = randomMatrix('F32', 1, cols / heads);
+/** @param own whether each head has weights of its own */
+export function rmsNormOf(cols: number, size = 1, heads = 1, own = false): RowOp {
+  const weight = randomMatrix('F32', 1, own ? cols : cols / heads);
   const eps = 1e-5;
   return {
     op: 'norm',
-    shape: `${heads === 1 ? cols : `${heads} heads of ${cols / heads}`}${size === 1 ? '' : ` around ${size}`}`,
+    shape: `${heads === 1 ? cols : `${heads} heads of ${cols / heads}${own ? ', each with its weights' : ''}`}${size === 1 ? '' : ` around ${size}`}`,
     cols,
     inputs: [randomMatrix('F32', VOCABULARY, cols, size)],
     weights: [weight],
     apply: ([x], [w]) => ({ op: 'norm', x: x!, weight: w!, eps, heads }),
-    expected: ([x]) => rmsNorm(x!, weight.values, eps),
+    expected: ([x]) => rmsNorm(x!, weight.values, eps, heads),
   };
 }
 

@@ -28,8 +28,16 @@ export function readDecoder(m: Metadata, layout: RopeSpec['layout']): DecoderCon
   };
 }
 
+/** What mixes the tokens of a block: its result before the output projection, and the tensor of that. */
+export interface Mixed {
+  readonly y: ValueId;
+  readonly output: string;
+}
+
 /** What differs between the families. */
 interface DecoderParts {
+  readonly outputNorm?: string; // default output_norm
+  readonly mixer?: (x: ValueId, b: Block) => Mixed | undefined; // in place of attention, where it gives something
   readonly feedForwardNorm?: string; // tensor of the norm before the feed-forward; default ffn_norm
   readonly feedForward?: (x: ValueId, b: Block) => ValueId; // default: gated by SiLU
 }
@@ -41,17 +49,22 @@ export function decoder(
   prepare: (heads: Heads, b: Block) => Heads,
   parts: DecoderParts = {},
 ): ValueId {
-  const { feedForwardNorm = 'ffn_norm', feedForward = (x, b) => gatedFeedForward(g, x, b, c) } = parts;
+  const { feedForward = (x, b) => gatedFeedForward(g, x, b, c) } = parts;
+  const { feedForwardNorm = 'ffn_norm', outputNorm = 'output_norm' } = parts;
   const { embeddingLength: C, nHeads: heads, nKvHeads: kvHeads, headDim, rmsEps: eps, window } = c;
   let x = g.embed('token_embd', c.vocabularySize, C); // [T, C]
   for (const b of g.blocks(c.nLayers)) {
-    const projected = projections(g, g.norm(x, b('attn_norm'), eps), b, c);
-    let attended = g.attention(prepare(projected, b), { heads, kvHeads, headDim, window }); // [T, H * D]
-    if (b.last) [x, attended] = [g.select(x), g.select(attended)]; // [S, C], [S, H * D]
-    x = g.add(x, g.linear(attended, b('attn_output'), C)); // [T, C]
+    const normed = g.norm(x, b('attn_norm'), eps);
+    const attend = () => {
+      const prepared = prepare(projections(g, normed, b, c), b);
+      return { y: g.attention(prepared, { heads, kvHeads, headDim, window }), output: b('attn_output') };
+    };
+    let { y, output } = parts.mixer?.(normed, b) ?? attend(); // [T, H * D]
+    if (b.last) [x, y] = [g.select(x), g.select(y)]; // [S, C], [S, H * D]
+    x = g.add(x, g.linear(y, output, C)); // [T, C]
     x = g.add(x, feedForward(g.norm(x, b(feedForwardNorm), eps), b));
   }
-  return g.head(g.norm(x, 'output_norm', eps), c.vocabularySize); // [S, V]
+  return g.head(g.norm(x, outputNorm, eps), c.vocabularySize); // [S, V]
 }
 
 export function projections(g: Graph, x: ValueId, b: Block, c: TransformerSizes): Heads {

@@ -70,8 +70,13 @@ export function mixedFeedForward(
   if (b.index < experts.denseLayers) return gatedFeedForward(g, x, b, c);
   const routed = expertFeedForward(g, x, b, C, experts);
   if (experts.sharedLength === 0) return routed;
+  const sizes = { ...c, feedForwardLength: experts.sharedLength };
+  const shared = gatedFeedForward(g, x, b, sizes, 'silu', '_shexp');
+  if (!g.has(b('ffn_gate_inp_shexp.weight'))) return g.add(routed, shared);
+  // A router of this one expert: its weight is the sigmoid of its logit.
+  const gate = g.linear(x, b('ffn_gate_inp_shexp'), 1);
   return g.add(
     routed,
-    gatedFeedForward(g, x, b, { ...c, feedForwardLength: experts.sharedLength }, 'silu', '_shexp'),
+    g.mix(shared, g.route(gate, { count: 1, by: 'sigmoid', normalized: false, scale: 1 })),
   );
 }

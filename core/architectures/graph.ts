@@ -8,6 +8,7 @@ import type {
   ByteRange,
   Op,
   RopeSpec,
+  ScanOp,
   SourceMatrix,
   StateId,
   StateShape,
@@ -150,6 +151,19 @@ export class Graph {
     return this.#push({ op: 'norm', x, weight, eps, heads });
   }
 
+  /** Groups of columns, each normalized by itself with weights of its own. */
+  groupNorm(x: ValueId, name: string, eps: number, groups: number): ValueId {
+    const weight = this.#vector(`${name}.weight`, this.#cols(x));
+    return this.#push({ op: 'norm', x, weight, eps, heads: groups });
+  }
+
+  /** Heads of the Euclidean length `length`: length * x / sqrt(|x|^2 + eps). */
+  ofLength(x: ValueId, length: number, eps: number, heads: number): ValueId {
+    const cols = this.#cols(x) / heads;
+    const weight = this.#constant(length / Math.sqrt(cols), cols); // a norm divides by the root of the mean, not the sum
+    return this.#push({ op: 'norm', x, weight, eps: eps / cols, heads });
+  }
+
   /** @param tensor its whole name */
   normBy(x: ValueId, tensor: string, eps: number): ValueId {
     return this.#push({ op: 'norm', x, weight: this.#weight(tensor, 1, this.#cols(x)), eps });
@@ -162,15 +176,27 @@ export class Graph {
     return this.#push({ op: 'layer-norm', x, weight: this.#weight(`${name}.weight`, 1, cols), bias, eps });
   }
 
-  /** Products with matrices of `rows` rows that the file has in one tensor, one after the other; biases likewise. */
-  linears(x: ValueId, name: string, rows: readonly number[]): ValueId[] {
+  /**
+   * Products with matrices of `rows` rows that the file has in one tensor, one after the other; biases likewise.
+   *
+   * @param biases tensors of their own, by the number of the product
+   */
+  linears(
+    x: ValueId,
+    name: string,
+    rows: readonly number[],
+    biases: Readonly<Record<number, string>> = {},
+  ): ValueId[] {
     const total = rows.reduce((sum, count) => sum + count, 0);
     const matrix = this.#tensor(`${name}.weight`, total, this.#cols(x));
     const vector = this.has(`${name}.bias`) ? this.#tensor(`${name}.bias`, 1, total) : undefined;
     let first = 0;
-    return rows.map((count) => {
+    return rows.map((count, i) => {
       const weight = this.#part(matrix, { rows: count, cols: this.#cols(x) }, first);
-      const bias = vector && this.#part(vector, { rows: 1, cols: count }, first);
+      const bias =
+        biases[i] === undefined
+          ? vector && this.#part(vector, { rows: 1, cols: count }, first)
+          : this.#vector(biases[i], count);
       first += count;
       return this.#push({ op: 'matmul', x, weight, bias });
     });
@@ -182,11 +208,20 @@ export class Graph {
     return this.#push({ op: 'matmul', x, weight: this.#part(matrix, { rows, cols: this.#cols(x) }, first) });
   }
 
-  /** [.., rows]; adds the tensor name.bias if the file has it */
-  linear(x: ValueId, name: string, rows: number): ValueId {
-    const weight = this.#weight(`${name}.weight`, rows, this.#cols(x));
-    const bias = this.has(`${name}.bias`) ? this.#weight(`${name}.bias`, 1, rows) : undefined;
+  /** [.., rows]; adds the tensor `biased` if the file has it */
+  linear(x: ValueId, name: string, rows: number, biased = `${name}.bias`): ValueId {
+    const experts = rows === 1 ? 1 : undefined; // a matrix of one row is no vector
+    const weight = this.#weight(`${name}.weight`, rows, this.#cols(x), experts);
+    const bias = this.has(biased) ? this.#weight(biased, 1, rows) : undefined;
     return this.#push({ op: 'matmul', x, weight, bias });
+  }
+
+  /** Marks the tensors of blocks behind the last one: layers that predict further tokens. */
+  ignoreBlocks(first: number): void {
+    for (const name of this.#gguf.tensors.keys()) {
+      const block = /^blk\.(\d+)\./.exec(name);
+      if (block && Number(block[1]) >= first) this.#read.add(name);
+    }
   }
 
   /** Marks tensors that a file may have, but that nothing reads. */
@@ -270,24 +305,32 @@ export class Graph {
     return this.#push({ op: 'expert-matmul', x, weight });
   }
 
-  /** Products with two parts of each of `heads` equal runs of a matrix's rows: [.., heads * first], [.., heads * second] */
-  headParts(
+  /**
+   * Products with the parts of each of `heads` equal runs of a matrix's rows: [.., heads * size] each
+   *
+   * @param biases tensors, by the number of the product
+   */
+  headParts<const Sizes extends readonly number[]>(
     x: ValueId,
     name: string,
     heads: number,
-    [first, second]: readonly [number, number],
-  ): [ValueId, ValueId] {
-    const [cols, run] = [this.#cols(x), first + second];
+    sizes: Sizes,
+    biases: Readonly<Record<number, string>> = {},
+  ): { [K in keyof Sizes]: ValueId } {
+    const cols = this.#cols(x);
+    const run = sizes.reduce((sum, size) => sum + size, 0);
     const tensor = this.#tensor(`${name}.weight`, heads * run, cols);
     const all = { op: 'range', at: this.#at(tensor), type: tensor.type, rows: heads * run, cols } as const;
     const runs = { op: 'reshape', of: all, rows: heads, cols: run * cols } as const;
-    const part = (from: number, rows: number) => {
+    const part = (from: number, rows: number, biased: string | undefined) => {
       const own = { op: 'slice', of: runs, axis: 'cols', first: from * cols, count: rows * cols } as const;
       const source = { op: 'reshape', of: own, rows: heads * rows, cols } as const;
       const weight = this.#expressed(tensor, `rows from ${from} on of each head`, heads * rows, cols, source);
-      return this.#push({ op: 'matmul', x, weight });
+      const bias = biased === undefined ? undefined : this.#vector(biased, heads * rows);
+      return this.#push({ op: 'matmul', x, weight, bias });
     };
-    return [part(0, first), part(first, second)];
+    const firsts = sizes.map((_, i) => sizes.slice(0, i).reduce((sum, size) => sum + size, 0));
+    return sizes.map((size, i) => part(firsts[i]!, size, biases[i])) as { [K in keyof Sizes]: ValueId };
   }
 
   /** What the picked experts made, weighted and added. */
@@ -322,6 +365,39 @@ export class Graph {
   ): ValueId {
     const { state } = this.#ops[earlier] as AttentionOp;
     return this.#push({ op: 'attention', q, state, heads, scale, window });
+  }
+
+  /**
+   * A causal convolution of each column by itself, with `taps` weights a column and a new state: columns from `first` on
+   * of a tensor of `of` columns. Adds the tensor name.bias if the file has it.
+   */
+  conv(x: ValueId, name: string, taps: number, { first = 0, of = this.#cols(x) } = {}): ValueId {
+    const C = this.#cols(x);
+    const weight = this.#part(this.#tensor(`${name}.weight`, of, taps), { rows: C, cols: taps }, first);
+    const bias = this.has(`${name}.bias`)
+      ? this.#part(this.#tensor(`${name}.bias`, 1, of), { rows: 1, cols: C }, first)
+      : undefined;
+    const state = this.#state({ kind: 'recurrent', floats: (taps - 1) * C });
+    return this.#push({ op: 'conv', x, weight, bias, state });
+  }
+
+  /**
+   * A linear recurrence with a new state. [T, heads * P]
+   *
+   * @param form `a` and `skip` are whole names of tensors of `heads` numbers
+   */
+  scan(
+    values: Pick<ScanOp, 'q' | 'k' | 'v' | 'dt' | 'beta'>,
+    { a, skip, ...form }: Pick<ScanOp, 'rule' | 'groups' | 'cyclic'> & { a: string; skip?: string },
+  ): ValueId {
+    const heads = this.#cols(values.dt);
+    const floats = (this.#cols(values.q) / form.groups) * this.#cols(values.v); // N * (heads * P)
+    const weights = {
+      a: this.#vector(a, heads),
+      skip: skip === undefined ? undefined : this.#vector(skip, heads),
+    };
+    const state = this.#state({ kind: 'recurrent', floats });
+    return this.#push({ op: 'scan', ...values, ...form, ...weights, state });
   }
 
   /** @param scalars constants of the architecture */
@@ -425,9 +501,21 @@ export class Graph {
     return this.#place(name, { name, type, rows: 1, cols: count * rows, offset, bytes, part });
   }
 
-  #weight(name: string, rows: number, cols: number): WeightId {
+  #weight(name: string, rows: number, cols: number, experts?: number): WeightId {
     const { type, offset, bytes, part } = this.#tensor(name, rows, cols);
-    return this.#place(name, { name, type, rows, cols, offset, bytes, part });
+    return this.#place(name, { name, type, rows, cols, experts, offset, bytes, part });
+  }
+
+  /** All numbers of a tensor, whatever its shape, as a vector. */
+  #vector(name: string, cols: number): WeightId {
+    const tensor = this.#gguf.tensors.get(name);
+    if (!tensor) throw missing(name, { rows: 1, cols });
+    if (tensor.shape.reduce((product, size) => product * size, 1) !== cols) {
+      throw mismatch(name, { rows: 1, cols }, tensor);
+    }
+    this.#read.add(name);
+    const { type, offset, bytes, part } = tensor;
+    return this.#place(name, { name, type, rows: 1, cols, offset, bytes, part });
   }
 
   /** Rows of a matrix, or columns of a vector, from `first` on. */

@@ -8,6 +8,7 @@ import { cohere2 } from './cohere2.ts';
 import { deepseek2 } from './deepseek2.ts';
 import { ernie45 } from './ernie4-5.ts';
 import { exaone4 } from './exaone4.ts';
+import { falconH1 } from './falcon-h1.ts';
 import { gemma2 } from './gemma2.ts';
 import { gemma3 } from './gemma3.ts';
 import { gemma4 } from './gemma4.ts';
@@ -18,15 +19,19 @@ import { gptneox } from './gptneox.ts';
 import { granite } from './granite.ts';
 import { Graph, type RecordedGraph } from './graph.ts';
 import { hunyuanDense } from './hunyuan-dense.ts';
+import { lfm2 } from './lfm2.ts';
 import { llama } from './llama.ts';
 import { Metadata, unsupported } from './metadata.ts';
 import { mistral3 } from './mistral3.ts';
+import { nemotronH } from './nemotron-h.ts';
 import { olmo2 } from './olmo2.ts';
 import { olmoe } from './olmoe.ts';
 import { phi3 } from './phi3.ts';
 import { qwen2 } from './qwen2.ts';
 import { qwen3 } from './qwen3.ts';
 import { qwen3moe } from './qwen3moe.ts';
+import { qwen3next } from './qwen3next.ts';
+import { qwen35 } from './qwen35.ts';
 import { seedOss } from './seed-oss.ts';
 import { smollm3 } from './smollm3.ts';
 import { stablelm } from './stablelm.ts';
@@ -47,6 +52,7 @@ const ARCHITECTURES: Readonly<Record<string, AnyArchitecture>> = {
   deepseek2,
   ernie4_5: ernie45,
   exaone4,
+  'falcon-h1': falconH1,
   gemma2,
   gemma3,
   gemma4,
@@ -55,14 +61,23 @@ const ARCHITECTURES: Readonly<Record<string, AnyArchitecture>> = {
   gptneox,
   'gpt-oss': gptOss,
   granite,
+  granitehybrid: granite,
+  granitemoe: granite,
   'hunyuan-dense': hunyuanDense,
+  lfm2,
+  lfm2moe: lfm2,
   mistral3,
+  nemotron_h: nemotronH,
+  nemotron_h_moe: nemotronH,
   olmo2,
   olmoe,
   phi3,
   qwen2,
   qwen3,
   qwen3moe,
+  qwen3next,
+  qwen35,
+  qwen35moe: qwen35,
   seed_oss: seedOss,
   smollm3,
   stablelm,

@@ -57,7 +57,7 @@ export class Metadata {
     const valueLength = this.size('attention.value_length', headDim);
     ensure(valueLength === headDim, `attention.value_length to be the key length ${headDim}`, valueLength);
     return {
-      nLayers: this.size('block_count'),
+      nLayers: this.size('block_count') - (this.optional('nextn_predict_layers') ?? 0),
       embeddingLength,
       feedForwardLength: common('feed_forward_length'),
       nHeads,

@@ -17,6 +17,13 @@ function tanhOf(x: string): string {
   return `(Math.abs(${x}) < 0.25 ? ${series} : 2 / (1 + Math.exp(-2 * ${z})) - 1)`;
 }
 
+/** max(x, 0) + 2 artanh(s), with s = y / (2 + y) at most 1/3 and y = e^-|x|. */
+function softplusOf(x: string): string {
+  const s = `(Math.exp(-Math.abs(${x})) / (2 + Math.exp(-Math.abs(${x}))))`;
+  const series = [13, 11, 9, 7, 5, 3].reduce((sum, n) => `(${sum} * ${s} * ${s} + ${2 / n})`, `${2 / 15}`);
+  return `(Math.max(${x}, 0) + ${s} * (${series} * ${s} * ${s} + 2))`;
+}
+
 /** The functions as expressions in `value` and the learned scalars s0, s1, ... */
 const EXPRESSIONS: Readonly<Record<MapFunction, string>> = {
   silu: 'value / (1 + Math.exp(-value))',
@@ -24,6 +31,10 @@ const EXPRESSIONS: Readonly<Record<MapFunction, string>> = {
   gelu: 'value / (1 + Math.exp(Math.min(-value * (1.5957691216057308 + 0.07135481282752 * value * value), 80)))',
   // erf by Abramowitz & Stegun 7.1.26, whose error is at most 1.5e-7.
   'gelu-erf': `(value > 0 ? value - ${tailOf('value')} : ${tailOf('value')})`,
+  sigmoid: '1 / (1 + Math.exp(Math.min(-value, 80)))',
+  // log(1 + y) is 2 artanh(y / (2 + y)), a series: log itself is less precise near 1.
+  softplus: softplusOf('value'),
+  'relu-squared': 'Math.max(value, 0) * Math.max(value, 0)',
   softcap: `s0 * ${tanhOf('(value / s0)')}`,
   multiply: 's0 * value',
   xielu: '(value > 0 ? s0 * value * value : s1 * (Math.exp(value) - 1 - value)) + 0.5 * value',

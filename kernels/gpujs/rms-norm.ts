@@ -21,14 +21,17 @@ export function squares(cols: number): KernelSource {
   return { name: 'squares', text, args: ['Array'] };
 }
 
-/** Row `item` of `weights` is the norm of one layer. */
-export function rmsNorm(cols: number, eps: number): KernelSource {
+/**
+ * Row `item` of `weights` is the norm of one layer.
+ * @param own whether each head has weights of its own
+ */
+export function rmsNorm(cols: number, eps: number, own = false): KernelSource {
   const text = `function (x, squares, item) {
     const head = Math.floor(this.thread.x / ${cols});
     let sum = 0;
     for (let i = 0; i < ${PARTIALS}; i++) sum += squares[this.thread.y][head * ${PARTIALS} + i];
     const value = x[this.thread.y][this.thread.x] / Math.sqrt(sum / ${cols} + ${eps});
-    return value * this.constants.weights[item][this.thread.x - head * ${cols}];
+    return value * this.constants.weights[item][this.thread.x${own ? '' : ` - head * ${cols}`}];
   }`;
   return { name: 'rms-norm', text, args: ['Array', 'Array', 'Integer'] };
 }

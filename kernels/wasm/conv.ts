@@ -1,14 +1,14 @@
 /**
  * Causal convolution of each column by itself, over the rows of a sequence that a state keeps and those of the step:
  *
- *   y[t][c] = sum over j of weight[c][j] * x[t - (K - 1) + j][c]
+ *   y[t][c] = bias[c] + sum over j of weight[c][j] * x[t - (K - 1) + j][c]
  *
  * A task computes some groups of 16 columns for all tokens of a slice, and no other task touches their state. Products are
  * added in the order of j, so results do not depend on how tokens are split into steps.
  */
 import { takeTask } from './barrier';
 import {
-  COLS, OUT, OUT_STRIDE, PAST, PAST_BYTES, SLICE_LIST, SLICE_SEQUENCES, SLICES, TAP_BYTES, TAPS, TOKENS, WEIGHT, X,
+  COLS, CONV_BIAS, OUT, OUT_STRIDE, PAST, PAST_BYTES, SLICE_LIST, SLICE_SEQUENCES, SLICES, TAP_BYTES, TAPS, TOKENS, WEIGHT, X,
   X_STRIDE,
 } from './layout';
 import { address, word } from './phase';
@@ -43,8 +43,10 @@ function convolve(phase: usize, slice: i32, group: i32): void {
   const x = address(phase, X) + <usize>row * xStride + <usize>group * GROUP_BYTES;
   const out = address(phase, OUT) + <usize>row * outStride + <usize>group * GROUP_BYTES;
   const weights = address(phase, WEIGHT) + <usize>(group * word(phase, TAPS)) * GROUP_BYTES;
+  const biases = address(phase, CONV_BIAS);
+  const bias = biases == 0 ? 0 : biases + <usize>group * GROUP_BYTES;
   for (let t = 0; t < tokens; t++) {
-    convolveRow(weights, address(phase, TAP_BYTES), past, before, x, xStride, t, out + <usize>t * outStride);
+    convolveRow(weights, address(phase, TAP_BYTES), past, before, x, xStride, t, bias, out + <usize>t * outStride);
   }
   for (let i = 0; i < before; i++) { // in place: sources lie after their targets
     memory.copy(past + <usize>i * GROUP_BYTES, rowAt(past, before, x, xStride, tokens - before + i), GROUP_BYTES);
@@ -58,13 +60,20 @@ function rowAt(past: usize, before: i32, x: usize, stride: usize, t: i32): usize
   return t < 0 ? past + <usize>(before + t) * GROUP_BYTES : x + <usize>t * stride;
 }
 
-/** 16 columns of row `t`. */
+/** 16 columns of row `t`; `bias` is 0 without one. */
 // @ts-ignore: decorator
 @inline
 function convolveRow(
-  weights: usize, tapBytes: usize, past: usize, before: i32, x: usize, stride: usize, t: i32, out: usize,
+  weights: usize, tapBytes: usize, past: usize, before: i32, x: usize, stride: usize, t: i32, bias: usize,
+  out: usize,
 ): void {
   let y0 = f32x4.splat(0), y1 = y0, y2 = y0, y3 = y0;
+  if (bias != 0) {
+    y0 = v128.load(bias);
+    y1 = v128.load(bias, 16);
+    y2 = v128.load(bias, 32);
+    y3 = v128.load(bias, 48);
+  }
   for (let j = 0; j <= before; j++, weights += tapBytes) {
     const r = rowAt(past, before, x, stride, t - before + j);
     y0 = madd(v128.load(weights), v128.load(r), y0);

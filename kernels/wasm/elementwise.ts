@@ -10,6 +10,7 @@ import {
   MAP,
   NORM_BIAS,
   NORM_COLS,
+  NORM_STEP,
   OUT,
   OUT_STRIDE,
   OUTPUT_ROWS,
@@ -42,7 +43,9 @@ export function elementwise(phase: usize, kind: i32, rows: i32): void {
     const y = address(phase, Y) + <usize>r * address(phase, Y_STRIDE);
     const out = address(phase, OUT) + <usize>r * address(phase, OUT_STRIDE);
     if (kind == RMS_NORM)
-      rmsNormHeads(x, address(phase, WEIGHT), out, cols, word(phase, NORM_COLS), real(phase, EPS));
+      rmsNormHeads(
+        x, address(phase, WEIGHT), address(phase, NORM_STEP), out, cols, word(phase, NORM_COLS), real(phase, EPS),
+      );
     else if (kind == LAYER_NORM)
       layerNormRow(x, address(phase, WEIGHT), address(phase, NORM_BIAS), out, cols, real(phase, EPS));
     else if (kind == SOFTMAX) softmaxRow(x, out, cols);

@@ -25,6 +25,7 @@ import {
   PREPARE_EXPERTS,
   ROPE,
   ROUTE,
+  SCAN,
   SCAN_CHOICES,
   SINGLE,
   STORE_KV,
@@ -36,6 +37,7 @@ import { rowsOf, word } from './phase';
 import { prepare } from './prepare';
 import { rope } from './rope';
 import { route } from './route';
+import { scan } from './scan';
 
 export { barrier as meet } from './barrier';
 export { allFinite } from './finite';
@@ -59,6 +61,7 @@ function runPhase(phase: usize, kind: i32, rows: i32, scratch: usize): bool {
     storeKv(phase, rows, scratch);
   } else if (kind == EMBED) embed(phase, rows, scratch);
   else if (kind == CONV) conv(phase);
+  else if (kind == SCAN) scan(phase, scratch);
   else if (kind == ROPE) rope(phase, rows);
   else if (kind == ROUTE) route(phase, rows, scratch);
   else if (kind == MIX) mix(phase, rows);

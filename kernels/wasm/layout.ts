@@ -119,6 +119,7 @@ export const PREPARE_EXPERTS = 17;
 export const EXPERT_MATMUL = 18;
 export const MIX = 19;
 export const CONCAT = 20;
+export const SCAN = 21;
 
 // FUNCTION of MAP, and GATE of MATMUL (kernels/reference/map.ts)
 export const MAP_SILU = 0;
@@ -127,6 +128,9 @@ export const MAP_GELU = 2;
 export const MAP_MULTIPLY = 3;
 export const MAP_GELU_ERF = 4;
 export const MAP_SOFTCAP = 5;
+export const MAP_SIGMOID = 6;
+export const MAP_SOFTPLUS = 7;
+export const MAP_RELU_SQUARED = 8;
 // FUNCTION of ZIP (kernels/reference/zip.ts)
 export const ZIP_ADD = 0;
 export const ZIP_MUL = 1;
@@ -152,6 +156,7 @@ export const WEIGHT_TYPE = 10; // EMBED
 export const EPS = 11; // f32
 export const FUNCTION = 12; // MAP, ZIP
 export const NORM_COLS = 12; // RMS_NORM: columns of a head
+export const NORM_STEP = 13; // RMS_NORM: bytes from the weights of a head to those of the next, or 0
 export const NORM_BIAS = 12; // LAYER_NORM: f32 [cols], or 0
 export const SCALARS = 13; // MAP: addresses of f32, one per learned scalar
 export const CONCAT_HEADS = 12; // CONCAT
@@ -165,6 +170,22 @@ export const TAPS = 12; // K
 export const TAP_BYTES = 13; // of the weights, from one tap to the next
 export const PAST = 14; // of sequence 0: f32 [groups of 16 columns][TAPS - 1][16], the rows of x in front of the next
 export const PAST_BYTES = 15; // from one sequence to the next
+export const CONV_BIAS = 16; // f32 [columns], or 0
+
+// SCAN, with X: queries; Y: steps; WEIGHT: f32 [heads], the decay rates; PAST_BYTES, K_ROWS, V_ROWS and their strides
+// PAST of sequence 0: f32 [heads][groups of 16 columns][keys][16]
+export const SCAN_RULE = 12; // SCAN_SSM or SCAN_DELTA
+export const SCAN_SSM = 0;
+export const SCAN_DELTA = 1;
+export const SCAN_SKIP = 13; // f32 [heads], or 0
+export const SCAN_HEADS = 16;
+export const SCAN_GROUPS = 17; // of heads with the same queries and keys
+export const SCAN_CYCLIC = 22; // 1 if head h reads group h modulo groups
+export const SCAN_KEYS = 23; // N
+export const SCAN_VALUES = 24; // P
+export const BETA_ROWS = 25; // address of beta [T][heads]
+export const BETA_STRIDE = 26;
+export const SCAN_SCRATCH = 27; // scratch: f32 [2][16]
 
 // PREPARE: a norm, unless WEIGHT is 0; then the forms that the next matmul reads
 export const FORMS = 12; // PREPARE_INT8 | PREPARE_F32

@@ -1,5 +1,8 @@
 /** fn(x) of four numbers; kernels/reference/map.ts defines the functions. */
-import { EXP, MAP_GELU, MAP_GELU_ERF, MAP_MULTIPLY, MAP_SILU, MAP_SOFTCAP, MAP_XIELU } from './layout';
+import {
+  EXP, MAP_GELU, MAP_GELU_ERF, MAP_MULTIPLY, MAP_RELU_SQUARED, MAP_SIGMOID, MAP_SILU, MAP_SOFTCAP, MAP_SOFTPLUS,
+  MAP_XIELU,
+} from './layout';
 import { exp4, tanh4 } from './simd';
 
 /**
@@ -25,6 +28,9 @@ export function gate4(fn: i32, x: v128): v128 {
   if (fn == MAP_SILU) return silu4(x);
   if (fn == MAP_GELU) return gelu4(x);
   if (fn == MAP_GELU_ERF) return geluErf4(x);
+  if (fn == MAP_SIGMOID) return sigmoid4(x);
+  if (fn == MAP_SOFTPLUS) return softplus4(x);
+  if (fn == MAP_RELU_SQUARED) return reluSquared4(x);
   return unreachable();
 }
 
@@ -32,6 +38,41 @@ export function gate4(fn: i32, x: v128): v128 {
 @inline
 function silu4(x: v128): v128 {
   return f32x4.div(x, f32x4.add(v128.load32_splat(EXP, 44), exp4(f32x4.neg(x))));
+}
+
+// @ts-ignore: decorator
+@inline
+function sigmoid4(x: v128): v128 {
+  const one = v128.load32_splat(EXP, 44);
+  return f32x4.div(one, f32x4.add(one, exp4(f32x4.neg(x))));
+}
+
+// @ts-ignore: decorator
+@inline
+function reluSquared4(x: v128): v128 {
+  const above = f32x4.max(x, f32x4.splat(0));
+  return f32x4.mul(above, above);
+}
+
+/**
+ * max(x, 0) + log(1 + y), y = exp(-|x|). With s = y / (2 + y), which is at most 1/3, log(1 + y) is 2 artanh(s): the series
+ * 2 (s + s^3 / 3 + s^5 / 5 + ...), whose terms from s^17 on add less than 2^-28 of it.
+ */
+// @ts-ignore: decorator
+@inline
+function softplus4(x: v128): v128 {
+  const y = exp4(f32x4.neg(f32x4.abs(x)));
+  const s = f32x4.div(y, f32x4.add(y, f32x4.splat(2)));
+  const square = f32x4.mul(s, s);
+  let sum = f32x4.splat(0.13333333333333333); // 2 / 15
+  sum = f32x4.add(f32x4.mul(sum, square), f32x4.splat(0.15384615384615385));
+  sum = f32x4.add(f32x4.mul(sum, square), f32x4.splat(0.18181818181818182));
+  sum = f32x4.add(f32x4.mul(sum, square), f32x4.splat(0.2222222222222222));
+  sum = f32x4.add(f32x4.mul(sum, square), f32x4.splat(0.2857142857142857));
+  sum = f32x4.add(f32x4.mul(sum, square), f32x4.splat(0.4));
+  sum = f32x4.add(f32x4.mul(sum, square), f32x4.splat(0.6666666666666666));
+  sum = f32x4.add(f32x4.mul(sum, square), f32x4.splat(2));
+  return f32x4.add(f32x4.max(x, f32x4.splat(0)), f32x4.mul(sum, s));
 }
 
 /** (1 + tanh z) / 2 is sigmoid(2 z): x * sigmoid(x * (2 c + 2 c 0.044715 x^2)), with c = sqrt(2 / pi). */

@@ -17,15 +17,20 @@ export function inverseRms(x: usize, cols: i32, eps: f32): f32 {
   return <f32>(1.0 / sqrt(<f64>total / <f64>cols + <f64>eps));
 }
 
-/** Normalizes every head of `headDim` columns of one row; `out` may be `x`. */
-export function rmsNormHeads(x: usize, weight: usize, out: usize, cols: i32, headDim: i32, eps: f32): void {
+/**
+ * Normalizes every head of `headDim` columns of one row; `out` may be `x`.
+ * @param step bytes from the weights of a head to those of the next; 0 if heads share them
+ */
+export function rmsNormHeads(
+  x: usize, weight: usize, step: usize, out: usize, cols: i32, headDim: i32, eps: f32,
+): void {
   if (headDim == cols) {
     rmsNormRow(x, weight, out, cols, eps);
     return;
   }
   const bytes = (<usize>headDim) << 2;
   const end = x + ((<usize>cols) << 2);
-  for (; x < end; x += bytes, out += bytes) {
+  for (; x < end; x += bytes, out += bytes, weight += step) {
     const factor = inverseRms(x, headDim, eps);
     const scale = f32x4.splat(factor);
     let i: usize = 0;

@@ -1,9 +1,9 @@
 // Causal convolution of each column by itself, over the rows in the state of a sequence and those of the step:
-//   y[t][c] = sum over j of weight[c][j] * x[t - (TAPS - 1) + j][c]
+//   y[t][c] = bias[c] + sum over j of weight[c][j] * x[t - (TAPS - 1) + j][c]
 // A thread computes 4 columns of all tokens of a slice and updates their state.
 //
 // x, out [T][STRIDE] vec4<f32>, from their offsets on; WIDTH vec4s a row
-// weights [COLS][TAPS] f32; past [sequence][TAPS - 1][WIDTH] vec4<f32>: the rows of x before the next
+// weights [COLS][TAPS] f32; bias [COLS] f32, if BIAS; past [sequence][TAPS - 1][WIDTH] vec4<f32>: the rows of x before the next
 
 #include step
 #include x-to-out
@@ -13,6 +13,10 @@ override WIDTH: u32;
 
 @group(0) @binding(2) var<storage, read> weights: array<f32>;
 @group(0) @binding(4) var<storage, read_write> past: array<vec4<f32>>;
+
+#if BIAS
+@group(0) @binding(5) var<storage, read> bias: array<f32>;
+#end
 
 const BEFORE = TAPS - 1u; // rows before a token's own
 
@@ -36,9 +40,13 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
       rows[j] = past[kept + j * WIDTH];
     }
   }
+  var shift = vec4(0f);
+  #if BIAS
+  shift = vec4(bias[column.x], bias[column.y], bias[column.z], bias[column.w]);
+  #end
   for (var t = slice.first; t < slice.first + slice.count; t++) {
     let row = x[t * X_STRIDE + X_OFFSET + i];
-    var sum = taps[BEFORE] * row;
+    var sum = shift + taps[BEFORE] * row;
     for (var j = 0u; j < BEFORE; j++) {
       sum += taps[j] * rows[j];
     }

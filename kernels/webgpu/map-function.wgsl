@@ -20,6 +20,20 @@ fn mapped(x: Numbers) -> Numbers {
   #if FN == softcap
   return scalar0[0] * tanh(clamp(x / scalar0[0], Numbers(-10f), Numbers(10f)));
   #end
+  #if FN == sigmoid
+  return 1f / (1f + exp(min(-x, Numbers(80f))));
+  #end
+  #if FN == softplus
+  // log(1 + y) is 2 artanh(s): a series in s, which is at most 1/3. WGSL's log is less precise near 1.
+  let y = exp(-abs(x));
+  let s = y / (2f + y);
+  let q = s * s;
+  let high = ((2f / 15f * q + 2f / 13f) * q + 2f / 11f) * q + 2f / 9f;
+  return max(x, Numbers(0)) + s * ((((high * q + 2f / 7f) * q + 2f / 5f) * q + 2f / 3f) * q + 2f);
+  #end
+  #if FN == relu-squared
+  return max(x, Numbers(0)) * max(x, Numbers(0));
+  #end
   #if FN == multiply
   return scalar0[0] * x;
   #end

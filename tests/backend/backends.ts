@@ -83,6 +83,10 @@ function gpujs(mode: GpujsOptions['mode'], adapter?: SoftwareAdapter): BackendUn
         reason: 'gpu.js computes token by token, so no token sees those after its own',
         cases: ({ examples }) => examples.some(({ op }) => op.op === 'attention' && op.causal === false),
       },
+      {
+        reason: 'a kernel of gpu.js returns numbers but changes no state',
+        cases: ({ examples }) => examples.some(({ op }) => op.op === 'scan'),
+      },
     ],
     async start({ threads } = {}) {
       Object.assign(process.env, adapter?.environment);

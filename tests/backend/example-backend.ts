@@ -177,7 +177,7 @@ class ExampleExecutable implements Executable {
         const scalars = op.scalars?.map((id) => weight(id)[0]!);
         out.set(map(op.fn, row(op.x, t), scalars));
       } else if (op.op === 'softmax') out.set(softmax(row(op.x, t)));
-      else if (op.op === 'norm') out.set(rmsNorm(row(op.x, t), weight(op.weight), op.eps));
+      else if (op.op === 'norm') out.set(rmsNorm(row(op.x, t), weight(op.weight), op.eps, op.heads));
       else if (op.op === 'layer-norm') {
         const bias = op.bias === undefined ? undefined : weight(op.bias);
         out.set(layerNorm(row(op.x, t), weight(op.weight), bias, op.eps));

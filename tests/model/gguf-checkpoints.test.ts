@@ -15,11 +15,16 @@ interface Golden {
   readonly greedy_margin: number[];
 }
 
-const TOLERANCE = 1e-5; // logits around 1; float32 sums, and float32 angles in the golden
+/** Logits around 1; float32 sums, and float32 angles in the golden, or a recurrence that transformers computes in float32. */
+const toleranceOf = (checkpoint: string) => (checkpoint === 'qwen3-next' ? 3e-5 : 1e-5);
+/** Recurrences, which the gpu.js backend does not compute. */
+const SCANS = ['qwen3-next', 'falcon-h1'];
 
 describeShared('gguf checkpoints', (path) => {
   for (const checkpoint of CHECKPOINTS) {
-    for (const { name, absent, start } of withModels()) {
+    const tolerance = toleranceOf(checkpoint);
+    for (const { name, kind, absent, start } of withModels()) {
+      if (kind === 'gpujs' && SCANS.includes(checkpoint)) continue;
       it.skipIf(absent)(titled(`${checkpoint} on ${name}`, absent), async () => {
         const folder = path(`goldens/architectures/${checkpoint}`);
         const golden: Golden = JSON.parse(readFileSync(`${folder}/golden.json`, 'utf8'));
@@ -32,9 +37,9 @@ describeShared('gguf checkpoints', (path) => {
 
         const prompt = rows.slice(0, golden.input_ids.length);
         const logits = prompt.flatMap((row) => [...row]);
-        expect(distance(logits, expected)).toBeLessThan(TOLERANCE);
+        expect(distance(logits, expected)).toBeLessThan(tolerance);
         for (const [step, row] of rows.slice(prompt.length - 1).entries()) {
-          if (golden.greedy_margin[step]! < 2 * TOLERANCE) break;
+          if (golden.greedy_margin[step]! < 2 * tolerance) break;
           expect(argmax(row), `greedy id ${step}`).toBe(golden.greedy_ids[step]);
         }
       });
