@@ -61,6 +61,8 @@ export type SourceMatrix =
     }
   /** The rows of all matrices, one matrix after the other: experts, or parts of a fused matrix. */
   | { readonly op: 'stack'; readonly of: readonly SourceMatrix[] }
+  /** Each run of first * second rows, [first, second], as [second, first]: heads of halves as halves of heads. */
+  | { readonly op: 'swap'; readonly of: SourceMatrix; readonly first: number; readonly second: number }
   /** [cols, rows]; only for types without blocks. */
   | { readonly op: 'transpose'; readonly of: SourceMatrix }
   /** fn(x), or fn(x, by), of each number, in float32. */

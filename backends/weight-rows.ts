@@ -3,7 +3,7 @@
  *
  * An expression evaluates a region by evaluating regions of its operands, down to ranges of files. So rows read only their
  * own bytes of the file, and threads evaluate rows of one weight independently. Memory is bounded by the region and
- * BAND_BYTES. Regions consist of whole blocks of their type. Structure (reshape, slice, stack, transpose) moves blocks
+ * BAND_BYTES. Regions consist of whole blocks of their type. Structure (reshape, slice, stack, swap, transpose) moves blocks
  * unchanged; only map and convert decode numbers, as float32.
  */
 import { quantize } from '../kernels/reference/quantize.ts';
@@ -57,6 +57,8 @@ function evaluate(matrix: SourceMatrix, at: Region, into: Uint8Array): FileReads
       return matrix.axis === 'rows' ? readRowSlice(matrix, at, into) : readColumnSlice(matrix, at, into);
     case 'stack':
       return readStack(matrix, at, into);
+    case 'swap':
+      return readSwapped(matrix, at, into);
     case 'transpose':
       return readTransposed(matrix, at, into);
     case 'map':
@@ -154,6 +156,17 @@ function* readStack({ of }: MatrixOf<'stack'>, at: Region, into: Uint8Array): Fi
       yield* evaluate(part, { ...at, row: from - first, rows: to - from }, bytes);
     }
     first = end;
+  }
+}
+
+/** Row i of second and j of first was row j of first and i of second. */
+function* readSwapped({ of, first, second }: MatrixOf<'swap'>, at: Region, into: Uint8Array): FileReads {
+  const width = into.length / at.rows;
+  const run = first * second;
+  for (let r = 0; r < at.rows; r++) {
+    const place = (at.row + r) % run;
+    const row = at.row + r - place + (place % first) * second + Math.floor(place / first);
+    yield* evaluate(of, { ...at, row, rows: 1 }, rowIn(into, r, width));
   }
 }
 

@@ -66,6 +66,8 @@ function findShape(matrix: SourceMatrix, name: string): SourceShape {
         matrix.of.map((part) => shapeOf(part, name)),
         name,
       );
+    case 'swap':
+      return swapped(matrix, shapeOf(matrix.of, name), name);
     case 'transpose': {
       const { type, rows, cols } = shapeOf(matrix.of, name);
       if (sourceFormat(type).elements > 1) throw wrong(name, 'a type without blocks to transpose', type);
@@ -114,6 +116,12 @@ function sliced(
     `a slice of whole blocks within ${described(of)}`,
     `${count} ${axis} from ${first} on${which}`,
   );
+}
+
+function swapped({ first, second }: MatrixOf<'swap'>, of: SourceShape, name: string): SourceShape {
+  const sized = [first, second].every((size) => Number.isSafeInteger(size) && size > 0);
+  if (sized && of.rows % (first * second) === 0) return of;
+  throw wrong(name, `rows in runs of ${first} times ${second}`, described(of));
 }
 
 function stacked(parts: readonly SourceShape[], name: string): SourceShape {

@@ -27,9 +27,16 @@ export async function load(
 }
 
 /** The options that concern loading. */
-export function loadOptionsOf({ backend, threads, ctx, kvType, noMemoryCheck }: Options): LimitOptions {
+export function loadOptionsOf({
+  backend,
+  threads,
+  ctx,
+  kvType,
+  quantize,
+  noMemoryCheck,
+}: Options): LimitOptions {
   return {
-    ...{ backend, threads, contextLength: ctx, memoryCheck: !noMemoryCheck },
+    ...{ backend, threads, quantize, contextLength: ctx, memoryCheck: !noMemoryCheck },
     kvType: kvType as LimitOptions['kvType'], // one of its choices
   };
 }

@@ -127,6 +127,7 @@ export async function encodePrompt(
 ): Promise<readonly number[]> {
   const { tokenizer, contextLength } = model;
   if (prompt.kind === 'ids') return prompt.ids;
+  if (tokenizer.model === 'none') tokenizer.encode(''); // refuses in words
   if (prompt.kind === 'raw') {
     requireRoom([prompt.text], model);
     return tokenizer.encode(prompt.text, { special: true, addSpecial: true });

@@ -3,6 +3,7 @@ import { basename } from 'node:path';
 import type { Backend, Executable, KvType, Limits, MemoryUse } from '../backends/backend.ts';
 import { isRecurrent } from '../backends/ops.ts';
 import type { BackendOptions } from '../backends/select.ts';
+import { rangesOf } from '../backends/weight-source.ts';
 import { UserError } from '../errors.ts';
 import { QUANT_FORMATS } from '../kernels/quant-formats.ts';
 import type { GraphTensor } from './architectures/graph.ts';
@@ -10,12 +11,14 @@ import { graphFromGguf, type ModelConfig, type ModelGraph } from './architecture
 import { directories } from './directories.ts';
 import { type Engine, type Note, startEngine } from './engine.ts';
 import { freeMemory } from './free-memory.ts';
-import { type Gguf, readGguf } from './gguf/index.ts';
+import type { Gguf } from './gguf/index.ts';
 import { optionalString } from './gguf/metadata.ts';
 import { type LoadProgress, whileTelling } from './load-progress.ts';
 import { modelDefaults } from './model-defaults.ts';
 import type { ModelDefaults } from './models/catalogue.ts';
 import { boundMemory, estimateMemory, programOn, weightBytesOf } from './program.ts';
+import { quantizedOnLoad } from './quantize/on-load.ts';
+import { readModel } from './read-model.ts';
 import { Scheduler } from './scheduler.ts';
 import { tokenizerFromGguf } from './tokenizer/index.ts';
 import type { Tokenizer } from './tokenizer/tokenizer.ts';
@@ -30,6 +33,8 @@ export interface LoadOptions {
   readonly kvType?: KvType | 'auto'; // of the KV cache; auto: q8 beside quantized weights, else f32
   readonly maxTokens?: number; // most tokens in one step; default: the context, at most 512
   readonly memoryCheck?: boolean; // refuses a model that does not fit in free memory; default true
+  /** Type of the float matrices in memory (quantize/on-load.ts); default: as the file has them. */
+  readonly quantize?: string;
   readonly attention?: boolean; // reserves memory for attentionOf; default false
   /** Folder for cached facts about this machine; default: percept's own. */
   readonly cacheDirectory?: string;
@@ -79,10 +84,11 @@ export async function loadModel(file: string | URL, options: LoadOptions = {}): 
   const { onProgress = () => {} } = options;
   if (options.threads !== undefined) checkCount(options.threads, 'at least 1 thread');
   onProgress({ stage: 'header' });
-  const gguf = await readGguf(file);
+  const read = await readModel(file);
+  const gguf = options.quantize === undefined ? read : quantizedOnLoad(read, options.quantize);
   const { path } = gguf;
   const graph = graphFromGguf(gguf);
-  const files = fileFacts([path, ...graph.tensors.map(({ part }) => part ?? path)]);
+  const files = fileFacts([path, ...graph.tensors.flatMap((tensor) => filesOf(tensor, path))]);
   const { config } = graph;
   const limits = loadLimits(gguf, graph, options);
   if (options.memoryCheck ?? true) requireMemory(graph, limits);
@@ -142,6 +148,13 @@ async function bothOrNeither<T>(starting: Promise<Engine>, other: Promise<T>): P
     await starting.then((engine) => engine.dispose()).catch(() => {});
     throw error;
   }
+}
+
+/** The files that a tensor lies in. */
+function filesOf({ name, part, source, constant }: GraphTensor, path: string): string[] {
+  if (constant !== undefined) return [];
+  if (!source) return [part ?? path];
+  return Array.from(rangesOf(source, name), ({ at }) => ('path' in at ? [at.path] : [])).flat();
 }
 
 /** Changes when one of the files is replaced or written to, also by as many bytes. */

@@ -134,6 +134,9 @@ const SAMPLING = {
 
 const KV_TYPES = ['auto', 'f32', 'f16', 'q8'] as const satisfies readonly LoadOptions['kvType'][];
 
+/** core/quantize/on-load.ts, which is loaded with a model only. */
+const ON_LOAD_TYPES = ['F32', 'F16', 'BF16', 'Q8_0', 'Q4_0', 'Q4_1', 'Q5_0', 'Q5_1'];
+
 const ENGINE = {
   ctx: integer('N', 'context length in tokens', { range: FROM_ONE, setting, project }),
   'kv-type': text('TYPE', 'type of the KV cache; auto: q8, or f32 if all weights are floats', {
@@ -141,6 +144,7 @@ const ENGINE = {
     default: 'auto',
     setting,
   }),
+  quantize: text('TYPE', 'type that float weights get while they are loaded', { choices: ON_LOAD_TYPES }),
   chunks: integer('N', 'score only the first N chunks', { range: FROM_ONE }),
   backend: text('NAME', 'backend that computes; percept devices lists them', {
     choices: ['auto', ...BACKEND_NAMES],

@@ -20,7 +20,15 @@ const PROMPT: readonly OptionName[] = [
   'raw',
   'prompt-ids',
 ];
-const ENGINE: readonly OptionName[] = ['ctx', 'kv-type', 'backend', 'threads', 'no-memory-check', 'no-pull'];
+const ENGINE: readonly OptionName[] = [
+  'ctx',
+  'kv-type',
+  'quantize',
+  'backend',
+  'threads',
+  'no-memory-check',
+  'no-pull',
+];
 
 export const COMMANDS: readonly CommandSpec[] = [
   {

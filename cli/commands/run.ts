@@ -7,10 +7,10 @@ import {
   generate,
   UnfinishedAnswer,
 } from '../../core/generate.ts';
-import { readGguf } from '../../core/gguf/index.ts';
 import type { Model } from '../../core/model.ts';
 import { parametersFor } from '../../core/model-defaults.ts';
 import type { PromptCache } from '../../core/prompt-cache.ts';
+import { readModel } from '../../core/read-model.ts';
 import { SamplerChain } from '../../core/sampler/chain.ts';
 import { samplerParameters } from '../../core/sampler/parameters.ts';
 import { Sequence } from '../../core/sequence.ts';
@@ -89,7 +89,7 @@ async function draftFile(options: Options, context: Context): Promise<string | u
 
 /** Its context is that of `model`, but no longer than its training. */
 async function loadDraft(path: string, model: Model, call: Call): Promise<Model> {
-  const { contextLength: trained } = configFromGguf(await readGguf(path));
+  const { contextLength: trained } = configFromGguf(await readModel(path));
   const ctx = Math.min(model.contextLength, trained);
   return load(path, { ...call.options, ctx }, call);
 }

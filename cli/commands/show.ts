@@ -1,9 +1,10 @@
 import { graphFromGguf } from '../../core/architectures/index.ts';
 import { chatTemplateOf } from '../../core/chat-template.ts';
-import { type Gguf, type GgufValue, readGguf } from '../../core/gguf/index.ts';
+import type { Gguf, GgufValue } from '../../core/gguf/index.ts';
 import { isStrings } from '../../core/gguf/metadata.ts';
 import { type LimitOptions, modelLimits } from '../../core/model.ts';
 import { estimateMemory } from '../../core/program.ts';
+import { readModel } from '../../core/read-model.ts';
 import { UserError } from '../../errors.ts';
 import type { Call } from '../command.ts';
 import { loadOptionsOf, notesTo } from '../load.ts';
@@ -18,7 +19,7 @@ export async function show(call: Call): Promise<void> {
   const { operands, options, output } = call;
   const model = operands[0] ?? options.model ?? '';
   const { path } = await modelFile(model, { noPull: true }, call);
-  const report = describe(await readGguf(path), { ...loadOptionsOf(options), onNote: notesTo(output) });
+  const report = describe(await readModel(path), { ...loadOptionsOf(options), onNote: notesTo(output) });
   if (options.json) return output.json(report);
   await printReport(output, report);
 }
@@ -81,7 +82,7 @@ async function printReport(output: Output, report: Report): Promise<void> {
   const { heading } = output.style;
   const section = (title: string) => output.print(`\n${heading(title)}\n`);
   await output.print(
-    `${report.path}\nGGUF version ${report.gguf_version}, ${formatBytes(report.file_bytes)}\n`,
+    `${report.path}\n${report.gguf_version === 0 ? 'safetensors' : `GGUF version ${report.gguf_version}`}, ${formatBytes(report.file_bytes)}\n`,
   );
   await section('Metadata');
   await output.table(Object.entries(report.metadata).map(([key, value]) => [key, shown(value)]));

@@ -1,6 +1,6 @@
 import type { TemplateSource } from '../../core/chat.ts';
 import { ChatTemplate, type Message } from '../../core/chat-template.ts';
-import { readGguf } from '../../core/gguf/index.ts';
+import { readModel } from '../../core/read-model.ts';
 import { tokenizerFromGguf } from '../../core/tokenizer/index.ts';
 import { UserError } from '../../errors.ts';
 import type { Call } from '../command.ts';
@@ -30,7 +30,7 @@ export async function template(call: Call): Promise<void> {
 /** --template needs no model. */
 async function templateSource(call: Call, withTools: boolean): Promise<TemplateSource> {
   if (call.options.template !== undefined) return { source: await readText(call.options.template) };
-  const gguf = await readGguf((await modelFile(call.options.model ?? '', call.options, call)).path);
+  const gguf = await readModel((await modelFile(call.options.model ?? '', call.options, call)).path);
   return templateOf({ gguf, tokenizer: tokenizerFromGguf(gguf) }, { withTools });
 }
 

@@ -1,4 +1,4 @@
-import { readGguf } from '../../core/gguf/index.ts';
+import { readModel } from '../../core/read-model.ts';
 import { tokenizerFromGguf } from '../../core/tokenizer/index.ts';
 import type { Tokenizer } from '../../core/tokenizer/tokenizer.ts';
 import { UserError } from '../../errors.ts';
@@ -25,7 +25,7 @@ export async function tokenize(call: Call): Promise<void> {
 
 /** The tokenizer of --model. Reads no weights. */
 export async function tokenizerOf(options: Options, context: Context): Promise<Tokenizer> {
-  return tokenizerFromGguf(await readGguf((await modelFile(options.model ?? '', options, context)).path));
+  return tokenizerFromGguf(await readModel((await modelFile(options.model ?? '', options, context)).path));
 }
 
 /** The operands as one text. For `-`, or without operands in a pipe, stdin, unchanged. */

@@ -10,6 +10,20 @@ interface ApertusConfig extends DecoderConfig {
 const softplus = (x: number) => Math.log1p(Math.exp(x));
 
 export const apertus: Architecture<ApertusConfig> = {
+  checkpoint: {
+    types: { apertus: 'apertus' },
+    names: {
+      attention_layernorm: 'attn_norm',
+      feedforward_layernorm: 'ffn_norm',
+    },
+    numbers: {
+      'mlp.act_fn.alpha_p': 'xielu.alpha_p',
+      'mlp.act_fn.alpha_n': 'xielu.alpha_n',
+      'mlp.act_fn.beta': 'xielu.beta',
+      'mlp.act_fn.eps': 'xielu.eps',
+    },
+  },
+
   read(m) {
     const config = readDecoder(m, 'half');
     const { nLayers } = config;

@@ -3,6 +3,7 @@
  * layers of four see a window and rotate neighbours; the fourth sees all and does not rotate.
  */
 import type { RopeSpec } from '../../backends/backend.ts';
+import { windowPattern } from '../checkpoint/usual-metadata.ts';
 import type { Architecture } from './architecture.ts';
 import { gatedFeedForward, projections, rotated } from './decoder.ts';
 import type { TransformerSizes } from './metadata.ts';
@@ -11,6 +12,7 @@ interface Cohere2Config extends TransformerSizes {
   readonly eps: number;
   readonly rope: RopeSpec;
   readonly window: number; // tokens
+  readonly isLocal: readonly boolean[]; // by layer
   readonly logitScale: number;
 }
 
@@ -18,6 +20,14 @@ interface Cohere2Config extends TransformerSizes {
 const GLOBAL_EVERY = 4;
 
 export const cohere2: Architecture<Cohere2Config> = {
+  checkpoint: {
+    types: { cohere2: 'cohere2' },
+    metadata: (c) => ({
+      logit_scale: c.number('logit_scale'),
+      'attention.sliding_window_pattern': windowPattern(c),
+    }),
+  },
+
   read(m) {
     const sizes = m.transformer();
     return {
@@ -25,6 +35,7 @@ export const cohere2: Architecture<Cohere2Config> = {
       rope: m.rope('interleaved', sizes.headDim),
       eps: m.positive('attention.layer_norm_epsilon'),
       window: m.size('attention.sliding_window'),
+      isLocal: m.flags('attention.sliding_window_pattern', (layer) => (layer + 1) % GLOBAL_EVERY !== 0),
       logitScale: m.positive('logit_scale', 1),
     };
   },
@@ -33,7 +44,7 @@ export const cohere2: Architecture<Cohere2Config> = {
     const { embeddingLength: C, nHeads: heads, nKvHeads: kvHeads, headDim, eps } = c;
     let x = g.embed('token_embd', c.vocabularySize, C); // [T, C]
     for (const b of g.blocks(c.nLayers)) {
-      const isLocal = (b.index + 1) % GLOBAL_EVERY !== 0;
+      const isLocal = c.isLocal[b.index];
       let h = g.layerNorm(x, b('attn_norm'), eps);
       const projected = projections(g, h, b, c);
       const prepared = isLocal ? rotated(g, projected, c) : projected;

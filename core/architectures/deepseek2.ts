@@ -4,6 +4,10 @@
  * latent space, and what they attend to comes back out of it, head by head. The feed-forward is a mixture of experts.
  */
 import type { RopeSpec, ValueId } from '../../backends/backend.ts';
+import type { Config } from '../checkpoint/config.ts';
+import type { StoredTensors, Values } from '../checkpoint/family.ts';
+import { reshaped, type Stored, split, stacked, transposed } from '../checkpoint/stored.ts';
+import { ropeOf, yarnMagnitude } from '../checkpoint/usual-metadata.ts';
 import type { Architecture } from './architecture.ts';
 import type { DecoderConfig } from './decoder.ts';
 import { type ExpertsConfig, mixedFeedForward, readExperts } from './experts.ts';
@@ -21,6 +25,20 @@ interface Deepseek2Config extends DecoderConfig {
 }
 
 export const deepseek2: Architecture<Deepseek2Config> = {
+  checkpoint: {
+    types: { deepseek_v3: 'deepseek2', deepseek_v2: 'deepseek2' },
+    names: {
+      'self_attn.q_a_proj': 'attn_q_a',
+      'self_attn.q_a_layernorm': 'attn_q_a_norm',
+      'self_attn.q_b_proj': 'attn_q_b',
+      'self_attn.kv_a_proj_with_mqa': 'attn_kv_a_mqa',
+      'self_attn.kv_a_layernorm': 'attn_kv_a_norm',
+      'self_attn.kv_b_proj': 'attn_kv_b',
+    },
+    convert: { 'attn_kv_b.weight': latentMatrices },
+    metadata: checkpointMetadata,
+  },
+
   read(m) {
     const rotatedDim = m.size('rope.dimension_count');
     const headDim = m.size('attention.key_length_mla');
@@ -87,4 +105,39 @@ function latentAttention(g: Graph, x: ValueId, b: Block, c: Deepseek2Config): Va
 
 function rotated(g: Graph, x: ValueId, heads: number, rope: RopeSpec): ValueId {
   return g.rope(x, heads, rope);
+}
+
+/** Each head's rows of one matrix, for keys and for values; keys are used transposed. */
+function latentMatrices(x: Stored, c: Config): StoredTensors {
+  const heads = c.required('num_attention_heads');
+  const sizes = [c.required('qk_nope_head_dim'), c.required('v_head_dim')];
+  const [, cols = 1] = x.shape;
+  const runs = Array.from({ length: heads }, () => sizes).flat();
+  const matrices = split(x, ...runs).map((part) => reshaped(part, part.shape[0]!, cols));
+  const keys = matrices.filter((_, i) => i % 2 === 0).map(transposed);
+  const values = matrices.filter((_, i) => i % 2 === 1);
+  return { 'attn_k_b.weight': stacked(keys), 'attn_v_b.weight': stacked(values) };
+}
+
+/** Keys and values of one latent head; scores grow by mscale_all_dim, and rotated numbers by their share of mscale. */
+function checkpointMetadata(c: Config): Values {
+  const [plain, turned] = [c.required('qk_nope_head_dim'), c.required('qk_rope_head_dim')];
+  const latent = c.required('kv_lora_rank');
+  const yarn = ropeOf(c) ?? c.part('rope_scaling');
+  const factor = yarn?.number('factor') ?? 1;
+  const isScaled = factor > 1;
+  return {
+    'attention.head_count_kv': 1,
+    'attention.key_length': latent + turned,
+    'attention.value_length': latent,
+    'attention.key_length_mla': plain + turned,
+    'attention.value_length_mla': c.required('v_head_dim'),
+    'attention.q_lora_rank': c.number('q_lora_rank'),
+    'attention.kv_lora_rank': latent,
+    'rope.dimension_count': turned,
+    'rope.scaling.yarn_log_multiplier': isScaled ? 0.1 * (yarn!.number('mscale_all_dim') ?? 0) : undefined,
+    'rope.scaling.yarn_attn_factor': isScaled
+      ? yarnMagnitude(yarn!, factor) / (1 + 0.1 * Math.log(factor))
+      : undefined,
+  };
 }

@@ -4,6 +4,8 @@ import { type DecoderConfig, readDecoder } from './decoder.ts';
 import { llama } from './llama.ts';
 
 export const ernie45: Architecture<DecoderConfig> = {
+  checkpoint: { types: { ernie4_5: 'ernie4_5' } },
+
   read: (m) => readDecoder(m, 'interleaved'),
   build: llama.build,
 };

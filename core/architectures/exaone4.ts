@@ -2,6 +2,7 @@
  * EXAONE 4 (LG AI Research, EXAONE 4.0): OLMo 2's norms after attention and feed-forward, heads normalized one by one, and in
  * the large models three layers with a window to each that sees all, unrotated.
  */
+import { windowPattern } from '../checkpoint/usual-metadata.ts';
 import type { Architecture } from './architecture.ts';
 import {
   type DecoderConfig,
@@ -19,6 +20,12 @@ interface Exaone4Config extends DecoderConfig {
 const GLOBAL_EVERY = 4;
 
 export const exaone4: Architecture<Exaone4Config> = {
+  checkpoint: {
+    types: { exaone4: 'exaone4' },
+    names: { post_attention_layernorm: 'post_attention_norm', post_feedforward_layernorm: 'post_ffw_norm' },
+    metadata: (c) => ({ 'attention.sliding_window_pattern': windowPattern(c) }),
+  },
+
   read(m) {
     const window = m.optional('attention.sliding_window') || undefined;
     const usual = (layer: number) => (layer + 1) % GLOBAL_EVERY !== 0;

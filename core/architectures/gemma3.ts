@@ -3,6 +3,8 @@
  * layers that see a window, five to each that sees all. Layers with a window rotate with a base of their own.
  */
 import type { RopeSpec } from '../../backends/backend.ts';
+import { addingOne } from '../checkpoint/layouts.ts';
+import { windowPattern } from '../checkpoint/usual-metadata.ts';
 import type { Architecture } from './architecture.ts';
 import {
   type DecoderConfig,
@@ -15,6 +17,7 @@ import {
 
 interface Gemma3Config extends DecoderConfig {
   readonly window: number | undefined; // tokens; undefined: all layers see all
+  readonly isLocal: readonly boolean[]; // by layer
   readonly windowRope: RopeSpec;
   readonly scale: number; // of attention's scores
 }
@@ -24,7 +27,30 @@ const GLOBAL_EVERY = 6;
 /** The largest model, of 62 layers, scales scores by the columns a head has in the embedding. */
 const LAYERS_OF_27B = 62;
 
+/** Norms that checkpoints store as what they differ from 1 by. */
+const NORMS = [
+  ...['attn_norm', 'attn_q_norm', 'attn_k_norm', 'post_attention_norm'],
+  ...['ffn_norm', 'post_ffw_norm', 'output_norm'],
+];
+
 export const gemma3: Architecture<Gemma3Config> = {
+  checkpoint: {
+    types: { gemma3_text: 'gemma3' },
+    names: {
+      post_attention_layernorm: 'post_attention_norm',
+      pre_feedforward_layernorm: 'ffn_norm',
+      post_feedforward_layernorm: 'post_ffw_norm',
+    },
+    convert: addingOne(...NORMS),
+    metadata: (c) => ({
+      'rope.freq_base_swa':
+        c.part('rope_parameters')?.part('sliding_attention')?.number('rope_theta') ??
+        c.number('rope_local_base_freq'),
+      'attention.scale': 1 / Math.sqrt(c.required('query_pre_attn_scalar')),
+      'attention.sliding_window_pattern': windowPattern(c),
+    }),
+  },
+
   read(m) {
     const config = readDecoder(m, 'half');
     const { nLayers, embeddingLength, nHeads, headDim } = config;
@@ -33,7 +59,11 @@ export const gemma3: Architecture<Gemma3Config> = {
       ...config,
       window: m.optional('attention.sliding_window') || undefined,
       windowRope: m.plainRope('half', headDim, windowBase),
-      scale: 1 / Math.sqrt(nLayers === LAYERS_OF_27B ? embeddingLength / nHeads : headDim),
+      scale: m.positive(
+        'attention.scale',
+        1 / Math.sqrt(nLayers === LAYERS_OF_27B ? embeddingLength / nHeads : headDim),
+      ),
+      isLocal: m.flags('attention.sliding_window_pattern', (layer) => (layer + 1) % GLOBAL_EVERY !== 0),
     };
   },
 
@@ -41,7 +71,7 @@ export const gemma3: Architecture<Gemma3Config> = {
     const { embeddingLength: C, nHeads: heads, nKvHeads: kvHeads, headDim, rmsEps: eps, scale } = c;
     let x = g.scaled(g.embed('token_embd', c.vocabularySize, C), Math.sqrt(C)); // [T, C]
     for (const b of g.blocks(c.nLayers)) {
-      const isLocal = c.window !== undefined && (b.index + 1) % GLOBAL_EVERY !== 0;
+      const isLocal = c.window !== undefined && c.isLocal[b.index];
       const [rope, window] = isLocal ? [c.windowRope, c.window] : [c.rope, undefined];
       const projected = projections(g, g.norm(x, b('attn_norm'), eps), b, c);
       const prepared = rotated(g, normalizedHeads(g, projected, b, c), { ...c, rope });

@@ -4,6 +4,10 @@
  * the feed-forward.
  */
 import type { RopeSpec, ValueId } from '../../backends/backend.ts';
+import type { Config } from '../checkpoint/config.ts';
+import type { StoredTensors, Values } from '../checkpoint/family.ts';
+import { numbers } from '../checkpoint/stored.ts';
+import { headsOf, windowPattern } from '../checkpoint/usual-metadata.ts';
 import type { Architecture } from './architecture.ts';
 import { gatedFeedForward } from './decoder.ts';
 import { type ExpertsConfig, readExperts } from './experts.ts';
@@ -30,6 +34,32 @@ interface Gemma4Config extends TransformerSizes {
 }
 
 export const gemma4: Architecture<Gemma4Config> = {
+  checkpoint: {
+    types: { gemma4_text: 'gemma4' },
+    names: {
+      post_attention_layernorm: 'post_attention_norm',
+      pre_feedforward_layernorm: 'ffn_norm',
+      post_feedforward_layernorm: 'post_ffw_norm',
+      post_feedforward_layernorm_1: 'post_ffw_norm_1',
+      post_feedforward_layernorm_2: 'post_ffw_norm_2',
+      pre_feedforward_layernorm_2: 'pre_ffw_norm_2',
+      'router.proj': 'ffn_gate_inp',
+      'router.scale': 'ffn_gate_inp.scale',
+      'router.per_expert_scale': 'ffn_down_exps.scale',
+      'experts.gate_up_proj': 'ffn_gate_up_exps.weight',
+      'experts.down_proj': 'ffn_down_exps.weight',
+      layer_scalar: 'layer_output_scale.weight',
+      per_layer_input_gate: 'inp_gate',
+      per_layer_projection: 'proj',
+      post_per_layer_input_norm: 'post_norm',
+      embed_tokens_per_layer: 'per_layer_token_embd',
+      per_layer_model_projection: 'per_layer_model_proj',
+      per_layer_projection_norm: 'per_layer_proj_norm',
+    },
+    metadata: checkpointMetadata,
+    tensors: checkpointTensors,
+  },
+
   read(m) {
     const sizes = m.transformer('feed_forward_length', 'attention.head_count_kv');
     const smallDim = m.size('attention.key_length_swa', sizes.headDim);
@@ -139,4 +169,57 @@ function layerInput(g: Graph, embedded: ValueId, b: Block, c: Gemma4Config): Val
 function gatedInput(g: Graph, x: ValueId, input: ValueId, b: Block, c: Gemma4Config): ValueId {
   const gate = g.map('gelu', g.linear(x, b('inp_gate'), c.inputLength)); // [T, P]
   return g.norm(g.linear(g.mul(gate, input), b('proj'), c.embeddingLength), b('post_norm'), c.eps);
+}
+
+// ----- checkpoints
+
+/** Heads of the layers that see all tokens may be wider. */
+function wideHead(c: Config): number {
+  const isLocal = windowPattern(c) ?? [];
+  const layer = String(isLocal.lastIndexOf(false));
+  const own = c.part('per_layer_config')?.part(layer)?.number('head_dim');
+  return own ?? c.number('global_head_dim') ?? headsOf(c).headDim;
+}
+
+function checkpointMetadata(c: Config): Values {
+  const { headDim, kvHeads } = headsOf(c);
+  const isLocal = windowPattern(c) ?? [];
+  const [shared, length] = [c.number('num_kv_shared_layers') ?? 0, c.required('intermediate_size')];
+  const own = isLocal.length - shared;
+  const wide = shared > 0 && c.flag('use_double_wide_mlp') ? 2 : 1;
+  const globalKvHeads = c.number('num_global_key_value_heads') ?? kvHeads;
+  const windowed = c.part('rope_parameters')?.part('sliding_attention');
+  return {
+    feed_forward_length:
+      wide === 1 ? length : Int32Array.from(isLocal, (_, i) => (i < own ? length : wide * length)),
+    'attention.head_count_kv':
+      globalKvHeads === kvHeads
+        ? kvHeads
+        : Int32Array.from(isLocal, (local) => (local ? kvHeads : globalKvHeads)),
+    'attention.key_length': wideHead(c),
+    'attention.value_length': wideHead(c),
+    'attention.key_length_swa': headDim,
+    'attention.value_length_swa': headDim,
+    'attention.sliding_window_pattern': isLocal,
+    'attention.shared_kv_layers': shared,
+    embedding_length_per_layer_input: c.number('hidden_size_per_layer_input') ?? 0,
+    final_logit_softcapping: c.number('final_logit_softcapping'),
+    'rope.freq_base_swa': windowed?.number('rope_theta'),
+    'rope.dimension_count': wideHead(c),
+    'rope.dimension_count_swa': headDim,
+  };
+}
+
+/** A pair that does not rotate is slowed down without end. */
+const STANDS_STILL = 1e30;
+
+/** Only a share of the pairs of wide heads rotates, with the speeds that all would have. */
+function checkpointTensors(c: Config): StoredTensors {
+  const rope = c.part('rope_parameters')?.part('full_attention');
+  if (rope?.text('rope_type') !== 'proportional') return {};
+  const pairs = wideHead(c) / 2;
+  const rotated = Math.trunc((rope.number('partial_rotary_factor') ?? 1) * pairs);
+  return {
+    'rope_freqs.weight': numbers(Array.from({ length: pairs }, (_, i) => (i < rotated ? 1 : STANDS_STILL))),
+  };
 }

@@ -3,6 +3,11 @@ import type { Architecture } from './architecture.ts';
 import { type DecoderConfig, projections, readDecoder, rotated } from './decoder.ts';
 
 export const glm4: Architecture<DecoderConfig> = {
+  checkpoint: {
+    types: { glm4: 'glm4' },
+    names: { post_self_attn_layernorm: 'post_attention_norm', post_mlp_layernorm: 'post_ffw_norm' },
+  },
+
   read: (m) => readDecoder(m, 'interleaved'),
 
   build(g, c) {

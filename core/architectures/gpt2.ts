@@ -1,4 +1,5 @@
 /** GPT-2 (Radford et al., Language Models are Unsupervised Multitask Learners): learned positions, layer norms, one qkv. */
+import { transposed } from '../checkpoint/stored.ts';
 import type { Architecture } from './architecture.ts';
 import type { TransformerSizes } from './metadata.ts';
 
@@ -7,6 +8,28 @@ interface Gpt2Config extends TransformerSizes {
 }
 
 export const gpt2: Architecture<Gpt2Config> = {
+  checkpoint: {
+    types: { gpt2: 'gpt2' },
+    names: {
+      wte: 'token_embd',
+      wpe: 'position_embd',
+      ln_f: 'output_norm',
+      ln_1: 'attn_norm',
+      ln_2: 'ffn_norm',
+      'attn.c_attn': 'attn_qkv',
+      'attn.c_proj': 'attn_output',
+      'mlp.c_fc': 'ffn_up',
+      'mlp.c_proj': 'ffn_down',
+    },
+    convert: {
+      'attn_qkv.weight': transposed,
+      'attn_output.weight': transposed,
+      'ffn_up.weight': transposed,
+      'ffn_down.weight': transposed,
+    },
+    metadata: (c) => ({ feed_forward_length: c.number('n_inner') ?? 4 * c.required('n_embd') }),
+  },
+
   read: (m) => ({ ...m.transformer(), eps: m.positive('attention.layer_norm_epsilon') }),
 
   build(g, c) {

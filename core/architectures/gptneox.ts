@@ -3,6 +3,9 @@
  * and rotation of a part of each head in halves.
  */
 import type { RopeSpec } from '../../backends/backend.ts';
+import type { Config } from '../checkpoint/config.ts';
+import { headsSwapped, type Stored } from '../checkpoint/stored.ts';
+import { headsOf } from '../checkpoint/usual-metadata.ts';
 import type { Architecture } from './architecture.ts';
 import { rotated } from './decoder.ts';
 import type { TransformerSizes } from './metadata.ts';
@@ -14,6 +17,21 @@ interface GptneoxConfig extends TransformerSizes {
 }
 
 export const gptneox: Architecture<GptneoxConfig> = {
+  checkpoint: {
+    types: { gpt_neox: 'gptneox' },
+    names: {
+      embed_in: 'token_embd',
+      embed_out: 'output',
+      final_layer_norm: 'output_norm',
+      'attention.query_key_value': 'attn_qkv',
+      'attention.dense': 'attn_output',
+      'mlp.dense_h_to_4h': 'ffn_up',
+      'mlp.dense_4h_to_h': 'ffn_down',
+    },
+    convert: { 'attn_qkv.weight': headsApart, 'attn_qkv.bias': headsApart },
+    metadata: (c) => ({ use_parallel_residual: c.flag('use_parallel_residual') ?? true }),
+  },
+
   read(m) {
     const sizes = m.transformer();
     return {
@@ -40,3 +58,9 @@ export const gptneox: Architecture<GptneoxConfig> = {
     return g.head(g.layerNorm(x, 'output_norm', eps), c.vocabularySize); // [S, V]
   },
 };
+
+/** Queries, keys and values of each head one after the other, as those of all heads. */
+function headsApart(x: Stored, c: Config): Stored {
+  const { heads, headDim } = headsOf(c);
+  return headsSwapped(x, heads, 3, headDim);
+}

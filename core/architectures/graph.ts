@@ -5,7 +5,6 @@
  */
 import type {
   AttentionOp,
-  ByteRange,
   Op,
   RopeSpec,
   ScanOp,
@@ -133,8 +132,8 @@ export class Graph {
   /** [T, cols]; `cols` columns, from `first` on, of the row of each token, in a table of `of` columns */
   embedColumns(name: string, rows: number, { first, cols, of }: Columns): ValueId {
     const tensor = this.#tensor(`${name}.weight`, rows, of);
-    const range = { op: 'range', at: this.#at(tensor), type: tensor.type, rows, cols: of } as const;
-    const source = { op: 'slice', of: range, axis: 'cols', first, count: cols } as const;
+    const all = this.#matrix(tensor, rows, of);
+    const source = { op: 'slice', of: all, axis: 'cols', first, count: cols } as const;
     return this.#push({
       op: 'embed',
       table: this.#expressed(tensor, `columns from ${first} on`, rows, cols, source),
@@ -276,14 +275,7 @@ export class Graph {
   expertPair(x: ValueId, picks: ValueId, name: string, { count, rows }: ExpertSizes): [ValueId, ValueId] {
     const cols = this.#cols(x);
     const tensor = this.#experts(`${name}.weight`, { count, rows: 2 * rows, cols });
-    const all = {
-      op: 'range',
-      at: this.#at(tensor),
-      type: tensor.type,
-      rows: 2 * count * rows,
-      cols,
-    } as const;
-    const pairs = { op: 'reshape', of: all, rows: count, cols: 2 * rows * cols } as const;
+    const pairs = this.#matrix(tensor, count, 2 * rows * cols);
     const half = (first: number) => {
       const own = {
         op: 'slice',
@@ -320,8 +312,7 @@ export class Graph {
     const cols = this.#cols(x);
     const run = sizes.reduce((sum, size) => sum + size, 0);
     const tensor = this.#tensor(`${name}.weight`, heads * run, cols);
-    const all = { op: 'range', at: this.#at(tensor), type: tensor.type, rows: heads * run, cols } as const;
-    const runs = { op: 'reshape', of: all, rows: heads, cols: run * cols } as const;
+    const runs = this.#matrix(tensor, heads, run * cols);
     const part = (from: number, rows: number, biased: string | undefined) => {
       const own = { op: 'slice', of: runs, axis: 'cols', first: from * cols, count: rows * cols } as const;
       const source = { op: 'reshape', of: own, rows: heads * rows, cols } as const;
@@ -454,8 +445,15 @@ export class Graph {
     return this.#place(name, { name, type: 'F32', rows: 1, cols, offset: 0, bytes: 4 * cols, constant });
   }
 
-  #at({ part, offset }: GgufTensor): ByteRange {
-    return { path: part ?? this.#gguf.path, offset };
+  /** All numbers of a tensor as a matrix. */
+  #matrix({ part, offset, type, source }: GgufTensor, rows: number, cols: number): SourceMatrix {
+    if (source) return { op: 'reshape', of: source, rows, cols };
+    return { op: 'range', at: { path: part ?? this.#gguf.path, offset }, type, rows, cols };
+  }
+
+  /** How to read a tensor that is no run of bytes. */
+  #sourceOf({ source }: GgufTensor, rows: number, cols: number): SourceMatrix | undefined {
+    return source && { op: 'reshape', of: source, rows, cols };
   }
 
   /** A matrix that an expression makes out of a tensor. */
@@ -482,9 +480,11 @@ export class Graph {
 
   /** The matrices of all experts, in one tensor [cols, rows, count]. */
   #stack(name: string, sizes: ExpertSizes & { readonly cols: number }): WeightId {
-    const { type, offset, bytes, part } = this.#experts(name, sizes);
-    const { count, rows, cols } = sizes;
-    return this.#place(name, { name, type, rows: count * rows, cols, experts: count, offset, bytes, part });
+    const tensor = this.#experts(name, sizes);
+    const { count: experts, cols } = sizes;
+    const rows = experts * sizes.rows;
+    const source = this.#sourceOf(tensor, rows, cols);
+    return this.#place(name, { ...tensor, rows, cols, experts, source });
   }
 
   #experts(name: string, { count, rows, cols }: ExpertSizes & { readonly cols: number }): GgufTensor {
@@ -497,13 +497,15 @@ export class Graph {
   }
 
   #biases(name: string, { count, rows }: ExpertSizes): WeightId {
-    const { type, offset, bytes, part } = this.#tensor(name, count, rows);
-    return this.#place(name, { name, type, rows: 1, cols: count * rows, offset, bytes, part });
+    const tensor = this.#tensor(name, count, rows);
+    const cols = count * rows;
+    return this.#place(name, { ...tensor, rows: 1, cols, source: this.#sourceOf(tensor, 1, cols) });
   }
 
   #weight(name: string, rows: number, cols: number, experts?: number): WeightId {
-    const { type, offset, bytes, part } = this.#tensor(name, rows, cols);
-    return this.#place(name, { name, type, rows, cols, experts, offset, bytes, part });
+    const tensor = this.#tensor(name, rows, cols);
+    const source = this.#sourceOf(tensor, rows, cols);
+    return this.#place(name, { ...tensor, rows, cols, experts, source });
   }
 
   /** All numbers of a tensor, whatever its shape, as a vector. */
@@ -514,15 +516,23 @@ export class Graph {
       throw mismatch(name, { rows: 1, cols }, tensor);
     }
     this.#read.add(name);
-    const { type, offset, bytes, part } = tensor;
-    return this.#place(name, { name, type, rows: 1, cols, offset, bytes, part });
+    return this.#place(name, { ...tensor, rows: 1, cols, source: this.#sourceOf(tensor, 1, cols) });
   }
 
   /** Rows of a matrix, or columns of a vector, from `first` on. */
-  #part({ name, type, offset, part }: GgufTensor, { rows, cols }: Size, first: number): WeightId {
-    const unit = rows === 1 && cols > 1 ? rowBytes(type, 1) : rowBytes(type, cols);
-    const own = { offset: offset + first * unit, bytes: rows * rowBytes(type, cols) };
-    return this.#place(`${name} from ${first} on`, { name, type, rows, cols, part, ...own });
+  #part(tensor: GgufTensor, { rows, cols }: Size, first: number): WeightId {
+    const { name, type, offset, part, shape } = tensor;
+    const isVector = shape.length === 1;
+    const key = `${name} from ${first} on`;
+    const bytes = rows * rowBytes(type, cols);
+    if (tensor.source) {
+      const of = isVector ? this.#matrix(tensor, shape[0]!, 1) : tensor.source;
+      const source = { op: 'slice', of, axis: 'rows', first, count: isVector ? cols : rows } as const;
+      const own = isVector ? ({ op: 'reshape', of: source, rows: 1, cols } as const) : source;
+      return this.#place(key, { name, type, rows, cols, offset, bytes, source: own });
+    }
+    const unit = isVector ? rowBytes(type, 1) : rowBytes(type, cols);
+    return this.#place(key, { name, type, rows, cols, part, offset: offset + first * unit, bytes });
   }
 
   /** Its place in the list of tensors, where it is once. */

@@ -1,5 +1,6 @@
 /** The table of architectures. Builds the graph of a model file with its architecture. */
 import type { ValueId } from '../../backends/backend.ts';
+import type { Checkpoint } from '../checkpoint/family.ts';
 import type { Gguf } from '../gguf/index.ts';
 import { requireString } from '../gguf/metadata.ts';
 import { apertus } from './apertus.ts';
@@ -41,11 +42,12 @@ export type { ModelConfig } from './architecture.ts';
 
 /** An architecture with the type of its config erased: only its own `build` gets the config that its `read` returns. */
 interface AnyArchitecture {
+  readonly checkpoint?: Checkpoint;
   read(metadata: Metadata): ModelConfig;
   build(g: Graph, config: ModelConfig): ValueId;
 }
 
-const ARCHITECTURES: Readonly<Record<string, AnyArchitecture>> = {
+export const ARCHITECTURES: Readonly<Record<string, AnyArchitecture>> = {
   llama,
   apertus,
   cohere2,

@@ -242,12 +242,20 @@ function readRopeFactors({ path, tensors }: Gguf, pairs: number): Float32Array |
   const found = `${tensor.type} [${tensor.shape.join(', ')}]`;
   ensure(found === `F32 [${pairs}]`, `rope_freqs.weight to be F32 [${pairs}]`, found);
   const factors = new Float32Array(pairs);
+  if (tensor.source?.op === 'range' && 'bytes' in tensor.source.at) {
+    factors.set(new Float32Array(tensor.source.at.bytes.slice().buffer));
+    return checkedFactors(factors);
+  }
   const file = openSync(tensor.part ?? path, 'r');
   try {
     readSync(file, factors, 0, factors.byteLength, tensor.offset);
   } finally {
     closeSync(file);
   }
+  return checkedFactors(factors);
+}
+
+function checkedFactors(factors: Float32Array): Float32Array {
   const wrong = factors.find((factor) => !(factor > 0));
   ensure(wrong === undefined, 'every factor in rope_freqs.weight to be positive', wrong);
   return factors;

@@ -3,6 +3,8 @@
  * long context stays sharp.
  */
 import type { RopeSpec } from '../../backends/backend.ts';
+import { ROTATED_PAIRS } from '../checkpoint/layouts.ts';
+import { ropeOf } from '../checkpoint/usual-metadata.ts';
 import type { Architecture } from './architecture.ts';
 import { type DecoderConfig, decoder, readDecoder } from './decoder.ts';
 
@@ -11,6 +13,15 @@ interface Mistral3Config extends DecoderConfig {
 }
 
 export const mistral3: Architecture<Mistral3Config> = {
+  checkpoint: {
+    types: { ministral3: 'mistral3' },
+    convert: ROTATED_PAIRS,
+    metadata: (c) => ({
+      'attention.temperature_scale':
+        ropeOf(c)?.number('llama_4_scaling_beta') ?? c.number('llama_4_scaling_beta'),
+    }),
+  },
+
   read(m) {
     const config = readDecoder(m, 'interleaved');
     const by = m.optional('attention.temperature_scale') || 0;

@@ -3,6 +3,12 @@
  * plain or as a mixture of experts with one that all tokens use.
  */
 import type { ValueId } from '../../backends/backend.ts';
+import type { Config } from '../checkpoint/config.ts';
+import type { Values } from '../checkpoint/family.ts';
+import { MAMBA_LAYOUT } from '../checkpoint/layouts.ts';
+import { reshaped } from '../checkpoint/stored.ts';
+import { headsOf } from '../checkpoint/usual-metadata.ts';
+import { MAMBA_NAMES } from '../checkpoint/usual-names.ts';
 import type { Architecture } from './architecture.ts';
 import { type Mixed, projections } from './decoder.ts';
 import { type ExpertsConfig, picksOf, readExperts } from './experts.ts';
@@ -21,6 +27,38 @@ interface NemotronHConfig extends TransformerSizes {
 }
 
 export const nemotronH: Architecture<NemotronHConfig> = {
+  checkpoint: {
+    types: { nemotron_h: 'nemotron_h' },
+    names: {
+      embeddings: 'token_embd',
+      norm_f: 'output_norm',
+      norm: 'attn_norm',
+      ...MAMBA_NAMES('mixer'),
+      'mixer.q_proj': 'attn_q',
+      'mixer.k_proj': 'attn_k',
+      'mixer.v_proj': 'attn_v',
+      'mixer.o_proj': 'attn_output',
+      'mixer.up_proj': 'ffn_up',
+      'mixer.down_proj': 'ffn_down',
+      'mixer.gate': 'ffn_gate_inp',
+      'mixer.gate.e_score_correction_bias': 'exp_probs_b.bias',
+      'mixer.experts.up_proj': 'ffn_up_exps',
+      'mixer.experts.down_proj': 'ffn_down_exps',
+      'mixer.shared_experts.up_proj': 'ffn_up_shexp',
+      'mixer.shared_experts.down_proj': 'ffn_down_shexp',
+      'mixer.fc1_latent_proj': 'ffn_latent_down',
+      'mixer.fc2_latent_proj': 'ffn_latent_up',
+    },
+    convert: {
+      ...MAMBA_LAYOUT,
+      'ssm_norm.weight': (x, c) => {
+        const groups = c.required('n_groups');
+        return reshaped(x, groups, x.shape[0]! / groups);
+      },
+    },
+    metadata: checkpointMetadata,
+  },
+
   read(m) {
     const sizes = m.transformer('attention.head_count_kv', 'feed_forward_length');
     const kvHeads = m.perLayer('attention.head_count_kv', sizes.nKvHeads);
@@ -87,4 +125,34 @@ function expertsOf(g: Graph, x: ValueId, b: Block, c: NemotronHConfig, experts: 
   const rows = latentLength ?? C;
   const down = g.mix(g.experts(h, picks, b('ffn_down_exps'), { count, rows, parts: routing.count }), picks);
   return latentLength ? g.linear(down, b('ffn_latent_up'), C) : down;
+}
+
+// ----- checkpoints
+
+/** The kinds of blocks, spelt out or one letter each. */
+function kindsOf(c: Config): readonly string[] {
+  const list = c.list('layers_block_type') ?? c.list('layer_types');
+  return (list ?? [...(c.text('hybrid_override_pattern') ?? '')]).map(String);
+}
+
+function checkpointMetadata(c: Config): Values {
+  const kinds = kindsOf(c);
+  const attends = (kind: string) => ['full_attention', 'attention', '*'].includes(kind);
+  const recurs = (kind: string) => ['linear_attention', 'mamba', 'M'].includes(kind);
+  const mixes = kinds.some((kind) => kind === 'moe' || kind === 'E');
+  const { kvHeads } = headsOf(c);
+  const length = mixes ? c.required('moe_intermediate_size') : c.required('intermediate_size');
+  return {
+    'attention.head_count_kv': Int32Array.from(kinds, (kind) => (attends(kind) ? kvHeads : 0)),
+    feed_forward_length: Int32Array.from(kinds, (kind) => (attends(kind) || recurs(kind) ? 0 : length)),
+    'attention.layer_norm_rms_epsilon': c.number('layer_norm_epsilon', 'norm_eps'),
+    'ssm.conv_kernel': c.required('conv_kernel'),
+    'ssm.state_size': c.required('ssm_state_size'),
+    'ssm.group_count': c.required('n_groups'),
+    'ssm.inner_size': c.required('mamba_num_heads') * c.required('mamba_head_dim'),
+    'ssm.time_step_rank': c.required('mamba_num_heads'),
+    expert_count: mixes ? c.required('n_routed_experts') : undefined,
+    expert_shared_feed_forward_length: mixes ? c.number('moe_shared_expert_intermediate_size') : undefined,
+    moe_latent_size: mixes ? c.number('moe_latent_size') : undefined,
+  };
 }

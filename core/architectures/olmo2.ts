@@ -14,6 +14,11 @@ import {
 } from './decoder.ts';
 
 export const olmo2: Architecture<DecoderConfig> = {
+  checkpoint: {
+    types: { olmo2: 'olmo2' },
+    names: { post_attention_layernorm: 'post_attention_norm', post_feedforward_layernorm: 'post_ffw_norm' },
+  },
+
   read: (m) => readDecoder(m, 'half'),
 
   build(g, c) {

@@ -11,6 +11,8 @@ interface OlmoeConfig extends DecoderConfig {
 }
 
 export const olmoe: Architecture<OlmoeConfig> = {
+  checkpoint: { types: { olmoe: 'olmoe' } },
+
   read: (m) => ({
     ...readDecoder(m, 'half'),
     experts: readExperts(m, { by: 'softmax', normalized: false }),

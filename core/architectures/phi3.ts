@@ -3,6 +3,8 @@ import type { Architecture } from './architecture.ts';
 import { type DecoderConfig, readDecoder, rotated } from './decoder.ts';
 
 export const phi3: Architecture<DecoderConfig> = {
+  checkpoint: { types: { phi3: 'phi3' } },
+
   read: (m) => ({ ...readDecoder(m, 'half'), window: m.optional('attention.sliding_window') || undefined }),
 
   build(g, c) {

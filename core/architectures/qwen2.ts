@@ -4,6 +4,8 @@ import { type DecoderConfig, readDecoder } from './decoder.ts';
 import { llama } from './llama.ts';
 
 export const qwen2: Architecture<DecoderConfig> = {
+  checkpoint: { types: { qwen2: 'qwen2' } },
+
   read: (m) => readDecoder(m, 'half'),
   build: llama.build,
 };

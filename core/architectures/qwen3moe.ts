@@ -8,6 +8,8 @@ interface Qwen3MoeConfig extends DecoderConfig {
 }
 
 export const qwen3moe: Architecture<Qwen3MoeConfig> = {
+  checkpoint: { types: { qwen3_moe: 'qwen3moe' } },
+
   read: (m) => ({
     ...readDecoder(m, 'half'),
     experts: readExperts(m, { by: 'softmax', normalized: true }),

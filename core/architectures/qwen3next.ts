@@ -3,6 +3,11 @@
  * experts with one that all tokens use.
  */
 import type { ValueId } from '../../backends/backend.ts';
+import type { Config } from '../checkpoint/config.ts';
+import type { Checkpoint, StoredTensors, Values } from '../checkpoint/family.ts';
+import { addingOne } from '../checkpoint/layouts.ts';
+import { decays, headsSplit, joined, type Stored } from '../checkpoint/stored.ts';
+import { layersOfType } from '../checkpoint/usual-metadata.ts';
 import type { Architecture } from './architecture.ts';
 import { type DecoderConfig, decoder, type Mixed, normalizedHeads, readDecoder, rotated } from './decoder.ts';
 import { type ExpertsConfig, mixedFeedForward, readExperts } from './experts.ts';
@@ -20,7 +25,34 @@ interface Qwen3NextConfig extends DeltaHybridConfig {
   readonly experts: ExpertsConfig;
 }
 
+/** Names that checkpoints with gated delta nets share. */
+export const DELTA_NAMES: Checkpoint['names'] = {
+  post_attention_layernorm: 'post_attention_norm',
+  'linear_attn.A_log': 'ssm_a',
+  'linear_attn.conv1d': 'ssm_conv1d',
+  'linear_attn.dt_bias': 'ssm_dt.bias',
+  'linear_attn.norm': 'ssm_norm',
+  'linear_attn.out_proj': 'ssm_out',
+};
+
+/** All norms but that of the recurrence are stored as what they differ from 1 by. */
+export const DELTA_LAYOUT: NonNullable<Checkpoint['convert']> = {
+  ...addingOne('attn_norm', 'post_attention_norm', 'attn_q_norm', 'attn_k_norm', 'output_norm'),
+  ssm_a: decays,
+};
+
 export const qwen3next: Architecture<Qwen3NextConfig> = {
+  checkpoint: {
+    types: { qwen3_next: 'qwen3next' },
+    names: {
+      ...DELTA_NAMES,
+      'linear_attn.in_proj_qkvz': 'qkvz',
+      'linear_attn.in_proj_ba': 'ssm_ba',
+    },
+    convert: { ...DELTA_LAYOUT, 'qkvz.weight': groupsApart },
+    metadata: deltaMetadata,
+  },
+
   read: (m) => ({ ...readDeltaHybrid(m), experts: readExperts(m, { by: 'softmax', normalized: true }) }),
 
   build(g, c) {
@@ -75,4 +107,29 @@ function deltaInputs(g: Graph, x: ValueId, b: Block, c: RecurrentConfig): DeltaI
   }
   const [q, k, v] = g.linears(x, b('attn_qkv'), [G * N, G * N, I]);
   return { q: q!, k: k!, v: v!, z: g.linear(x, b('attn_gate'), I), alpha, beta };
+}
+
+// ----- checkpoints
+
+export function deltaMetadata(c: Config): Values {
+  const recurs = layersOfType(c, 'linear_attention');
+  const valueHeads = c.required('linear_num_value_heads');
+  return {
+    'ssm.conv_kernel': c.required('linear_conv_kernel_dim'),
+    'ssm.state_size': c.required('linear_key_head_dim'),
+    'ssm.group_count': c.required('linear_num_key_heads'),
+    'ssm.time_step_rank': valueHeads,
+    'ssm.inner_size': valueHeads * c.required('linear_value_head_dim'),
+    'attention.recurrent_layers': recurs.length > 0 ? recurs : undefined,
+    full_attention_interval: c.number('full_attention_interval'),
+  };
+}
+
+/** Queries, keys, values and gates of each group, as those of all groups. */
+function groupsApart(x: Stored, c: Config): StoredTensors {
+  const groups = c.required('linear_num_key_heads');
+  const keys = c.required('linear_key_head_dim');
+  const values = (c.required('linear_num_value_heads') * c.required('linear_value_head_dim')) / groups;
+  const [q, k, v, z] = headsSplit(x, groups, keys, keys, values, values);
+  return { 'attn_qkv.weight': joined(q!, k!, v!), 'attn_gate.weight': z! };
 }

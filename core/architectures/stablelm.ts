@@ -10,6 +10,11 @@ interface StablelmConfig extends TransformerSizes {
 }
 
 export const stablelm: Architecture<StablelmConfig> = {
+  checkpoint: {
+    types: { stablelm: 'stablelm' },
+    metadata: (c) => ({ use_parallel_residual: c.flag('use_parallel_residual') }),
+  },
+
   read(m) {
     if (m.flag('use_parallel_residual'))
       throw unsupported('A StableLM with parallel attention and feed-forward');

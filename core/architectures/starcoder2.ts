@@ -11,6 +11,11 @@ interface Starcoder2Config extends TransformerSizes {
 }
 
 export const starcoder2: Architecture<Starcoder2Config> = {
+  checkpoint: {
+    types: { starcoder2: 'starcoder2' },
+    names: { 'mlp.c_fc': 'ffn_up', 'mlp.c_proj': 'ffn_down' },
+  },
+
   read(m) {
     const sizes = m.transformer();
     return {

@@ -1,4 +1,5 @@
 /** Content of a GGUF file, as read from its header; tensor bytes stay in the file. */
+import type { SourceMatrix } from '../../backends/backend.ts';
 import type { TensorType } from '../../kernels/quant-formats.ts';
 
 export type GgufScalar = number | bigint | boolean | string;
@@ -23,6 +24,8 @@ export interface GgufTensor {
   readonly offset: number; // bytes from the start of the file
   readonly bytes: number;
   readonly part?: string; // path of its file, if that is not the first of a split model
+  /** How to read it, [all other dimensions, columns], where it is no run of bytes of its own. */
+  readonly source?: SourceMatrix;
 }
 
 export interface Gguf {

@@ -77,7 +77,7 @@ export function modelPaths(reference: Reference, place: Place): string[] {
 
 /** The model, if it is on this machine with all its parts. For a path: that file alone, never a copy. */
 export function findModel(reference: Reference, place: Place): ModelFile | undefined {
-  if (reference.kind === 'path') return fileAt(reference.path);
+  if (reference.kind === 'path') return fileAt(reference.path) ?? folderAt(reference.path);
   const parts = modelPaths(reference, place).map(fileAt);
   return parts.every((part) => part !== undefined) ? joined(parts) : undefined;
 }
@@ -92,6 +92,13 @@ export function fileAt(path: string): ModelFile | undefined {
   const stat = statOf(path);
   if (!stat?.isFile()) return undefined;
   return { ...readRecord(path), path, bytes: stat.size };
+}
+
+/** A checkpoint in Hugging Face's layout: a folder with a config.json. */
+function folderAt(path: string): ModelFile | undefined {
+  if (!statOf(join(path, 'config.json'))?.isFile()) return undefined;
+  const weights = readdirSync(path).filter((name) => name.endsWith('.safetensors'));
+  return { path, bytes: weights.reduce((sum, name) => sum + sizeOf(join(path, name)), 0) };
 }
 
 /** All models of the models directory, by path, and the leftovers of broken transfers. */

@@ -1,13 +1,35 @@
 import { UserError } from '../../errors.ts';
 import type { Gguf } from '../gguf/index.ts';
-import { optionalString, requireString } from '../gguf/metadata.ts';
+import {
+  optionalBoolean,
+  optionalString,
+  optionalStrings,
+  requireNumber,
+  requireString,
+} from '../gguf/metadata.ts';
 import { ByteBpe } from './byte-bpe.ts';
 import { GgufTokenizer } from './gguf-tokenizer.ts';
-import { preTokenizerOf } from './pre-tokenizers.ts';
+import { idsOnly } from './ids-only.ts';
+import { type PreTokenizer, preTokenizerFrom, preTokenizerOf } from './pre-tokenizers.ts';
 import { SentencePiece } from './sentencepiece.ts';
 import type { Tokenizer } from './tokenizer.ts';
 import { readVocabulary, type VocabularyDefaults } from './vocabulary.ts';
 import { WordPiece } from './wordpiece.ts';
+
+/** Of a model without tokens, by its config. */
+function vocabularySizeOf({ metadata }: Gguf): number {
+  const architecture = requireString(metadata, 'general.architecture');
+  return requireNumber(metadata, `${architecture}.vocab_size`);
+}
+
+/** The patterns of a tokenizer.json, or those of the name that a GGUF file has. */
+function preTokenizerIn(metadata: Gguf['metadata']): PreTokenizer {
+  const own = optionalStrings(metadata, 'percept.tokenizer.patterns');
+  if (own === undefined) return preTokenizerOf(optionalString(metadata, 'tokenizer.ggml.pre'));
+  const patterns = Array.from({ length: own.length }, (_, i) => own.at(i));
+  const ignoreMerges = optionalBoolean(metadata, 'percept.tokenizer.ignore_merges') ?? false;
+  return preTokenizerFrom(patterns, ignoreMerges);
+}
 
 /**
  * The tokenizer that a GGUF file describes. Tables for encoding are built at their first use. Throws UserError if the
@@ -19,10 +41,10 @@ export function tokenizerFromGguf(gguf: Gguf, onIgnored: (text: string) => void 
   const { metadata } = gguf;
   const vocabularyOf = (model: Tokenizer['model'], defaults: VocabularyDefaults) =>
     readVocabulary(metadata, model, defaults, onIgnored);
-  const model = requireString(metadata, 'tokenizer.ggml.model');
+  const model = optionalString(metadata, 'tokenizer.ggml.model') ?? 'none';
   switch (model) {
     case 'gpt2': {
-      const preTokenizer = preTokenizerOf(optionalString(metadata, 'tokenizer.ggml.pre'));
+      const preTokenizer = preTokenizerIn(metadata);
       const vocabulary = vocabularyOf('bpe', { addBos: preTokenizer.addBos, addEos: false });
       return new GgufTokenizer('bpe', vocabulary, new ByteBpe(metadata, vocabulary, preTokenizer));
     }
@@ -36,6 +58,9 @@ export function tokenizerFromGguf(gguf: Gguf, onIgnored: (text: string) => void 
       const vocabulary = vocabularyOf('wordpiece', defaults);
       return new GgufTokenizer('wordpiece', vocabulary, new WordPiece(metadata, vocabulary));
     }
+    case 'none':
+    case 'no_vocab':
+      return idsOnly(vocabularySizeOf(gguf));
     default:
       throw new UserError(
         `Expected tokenizer.ggml.model to be gpt2, llama or bert, got "${model}".`,

@@ -98,6 +98,22 @@ const ROWS: readonly Row[] = [
   { names: 'viking', patterns: [BLOOM, DIGIT] },
 ];
 
+/** Of byte-level tokenizers without a pattern of their own. */
+export const GPT2_PATTERN = GPT2;
+
+/** All known pre-tokenizers, each under its first name. */
+export function rowsOfPatterns(): readonly (PreTokenizer & { readonly name: string })[] {
+  return ROWS.map(({ names }) => {
+    const name = names.split(' ')[0]!;
+    return { name, ...preTokenizerOf(name) };
+  });
+}
+
+/** A pre-tokenizer of other patterns. */
+export function preTokenizerFrom(patterns: readonly string[], ignoreMerges: boolean): PreTokenizer {
+  return { patterns: patterns.map(compile), ignoreMerges, addBos: false };
+}
+
 /** The pre-tokenizer with this name; by default llama.cpp's default. Throws UserError for an unknown name. */
 export function preTokenizerOf(name = 'default'): PreTokenizer {
   const row = ROWS.find(({ names }) => names.split(' ').includes(name));
@@ -126,7 +142,7 @@ export function splitWords(text: string, { patterns }: PreTokenizer): string[] {
  * Compiles a pattern in a capturing group, so that split() keeps the matches. JavaScript's \s is not White_Space: it
  * has U+FEFF and lacks U+0085.
  */
-function compile(source: string): RegExp {
+export function compile(source: string): RegExp {
   const unicode = source.replaceAll(raw`\s`, raw`\p{White_Space}`).replaceAll(raw`\S`, raw`\P{White_Space}`);
   return new RegExp(`(${unicode})`, 'u');
 }

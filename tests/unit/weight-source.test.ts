@@ -63,6 +63,14 @@ function plain(matrix: Matrix): number[][] {
     }
     case 'stack':
       return matrix.of.flatMap(plain);
+    case 'swap': {
+      const { first, second } = matrix;
+      const rows = plain(matrix.of);
+      return rows.map((_, r) => {
+        const place = r % (first * second);
+        return rows[r - place + (place % first) * second + Math.floor(place / first)]!;
+      });
+    }
     case 'transpose': {
       const rows = plain(matrix.of);
       return rows[0]!.map((_, c) => rows.map((row) => row[c]!));
@@ -145,6 +153,7 @@ const EXPRESSIONS: [what: string, source: Matrix][] = [
   ],
   ['a transposed matrix', transpose(FLOATS)],
   ['transposed experts', stack(...[0, 1, 2].map((e) => transpose(rowSlice(FLOATS, 8 * e, 8))))],
+  ['halves of heads in turn', { op: 'swap', of: FLOATS, first: 2, second: 6 }],
   ['a convolution [C, 1, K]', transpose(range('BF16', 96, 4))],
   ['a norm stored less one', { op: 'map', of: range('BF16', 1, 64), fn: 'add', by: 1 }],
   ['decays stored as logarithms', { op: 'map', of: range('F8_E4M3', 1, 32), fn: 'negate-exp' }],

@@ -1,0 +1,29 @@
+/** What an architecture says about checkpoints in Hugging Face's layout: names, keys and layouts that are its own. */
+import type { GgufValue } from '../gguf/types.ts';
+import type { Config } from './config.ts';
+import type { Stored } from './stored.ts';
+
+/** Tensors by the rest of their GGUF names, without the block. */
+export type StoredTensors = Readonly<Record<string, Stored>>;
+
+export type Values = Readonly<Record<string, GgufValue | undefined>>;
+
+export interface Checkpoint {
+  /** general.architecture by model_type of config.json. */
+  readonly types: Readonly<Record<string, string>>;
+  /**
+   * GGUF names by those of the checkpoint, where usual-names.ts has others. Both without numbers of blocks and experts, and
+   * without ".weight" and ".bias", which stay; a tensor without such an end names the whole GGUF tensor. Null: left out.
+   */
+  readonly names?: Readonly<Record<string, string | null>>;
+  /** Layouts that GGUF has otherwise, by the GGUF name of a tensor: one tensor, or several by their names. */
+  readonly convert?: Readonly<Record<string, (x: Stored, c: Config) => Stored | StoredTensors>>;
+  /** Values beyond those of usual-metadata.ts, by keys without the architecture. Undefined takes one of those away. */
+  readonly metadata?: (c: Config) => Values;
+  /** MXFP4 in two tensors, NAME_blocks and NAME_scales: by NAME, the GGUF name of both together. */
+  readonly blocks?: Readonly<Record<string, string>>;
+  /** Tensors that follow from the config, by whole names. */
+  readonly tensors?: (c: Config) => StoredTensors;
+  /** Values that the checkpoint holds as tensors, by whole keys: the numbers of all blocks. */
+  readonly numbers?: Readonly<Record<string, string>>;
+}
