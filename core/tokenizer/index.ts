@@ -41,7 +41,8 @@ export function tokenizerFromGguf(gguf: Gguf, onIgnored: (text: string) => void 
   const { metadata } = gguf;
   const vocabularyOf = (model: Tokenizer['model'], defaults: VocabularyDefaults) =>
     readVocabulary(metadata, model, defaults, onIgnored);
-  const model = optionalString(metadata, 'tokenizer.ggml.model') ?? 'none';
+  const hasNone = !metadata.has('tokenizer.ggml.model') && metadata.has('general.architecture');
+  const model = hasNone ? 'none' : requireString(metadata, 'tokenizer.ggml.model');
   switch (model) {
     case 'gpt2': {
       const preTokenizer = preTokenizerIn(metadata);
