@@ -38,6 +38,10 @@ function describe(gguf: Gguf, options: LimitOptions) {
   };
 }
 
+function formatOf({ gguf_version: version }: Report): string {
+  return version === 0 ? 'safetensors' : `GGUF version ${version}`;
+}
+
 /** Arrays are long: only the type of their elements and their length are shown. */
 function summary(value: GgufValue) {
   if (typeof value !== 'object') return value;
@@ -81,9 +85,7 @@ function memoryOf(gguf: Gguf, options: LimitOptions) {
 async function printReport(output: Output, report: Report): Promise<void> {
   const { heading } = output.style;
   const section = (title: string) => output.print(`\n${heading(title)}\n`);
-  await output.print(
-    `${report.path}\n${report.gguf_version === 0 ? 'safetensors' : `GGUF version ${report.gguf_version}`}, ${formatBytes(report.file_bytes)}\n`,
-  );
+  await output.print(`${report.path}\n${formatOf(report)}, ${formatBytes(report.file_bytes)}\n`);
   await section('Metadata');
   await output.table(Object.entries(report.metadata).map(([key, value]) => [key, shown(value)]));
   await section('Tensors');

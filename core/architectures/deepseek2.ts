@@ -109,8 +109,8 @@ function rotated(g: Graph, x: ValueId, heads: number, rope: RopeSpec): ValueId {
 
 /** Each head's rows of one matrix, for keys and for values; keys are used transposed. */
 function latentMatrices(x: Stored, c: Config): StoredTensors {
-  const heads = c.required('num_attention_heads');
-  const sizes = [c.required('qk_nope_head_dim'), c.required('v_head_dim')];
+  const heads = c.count('num_attention_heads');
+  const sizes = [c.count('qk_nope_head_dim'), c.count('v_head_dim')];
   const [, cols = 1] = x.shape;
   const runs = Array.from({ length: heads }, () => sizes).flat();
   const matrices = split(x, ...runs).map((part) => reshaped(part, part.shape[0]!, cols));

@@ -41,7 +41,7 @@ export const falconH1: Architecture<FalconH1Config> = {
       'ssm.conv_kernel': c.required('mamba_d_conv'),
       'ssm.state_size': c.required('mamba_d_state'),
       'ssm.group_count': c.required('mamba_n_groups'),
-      'ssm.inner_size': c.number('mamba_d_ssm') ?? c.required('mamba_expand') * c.required('hidden_size'),
+      'ssm.inner_size': innerLength(c),
       'ssm.time_step_rank': c.required('mamba_n_heads'),
     }),
   },
@@ -71,10 +71,14 @@ export const falconH1: Architecture<FalconH1Config> = {
   },
 };
 
+function innerLength(c: Config): number {
+  return c.has('mamba_d_ssm') ? c.count('mamba_d_ssm') : c.count('mamba_expand') * c.count('hidden_size');
+}
+
 /** Gates, values, keys, queries and steps, each with a multiplier of its own. */
 function scaledRows(x: Stored, c: Config): Stored {
-  const [inner, heads] = [c.required('mamba_d_ssm'), c.required('mamba_n_heads')];
-  const keys = c.required('mamba_n_groups') * c.required('mamba_d_state');
+  const [inner, heads] = [innerLength(c), c.count('mamba_n_heads')];
+  const keys = c.count('mamba_n_groups') * c.count('mamba_d_state');
   const [z = 1, v = 1, k = 1, q = 1, dt = 1] = c.numbers('ssm_multipliers') ?? [];
   const all = c.number('ssm_in_multiplier') ?? 1;
   if ([z, v, k, q, dt, all].every((factor) => factor === 1)) return x;

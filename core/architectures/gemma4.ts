@@ -177,8 +177,9 @@ function gatedInput(g: Graph, x: ValueId, input: ValueId, b: Block, c: Gemma4Con
 function wideHead(c: Config): number {
   const isLocal = windowPattern(c) ?? [];
   const layer = String(isLocal.lastIndexOf(false));
-  const own = c.part('per_layer_config')?.part(layer)?.number('head_dim');
-  return own ?? c.number('global_head_dim') ?? headsOf(c).headDim;
+  const own = c.part('per_layer_config')?.part(layer);
+  if (own?.has('head_dim')) return own.count('head_dim');
+  return c.has('global_head_dim') ? c.count('global_head_dim') : headsOf(c).headDim;
 }
 
 function checkpointMetadata(c: Config): Values {

@@ -426,8 +426,16 @@ export class Graph {
 
   // -----
 
+  /** Throws UserError for sizes that do not fit together: they come from the file. */
   #push(op: Op): ValueId {
-    this.#shapes.push(shapeOf(op, this.#facts));
+    try {
+      this.#shapes.push(shapeOf(op, this.#facts));
+    } catch (cause) {
+      if (!(cause instanceof RangeError)) throw cause;
+      throw new UserError(`The sizes of the model do not fit together: ${cause.message}`, CONVERT_AGAIN, {
+        cause,
+      });
+    }
     return this.#ops.push(op) - 1;
   }
 

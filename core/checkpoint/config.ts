@@ -1,6 +1,9 @@
 /** Reads config.json of a checkpoint. Its values are checked when they are read, as GGUF metadata is. */
 import { UserError } from '../../errors.ts';
 
+/** More columns than any real model has of what a config counts. */
+const MOST_COUNTED = 1 << 20;
+
 type Json = Readonly<Record<string, unknown>>;
 
 export class Config {
@@ -24,6 +27,13 @@ export class Config {
   /** A number that every checkpoint of the family has. */
   required(...names: readonly string[]): number {
     return this.number(...names) ?? this.#fail(names.join(' or '), 'a number', undefined);
+  }
+
+  /** A number of heads, layers or columns, as lists are as long as it. */
+  count(...names: readonly string[]): number {
+    const value = this.required(...names);
+    if (Number.isInteger(value) && value >= 1 && value <= MOST_COUNTED) return value;
+    return this.#fail(names.join(' or '), `an integer from 1 to ${MOST_COUNTED}`, value);
   }
 
   flag(name: string): boolean | undefined {
@@ -64,10 +74,6 @@ export class Config {
   part(name: string): Config | undefined {
     const values: Json | undefined = this.#first([name], 'an object', isObject);
     return values && new Config(this.path, values);
-  }
-
-  get names(): readonly string[] {
-    return Object.keys(this.#values);
   }
 
   #first<T>(names: readonly string[], expected: string, is: (value: unknown) => boolean): T | undefined {

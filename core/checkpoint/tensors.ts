@@ -84,7 +84,7 @@ function placeOf(name: string): Place {
   let rest = name.replace(PREFIX, '');
   const block = BLOCK.exec(rest);
   if (block) rest = rest.slice(block[0].length);
-  const expert = /\bexperts\.(\d+)\./.exec(rest);
+  const expert = /\bexperts\.(\d{1,5})\./.exec(rest);
   if (expert) rest = rest.replace(expert[0], 'experts.');
   const end = /\.(?:weight|bias)$/.exec(rest)?.[0] as Place['end'] | undefined;
   return {

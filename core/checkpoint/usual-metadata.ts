@@ -4,9 +4,10 @@ import type { Values } from './family.ts';
 
 /** Heads of a config, with the defaults that transformers has. */
 export function headsOf(c: Config): { heads: number; kvHeads: number; headDim: number } {
-  const heads = c.required('num_attention_heads', 'n_head');
+  const heads = c.count('num_attention_heads', 'n_head');
   const kvHeads = c.number('num_key_value_heads') ?? heads;
-  return { heads, kvHeads, headDim: c.number('head_dim') ?? c.required('hidden_size', 'n_embd') / heads };
+  const headDim = c.has('head_dim') ? c.count('head_dim') : c.count('hidden_size', 'n_embd') / heads;
+  return { heads, kvHeads, headDim };
 }
 
 export function layersOf(c: Config): number {

@@ -46,7 +46,7 @@ export const PREFIX =
   /^(?:model\.language_model\.model\.|language_model\.model\.|model\.language_model\.|language_model\.|model\.text_model\.|model\.|transformer\.|backbone\.|gpt_neox\.)/;
 
 /** Runs of blocks. */
-export const BLOCK = /^(?:layers|h|blocks)\.(\d+)\./;
+export const BLOCK = /^(?:layers|h|blocks)\.(\d{1,5})\./;
 
 /**
  * Tensors that no text model computes with: tables that follow from the config, masks, heads for further tokens, and the

@@ -3,13 +3,10 @@
  * GGUF knows pre-tokenizers by name: a name is that of the row with the same patterns.
  */
 import { UserError } from '../../errors.ts';
-import { compile, GPT2_PATTERN, rowsOfPatterns } from './pre-tokenizers.ts';
+import { compileForeign, GPT2_PATTERN, rowsOfPatterns } from './pre-tokenizers.ts';
 
 /** A part of a tokenizer: its type and its settings. */
 export type JsonPart = Readonly<Record<string, unknown>>;
-
-/** A pattern longer than any real one could take long to compile. */
-const LONGEST = 20_000;
 
 /** The patterns in order, each applied to the pieces of the one before. Throws UserError for a part that is not supported. */
 export function patternsOf(parts: readonly JsonPart[], path: string): string[] {
@@ -42,19 +39,8 @@ function splitPattern({ pattern, behavior }: JsonPart, path: string): string {
   if (behavior !== 'Isolated' && behavior !== 'Removed')
     throw unsupported(path, `a split that is ${JSON.stringify(behavior)}`);
   if (typeof text === 'string') return text.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&');
-  if (typeof regex !== 'string' || regex.length > LONGEST)
-    throw unsupported(path, 'a split without a pattern');
-  const translated = translate(regex);
-  try {
-    compile(translated);
-  } catch (cause) {
-    throw new UserError(
-      `The pattern of the pre-tokenizer in ${path} is not supported: ${cause instanceof Error ? cause.message : cause}`,
-      'Give ids with --prompt-ids, or use a .gguf file of the model.',
-      { cause },
-    );
-  }
-  return translated;
+  if (typeof regex !== 'string') throw unsupported(path, 'a split without a pattern');
+  return translate(regex);
 }
 
 /** Scripts that patterns name without "Script=". */
@@ -78,7 +64,7 @@ export function translate(regex: string): string {
 
 /** The name under which GGUF files know these patterns; "default" if they have none. */
 export function preTokenizerNameOf(patterns: readonly string[], ignoreMerges: boolean): string {
-  const wanted = patterns.map((pattern) => compile(pattern));
+  const wanted = patterns.map((pattern) => compileForeign(pattern));
   const words = (regexes: readonly RegExp[]) =>
     regexes.reduce((list, regex) => list.flatMap((word) => word.split(regex)), [PROBE]).filter(Boolean);
   const expected = words(wanted).join('\0');

@@ -109,9 +109,38 @@ export function rowsOfPatterns(): readonly (PreTokenizer & { readonly name: stri
   });
 }
 
-/** A pre-tokenizer of other patterns. */
+/**
+ * A pre-tokenizer of patterns from outside. Throws UserError for one that JavaScript does not know, and for one that could
+ * take very long on some text.
+ */
 export function preTokenizerFrom(patterns: readonly string[], ignoreMerges: boolean): PreTokenizer {
-  return { patterns: patterns.map(compile), ignoreMerges, addBos: false };
+  return { patterns: patterns.map(compileForeign), ignoreMerges, addBos: false };
+}
+
+/** Most repetitions without a bound in one alternative: each one more may multiply the time by the length of a word. */
+const MOST_REPETITIONS = 3;
+const LONGEST_PATTERN = 20_000;
+
+/** A pattern that a model brings. Real ones repeat characters, never groups. */
+export function compileForeign(source: string): RegExp {
+  const plain = source.replace(/\\./gs, 'x').replace(/\[(?:[^\]])*\]/g, 'x');
+  const repeatsGroup = /\)(?:[*+]|\{\d+,\d*\})/.test(plain);
+  const most = Math.max(...plain.split('|').map((part) => part.match(/[*+]|\{\d+,\}/g)?.length ?? 0));
+  if (source.length > LONGEST_PATTERN || repeatsGroup || most > MOST_REPETITIONS) {
+    throw new UserError(
+      'The pattern of the pre-tokenizer could take very long on some texts, so it is not used.',
+      'Give ids with --prompt-ids, or use another file of the model.',
+    );
+  }
+  try {
+    return compile(source);
+  } catch (cause) {
+    throw new UserError(
+      `The pattern of the pre-tokenizer is not supported: ${cause instanceof Error ? cause.message : cause}.`,
+      'Give ids with --prompt-ids, or use another file of the model.',
+      { cause },
+    );
+  }
 }
 
 /** The pre-tokenizer with this name; by default llama.cpp's default. Throws UserError for an unknown name. */
@@ -142,7 +171,7 @@ export function splitWords(text: string, { patterns }: PreTokenizer): string[] {
  * Compiles a pattern in a capturing group, so that split() keeps the matches. JavaScript's \s is not White_Space: it
  * has U+FEFF and lacks U+0085.
  */
-export function compile(source: string): RegExp {
+function compile(source: string): RegExp {
   const unicode = source.replaceAll(raw`\s`, raw`\p{White_Space}`).replaceAll(raw`\S`, raw`\P{White_Space}`);
   return new RegExp(`(${unicode})`, 'u');
 }

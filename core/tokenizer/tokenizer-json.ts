@@ -114,9 +114,10 @@ function vocabularyOf(path: string, { vocab }: JsonPart): (readonly [string, num
 function addedTokens(path: string, list: unknown): { id: number; text: string; special: boolean }[] {
   if (list === undefined || list === null) return [];
   if (!Array.isArray(list)) throw damaged(path, 'a list added_tokens', typeof list);
-  return list.map(({ id, content, special }) => {
-    if (Number.isSafeInteger(id) && id >= 0 && typeof content === 'string') {
-      return { id, text: content, special: special === true };
+  return list.map((token) => {
+    const { id, content, special } = (token ?? {}) as Record<string, unknown>;
+    if (Number.isSafeInteger(id) && Number(id) >= 0 && typeof content === 'string') {
+      return { id: Number(id), text: content, special: special === true };
     }
     throw damaged(path, 'an id and a text in added_tokens', JSON.stringify({ id, content })?.slice(0, 80));
   });

@@ -1,0 +1,65 @@
+/** tokenizer.json as GGUF metadata: the default model's own file gives the ids of its GGUF file. */
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { tokenizerFromGguf } from '../../core/tokenizer/index.ts';
+import { translate } from '../../core/tokenizer/json-patterns.ts';
+import { compileForeign, rowsOfPatterns } from '../../core/tokenizer/pre-tokenizers.ts';
+import { tokenizerJsonMetadata } from '../../core/tokenizer/tokenizer-json.ts';
+import { describeShared } from '../shared.ts';
+
+const FACTS = {
+  special: { bos: '<|im_start|>', eos: '<|im_end|>', unknown: undefined, padding: undefined },
+  ends: undefined,
+  begin: undefined,
+  adds: { bos: false, eos: false },
+};
+
+function tokenizerOf(json: object, size: number) {
+  const metadata = new Map(tokenizerJsonMetadata('tokenizer.json', json, { ...FACTS, size }));
+  return tokenizerFromGguf({
+    ...{ path: '', version: 0, fileBytes: 0, alignment: 32, tensors: new Map() },
+    metadata,
+  });
+}
+
+describeShared('tokenizer.json', (path) => {
+  const folder = 'goldens/smollm2-135m-instruct-q4_1';
+
+  it('of SmolLM 2 gives the ids of its GGUF file', () => {
+    const json = JSON.parse(readFileSync(path(`${folder}/tokenizer.json`), 'utf8'));
+    const cases: { text: string; ids: number[] }[] = JSON.parse(
+      readFileSync(path(`${folder}/tokens.json`), 'utf8'),
+    );
+    const tokenizer = tokenizerOf(json, 49_152);
+    expect(cases.length).toBeGreaterThan(10);
+    for (const { text, ids } of cases)
+      expect(tokenizer.encode(text, { special: true }), JSON.stringify(text)).toEqual(ids);
+  });
+});
+
+describe('patterns of a model', () => {
+  it.each([
+    ["(?i:'s|'t)|[^\\r\\n\\p{L}\\p{N}]?+\\p{L}+", "(?i:'s|'t)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+"],
+    ['\\p{Han}+|\\p{^L}', '\\p{Script=Han}+|\\P{L}'],
+    ['(?>a)\\d', '(?:a)\\p{Nd}'],
+  ])('%s is spelt %s', (oniguruma, javascript) => {
+    expect(translate(oniguruma)).toBe(javascript);
+  });
+
+  it.each(['(a+)+$', '(?:a|aa)*b', '(x{1,}){2,}', '\\p{L}*\\p{L}*\\p{L}*\\p{L}*!'])(
+    '%s could take long, and is refused',
+    (pattern) => {
+      expect(() => compileForeign(pattern)).toThrow('could take very long');
+    },
+  );
+
+  it('that no one knows is refused in words', () => {
+    expect(() => compileForeign('[a')).toThrow('is not supported');
+  });
+
+  it('of all known models are accepted', () => {
+    for (const { patterns } of rowsOfPatterns()) {
+      for (const { source } of patterns) expect(() => compileForeign(source.slice(1, -1))).not.toThrow();
+    }
+  });
+});
