@@ -36,7 +36,7 @@ const ANSWER = [
   'core/chat-template/parser.ts',
   'backends/cpu/index.ts',
 ];
-const WORKER = { 'cpu-worker': 'backends/cpu/worker.ts' };
+const WORKERS = { 'cpu-worker': 'backends/cpu/worker.ts', 'quantize-worker': 'core/quantize/worker.ts' };
 /** Inputs of the bundles besides the program: stand-ins for packages, and the script that collects the licences. */
 const BUNDLE_SCRIPTS = ['scripts/no-devtools.ts', 'scripts/string-width.ts', 'scripts/third-party.ts'];
 
@@ -165,7 +165,7 @@ async function bundle(): Promise<void> {
       ...{ ...BUNDLE, metafile: true, entryPoints: PROGRAM, splitting: true, chunkNames: '[name]-[hash]' },
       outdir: CHUNKS,
     }),
-    build({ ...BUNDLE, entryPoints: WORKER }),
+    build({ ...BUNDLE, entryPoints: WORKERS }),
   ]);
   await mergeChunks(program.metafile);
   rmSync(CHUNKS, { recursive: true });

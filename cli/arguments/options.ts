@@ -135,7 +135,7 @@ const SAMPLING = {
 const KV_TYPES = ['auto', 'f32', 'f16', 'q8'] as const satisfies readonly LoadOptions['kvType'][];
 
 /** core/quantize/on-load.ts, which is loaded with a model only. */
-const ON_LOAD_TYPES = ['F32', 'F16', 'BF16', 'Q8_0', 'Q4_0', 'Q4_1', 'Q5_0', 'Q5_1'];
+const ON_LOAD_TYPES = ['Q8_0', 'Q6_K', 'Q5_K', 'Q4_K', 'Q5_1', 'Q5_0', 'Q4_1', 'Q4_0', 'F16', 'BF16', 'F32'];
 
 const ENGINE = {
   ctx: integer('N', 'context length in tokens', { range: FROM_ONE, setting, project }),
@@ -144,6 +144,8 @@ const ENGINE = {
     default: 'auto',
     setting,
   }),
+  type: text('TYPE', 'type of the weights in the new file (default: as they are stored)'),
+  imatrix: text('FILE', 'importances of columns, from llama-imatrix'),
   quantize: text('TYPE', 'type that float weights get while they are loaded', { choices: ON_LOAD_TYPES }),
   chunks: integer('N', 'score only the first N chunks', { range: FROM_ONE }),
   backend: text('NAME', 'backend that computes; percept devices lists them', {

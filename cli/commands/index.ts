@@ -20,6 +20,23 @@ const PROMPT: readonly OptionName[] = [
   'raw',
   'prompt-ids',
 ];
+/** core/quantize/presets.ts, which is loaded with the command only. */
+const QUANTIZE_TYPES = [
+  'Q4_K_M',
+  'Q5_K_M',
+  'Q6_K',
+  'Q8_0',
+  'Q4_0',
+  'Q4_1',
+  'Q5_0',
+  'Q5_1',
+  'Q4_K_S',
+  'Q5_K_S',
+  'F16',
+  'BF16',
+  'F32',
+];
+
 const ENGINE: readonly OptionName[] = [
   'ctx',
   'kv-type',
@@ -114,6 +131,30 @@ export const COMMANDS: readonly CommandSpec[] = [
       ['percept pull hf:owner/repo/model.gguf', 'a file from a Hugging Face repository'],
     ],
     load: async () => (await import('./pull.ts')).pull,
+  },
+  {
+    name: 'convert',
+    summary: 'write a Hugging Face folder as a GGUF file',
+    group: 'Models',
+    operand: { name: 'FILE', required: true, many: true },
+    options: ['type', 'threads', 'json'],
+    examples: [
+      ['percept convert ./folder', 'as ./folder-BF16.gguf, with the weights as they are'],
+      ['percept convert ./folder model.gguf --type Q8_0', 'quantized'],
+    ],
+    load: async () => (await import('./quantize.ts')).convert,
+  },
+  {
+    name: 'quantize',
+    summary: 'write a model with smaller weights',
+    group: 'Models',
+    operand: { name: 'REF', required: true, many: true, rest: QUANTIZE_TYPES },
+    options: ['imatrix', 'threads', 'no-pull', 'json'],
+    examples: [
+      ['percept quantize ./model-F16.gguf Q4_K_M', 'as ./model-Q4_K_M.gguf'],
+      ['percept quantize ./folder Q8_0 small.gguf', 'from a Hugging Face folder'],
+    ],
+    load: async () => (await import('./quantize.ts')).quantize,
   },
   {
     name: 'list',

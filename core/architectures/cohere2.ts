@@ -24,6 +24,7 @@ export const cohere2: Architecture<Cohere2Config> = {
     types: { cohere2: 'cohere2' },
     metadata: (c) => ({
       logit_scale: c.number('logit_scale'),
+      'rope.scaling.type': 'none',
       'attention.sliding_window_pattern': windowPattern(c),
     }),
   },

@@ -25,6 +25,7 @@ export const falconH1: Architecture<FalconH1Config> = {
     },
     convert: {
       ...MAMBA_LAYOUT,
+      'ffn_norm.weight': (x) => ({ ffn_norm: x }), // as llama.cpp's files have it
       'token_embd.weight': (x, c) => scaled(x, c.number('embedding_multiplier') ?? 1),
       'output.weight': (x, c) => scaled(x, c.number('lm_head_multiplier') ?? 1),
       'attn_q.weight': (x, c) => scaled(x, c.number('attention_in_multiplier') ?? 1),

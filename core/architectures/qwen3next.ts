@@ -121,7 +121,7 @@ export function deltaMetadata(c: Config): Values {
     'ssm.time_step_rank': valueHeads,
     'ssm.inner_size': valueHeads * c.required('linear_value_head_dim'),
     'attention.recurrent_layers': recurs.length > 0 ? recurs : undefined,
-    full_attention_interval: c.number('full_attention_interval'),
+    full_attention_interval: c.number('full_attention_interval') ?? 4,
   };
 }
 

@@ -1,7 +1,7 @@
 /** Layouts of GGUF that several families need. */
 import type { Config } from './config.ts';
 import type { Checkpoint } from './family.ts';
-import { added, decays, type Stored, swapped } from './stored.ts';
+import { added, decays, reshaped, type Stored, swapped } from './stored.ts';
 import { headsOf } from './usual-metadata.ts';
 
 type Convert = NonNullable<Checkpoint['convert']>;
@@ -26,5 +26,8 @@ export function addingOne(...names: readonly string[]): Convert {
   );
 }
 
-/** What Mamba-2 layers have otherwise. */
-export const MAMBA_LAYOUT: Convert = { ssm_a: decays };
+/** What Mamba-2 layers have otherwise: rates and skips are columns. */
+export const MAMBA_LAYOUT: Convert = {
+  ssm_a: (x) => reshaped(decays(x), x.shape[0]!, 1),
+  ssm_d: (x) => reshaped(x, x.shape[0]!, 1),
+};

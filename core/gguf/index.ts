@@ -100,20 +100,24 @@ function readHeader(header: Header, whole: boolean): Gguf {
   header.reading = 'the counts of tensors and metadata keys';
   const tensorCount = header.itemCount('tensors', ENTRY_BYTES);
   const keyCount = header.itemCount('metadata keys', KEY_BYTES);
-  const metadata = readMetadata(header, keyCount);
+  const { metadata, metadataAt } = readMetadata(header, keyCount);
   const alignment = alignmentOf(header, metadata);
   const tensors = readTensors(header, tensorCount, alignment, whole);
-  return { path: header.path, version, fileBytes: header.fileBytes, alignment, metadata, tensors };
+  const { path, fileBytes } = header;
+  return { path, version, fileBytes, alignment, metadata, metadataAt, tensors };
 }
 
-function readMetadata(header: Header, count: number): Map<string, GgufValue> {
+function readMetadata(header: Header, count: number): Pick<Required<Gguf>, 'metadata' | 'metadataAt'> {
   const metadata = new Map<string, GgufValue>();
+  const metadataAt = new Map<string, { offset: number; bytes: number }>();
   for (let i = 0; i < count; i++) {
     header.reading = `metadata key ${i + 1} of ${count}`;
     const key = header.name('metadata key', metadata);
+    const offset = header.position;
     metadata.set(key, readValue(header));
+    metadataAt.set(key, { offset, bytes: header.position - offset });
   }
-  return metadata;
+  return { metadata, metadataAt };
 }
 
 function alignmentOf(header: Header, metadata: Gguf['metadata']): number {

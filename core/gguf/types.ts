@@ -34,5 +34,7 @@ export interface Gguf {
   readonly fileBytes: number;
   readonly alignment: number;
   readonly metadata: ReadonlyMap<string, GgufValue>;
+  /** The bytes of each value in the file: its type, then itself. */
+  readonly metadataAt?: ReadonlyMap<string, { readonly offset: number; readonly bytes: number }>;
   readonly tensors: ReadonlyMap<string, GgufTensor>;
 }

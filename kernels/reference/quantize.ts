@@ -3,13 +3,12 @@
  * arithmetic: float32, so every result is rounded by Math.fround. What dequantize.ts reads, this writes.
  */
 import { QUANT_FORMATS, type TensorType } from '../quant-formats.ts';
-
-/** Writes x[i], x[i + 1], ... as the block at byte `at`. */
-type Encode = (x: Float32Array, i: number, out: DataView, at: number) => void;
+import { type EncodeBlock, K_ENCODERS } from './quantize-k.ts';
 
 const { fround, trunc, abs, min } = Math;
 
-const ENCODERS: Partial<Record<TensorType, Encode>> = {
+const ENCODERS: Partial<Record<TensorType, EncodeBlock>> = {
+  ...K_ENCODERS,
   F32: (x, i, out, at) => out.setFloat32(at, x[i]!, true),
   F16: (x, i, out, at) => out.setFloat16(at, x[i]!, true),
   BF16: (x, i, out, at) => out.setUint16(at, bfloat16(x[i]!), true),
@@ -23,26 +22,22 @@ const ENCODERS: Partial<Record<TensorType, Encode>> = {
     for (let j = 0; j < 32; j++) out.setInt8(at + 2 + j, round(fround(x[i + j]! * inverse)));
   },
   Q4_0(x, i, out, at) {
-    const { d, code } = signed(x, i, 8);
-    out.setFloat16(at, d, true);
-    for (let j = 0; j < 16; j++) out.setUint8(at + 2 + j, code(j) | (code(16 + j) << 4));
+    out.setFloat16(at, signed(x, i, 8), true);
+    nibbles(out, at + 2);
   },
   Q4_1(x, i, out, at) {
-    const { d, m, code } = ranged(x, i, 15);
-    out.setFloat16(at, d, true);
-    out.setFloat16(at + 2, m, true);
-    for (let j = 0; j < 16; j++) out.setUint8(at + 4 + j, code(j) | (code(16 + j) << 4));
+    out.setFloat16(at, ranged(x, i, 15), true);
+    out.setFloat16(at + 2, smallest, true);
+    nibbles(out, at + 4);
   },
   Q5_0(x, i, out, at) {
-    const { d, code } = signed(x, i, 16);
-    out.setFloat16(at, d, true);
-    fiveBits(code, out, at + 2);
+    out.setFloat16(at, signed(x, i, 16), true);
+    fiveBits(out, at + 2);
   },
   Q5_1(x, i, out, at) {
-    const { d, m, code } = ranged(x, i, 31);
-    out.setFloat16(at, d, true);
-    out.setFloat16(at + 2, m, true);
-    fiveBits(code, out, at + 4);
+    out.setFloat16(at, ranged(x, i, 31), true);
+    out.setFloat16(at + 2, smallest, true);
+    fiveBits(out, at + 4);
   },
 };
 
@@ -51,49 +46,80 @@ export const QUANTIZED_TYPES = Object.keys(ENCODERS) as readonly TensorType[];
 
 /**
  * Writes whole blocks of one of QUANTIZED_TYPES to `into`, from its start on. Throws RangeError for another type.
+ *
+ * @param importance of each column of a row, for the K types; default: all alike
  */
-export function quantize(type: TensorType, values: Float32Array, into: Uint8Array): void {
+export function quantize(
+  type: TensorType,
+  values: Float32Array,
+  into: Uint8Array,
+  importance?: Float32Array,
+): void {
   const encode = ENCODERS[type];
   if (!encode) throw new RangeError(`Expected one of ${QUANTIZED_TYPES.join(', ')}, got ${type}.`);
   const { elements, bytes } = QUANT_FORMATS[type];
   const out = new DataView(into.buffer, into.byteOffset, into.byteLength);
-  for (let i = 0, at = 0; i < values.length; i += elements, at += bytes) encode(values, i, out, at);
+  const cols = importance?.length ?? values.length;
+  for (let i = 0, at = 0; i < values.length; i += elements, at += bytes) {
+    encode(values, i, out, at, importance, i % cols);
+  }
 }
 
-/** Codes around zero: the number furthest from it has code 0, so d has the other sign. NaN counts as furthest. */
-function signed(x: Float32Array, i: number, half: 8 | 16): { d: number; code: (j: number) => number } {
+/** Codes of the block that is being written. */
+const codes = new Uint8Array(32);
+/** The number of code 0 of a block of `ranged`. */
+let smallest = 0;
+
+/**
+ * Codes around zero: the number furthest from it has code 0, so the scale has the other sign. NaN counts as furthest.
+ * Returns the scale.
+ */
+function signed(x: Float32Array, i: number, half: 8 | 16): number {
   let furthest = 0;
-  for (let j = 0; j < 32; j++) {
-    const value = x[i + j]!;
+  for (let j = i; j < i + 32; j++) {
+    const value = x[j]!;
     if (abs(value) > abs(furthest) || Number.isNaN(value)) furthest = value;
   }
   const d = fround(furthest / -half);
   const inverse = inverseOf(d);
-  return { d, code: (j) => min(2 * half - 1, trunc(fround(fround(x[i + j]! * inverse) + half + 0.5))) };
+  const middle = half + 0.5;
+  for (let j = 0; j < 32; j++) {
+    codes[j] = min(2 * half - 1, trunc(fround(fround(x[i + j]! * inverse) + middle)));
+  }
+  return d;
 }
 
-/** Codes from the smallest number on. */
-function ranged(
-  x: Float32Array,
-  i: number,
-  most: 15 | 31,
-): { d: number; m: number; code: (j: number) => number } {
-  let [smallest, largest] = [x[i]!, x[i]!];
-  for (let j = 1; j < 32; j++) {
-    smallest = min(smallest, x[i + j]!);
-    largest = Math.max(largest, x[i + j]!);
+/** Codes from the smallest number on. Returns the scale. */
+function ranged(x: Float32Array, i: number, most: 15 | 31): number {
+  let largest = x[i]!;
+  smallest = largest;
+  for (let j = i + 1; j < i + 32; j++) {
+    smallest = min(smallest, x[j]!);
+    largest = Math.max(largest, x[j]!);
   }
   const d = fround(fround(largest - smallest) / most);
   const inverse = inverseOf(d);
-  const code = (j: number) => min(most, trunc(fround(fround(fround(x[i + j]! - smallest) * inverse) + 0.5)));
-  return { d, m: smallest, code };
+  const from = smallest;
+  for (let j = 0; j < 32; j++) {
+    codes[j] = min(most, trunc(fround(fround(fround(x[i + j]! - from) * inverse) + 0.5)));
+  }
+  return d;
+}
+
+/** 16 bytes, each of two codes 16 apart. */
+function nibbles(out: DataView, at: number): void {
+  for (let j = 0; j < 16; j += 4) {
+    let word = 0;
+    for (let k = 0; k < 4; k++) word |= (codes[j + k]! | (codes[16 + j + k]! << 4)) << (8 * k);
+    out.setInt32(at + j, word, true);
+  }
 }
 
 /** 4 bytes of fifth bits in order, then 16 of the lower four. */
-function fiveBits(code: (j: number) => number, out: DataView, at: number): void {
+function fiveBits(out: DataView, at: number): void {
   let fifths = 0;
   for (let j = 0; j < 16; j++) {
-    const [low, high] = [code(j), code(16 + j)];
+    const [low, high] = [codes[j]!, codes[16 + j]!];
     out.setUint8(at + 4 + j, (low & 15) | ((high & 15) << 4));
     fifths |= ((low >> 4) << j) | ((high >> 4) << (16 + j));
   }

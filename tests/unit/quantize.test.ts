@@ -52,6 +52,9 @@ const NUMBERS = Float32Array.from({ length: 96 }, (_, at) => {
   return at < 64 ? 0 : (((i * 104729) % 1009) - 504) / 500;
 });
 
+/** 8 times the same: for types with blocks of 256. */
+const MANY = Float32Array.from({ length: 768 }, (_, i) => NUMBERS[i % 96]!);
+
 function quantized(type: TensorType, values: Float32Array): Uint8Array {
   const bytes = new Uint8Array(rowBytes(type, values.length));
   quantize(type, values, bytes);
@@ -64,11 +67,13 @@ describe('quantize', () => {
   });
 
   it.each(QUANTIZED_TYPES)('%s of what it holds exactly gives the same again', (type) => {
-    const once = dequantize(type, quantized(type, NUMBERS));
+    const numbers = QUANT_FORMATS[type].elements > 96 ? MANY : NUMBERS;
+    const once = dequantize(type, quantized(type, numbers));
     const coarse = type.startsWith('Q') && type !== 'Q8_0' ? 0.5 : 0.02;
     for (const [i, value] of once.entries())
-      expect(Math.abs(value - NUMBERS[i]!)).toBeLessThanOrEqual(coarse);
-    if (!type.endsWith('_1')) expect(dequantize(type, quantized(type, once))).toEqual(once);
+      expect(Math.abs(value - numbers[i]!)).toBeLessThanOrEqual(coarse);
+    if (numbers !== MANY && !type.endsWith('_1'))
+      expect(dequantize(type, quantized(type, once))).toEqual(once);
   });
 
   it('keeps what is no number, and makes infinity of what float16 does not reach', () => {
@@ -91,7 +96,7 @@ describe('quantize', () => {
   it.each(QUANTIZED_TYPES)('%s keeps a block with NaN or infinity from being finite', (type) => {
     for (const odd of [Number.NaN, Infinity, -Infinity]) {
       for (const at of [0, 17, 31]) {
-        const values = NUMBERS.slice(0, 32);
+        const values = MANY.slice(0, Math.max(32, QUANT_FORMATS[type].elements));
         values[at] = odd;
         expect(allFinite(type, quantized(type, values)), `${odd} at ${at}`).toBe(false);
       }
@@ -99,28 +104,53 @@ describe('quantize', () => {
   });
 
   it('names the types it knows for another', () => {
-    const call = () => quantize('Q6_K', new Float32Array(256), new Uint8Array(210));
-    expect(call).toThrow('Expected one of F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, got Q6_K.');
+    const call = () => quantize('Q3_K', new Float32Array(256), new Uint8Array(110));
+    expect(call).toThrow(/^Expected one of .*Q4_K.*F32.*, got Q3_K\.$/);
   });
 });
 
 describeShared('quantize, of the whole file that llama.cpp quantized', (path) => {
-  it.each(QUANTIZED_TYPES)('%s gives its bytes', async (type) => {
-    const open = async (name: string) => {
-      const file = path(`goldens/quantization/${name}.gguf`);
-      return { tensors: (await readGguf(file)).tensors, bytes: readFileSync(file) };
-    };
-    const [floats, expected] = [await open('F32'), await open(type)];
-    let compared = 0;
-    for (const { name, type: own, offset, bytes } of expected.tensors.values()) {
+  const open = async (name: string) => {
+    const file = path(`goldens/quantization/${name}.gguf`);
+    return { tensors: (await readGguf(file)).tensors, bytes: readFileSync(file) };
+  };
+  /** Each tensor of the type in the file: its floats, and the bytes that llama.cpp made of them. */
+  async function* pairs(file: string, type: TensorType) {
+    const [floats, made] = [await open('F32'), await open(file)];
+    for (const { name, type: own, offset, bytes } of made.tensors.values()) {
       if (own !== type) continue; // some tensors keep another type
       const { offset: start, bytes: length } = floats.tensors.get(name)!;
       const values = new Float32Array(Uint8Array.from(floats.bytes.subarray(start, start + length)).buffer);
-      const same = Buffer.compare(quantized(type, values), expected.bytes.subarray(offset, offset + bytes));
-      expect(same, name).toBe(0);
-      compared += bytes;
+      yield { name, values, expected: made.bytes.subarray(offset, offset + bytes) };
     }
-    expect(compared).toBeGreaterThan(100_000);
+  }
+
+  it.each(QUANTIZED_TYPES.filter((type) => QUANT_FORMATS[type].elements <= 32))(
+    '%s gives its bytes',
+    async (type) => {
+      let compared = 0;
+      for await (const { name, values, expected } of pairs(type, type)) {
+        expect(Buffer.compare(quantized(type, values), expected), name).toBe(0);
+        compared += expected.length;
+      }
+      expect(compared).toBeGreaterThan(100_000);
+    },
+  );
+
+  it.each([
+    ['Q4_K', 'Q4_K_S'],
+    ['Q5_K', 'Q5_K_S'],
+    ['Q6_K', 'Q6_K'],
+  ] as const)('%s errs no more than it, within a thousandth', async (type, file) => {
+    const error = (values: Float32Array, made: Uint8Array) =>
+      dequantize(type, Uint8Array.from(made)).reduce((sum, x, i) => sum + (x - values[i]!) ** 2, 0);
+    let [ours, theirs] = [0, 0];
+    for await (const { values, expected } of pairs(file, type)) {
+      ours += error(values, quantized(type, values));
+      theirs += error(values, expected);
+    }
+    expect(theirs).toBeGreaterThan(0);
+    expect(ours).toBeLessThanOrEqual(1.001 * theirs);
   });
 });
 

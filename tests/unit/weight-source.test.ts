@@ -329,7 +329,7 @@ describe('a source that makes no sense is told with the name of the weight:', ()
       'a number for each 0 x 16',
     ],
     ['numbers of an unread type', convert(range('IQ2_XXS', 2, 256), 'F32'), 'got IQ2_XXS.'],
-    ['a type nobody writes', convert(range('F32', 2, 256), 'Q4_K'), 'got Q4_K.'],
+    ['a type nobody writes', convert(range('F32', 2, 256), 'Q3_K'), 'got Q3_K.'],
     [
       'codes without scales',
       { op: 'mxfp4', codes: range('U8', 6, 48), scales: range('U8', 6, 2) },

@@ -1,0 +1,342 @@
+/**
+ * Numbers as blocks of 256 weights of the K types: scales of groups, found by trying several, and of those a scale of the
+ * block. The searches are those of ggml's quantize_row_q4_K_ref, q5_K_ref and q6_K_ref (ggml-quants.c), and with
+ * importances those of its quantize_q*_K, in float64, so codes may differ where two are equally good.
+ */
+
+const BLOCK = 256;
+/** Below this a group counts as zeros (ggml, GROUP_MAX_EPS). */
+const TINY = 1e-15;
+
+const { abs, sqrt, min, max } = Math;
+
+/** The nearest integer, halves to even, of a number below 2^51. */
+const MAGIC = 1.5 * 2 ** 52;
+function nearest(x: number): number {
+  return x + MAGIC - MAGIC;
+}
+
+// Work space: the quantizers run in one thread each, and take no other step while they use it.
+const codes = new Uint8Array(BLOCK);
+const tried = new Uint8Array(32);
+const weights = new Float64Array(32);
+const group = new Float64Array(32);
+const scales = new Float64Array(16);
+const minima = new Float64Array(8);
+const sums = new Float64Array(8); // of the weights of a group
+const scaleCodes = new Uint8Array(8);
+const minimumCodes = new Uint8Array(8);
+
+interface Search {
+  readonly from: number; // first offset of the inverse scale
+  readonly by: number;
+  readonly steps: number;
+}
+
+const WITH_IMPORTANCE: Search = { from: -0.9, by: 0.05, steps: 36 };
+
+/**
+ * Writes a block of 4 or 5 bits a weight: x is about d * scale * code - dmin * minimum, for each of 8 groups.
+ *
+ * @param importance of each weight, by its column
+ */
+function encodeRanged(
+  bits: 4 | 5,
+  x: Float32Array,
+  i: number,
+  out: DataView,
+  at: number,
+  importance: Float32Array | undefined,
+  column: number,
+): void {
+  if (!hasNumbers(x, i)) {
+    writeNothing(out, at, bits === 4 ? 144 : 176, at);
+    return;
+  }
+  const most = bits === 4 ? 15 : 31;
+  const plain: Search = bits === 4 ? { from: -1, by: 0.1, steps: 20 } : { from: -0.5, by: 0.1, steps: 15 };
+  const spread = importance ? (2 * squaresOf(x, i, BLOCK)) / BLOCK : 0;
+  for (let g = 0; g < 8; g++) {
+    const first = i + 32 * g;
+    const around = importance ? 0 : sqrt(squaresOf(x, first, 32) / 32);
+    let sum = 0;
+    for (let j = 0; j < 32; j++) {
+      const value = x[first + j]!;
+      group[j] = value;
+      const weight = importance
+        ? importance[column + 32 * g + j]! * sqrt(spread + value * value)
+        : around + abs(value);
+      weights[j] = weight;
+      sum += weight;
+    }
+    sums[g] = sum;
+    searchRange(most, 32 * g, g, importance ? WITH_IMPORTANCE : plain);
+  }
+  const [d, dmin] = importance
+    ? [sharedScale(scales, scaleCodes), sharedScale(minima, minimumCodes)]
+    : [largestScale(scales, scaleCodes), largestScale(minima, minimumCodes)];
+  out.setFloat16(at, d, true);
+  out.setFloat16(at + 2, dmin, true);
+  writeScales(out, at + 4);
+  const [D, M] = [out.getFloat16(at, true), out.getFloat16(at + 2, true)];
+  for (let g = 0; g < 8; g++) {
+    const scale = D * scaleCodes[g]!;
+    if (scale === 0) continue;
+    const minimum = M * minimumCodes[g]!;
+    for (let j = 32 * g; j < 32 * g + 32; j++) {
+      codes[j] = max(0, min(most, nearest((x[i + j]! + minimum) / scale)));
+    }
+  }
+  if (bits === 4) writeNibbles(out, at + 16);
+  else writeFives(out, at + 16);
+}
+
+/** Whether a block has neither infinity nor NaN. */
+function hasNumbers(x: Float32Array, first: number): boolean {
+  let sum = 0;
+  for (let j = first; j < first + BLOCK; j++) sum += 0 * x[j]!;
+  return sum === 0;
+}
+
+/** A block whose scale is no number, so that no one takes it for weights. */
+function writeNothing(out: DataView, at: number, bytes: number, scaleAt: number): void {
+  for (let byte = 0; byte < bytes; byte++) out.setUint8(at + byte, 0);
+  out.setFloat16(scaleAt, Number.NaN, true);
+}
+
+function squaresOf(x: Float32Array, first: number, count: number): number {
+  let sum = 0;
+  for (let j = first; j < first + count; j++) sum += x[j]! * x[j]!;
+  return sum;
+}
+
+/** The scale and the minimum of `group`, by least squares for each of several inverse scales; codes go to `codes`. */
+function searchRange(most: number, to: number, g: number, { from, by, steps }: Search): void {
+  let [low, high] = [group[0]!, group[0]!];
+  let [sumW, sumX] = [0, 0];
+  for (let j = 0; j < 32; j++) {
+    const value = group[j]!;
+    if (value < low) low = value;
+    if (value > high) high = value;
+    sumW += weights[j]!;
+    sumX += weights[j]! * value;
+  }
+  if (low > 0) low = 0;
+  minima[g] = -low;
+  scales[g] = 0;
+  if (high <= low) {
+    codes.fill(0, to, to + 32);
+    return;
+  }
+  const range = high - low;
+  let scale = range / most;
+  let minimum = low;
+  let best = errorOf(most, most / range, low, scale, low);
+  codes.set(tried, to);
+  for (let step = 0; step <= steps; step++) {
+    const inverse = (from + by * step + most) / (high - minimum); // the best minimum so far, as ggml has it
+    const base = minimum;
+    let [sumL, sumLL, sumXL] = [0, 0, 0];
+    for (let j = 0; j < 32; j++) {
+      const value = group[j]!;
+      const code = min(most, max(0, nearest(inverse * (value - base))));
+      tried[j] = code;
+      const weighted = weights[j]! * code;
+      sumL += weighted;
+      sumLL += weighted * code;
+      sumXL += weighted * value;
+    }
+    const determinant = sumW * sumLL - sumL * sumL;
+    if (determinant <= 0) continue;
+    let ownScale = (sumW * sumXL - sumX * sumL) / determinant;
+    let ownMinimum = (sumLL * sumX - sumL * sumXL) / determinant;
+    if (ownMinimum > 0) {
+      ownMinimum = 0;
+      ownScale = sumXL / sumLL;
+    }
+    let error = 0;
+    for (let j = 0; j < 32; j++) {
+      const difference = ownScale * tried[j]! + ownMinimum - group[j]!;
+      error += weights[j]! * difference * difference;
+    }
+    if (error >= best) continue;
+    best = error;
+    scale = ownScale;
+    minimum = ownMinimum;
+    codes.set(tried, to);
+  }
+  scales[g] = scale;
+  minima[g] = -minimum;
+}
+
+/** The error of the codes by one inverse scale, which go to `tried`. */
+function errorOf(most: number, inverse: number, low: number, scale: number, minimum: number): number {
+  let error = 0;
+  for (let j = 0; j < 32; j++) {
+    const value = group[j]!;
+    const code = max(0, min(most, nearest(inverse * (value - low))));
+    tried[j] = code;
+    const difference = scale * code + minimum - value;
+    error += weights[j]! * difference * difference;
+  }
+  return error;
+}
+
+/** Codes of 6 bits for positive numbers, the largest of which has the last; returns the scale. */
+function largestScale(values: Float64Array, into: Uint8Array): number {
+  let most = 0;
+  for (let g = 0; g < 8; g++) most = max(most, values[g]!);
+  const inverse = most > 0 ? 63 / most : 0;
+  for (let g = 0; g < 8; g++) into[g] = max(0, min(63, nearest(inverse * values[g]!)));
+  return most / 63;
+}
+
+/** The same by least squares, weighted with `sums`. */
+function sharedScale(values: Float64Array, into: Uint8Array): number {
+  let most = 0;
+  for (let g = 0; g < 8; g++) most = max(most, values[g]!);
+  into.fill(0);
+  if (most < TINY) return 0;
+  const codeOf = (inverse: number, g: number) => max(0, min(63, nearest(inverse * values[g]!)));
+  let [inverse, best] = [63 / most, Number.POSITIVE_INFINITY];
+  for (let step = -4; step <= 4; step++) {
+    const own = (0.1 * step + 63) / most;
+    let error = 0;
+    for (let g = 0; g < 8; g++) error += sums[g]! * (values[g]! - codeOf(own, g) / own) ** 2;
+    if (error < best) [inverse, best] = [own, error];
+  }
+  let [sumXL, sumLL] = [0, 0];
+  for (let g = 0; g < 8; g++) {
+    const code = codeOf(inverse, g);
+    into[g] = code;
+    sumXL += sums[g]! * values[g]! * code;
+    sumLL += sums[g]! * code * code;
+  }
+  return sumLL > 0 ? sumXL / sumLL : 0;
+}
+
+/** 8 scales and 8 minima of 6 bits in 12 bytes. */
+function writeScales(out: DataView, at: number): void {
+  for (let g = 0; g < 4; g++) {
+    const [scale, minimum] = [scaleCodes[g]!, minimumCodes[g]!];
+    const [nextScale, nextMinimum] = [scaleCodes[g + 4]!, minimumCodes[g + 4]!];
+    out.setUint8(at + g, scale | ((nextScale >> 4) << 6));
+    out.setUint8(at + 4 + g, minimum | ((nextMinimum >> 4) << 6));
+    out.setUint8(at + 8 + g, (nextScale & 15) | ((nextMinimum & 15) << 4));
+  }
+}
+
+function writeNibbles(out: DataView, at: number): void {
+  for (let half = 0, to = at; half < BLOCK; half += 64, to += 32) {
+    for (let j = 0; j < 32; j++) out.setUint8(to + j, codes[half + j]! | (codes[half + 32 + j]! << 4));
+  }
+}
+
+/** 32 bytes of fifth bits, then 128 of the lower four. */
+function writeFives(out: DataView, at: number): void {
+  for (let j = 0; j < 32; j++) {
+    let fifths = 0;
+    for (let g = 0; g < 8; g++) fifths |= (codes[32 * g + j]! >> 4) << g;
+    out.setUint8(at + j, fifths);
+  }
+  for (let half = 0, to = at + 32; half < BLOCK; half += 64, to += 32) {
+    for (let j = 0; j < 32; j++) {
+      out.setUint8(to + j, (codes[half + j]! & 15) | ((codes[half + 32 + j]! & 15) << 4));
+    }
+  }
+}
+
+/** Writes a block of 6 bits a weight: x is about d * scale * (code - 32), for each of 16 groups. */
+function encodeSigned(
+  x: Float32Array,
+  i: number,
+  out: DataView,
+  at: number,
+  importance: Float32Array | undefined,
+  column: number,
+): void {
+  if (!hasNumbers(x, i)) {
+    writeNothing(out, at, 210, at + 208);
+    return;
+  }
+  let largest = 0; // scale by magnitude
+  for (let g = 0; g < 16; g++) {
+    const scale = searchScale(x, i + 16 * g, importance, column + 16 * g);
+    scales[g] = scale;
+    if (abs(scale) > abs(largest)) largest = scale;
+  }
+  if (abs(largest) < TINY) {
+    for (let byte = 0; byte < 210; byte++) out.setUint8(at + byte, 0);
+    return;
+  }
+  const inverse = -128 / largest;
+  out.setFloat16(at + 208, 1 / inverse, true);
+  const d = out.getFloat16(at + 208, true);
+  for (let g = 0; g < 16; g++) {
+    const code = max(-128, min(127, nearest(inverse * scales[g]!)));
+    out.setInt8(at + 192 + g, code);
+    const scale = d * code;
+    for (let j = 16 * g; j < 16 * g + 16; j++) {
+      codes[j] = scale === 0 ? 32 : 32 + max(-32, min(31, nearest(x[i + j]! / scale)));
+    }
+  }
+  writeSixes(out, at);
+}
+
+/** The scale of 16 numbers by least squares, weighted with their squares or importances, for each of several inverses. */
+function searchScale(
+  x: Float32Array,
+  first: number,
+  importance: Float32Array | undefined,
+  column: number,
+): number {
+  let furthest = 0;
+  for (let j = first; j < first + 16; j++) if (abs(x[j]!) > abs(furthest)) furthest = x[j]!;
+  if (abs(furthest) < TINY) return 0;
+  let [scale, best] = [0, -1];
+  for (let step = -9; step <= 9; step++) {
+    const inverse = -(32 + 0.1 * step) / furthest;
+    let [sumXL, sumLL] = [0, 0];
+    for (let j = 0; j < 16; j++) {
+      const value = x[first + j]!;
+      const code = min(31, max(-32, nearest(inverse * value)));
+      const weight = (importance ? importance[column + j]! : value * value) * code;
+      sumXL += weight * value;
+      sumLL += weight * code;
+    }
+    if (sumLL <= 0 || sumXL * sumXL <= best * sumLL) continue;
+    scale = sumXL / sumLL;
+    best = scale * sumXL;
+  }
+  return scale;
+}
+
+/** 128 bytes of the lower four bits, then 64 of the upper two. */
+function writeSixes(out: DataView, at: number): void {
+  for (let half = 0; half < 2; half++) {
+    const [low, high, from] = [at + 64 * half, at + 128 + 32 * half, 128 * half];
+    for (let j = 0; j < 32; j++) {
+      const [a, b] = [codes[from + j]!, codes[from + 32 + j]!];
+      const [c, d] = [codes[from + 64 + j]!, codes[from + 96 + j]!];
+      out.setUint8(low + j, (a & 15) | ((c & 15) << 4));
+      out.setUint8(low + 32 + j, (b & 15) | ((d & 15) << 4));
+      out.setUint8(high + j, (a >> 4) | ((b >> 4) << 2) | ((c >> 4) << 4) | ((d >> 4) << 6));
+    }
+  }
+}
+
+/** Writes x[i], x[i + 1], ... as the block at byte `at`; `column` is that of x[i] in its row. */
+export type EncodeBlock = (
+  x: Float32Array,
+  i: number,
+  out: DataView,
+  at: number,
+  importance?: Float32Array,
+  column?: number,
+) => void;
+
+export const K_ENCODERS: Readonly<Record<'Q4_K' | 'Q5_K' | 'Q6_K', EncodeBlock>> = {
+  Q4_K: (x, i, out, at, importance, column = 0) => encodeRanged(4, x, i, out, at, importance, column),
+  Q5_K: (x, i, out, at, importance, column = 0) => encodeRanged(5, x, i, out, at, importance, column),
+  Q6_K: (x, i, out, at, importance, column = 0) => encodeSigned(x, i, out, at, importance, column),
+};
