@@ -64,7 +64,7 @@ async function offered(line: string, asked: Asked = {}): Promise<string[]> {
 
 describe.skipIf(!hasBash)(`completion in bash${hasBash ? '' : ' (skipped: there is no bash)'}`, () => {
   it.each([
-    ['percept co', ['config', 'completion']],
+    ['percept co', ['convert', 'config', 'completion']],
     ['percept --max', ['--max-tokens']],
     ['percept show --c', ['--ctx']],
     [
