@@ -213,7 +213,7 @@ describe.skipIf(NO_TMUX)(titled('the terminal of a chat', NO_TMUX), () => {
     for (const text of ['alpha', 'beta']) {
       terminal.type(text);
       terminal.press('Enter');
-      await terminal.shows(new RegExp(`^> ${text}\nAnswer: [\\s\\S]*\n>$`, 'm'));
+      await terminal.shows(new RegExp(`^> ${text}\nAnswer:[\\s\\S]*\n>$`, 'm'));
     }
     terminal.type('/edit');
     terminal.press('Enter');
@@ -223,7 +223,7 @@ describe.skipIf(NO_TMUX)(titled('the terminal of a chat', NO_TMUX), () => {
     await terminal.shows(/The question was: alpha\n.*\n>$/m);
     terminal.type('gamma');
     terminal.press('Enter');
-    await terminal.shows(/^> gamma\nAnswer: [\s\S]*\n>$/m);
+    await terminal.shows(/^> gamma\nAnswer:[\s\S]*\n>$/m);
     terminal.press('C-d');
     await terminal.shows(/^\$$/m);
     const again = chat({ variable: 'TERM=dumb', flags: '-n 2 -r', home }).terminal;
