@@ -6,7 +6,7 @@ import type { BackendOptions } from '../backends/select.ts';
 import { rangesOf } from '../backends/weight-source.ts';
 import { UserError } from '../errors.ts';
 import { QUANT_FORMATS } from '../kernels/quant-formats.ts';
-import type { GraphTensor } from './architectures/graph.ts';
+import type { GraphTensor } from './architectures/graph-tensors.ts';
 import { graphFromGguf, type ModelConfig, type ModelGraph } from './architectures/index.ts';
 import { directories } from './directories.ts';
 import { type Engine, type Note, startEngine } from './engine.ts';

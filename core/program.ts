@@ -3,7 +3,8 @@ import type { Backend, KvType, Limits, MemoryUse, Program, WeightSource } from '
 import { fuse, lastReads, usesOf } from '../backends/fuse.ts';
 import { recurrentBytes, rewired } from '../backends/ops.ts';
 import { checkSupport } from '../backends/program-weights.ts';
-import type { GraphTensor, RecordedGraph } from './architectures/graph.ts';
+import type { RecordedGraph } from './architectures/graph.ts';
+import type { GraphTensor } from './architectures/graph-tensors.ts';
 
 /**
  * Gives the graph's tensors to a backend and returns the program over them. Throws UserError, with the name of its

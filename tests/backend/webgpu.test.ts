@@ -7,7 +7,7 @@ import { Pipelines } from '../../backends/webgpu/pipelines.ts';
 import { randomMatrix } from '../../bench/conformance/matrices.ts';
 import { stepWith } from '../../bench/conformance/op-case.ts';
 import type { DecoderConfig } from '../../core/architectures/decoder.ts';
-import type { GraphTensor } from '../../core/architectures/graph.ts';
+import type { GraphTensor } from '../../core/architectures/graph-tensors.ts';
 import { programOn } from '../../core/program.ts';
 import type { TensorType } from '../../kernels/quant-formats.ts';
 import { llamaGraph } from '../llama-graph.ts';

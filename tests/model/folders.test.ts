@@ -1,19 +1,11 @@
 /** Tiny checkpoints in Hugging Face's layout, of every family, against transformers in float64. */
-import { readFileSync } from 'node:fs';
-import { expect, it } from 'vitest';
+import { it } from 'vitest';
 import { loadModel } from '../../core/model.ts';
 import { type BackendUnderTest, withModels } from '../backend/backends.ts';
 import { describeShared } from '../shared.ts';
 import { titled } from '../titled.ts';
 import { FOLDERS } from './checkpoints.ts';
-import { argmax, distance, logitsOf } from './logits.ts';
-import { readSafetensors } from './safetensors.ts';
-
-interface Golden {
-  readonly input_ids: number[];
-  readonly greedy_ids: number[];
-  readonly greedy_margin: number[];
-}
+import { expectGolden } from './golden.ts';
 
 /** Logits around 1; float32 sums. transformers computes the recurrence of some in float32. */
 const toleranceOf = (name: string) => (/qwen3-next|qwen3\.5/.test(name) ? 5e-4 : 1e-5);
@@ -30,24 +22,9 @@ describeShared('folders', (path) => {
       if (!isTried(name, under)) continue;
       it.skipIf(under.absent)(titled(`${name} on ${under.name}`, under.absent), async () => {
         const folder = path(`goldens/${place}`);
-        const golden: Golden = JSON.parse(readFileSync(`${folder}/golden.json`, 'utf8'));
-        const expected = readSafetensors(`${folder}/golden.safetensors`)('logits');
         const model = await loadModel(folder, { backend: under.start, contextLength: 64 });
-        const ids = [...golden.input_ids, ...golden.greedy_ids.slice(0, -1)];
-        const rows = await Array.fromAsync(logitsOf(model, ids));
+        await expectGolden(model, folder, { tolerance, margin: 0.01 });
         await model.dispose();
-
-        const prompt = rows.slice(0, golden.input_ids.length);
-        expect(
-          distance(
-            prompt.flatMap((row) => [...row]),
-            expected,
-          ),
-        ).toBeLessThan(tolerance);
-        for (const [step, row] of rows.slice(prompt.length - 1).entries()) {
-          if (golden.greedy_margin[step]! < 0.01) break;
-          expect(argmax(row), `greedy id ${step}`).toBe(golden.greedy_ids[step]);
-        }
       });
     }
   }
