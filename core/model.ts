@@ -36,6 +36,9 @@ export interface LoadOptions {
   /** Type of the float matrices in memory (quantize/on-load.ts); default: as the file has them. */
   readonly quantize?: string;
   readonly attention?: boolean; // reserves memory for attentionOf; default false
+  /** What the program ends with: logits (default), or the hidden states that a head would read. */
+  readonly output?: 'logits' | 'hidden';
+  readonly positions?: number; // of all sequences together; default: each has its whole context
   /** Folder for cached facts about this machine; default: percept's own. */
   readonly cacheDirectory?: string;
   /** Gets messages for the user, such as the measurements of `auto` and the replacement of a lost backend. */
@@ -87,7 +90,9 @@ export async function loadModel(file: string | URL, options: LoadOptions = {}): 
   const read = await readModel(file);
   const gguf = options.quantize === undefined ? read : quantizedOnLoad(read, options.quantize);
   const { path } = gguf;
-  const graph = graphFromGguf(gguf);
+  const hidden = options.output === 'hidden';
+  const graph = graphFromGguf(gguf, hidden ? 'hidden' : 'output');
+  if (!hidden && !graph.hasHead) throw isEncoder(graph.architecture);
   const files = fileFacts([path, ...graph.tensors.flatMap((tensor) => filesOf(tensor, path))]);
   const { config } = graph;
   const limits = loadLimits(gguf, graph, options);
@@ -187,8 +192,23 @@ export function modelLimits(gguf: Gguf, config: ModelConfig, options: LimitOptio
   checkCount(contextLength, `a context of 1 to ${trained} tokens, as trained`, trained);
   checkCount(sequences, 'at least 1 sequence');
   checkCount(maxTokens, 'at least 1 token in a step');
-  const { attention } = options;
-  return { contextLength, sequences, maxTokens, kvType: kvTypeOf(gguf, options.kvType), attention };
+  const { attention, positions } = options;
+  return {
+    contextLength,
+    sequences,
+    maxTokens,
+    kvType: kvTypeOf(gguf, options.kvType),
+    attention,
+    positions,
+  };
+}
+
+function isEncoder(architecture: string): UserError {
+  return new UserError(
+    `The model is an encoder (${architecture}): it makes vectors of texts, and writes none.`,
+    'Use it with `percept embed` or `percept similar`, or choose another model.',
+    { kind: 'usage' },
+  );
 }
 
 /** Estimates only what does not fit by far. */

@@ -15,7 +15,10 @@ export function architectureOf(config: Config): CheckpointArchitecture {
   const known: string[] = [];
   for (const { checkpoint } of Object.values(ARCHITECTURES)) {
     if (!checkpoint) continue;
-    if (Object.hasOwn(checkpoint.types, type)) return { name: checkpoint.types[type]!, checkpoint };
+    if (Object.hasOwn(checkpoint.types, type)) {
+      const name = checkpoint.types[type]!;
+      return { name: typeof name === 'string' ? name : name(config), checkpoint };
+    }
     known.push(...Object.keys(checkpoint.types));
   }
   throw unsupported(

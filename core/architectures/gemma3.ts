@@ -2,7 +2,7 @@
  * Gemma 3 (Gemma Team, Gemma 3), text: norms before and after attention and feed-forward, heads normalized one by one, and
  * layers that see a window, five to each that sees all. Layers with a window rotate with a base of their own.
  */
-import type { RopeSpec } from '../../backends/backend.ts';
+import type { RopeSpec, ValueId } from '../../backends/backend.ts';
 import { addingOne } from '../checkpoint/layouts.ts';
 import { windowPattern } from '../checkpoint/usual-metadata.ts';
 import type { Architecture } from './architecture.ts';
@@ -14,12 +14,14 @@ import {
   readDecoder,
   rotated,
 } from './decoder.ts';
+import type { Graph } from './graph.ts';
 
-interface Gemma3Config extends DecoderConfig {
+export interface Gemma3Config extends DecoderConfig {
   readonly window: number | undefined; // tokens; undefined: all layers see all
   readonly isLocal: readonly boolean[]; // by layer
   readonly windowRope: RopeSpec;
   readonly scale: number; // of attention's scores
+  readonly causal?: false;
 }
 
 /** GGUF files do not say it (llama.cpp src/models/gemma3.cpp). */
@@ -35,7 +37,9 @@ const NORMS = [
 
 export const gemma3: Architecture<Gemma3Config> = {
   checkpoint: {
-    types: { gemma3_text: 'gemma3' },
+    types: {
+      gemma3_text: (c) => (c.flag('use_bidirectional_attention') ? 'gemma-embedding' : 'gemma3'),
+    },
     names: {
       post_attention_layernorm: 'post_attention_norm',
       pre_feedforward_layernorm: 'ffn_norm',
@@ -67,20 +71,23 @@ export const gemma3: Architecture<Gemma3Config> = {
     };
   },
 
-  build(g, c) {
-    const { embeddingLength: C, nHeads: heads, nKvHeads: kvHeads, headDim, rmsEps: eps, scale } = c;
-    let x = g.scaled(g.embed('token_embd', c.vocabularySize, C), Math.sqrt(C)); // [T, C]
-    for (const b of g.blocks(c.nLayers)) {
-      const isLocal = c.window !== undefined && c.isLocal[b.index];
-      const [rope, window] = isLocal ? [c.windowRope, c.window] : [c.rope, undefined];
-      const projected = projections(g, g.norm(x, b('attn_norm'), eps), b, c);
-      const prepared = rotated(g, normalizedHeads(g, projected, b, c), { ...c, rope });
-      let attended = g.attention(prepared, { heads, kvHeads, headDim, scale, window }); // [T, H * D]
-      if (b.last) [x, attended] = [g.select(x), g.select(attended)]; // [S, C], [S, H * D]
-      x = g.add(x, g.norm(g.linear(attended, b('attn_output'), C), b('post_attention_norm'), eps));
-      const f = gatedFeedForward(g, g.norm(x, b('ffn_norm'), eps), b, c, 'gelu');
-      x = g.add(x, g.norm(f, b('post_ffw_norm'), eps));
-    }
-    return g.head(g.norm(x, 'output_norm', eps), c.vocabularySize); // [S, V]
-  },
+  build: (g, c) => g.head(gemma3States(g, c), c.vocabularySize), // [S, V]
 };
+
+/** Hidden states [S, C]. */
+export function gemma3States(g: Graph, c: Gemma3Config): ValueId {
+  const { embeddingLength: C, nHeads: heads, nKvHeads: kvHeads, headDim, rmsEps: eps, scale, causal } = c;
+  let x = g.scaled(g.embed('token_embd', c.vocabularySize, C), Math.sqrt(C)); // [T, C]
+  for (const b of g.blocks(c.nLayers)) {
+    const isLocal = c.window !== undefined && c.isLocal[b.index];
+    const [rope, window] = isLocal ? [c.windowRope, c.window] : [c.rope, undefined];
+    const projected = projections(g, g.norm(x, b('attn_norm'), eps), b, c);
+    const prepared = rotated(g, normalizedHeads(g, projected, b, c), { ...c, rope });
+    let attended = g.attention(prepared, { heads, kvHeads, headDim, scale, window, causal }); // [T, H * D]
+    if (b.last) [x, attended] = [g.select(x), g.select(attended)]; // [S, C], [S, H * D]
+    x = g.add(x, g.norm(g.linear(attended, b('attn_output'), C), b('post_attention_norm'), eps));
+    const f = gatedFeedForward(g, g.norm(x, b('ffn_norm'), eps), b, c, 'gelu');
+    x = g.add(x, g.norm(f, b('post_ffw_norm'), eps));
+  }
+  return g.norm(x, 'output_norm', eps);
+}

@@ -75,6 +75,13 @@ export class GraphTensors {
     return { op: 'range', at: { path: part ?? this.#gguf.path, offset }, type, rows, cols };
   }
 
+  /** Row 0 of a matrix of any number of rows. */
+  firstRow(name: string, cols: number): SourceMatrix {
+    const rows = this.#gguf.tensors.get(name)?.shape[1] ?? 1;
+    const of = this.matrix(this.tensor(name, rows, cols), rows, cols);
+    return { op: 'slice', of, axis: 'rows', first: 0, count: 1 };
+  }
+
   /** How to read a tensor that is no run of bytes. */
   #sourceOf({ source }: GgufTensor, rows: number, cols: number): SourceMatrix | undefined {
     return source && { op: 'reshape', of: source, rows, cols };

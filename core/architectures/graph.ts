@@ -12,7 +12,7 @@ import type {
   StateShape,
   ValueId,
 } from '../../backends/backend.ts';
-import { type Facts, type Shape, shapeOf, stateOf } from '../../backends/ops.ts';
+import { type Facts, type Shape, shapeOf, stateOf, weightsOf } from '../../backends/ops.ts';
 import { UserError } from '../../errors.ts';
 import type { MapFunction } from '../../kernels/reference/map.ts';
 import type { Routing } from '../../kernels/reference/route.ts';
@@ -27,6 +27,8 @@ export interface RecordedGraph {
   readonly output: ValueId;
   readonly states: readonly StateShape[];
   readonly tensors: readonly GraphTensor[];
+  /** Without a head the model is an encoder, and its output are hidden states. */
+  readonly hasHead: boolean;
 }
 
 interface AttentionSizes {
@@ -65,6 +67,7 @@ export class Graph {
   readonly #ops: Op[] = [];
   readonly #shapes: Shape[] = [];
   readonly #states: StateShape[] = [];
+  #hidden: ValueId | undefined; // of the head
   readonly #facts: Facts = {
     shape: (value) => this.#shapes[value]!,
     desc: (weight) => this.#weights.list[weight]!,
@@ -76,15 +79,27 @@ export class Graph {
     this.#weights = new GraphTensors(gguf);
   }
 
-  /** The record that ends with `output`. Throws UserError for a tensor of weights that no op reads. */
-  end(output: ValueId): RecordedGraph {
+  /**
+   * The record that ends with `output`, or with what the head reads. Throws UserError for a tensor of weights that no op
+   * reads.
+   */
+  end(output: ValueId, wanted: 'output' | 'hidden' = 'output'): RecordedGraph {
     this.#weights.requireAllRead();
+    const hasHead = this.#hidden !== undefined;
+    if (wanted === 'hidden' && this.#hidden !== undefined) return { ...this.#upTo(this.#hidden), hasHead };
+    return { ...this.#upTo(output), hasHead };
+  }
+
+  /** The ops up to one, and the tensors that they read: these are listed in the order of the ops. */
+  #upTo(output: ValueId): Omit<RecordedGraph, 'hasHead'> {
+    const ops = this.#ops.slice(0, output + 1);
+    const read = Math.max(-1, ...ops.flatMap((op) => weightsOf(op)));
     return {
-      ops: this.#ops,
-      shapes: this.#shapes,
+      ops,
+      shapes: this.#shapes.slice(0, output + 1),
       output,
       states: this.#states,
-      tensors: this.#weights.list,
+      tensors: this.#weights.list.slice(0, read + 1),
     };
   }
 
@@ -99,6 +114,17 @@ export class Graph {
   /** [T, cols]; the row of each token, or of its position */
   embed(name: string, rows: number, cols: number, by?: 'position'): ValueId {
     return this.#push({ op: 'embed', table: this.#weights.weight(`${name}.weight`, rows, cols), by });
+  }
+
+  /** The same, with row 0 of the table `added` added to each row, if the file has that. */
+  embedPlus(name: string, rows: number, cols: number, added: string, by?: 'position'): ValueId {
+    if (!this.has(`${added}.weight`)) return this.embed(name, rows, cols, by);
+    const tensor = this.#weights.tensor(`${name}.weight`, rows, cols);
+    const spread = { of: this.#weights.firstRow(`${added}.weight`, cols), rows, cols: 1 };
+    const of = this.#weights.matrix(tensor, rows, cols);
+    const source = { op: 'map', of, fn: 'add', by: spread } as const;
+    const table = this.#weights.expressed({ ...tensor, type: 'F32' }, `with ${added}`, rows, cols, source);
+    return this.#push({ op: 'embed', table, by });
   }
 
   /** [T, cols]; `cols` columns, from `first` on, of the row of each token, in a table of `of` columns */
@@ -224,6 +250,7 @@ export class Graph {
 
   /** Logits [S, V], from output.weight or, if the file has none, from the embedding table. */
   head(x: ValueId, vocabularySize: number): ValueId {
+    this.#hidden = x;
     return this.linear(x, this.has('output.weight') ? 'output' : 'token_embd', vocabularySize);
   }
 

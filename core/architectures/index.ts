@@ -5,11 +5,13 @@ import type { Gguf } from '../gguf/index.ts';
 import { requireString } from '../gguf/metadata.ts';
 import { apertus } from './apertus.ts';
 import type { ModelConfig } from './architecture.ts';
+import { bert } from './bert.ts';
 import { cohere2 } from './cohere2.ts';
 import { deepseek2 } from './deepseek2.ts';
 import { ernie45 } from './ernie4-5.ts';
 import { exaone4 } from './exaone4.ts';
 import { falconH1 } from './falcon-h1.ts';
+import { gemmaEmbedding } from './gemma-embedding.ts';
 import { gemma2 } from './gemma2.ts';
 import { gemma3 } from './gemma3.ts';
 import { gemma4 } from './gemma4.ts';
@@ -24,7 +26,9 @@ import { lfm2 } from './lfm2.ts';
 import { llama } from './llama.ts';
 import { Metadata, unsupported } from './metadata.ts';
 import { mistral3 } from './mistral3.ts';
+import { modernBert } from './modern-bert.ts';
 import { nemotronH } from './nemotron-h.ts';
+import { nomicBert } from './nomic-bert.ts';
 import { olmo2 } from './olmo2.ts';
 import { olmoe } from './olmoe.ts';
 import { phi3 } from './phi3.ts';
@@ -50,6 +54,7 @@ interface AnyArchitecture {
 export const ARCHITECTURES: Readonly<Record<string, AnyArchitecture>> = {
   llama,
   apertus,
+  bert,
   cohere2,
   deepseek2,
   ernie4_5: ernie45,
@@ -58,6 +63,7 @@ export const ARCHITECTURES: Readonly<Record<string, AnyArchitecture>> = {
   gemma2,
   gemma3,
   gemma4,
+  'gemma-embedding': gemmaEmbedding,
   glm4,
   gpt2,
   gptneox,
@@ -69,8 +75,10 @@ export const ARCHITECTURES: Readonly<Record<string, AnyArchitecture>> = {
   lfm2,
   lfm2moe: lfm2,
   mistral3,
+  'modern-bert': modernBert,
   nemotron_h: nemotronH,
   nemotron_h_moe: nemotronH,
+  'nomic-bert': nomicBert,
   olmo2,
   olmoe,
   phi3,
@@ -102,11 +110,11 @@ export function configFromGguf(gguf: Gguf): ModelConfig & { readonly architectur
 }
 
 /** Throws UserError as configFromGguf does, and for a tensor that is missing, of another shape or not used. */
-export function graphFromGguf(gguf: Gguf): ModelGraph {
+export function graphFromGguf(gguf: Gguf, wanted?: 'output' | 'hidden'): ModelGraph {
   const { name, architecture } = architectureOf(gguf);
   const config = configFromGguf(gguf);
   const graph = new Graph(gguf);
-  return { architecture: name, config, ...graph.end(architecture.build(graph, config)) };
+  return { architecture: name, config, ...graph.end(architecture.build(graph, config), wanted) };
 }
 
 function architectureOf({ metadata }: Gguf): { name: string; architecture: AnyArchitecture } {

@@ -124,6 +124,10 @@ export class Metadata {
     return optionalBoolean(this.#gguf.metadata, `${this.architecture}.${name}`) ?? false;
   }
 
+  text(name: string): string | undefined {
+    return optionalString(this.#gguf.metadata, `${this.architecture}.${name}`);
+  }
+
   /** `count` finite numbers under a key without the architecture. */
   numbers(key: string, count: number): readonly number[] {
     const found = Array.from(optionalNumbers(this.#gguf.metadata, key) ?? []);

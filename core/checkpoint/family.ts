@@ -9,8 +9,8 @@ export type StoredTensors = Readonly<Record<string, Stored>>;
 export type Values = Readonly<Record<string, GgufValue | undefined>>;
 
 export interface Checkpoint {
-  /** general.architecture by model_type of config.json. */
-  readonly types: Readonly<Record<string, string>>;
+  /** general.architecture by model_type of config.json, or by more of it. */
+  readonly types: Readonly<Record<string, string | ((c: Config) => string)>>;
   /**
    * GGUF names by those of the checkpoint, where usual-names.ts has others. Both without numbers of blocks and experts, and
    * without ".weight" and ".bias", which stay; a tensor without such an end names the whole GGUF tensor. Null: left out.

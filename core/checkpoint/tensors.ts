@@ -81,7 +81,10 @@ function blocksOf(name: string, codes: StoredTensor, files: ReadonlyMap<string, 
 }
 
 function placeOf(name: string): Place {
-  let rest = name.replace(PREFIX, '');
+  let rest = name
+    .replace(PREFIX, '')
+    .replace(/\.gamma$/, '.weight') // of norms in old checkpoints
+    .replace(/\.beta$/, '.bias');
   const block = BLOCK.exec(rest);
   if (block) rest = rest.slice(block[0].length);
   const expert = /\bexperts\.(\d{1,5})\./.exec(rest);

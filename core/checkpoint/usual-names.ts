@@ -43,10 +43,10 @@ export const MAMBA_NAMES = (module: string): Readonly<Record<string, string>> =>
 
 /** Prefixes of models and of text models within models that also see or hear. */
 export const PREFIX =
-  /^(?:model\.language_model\.model\.|language_model\.model\.|model\.language_model\.|language_model\.|model\.text_model\.|model\.|transformer\.|backbone\.|gpt_neox\.)/;
+  /^(?:model\.language_model\.model\.|language_model\.model\.|model\.language_model\.|language_model\.|model\.text_model\.|model\.|transformer\.|bert\.|roberta\.|backbone\.|gpt_neox\.)/;
 
 /** Runs of blocks. */
-export const BLOCK = /^(?:layers|h|blocks)\.(\d{1,5})\./;
+export const BLOCK = /^(?:layers|encoder\.layers?|h|blocks)\.(\d{1,5})\./;
 
 /**
  * Tensors that no text model computes with: tables that follow from the config, masks, heads for further tokens, and the
