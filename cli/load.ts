@@ -1,7 +1,7 @@
 /** Loads a model, and shows its progress if that takes long. */
 import { basename } from 'node:path';
 import type { LoadProgress } from '../core/load-progress.ts';
-import { type LimitOptions, loadModel, type Model } from '../core/model.ts';
+import { type LimitOptions, type LoadOptions, loadModel, type Model } from '../core/model.ts';
 import type { Options } from './arguments/options.ts';
 import type { Context } from './command.ts';
 import type { Output } from './output.ts';
@@ -9,17 +9,21 @@ import { LOADING_STAGES } from './progress/line.ts';
 import { type Progress, ProgressDisplay } from './progress/progress.ts';
 
 /** Loads the model file at `path`. Of the options, those that `loadOptionsOf` reads count. */
-export async function load(
+export async function load(path: string, options: Options, context: Pick<Context, 'output'>): Promise<Model> {
+  return whileLoading(path, context, (events) => loadModel(path, { ...loadOptionsOf(options), ...events }));
+}
+
+/** Runs `work` with listeners that show notes and the progress of loading. */
+export async function whileLoading<T>(
   path: string,
-  options: Options,
   { output }: Pick<Context, 'output'>,
-): Promise<Model> {
+  work: (events: Pick<LoadOptions, 'onNote' | 'onProgress'>) => Promise<T>,
+): Promise<T> {
   const display = new ProgressDisplay(output, { onlyIfSlow: true });
   const onNote = notesTo(output);
   const subject = basename(path, '.gguf');
   return display.during(() =>
-    loadModel(path, {
-      ...loadOptionsOf(options),
+    work({
       onNote: (note) => display.aside(() => onNote(note)),
       onProgress: (progress) => display.show(stageOf(subject, progress)),
     }),

@@ -91,6 +91,16 @@ export class Output {
     if (!this.#stdout.write(sequences)) await once(this.#stdout as WriteStream, 'drain');
   }
 
+  /** Writes bytes as they are. Throws UserError for a terminal, which would take them for text. */
+  async bytes(bytes: Uint8Array): Promise<void> {
+    if (this.interactive) {
+      throw new UserError('Raw bytes are not for a terminal.', 'Send them to a file: > FILE', {
+        kind: 'usage',
+      });
+    }
+    if (!this.#stdout.write(bytes)) await once(this.#stdout as WriteStream, 'drain');
+  }
+
   /** Writes one JSON value on its own line. Integers above 2^53 become strings. */
   async json(value: unknown): Promise<void> {
     const text = JSON.stringify(value, (_, item) => (typeof item === 'bigint' ? String(item) : item));

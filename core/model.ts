@@ -63,6 +63,7 @@ export interface Model {
   readonly defaults: ModelDefaults;
   /** Names the states that its sequences save: those of one key fit. Undefined on devices, whose states are not stored. */
   readonly stateKey: string | undefined;
+  readonly identity: string; // changes when one of its files does
   readonly sequences: number;
   readonly maxTokens: number;
   readonly recurrent: boolean; // a sequence can continue or restart, but cannot drop its last tokens
@@ -77,17 +78,17 @@ export const DEFAULT_CONTEXT = 8192;
 const DEFAULT_MAX_TOKENS = 512;
 
 /**
- * Loads a GGUF file onto a backend. Every size is checked before weights are read or memory is reserved.
+ * Loads a model onto a backend: that of a path, or one that is read already. Every size is checked before weights are read or memory is reserved.
  *
  * Throws UserError for a file that is damaged or not supported, a context beyond the trained one, a backend
  * that cannot run here, and a model that does not fit in memory (kind memory).
  */
-export async function loadModel(file: string | URL, options: LoadOptions = {}): Promise<Model> {
+export async function loadModel(file: string | URL | Gguf, options: LoadOptions = {}): Promise<Model> {
   const started = performance.now();
   const { onProgress = () => {} } = options;
   if (options.threads !== undefined) checkCount(options.threads, 'at least 1 thread');
   onProgress({ stage: 'header' });
-  const read = await readModel(file);
+  const read = typeof file === 'string' || file instanceof URL ? await readModel(file) : file;
   const gguf = options.quantize === undefined ? read : quantizedOnLoad(read, options.quantize);
   const { path } = gguf;
   const hidden = options.output === 'hidden';
@@ -133,6 +134,7 @@ export async function loadModel(file: string | URL, options: LoadOptions = {}): 
     ...{ path, name, gguf, graph, config, tokenizer, executable, scheduler },
     ...{ contextLength, sequences, maxTokens, kvType, loadMs, recurrent: isRecurrent(graph) },
     ...{ trainedContext: config.contextLength, defaults },
+    identity: files,
     stateKey: engine.backend.name === 'cpu' ? `${kvType} ${files}` : undefined,
     get backend() {
       return engine.backend;

@@ -63,6 +63,7 @@ export function boundMemory(graph: RecordedGraph, limits: Limits): MemoryUse {
 /** @param columns of values that are live at the same time */
 function memoryUse(graph: RecordedGraph, limits: Limits, columns: number): MemoryUse {
   const { sequences, contextLength, maxTokens, kvType = 'f32', attention } = limits;
+  const { positions = sequences * contextLength } = limits;
   const bytesAt = graph.states.reduce((sum, state) => {
     if (state.kind === 'recurrent') return sum;
     return sum + state.kvHeads * (KEY_BYTES[kvType](state.keyDim) + VALUE_BYTES[kvType](state.valueDim));
@@ -70,7 +71,7 @@ function memoryUse(graph: RecordedGraph, limits: Limits, columns: number): Memor
   const heads = graph.ops.reduce((sum, op) => sum + (op.op === 'attention' ? op.heads : 0), 0);
   return {
     weights: weightBytesOf(graph),
-    kv: sequences * contextLength * bytesAt + recurrentBytes(graph.states, sequences),
+    kv: positions * bytesAt + recurrentBytes(graph.states, sequences),
     arena: 4 * (maxTokens * columns + (attention ? heads * contextLength : 0)),
   };
 }

@@ -77,6 +77,11 @@ export class Scheduler {
     return this.#betweenSteps((executable) => executable.restore?.(seq, saved) ?? 0);
   }
 
+  /** Runs one step of these slices alone, which none cuts: texts of an encoder. Rejects as Executable.submit does. */
+  together(slices: readonly Slice[]): Promise<readonly Result[]> {
+    return this.#betweenSteps((executable) => executable.submit({ slices }));
+  }
+
   #betweenSteps<T>(work: (executable: Executable) => T | Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
       this.#between.push(async () => {

@@ -73,6 +73,7 @@ const PROMPT = {
   'no-stdin': flag('leave stdin alone, whatever it is; - reads it to its end', { setting }),
   raw: flag('no chat template: the prompt unchanged, special tokens parsed'),
   'parse-special': flag('special tokens written in messages count as such, not as text'),
+  lines: flag('each line is a text of its own'),
   'prompt-ids': text('IDS', 'token ids as the prompt: 1,2,3'),
   special: flag('parse special tokens in text, and show them as text'),
 };
@@ -134,6 +135,9 @@ const SAMPLING = {
 
 const KV_TYPES = ['auto', 'f32', 'f16', 'q8'] as const satisfies readonly LoadOptions['kvType'][];
 
+/** core/embedding.ts, which is loaded with its commands only. */
+const POOLINGS = ['mean', 'cls', 'last'];
+
 /** core/quantize/on-load.ts, which is loaded with a model only. */
 const ON_LOAD_TYPES = ['Q8_0', 'Q6_K', 'Q5_K', 'Q4_K', 'Q5_1', 'Q5_0', 'Q4_1', 'Q4_0', 'F16', 'BF16', 'F32'];
 
@@ -144,6 +148,11 @@ const ENGINE = {
     default: 'auto',
     setting,
   }),
+  pooling: text('HOW', "how the states of a text become one vector (default: the model's, else mean)", {
+    choices: POOLINGS,
+  }),
+  'no-normalize': flag('vectors as they are, not of length 1'),
+  truncate: flag('cut texts that are longer than the context'),
   type: text('TYPE', 'type of the weights in the new file (default: as they are stored)'),
   imatrix: text('FILE', 'importances of columns, from llama-imatrix'),
   quantize: text('TYPE', 'type that float weights get while they are loaded', { choices: ON_LOAD_TYPES }),

@@ -22,10 +22,10 @@ const ABSENT: Readonly<Record<string, string>> = {
   ps: 'A model is loaded by the command that uses it; percept list shows those on this machine.',
   stop: 'A model is freed at the end of the command that uses it.',
   serve: 'There is no server yet; percept --messages chat.json --json answers from a script.',
-  embed: 'There are no embeddings yet.',
   update: 'npm install -g percept@latest updates percept; percept pull REF gets a model again.',
   upgrade: 'npm install -g percept@latest updates percept.',
-  search: 'percept sessions search WORDS searches conversations; percept list shows the catalogue.',
+  search:
+    'percept similar QUERY FILE.. searches files, percept sessions search WORDS conversations; percept list shows the catalogue.',
 };
 
 /** Whether a word after a command is meant as a model: a path, a reference, an alias of the catalogue. */

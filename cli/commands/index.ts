@@ -221,6 +221,44 @@ export const COMMANDS: readonly CommandSpec[] = [
     load: async () => (await import('./template.ts')).template,
   },
   {
+    name: 'embed',
+    summary: 'vectors of texts, whose directions are their meanings',
+    group: 'For programs',
+    operand: { name: 'text', many: true },
+    options: [
+      ...(['model', 'file', 'lines', 'pooling', 'no-normalize', 'truncate', ...ENGINE] as const),
+      ...(['raw', 'json', 'jsonl'] as const),
+    ],
+    variants: {
+      file: { describe: 'a file whose text is embedded; - is stdin; may be repeated' },
+      raw: { describe: 'the numbers as bytes: float32, little-endian, one text after the other' },
+    },
+    examples: [
+      ['percept embed -m ./all-MiniLM-L6-v2 "a text" "another"', 'a vector on each line'],
+      ['percept embed -m ./all-MiniLM-L6-v2 --lines --jsonl < texts.txt', 'of every line, as JSON'],
+    ],
+    load: async () => (await import('./embed.ts')).embed,
+  },
+  {
+    name: 'similar',
+    summary: 'search files by meaning',
+    group: 'Everyday',
+    operand: { name: 'query', many: true, required: true, rest: 'FILE' },
+    options: [
+      ...(['model', 'lines', 'limit', 'pooling', ...ENGINE] as const),
+      ...(['json', 'jsonl'] as const),
+    ],
+    variants: {
+      limit: { alias: 'n', describe: 'show the N nearest places (default: 10)' },
+      lines: { describe: 'compare single lines, not paragraphs' },
+    },
+    examples: [
+      ['percept similar -m ./all-MiniLM-L6-v2 "how errors are shown" docs src', 'prints path:line:text'],
+      ['percept similar -m ./all-MiniLM-L6-v2 --lines "lost connection" log.txt', 'line by line'],
+    ],
+    load: async () => (await import('./similar.ts')).similar,
+  },
+  {
     name: 'score',
     summary: 'perplexity of a text',
     group: 'For programs',

@@ -6,7 +6,7 @@ import { terminalLine } from '../terminal/terminal-text.ts';
 export interface Progress {
   readonly activity: string; // downloading
   readonly subject?: string; // the object, such as a file; shortened if room is short
-  readonly unit: 'bytes' | 'tokens' | 'pieces';
+  readonly unit: 'bytes' | 'tokens' | 'texts' | 'pieces';
   readonly done?: number; // absent if nothing is counted
   readonly total?: number; // absent while unknown
   /** The current piece; left out if room is short. */
@@ -52,13 +52,14 @@ export function amountOf({ unit, done, total }: Progress): string | undefined {
   const known = [done, total].filter((count) => count !== undefined);
   if (known.length === 0) return undefined;
   const amounts = known.map((count) => (unit === 'bytes' ? formatBytes(count) : String(count)));
-  return `${amounts.join(' of ')}${unit === 'tokens' ? ' tokens' : ''}`;
+  return `${amounts.join(' of ')}${unit === 'tokens' || unit === 'texts' ? ` ${unit}` : ''}`;
 }
 
 export function speedOf({ unit }: Progress, { speed }: Rate): string | undefined {
   if (speed === undefined || unit === 'pieces') return undefined;
   if (unit === 'bytes') return `${formatBytes(speed)}/s`;
-  return `${speed > 0 && speed < 10 ? speed.toFixed(1) : Math.round(speed)} tok/s`;
+  const number = speed > 0 && speed < 10 ? speed.toFixed(1) : Math.round(speed);
+  return `${number} ${unit === 'texts' ? unit : 'tok'}/s`;
 }
 
 export function leftOf({ left }: Rate): string | undefined {

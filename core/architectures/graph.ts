@@ -5,6 +5,7 @@
  */
 import type {
   AttentionOp,
+  KvShape,
   Op,
   RopeSpec,
   ScanOp,
@@ -351,7 +352,8 @@ export class Graph {
     { q, k, v }: { q: ValueId; k: ValueId; v: ValueId },
     { heads, kvHeads, headDim: D, valueDim = D, scale = 1 / Math.sqrt(D), sinks, ...more }: AttentionSizes,
   ): ValueId {
-    const state = this.#state({ kind: 'kv', kvHeads, keyDim: D, valueDim });
+    const shape = { kind: 'kv', kvHeads, keyDim: D, valueDim } as const;
+    const state = more.causal === false ? this.#passing(shape) : this.#state(shape);
     const form = { heads, scale, window: more.window, softcap: more.softcap };
     const weight = sinks === undefined ? undefined : this.#weights.weight(`${sinks}.weight`, 1, heads);
     return this.#push({ op: 'attention', q, k, v, state, ...form, sinks: weight, causal: more.causal });
@@ -458,6 +460,13 @@ export class Graph {
 
   #cols(x: ValueId): number {
     return this.#shapes[x]!.cols;
+  }
+
+  /** A state that nothing needs after its op, so that the layers of an encoder share it. */
+  #passing(shape: KvShape): StateId {
+    const same = ({ kind, ...sizes }: StateShape) => `${kind} ${Object.values(sizes)}`;
+    const known = this.#states.findIndex((state) => same(state) === same(shape));
+    return known >= 0 ? known : this.#state(shape);
   }
 
   #state(shape: StateShape): StateId {

@@ -12,6 +12,7 @@ import type { Gguf, GgufTensor, GgufValue } from '../gguf/types.ts';
 import { Config } from './config.ts';
 import { generationMetadata } from './generation.ts';
 import { readJson } from './json-file.ts';
+import { readPooling } from './pooling.ts';
 import { readSafetensors } from './safetensors.ts';
 import { matrixOf, numbers, type Stored } from './stored.ts';
 import { namedTensors } from './tensors.ts';
@@ -40,10 +41,13 @@ export async function readCheckpoint(path: string): Promise<Gguf> {
   const { tensors, numbers: values } = namedTensors(stored, config, checkpoint);
   const factors = llama3Factors(config, headsOf(config).headDim);
   if (factors && !tensors.has('rope_freqs.weight')) tensors.set('rope_freqs.weight', numbers(factors));
+  const pooling = await readPooling(folder);
+  for (const [name, tensor] of pooling.tensors) tensors.set(name, tensor);
   const metadata = new Map<string, GgufValue>([
     ['general.architecture', name],
     ['general.name', basename(folder)],
     ...familyMetadata(name, config, checkpoint),
+    ...Object.entries(pooling.values).map(([key, value]) => [`${name}.${key}`, value] as const),
     ...values,
     ...(await generationMetadata(folder)),
     ...(await tokenizerMetadata(folder, config)),

@@ -13,10 +13,21 @@ export async function readJson(path: string): Promise<Readonly<Record<string, un
   if (text === undefined) return undefined;
   const value = parsed(path, text);
   if (isObject(value)) return value;
-  throw new UserError(
-    `Expected an object in ${path}, got ${Array.isArray(value) ? 'a list' : typeof value}.`,
-    DAMAGED,
-  );
+  throw unexpected(path, 'an object', value);
+}
+
+/** The list in a file, empty if there is no such file. Throws UserError for anything else. */
+export async function readList(path: string): Promise<readonly unknown[]> {
+  const text = await readText(path);
+  if (text === undefined) return [];
+  const value = parsed(path, text);
+  if (Array.isArray(value)) return value;
+  throw unexpected(path, 'a list', value);
+}
+
+function unexpected(path: string, expected: string, value: unknown): UserError {
+  const got = Array.isArray(value) ? 'a list' : isObject(value) ? 'an object' : typeof value;
+  return new UserError(`Expected ${expected} in ${path}, got ${got}.`, DAMAGED);
 }
 
 /** The text of a file, or undefined if there is no such file. */
