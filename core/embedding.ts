@@ -57,8 +57,11 @@ export class Embedder {
     );
   }
 
-  /** The vectors of texts, in their order. Throws UserError of kind context for a text that is too long. */
-  async embed(texts: readonly string[], { signal }: { signal?: AbortSignal } = {}): Promise<Embedding[]> {
+  /** The vectors of texts, or of token ids, in their order. Throws UserError of kind context for a text that is too long. */
+  async embed(
+    texts: readonly (string | readonly number[])[],
+    { signal }: { signal?: AbortSignal } = {},
+  ): Promise<Embedding[]> {
     const prompts = texts.map((text) => this.#tokensOf(text));
     const vectors: Embedding[] = [];
     for (let from = 0; from < prompts.length; ) {
@@ -70,9 +73,9 @@ export class Embedder {
     return vectors;
   }
 
-  #tokensOf(text: string): number[] {
+  #tokensOf(text: string | readonly number[]): readonly number[] {
     const { tokenizer, contextLength } = this.model;
-    const ids = tokenizer.encode(text, { addSpecial: true });
+    const ids = typeof text === 'string' ? tokenizer.encode(text, { addSpecial: true }) : [...text];
     if (ids.length === 0) ids.push(tokenizer.bosId ?? tokenizer.eosId ?? 0);
     if (ids.length <= contextLength) return ids;
     if (!this.#options.truncate) throw tooLong(ids.length, contextLength, this.model.trainedContext);
@@ -81,7 +84,7 @@ export class Embedder {
   }
 
   /** As many texts as one step holds. */
-  #batchOf(prompts: readonly number[][], from: number): readonly number[][] {
+  #batchOf(prompts: readonly (readonly number[])[], from: number): readonly (readonly number[])[] {
     let tokens = 0;
     let end = from;
     while (end < prompts.length && end - from < TEXTS) {
@@ -92,7 +95,7 @@ export class Embedder {
     return prompts.slice(from, end);
   }
 
-  async #step(batch: readonly number[][]): Promise<Embedding[]> {
+  async #step(batch: readonly (readonly number[])[]): Promise<Embedding[]> {
     const rows = this.pooling === 'last' ? 'last' : 'all';
     const slices = batch.map((tokens, seq) => ({
       ...{ seq, pos: 0, tokens, want: { kind: 'logits', rows } as const },

@@ -3,7 +3,7 @@ import { Embedder, type Embedding, type Pooling } from '../../core/embedding.ts'
 import { UserError } from '../../errors.ts';
 import type { Options } from '../arguments/options.ts';
 import type { Call, Context } from '../command.ts';
-import { readStdin, readText } from '../input.ts';
+import { parseIds, readStdin, readText } from '../input.ts';
 import { loadOptionsOf, whileLoading } from '../load.ts';
 import { modelFile } from '../model-file.ts';
 import { ProgressDisplay } from '../progress/progress.ts';
@@ -13,7 +13,8 @@ import { stdinIsTerminal } from '../stdin.ts';
 const AT_ONCE = 128;
 
 export async function embed(call: Call): Promise<void> {
-  const texts = await textsOf(call);
+  const { promptIds } = call.options;
+  const texts = promptIds === undefined ? await textsOf(call) : [parseIds(promptIds)];
   const embedder = await loadEmbedder(call.options.model ?? '', call.options, call);
   try {
     await call.abortable((signal) => printAll(call, embedder, texts, signal));
@@ -37,7 +38,7 @@ function embedOptionsOf({ noNormalize, truncate, pooling }: Options) {
 async function printAll(
   { options, output }: Call,
   embedder: Embedder,
-  texts: readonly string[],
+  texts: readonly (string | readonly number[])[],
   signal: AbortSignal,
 ): Promise<void> {
   const display = new ProgressDisplay(output, { onlyIfSlow: true });

@@ -226,7 +226,16 @@ export const COMMANDS: readonly CommandSpec[] = [
     group: 'For programs',
     operand: { name: 'text', many: true },
     options: [
-      ...(['model', 'file', 'lines', 'pooling', 'no-normalize', 'truncate', ...ENGINE] as const),
+      ...([
+        'model',
+        'file',
+        'lines',
+        'prompt-ids',
+        'pooling',
+        'no-normalize',
+        'truncate',
+        ...ENGINE,
+      ] as const),
       ...(['raw', 'json', 'jsonl'] as const),
     ],
     variants: {

@@ -1,6 +1,6 @@
 /** Other programs from the package registries. They are installed once, to a folder of their own, and kept there. */
 import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -39,6 +39,38 @@ export async function installed(name: string, packages: readonly string[]): Prom
   );
   if (code === 0) return folder;
   process.stderr.write(`skipped: npm does not install ${packages.join(' ')}: ${lastLine(stderr)}\n`);
+  return undefined;
+}
+
+/** The Python of an environment with these packages; undefined, with a printed reason, where pip does not install them. */
+export async function pythonWith(name: string, packages: readonly string[]): Promise<string | undefined> {
+  const folder = join(HOME, name);
+  const python = join(folder, 'bin/python');
+  if (existsSync(join(folder, 'complete'))) return python;
+  mkdirSync(HOME, { recursive: true });
+  const made = await run('python3', ['-m', 'venv', folder], HOME);
+  const pip = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', ...packages];
+  const { code, stderr } = made.code === 0 ? await run(python, pip, folder) : made;
+  if (code === 0) {
+    writeFileSync(join(folder, 'complete'), '');
+    return python;
+  }
+  process.stderr.write(`skipped: pip does not install ${packages.join(' ')}: ${lastLine(stderr)}\n`);
+  return undefined;
+}
+
+/** The folder with the files of a package; undefined, with a printed reason, where pip does not get it. */
+export async function extractedWheel(name: string, requirement: string): Promise<string | undefined> {
+  const folder = join(HOME, name);
+  if (existsSync(join(folder, 'complete'))) return folder;
+  mkdirSync(folder, { recursive: true });
+  const pip = ['-m', 'pip', 'install', '--no-deps', '--target', folder, requirement];
+  const { code, stderr } = await run('python3', pip, folder);
+  if (code === 0) {
+    writeFileSync(join(folder, 'complete'), '');
+    return folder;
+  }
+  process.stderr.write(`skipped: pip does not get ${requirement}: ${lastLine(stderr)}\n`);
   return undefined;
 }
 

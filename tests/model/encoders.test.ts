@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { logitsOf } from '../../backends/results.ts';
+import { Embedder, POOLINGS } from '../../core/embedding.ts';
 import { loadModel } from '../../core/model.ts';
 import { withModels } from '../backend/backends.ts';
 import { describeShared } from '../shared.ts';
@@ -30,5 +31,16 @@ describeShared('encoders', (path) => {
         await model.dispose();
       });
     }
+
+    it(`${name}: pooled vectors`, async () => {
+      const golden = JSON.parse(readFileSync(`${folder}/golden.json`, 'utf8'));
+      for (const pooling of POOLINGS) {
+        const embedder = await Embedder.load(folder, { backend: 'cpu', pooling });
+        const vectors = await embedder.embed(golden.input_ids);
+        for (const [i, { vector }] of vectors.entries())
+          expect(distance(vector, golden[pooling][i])).toBeLessThan(1e-5);
+        await embedder.model.dispose();
+      }
+    });
   }
 });
