@@ -37,10 +37,11 @@ export function loadOptionsOf({
   ctx,
   kvType,
   quantize,
+  lora,
   noMemoryCheck,
 }: Options): LimitOptions {
   return {
-    ...{ backend, threads, quantize, contextLength: ctx, memoryCheck: !noMemoryCheck },
+    ...{ backend, threads, quantize, lora, contextLength: ctx, memoryCheck: !noMemoryCheck },
     kvType: kvType as LimitOptions['kvType'], // one of its choices
   };
 }

@@ -35,6 +35,8 @@ export interface LoadOptions {
   readonly memoryCheck?: boolean; // refuses a model that does not fit in free memory; default true
   /** Type of the float matrices in memory (quantize/on-load.ts); default: as the file has them. */
   readonly quantize?: string;
+  /** Adapters, each FILE or FILE=FACTOR (core/lora). */
+  readonly lora?: readonly string[];
   readonly attention?: boolean; // reserves memory for attentionOf; default false
   /** What the program ends with: logits (default), or the hidden states that a head would read. */
   readonly output?: 'logits' | 'hidden';
@@ -92,9 +94,15 @@ export async function loadModel(file: string | URL | Gguf, options: LoadOptions 
   const gguf = options.quantize === undefined ? read : quantizedOnLoad(read, options.quantize);
   const { path } = gguf;
   const hidden = options.output === 'hidden';
-  const graph = graphFromGguf(gguf, hidden ? 'hidden' : 'output');
+  const { lora = [] } = options;
+  const adapters =
+    lora.length === 0 ? [] : await (await import('./lora/adapter.ts')).readAdapters(lora, read);
+  const graph = graphFromGguf(gguf, { wanted: hidden ? 'hidden' : 'output', adapters });
   if (!hidden && !graph.hasHead) throw isEncoder(graph.architecture);
-  const files = fileFacts([path, ...graph.tensors.flatMap((tensor) => filesOf(tensor, path))]);
+  const files = [
+    fileFacts([path, ...graph.tensors.flatMap((tensor) => filesOf(tensor, path))]),
+    ...adapters.map(({ factor }) => factor),
+  ].join('\n');
   const { config } = graph;
   const limits = loadLimits(gguf, graph, options);
   if (options.memoryCheck ?? true) requireMemory(graph, limits);

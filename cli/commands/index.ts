@@ -40,6 +40,7 @@ const QUANTIZE_TYPES = [
 const ENGINE: readonly OptionName[] = [
   'ctx',
   'kv-type',
+  'lora',
   'quantize',
   'backend',
   'threads',

@@ -133,6 +133,12 @@ export class GraphTensors {
     return this.#place(name, { ...tensor, rows: 1, cols, source: this.#sourceOf(tensor, 1, cols) });
   }
 
+  /** A thin matrix of an adapter, in float32. */
+  thin(name: string, rows: number, cols: number, source: SourceMatrix, experts?: number): WeightId {
+    const bytes = 4 * rows * cols;
+    return this.#place(name, { name, type: 'F32', rows, cols, offset: 0, bytes, source, experts });
+  }
+
   weight(name: string, rows: number, cols: number, experts?: number): WeightId {
     const tensor = this.tensor(name, rows, cols);
     const source = this.#sourceOf(tensor, rows, cols);

@@ -19,6 +19,8 @@ import type { MapFunction } from '../../kernels/reference/map.ts';
 import type { Routing } from '../../kernels/reference/route.ts';
 import type { ZipFunction } from '../../kernels/reference/zip.ts';
 import type { Gguf } from '../gguf/index.ts';
+import type { Adapter } from './adapted.ts';
+import { AdaptedProducts } from './adapted-products.ts';
 import { CONVERT_AGAIN, type ExpertSizes, type GraphTensor, GraphTensors } from './graph-tensors.ts';
 
 /** Ops refer to tensors by their place in the list until a backend assigns ids. */
@@ -75,9 +77,16 @@ export class Graph {
     state: (op) => stateOf(op, this.#states),
   };
 
-  /** Throws UserError for a file without weights. */
-  constructor(gguf: Pick<Gguf, 'path' | 'tensors'>) {
+  readonly #adapted: AdaptedProducts;
+
+  /**
+   * Throws UserError for a file without weights.
+   *
+   * @param adapters what they add to products goes into the ops
+   */
+  constructor(gguf: Pick<Gguf, 'path' | 'tensors'>, adapters: readonly Adapter[] = []) {
     this.#weights = new GraphTensors(gguf);
+    this.#adapted = new AdaptedProducts(adapters, this.#weights, (op) => this.#push(op));
   }
 
   /**
@@ -86,6 +95,7 @@ export class Graph {
    */
   end(output: ValueId, wanted: 'output' | 'hidden' = 'output'): RecordedGraph {
     this.#weights.requireAllRead();
+    this.#adapted.requireAllUsed();
     const hasHead = this.#hidden !== undefined;
     if (wanted === 'hidden' && this.#hidden !== undefined) return { ...this.#upTo(this.#hidden), hasHead };
     return { ...this.#upTo(output), hasHead };
@@ -114,7 +124,8 @@ export class Graph {
 
   /** [T, cols]; the row of each token, or of its position */
   embed(name: string, rows: number, cols: number, by?: 'position'): ValueId {
-    return this.#push({ op: 'embed', table: this.#weights.weight(`${name}.weight`, rows, cols), by });
+    const table = this.#weights.weight(`${name}.weight`, rows, cols);
+    return this.#adapted.row(name, this.#push({ op: 'embed', table, by }), { rows, cols });
   }
 
   /** The same, with row 0 of the table `added` added to each row, if the file has that. */
@@ -202,27 +213,36 @@ export class Graph {
         biases[i] === undefined
           ? vector && this.#weights.part(vector, { rows: 1, cols: count }, first)
           : this.#weights.vector(biases[i], count);
+      const y = this.#push({ op: 'matmul', x, weight, bias });
+      const own = { first, rows: count, of: total };
       first += count;
-      return this.#push({ op: 'matmul', x, weight, bias });
+      return this.#adapted.product(name, x, y, { cols: this.#cols(x), ...own });
     });
   }
 
   /** The product with `rows` rows, from `first` on, of a matrix of `of` rows. [.., rows] */
   linearRows(x: ValueId, name: string, { first, rows, of }: Rows): ValueId {
-    const matrix = this.#weights.tensor(`${name}.weight`, of, this.#cols(x));
-    return this.#push({
-      op: 'matmul',
-      x,
-      weight: this.#weights.part(matrix, { rows, cols: this.#cols(x) }, first),
-    });
+    const cols = this.#cols(x);
+    const weight = this.#weights.part(
+      this.#weights.tensor(`${name}.weight`, of, cols),
+      { rows, cols },
+      first,
+    );
+    const y = this.#push({ op: 'matmul', x, weight });
+    return this.#adapted.product(name, x, y, { first, rows, of, cols });
   }
 
-  /** [.., rows]; adds the tensor `biased` if the file has it */
-  linear(x: ValueId, name: string, rows: number, biased = `${name}.bias`): ValueId {
+  /**
+   * [.., rows]; adds the tensor `biased` if the file has it
+   *
+   * @param adapted the tensor that adapters name
+   */
+  linear(x: ValueId, name: string, rows: number, biased = `${name}.bias`, adapted = name): ValueId {
     const experts = rows === 1 ? 1 : undefined; // a matrix of one row is no vector
     const weight = this.#weights.weight(`${name}.weight`, rows, this.#cols(x), experts);
     const bias = this.has(biased) ? this.#weights.weight(biased, 1, rows) : undefined;
-    return this.#push({ op: 'matmul', x, weight, bias });
+    const y = this.#push({ op: 'matmul', x, weight, bias });
+    return this.#adapted.product(adapted, x, y, { first: 0, rows, of: rows, cols: this.#cols(x) });
   }
 
   /** Marks the tensors of blocks behind the last one: layers that predict further tokens. */
@@ -252,7 +272,8 @@ export class Graph {
   /** Logits [S, V], from output.weight or, if the file has none, from the embedding table. */
   head(x: ValueId, vocabularySize: number): ValueId {
     this.#hidden = x;
-    return this.linear(x, this.has('output.weight') ? 'output' : 'token_embd', vocabularySize);
+    const name = this.has('output.weight') ? 'output' : 'token_embd';
+    return this.linear(x, name, vocabularySize, `${name}.bias`, 'output');
   }
 
   /**
@@ -276,7 +297,8 @@ export class Graph {
     const cols = this.#cols(x) / parts;
     const weight = this.#weights.stack(`${name}.weight`, { count, rows, cols });
     const bias = this.has(`${name}.bias`) ? this.#weights.biases(`${name}.bias`, { count, rows }) : undefined;
-    return this.#push({ op: 'expert-matmul', x, weight, bias, picks });
+    const y = this.#push({ op: 'expert-matmul', x, weight, bias, picks });
+    return this.#adapted.experts(name, x, y, picks, { count, rows, cols });
   }
 
   /** Products with two matrices of each picked expert, which one tensor has one after the other. [.., k * rows] each */
@@ -332,7 +354,8 @@ export class Graph {
         source,
       );
       const bias = biased === undefined ? undefined : this.#weights.vector(biased, heads * rows);
-      return this.#push({ op: 'matmul', x, weight, bias });
+      const y = this.#push({ op: 'matmul', x, weight, bias });
+      return this.#adapted.headParts(name, x, y, { heads, run, from, rows, cols });
     };
     const firsts = sizes.map((_, i) => sizes.slice(0, i).reduce((sum, size) => sum + size, 0));
     return sizes.map((size, i) => part(firsts[i]!, size, biases[i])) as { [K in keyof Sizes]: ValueId };

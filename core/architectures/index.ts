@@ -3,6 +3,7 @@ import type { ValueId } from '../../backends/backend.ts';
 import type { Checkpoint } from '../checkpoint/family.ts';
 import type { Gguf } from '../gguf/index.ts';
 import { requireString } from '../gguf/metadata.ts';
+import type { Adapter } from './adapted.ts';
 import { apertus } from './apertus.ts';
 import type { ModelConfig } from './architecture.ts';
 import { bert } from './bert.ts';
@@ -110,10 +111,13 @@ export function configFromGguf(gguf: Gguf): ModelConfig & { readonly architectur
 }
 
 /** Throws UserError as configFromGguf does, and for a tensor that is missing, of another shape or not used. */
-export function graphFromGguf(gguf: Gguf, wanted?: 'output' | 'hidden'): ModelGraph {
+export function graphFromGguf(
+  gguf: Gguf,
+  { wanted, adapters }: { wanted?: 'output' | 'hidden'; adapters?: readonly Adapter[] } = {},
+): ModelGraph {
   const { name, architecture } = architectureOf(gguf);
   const config = configFromGguf(gguf);
-  const graph = new Graph(gguf);
+  const graph = new Graph(gguf, adapters);
   return { architecture: name, config, ...graph.end(architecture.build(graph, config), wanted) };
 }
 

@@ -30,6 +30,7 @@ export const qwen35: Architecture<Qwen35Config> = {
       'linear_attn.in_proj_a': 'ssm_alpha',
       'linear_attn.in_proj_b': 'ssm_beta',
     },
+    byColumns: ['ssm_out.weight'],
     convert: {
       ...DELTA_LAYOUT,
       ssm_a: (x, c) => inTurn(decays(x), c, 1),

@@ -15,6 +15,10 @@ export class Config {
     this.#values = values;
   }
 
+  get names(): readonly string[] {
+    return Object.keys(this.#values);
+  }
+
   has(name: string): boolean {
     return this.#values[name] !== undefined && this.#values[name] !== null;
   }

@@ -18,6 +18,8 @@ export interface Checkpoint {
   readonly names?: Readonly<Record<string, string | null>>;
   /** Layouts that GGUF has otherwise, by the GGUF name of a tensor: one tensor, or several by their names. */
   readonly convert?: Readonly<Record<string, (x: Stored, c: Config) => Stored | StoredTensors>>;
+  /** Tensors, by the rest of their GGUF names, whose columns GGUF has in another order. */
+  readonly byColumns?: readonly string[];
   /** Values beyond those of usual-metadata.ts, by keys without the architecture. Undefined takes one of those away. */
   readonly metadata?: (c: Config) => Values;
   /** MXFP4 in two tensors, NAME_blocks and NAME_scales: by NAME, the GGUF name of both together. */

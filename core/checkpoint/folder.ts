@@ -64,7 +64,7 @@ export async function readCheckpoint(path: string): Promise<Gguf> {
 }
 
 /** The config of the text model, also within that of a model that sees or hears. */
-async function readConfig(folder: string): Promise<Config> {
+export async function readConfig(folder: string): Promise<Config> {
   const path = join(folder, 'config.json');
   const values = await readJson(path);
   if (!values) {

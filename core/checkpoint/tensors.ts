@@ -28,9 +28,27 @@ export function namedTensors(
   config: Config,
   checkpoint: Checkpoint,
 ): { tensors: Map<string, Stored>; numbers: Map<string, GgufValue> } {
+  const values = new Map<string, number[]>();
+  const found = foundTensors(files, config, checkpoint, values);
+  if (config.flag('tie_word_embeddings')) found.delete('output.weight');
+  const tensors = converted(found, config, checkpoint);
+  for (const [name, tensor] of Object.entries(checkpoint.tensors?.(config) ?? {})) tensors.set(name, tensor);
+  return { tensors, numbers: valuesOf(values) };
+}
+
+/**
+ * Tensors by their GGUF names, in the layout of the checkpoint.
+ *
+ * @param values gets those that are numbers of the metadata
+ */
+export function foundTensors(
+  files: ReadonlyMap<string, StoredTensor>,
+  config: Config,
+  checkpoint: Checkpoint,
+  values = new Map<string, number[]>(),
+): Map<string, Stored> {
   const found = new Map<string, Stored>();
   const experts = new Map<string, Stored[]>(); // by GGUF name
-  const values = new Map<string, number[]>();
   for (const [name, tensor] of files) {
     if (LEFT_OUT.some((pattern) => pattern.test(name)) || SCALES.test(name)) continue;
     const place = placeOf(name);
@@ -58,10 +76,12 @@ export function namedTensors(
     }
   }
   for (const [name, parts] of experts) found.set(name, stackedExperts(name, parts));
-  if (config.flag('tie_word_embeddings')) found.delete('output.weight');
-  const tensors = converted(found, config, checkpoint);
-  for (const [name, tensor] of Object.entries(checkpoint.tensors?.(config) ?? {})) tensors.set(name, tensor);
-  return { tensors, numbers: valuesOf(values) };
+  return found;
+}
+
+/** The GGUF name of a tensor; null where it is left out. Throws UserError for one that the family does not know. */
+export function tensorName(name: string, checkpoint: Checkpoint): string | null {
+  return ggufNameOf(placeOf(name), checkpoint, name);
 }
 
 /** MXFP4: codes [.., blocks, 16] and exponents [.., blocks], of blocks of 32 columns. */
@@ -83,8 +103,8 @@ function blocksOf(name: string, codes: StoredTensor, files: ReadonlyMap<string, 
 function placeOf(name: string): Place {
   let rest = name
     .replace(PREFIX, '')
-    .replace(/\.gamma$/, '.weight') // of norms in old checkpoints
-    .replace(/\.beta$/, '.bias');
+    .replace(/LayerNorm\.gamma$/, 'LayerNorm.weight') // in old checkpoints
+    .replace(/LayerNorm\.beta$/, 'LayerNorm.bias');
   const block = BLOCK.exec(rest);
   if (block) rest = rest.slice(block[0].length);
   const expert = /\bexperts\.(\d{1,5})\./.exec(rest);
@@ -156,12 +176,23 @@ function converted(
     const block = /^blk\.\d+\./.exec(name)?.[0] ?? '';
     const own = name.slice(block.length);
     const change = Object.hasOwn(convert, own) ? convert[own] : undefined;
-    const made = change ? change(tensor, config) : tensor;
-    for (const [rest, part] of Object.entries(isTensor(made) ? { [own]: made } : made)) {
-      tensors.set(block + rest, finished(rest, part));
-    }
+    const parts = change ? convertedParts(name, tensor, config, change) : [[name, tensor] as const];
+    for (const [whole, part] of parts) tensors.set(whole, finished(whole.slice(block.length), part));
   }
   return tensors;
+}
+
+/** What a change of the layout makes of a tensor, by GGUF names. */
+export function convertedParts(
+  name: string,
+  tensor: Stored,
+  config: Config,
+  change: NonNullable<Checkpoint['convert']>[string],
+): [string, Stored][] {
+  const block = /^blk\.\d+\./.exec(name)?.[0] ?? '';
+  const made = change(tensor, config);
+  if (isTensor(made)) return [[name, made]];
+  return Object.entries(made).map(([rest, part]) => [block + rest, part]);
 }
 
 function isTensor(made: object): made is Stored {

@@ -29,7 +29,9 @@ export async function tokenizerMetadata(folder: string, model: Config): Promise<
   const template = (await readText(at('chat_template.jinja'), MOST_TEMPLATE_BYTES)) ?? templateOf(config);
   const types = model.number('type_vocab_size');
   return [
-    ...(types === undefined ? [] : [['tokenizer.ggml.token_type_count', types] satisfies [string, GgufValue]]),
+    ...(types === undefined
+      ? []
+      : [['tokenizer.ggml.token_type_count', types] satisfies [string, GgufValue]]),
     ...tokenizerJsonMetadata(at('tokenizer.json'), json as TokenizerJson, facts),
     ...(template === undefined ? [] : [['tokenizer.chat_template', template] satisfies [string, GgufValue]]),
   ];

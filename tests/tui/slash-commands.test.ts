@@ -5,6 +5,8 @@ import { SAMPLING_NAMES } from '../../cli/arguments/options.ts';
 import { systemOf } from '../../cli/chat/messages.ts';
 import { completeCommand, runCommand, SLASH_COMMANDS } from '../../cli/chat/slash-commands/index.ts';
 import { leavesOf } from '../../core/conversation.ts';
+import { readGguf } from '../../core/gguf/index.ts';
+import { matrix, peftAdapter } from '../adapter-files.ts';
 import { emptyFolder, TINY_MODEL } from '../cli/percept.ts';
 import {
   answers,
@@ -200,6 +202,28 @@ describe('slash commands', () => {
     expect(dialogue.loaded!.model.contextLength).toBe(512);
     await say('two');
     expect(answers()).toHaveLength(2);
+  });
+
+  it('adds adapters, changes their factors and takes them off', async () => {
+    const down = 'model.layers.0.mlp.down_proj';
+    const width = (await readGguf(TINY_MODEL)).tensors.get('blk.0.ffn_down.weight')!.shape[0]!;
+    const adapter = peftAdapter(join(emptyFolder(), 'adapter'), [
+      matrix(`${down}.lora_A.weight`, 2, width),
+      matrix(`${down}.lora_B.weight`, 256, 2),
+    ]);
+    await chat();
+    expect(await command('/lora')).toMatch(/^no adapter is applied; /);
+    await command(`/lora ${adapter}=0.5`);
+    expect(dialogue.options.lora).toEqual([`${adapter}=0.5`]);
+    await command(`/lora ${adapter}`);
+    expect(await command('/lora')).toContain(`applied: ${adapter}; `);
+    expect(await command('/lora ./nowhere')).toContain('error: ');
+    expect(dialogue.options.lora).toEqual([adapter]);
+    expect(await command('/lora off ./other')).toContain('No such adapter is applied.');
+    await command(`/lora off ${adapter}`);
+    expect(dialogue.options.lora).toEqual([]);
+    await say('one');
+    expect(answers()).toHaveLength(1);
   });
 
   it('keeps what is set while a context is loaded that fails', async () => {

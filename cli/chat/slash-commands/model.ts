@@ -1,6 +1,7 @@
 /** Commands about the model, its backend, and how it is prompted and sampled. */
 import { BACKEND_NAMES } from '../../../backends/select.ts';
 import { directories } from '../../../core/directories.ts';
+import { adapterChoice } from '../../../core/lora/choice.ts';
 import { CATALOGUE } from '../../../core/models/catalogue.ts';
 import { listModels } from '../../../core/models/store.ts';
 import { nearest } from '../../../core/near-miss.ts';
@@ -51,6 +52,16 @@ export const MODEL: readonly SlashCommand[] = [
     group: 'Model',
     complete: () => ['auto', ...BACKEND_NAMES].map((value) => ({ value })),
     run: backend,
+  },
+  {
+    name: 'lora',
+    args: '[FILE[=N]|off]',
+    summary: 'show, add or take off adapters',
+    details: 'N is a factor; off FILE takes off one. The model reads the conversation again.',
+    group: 'Model',
+    complete: adapters,
+    many: true,
+    run: lora,
   },
   {
     name: 'system',
@@ -120,7 +131,10 @@ async function models(_context: CommandContext, prefix: string): Promise<readonl
   return /^(?:~|\.{1,2})?\//.test(prefix) ? modelFiles(prefix) : modelNames();
 }
 
-async function modelFiles(path: string): Promise<readonly Suggestion[]> {
+async function modelFiles(
+  path: string,
+  fits = (name: string) => name.endsWith('.gguf'),
+): Promise<readonly Suggestion[]> {
   const folder = path.slice(0, path.lastIndexOf('/') + 1);
   const location = locationOf(folder, process.cwd());
   const entries = await entriesOf(location, { hidden: path.slice(folder.length).startsWith('.') });
@@ -128,7 +142,7 @@ async function modelFiles(path: string): Promise<readonly Suggestion[]> {
     entries.map(async (entry) => {
       if (/\s/.test(entry.name)) return []; // a word of a command line has no spaces
       if (await isFolder(entry, location)) return [{ value: `${folder}${entry.name}/`, partial: true }];
-      return entry.name.endsWith('.gguf') ? [{ value: `${folder}${entry.name}` }] : [];
+      return fits(entry.name) ? [{ value: `${folder}${entry.name}` }] : [];
     }),
   );
   return offered.flat();
@@ -191,6 +205,37 @@ async function backend(context: CommandContext, name: string): Promise<void> {
     return;
   }
   if (await loads(dialogue, reference, name)) dialogue.options = { ...dialogue.options, backend: name };
+}
+
+/** Files of adapters, and those to take off. */
+async function adapters(
+  { dialogue }: CommandContext,
+  prefix: string,
+  [first]: readonly string[],
+): Promise<readonly Suggestion[]> {
+  if (first === 'off') return (dialogue.options.lora ?? []).map((value) => ({ value }));
+  const off = { value: 'off', detail: 'without adapters' };
+  if (first !== undefined) return [];
+  return prefix.includes('/') ? modelFiles(prefix, (name) => /\.(?:gguf|safetensors)$/.test(name)) : [off];
+}
+
+async function lora(context: CommandContext, args: string): Promise<void> {
+  const { dialogue } = context;
+  const { reference } = loadedModel(context);
+  const { lora: now = [], backend } = dialogue.options;
+  const pathIn = (text: string) => adapterChoice(text).path;
+  const [word = '', ...more] = args.split(/\s+/);
+  if (word === '') {
+    const applied = now.length === 0 ? 'no adapter is applied' : `applied: ${now.join(', ')}`;
+    return say(context, `${applied}; /lora FILE=0.5 adds one, /lora off takes all off`);
+  }
+  const added = word === 'off' ? undefined : locationOf(args, process.cwd());
+  const gone = added ?? (more.length > 0 ? locationOf(more.join(' '), process.cwd()) : undefined);
+  const kept = gone === undefined ? [] : now.filter((each) => pathIn(each) !== pathIn(gone));
+  if (added === undefined && kept.length === now.length)
+    throw usage('No such adapter is applied.', '/lora lists them.');
+  dialogue.options = { ...dialogue.options, lora: added === undefined ? kept : [...kept, added] };
+  if (!(await loads(dialogue, reference, backend))) dialogue.options = { ...dialogue.options, lora: now };
 }
 
 function system(context: CommandContext, text: string) {
