@@ -212,8 +212,16 @@ describe('flags of other programs', () => {
     [['-model', 'x', 'hi'], 'run has no option -model.', 'Did you mean --model?'],
     [['list', '--verbose'], 'list has no option --verbose.', '--debug prints the causes of an error.'],
     [['list', '-e'], 'list has no option -e.', /^See percept list --help/],
-    [['score', '-f', 'a.txt'], 'score has no option -f.', 'It is an option of percept run, percept chat.'],
-    [['list', '--limit', '3'], 'list has no option --limit.', 'It is an option of percept sessions.'],
+    [
+      ['score', '-f', 'a.txt'],
+      'score has no option -f.',
+      'It is an option of percept run, percept chat, percept embed.',
+    ],
+    [
+      ['list', '--limit', '3'],
+      'list has no option --limit.',
+      'It is an option of percept sessions, percept similar.',
+    ],
   ])('%j', async (args, message, hint) => {
     await expect(parsed(...args)).rejects.toMatchObject({
       message: `percept ${message}`,
