@@ -38,10 +38,11 @@ export function loadOptionsOf({
   kvType,
   quantize,
   lora,
+  pre,
   noMemoryCheck,
 }: Options): LimitOptions {
   return {
-    ...{ backend, threads, quantize, lora, contextLength: ctx, memoryCheck: !noMemoryCheck },
+    ...{ backend, threads, quantize, lora, pre, contextLength: ctx, memoryCheck: !noMemoryCheck },
     kvType: kvType as LimitOptions['kvType'], // one of its choices
   };
 }

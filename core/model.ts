@@ -35,6 +35,8 @@ export interface LoadOptions {
   readonly memoryCheck?: boolean; // refuses a model that does not fit in free memory; default true
   /** Type of the float matrices in memory (quantize/on-load.ts); default: as the file has them. */
   readonly quantize?: string;
+  /** Name of the pre-tokenizer (core/tokenizer/pre-tokenizers.ts) in place of the file's own. */
+  readonly pre?: string;
   /** Adapters, each FILE or FILE=FACTOR (core/lora). */
   readonly lora?: readonly string[];
   readonly attention?: boolean; // reserves memory for attentionOf; default false
@@ -132,7 +134,9 @@ export async function loadModel(file: string | URL | Gguf, options: LoadOptions 
     { backend, threads, cacheDirectory, onNote },
   );
   // The backend reads weights while the vocabulary is built.
-  const tokenizing = Promise.race([reading.promise, starting]).then(() => tokenizerFromGguf(gguf, warn));
+  const tokenizing = Promise.race([reading.promise, starting]).then(() =>
+    tokenizerFromGguf(gguf, warn, options.pre),
+  );
   const [engine, tokenizer] = await bothOrNeither(starting, tokenizing);
   const { executable } = engine;
   const loadMs = performance.now() - started;

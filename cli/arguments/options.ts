@@ -155,6 +155,7 @@ const ENGINE = {
   truncate: flag('cut texts that are longer than the context'),
   type: text('TYPE', 'type of the weights in the new file (default: as they are stored)'),
   imatrix: text('FILE', 'importances of columns, from llama-imatrix'),
+  pre: text('NAME', "pre-tokenizer of byte-level BPE, if the file's own is unknown or wrong"),
   lora: texts('FILE[=FACTOR]', 'adapter that is added to the weights, with a factor; may be repeated'),
   quantize: text('TYPE', 'type that float weights get while they are loaded', { choices: ON_LOAD_TYPES }),
   chunks: integer('N', 'score only the first N chunks', { range: FROM_ONE }),

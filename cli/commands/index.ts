@@ -41,6 +41,7 @@ const ENGINE: readonly OptionName[] = [
   'ctx',
   'kv-type',
   'lora',
+  'pre',
   'quantize',
   'backend',
   'threads',
@@ -191,7 +192,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     summary: 'text to token ids',
     group: 'For programs',
     operand: { name: 'text', many: true },
-    options: ['model', 'special', 'jsonl', 'json', 'no-pull'],
+    options: ['model', 'special', 'pre', 'jsonl', 'json', 'no-pull'],
     examples: [
       ['percept tokenize "Hello world"', ''],
       [
@@ -206,7 +207,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     summary: 'token ids to text',
     group: 'For programs',
     operand: { name: 'ids', many: true },
-    options: ['model', 'special', 'json', 'no-pull'],
+    options: ['model', 'special', 'pre', 'json', 'no-pull'],
     examples: [
       ['percept detokenize 19556,905', ''],
       ['percept tokenize hello | percept detokenize -', 'to ids and back to text'],

@@ -25,7 +25,8 @@ export async function tokenize(call: Call): Promise<void> {
 
 /** The tokenizer of --model. Reads no weights. */
 export async function tokenizerOf(options: Options, context: Context): Promise<Tokenizer> {
-  return tokenizerFromGguf(await readModel((await modelFile(options.model ?? '', options, context)).path));
+  const { path } = await modelFile(options.model ?? '', options, context);
+  return tokenizerFromGguf(await readModel(path), undefined, options.pre);
 }
 
 /** The operands as one text. For `-`, or without operands in a pipe, stdin, unchanged. */

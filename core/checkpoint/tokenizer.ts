@@ -20,6 +20,7 @@ export async function tokenizerMetadata(folder: string, model: Config): Promise<
   const special = (name: string) => contentOf(config, `${name}_token`);
   const ends = endsOf(generation) ?? endsOf(model);
   const facts = {
+    family: model.text('model_type') ?? '',
     size: model.required('vocab_size'),
     special: { bos: special('bos'), eos: special('eos'), unknown: special('unk'), padding: special('pad') },
     ends,

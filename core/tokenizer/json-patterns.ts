@@ -3,7 +3,7 @@
  * GGUF knows pre-tokenizers by name: a name is that of the row with the same patterns.
  */
 import { UserError } from '../../errors.ts';
-import { compileForeign, GPT2_PATTERN, rowsOfPatterns } from './pre-tokenizers.ts';
+import { compileForeign, GPT2_PATTERN, rowsOfPatterns, type Splitter } from './pre-tokenizers.ts';
 
 /** A part of a tokenizer: its type and its settings. */
 export type JsonPart = Readonly<Record<string, unknown>>;
@@ -65,11 +65,12 @@ export function translate(regex: string): string {
 /** The name under which GGUF files know these patterns; "default" if they have none. */
 export function preTokenizerNameOf(patterns: readonly string[], ignoreMerges: boolean): string {
   const wanted = patterns.map((pattern) => compileForeign(pattern));
-  const words = (regexes: readonly RegExp[]) =>
+  const words = (regexes: readonly Splitter[]) =>
     regexes.reduce((list, regex) => list.flatMap((word) => word.split(regex)), [PROBE]).filter(Boolean);
   const expected = words(wanted).join('\0');
   const row = rowsOfPatterns().find(
-    (each) => each.ignoreMerges === ignoreMerges && words(each.patterns).join('\0') === expected,
+    (each) =>
+      !each.characters && each.ignoreMerges === ignoreMerges && words(each.patterns).join('\0') === expected,
   );
   return row?.name ?? 'default';
 }

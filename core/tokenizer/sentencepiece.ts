@@ -68,7 +68,7 @@ export class SentencePiece implements PieceModel {
   }
 }
 
-function readScores(metadata: Gguf['metadata'], tokens: number): ArrayLike<number> {
+export function readScores(metadata: Gguf['metadata'], tokens: number): ArrayLike<number> {
   const scores = optionalNumbers(metadata, 'tokenizer.ggml.scores');
   if (scores === undefined) {
     throw new UserError(
@@ -100,7 +100,7 @@ function byteIdsOf({ pieces, types }: Vocabulary): Int32Array {
  * Whether any piece has a space after another character. If none has, no merge crosses the start of a run of spaces, so
  * the words between can be encoded one by one with the same result.
  */
-function hasPieceAcrossWords({ bytes, offsets, lengths, length }: GgufStrings): boolean {
+export function hasPieceAcrossWords({ bytes, offsets, lengths, length }: GgufStrings): boolean {
   for (let id = 0; id < length; id++) {
     const start = offsets[id]!;
     const end = start + lengths[id]!;

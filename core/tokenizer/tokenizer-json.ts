@@ -6,6 +6,7 @@ import { UserError } from '../../errors.ts';
 import { stringsOf } from '../gguf/strings.ts';
 import type { GgufValue } from '../gguf/types.ts';
 import { type JsonPart, patternsOf, preTokenizerNameOf } from './json-patterns.ts';
+import { normalizersOf } from './normalizers.ts';
 import { TokenType } from './vocabulary.ts';
 
 export interface TokenizerJson {
@@ -19,6 +20,7 @@ export interface TokenizerJson {
 
 /** What other files of the checkpoint say. */
 export interface TokenizerFacts {
+  readonly family?: string; // model_type of the checkpoint
   readonly size: number; // of the model's vocabulary
   readonly special: Readonly<Record<'bos' | 'eos' | 'unknown' | 'padding', string | undefined>>;
   readonly ends: readonly number[] | undefined; // ids that end a turn
@@ -43,9 +45,10 @@ export function tokenizerJsonMetadata(
 ): [string, GgufValue][] {
   const model = json.model ?? {};
   const pieces = piecesOf(path, json, model, facts.size);
-  const kind = kindOf(path, json, model);
+  const plain = kindOf(path, json, model);
+  const kind = plain === 'llama' && facts.family?.startsWith('gemma4') ? 'gemma4' : plain;
   const own = kindMetadata(path, kind, json, model, pieces);
-  const types = kind === 'llama' || kind === 't5' ? withBytes(pieces) : pieces.types;
+  const types = kind === 'llama' || kind === 't5' || kind === 'gemma4' ? withBytes(pieces) : pieces.types;
   return [
     ['tokenizer.ggml.model', kind],
     ...own,
@@ -54,7 +57,7 @@ export function tokenizerJsonMetadata(
   ];
 }
 
-type Kind = 'gpt2' | 'llama' | 't5' | 'bert';
+type Kind = 'gpt2' | 'gemma4' | 'llama' | 't5' | 'bert';
 
 function kindOf(path: string, json: TokenizerJson, { type, byte_fallback: fallback }: JsonPart): Kind {
   if (type === 'WordPiece') return 'bert';
@@ -82,7 +85,9 @@ export function flattened(part: JsonPart | null | undefined): readonly JsonPart[
 function piecesOf(path: string, json: TokenizerJson, model: JsonPart, size: number): Pieces {
   const entries = vocabularyOf(path, model);
   const added = addedTokens(path, json.added_tokens);
-  const last = Math.max(size - 1, ...added.map(({ id }) => id), ...entries.map(([, id]) => id));
+  let last = size - 1;
+  for (const [, id] of entries) last = Math.max(last, id);
+  for (const { id } of added) last = Math.max(last, id);
   const count = last + 1;
   if (count > MOST_TOKENS) throw damaged(path, `ids below ${MOST_TOKENS}`, `${last}`);
   const texts = Array.from({ length: count }, (_, id) => `[PAD${id}]`);
@@ -152,10 +157,17 @@ function kindMetadata(
         ['tokenizer.ggml.pre', preTokenizerNameOf(patterns, ignores)],
         ['percept.tokenizer.patterns', stringsOf(patterns)],
         ['percept.tokenizer.ignore_merges', ignores],
+        ['percept.tokenizer.normalizers', stringsOf(normalizersOf(flattened(json.normalizer)))],
         tokens(pieces.texts),
         ['tokenizer.ggml.merges', stringsOf(merges)],
       ];
     }
+    case 'gemma4': // without a pre-tokenizer, so that merges are read as pairs
+      return [
+        tokens(pieces.texts),
+        ['tokenizer.ggml.scores', new Float32Array(pieces.texts.length).fill(-1000)],
+        ['tokenizer.ggml.merges', stringsOf(mergesOf(path, model).map((pair) => pair.join(' ')))],
+      ];
     case 'llama':
       return [
         ['tokenizer.ggml.pre', 'default'],

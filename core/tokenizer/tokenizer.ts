@@ -17,7 +17,7 @@ export interface DecodeOptions {
 
 /** Converts text to token ids and back; built from GGUF metadata. */
 export interface Tokenizer {
-  readonly model: 'bpe' | 'sentencepiece' | 'wordpiece' | 'none';
+  readonly model: 'bpe' | 'sentencepiece' | 'unigram' | 'wordpiece' | 'none';
   readonly vocabularySize: number;
   readonly bosId: number | undefined;
   readonly eosId: number | undefined;

@@ -57,9 +57,19 @@ describe('patterns of a model', () => {
     expect(() => compileForeign('[a')).toThrow('is not supported');
   });
 
+  it('that repeat groups are accepted if something else splits alike', () => {
+    const digits = compileForeign('\\p{Nd}{1,3}(?=(?:\\p{Nd}{3})*\\b)');
+    expect('a 1234567 12b'.split(digits)).toEqual(['a ', '1', '234', '567', ' ', '12', 'b']);
+    expect('1234567'.repeat(100_000).split(digits)).toHaveLength(233_336);
+  });
+
   it('of all known models are accepted', () => {
-    for (const { patterns } of rowsOfPatterns()) {
-      for (const { source } of patterns) expect(() => compileForeign(source.slice(1, -1))).not.toThrow();
+    for (const { name, patterns } of rowsOfPatterns()) {
+      if (name === 'kimi-k2' || name === 'exaone-moe') continue; // those of their own files are others
+      for (const pattern of patterns) {
+        if (pattern instanceof RegExp)
+          expect(() => compileForeign(pattern.source.slice(1, -1))).not.toThrow();
+      }
     }
   });
 });

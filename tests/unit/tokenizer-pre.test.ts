@@ -23,6 +23,22 @@ describe('pre-tokenizers', () => {
     ['bloom', 'Hi, you', 'Hi|,| you'],
     ['viking', 'Hi42', 'Hi|4|2'],
     ['seed-coder', 'a!\n\nb', 'a|!|\n\n|b'],
+    ['deepseek-llm', 'Hi, you 漢字 1234\n', 'Hi|,| you| |漢字| |1234|\n'],
+    ['bailingmoe', "it's\n\n 12", "it|'s|\n\n| |1|2"],
+    ['exaone-moe', 'one two  3', 'one two| | |3'],
+    ['ufakzeka', "Ali'nin 12", "Ali|'nin| |1|2"],
+    ['laguna', 'a b\n\n12', 'a| b|\n\n|1|2'],
+    ['jais-2', `a${' '.repeat(11)}b`, `a|${' '.repeat(8)}|  | b`],
+    ['granite-embed-multi-97m', "camelCase it's 1234", "camel|Case| it's| |123|4"],
+    ['tiny_aya', 'a 1234567 12345b', 'a| |1|234|567| |123|45|b'],
+    ['kimi-k2', '你好world HTTPServer', '你好|world| HTTPServer'],
+    ['youtu', 'ㄅㄆ你好abc12', 'ㄅㄆ|你好|abc|1|2'],
+    ['afmoe', '12345 漢字 x', '12|345| |漢字| x'],
+    ['spark2_5', 'a!\n\n12', 'a|!|\n|\n|1|2'],
+    ['superbpe', 'a1234567b', 'a|1|234|567|b'],
+    ['chameleon', '<sentinel:1>IMGIMGABZ x  y', '<|sentinel|:|1|>|IMGIMGABZ| x|  |y'],
+    ['gemma4', 'a b\n\nc', 'a b|\n\n|c'],
+    ['whitespace', 'a b', 'a| |b'],
   ])('%s', (name, text, expected) => {
     expect(cut(name, text)).toBe(expected);
   });
@@ -49,7 +65,11 @@ function everyName(): string[] {
   try {
     preTokenizerOf('');
   } catch (error) {
-    if (error instanceof UserError) return error.hint.replace('Supported are: ', '').slice(0, -1).split(', ');
+    if (error instanceof UserError)
+      return error.hint
+        .replace(/^.*Known are: /, '')
+        .slice(0, -1)
+        .split(', ');
   }
   throw new Error('Expected an error that lists the supported names.');
 }

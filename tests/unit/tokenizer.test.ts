@@ -356,7 +356,7 @@ describe('errors', () => {
   const none = undefined;
   it.each([
     { make: () => bpe({ model: none }), message: /tokenizer\.ggml\.model/ },
-    { make: () => bpe({ model: 'rwkv' }), message: /gpt2, llama or bert, got "rwkv"/ },
+    { make: () => bpe({ model: 'rwkv' }), message: /gpt2, llama, bert, t5 or gemma4, got "rwkv"/ },
     { make: () => bpe({ pre: 'gpt-9' }), message: /got "gpt-9"/, hint: /llama-bpe, .*qwen2, .*smollm/ },
     { make: () => bpe({ tokens: none }), message: /has no vocabulary/ },
     { make: () => bpe({ tokens: [] }), message: /has no vocabulary/ },
