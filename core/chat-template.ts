@@ -34,7 +34,7 @@ const OTHER_TEMPLATE =
 const READS_PARTS = /\.text\b|\[\s*['"]text['"]\s*\]/;
 
 type Interpreter = typeof import('./chat-template/interpreter.ts');
-type Program = import('./chat-template/parser.ts').Program;
+type Program = import('./chat-template/syntax.ts').Block;
 type Rendered = import('./chat-template/interpreter.ts').Rendered;
 
 /** A Jinja template that renders messages as the text of a prompt, with the semantics of transformers. */
@@ -88,22 +88,38 @@ export class ChatTemplate {
     checkMessages(given);
     const has = system === undefined || given[0]?.role === 'system';
     const messages = has ? given : [{ role: 'system', content: system }, ...given];
-    try {
-      return this.#interpreter.runTemplate(this.#program, {
+    const run = (nullIsText: boolean) =>
+      this.#interpreter.runTemplate(this.#program, {
         markup: { bos_token: bosToken, eos_token: eosToken },
         input: {
           ...extra,
-          messages: messages.map((message) => ({ ...message, ...contentOf(message, this.#readsParts) })),
+          messages: messages.map((message) => ({
+            ...message,
+            ...contentOf(message, this.#readsParts, nullIsText),
+          })),
           tools: tools ?? null, // null rather than undefined, as in transformers
           documents: extra?.documents ?? null,
           add_generation_prompt: addGenerationPrompt,
         },
         strftime: (format) => strftime(now, format),
       });
+    const hasNull = messages.some(({ content }) => content === null);
+    try {
+      return hasNull ? this.#withNull(run) : run(false);
     } catch (cause) {
       const isRefusal = cause instanceof this.#interpreter.Raised;
       const what = isRefusal ? 'refuses the messages' : 'fails';
       throw new UserError(`The chat template ${what}: ${reason(cause)}.`, OTHER_TEMPLATE, { cause });
+    }
+  }
+
+  /** Some templates take null for text: for them it is the empty one. */
+  #withNull(run: (nullIsText: boolean) => Rendered): Rendered {
+    try {
+      return run(false);
+    } catch (error) {
+      if (error instanceof this.#interpreter.Raised) throw error;
+      return run(true);
     }
   }
 }
@@ -151,10 +167,14 @@ function checkContent(content: unknown, where: string, hint: string): void {
   }
 }
 
-/** Text parts are joined, unless the template does it. Templates take null for text, so that it is the empty one. */
-function contentOf({ content }: Message, readsParts: boolean): Partial<Pick<Message, 'content'>> {
+/** Text parts are joined, unless the template does it. */
+function contentOf(
+  { content }: Message,
+  readsParts: boolean,
+  nullIsText: boolean,
+): Partial<Pick<Message, 'content'>> {
   if (content === undefined) return {};
-  if (content === null) return { content: '' };
+  if (content === null) return { content: nullIsText ? '' : null };
   return Array.isArray(content) && !readsParts
     ? { content: content.map(({ text }) => text).join('') }
     : { content };

@@ -1,13 +1,23 @@
-/** Jinja's filters by name. What is not in the table is left to @huggingface/jinja. */
-import { attributeOf, elementsOf, type Filter, LIST_FILTERS } from './list-filters.ts';
-import { holds, TESTS_WITH_ARGUMENT } from './predicates.ts';
-import { formatted, json, str } from './python.ts';
+/** Jinja's filters by name. */
+
+import { elementsOf, type Filter, LIST_FILTERS, pathOf } from './list-filters.ts';
+import { attributeOf } from './members.ts';
+import { formatted, json, repr, str } from './python.ts';
 import { capitalized, cased, replace, split, strip, TextBuilder, textOf, title } from './strings.ts';
 import {
-  ArrayValue,
+  center,
+  escapedText,
+  filesize,
+  stripTags,
+  urlEncoded,
+  wordwrap,
+  xmlAttributes,
+} from './text-filters.ts';
+import {
   argument,
   FloatValue,
   flagArgument,
+  GeneratorValue,
   integer,
   isFloat,
   isMissing,
@@ -19,21 +29,20 @@ import {
   numberArgument,
   textArgument,
   textValue,
-  truth,
 } from './values.ts';
 
 const map: Filter = (operand, args, budget) => {
-  const elements = elementsOf(operand, budget);
+  const elements = isTrue(operand) ? elementsOf(operand, budget) : []; // as in Jinja, None is nothing
   const attribute = args.named.get('attribute');
   if (attribute) {
     const byDefault = args.named.get('default');
-    const attributes = elements.map((element) => attributeOf(element, String(attribute.value)));
-    return new ArrayValue(attributes.map((value) => (isMissing(value) ? (byDefault ?? value) : value)));
+    const attributes = elements.map((element) => pathOf(element, String(attribute.value)));
+    return new GeneratorValue(attributes.map((value) => (isMissing(value) ? (byDefault ?? value) : value)));
   }
   const filter = FILTERS.get(String(args.list[0]?.value));
   if (!filter) throw new Error('it maps by an unknown filter');
   const rest = { list: args.list.slice(1), named: args.named };
-  return new ArrayValue(elements.map((element) => filter(element, rest, budget)));
+  return new GeneratorValue(elements.map((element) => filter(element, rest, budget)));
 };
 
 const indent: Filter = (operand, args, budget) => {
@@ -79,20 +88,10 @@ const truncate: Filter = (operand, args, budget) => {
   return new TextBuilder(budget).addPart(operand, 0, kept).addValue(end).value;
 };
 
-const HTML: Readonly<Record<string, string>> = {
-  '&': '&amp;',
-  '<': '&lt;',
-  '>': '&gt;',
-  "'": '&#39;',
-  '"': '&#34;',
-};
+const escaped: Filter = (operand, _args, budget) => escapedText(operand, budget);
 
-const escaped: Filter = (operand, _args, budget) => {
-  const text = textOf(str(operand, budget));
-  budget.make(5 * text.length);
-  budget.call(text.length);
-  return textValue(text.replace(/[&<>'"]/g, (character) => HTML[character]!));
-};
+/** Made of other texts, it escapes them. */
+const safe: Filter = (operand, _args, budget) => ({ ...str(operand, budget), safe: true });
 
 const round: Filter = (operand, args) => {
   const digits = 10 ** Math.min(numberArgument(args, 0, 'precision', 0), 15);
@@ -158,7 +157,16 @@ export const FILTERS: ReadonlyMap<string, Filter> = new Map<string, Filter>([
   ['string', ofText((text) => text)],
   ['escape', escaped],
   ['e', escaped],
-  ['safe', (operand) => operand],
+  ['forceescape', (operand, _, budget) => escapedText(textValue(textOf(str(operand, budget))), budget)],
+  ['safe', safe],
+  ['filesizeformat', filesize],
+  ['center', ofText(center)],
+  ['attr', (operand, { list }, budget) => attributeOf(operand, String(list[0]?.value), budget)],
+  ['pprint', (operand, _, budget) => textValue(repr(operand, budget))],
+  ['striptags', ofText(stripTags)],
+  ['urlencode', (operand, _, budget) => urlEncoded(operand, budget)],
+  ['wordwrap', ofText(wordwrap)],
+  ['xmlattr', xmlAttributes],
   ['length', lengthOf],
   ['count', lengthOf],
   ['map', map],
@@ -175,8 +183,4 @@ export const FILTERS: ReadonlyMap<string, Filter> = new Map<string, Filter>([
   ],
   ['default', byDefault],
   ['d', byDefault],
-  ...[...TESTS_WITH_ARGUMENT].flatMap((name): [string, Filter][] => [
-    [`is ${name}`, (operand, { list }, budget) => truth(holds(name, operand, list, budget))],
-    [`is not ${name}`, (operand, { list }, budget) => truth(!holds(name, operand, list, budget))],
-  ]),
 ]);

@@ -1,9 +1,9 @@
-/** Jinja's functions, which every template may call. `namespace` is the package's, and there is no `lipsum`. */
+/** Jinja's functions, which every template may call; there is no `lipsum`. */
 import type { Budget } from './budget.ts';
 import { elementsOf } from './list-filters.ts';
 import {
+  type Arguments,
   ArrayValue,
-  argumentsOf,
   type FunctionOfValues,
   FunctionValue,
   integer,
@@ -22,8 +22,9 @@ const MAX_RANGE = 100_000; // as jinja2.sandbox.MAX_RANGE
 /** The functions by name; their work is charged to the budget. */
 export function functionsOf(budget: Budget): ReadonlyMap<string, FunctionOfValues> {
   return new Map<string, FunctionOfValues>([
-    ['range', (values) => range(values, budget)],
-    ['dict', (values) => dict(values, budget)],
+    ['range', ({ list }) => range(list, budget)],
+    ['dict', (args) => dict(args, budget)],
+    ['namespace', (args) => new NamespaceValue(new Map(mappingOf(dict(args, budget))))],
     ['joiner', joiner],
     ['cycler', cycler],
   ]);
@@ -41,8 +42,7 @@ function range(values: readonly Value[], budget: Budget): Value {
 }
 
 /** Python's dict, of a mapping or of pairs, and of arguments by name. */
-function dict(values: readonly Value[], budget: Budget): Value {
-  const { list, named } = argumentsOf(values);
+function dict({ list, named }: Arguments, budget: Budget): Value {
   if (list.length > 1) throw new Error(`it makes a mapping of ${list.length} values instead of one`);
   const [of] = list;
   const entries = of ? (mappingOf(of) ?? elementsOf(of, budget).map((pair) => entryOf(pair, budget))) : [];
@@ -60,8 +60,8 @@ function entryOf(pair: Value, budget: Budget): [string, Value] {
 }
 
 /** A function that gives the separator, except at its first call. */
-function joiner(values: readonly Value[]): Value {
-  const separator = textArgument(argumentsOf(values), 0, 'sep') ?? textValue(', ');
+function joiner(args: Arguments): Value {
+  const separator = textArgument(args, 0, 'sep') ?? textValue(', ');
   let isFirst = true;
   return new FunctionValue(() => {
     const result = isFirst ? textValue('') : separator;
@@ -71,7 +71,7 @@ function joiner(values: readonly Value[]): Value {
 }
 
 /** An object that gives one of its items after the other. */
-function cycler(items: readonly Value[]): Value {
+function cycler({ list: items }: Arguments): Value {
   let at = 0;
   const current = () => cycled(items, at);
   const members = new Map([['current', current()]]);

@@ -1,42 +1,49 @@
 /**
- * Runs chat templates as transformers does, with @huggingface/jinja as parser and interpreter of statements. Version
- * 0.5.11 silently differs from Python's Jinja in many points; operators, methods of strings and filters are ours.
+ * Runs chat templates as transformers does: Jinja in its sandbox, in which no method changes a value.
  *
- * The result says which of its parts the template wrote, because only there are the texts of special tokens special.
- * A text from the input stays one whatever the template does with it: what comes out of an operation that is not ours
- * counts as input.
+ * The result says which of its parts the template wrote, because only there are the texts of special tokens special. A text
+ * from the input stays one whatever the template does with it.
  *
  * A template comes from the model file, so budget.ts bounds its work and its values.
  */
-import { Environment } from '@huggingface/jinja';
 import type { Spans } from '../tokenizer/spans.ts';
 import { Budget, ELEMENT } from './budget.ts';
 import { FILTERS } from './filters.ts';
-import { cycled, functionsOf } from './globals.ts';
-import { elementsOf, pairsOf } from './list-filters.ts';
-import { known, type Node, OpenInterpreter } from './open-interpreter.ts';
-import { operation } from './operators.ts';
-import { CALL_CALLER, type Program, RECURSIVE } from './parser.ts';
+import { functionsOf } from './globals.ts';
+import { elementsOf } from './list-filters.ts';
+import { type Loop, loopVariable } from './loop.ts';
+import { attributeOf, itemOf, sliceOf } from './members.ts';
+import { negated, operation } from './operators.ts';
 import { holds } from './predicates.ts';
-import { places, sliced, str } from './python.ts';
-import { STRING_METHODS } from './string-methods.ts';
-import { part, TextBuilder, textOf } from './strings.ts';
+import { str } from './python.ts';
+import { Scope } from './scope.ts';
+import { TextBuilder, textOf } from './strings.ts';
+import type {
+  Block,
+  CallArguments,
+  CallExpression,
+  Comparison,
+  Expression,
+  FilterExpression,
+  ForStatement,
+  Macro,
+  Statement,
+  Target,
+} from './syntax.ts';
+import { escapedText } from './text-filters.ts';
 import {
   type Arguments,
   ArrayValue,
-  argumentsOf,
   type FunctionOfValues,
   FunctionValue,
-  integer,
-  isNone,
-  isNumber,
+  isMissing,
   isText,
+  isTrue,
   listOf,
   mappingOf,
-  none,
+  NamespaceValue,
   nothing,
   ObjectValue,
-  type Scope,
   TupleValue,
   textValue,
   toKey,
@@ -45,28 +52,19 @@ import {
   type Value,
 } from './values.ts';
 
+const MOST_CALLS = 200; // within each other: no stack overflows before
 const ITERATION_STEPS = 10; // an iteration of a loop takes the time of this many nodes
 
 /** The message that a template passes to raise_exception. */
 export class Raised extends Error {}
 
-/** {% break %} or {% continue %} on its way to the loop, with the text printed before it in this iteration. */
+/** {% break %} or {% continue %} on its way to the loop. */
 class LoopControl {
-  readonly type: string;
-  readonly text: TextBuilder;
+  readonly kind: 'break' | 'continue';
 
-  constructor(type: string, text: TextBuilder) {
-    this.type = type;
-    this.text = text;
+  constructor(kind: 'break' | 'continue') {
+    this.kind = kind;
   }
-}
-
-/** A loop that runs. */
-interface Loop {
-  readonly node: Node;
-  readonly scope: Scope; // around it
-  readonly depth: number; // 1, and one more for each call of `loop`
-  readonly text: TextBuilder;
 }
 
 /** Variables of a template: the texts of `markup` count as parts of the template, those of `input` do not. */
@@ -87,30 +85,35 @@ export interface Rendered {
  * Throws Raised if the template refuses its input, another Error if it fails.
  * @public imported on first use
  */
-export function runTemplate(program: Program, { markup, input, strftime }: Variables): Rendered {
-  const globals = new Environment();
-  const constants = { true: true, false: false, none: null, True: true, False: false, None: null };
+export function runTemplate(program: Block, { markup, input, strftime }: Variables): Rendered {
   const size = { characters: 0 };
-  const variables = Object.entries({ ...constants, raise_exception: raise, ...input }).map(
-    ([name, value]): [string, Value] => [name, toValue(value, size)],
-  );
+  const variables = Object.entries(input).map(([name, value]) => [name, toValue(value, size)] as const);
   const budget = new Budget(size.characters);
-  globals.set('strftime_now', (format: string) => {
-    budget.step(format.length);
-    return strftime(format);
-  });
-  globals.setVariable(CALL_CALLER, new FunctionValue(callCaller) as never);
-  for (const [name, call] of functionsOf(budget)) {
-    globals.setVariable(name, new FunctionValue(call) as never);
-  }
-  for (const [name, value] of variables) globals.setVariable(name, value as never);
-  for (const [name, text] of Object.entries(markup)) {
-    globals.setVariable(name, (text === undefined ? nothing() : literal(text)) as never);
-  }
-  const messages = listOf(globals.lookupVariable('messages')) ?? [];
-  for (const message of messages) markRole(mappingOf(message) as Map<string, Value>);
-  const value = str(new PythonInterpreter(globals, budget).run(program), budget);
+  const scope = new Scope();
+  const functions: [string, FunctionOfValues][] = [
+    ...functionsOf(budget),
+    ['raise_exception', ({ list: [message] }) => raise(message ? textOf(str(message, budget)) : '')],
+    ['strftime_now', ({ list: [format] }) => textValue(strftime(formatIn(format, budget)))],
+  ];
+  for (const [name, call] of functions) scope.set(name, new FunctionValue(call));
+  for (const [name, value] of variables) scope.set(name, value);
+  for (const [name, text] of Object.entries(markup)) if (text !== undefined) scope.set(name, literal(text));
+  for (const message of listOf(scope.get('messages')) ?? [])
+    markRole(mappingOf(message) as Map<string, Value>);
+  const text = new TextBuilder(budget);
+  new Interpreter(budget).run(program, new Scope(scope), text);
+  const { value } = text;
   return { text: textOf(value), markup: value.markup ?? [] };
+}
+
+function raise(message: string): never {
+  throw new Raised(message);
+}
+
+function formatIn(format: Value | undefined, budget: Budget): string {
+  if (!format || !isText(format)) throw new Error('it calls strftime_now without a format');
+  budget.step(textOf(format).length);
+  return textOf(format);
 }
 
 /** A text of the template itself. */
@@ -124,239 +127,286 @@ function markRole(message: Map<string, Value>): void {
   if (isText(role) && /^[a-z_]{1,40}$/i.test(textOf(role))) message.set('role', literal(textOf(role)));
 }
 
-class PythonInterpreter extends OpenInterpreter {
+class Interpreter {
   readonly #budget: Budget;
-  readonly #loopBodies = new Set<readonly Node[]>();
-  readonly #broken = new WeakSet<Scope>(); // scopes of loops that met {% break %}
-  readonly #loops: Loop[] = []; // the innermost last
-  readonly #recursions = new WeakMap<Value, Value>(); // of a recursive `loop`: the function that it is
   readonly #sizes = new WeakMap<Value, number>();
-  readonly #nodes = new WeakMap<Node, number>(); // in the body of a macro
+  #escapes = false; // {% autoescape true %}
+  #calls = 0; // within each other
 
-  constructor(globals: Scope, budget: Budget) {
-    super(globals);
+  constructor(budget: Budget) {
     this.#budget = budget;
   }
 
-  override evaluate(node: Node | undefined, scope: Scope): Value {
+  run(block: Block, scope: Scope, out: TextBuilder): void {
+    for (const statement of block) {
+      this.#budget.step(1);
+      this.#execute(statement, scope, out);
+    }
+  }
+
+  /** The text that a block prints, in a scope of its own. */
+  #textOf(block: Block, scope: Scope): Value {
+    const out = new TextBuilder(this.#budget);
+    this.run(block, new Scope(scope), out);
+    return out.value;
+  }
+
+  // ----- statements
+
+  #execute(statement: Statement, scope: Scope, out: TextBuilder) {
+    switch (statement.kind) {
+      case 'text':
+        out.addValue(statement.text);
+        return;
+      case 'output':
+        return this.#print(statement.value, scope, out);
+      case 'if': {
+        const branch = statement.branches.find(([test]) => isTrue(this.evaluate(test, scope)));
+        return this.run(branch?.[1] ?? statement.otherwise, scope, out);
+      }
+      case 'for':
+        return this.#for(statement, this.evaluate(statement.list, scope), scope, out, 1);
+      case 'set':
+        return this.#assign(statement.target, this.evaluate(statement.value, scope), scope);
+      case 'capture': {
+        const text = this.#textOf(statement.body, scope);
+        const value = statement.filter ? this.evaluate(statement.filter, scope, text) : text;
+        return this.#assign(statement.target, value, scope);
+      }
+      case 'with': {
+        const values = statement.bindings.map(([, value]) => this.evaluate(value, scope));
+        const inner = new Scope(scope);
+        for (const [i, [target]] of statement.bindings.entries()) this.#assign(target, values[i]!, inner);
+        return this.run(statement.body, inner, out);
+      }
+      case 'filtered': {
+        const text = this.#textOf(statement.body, scope);
+        out.addValue(str(this.evaluate(statement.filter, scope, text), this.#budget));
+        return;
+      }
+      case 'escaping':
+        return this.#escaping(isTrue(this.evaluate(statement.on, scope)), () =>
+          this.run(statement.body, new Scope(scope), out),
+        );
+      case 'scope':
+        return this.run(statement.body, new Scope(scope), out);
+      case 'macro':
+        scope.set(statement.name, this.#macro(statement, scope));
+        return;
+      case 'call': {
+        const caller = this.#macro(statement.caller, scope);
+        out.addValue(str(this.#call(statement.call, scope, caller), this.#budget));
+        return;
+      }
+      case 'break':
+      case 'continue':
+        throw new LoopControl(statement.kind);
+    }
+  }
+
+  #escaping(on: boolean, work: () => void): void {
+    const before = this.#escapes;
+    this.#escapes = on;
+    try {
+      work();
+    } finally {
+      this.#escapes = before;
+    }
+  }
+
+  #print(expression: Expression, scope: Scope, out: TextBuilder): void {
+    const value = this.evaluate(expression, scope);
+    out.addValue(this.#escapes ? escapedText(value, this.#budget) : str(value, this.#budget));
+  }
+
+  #assign(target: Target, value: Value, scope: Scope): void {
+    if (target.kind === 'name') {
+      scope.set(target.name, value);
+      return;
+    }
+    if (target.kind === 'member') {
+      const namespace = scope.get(target.namespace);
+      if (!(namespace instanceof NamespaceValue))
+        throw new Error(`it gives a value to ${target.namespace}.${target.name}, which is no namespace`);
+      namespace.value.set(target.name, value);
+      return;
+    }
+    const elements = elementsOf(value, this.#budget);
+    if (elements.length !== target.items.length)
+      throw new Error(`it unpacks ${elements.length} values into ${target.items.length} names`);
+    for (const [i, item] of target.items.entries()) this.#assign(item, elements[i]!, scope);
+  }
+
+  #for(loop: ForStatement, list: Value, scope: Scope, out: TextBuilder, depth: number) {
+    let elements = elementsOf(list, this.#budget);
+    this.#budget.step(elements.length * ITERATION_STEPS);
+    const { target, test } = loop;
+    if (test) {
+      elements = elements.filter((element) => {
+        const inner = new Scope(scope);
+        this.#assign(target, element, inner);
+        return isTrue(this.evaluate(test, inner));
+      });
+    }
+    if (elements.length === 0) return this.run(loop.otherwise, new Scope(scope), out);
+    const again = (inner: Value) => {
+      const text = new TextBuilder(this.#budget);
+      this.#for(loop, inner, scope, text, depth + 1);
+      return text.value;
+    };
+    const state: Loop = {
+      elements,
+      depth,
+      again: loop.recursive ? again : undefined,
+      index: 0,
+      seen: undefined,
+    };
+    for (const [index, element] of elements.entries()) {
+      state.index = index;
+      const inner = new Scope(scope).set('loop', loopVariable(state, this.#budget));
+      this.#assign(target, element, inner);
+      if (this.#iterates(loop.body, inner, out)) continue;
+      break;
+    }
+  }
+
+  /** False after {% break %}. */
+  #iterates(body: Block, scope: Scope, out: TextBuilder): boolean {
+    try {
+      this.run(body, scope, out);
+      return true;
+    } catch (control) {
+      if (!(control instanceof LoopControl)) throw control;
+      return control.kind === 'continue';
+    }
+  }
+
+  #macro({ name, parameters, body }: Macro, scope: Scope): Value {
+    return new FunctionValue(({ list, named }, caller) => {
+      const inner = new Scope(scope);
+      const rest = new Map(named);
+      for (const [i, [parameter, byDefault]] of parameters.entries()) {
+        const given = list[i] ?? rest.get(parameter);
+        rest.delete(parameter);
+        inner.set(parameter, given ?? (byDefault ? this.evaluate(byDefault, inner) : nothing(parameter)));
+      }
+      inner.set('varargs', new TupleValue(list.slice(parameters.length)));
+      inner.set('kwargs', new ObjectValue(rest));
+      inner.set('caller', caller ?? nothing('caller'));
+      return this.#textOf(body, inner);
+    }, name);
+  }
+
+  // ----- expressions
+
+  /** @param text what a filter without an operand is applied to */
+  evaluate(expression: Expression, scope: Scope, text?: Value): Value {
     this.#budget.step(1);
-    const value = node === undefined ? nothing() : (this.#evaluate(node, scope) ?? nothing());
+    const value = this.#evaluate(expression, scope, text);
     this.#budget.fit(this.#size(value));
     return value;
   }
 
-  #evaluate(node: Node, scope: Scope): Value {
-    if (node.type === 'Known') return node.known;
-    // The package goes through the whole body of a macro whenever it is defined.
-    if (node.type === 'Macro' || node.type === 'CallStatement') this.#budget.step(this.#nodesIn(node));
-    if (node.type === 'ObjectLiteral') return this.#mapping(node, scope);
-    return node.type === 'StringLiteral' ? literal(node.value) : super.evaluate(node, scope);
-  }
-
-  /** The package takes texts only for keys. */
-  #mapping(node: Node, scope: Scope): Value {
-    const entries = Array.from(node.value as unknown as Map<Node, Node>, ([key, value]): [string, Value] => {
-      const evaluated = this.evaluate(key, scope);
-      const name = toKey(evaluated);
-      if (name === undefined) throw new Error(`it has a ${evaluated.type} for the key of a mapping`);
-      return [name, this.evaluate(value, scope)];
-    });
-    return new ObjectValue(new Map(entries));
-  }
-
-  /** The text that a block prints. */
-  override evaluateBlock(body: readonly Node[], scope: Scope): Value {
-    const loop = this.#loops.at(-1);
-    const isBody = this.#loopBodies.has(body);
-    if (isBody && this.#broken.has(scope)) return super.evaluate({ type: 'Break' } as Node, scope);
-    if (isBody) this.#complete(scope.lookupVariable('loop') as unknown as Value, loop!);
-    const value = this.#print(body, scope, isBody);
-    if (loop && (body === loop.node.body || body === loop.node.defaultBlock)) loop.text.addValue(value);
-    return value;
-  }
-
-  #print(body: readonly Node[], scope: Scope, isLoop: boolean): Value {
-    const inner = isLoop ? new Environment(scope) : scope;
-    const text = new TextBuilder(this.#budget);
-    try {
-      for (const node of body) {
-        if (node.type === 'Break' || node.type === 'Continue') {
-          throw new LoopControl(node.type, new TextBuilder(this.#budget));
-        }
-        const value = this.evaluate(node, inner);
-        if (!isNone(value) || !STATEMENTS.has(node.type)) text.addValue(str(value, this.#budget));
+  #evaluate(e: Expression, scope: Scope, text?: Value): Value {
+    const of = (inner: Expression) => this.evaluate(inner, scope, text);
+    switch (e.kind) {
+      case 'constant':
+        return e.value;
+      case 'name':
+        return scope.get(e.name);
+      case 'tuple':
+        return new TupleValue(e.items.map(of));
+      case 'list':
+        return new ArrayValue(e.items.map(of));
+      case 'mapping':
+        return new ObjectValue(
+          new Map(e.entries.map(([key, value]) => [keyIn(of(key)), of(value)] as const)),
+        );
+      case 'choice':
+        if (isTrue(of(e.test))) return of(e.chosen);
+        return e.otherwise ? of(e.otherwise) : nothing();
+      case 'not':
+        return truth(!isTrue(of(e.of)));
+      case 'negative':
+        return negated(of(e.of));
+      case 'positive':
+        return operation('+', of(e.of), truth(false), this.#budget);
+      case 'and':
+      case 'or': {
+        const left = of(e.left);
+        return isTrue(left) === (e.kind === 'or') ? left : of(e.right);
       }
-    } catch (control) {
-      if (!(control instanceof LoopControl)) throw control;
-      text.addValue(control.text.value);
-      if (!isLoop) throw new LoopControl(control.type, text);
-      if (control.type === 'Break') this.#broken.add(scope); // the next iteration ends the loop
+      case 'binary':
+        return operation(e.operator, of(e.left), of(e.right), this.#budget);
+      case 'comparison':
+        return this.#comparison(e, of);
+      case 'attribute':
+        return attributeOf(of(e.of), e.name, this.#budget);
+      case 'item':
+        return itemOf(of(e.of), of(e.index), this.#budget);
+      case 'slice': {
+        const [start, stop, step] = [e.start, e.stop, e.step].map((bound) => bound && of(bound));
+        return sliceOf(of(e.of), { start, stop, step }, this.#budget);
+      }
+      case 'call':
+        return this.#call(e, scope);
+      case 'filter':
+        return this.#filter(e, scope, text);
+      case 'test': {
+        const { list } = this.#arguments(e.args, scope);
+        return truth(holds(e.name, of(e.of!), list, this.#budget));
+      }
     }
-    return text.value;
   }
 
-  /** Gives the variable `loop` what it lacks in the package. */
-  #complete(variable: Value, { node, scope, depth }: Loop): void {
-    const members = mappingOf(variable) as Map<string, Value> | undefined;
-    const index = members?.get('index0')?.value;
-    if (!members || typeof index !== 'number') throw new Error('it names the variable of a loop "loop"');
-    members.set('depth', integer(depth)).set('depth0', integer(depth - 1));
-    members.set('cycle', new FunctionValue((values) => cycled(values, index)));
-    const [first] = node.body;
-    if (first?.type !== 'Comment' || first.value !== RECURSIVE) return;
-    const recursion = new FunctionValue(([list]) => {
-      if (!list) throw new Error('it calls a loop without a list');
-      const { iterable } = node;
-      const inner = iterable.type === 'SelectExpression' ? { ...iterable, lhs: known(list) } : known(list);
-      return this.#loop({ ...node, iterable: inner }, scope, depth + 1);
-    });
-    this.#recursions.set(variable, recursion);
-  }
-
-  override evaluateCallExpression(node: Node, scope: Scope): Value {
-    const callee = this.evaluate(node.callee, scope);
-    const called = known(this.#recursions.get(callee) ?? callee);
-    return super.evaluateCallExpression({ ...node, callee: called }, scope);
-  }
-
-  override evaluateFor(node: Node, scope: Scope): Value {
-    return this.#loop(node, scope, 1);
-  }
-
-  /** The package joins the texts of the iterations as strings; here they are joined again with their markup. */
-  #loop(node: Node, scope: Scope, depth: number): Value {
-    this.#loopBodies.add(node.body);
-    const { iterable, loopvar } = node;
-    const isFiltered = iterable.type === 'SelectExpression';
-    const elements = elementsOf(this.evaluate(isFiltered ? iterable.lhs : iterable, scope), this.#budget);
-    this.#budget.step(elements.length * ITERATION_STEPS);
-    // The package unpacks lists only.
-    const unpacked = (element: Value) => new ArrayValue(elementsOf(element, this.#budget));
-    const list = known(new ArrayValue(loopvar.type === 'TupleLiteral' ? elements.map(unpacked) : elements));
-    const loop = { ...node, iterable: isFiltered ? { ...iterable, lhs: list } : list };
-    const text = new TextBuilder(this.#budget);
-    this.#loops.push({ node, scope, depth, text });
-    try {
-      super.evaluateFor(loop, scope);
-    } finally {
-      this.#loops.pop();
+  #comparison({ first, rest }: Comparison, of: (e: Expression) => Value): Value {
+    let left = of(first);
+    let result: Value = truth(true);
+    for (const [operator, expression] of rest) {
+      const right = of(expression);
+      result = operation(operator, left, right, this.#budget);
+      if (!isTrue(result)) break;
+      left = right;
     }
-    return text.value;
+    return result;
   }
 
-  override evaluateBinaryExpression(node: Node, scope: Scope): Value {
-    const { operator, left, right } = node;
-    if (operator.value === 'and' || operator.value === 'or')
-      return super.evaluateBinaryExpression(node, scope);
-    const a = this.evaluate(left, scope);
-    const b = this.evaluate(right, scope);
-    return (
-      operation(operator.value, a, b, this.#budget) ??
-      super.evaluateBinaryExpression({ ...node, left: known(a), right: known(b) }, scope)
-    );
-  }
-
-  override evaluateMemberExpression(node: Node, scope: Scope): Value {
-    const object = this.evaluate(node.object, scope);
-    const method = node.computed ? undefined : this.#method(object, node.property.value);
-    if (method) return method;
-    if (isText(object) && node.computed && node.property.type !== 'SliceExpression') {
-      const index = this.evaluate(node.property, scope);
-      if (index.type === 'IntegerValue') return this.#character(object, index.value as number);
-      return super.evaluateMemberExpression(
-        { ...node, object: known(object), property: known(index) },
-        scope,
+  #call({ callee, args }: CallExpression, scope: Scope, caller?: Value): Value {
+    const called = this.evaluate(callee, scope);
+    if (!(called instanceof FunctionValue)) {
+      const name = 'name' in callee ? callee.name : 'what it calls';
+      throw new Error(
+        isMissing(called) ? `${name} is undefined` : `${name} is no function, but a ${called.type}`,
       );
     }
-    if (object.type === 'ObjectValue' && node.computed) {
-      const index = this.evaluate(node.property, scope);
-      if (isNumber(index)) return mappingOf(object)!.get(toKey(index)!) ?? nothing();
-      return super.evaluateMemberExpression(
-        { ...node, object: known(object), property: known(index) },
-        scope,
-      );
-    }
-    return super.evaluateMemberExpression({ ...node, object: known(object) }, scope);
+    if (++this.#calls > MOST_CALLS)
+      throw new Error(`it makes more than ${MOST_CALLS} calls within each other`);
+    const result = called.value(this.#arguments(args, scope), caller);
+    this.#calls--;
+    return result;
   }
 
-  #method(object: Value, name: string): Value | undefined {
-    const budget = this.#budget;
-    if (isText(object)) {
-      const method = STRING_METHODS.get(name);
-      return method && new FunctionValue((values) => method(object, argumentsOf(values), budget));
-    }
-    if (object.type !== 'ObjectValue' || mappingOf(object)!.has(name)) return undefined;
-    if (name === 'items') return new FunctionValue(() => new ArrayValue(pairsOf(object, budget)));
-    if (name === 'get')
-      return new FunctionValue(([key, byDefault]) => {
-        const found = key && toKey(key) !== undefined && mappingOf(object)!.get(toKey(key)!);
-        return found || (byDefault ?? none());
-      });
-    if (name === 'keys') return new FunctionValue(() => new ArrayValue(elementsOf(object, budget)));
-    return undefined;
+  #filter({ of, name, args }: FilterExpression, scope: Scope, text?: Value): Value {
+    const filter = FILTERS.get(name);
+    if (!filter) throw new Error(`it uses the unknown filter ${name.slice(0, 40)}`);
+    const operand = of ? this.evaluate(of, scope, text) : text!;
+    return filter(operand, this.#arguments(args, scope), this.#budget);
   }
 
-  #character(text: Value, index: number): Value {
-    const { length } = textOf(text);
-    const at = index < 0 ? length + index : index;
-    return at >= 0 && at < length ? part(text, at, at + 1) : nothing();
-  }
-
-  override evaluateSliceExpression(object: Value, slice: Node, scope: Scope): Value {
-    const bound = (node: Node | undefined) => {
-      const { value } = node === undefined ? nothing() : this.evaluate(node, scope);
-      if (value === undefined || value === null) return undefined;
-      if (Number.isInteger(value)) return value as number;
-      throw new Error('it cuts at what is no whole number');
-    };
-    if (!isText(object) && !listOf(object)) throw new Error(`it cuts a ${object.type}`);
-    const [start, stop, step] = [bound(slice.start), bound(slice.stop), bound(slice.step) ?? 1];
-    if (isText(object) && step === 1 && !SURROGATE.test(textOf(object))) {
-      this.#budget.make(textOf(object).length, object.markup);
-      const [from, to] = places(textOf(object).length, start, stop, step);
-      return part(object, from, Math.max(from, to));
-    }
-    const chosen = sliced(elementsOf(object, this.#budget), start, stop, step);
-    if (!isText(object)) return new (object.type === 'TupleValue' ? TupleValue : ArrayValue)(chosen);
-    const text = new TextBuilder(this.#budget);
-    for (const character of chosen) text.addValue(character);
-    return text.value;
-  }
-
-  override evaluateTestExpression(node: Node, scope: Scope): Value {
-    const value = this.evaluate(node.operand, scope);
-    return truth(holds(node.test.value, value, [], this.#budget) !== node.negate);
-  }
-
-  override evaluateArguments(args: readonly Node[], scope: Scope): [Value[], Map<string, Value>] {
-    const [list, named] = super.evaluateArguments(args, scope);
-    this.#budget.step((list.length + named.size) / 4); // * and ** unpack any number
-    return [list, named];
-  }
-
-  override applyFilter(operand: Value, node: Node, scope: Scope): Value {
-    const call = node.type === 'CallExpression' ? node : undefined;
-    const filter = FILTERS.get((call?.callee ?? node).value);
-    if (!filter) return super.applyFilter(operand, node, scope);
-    const [list, named] = call ? this.evaluateArguments(call.args, scope) : [[], new Map<string, Value>()];
-    return filter(operand, { list, named } satisfies Arguments, this.#budget);
-  }
-
-  #nodesIn(node: Node): number {
-    let count = this.#nodes.get(node);
-    if (count === undefined) {
-      count = 1;
-      for (const part of Object.values(node))
-        if (typeof part === 'object' && part) count += this.#nodesIn(part);
-      this.#nodes.set(node, count);
-    }
-    return count;
+  #arguments({ list, named, star, stars }: CallArguments, scope: Scope): Arguments {
+    const values = list.map((each) => this.evaluate(each, scope));
+    const names = new Map(named.map(([name, each]) => [name, this.evaluate(each, scope)] as const));
+    if (star) values.push(...elementsOf(this.evaluate(star, scope), this.#budget));
+    const more = stars && mappingOf(this.evaluate(stars, scope));
+    for (const [name, value] of more ?? []) names.set(name, value);
+    this.#budget.step((values.length + names.size) / 4); // * and ** unpack any number
+    return { list: values, named: names };
   }
 
   /** Characters and elements of a value, a bound on its text; shared parts count each time they occur. */
   #size(value: Value): number {
     if (isText(value)) return textOf(value).length;
-    const elements = listOf(value) ?? mappingOf(value)?.values();
+    const elements = listOf(value) ?? (value instanceof ObjectValue ? value.value.values() : undefined);
     if (!elements) return 1;
     let size = this.#sizes.get(value);
     if (size === undefined) {
@@ -372,15 +422,8 @@ class PythonInterpreter extends OpenInterpreter {
   }
 }
 
-const STATEMENTS = new Set(['If', 'For', 'Set', 'Macro', 'CallStatement', 'FilterStatement', 'Comment']);
-
-const SURROGATE = /[\ud800-\udfff]/;
-
-function callCaller(values: readonly Value[], scope: Scope): Value {
-  const caller = scope.lookupVariable('caller') as unknown as { value: FunctionOfValues };
-  return caller.value(argumentsOf(values).list, scope);
-}
-
-function raise(message: string): never {
-  throw new Raised(message);
+function keyIn(value: Value): string {
+  const key = toKey(value);
+  if (key === undefined) throw new Error(`it has a ${value.type} for the key of a mapping`);
+  return key;
 }

@@ -10,6 +10,7 @@ import {
   FloatValue,
   flagArgument,
   fromKey,
+  GeneratorValue,
   integer,
   isFloat,
   isMissing,
@@ -48,7 +49,7 @@ export function pairsOf(value: Value, budget: Budget): Value[] {
 }
 
 /** `a.b.0` of a value. */
-export function attributeOf(value: Value, path: string): Value {
+export function pathOf(value: Value, path: string): Value {
   let found: Value | undefined = value;
   for (const name of path.split('.')) {
     found = mappingOf(found)?.get(name) ?? listOf(found)?.[Number(name)];
@@ -59,7 +60,7 @@ export function attributeOf(value: Value, path: string): Value {
 
 function keyOf(args: Arguments, at: number): (value: Value) => Value {
   const attribute = argument(args, at, 'attribute');
-  return attribute === undefined ? (value) => value : (value) => attributeOf(value, String(attribute.value));
+  return attribute === undefined ? (value) => value : (value) => pathOf(value, String(attribute.value));
 }
 
 function selection(args: Arguments, at: number): (value: Value, budget: Budget) => boolean {
@@ -72,9 +73,9 @@ function select(wanted: boolean, byAttribute: boolean): Filter {
   return (operand, args, budget) => {
     const path = byAttribute ? String(args.list[0]?.value) : undefined;
     const isSelected = selection(args, byAttribute ? 1 : 0);
-    const test = (element: Value) =>
-      isSelected(path === undefined ? element : attributeOf(element, path), budget);
-    return new ArrayValue(elementsOf(operand, budget).filter((element) => test(element) === wanted));
+    const test = (element: Value) => isSelected(path === undefined ? element : pathOf(element, path), budget);
+    const elements = isTrue(operand) ? elementsOf(operand, budget) : []; // as in Jinja, None is nothing
+    return new GeneratorValue(elements.filter((element) => test(element) === wanted));
   };
 }
 
@@ -110,7 +111,7 @@ const unique: Filter = (operand, args, budget) => {
     if (typeof content !== 'object') return !simple.has(content) && simple.add(content) !== undefined;
     return !others.some((other) => equal(other, value, budget)) && others.push(value) > 0;
   };
-  return new ArrayValue(elementsOf(operand, budget).filter((element) => isNew(key(element))));
+  return new GeneratorValue(elementsOf(operand, budget).filter((element) => isNew(key(element))));
 };
 
 function extreme(isBetter: (order: number) => boolean): Filter {
@@ -151,7 +152,7 @@ const batch: Filter = (operand, args, budget) => {
   }
   if (fill) budget.fit(size);
   while (fill && rows.length > 0 && rows.at(-1)!.length < size) rows.at(-1)!.push(fill);
-  return new ArrayValue(rows.map((row) => new ArrayValue(row)));
+  return new GeneratorValue(rows.map((row) => new ArrayValue(row)));
 };
 
 /** `n` columns of about the same length. */
@@ -168,7 +169,7 @@ const slice: Filter = (operand, args, budget) => {
     rows.push(new ArrayValue([...elements.slice(start, end), ...(fill && i >= longer ? [fill] : [])]));
     start = end;
   }
-  return new ArrayValue(rows);
+  return new GeneratorValue(rows);
 };
 
 const groupby: Filter = (operand, args, budget) => {
@@ -198,7 +199,7 @@ const last: Filter = (operand, _args, budget) => elementsOf(operand, budget).at(
 
 const reverse: Filter = (operand, _args, budget) => {
   const elements = [...elementsOf(operand, budget)].reverse();
-  return isText(operand) ? join(elements, undefined, budget) : new ArrayValue(elements);
+  return isText(operand) ? join(elements, undefined, budget) : new GeneratorValue(elements);
 };
 
 const joined: Filter = (operand, args, budget) => {
@@ -222,7 +223,7 @@ export const LIST_FILTERS: ReadonlyMap<string, Filter> = new Map<string, Filter>
   ['reject', select(false, false)],
   ['selectattr', select(true, true)],
   ['rejectattr', select(false, true)],
-  ['items', (operand, _, budget) => new ArrayValue(isMissing(operand) ? [] : pairsOf(operand, budget))],
+  ['items', (operand, _, budget) => new GeneratorValue(isMissing(operand) ? [] : pairsOf(operand, budget))],
   ['dictsort', dictsort],
   ['batch', batch],
   ['slice', slice],

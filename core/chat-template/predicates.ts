@@ -1,8 +1,19 @@
-/** Jinja's tests by name, for `is` and for filters. "escaped" and "filter" are not among them. */
+/** Jinja's tests by name, for `is` and for filters. "filter" is not among them. */
 import type { Budget } from './budget.ts';
 import { compare, contains, equal, isNumeric, str } from './python.ts';
 import { textOf } from './strings.ts';
-import { integer, isFloat, isMissing, isNone, isText, listOf, nothing, type Value } from './values.ts';
+import {
+  FunctionValue,
+  GeneratorValue,
+  integer,
+  isFloat,
+  isMissing,
+  isNone,
+  isText,
+  listOf,
+  nothing,
+  type Value,
+} from './values.ts';
 
 type Test = (value: Value, wanted: Value, budget: Budget) => boolean;
 const order =
@@ -40,15 +51,16 @@ const TESTS: ReadonlyMap<string, Test> = new Map<string, Test>([
   ['none', isNone],
   ['string', isText],
   ['number', isNumeric],
-  ['integer', ({ type }) => type === 'IntegerValue'],
+  ['integer', ({ type }) => type === 'whole number'],
   ['float', isFloat],
-  ['boolean', ({ type }) => type === 'BooleanValue'],
+  ['boolean', ({ type }) => type === 'truth value'],
   ['true', ({ value }) => value === true],
   ['false', ({ value }) => value === false],
   ['mapping', isMapping],
   ['iterable', isIterable],
-  ['sequence', isIterable],
-  ['callable', (value) => value.type === 'FunctionValue' || isMissing(value)], // Jinja's Undefined has __call__
+  ['sequence', (value) => isIterable(value) && !(value instanceof GeneratorValue)],
+  ['escaped', (value) => value.safe === true],
+  ['callable', (value) => value instanceof FunctionValue || isMissing(value)], // Jinja's Undefined has __call__
   ['lower', (value, _, budget) => hasCase(value, budget, /\p{Lowercase}/u, /[\p{Uppercase}\p{Lt}]/u)],
   ['upper', (value, _, budget) => hasCase(value, budget, /\p{Uppercase}/u, /[\p{Lowercase}\p{Lt}]/u)],
   ['odd', (value) => Math.abs(remainderOf(value, TWO)) === 1],
@@ -69,7 +81,7 @@ export function holds(name: string, value: Value, args: readonly Value[], budget
 
 /** A namespace is none. */
 function isMapping({ type }: Value): boolean {
-  return type === 'ObjectValue';
+  return type === 'mapping';
 }
 
 function isIterable(value: Value): boolean {

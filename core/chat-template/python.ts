@@ -1,9 +1,7 @@
-/** Python's semantics for values of a template, where @huggingface/jinja differs. */
+/** Python's semantics for values of a template. */
 import type { Budget } from './budget.ts';
 import {
-  FloatValue,
   fromKey,
-  integer,
   isFloat,
   isMissing,
   isNone,
@@ -27,7 +25,7 @@ export function repr(value: Value, budget: Budget): string {
   if (isText(value)) return quote(value.value as string, budget);
   if (isMissing(value)) return 'Undefined';
   if (isNone(value)) return 'None';
-  if (value.type === 'BooleanValue') return value.value ? 'True' : 'False';
+  if (value.type === 'truth value') return value.value ? 'True' : 'False';
   const mapping = mappingOf(value);
   const list = listOf(value);
   if (!mapping && !list) return isNumber(value) ? number(value) : `<${value.type}>`;
@@ -36,7 +34,7 @@ export function repr(value: Value, budget: Budget): string {
     : list!.map((element) => repr(element, budget));
   const text = joined(parts, ', ', budget);
   if (mapping) return `{${text}}`;
-  if (value.type !== 'TupleValue') return `[${text}]`;
+  if (value.type !== 'tuple') return `[${text}]`;
   return list!.length === 1 ? `(${text},)` : `(${text})`;
 }
 
@@ -152,7 +150,7 @@ export function json(value: Value, budget: Budget, options: JsonOptions = {}, de
   if (isNone(value) || isMissing(value)) return 'null';
   if (isText(value)) return jsonText(value.value as string, budget, options);
   if (isNumber(value)) return number(value).replace('inf', 'Infinity').replace('nan', 'NaN');
-  if (value.type === 'BooleanValue') return String(value.value);
+  if (value.type === 'truth value') return String(value.value);
   const mapping = mappingOf(value);
   const list = listOf(value);
   if (!mapping && !list) throw new Error(`it writes a ${value.type} as JSON`);
@@ -208,6 +206,16 @@ export function formatted(format: string, values: readonly Value[], budget: Budg
   });
 }
 
+/** With as many digits; a tie goes to the even digit, as in Python. */
+export function fixed(x: number, digits: number): string {
+  const scaled = x * 10 ** digits;
+  const isTie =
+    Math.abs(scaled % 1) === 0.5 && Number.isSafeInteger(2 * scaled) && scaled / 10 ** digits === x;
+  if (!isTie) return x.toFixed(digits);
+  const even = 2 * Math.round(scaled / 2);
+  return (even / 10 ** digits).toFixed(digits);
+}
+
 function formattedValue(value: Value, letter: string, digits: string | undefined, budget: Budget): string {
   if (letter === 's' || letter === 'r') {
     const text = letter === 'r' ? repr(value, budget) : (str(value, budget).value as string);
@@ -221,7 +229,7 @@ function formattedValue(value: Value, letter: string, digits: string | undefined
     case 'i':
       return String(Math.trunc(number));
     case 'f':
-      return number.toFixed(precision);
+      return fixed(number, precision);
     case 'e':
       return number.toExponential(precision).replace(/e([+-])(\d)$/, 'e$10$2');
     case 'x':
@@ -232,16 +240,6 @@ function formattedValue(value: Value, letter: string, digits: string | undefined
       return String.fromCodePoint(number);
   }
   throw new Error(`it formats with %${letter}`);
-}
-
-/** Python's %: the sign is that of the divisor. */
-export function remainder(a: Value, b: Value): Value | undefined {
-  const { value: dividend } = a;
-  const { value: divisor } = b;
-  if (typeof dividend !== 'number' || typeof divisor !== 'number') return undefined;
-  if (divisor === 0) throw new Error('it divides by zero');
-  const rest = dividend - divisor * Math.floor(dividend / divisor);
-  return isFloat(a) || isFloat(b) ? new FloatValue(rest) : integer(rest);
 }
 
 /** Where Python's [start:stop:step] begins and ends in a sequence. */

@@ -11,6 +11,7 @@ import {
   replace,
   split,
   strip,
+  TextBuilder,
   textOf,
   title,
 } from './strings.ts';
@@ -59,7 +60,7 @@ function isAtEnd(
   is: (text: string, end: string) => boolean,
 ): Value {
   const wanted = args.list[0];
-  const ends = wanted && (wanted.type === 'TupleValue' ? listOf(wanted)! : [wanted]);
+  const ends = wanted && (wanted.type === 'tuple' ? listOf(wanted)! : [wanted]);
   if (!ends?.every(({ value }) => typeof value === 'string'))
     throw new Error('it looks for an end without a text');
   for (const end of ends) budget.read(textOf(end).length);
@@ -91,7 +92,7 @@ function boundsOf(of: Value, args: Arguments, budget: Budget): [number, number] 
   const [start, end] = [argument(args, 1), argument(args, 2)];
   const text = textOf(of);
   if (!start && !end) return [0, text.length];
-  if ([start, end].some((bound) => bound && bound.type !== 'IntegerValue'))
+  if ([start, end].some((bound) => bound && bound.type !== 'whole number'))
     throw new Error('it bounds a text by what is no whole number');
   budget.call(text.length);
   const length = codePoints(text, text.length);
@@ -147,6 +148,40 @@ function joinTexts(separator: Value, args: Arguments, budget: Budget): Value {
   const texts = of && elementsOf(of, budget);
   if (!texts?.every(isText)) throw new Error('it joins what is no list of texts');
   return join(texts, separator, budget);
+}
+
+/** For index and rindex, which fail where find gives -1. */
+function found(at: number): number {
+  if (at < 0) throw new Error('it asks for the place of a text that is not there');
+  return at;
+}
+
+/** str.center, ljust and rjust, with a fill of one character. */
+function padded(of: Value, args: Arguments, budget: Budget, side: 'left' | 'right' | 'both'): Value {
+  const width = numberArgument(args, 0, 'width', 0);
+  const fill = textArgument(args, 1, 'fillchar') ?? textValue(' ');
+  const missing = width - codePoints(textOf(of), textOf(of).length);
+  if (!(missing > 0)) return of;
+  budget.make(missing * textOf(fill).length);
+  const left = side === 'left' ? missing : side === 'right' ? 0 : (missing >> 1) + (missing & width & 1);
+  const text = new TextBuilder(budget).add(textOf(fill).repeat(left)).addValue(of);
+  return text.add(textOf(fill).repeat(missing - left)).value;
+}
+
+/** Zeros after the sign. */
+function zeroFilled(of: Value, args: Arguments, budget: Budget): Value {
+  const missing = Math.max(0, numberArgument(args, 0, 'width', 0) - textOf(of).length);
+  budget.make(missing);
+  const sign = /^[-+]/.test(textOf(of)) ? 1 : 0;
+  const text = new TextBuilder(budget).addPart(of, 0, sign).add('0'.repeat(missing));
+  return text.addPart(of, sign, textOf(of).length).value;
+}
+
+function swapped(text: string): string {
+  return Array.from(text, (letter) => {
+    const upper = letter.toUpperCase();
+    return letter === upper ? letter.toLowerCase() : upper;
+  }).join('');
 }
 
 const consistsOf =
@@ -211,6 +246,30 @@ export const STRING_METHODS: ReadonlyMap<string, Method> = new Map<string, Metho
       return textOf(of).endsWith(suffix) ? part(of, 0, textOf(of).length - suffix.length) : of;
     },
   ],
+  [
+    'rpartition',
+    (of, args, budget) => {
+      const separator = required(args, 0);
+      const [head, tail] = splitRight(of, budget, separator, 1);
+      if (!tail) return new TupleValue([textValue(''), textValue(''), of]);
+      return new TupleValue([head!, separator, tail]);
+    },
+  ],
+  ['index', (of, args, budget) => integer(found(find(of, args, budget, false)))],
+  ['rindex', (of, args, budget) => integer(found(find(of, args, budget, true)))],
+  ['center', (of, args, budget) => padded(of, args, budget, 'both')],
+  ['ljust', (of, args, budget) => padded(of, args, budget, 'right')],
+  ['rjust', (of, args, budget) => padded(of, args, budget, 'left')],
+  ['zfill', (of, args, budget) => zeroFilled(of, args, budget)],
+  ['casefold', (of, _, budget) => cased(of, budget, (text) => text.toLowerCase())],
+  ['swapcase', (of, _, budget) => cased(of, budget, swapped)],
+  ['isalnum', consistsOf(/^[\p{L}\p{N}]+$/u)],
+  ['isnumeric', consistsOf(/^\p{N}+$/u)],
+  ['isdecimal', consistsOf(/^\p{Nd}+$/u)],
+  ['isascii', consistsOf(/^[\x00-\x7f]*$/)],
+  ['isidentifier', consistsOf(/^[\p{L}_][\p{L}\p{N}\p{M}_]*$/u)],
+  ['islower', consistsOf(/^(?=.*\p{Lowercase})[^\p{Uppercase}\p{Lt}]*$/su)],
+  ['isupper', consistsOf(/^(?=.*\p{Uppercase})[^\p{Lowercase}\p{Lt}]*$/su)],
   ['isdigit', consistsOf(/^\p{Nd}+$/u)],
   ['isalpha', consistsOf(/^\p{L}+$/u)],
   ['isspace', consistsOf(/^[\s\x1c-\x1f\x85]+$/)],

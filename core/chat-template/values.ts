@@ -1,56 +1,73 @@
-/** Values of @huggingface/jinja. It exports no classes of them, so that they are taken from values it makes. */
-import { Environment, Interpreter } from '@huggingface/jinja';
+/** The values of a template: those of Python that Jinja knows. */
 import type { Spans } from '../tokenizer/spans.ts';
 
-export type Scope = Environment;
-
-/** A value of the interpreter: StringValue, ArrayValue, ... by `type`, with its content. */
+/** A value: its type by name, and its content. */
 export interface Value {
   readonly type: string;
   readonly value: unknown;
   /** Of a string: the parts that come from the template. The rest comes from its input. */
   readonly markup?: Spans;
+  /** Of a string: it is HTML, so that what is added to it is escaped. */
+  readonly safe?: true;
 }
 
-export type FunctionOfValues = (args: readonly Value[], scope: Scope) => Value;
-type Maker<T> = new (value: T) => Value;
-
-function makerOf<T>(value: unknown): Maker<T> {
-  return new Environment().set('value', value).constructor as Maker<T>;
+/** Arguments of a call: by position, then by name. */
+export interface Arguments {
+  readonly list: readonly Value[];
+  readonly named: ReadonlyMap<string, Value>;
 }
 
-export const IntegerValue = makerOf<number>(1);
-export const FloatValue = makerOf<number>(0.5);
-export const ArrayValue = makerOf<readonly Value[]>([]);
-export const ObjectValue = makerOf<Map<string, Value>>({});
-export const FunctionValue = makerOf<FunctionOfValues>(() => null);
-export const NamespaceValue = new Environment().variables.get('namespace')!.value([]).constructor as Maker<
-  Map<string, Value>
->;
-export const TupleValue = new Interpreter(new Environment()).evaluate(
-  { type: 'TupleLiteral', value: [] } as never,
-  new Environment(),
-).constructor as unknown as Maker<readonly Value[]>;
-const StringValue = makerOf<string>('');
-const BooleanValue = makerOf<boolean>(true);
-const NullValue = makerOf<null>(null);
-const UndefinedValue = makerOf<undefined>(undefined);
+/** @param caller the body of {% call %} */
+export type FunctionOfValues = (args: Arguments, caller?: Value) => Value;
 
-export const none = (): Value => new NullValue(null);
-export const nothing = (): Value => new UndefinedValue(undefined);
-export const truth = (value: boolean): Value => new BooleanValue(value);
-export const integer = (value: number): Value => new IntegerValue(value);
+/** A class of values with content of type T. */
+function classOf<T>(type: string) {
+  return class implements Value {
+    readonly type: string = type;
+    readonly value: T;
+
+    constructor(value: T) {
+      this.value = value;
+    }
+  };
+}
+
+export class FloatValue extends classOf<number>('float') {}
+export class ArrayValue extends classOf<readonly Value[]>('list') {}
+export class TupleValue extends classOf<readonly Value[]>('tuple') {}
+/** What filters such as `map` give: a list that is true even if it is empty. */
+export class GeneratorValue extends classOf<readonly Value[]>('generator') {}
+/** Keys as toKey makes them. */
+export class ObjectValue extends classOf<ReadonlyMap<string, Value>>('mapping') {}
+/** An object with members that templates may set. */
+export class NamespaceValue extends classOf<Map<string, Value>>('namespace') {}
+export class FunctionValue extends classOf<FunctionOfValues>('function') {
+  readonly name: string;
+
+  constructor(value: FunctionOfValues, name = '') {
+    super(value);
+    this.name = name;
+  }
+}
+
+export const none = (): Value => ({ type: 'none', value: null });
+/** @param hint the name that has no value */
+export const nothing = (hint?: string): Value & { readonly hint?: string } => ({
+  ...{ type: 'undefined value', value: undefined, hint },
+});
+export const truth = (value: boolean): Value => ({ type: 'truth value', value });
+export const integer = (value: number): Value => ({ type: 'whole number', value });
 
 /** A string; `markup` are its parts that come from the template. */
 export function textValue(text: string, markup?: Spans): Value {
-  const value = new StringValue(text);
-  return markup && markup.length > 0 ? Object.assign(value, { markup }) : value;
+  const value = { type: 'text', value: text };
+  return markup && markup.length > 0 ? { ...value, markup } : value;
 }
 
-export const isText = ({ type }: Value): boolean => type === 'StringValue';
-export const isNone = ({ type }: Value): boolean => type === 'NullValue';
-export const isMissing = ({ type }: Value): boolean => type === 'UndefinedValue';
-export const isFloat = ({ type }: Value): boolean => type === 'FloatValue';
+export const isText = ({ type }: Value): boolean => type === 'text';
+export const isNone = ({ type }: Value): boolean => type === 'none';
+export const isMissing = ({ type }: Value): boolean => type === 'undefined value';
+export const isFloat = ({ type }: Value): boolean => type === 'float';
 export const isNumber = ({ value }: Value): boolean => typeof value === 'number';
 
 /** Elements of a list or tuple. */
@@ -81,7 +98,11 @@ export function fromKey(key: string): Value {
 
 /** Whether Python takes the value for true. */
 export function isTrue(value: Value): boolean {
-  return (value as unknown as { __bool__(): { value: boolean } }).__bool__().value;
+  if (value instanceof GeneratorValue || value instanceof NamespaceValue) return true;
+  const list = listOf(value);
+  if (list) return list.length > 0;
+  const mapping = mappingOf(value);
+  return mapping ? mapping.size > 0 : Boolean(value.value);
 }
 
 /**
@@ -93,25 +114,16 @@ export function toValue(input: unknown, size: { characters: number }): Value {
   if (typeof input === 'string') return textValue(input);
   if (input instanceof Number) return new FloatValue(Number(input));
   if (Array.isArray(input)) return new ArrayValue(input.map((element) => toValue(element, size)));
-  if (typeof input !== 'object' || input === null) return new Environment().set('value', input) as Value;
+  if (input === undefined) return nothing();
+  if (input === null) return none();
+  if (typeof input === 'boolean') return truth(input);
+  if (typeof input === 'number') return Number.isInteger(input) ? integer(input) : new FloatValue(input);
+  if (typeof input !== 'object') throw new Error(`it gets a ${typeof input}`);
   const entries = Object.entries(input).map(([key, value]): [string, Value] => {
     size.characters += key.length;
     return [key, toValue(value, size)];
   });
   return new ObjectValue(new Map(entries));
-}
-
-/** Arguments of a call: by position, then by name. */
-export interface Arguments {
-  readonly list: readonly Value[];
-  readonly named: ReadonlyMap<string, Value>;
-}
-
-/** Arguments as a function of the interpreter gets them: those by name come last, in one value. */
-export function argumentsOf(values: readonly Value[]): Arguments {
-  const last = values.at(-1);
-  if (last?.type !== 'KeywordArgumentsValue') return { list: values, named: new Map() };
-  return { list: values.slice(0, -1), named: mappingOf(last)! };
 }
 
 /** The argument at a position or under a name; undefined if it is not given or None. */

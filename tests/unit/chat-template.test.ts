@@ -122,22 +122,24 @@ describe('errors', () => {
     ['{{ 1 +* }}', 'not valid Jinja'],
     ['{% unknown %}', 'not valid Jinja'],
     ['{{ "a" | nofilter }}', 'nofilter'],
-    ['{{ nothing() }}', 'not a function'],
+    ['{{ nothing() }}', 'nothing is undefined'],
     ["{{ 'x'.join([1]) }}", 'joins what is no list of texts'],
     ["{{ 'x'.find(none) }}", 'without a text'],
     ["{{ 'x'.startswith('x', 1.0) }}", 'no whole number'],
-    ['{% for x in [1] %}{{ loop([1]) }}{% endfor %}', 'not a function'],
+    ['{% for x in [1] %}{{ loop([1]) }}{% endfor %}', 'loop is no function'],
     ['{% for x in [1] recursive %}{{ loop() }}{% endfor %}', 'without a list'],
     ['{% for loop in [1] %}{% endfor %}', 'the variable of a loop "loop"'],
-    ['{{ dict([1]) }}', 'goes through a IntegerValue'],
+    ['{{ dict([1]) }}', 'goes through a whole number'],
     ['{{ dict([([], 2)]) }}', 'no pairs of a key and a value'],
     ['{{ cycler() }}', 'no items'],
     ['{{ 1 is unknown }}', 'the unknown test unknown'],
     ['{{ 1 is eq }}', '0 arguments instead of 1'],
     ["{{ 'a' is in('a', 'b') }}", '2 arguments instead of 1'],
     ['{{ 1 is divisibleby 0 }}', 'divides by zero'],
-    ["{{ 'a' is odd }}", 'divides a StringValue'],
-    ['{{ none + 1 }}', 'null'],
+    ["{{ 'a' is odd }}", 'divides a text'],
+    ['{{ none + 1 }}', 'puts + between a none and a whole number'],
+    ['{{ [1].append(2) }}', 'would change a value'],
+    ['{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}', 'calls within each other'],
     [`{{ ${'('.repeat(50_000)} }}`, 'not valid Jinja'],
   ])('%s', async (source, message) => {
     const error = await errorOf(render(source));
@@ -172,8 +174,8 @@ describe('templates that would never end', () => {
       '{% for i in range(100000) %}{% for j in range(100000) %}{% endfor %}{% endfor %}',
       'steps',
     ],
-    ['endless recursion', '{% macro f(f) %}{{ f(f) }}{% endmacro %}{{ f(f) }}', 'call stack'],
-    ['an endless loop', '{% for x in [1] recursive %}{{ loop([x]) }}{% endfor %}', 'call stack'],
+    ['endless recursion', '{% macro f(f) %}{{ f(f) }}{% endmacro %}{{ f(f) }}', 'calls within each other'],
+    ['an endless loop', '{% for x in [1] recursive %}{{ loop([x]) }}{% endfor %}', 'calls within each other'],
     [
       'a tree of loops',
       '{% for x in range(30) recursive %}{% if loop.depth < 30 %}{{ loop(range(x)) }}{% endif %}{% endfor %}',
@@ -228,11 +230,6 @@ describe('templates that would never end', () => {
       '{% macro f() %}{% if varargs %}{% endif %}{% endmacro %}{% set l = range(50000)|list %}{% for i in range(50000) %}{% set y = f(*l) %}{% endfor %}',
       'steps',
     ],
-    [
-      'a macro defined over and over',
-      `{% for i in range(50000) %}{% macro f() %}${'{{ x }}'.repeat(10_000)}{% endmacro %}{% endfor %}`,
-      'steps',
-    ],
     ...['l|sort', 'l|unique', '-1 in l', 'l + l', 'l|tojson', 'l|reverse|list', 'l == l + [1]'].map(
       (work) => [
         `endless work: ${work}`,
@@ -241,7 +238,6 @@ describe('templates that would never end', () => {
       ],
     ),
     ['a huge source', '{{ x }}'.repeat(100_000), 'characters'],
-    ['a gap', `a${' '.repeat(100_000)}b`, 'blanks'],
   ])('%s', async (_name, source, message) => {
     expect((await errorOf(render(source!))).message).toContain(message);
   });
