@@ -1,6 +1,6 @@
 /** Finds model files and downloads them, with progress on stderr. */
 import { directories } from '../core/directories.ts';
-import type { PullOptions, PullProgress } from '../core/models/pull.ts';
+import type { PullOptions, PullProgress } from '../core/models/pull-options.ts';
 import { resolveModel } from '../core/models/resolve.ts';
 import type { ModelFile } from '../core/models/store.ts';
 import type { Options } from './arguments/options.ts';

@@ -1,6 +1,6 @@
 import { basename } from 'node:path';
 import type { Gguf } from './gguf/index.ts';
-import { CATALOGUE, type ModelDefaults } from './models/catalogue.ts';
+import { CATALOGUE, type CatalogueEntry, type ModelDefaults } from './models/catalogue.ts';
 import { samplingDefaults } from './sampler/metadata.ts';
 import { type SamplerParameters, samplerParameters } from './sampler/parameters.ts';
 
@@ -13,12 +13,20 @@ export function modelDefaults(
   { path, fileBytes, metadata }: Pick<Gguf, 'path' | 'fileBytes' | 'metadata'>,
   onIgnored?: (text: string) => void,
 ): ModelDefaults {
-  const name = basename(path);
-  const entry = CATALOGUE.find(({ fileName, bytes }) => fileName === name && bytes === fileBytes);
+  const entry = entryOf({ path, bytes: fileBytes });
   return {
     sampling: { ...samplingDefaults(metadata, onIgnored), ...entry?.defaults?.sampling },
     system: entry?.defaults?.system,
   };
+}
+
+/** The catalogue's entry of a file: by its name, and where the file is known exactly by its size. */
+export function entryOf({ path, bytes }: { path: string; bytes: number }): CatalogueEntry | undefined {
+  const name = basename(path);
+  return CATALOGUE.find(
+    (entry) =>
+      entry.fileName === name && (entry.sha256 === undefined || entry.folder || entry.bytes === bytes),
+  );
 }
 
 /**

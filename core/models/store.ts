@@ -3,6 +3,8 @@
  *
  *   smollm2/SmolLM2-135M-Instruct.Q4_1.gguf        one folder for each alias
  *   hf/owner/repo/revision/file.gguf               other models by their reference
+ *   hf/owner/repo/revision/                        a checkpoint, with a config.json
+ *   ollama/library/name/tag.gguf
  *   pip/package-version/folder/file.gguf
  *   https/host/3f2a9c01/file.gguf                  the hex is a hash of the whole address
  *
@@ -12,11 +14,11 @@
  */
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync, realpathSync, rmdirSync, rmSync, type Stats, statSync } from 'node:fs';
-import { basename, dirname, isAbsolute, join, relative } from 'node:path';
+import { basename, dirname, isAbsolute, join, relative, sep } from 'node:path';
 import { UserError } from '../../errors.ts';
 import type { Directories } from '../directories.ts';
 import { partNames } from '../gguf/parts.ts';
-import { pullCommand, type Reference } from './reference.ts';
+import { type HubReference, isFolder, pullCommand, type Reference } from './reference.ts';
 
 /**
  * A model on this machine. All but path and size comes from its record, if it was pulled. Of a split model they are those
@@ -43,7 +45,7 @@ export interface Leftover {
 
 type Place = Pick<Directories, 'models'>;
 
-const LEFTOVER = /^(.+\.gguf)\.(?:partial|pip-\w+)$/i;
+const LEFTOVER = /^(.+\.gguf|.+)\.(?:partial|pip-\w+)$/i;
 
 /** The path of a model, or of one part, present or not; it depends on the reference alone. */
 export function modelPath(reference: Reference, { models }: Place): string {
@@ -54,8 +56,16 @@ export function modelPath(reference: Reference, { models }: Place): string {
       return join(models, reference.entry.alias, reference.entry.fileName);
     case 'hf':
       return join(models, 'hf', reference.repository, reference.revision, reference.file);
-    case 'pip':
-      return join(models, 'pip', `${reference.package}-${reference.version}`, reference.member);
+    case 'hub':
+      return join(models, 'hf', reference.repository, reference.revision);
+    case 'ollama':
+      return join(models, 'ollama', reference.name, `${reference.tag}.gguf`);
+    case 'pip': {
+      const [first] = reference.parts;
+      const whole =
+        reference.parts.length === 1 ? first!.member : first!.member.replace(/[.-]part-?\d+$/i, '');
+      return join(models, 'pip', `${first!.package}-${first!.version}`, whole.replace(/\/$/, ''));
+    }
     case 'url': {
       const { href, hostname, pathname } = reference.url;
       const name = basename(pathname).replace(/(\.gguf)?$/i, '.gguf');
@@ -78,8 +88,35 @@ export function modelPaths(reference: Reference, place: Place): string[] {
 /** The model, if it is on this machine with all its parts. For a path: that file alone, never a copy. */
 export function findModel(reference: Reference, place: Place): ModelFile | undefined {
   if (reference.kind === 'path') return fileAt(reference.path) ?? folderAt(reference.path);
+  if (reference.kind === 'hub') return pulledFrom(reference, place);
+  if (isFolder(reference)) return folderAt(modelPath(reference, place));
   const parts = modelPaths(reference, place).map(fileAt);
   return parts.every((part) => part !== undefined) ? joined(parts) : undefined;
+}
+
+/**
+ * The model that was pulled of a repository: by this very reference, else the one whose name has the tag, else the only one.
+ */
+function pulledFrom(reference: HubReference, place: Place): ModelFile | undefined {
+  const folder = modelPath(reference, place);
+  const { models } = listModels({ models: folder });
+  const files = models.filter(({ path }) => path !== folder);
+  const { tag } = reference;
+  return (
+    folderAt(folder) ??
+    files.find((file) => file.reference === reference.text) ??
+    (tag === undefined
+      ? files.length === 1
+        ? files[0]
+        : undefined
+      : files.find(({ path }) => hasTag(relative(folder, path), tag)))
+  );
+}
+
+/** Whether a file's name has the tag of a quantization (llama.cpp, common/download.cpp). */
+export function hasTag(name: string, tag: string): boolean {
+  const escaped = tag.replaceAll('.', '\\.');
+  return new RegExp(`(?:^|[^a-z0-9])${escaped}[.-]`, 'i').test(name);
 }
 
 /** The model of all its parts. */
@@ -95,10 +132,14 @@ export function fileAt(path: string): ModelFile | undefined {
 }
 
 /** A checkpoint in Hugging Face's layout: a folder with a config.json. */
-function folderAt(path: string): ModelFile | undefined {
+export function folderAt(path: string): ModelFile | undefined {
   if (!statOf(join(path, 'config.json'))?.isFile()) return undefined;
   const weights = readdirSync(path).filter((name) => name.endsWith('.safetensors'));
-  return { path, bytes: weights.reduce((sum, name) => sum + sizeOf(join(path, name)), 0) };
+  return {
+    ...readRecord(path),
+    path,
+    bytes: weights.reduce((sum, name) => sum + sizeOf(join(path, name)), 0),
+  };
 }
 
 /** All models of the models directory, by path, and the leftovers of broken transfers. */
@@ -107,7 +148,10 @@ export function listModels(place: Place): { models: ModelFile[]; leftovers: Left
   const files = new Map<string, ModelFile>(); // by path
   for (const path of walk(place.models)) {
     if (LEFTOVER.test(path)) leftovers.push({ path, bytes: sizeOf(path) });
-    else if (/\.gguf$/i.test(path)) files.set(path, { ...readRecord(path), path, bytes: sizeOf(path) });
+    else if (path.endsWith(`${sep}config.json`)) {
+      const folder = folderAt(dirname(path));
+      if (folder) files.set(folder.path, folder);
+    } else if (/\.gguf$/i.test(path)) files.set(path, { ...readRecord(path), path, bytes: sizeOf(path) });
   }
   const models: ModelFile[] = [];
   for (const path of files.keys()) {

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { describe, expect, it } from 'vitest';
-import type { PullProgress } from '../../core/models/pull.ts';
+import type { PullProgress } from '../../core/models/pull-options.ts';
 import { listModels } from '../../core/models/store.ts';
 import {
   BODY,

@@ -16,7 +16,8 @@ import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { lock, tryLock } from '../../core/models/lock.ts';
-import { type PullOptions, type PullProgress, pull } from '../../core/models/pull.ts';
+import { pull } from '../../core/models/pull.ts';
+import type { PullOptions, PullProgress } from '../../core/models/pull-options.ts';
 import { type AliasReference, parseReference, type Reference } from '../../core/models/reference.ts';
 import { resolveModel } from '../../core/models/resolve.ts';
 import { listModels, modelPath } from '../../core/models/store.ts';
@@ -55,6 +56,7 @@ const serveBody = (body = BODY) =>
 function alias(sources: string[], sha256 = SHA, bytes = BODY.length): AliasReference {
   const entry = {
     alias: 'test',
+    purpose: 'chat' as const,
     description: '',
     fileName: 'm.gguf',
     licence: 'MIT',

@@ -4,9 +4,16 @@ import { basename, dirname, join, sep } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { CATALOGUE, DEFAULT_MODEL } from '../../core/models/catalogue.ts';
 import { tryLock } from '../../core/models/lock.ts';
-import { parseReference, pullCommand, type Reference, sourcesOf } from '../../core/models/reference.ts';
+import {
+  isFolder,
+  parseReference,
+  pullCommand,
+  type Reference,
+  sourcesOf,
+} from '../../core/models/reference.ts';
 import { resolveModel } from '../../core/models/resolve.ts';
 import { findModel, listModels, modelPath, removeModel } from '../../core/models/store.ts';
+import { samplerParameters } from '../../core/sampler/parameters.ts';
 import type { UserError } from '../../errors.ts';
 
 let folder: string;
@@ -67,10 +74,12 @@ describe('parseReference', () => {
   it('reads package members', () => {
     expect(parseReference('pip:llm-x==0.1.2#llm_x/m.gguf')).toMatchObject({
       kind: 'pip',
-      package: 'llm-x',
-      version: '0.1.2',
-      member: 'llm_x/m.gguf',
+      parts: [{ package: 'llm-x', version: '0.1.2', member: 'llm_x/m.gguf' }],
     });
+    expect(parseReference('pip:a==1#x/m.gguf.part0,pip:b==1#y/m.gguf.part1')).toMatchObject({
+      parts: [{ member: 'x/m.gguf.part0' }, { package: 'b', member: 'y/m.gguf.part1' }],
+    });
+    expect(isFolder(parseReference('pip:a==1#x/model/'))).toBe(true);
   });
 
   it('reads addresses: https anywhere, http on this machine', () => {
@@ -157,6 +166,15 @@ describe('parseReference', () => {
 });
 
 describe('the catalogue', () => {
+  it('has twenty models or more for every purpose that it names, each once', () => {
+    expect(CATALOGUE.length).toBeGreaterThan(20);
+    expect(new Set(CATALOGUE.map(({ alias }) => alias)).size).toBe(CATALOGUE.length);
+    for (const purpose of ['chat', 'reasoning', 'code', 'embedding'])
+      expect(CATALOGUE.filter((entry) => entry.purpose === purpose).length).toBeGreaterThan(1);
+    for (const { defaults } of CATALOGUE)
+      expect(() => samplerParameters(defaults?.sampling ?? {}, {})).not.toThrow();
+  });
+
   it('has the default, once', () => {
     expect(CATALOGUE.filter(({ alias }) => alias === DEFAULT_MODEL)).toHaveLength(1);
   });
@@ -164,14 +182,17 @@ describe('the catalogue', () => {
   it.each(CATALOGUE.map((entry) => [entry.alias, entry] as const))(
     '%s is pinned and its sources are well formed',
     (alias, entry) => {
-      expect(entry.sha256).toMatch(/^[0-9a-f]{64}$/);
+      expect(entry.sha256 ?? '0'.repeat(64)).toMatch(/^[0-9a-f]{64}$/);
       expect(entry.bytes).toBeGreaterThan(1e6);
+      expect(entry.licence).toMatch(/^(?:Apache-2\.0|MIT|LicenseRef-[\w.-]+)$/);
+      expect(entry.description.length).toBeLessThan(80);
       const sources = sourcesOf(parseReference(alias));
       expect(sources.length).toBeGreaterThan(0);
       for (const source of sources) {
-        if (source.kind === 'hf') expect(source.revision).toMatch(/^[0-9a-f]{40}$/);
-        else expect(source.kind).toBe('pip');
-        expect(source.text.endsWith(entry.fileName)).toBe(true);
+        if (source.kind === 'hf' && entry.sha256) expect(source.revision).toMatch(/^[0-9a-f]{40}$/);
+        if (!entry.folder) expect(modelPath(source, { models: '/m' })).toMatch(/[^/]\.gguf$/);
+        if (!entry.folder) expect(basename(modelPath(source, { models: '/m' }))).toBe(entry.fileName);
+        else expect(isFolder(source) || source.kind === 'hub').toBe(true);
       }
     },
   );

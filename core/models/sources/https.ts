@@ -160,11 +160,71 @@ class HeaderBound {
   }
 }
 
+/** The longest answer of a hub that is read as JSON: the listing of a large repository has some megabytes. */
+const MOST_JSON = 16 << 20;
+
+/** What a request needs besides its address. */
+export type Asking = Pick<Transfer, 'patience' | 'env' | 'signal'>;
+
+/**
+ * The JSON that a server answers with.
+ *
+ * @throws SourceFailure if the server cannot be reached, refuses, or answers something else.
+ */
+export async function fetchJson(
+  url: URL,
+  asking: Asking,
+  manners: Manners = {},
+): Promise<{ value: unknown; headers: IncomingHttpHeaders }> {
+  const { patience, signal } = asking;
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await fetchJsonOnce(url, asking, manners);
+    } catch (error) {
+      signal?.throwIfAborted();
+      if (!(error instanceof Interruption)) throw error;
+      if (!error.reached || attempt >= patience.attempts)
+        throw new SourceFailure(error.message, { cause: error });
+    }
+    await delay(patience.retryMs * 2 ** (attempt - 1), undefined, { signal });
+  }
+}
+
+async function fetchJsonOnce(url: URL, asking: Asking, manners: Manners) {
+  const deadline = new Deadline(asking.signal);
+  try {
+    const response = await follow(url, {}, asking, manners, deadline);
+    if (response.statusCode !== 200) throw refusal(response.statusCode ?? 0);
+    const chunks: Buffer[] = [];
+    let bytes = 0;
+    for await (const chunk of response) {
+      deadline.expect(`no bytes for ${seconds(asking.patience.stallMs)}`, asking.patience.stallMs);
+      chunks.push(chunk);
+      bytes += chunk.length;
+      if (bytes > MOST_JSON)
+        throw new SourceFailure(`more than ${MOST_JSON} bytes where a list was expected`);
+    }
+    return { value: parsed(Buffer.concat(chunks).toString('utf8')), headers: response.headers };
+  } catch (error) {
+    throw deadline.missed ?? explained(error, deadline.reached);
+  } finally {
+    deadline.end();
+  }
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new SourceFailure('the answer is not JSON', { cause });
+  }
+}
+
 /** Sends the request and follows its redirects. */
 async function follow(
   start: URL,
   range: OutgoingHttpHeaders,
-  transfer: Transfer,
+  transfer: Asking,
   manners: Manners,
   deadline: Deadline,
 ): Promise<IncomingMessage> {
@@ -192,7 +252,7 @@ async function follow(
 function send(
   url: URL,
   headers: OutgoingHttpHeaders,
-  transfer: Transfer,
+  transfer: Asking,
   deadline: Deadline,
 ): Promise<IncomingMessage> {
   const { connectMs, stallMs } = transfer.patience;

