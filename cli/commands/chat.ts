@@ -4,6 +4,7 @@ import { directories } from '../../core/directories.ts';
 import { openSessions, type SessionStore, type StoredSession } from '../../core/sessions/store.ts';
 import { perceptVersion } from '../../core/version.ts';
 import { UserError } from '../../errors.ts';
+import { betterModelHint } from '../better-model.ts';
 import { Dialogue, type Frontend } from '../chat/dialogue.ts';
 import { framePace, Pacer } from '../chat/pacer.ts';
 import { SessionKeeper } from '../chat/session-keeper.ts';
@@ -32,7 +33,9 @@ export async function chat(call: Call): Promise<void> {
       return dialogue;
     },
     begin(dialogue: Dialogue, screen: Screen) {
-      for (const text of files?.notices ?? []) dialogue.transcript.add({ kind: 'notice', text });
+      const hint = betterModelHint(call);
+      for (const text of [...(hint ? [hint] : []), ...(files?.notices ?? [])])
+        dialogue.transcript.add({ kind: 'notice', text });
       return begin(call, dialogue, screen);
     },
     message: operands.join(' '),

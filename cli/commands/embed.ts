@@ -1,5 +1,6 @@
 /** Prints the vectors of texts: of each operand, of --file, or of stdin; with --lines of every line. */
 import { Embedder, type Embedding, type Pooling } from '../../core/embedding.ts';
+import { DEFAULT_EMBEDDER } from '../../core/models/catalogue.ts';
 import { UserError } from '../../errors.ts';
 import type { Options } from '../arguments/options.ts';
 import type { Call, Context } from '../command.ts';
@@ -15,12 +16,18 @@ const AT_ONCE = 128;
 export async function embed(call: Call): Promise<void> {
   const { promptIds } = call.options;
   const texts = promptIds === undefined ? await textsOf(call) : [parseIds(promptIds)];
-  const embedder = await loadEmbedder(call.options.model ?? '', call.options, call);
+  const embedder = await loadEmbedder(embedderOf(call), call.options, call);
   try {
     await call.abortable((signal) => printAll(call, embedder, texts, signal));
   } finally {
     await embedder.model.dispose();
   }
+}
+
+/** The model of a flag; what settings name is for chats. */
+export function embedderOf({ options, settings }: Pick<Call, 'options' | 'settings'>): string {
+  const isAsked = settings.get('model')?.origin === 'flag';
+  return isAsked && options.model !== undefined ? options.model : DEFAULT_EMBEDDER;
 }
 
 /** Loads an embedding model by its reference, and shows the progress. */
@@ -36,7 +43,7 @@ function embedOptionsOf({ noNormalize, truncate, pooling }: Options) {
 }
 
 async function printAll(
-  { options, output }: Call,
+  { options, settings, output }: Call,
   embedder: Embedder,
   texts: readonly (string | readonly number[])[],
   signal: AbortSignal,
@@ -58,7 +65,7 @@ async function printAll(
   const tokens = found.reduce((sum, each) => sum + each.tokens, 0);
   const dimensions = vectors[0]?.length ?? 0;
   await output.json({
-    model: options.model,
+    model: embedderOf({ options, settings }),
     name: model.name,
     pooling,
     dimensions,

@@ -2,6 +2,7 @@
  * The table of commands. Dispatch, help and completion are derived from it. Each command's module is imported when the
  * command runs, so that no command pays for another.
  */
+import { DEFAULT_EMBEDDER } from '../../core/models/catalogue.ts';
 import { BENCH_NAMES, type OptionName, SAMPLING_NAMES, SETTING_NAMES } from '../arguments/options.ts';
 import type { CommandSpec } from '../command.ts';
 import { SESSION_ACTIONS } from '../sessions/actions.ts';
@@ -241,12 +242,13 @@ export const COMMANDS: readonly CommandSpec[] = [
       ...(['raw', 'json', 'jsonl'] as const),
     ],
     variants: {
+      model: { default: DEFAULT_EMBEDDER },
       file: { describe: 'a file whose text is embedded; - is stdin; may be repeated' },
       raw: { describe: 'the numbers as bytes: float32, little-endian, one text after the other' },
     },
     examples: [
-      ['percept embed -m ./all-MiniLM-L6-v2 "a text" "another"', 'a vector on each line'],
-      ['percept embed -m ./all-MiniLM-L6-v2 --lines --jsonl < texts.txt', 'of every line, as JSON'],
+      ['percept embed "a text" "another"', 'a vector on each line'],
+      ['percept embed --lines --jsonl < texts.txt', 'of every line, as JSON'],
     ],
     load: async () => (await import('./embed.ts')).embed,
   },
@@ -260,12 +262,13 @@ export const COMMANDS: readonly CommandSpec[] = [
       ...(['json', 'jsonl'] as const),
     ],
     variants: {
+      model: { default: DEFAULT_EMBEDDER },
       limit: { alias: 'n', describe: 'show the N nearest places (default: 10)' },
       lines: { describe: 'compare single lines, not paragraphs' },
     },
     examples: [
-      ['percept similar -m ./all-MiniLM-L6-v2 "how errors are shown" docs src', 'prints path:line:text'],
-      ['percept similar -m ./all-MiniLM-L6-v2 --lines "lost connection" log.txt', 'line by line'],
+      ['percept similar "how errors are shown" docs src', 'prints path:line:text'],
+      ['percept similar --lines "lost connection" log.txt', 'line by line'],
     ],
     load: async () => (await import('./similar.ts')).similar,
   },

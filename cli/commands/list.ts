@@ -1,13 +1,13 @@
 import { graphFromGguf } from '../../core/architectures/index.ts';
 import { directories } from '../../core/directories.ts';
 import { freeMemory } from '../../core/free-memory.ts';
-import { readGguf } from '../../core/gguf/index.ts';
 import { modelType } from '../../core/gguf/model-type.ts';
 import { modelLimits } from '../../core/model.ts';
-import { CATALOGUE, DEFAULT_MODEL } from '../../core/models/catalogue.ts';
+import { CATALOGUE, DEFAULT_MODEL, type Purpose } from '../../core/models/catalogue.ts';
 import { isRemoteReference, pullCommand, shellWord } from '../../core/models/reference.ts';
 import { type Leftover, listModels, type ModelFile } from '../../core/models/store.ts';
 import { estimateMemory } from '../../core/program.ts';
+import { readModel } from '../../core/read-model.ts';
 import type { Call } from '../command.ts';
 import type { Output } from '../output.ts';
 import { formatBytes } from '../sizes.ts';
@@ -26,7 +26,9 @@ export async function list({ options, output }: Call): Promise<void> {
   }
   const described = await Promise.all(models.map(describe));
   if (options.json) {
-    const catalogue = offers.map(({ fileName, ...entry }) => ({ ...entry, file_name: fileName }));
+    const catalogue = offers.map(({ fileName, ...entry }) => ({
+      ...{ ...entry, file_name: fileName, fits: fitsHere(entry.bytes) },
+    }));
     return output.json({
       models: described.map(({ file, ...use }) => ({ ...modelRecord(file), ...use })),
       catalogue,
@@ -38,8 +40,29 @@ export async function list({ options, output }: Call): Promise<void> {
   await printModels(described, output);
   await printLeftovers(leftovers, output);
   if (absent.length === 0) return;
-  await output.print(`\n${heading('To pull')}\n`);
-  await output.table(absent.map(({ alias, bytes, description }) => [alias, formatBytes(bytes), description]));
+  for (const purpose of new Set(absent.map((entry) => entry.purpose))) {
+    const entries = absent.filter((entry) => entry.purpose === purpose).sort((a, b) => a.bytes - b.bytes);
+    await output.print(`\n${heading(`To pull: ${PURPOSES[purpose]}`)}\n`);
+    await output.table(
+      entries.map(({ alias, bytes, description }) => [
+        ...[alias, formatBytes(bytes), fitsHere(bytes) ? '' : 'too large here', description],
+      ]),
+    );
+  }
+}
+
+const PURPOSES: Readonly<Record<Purpose, string>> = {
+  chat: 'chat',
+  reasoning: 'models that think before they answer',
+  code: 'code',
+  embedding: 'search and embeddings',
+};
+
+/** Weights need about a fifth more, for the context and what is computed. */
+const MORE = 1.2;
+
+function fitsHere(bytes: number): boolean {
+  return MORE * bytes <= (freeMemory() ?? Number.POSITIVE_INFINITY);
 }
 
 /** What the header of a model file says, and whether a command would load the model now. */
@@ -57,7 +80,7 @@ interface Described {
 async function describe(file: ModelFile): Promise<Described> {
   let type: string | undefined;
   try {
-    const gguf = await readGguf(file.path);
+    const gguf = await readModel(file.path);
     if (gguf.tensors.size > 0) type = modelType(gguf);
     const graph = graphFromGguf(gguf);
     const { weights, kv, arena } = estimateMemory(graph, modelLimits(gguf, graph.config));

@@ -25,6 +25,7 @@ import {
 } from '../answer/printer.ts';
 import { isForScreen, screenAnswer } from '../answer/screen.ts';
 import type { Options } from '../arguments/options.ts';
+import { betterModelHint } from '../better-model.ts';
 import type { Call, Context } from '../command.ts';
 import { load } from '../load.ts';
 import { modelFile } from '../model-file.ts';
@@ -55,6 +56,8 @@ export async function run(call: Call): Promise<void> {
   const save = () =>
     (saved ??= import('../sessions/save.ts').then(({ newSession }) => newSession(messages, call)));
   await answerOnce(call, { prompt, reference, save });
+  const hint = betterModelHint(call);
+  if (hint) call.output.note(hint);
 }
 
 interface Question {

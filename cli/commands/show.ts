@@ -1,8 +1,13 @@
 import { graphFromGguf } from '../../core/architectures/index.ts';
 import { chatTemplateOf } from '../../core/chat-template.ts';
+import { directories } from '../../core/directories.ts';
 import type { Gguf, GgufValue } from '../../core/gguf/index.ts';
 import { isStrings } from '../../core/gguf/metadata.ts';
 import { type LimitOptions, modelLimits } from '../../core/model.ts';
+import { entryOf } from '../../core/model-defaults.ts';
+import { CATALOGUE, type CatalogueEntry } from '../../core/models/catalogue.ts';
+import { parseReference, pullCommand } from '../../core/models/reference.ts';
+import { findModel } from '../../core/models/store.ts';
 import { estimateMemory } from '../../core/program.ts';
 import { readModel } from '../../core/read-model.ts';
 import { UserError } from '../../errors.ts';
@@ -18,10 +23,38 @@ const SHOWN_CHARACTERS = 80; // of a metadata value
 export async function show(call: Call): Promise<void> {
   const { operands, options, output } = call;
   const model = operands[0] ?? options.model ?? '';
+  const entry = CATALOGUE.find(({ alias }) => alias === model);
+  if (entry && !findModel(parseReference(model), directories())) return showEntry(entry, call);
   const { path } = await modelFile(model, { noPull: true }, call);
   const report = describe(await readModel(path), { ...loadOptionsOf(options), onNote: notesTo(output) });
-  if (options.json) return output.json(report);
-  await printReport(output, report);
+  const known = entry ?? entryOf({ path, bytes: report.file_bytes });
+  if (options.json) return output.json({ ...report, catalogue: known ? entryRecord(known) : null });
+  await printReport(output, report, known);
+}
+
+/** A model of the catalogue that is not on this machine. */
+async function showEntry(entry: CatalogueEntry, { options, output }: Call): Promise<void> {
+  if (options.json) return output.json({ path: null, catalogue: entryRecord(entry) });
+  await output.print(`${entry.alias} is not on this machine; ${pullCommand(entry.alias)} fetches it\n`);
+  await output.table(factsOf(entry));
+}
+
+function entryRecord({ fileName, ...entry }: CatalogueEntry) {
+  return { ...entry, file_name: fileName };
+}
+
+/** What the catalogue says of a model: names and values. */
+function factsOf({ description, purpose, bytes, licence, defaults, sources }: CatalogueEntry): string[][] {
+  const sampling = Object.entries(defaults?.sampling ?? {}).map(([name, value]) => `${name} ${value}`);
+  return [
+    ['model', description],
+    ['purpose', purpose],
+    ['size', formatBytes(bytes)],
+    ['licence', licence],
+    ...(sampling.length > 0 ? [['sampling', sampling.join(', ')]] : []),
+    ...(defaults?.system ? [['system', defaults.system]] : []),
+    ...sources.map((source) => ['from', source.split(',')[0]!]),
+  ];
 }
 
 type Report = ReturnType<typeof describe>;
@@ -82,10 +115,14 @@ function memoryOf(gguf: Gguf, options: LimitOptions) {
   }
 }
 
-async function printReport(output: Output, report: Report): Promise<void> {
+async function printReport(output: Output, report: Report, entry: CatalogueEntry | undefined): Promise<void> {
   const { heading } = output.style;
   const section = (title: string) => output.print(`\n${heading(title)}\n`);
   await output.print(`${report.path}\n${formatOf(report)}, ${formatBytes(report.file_bytes)}\n`);
+  if (entry) {
+    await section('Catalogue');
+    await output.table(factsOf(entry));
+  }
   await section('Metadata');
   await output.table(Object.entries(report.metadata).map(([key, value]) => [key, shown(value)]));
   await section('Tensors');

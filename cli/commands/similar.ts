@@ -4,6 +4,7 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { directories } from '../../core/directories.ts';
 import type { Embedder } from '../../core/embedding.ts';
+import { entryOf } from '../../core/model-defaults.ts';
 import { IndexFile } from '../../core/similar/index-file.ts';
 import { type Found, nearest, type SearchOptions, type Source, update } from '../../core/similar/search.ts';
 import { UserError } from '../../errors.ts';
@@ -14,7 +15,7 @@ import type { Call } from '../command.ts';
 import { decodedText } from '../decode-text.ts';
 import { readStdin } from '../input.ts';
 import { ProgressDisplay } from '../progress/progress.ts';
-import { loadEmbedder } from './embed.ts';
+import { embedderOf, loadEmbedder } from './embed.ts';
 
 const DEFAULT_LIMIT = 10;
 /** Larger files are data, not texts to read. */
@@ -36,7 +37,7 @@ export async function similar(call: Call): Promise<void> {
     });
   }
   const places = await placesOf(paths.length > 0 ? paths : ['.']);
-  const embedder = await loadEmbedder(options.model ?? '', { ...options, truncate: true }, call);
+  const embedder = await loadEmbedder(embedderOf(call), { ...options, truncate: true }, call);
   try {
     const found = await call.abortable((signal) => search(call, query, { embedder, places, signal }));
     await print(call, found, places);
@@ -54,6 +55,7 @@ async function search(
   const { sources, folders } = places;
   const how: SearchOptions = {
     ...{ lines: options.lines, limit: options.limit ?? DEFAULT_LIMIT, signal },
+    prefixes: entryOf({ path: embedder.model.path, bytes: embedder.model.gguf.fileBytes })?.prefixes,
     onProgress: (done, total) => display.show({ activity: 'indexing', unit: 'texts', done, total }),
   };
   const index = new IndexFile(indexPath(embedder), options.lines ? 'lines' : 'chunks');

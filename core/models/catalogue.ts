@@ -98,7 +98,7 @@ export const CATALOGUE: readonly CatalogueEntry[] = [
     purpose: 'chat',
     description: 'Gemma 3 270M, Q4_K_M: continues texts, made for training further',
     fileName: 'gemma-3-270m-q4_k_m.gguf',
-    bytes: 253_115_424,
+    bytes: 253_113_024,
     sha256: 'a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818',
     licence: 'LicenseRef-Gemma',
     defaults: GEMMA,

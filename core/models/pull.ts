@@ -9,7 +9,15 @@ import { lock } from './lock.ts';
 import { PartialFile, storageError } from './partial-file.ts';
 import type { FolderRequest } from './pull-folder.ts';
 import type { PullOptions } from './pull-options.ts';
-import { type HubReference, isFolder, partsOf, pullCommand, type Reference, sourcesOf } from './reference.ts';
+import {
+  type HubReference,
+  isFolder,
+  partsOf,
+  pullCommand,
+  type Reference,
+  type RemoteReference,
+  sourcesOf,
+} from './reference.ts';
 import { SourceFailure } from './sources/failure.ts';
 import { type Expected, PATIENCE, type Phase, type Transfer } from './sources/source.ts';
 import {
@@ -233,11 +241,17 @@ async function fetchFromFirst(
     } catch (failure) {
       signal?.throwIfAborted();
       if (!(failure instanceof SourceFailure)) throw failure;
-      failures.push({ source: source.text, failure });
-      if (reference.kind === 'alias') onMessage?.(`Skipped ${source.text}: ${failure.message}.`);
+      failures.push({ source: inShort(source), failure });
+      if (reference.kind === 'alias') onMessage?.(`Skipped ${inShort(source)}: ${failure.message}.`);
     }
   }
   throw noSource(reference, failures);
+}
+
+/** A reference as it is named in a sentence: of several parts the first. */
+function inShort(reference: RemoteReference): string {
+  const more = reference.kind === 'pip' ? reference.parts.length - 1 : 0;
+  return more > 0 ? `${reference.text.split(',')[0]} and ${more} more` : reference.text;
 }
 
 /** Fetches and checks. A mismatch may stem from bytes of an earlier process; then the file is fetched once more. */

@@ -193,7 +193,8 @@ function visible(text: string): string {
 
 function parseHuggingFace(text: string): HuggingFaceReference | HubReference {
   const [, hub, branch = 'main', tag] = HUB.exec(text) ?? [];
-  if (hub && !/\.(?:gguf|safetensors)$/i.test(hub)) return { kind: 'hub', text, repository: hub, revision: branch, tag };
+  if (hub && !/\.(?:gguf|safetensors)$/i.test(hub))
+    return { kind: 'hub', text, repository: hub, revision: branch, tag };
   const [, repository, revision = 'main', file] = HF.exec(text) ?? [];
   if (!repository || !isModelPath(file)) throw malformed(text, 'hf:owner/repo[@revision]/file.gguf');
   return { kind: 'hf', text, repository, revision, file };

@@ -150,7 +150,7 @@ export function listModels(place: Place): { models: ModelFile[]; leftovers: Left
     if (LEFTOVER.test(path)) leftovers.push({ path, bytes: sizeOf(path) });
     else if (path.endsWith(`${sep}config.json`)) {
       const folder = folderAt(dirname(path));
-      if (folder) files.set(folder.path, folder);
+      if (folder && folder.bytes > 0) files.set(folder.path, folder); // others are parts of a checkpoint
     } else if (/\.gguf$/i.test(path)) files.set(path, { ...readRecord(path), path, bytes: sizeOf(path) });
   }
   const models: ModelFile[] = [];
@@ -182,6 +182,12 @@ export async function removeModel(reference: Reference, place: Place): Promise<n
       { kind: 'usage' },
     );
   }
+  if (isFolder(reference) || statOf(asked)?.isDirectory()) return removeFolder(asked, reference, place);
+  if (reference.kind === 'hub') {
+    const found = pulledFrom(reference, place);
+    if (!found) throw notFound(reference);
+    return removeModel({ kind: 'path', text: reference.text, path: found.path }, place);
+  }
   const paths = modelPaths(reference, place);
   const folder = dirname(paths[0]!);
   const names = paths.every((path) => /\.gguf$/i.test(path)) ? namesOf(paths) : [];
@@ -195,6 +201,27 @@ export async function removeModel(reference: Reference, place: Place): Promise<n
   } finally {
     release();
     pruneEmpty(folder, place.models);
+  }
+}
+
+/** Deletes a checkpoint's folder, its record and what a broken transfer left. */
+async function removeFolder(path: string, reference: Reference, place: Place): Promise<number> {
+  const names = ['', '.json', '.partial'].map((suffix) => path + suffix).filter((name) => statOf(name));
+  const isModel = names.includes(`${path}.partial`) || (folderAt(path)?.bytes ?? 0) > 0;
+  if (!isModel && reference.kind === 'hub') {
+    const found = pulledFrom(reference, place);
+    if (found && found.path !== path)
+      return removeModel({ kind: 'path', text: reference.text, path: found.path }, place);
+  }
+  if (!isModel) throw notFound(reference);
+  const release = await lockAll([path], reference);
+  try {
+    const bytes = names.reduce((sum, name) => sum + sizeOf(name), 0);
+    for (const name of names) rmSync(name, { recursive: true, force: true });
+    return bytes;
+  } finally {
+    release();
+    pruneEmpty(dirname(path), place.models);
   }
 }
 

