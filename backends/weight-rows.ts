@@ -6,9 +6,9 @@
  * BAND_BYTES. Regions consist of whole blocks of their type. Structure (reshape, slice, stack, swap, transpose) moves blocks
  * unchanged; only map and convert decode numbers, as float32.
  */
-import { quantize } from '../kernels/reference/quantize.ts';
 import { decode, sourceFormat } from '../kernels/source-formats.ts';
 import type { ByteRange, SourceMatrix, Spread } from './backend.ts';
+import { convert } from './encoder.ts';
 import { bytesIn, checkedShape, type MatrixOf, shapeOf } from './weight-source.ts';
 
 /** A read of bytes of a file to `into`. */
@@ -211,8 +211,15 @@ function* spreadOver({ of, rows, cols }: Spread, at: Region): FileReads<(r: numb
 }
 
 function* readConverted({ of, type }: MatrixOf<'convert'>, at: Region, into: Uint8Array): FileReads {
-  if (checkedShape(of).type === type) yield* evaluate(of, at, into);
-  else quantize(type, yield* numbersOf(of, at), into);
+  const { type: from } = checkedShape(of);
+  if (from === type) return yield* evaluate(of, at, into);
+  if (sourceFormat(from).elements > 1) {
+    const numbers = yield* numbersOf(of, at);
+    return convert({ from: 'F32', to: type }, new Uint8Array(numbers.buffer), into);
+  }
+  const bytes = new Uint8Array(at.rows * bytesIn(from, at.cols));
+  yield* evaluate(of, at, bytes);
+  convert({ from, to: type }, bytes, into);
 }
 
 /** The numbers of a region. Its columns need not be whole blocks. */

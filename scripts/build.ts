@@ -143,7 +143,10 @@ async function compileKernels(emulated?: 'emulated'): Promise<void> {
     const constants = ['--use', `DOT_CLASS=${number}`, '--use', `EMULATED=${emulated ? 1 : 0}`];
     return assemble('index.ts', join(folder, `kernels-${name}.wasm`), [...memory, ...constants]);
   });
-  if (!emulated) modules.push(assemble('dot-probe.ts', join(folder, 'dot-probe.wasm'), []));
+  if (!emulated) {
+    modules.push(assemble('dot-probe.ts', join(folder, 'dot-probe.wasm'), []));
+    modules.push(assemble('encode.ts', join(folder, 'encode.wasm'), ['--importMemory']));
+  }
   await Promise.all(modules);
 }
 

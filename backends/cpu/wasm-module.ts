@@ -1,25 +1,7 @@
-/**
- * Compiles the kernels for this machine. dist/ has a module for each class of CPU; a probe picks one, and only that one
- * is read. V8's flags are set for the compilation and restored afterwards. With them everything is optimized before the
- * first call, and pairs of 128-bit operations become 256-bit ones on CPUs that have them (2.5 times the speed of
- * prefill on x64).
- */
+/** The kernels for this machine: dist/ has a module for each class of CPU; a probe picks one, and only that one is read. */
 import { readFile } from 'node:fs/promises';
-import { setFlagsFromString } from 'node:v8';
-import { UserError } from '../../errors.ts';
 import * as layout from '../../kernels/wasm/layout.ts';
-
-const FLAGS: readonly [flag: string, restored: string][] = [
-  // Inlining needs call counts, which only the baseline compiler collects. Without them V8 14.6 aborts, also in another
-  // thread that compiles at the same time. So this flag is set first and restored last.
-  ['--no-wasm-inlining', '--wasm-inlining'],
-  ['--no-liftoff', '--liftoff'],
-  ['--no-wasm-lazy-compilation', '--wasm-lazy-compilation'],
-  ['--experimental-wasm-revectorize', '--no-experimental-wasm-revectorize'],
-];
-
-/** dist/, from the sources and from the bundle. */
-const DIST = new URL(import.meta.url.endsWith('.ts') ? '../../dist/' : './', import.meta.url);
+import { compileModule, missingModule, moduleUrl } from '../wasm-compiler.ts';
 
 /** Classes of CPUs by the relaxed dot product (kernels/wasm/dot.ts), with the words for the backend's description. */
 export const DOT_CLASS_NAMES = {
@@ -63,24 +45,11 @@ async function probeDotClass(): Promise<DotClass> {
 }
 
 async function compile(file: string): Promise<WebAssembly.Module> {
-  const url = new URL(file, DIST);
+  const url = moduleUrl(file);
   const bytes = await readFile(url).catch((cause) => {
-    throw new UserError(`The compiled kernels are missing: ${url.pathname}.`, 'Run npm run build.', {
-      cause,
-    });
+    throw missingModule(url, cause);
   });
-  for (const [flag] of FLAGS) setFlagsFromString(flag);
-  try {
-    return new WebAssembly.Module(bytes);
-  } catch (cause) {
-    throw new UserError(
-      `This JavaScript engine, V8 ${process.versions.v8}, has no relaxed SIMD or no threads in WebAssembly.`,
-      'Use Node 26 or later.',
-      { cause },
-    );
-  } finally {
-    for (const [, restored] of FLAGS.toReversed()) setFlagsFromString(restored);
-  }
+  return compileModule(bytes);
 }
 
 export function instantiate(module: WebAssembly.Module, memory: WebAssembly.Memory): KernelExports {

@@ -1,11 +1,12 @@
 /** A piece of work of a thread: some rows of a tensor, read, converted and written to their place. */
 import { closeSync, openSync, writeSync } from 'node:fs';
 import type { SourceMatrix } from '../../backends/backend.ts';
+import { convert } from '../../backends/encoder.ts';
 import { WeightFiles } from '../../backends/weight-files.ts';
 import { rowsOf } from '../../backends/weight-rows.ts';
 import { shapeOf } from '../../backends/weight-source.ts';
 import { rowBytes, type TensorType } from '../../kernels/quant-formats.ts';
-import { quantize } from '../../kernels/reference/quantize.ts';
+import { sourceFormat } from '../../kernels/source-formats.ts';
 
 export interface Job {
   readonly name: string;
@@ -30,12 +31,15 @@ export class Jobs implements Disposable {
   /** Throws UserError if rows cannot be read, and Error if they cannot be written. */
   run({ name, source, type, cols, first, rows, at, importance }: Job): void {
     const bytes = new Uint8Array(rows * rowBytes(type, cols));
-    const converts = shapeOf(source, name).type !== type;
+    const { type: stored } = shapeOf(source, name);
+    const converts = stored !== type;
     if (converts && importance) {
-      const values = new Float32Array(rows * cols);
-      const floats = { op: 'convert', of: source, type: 'F32' } as const;
-      this.#read(floats, name, { first, rows }, new Uint8Array(values.buffer));
-      quantize(type, values, bytes, importance);
+      const single = sourceFormat(stored).elements === 1;
+      const numbers: SourceMatrix = single ? source : { op: 'convert', of: source, type: 'F32' };
+      const { type: from } = shapeOf(numbers, name);
+      const values = new Uint8Array(rows * cols * sourceFormat(from).bytes);
+      this.#read(numbers, name, { first, rows }, values);
+      convert({ from, to: type, importance }, values, bytes);
     } else {
       const matrix = converts ? ({ op: 'convert', of: source, type } as const) : source;
       this.#read(matrix, name, { first, rows }, bytes);

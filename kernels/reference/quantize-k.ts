@@ -1,7 +1,9 @@
 /**
  * Numbers as blocks of 256 weights of the K types: scales of groups, found by trying several, and of those a scale of the
  * block. The searches are those of ggml's quantize_row_q4_K_ref, q5_K_ref and q6_K_ref (ggml-quants.c), and with
- * importances those of its quantize_q*_K, in float64, so codes may differ where two are equally good.
+ * importances those of its quantize_q*_K, in float64, so codes may differ where two are equally good. Then the scale of the
+ * block is fitted to the codes and scales found, by least squares, and kept if the error is less: a tenth less for 4 and 5
+ * bits than ggml's, for little work.
  */
 
 const BLOCK = 256;
@@ -24,8 +26,10 @@ const group = new Float64Array(32);
 const scales = new Float64Array(16);
 const minima = new Float64Array(8);
 const sums = new Float64Array(8); // of the weights of a group
-const scaleCodes = new Uint8Array(8);
-const minimumCodes = new Uint8Array(8);
+const scaleCodes = new Int8Array(16);
+const minimumCodes = new Int8Array(8);
+const second = new Uint8Array(BLOCK); // codes of the fitted scale
+const counts = new Float64Array(BLOCK); // what the error of a weight counts
 
 interface Search {
   readonly from: number; // first offset of the inverse scale
@@ -67,6 +71,7 @@ function encodeRanged(
         ? importance[column + 32 * g + j]! * sqrt(spread + value * value)
         : around + abs(value);
       weights[j] = weight;
+      counts[32 * g + j] = importance ? weight : 1;
       sum += weight;
     }
     sums[g] = sum;
@@ -75,20 +80,66 @@ function encodeRanged(
   const [d, dmin] = importance
     ? [sharedScale(scales, scaleCodes), sharedScale(minima, minimumCodes)]
     : [largestScale(scales, scaleCodes), largestScale(minima, minimumCodes)];
-  out.setFloat16(at, d, true);
-  out.setFloat16(at + 2, dmin, true);
+  const first = { d: half(d), dmin: half(dmin) };
+  const error = rangedCodes(x, i, first, most, codes);
+  const fitted = fitBoth(x, i, first);
+  const kept = rangedCodes(x, i, fitted, most, second) < error ? fitted : first;
+  if (kept === fitted) codes.set(second);
+  out.setFloat16(at, kept.d, true);
+  out.setFloat16(at + 2, kept.dmin, true);
   writeScales(out, at + 4);
-  const [D, M] = [out.getFloat16(at, true), out.getFloat16(at + 2, true)];
-  for (let g = 0; g < 8; g++) {
-    const scale = D * scaleCodes[g]!;
-    if (scale === 0) continue;
-    const minimum = M * minimumCodes[g]!;
-    for (let j = 32 * g; j < 32 * g + 32; j++) {
-      codes[j] = max(0, min(most, nearest((x[i + j]! + minimum) / scale)));
-    }
-  }
   if (bits === 4) writeNibbles(out, at + 16);
   else writeFives(out, at + 16);
+}
+
+interface BlockScales {
+  readonly d: number;
+  readonly dmin: number;
+}
+
+/** As a float16 holds it. */
+function half(x: number): number {
+  HALF[0] = x;
+  return HALF[0];
+}
+
+const HALF = new Float16Array(1);
+
+/** The codes of all groups; returns their error. */
+function rangedCodes(
+  x: Float32Array,
+  i: number,
+  { d, dmin }: BlockScales,
+  most: number,
+  into: Uint8Array,
+): number {
+  let error = 0;
+  for (let j = 0; j < BLOCK; j++) {
+    const g = j >> 5;
+    const [scale, minimum] = [d * scaleCodes[g]!, dmin * minimumCodes[g]!];
+    const shifted = x[i + j]! + minimum;
+    const code = scale === 0 ? 0 : max(0, min(most, nearest(shifted / scale)));
+    into[j] = code;
+    error += counts[j]! * (shifted - scale * code) ** 2;
+  }
+  return error;
+}
+
+/** The d and dmin of least error for `codes` and the scales of groups: x is about d * y - dmin * z. */
+function fitBoth(x: Float32Array, i: number, { dmin }: BlockScales): BlockScales {
+  let [yy, yz, zz, xy, xz] = [0, 0, 0, 0, 0];
+  for (let j = 0; j < BLOCK; j++) {
+    const [y, z] = [scaleCodes[j >> 5]! * codes[j]!, minimumCodes[j >> 5]!];
+    const [value, count] = [x[i + j]!, counts[j]!];
+    yy += count * y * y;
+    yz += count * y * z;
+    zz += count * z * z;
+    xy += count * value * y;
+    xz += count * value * z;
+  }
+  const determinant = yy * zz - yz * yz;
+  if (determinant <= 0) return { d: half((xy + dmin * yz) / yy), dmin };
+  return { d: half((xy * zz - xz * yz) / determinant), dmin: half((yz * xy - yy * xz) / determinant) };
 }
 
 /** Whether a block has neither infinity nor NaN. */
@@ -183,7 +234,7 @@ function errorOf(most: number, inverse: number, low: number, scale: number, mini
 }
 
 /** Codes of 6 bits for positive numbers, the largest of which has the last; returns the scale. */
-function largestScale(values: Float64Array, into: Uint8Array): number {
+function largestScale(values: Float64Array, into: Int8Array): number {
   let most = 0;
   for (let g = 0; g < 8; g++) most = max(most, values[g]!);
   const inverse = most > 0 ? 63 / most : 0;
@@ -192,7 +243,7 @@ function largestScale(values: Float64Array, into: Uint8Array): number {
 }
 
 /** The same by least squares, weighted with `sums`. */
-function sharedScale(values: Float64Array, into: Uint8Array): number {
+function sharedScale(values: Float64Array, into: Int8Array): number {
   let most = 0;
   for (let g = 0; g < 8; g++) most = max(most, values[g]!);
   into.fill(0);
@@ -270,17 +321,44 @@ function encodeSigned(
     return;
   }
   const inverse = -128 / largest;
-  out.setFloat16(at + 208, 1 / inverse, true);
-  const d = out.getFloat16(at + 208, true);
   for (let g = 0; g < 16; g++) {
-    const code = max(-128, min(127, nearest(inverse * scales[g]!)));
-    out.setInt8(at + 192 + g, code);
-    const scale = d * code;
-    for (let j = 16 * g; j < 16 * g + 16; j++) {
-      codes[j] = scale === 0 ? 32 : 32 + max(-32, min(31, nearest(x[i + j]! / scale)));
-    }
+    scaleCodes[g] = max(-128, min(127, nearest(inverse * scales[g]!)));
+    out.setInt8(at + 192 + g, scaleCodes[g]!);
   }
+  for (let j = 0; j < BLOCK; j++) counts[j] = importance ? importance[column + j]! : 1;
+  let d = half(1 / inverse);
+  const error = signedCodes(x, i, d, codes);
+  const fitted = fitOne(x, i);
+  if (signedCodes(x, i, fitted, second) < error) {
+    d = fitted;
+    codes.set(second);
+  }
+  out.setFloat16(at + 208, d, true);
   writeSixes(out, at);
+}
+
+/** The codes of all groups plus 32; returns their error. */
+function signedCodes(x: Float32Array, i: number, d: number, into: Uint8Array): number {
+  let error = 0;
+  for (let j = 0; j < BLOCK; j++) {
+    const scale = d * scaleCodes[j >> 4]!;
+    const value = x[i + j]!;
+    const code = scale === 0 ? 0 : max(-32, min(31, nearest(value / scale)));
+    into[j] = code + 32;
+    error += counts[j]! * (value - scale * code) ** 2;
+  }
+  return error;
+}
+
+/** The d of least error for `codes` and the scales of groups. */
+function fitOne(x: Float32Array, i: number): number {
+  let [xy, yy] = [0, 0];
+  for (let j = 0; j < BLOCK; j++) {
+    const y = scaleCodes[j >> 4]! * (codes[j]! - 32);
+    xy += counts[j]! * x[i + j]! * y;
+    yy += counts[j]! * y * y;
+  }
+  return half(xy / yy);
 }
 
 /** The scale of 16 numbers by least squares, weighted with their squares or importances, for each of several inverses. */
