@@ -192,14 +192,21 @@ export interface ScanOp {
 export type StateShape = KvShape | RecurrentShape;
 
 /**
- * Keys and values of every position. All are kept, even if every op that reads them has a window. Then the time of
- * attention does not grow with the sequence, but its memory does.
+ * Keys and values of every position. If every op that reads them has a window, a backend may keep what windows see, and then
+ * goes back no further (rings.ts).
  */
 export interface KvShape {
   readonly kind: 'kv';
   readonly kvHeads: number;
   readonly keyDim: number;
   readonly valueDim: number;
+}
+
+/** States of which an executable keeps what windows see. */
+export interface Ring {
+  readonly window: number; // positions; the widest of its states
+  readonly positions: number; // that are kept of a sequence
+  readonly states: ReadonlySet<StateId>;
 }
 
 /**
@@ -235,7 +242,7 @@ export interface Limits {
 
 /**
  * Tokens of one sequence at positions pos, pos + 1, ... Positions below pos must be computed already; positions from
- * pos on are replaced. In programs with recurrent states, pos is 0 or the length of the sequence.
+ * pos on are replaced. pos is one that `keeps` returns: in programs with recurrent states 0 or the length of the sequence.
  */
 export interface Slice {
   readonly seq: number;
@@ -310,6 +317,8 @@ export interface Executable {
   readonly chooses?: Readonly<Record<'top' | 'greedy', number>>;
   /** Reading logits from the device is cheap, so drafts may pay off even though the device could choose. */
   readonly nearLogits?: boolean;
+  /** The states of which it keeps what windows see; absent if it keeps all positions. */
+  readonly ring?: Ring;
   /** The attention weights that slices may want; absent if the program or the device does not provide them. */
   readonly attends?: AttentionShape;
   /**
@@ -318,15 +327,17 @@ export interface Executable {
    */
   submit(step: Step): Promise<readonly Result[]>;
   /**
-   * Makes positions 0..upto-1 of sequence `to` equal those of `from`. Between steps only. In programs with recurrent
-   * states, upto is 0 or the length of `from`.
+   * Makes positions 0..upto-1 of sequence `to` equal those of `from`. Between steps only. `upto` is one that `keeps`
+   * returns: in programs with recurrent states 0 or the length of `from`.
    */
   kvCopy(from: number, to: number, upto: number): void;
   /**
    * Forgets positions from `upto` on and returns how many are left. These may be fewer than `upto`: a recurrent state
-   * can only go back to position 0. The caller computes the missing positions again.
+   * can only go back to position 0, a ring not far. The caller computes the missing positions again.
    */
   kvTrim(seq: number, upto: number): number;
+  /** How many positions kvTrim would leave. */
+  keeps(seq: number, upto: number): number;
   /** A copy of the states of a sequence at its first `upto` positions. Between steps only. */
   save?(seq: number, upto: number): Promise<Uint8Array>;
   /**

@@ -6,7 +6,7 @@
  * from its logits.
  */
 import { UserError } from '../errors.ts';
-import type { Executable, MemoryUse, Result, Slice, Step, Want } from './backend.ts';
+import type { Executable, MemoryUse, Result, Ring, Slice, Step, Want } from './backend.ts';
 import { Lifecycle } from './lifecycle.ts';
 import { logitsOf, resultFromRow } from './results.ts';
 import { unreadable } from './saved-state.ts';
@@ -46,6 +46,10 @@ export class FailoverExecutable implements Executable {
     return this.#current.memory;
   }
 
+  get ring(): Ring | undefined {
+    return this.#current.ring;
+  }
+
   submit(step: Step): Promise<readonly Result[]> {
     return this.#lifecycle.run(() => this.#finish(step, this.#start(step)));
   }
@@ -53,6 +57,14 @@ export class FailoverExecutable implements Executable {
   kvCopy(from: number, to: number, upto: number): void {
     this.#unlessLost(() => this.#current.kvCopy(from, to, upto));
     this.#held[to] = this.#held[from]!.slice(0, upto);
+  }
+
+  keeps(seq: number, upto: number): number {
+    let kept = Math.min(upto, this.#held[seq]!.length);
+    this.#unlessLost(() => {
+      kept = this.#current.keeps(seq, upto);
+    });
+    return kept;
   }
 
   kvTrim(seq: number, upto: number): number {

@@ -174,6 +174,10 @@ class ReferenceExecutable implements Executable {
     return this.#sequences.trim(seq, upto);
   }
 
+  keeps(seq: number, upto: number): number {
+    return this.#sequences.keeps(seq, upto);
+  }
+
   async save(seq: number, upto: number): Promise<Uint8Array> {
     this.#sequences.checkHeld(seq, upto);
     const rows = this.#held.flatMap((state) => {
@@ -182,7 +186,7 @@ class ReferenceExecutable implements Executable {
     });
     return packState(
       this.#layout,
-      upto,
+      { positions: upto },
       rows.map((row) => new Uint8Array(row.buffer.slice(0))),
     );
   }

@@ -19,15 +19,24 @@ export function stateLayout(kind: string, { states, limits }: Pick<Program, 'sta
   return JSON.stringify({ kind, kvType: limits.kvType ?? 'f32', states });
 }
 
-export function packState(layout: string, positions: number, parts: readonly Uint8Array[]): Uint8Array {
-  const header = Buffer.from(JSON.stringify({ layout, positions, bytes: lengthOf(parts) }));
+/** What a saved state has of its sequence. */
+export interface SavedPositions {
+  readonly positions: number; // of the sequence
+  readonly lowest?: number; // from which rings have them (rings.ts); default 0
+}
+
+export function packState(layout: string, held: SavedPositions, parts: readonly Uint8Array[]): Uint8Array {
+  const header = Buffer.from(JSON.stringify({ layout, ...held, bytes: lengthOf(parts) }));
   const length = Buffer.alloc(LENGTH_BYTES);
   length.writeUInt32LE(header.length);
   return new Uint8Array(Buffer.concat([MAGIC, length, header, ...parts]));
 }
 
 /** Throws UserError for bytes that are not a saved state, have another layout, or are cut off. */
-export function unpackState(layout: string, saved: Uint8Array): { positions: number; bytes: Uint8Array } {
+export function unpackState(
+  layout: string,
+  saved: Uint8Array,
+): Required<SavedPositions> & { bytes: Uint8Array } {
   const all = Buffer.from(saved.buffer, saved.byteOffset, saved.byteLength);
   const start = MAGIC.length + LENGTH_BYTES;
   if (all.length < start || !all.subarray(0, MAGIC.length).equals(MAGIC))
@@ -37,16 +46,19 @@ export function unpackState(layout: string, saved: Uint8Array): { positions: num
   const header = parsed(all.subarray(start, start + length).toString());
   if (header?.layout !== layout) throw unreadable('it is of another model, backend or type of cache');
   const bytes = saved.subarray(start + length);
-  const { positions } = header;
+  const { positions, lowest = 0 } = header;
   if (bytes.length !== header.bytes || !isCount(positions)) throw unreadable('it is incomplete');
-  return { positions, bytes };
+  if (!isCount(lowest) || lowest > positions) throw unreadable('it is incomplete');
+  return { positions, lowest, bytes };
 }
 
 function isCount(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 0;
 }
 
-function parsed(text: string): { layout?: unknown; positions?: unknown; bytes?: unknown } | undefined {
+function parsed(
+  text: string,
+): Partial<Record<'layout' | 'positions' | 'lowest' | 'bytes', unknown>> | undefined {
   try {
     const value: unknown = JSON.parse(text);
     return typeof value === 'object' && value !== null ? value : undefined;

@@ -3,7 +3,7 @@
  * as rows, one for each token.
  */
 import { UserError } from '../errors.ts';
-import type { AttentionShape, Executable, Limits, Program, Slice, Step } from './backend.ts';
+import type { AttentionShape, Executable, Limits, Program, Ring, Slice, Step } from './backend.ts';
 import { isBidirectional, isRecurrent } from './ops.ts';
 import { rowsWanted } from './results.ts';
 
@@ -21,17 +21,20 @@ export class Sequences {
   readonly #vocabulary: number;
   readonly #chooses: Executable['chooses'];
   readonly #lengths: number[];
+  readonly #ring: Ring | undefined;
+  readonly #lowest: number[]; // position that the ring of each sequence still holds
   readonly #recurrent: boolean;
   readonly #bidirectional: boolean; // a sequence can only continue or restart
 
   /**
    * @param vocabulary number of token ids (vocabularyOf)
    * @param chooses of the executable
+   * @param ring of an executable that keeps one
    */
   constructor(
     program: Pick<Program, 'limits' | 'ops' | 'states'>,
     vocabulary: number,
-    chooses?: Executable['chooses'],
+    { chooses, ring }: { chooses?: Executable['chooses']; ring?: Ring } = {},
   ) {
     const { limits } = program;
     this.#limits = limits;
@@ -40,6 +43,8 @@ export class Sequences {
     this.#vocabulary = vocabulary;
     this.#chooses = chooses;
     this.#lengths = new Array(limits.sequences).fill(0);
+    this.#ring = ring;
+    this.#lowest = new Array(limits.sequences).fill(0);
   }
 
   /**
@@ -54,8 +59,14 @@ export class Sequences {
     const added = greedyCount(step) - 1; // positions that the device adds itself
     this.#checkSlices(slices, tokens, added);
     for (const slice of slices) this.#checkTokens(slice.tokens);
-    for (const { seq, pos, tokens } of slices) this.#lengths[seq] = pos + tokens.length + added;
+    for (const { seq, pos, tokens } of slices) this.#reach(seq, pos, pos + tokens.length + added);
     return layOut(step);
+  }
+
+  #reach(seq: number, pos: number, end: number): void {
+    this.#lengths[seq] = end;
+    if (pos === 0) this.#lowest[seq] = 0;
+    if (this.#ring) this.#lowest[seq] = Math.max(this.#lowest[seq]!, end - this.#ring.positions);
   }
 
   /** Takes back a step of which nothing was computed: its sequences end where its slices begin. */
@@ -69,15 +80,29 @@ export class Sequences {
     this.#checkSequence(to);
     this.#checkReached(from, upto, 'kvCopy upto');
     this.#lengths[to] = upto;
+    this.#lowest[to] = upto === 0 ? 0 : this.#lowest[from]!;
+  }
+
+  /** The first position that the ring of a sequence still holds. */
+  lowest(seq: number): number {
+    return this.#lowest[seq]!;
+  }
+
+  /** Executable.keeps. Throws RangeError. */
+  keeps(seq: number, upto: number): number {
+    this.#checkSequence(seq);
+    const length = this.#lengths[seq]!;
+    if (upto >= length) return length;
+    if (this.#recurrent || this.#bidirectional) return 0;
+    if (!this.#ring) return upto;
+    return Math.max(0, upto + 1 - this.#ring.window) < this.#lowest[seq]! ? 0 : upto;
   }
 
   /** Checks `kvTrim`, counts positions from `upto` on as free and returns the number held. Throws RangeError. */
   trim(seq: number, upto: number): number {
     this.#checkSequence(seq);
     check(isCount(upto), 'kvTrim upto', 'a position', upto);
-    const length = this.#lengths[seq]!;
-    if (this.#bidirectional) this.#lengths[seq] = 0;
-    else if (upto < length) this.#lengths[seq] = this.#recurrent ? 0 : upto;
+    this.#lengths[seq] = this.#bidirectional ? 0 : this.keeps(seq, upto);
     return this.#lengths[seq]!;
   }
 
@@ -87,8 +112,8 @@ export class Sequences {
     this.#checkReached(seq, upto, 'positions to save');
   }
 
-  /** Counts the `length` restored positions of a sequence as held. Throws UserError. */
-  restore(seq: number, length: number): void {
+  /** Counts the `length` restored positions of a sequence as held, in a ring those from `lowest` on. Throws UserError. */
+  restore(seq: number, length: number, lowest = 0): void {
     this.#checkSequence(seq);
     const { contextLength } = this.#limits;
     if (length > contextLength) {
@@ -98,6 +123,7 @@ export class Sequences {
       );
     }
     this.#lengths[seq] = length;
+    this.#lowest[seq] = lowest;
   }
 
   #checkSlices(slices: readonly Slice[], T: number, added: number): void {
@@ -146,8 +172,10 @@ export class Sequences {
   #checkReached(seq: number, pos: number, what: string): void {
     const length = this.#lengths[seq]!;
     if (this.#bidirectional && what === 'slice pos') check(pos === 0, what, '0', pos);
-    else if (!this.#recurrent) check(isCount(pos) && pos <= length, what, `0 to ${length}`, pos);
-    else check(pos === 0 || pos === length, what, length === 0 ? '0' : `0 or ${length}`, pos);
+    else if (!this.#recurrent) {
+      check(isCount(pos) && pos <= length, what, `0 to ${length}`, pos);
+      check(this.keeps(seq, pos) === pos, what, `a position that the ring of ${seq} reaches`, pos);
+    } else check(pos === 0 || pos === length, what, length === 0 ? '0' : `0 or ${length}`, pos);
   }
 
   #checkSequence(seq: number): void {

@@ -14,6 +14,7 @@ import { freeMemory } from './free-memory.ts';
 import type { Gguf } from './gguf/index.ts';
 import { optionalString } from './gguf/metadata.ts';
 import { type LoadProgress, whileTelling } from './load-progress.ts';
+import { forContext, originalContext } from './long-rope.ts';
 import { modelDefaults } from './model-defaults.ts';
 import type { ModelDefaults } from './models/catalogue.ts';
 import { boundMemory, estimateMemory, programOn, weightBytesOf } from './program.ts';
@@ -93,7 +94,8 @@ export async function loadModel(file: string | URL | Gguf, options: LoadOptions 
   if (options.threads !== undefined) checkCount(options.threads, 'at least 1 thread');
   onProgress({ stage: 'header' });
   const read = typeof file === 'string' || file instanceof URL ? await readModel(file) : file;
-  const gguf = options.quantize === undefined ? read : quantizedOnLoad(read, options.quantize);
+  const fitting = forContext(read, options.contextLength);
+  const gguf = options.quantize === undefined ? fitting : quantizedOnLoad(fitting, options.quantize);
   const { path } = gguf;
   const hidden = options.output === 'hidden';
   const { lora = [] } = options;
@@ -104,6 +106,7 @@ export async function loadModel(file: string | URL | Gguf, options: LoadOptions 
   const files = [
     fileFacts([path, ...graph.tensors.flatMap((tensor) => filesOf(tensor, path))]),
     ...adapters.map(({ factor }) => factor),
+    ...(fitting === read ? [] : ['factors of a long context']),
   ].join('\n');
   const { config } = graph;
   const limits = loadLimits(gguf, graph, options);
@@ -201,7 +204,8 @@ function loadLimits(gguf: Gguf, graph: ModelGraph, options: LoadOptions): ModelL
  */
 export function modelLimits(gguf: Gguf, config: ModelConfig, options: LimitOptions = {}): ModelLimits {
   const trained = config.contextLength;
-  const { contextLength = Math.min(trained, DEFAULT_CONTEXT), sequences = 1 } = options;
+  const usual = Math.min(trained, DEFAULT_CONTEXT, originalContext(gguf) ?? DEFAULT_CONTEXT);
+  const { contextLength = usual, sequences = 1 } = options;
   const { maxTokens = Math.min(contextLength * sequences, DEFAULT_MAX_TOKENS) } = options;
   checkCount(contextLength, `a context of 1 to ${trained} tokens, as trained`, trained);
   checkCount(sequences, 'at least 1 sequence');

@@ -3,6 +3,7 @@ import type { Backend, KvType, Limits, MemoryUse, Program, WeightSource } from '
 import { fuse, lastReads, usesOf } from '../backends/fuse.ts';
 import { recurrentBytes, rewired } from '../backends/ops.ts';
 import { checkSupport } from '../backends/program-weights.ts';
+import { ringOf } from '../backends/rings.ts';
 import type { RecordedGraph } from './architectures/graph.ts';
 import type { GraphTensor } from './architectures/graph-tensors.ts';
 
@@ -45,7 +46,8 @@ const VALUE_BYTES: Readonly<Record<KvType, (D: number) => number>> = {
 
 /**
  * Estimated memory of a model on a fast backend: weights of the same size as in the file, and float32 for all values
- * that are live at once. The reference backend uses more: 4 bytes for each weight, and memory for every value.
+ * that are live at once; of states that are read through windows, what `cpu` keeps. The reference backend uses more: 4 bytes
+ * for each weight, and memory for every value.
  */
 export function estimateMemory(graph: RecordedGraph, limits: Limits): MemoryUse {
   return memoryUse(graph, limits, mostColumns(graph));
@@ -64,14 +66,16 @@ export function boundMemory(graph: RecordedGraph, limits: Limits): MemoryUse {
 function memoryUse(graph: RecordedGraph, limits: Limits, columns: number): MemoryUse {
   const { sequences, contextLength, maxTokens, kvType = 'f32', attention } = limits;
   const { positions = sequences * contextLength } = limits;
-  const bytesAt = graph.states.reduce((sum, state) => {
+  const ring = ringOf({ ...graph, limits });
+  const kv = graph.states.reduce((sum, state, id) => {
     if (state.kind === 'recurrent') return sum;
-    return sum + state.kvHeads * (KEY_BYTES[kvType](state.keyDim) + VALUE_BYTES[kvType](state.valueDim));
+    const bytes = state.kvHeads * (KEY_BYTES[kvType](state.keyDim) + VALUE_BYTES[kvType](state.valueDim));
+    return sum + bytes * (ring?.states.has(id) ? sequences * ring.positions : positions);
   }, 0);
   const heads = graph.ops.reduce((sum, op) => sum + (op.op === 'attention' ? op.heads : 0), 0);
   return {
     weights: weightBytesOf(graph),
-    kv: positions * bytesAt + recurrentBytes(graph.states, sequences),
+    kv: kv + recurrentBytes(graph.states, sequences),
     arena: 4 * (maxTokens * columns + (attention ? heads * contextLength : 0)),
   };
 }

@@ -101,6 +101,11 @@ export class Scheduler {
     return this.#closed ? 0 : this.#executable.kvTrim(seq, upto);
   }
 
+  /** How many positions of an idle sequence `trim` would leave. */
+  keeps(seq: number, upto: number): number {
+    return this.#closed ? 0 : this.#executable.keeps(seq, upto);
+  }
+
   /** Ends after the running step. Work that waits, and all later work, rejects with UserError. */
   close(): Promise<void> {
     this.#closed = true;

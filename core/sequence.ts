@@ -103,7 +103,7 @@ export class Sequence {
     return this.#compute([id], want);
   }
 
-  /** Forgets the tokens from place `length` on. A recurrent model may have to forget more. */
+  /** Forgets the tokens from place `length` on. A model with recurrent states or windows may have to forget more. */
   trim(length: number): void {
     // Needed even if no token is forgotten: a failed step may have left more positions in the cache.
     const left = this.model.scheduler.trim(this.seq, Math.min(length, this.#tokens.length));
@@ -127,9 +127,9 @@ export class Sequence {
     this.#tokens = tokens.slice(0, positions);
   }
 
-  /** How many of the first `length` tokens can be kept. A recurrent model keeps all its tokens or none. */
+  /** How many of the first `length` tokens can be kept: all or none (Executable.keeps). */
   keepable(length: number): number {
-    return this.model.recurrent && length < this.#tokens.length ? 0 : length;
+    return Math.min(length, this.model.scheduler.keeps(this.seq, length));
   }
 
   /** Copies the first `length` tokens to sequence `seq`, or none if a recurrent model cannot. Computes nothing. */

@@ -3,50 +3,16 @@
  * of a thread. Weights are not among them. Addresses and strides are bytes; rows of values are padded to 16 floats.
  */
 import * as layout from '../../kernels/wasm/layout.ts';
-import type {
-  KvShape,
-  KvType,
-  Limits,
-  RopeSpec,
-  StateId,
-  StateShape,
-  ValueId,
-  WeightId,
-} from '../backend.ts';
+import type { KvShape, Limits, RopeSpec, StateId, ValueId, WeightId } from '../backend.ts';
 import { type ExpertPhase, type MatmulPhase, type OpPhase, type Product, usesOf } from '../fuse.ts';
 import { kvOf, type Shape, scanSizes } from '../ops.ts';
+import { type KvPlan, paddedContext, planKv, planTables } from './kv-plan.ts';
 import { AddressSpace, type Sentinel } from './memory.ts';
-import { shifted } from './sentinels.ts';
 import type { MemoryProgram } from './stages.ts';
 import { type PlacedValue, placeValues } from './values.ts';
 import { isInteger, type Weight } from './weights.ts';
 
 const { BLOCK, CHUNK, GROUP, QUERY_BLOCK, SCALE_BYTES, TILE } = layout;
-
-export interface KvPlan {
-  readonly type: number; // KV_F32, KV_F16 or KV_Q8
-  readonly context: number; // most positions of a sequence, padded to whole chunks
-  readonly pagePositions: number; // whole chunks
-  readonly pages: number; // of all sequences together
-  readonly pageBytes: number; // from one page to the next
-  readonly tables: number; // u32 [sequences][pages of a context]
-  readonly states: ReadonlyMap<StateId, KvState>; // in this memory
-}
-
-/** Keys and values of one state in page 0. */
-export interface KvState {
-  readonly shape: KvShape;
-  readonly keys: CacheRun;
-  readonly values: CacheRun;
-  readonly valueScales: CacheRun; // of q8
-}
-
-/** [kvHeads][chunks of a page] of `chunkBytes` each. */
-export interface CacheRun {
-  readonly address: number;
-  readonly chunkBytes: number;
-  readonly bytes: number; // of all heads and chunks
-}
 
 /** A recurrent state of all sequences (kernels/wasm/layout.ts, PAST). */
 export interface PastPlan {
@@ -128,7 +94,7 @@ export function planBuffers(program: MemoryProgram, weight: WeightOf, space: Add
     choices: planChoices(program, space),
     values: placeValues(program, space),
     ropes: planRopes(limits, ropes, space),
-    tables: planTables(limits, space),
+    tables: planTables(program, space),
     table: space.allocate(RECORDS * phases.length * layout.PHASE_BYTES, 'phases'),
   };
   const beforeKv = space.used;
@@ -154,10 +120,6 @@ function planRopes(
 }
 
 /** Most positions of a sequence, in whole chunks. */
-function paddedContext({ contextLength }: Limits): number {
-  return Math.ceil(contextLength / CHUNK) * CHUNK;
-}
-
 function planChoices({ shapes, output, limits }: MemoryProgram, space: AddressSpace): ChoicePlan {
   const { cols } = shapes[output]!;
   const rows = limits.sequences;
@@ -179,65 +141,10 @@ function planAttentionWeights(
   if (!limits.attention) return weights;
   for (const phase of phases) {
     if (phase.kind !== 'attention') continue;
-    const bytes = 4 * phase.op.heads * pagesOf(limits).context;
+    const bytes = 4 * phase.op.heads * paddedContext(limits);
     weights.set(phase.out, space.allocate(bytes, `attention weights of value ${phase.out}`));
   }
   return weights;
-}
-
-/** Positions of a page in a pool that sequences share. Two chunks leave little of a page empty (LOG.md). */
-const PAGE_POSITIONS = 2 * CHUNK;
-
-/** Pages of a program. Without a pool each sequence has one page. */
-function pagesOf(limits: Limits): Pick<KvPlan, 'pagePositions' | 'pages' | 'context'> {
-  const { positions, sequences } = limits;
-  const padded = paddedContext(limits);
-  if (positions === undefined) return { pagePositions: padded, pages: sequences, context: padded };
-  const context = Math.ceil(padded / PAGE_POSITIONS) * PAGE_POSITIONS;
-  return { pagePositions: PAGE_POSITIONS, pages: Math.ceil(positions / PAGE_POSITIONS), context };
-}
-
-function planTables(limits: Limits, space: AddressSpace): number {
-  const { pagePositions, context } = pagesOf(limits);
-  return space.allocate(4 * limits.sequences * (context / pagePositions), 'pages of sequences');
-}
-
-/** A page holds all states of this memory one after the other. Layout of a state: kernels/wasm/kv-cache.ts. */
-function planKv({ phases, states, limits }: MemoryProgram, tables: number, space: AddressSpace): KvPlan {
-  const { pagePositions, pages, context } = pagesOf(limits);
-  const chunks = pagePositions / CHUNK;
-  const type = kvTypeOf(limits, states);
-  const page = new AddressSpace(0, space.gap > 0);
-  const kept = new Map(
-    phases.flatMap((phase) => {
-      return phase.kind === 'attention' ? [[phase.op.state, kvOf(phase.op, states)] as const] : [];
-    }),
-  );
-  const offsets = Array.from(kept, ([id, shape]): [StateId, KvState] => {
-    const bytes = chunkBytes(type, shape);
-    const run = (name: keyof typeof bytes): CacheRun => {
-      const size = shape.kvHeads * chunks * bytes[name];
-      return { address: page.allocate(size, `${name} ${id}`), chunkBytes: bytes[name], bytes: size };
-    };
-    return [id, { shape, keys: run('keys'), values: run('values'), valueScales: run('valueScales') }];
-  });
-  const address = space.allocate(pages * page.used, 'cache');
-  for (let i = 0; i < pages; i++) {
-    space.sentinels.push(...shifted(page.sentinels, address + i * page.used, `page ${i}: `));
-  }
-  const placed = (run: CacheRun) => ({ ...run, address: address + run.address });
-  const placedState = ({ shape, keys, values, valueScales }: KvState): KvState => {
-    return { shape, keys: placed(keys), values: placed(values), valueScales: placed(valueScales) };
-  };
-  return {
-    type,
-    context,
-    pagePositions,
-    pages,
-    pageBytes: page.used,
-    tables,
-    states: new Map(offsets.map(([id, state]) => [id, placedState(state)])),
-  };
 }
 
 /** Whole groups of 16 columns, so that tasks on other columns write other cache lines. */
@@ -269,30 +176,6 @@ function pastFloats(
   const facts = { shape: (value: ValueId) => shapes[value]!, desc: (id: WeightId) => weight(id).desc };
   const { heads, keyDim, valueDim } = scanSizes(op, facts);
   return heads * keyDim * whole(valueDim);
-}
-
-/** Float16 needs pairs of dimensions: with an odd head dimension, all states are float32. */
-function kvTypeOf({ kvType = 'f32' }: Limits, states: readonly StateShape[]): number {
-  const codes: Record<KvType, number> = { f32: layout.KV_F32, f16: layout.KV_F16, q8: layout.KV_Q8 };
-  const odd = states.some((state) => state.kind === 'kv' && state.keyDim % 2 !== 0);
-  return kvType === 'f16' && odd ? layout.KV_F32 : codes[kvType];
-}
-
-/** Bytes of CHUNK positions of a head: keys, values and scales of values. */
-function chunkBytes(
-  type: number,
-  { keyDim, valueDim }: KvShape,
-): Record<'keys' | 'values' | 'valueScales', number> {
-  const keyBlocks = Math.ceil(keyDim / BLOCK);
-  const valueBlocks = Math.ceil(valueDim / 16);
-  if (type === layout.KV_Q8)
-    return {
-      keys: CHUNK * keyBlocks * (BLOCK + 4),
-      values: CHUNK * 16 * valueBlocks,
-      valueScales: CHUNK * 4,
-    };
-  const bytes = type === layout.KV_F16 ? 2 : 4;
-  return { keys: CHUNK * keyDim * bytes, values: CHUNK * 16 * valueBlocks * bytes, valueScales: 0 };
 }
 
 /** Bytes that the largest phases need. */
@@ -376,7 +259,7 @@ function attentionSizes({ phases, states, limits }: MemoryProgram): AttentionSiz
     const group = phase.op.heads / shape.kvHeads;
     const stateBytes = 32 + Math.ceil(shape.valueDim / 16) * 256;
     const tiles = Math.ceil((QUERY_BLOCK * group) / TILE);
-    const chunks = pagesOf(limits).context / CHUNK;
+    const chunks = paddedContext(limits) / CHUNK;
     const scratch = layout.CHUNK_SCRATCH + stateBytes + tiles * (queryBytes(limits, shape) + stateBytes);
     const partials = limits.sequences * shape.kvHeads * chunks * Math.ceil(group / TILE) * stateBytes;
     most.kvHeads = Math.max(most.kvHeads, shape.kvHeads);

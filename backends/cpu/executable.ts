@@ -7,6 +7,7 @@ import type {
   MemoryUse,
   Program,
   Result,
+  Ring,
   Slice,
   StateId,
   Step,
@@ -15,6 +16,7 @@ import type {
 } from '../backend.ts';
 import { Lifecycle } from '../lifecycle.ts';
 import { rowsWanted } from '../results.ts';
+import { ringOf } from '../rings.ts';
 import { packState, StateReader, stateLayout, unpackState } from '../saved-state.ts';
 import { attentionShape, greedyCount, layOut, Sequences, type StepRows } from '../step.ts';
 import { Angles } from './angles.ts';
@@ -23,7 +25,7 @@ import type { BufferPlan } from './buffer-plan.ts';
 import type { SharedHeaps } from './memory.ts';
 import type { MemoryPlan, PlannedMemory } from './memory-plan.ts';
 import { Pages } from './pages.ts';
-import { copyPage, copyPast, kvRuns, pastRuns } from './state-bytes.ts';
+import { copyPage, copyPast, copyRing, kvRuns, pastRuns, ringPages } from './state-bytes.ts';
 import type { StepTables, Threads } from './threads.ts';
 
 /** Most ids that one submit may choose. Each id is a step of its own, without a return to the caller. */
@@ -37,6 +39,7 @@ export class CpuExecutable implements Executable {
   readonly memory: MemoryUse;
   readonly chooses = CHOOSES;
   readonly nearLogits = true;
+  readonly ring?: Ring;
   readonly attends?: AttentionShape;
   /** The memory of each stage. A program that fits in one memory has one stage. */
   readonly stages: readonly number[];
@@ -75,11 +78,17 @@ export class CpuExecutable implements Executable {
     this.#attention = placedAttention(plan.stages, placed);
     this.#threads = parts.threads;
     this.#tables = parts.tables;
-    this.#sequences = new Sequences(parts.program, parts.vocabulary, CHOOSES);
-    const { pages: count, pagePositions } = this.#memories[0]!.plan.kv;
-    this.#pages = new Pages({ count, pagePositions, sequences: parts.program.limits.sequences });
+    this.ring = ringOf(parts.program);
+    this.#sequences = new Sequences(parts.program, parts.vocabulary, { chooses: CHOOSES, ring: this.ring });
+    const { count, positions } = this.#memories[0]!.plan.kv.whole;
+    const { sequences } = parts.program.limits;
+    this.#pages = new Pages({ count, pagePositions: positions, sequences });
+    for (const memory of this.#memories) {
+      for (let seq = 0; seq < sequences; seq++) writeRing(memory, seq, sequences);
+    }
     this.#angles = this.#memories.map(({ plan, heap }) => new Angles(heap, plan.ropes));
-    this.#layout = stateLayout(`cpu ${parts.codes}`, parts.program);
+    const kept = this.ring ? `, a ring of ${this.ring.positions}` : '';
+    this.#layout = stateLayout(`cpu ${parts.codes}${kept}`, parts.program);
     this.#onDispose = parts.onDispose;
     this.#window = Math.max(
       ...parts.program.ops.map((op) => (op.op === 'attention' ? (op.window ?? Number.POSITIVE_INFINITY) : 0)),
@@ -167,7 +176,15 @@ export class CpuExecutable implements Executable {
     this.#lifecycle.checkUsable();
     this.#sequences.copy(from, to, upto);
     this.#pages.share(from, to, upto);
-    if (upto > 0 && from !== to) for (const memory of this.#memories) copyPast(memory, from, to);
+    if (upto === 0 || from === to) return;
+    for (const memory of this.#memories) {
+      copyPast(memory, from, to);
+      copyRing(memory, from, to, this.#program.limits.sequences);
+    }
+  }
+
+  keeps(seq: number, upto: number): number {
+    return this.#sequences.keeps(seq, upto);
   }
 
   kvTrim(seq: number, upto: number): number {
@@ -183,32 +200,41 @@ export class CpuExecutable implements Executable {
   async save(seq: number, upto: number): Promise<Uint8Array> {
     this.#lifecycle.checkUsable();
     this.#sequences.checkHeld(seq, upto);
-    const parts = this.#runs(seq, upto).map((run) => run.slice());
-    return packState(this.#layout, upto, parts);
+    const lowest = this.#sequences.lowest(seq);
+    const parts = this.#runs(seq, { lowest, upto }).map((run) => run.slice());
+    return packState(this.#layout, { positions: upto, lowest }, parts);
   }
 
   async restore(seq: number, saved: Uint8Array): Promise<number> {
     this.#lifecycle.checkUsable();
     this.kvTrim(seq, 0);
-    const { positions, bytes } = unpackState(this.#layout, saved);
-    this.#sequences.restore(seq, positions);
+    const { positions, lowest, bytes } = unpackState(this.#layout, saved);
+    this.#sequences.restore(seq, positions, lowest);
     this.#pages.write(seq, 0, positions);
     const reader = new StateReader(bytes);
-    for (const run of this.#runs(seq, positions)) run.set(reader.next(run.length));
+    for (const run of this.#runs(seq, { lowest, upto: positions })) run.set(reader.next(run.length));
     return positions;
   }
 
   /**
    * The bytes of the first `upto` positions of a sequence, in the order of a saved state: keys and values, then recurrent
-   * states, both by the id of the state. So the order does not depend on which memory holds a state.
+   * states, both by the id of the state. So the order does not depend on which memory holds a state. Rings hold positions
+   * from `lowest` on.
    */
-  #runs(seq: number, upto: number): Uint8Array[] {
-    const pages = this.#pages.table(seq);
+  #runs(seq: number, { lowest, upto }: { lowest: number; upto: number }): Uint8Array[] {
+    const whole = { pages: this.#pages.table(seq), first: 0, upto };
+    const inRing = { pages: this.#ringPages(seq), first: lowest, upto };
     const ids = [...this.#program.states.keys()];
     const each = (runs: (memory: PlannedMemory, id: StateId) => Uint8Array[]) =>
       ids.flatMap((id) => this.#memories.flatMap((memory) => runs(memory, id)));
-    const kv = each((memory, id) => kvRuns(memory, id, pages, upto));
+    const kv = each((memory, id) => kvRuns(memory, id, this.ring?.states.has(id) ? inRing : whole));
     return upto === 0 ? kv : [...kv, ...each((memory, id) => pastRuns(memory, id, seq))];
+  }
+
+  /** The pages of a sequence's ring, in the order of positions. */
+  #ringPages(seq: number): readonly number[] {
+    const [memory] = this.#memories;
+    return ringPages(memory!.plan.kv, seq, this.#program.limits.sequences);
   }
 
   dispose(): void {
@@ -295,13 +321,21 @@ export class CpuExecutable implements Executable {
 }
 
 function writeTable({ plan, heap }: PlannedMemory, seq: number, pages: readonly number[]): void {
-  const { pageBytes } = plan.kv;
-  heap.i32(tableAt(plan, seq), pages.length).set(pages.map((page) => page * pageBytes));
+  const { bytes } = plan.kv.whole;
+  heap.i32(tableAt(plan, seq), pages.length).set(pages.map((page) => page * bytes));
+}
+
+/** Writes the part of a sequence's table that lists its ring. It never changes. */
+function writeRing({ plan, heap }: PlannedMemory, seq: number, sequences: number): void {
+  const { ring } = plan.kv;
+  if (!ring) return;
+  const pages = ringPages(plan.kv, seq, sequences);
+  heap.i32(tableAt(plan, seq) + ring.table, pages.length).set(pages.map((page) => page * ring.bytes));
 }
 
 /** Address of the page table of a sequence. */
 function tableAt({ kv }: BufferPlan, seq: number): number {
-  return kv.tables + 4 * seq * (kv.context / kv.pagePositions);
+  return kv.tables + seq * kv.tableBytes;
 }
 
 /** Chunks with keys that a token attends to. */

@@ -7,6 +7,7 @@ import { MOST_SEGMENTS } from '../../kernels/wasm/layout.ts';
 import type { MemoryUse, Program, ValueId, WeightId } from '../backend.ts';
 import { fuse, lastReads, type Phase, usesOf } from '../fuse.ts';
 import { keptValues, shapesOf } from '../ops.ts';
+import { ringOf } from '../rings.ts';
 import { type BufferPlan, planBuffers } from './buffer-plan.ts';
 import { AddressSpace, FreeRanges, megabytes, type Range, type Sentinel, type SharedHeap } from './memory.ts';
 import { shifted } from './sentinels.ts';
@@ -68,8 +69,9 @@ export interface PlanInputs {
 export function planMemories(program: Program, inputs: PlanInputs, spare = 0): MemoryPlan {
   const phases = fuse(program.ops, keptValues(program), { mostProducts: MOST_SEGMENTS });
   const shapes = shapesOf(program, (id) => inputs.weights[id]!.desc);
+  const ring = ringOf(program);
   const share = (part: readonly Phase[], lifetimes: ReadonlyMap<ValueId, Lifetime>, memory: number) =>
-    planShare({ ...program, phases: part, lifetimes, shapes }, memory, inputs);
+    planShare({ ...program, ring, phases: part, lifetimes, shapes }, memory, inputs);
   const likely = likelyLifetimes(phases, keptValues(program));
   const whole = wholeShares((memory) => share(phases, likely(phases), memory));
   const isWhole = (part: readonly Phase[]) => part.length === phases.length;

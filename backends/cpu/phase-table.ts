@@ -274,7 +274,7 @@ export class PhaseTable {
 
   #attention({ op, rope, out }: AttentionPhase): void {
     const { kv, partials, finished, scratch, attentionWeights } = this.#plan;
-    const { shape, keys, values, valueScales } = kv.states.get(op.state)!;
+    const { shape, pages, keys, values, valueScales } = kv.states.get(op.state)!;
     const half = kv.type === layout.KV_F16;
     const words: Words = [
       ...this.#rope(rope),
@@ -291,7 +291,8 @@ export class PhaseTable {
       [layout.VALUE_SCALES, valueScales.address],
       [layout.QUERY_BYTES, queryBytes(this.#limits, shape)],
       [layout.CONTEXT, kv.context],
-      [layout.PAGE_POSITIONS, kv.pagePositions],
+      [layout.PAGE_POSITIONS, pages.positions],
+      [layout.PAGE_TABLE, pages.table],
       [layout.SCALE, bits(op.scale)],
       [layout.WINDOW, op.window ?? 0],
       [layout.SOFTCAP, bits(op.softcap ?? 0)],

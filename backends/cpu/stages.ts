@@ -4,7 +4,7 @@
  * A stage is a run of phases in one memory. Values that it reads from another memory are carried over first: usually the
  * residual stream alone. A program that fits in one memory is one stage.
  */
-import type { Limits, StateShape, ValueId, WeightId } from '../backend.ts';
+import type { Limits, Ring, StateShape, ValueId, WeightId } from '../backend.ts';
 import { lastReads, type Phase, usesOf } from '../fuse.ts';
 import type { Shape } from '../ops.ts';
 
@@ -16,6 +16,7 @@ export interface MemoryProgram {
   readonly states: readonly StateShape[]; // of the whole program
   readonly output: ValueId; // of the whole program
   readonly limits: Limits;
+  readonly ring: Ring | undefined; // of the whole program
 }
 
 /** First and last phase, of the whole program, between which a memory holds a value. */

@@ -2,42 +2,65 @@
 import * as layout from '../../kernels/wasm/layout.ts';
 import type { StateId } from '../backend.ts';
 import type { PastPlan } from './buffer-plan.ts';
+import type { KvPlan } from './kv-plan.ts';
 import type { SharedHeap } from './memory.ts';
 import type { PlannedMemory } from './memory-plan.ts';
 import type { PageCopy } from './pages.ts';
 
 /** Copies whole chunks of every state and head (layouts: kernels/wasm/kv-cache.ts). */
 export function copyPage({ plan, heap }: PlannedMemory, { from, to, positions }: PageCopy): void {
-  const { states, pagePositions, pageBytes } = plan.kv;
+  const { states, whole } = plan.kv;
   const chunks = Math.ceil(positions / layout.CHUNK);
-  for (const { shape, keys, values, valueScales } of states.values()) {
+  for (const { shape, pages, keys, values, valueScales } of states.values()) {
+    if (pages !== whole) continue;
     for (const { address, chunkBytes } of [keys, values, valueScales]) {
       for (let head = 0; head < shape.kvHeads; head++) {
-        const start = address + head * (pagePositions / layout.CHUNK) * chunkBytes;
-        const target = heap.bytes(start + to * pageBytes, chunks * chunkBytes);
-        target.set(heap.bytes(start + from * pageBytes, chunks * chunkBytes));
+        const start = address + head * (whole.positions / layout.CHUNK) * chunkBytes;
+        const target = heap.bytes(start + to * whole.bytes, chunks * chunkBytes);
+        target.set(heap.bytes(start + from * whole.bytes, chunks * chunkBytes));
       }
     }
   }
 }
 
-/** The bytes of keys and values of the first `upto` positions of a sequence; none if the memory lacks the state. */
+/** The pages of a sequence's ring for all positions of a context: the same ones again and again. */
+export function ringPages({ ring }: KvPlan, seq: number, sequences: number): readonly number[] {
+  if (!ring) return [];
+  const own = ring.count / sequences;
+  return Array.from({ length: ring.entries }, (_, i) => seq * own + (i % own));
+}
+
+/** Copies the ring of a sequence to that of another one. */
+export function copyRing({ plan, heap }: PlannedMemory, from: number, to: number, sequences: number): void {
+  const { ring } = plan.kv;
+  if (!ring) return;
+  const bytes = (ring.count / sequences) * ring.bytes;
+  heap.bytes(ring.address + to * bytes, bytes).set(heap.bytes(ring.address + from * bytes, bytes));
+}
+
+interface PositionRange {
+  readonly pages: readonly number[]; // of the sequence, in order
+  readonly first: number;
+  readonly upto: number;
+}
+
+/** The bytes of keys and values of some positions of a sequence; none if the memory lacks the state. */
 export function kvRuns(
   { plan, heap }: PlannedMemory,
   id: StateId,
-  pages: readonly number[],
-  upto: number,
+  { pages, first, upto }: PositionRange,
 ): Uint8Array[] {
-  const { states, pagePositions, pageBytes } = plan.kv;
-  const state = states.get(id);
+  const state = plan.kv.states.get(id);
   if (!state) return [];
+  const { positions, bytes } = state.pages;
   const runs: Uint8Array[] = [];
   for (const { address, chunkBytes } of [state.keys, state.values, state.valueScales]) {
     for (let head = 0; head < state.shape.kvHeads; head++) {
-      for (let begin = 0, i = 0; begin < upto; begin += pagePositions, i++) {
-        const chunks = Math.ceil(Math.min(pagePositions, upto - begin) / layout.CHUNK);
-        const start = address + head * (pagePositions / layout.CHUNK) * chunkBytes;
-        runs.push(heap.bytes(start + pages[i]! * pageBytes, chunks * chunkBytes));
+      const start = address + head * (positions / layout.CHUNK) * chunkBytes;
+      for (let i = Math.floor(first / positions); i * positions < upto; i++) {
+        const begin = Math.max(0, Math.floor((first - i * positions) / layout.CHUNK));
+        const end = Math.ceil(Math.min(positions, upto - i * positions) / layout.CHUNK);
+        runs.push(heap.bytes(start + pages[i]! * bytes + begin * chunkBytes, (end - begin) * chunkBytes));
       }
     }
   }

@@ -43,10 +43,10 @@ export function writeStepTables(
  * scale would revive a position whose softmax weight is practically zero.
  */
 function clearForAttention(heap: SharedHeap, { sequences }: Limits, { finished, kv }: BufferPlan): void {
-  for (const { shape, valueScales } of kv.states.values()) {
+  for (const { shape, pages, valueScales } of kv.states.values()) {
     heap.i32(finished, sequences * shape.kvHeads).fill(0);
-    for (let page = 0; page < kv.pages; page++) {
-      heap.clear(valueScales.address + page * kv.pageBytes, valueScales.bytes);
+    for (let page = 0; page < pages.count; page++) {
+      heap.clear(valueScales.address + page * pages.bytes, valueScales.bytes);
     }
   }
 }

@@ -76,13 +76,17 @@ export class GpujsExecutable implements Executable {
     return this.#sequences.trim(seq, upto);
   }
 
+  keeps(seq: number, upto: number): number {
+    return this.#sequences.keeps(seq, upto);
+  }
+
   async save(seq: number, upto: number): Promise<Uint8Array> {
     this.#sequences.checkHeld(seq, upto);
     const parts = await this.#parts.states.read(seq, upto);
     const bytes = parts.map(
       ({ buffer, byteOffset, byteLength }) => new Uint8Array(buffer, byteOffset, byteLength),
     );
-    return packState(this.#layout, upto, bytes);
+    return packState(this.#layout, { positions: upto }, bytes);
   }
 
   async restore(seq: number, saved: Uint8Array): Promise<number> {

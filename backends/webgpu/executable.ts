@@ -57,7 +57,7 @@ export class WebgpuExecutable implements Executable {
   constructor(parts: ExecutableParts) {
     const { gpu, program, plan, weightBytes } = parts;
     this.#parts = parts;
-    this.#sequences = new Sequences(program, parts.vocabulary, CHOICE_MOST);
+    this.#sequences = new Sequences(program, parts.vocabulary, { chooses: CHOICE_MOST });
     this.#words = new Uint32Array(stepBytes(program.limits) / 4);
     const { device } = gpu;
     const rows = plan.outputRows * 4 * plan.logits.stride;
@@ -102,10 +102,14 @@ export class WebgpuExecutable implements Executable {
     return this.#sequences.trim(seq, upto);
   }
 
+  keeps(seq: number, upto: number): number {
+    return this.#sequences.keeps(seq, upto);
+  }
+
   async save(seq: number, upto: number): Promise<Uint8Array> {
     this.#sequences.checkHeld(seq, upto);
     const saved = await readBack(this.#parts.gpu, this.#parts.plan.states.runs(seq, upto));
-    return packState(this.#layout, upto, [new Uint8Array(saved)]);
+    return packState(this.#layout, { positions: upto }, [new Uint8Array(saved)]);
   }
 
   async restore(seq: number, saved: Uint8Array): Promise<number> {

@@ -25,7 +25,7 @@ export interface ExpertSizes {
 }
 
 /** Tensors that no op reads, because metadata.ts does. */
-const PART_OF_CONFIG = ['rope_freqs.weight'];
+const PART_OF_CONFIG = ['rope_freqs.weight', 'rope_factors_short.weight', 'rope_factors_long.weight'];
 
 export class GraphTensors {
   readonly list: GraphTensor[] = [];

@@ -19,7 +19,7 @@ import {
 const MAX_SIZE = 2 ** 31 - 1;
 const MAX_HEAD_DIM = 65_536;
 
-const ROPE_SCALINGS: readonly string[] = ['none', 'linear', 'yarn'];
+const ROPE_SCALINGS: readonly string[] = ['none', 'linear', 'yarn', 'longrope'];
 
 /** Sizes that every transformer has. */
 export interface TransformerSizes {
@@ -152,7 +152,8 @@ export class Metadata {
 
   /**
    * Pair i of n is rotated by base^(-i / n) a position (Su et al., RoFormer), slowed by the linear scaling factor
-   * (Chen et al., position interpolation) and by the file's own factors in rope_freqs.weight (Llama 3.1).
+   * (Chen et al., position interpolation) and by the file's own factors in rope_freqs.weight (Llama 3.1) or
+   * rope_factors_short.weight (LongRoPE, within the original context; core/long-rope.ts).
    *
    * @param whole whether YaRN's bounds are whole pairs
    */
@@ -191,9 +192,9 @@ export class Metadata {
     };
   }
 
-  /** The factor of rotated queries and of keys: YaRN makes scores larger for a longer context. */
+  /** The factor of rotated queries and of keys: scores are larger for a longer context. */
   #magnitude(): number {
-    if (this.#scalingType() !== 'yarn') return 1;
+    if (this.#scalingType() !== 'yarn') return this.positive('rope.scaling.attn_factor', 1);
     const factor = this.positive('rope.scaling.factor', 1);
     const wanted = this.positive(
       'rope.scaling.yarn_attn_factor',
@@ -209,7 +210,7 @@ export class Metadata {
   /** How much slower pair i rotates. */
   #slowing(base: number, pairs: number, whole: boolean): (i: number) => number {
     const type = this.#scalingType();
-    if (type === 'none') return () => 1;
+    if (type === 'none' || type === 'longrope') return () => 1;
     const factor = this.positive('rope.scaling.factor', this.positive('rope.scale_linear', 1));
     if (type === 'linear') return () => factor;
     return this.#yarn(factor, base, pairs, whole);
@@ -241,14 +242,14 @@ function sizeOfAll(key: string, perLayer: ArrayLike<number>): number {
 }
 
 function readRopeFactors({ path, tensors }: Gguf, pairs: number): Float32Array | undefined {
-  const tensor = tensors.get('rope_freqs.weight');
+  const tensor = tensors.get('rope_freqs.weight') ?? tensors.get('rope_factors_short.weight');
   if (!tensor) return undefined;
   const found = `${tensor.type} [${tensor.shape.join(', ')}]`;
-  ensure(found === `F32 [${pairs}]`, `rope_freqs.weight to be F32 [${pairs}]`, found);
+  ensure(found === `F32 [${pairs}]`, `${tensor.name} to be F32 [${pairs}]`, found);
   const factors = new Float32Array(pairs);
   if (tensor.source?.op === 'range' && 'bytes' in tensor.source.at) {
     factors.set(new Float32Array(tensor.source.at.bytes.slice().buffer));
-    return checkedFactors(factors);
+    return checkedFactors(factors, tensor.name);
   }
   const file = openSync(tensor.part ?? path, 'r');
   try {
@@ -256,12 +257,12 @@ function readRopeFactors({ path, tensors }: Gguf, pairs: number): Float32Array |
   } finally {
     closeSync(file);
   }
-  return checkedFactors(factors);
+  return checkedFactors(factors, tensor.name);
 }
 
-function checkedFactors(factors: Float32Array): Float32Array {
+function checkedFactors(factors: Float32Array, name: string): Float32Array {
   const wrong = factors.find((factor) => !(factor > 0));
-  ensure(wrong === undefined, 'every factor in rope_freqs.weight to be positive', wrong);
+  ensure(wrong === undefined, `every factor in ${name} to be positive`, wrong);
   return factors;
 }
 

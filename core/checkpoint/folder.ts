@@ -17,7 +17,7 @@ import { readSafetensors } from './safetensors.ts';
 import { matrixOf, numbers, type Stored } from './stored.ts';
 import { namedTensors } from './tensors.ts';
 import { tokenizerMetadata } from './tokenizer.ts';
-import { headsOf, llama3Factors, usualMetadata } from './usual-metadata.ts';
+import { headsOf, llama3Factors, longRopeFactors, usualMetadata } from './usual-metadata.ts';
 
 const FILES = ['model.safetensors.index.json', 'model.safetensors'] as const;
 
@@ -39,8 +39,10 @@ export async function readCheckpoint(path: string): Promise<Gguf> {
   const { name, checkpoint } = architectureOf(config);
   const stored = await readSafetensors(isFile ? path : await weightsIn(folder));
   const { tensors, numbers: values } = namedTensors(stored, config, checkpoint);
-  const factors = llama3Factors(config, headsOf(config).headDim);
+  const { headDim } = headsOf(config);
+  const factors = llama3Factors(config, headDim);
   if (factors && !tensors.has('rope_freqs.weight')) tensors.set('rope_freqs.weight', numbers(factors));
+  for (const [name, list] of longRopeFactors(config, headDim)) tensors.set(name, numbers(list));
   const pooling = await readPooling(folder);
   for (const [name, tensor] of pooling.tensors) tensors.set(name, tensor);
   const metadata = new Map<string, GgufValue>([

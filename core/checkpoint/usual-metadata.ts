@@ -1,4 +1,6 @@
 /** GGUF metadata from config.json: what all families have in common. Keys are llama.cpp's. */
+
+import { UserError } from '../../errors.ts';
 import type { Config } from './config.ts';
 import type { Values } from './family.ts';
 
@@ -57,6 +59,10 @@ function expertMetadata(c: Config): Values {
   };
 }
 
+const LONG_ROPE: readonly string[] = ['longrope', 'su'];
+/** Of these, dynamic and mrope rotate texts within the trained context as default does, and families read proportional. */
+const ROPE_TYPES = ['default', 'linear', 'yarn', 'llama3', ...LONG_ROPE, 'dynamic', 'mrope', 'proportional'];
+
 /** The rotation of the layers that see all tokens. */
 export function ropeOf(c: Config): Config | undefined {
   const parameters = c.part('rope_parameters');
@@ -69,6 +75,12 @@ export function ropeMetadata(c: Config, headDim: number): Values {
   const scaling = rope ?? c.part('rope_scaling');
   const share = rope?.number('partial_rotary_factor') ?? c.number('partial_rotary_factor', 'rotary_pct') ?? 1;
   const type = scaling?.text('rope_type') ?? scaling?.text('type') ?? 'default';
+  if (!ROPE_TYPES.includes(type)) {
+    throw new UserError(
+      `Expected positions to be rotated in one of the ways ${ROPE_TYPES.join(', ')}, got "${type}" in config.json.`,
+      'This way of extending the context is not supported yet: choose another model.',
+    );
+  }
   const scales = type === 'yarn' || type === 'linear';
   return {
     'rope.freq_base': rope?.number('rope_theta') ?? c.number('rope_theta', 'rotary_emb_base'),
@@ -76,6 +88,7 @@ export function ropeMetadata(c: Config, headDim: number): Values {
     'rope.scaling.type': scales ? type : undefined,
     'rope.scaling.factor': scales ? scaling?.required('factor') : undefined,
     ...(type === 'yarn' ? yarnMetadata(c, scaling!) : {}),
+    ...(LONG_ROPE.includes(type) ? longRopeMetadata(c, scaling!) : {}),
   };
 }
 
@@ -101,6 +114,43 @@ export function yarnMagnitude(scaling: Config, factor: number): number {
   const growth = (by: number) => (factor <= 1 ? 1 : 0.1 * by * Math.log(factor) + 1);
   const [by, byAll] = [scaling.number('mscale'), scaling.number('mscale_all_dim')];
   return by && byAll ? growth(by) / growth(byAll) : growth(1);
+}
+
+/** LongRoPE (Ding et al.): transformers modeling_rope_utils.py, _compute_longrope_parameters. */
+function longRopeMetadata(c: Config, scaling: Config): Values {
+  const original = originalContext(c, scaling);
+  const factor = scaling.number('factor') ?? c.required('max_position_embeddings') / original;
+  const growth = factor > 1 ? Math.sqrt(1 + Math.log(factor) / Math.log(original)) : 1;
+  return {
+    'rope.scaling.original_context_length': original,
+    'rope.scaling.attn_factor': scaling.number('attention_factor') ?? growth,
+  };
+}
+
+function originalContext(c: Config, scaling: Config): number {
+  const key = 'original_max_position_embeddings';
+  return scaling.number(key) ?? c.number(key) ?? c.required('max_position_embeddings');
+}
+
+/** The factors of LongRoPE by which each pair slows, by tensor: within the original context, and for a longer one. */
+export function longRopeFactors(c: Config, headDim: number): ReadonlyMap<string, readonly number[]> {
+  const scaling = ropeOf(c) ?? c.part('rope_scaling');
+  const type = scaling?.text('rope_type') ?? scaling?.text('type') ?? '';
+  if (!LONG_ROPE.includes(type)) return new Map();
+  const share = scaling!.number('partial_rotary_factor') ?? c.number('partial_rotary_factor') ?? 1;
+  const pairs = Math.trunc(share * headDim) / 2;
+  const factors = (key: string) => {
+    const list = scaling!.list(key)?.map(Number);
+    if (list?.length === pairs && list.every((factor) => factor > 0)) return list;
+    throw new UserError(
+      `Expected ${pairs} positive numbers as ${key} in config.json, got ${list ? list.length : 'none'}.`,
+      'Get config.json again.',
+    );
+  };
+  return new Map([
+    ['rope_factors_long.weight', factors('long_factor')],
+    ['rope_factors_short.weight', factors('short_factor')],
+  ]);
 }
 
 /** The factors by which Llama 3 slows each pair (transformers modeling_rope_utils.py, _compute_llama3_parameters). */

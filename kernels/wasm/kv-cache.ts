@@ -1,5 +1,5 @@
 /**
- * The KV cache, in pages of PAGE_POSITIONS positions of a sequence. Each layer has in a page, for each kv head, chunks of
+ * The KV cache, in pages of PAGE_POSITIONS positions of a sequence; in a ring, later positions are in the same pages again. Each layer has in a page, for each kv head, chunks of
  * CHUNK positions: the keys of all of them, and elsewhere the values, so that a thread reads either front to back. A chunk, with D dimensions a head:
  *
  *   f32   keys [8 blocks][D][16 positions], values [D / 16][CHUNK][16 dimensions]
@@ -13,7 +13,7 @@
 import { takeTask } from './barrier';
 import {
   ATTENTION_SCRATCH, BLOCK, CHUNK, HEAD_DIM, K_ROWS, K_STRIDE, KEY_CHUNK, KEYS, KV_F16, KV_F32, KV_HEADS,
-  KV_TYPE, PAGE_POSITIONS, POSITIONS, SIGN_BYTES, SIGNED, TOKEN_KV, V_ROWS, V_STRIDE, VALUE_CHUNK, VALUE_DIM, VALUE_SCALES, VALUES,
+  KV_TYPE, PAGE_POSITIONS, PAGE_TABLE, POSITIONS, SIGN_BYTES, SIGNED, TOKEN_KV, V_ROWS, V_STRIDE, VALUE_CHUNK, VALUE_DIM, VALUE_SCALES, VALUES,
 } from './layout';
 import { address, word } from './phase';
 import { pack, peakOf } from './quantize';
@@ -45,11 +45,11 @@ export function codedKeysBytes(phase: usize): usize {
   return <usize>codeBlocks(phase) * KEY_BLOCK_BYTES;
 }
 
-/** Byte offset of the page of `position`, in the table at `kv`. */
+/** Byte offset of the page of `position`, in the sequence's table at `kv`. */
 // @ts-ignore: decorator
 @inline
 function pageOf(phase: usize, kv: usize, position: i32): usize {
-  return load<u32>(kv + (<usize>(position / word(phase, PAGE_POSITIONS)) << 2));
+  return load<u32>(kv + address(phase, PAGE_TABLE) + (<usize>(position / word(phase, PAGE_POSITIONS)) << 2));
 }
 
 /** Place of `position` of kv head `h` in its page, whose heads lie one after the other. */

@@ -275,4 +275,5 @@ export const WINDOW = 39; // positions that a token sees, its own included; 0 fo
 export const SOFTCAP = 40; // f32; 0 without
 export const SINKS = 41; // f32 [HEADS] or 0
 export const WHOLE = 42; // 1: a token sees tokens after its own too, those less than WINDOW away
+export const PAGE_TABLE = 43; // bytes from the page table of a sequence to the part of it that lists pages of the layer
 export const ATTENTION_WEIGHTS = 36; // f32 [HEADS][CONTEXT], written by traced steps

@@ -138,6 +138,10 @@ class ExampleExecutable implements Executable {
     return this.#sequences.trim(seq, upto); // the rows themselves are overwritten by the next step
   }
 
+  keeps(seq: number, upto: number): number {
+    return this.#sequences.keeps(seq, upto);
+  }
+
   dispose(): void {
     this.#release();
   }

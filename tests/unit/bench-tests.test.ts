@@ -45,8 +45,7 @@ describe('work of a token', () => {
     experts: [],
     headBytes: 100,
     headMacs: 50,
-    kvBytes: 8,
-    attentionMacs: 3,
+    attention: [{ window: Number.POSITIVE_INFINITY, kvBytes: 8, macs: 3 }],
   };
 
   it('prefill shares the weights among the tokens of a step', () => {
@@ -60,6 +59,14 @@ describe('work of a token', () => {
     const work = workPerToken(MODEL, WRITE, 512);
     expect(work.bytes).toBe((2 * (1000 + 100) + 4 * (11 + 12) * 8) / 8);
     expect(work.macs).toBe(500 + 50 + ((11 + 12) / 2) * 3);
+  });
+
+  it('in a window, counts the positions that a token sees', () => {
+    const windowed = { ...MODEL, attention: [{ window: 12, kvBytes: 8, macs: 3 }] };
+    // Steps of 3 and 2 tokens at 10 and 13: they see 11, 12, 12, and 12, 12 of the 13 and 13 positions that they read.
+    const work = workPerToken(windowed, READ, 3);
+    expect(work.bytes * 5).toBeCloseTo(2 * 1000 + 100 + (13 + 13) * 8, 9);
+    expect(work.macs * 5).toBeCloseTo(5 * 500 + 50 + (11 + 12 + 12 + 12 + 12) * 3, 9);
   });
 
   it('of experts, counts those that the tokens of a step pick', () => {
@@ -85,11 +92,12 @@ describe('work of a token', () => {
     const ofRows = C * H * D + 3 * C * F; // of the last layer: needed by selected rows only
     expect(work.headMacs).toBe(C * config.vocabularySize + ofRows);
     expect(work.bodyMacs + ofRows).toBe(config.nLayers * (2 * C * H * D + 2 * C * G * D + 3 * C * F));
-    expect(work.attentionMacs).toBe(2 * config.nLayers * H * D);
+    const [attention] = work.attention;
+    expect(attention).toMatchObject({ window: Infinity, macs: 2 * config.nLayers * H * D });
     const all = gguf.tensors.values().reduce((sum, { bytes }) => sum + bytes, 0);
     const looked = gguf.tensors.has('output.weight') ? gguf.tensors.get('token_embd.weight')!.bytes : 0;
     expect(work.bodyBytes + work.headBytes).toBe(all - looked);
-    expect(work.kvBytes).toBe(40);
+    expect(attention!.kvBytes).toBeCloseTo(40, 9);
   });
 
   it('gives shares of the roofs, or none', () => {

@@ -37,6 +37,7 @@ function programOf(layers: number): MemoryProgram {
     states: graph.states,
     output: graph.output,
     limits: LIMITS,
+    ring: undefined,
   };
 }
 

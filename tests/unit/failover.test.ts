@@ -58,6 +58,11 @@ class FragileExecutable implements Executable {
     return this.inner.kvTrim(seq, upto);
   }
 
+  keeps(seq: number, upto: number): number {
+    if (this.#steps > this.#failsAt) throw LOST;
+    return this.inner.keeps(seq, upto);
+  }
+
   save(seq: number, upto: number): Promise<Uint8Array> {
     return this.inner.save(seq, upto);
   }

@@ -85,9 +85,13 @@ export class FakeExecutable implements Executable {
   }
 
   kvTrim(seq: number, upto: number): number {
-    const back = this.#options.recurrent && upto < this.#sequences[seq]!.length;
-    this.#sequences[seq]!.splice(back ? 0 : upto);
+    this.#sequences[seq]!.splice(this.keeps(seq, upto));
     return this.#sequences[seq]!.length;
+  }
+
+  keeps(seq: number, upto: number): number {
+    const { length } = this.#sequences[seq]!;
+    return this.#options.recurrent && upto < length ? 0 : Math.min(upto, length);
   }
 
   async save(seq: number, upto: number): Promise<Uint8Array> {
