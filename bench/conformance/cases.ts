@@ -9,7 +9,14 @@ import type { Backend, KvType } from '../../backends/backend.ts';
 import type { TensorType } from '../../kernels/quant-formats.ts';
 import { type AttentionShape, attentionCase, attentionWeightsCase, modelAttentionCase } from './attention.ts';
 import { convCase } from './conv.ts';
-import { type ExpertShape, expertMatmulCase, mixCase, type RouteShape, routeCase } from './experts.ts';
+import {
+  type ExpertShape,
+  expertMatmulCase,
+  mixCase,
+  modelExpertCase,
+  type RouteShape,
+  routeCase,
+} from './experts.ts';
 import { biasCase, embedCase, type MatmulShape, matmulCase, modelMatmulCase } from './matmul.ts';
 import { type Check, nameOf, type OpCase, supportsCase, type Timing } from './op-case.ts';
 import { PROGRAM_CASES } from './programs.ts';
@@ -25,7 +32,7 @@ import {
   softmaxOf,
   zipOf,
 } from './rows.ts';
-import { type ScanCaseShape, scanCase } from './scan.ts';
+import { modelScanCase, type ScanCaseShape, scanCase } from './scan.ts';
 
 const FLOATS: readonly TensorType[] = ['F32', 'F16', 'BF16'];
 /** Types with blocks of 32, and with superblocks of 256. */
@@ -111,6 +118,14 @@ const SCANS: readonly Omit<ScanCaseShape, 'rule'>[] = [
   { heads: 2, groups: 1, N: 64, P: 48 },
 ];
 
+/** Falcon-H1 0.5B's and Qwen3-Next 80B's. */
+const MODEL_SCANS: readonly ScanCaseShape[] = [
+  { rule: 'ssm', heads: 24, groups: 1, N: 128, P: 64 },
+  { rule: 'delta', heads: 32, groups: 16, N: 128, P: 128 },
+];
+/** Qwen3 30B A3B's experts. */
+const MODEL_EXPERTS = { count: 8, N: 768, K: 2048 };
+
 /** Around chunks of 128 keys; five heads of a kv head, so that rows of a tile belong to several tokens. */
 const WINDOWED = { heads: 10, kvHeads: 2, D: 24 };
 /** Around chunks of 128 keys; each kind of cache has one that ends within a chunk, and one that crosses chunks. */
@@ -195,6 +210,9 @@ export const CASES: readonly OpCase[] = [
   ...BLOCKS.map((type) => expertMatmulCase(type, { experts: 5, count: 2, N: 48, K: 64 })),
   ...SUPERBLOCKS.map((type) => expertMatmulCase(type, { experts: 3, count: 3, N: 18, K: 256 })),
   ...EXPERTS.map(([type, shape]) => expertMatmulCase(type, shape)),
+  ...(['Q4_0', 'Q8_0', 'Q4_K'] as const).flatMap((type) =>
+    [1, 512].map((T) => modelExpertCase(type, { T, ...MODEL_EXPERTS })),
+  ),
   ...[7, 172].map((N) => mixCase({ experts: 6, count: 3, N })),
   mixCase({ experts: 4, count: 1, N: 64 }),
 
@@ -203,6 +221,7 @@ export const CASES: readonly OpCase[] = [
   convCase({ C: 64, K: 2 }),
   convCase({ C: 70, K: 4, bias: true }),
   ...(['ssm', 'delta'] as const).flatMap((rule) => SCANS.map((shape) => scanCase({ rule, ...shape }))),
+  ...MODEL_SCANS.flatMap((shape) => [1, 512].map((T) => modelScanCase(shape, T))),
 
   ...[rmsNormOf(7), rmsNormOf(172), rmsNormOf(1025), rmsNormOf(576, 100)].map(rowCase),
   rowCase(rmsNormOf(64, 1e-3)), // eps 1e-5 outweighs the mean square

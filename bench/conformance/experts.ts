@@ -6,7 +6,7 @@ import { type Routing, route } from '../../kernels/reference/route.ts';
 import { INT8 } from './matmul.ts';
 import { ofExperts, picksMatrix, randomMatrix } from './matrices.ts';
 import { check, FLOAT32, type OpCase, SHORT, slice, step, VOCABULARY } from './op-case.ts';
-import { FLOAT } from './timed-program.ts';
+import { FLOAT, repeatedExperts } from './timed-program.ts';
 
 export interface RouteShape {
   readonly experts: number;
@@ -88,6 +88,29 @@ export function expertMatmulCase(type: TensorType, shape: ExpertShape): OpCase {
       parts: all,
       tolerance: QUANT_FORMATS[type].elements === 1 ? FLOAT32 : INT8,
     }),
+  };
+}
+
+/** A shape of models, timed. */
+export function modelExpertCase(
+  type: TensorType,
+  shape: { readonly T: number; readonly count: number; readonly N: number; readonly K: number },
+): OpCase {
+  const { T, count, N, K } = shape;
+  const op: Op = { op: 'expert-matmul', x: 0, picks: 1, weight: 0 };
+  const read = Math.min(16, T === 1 ? count : 16); // experts: every repeat picks the same ones for all tokens
+  return {
+    op: 'expert-matmul',
+    type,
+    shape: `${count} picked, ${K} -> ${N}`,
+    examples: [{ op, types: [type] }],
+    tokens: T,
+    work: {
+      bytes: Math.min(read, count) * N * rowBytes(type, K) + FLOAT * T * (K + count * N),
+      macs: T * count * K * N,
+    },
+    speedOnly: 'the same kernels are checked in smaller shapes',
+    timing: repeatedExperts(type, shape),
   };
 }
 

@@ -3,7 +3,7 @@ import type { RecurrentShape, ScanOp, ValueId, WeightId } from '../../backends/b
 import { type ScanRows, scan } from '../../kernels/reference/scan.ts';
 import { oneSignMatrix, randomMatrix } from './matrices.ts';
 import { check, GOING_ON, type OpCase, type Row, type Tolerance, VOCABULARY } from './op-case.ts';
-import { FLOAT } from './timed-program.ts';
+import { FLOAT, repeatedScan } from './timed-program.ts';
 
 export interface ScanCaseShape extends Pick<ScanOp, 'rule' | 'groups' | 'cyclic'> {
   readonly heads: number;
@@ -17,9 +17,14 @@ const SCAN: Tolerance = {
   reason: 'exp in float32, once a token, in a state that hundreds of tokens change: 1e-5 of the result',
 };
 
+/** A shape of models, timed. */
+export function modelScanCase(shape: ScanCaseShape, tokens: number): OpCase {
+  const speedOnly = 'the same kernel is checked in smaller shapes';
+  return { ...described(shape, tokens), speedOnly, timing: repeatedScan(shape, tokens) };
+}
+
 export function scanCase(shape: ScanCaseShape): OpCase {
   const { rule, heads, groups, cyclic, N, P, skip } = shape;
-  const state: RecurrentShape = { kind: 'recurrent', floats: heads * N * P };
   // The delta rule is stable where beta |k|^2 is at most 2, and both are where the state decays.
   const inputs = [
     randomMatrix('F32', VOCABULARY, groups * N, 1, 'q'),
@@ -30,33 +35,16 @@ export function scanCase(shape: ScanCaseShape): OpCase {
   ];
   const a = oneSignMatrix(1, heads, -0.1);
   const skips = randomMatrix('F32', 1, heads, 1, 'skip');
-  const op = (
-    [q, k, v, dt, beta]: readonly ValueId[],
-    [w, s]: readonly WeightId[],
-    state: number,
-  ): ScanOp => ({
-    ...{ op: 'scan', rule, q: q!, k: k!, v: v!, dt: dt!, beta: beta! },
-    ...{ a: w!, skip: s, groups, cyclic, state },
-  });
-  const tokens = 238; // of the longest step
+  const sizes = { rule, heads, groups, cyclic: cyclic ?? false, keyDim: N, valueDim: P };
   return {
-    op: 'scan',
-    type: 'F32',
-    shape: `${rule}, ${heads} heads of ${N} by ${P}, ${groups} groups${cyclic ? ' in turn' : ''}${skip ? ' with skips' : ''}`,
-    examples: [{ op: op([0, 1, 2, 3, 4], [0], 0), types: ['F32'], state }],
-    tokens,
-    work: {
-      bytes: FLOAT * (2 * heads * N * P + tokens * (2 * groups * N + 2 * heads * P + 2 * heads)),
-      macs: tokens * heads * N * P * (rule === 'delta' ? 3 : 2),
-    },
+    ...described(shape, 238), // of the longest step
     check: check({
       inputs,
       weights: skip ? [a, skips] : [a],
-      states: [{ kind: 'recurrent', floats: 1 }, state],
+      states: [{ kind: 'recurrent', floats: 1 }, stateOf(shape)],
       actions: GOING_ON,
-      apply: (values, weights) => op(values, weights, 1),
+      apply: (values, weights) => opOf(shape, values, weights, 1),
       expected(_, __, history) {
-        const sizes = { rule, heads, groups, cyclic: cyclic ?? false, keyDim: N, valueDim: P };
         const weights = { a: a.values, skip: skip && skips.values };
         let held: Row = new Float64Array(heads * N * P);
         let y: Row = new Float64Array(0);
@@ -68,5 +56,36 @@ export function scanCase(shape: ScanCaseShape): OpCase {
       },
       tolerance: SCAN,
     }),
+  };
+}
+
+function described(shape: ScanCaseShape, tokens: number) {
+  const { rule, heads, groups, cyclic, N, P, skip } = shape;
+  return {
+    op: 'scan',
+    type: 'F32',
+    shape: `${rule}, ${heads} heads of ${N} by ${P}, ${groups} groups${cyclic ? ' in turn' : ''}${skip ? ' with skips' : ''}`,
+    examples: [{ op: opOf(shape, [0, 1, 2, 3, 4], [0], 0), types: ['F32'], state: stateOf(shape) }],
+    tokens,
+    work: {
+      bytes: FLOAT * (2 * heads * N * P + tokens * (2 * groups * N + 2 * heads * P + 2 * heads)),
+      macs: tokens * heads * N * P * (rule === 'delta' ? 3 : 2),
+    },
+  } as const;
+}
+
+function stateOf({ heads, N, P }: ScanCaseShape): RecurrentShape {
+  return { kind: 'recurrent', floats: heads * N * P };
+}
+
+function opOf(
+  { rule, groups, cyclic }: ScanCaseShape,
+  [q, k, v, dt, beta]: readonly ValueId[],
+  [w, s]: readonly WeightId[],
+  state: number,
+): ScanOp {
+  return {
+    ...{ op: 'scan', rule, q: q!, k: k!, v: v!, dt: dt!, beta: beta! },
+    ...{ a: w!, skip: s, groups, cyclic, state },
   };
 }

@@ -58,6 +58,64 @@ export function repeatedAttention(
   };
 }
 
+/** Each repeat picks `count` of 16 matrices of its own, so that the picked ones alone exceed the caches. */
+export function repeatedExperts(
+  type: TensorType,
+  { T, N, K, count }: { readonly T: number; readonly N: number; readonly K: number; readonly count: number },
+): Timing {
+  const experts = 16;
+  const bytes = N * rowBytes(type, K);
+  const repeats = repeatsFor(count * bytes, T * count * K * N);
+  return {
+    held: 0,
+    repeats,
+    program(backend) {
+      const norm = ones(backend, K);
+      const matrices = sharedBytes(experts * bytes).fill(PLAIN_BYTE);
+      const desc = { type, rows: experts * N, cols: K, experts };
+      const weights = Array.from({ length: repeats }, (_, i) =>
+        backend.weight({ name: `matrices ${i}`, ...desc }, { bytes: matrices }),
+      );
+      const routing = { count, by: 'softmax', normalized: true } as const;
+      const repeat = (push: Push, i: number) => {
+        const x = push({ op: 'norm', x: 0, weight: norm, eps: 1e-5 });
+        return push({
+          op: 'expert-matmul',
+          x,
+          picks: push({ op: 'route', x: 1, routing }),
+          weight: weights[i]!,
+        });
+      };
+      return program({ inputs: [K, experts], repeats, repeat, T }, backend);
+    },
+  };
+}
+
+/** Recurrences of as many layers, each with a state of its own. */
+export function repeatedScan({ rule, heads, groups, N, P }: ScanSizes, T: number): Timing {
+  const repeats = 16;
+  return {
+    held: 0,
+    repeats,
+    program(backend) {
+      const a = ones(backend, heads, -0.1);
+      const repeat = (push: Push, state: number) =>
+        push({ op: 'scan', rule, q: 0, k: 1, v: 2, dt: 3, beta: 4, a, groups, state });
+      const states = new Array<StateShape>(repeats).fill({ kind: 'recurrent', floats: heads * N * P });
+      const inputs = [groups * N, groups * N, heads * P, heads, heads];
+      return program({ inputs, repeats, repeat, T, states }, backend);
+    },
+  };
+}
+
+interface ScanSizes {
+  readonly rule: 'ssm' | 'delta';
+  readonly heads: number;
+  readonly groups: number;
+  readonly N: number; // of keys
+  readonly P: number; // of values
+}
+
 /** The first input of each repeat is the result of the one before. */
 export function repeatedInPlace({ inputs, weights = [], cols, apply }: RowOp, T: number): Timing {
   const repeats = 16;
@@ -103,9 +161,9 @@ function program(body: Body, backend: Backend): Program {
 /** 1.06 as float16, 0.01 as float32 and bfloat16, 2^-67 as a power of two: NaN in no type. */
 const PLAIN_BYTE = 0x3c;
 
-function ones(backend: Backend, cols: number) {
+function ones(backend: Backend, cols: number, value = 1) {
   const bytes = sharedBytes(FLOAT * cols);
-  new Float32Array(bytes.buffer).fill(1);
+  new Float32Array(bytes.buffer).fill(value);
   return backend.weight({ name: 'ones', type: 'F32', rows: 1, cols }, { bytes });
 }
 
