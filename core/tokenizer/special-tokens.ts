@@ -1,9 +1,6 @@
 import { covers, type Spans } from './spans.ts';
 import { TokenType, type Vocabulary } from './vocabulary.ts';
 
-/** Special tokens of Phi-3 that do not swallow the white space after them (its tokenizer.json, rstrip: false). */
-const KEEPS_SPACE = new Set(['<unk>', '<s>', '<|endoftext|>']);
-
 /** The texts of the special tokens: sorted, so that those with a common beginning lie together. */
 interface Table {
   readonly texts: readonly string[];
@@ -28,7 +25,7 @@ export class SpecialTokens {
    * always found, control and unknown tokens where `special` says.
    */
   split(text: string, special: boolean | Spans): (string | number)[] {
-    const { types, stripsAfterSpecial } = this.#vocabulary;
+    const { types, takesBefore, takesAfter } = this.#vocabulary;
     this.#table ??= tableOf(this.#vocabulary);
     const isParsed: IsParsed = (id, start, end) =>
       types[id] === TokenType.USER_DEFINED ||
@@ -41,17 +38,21 @@ export class SpecialTokens {
         at++;
         continue;
       }
-      if (at > plain) parts.push(text.slice(plain, at));
+      let end = at; // of the plain text
+      if (takesBefore.has(found.id)) while (end > plain && isSpace(text.charAt(end - 1))) end--;
+      if (end > plain) parts.push(text.slice(plain, end));
       parts.push(found.id);
       at = found.end;
-      if (stripsAfterSpecial && !KEEPS_SPACE.has(text.slice(found.start, found.end))) {
-        while (/\p{White_Space}/u.test(text.charAt(at))) at++;
-      }
+      if (takesAfter.has(found.id)) while (isSpace(text.charAt(at))) at++;
       plain = at;
     }
     if (plain < text.length) parts.push(text.slice(plain));
     return parts;
   }
+}
+
+function isSpace(character: string): boolean {
+  return /\p{White_Space}/u.test(character);
 }
 
 function tableOf({ specialTexts }: Vocabulary): Table {

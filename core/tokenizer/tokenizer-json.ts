@@ -7,7 +7,7 @@ import { stringsOf } from '../gguf/strings.ts';
 import type { GgufValue } from '../gguf/types.ts';
 import { type JsonPart, patternsOf, preTokenizerNameOf } from './json-patterns.ts';
 import { normalizersOf } from './normalizers.ts';
-import { TokenType } from './vocabulary.ts';
+import { TAKES_AFTER, TAKES_BEFORE, TokenType } from './vocabulary.ts';
 
 export interface TokenizerJson {
   readonly added_tokens?: unknown;
@@ -32,6 +32,15 @@ interface Pieces {
   readonly texts: string[]; // by id
   readonly types: Int32Array;
   readonly ids: ReadonlyMap<string, number>;
+  readonly added: readonly AddedToken[];
+}
+
+interface AddedToken {
+  readonly id: number;
+  readonly text: string;
+  readonly special: boolean;
+  readonly lstrip: boolean; // white space before it belongs to it
+  readonly rstrip: boolean; // and that after it
 }
 
 /** A vocabulary has no more; the bound keeps ids of a damaged file from becoming memory. */
@@ -53,6 +62,7 @@ export function tokenizerJsonMetadata(
     ['tokenizer.ggml.model', kind],
     ...own,
     ['tokenizer.ggml.token_type', types],
+    ...spaceTaken(pieces.added),
     ...specialIds(json, pieces, facts),
   ];
 }
@@ -101,7 +111,18 @@ function piecesOf(path: string, json: TokenizerJson, model: JsonPart, size: numb
     set(id, text, special ? TokenType.CONTROL : TokenType.USER_DEFINED);
   const ids = new Map(entries);
   for (const { id, text } of added) ids.set(text, id);
-  return { texts, types, ids };
+  return { texts, types, ids, added };
+}
+
+/** Which tokens take the white space beside them. Not written where none does, as in most vocabularies. */
+function spaceTaken(added: readonly AddedToken[]): [string, GgufValue][] {
+  const before = added.filter(({ lstrip }) => lstrip).map(({ id }) => id);
+  const after = added.filter(({ rstrip }) => rstrip).map(({ id }) => id);
+  if (before.length + after.length === 0) return [];
+  return [
+    [TAKES_BEFORE, Int32Array.from(before)],
+    [TAKES_AFTER, Int32Array.from(after)],
+  ];
 }
 
 function vocabularyOf(path: string, { vocab }: JsonPart): (readonly [string, number])[] {
@@ -116,13 +137,14 @@ function vocabularyOf(path: string, { vocab }: JsonPart): (readonly [string, num
   return entries as [string, number][];
 }
 
-function addedTokens(path: string, list: unknown): { id: number; text: string; special: boolean }[] {
+function addedTokens(path: string, list: unknown): AddedToken[] {
   if (list === undefined || list === null) return [];
   if (!Array.isArray(list)) throw damaged(path, 'a list added_tokens', typeof list);
   return list.map((token) => {
-    const { id, content, special } = (token ?? {}) as Record<string, unknown>;
+    const { id, content, special, lstrip, rstrip } = (token ?? {}) as Record<string, unknown>;
     if (Number.isSafeInteger(id) && Number(id) >= 0 && typeof content === 'string') {
-      return { id: Number(id), text: content, special: special === true };
+      const strips = { lstrip: lstrip === true, rstrip: rstrip === true };
+      return { id: Number(id), text: content, special: special === true, ...strips };
     }
     throw damaged(path, 'an id and a text in added_tokens', JSON.stringify({ id, content })?.slice(0, 80));
   });

@@ -26,8 +26,9 @@ export interface Vocabulary {
   readonly addBos: boolean;
   readonly addEos: boolean;
   readonly endIds: ReadonlySet<number>;
-  /** White space after a special token belongs to it. */
-  readonly stripsAfterSpecial: boolean;
+  /** Special tokens to which the white space before them belongs, and those to which that after them does. */
+  readonly takesBefore: ReadonlySet<number>;
+  readonly takesAfter: ReadonlySet<number>;
   /** The tokens of some types by their text, an index that tells the user if one is there twice. */
   index(types: (type: number) => boolean): PieceIndex;
 }
@@ -84,10 +85,36 @@ export function readVocabulary(
     unknownId: id('unknown') ?? inRange(defaults.unknownId),
     addBos: adds(metadata, 'bos', bosId, defaults.addBos, onIgnored),
     addEos: adds(metadata, 'eos', eosId, defaults.addEos, onIgnored),
-    // Not in the metadata: Phi-3's tokenizer.json marks its special tokens with rstrip.
-    stripsAfterSpecial:
-      model === 'sentencepiece' && optionalString(metadata, 'general.architecture') === 'phi3',
+    ...spaceTaken(metadata, model, classes.specialTexts),
     index: (includes) => new PieceIndex(pieces, (id) => includes(classes.types[id]!), onDouble),
+  };
+}
+
+/** Keys of this program's own: llama.cpp has none for what tokenizer.json calls lstrip and rstrip. */
+export const TAKES_BEFORE = 'tokenizer.ggml.added_tokens.lstrip';
+export const TAKES_AFTER = 'tokenizer.ggml.added_tokens.rstrip';
+/** Special tokens of Phi-3 that leave the white space after them. */
+const PHI3_LEAVES = ['<unk>', '<s>', '<|endoftext|>'];
+
+/** Without the keys, by the model, as llama.cpp 0c1e57098 has it (src/llama-vocab.cpp, load). */
+function spaceTaken(
+  metadata: Metadata,
+  model: Tokenizer['model'],
+  specialTexts: ReadonlyMap<number, string>,
+): Pick<Vocabulary, 'takesBefore' | 'takesAfter'> {
+  const listed = (key: string) => new Set(Array.from(optionalNumbers(metadata, key) ?? []));
+  if (metadata.has(TAKES_BEFORE) || metadata.has(TAKES_AFTER)) {
+    return { takesBefore: listed(TAKES_BEFORE), takesAfter: listed(TAKES_AFTER) };
+  }
+  const architecture = optionalString(metadata, 'general.architecture');
+  const ids = (isMeant: (text: string) => boolean) =>
+    new Set([...specialTexts].flatMap(([id, text]) => (isMeant(text) ? [id] : [])));
+  const isPhi3 = model === 'sentencepiece' && architecture === 'phi3';
+  const mask = architecture === 'modern-bert' ? '[MASK]' : '<mask>';
+  const isMasked = ['modern-bert', 'nomic-bert-moe', 'jina-bert-v3'].includes(architecture ?? '');
+  return {
+    takesBefore: ids((text) => isMasked && text === mask),
+    takesAfter: ids((text) => isPhi3 && !PHI3_LEAVES.includes(text)),
   };
 }
 

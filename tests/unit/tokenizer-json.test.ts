@@ -37,6 +37,37 @@ describeShared('tokenizer.json', (path) => {
   });
 });
 
+describe('special tokens that take the white space beside them', () => {
+  const added = (id: number, content: string, lstrip: boolean, rstrip: boolean, special = true) => {
+    return { id, content, single_word: false, lstrip, rstrip, normalized: false, special };
+  };
+  const vocab = ['a', 'b', 'c', '\u0120', '\u010a', '\u0109', '<', 'x', '>', 'm'];
+  const json = {
+    added_tokens: [
+      added(10, '<m>', true, false),
+      added(11, '<x>', false, true),
+      added(12, '<c>', true, true, false),
+    ],
+    pre_tokenizer: { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: true },
+    decoder: { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: true },
+    model: { type: 'BPE', vocab: Object.fromEntries(vocab.map((text, id) => [text, id])), merges: [] },
+  };
+
+  // Made with tokenizers 0.23.3 of the same file.
+  it.each([
+    ['a <m> b', [0, 10, 3, 1]],
+    ['a \n\t<m>\n b', [0, 10, 4, 3, 1]],
+    ['a <x> \n b', [0, 3, 11, 1]],
+    ['a <x>  <m> b', [0, 3, 11, 10, 3, 1]],
+    ['a  <c>  b', [0, 12, 1]],
+    ['<m><x> <c> ', [10, 11, 12]],
+    [' <x>', [3, 11]],
+    ['a\u00a0<m> b <x>\u2003a', [0, 10, 3, 1, 3, 11, 0]],
+  ])('in %j', (text, ids) => {
+    expect(tokenizerOf({ ...json }, 13).encode(text, { special: true })).toEqual(ids);
+  });
+});
+
 describe('patterns of a model', () => {
   it.each([
     ["(?i:'s|'t)|[^\\r\\n\\p{L}\\p{N}]?+\\p{L}+", "(?i:'s|'t)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+"],
