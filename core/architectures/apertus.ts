@@ -12,6 +12,7 @@ const softplus = (x: number) => Math.log1p(Math.exp(x));
 export const apertus: Architecture<ApertusConfig> = {
   checkpoint: {
     types: { apertus: 'apertus' },
+    functions: ['xielu'],
     names: {
       attention_layernorm: 'attn_norm',
       feedforward_layernorm: 'ffn_norm',

@@ -8,7 +8,7 @@ import { rowsOf, type Stored } from '../checkpoint/stored.ts';
 import type { Architecture } from './architecture.ts';
 import type { Heads } from './decoder.ts';
 import type { Block, Graph } from './graph.ts';
-import { type TransformerSizes, unsupported } from './metadata.ts';
+import type { TransformerSizes } from './metadata.ts';
 
 export interface EncoderConfig extends TransformerSizes {
   readonly eps: number;
@@ -27,6 +27,7 @@ const LEFT_OUT_HEADS = [
 export const bert: Architecture<EncoderConfig> = {
   checkpoint: {
     types: { bert: 'bert', ...Object.fromEntries(OFFSET_TYPES.map((type) => [type, 'bert'])) },
+    functions: ['gelu'],
     names: {
       'embeddings.word_embeddings': 'token_embd',
       'embeddings.position_embeddings': 'position_embd',
@@ -44,7 +45,7 @@ export const bert: Architecture<EncoderConfig> = {
     },
     convert: { 'position_embd.weight': (x, c) => behindPadding(x, c) },
     metadata: (c) => ({
-      ...encoderMetadata(c),
+      'attention.causal': false,
       context_length: c.required('max_position_embeddings') - offsetOf(c),
     }),
   },
@@ -60,16 +61,6 @@ export const bert: Architecture<EncoderConfig> = {
     return encoder(g, x, c, { prepare: (heads) => heads, feedForward });
   },
 };
-
-/** What all encoders say in their metadata. Throws UserError for another function than the one that is computed. */
-export function encoderMetadata(c: Config, ...functions: readonly string[]): Record<string, boolean> {
-  const names = ['hidden_act', 'hidden_activation', 'activation_function'];
-  const fn = names.map((name) => c.text(name)).find((text) => text !== undefined) ?? 'gelu';
-  const known = functions.length > 0 ? functions : ['gelu'];
-  if (!known.includes(fn))
-    throw unsupported(`An encoder with the function ${JSON.stringify(fn.slice(0, 40))}`);
-  return { 'attention.causal': false };
-}
 
 /** Rows of the table of positions that no token has. */
 function offsetOf(c: Config): number {

@@ -14,6 +14,9 @@ import { type ExpertsConfig, mixedFeedForward, readExperts } from './experts.ts'
 import type { Block, Graph } from './graph.ts';
 import type { Metadata } from './metadata.ts';
 
+/** Of the norms of latent rows, whatever the others have (transformers modeling_deepseek_v3.py, DeepseekV3RMSNorm). */
+const LATENT_EPS = 1e-6;
+
 interface Deepseek2Config extends DecoderConfig {
   readonly queryRank: number | undefined; // columns of compressed queries; undefined: they are not
   readonly latentDim: number; // L
@@ -89,16 +92,17 @@ function contextScaling(m: Metadata): number {
 }
 
 function latentAttention(g: Graph, x: ValueId, b: Block, c: Deepseek2Config): ValueId {
-  const { nHeads: heads, latentDim: L, rotatedDim: R, rmsEps: eps, scale } = c;
+  const { nHeads: heads, latentDim: L, rotatedDim: R, scale } = c;
   const parts = [c.plainDim, R] as const;
-  const compressed = c.queryRank && g.norm(g.linear(x, b('attn_q_a'), c.queryRank), b('attn_q_a_norm'), eps);
+  const compressed =
+    c.queryRank && g.norm(g.linear(x, b('attn_q_a'), c.queryRank), b('attn_q_a_norm'), LATENT_EPS);
   const [plain, turned] = compressed
     ? g.headParts(compressed, b('attn_q_b'), heads, parts)
     : g.headParts(x, b('attn_q'), heads, parts);
   const latentQuery = g.headwise(plain, b('attn_k_b'), heads, L); // [T, H * L]
   const q = g.concat(latentQuery, rotated(g, turned, heads, c.rope), heads); // [T, H * (L + R)]
   const [latent, key] = g.linears(x, b('attn_kv_a_mqa'), [L, R]);
-  const v = g.norm(latent!, b('attn_kv_a_norm'), eps); // [T, L]
+  const v = g.norm(latent!, b('attn_kv_a_norm'), LATENT_EPS); // [T, L]
   const k = g.concat(v, rotated(g, key!, 1, c.rope), 1); // [T, L + R]
   return g.attention({ q, k, v }, { heads, kvHeads: 1, headDim: L + R, valueDim: L, scale });
 }

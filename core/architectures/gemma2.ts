@@ -2,6 +2,7 @@
  * Gemma 2 (Gemma Team, Gemma 2): norms before and after attention and feed-forward, every other layer sees a window, and
  * scores and logits are capped.
  */
+import { GELU_TANH } from '../checkpoint/family.ts';
 import { addingOne } from '../checkpoint/layouts.ts';
 import { windowPattern } from '../checkpoint/usual-metadata.ts';
 import type { Architecture } from './architecture.ts';
@@ -23,6 +24,7 @@ const LAYERS_OF_27B = 46;
 export const gemma2: Architecture<Gemma2Config> = {
   checkpoint: {
     types: { gemma2: 'gemma2' },
+    functions: GELU_TANH,
     names: {
       post_attention_layernorm: 'post_attention_norm',
       pre_feedforward_layernorm: 'ffn_norm',

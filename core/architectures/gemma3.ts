@@ -2,7 +2,9 @@
  * Gemma 3 (Gemma Team, Gemma 3), text: norms before and after attention and feed-forward, heads normalized one by one, and
  * layers that see a window, five to each that sees all. Layers with a window rotate with a base of their own.
  */
+
 import type { RopeSpec, ValueId } from '../../backends/backend.ts';
+import { GELU_TANH } from '../checkpoint/family.ts';
 import { addingOne } from '../checkpoint/layouts.ts';
 import { windowPattern } from '../checkpoint/usual-metadata.ts';
 import type { Architecture } from './architecture.ts';
@@ -40,6 +42,7 @@ export const gemma3: Architecture<Gemma3Config> = {
     types: {
       gemma3_text: (c) => (c.flag('use_bidirectional_attention') ? 'gemma-embedding' : 'gemma3'),
     },
+    functions: GELU_TANH,
     names: {
       post_attention_layernorm: 'post_attention_norm',
       pre_feedforward_layernorm: 'ffn_norm',

@@ -3,10 +3,12 @@
  * normalized too, last layers that share keys and values with earlier ones, inputs of each layer by token, and experts beside
  * the feed-forward.
  */
+
 import type { RopeSpec, ValueId } from '../../backends/backend.ts';
 import type { Config } from '../checkpoint/config.ts';
 import type { StoredTensors, Values } from '../checkpoint/family.ts';
-import { numbers } from '../checkpoint/stored.ts';
+import { GELU_TANH } from '../checkpoint/family.ts';
+import { numbers, rowsOf } from '../checkpoint/stored.ts';
 import { headsOf, windowPattern } from '../checkpoint/usual-metadata.ts';
 import type { Architecture } from './architecture.ts';
 import { gatedFeedForward } from './decoder.ts';
@@ -36,6 +38,7 @@ interface Gemma4Config extends TransformerSizes {
 export const gemma4: Architecture<Gemma4Config> = {
   checkpoint: {
     types: { gemma4_text: 'gemma4' },
+    functions: GELU_TANH,
     names: {
       post_attention_layernorm: 'post_attention_norm',
       pre_feedforward_layernorm: 'ffn_norm',
@@ -57,6 +60,10 @@ export const gemma4: Architecture<Gemma4Config> = {
       per_layer_projection_norm: 'per_layer_proj_norm',
     },
     metadata: checkpointMetadata,
+    // A vocabulary of its own may have more rows, which no token of the model reads.
+    convert: {
+      'per_layer_token_embd.weight': (x, c) => rowsOf(x, 0, Math.min(x.shape[0]!, c.required('vocab_size'))),
+    },
     tensors: checkpointTensors,
   },
 

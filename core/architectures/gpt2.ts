@@ -1,4 +1,5 @@
 /** GPT-2 (Radford et al., Language Models are Unsupervised Multitask Learners): learned positions, layer norms, one qkv. */
+import { GELU_TANH } from '../checkpoint/family.ts';
 import { transposed } from '../checkpoint/stored.ts';
 import type { Architecture } from './architecture.ts';
 import type { TransformerSizes } from './metadata.ts';
@@ -10,6 +11,7 @@ interface Gpt2Config extends TransformerSizes {
 export const gpt2: Architecture<Gpt2Config> = {
   checkpoint: {
     types: { gpt2: 'gpt2' },
+    functions: GELU_TANH,
     names: {
       wte: 'token_embd',
       wpe: 'position_embd',

@@ -19,6 +19,7 @@ interface GptneoxConfig extends TransformerSizes {
 export const gptneox: Architecture<GptneoxConfig> = {
   checkpoint: {
     types: { gpt_neox: 'gptneox' },
+    functions: ['gelu'],
     names: {
       embed_in: 'token_embd',
       embed_out: 'output',

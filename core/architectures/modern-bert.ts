@@ -4,7 +4,7 @@
  */
 import type { RopeSpec } from '../../backends/backend.ts';
 import type { Architecture } from './architecture.ts';
-import { type EncoderConfig, encoderMetadata, joinedProjections } from './bert.ts';
+import { type EncoderConfig, joinedProjections } from './bert.ts';
 import { rotated } from './decoder.ts';
 
 interface ModernBertConfig extends EncoderConfig {
@@ -21,6 +21,7 @@ const GLOBAL_EVERY = 3;
 export const modernBert: Architecture<ModernBertConfig> = {
   checkpoint: {
     types: { modernbert: 'modern-bert' },
+    functions: ['gelu', 'silu'],
     names: {
       'embeddings.tok_embeddings': 'token_embd',
       'embeddings.norm': 'token_embd_norm',
@@ -36,7 +37,7 @@ export const modernBert: Architecture<ModernBertConfig> = {
       decoder: null,
     },
     metadata: (c) => ({
-      ...encoderMetadata(c, 'gelu', 'silu'),
+      'attention.causal': false,
       hidden_act: c.text('hidden_activation'),
       'attention.layer_norm_epsilon': c.number('norm_eps'),
       'attention.layer_norm_rms_epsilon': undefined,

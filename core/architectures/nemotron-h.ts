@@ -29,6 +29,8 @@ interface NemotronHConfig extends TransformerSizes {
 export const nemotronH: Architecture<NemotronHConfig> = {
   checkpoint: {
     types: { nemotron_h: 'nemotron_h' },
+    functions: ['relu2'],
+    untied: true,
     names: {
       embeddings: 'token_embd',
       norm_f: 'output_norm',

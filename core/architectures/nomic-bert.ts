@@ -1,7 +1,7 @@
 /** Nomic Embed (Nussbaum et al., Nomic Embed): BERT with rotated positions and a gated feed-forward. */
 import type { RopeSpec, ValueId } from '../../backends/backend.ts';
 import type { Architecture } from './architecture.ts';
-import { type EncoderConfig, encoder, encoderMetadata } from './bert.ts';
+import { type EncoderConfig, encoder } from './bert.ts';
 import { gatedFeedForward, rotated } from './decoder.ts';
 import type { Block } from './graph.ts';
 import { unsupported } from './metadata.ts';
@@ -16,6 +16,7 @@ const TRAINED_POSITIONS = 2048;
 export const nomicBert: Architecture<NomicConfig> = {
   checkpoint: {
     types: { nomic_bert: 'nomic-bert' },
+    functions: ['silu', 'swiglu'],
     names: {
       'embeddings.word_embeddings': 'token_embd',
       'embeddings.token_type_embeddings': 'token_types',
@@ -32,7 +33,7 @@ export const nomicBert: Architecture<NomicConfig> = {
       if (c.number('moe_every_n_layers')) throw unsupported('A nomic-bert with experts');
       const stretched = c.number('n_positions');
       return {
-        ...encoderMetadata(c, 'silu', 'swiglu'),
+        'attention.causal': false,
         context_length:
           stretched === undefined
             ? c.required('max_position_embeddings')

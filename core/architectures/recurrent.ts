@@ -46,6 +46,9 @@ export function mamba2(g: Graph, x: ValueId, b: Block, eps: number, c: Recurrent
   return { y: normed, output: b('ssm_out') };
 }
 
+/** Added to the squared length of queries and keys, whatever the norms add (transformers modeling_qwen3_next.py, l2norm). */
+const LENGTH_EPS = 1e-6;
+
 /** What a gated delta net reads: queries, keys, values and gates of its output, then decays and betas before their functions. */
 export interface DeltaInputs {
   readonly q: ValueId; // [T, G * N]
@@ -73,8 +76,8 @@ export function gatedDeltaNet(
   const convolved = (x: ValueId, first: number) =>
     g.map('silu', g.conv(x, b('ssm_conv1d'), K, { first, of }));
   const values = {
-    q: g.ofLength(convolved(inputs.q, 0), 1 / Math.sqrt(N), eps, G),
-    k: g.ofLength(convolved(inputs.k, G * N), 1, eps, G),
+    q: g.ofLength(convolved(inputs.q, 0), 1 / Math.sqrt(N), LENGTH_EPS, G),
+    k: g.ofLength(convolved(inputs.k, G * N), 1, LENGTH_EPS, G),
     v: convolved(inputs.v, 2 * G * N),
     dt: g.map('softplus', inputs.alpha),
     beta: g.map('sigmoid', inputs.beta),

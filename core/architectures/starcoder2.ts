@@ -1,5 +1,7 @@
 /** StarCoder 2 (Lozhkov et al., StarCoder 2 and The Stack v2): layer norms and biases everywhere, rotation in halves. */
+
 import type { RopeSpec } from '../../backends/backend.ts';
+import { GELU_TANH } from '../checkpoint/family.ts';
 import type { Architecture } from './architecture.ts';
 import { projections, rotated } from './decoder.ts';
 import type { TransformerSizes } from './metadata.ts';
@@ -13,6 +15,7 @@ interface Starcoder2Config extends TransformerSizes {
 export const starcoder2: Architecture<Starcoder2Config> = {
   checkpoint: {
     types: { starcoder2: 'starcoder2' },
+    functions: GELU_TANH,
     names: { 'mlp.c_fc': 'ffn_up', 'mlp.c_proj': 'ffn_down' },
   },
 

@@ -8,6 +8,9 @@ export type StoredTensors = Readonly<Record<string, Stored>>;
 
 export type Values = Readonly<Record<string, GgufValue | undefined>>;
 
+/** Names of the tanh approximation of GELU in configs. */
+export const GELU_TANH: readonly string[] = ['gelu_pytorch_tanh', 'gelu_new', 'gelu_fast', 'gelu_accurate'];
+
 export interface Checkpoint {
   /** general.architecture by model_type of config.json, or by more of it. */
   readonly types: Readonly<Record<string, string | ((c: Config) => string)>>;
@@ -26,6 +29,10 @@ export interface Checkpoint {
   readonly blocks?: Readonly<Record<string, string>>;
   /** Tensors that follow from the config, by whole names. */
   readonly tensors?: (c: Config) => StoredTensors;
+  /** The functions of the feed-forward that the family computes, as config.json names them; default silu. */
+  readonly functions?: readonly string[];
+  /** tie_word_embeddings means nothing: there is always a head of its own. */
+  readonly untied?: true;
   /** Values that the checkpoint holds as tensors, by whole keys: the numbers of all blocks. */
   readonly numbers?: Readonly<Record<string, string>>;
 }

@@ -30,7 +30,7 @@ export function namedTensors(
 ): { tensors: Map<string, Stored>; numbers: Map<string, GgufValue> } {
   const values = new Map<string, number[]>();
   const found = foundTensors(files, config, checkpoint, values);
-  if (config.flag('tie_word_embeddings')) found.delete('output.weight');
+  if (config.flag('tie_word_embeddings') && !checkpoint.untied) found.delete('output.weight');
   const tensors = converted(found, config, checkpoint);
   for (const [name, tensor] of Object.entries(checkpoint.tensors?.(config) ?? {})) tensors.set(name, tensor);
   return { tensors, numbers: valuesOf(values) };

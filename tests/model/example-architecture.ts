@@ -7,10 +7,15 @@ import {
   readDecoder,
   rotated,
 } from '../../core/architectures/decoder.ts';
+import { GELU_TANH } from '../../core/checkpoint/family.ts';
 import { addingOne } from '../../core/checkpoint/layouts.ts';
 
 export const gemma: Architecture<DecoderConfig> = {
-  checkpoint: { types: { gemma: 'gemma' }, convert: addingOne('attn_norm', 'ffn_norm', 'output_norm') },
+  checkpoint: {
+    types: { gemma: 'gemma' },
+    functions: GELU_TANH,
+    convert: addingOne('attn_norm', 'ffn_norm', 'output_norm'),
+  },
 
   read: (m) => readDecoder(m, 'half'),
 

@@ -19,7 +19,8 @@ describe('kernels that are timed', () => {
     for (const type of ['F32', 'F16', 'Q4_0', 'Q8_0'] as TensorType[]) expect(types).toContain(type);
     for (const type of types) expect(backend.supports({ op: 'matmul', x: 0, weight: 0 }, [type])).toBe(true);
     const ops = new Set(cases.map(({ op }) => op));
-    expect([...ops]).toEqual(['matmul', 'attention', 'norm', 'rope', 'softmax', 'map', 'zip']);
+    const timed = ['matmul', 'attention', 'expert-matmul', 'scan', 'norm', 'rope', 'softmax', 'map', 'zip'];
+    expect([...ops]).toEqual(timed);
   });
 
   it('are selected by words', () => {

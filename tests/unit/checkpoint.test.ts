@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, it } from 'vitest';
 import { OPTIONS } from '../../cli/arguments/options.ts';
+import { graphFromGguf } from '../../core/architectures/index.ts';
 import { readCheckpoint } from '../../core/checkpoint/folder.ts';
 import { ON_LOAD_TYPES, quantizedOnLoad } from '../../core/quantize/on-load.ts';
 import { tokenizerFromGguf } from '../../core/tokenizer/index.ts';
@@ -31,6 +32,11 @@ function copyOf(folder: string, name: string): string {
   return to;
 }
 
+function changeConfig(folder: string, change: (config: Record<string, unknown>) => object): void {
+  const file = join(folder, 'config.json');
+  writeFileSync(file, JSON.stringify(change(JSON.parse(readFileSync(file, 'utf8')))));
+}
+
 describeShared('a checkpoint', (path) => {
   const qwen = () => path('goldens/architectures/qwen3');
 
@@ -49,6 +55,37 @@ describeShared('a checkpoint', (path) => {
     const folder = copyOf(qwen(), 'unknown');
     rename(join(folder, 'model.safetensors'), (name) => name.replace('mlp.up_proj', 'mlp.sideways'));
     await expect(readCheckpoint(folder)).rejects.toThrow('mlp.sideways.weight" is not supported yet');
+  });
+
+  it.each([
+    ['hidden_act', 'relu', 'The function "relu" in a model of type qwen3 is not supported yet'],
+    [
+      'rope_scaling',
+      { rope_type: 'spiral' },
+      'Expected positions to be rotated in one of the ways default, linear',
+    ],
+  ])('with another %s than its family computes is refused in words', async (key, value, message) => {
+    const folder = copyOf(qwen(), `other-${key}`);
+    changeConfig(folder, ({ rope_parameters: _, ...config }) => ({ ...config, [key]: value }));
+    await expect(readCheckpoint(folder)).rejects.toThrow(message);
+  });
+
+  it.each([
+    // What transformers adds there is no setting: the length of queries and keys, and latent rows.
+    ['qwen3-next', 1e-6 / 16],
+    ['deepseek-v3', 1e-6],
+  ])('of %s has norms whose eps is not that of its config', async (name, eps) => {
+    const folder = copyOf(path(`goldens/architectures/${name}`), `eps-${name}`);
+    changeConfig(folder, (config) => ({ ...config, rms_norm_eps: 3e-4 }));
+    const { ops } = graphFromGguf(await readCheckpoint(folder));
+    const all = new Set(ops.flatMap((op) => (op.op === 'norm' ? [op.eps] : [])));
+    expect(all).toEqual(new Set([eps, 3e-4]));
+  });
+
+  it('of Nemotron-H has a head of its own, whatever its config says', async () => {
+    const folder = copyOf(path('goldens/architectures/nemotron-h'), 'tied');
+    changeConfig(folder, (config) => ({ ...config, tie_word_embeddings: true }));
+    expect((await readCheckpoint(folder)).tensors.has('output.weight')).toBe(true);
   });
 
   it('without a tokenizer reads no text', async () => {

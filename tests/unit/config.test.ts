@@ -152,8 +152,8 @@ describe('configFromGguf', () => {
     ['an infinite base', { 'llama.rope.freq_base': Infinity }, 'llama.rope.freq_base'],
     [
       'another scaling',
-      { 'llama.rope.scaling.type': 'longrope' },
-      'RoPE scaling of type "longrope" is not supported yet; supported: none, linear, yarn.',
+      { 'llama.rope.scaling.type': 'spiral' },
+      'RoPE scaling of type "spiral" is not supported yet; supported: none, linear, yarn, longrope.',
     ],
   ])('refuses %s', (_, changes, message) => {
     const read = () => configFromGguf(gguf(changes));
