@@ -19,8 +19,15 @@ export async function readAdapters(choices: readonly string[], base: Gguf): Prom
   const adapters: Adapter[] = [];
   for (const text of choices) {
     const { path, factor } = adapterChoice(text);
-    const isFolder = (await stat(path).catch(() => undefined))?.isDirectory() ?? false;
-    const isPeft = isFolder || path.endsWith('.safetensors');
+    const found = await stat(path).catch(() => undefined);
+    if (!found) {
+      throw new UserError(
+        `There is no adapter at ${path}.`,
+        'Give a folder that PEFT wrote, or its .safetensors file, or a .gguf file.',
+        { kind: 'usage' },
+      );
+    }
+    const isPeft = found.isDirectory() || path.endsWith('.safetensors');
     const pairs = isPeft
       ? await readPeftAdapter(path, base)
       : await readGgufAdapter(path, architectureOf(base));

@@ -74,7 +74,7 @@ it('refuses in words what it cannot apply', async () => {
     [peftAdapter(at('nothing'), []), 'changes nothing'],
     [ggufAdapter(at('other.gguf'), [], 'gemma3'), 'is made for models of the architecture "gemma3"'],
     [TINY_MODEL, 'Expected '],
-    [at('absent'), 'There is no file at'],
+    [at('absent'), 'There is no adapter at'],
     [
       ggufAdapter(at('norm.gguf'), [
         matrix('blk.0.attn_norm.weight.lora_a', 1, C),
