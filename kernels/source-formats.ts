@@ -22,14 +22,12 @@ export function sourceFormat(type: SourceType): { readonly elements: number; rea
 
 type ByteType = Exclude<SourceType, TensorType>;
 
-/** Each of the 256 bytes as a number. */
-const BYTES: Readonly<Record<ByteType, Float32Array>> = {
-  F8_E4M3: Float32Array.from({ length: 256 }, (_, byte) => e4m3(byte)),
-  F8_E5M2: Float32Array.from(
-    new Float16Array(Uint16Array.from({ length: 256 }, (_, byte) => byte << 8).buffer),
-  ),
-  F8_E8M0: Float32Array.from({ length: 256 }, (_, byte) => (byte === 255 ? Number.NaN : 2 ** (byte - 127))),
-  U8: Float32Array.from({ length: 256 }, (_, byte) => byte),
+/** A byte as a number. */
+const BYTES: Readonly<Record<ByteType, (byte: number) => number>> = {
+  F8_E4M3: e4m3,
+  F8_E5M2: (byte) => new Float16Array(Uint16Array.of(byte << 8).buffer)[0]!,
+  F8_E8M0: (byte) => (byte === 255 ? Number.NaN : 2 ** (byte - 127)),
+  U8: (byte) => byte,
 };
 
 /** Sign, 4 bits of exponent, 3 of mantissa; the largest code is no number, and there is no infinity. */
@@ -66,7 +64,7 @@ export function decode(type: SourceType, bytes: Uint8Array<ArrayBuffer>): Float3
     return values;
   }
   if (!isByteType(type)) return dequantize(type, bytes) as Float32Array<ArrayBuffer>;
-  const table = BYTES[type];
+  const table = Float32Array.from({ length: 256 }, (_, byte) => BYTES[type](byte));
   const values = new Float32Array(length);
   for (let i = 0; i < length; i++) values[i] = table[bytes[i]!]!;
   return values;
