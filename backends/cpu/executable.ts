@@ -84,7 +84,7 @@ export class CpuExecutable implements Executable {
     const { sequences } = parts.program.limits;
     this.#pages = new Pages({ count, pagePositions: positions, sequences });
     for (const memory of this.#memories) {
-      for (let seq = 0; seq < sequences; seq++) writeRing(memory, seq, sequences);
+      for (let seq = 0; seq < sequences; seq++) writeRing(memory, seq);
     }
     this.#angles = this.#memories.map(({ plan, heap }) => new Angles(heap, plan.ropes));
     const kept = this.ring ? `, a ring of ${this.ring.positions}` : '';
@@ -179,7 +179,7 @@ export class CpuExecutable implements Executable {
     if (upto === 0 || from === to) return;
     for (const memory of this.#memories) {
       copyPast(memory, from, to);
-      copyRing(memory, from, to, this.#program.limits.sequences);
+      copyRing(memory, from, to);
     }
   }
 
@@ -223,18 +223,12 @@ export class CpuExecutable implements Executable {
    */
   #runs(seq: number, { lowest, upto }: { lowest: number; upto: number }): Uint8Array[] {
     const whole = { pages: this.#pages.table(seq), first: 0, upto };
-    const inRing = { pages: this.#ringPages(seq), first: lowest, upto };
+    const inRing = { pages: ringPages(this.#memories[0]!.plan.kv, seq), first: lowest, upto };
     const ids = [...this.#program.states.keys()];
     const each = (runs: (memory: PlannedMemory, id: StateId) => Uint8Array[]) =>
       ids.flatMap((id) => this.#memories.flatMap((memory) => runs(memory, id)));
     const kv = each((memory, id) => kvRuns(memory, id, this.ring?.states.has(id) ? inRing : whole));
     return upto === 0 ? kv : [...kv, ...each((memory, id) => pastRuns(memory, id, seq))];
-  }
-
-  /** The pages of a sequence's ring, in the order of positions. */
-  #ringPages(seq: number): readonly number[] {
-    const [memory] = this.#memories;
-    return ringPages(memory!.plan.kv, seq, this.#program.limits.sequences);
   }
 
   dispose(): void {
@@ -326,10 +320,10 @@ function writeTable({ plan, heap }: PlannedMemory, seq: number, pages: readonly 
 }
 
 /** Writes the part of a sequence's table that lists its ring. It never changes. */
-function writeRing({ plan, heap }: PlannedMemory, seq: number, sequences: number): void {
+function writeRing({ plan, heap }: PlannedMemory, seq: number): void {
   const { ring } = plan.kv;
   if (!ring) return;
-  const pages = ringPages(plan.kv, seq, sequences);
+  const pages = ringPages(plan.kv, seq);
   heap.i32(tableAt(plan, seq) + ring.table, pages.length).set(pages.map((page) => page * ring.bytes));
 }
 

@@ -18,7 +18,7 @@ export interface KvPlan {
   readonly tables: number; // u32 [sequences][pages of a context, then of a ring]: byte offsets of pages
   readonly tableBytes: number; // of a sequence
   readonly whole: PagePlan; // of states that keep every position
-  readonly ring?: PagePlan; // of states that keep what a window sees (backends/rings.ts); each sequence has its own
+  readonly ring?: RingPlan; // of states that keep what a window sees (backends/rings.ts)
   readonly states: ReadonlyMap<StateId, KvState>; // in this memory
 }
 
@@ -29,6 +29,11 @@ export interface PagePlan {
   readonly bytes: number; // from one page to the next
   readonly table: number; // byte offset of its part of a sequence's table
   readonly entries: number; // of that part: pages of a context
+}
+
+/** Sequence s has the pages from s * each on. */
+export interface RingPlan extends PagePlan {
+  readonly each: number; // pages of a sequence
 }
 
 /** Keys and values of one state in page 0. */
@@ -54,7 +59,7 @@ type PageCounts = Omit<PagePlan, 'address' | 'bytes'>;
 
 export interface TablePlan extends Pick<KvPlan, 'context' | 'tables' | 'tableBytes'> {
   readonly whole: PageCounts;
-  readonly ring?: PageCounts;
+  readonly ring?: PageCounts & Pick<RingPlan, 'each'>;
 }
 
 /** Positions of a sequence, padded to whole chunks, or pages if all sequences share a pool. */
@@ -72,10 +77,11 @@ export function planTables({ limits, ring }: MemoryProgram, space: AddressSpace)
     positions === undefined
       ? { positions: context, count: sequences, table: 0, entries: 1 }
       : { positions: PAGE_POSITIONS, count: Math.ceil(positions / PAGE_POSITIONS), table: 0, entries };
-  const turning: PageCounts | undefined = ring && {
-    ...{ positions: PAGE_POSITIONS, count: (sequences * ring.positions) / PAGE_POSITIONS },
-    ...{ table: 4 * whole.entries, entries },
-  };
+  const each = ring && ring.positions / PAGE_POSITIONS;
+  const table = 4 * whole.entries;
+  const turning = each
+    ? { positions: PAGE_POSITIONS, each, count: sequences * each, table, entries }
+    : undefined;
   const tableBytes = 4 * (whole.entries + (turning?.entries ?? 0));
   const tables = space.allocate(sequences * tableBytes, 'pages of sequences');
   return { context, tables, tableBytes, whole, ring: turning };
@@ -90,23 +96,16 @@ export function planKv(
   const type = kvTypeOf(limits, states);
   const read = phases.flatMap((phase) => (phase.kind === 'attention' ? [phase.op] : []));
   const kept = [...new Map(read.map((op) => [op.state, kvOf(op, states)] as const))];
-  const inRing = (id: StateId) => ring?.states.has(id) ?? false;
-  const all = planPages(
-    type,
-    whole,
-    kept.filter(([id]) => !inRing(id)),
-    space,
+  const [inWhole = [], inRing = []] = [false, true].map((wanted) =>
+    kept.filter(([id]) => (ring?.states.has(id) ?? false) === wanted),
   );
-  const some =
-    turning &&
-    planPages(
-      type,
-      turning,
-      kept.filter(([id]) => inRing(id)),
-      space,
-    );
-  const placed = new Map([...all.states, ...(some?.states ?? [])]);
-  return { type, ...tables, whole: all.pages, ring: some?.pages, states: placed };
+  const all = planPages(type, whole, inWhole, space);
+  const some = turning && planPages(type, turning, inRing, space);
+  return {
+    ...{ type, ...tables, whole: all.pages },
+    ring: turning && some && { ...some.pages, each: turning.each },
+    states: new Map([...all.states, ...(some?.states ?? [])]),
+  };
 }
 
 /** Pages of one kind, each of which holds some states one after the other. */

@@ -24,17 +24,17 @@ export function copyPage({ plan, heap }: PlannedMemory, { from, to, positions }:
 }
 
 /** The pages of a sequence's ring for all positions of a context: the same ones again and again. */
-export function ringPages({ ring }: KvPlan, seq: number, sequences: number): readonly number[] {
+export function ringPages({ ring }: KvPlan, seq: number): readonly number[] {
   if (!ring) return [];
-  const own = ring.count / sequences;
-  return Array.from({ length: ring.entries }, (_, i) => seq * own + (i % own));
+  const { each, entries } = ring;
+  return Array.from({ length: entries }, (_, i) => seq * each + (i % each));
 }
 
 /** Copies the ring of a sequence to that of another one. */
-export function copyRing({ plan, heap }: PlannedMemory, from: number, to: number, sequences: number): void {
+export function copyRing({ plan, heap }: PlannedMemory, from: number, to: number): void {
   const { ring } = plan.kv;
   if (!ring) return;
-  const bytes = (ring.count / sequences) * ring.bytes;
+  const bytes = ring.each * ring.bytes;
   heap.bytes(ring.address + to * bytes, bytes).set(heap.bytes(ring.address + from * bytes, bytes));
 }
 

@@ -47,15 +47,10 @@ export interface ChosenTypes {
 export function chooseTypes(gguf: Gguf, name: PresetName): ChosenTypes {
   const choice = new Choice(gguf, name);
   const types = new Map<string, TensorType>();
-  for (const tensor of inOrder(gguf)) {
+  for (const tensor of gguf.tensors.values()) {
     types.set(tensor.name, isQuantizable(tensor) ? choice.typeOf(tensor) : tensor.type);
   }
   return { types, replaced: choice.replaced };
-}
-
-/** By blocks, as llama.cpp counts: names within a block by the alphabet. */
-function inOrder({ tensors }: Gguf): GgufTensor[] {
-  return [...tensors.values()];
 }
 
 /** Smaller blocks for rows that are no whole blocks of a type. */

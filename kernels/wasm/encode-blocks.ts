@@ -1,17 +1,9 @@
 /** Blocks of 32 weights with one scale, some with a minimum: the formulas of kernels/reference/quantize.ts, bit for bit. */
 
+import { maxLanes, toHalfOrInfinity } from './simd';
+
 /** Scales below the smallest normal f32 have no finite inverse. */
 const SMALLEST: f32 = 1.17549435e-38;
-
-/** The bits of x as f16, rounded to even; infinity beyond its range. */
-export function halfOf(x: f32): u16 {
-  const bits = reinterpret<u32>(x);
-  const size = bits & 0x7fffffff;
-  const sign = (bits >> 16) & 0x8000;
-  if (size < 0x38800000) return <u16>(sign | <u32>nearest(reinterpret<f32>(size) * 16777216.0)); // subnormal
-  const half = (size + 0x0fff + ((size >> 13) & 1) - 0x38000000) >> 13;
-  return <u16>(sign | min(half, 0x7c00));
-}
 
 /** Four vectors of whole numbers of 0 to 255 as 16 bytes. */
 // @ts-ignore: decorator
@@ -28,13 +20,6 @@ function largestMagnitude(x: usize): v128 {
   return largest;
 }
 
-// @ts-ignore: decorator
-@inline
-function largestLane(v: v128): f32 {
-  const pairs = f32x4.pmax(v, v128.shuffle<i32>(v, v, 2, 3, 0, 1));
-  return f32x4.extract_lane(f32x4.pmax(pairs, v128.shuffle<i32>(pairs, pairs, 1, 0, 3, 2)), 0);
-}
-
 /** The nearest whole number, halves away from zero. */
 // @ts-ignore: decorator
 @inline
@@ -46,10 +31,10 @@ function rounded(x: v128): v128 {
 
 /** Q8_0. Returns the bytes written; 0 if the scale is too small. */
 export function wholeBytes(x: usize, out: usize): usize {
-  const d = largestLane(largestMagnitude(x)) / <f32>127;
+  const d = maxLanes(largestMagnitude(x)) / <f32>127;
   if (d != 0 && d < SMALLEST) return 0;
   const inverse = f32x4.splat(d == 0 ? <f32>0 : <f32>1 / d);
-  store<u16>(out, halfOf(d));
+  store<u16>(out, toHalfOrInfinity(d));
   for (let j: usize = 0; j < 2; j++, x += 64) {
     const a = rounded(f32x4.mul(v128.load(x), inverse)), b = rounded(f32x4.mul(v128.load(x, 16), inverse));
     const c = rounded(f32x4.mul(v128.load(x, 32), inverse)), e = rounded(f32x4.mul(v128.load(x, 48), inverse));
@@ -62,7 +47,7 @@ export function wholeBytes(x: usize, out: usize): usize {
 // @ts-ignore: decorator
 @inline
 function furthestFrom0(x: usize): f32 {
-  const magnitude = f32x4.splat(largestLane(largestMagnitude(x)));
+  const magnitude = f32x4.splat(maxLanes(largestMagnitude(x)));
   let places = 0;
   for (; places == 0; x += 16) places = i32x4.bitmask(f32x4.eq(f32x4.abs(v128.load(x)), magnitude));
   return load<f32>(x - 16 + 4 * ctz(places));
@@ -74,7 +59,7 @@ export function signed(x: usize, out: usize, fifth: bool): usize {
   const d = furthestFrom0(x) / -half;
   if (d != 0 && abs(d) < SMALLEST) return 0;
   const inverse = f32x4.splat(d == 0 ? <f32>0 : <f32>1 / d);
-  store<u16>(out, halfOf(d));
+  store<u16>(out, toHalfOrInfinity(d));
   const middle = f32x4.splat(half + 0.5), most = i32x4.splat(<i32>half * 2 - 1), zero = f32x4.splat(0);
   const low = codes16(x, zero, inverse, middle, most), high = codes16(x + 64, zero, inverse, middle, most);
   return writeCodes(low, high, out, 2, fifth);
@@ -91,11 +76,11 @@ export function ranged(x: usize, out: usize, fifth: bool): usize {
   low = f32x4.min(low, v128.shuffle<i32>(low, low, 2, 3, 0, 1));
   const smallest = f32x4.extract_lane(f32x4.min(low, v128.shuffle<i32>(low, low, 1, 0, 3, 2)), 0);
   const most: i32 = fifth ? 31 : 15;
-  const d = (largestLane(high) - smallest) / <f32>most;
+  const d = (maxLanes(high) - smallest) / <f32>most;
   if (d != 0 && d < SMALLEST) return 0;
   const inverse = f32x4.splat(d == 0 ? <f32>0 : <f32>1 / d);
-  store<u16>(out, halfOf(d));
-  store<u16>(out, halfOf(smallest), 2);
+  store<u16>(out, toHalfOrInfinity(d));
+  store<u16>(out, toHalfOrInfinity(smallest), 2);
   const from = f32x4.splat(smallest), middle = f32x4.splat(0.5), last = i32x4.splat(most);
   const first = codes16(x, from, inverse, middle, last), second = codes16(x + 64, from, inverse, middle, last);
   return writeCodes(first, second, out, 4, fifth);

@@ -2,9 +2,9 @@
  * Blocks of 256 weights of the K types, as kernels/reference/quantize-k.ts makes them, in float32. The search of scales
  * runs in 4 groups at once, one in each lane: no sums across lanes, and every lane takes its own choices.
  */
-import { bytesOf, halfOf } from './encode-blocks';
+import { bytesOf } from './encode-blocks';
 import { WORK } from './encode-layout';
-import { madd } from './simd';
+import { madd, sumLanes, toHalfOrInfinity } from './simd';
 
 const XS: usize = WORK; // f32 [32][4]: the weights of 4 groups
 const WS: usize = XS + 512; // f32 [32][4]: what their errors count
@@ -35,12 +35,12 @@ export function rangedK(x: usize, out: usize, importance: usize, fifth: bool): u
     else searchRange(most, -1, 0.1, 20, half);
   }
   const shared = importance != 0;
-  let d = halfOf(shared ? sharedScale(SCALES, SCALE_CODES) : largestScale(SCALES, SCALE_CODES));
-  let m = halfOf(shared ? sharedScale(MINIMA, MINIMUM_CODES) : largestScale(MINIMA, MINIMUM_CODES));
+  let d = toHalfOrInfinity(shared ? sharedScale(SCALES, SCALE_CODES) : largestScale(SCALES, SCALE_CODES));
+  let m = toHalfOrInfinity(shared ? sharedScale(MINIMA, MINIMUM_CODES) : largestScale(MINIMA, MINIMUM_CODES));
   const error = rangedCodes(x, floatOf(d), floatOf(m), most, CODES);
   let codes = CODES;
   fitBoth(x, floatOf(m));
-  const D = halfOf(fitted), M = halfOf(fittedMinimum);
+  const D = toHalfOrInfinity(fitted), M = toHalfOrInfinity(fittedMinimum);
   if (rangedCodes(x, floatOf(D), floatOf(M), most, SECOND) < error) {
     d = D;
     m = M;
@@ -63,7 +63,7 @@ function countErrors(x: usize, importance: usize): void {
   }
   let sum = f32x4.splat(0);
   for (let j: usize = 0; j < 1024; j += 16) sum = madd(v128.load(x + j), v128.load(x + j), sum);
-  const spread = f32x4.splat(total(sum) / 128);
+  const spread = f32x4.splat(sumLanes(sum) / 128);
   for (let j: usize = 0; j < 1024; j += 16) {
     const v = v128.load(x + j);
     v128.store(COUNTS + j, f32x4.mul(v128.load(importance + j), f32x4.sqrt(madd(v, v, spread))));
@@ -213,7 +213,7 @@ function rangedCodes(x: usize, d: f32, m: f32, most: f32, to: usize): f32 {
       v128.store(to + (j >> 2), bytesOf(v128.load(TRIED), v128.load(TRIED, 16), v128.load(TRIED, 32), v128.load(TRIED, 48)));
     }
   }
-  return total(error);
+  return sumLanes(error);
 }
 
 let fitted: f32 = 0;
@@ -235,11 +235,11 @@ function fitBoth(x: usize, m: f32): void {
       sumLL = madd(weighted, code, sumLL);
       sumXL = madd(weighted, v, sumXL);
     }
-    yy += s * s * <f64>total(sumLL);
-    yz += s * z * <f64>total(sumL);
-    zz += z * z * <f64>total(sumW);
-    xy += s * <f64>total(sumXL);
-    xz += z * <f64>total(sumX);
+    yy += s * s * <f64>sumLanes(sumLL);
+    yz += s * z * <f64>sumLanes(sumL);
+    zz += z * z * <f64>sumLanes(sumW);
+    xy += s * <f64>sumLanes(sumXL);
+    xz += z * <f64>sumLanes(sumX);
   }
   const determinant = yy * zz - yz * yz;
   fitted = <f32>(determinant > 0 ? (xy * zz - xz * yz) / determinant : (xy + <f64>m * yz) / yy);
@@ -273,9 +273,9 @@ export function signedK(x: usize, out: usize, importance: usize): usize {
     const code = max<f32>(-128, min<f32>(127, nearest(inverse * load<f32>(SCALES + 4 * g))));
     store<i8>(SCALE_CODES + g, <i8><i32>code);
   }
-  let d = halfOf(1 / inverse), codes = CODES;
+  let d = toHalfOrInfinity(1 / inverse), codes = CODES;
   const error = signedCodes(x, floatOf(d), CODES);
-  const D = halfOf(fitOne(x));
+  const D = toHalfOrInfinity(fitOne(x));
   if (signedCodes(x, floatOf(D), SECOND) < error) {
     d = D;
     codes = SECOND;
@@ -331,7 +331,7 @@ function signedCodes(x: usize, d: f32, to: usize): f32 {
     }
     v128.store(to + 16 * g, bytesOf(v128.load(TRIED), v128.load(TRIED, 16), v128.load(TRIED, 32), v128.load(TRIED, 48)));
   }
-  return total(error);
+  return sumLanes(error);
 }
 
 /** The d of least error for the codes and scales there are. */
@@ -348,24 +348,18 @@ function fitOne(x: usize): f32 {
       sumXL = madd(weighted, v128.load(x + 4 * j), sumXL);
       sumLL = madd(weighted, code, sumLL);
     }
-    xy += s * <f64>total(sumXL);
-    yy += s * s * <f64>total(sumLL);
+    xy += s * <f64>sumLanes(sumXL);
+    yy += s * s * <f64>sumLanes(sumLL);
   }
   return <f32>(xy / yy);
 }
 
 // --- bytes -----------------------------------------------------------------------------------------------------------
 
-// @ts-ignore: decorator
-@inline
-function total(v: v128): f32 {
-  return f32x4.extract_lane(v, 0) + f32x4.extract_lane(v, 1) + (f32x4.extract_lane(v, 2) + f32x4.extract_lane(v, 3));
-}
-
 /** An f16 as f32; what has all bits of the exponent set becomes a large number. */
 // @ts-ignore: decorator
 @inline
-function floatOf(half: u16): f32 {
+function floatOf(half: u32): f32 {
   return reinterpret<f32>((<i32><i16>half << 13) & 0x8fffe000) * reinterpret<f32>(0x77800000);
 }
 

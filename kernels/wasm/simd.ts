@@ -53,14 +53,26 @@ export function loadHalf(p: usize): f32 {
   return reinterpret<f32>((<i32>load<i16>(p) << 13) & load<i32>(HALF_MASK)) * load<f32>(HALF_SCALE);
 }
 
-/** x as f16, rounded to nearest even; the largest f16 beyond its range. */
-export function toHalf(x: f32): u32 {
+/** x as f16, rounded to nearest even; `most` beyond its range: the largest f16, or infinity. */
+// @ts-ignore: decorator
+@inline
+function rounded(x: f32, most: u32): u32 {
   const bits = reinterpret<u32>(x);
   const sign = (bits >> 16) & 0x8000;
   const size = bits & 0x7fffffff;
   if (size < 0x38800000) return sign | <u32>nearest(reinterpret<f32>(size) * 16777216.0); // below 2^-14: subnormal
   const half = (size + 0x0fff + ((size >> 13) & 1) - 0x38000000) >> 13;
-  return sign | min(half, 0x7bff);
+  return sign | min(half, most);
+}
+
+/** x as f16; the largest f16 beyond its range. */
+export function toHalf(x: f32): u32 {
+  return rounded(x, 0x7bff);
+}
+
+/** x as f16; infinity beyond its range. */
+export function toHalfOrInfinity(x: f32): u32 {
+  return rounded(x, 0x7c00);
 }
 
 /** Sum of 4 lanes in a fixed order. */

@@ -7,22 +7,11 @@ import { graphFromGguf } from '../../core/architectures/index.ts';
 import { readCheckpoint } from '../../core/checkpoint/folder.ts';
 import { tokenizerFromGguf } from '../../core/tokenizer/index.ts';
 import { UserError } from '../../errors.ts';
+import { type Random, seeded } from '../random.ts';
 import { describeShared } from '../shared.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'percept-checkpoint-fuzz-'));
 afterAll(() => rmSync(root, { recursive: true }));
-
-type Random = (below: number) => number;
-
-/** Mulberry32 (Tommy Ettinger, public domain): integers from 0 up to `below`. */
-function seeded(seed: number): Random {
-  return (below) => {
-    seed = (seed + 0x6d2b79f5) | 0;
-    let t = Math.imul(seed ^ (seed >>> 15), seed | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) % below;
-  };
-}
 
 const ODD = [null, true, '', 'x', -1, 0, 0.5, 1e9, 1e300, [], [1e9], {}, { rope_type: 'yarn' }, [null]];
 

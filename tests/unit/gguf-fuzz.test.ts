@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterAll, expect, it } from 'vitest';
 import { readGguf } from '../../core/gguf/index.ts';
 import { UserError } from '../../errors.ts';
+import { type Random, seeded } from '../random.ts';
 import { describeShared } from '../shared.ts';
 import { EVERY_TYPE, writeGguf } from './gguf-writer.ts';
 
@@ -13,18 +14,7 @@ const MAX_GROWTH = 64 << 20; // bytes a single read may take
 const folder = mkdtempSync(join(tmpdir(), 'percept-gguf-fuzz-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-type Random = (below: number) => number;
 type Mutation = (header: Buffer, random: Random, lengths: readonly number[]) => Uint8Array;
-
-/** Mulberry32 (Tommy Ettinger, public domain): integers from 0 up to `below`. */
-function seeded(seed: number): Random {
-  return (below) => {
-    seed = (seed + 0x6d2b79f5) | 0;
-    let t = Math.imul(seed ^ (seed >>> 15), seed | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) % below;
-  };
-}
 
 const EXTREMES = [
   0n,
