@@ -3,12 +3,16 @@
  * arithmetic: float32, so every result is rounded by Math.fround. What dequantize.ts reads, this writes.
  */
 import { QUANT_FORMATS, type TensorType } from '../quant-formats.ts';
-import { type EncodeBlock, K_ENCODERS } from './quantize-k.ts';
+import type { EncodeBlock } from './k-block.ts';
+import { encodeQ4K, encodeQ5K } from './quantize-q4-k.ts';
+import { encodeQ6K } from './quantize-q6-k.ts';
 
 const { fround, trunc, abs, min } = Math;
 
 const ENCODERS: Partial<Record<TensorType, EncodeBlock>> = {
-  ...K_ENCODERS,
+  Q4_K: encodeQ4K,
+  Q5_K: encodeQ5K,
+  Q6_K: encodeQ6K,
   F32: (x, i, out, at) => out.setFloat32(at, x[i]!, true),
   F16: (x, i, out, at) => out.setFloat16(at, x[i]!, true),
   BF16: (x, i, out, at) => out.setUint16(at, bfloat16(x[i]!), true),

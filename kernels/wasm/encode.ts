@@ -2,13 +2,14 @@
  * Writes weights as blocks of a tensor type: kernels/reference/quantize.ts in vectors. A module of its own, with a memory
  * of its own (encode-layout.ts); the host copies a tile of weights in and blocks out.
  *
- * Types up to Q5_1 give the reference's bytes; the K types (encode-k.ts) search in float32 where it searches in float64.
+ * Types up to Q5_1 give the reference's bytes; the K types (encode-q4-k.ts, encode-q6-k.ts) search in float32 where it searches in float64.
  */
 import { ranged, signed, wholeBytes } from './encode-blocks';
-import { rangedK, signedK } from './encode-k';
 import {
   BF16, ENCODED, F16, F32, IMPORTANCE, NUMBERS, Q4_0, Q4_1, Q4_K, Q5_0, Q5_1, Q5_K, Q6_K, Q8_0, SOURCE,
 } from './encode-layout';
+import { rangedK } from './encode-q4-k';
+import { signedK } from './encode-q6-k';
 
 /** Numbers from here on are left to the reference: their squares would be infinite. As bits of an f32: 2^60. */
 const HUGE: i32 = 0x5d800000;

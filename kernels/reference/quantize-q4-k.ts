@@ -1,35 +1,33 @@
 /**
- * Numbers as blocks of 256 weights of the K types: scales of groups, found by trying several, and of those a scale of the
- * block. The searches are those of ggml's quantize_row_q4_K_ref, q5_K_ref and q6_K_ref (ggml-quants.c), and with
- * importances those of its quantize_q*_K, in float64, so codes may differ where two are equally good. Then the scale of the
- * block is fitted to the codes and scales found, by least squares, and kept if the error is less: a tenth less for 4 and 5
- * bits than ggml's, for little work.
+ * Weights as blocks of Q4_K and Q5_K: scales and minima of 8 groups, found by trying several, and of those a scale and a
+ * minimum of the block. The searches are those of ggml's quantize_row_q4_K_ref and q5_K_ref (ggml-quants.c), and with
+ * importances those of its quantize_q4_K and q5_K, in float64, so codes may differ where two are equally good. Then scale
+ * and minimum of the block are fitted to the codes by least squares, and kept if the error is less: a tenth less than
+ * ggml's on real weights (LOG.md).
  */
-
-const BLOCK = 256;
-/** Below this a group counts as zeros (ggml, GROUP_MAX_EPS). */
-const TINY = 1e-15;
+import {
+  BLOCK,
+  codes,
+  counts,
+  type EncodeBlock,
+  half,
+  hasNumbers,
+  nearest,
+  second,
+  TINY,
+  writeNothing,
+} from './k-block.ts';
 
 const { abs, sqrt, min, max } = Math;
 
-/** The nearest integer, halves to even, of a number below 2^51. */
-const MAGIC = 1.5 * 2 ** 52;
-function nearest(x: number): number {
-  return x + MAGIC - MAGIC;
-}
-
-// Work space: the quantizers run in one thread each, and take no other step while they use it.
-const codes = new Uint8Array(BLOCK);
 const tried = new Uint8Array(32);
 const weights = new Float64Array(32);
 const group = new Float64Array(32);
-const scales = new Float64Array(16);
+const scales = new Float64Array(8);
 const minima = new Float64Array(8);
 const sums = new Float64Array(8); // of the weights of a group
-const scaleCodes = new Int8Array(16);
+const scaleCodes = new Int8Array(8);
 const minimumCodes = new Int8Array(8);
-const second = new Uint8Array(BLOCK); // codes of the fitted scale
-const counts = new Float64Array(BLOCK); // what the error of a weight counts
 
 interface Search {
   readonly from: number; // first offset of the inverse scale
@@ -97,14 +95,6 @@ interface BlockScales {
   readonly dmin: number;
 }
 
-/** As a float16 holds it. */
-function half(x: number): number {
-  HALF[0] = x;
-  return HALF[0];
-}
-
-const HALF = new Float16Array(1);
-
 /** The codes of all groups; returns their error. */
 function rangedCodes(
   x: Float32Array,
@@ -140,19 +130,6 @@ function fitBoth(x: Float32Array, i: number, { dmin }: BlockScales): BlockScales
   const determinant = yy * zz - yz * yz;
   if (determinant <= 0) return { d: half((xy + dmin * yz) / yy), dmin };
   return { d: half((xy * zz - xz * yz) / determinant), dmin: half((yz * xy - yy * xz) / determinant) };
-}
-
-/** Whether a block has neither infinity nor NaN. */
-function hasNumbers(x: Float32Array, first: number): boolean {
-  let sum = 0;
-  for (let j = first; j < first + BLOCK; j++) sum += 0 * x[j]!;
-  return sum === 0;
-}
-
-/** A block whose scale is no number, so that no one takes it for weights. */
-function writeNothing(out: DataView, at: number, bytes: number, scaleAt: number): void {
-  for (let byte = 0; byte < bytes; byte++) out.setUint8(at + byte, 0);
-  out.setFloat16(scaleAt, Number.NaN, true);
 }
 
 function squaresOf(x: Float32Array, first: number, count: number): number {
@@ -297,124 +274,8 @@ function writeFives(out: DataView, at: number): void {
   }
 }
 
-/** Writes a block of 6 bits a weight: x is about d * scale * (code - 32), for each of 16 groups. */
-function encodeSigned(
-  x: Float32Array,
-  i: number,
-  out: DataView,
-  at: number,
-  importance: Float32Array | undefined,
-  column: number,
-): void {
-  if (!hasNumbers(x, i)) {
-    writeNothing(out, at, 210, at + 208);
-    return;
-  }
-  let largest = 0; // scale by magnitude
-  for (let g = 0; g < 16; g++) {
-    const scale = searchScale(x, i + 16 * g, importance, column + 16 * g);
-    scales[g] = scale;
-    if (abs(scale) > abs(largest)) largest = scale;
-  }
-  if (abs(largest) < TINY) {
-    for (let byte = 0; byte < 210; byte++) out.setUint8(at + byte, 0);
-    return;
-  }
-  const inverse = -128 / largest;
-  for (let g = 0; g < 16; g++) {
-    scaleCodes[g] = max(-128, min(127, nearest(inverse * scales[g]!)));
-    out.setInt8(at + 192 + g, scaleCodes[g]!);
-  }
-  for (let j = 0; j < BLOCK; j++) counts[j] = importance ? importance[column + j]! : 1;
-  let d = half(1 / inverse);
-  const error = signedCodes(x, i, d, codes);
-  const fitted = fitOne(x, i);
-  if (signedCodes(x, i, fitted, second) < error) {
-    d = fitted;
-    codes.set(second);
-  }
-  out.setFloat16(at + 208, d, true);
-  writeSixes(out, at);
-}
+export const encodeQ4K: EncodeBlock = (x, i, out, at, importance, column = 0) =>
+  encodeRanged(4, x, i, out, at, importance, column);
 
-/** The codes of all groups plus 32; returns their error. */
-function signedCodes(x: Float32Array, i: number, d: number, into: Uint8Array): number {
-  let error = 0;
-  for (let j = 0; j < BLOCK; j++) {
-    const scale = d * scaleCodes[j >> 4]!;
-    const value = x[i + j]!;
-    const code = scale === 0 ? 0 : max(-32, min(31, nearest(value / scale)));
-    into[j] = code + 32;
-    error += counts[j]! * (value - scale * code) ** 2;
-  }
-  return error;
-}
-
-/** The d of least error for `codes` and the scales of groups. */
-function fitOne(x: Float32Array, i: number): number {
-  let [xy, yy] = [0, 0];
-  for (let j = 0; j < BLOCK; j++) {
-    const y = scaleCodes[j >> 4]! * (codes[j]! - 32);
-    xy += counts[j]! * x[i + j]! * y;
-    yy += counts[j]! * y * y;
-  }
-  return half(xy / yy);
-}
-
-/** The scale of 16 numbers by least squares, weighted with their squares or importances, for each of several inverses. */
-function searchScale(
-  x: Float32Array,
-  first: number,
-  importance: Float32Array | undefined,
-  column: number,
-): number {
-  let furthest = 0;
-  for (let j = first; j < first + 16; j++) if (abs(x[j]!) > abs(furthest)) furthest = x[j]!;
-  if (abs(furthest) < TINY) return 0;
-  let [scale, best] = [0, -1];
-  for (let step = -9; step <= 9; step++) {
-    const inverse = -(32 + 0.1 * step) / furthest;
-    let [sumXL, sumLL] = [0, 0];
-    for (let j = 0; j < 16; j++) {
-      const value = x[first + j]!;
-      const code = min(31, max(-32, nearest(inverse * value)));
-      const weight = (importance ? importance[column + j]! : value * value) * code;
-      sumXL += weight * value;
-      sumLL += weight * code;
-    }
-    if (sumLL <= 0 || sumXL * sumXL <= best * sumLL) continue;
-    scale = sumXL / sumLL;
-    best = scale * sumXL;
-  }
-  return scale;
-}
-
-/** 128 bytes of the lower four bits, then 64 of the upper two. */
-function writeSixes(out: DataView, at: number): void {
-  for (let half = 0; half < 2; half++) {
-    const [low, high, from] = [at + 64 * half, at + 128 + 32 * half, 128 * half];
-    for (let j = 0; j < 32; j++) {
-      const [a, b] = [codes[from + j]!, codes[from + 32 + j]!];
-      const [c, d] = [codes[from + 64 + j]!, codes[from + 96 + j]!];
-      out.setUint8(low + j, (a & 15) | ((c & 15) << 4));
-      out.setUint8(low + 32 + j, (b & 15) | ((d & 15) << 4));
-      out.setUint8(high + j, (a >> 4) | ((b >> 4) << 2) | ((c >> 4) << 4) | ((d >> 4) << 6));
-    }
-  }
-}
-
-/** Writes x[i], x[i + 1], ... as the block at byte `at`; `column` is that of x[i] in its row. */
-export type EncodeBlock = (
-  x: Float32Array,
-  i: number,
-  out: DataView,
-  at: number,
-  importance?: Float32Array,
-  column?: number,
-) => void;
-
-export const K_ENCODERS: Readonly<Record<'Q4_K' | 'Q5_K' | 'Q6_K', EncodeBlock>> = {
-  Q4_K: (x, i, out, at, importance, column = 0) => encodeRanged(4, x, i, out, at, importance, column),
-  Q5_K: (x, i, out, at, importance, column = 0) => encodeRanged(5, x, i, out, at, importance, column),
-  Q6_K: (x, i, out, at, importance, column = 0) => encodeSigned(x, i, out, at, importance, column),
-};
+export const encodeQ5K: EncodeBlock = (x, i, out, at, importance, column = 0) =>
+  encodeRanged(5, x, i, out, at, importance, column);
