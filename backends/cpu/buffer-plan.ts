@@ -208,8 +208,9 @@ function matmulSizes({ phases, shapes, limits }: MemoryProgram, weight: WeightOf
     need('row', 64 * Math.ceil(K / 16));
     if (phase.kind === 'expert-matmul') need('sorted', 8 + 16 * experts + 16 * tiles);
     if (int8) {
-      need('sharedInt', TILE * tiles * intBytes(K));
-      need('smallInt', rows * intBytes(K));
+      const planes = planesOf(phase.products, weight);
+      need('sharedInt', planes * TILE * tiles * intBytes(K));
+      need('smallInt', planes * rows * intBytes(K));
       need('panelBytes', intPanelBytes(K));
     }
     if (f32) {
@@ -242,6 +243,15 @@ function intPanelBytes(K: number): number {
 export function formsOf(products: readonly Product[], weight: WeightOf): { int8: boolean; f32: boolean } {
   const integer = products.map((product) => isInteger(weight(product.weight)));
   return { int8: integer.includes(true), f32: integer.includes(false) };
+}
+
+/**
+ * Planes of 8 bits in which products read x. Experts in MXFP4 read two: with one, rounding moved tokens of GPT-OSS to other
+ * experts (LOG.md).
+ */
+export function planesOf(products: readonly Product[], weight: WeightOf): 1 | 2 {
+  const isFine = (id: WeightId) => weight(id).desc.type === 'MXFP4' && weight(id).desc.experts !== undefined;
+  return products.some((product) => isFine(product.weight)) ? 2 : 1;
 }
 
 interface AttentionSizes {
@@ -285,7 +295,7 @@ function planScratch(
     smallInt: space.allocate(smallInt, 'int8 activations'),
     smallF32: space.allocate(smallF32, 'float activations'),
     sorted: space.allocate(sorted, 'pairs of experts'),
-    panel: space.allocate(512 + 2 * panelBytes, 'panels'), // results of a tile of two segments, then two panels
+    panel: space.allocate(layout.RESULT_BYTES + 2 * panelBytes, 'panels'),
     attention: space.allocate(attentionBytes, 'attention'),
     scan: space.allocate(2 * 4 * GROUP, 'columns of a scan'),
   };

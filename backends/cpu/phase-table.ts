@@ -13,7 +13,7 @@ import {
   usesOf,
 } from '../fuse.ts';
 import type { OpOf } from '../ops.ts';
-import { type BufferPlan, formsOf, queryBytes } from './buffer-plan.ts';
+import { type BufferPlan, formsOf, planesOf, queryBytes } from './buffer-plan.ts';
 import type { SharedHeap } from './memory.ts';
 import { groupsOf, isVector, type PlacedWeight } from './weights.ts';
 
@@ -354,13 +354,19 @@ export class PhaseTable {
       [layout.EXPERTS, experts],
       [layout.EXPERT_ROWS, first.desc.rows / experts],
       [layout.SORTED, scratch.sorted],
+      [layout.PLANES, planesOf(products, this.#weight)],
       [layout.SHARED_INT, sharedInt],
       [layout.SHARED_F32, sharedF32],
       [layout.SMALL_INT, scratch.smallInt],
       [layout.SMALL_F32, scratch.smallF32],
     ];
     const forms = (int8 ? layout.PREPARE_INT8 : 0) | (f32 ? layout.PREPARE_F32 : 0);
-    this.#records.push([...words, [layout.KIND, layout.PREPARE_EXPERTS], [layout.FORMS, forms]]);
+    this.#records.push([
+      ...words,
+      [layout.KIND, layout.PREPARE_EXPERTS],
+      [layout.FORMS, forms],
+      [layout.ROW_SCRATCH, scratch.row],
+    ]);
     this.#records.push([
       ...words,
       [layout.KIND, layout.EXPERT_MATMUL],

@@ -210,7 +210,7 @@ export const CASES: readonly OpCase[] = [
   ...BLOCKS.map((type) => expertMatmulCase(type, { experts: 5, count: 2, N: 48, K: 64 })),
   ...SUPERBLOCKS.map((type) => expertMatmulCase(type, { experts: 3, count: 3, N: 18, K: 256 })),
   ...EXPERTS.map(([type, shape]) => expertMatmulCase(type, shape)),
-  ...(['Q4_0', 'Q8_0', 'Q4_K'] as const).flatMap((type) =>
+  ...(['Q4_0', 'Q8_0', 'Q4_K', 'MXFP4'] as const).flatMap((type) =>
     [1, 512].map((T) => modelExpertCase(type, { T, ...MODEL_EXPERTS })),
   ),
   ...[7, 172].map((N) => mixCase({ experts: 6, count: 3, N })),

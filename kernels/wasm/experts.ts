@@ -6,20 +6,25 @@
  * form tiles of 4 that share one. Both add the same floats in the same order (matmul.ts), so the bits of a pair do not
  * depend on its neighbours.
  *
+ * With PLANES, x is stored twice in 8 bits: rounded, and what that lost, behind all tiles or rows of the first plane. The
+ * products of both are added.
+ *
  * SORTED, in the scratch of each thread, because every thread sorts for itself: {tiles, experts in use}, then for each
  * such expert {number, first tile, tiles}, then i32 [experts] places, then the pairs of each tile, [tiles][4], with -1
  * where a tile has fewer.
  */
 import { takeTask } from './barrier';
 import {
-  COLS, EPILOGUE, EXPERT_ROWS, EXPERTS, FORMS, GATE, GATED, OUT, OUT_STRIDE, PANEL, PANEL_BYTES, PICK_COUNT, PICKS, PICKS_STRIDE, PREPARE_F32,
-  PREPARE_INT8, S_BIAS, S_GROUPS, S_OUT, S_OUT_STRIDE, SHARED_F32, SHARED_INT, SMALL_F32, SMALL_INT, SORTED, TILE, TILED_ROWS, X, X_PARTS,
-  X_STRIDE,
+  COLS, EPILOGUE, EXPERT_ROWS, EXPERTS, FORMS, GATE, GATED, OUT, OUT_STRIDE, PANEL, PANEL_BYTES, PICK_COUNT, PICKS, PICKS_STRIDE, PLANES, PREPARE_F32,
+  PREPARE_INT8, RESULT_BYTES, ROW_SCRATCH, S_BIAS, S_GROUPS, S_OUT, S_OUT_STRIDE, SHARED_F32, SHARED_INT, SMALL_F32, SMALL_INT, SORTED, TILE, TILED_ROWS, X, X_PARTS,
+  W_MXFP4, X_STRIDE,
 } from './layout';
 import { gate4 } from './map';
-import { addBias, firstGroup, gemv, group, multiply, RESULT_BYTES, segment, unpack } from './matmul';
+import { rowInt } from './matmul-int';
+import { addBias, firstGroup, gemv, group, multiply, segment, unpack } from './matmul';
 import { address, word } from './phase';
 import { intBytes, quantizeToken } from './prepare';
+import { residueRow } from './quantize';
 import { madd } from './simd';
 
 const USE_BYTES: usize = 12; // of {number, first tile, tiles}
@@ -115,6 +120,7 @@ export function prepareExperts(phase: usize, rows: i32, scratch: usize): void {
     const pairs = pairsOf(phase, sorted, tile);
     if (load<i32>(pairs, 12) < 0) {
       if (word(phase, FORMS) & PREPARE_INT8) memory.fill(int8, 0, intBytes(cols, TILE));
+      if (word(phase, PLANES) > 1) memory.fill(int8 + intBytes(cols, TILE * tiles), 0, intBytes(cols, TILE));
       if (word(phase, FORMS) & PREPARE_F32) memory.fill(f32s, 0, (TILE * cols) << 2);
     }
     for (let t = 0; t < TILE; t++) {
@@ -122,6 +128,7 @@ export function prepareExperts(phase: usize, rows: i32, scratch: usize): void {
       if (pair < 0) break;
       const x = xAt(phase, partOf(phase, pair));
       if (word(phase, FORMS) & PREPARE_INT8) quantizeToken(x, int8, cols, t, TILE);
+      if (word(phase, PLANES) > 1) quantizeResidue(phase, x, int8 + intBytes(cols, TILE * tiles), t, TILE, scratch);
       if (word(phase, FORMS) & PREPARE_F32) {
         for (let k = 0; k < cols; k++) store<u32>(f32s + ((k * TILE + t) << 2), load<u32>(x + (k << 2)));
       }
@@ -136,19 +143,27 @@ function prepareFew(phase: usize, parts: i32, scratch: usize): void {
   for (let r = 0; r < parts; r++) {
     const x = xAt(phase, r);
     if (word(phase, FORMS) & PREPARE_INT8) quantizeToken(x, int8 + intBytes(cols, r), cols, 0, 1);
+    if (word(phase, PLANES) > 1) quantizeResidue(phase, x, int8 + intBytes(cols, parts + r), 0, 1, scratch);
     if (word(phase, FORMS) & PREPARE_F32) memory.copy(f32s + ((r * cols) << 2), x, cols << 2);
   }
+}
+
+function quantizeResidue(phase: usize, x: usize, tile: usize, t: i32, tokens: i32, scratch: usize): void {
+  const row = scratch + address(phase, ROW_SCRATCH);
+  residueRow(x, row, word(phase, COLS));
+  quantizeToken(row, tile, word(phase, COLS), t, tokens);
 }
 
 // --- products -------------------------------------------------------------------------------------------------------
 
 export function expertMatmul(phase: usize, rows: i32, scratch: usize): void {
-  if (rows < TILED_ROWS) fewPairs(phase, rows * word(phase, PICK_COUNT), scratch);
+  if (rows < TILED_ROWS) fewPairs(phase, rows, scratch);
   else manyPairs(phase, scratch);
 }
 
 /** Tasks are runs of groups of all pairs, one pair after the other. */
-function fewPairs(phase: usize, pairs: i32, scratch: usize): void {
+function fewPairs(phase: usize, rows: i32, scratch: usize): void {
+  const pairs = rows * word(phase, PICK_COUNT), parts = rows * word(phase, X_PARTS);
   const gated = word(phase, EPILOGUE) == GATED;
   const groups = word(segment(phase, 0), S_GROUPS);
   const all = pairs * groups;
@@ -159,16 +174,28 @@ function fewPairs(phase: usize, pairs: i32, scratch: usize): void {
     for (let i = from; i < min(all, firstGroup(phase, task + 1)); i++) {
       const pair = i / groups, g = i % groups;
       const e = expertOf(phase, pair);
-      gemvOf(phase, 0, e * groups + g, partOf(phase, pair), scratch, y);
-      if (gated) gemvOf(phase, 1, e * groups + g, partOf(phase, pair), scratch, y + 256);
+      gemvOf(phase, 0, e * groups + g, partOf(phase, pair), parts, scratch, y);
+      if (gated) gemvOf(phase, 1, e * groups + g, partOf(phase, pair), parts, scratch, y + 256);
       emitPair(phase, e, g, pair, y, gated);
     }
   }
 }
 
-function gemvOf(phase: usize, index: i32, g: i32, part: i32, scratch: usize, y: usize): void {
+/** y[16] = part `part` of all `parts` times group `g`. */
+function gemvOf(phase: usize, index: i32, g: i32, part: i32, parts: i32, scratch: usize, y: usize): void {
   const s = segment(phase, index);
   gemv(phase, s, group(phase, s, g), part, scratch, y);
+  if (word(phase, PLANES) == 1) return;
+  const x = scratch + address(phase, SMALL_INT) + intBytes(word(phase, COLS), parts + part);
+  rowInt(W_MXFP4, scratch + address(phase, PANEL) + RESULT_BYTES, x, y + 512, word(phase, COLS)); // gemv left the panel
+  addTo(y, y + 512, 64);
+}
+
+/** y += more, `bytes` of f32. */
+// @ts-ignore: decorator
+@inline
+function addTo(y: usize, more: usize, bytes: usize): void {
+  for (let i: usize = 0; i < bytes; i += 16) v128.store(y + i, f32x4.add(v128.load(y + i), v128.load(more + i)));
 }
 
 /** A task is a group of an expert, for all pairs of that expert. */
@@ -185,6 +212,7 @@ function manyPairs(phase: usize, scratch: usize): void {
 /** Group `g` of expert `e` for its `tiles` tiles. */
 function manyOf(phase: usize, e: i32, g: i32, first: i32, tiles: i32, scratch: usize): void {
   const gated = word(phase, EPILOGUE) == GATED;
+  const all = load<i32>(scratch + address(phase, SORTED)); // tiles
   const s = segment(phase, 0), s2 = segment(phase, 1);
   const y = scratch + address(phase, PANEL);
   const panel = y + RESULT_BYTES;
@@ -194,6 +222,14 @@ function manyOf(phase: usize, e: i32, g: i32, first: i32, tiles: i32, scratch: u
   for (let tile = first; tile < first + tiles; tile++) {
     multiply(phase, s, w, tile, y, panel);
     if (gated) multiply(phase, s2, w2, tile, y + 256, second);
+    if (word(phase, PLANES) > 1) {
+      multiply(phase, s, w, all + tile, y + 512, panel);
+      addTo(y, y + 512, 256);
+      if (gated) {
+        multiply(phase, s2, w2, all + tile, y + 768, second);
+        addTo(y + 256, y + 768, 256);
+      }
+    }
     const pairs = pairsOf(phase, scratch + address(phase, SORTED), tile);
     for (let t = 0; t < TILE; t++) {
       const pair = load<i32>(pairs + (<usize>t << 2));

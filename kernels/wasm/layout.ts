@@ -205,7 +205,8 @@ export const GATED = 2; // out = GATE(y of segment 0) * (y of segment 1)
 export const LONG_TASKS = 12; // in steps of few tiles: the first tasks, of LONG_GROUPS groups each
 export const LONG_GROUPS = 17;
 export const SHORT_GROUPS = 19; // groups of each task after them
-export const PANEL = 20; // scratch: codes and scales, or f32, of two segments
+export const PANEL = 20; // scratch: RESULT_BYTES, then codes and scales, or f32, of two segments
+export const RESULT_BYTES = 1024; // results of one tile, f32 [4][16]: two segments of one plane, then of the other
 export const PANEL_BYTES = 21; // of one segment
 export const SEGMENTS = 22; // number of matrices that read the same x
 export const GATE = 23; // GATED: a function of MAP
@@ -237,6 +238,7 @@ export const EXPERTS = 43;
 export const SORTED = 44; // scratch: the pairs of a token and an expert in the order of experts (experts.ts)
 export const X_PARTS = 45; // parts of x: 1, or PICK_COUNT
 export const EXPERT_ROWS = 46; // of the matrix of an expert
+export const PLANES = 47; // of x in 8 bits: 1, or 2 with what rounding to the first one lost
 
 // ROPE, STORE_KV, ATTENTION
 export const ROPE_KIND = 12; // NO_ROPE, ROPE_INTERLEAVED, ROPE_HALF

@@ -24,6 +24,14 @@ export function gemvInt(type: i32, w: usize, x: usize, out: usize, cols: i32, pa
   if (type == W_Q6_K) return gemvQ6_K(w, x, s, out, cols / 256);
   const d = panel + panelCodeBytes(type, cols);
   unpackInt(type, w, panel, d, cols);
+  rowInt(type, panel, x, out, cols);
+}
+
+/** out[16] = one token times a panel; of types whose gemv unpacks, the panel that it leaves. */
+export function rowInt(type: i32, panel: usize, x: usize, out: usize, cols: i32): void {
+  const d = panel + panelCodeBytes(type, cols);
+  const s = x + cols;
+  const blocks = cols / BLOCK;
   if (isWide(type)) rowWide(panel, d, x, s, out, blocks);
   else if (isFine(type)) rowFine(panel, d, x, s, out, blocks);
   else rowMin(panel, d, x, s, out, blocks);

@@ -7,7 +7,7 @@
  */
 import { takeTask } from './barrier';
 import {
-  ACCUMULATE, COLS, EPILOGUE, GATE, GATED, LONG_GROUPS, LONG_TASKS, PANEL, PANEL_BYTES, S_BIAS, S_GROUPS, S_OUT, S_OUT_STRIDE, S_RESIDUAL, S_RESIDUAL_STRIDE,
+  ACCUMULATE, COLS, EPILOGUE, GATE, GATED, LONG_GROUPS, LONG_TASKS, PANEL, PANEL_BYTES, RESULT_BYTES, S_BIAS, S_GROUPS, S_OUT, S_OUT_STRIDE, S_RESIDUAL, S_RESIDUAL_STRIDE,
   S_TYPE, S_WEIGHT, SEGMENT_TABLE, SEGMENT_WORDS, SEGMENTS, SHARED_F32, SHARED_INT, SMALL_F32, SMALL_INT,
   SHORT_GROUPS, TILE, TILED_ROWS, W_BF16, W_F32,
 } from './layout';
@@ -23,8 +23,6 @@ import { groupBytes } from './weight-layout';
 const TOKEN_TILES = 64;
 /** Up to this many tiles, read bandwidth is the limit: tasks are long, and weights are read in place. */
 const FEW_TILES = 8;
-/** Scratch before the panels: results of one tile of two segments. */
-export const RESULT_BYTES = 512;
 
 // @ts-ignore: decorator
 @inline

@@ -58,6 +58,28 @@ function sumBytes(low: v128, high: v128): v128 {
   return i32x4.add(pairs, v128.shuffle<i32>(pairs, pairs, 1, 0, 3, 2));
 }
 
+/** out = x less what its codes stand for, f32 [cols]: what a second plane of codes holds. */
+export function residueRow(x: usize, out: usize, cols: i32): void {
+  for (let b = 0; b < cols; b += BLOCK, x += BLOCK * 4, out += BLOCK * 4) {
+    const peak = peakOf(x);
+    const inverse = f32x4.splat(peak != 0 ? -128.0 / peak : 0), step = f32x4.splat(peak * 0.0078125); // less the scale
+    for (let half: usize = 0; half < 128; half += 64) {
+      const codes = pack(x + half, inverse);
+      const low = i16x8.extend_low_i8x16_s(codes), high = i16x8.extend_high_i8x16_s(codes);
+      residue4(x + half, i32x4.extend_low_i16x8_s(low), step, out + half);
+      residue4(x + half + 16, i32x4.extend_high_i16x8_s(low), step, out + half + 16);
+      residue4(x + half + 32, i32x4.extend_low_i16x8_s(high), step, out + half + 32);
+      residue4(x + half + 48, i32x4.extend_high_i16x8_s(high), step, out + half + 48);
+    }
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+function residue4(x: usize, codes: v128, step: v128, out: usize): void {
+  v128.store(out, madd(f32x4.convert_i32x4_s(codes), step, v128.load(x)));
+}
+
 /**
  * Quantizes one token of a tile of `tokens`: x f32 [cols] to codes [block][8 steps][tokens][4 k] and records of scales
  * [block][tokens] (layout.ts, BLOCK_SCALE ...). `codes` and `scales` point at the first entry of the token.
