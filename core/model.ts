@@ -261,7 +261,10 @@ function checkCount(count: number, expected: string, most = Number.MAX_SAFE_INTE
 
 const KV_TYPES: readonly (KvType | 'auto')[] = ['auto', 'f32', 'f16', 'q8'];
 
-/** Type of a cache about as precise as the weights. With float weights, a rounded cache would be the largest error. */
+/**
+ * Type of a cache about as precise as the weights that make keys and values: with float ones, a rounded cache would be the
+ * largest error, also beside experts of 4 bits (GPT-OSS).
+ */
 function kvTypeOf({ tensors }: Gguf, wanted: KvType | 'auto' = 'auto'): KvType {
   if (!KV_TYPES.includes(wanted)) {
     throw new UserError(
@@ -271,5 +274,6 @@ function kvTypeOf({ tensors }: Gguf, wanted: KvType | 'auto' = 'auto'): KvType {
     );
   }
   if (wanted !== 'auto') return wanted;
-  return tensors.values().every(({ type }) => QUANT_FORMATS[type].elements === 1) ? 'f32' : 'q8';
+  const attention = [...tensors.values()].filter(({ name }) => name.includes('.attn_'));
+  return attention.every(({ type }) => QUANT_FORMATS[type].elements === 1) ? 'f32' : 'q8';
 }
