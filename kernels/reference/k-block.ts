@@ -19,19 +19,17 @@ export const codes = new Uint8Array(BLOCK);
 export const second = new Uint8Array(BLOCK); // codes of the fitted scale
 export const counts = new Float64Array(BLOCK); // what the error of a weight counts
 
+const ROUNDING = 1.5 * 2 ** 52; // adding it leaves no digits behind the point
+
 /** The nearest integer, halves to even, of a number below 2^51. */
-const MAGIC = 1.5 * 2 ** 52;
 export function nearest(x: number): number {
-  return x + MAGIC - MAGIC;
+  return x + ROUNDING - ROUNDING;
 }
 
-/** As a float16 holds it. */
+/** x as a float16 holds it. */
 export function half(x: number): number {
-  HALF[0] = x;
-  return HALF[0];
+  return Math.f16round(x);
 }
-
-const HALF = new Float16Array(1);
 
 /** Whether a block has neither infinity nor NaN. */
 export function hasNumbers(x: Float32Array, first: number): boolean {

@@ -5,6 +5,10 @@ import {
 } from './encode-k';
 import { madd, sumLanes, toHalfOrInfinity } from './simd';
 
+/**
+ * Writes 256 weights at `x`: x is about d * scale * code - dmin * minimum, for each of 8 groups. `importance` is an address
+ * of f32 [256], or 0. Returns the bytes written.
+ */
 export function rangedK(x: usize, out: usize, importance: usize, fifth: bool): usize {
   const most: f32 = fifth ? 31 : 15;
   countErrors(x, importance);

@@ -5,6 +5,7 @@ import {
 } from './encode-k';
 import { madd, sumLanes, toHalfOrInfinity } from './simd';
 
+/** The same with x about d * scale * (code - 32), for each of 16 groups; see rangedK. */
 export function signedK(x: usize, out: usize, importance: usize): usize {
   const one = f32x4.splat(1);
   for (let j: usize = 0; j < 1024; j += 16) v128.store(COUNTS + j, importance ? v128.load(importance + j) : one);
