@@ -107,7 +107,8 @@ export async function nearest(
     if (!known && !texts.has(path))
       texts.set(path, (lines ? linesOf : chunksOf)((await source.read()) ?? ''));
     const chunk = known ?? texts.get(path)?.[number];
-    if (chunk) found.push({ path, score, ...(await nearestLine(chunk, asked!.vector, embedder)) });
+    if (chunk)
+      found.push({ path, score, ...(await nearestLine(chunk, asked!.vector, embedder, prefixes?.document)) });
   }
   return found;
 }
@@ -116,11 +117,12 @@ async function nearestLine(
   { line: first, text }: Chunk,
   asked: Float32Array,
   embedder: Embedder,
+  prefix = '',
 ): Promise<{ line: number; text: string }> {
   const lines = text.split('\n').map((text, i) => ({ line: first + i, text }));
   const some = lines.filter((each) => each.text.trim() !== '');
   if (some.length <= 1) return some[0] ?? lines[0]!;
-  const vectors = await embedder.embed(some.map((each) => each.text));
+  const vectors = await embedder.embed(some.map((each) => prefix + each.text));
   const scores = vectors.map(({ vector }) => dot(asked, vector));
   return some[scores.indexOf(Math.max(...scores))]!;
 }
